@@ -1,0 +1,49 @@
+"""What every backend gives back, and the one call that they share: ``open(network)`` and its short form ``run``."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+ACCUM = 32768.0     # s16.15: raw / 2**15
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What was recorded since the last recording was taken.
+
+    Attributes
+    ----------
+    spikes : dict of str to Spikes
+        Every population of neurons; samples as in the network's sources.
+    membranes : dict of str to dict of 'v', 'gsyn_exc', 'gsyn_inh' to int32 array (steps, size)
+        Raw s16.15 of the populations asked for: `v` before, the synaptic currents after the inputs of each step.
+    saturated : dict of str to int
+        Ring-buffer slots per population whose sum did not fit 16 bits and was cut.
+    warnings : tuple of str
+        What the board would do in silence.
+    """
+
+    spikes: dict
+    membranes: dict = field(default_factory=dict)
+    saturated: dict = field(default_factory=dict)
+    warnings: tuple = ()
+
+    def membrane(self, label, variable="v"):
+        """A membrane trace in mV, or a current in nA: float64 array (steps, size)."""
+        return self.membranes[label][variable] / ACCUM
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights of a projection, sorted by presynaptic, then postsynaptic neuron.
+
+    Attributes
+    ----------
+    raw : int64 array (synapses,)
+        The 16 bits on the board.
+    value : float64 array (synapses,)
+        nA.
+    """
+
+    raw: np.ndarray
+    value: np.ndarray

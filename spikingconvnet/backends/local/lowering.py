@@ -1,0 +1,262 @@
+"""From a Network to the integers that a SpiNNaker board would hold: constants, weight scales, weights, look-up tables.
+
+Sources: sPyNNaker 7.4.1, ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapse_dynamics_stdp_*``
+and the host code named in ``weight_scale.py``.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum, expk, expulr, kdiv
+from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
+from spikingconvnet.errors import NetworkError
+
+UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
+RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
+NEURONS_PER_CORE = 256            # sPyNNaker's default
+
+
+@dataclass(frozen=True, eq=False)
+class LoweredPopulation:
+    """Integers of one population of neurons; every array is int64 (size,) unless said otherwise.
+
+    Attributes
+    ----------
+    label : str
+    size : int
+    resistance, membrane_decay : accum
+        ``tau_m / cm`` and ``exp(-timestep / tau_m)``.
+    v_rest, v_reset, v_thresh, v_init, i_offset : accum
+    refractory : steps
+    decay, inject : (2, size), u032
+        Decay of each synaptic current in a step, and the share of an arriving weight that a step delivers.
+    shift : (2, size)
+        Left shift of each receptor's ring buffer.
+    delay_slots : int
+        Length of the board's ring buffer in steps.
+    """
+
+    label: str
+    size: int
+    resistance: np.ndarray
+    membrane_decay: np.ndarray
+    v_rest: np.ndarray
+    v_reset: np.ndarray
+    v_thresh: np.ndarray
+    v_init: np.ndarray
+    i_offset: np.ndarray
+    refractory: np.ndarray
+    decay: np.ndarray
+    inject: np.ndarray
+    shift: np.ndarray
+    delay_slots: int
+
+
+@dataclass(frozen=True, eq=False)
+class LoweredRule:
+    """An STDP mechanism in integers: `A_plus`, `A_minus`, `w_min`, `w_max` as accum, decay tables as 4.11."""
+
+    a_plus: int
+    a_minus: int
+    w_min: int
+    w_max: int
+    lut_plus: np.ndarray
+    lut_minus: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LoweredProjection:
+    """Synapses of one projection, sorted by (pre, post); every array is int64 (synapses,).
+
+    Attributes
+    ----------
+    label, pre, post : str
+    pre_id, post_id, delay : arrays
+    weight : array
+        0 .. 65535, see ``LoweredPopulation.shift``.
+    receptor : array
+        0 excitatory, 1 inhibitory.
+    rule : LoweredRule or None
+    """
+
+    label: str
+    pre: str
+    post: str
+    pre_id: np.ndarray
+    post_id: np.ndarray
+    delay: np.ndarray
+    weight: np.ndarray
+    receptor: np.ndarray
+    rule: LoweredRule = None
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A network in integers.
+
+    Attributes
+    ----------
+    network : Network
+    populations : dict of str to LoweredPopulation
+        Sources are not among them.
+    warnings : list of str
+        What the board would do in silence: weights lost or wrapped, synapses that deliver nothing.
+    """
+
+    network: object
+    populations: dict
+    warnings: list = field(default_factory=list)
+
+    def projection(self, label):
+        """Integers of a projection; made on demand because a convolution's list can be long."""
+        projection = self.network.projection(label)
+        return _lower_projection(projection, self.populations[projection.post], self.warnings)
+
+    def convolution(self, label):
+        """Integer kernels of a convolution: two int64 arrays (maps, channels, rows, columns), exc. and inh."""
+        projection = self.network.projection(label)
+        connections, population = projection.connections, self.populations[projection.post]
+        scale = 2.0 ** (15 - population.shift.reshape(2, len(connections.kernels), -1)[:, :, 0])
+        area = connections.pool[0] * connections.pool[1]
+        signs = (np.maximum(connections.kernels, 0.0), np.maximum(-connections.kernels, 0.0))
+        weights = [np.rint(part / area * s[:, None, None, None]) for part, s in zip(signs, scale)]
+        return [_into_16_bits(w, part / area, label, self.warnings) for w, part in zip(weights, signs)]
+
+
+def lower(network):
+    """Integers of `network`; a value that SpiNNaker cannot hold is a NetworkError.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    Lowered
+    """
+    return Lowered(network, {p.label: _lower_population(p, network) for p in network.populations if not p.is_source})
+
+
+def _lower_population(population, network):
+    cell = population.cell
+    raw = {name: _accums(population.parameter(name)) for name in
+           ("tau_m", "cm", "v_rest", "v_reset", "v_thresh", "v", "i_offset", "tau_refrac")}
+    step = accum(network.timestep)
+    if cell.synapses == "exponential":
+        taus = [_accums(population.parameter(name)) for name in ("tau_syn_E", "tau_syn_I")]
+        decay = np.array([_each(lambda tau: expulr(-kdiv(step, tau)), tau) for tau in taus])
+        inject = np.array([_each(lambda tau: _injection(step, tau), tau) for tau in taus])
+    else:
+        decay, inject = np.zeros((2, population.size), np.int64), np.full((2, population.size), UNIT)
+    incoming = network.incoming(population.label)
+    delay = max([1] + [p.connections.max_delay for p in incoming])
+    return LoweredPopulation(
+        population.label, population.size,
+        resistance=_each(kdiv, raw["tau_m"], raw["cm"]),
+        membrane_decay=_each(lambda tau: expk(-kdiv(step, tau)), raw["tau_m"]),
+        v_rest=raw["v_rest"], v_reset=raw["v_reset"], v_thresh=raw["v_thresh"], v_init=raw["v"],
+        i_offset=raw["i_offset"],
+        refractory=_each(lambda tau: -(-kdiv(tau, step) // ACCUM_ONE), raw["tau_refrac"]),
+        decay=decay, inject=inject, shift=_shifts(population, incoming, network.timestep),
+        delay_slots=_delay_slots(population, delay))
+
+
+def _injection(step, tau):
+    """exp. synapse: (1 - e**-x) / x with x = step / tau, as u032, so that a spike's charge does not depend on x."""
+    lost = 0xffffffff - expulr(-kdiv(step, tau))
+    return ((kdiv(tau, step) * lost) >> 15) & 0xffffffff
+
+
+def _delay_slots(population, delay):
+    bits = [_bits(n) for n in (min(population.size, NEURONS_PER_CORE), 2)]
+    return min(1 << _bits(delay), 1 << (RING_BUFFER_BITS - sum(bits)))
+
+
+def _bits(n):
+    return max(1, math.ceil(math.log2(n)))
+
+
+def _shifts(population, incoming, timestep):
+    per_part = {}
+    for projection in incoming:
+        for key, statistics in projection_statistics(projection, population).items():
+            per_part.setdefault(key, []).extend(statistics)
+    shift = np.zeros((2, population.shape[0] if population.per_channel else 1), np.int64)
+    for channel in range(shift.shape[1]):
+        for receptor in (0, 1):
+            shift[receptor, channel] = ring_buffer_shift(per_part.get((channel, receptor), []),
+                                                         population.max_expected_summed_weight, timestep)
+    return shift[:, population.channel_of]
+
+
+def _lower_projection(projection, population, warnings):
+    connections = projection.connections.to_list()
+    if connections.signed:
+        receptor = (connections.weight < 0).astype(np.int64)
+    else:
+        receptor = np.full(len(connections.pre), int(projection.receptor == "inhibitory"))
+    magnitude = abs(connections.weight)
+    weight = np.rint(magnitude * 2.0 ** (15 - population.shift[receptor, connections.post]))
+    order = np.lexsort((connections.post, connections.pre))
+    rule = None
+    if projection.plasticity:
+        rule = _lower_rule(projection.plasticity)
+        _check_plastic_delays(projection, connections.delay, population, warnings)
+    return LoweredProjection(
+        projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
+        connections.delay[order], _into_16_bits(weight, magnitude, projection.label, warnings)[order],
+        receptor[order], rule)
+
+
+def _into_16_bits(weight, magnitude, label, warnings):
+    """Wrap to 16 bits as the host does, and say how many weights that or the rounding has destroyed."""
+    lost, wrapped = int(np.sum((weight == 0) & (magnitude > 0))), int(np.sum(weight > 0xffff))
+    for count, what in ((lost, "round to zero"), (wrapped, "wrap in 16 bits")):
+        text = f"projection {label}: {count} of {weight.size} weights {what}"
+        if count and text not in warnings:
+            warnings.append(text)
+    return weight.astype(np.int64) & 0xffff
+
+
+def _check_plastic_delays(projection, delay, population, warnings):
+    slots = population.delay_slots
+    if int(delay.max(initial=1)) > slots:
+        raise NetworkError(f"projection {projection.label}: a plastic delay of {int(delay.max())} steps is longer than"
+                           f" the {slots} slots of the ring buffer; use at most {slots - 1} steps")
+    silent = int(np.sum(delay == slots))
+    if silent:
+        warnings.append(f"projection {projection.label}: {silent} plastic synapses have a delay of {slots} steps, the"
+                        " length of the ring buffer; sPyNNaker 7.4.1 never delivers them (they still learn)")
+
+
+def _lower_rule(mechanism):
+    timing, weight = mechanism.timing_dependence, mechanism.weight_dependence
+    return LoweredRule(accum(timing.A_plus), accum(timing.A_minus), accum(weight.w_min), accum(weight.w_max),
+                       decay_table(timing.tau_plus), decay_table(timing.tau_minus))
+
+
+def decay_table(tau, timestep=1.0, shift=0):
+    """Decay of a trace by step, 4.11: ``floor(2048 * exp(-(i << shift) * timestep / tau))`` while it is not zero.
+
+    Source: sPyNNaker 7.4.1 ``stdp/common.py``, ``get_exp_lut_array``.
+
+    >>> len(decay_table(20.0)), decay_table(20.0)[:6].tolist()
+    (154, [2048, 1948, 1853, 1762, 1676, 1594])
+    """
+    rate = timestep / tau
+    whole, rest = divmod(math.log(STDP_ONE) / rate / (1 << shift), 2)
+    size = 2 * (int(whole) + (rest > 0))
+    return np.floor(np.exp(-(np.arange(size) << shift) * rate) * STDP_ONE).astype(np.int64)
+
+
+def _accums(values):
+    return _each(accum, values)
+
+
+def _each(function, *arrays):
+    """Apply a function of Python numbers to arrays, once per different value."""
+    stacked = np.stack(arrays, axis=1)
+    rows, index = np.unique(stacked, axis=0, return_inverse=True)
+    return np.array([function(*row.tolist()) for row in rows], np.int64)[index.reshape(-1)]

@@ -1,0 +1,215 @@
+"""What a SpiNNaker board computes, one neuron and one synapse at a time in plain Python integers.
+
+Slow and readable on purpose: the kernels must give these integers, and these integers were compared with the compiled
+binaries of sPyNNaker 7.4.1. The order inside a step is the board's: ring buffer into synaptic currents, neurons in
+ascending order, then the spikes of the step.
+
+Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapses.c``,
+``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``, ``timing_pair_impl.h``, ``weight_additive_one_term_impl.h``.
+"""
+
+import numpy as np
+
+from spikingconvnet.backends.local.fixed_point import decay, i32, kmul, m16, s16
+
+HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
+SATURATED = 0xffff
+
+
+class ReferenceNeurons:
+    """State and step of one population.
+
+    Parameters
+    ----------
+    constants : LoweredPopulation
+    slots : int
+        Length of the ring buffer, more than the largest delay.
+    """
+
+    def __init__(self, constants, slots):
+        c = self.constants = constants
+        self.v = c.v_init.tolist()
+        self.v_thresh = c.v_thresh.tolist()
+        self.timer = [0] * c.size
+        self.synaptic = [[0] * c.size, [0] * c.size]
+        self.ring = [[[0] * c.size for _ in range(2)] for _ in range(slots)]
+        self.history = [[(0, 0)] for _ in range(c.size)]
+        self.saturated = 0
+
+    def collect(self, slot):
+        """Step 1: the slot's weights enter the synaptic currents; a slot holds 65535 at most, whatever the order."""
+        c = self.constants
+        for receptor in (0, 1):
+            for n, weight in enumerate(self.ring[slot][receptor]):
+                if weight > SATURATED:
+                    self.saturated += 1
+                    weight = SATURATED
+                if weight:
+                    current = i32(weight << int(c.shift[receptor, n]))
+                    self.synaptic[receptor][n] = i32(self.synaptic[receptor][n]
+                                                     + decay(current, int(c.inject[receptor, n])))
+            self.ring[slot][receptor] = [0] * c.size
+
+    def update(self):
+        """Step 2: membranes, spikes, decay of the currents; the neurons that fire, ascending."""
+        c = self.constants
+        fired = []
+        for n in range(c.size):
+            if self.timer[n] <= 0:
+                current = i32(self.synaptic[0][n] - self.synaptic[1][n] + int(c.i_offset[n]))
+                alpha = i32(kmul(current, int(c.resistance[n])) + int(c.v_rest[n]))
+                self.v[n] = i32(alpha - kmul(int(c.membrane_decay[n]), i32(alpha - self.v[n])))
+            else:
+                self.timer[n] -= 1
+            if self.v[n] >= self.v_thresh[n]:
+                self.v[n] = int(c.v_reset[n])
+                self.timer[n] = int(c.refractory[n])
+                fired.append(n)
+            for receptor in (0, 1):
+                self.synaptic[receptor][n] = decay(self.synaptic[receptor][n], int(c.decay[receptor, n]))
+        return fired
+
+    def remember(self, neuron, t, rule):
+        """Append a postsynaptic event; the oldest real one makes room for the seventeenth."""
+        events = self.history[neuron]
+        last_time, last_trace = events[-1]
+        trace = s16(m16(last_trace, look_up(rule.lut_minus, t - last_time)) + 2048)
+        if len(events) == HISTORY:
+            del events[1]
+        events.append((t, trace))
+
+
+class ReferenceProjection:
+    """Rows of synapses, static or plastic."""
+
+    def __init__(self, lowered, post):
+        self.lowered = lowered
+        self.post = post
+        self.weight = lowered.weight.tolist()
+        self.rows = {}
+        for index, pre in enumerate(lowered.pre_id.tolist()):
+            self.rows.setdefault(pre, []).append(index)
+        self.last_pre = {}
+
+    def spike(self, pre, t):
+        """A presynaptic neuron fires at step `t`: learn, then deliver every weight of its row."""
+        lowered, rule = self.lowered, self.lowered.rule
+        if rule:
+            last_time, last_trace = self.last_pre.get(pre, (0, 0))
+            self.last_pre[pre] = (t, s16(m16(last_trace, look_up(rule.lut_plus, t - last_time)) + 2048))
+        for index in self.rows.get(pre, ()):
+            neuron, delay = int(lowered.post_id[index]), int(lowered.delay[index])
+            receptor = int(lowered.receptor[index])
+            if rule:
+                stored = delay % self.post.constants.delay_slots
+                shift = int(self.post.constants.shift[receptor, neuron])
+                self.weight[index] = pair_update(rule, self.weight[index], shift, self.post.history[neuron],
+                                                 t, last_time, last_trace, stored)
+                if not stored:
+                    continue        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
+            slot = (t + delay) % len(self.post.ring)
+            self.post.ring[slot][receptor][neuron] += self.weight[index]
+
+
+def look_up(table, distance):
+    """Decay over `distance` steps; 0 beyond the table."""
+    distance &= 0xffffffff
+    return int(table[distance]) if distance < len(table) else 0
+
+
+def pair_update(rule, weight, shift, history, t, last_time, last_trace, delay):
+    """New 16-bit weight of a synapse whose presynaptic spike arrives at step `t`, additive pair rule.
+
+    The postsynaptic events since the last presynaptic spike, shifted by the dendritic delay, potentiate; then the newest
+    of all events depresses, also at distance 0.
+    """
+    begin = last_time - delay if last_time >= delay else 0
+    end_time = t - delay if t >= delay else 0
+    k = end = following = len(history)
+    first = True
+    while first or (k != 0 and history[k][0] > begin):
+        if not first and history[k][0] > end_time:
+            end = k
+        first = False
+        following = k
+        k -= 1
+    value = weight << shift
+    for time, _ in history[following:end]:
+        distance = time + delay - last_time
+        if distance:
+            p = m16(last_trace, look_up(rule.lut_plus, distance))
+            value = min(i32(value + kmul(rule.a_plus, p << 4)), rule.w_max)
+    newest = history[end - 1] if end > following else history[k]
+    if end > following or k != 0:
+        o = m16(newest[1], look_up(rule.lut_minus, t - delay - newest[0]))
+        value = max(i32(value - kmul(rule.a_minus, o << 4)), rule.w_min)
+    return (value >> shift) & 0xffff
+
+
+class ReferenceSimulation:
+    """A whole network, step by step.
+
+    Parameters
+    ----------
+    lowered : Lowered
+    """
+
+    def __init__(self, lowered):
+        network = self.network = lowered.network
+        slots = 1 + max([1] + [p.connections.max_delay for p in network.projections])
+        self.neurons = {label: ReferenceNeurons(c, slots) for label, c in lowered.populations.items()}
+        self.projections = {p.label: ReferenceProjection(lowered.projection(p.label), self.neurons[p.post])
+                            for p in network.projections}
+        self.slots, self.t = slots, 0
+
+    def run(self, n_steps, record=()):
+        """Simulate `n_steps` more steps.
+
+        Parameters
+        ----------
+        n_steps : int
+        record : collection of str
+            Populations whose membranes are recorded.
+
+        Returns
+        -------
+        spikes : dict of str to list of (step, neuron)
+        membranes : dict of str to dict of 'v', 'gsyn_exc', 'gsyn_inh' to int32 array (n_steps, size)
+            `v` before, synaptic currents after the inputs of the step.
+        """
+        spikes = {label: [] for label in self.neurons}
+        traces = {label: {"v": [], "gsyn_exc": [], "gsyn_inh": []} for label in record}
+        for _ in range(n_steps):
+            fired = {}
+            for label, neurons in self.neurons.items():
+                neurons.collect(self.t % self.slots)
+                if label in traces:
+                    for name, values in zip(("v", "gsyn_exc", "gsyn_inh"), (neurons.v, *neurons.synaptic)):
+                        traces[label][name].append(list(values))
+                fired[label] = neurons.update()
+                spikes[label] += [(self.t, n) for n in fired[label]]
+            self._learn(fired)
+            self._transmit(fired)
+            self.t += 1
+        shapes = {label: (n_steps, self.neurons[label].constants.size) for label in traces}
+        return spikes, {label: {name: np.array(rows, np.int32).reshape(shapes[label]) for name, rows in t.items()}
+                        for label, t in traces.items()}
+
+    def _learn(self, fired):
+        for label, neurons in fired.items():
+            rules = [p.lowered.rule for p in self.projections.values() if p.lowered.post == label and p.lowered.rule]
+            for n in neurons if rules else ():
+                self.neurons[label].remember(n, self.t, rules[0])
+
+    def _transmit(self, fired):
+        for population in self.network.populations:
+            outgoing = [p for p in self.projections.values() if p.lowered.pre == population.label]
+            if population.is_source:
+                spikes = population.cell.spikes
+                last = len(spikes.offsets) - 1
+                now = spikes.neurons[spikes.offsets[self.t]:spikes.offsets[self.t + 1]] if self.t < last else ()
+            else:
+                now = fired[population.label]
+            for pre in now:
+                for projection in outgoing:
+                    projection.spike(int(pre), self.t)

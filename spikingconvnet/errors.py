@@ -1,0 +1,40 @@
+"""The package's errors: each is one of ours and a standard one, and says what, where and the next command.
+
+The command line turns them into one line on stderr and the exit code named here.
+"""
+
+
+class SpikingConvNetError(Exception):
+    """Base of every error that the package raises on purpose (exit code 1)."""
+
+    exit_code = 1
+
+
+class SettingsError(SpikingConvNetError, ValueError):
+    """A parameter, layer or command-line value that cannot be used (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(SpikingConvNetError, ValueError):
+    """A data set that is missing, damaged or of the wrong form (exit code 4)."""
+
+    exit_code = 4
+
+
+class StoreError(SpikingConvNetError, RuntimeError):
+    """A run directory that lacks an earlier step, or holds results of other settings (exit code 5)."""
+
+    exit_code = 5
+
+
+class NetworkError(SpikingConvNetError, ValueError):
+    """A netlist that no board could run (exit code 2)."""
+
+    exit_code = 2
+
+
+def require(condition, owner, attribute, value, wanted, error=SettingsError):
+    """Raise ``owner.attribute: must be <wanted>, got <value>`` unless `condition` holds."""
+    if not condition:
+        raise error(f"{owner}.{attribute}: must be {wanted}, got {value!r}")

@@ -1,0 +1,95 @@
+"""The only index arithmetic of the package: window positions and the inputs that each of them sees.
+
+Neurons are numbered in the order (channel, row, column). A window covers ``kernel_size`` (rows, columns) of every
+channel; there is no padding, and a window that would hang over the edge does not exist, so
+``T' = (T - kernel) // stride + 1`` as in the 2018 SpikingConvNet and in Keras and PyTorch with "valid" padding.
+"""
+
+import numpy as np
+
+
+def output_size(in_shape, kernel_size, strides):
+    """Rows and columns of window positions.
+
+    Parameters
+    ----------
+    in_shape : (C, H, W)
+    kernel_size, strides : (rows, columns)
+
+    Returns
+    -------
+    (int, int)
+
+    >>> output_size((2, 28, 28), (7, 7), (1, 1)), output_size((1, 28, 28), (4, 4), (3, 3))
+    ((22, 22), (9, 9))
+    """
+    return tuple((in_shape[1 + axis] - kernel_size[axis]) // strides[axis] + 1 for axis in (0, 1))
+
+
+def receptive_fields(in_shape, kernel_size, strides):
+    """Input neurons seen by each window position.
+
+    Parameters
+    ----------
+    in_shape : (C, H, W)
+    kernel_size, strides : (rows, columns)
+
+    Returns
+    -------
+    int64 array (positions, C * kernel rows * kernel columns)
+        Positions row by row; inside a window channel, row, column.
+
+    >>> receptive_fields((1, 3, 4), (2, 2), (1, 2)).tolist()
+    [[0, 1, 4, 5], [2, 3, 6, 7], [4, 5, 8, 9], [6, 7, 10, 11]]
+    """
+    channels, height, width = in_shape
+    out_rows, out_columns = output_size(in_shape, kernel_size, strides)
+    corner = ((np.arange(out_rows) * strides[0])[:, None] * width + np.arange(out_columns) * strides[1]).ravel()
+    inside = (np.arange(channels)[:, None, None] * height * width
+              + np.arange(kernel_size[0])[:, None] * width + np.arange(kernel_size[1])).ravel()
+    return corner[:, None] + inside
+
+
+def pooled_neurons(in_shape, pool_size):
+    """Neuron of the pooled grid that each neuron belongs to; -1 for a remainder at the lower or right edge.
+
+    Parameters
+    ----------
+    in_shape : (C, H, W)
+    pool_size : (rows, columns)
+
+    Returns
+    -------
+    int64 array (C * H * W,)
+
+    >>> pooled_neurons((1, 2, 5), (2, 2)).tolist()
+    [0, 0, 1, 1, -1, 0, 0, 1, 1, -1]
+    """
+    channels, height, width = in_shape
+    rows, columns = height // pool_size[0], width // pool_size[1]
+    row, column = np.arange(height) // pool_size[0], np.arange(width) // pool_size[1]
+    cell = np.where((row < rows)[:, None] & (column < columns), row[:, None] * columns + column, -1)
+    base = np.arange(channels)[:, None, None] * rows * columns
+    return np.where(cell >= 0, cell + base, -1).ravel()
+
+
+def grid_cells(in_shape, grid):
+    """Cell of a coarse grid over each channel that each neuron falls into; the cells share rows as evenly as possible.
+
+    Parameters
+    ----------
+    in_shape : (C, H, W)
+    grid : (rows, columns) of cells per channel, at most (H, W)
+
+    Returns
+    -------
+    int64 array (C * H * W,)
+        Cells in the order (channel, cell row, cell column).
+
+    >>> grid_cells((1, 2, 5), (1, 2)).tolist()
+    [0, 0, 0, 1, 1, 0, 0, 0, 1, 1]
+    """
+    channels, height, width = in_shape
+    rows, columns = grid
+    cell = (np.arange(height) * rows // height)[:, None] * columns + np.arange(width) * columns // width
+    return (np.arange(channels)[:, None, None] * rows * columns + cell).ravel()

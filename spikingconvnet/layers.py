@@ -1,0 +1,234 @@
+"""Layers: frozen specifications that check themselves and know the shape they make. No weights, no files.
+
+Shapes are (channels, rows, columns). A number given for a pair means a square.
+"""
+
+from dataclasses import dataclass, field
+
+from spikingconvnet.errors import require
+from spikingconvnet.geometry import output_size
+from spikingconvnet.neurons import IFCurrExp
+from spikingconvnet.plasticity import STDPMechanism
+
+
+def _pair(value, owner, attribute):
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    require(len(pair) == 2 and all(isinstance(v, int) and not isinstance(v, bool) for v in pair),
+            owner, attribute, value, "a whole number or (rows, columns)")
+    require(min(pair) >= 1, owner, attribute, value, "at least 1")
+    return pair
+
+
+@dataclass(frozen=True)
+class STDP:
+    """How a layer learns: windows of its input are shown one after another to one neuron per filter.
+
+    A window takes ``slot`` steps. Its input fires in the first ``pattern_steps``; one static inhibitory spike of weight
+    `gate` then silences every neuron, and the inputs that did not fire do so in a *late volley* right after, which
+    depresses their synapses to the winner. Lateral inhibition makes one neuron win a window; after each chunk the host
+    moves every threshold so that all filters win equally often (homeostasis).
+
+    Attributes
+    ----------
+    windows : int
+        Windows shown in all.
+    chunks : int
+        Runs between which thresholds move; `windows` is divided evenly.
+    slot : int
+        Steps per window, long enough for the inhibition to fade.
+    pattern_steps : int
+        Steps at the start of the slot in which the window's own spikes are shown.
+    min_spikes : int
+        Windows with fewer spiking inputs are not shown.
+    neuron : IFCurrExp
+        Neuron model during training; `v_thresh` is set by calibration.
+    mechanism : STDPMechanism
+        Timing rule and weight dependence.
+    gate, lateral : float
+        Weights of the gate spike and of lateral inhibition, nA.
+    volley : (int, int)
+        Steps after the pattern at which even and odd silent inputs fire.
+    homeostasis : (float, float)
+        First and last step size of the threshold's logarithm.
+    initial_winners : float
+        Neurons that the calibrated start threshold lets fire per window, on average.
+    """
+
+    windows: int = 4000
+    chunks: int = 20
+    slot: int = 60
+    pattern_steps: int = 15
+    min_spikes: int = 10
+    neuron: IFCurrExp = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0,
+                                  tau_syn_E=2.0, tau_syn_I=3.0, tau_refrac=35.0)
+    mechanism: STDPMechanism = STDPMechanism()
+    gate: float = 60.0
+    lateral: float = 25.0
+    volley: tuple = (4, 5)
+    homeostasis: tuple = (0.2, 0.02)
+    initial_winners: float = 1.0
+
+    def __post_init__(self):
+        for name in ("windows", "chunks", "slot", "pattern_steps", "min_spikes"):
+            require(getattr(self, name) >= 1, "STDP", name, getattr(self, name), "at least 1")
+        require(self.windows % self.chunks == 0, "STDP", "windows", self.windows,
+                f"a multiple of chunks ({self.chunks})")
+        require(self.slot > self.pattern_steps + max(self.volley), "STDP", "slot", self.slot,
+                f"longer than pattern and volley ({self.pattern_steps + max(self.volley)})")
+        require(min(self.volley) >= 2, "STDP", "volley", self.volley, "after the gate, from 2 on")
+
+
+@dataclass(frozen=True)
+class Conv2D:
+    """A convolution of spikes: one kernel per filter over all input channels, shared by all window positions.
+
+    Attributes
+    ----------
+    filters : int
+    kernel_size, strides : int or (rows, columns)
+        No padding: ``T' = (T - kernel_size) // strides + 1``.
+    per_map : bool
+        As in the 2018 original: every filter is applied to every input channel on its own, which makes
+        ``filters * channels`` output channels from one set of single-channel kernels.
+    neuron : IFCurrExp
+        Neuron model at inference; `v_thresh` is set by calibration, see `firing`.
+    firing : float
+        Share of (window position, sample) pairs in which a map's neurons reach the threshold that calibration sets.
+    gain : float
+        Length of each learned kernel (as one vector, mean removed), nA.
+    centred : bool
+        Whether the mean of each learned kernel is removed, which makes signed kernels of non-negative weights.
+    training : STDP
+        How the kernels are learned.
+    """
+
+    filters: int
+    kernel_size: tuple
+    strides: tuple = (1, 1)
+    per_map: bool = False
+    neuron: IFCurrExp = IFCurrExp(tau_m=20.0, cm=20.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0,
+                                  tau_syn_E=1.0, tau_syn_I=1.0, tau_refrac=0.0)
+    firing: float = 0.1
+    gain: float = 20.0
+    centred: bool = True
+    training: STDP = field(default_factory=STDP)
+
+    def __post_init__(self):
+        object.__setattr__(self, "kernel_size", _pair(self.kernel_size, "Conv2D", "kernel_size"))
+        object.__setattr__(self, "strides", _pair(self.strides, "Conv2D", "strides"))
+        require(self.filters >= 1, "Conv2D", "filters", self.filters, "at least 1")
+        require(0 < self.firing < 1, "Conv2D", "firing", self.firing, "between 0 and 1")
+        require(self.gain > 0, "Conv2D", "gain", self.gain, "above 0")
+
+    def kernel_shape(self, in_shape):
+        """Shape of the kernels: (filters, channels, rows, columns)."""
+        return (self.filters, 1 if self.per_map else in_shape[0], *self.kernel_size)
+
+    def output_shape(self, in_shape):
+        """(C', H', W') for an input (C, H, W); a kernel larger than the input is a SettingsError."""
+        for axis, name in ((0, "rows"), (1, "columns")):
+            require(self.kernel_size[axis] <= in_shape[1 + axis], "Conv2D", "kernel_size", self.kernel_size,
+                    f"at most {in_shape[1 + axis]} {name}, the input is {in_shape}")
+        channels = self.filters * in_shape[0] if self.per_map else self.filters
+        return (channels, *output_size(in_shape, self.kernel_size, self.strides))
+
+    def __str__(self):
+        kind = "per map" if self.per_map else "all channels"
+        return (f"Conv2D  {self.filters} filters {self.kernel_size[0]}x{self.kernel_size[1]}"
+                f" stride {self.strides[0]}x{self.strides[1]}, {kind}")
+
+
+@dataclass(frozen=True)
+class AvgPool2D:
+    """Average pooling of spikes, as on the board: every spike is passed on at the pooled position, and the next
+    layer's weights are divided by the pool's area. Nothing is computed, delayed or merged. A remainder at the lower or
+    right edge is dropped.
+
+    Attributes
+    ----------
+    pool_size : int or (rows, columns)
+    """
+
+    pool_size: tuple
+
+    def __post_init__(self):
+        object.__setattr__(self, "pool_size", _pair(self.pool_size, "AvgPool2D", "pool_size"))
+
+    @property
+    def area(self):
+        """Neurons that share a pooled position."""
+        return self.pool_size[0] * self.pool_size[1]
+
+    def output_shape(self, in_shape):
+        """(C, H // rows, W // columns)."""
+        for axis in (0, 1):
+            require(self.pool_size[axis] <= in_shape[1 + axis], "AvgPool2D", "pool_size", self.pool_size,
+                    f"within the input {in_shape}")
+        return (in_shape[0], in_shape[1] // self.pool_size[0], in_shape[2] // self.pool_size[1])
+
+    def __str__(self):
+        return f"AvgPool2D  {self.pool_size[0]}x{self.pool_size[1]}"
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Every unit sees the whole input: a convolution whose one window is the input. Attributes as :class:`Conv2D`."""
+
+    units: int
+    neuron: IFCurrExp = Conv2D.neuron
+    firing: float = 0.1
+    gain: float = 20.0
+    centred: bool = True
+    training: STDP = field(default_factory=STDP)
+
+    def __post_init__(self):
+        require(self.units >= 1, "Dense", "units", self.units, "at least 1")
+
+    def as_convolution(self, in_shape):
+        """The Conv2D that computes the same on an input of this shape."""
+        return Conv2D(self.units, in_shape[1:], (1, 1), neuron=self.neuron, firing=self.firing, gain=self.gain,
+                      centred=self.centred, training=self.training)
+
+    def output_shape(self, in_shape):
+        """(units, 1, 1)."""
+        return (self.units, 1, 1)
+
+    def __str__(self):
+        return f"Dense  {self.units} units"
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Linear support vector machine on spike counts of the last layer.
+
+    Attributes
+    ----------
+    grid : int or (rows, columns), or None
+        Counts are summed over this many cells per map; None keeps every neuron's own count.
+    C : float
+        Inverse strength of regularisation, as in scikit-learn's ``LinearSVC``.
+    """
+
+    grid: tuple = None
+    C: float = 1.0
+
+    def __post_init__(self):
+        if self.grid is not None:
+            object.__setattr__(self, "grid", _pair(self.grid, "Classifier", "grid"))
+        require(self.C > 0, "Classifier", "C", self.C, "above 0")
+
+    def cells(self, in_shape):
+        """Cells per map (rows, columns): `grid`, or one cell per neuron."""
+        grid = self.grid or in_shape[1:]
+        for axis in (0, 1):
+            require(grid[axis] <= in_shape[1 + axis], "Classifier", "grid", self.grid, f"within the maps {in_shape}")
+        return grid
+
+    def output_shape(self, in_shape):
+        """(features, 1, 1)."""
+        rows, columns = self.cells(in_shape)
+        return (in_shape[0] * rows * columns, 1, 1)
+
+    def __str__(self):
+        cells = f"{self.grid[0]}x{self.grid[1]} cells per map" if self.grid else "one count per neuron"
+        return f"Classifier  linear SVM on {cells}"

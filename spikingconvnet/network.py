@@ -1,0 +1,159 @@
+"""The netlist between model and simulators: populations and projections as plain data, every number already drawn.
+
+All randomness happens before a network exists; that is what makes runs on different simulators comparable bit for bit.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, parameter_names
+from spikingconvnet.plasticity import STDPMechanism
+
+RECEPTORS = ("excitatory", "inhibitory")
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one kind.
+
+    Attributes
+    ----------
+    label : str
+    shape : (C, H, W)
+    cell : IFCurrExp, IFCurrDelta or SpikeSourceArray
+    values : dict of str to float array (size,)
+        Parameters of `cell` that differ from neuron to neuron.
+    per_channel : bool
+        Whether every channel is a population of its own on the board, with its own weight scale.
+    max_expected_summed_weight : float or None
+        nA; replaces sPyNNaker's own estimate of the largest input of one step, from which it chooses the weight scale.
+    """
+
+    label: str
+    shape: tuple
+    cell: object
+    values: dict = field(default_factory=dict)
+    per_channel: bool = False
+    max_expected_summed_weight: float = None
+
+    def __post_init__(self):
+        require(len(self.shape) == 3 and min(self.shape) >= 1, self._name, "shape", self.shape,
+                "(channels, rows, columns)", NetworkError)
+        require(isinstance(self.cell, (IFCurrExp, IFCurrDelta, SpikeSourceArray)), self._name, "cell", self.cell,
+                "IFCurrExp, IFCurrDelta or SpikeSourceArray", NetworkError)
+        if self.is_source:
+            require(self.cell.spikes.shape == tuple(self.shape), self._name, "cell.spikes.shape",
+                    self.cell.spikes.shape, f"{self.shape}", NetworkError)
+        for name, value in self.values.items():
+            require(not self.is_source and name in parameter_names(self.cell), self._name, "values", name,
+                    "a parameter of its cell", NetworkError)
+            require(np.shape(value) == (self.size,), self._name, name, np.shape(value), f"of shape {(self.size,)}",
+                    NetworkError)
+
+    @property
+    def _name(self):
+        return f"Population {self.label!r}"
+
+    @property
+    def size(self):
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+    @property
+    def is_source(self):
+        """Whether it only fires given spikes."""
+        return isinstance(self.cell, SpikeSourceArray)
+
+    def parameter(self, name):
+        """A parameter of every neuron: float array (size,)."""
+        return np.asarray(self.values.get(name, np.full(self.size, getattr(self.cell, name))), np.float64)
+
+    @property
+    def channel_of(self):
+        """Board population that each neuron belongs to: its channel, or 0 if the population is one piece."""
+        return np.repeat(np.arange(self.shape[0]), self.shape[1] * self.shape[2]) * self.per_channel
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from one population to another.
+
+    Attributes
+    ----------
+    label : str
+    pre, post : str
+        Labels of populations.
+    connections : an object of ``connectivity``
+    receptor : 'excitatory' or 'inhibitory'
+        Not used by signed connections.
+    plasticity : STDPMechanism or None
+    """
+
+    label: str
+    pre: str
+    post: str
+    connections: object
+    receptor: str = "excitatory"
+    plasticity: STDPMechanism = None
+
+    def __post_init__(self):
+        require(self.receptor in RECEPTORS, f"Projection {self.label!r}", "receptor", self.receptor,
+                " or ".join(RECEPTORS), NetworkError)
+        require(not (self.plasticity and self.connections.signed), f"Projection {self.label!r}", "plasticity",
+                self.plasticity, "None on signed connections; SpiNNaker's convolutions do not learn", NetworkError)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Populations and projections that fit together; otherwise a NetworkError says which does not.
+
+    Attributes
+    ----------
+    populations : tuple of Population
+    projections : tuple of Projection
+    timestep : float
+        ms.
+    """
+
+    populations: tuple
+    projections: tuple
+    timestep: float = 1.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "populations", tuple(self.populations))
+        object.__setattr__(self, "projections", tuple(self.projections))
+        for kind, parts in (("populations", self.populations), ("projections", self.projections)):
+            labels = [part.label for part in parts]
+            require(len(set(labels)) == len(labels), "Network", kind, labels, "of different labels", NetworkError)
+        for projection in self.projections:
+            self._check(projection)
+        for population in self.populations:
+            rules = [p.plasticity for p in self.incoming(population.label) if p.plasticity]
+            require(len(set(rules)) <= 1, f"Population {population.label!r}", "plasticity", len(set(rules)),
+                    "one rule; a SpiNNaker core holds one", NetworkError)
+        lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations if p.is_source}
+        require(len(lengths) <= 1, "Network", "sources", sorted(lengths),
+                "spikes of equally many samples and steps", NetworkError)
+
+    def _check(self, projection):
+        owner, labels = f"Projection {projection.label!r}", [p.label for p in self.populations]
+        for end in ("pre", "post"):
+            require(getattr(projection, end) in labels, owner, end, getattr(projection, end), f"one of {labels}",
+                    NetworkError)
+        pre, post = self.population(projection.pre), self.population(projection.post)
+        require(not post.is_source, owner, "post", post.label, "a population of neurons, not a source", NetworkError)
+        projection.connections.check_sizes(pre.size, post.size)
+
+    def population(self, label):
+        """The population of that label."""
+        return next(p for p in self.populations if p.label == label)
+
+    def projection(self, label):
+        """The projection of that label."""
+        return next(p for p in self.projections if p.label == label)
+
+    def incoming(self, label):
+        """Projections that end at the population of that label."""
+        return [p for p in self.projections if p.post == label]
