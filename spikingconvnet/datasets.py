@@ -280,7 +280,7 @@ def _join(address, name):
         parts = urllib.parse.urlsplit(address)
     except ValueError as error:
         raise _fault(address, f"is not an address ({error})") from error
-    return parts._replace(path=f"{parts.path.rstrip('/')}/{name}", fragment="").geturl()
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
 
 
 def _download(address, path):

@@ -196,6 +196,13 @@ def test_a_set_of_mnists_shape_in_a_directory_of_another_name_needs_no_checksum(
     assert load(altered_mnist(tmp_path / "mnist" / "mine"), "test").labels[-1] == 6 ^ 1
 
 
+def test_the_checksum_rule_is_not_for_sets_with_a_name_of_their_own(tmp_path):
+    folder = altered_mnist(tmp_path / "mnist")
+    for path in list(folder.iterdir()):
+        path.rename(folder / path.name.replace("t10k", "emnist-mnist-test"))
+    assert len(load(folder, "test")) == 10000
+
+
 def test_the_checksum_rule_leaves_sets_of_other_counts_in_a_directory_named_mnist_alone(tmp_path):
     assert load(write(tmp_path / "mnist"), "train") == ORIGINAL
 
@@ -612,6 +619,10 @@ def test_slashes_questions_and_anchors_at_the_end_of_an_address_do_no_harm(serve
     assert load(address + ending, "train", cache) == ORIGINAL
 
 
+def test_the_scheme_of_an_address_may_be_in_capitals(server, cache):
+    assert load(server.offer().replace("http", "HTTP"), "train", cache) == ORIGINAL
+
+
 def test_two_addresses_with_the_same_last_part_do_not_share_a_cache_folder(server, cache):
     assert load(server.offer(folder="/a/digits"), "train", cache) == ORIGINAL
     other = server.offer(naive_write([[[3]]]), naive_write([4]), folder="/b/digits")
@@ -802,6 +813,14 @@ def test_a_disk_that_fills_up_while_a_download_is_kept_leaves_no_half_file(serve
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(datasets.shutil, "copyfile", half_a_copy)
     fails(server.offer(), "No space left on device", cache_dir=cache)
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_kept_files_appear_in_one_step_or_not_at_all(server, cache, monkeypatch):
+    def refuse(source, target):
+        raise OSError(5, "Input/output error")
+    monkeypatch.setattr(os, "replace", refuse)
+    fails(server.offer(), "Input/output error", "another cache directory", cache_dir=cache)
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 

@@ -1,0 +1,19 @@
+"""Backends by name. Each is a module with ``open(network, record, jobs)`` and ``run(network, ...)``, imported on use."""
+
+from importlib import import_module
+
+from spikingconvnet.errors import SettingsError
+
+_MODULES = {"local": "spikingconvnet.backends.local.simulator"}
+
+
+def names():
+    """Names that ``--backend`` takes."""
+    return tuple(_MODULES)
+
+
+def get_backend(name):
+    """The backend's module; an unknown name is a SettingsError that lists the known ones."""
+    if name not in _MODULES:
+        raise SettingsError(f"--backend: must be one of {', '.join(_MODULES)}, got {name!r}")
+    return import_module(_MODULES[name])

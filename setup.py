@@ -1,0 +1,44 @@
+"""Packaging: metadata, dependencies and the console command."""
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py").read_text()).group(1)
+
+setup(
+    name="spikingconvnet",
+    version=VERSION,
+    description="Layer-wise STDP spiking convolutional networks on SpiNNaker",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["spikingconvnet", "spikingconvnet.*"]),
+    install_requires=[
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "numba>=0.61",
+        "scikit-learn>=1.4",
+        "matplotlib>=3.8",
+        "python-mnist>=0.7",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "spinnaker": ["sPyNNaker==1!7.4.1"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6"],
+    },
+    entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: MIT License",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,198 @@
+"""From layers and weights to networks: one for training a layer, one for inference with trained ones."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.geometry import pooled_neurons, receptive_fields
+from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.neurons import SpikeSourceArray
+from spikingconvnet.spikes import Spikes
+
+WINDOW, GATE, FILTERS, KERNELS = "window", "gate", "filters", "kernels"
+INPUT = "input"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedLayer:
+    """What inference needs of a layer, whatever rule found it.
+
+    Attributes
+    ----------
+    kernels : float64 array (filters, channels, rows, columns)
+        Signed weights, nA.
+    v_thresh : float64 array (maps,)
+        Threshold of each output map, mV.
+    """
+
+    kernels: np.ndarray
+    v_thresh: np.ndarray
+
+
+# ---------------------------------------------------------------- training
+
+
+def pooled_input(stage, spikes):
+    """Spikes of the stage's source as its windows see them: at pooled positions, at most one a step.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    spikes : Spikes
+        Of shape ``stage.source_shape``.
+
+    Returns
+    -------
+    Spikes of shape ``stage.in_shape``
+    """
+    if stage.pool is None:
+        return spikes
+    pooled = spikes.regrouped(stage.in_shape, pooled_neurons(stage.source_shape, stage.pool.pool_size))
+    sample, neuron, step = pooled.events()
+    once = np.unique((sample * pooled.n_steps + step) * pooled.size + neuron)
+    time = once // pooled.size
+    return Spikes.from_events(time // pooled.n_steps, once % pooled.size, time % pooled.n_steps, pooled.shape,
+                              pooled.n_samples, pooled.n_steps)
+
+
+def window_spikes(stage, spikes, rng):
+    """Windows of the input, one per slot, drawn at random among those with enough spikes.
+
+    Inputs that stay silent during the pattern fire in the late volley, even ones first.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    spikes : Spikes
+        Of shape ``stage.in_shape``, see :func:`pooled_input`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Spikes, shape (channels, kernel rows, kernel columns), one sample of ``training.slot`` steps per window
+    """
+    training, shape = stage.layer.training, stage.layer.kernel_shape(stage.in_shape)[1:]
+    fields = window_inputs(stage)
+    n_inputs = fields.shape[1]
+    member = np.full(spikes.size, -1)
+    events, shown = [], 0
+    for _ in range(100 * training.windows):
+        sample, field = rng.integers(spikes.n_samples), fields[rng.integers(len(fields))]
+        begin = sample * spikes.n_steps
+        first, last = spikes.offsets[[begin, begin + min(training.pattern_steps, spikes.n_steps)]]
+        member[field] = np.arange(n_inputs)
+        inputs = member[spikes.neurons[first:last]]
+        member[field] = -1
+        seen = inputs >= 0
+        silent = np.setdiff1d(np.arange(n_inputs), inputs[seen])
+        if n_inputs - len(silent) < training.min_spikes:
+            continue
+        steps = np.searchsorted(spikes.offsets[begin:], np.arange(first, last)[seen], side="right") - 1
+        volley = training.pattern_steps - 1 + np.array(training.volley)[silent % 2]
+        inputs, steps = np.concatenate([inputs[seen], silent]), np.concatenate([steps, volley])
+        events.append((np.full(len(inputs), shown), inputs, steps))
+        shown += 1
+        if shown == training.windows:
+            return Spikes.from_events(*(np.concatenate(part) for part in zip(*events)), shape, shown, training.slot)
+    raise SettingsError(f"layer {stage.number}: only {shown} of {training.windows} windows with at least"
+                        f" {training.min_spikes} spikes were found; lower STDP.min_spikes in the parameters")
+
+
+def window_inputs(stage):
+    """Input neurons of every window that a filter may see: int array (windows, inputs per window)."""
+    channels = stage.in_shape[0]
+    if not stage.layer.per_map:
+        return receptive_fields(stage.in_shape, stage.layer.kernel_size, stage.layer.strides)
+    one = receptive_fields((1, *stage.in_shape[1:]), stage.layer.kernel_size, stage.layer.strides)
+    return np.concatenate([one + c * stage.in_shape[1] * stage.in_shape[2] for c in range(channels)])
+
+
+def training_network(stage, windows, weights, v_thresh):
+    """One neuron per filter behind plastic synapses, with lateral inhibition and the gate.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    windows : Spikes
+        From :func:`window_spikes`.
+    weights : float array (inputs per window, filters), nA
+    v_thresh : float array (filters,), mV
+
+    Returns
+    -------
+    Network with the populations ``window``, ``gate`` and ``filters``; the plastic projection is ``kernels``
+    """
+    training, filters = stage.layer.training, stage.layer.filters
+    shown = np.arange(windows.n_samples)
+    gate = Spikes.from_events(shown, 0 * shown, 0 * shown + training.pattern_steps, (1, 1, 1), len(shown),
+                              training.slot)
+    populations = (Population(WINDOW, windows.shape, SpikeSourceArray(windows)),
+                   Population(GATE, gate.shape, SpikeSourceArray(gate)),
+                   Population(FILTERS, (filters, 1, 1), training.neuron, {"v_thresh": v_thresh}))
+    projections = [
+        Projection(KERNELS, WINDOW, FILTERS, DenseConnections(weights), plasticity=training.mechanism),
+        Projection(GATE, GATE, FILTERS, DenseConnections(np.full((1, filters), training.gate)), "inhibitory")]
+    if filters > 1:
+        projections.append(Projection("lateral", FILTERS, FILTERS, LateralInhibition(filters, training.lateral),
+                                      "inhibitory"))
+    return Network(populations, projections)
+
+
+def drive_network(stage, windows, weights):
+    """The training network without learning, gate, volley's effect or spikes: how far the windows drive each filter.
+
+    Parameters as :func:`training_network`. The threshold is out of reach.
+    """
+    neuron = replace(stage.layer.training.neuron, v_thresh=OUT_OF_REACH)
+    populations = (Population(WINDOW, windows.shape, SpikeSourceArray(windows)),
+                   Population(FILTERS, (stage.layer.filters, 1, 1), neuron))
+    return Network(populations, (Projection(KERNELS, WINDOW, FILTERS, DenseConnections(weights)),))
+
+
+OUT_OF_REACH = 65535.0      # mV, the largest s16.15
+
+
+# ---------------------------------------------------------------- inference
+
+
+def inference_network(stages, trained, spikes):
+    """A chain of trained layers behind a source.
+
+    Parameters
+    ----------
+    stages : list of model.Stage
+        Consecutive ones; a single one replays the spikes of the layer before it.
+    trained : list of TrainedLayer
+    spikes : Spikes
+        Of shape ``stages[0].source_shape``; its samples, gap included, are the timeline.
+
+    Returns
+    -------
+    Network, all static: a source ``input`` and one population per stage, one board population per map
+    """
+    populations = [Population(INPUT, spikes.shape, SpikeSourceArray(spikes))]
+    projections = []
+    for stage, layer in zip(stages, trained):
+        connections = ConvConnections(all_channel_kernels(stage, layer.kernels), stage.source_shape,
+                                      stage.layer.strides, stage.pool.pool_size if stage.pool else (1, 1))
+        positions = stage.out_shape[1] * stage.out_shape[2]
+        populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron,
+                                      {"v_thresh": np.repeat(layer.v_thresh, positions)}, per_channel=True))
+        projections.append(Projection(stage.label, populations[-2].label, stage.label, connections))
+    return Network(populations, projections)
+
+
+def all_channel_kernels(stage, kernels):
+    """Kernels over all input channels: (maps, channels, rows, columns).
+
+    A per-map layer has one set of single-channel kernels; output map ``channel * filters + filter`` sees one channel.
+    """
+    if not stage.layer.per_map:
+        return kernels
+    channels, filters = stage.in_shape[0], stage.layer.filters
+    full = np.zeros((channels, filters, channels, *stage.layer.kernel_size))
+    for channel in range(channels):
+        full[channel, :, channel] = kernels[:, 0]
+    return full.reshape(channels * filters, channels, *stage.layer.kernel_size)

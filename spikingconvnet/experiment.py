@@ -1,0 +1,233 @@
+"""An experiment: settings, a run directory and a backend, and the steps load, train, fit, test.
+
+Each step reads what the step before it has stored and stores its own result, so work that was finished is never lost
+and never done twice. Images are shown on timelines of at most ``REPLICA_SAMPLES`` images; each timeline is a copy of
+the network that starts at rest (a replica, as on a board), and the unit in which caches are kept.
+"""
+
+from functools import partial
+
+import numpy as np
+
+import spikingconvnet
+from spikingconvnet import build, datasets, readout
+from spikingconvnet.backends import get_backend
+from spikingconvnet.build import TrainedLayer
+from spikingconvnet.encoding import encode
+from spikingconvnet.spikes import Spikes
+from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
+from spikingconvnet.training import stdp
+
+REPLICA_SAMPLES = 5000
+BATCH = 250
+SPLITS = ("train", "validation", "test")
+
+
+class Experiment:
+    """One experiment in one run directory.
+
+    Parameters
+    ----------
+    settings : Settings
+    run_dir : str or Path
+    backend : str
+    jobs : int or None
+        Threads; the results do not depend on it.
+    progress : callable
+        ``progress(iterable, description)`` wraps long loops.
+    """
+
+    def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items):
+        self.settings = settings
+        self.model = settings.model
+        self.store = RunDirectory(run_dir)
+        self.backend_name = backend
+        self.backend = get_backend(backend)
+        self.jobs = jobs
+        self.progress = progress
+
+    # ------------------------------------------------------------ data
+
+    def load_data(self, source=None):
+        """Read, check, split, filter and encode the images: number of images of each split.
+
+        Parameters
+        ----------
+        source : str or None
+            Directory or URL to use instead of the settings' data set.
+        """
+        s, source = self.settings, source or self.settings.dataset
+        cache = self.store.path / "downloads"
+        train, test = (datasets.load(source, part, cache) for part in ("train", "test"))
+        split = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
+        rng = np.random.default_rng([s.seed, 0])
+        counts = {}
+        for name, images, chosen in (("train", train, split.train), ("validation", train, split.validation),
+                                     ("test", test, split.test)):
+            part = images.select(chosen)
+            spikes = encode(part.images, s.image_filter, s.encoder, rng).with_gap(s.slot)
+            self.store.write(f"data/{name}", self._data_digest(), self._how(source=str(source)), labels=part.labels,
+                             images=part.images[:64], content=np.array(digest(spikes.offsets, spikes.neurons)),
+                             **pack_spikes(spikes))
+            counts[name] = len(part)
+        return counts
+
+    def has_data(self):
+        """Whether the images have been loaded with the settings in force."""
+        return all(self.store.cached(f"data/{split}", self._data_digest()) is not None for split in SPLITS)
+
+    def data(self, split):
+        """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""
+        arrays = self.store.read(f"data/{split}", self.command("loaddata"), self._data_digest())
+        arrays["spikes"] = unpack_spikes(arrays)
+        return arrays
+
+    # ------------------------------------------------------------ layers
+
+    def train_layer(self, number):
+        """Train layer `number` with STDP on the training images: stdp.Trained."""
+        stage = self.model.stages[number - 1]
+        made_from = self._layer_digest(number)
+        spikes = self.all_spikes(number - 1, "train")
+        trained = stdp.train(stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                             partial(self.backend.open, jobs=self.jobs),
+                             partial(self.progress, description=f"layer {number}: training"))
+        self.store.write(f"layers/{number}", made_from, self._how(health=trained.health), initial=trained.initial,
+                         learned=trained.learned, kernels=trained.inference.kernels,
+                         v_thresh=trained.inference.v_thresh, wins=trained.course.wins,
+                         thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
+        return trained
+
+    def layer(self, number):
+        """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
+        return self.store.read(f"layers/{number}", self.command("training", number), self._layer_digest(number))
+
+    def is_trained(self, number):
+        """Whether layer `number` has been trained with the settings in force."""
+        return self.store.cached(f"layers/{number}", self._layer_digest(number)) is not None
+
+    def all_spikes(self, number, split):
+        """Spikes of a layer (0: the input) for a whole split."""
+        data = self.data(split)
+        if number == 0:
+            return data["spikes"]
+        return Spikes.concatenate([self.replica_spikes(number, split, first, data)
+                                   for first in self._replicas(data, f"layer {number}: spikes, {split}")])
+
+    def replica_spikes(self, number, split, first, data):
+        """Spikes of a layer for the replica that starts at image `first`, from the cache or computed and cached."""
+        last = min(first + REPLICA_SAMPLES, len(data["labels"]))
+        if number == 0:
+            return data["spikes"].samples(first, last)
+        name = f"spikes/{number}-{split}-{first // REPLICA_SAMPLES:03d}"
+        made_from = self._replica_digest(number, data, first)
+        found = self.store.cached(name, made_from)
+        if found is not None:
+            return unpack_spikes(found)
+        spikes = Spikes.concatenate(list(self._simulate(number, split, first, data)))
+        self.store.write(name, made_from, self._how(), **pack_spikes(spikes))
+        return spikes
+
+    def _simulate(self, number, split, first, data):
+        """Spikes of a layer, batch by batch on one timeline, from the replayed spikes of the layer before."""
+        stage = self.model.stages[number - 1]
+        source = self.replica_spikes(number - 1, split, first, data)
+        arrays = self.layer(number)
+        network = build.inference_network([stage], [TrainedLayer(arrays["kernels"], arrays["v_thresh"])], source)
+        with self.backend.open(network, jobs=self.jobs) as simulation:
+            for start in range(0, source.n_samples, BATCH):
+                simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
+                yield simulation.recording().spikes[stage.label]
+
+    def example(self, number, n_samples, membranes=False):
+        """The first training images through the layers up to `number`.
+
+        Returns
+        -------
+        spikes : Spikes
+            Of layer `number`.
+        v : float array (steps, neurons) or None
+            Its membranes, mV.
+        """
+        data = self.data("train")
+        trained = [self.layer(n) for n in range(1, number + 1)]
+        network = build.inference_network(
+            self.model.stages[:number], [TrainedLayer(a["kernels"], a["v_thresh"]) for a in trained],
+            data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples)))
+        label = self.model.stages[number - 1].label
+        with self.backend.open(network, (label,) if membranes else (), self.jobs) as simulation:
+            simulation.run(simulation.source_steps)
+            recording = simulation.recording()
+        return recording.spikes[label], recording.membrane(label) if membranes else None
+
+    # ------------------------------------------------------------ readout
+
+    def features(self, split):
+        """Spike counts for the classifier and labels: uint16 (n, features), int (n,)."""
+        data = self.data(split)
+        number, parts = len(self.model.stages), []
+        grid = self.model.classifier.cells(self.model.stages[-1].out_shape)
+        for first in self._replicas(data, f"layer {number}: counts, {split}"):
+            name = f"features/{split}-{first // REPLICA_SAMPLES:03d}"
+            made_from = digest(self._replica_digest(number, data, first), grid)
+            found = self.store.cached(name, made_from)
+            if found is None:
+                counts = np.concatenate([readout.spike_counts(spikes, grid)
+                                         for spikes in self._simulate(number, split, first, data)])
+                self.store.write(name, made_from, self._how(), counts=counts)
+                found = {"counts": counts}
+            parts.append(found["counts"])
+        return np.concatenate(parts), data["labels"]
+
+    def train_svm(self):
+        """Fit the classifier on the training images: its score on them."""
+        counts, labels = self.features("train")
+        fitted = readout.fit(counts, labels, self.model.classifier.C, seed=self.settings.seed)
+        self.store.write("svm", self._svm_digest(), self._how(), classes=fitted.classes,
+                         coefficients=fitted.coefficients, intercepts=fitted.intercepts)
+        return readout.score(fitted.predict(counts), labels)
+
+    def test(self, split="test"):
+        """Classify a split: its score."""
+        arrays = self.store.read("svm", self.command("training", "svm"), self._svm_digest())
+        fitted = readout.Readout(arrays["classes"], arrays["coefficients"], arrays["intercepts"])
+        counts, labels = self.features(split)
+        return readout.score(fitted.predict(counts), labels)
+
+    def has_svm(self):
+        """Whether the classifier has been fitted with the settings in force."""
+        return self.store.cached("svm", self._svm_digest()) is not None
+
+    # ------------------------------------------------------------ digests
+
+    def command(self, mode, layer=None):
+        """The command line that makes a result."""
+        layer = f" --layer {layer}" if layer else ""
+        return f"main.py --mode {mode}{layer} --run-dir {self.store.path}"
+
+    def _data_digest(self):
+        s = self.settings
+        return digest("data", str(s.dataset).rstrip("/").rsplit("/", 1)[-1], s.classes, s.n_train, s.n_validation,
+                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed)
+
+    def _layer_digest(self, number):
+        below = self._layer_digest(number - 1) if number > 1 else self._data_digest()
+        return digest("layer", self.model.stages[number - 1], self.settings.seed, below)
+
+    def _replica_digest(self, number, data, first):
+        below = str(data["content"]) if number == 0 else self._replica_digest(number - 1, data, first)
+        if number == 0:
+            return digest("input", below, first, REPLICA_SAMPLES)
+        layer, stage = self.layer(number), self.model.stages[number - 1]
+        return digest("spikes", below, stage.layer.neuron, stage.layer.strides, stage.pool, layer["kernels"],
+                      layer["v_thresh"])
+
+    def _svm_digest(self):
+        return digest("svm", self.model.classifier, self._layer_digest(len(self.model.stages)))
+
+    def _how(self, **more):
+        return {"backend": self.backend_name, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
+
+    def _replicas(self, data, description):
+        return self.progress(range(0, len(data["labels"]), REPLICA_SAMPLES), description)
+

@@ -1,0 +1,135 @@
+"""Readout: spike counts of the last layer into a linear support vector machine (scikit-learn's LinearSVC).
+
+A fitted readout is two plain arrays and a scale; nothing is pickled.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags
+
+from spikingconvnet.errors import DataError, require
+from spikingconvnet.geometry import grid_cells
+
+
+def spike_counts(spikes, grid):
+    """Spikes per sample and grid cell: what the classifier sees.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Of the last layer, shape (C, H, W).
+    grid : (rows, columns)
+        Cells per map.
+
+    Returns
+    -------
+    uint16 array (n_samples, C * rows * columns), cut at 65535
+    """
+    cells = spikes.shape[0] * grid[0] * grid[1]
+    sample = np.repeat(np.arange(spikes.n_samples), np.diff(spikes.offsets[::spikes.n_steps]))
+    flat = np.bincount(sample * cells + grid_cells(spikes.shape, grid)[spikes.neurons],
+                       minlength=spikes.n_samples * cells)
+    return np.minimum(flat, 65535).astype(np.uint16).reshape(spikes.n_samples, cells)
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """A fitted linear classifier.
+
+    Attributes
+    ----------
+    classes : int array (n_classes,)
+    coefficients : float64 array (n_classes, features)
+        On counts as they are; the scaling of the fit is already in them.
+    intercepts : float64 array (n_classes,)
+    """
+
+    classes: np.ndarray
+    coefficients: np.ndarray
+    intercepts: np.ndarray
+
+    def decision(self, counts):
+        """Margins: float64 array (n_samples, n_classes)."""
+        require(counts.shape[1] == self.coefficients.shape[1], "Readout", "counts", counts.shape,
+                f"(samples, {self.coefficients.shape[1]})", DataError)
+        return counts.astype(np.float64) @ self.coefficients.T + self.intercepts
+
+    def predict(self, counts):
+        """Class of each sample: array (n_samples,) of values of `classes`."""
+        return self.classes[np.argmax(self.decision(counts), axis=1)]
+
+
+def fit(counts, labels, C=1.0, tol=1e-4, seed=0):
+    """Fit a Readout with scikit-learn's ``LinearSVC``.
+
+    Every feature is divided by its root mean square first; features that never fire get no weight.
+
+    Parameters
+    ----------
+    counts : array (n_samples, features), spike counts
+    labels : int array (n_samples,)
+    C : float
+        As in ``LinearSVC``.
+    tol : float
+    seed : int
+
+    Returns
+    -------
+    Readout
+    """
+    from sklearn.svm import LinearSVC
+
+    classes = np.unique(labels)
+    require(len(classes) >= 2, "Readout", "labels", classes.tolist(), "of at least two classes", DataError)
+    rms = np.sqrt(np.mean(np.square(counts, dtype=np.float64), axis=0))
+    scale = np.divide(1.0, rms, out=np.zeros_like(rms), where=rms > 0)
+    features = csr_matrix(counts, dtype=np.float64) @ diags(scale)
+    machine = LinearSVC(C=C, tol=tol, dual=False, random_state=seed).fit(features, labels)
+    coefficients, intercepts = machine.coef_, machine.intercept_
+    if len(classes) == 2:           # LinearSVC keeps one row for two classes
+        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
+    return Readout(machine.classes_, coefficients * scale, intercepts)
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How predictions compare with the truth.
+
+    Attributes
+    ----------
+    classes : int array (n,)
+    confusion : int64 array (n, n)
+        Row: true class, column: predicted.
+    """
+
+    classes: np.ndarray
+    confusion: np.ndarray
+
+    @property
+    def accuracy(self):
+        """Share of correct predictions, 0 to 1."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @property
+    def recall(self):
+        """Per class, the share of its samples that were recognised: float array (n,); nan without samples."""
+        return _share(self.confusion, axis=1)
+
+    @property
+    def precision(self):
+        """Per class, the share of its predictions that were right: float array (n,); nan without predictions."""
+        return _share(self.confusion, axis=0)
+
+
+def score(predicted, labels):
+    """Compare predictions with labels: Score over every class that occurs in either."""
+    classes, index = np.unique(np.concatenate([labels, predicted]), return_inverse=True)
+    truth, guess = np.split(index, 2)
+    confusion = np.bincount(truth * len(classes) + guess, minlength=len(classes) ** 2)
+    return Score(classes, confusion.reshape(len(classes), -1))
+
+
+def _share(confusion, axis):
+    total = confusion.sum(axis=axis)
+    return np.divide(np.diag(confusion), total, out=np.full(len(total), np.nan), where=total > 0)

@@ -1,0 +1,107 @@
+"""Figures of an experiment, from what its run directory holds."""
+
+import numpy as np
+
+from spikingconvnet import plotting
+from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.readout import Score
+
+SHOWN_IMAGES = 6
+RASTER_SAMPLES = 3
+ACTIVITY_SAMPLES = 200
+SHOWN_MEMBRANES = 5
+
+
+def figure_names(experiment):
+    """Names of all figures that an experiment of this model can make."""
+    numbers = [stage.number for stage in experiment.model.stages]
+    return ["inputs", *(f"{kind}-{n}" for n in numbers for kind in ("kernels", "training", "raster", "membranes",
+                                                                    "activity")), "confusion"]
+
+
+def plot(experiment, names=None):
+    """Make figures as PNG and SVG in ``<run directory>/plots``.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    names : list of str or None
+        See :func:`figure_names`; None makes every figure whose results are there.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    StoreError
+        A named figure's results are not there, or none are.
+    """
+    paths, missing = [], None
+    for name in figure_names(experiment) if names is None else names:
+        try:
+            figure = _figure(experiment, name)
+        except StoreError as error:
+            if names is not None:
+                raise
+            missing = missing or error
+            continue
+        paths += plotting.save(figure, experiment.store.path / "plots" / name)
+    if not paths and missing:
+        raise missing
+    return paths
+
+
+def _figure(experiment, name):
+    kind, _, number = name.partition("-")
+    makers = {"inputs": _inputs, "kernels": _kernels, "training": _training, "raster": _raster,
+              "membranes": _membranes, "activity": _activity, "confusion": _confusion}
+    if kind not in makers or name not in figure_names(experiment):
+        raise SettingsError(f"plot: no figure is called {name!r}; there are {', '.join(figure_names(experiment))}")
+    return makers[kind](experiment, *([int(number)] if number else []))
+
+
+def _inputs(experiment):
+    data = experiment.data("train")
+    shown = min(SHOWN_IMAGES, len(data["images"]))
+    return plotting.inputs(data["images"][:shown], data["spikes"].samples(0, shown))
+
+
+def _kernels(experiment, number):
+    layer = experiment.layer(number)
+    return plotting.kernels(layer["initial"], layer["learned"], title=f"Layer {number}: kernels")
+
+
+def _training(experiment, number):
+    layer = experiment.layer(number)
+    return plotting.training(layer["wins"], layer["thresholds"], layer["mean_weight"])
+
+
+def _raster(experiment, number):
+    return plotting.raster(experiment.example(number, RASTER_SAMPLES)[0], RASTER_SAMPLES)
+
+
+def _membranes(experiment, number):
+    """The most active neurons, each of another map, over the first images."""
+    spikes, v = experiment.example(number, RASTER_SAMPLES, membranes=True)
+    counts = spikes.counts().sum(axis=0)
+    maps = np.argsort(-counts.max(axis=(1, 2)), kind="stable")[:SHOWN_MEMBRANES]
+    positions = counts.reshape(len(counts), -1).argmax(axis=1)
+    chosen = maps * counts[0].size + positions[maps]
+    thresholds = experiment.layer(number)["v_thresh"][maps]
+    steps = [spikes.steps()[spikes.neurons == neuron] for neuron in chosen]
+    labels = [f"map {m + 1}" for m in maps]
+    return plotting.membranes(v[:, chosen], thresholds, steps, labels=labels)
+
+
+def _activity(experiment, number):
+    return plotting.activity(experiment.example(number, ACTIVITY_SAMPLES)[0].counts().mean(axis=0))
+
+
+def _confusion(experiment):
+    results = experiment.store.results()
+    found = next((results[split] for split in ("test", "validation") if split in results), None)
+    if found is None:
+        raise StoreError(f"{experiment.store.path}: no test result yet; run: {experiment.command('testing')}")
+    score = Score(np.array(found["classes"]), np.array(found["confusion"]))
+    return plotting.confusion(score.confusion, score.classes)

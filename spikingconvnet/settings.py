@@ -1,0 +1,125 @@
+"""From ``parameters.py`` to checked, frozen Settings.
+
+The file is Python, run with :mod:`runpy`; only its capital names count. A name that is unknown, missing or of the wrong
+kind is a SettingsError that says what would have been right.
+"""
+
+import difflib
+import runpy
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from spikingconvnet.errors import SettingsError, SpikingConvNetError, require
+from spikingconvnet.model import Sequential
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One experiment.
+
+    Attributes
+    ----------
+    dataset : str
+        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file.
+    classes : tuple of int
+        Classes used.
+    n_train, n_validation, n_test : int or None
+        Images of each split; None takes all there are.
+    per_class : bool
+        Whether the three numbers count images per class.
+    image_filter, encoder : callables of ``preprocessing`` and ``encoding``
+    slot : int
+        Steps per image on the timeline, the gap between images included.
+    model : Sequential
+    seed : int
+    """
+
+    dataset: str
+    image_filter: object
+    encoder: object
+    slot: int
+    model: Sequential
+    classes: tuple = tuple(range(10))
+    n_train: int = None
+    n_validation: int = 0
+    n_test: int = None
+    per_class: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "classes", tuple(self.classes))
+        require(isinstance(self.model, Sequential), "parameters", "MODEL", self.model, "a Sequential model")
+        require(isinstance(self.slot, int) and self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
+                f"more steps than the encoder's {self.encoder.n_steps}")
+        require(isinstance(self.seed, int) and self.seed >= 0, "parameters", "SEED", self.seed, "0 or more")
+        require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
+                self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
+        require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
+        _ = self.model.classifier
+
+    def with_seed(self, seed):
+        """The same experiment with another seed."""
+        return self if seed is None else replace(self, seed=seed)
+
+
+_NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_VALIDATION": "n_validation",
+          "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
+          "MODEL": "model", "SEED": "seed"}
+_REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
+
+
+def load(path):
+    """Settings of a parameters file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, does not run, or holds a wrong name or value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it")
+    try:
+        found = {name: value for name, value in runpy.run_path(str(path)).items()
+                 if name.isupper() and not name.startswith("_") and not isinstance(value, type)}
+    except SpikingConvNetError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    except (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError) as error:
+        where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise SettingsError(f"{path}{where}: {type(error).__name__}: {error}") from error
+    return from_names(found, path)
+
+
+def from_names(found, path):
+    """Settings from a dict of capital names; see :func:`load`."""
+    for name in found:
+        if name not in _NAMES:
+            near = difflib.get_close_matches(name, _NAMES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_NAMES)}"
+            raise SettingsError(f"{path}: {name} is not a parameter; {hint}")
+    missing = [name for name in _REQUIRED if name not in found]
+    if missing:
+        raise SettingsError(f"{path}: {', '.join(missing)} missing; see parameters.py for an example")
+    values = {_NAMES[name]: value for name, value in found.items()}
+    values["dataset"] = _locate(values["dataset"], path)
+    return Settings(**values)
+
+
+def _locate(dataset, path):
+    if "://" in str(dataset) or Path(dataset).is_absolute() or Path(dataset).exists():
+        return str(dataset)
+    beside = next((folder / dataset for folder in Path(path).resolve().parents if (folder / dataset).exists()), None)
+    return str(beside or dataset)
+
+
+def field_names():
+    """Names of the fields of Settings, in order."""
+    return [f.name for f in fields(Settings)]

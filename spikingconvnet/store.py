@@ -1,0 +1,169 @@
+"""The run directory: every path and file format, safe files only, written whole or not at all.
+
+Results are ``.npz`` files of plain arrays (never pickled objects) that carry a digest of what produced them; a result
+whose digest does not fit the settings in force is not used.
+
+    parameters.py          the experiment, copied with every command
+    data/train.npz         input spikes and labels of a split (also validation, test)
+    layers/1.npz           kernels before and after, inference kernels, thresholds, course of the training
+    spikes/1-train-000.npz spikes of a trained layer, one file per replica (cache)
+    features/train-000.npz spike counts for the classifier, one file per replica (cache)
+    svm.npz                the classifier
+    results.json           scores and costs of every command
+    plots/                 figures
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from spikingconvnet.errors import StoreError
+from spikingconvnet.spikes import Spikes
+
+MADE_FROM = "made_from"     # digest of what produced the arrays
+HOW = "how"                 # JSON: backend, seed, version
+
+
+def digest(*parts):
+    """SHA-256 of anything with a stable ``repr``, and of arrays by content, as 64 hexadecimal digits.
+
+    >>> digest(1, "a") == digest(1, "a"), digest(1, "a") == digest("1", "a")
+    (True, False)
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            total.update(f"array {part.dtype.str} {part.shape}\n".encode())
+            total.update(np.ascontiguousarray(part))
+        else:
+            total.update(f"{part!r}\n".encode())
+    return total.hexdigest()
+
+
+class RunDirectory:
+    """A directory that holds one experiment.
+
+    Parameters
+    ----------
+    path : str or Path
+        Made when the first result is written.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def file(self, name):
+        """Path of a result: ``layers/1`` is ``<run directory>/layers/1.npz``."""
+        return self.path / f"{name}.npz"
+
+    def write(self, name, made_from, how, **arrays):
+        """Write a result atomically.
+
+        Parameters
+        ----------
+        name : str
+        made_from : str
+            See :func:`digest`.
+        how : dict
+            Backend, seed, version: whatever JSON holds.
+        **arrays
+            Of numbers.
+        """
+        def save(stream):
+            np.savez(stream, **arrays, **{MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))})
+
+        _write(self.file(name), save)
+
+    def read(self, name, command, made_from=None):
+        """A result as a dict of arrays.
+
+        Parameters
+        ----------
+        name : str
+        command : str
+            What makes this result, for the error text.
+        made_from : str or None
+            The digest that it must carry.
+
+        Raises
+        ------
+        StoreError
+            It is missing, damaged, or made from other settings.
+        """
+        path = self.file(name)
+        if not path.is_file():
+            raise StoreError(f"{path}: not there yet; run: {command}")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {key: archive[key] for key in archive.files}
+            found, arrays[HOW] = str(arrays.pop(MADE_FROM)), json.loads(str(arrays[HOW]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path}: damaged ({error}); make it again with: {command}") from error
+        if made_from not in (None, found):
+            raise StoreError(f"{path}: was made with other settings than those in force;"
+                             f" make it again with: {command}, or use another --run-dir")
+        return arrays
+
+    def cached(self, name, made_from):
+        """A result as a dict of arrays, or None if it is missing, damaged or made from something else."""
+        try:
+            return self.read(name, "", made_from)
+        except StoreError:
+            return None
+
+    def write_results(self, mode, results):
+        """Keep a command's numbers in ``results.json``, one entry per mode."""
+        merged = {**self.results(), mode: results}
+        _write(self.path / "results.json", lambda stream: stream.write(json.dumps(merged, indent=2).encode()))
+
+    def results(self):
+        """All entries of ``results.json``; empty if there is none."""
+        path = self.path / "results.json"
+        try:
+            return json.loads(path.read_text()) if path.is_file() else {}
+        except ValueError as error:
+            raise StoreError(f"{path}: damaged ({error}); delete it") from error
+
+    def keep_parameters(self, path):
+        """Copy the parameters file whole."""
+        target = self.path / "parameters.py"
+        if Path(path).resolve() != target.resolve():
+            with open(path, "rb") as source:
+                _write(target, lambda stream: shutil.copyfileobj(source, stream))
+
+
+def pack_spikes(spikes, prefix=""):
+    """Spikes as arrays for a file; per step a count instead of an offset, which is four to eight times smaller."""
+    counts = np.diff(spikes.offsets)
+    kind = np.uint16 if counts.max(initial=0) < 1 << 16 else np.uint32
+    return {f"{prefix}shape": np.array(spikes.shape), f"{prefix}n_steps": np.array(spikes.n_steps),
+            f"{prefix}counts": counts.astype(kind), f"{prefix}neurons": spikes.neurons}
+
+
+def unpack_spikes(arrays, prefix=""):
+    """The inverse of :func:`pack_spikes`."""
+    offsets = np.concatenate([[0], np.cumsum(arrays[f"{prefix}counts"], dtype=np.int64)])
+    return Spikes(tuple(arrays[f"{prefix}shape"].tolist()), int(arrays[f"{prefix}n_steps"]), offsets,
+                  arrays[f"{prefix}neurons"])
+
+
+def _write(path, save):
+    """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with open(temporary, "wb") as stream:
+                save(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another --run-dir") from error

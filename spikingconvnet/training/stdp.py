@@ -1,0 +1,240 @@
+"""Layer-wise STDP: windows of the input, one after another, to one neuron per filter.
+
+The recipe follows Kheradpisheh et al. 2018 (doi 10.1016/j.neunet.2017.12.005) and the 2018 SpikingConvNet, with what a
+board can do: lateral inhibition instead of a host that picks the winner, a late volley of the silent inputs that
+depresses them, a gate spike that keeps that volley from being learned by everyone, and thresholds that the host moves
+between runs (homeostasis).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spikingconvnet import build
+from spikingconvnet.build import TrainedLayer
+from spikingconvnet.errors import SettingsError
+
+TARGET_WINS = 0.9           # wins per window that homeostasis aims at, over all filters
+DUPLICATE = 0.95            # cosine of two centred kernels from which they count as the same
+DRIVE_WINDOWS = 400         # windows from which the start thresholds are taken
+CALIBRATION_SAMPLES = 200   # samples from which the inference thresholds are taken
+CALIBRATION_BATCH = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a training run recorded about itself, chunk by chunk.
+
+    Attributes
+    ----------
+    wins : int array (chunks, 3)
+        Windows in which no, one, or several neurons fired.
+    thresholds : float array (chunks, filters)
+        In force during the chunk, mV.
+    mean_weight : float array (chunks,)
+        At its end, nA.
+    """
+
+    wins: np.ndarray
+    thresholds: np.ndarray
+    mean_weight: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A layer trained with STDP.
+
+    Attributes
+    ----------
+    initial, learned : float arrays (filters, channels, rows, columns)
+        Kernels before and after, within ``w_min .. w_max``, nA.
+    inference : TrainedLayer
+        Kernels and thresholds for inference.
+    course : Course
+    health : dict of str to float
+        See :func:`health`.
+    """
+
+    initial: np.ndarray
+    learned: np.ndarray
+    inference: TrainedLayer
+    course: Course
+    health: dict
+
+
+def train(stage, spikes, rng, open_network, progress=iter):
+    """Learn the kernels of one layer and calibrate it for inference.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    spikes : Spikes
+        Of the stage's source, shape ``stage.source_shape``, gap included.
+    rng : numpy.random.Generator
+    open_network : callable
+        ``open`` of a backend: ``open_network(network, record=...)`` is a Simulation.
+    progress : callable
+        Wraps the iterable of chunks.
+
+    Returns
+    -------
+    Trained
+    """
+    windows = build.window_spikes(stage, build.pooled_input(stage, spikes), rng)
+    initial = random_kernels(stage, rng)
+    learned, course = learn(stage, windows, initial, open_network, progress)
+    return Trained(initial, learned, calibrate(stage, learned, spikes, open_network), course,
+                   health(stage, learned, course))
+
+
+def random_kernels(stage, rng):
+    """Uniform start weights between the rule's bounds: float array of the kernels' shape, nA."""
+    bounds = stage.layer.training.mechanism.weight_dependence
+    return rng.uniform(bounds.w_min, bounds.w_max, stage.layer.kernel_shape(stage.in_shape))
+
+
+def learn(stage, windows, initial, open_network, progress=iter):
+    """Show all windows: learned kernels like `initial`, and the Course.
+
+    Parameters as :func:`train`; `windows` from ``build.window_spikes``.
+    """
+    training, filters = stage.layer.training, stage.layer.filters
+    weights = initial.reshape(filters, -1).T
+    v_thresh = start_thresholds(stage, windows, weights, open_network)
+    per_chunk = training.windows // training.chunks
+    wins, thresholds, means = [], [], []
+    with open_network(build.training_network(stage, windows, weights, v_thresh)) as simulation:
+        for rate in progress(np.geomspace(*training.homeostasis, training.chunks)):
+            simulation.run(per_chunk * training.slot)
+            counts = simulation.recording().spikes[build.FILTERS].counts().reshape(per_chunk, filters)
+            learned = simulation.weights(build.KERNELS).value.reshape(weights.shape)
+            wins.append(np.bincount(np.minimum(counts.sum(axis=1), 2), minlength=3))
+            thresholds.append(v_thresh)
+            means.append(learned.mean())
+            v_thresh = homeostasis(v_thresh, counts.sum(axis=0), TARGET_WINS * per_chunk / filters, rate)
+            simulation.set(build.FILTERS, v_thresh)
+    return learned.T.reshape(initial.shape), Course(np.array(wins), np.array(thresholds), np.array(means))
+
+
+def homeostasis(v_thresh, wins, target, rate):
+    """Thresholds after a chunk: those of frequent winners rise, those of rare ones fall.
+
+    Parameters
+    ----------
+    v_thresh : float array (filters,), mV above rest 0
+    wins : int array (filters,)
+    target : float
+        Wins per chunk that leave a threshold where it is.
+    rate : float
+        Largest change of its logarithm.
+
+    >>> homeostasis(np.array([10.0, 10.0]), np.array([4, 4]), 4.0, 0.2).tolist()
+    [10.0, 10.0]
+    """
+    ratio = (wins + 0.3 * target) / (1.3 * target)
+    return v_thresh * np.exp(rate * np.tanh(np.log(ratio)))
+
+
+def start_thresholds(stage, windows, weights, open_network):
+    """Thresholds with which each filter would fire in its fair share of the windows, mV.
+
+    Taken from the peaks of the membranes over a part of the windows, without learning and without volley.
+    """
+    training, filters = stage.layer.training, stage.layer.filters
+    part = windows.samples(0, min(DRIVE_WINDOWS, windows.n_samples))
+    with open_network(build.drive_network(stage, part, weights), record=(build.FILTERS,)) as simulation:
+        simulation.run(part.n_samples * training.slot)
+        v = simulation.recording().membrane(build.FILTERS).reshape(part.n_samples, training.slot, filters)
+    peaks = v[:, :training.pattern_steps + 2].max(axis=1)
+    share = min(training.initial_winners / filters, 0.5)
+    return np.maximum(np.quantile(peaks, 1.0 - share, axis=0), training.neuron.v_rest + 1e-3)
+
+
+# ---------------------------------------------------------------- inference
+
+
+def inference_kernels(layer, learned):
+    """Kernels for inference: mean removed (if ``layer.centred``) and scaled to length ``layer.gain``, nA.
+
+    A kernel of equal weights has nothing left without its mean and stays zero.
+    """
+    flat = learned.reshape(len(learned), -1)
+    if layer.centred:
+        flat = flat - flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    scaled = np.divide(layer.gain * flat, length, out=np.zeros_like(flat), where=length > 1e-9)
+    return scaled.reshape(learned.shape)
+
+
+def calibrate(stage, learned, spikes, open_network):
+    """Inference kernels with thresholds that a share ``layer.firing`` of (sample, position) pairs reaches.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    learned : float array (filters, channels, rows, columns)
+    spikes : Spikes
+        Of the stage's source; the first samples are used.
+    open_network : callable
+
+    Returns
+    -------
+    TrainedLayer
+    """
+    layer, maps = stage.layer, stage.out_shape[0]
+    silent = replace(layer, neuron=replace(layer.neuron, v_thresh=build.OUT_OF_REACH))
+    kernels = inference_kernels(layer, learned)
+    used = spikes.samples(0, min(CALIBRATION_SAMPLES, spikes.n_samples))
+    network = build.inference_network([replace(stage, layer=silent)],
+                                      [TrainedLayer(kernels, np.full(maps, build.OUT_OF_REACH))], used)
+    peaks = []
+    with open_network(network, record=(stage.label,)) as simulation:
+        for first in range(0, used.n_samples, CALIBRATION_BATCH):
+            samples = min(CALIBRATION_BATCH, used.n_samples - first)
+            simulation.run(samples * used.n_steps)
+            v = simulation.recording().membranes[stage.label]["v"]
+            peaks.append(v.reshape(samples, used.n_steps, maps, -1).max(axis=1))
+    peak = np.concatenate(peaks).transpose(1, 0, 2).reshape(maps, -1)
+    raw = np.ceil(np.quantile(peak, 1.0 - layer.firing, axis=1))
+    v_thresh = raw / 32768.0
+    if (v_thresh <= layer.neuron.v_rest).any():
+        index = int(np.argmax(v_thresh <= layer.neuron.v_rest))
+        raise SettingsError(f"layer {stage.number}, filter {index + 1}: fewer than {100 * layer.firing:g} % of the"
+                            " windows lift its membrane above rest, so no threshold gives that share;"
+                            " lower Conv2D.firing in the parameters")
+    return TrainedLayer(kernels, v_thresh)
+
+
+# ---------------------------------------------------------------- health
+
+
+def health(stage, learned, course):
+    """Whether the layer has learned well; accuracy alone does not tell.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    learned : float array (filters, channels, rows, columns)
+    course : Course
+
+    Returns
+    -------
+    dict of str to float
+        ``wins_per_window``, ``silent_windows`` and ``contested_windows`` (shares, over the last quarter of the chunks;
+        a window with more than two winners counts as two wins), ``duplicate_pairs``, ``mean_weight`` (nA), ``at_lower``
+        and ``at_upper`` (shares of weights at their bounds).
+    """
+    bounds = stage.layer.training.mechanism.weight_dependence
+    late = course.wins[-max(1, len(course.wins) // 4):].sum(axis=0)
+    flat = learned.reshape(len(learned), -1)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    pairs = np.triu(unit @ unit.T > DUPLICATE, k=1)
+    step = 1e-3 * (bounds.w_max - bounds.w_min)
+    return {"wins_per_window": float((late * [0, 1, 2]).sum() / late.sum()),
+            "silent_windows": float(late[0] / late.sum()),
+            "contested_windows": float(late[2] / late.sum()),
+            "duplicate_pairs": float(pairs.sum()),
+            "mean_weight": float(learned.mean()),
+            "at_lower": float(np.mean(learned <= bounds.w_min + step)),
+            "at_upper": float(np.mean(learned >= bounds.w_max - step))}
