@@ -187,12 +187,13 @@ def inference_network(stages, trained, spikes):
 def all_channel_kernels(stage, kernels):
     """Kernels over all input channels: (maps, channels, rows, columns).
 
-    A per-map layer has one set of single-channel kernels; output map ``channel * filters + filter`` sees one channel.
+    A per-map layer has one set of single-channel kernels; output map ``filter * channels + channel`` sees one channel, in
+    the order of the 2018 original.
     """
     if not stage.layer.per_map:
         return kernels
     channels, filters = stage.in_shape[0], stage.layer.filters
-    full = np.zeros((channels, filters, channels, *stage.layer.kernel_size))
+    full = np.zeros((filters, channels, channels, *stage.layer.kernel_size))
     for channel in range(channels):
-        full[channel, :, channel] = kernels[:, 0]
-    return full.reshape(channels * filters, channels, *stage.layer.kernel_size)
+        full[:, channel, channel] = kernels[:, 0]
+    return full.reshape(filters * channels, channels, *stage.layer.kernel_size)

@@ -14,7 +14,7 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet import backends, settings
 from spikingconvnet.errors import SettingsError, SpikingConvNetError
-from spikingconvnet.experiment import Experiment
+from spikingconvnet.experiment import RULES, Experiment
 
 EXIT_CODES = """exit codes:
   0  done
@@ -62,6 +62,8 @@ def _parser():
     add = parser.add_argument
     add("--mode", required=True, choices=tuple(_MODES), help="what to do; demo does everything")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
+    add("--rule", default="stdp", choices=tuple(RULES),
+        help="with --mode training: how a layer finds its kernels; random and kmeans are floors (default: stdp)")
     add("--parameters", metavar="FILE", help="the experiment (default: parameters.py here, or the run directory's)")
     add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
@@ -122,15 +124,18 @@ def _training(experiment, options):
     layers = [str(stage.number) for stage in experiment.model.stages]
     if options.layer not in (*layers, "svm"):
         raise SettingsError(f"--layer: must be one of {', '.join(layers)}, svm, got {options.layer!r}")
-    return _train_svm(experiment) if options.layer == "svm" else _train_layer(experiment, int(options.layer))
+    if options.layer == "svm":
+        return _train_svm(experiment)
+    return _train_layer(experiment, int(options.layer), options.rule)
 
 
-def _train_layer(experiment, number):
-    health = experiment.train_layer(number).health
-    experiment.store.write_results(f"layer {number}", health)
-    _say(f"layer {number}: " + _health_text(health))
-    _plot(experiment, [f"kernels-{number}", f"training-{number}"])
-    return {"layer": number, "health": health}
+def _train_layer(experiment, number, rule):
+    health = experiment.train_layer(number, rule).health
+    result = {"layer": number, "rule": rule, "health": health}
+    experiment.store.write_results(f"layer {number}", result)
+    _say(f"layer {number}, {rule}: " + _health_text(health))
+    _plot(experiment, [f"kernels-{number}"] + [f"training-{number}"] * (rule == "stdp"))
+    return result
 
 
 def _train_svm(experiment):
@@ -174,7 +179,7 @@ def _demo(experiment, options):
         _load_data(experiment, options)
     for stage in experiment.model.stages:
         if not experiment.is_trained(stage.number):
-            _train_layer(experiment, stage.number)
+            _train_layer(experiment, stage.number, options.rule)
     if not experiment.has_svm():
         _train_svm(experiment)
     result = _testing(experiment, options)
@@ -182,10 +187,13 @@ def _demo(experiment, options):
 
 
 def _health_text(health):
+    weights = (f"{health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA,"
+               f" {100 * health['at_lower']:.0f} % of weights at the lower and {100 * health['at_upper']:.0f} % at the"
+               " upper bound")
+    if "wins_per_window" not in health:
+        return weights
     return (f"{health['wins_per_window']:.2f} wins per window ({100 * health['silent_windows']:.0f} % silent,"
-            f" {100 * health['contested_windows']:.0f} % contested), {health['duplicate_pairs']:.0f} duplicate pairs,"
-            f" mean weight {health['mean_weight']:.2f} nA, {100 * health['at_lower']:.0f} % of weights at the lower and"
-            f" {100 * health['at_upper']:.0f} % at the upper bound")
+            f" {100 * health['contested_windows']:.0f} % contested), {weights}")
 
 
 def _plot(experiment, names):

@@ -198,4 +198,5 @@ def _check(owner, magnitude, delay):
     name = type(owner).__name__
     require(bool(np.all(np.isfinite(magnitude))) and bool(np.all(magnitude >= 0)), name, "weight",
             "a negative or infinite one", "finite and 0 or more nA; the receptor gives the sign", NetworkError)
-    require(bool(np.all(np.asarray(delay) >= 1)), name, "delay", int(np.min(delay, initial=1)), "at least 1 step", NetworkError)
+    require(bool(np.all(np.asarray(delay) >= 1)), name, "delay", int(np.min(delay, initial=1)), "at least 1 step",
+            NetworkError)

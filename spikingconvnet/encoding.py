@@ -5,6 +5,7 @@ returns :class:`~spikingconvnet.spikes.Spikes` with ``n_steps`` steps per sample
 so the spikes do not depend on how the samples are batched.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +39,9 @@ class LatencyEncoder:
 
     def __call__(self, values, rng=None):
         """Spikes of `values`, float (N, C, H, W); `rng` is not used."""
-        sample, neuron = np.nonzero(values.reshape(len(values), -1) > self.threshold)
-        value = values.reshape(len(values), -1)[sample, neuron]
+        flat = _flat(values)
+        sample, neuron = np.nonzero(flat > self.threshold)
+        value = flat[sample, neuron]
         late = (self.saturation - np.minimum(value, self.saturation)) / (self.saturation - self.threshold)
         step = np.minimum((late * self.n_steps).astype(np.int64), self.n_steps - 1)
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
@@ -47,7 +49,7 @@ class LatencyEncoder:
 
 @dataclass(frozen=True)
 class RegularEncoder:
-    """Evenly spaced spikes at a rate proportional to the value: it fires whenever the running sum passes a whole number.
+    """Evenly spaced spikes at a rate proportional to the value: one whenever the running sum passes a whole number.
 
     Attributes
     ----------
@@ -119,6 +121,10 @@ def _check_rate(encoder):
     require(encoder.threshold >= 0, name, "threshold", encoder.threshold, "0 or more")
 
 
+def _flat(values):
+    return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
 def _rates(encoder, values):
-    flat = values.reshape(len(values), -1)
+    flat = _flat(values)
     return np.where(flat > encoder.threshold, np.minimum(flat, 1.0) * encoder.max_rate, 0.0)

@@ -14,13 +14,15 @@ from spikingconvnet import build, datasets, readout
 from spikingconvnet.backends import get_backend
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.encoding import encode
+from spikingconvnet.errors import StoreError
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
-from spikingconvnet.training import stdp
+from spikingconvnet.training import floors, stdp
 
 REPLICA_SAMPLES = 5000
 BATCH = 250
 SPLITS = ("train", "validation", "test")
+RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
 
 
 class Experiment:
@@ -74,7 +76,7 @@ class Experiment:
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
-        return all(self.store.cached(f"data/{split}", self._data_digest()) is not None for split in SPLITS)
+        return all(self._is_there(self.data, split) for split in SPLITS)
 
     def data(self, split):
         """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""
@@ -84,15 +86,23 @@ class Experiment:
 
     # ------------------------------------------------------------ layers
 
-    def train_layer(self, number):
-        """Train layer `number` with STDP on the training images: stdp.Trained."""
+    def train_layer(self, number, rule="stdp"):
+        """Train layer `number` on the training images: stdp.Trained.
+
+        Parameters
+        ----------
+        number : int
+        rule : 'stdp', 'random' or 'kmeans'
+            The last two are floors to compare with, see ``training.floors``.
+        """
         stage = self.model.stages[number - 1]
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
-        trained = stdp.train(stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                             partial(self.backend.open, jobs=self.jobs),
-                             partial(self.progress, description=f"layer {number}: training"))
-        self.store.write(f"layers/{number}", made_from, self._how(health=trained.health), initial=trained.initial,
+        trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                              partial(self.backend.open, jobs=self.jobs),
+                              partial(self.progress, description=f"layer {number}: training"))
+        self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
+                         initial=trained.initial,
                          learned=trained.learned, kernels=trained.inference.kernels,
                          v_thresh=trained.inference.v_thresh, wins=trained.course.wins,
                          thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
@@ -104,7 +114,7 @@ class Experiment:
 
     def is_trained(self, number):
         """Whether layer `number` has been trained with the settings in force."""
-        return self.store.cached(f"layers/{number}", self._layer_digest(number)) is not None
+        return self._is_there(self.layer, number)
 
     def all_spikes(self, number, split):
         """Spikes of a layer (0: the input) for a whole split."""
@@ -196,7 +206,15 @@ class Experiment:
 
     def has_svm(self):
         """Whether the classifier has been fitted with the settings in force."""
-        return self.store.cached("svm", self._svm_digest()) is not None
+        return self._is_there(lambda: self.store.read("svm", "", self._svm_digest()))
+
+    @staticmethod
+    def _is_there(read, *args):
+        try:
+            read(*args)
+        except StoreError:
+            return False
+        return True
 
     # ------------------------------------------------------------ digests
 
@@ -210,20 +228,21 @@ class Experiment:
         return digest("data", str(s.dataset).rstrip("/").rsplit("/", 1)[-1], s.classes, s.n_train, s.n_validation,
                       s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed)
 
+    def _content(self, number):
+        """Digest of what layer `number` (0: the input) computes."""
+        if number == 0:
+            return str(self.data("train")["content"])
+        layer = self.layer(number)
+        return digest(layer["kernels"], layer["v_thresh"], self._layer_digest(number))
+
     def _layer_digest(self, number):
-        below = self._layer_digest(number - 1) if number > 1 else self._data_digest()
-        return digest("layer", self.model.stages[number - 1], self.settings.seed, below)
+        return digest("layer", self.model.stages[number - 1], self.settings.seed, self._content(number - 1))
 
     def _replica_digest(self, number, data, first):
-        below = str(data["content"]) if number == 0 else self._replica_digest(number - 1, data, first)
-        if number == 0:
-            return digest("input", below, first, REPLICA_SAMPLES)
-        layer, stage = self.layer(number), self.model.stages[number - 1]
-        return digest("spikes", below, stage.layer.neuron, stage.layer.strides, stage.pool, layer["kernels"],
-                      layer["v_thresh"])
+        return digest("spikes", self._content(number), str(data["content"]), first, REPLICA_SAMPLES)
 
     def _svm_digest(self):
-        return digest("svm", self.model.classifier, self._layer_digest(len(self.model.stages)))
+        return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))
 
     def _how(self, **more):
         return {"backend": self.backend_name, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}

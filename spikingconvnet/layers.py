@@ -65,8 +65,8 @@ class STDP:
     gate: float = 60.0
     lateral: float = 25.0
     volley: tuple = (4, 5)
-    homeostasis: tuple = (0.2, 0.02)
-    initial_winners: float = 1.0
+    homeostasis: tuple = (0.3, 0.05)
+    initial_winners: float = 4.0
 
     def __post_init__(self):
         for name in ("windows", "chunks", "slot", "pattern_steps", "min_spikes"):

@@ -1,4 +1,4 @@
-"""Neuron models as frozen records with PyNN's names. Units: ms, mV, nA, nF (so tau_m / cm is a resistance in megaohm)."""
+"""Neuron models as frozen records with PyNN's names. Units: ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm)."""
 
 from dataclasses import dataclass, fields
 

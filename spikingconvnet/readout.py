@@ -108,8 +108,8 @@ class Score:
 
     @property
     def accuracy(self):
-        """Share of correct predictions, 0 to 1."""
-        return float(np.trace(self.confusion) / self.confusion.sum())
+        """Share of correct predictions, 0 to 1; nan without samples."""
+        return float(np.trace(self.confusion) / self.confusion.sum()) if self.confusion.any() else float("nan")
 
     @property
     def recall(self):
@@ -124,10 +124,12 @@ class Score:
 
 def score(predicted, labels):
     """Compare predictions with labels: Score over every class that occurs in either."""
+    require(len(predicted) == len(labels), "Score", "predicted", len(predicted), f"as many as labels ({len(labels)})",
+            DataError)
     classes, index = np.unique(np.concatenate([labels, predicted]), return_inverse=True)
     truth, guess = np.split(index, 2)
     confusion = np.bincount(truth * len(classes) + guess, minlength=len(classes) ** 2)
-    return Score(classes, confusion.reshape(len(classes), -1))
+    return Score(classes, confusion.reshape(len(classes), len(classes)))
 
 
 def _share(confusion, axis):

@@ -90,7 +90,7 @@ def _membranes(experiment, number):
     chosen = maps * counts[0].size + positions[maps]
     thresholds = experiment.layer(number)["v_thresh"][maps]
     steps = [spikes.steps()[spikes.neurons == neuron] for neuron in chosen]
-    labels = [f"map {m + 1}" for m in maps]
+    labels = [f"map {m}" for m in maps]
     return plotting.membranes(v[:, chosen], thresholds, steps, labels=labels)
 
 

@@ -36,8 +36,8 @@ class Spikes:
     def __post_init__(self):
         require(len(self.shape) == 3, "Spikes", "shape", self.shape, "(channels, rows, columns)")
         require(self.n_steps >= 1, "Spikes", "n_steps", self.n_steps, "at least 1")
-        require(len(self.offsets) % self.n_steps == 1 % self.n_steps, "Spikes", "offsets", len(self.offsets),
-                "one more than a whole number of samples")
+        require(len(self.offsets) >= 1 and (len(self.offsets) - 1) % self.n_steps == 0, "Spikes", "offsets",
+                len(self.offsets), "one more than a whole number of samples")
         require(self.offsets[0] == 0 and self.offsets[-1] == len(self.neurons), "Spikes", "offsets",
                 (int(self.offsets[0]), int(self.offsets[-1])), f"from 0 to {len(self.neurons)} events")
         require(bool(np.all(self.offsets[1:] >= self.offsets[:-1])), "Spikes", "offsets", "a decreasing value",
@@ -47,14 +47,19 @@ class Spikes:
 
     @classmethod
     def from_events(cls, sample, neuron, step, shape, n_samples, n_steps):
-        """Spikes from three event arrays of equal length, in any order.
+        """Spikes from three event arrays of equal length, in any order; one outside its range is a SettingsError.
 
         >>> s = Spikes.from_events([1, 0, 0], [2, 3, 1], [0, 4, 4], (1, 2, 2), n_samples=2, n_steps=5)
         >>> s.neurons.tolist(), s.steps().tolist()
         ([1, 3, 2], [4, 4, 5])
         """
-        time = np.asarray(sample, np.int64) * n_steps + np.asarray(step, np.int64)
-        neuron = np.asarray(neuron, np.int64)
+        sample, neuron, step = (np.asarray(part, np.int64) for part in (sample, neuron, step))
+        for name, part, stop in (("sample", sample, n_samples), ("neuron", neuron, int(np.prod(shape))),
+                                 ("step", step, n_steps)):
+            inside = not len(part) or (part.min() >= 0 and part.max() < stop)
+            require(inside, "Spikes", name, [int(part.min()), int(part.max())] if len(part) else [],
+                    f"within 0 .. {stop - 1}")
+        time = sample * n_steps + step
         order = np.lexsort((neuron, time))
         offsets = np.zeros(n_samples * n_steps + 1, np.int64)
         np.cumsum(np.bincount(time, minlength=n_samples * n_steps), out=offsets[1:])
@@ -69,7 +74,11 @@ class Spikes:
     @classmethod
     def concatenate(cls, parts):
         """Several recordings of one population, one after another on the timeline."""
+        require(len(parts) >= 1, "Spikes", "parts", parts, "at least one recording")
         first = parts[0]
+        for part in parts:
+            require((part.shape, part.n_steps) == (first.shape, first.n_steps), "Spikes", "shape, n_steps",
+                    (part.shape, part.n_steps), f"those of the first part, {(first.shape, first.n_steps)}")
         starts = np.cumsum([0] + [len(p.neurons) for p in parts])
         offsets = np.concatenate([[0]] + [p.offsets[1:] + start for p, start in zip(parts, starts)])
         return cls(first.shape, first.n_steps, offsets.astype(np.int64), np.concatenate([p.neurons for p in parts]))
@@ -100,6 +109,8 @@ class Spikes:
 
     def samples(self, start, stop):
         """Samples ``start .. stop - 1`` as Spikes of their own, without copying the events."""
+        require(0 <= start <= stop <= self.n_samples, "Spikes", "samples", (start, stop),
+                f"within 0 .. {self.n_samples}, first to last")
         offsets = self.offsets[start * self.n_steps:stop * self.n_steps + 1]
         return Spikes(self.shape, self.n_steps, offsets - offsets[0], self.neurons[offsets[0]:offsets[-1]])
 

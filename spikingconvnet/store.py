@@ -14,6 +14,7 @@ whose digest does not fit the settings in force is not used.
 """
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -73,7 +74,16 @@ class RunDirectory:
             Backend, seed, version: whatever JSON holds.
         **arrays
             Of numbers.
+
+        Raises
+        ------
+        StoreError
+            An array holds objects (it would need pickle), or the file cannot be written.
         """
+        for key, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise StoreError(f"{self.file(name)}: {key} holds objects; only numbers and text can be stored")
+
         def save(stream):
             np.savez(stream, **arrays, **{MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))})
 
@@ -99,10 +109,9 @@ class RunDirectory:
         if not path.is_file():
             raise StoreError(f"{path}: not there yet; run: {command}")
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
+            arrays = _read_arrays(path)
             found, arrays[HOW] = str(arrays.pop(MADE_FROM)), json.loads(str(arrays[HOW]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             raise StoreError(f"{path}: damaged ({error}); make it again with: {command}") from error
         if made_from not in (None, found):
             raise StoreError(f"{path}: was made with other settings than those in force;"
@@ -125,9 +134,12 @@ class RunDirectory:
         """All entries of ``results.json``; empty if there is none."""
         path = self.path / "results.json"
         try:
-            return json.loads(path.read_text()) if path.is_file() else {}
+            entries = json.loads(path.read_text()) if path.is_file() else {}
         except ValueError as error:
             raise StoreError(f"{path}: damaged ({error}); delete it") from error
+        if not isinstance(entries, dict):
+            raise StoreError(f"{path}: damaged (not an object but {type(entries).__name__}); delete it")
+        return entries
 
     def keep_parameters(self, path):
         """Copy the parameters file whole."""
@@ -150,6 +162,22 @@ def unpack_spikes(arrays, prefix=""):
     offsets = np.concatenate([[0], np.cumsum(arrays[f"{prefix}counts"], dtype=np.int64)])
     return Spikes(tuple(arrays[f"{prefix}shape"].tolist()), int(arrays[f"{prefix}n_steps"]), offsets,
                   arrays[f"{prefix}neurons"])
+
+
+def _read_arrays(path):
+    """Arrays of an ``.npz`` file, every byte of them checked.
+
+    ``numpy.load`` is not enough: it looks members up by name and stops reading where the array's header says, so a
+    flipped bit in a name or in a shape gives wrong arrays and no error.
+    """
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise zipfile.BadZipFile(f"{member.filename} is compressed")
+            content = io.BytesIO(archive.read(member))      # to the end, where zipfile compares the checksum
+            arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+    return arrays
 
 
 def _write(path, save):

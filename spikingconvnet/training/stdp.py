@@ -224,17 +224,21 @@ def health(stage, learned, course):
         a window with more than two winners counts as two wins), ``duplicate_pairs``, ``mean_weight`` (nA), ``at_lower``
         and ``at_upper`` (shares of weights at their bounds).
     """
-    bounds = stage.layer.training.mechanism.weight_dependence
     late = course.wins[-max(1, len(course.wins) // 4):].sum(axis=0)
+    return {"wins_per_window": float((late * [0, 1, 2]).sum() / late.sum()),
+            "silent_windows": float(late[0] / late.sum()),
+            "contested_windows": float(late[2] / late.sum()), **weight_health(stage, learned)}
+
+
+def weight_health(stage, learned):
+    """The part of :func:`health` that kernels alone tell, whatever rule found them."""
+    bounds = stage.layer.training.mechanism.weight_dependence
     flat = learned.reshape(len(learned), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
     pairs = np.triu(unit @ unit.T > DUPLICATE, k=1)
     step = 1e-3 * (bounds.w_max - bounds.w_min)
-    return {"wins_per_window": float((late * [0, 1, 2]).sum() / late.sum()),
-            "silent_windows": float(late[0] / late.sum()),
-            "contested_windows": float(late[2] / late.sum()),
-            "duplicate_pairs": float(pairs.sum()),
+    return {"duplicate_pairs": float(pairs.sum()),
             "mean_weight": float(learned.mean()),
             "at_lower": float(np.mean(learned <= bounds.w_min + step)),
             "at_upper": float(np.mean(learned >= bounds.w_max - step))}

@@ -310,7 +310,8 @@ def general_steps(t, n_steps, source_offsets, source_ids, n_sources, neurons, fa
                     syn[r, j] += int32((x & mask[j]) + mulhi(x, low[j]))
                     buffer[j] = 0
         if trace_v.shape[0]:
-            trace_v[step], trace_e[step], trace_i[step] = v, syn[0], syn[1]
+            for j in range(n):
+                trace_v[step, j], trace_e[step, j], trace_i[step, j] = v[j], syn[0, j], syn[1, j]
         first = events
         for j in range(n):
             if timer[j] <= 0:

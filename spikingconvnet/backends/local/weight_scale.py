@@ -137,10 +137,14 @@ def projection_statistics(projection, population):
 
 
 def _convolution_statistics(connections):
-    """As the ConvolutionConnector states them: one connector per pair (map, channel), the kernel's size as fan-in."""
+    """As the ConvolutionConnector states them: one connector per pair (map, channel), the kernel's size as fan-in.
+
+    A pooling connector has divided its weights by the pool's area before it is asked.
+    """
     n_pre = connections.pre_shape[1] * connections.pre_shape[2]
+    area = connections.pool[0] * connections.pool[1]
     found = {}
-    for index, kernels in enumerate(connections.kernels):
+    for index, kernels in enumerate(connections.kernels / area):
         for kernel in kernels:
             for receptor, weight in ((0, kernel[kernel > 0]), (1, -kernel[kernel < 0])):
                 if kernel.any():

@@ -1,0 +1,194 @@
+"""Random networks for comparisons of engines, and what is compared: spikes, membranes, weights, saturation.
+
+A `Recipe` says what a network is made of and a generator draws the numbers, so that hypothesis can shrink the one while
+the other keeps networks irregular. Not a test itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikingconvnet.backends.local import simulator
+from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.local.reference import ReferenceSimulation
+from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.spikes import Spikes
+
+VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a random network is made of; one of its projections in two is plastic if `plastic`."""
+
+    n_sources: int = 1
+    n_populations: int = 2
+    n_projections: int = 5
+    largest_delay: int = 20
+    n_samples: int = 2
+    n_steps: int = 30
+    spikes_per_step: float = 2.0
+    weight: float = 2.0
+    plastic: bool = True
+    delta: bool = False
+    varied: bool = True
+    drive: float = 0.5
+    max_expected_summed_weight: float = None
+
+
+def random_network(recipe, rng):
+    """A network of any wiring, self-connections and loops included."""
+    sources = [_source(f"source {i}", recipe, rng) for i in range(recipe.n_sources)]
+    cells = [_population(f"cells {i}", recipe, rng) for i in range(recipe.n_populations)]
+    rules = {p.label: _rule(recipe, rng) for p in cells}
+    populations = [*sources, *cells]
+    rng.shuffle(populations)
+    projections = []
+    for i in range(recipe.n_projections):
+        pre, post = populations[rng.integers(len(populations))], cells[rng.integers(len(cells))]
+        learns = recipe.plastic and rng.random() < 0.5
+        projections.append(Projection(f"projection {i}", pre.label, post.label, _connections(pre, post, recipe, rng),
+                                      rng.choice(["excitatory", "excitatory", "inhibitory"]).item(),
+                                      rules[post.label] if learns else None))
+    return Network(populations, projections)
+
+
+def _shape(rng):
+    return tuple(int(n) for n in rng.integers(1, 4, 3))
+
+
+def _source(label, recipe, rng):
+    shape, n_steps = _shape(rng), recipe.n_steps
+    n = rng.poisson(recipe.spikes_per_step * recipe.n_samples * n_steps)
+    # Few neurons and no check for duplicates: some fire twice in a step.
+    spikes = Spikes.from_events(rng.integers(0, recipe.n_samples, n), rng.integers(0, int(np.prod(shape)), n),
+                                rng.integers(0, n_steps, n), shape, recipe.n_samples, n_steps)
+    return Population(label, shape, SpikeSourceArray(spikes))
+
+
+def _population(label, recipe, rng):
+    shape = _shape(rng)
+    kind = IFCurrDelta if recipe.delta and rng.random() < 0.7 else IFCurrExp
+    draw = {"tau_m": (5.0, 30.0), "cm": (0.3, 2.0), "v_rest": (-66.0, -64.0), "v_reset": (-70.0, -60.0),
+            "v_thresh": (-63.0, -55.0), "tau_refrac": (0.0, 5.0), "v": (-68.0, -62.0),
+            "i_offset": (0.0, recipe.drive)}
+    if kind is IFCurrExp:
+        draw |= {"tau_syn_E": (0.6, 12.0), "tau_syn_I": (0.6, 12.0)}
+    cell = kind(**{name: float(np.round(rng.uniform(*span), 3)) for name, span in draw.items()})
+    varied = [name for name in draw if recipe.varied and rng.random() < 0.4]
+    values = {name: np.round(rng.uniform(*draw[name], int(np.prod(shape))), 4) for name in varied}
+    return Population(label, shape, cell, values, max_expected_summed_weight=recipe.max_expected_summed_weight)
+
+
+def _rule(recipe, rng):
+    low, high = (0.0, recipe.weight) if rng.random() < 0.5 else (0.2 * recipe.weight, 2.0 * recipe.weight)
+    # Steps of the size of the weights, so that both bounds are met.
+    return STDPMechanism(SpikePairRule(*np.round(rng.uniform(3.0, 40.0, 2), 1).tolist(),
+                                       *np.round(rng.uniform(0.0, 0.3 * recipe.weight, 2), 4).tolist()),
+                         AdditiveWeightDependence(low, high))
+
+
+def _connections(pre, post, recipe, rng):
+    kind = rng.choice(["list", "list", "dense", "lateral", "nothing"])
+    delay = int(rng.integers(1, recipe.largest_delay + 1))
+    if kind == "nothing":
+        return ConnectionList([], [], [], [])
+    if kind == "lateral" and pre is post:
+        return LateralInhibition(post.size, float(rng.gamma(1.5, recipe.weight)), delay)
+    if kind == "dense":
+        return DenseConnections(rng.gamma(1.5, recipe.weight, (pre.size, post.size)), delay)
+    n = int(rng.integers(1, pre.size * post.size + 3))      # a pair may be connected several times
+    return ConnectionList(rng.integers(0, pre.size, n), rng.integers(0, post.size, n),
+                          rng.gamma(1.5, recipe.weight, n), rng.integers(1, recipe.largest_delay + 1, n))
+
+
+def random_convolution(rng, maps, activity=6.0, label="map", source="input", pre_shape=None, spikes=None):
+    """(source population, convolved population, projection); constants hold for all neurons, thresholds for a map."""
+    pre_shape = pre_shape or (int(rng.integers(1, 4)), int(rng.integers(3, 9)), int(rng.integers(3, 9)))
+    pool = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    height, width = pre_shape[1] // pool[0], pre_shape[2] // pool[1]
+    kernel = int(rng.integers(1, height + 1)), int(rng.integers(1, width + 1))
+    strides = int(rng.integers(1, 3)), int(rng.integers(1, 4))
+    kernels = rng.normal(0.1, rng.choice([1.0, 20.0]), (maps, pre_shape[0], *kernel))
+    kernels[rng.random(kernels.shape) < 0.1] = 0.0
+    connections = ConvConnections(kernels, pre_shape, strides, pool, int(rng.integers(1, 5)))
+    cell = IFCurrExp(tau_m=float(rng.choice([5.0, 13.7, 20.0])), cm=float(rng.choice([1.0, 0.73, 2.0])), v_rest=0.0,
+                     v_reset=-1.0, v_thresh=2.0, tau_syn_E=float(rng.choice([1.0, 4.3])), tau_syn_I=2.0,
+                     tau_refrac=float(rng.choice([0.0, 0.1, 2.0])), v=0.5, i_offset=float(rng.choice([0.0, 0.3])))
+    positions = int(np.prod(connections.post_shape[1:]))
+    thresholds = np.repeat(np.round(rng.uniform(0.5, 3.0, maps), 3), positions)
+    limit = float(rng.choice([4.0, 0.5])) if rng.random() < 0.4 else None
+    population = Population(label, connections.post_shape, cell, {"v_thresh": thresholds}, per_channel=True,
+                            max_expected_summed_weight=limit)
+    given = None if spikes is False else Population(source, pre_shape, SpikeSourceArray(
+        spikes or random_spikes(pre_shape, 3, 12, activity, rng)))
+    return given, population, Projection(f"to {label}", source, label, connections)
+
+
+def random_spikes(shape, n_samples, n_steps, per_step, rng):
+    """About `per_step` spikes in every step, some of them of one neuron."""
+    n = rng.poisson(per_step * n_samples * n_steps)
+    return Spikes.from_events(rng.integers(0, n_samples, n), rng.integers(0, int(np.prod(shape)), n),
+                              rng.integers(0, n_steps, n), shape, n_samples, n_steps)
+
+
+def events(spikes):
+    """Spikes as a list of (step, neuron) in the order of the recording."""
+    return list(zip(spikes.steps().tolist(), spikes.neurons.tolist()))
+
+
+class Results:
+    """Integers of a run in one form, whatever computed them."""
+
+    def __init__(self, spikes, membranes, weights, saturated):
+        self.spikes, self.membranes, self.weights, self.saturated = spikes, membranes, weights, saturated
+
+    def differences(self, other):
+        """Names of what differs; membranes are compared where both have them."""
+        found = [f"spikes of {k}" for k in self.spikes if self.spikes[k] != other.spikes[k]]
+        found += [f"{name} of {k}" for k in self.membranes.keys() & other.membranes.keys() for name in VARIABLES
+                  if not np.array_equal(self.membranes[k][name], other.membranes[k][name])]
+        found += [f"weights of {k}" for k in self.weights if self.weights[k] != other.weights[k]]
+        return found + [f"saturation of {k}" for k in self.saturated if self.saturated[k] != other.saturated[k]]
+
+
+def chunked(n_steps, rng):
+    """`n_steps` as a sum of a few random numbers, some of them 1."""
+    cuts = rng.choice(np.arange(1, n_steps), size=min(4, n_steps - 1), replace=False)
+    return np.diff([0, *sorted(cuts.tolist()), n_steps]).tolist()
+
+
+def by_reference(network, chunks, thresholds=None):
+    """Results of the reference, `thresholds` (a dict by label for each chunk, in mV) being set before the chunk."""
+    lowered = lower(network)
+    simulation = ReferenceSimulation(lowered)
+    labels = list(lowered.populations)
+    spikes, membranes = {label: [] for label in labels}, {label: {n: [] for n in VARIABLES} for label in labels}
+    for i, steps in enumerate(chunks):
+        for label, values in (thresholds[i] if thresholds else {}).items():
+            simulation.neurons[label].v_thresh = np.rint(np.asarray(values) * 32768).astype(int).tolist()
+        fired, traces = simulation.run(steps, labels)
+        for label in labels:
+            spikes[label] += fired[label]
+            for name in VARIABLES:
+                membranes[label][name].append(traces[label][name])
+    return Results(spikes, {k: {n: np.concatenate(parts) for n, parts in v.items()} for k, v in membranes.items()},
+                   {p.label: simulation.projections[p.label].weight for p in network.projections},
+                   {label: simulation.neurons[label].saturated for label in labels})
+
+
+def by_kernels(network, chunks, thresholds=None, record=None, jobs=1):
+    """Results of the kernels; every population is recorded unless `record` says less."""
+    labels = [p.label for p in network.populations if not p.is_source]
+    with simulator.open(network, labels if record is None else record, jobs) as simulation:
+        for i, steps in enumerate(chunks):
+            for label, values in (thresholds[i] if thresholds else {}).items():
+                simulation.set(label, v_thresh=values)
+            simulation.run(steps)
+        recording = simulation.recording()
+        weights = {p.label: simulation.weights(p.label).raw.tolist() for p in network.projections}
+    return Results({label: events(recording.spikes[label]) for label in labels}, recording.membranes, weights,
+                   recording.saturated)
