@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.errors import SettingsError
+from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.geometry import pooled_neurons, receptive_fields
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import SpikeSourceArray
@@ -74,6 +74,7 @@ def window_spikes(stage, spikes, rng):
     Spikes, shape (channels, kernel rows, kernel columns), one sample of ``training.slot`` steps per window
     """
     training, shape = stage.layer.training, stage.layer.kernel_shape(stage.in_shape)[1:]
+    require(spikes.n_samples >= 1, "window_spikes", "spikes", spikes.n_samples, "at least one sample")
     fields = window_inputs(stage)
     n_inputs = fields.shape[1]
     member = np.full(spikes.size, -1)

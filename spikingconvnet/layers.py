@@ -4,6 +4,7 @@ Shapes are (channels, rows, columns). A number given for a pair means a square.
 """
 
 from dataclasses import dataclass, field
+from numbers import Integral
 
 from spikingconvnet.errors import require
 from spikingconvnet.geometry import output_size
@@ -11,12 +12,24 @@ from spikingconvnet.neurons import IFCurrExp
 from spikingconvnet.plasticity import STDPMechanism
 
 
+def _is_whole(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _pair(value, owner, attribute):
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    require(len(pair) == 2 and all(isinstance(v, int) and not isinstance(v, bool) for v in pair),
+    pair = (value, value) if _is_whole(value) else value
+    require(isinstance(pair, (tuple, list)) and len(pair) == 2 and all(_is_whole(v) for v in pair),
             owner, attribute, value, "a whole number or (rows, columns)")
     require(min(pair) >= 1, owner, attribute, value, "at least 1")
-    return pair
+    return int(pair[0]), int(pair[1])
+
+
+def _check_maps(layer, count):
+    owner = type(layer).__name__
+    require(_is_whole(getattr(layer, count)) and getattr(layer, count) >= 1, owner, count, getattr(layer, count),
+            "a whole number, at least 1")
+    require(0 < layer.firing < 1, owner, "firing", layer.firing, "between 0 and 1")
+    require(layer.gain > 0, owner, "gain", layer.gain, "above 0")
 
 
 @dataclass(frozen=True)
@@ -70,12 +83,19 @@ class STDP:
 
     def __post_init__(self):
         for name in ("windows", "chunks", "slot", "pattern_steps", "min_spikes"):
-            require(getattr(self, name) >= 1, "STDP", name, getattr(self, name), "at least 1")
+            value = getattr(self, name)
+            require(_is_whole(value) and value >= 1, "STDP", name, value, "a whole number, at least 1")
+        object.__setattr__(self, "volley", _pair(self.volley, "STDP", "volley"))
         require(self.windows % self.chunks == 0, "STDP", "windows", self.windows,
                 f"a multiple of chunks ({self.chunks})")
         require(self.slot > self.pattern_steps + max(self.volley), "STDP", "slot", self.slot,
                 f"longer than pattern and volley ({self.pattern_steps + max(self.volley)})")
         require(min(self.volley) >= 2, "STDP", "volley", self.volley, "after the gate, from 2 on")
+        require(len(self.homeostasis) == 2 and min(self.homeostasis) > 0, "STDP", "homeostasis", self.homeostasis,
+                "(first, last) step size, above 0")
+        for name in ("gate", "lateral"):
+            require(getattr(self, name) >= 0, "STDP", name, getattr(self, name), "0 or more; the receptor inhibits")
+        require(self.initial_winners > 0, "STDP", "initial_winners", self.initial_winners, "above 0")
 
 
 @dataclass(frozen=True)
@@ -116,9 +136,7 @@ class Conv2D:
     def __post_init__(self):
         object.__setattr__(self, "kernel_size", _pair(self.kernel_size, "Conv2D", "kernel_size"))
         object.__setattr__(self, "strides", _pair(self.strides, "Conv2D", "strides"))
-        require(self.filters >= 1, "Conv2D", "filters", self.filters, "at least 1")
-        require(0 < self.firing < 1, "Conv2D", "firing", self.firing, "between 0 and 1")
-        require(self.gain > 0, "Conv2D", "gain", self.gain, "above 0")
+        _check_maps(self, "filters")
 
     def kernel_shape(self, in_shape):
         """Shape of the kernels: (filters, channels, rows, columns)."""
@@ -182,7 +200,7 @@ class Dense:
     training: STDP = field(default_factory=STDP)
 
     def __post_init__(self):
-        require(self.units >= 1, "Dense", "units", self.units, "at least 1")
+        _check_maps(self, "units")
 
     def as_convolution(self, in_shape):
         """The Conv2D that computes the same on an input of this shape."""

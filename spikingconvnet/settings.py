@@ -5,8 +5,10 @@ kind is a SettingsError that says what would have been right.
 """
 
 import difflib
+import os
 import runpy
-from dataclasses import dataclass, fields, replace
+import traceback
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, require
@@ -47,7 +49,11 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
+        require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
         object.__setattr__(self, "classes", tuple(self.classes))
+        for name, value, number in (("FILTER", self.image_filter, "channels"), ("ENCODER", self.encoder, "n_steps")):
+            require(callable(value) and hasattr(value, number) and not isinstance(value, type), "parameters", name,
+                    value, f"an object that can be called and has {number}; if it is a class, call it: {name} = ...()")
         require(isinstance(self.model, Sequential), "parameters", "MODEL", self.model, "a Sequential model")
         require(isinstance(self.slot, int) and self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
                 f"more steps than the encoder's {self.encoder.n_steps}")
@@ -66,6 +72,8 @@ _NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_V
           "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
           "MODEL": "model", "SEED": "seed"}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
+_FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
+           AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs
 
 
 def load(path):
@@ -89,17 +97,20 @@ def load(path):
         raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it")
     try:
         found = {name: value for name, value in runpy.run_path(str(path)).items()
-                 if name.isupper() and not name.startswith("_") and not isinstance(value, type)}
+                 if name.isupper() and not name.startswith("_") and (name in _NAMES or not isinstance(value, type))}
     except SpikingConvNetError as error:
-        raise SettingsError(f"{path}: {error}") from error
-    except (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError) as error:
-        where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise SettingsError(f"{path}{where}: {type(error).__name__}: {error}") from error
+        raise SettingsError(f"{path}{_line(error, path)}: {error}") from error
+    except _FAULTS as error:
+        raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
     return from_names(found, path)
 
 
 def from_names(found, path):
-    """Settings from a dict of capital names; see :func:`load`."""
+    """Settings from a dict of capital names; see :func:`load`.
+
+    A name of the user's own is fine if it holds a record of the package (a neuron, a rule) that others are built from.
+    """
+    found = {name: value for name, value in found.items() if name in _NAMES or not is_dataclass(value)}
     for name in found:
         if name not in _NAMES:
             near = difflib.get_close_matches(name, _NAMES, n=1)
@@ -113,13 +124,18 @@ def from_names(found, path):
     return Settings(**values)
 
 
+def _line(error, path):
+    """``, line n`` of the parameters file in which an error arose; empty if that is not known."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    return f", line {lines[-1]}" if lines and lines[-1] else ""
+
+
 def _locate(dataset, path):
+    require(isinstance(dataset, (str, os.PathLike)), "parameters", "DATASET", dataset, "a directory or URL")
     if "://" in str(dataset) or Path(dataset).is_absolute() or Path(dataset).exists():
         return str(dataset)
     beside = next((folder / dataset for folder in Path(path).resolve().parents if (folder / dataset).exists()), None)
     return str(beside or dataset)
 
-
-def field_names():
-    """Names of the fields of Settings, in order."""
-    return [f.name for f in fields(Settings)]

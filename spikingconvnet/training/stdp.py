@@ -111,28 +111,30 @@ def learn(stage, windows, initial, open_network, progress=iter):
             wins.append(np.bincount(np.minimum(counts.sum(axis=1), 2), minlength=3))
             thresholds.append(v_thresh)
             means.append(learned.mean())
-            v_thresh = homeostasis(v_thresh, counts.sum(axis=0), TARGET_WINS * per_chunk / filters, rate)
+            v_thresh = homeostasis(v_thresh, counts.sum(axis=0), TARGET_WINS * per_chunk / filters, rate,
+                                   training.neuron.v_rest)
             simulation.set(build.FILTERS, v_thresh)
     return learned.T.reshape(initial.shape), Course(np.array(wins), np.array(thresholds), np.array(means))
 
 
-def homeostasis(v_thresh, wins, target, rate):
+def homeostasis(v_thresh, wins, target, rate, v_rest=0.0):
     """Thresholds after a chunk: those of frequent winners rise, those of rare ones fall.
 
     Parameters
     ----------
-    v_thresh : float array (filters,), mV above rest 0
+    v_thresh : float array (filters,), mV
     wins : int array (filters,)
     target : float
         Wins per chunk that leave a threshold where it is.
     rate : float
-        Largest change of its logarithm.
+        Largest change of the logarithm of its height above rest.
+    v_rest : float, mV
 
     >>> homeostasis(np.array([10.0, 10.0]), np.array([4, 4]), 4.0, 0.2).tolist()
     [10.0, 10.0]
     """
     ratio = (wins + 0.3 * target) / (1.3 * target)
-    return v_thresh * np.exp(rate * np.tanh(np.log(ratio)))
+    return v_rest + (v_thresh - v_rest) * np.exp(rate * np.tanh(np.log(ratio)))
 
 
 def start_thresholds(stage, windows, weights, open_network):

@@ -105,27 +105,39 @@ def _connections(pre, post, recipe, rng):
                           rng.gamma(1.5, recipe.weight, n), rng.integers(1, recipe.largest_delay + 1, n))
 
 
-def random_convolution(rng, maps, activity=6.0, label="map", source="input", pre_shape=None, spikes=None):
-    """(source population, convolved population, projection); constants hold for all neurons, thresholds for a map."""
-    pre_shape = pre_shape or (int(rng.integers(1, 4)), int(rng.integers(3, 9)), int(rng.integers(3, 9)))
-    pool = int(rng.integers(1, 3)), int(rng.integers(1, 3))
-    height, width = pre_shape[1] // pool[0], pre_shape[2] // pool[1]
-    kernel = int(rng.integers(1, height + 1)), int(rng.integers(1, width + 1))
+def convolutional_network(rng, maps, activity=6.0):
+    """A source and a chain of convolutions, `maps` being the number of maps of each: labels "input", "map 0", ..."""
+    shape = int(rng.integers(1, 4)), int(rng.integers(3, 10)), int(rng.integers(3, 10))
+    populations = [Population("input", shape, SpikeSourceArray(random_spikes(shape, 3, 12, activity, rng)))]
+    projections = []
+    for layer, n in enumerate(maps):
+        last = layer == len(maps) - 1
+        connections = _convolution(populations[-1].shape, n, 10 if last else 3, rng)
+        populations.append(_convolved(f"map {layer}", connections, rng))
+        projections.append(Projection(f"to map {layer}", populations[-2].label, f"map {layer}", connections))
+    return Network(populations, projections)
+
+
+def _convolution(pre_shape, maps, largest_kernel, rng):
+    pool = tuple(int(rng.integers(1, min(n, 2) + 1)) for n in pre_shape[1:])
+    pooled = [n // p for n, p in zip(pre_shape[1:], pool)]
+    kernel = tuple(int(rng.integers(1, min(n, largest_kernel) + 1)) for n in pooled)
     strides = int(rng.integers(1, 3)), int(rng.integers(1, 4))
     kernels = rng.normal(0.1, rng.choice([1.0, 20.0]), (maps, pre_shape[0], *kernel))
     kernels[rng.random(kernels.shape) < 0.1] = 0.0
-    connections = ConvConnections(kernels, pre_shape, strides, pool, int(rng.integers(1, 5)))
+    return ConvConnections(kernels, pre_shape, strides, pool, int(rng.integers(1, 5)))
+
+
+def _convolved(label, connections, rng):
+    """Constants hold for all neurons, a threshold for a map; some ring buffers are too small for their weights."""
+    maps, positions = connections.post_shape[0], int(np.prod(connections.post_shape[1:]))
     cell = IFCurrExp(tau_m=float(rng.choice([5.0, 13.7, 20.0])), cm=float(rng.choice([1.0, 0.73, 2.0])), v_rest=0.0,
                      v_reset=-1.0, v_thresh=2.0, tau_syn_E=float(rng.choice([1.0, 4.3])), tau_syn_I=2.0,
                      tau_refrac=float(rng.choice([0.0, 0.1, 2.0])), v=0.5, i_offset=float(rng.choice([0.0, 0.3])))
-    positions = int(np.prod(connections.post_shape[1:]))
-    thresholds = np.repeat(np.round(rng.uniform(0.5, 3.0, maps), 3), positions)
     limit = float(rng.choice([4.0, 0.5])) if rng.random() < 0.4 else None
-    population = Population(label, connections.post_shape, cell, {"v_thresh": thresholds}, per_channel=True,
-                            max_expected_summed_weight=limit)
-    given = None if spikes is False else Population(source, pre_shape, SpikeSourceArray(
-        spikes or random_spikes(pre_shape, 3, 12, activity, rng)))
-    return given, population, Projection(f"to {label}", source, label, connections)
+    return Population(label, connections.post_shape, cell,
+                      {"v_thresh": np.repeat(np.round(rng.uniform(0.5, 3.0, maps), 3), positions)}, per_channel=True,
+                      max_expected_summed_weight=limit)
 
 
 def random_spikes(shape, n_samples, n_steps, per_step, rng):

@@ -1,0 +1,184 @@
+"""The kernels give the reference's integers, on random networks of any wiring and on random convolutions."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_networks import (
+    Recipe,
+    by_kernels,
+    by_reference,
+    chunked,
+    convolutional_network,
+    events,
+    random_network,
+    random_spikes,
+)
+
+from spikingconvnet.backends.local import simulator
+from spikingconvnet.connectivity import ConnectionList, ConvConnections
+from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
+
+STEPS = 60      # as many as the sources of a recipe have
+recipes = st.builds(
+    Recipe, n_sources=st.integers(0, 2), n_populations=st.integers(1, 3), n_projections=st.integers(0, 7),
+    largest_delay=st.integers(1, 20), spikes_per_step=st.sampled_from([0.0, 0.3, 2.0, 6.0]),
+    weight=st.sampled_from([0.001, 0.3, 2.0, 40.0]), plastic=st.booleans(), delta=st.booleans(), varied=st.booleans(),
+    drive=st.sampled_from([0.0, 0.5, 4.0]), max_expected_summed_weight=st.sampled_from([None, None, 0.3, 4.0]))
+
+
+def seeded_recipe(seed):
+    """Recipes by turns: small and large weights, silent and driven cells, cut ring buffers, no plasticity."""
+    rng = np.random.default_rng([seed, 1])
+    return Recipe(n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)), n_projections=6,
+                  largest_delay=int(rng.choice([1, 2, 4, 7, 20])), plastic=seed % 4 != 0, delta=seed % 3 == 0,
+                  weight=float(rng.choice([0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
+                  max_expected_summed_weight=[None, None, 1.0][seed % 3])
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(recipes, st.integers(0, 2 ** 32 - 1))
+def test_any_network_gives_the_same_integers_in_both_engines(recipe, seed):
+    network = random_network(recipe, np.random.default_rng(seed))
+    assert by_reference(network, [STEPS]).differences(by_kernels(network, [STEPS])) == []
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_run_in_pieces_with_new_thresholds_in_between_gives_the_same_integers_in_both_engines(seed):
+    rng = np.random.default_rng(seed)
+    network = random_network(seeded_recipe(seed), rng)
+    chunks = chunked(STEPS, rng)
+    thresholds = [{p.label: np.round(rng.uniform(-64, -56, p.size), 3) for p in network.populations
+                   if not p.is_source and rng.random() < 0.5} for _ in chunks]
+    assert by_reference(network, chunks, thresholds).differences(by_kernels(network, chunks, thresholds)) == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_run_in_pieces_equals_one_run(seed):
+    rng = np.random.default_rng(seed)
+    network = random_network(replace(seeded_recipe(seed), plastic=True), rng)
+    assert by_kernels(network, [STEPS]).differences(by_kernels(network, chunked(STEPS, rng))) == []
+    assert by_reference(network, [STEPS]).differences(by_reference(network, chunked(STEPS, rng))) == []
+
+
+def test_the_random_networks_meet_what_they_are_meant_to_meet():
+    met = Counter()
+    for seed in range(60):
+        network = random_network(seeded_recipe(seed), np.random.default_rng(seed))
+        results = by_kernels(network, [STEPS])
+        met["spikes"] += sum(len(s) for s in results.spikes.values())
+        met["cut slots"] += any(results.saturated.values())
+        rows = [s for p in network.populations if p.is_source for s in [p.cell.spikes.raster()]]
+        met["two spikes in a step"] += any((r > 1).any() for r in rows)
+        for p in network.projections:
+            connections = p.connections.to_list()
+            pre = network.population(p.pre)
+            met["plastic from neurons"] += bool(p.plasticity) and not pre.is_source and len(connections.pre) > 0
+            met["plastic from a source"] += bool(p.plasticity) and pre.is_source and len(connections.pre) > 0
+            met["inhibitory plastic"] += bool(p.plasticity) and p.receptor == "inhibitory"
+            met["into itself"] += p.pre == p.post
+            met["nothing"] += len(connections.pre) == 0
+            met["a pair connected twice"] += len(set(zip(connections.pre, connections.post))) < len(connections.pre)
+            if p.plasticity and len(connections.pre):
+                raw, end = results.weights[p.label], by_kernels(network, [1]).weights[p.label]
+                met["learned"] += raw != end
+        met["history overflow"] += max((Counter(n for _, n in s).most_common(1)[0][1] for s in
+                                        results.spikes.values() if s), default=0) > 16
+    missing = [what for what, n in met.items() if n < 3]
+    assert not missing and met["spikes"] > 10_000
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_convolution_gives_the_same_integers_as_a_stage_as_a_list_and_in_the_reference(seed):
+    rng = np.random.default_rng(seed)
+    network = convolutional_network(rng, [[1, 7, 33, 45, 70][seed % 5]])
+    steps = network.populations[0].cell.spikes.raster().shape[0]
+    reference = by_reference(network, [steps])
+    with simulator.open(network, jobs=1) as simulation:
+        assert [type(stage) for stage in simulation._stages] == [simulator.ConvStage]
+    assert reference.differences(by_kernels(network, chunked(steps, rng), record=(), jobs=2)) == []
+    assert reference.differences(by_kernels(network, [steps])) == []
+
+
+def test_the_random_convolutions_fire_and_fill_ring_buffers():
+    rows = [by_kernels(convolutional_network(np.random.default_rng(seed), [7]), [36], record=()) for seed in range(24)]
+    assert sum(len(r.spikes["map 0"]) > 20 for r in rows) > 12 and sum(r.saturated["map 0"] > 0 for r in rows) > 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_new_thresholds_between_pieces_reach_a_convolution(seed):
+    rng = np.random.default_rng(seed)
+    network = convolutional_network(rng, [[5, 40][seed % 2]])
+    size = network.population("map 0").size
+    thresholds = [{}, *({"map 0": np.round(rng.uniform(0.2, 2.0, size), 3)} for _ in range(2))]
+    chunks = [13, 9, 14]
+    assert by_reference(network, chunks, thresholds).differences(
+        by_kernels(network, chunks, thresholds, record=())) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_chain_of_convolutions_is_the_second_one_fed_with_the_spikes_of_the_first(seed):
+    rng = np.random.default_rng(seed)
+    network = convolutional_network(rng, [[3, 35][seed % 2], 4])
+    whole = by_kernels(network, [36], record=())
+    assert by_reference(network, [36]).differences(whole) == []
+    first = Network(network.populations[:2], network.projections[:1])
+    fired = simulator.run(first, jobs=1).spikes["map 0"]
+    assert events(fired) == whole.spikes["map 0"] and (fired.n_samples, fired.n_steps) == (3, 12)
+    replayed = Network([Population("map 0", fired.shape, SpikeSourceArray(fired)), network.populations[2]],
+                       network.projections[1:])
+    assert by_kernels(replayed, [36], record=()).spikes["map 1"] == whole.spikes["map 1"]
+
+
+def test_more_spikes_than_the_first_buffer_of_a_row_holds_are_all_kept():
+    shape = (2, 3, 40)
+    kernels = np.full((40, 2, 2, 3), 0.5)
+    cell = IFCurrExp(v_rest=0.0, v_reset=0.0, v_thresh=-1.0, v=0.0, tau_refrac=0.0)         # fires in every step
+    connections = ConvConnections(kernels, shape)
+    network = Network(
+        [Population("input", shape, SpikeSourceArray(random_spikes(shape, 1, 40, 3.0, np.random.default_rng(0)))),
+         Population("map", connections.post_shape, cell, per_channel=True)],
+        [Projection("p", "input", "map", connections)])
+    spikes = simulator.run(network).spikes["map"]
+    assert (spikes.raster() == 1).all()
+
+
+def test_the_general_stage_gives_the_same_integers_whatever_its_buffer_of_spikes(monkeypatch):
+    network = random_network(seeded_recipe(5), np.random.default_rng(5))
+    whole = by_kernels(network, [STEPS])
+    monkeypatch.setattr(simulator.GeneralStage, "BUFFERED_SPIKES", 200)
+    assert whole.differences(by_kernels(network, [STEPS])) == []
+
+
+def test_weights_without_a_map_in_the_last_block_and_a_shift_of_every_map():
+    """Maps of very different weights choose different ring-buffer scales, also beyond a block's edge."""
+    rng = np.random.default_rng(3)
+    shape = (2, 4, 6)
+    kernels = rng.normal(0, 1, (41, 2, 3, 2)) * 4.0 ** rng.integers(-3, 5, 41)[:, None, None, None]
+    connections = ConvConnections(kernels, shape, (1, 2), delay=3)
+    cell = IFCurrExp(v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0)
+    network = Network([Population("input", shape, SpikeSourceArray(random_spikes(shape, 2, 15, 4.0, rng))),
+                       Population("map", connections.post_shape, cell, per_channel=True)],
+                      [Projection("p", "input", "map", connections)])
+    reference = by_reference(network, [30])
+    assert len(set(simulator.lower(network).populations["map"].shift[0].tolist())) > 3
+    assert reference.differences(by_kernels(network, [30], record=())) == []
+
+
+def test_a_convolution_into_a_recurrent_population_and_a_list_beside_it():
+    rng = np.random.default_rng(4)
+    shape = (2, 4, 5)
+    connections = ConvConnections(rng.normal(0, 3, (6, 2, 2, 3)), shape, (2, 1), delay=2)
+    cell = IFCurrExp(v_rest=0.0, v_reset=-1.0, v_thresh=1.5, v=0.0)
+    back = ConnectionList(rng.integers(0, 3, 30), rng.integers(0, 36, 30), rng.gamma(1, 2, 30), rng.integers(1, 5, 30))
+    forth = ConnectionList(rng.integers(0, 36, 30), rng.integers(0, 3, 30), rng.gamma(1, 2, 30), rng.integers(1, 5, 30))
+    assert connections.post_shape == (6, 2, 3)
+    network = Network([Population("input", shape, SpikeSourceArray(random_spikes(shape, 2, 20, 3.0, rng))),
+                       Population("map", connections.post_shape, cell), Population("loop", (1, 1, 3), cell)],
+                      [Projection("p", "input", "map", connections), Projection("back", "loop", "map", back),
+                       Projection("forth", "map", "loop", forth)])
+    assert by_reference(network, [40]).differences(by_kernels(network, [40], record=())) == []
