@@ -226,9 +226,10 @@ def _check_plastic_delays(projection, delay, population, warnings):
         raise NetworkError(f"projection {projection.label}: a plastic delay of {int(delay.max())} steps is longer than"
                            f" the {slots} slots of the ring buffer; use at most {slots - 1} steps")
     silent = int(np.sum(delay == slots))
-    if silent:
-        warnings.append(f"projection {projection.label}: {silent} plastic synapses have a delay of {slots} steps, the"
-                        " length of the ring buffer; sPyNNaker 7.4.1 never delivers them (they still learn)")
+    text = (f"projection {projection.label}: {silent} plastic synapses have a delay of {slots} steps, the length of the"
+            " ring buffer; sPyNNaker 7.4.1 never delivers them (they still learn)")
+    if silent and text not in warnings:
+        warnings.append(text)
 
 
 def _lower_rule(mechanism):

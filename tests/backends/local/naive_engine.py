@@ -4,7 +4,7 @@ IF_curr_exp and IF_curr_delta, static synapses and the additive spike pair rule,
 from the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code, so an error
 has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become integers.
 
-Not modelled: delay extensions (delays above 16), shifts (they are given), lateness, several cores per population.
+Not modelled: delays beyond the ring buffer of a large population, shifts (they are given), lateness, several cores per population.
 """
 from decimal import ROUND_FLOOR, Decimal, getcontext
 from fractions import Fraction

@@ -1,0 +1,143 @@
+"""A network in integers: constants, weights and look-up tables as sPyNNaker 7.4.1 writes them."""
+
+import naive_engine
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikingconvnet.backends.local.lowering import decay_table, lower
+from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections
+from spikingconvnet.errors import NetworkError
+from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.spikes import Spikes
+
+RULE = STDPMechanism(SpikePairRule(), AdditiveWeightDependence(0.0, 1.0))
+
+
+def one_layer(connections, cell=None, size=3, n_pre=4, plasticity=None, values=None, limit=None, receptor="excitatory"):
+    return Network(
+        [Population("in", (1, 1, n_pre), SpikeSourceArray(Spikes.empty((1, 1, n_pre), 1, 5))),
+         Population("out", (1, 1, size), cell or IFCurrExp(), values or {}, max_expected_summed_weight=limit)],
+        [Projection("p", "in", "out", connections, receptor, plasticity)])
+
+
+def constants(cell, **values):
+    return lower(one_layer(ConnectionList([], [], [], []), cell, values=values)).populations["out"]
+
+
+def test_constants_of_the_defaults_are_the_printed_ones():
+    out = constants(IFCurrExp())
+    assert (out.resistance[0], out.membrane_decay[0], out.refractory[0]) == (655360, 31170, 1)
+    assert out.decay[:, 0].tolist() == [0xd1996247] * 2 and out.inject[:, 0].tolist() == [0xe8011498] * 2
+
+
+def test_constants_of_odd_parameters_are_the_printed_ones():
+    out = constants(IFCurrExp(tau_m=13.7, cm=0.73, tau_refrac=2.5, tau_syn_E=4.3, tau_syn_I=7.9))
+    assert (out.resistance[0], out.membrane_decay[0], out.refractory[0]) == (614952, 30462, 3)
+    assert out.decay[:, 0].tolist() == [0xcae23131, 0xe19154c0]
+    assert out.inject[:, 0].tolist() == [0xe466685d, 0xf06a3cab]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0.5, 300.0), min_size=3, max_size=3), st.lists(st.floats(0.05, 20.0), min_size=3, max_size=3))
+def test_constants_of_any_neuron_are_those_of_the_naive_twin(taus, others):
+    out = constants(IFCurrExp(), tau_m=np.array(taus), tau_syn_E=np.array(taus), cm=np.array(others),
+                    tau_refrac=np.array(others))
+    for n, (tau, other) in enumerate(zip(taus, others)):
+        assert (out.resistance[n], out.membrane_decay[n]) == naive_engine.membrane_constants(tau, other)
+        assert (out.decay[0, n], out.inject[0, n]) == naive_engine.synapse_constants(tau)
+        assert out.refractory[n] == naive_engine.refractory_steps(other)
+
+
+@pytest.mark.parametrize("tau_refrac, steps", [(0.0, 0), (0.1, 1), (1.0, 1), (1.0001, 2), (2.5, 3), (5.0, 5)])
+def test_a_refractory_time_is_rounded_up_to_whole_steps(tau_refrac, steps):
+    assert constants(IFCurrExp(tau_refrac=tau_refrac)).refractory[0] == steps
+
+
+def test_the_decay_table_of_20_ms_has_the_printed_entries():
+    table = decay_table(20.0)
+    assert len(table) == 154 and table[:6].tolist() == [2048, 1948, 1853, 1762, 1676, 1594] and table[-1] >= 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(10, 2000))
+def test_the_decay_table_of_any_time_constant_is_that_of_the_naive_twin(tenths):
+    assert decay_table(tenths / 10).tolist() == naive_engine.exponential_table(tenths / 10)
+
+
+def test_a_weight_half_way_between_two_integers_goes_to_the_even_one():
+    # A limit of 3 nA makes the shift 2 and the scale 8192: n + 0.5 is (2 n + 1) / 16384 nA.
+    halves = np.array([0, 1, 2, 3, 100, 101])
+    weight = (2 * halves + 1) / 16384
+    network = one_layer(ConnectionList([0] * 6, np.arange(6), weight, [1] * 6), size=6, limit=3.0)
+    lowered = lower(network)
+    assert lowered.projection("p").weight.tolist() == [0, 2, 2, 4, 100, 102]
+    assert [naive_engine.ring_weight(w, 2) for w in weight.tolist()] == [0, 2, 2, 4, 100, 102]
+
+
+def test_weights_that_round_to_zero_or_wrap_are_counted_in_the_warnings():
+    network = one_layer(ConnectionList([0, 1, 2, 3], [0, 1, 2, 0], [300.0, 1e-5, 0.0, 0.5], [1] * 4), limit=1.0)
+    lowered = lower(network)
+    # 300 nA times the scale of 16384 is 75 times 2**16: nothing is left of it.
+    assert lowered.projection("p").weight.tolist() == [0, 0, 0, 8192]
+    assert lowered.warnings == ["projection p: 1 of 4 weights round to zero", "projection p: 1 of 4 weights wrap in 16 bits"]
+    lowered.projection("p")
+    assert len(lowered.warnings) == 2
+
+
+def test_a_convolution_warns_like_a_list():
+    kernels = np.full((2, 1, 2, 3), 1e-6)
+    kernels[1] = 1.0
+    connections = ConvConnections(kernels, (1, 3, 4))
+    network = Network([Population("in", (1, 3, 4), SpikeSourceArray(Spikes.empty((1, 3, 4), 1, 5))),
+                       Population("out", (2, 2, 2), IFCurrExp(), per_channel=True, max_expected_summed_weight=1.0)],
+                      [Projection("p", "in", "out", connections)])
+    lowered = lower(network)
+    assert lowered.convolution("p")[0].max() == 16384
+    assert lowered.warnings == ["projection p: 6 of 12 weights round to zero"]
+
+
+def test_a_pooled_kernel_is_divided_by_its_area_before_it_is_rounded():
+    connections = ConvConnections(np.full((1, 1, 1, 1), 1.0), (1, 6, 4), pool=(3, 2))
+    network = Network([Population("in", (1, 6, 4), SpikeSourceArray(Spikes.empty((1, 6, 4), 1, 5))),
+                       Population("out", (1, 2, 2), IFCurrExp(), per_channel=True)],
+                      [Projection("p", "in", "out", connections)])
+    lowered = lower(network)
+    scale = 2 ** (15 - int(lowered.populations["out"].shift[0, 0]))
+    assert lowered.convolution("p")[0].tolist() == [[[[round(scale / 6)]]]]
+    assert set(lowered.projection("p").weight.tolist()) == {round(scale / 6)}
+
+
+@pytest.mark.parametrize("size, delay, slots", [(3, 1, 2), (3, 2, 2), (3, 3, 4), (3, 4, 4), (3, 5, 8), (256, 32, 32),
+                                                (256, 40, 32), (1000, 40, 32), (128, 40, 64), (129, 40, 32)])
+def test_the_ring_buffer_has_a_power_of_two_of_slots_within_14_bits(size, delay, slots):
+    network = one_layer(ConnectionList([0], [0], [1.0], [delay]), size=size)
+    assert lower(network).populations["out"].delay_slots == slots
+
+
+def test_a_plastic_delay_as_long_as_the_ring_buffer_is_a_warning_given_once():
+    network = one_layer(ConnectionList([0, 1, 2], [0, 0, 1], [1.0] * 3, [4, 3, 4]), plasticity=RULE)
+    lowered = lower(network)
+    for _ in range(2):
+        lowered.projection("p")
+    assert len(lowered.warnings) == 1
+    assert "2 plastic synapses have a delay of 4 steps" in lowered.warnings[0]
+
+
+def test_a_plastic_delay_longer_than_the_ring_buffer_is_refused_with_the_longest_possible():
+    network = one_layer(DenseConnections(np.ones((4, 256)), 33), size=256, plasticity=RULE)
+    with pytest.raises(NetworkError, match="projection p: a plastic delay of 33 steps.* 32 slots.* at most 31"):
+        lower(network).projection("p")
+
+
+def test_a_long_static_delay_is_no_reason_to_refuse():
+    network = one_layer(DenseConnections(np.ones((4, 256)), 33), size=256)
+    assert set(lower(network).projection("p").delay.tolist()) == {33}
+
+
+def test_a_parameter_beyond_s16_15_is_refused():
+    with pytest.raises(NetworkError, match="s16.15"):
+        constants(IFCurrExp(), v_thresh=np.array([0.0, 70000.0, 1.0]))

@@ -1,0 +1,79 @@
+"""The reference against the naive twin, which was written from the description of the arithmetic and not from our code."""
+
+import ast
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from naive_engine import NaiveEngine
+from random_networks import Recipe, by_reference, random_network
+
+from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.neurons import parameter_names
+
+STEPS = 60
+
+
+def naive_parts(network):
+    """A Network as the naive twin takes it; the shifts are ours."""
+    lowered = lower(network).populations
+    place = {p.label: i for i, p in enumerate(network.populations)}
+    populations = [_source(p) if p.is_source else _cells(p, lowered[p.label]) for p in network.populations]
+    return populations, [_projection(p, place) for p in network.projections]
+
+
+def _source(population):
+    spikes = population.cell.spikes
+    trains = [[] for _ in range(spikes.size)]
+    for step, neuron in zip(spikes.steps().tolist(), spikes.neurons.tolist()):
+        trains[neuron].append(step)
+    return {"spikes": trains}
+
+
+def _cells(population, lowered):
+    columns = {name: population.parameter(name).tolist() for name in parameter_names(population.cell)}
+    neurons = [{name: values[n] for name, values in columns.items()} for n in range(population.size)]
+    return {"kind": {"exponential": "exp", "delta": "delta"}[population.cell.synapses], "neurons": neurons,
+            "shifts": lowered.shift[:, 0].tolist()}
+
+
+def _projection(projection, place):
+    connections = projection.connections.to_list()
+    columns = [getattr(connections, name).tolist() for name in ("pre", "post", "weight", "delay")]
+    synapses = sorted(zip(*columns), key=lambda s: s[:2])
+    rule = None
+    if projection.plasticity:
+        timing, weight = projection.plasticity.timing_dependence, projection.plasticity.weight_dependence
+        rule = {"tau_plus": timing.tau_plus, "tau_minus": timing.tau_minus, "A_plus": timing.A_plus,
+                "A_minus": timing.A_minus, "w_min": weight.w_min, "w_max": weight.w_max}
+    return {"pre": place[projection.pre], "post": place[projection.post],
+            "receptor": ("excitatory", "inhibitory").index(projection.receptor), "synapses": synapses, "stdp": rule}
+
+
+@pytest.mark.parametrize("seed", range(48))
+def test_the_reference_computes_what_the_naive_twin_computes(seed):
+    rng = np.random.default_rng([seed, 7])
+    recipe = Recipe(n_sources=seed % 3, n_populations=int(rng.integers(1, 4)), n_projections=int(rng.integers(1, 8)),
+                    largest_delay=int(rng.choice([1, 2, 4, 8, 13, 20])), plastic=seed % 6 != 0, delta=seed % 4 == 0,
+                    weight=float(rng.choice([0.01, 0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
+                    max_expected_summed_weight=[None, None, 1.0][seed % 3])
+    network = random_network(recipe, rng)
+    naive = NaiveEngine(*naive_parts(network)).run(STEPS)
+    ours = by_reference(network, [STEPS])
+    for i, population in enumerate(network.populations):
+        if not population.is_source:
+            traces = ours.membranes[population.label]
+            assert traces["v"].tolist() == naive.v[i], population.label
+            assert (traces["gsyn_exc"].tolist(), traces["gsyn_inh"].tolist()) == (naive.exc[i], naive.inh[i])
+            assert ours.spikes[population.label] == naive.spikes[i]
+            assert (ours.saturated[population.label] > 0) == (naive.saturated[i] > 0)
+    for i, projection in enumerate(network.projections):
+        assert ours.weights[projection.label] == naive.weights(i), projection.label
+
+
+def test_the_naive_twin_imports_the_standard_library_only():
+    tree = ast.parse((Path(__file__).parent / "naive_engine.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported and all(name.split(".")[0] in sys.stdlib_module_names for name in imported)

@@ -1,0 +1,141 @@
+"""The command line: modes, exit codes, streams."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spikingconvnet import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def command(parameters, tmp_path, capsys):
+    """A function that runs one command line: (exit code, stdout, stderr)."""
+    path = parameters()
+
+    def call(*words, file=path):
+        code = cli.main([*map(str, words), "--parameters", str(file), "--run-dir", str(tmp_path / "run")])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def test_the_four_commands_of_the_original_train_and_test_a_network(command, tmp_path):
+    for words in (["loaddata"], ["training", "--layer", "1"], ["training", "--layer", "svm"]):
+        assert command("--mode", *words)[0] == 0
+    code, out, err = command("--mode", "testing")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("test accuracy ") and out.endswith(" %\n")
+    assert {p.stem for p in (tmp_path / "run/plots").glob("*.png")} >= {"inputs", "kernels-1", "training-1", "confusion"}
+    assert (tmp_path / "run/parameters.py").read_text() == (tmp_path / "parameters.py").read_text()
+
+
+def test_demo_does_everything_and_ends_with_the_accuracy(command, tmp_path):
+    code, out, err = command("--mode", "demo")
+    assert code == 0 and out.splitlines()[-1].startswith("test accuracy ")
+    stems = {p.stem for p in (tmp_path / "run/plots").glob("*.svg")}
+    assert stems == {"inputs", "kernels-1", "training-1", "raster-1", "membranes-1", "activity-1", "confusion"}
+    before = (tmp_path / "run/layers/1.npz").stat().st_mtime_ns
+    assert command("--mode", "demo")[1] == out
+    assert (tmp_path / "run/layers/1.npz").stat().st_mtime_ns == before
+
+
+def test_json_prints_exactly_one_object_on_stdout(command):
+    command("--mode", "demo")
+    code, out, _ = command("--mode", "testing", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert {"mode", "accuracy", "n_test", "seconds", "backend", "seed"} <= set(result)
+    assert result["n_test"] == 60 and result["mode"] == "testing" and result["backend"] == "local"
+    assert sum(map(sum, result["confusion"])) == 60
+
+
+def test_validation_images_are_classified_on_request(command):
+    command("--mode", "demo")
+    assert command("--mode", "testing", "--split", "validation")[1].startswith("validation accuracy ")
+
+
+@pytest.mark.parametrize("words, code, text", [
+    (["--mode", "training"], 2, "--layer: must be one of 1, svm"),
+    (["--mode", "training", "--layer", "2"], 2, "--layer: must be one of 1, svm, got '2'"),
+    (["--mode", "testing", "--layer", "1"], 2, "--layer: belongs to --mode training"),
+    (["--mode", "info", "--source", "x"], 2, "--source: belongs to --mode loaddata"),
+    (["--mode", "info", "--jobs", "0"], 2, "--jobs: must be at least 1"),
+    (["--mode", "loaddata", "--source", "nowhere"], 4, "nowhere"),
+    (["--mode", "training", "--layer", "1"], 5, "--mode loaddata"),
+    (["--mode", "testing"], 5, "--mode loaddata"),
+    (["--mode", "plot"], 5, "--mode loaddata"),
+])
+def test_errors_say_what_is_wrong_in_one_line_and_have_their_exit_code(command, words, code, text):
+    found, out, err = command(*words)
+    assert (found, out) == (code, "")
+    assert text in err and err.count("\n") == 1 and err.startswith("error: ")
+
+
+def test_wrong_usage_of_argparse_ends_with_two(command):
+    with pytest.raises(SystemExit) as stop:
+        command("--mode", "dance")
+    assert stop.value.code == 2
+
+
+def test_a_missing_parameters_file_is_named(command, tmp_path):
+    code, _, err = command("--mode", "info", file=tmp_path / "absent.py")
+    assert code == 2 and "absent.py: no such parameters file" in err
+
+
+def test_info_shows_the_model_and_what_is_trained(command):
+    code, out, _ = command("--mode", "info")
+    assert code == 0 and "Conv2D  4 filters 5x4" in out and "layer 1: not trained" in out
+    command("--mode", "demo")
+    assert "svm: trained" in command("--mode", "info")[1]
+
+
+def test_the_seed_of_the_command_line_wins(command):
+    assert json.loads(command("--mode", "loaddata", "--seed", "7", "--json")[1])["seed"] == 7
+    assert command("--mode", "training", "--layer", "1")[0] == 5
+
+
+def test_an_interrupt_is_not_an_error_trace(command, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._MODES, "info", interrupt)
+    code, out, err = command("--mode", "info")
+    assert (code, out) == (130, "") and "the same command goes on" in err
+
+
+def test_main_py_is_the_command_line_and_piped_output_has_no_progress_bars(parameters, tmp_path):
+    path = parameters()
+    done = subprocess.run([sys.executable, ROOT / "main.py", "--mode", "demo", "--parameters", path, "--run-dir",
+                           tmp_path / "piped"], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.startswith("test accuracy ") and "\r" not in done.stderr and "it/s" not in done.stderr
+
+
+def test_nothing_is_written_to_the_home_directory(parameters, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run([sys.executable, ROOT / "main.py", "--mode", "demo", "--parameters", parameters(), "--run-dir",
+                    tmp_path / "run"], capture_output=True, cwd=tmp_path, check=True,
+                   env={**os.environ, "HOME": str(home), "MPLCONFIGDIR": str(tmp_path / "mpl")})
+    assert list(home.rglob("*")) == []
+
+
+def test_a_run_directory_can_be_continued_from_elsewhere_without_naming_parameters(command, tmp_path, monkeypatch,
+                                                                                   capsys):
+    command("--mode", "demo")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert cli.main(["--mode", "testing", "--run-dir", str(tmp_path / "run")]) == 0
+
+
+def test_an_unwritable_run_directory_is_an_error_with_a_way_out(parameters, tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert cli.main(["--mode", "loaddata", "--parameters", str(parameters()), "--run-dir", str(blocked / "run")]) == 5
+    assert "choose another --run-dir" in capsys.readouterr().err

@@ -1,0 +1,172 @@
+"""Whole runs on a small data set: nothing is lost, nothing is done twice, nothing depends on threads or batches."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from spikingconvnet import experiment as module
+from spikingconvnet import settings
+from spikingconvnet.errors import StoreError
+from spikingconvnet.experiment import Experiment
+
+
+@pytest.fixture
+def run(parameters, tmp_path):
+    """A function that makes an Experiment and, on demand, trains its layers."""
+    def make(directory="run", trained=True, jobs=None, seed=None, layers=1, **replacements):
+        made = Experiment(settings.load(parameters(layers, **replacements)).with_seed(seed), tmp_path / directory,
+                          jobs=jobs)
+        if trained:
+            made.load_data()
+            for number in range(1, layers + 1):
+                made.train_layer(number)
+        return made
+
+    return make
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run):
+    files = [run(name, seed=seed).store.file("layers/1").read_bytes() for name, seed in (("a", 3), ("b", 3), ("c", 4))]
+    assert files[0] == files[1]
+    assert files[0] != files[2]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_features_depend_neither_on_threads_nor_on_the_batch(run, layers, monkeypatch):
+    found = []
+    for name, jobs, batch in (("a", 1, 250), ("b", 2, 7), ("c", 2, 1)):
+        monkeypatch.setattr(module, "BATCH", batch)
+        found.append(run(name, jobs=jobs, layers=layers).features("train")[0])
+    assert found[0].any()
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+def test_replicas_start_at_rest_and_are_joined_in_order(run, monkeypatch):
+    monkeypatch.setattr(module, "REPLICA_SAMPLES", 50)
+    made = run()
+    whole = made.features("train")[0]
+    for first in (0, 50, 100):
+        alone = np.concatenate([module.readout.spike_counts(s, (3, 3))
+                                for s in made._simulate(1, "train", first, made.data("train"))])
+        assert np.array_equal(whole[first:first + 50], alone)
+    assert len(list((made.store.path / "features").iterdir())) == 3
+
+
+def test_the_whole_chain_and_the_replay_of_layer_one_give_the_same_spikes(run):
+    made = run(layers=2)
+    chain, _ = made.example(2, 20)
+    replayed = made.replica_spikes(2, "train", 0, made.data("train")).samples(0, 20)
+    assert chain.n_events > 0
+    assert chain == replayed
+
+
+def test_cached_work_is_not_done_again(run, monkeypatch):
+    made = run()
+    made.train_svm()
+    first = made.features("train")[0]
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("simulated again")
+
+    monkeypatch.setattr(made.backend, "open", refuse)
+    assert np.array_equal(made.features("train")[0], first)
+
+
+def test_a_damaged_cache_is_computed_again(run):
+    made = run()
+    first = made.features("test")[0]
+    path = made.store.file("features/test-000")
+    path.write_bytes(path.read_bytes()[:-100])
+    assert np.array_equal(made.features("test")[0], first)
+
+
+def test_a_retrained_layer_makes_the_classifier_stale(run):
+    made = run()
+    made.train_svm()
+    made.train_layer(1, "random")
+    with pytest.raises(StoreError, match="--mode training --layer svm"):
+        made.test()
+
+
+def test_changed_settings_are_noticed_at_every_step(run):
+    run(name_of_run := "shared")
+    changed = run(name_of_run, trained=False, SLOT=31)
+    with pytest.raises(StoreError, match="other settings.*--mode loaddata"):
+        changed.features("train")
+    reseeded = run(name_of_run, trained=False, SEED=9)
+    assert not reseeded.has_data() and not reseeded.is_trained(1) and not reseeded.has_svm()
+
+
+@pytest.mark.parametrize("step, command", [
+    (lambda e: e.train_layer(1), "--mode loaddata"), (lambda e: e.train_layer(2), "--mode loaddata"),
+    (lambda e: e.test(), "--mode loaddata")])
+def test_a_missing_step_is_named_with_its_command(run, step, command):
+    with pytest.raises(StoreError, match=command):
+        step(run(trained=False, layers=2))
+
+
+def test_a_missing_first_layer_is_named_when_the_second_is_trained(run):
+    made = run(trained=False, layers=2)
+    made.load_data()
+    with pytest.raises(StoreError, match="--mode training --layer 1"):
+        made.train_layer(2)
+
+
+def test_splits_do_not_overlap_and_test_images_come_from_the_test_file(run, small_mnist):
+    made = run(trained=False)
+    assert made.load_data() == {"train": 120, "validation": 40, "test": 60}
+    labels = np.frombuffer((small_mnist / "train-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
+    assert np.array_equal(made.data("train")["labels"], labels[:120])
+    assert np.array_equal(made.data("validation")["labels"], labels[-40:])
+    labels = np.frombuffer((small_mnist / "t10k-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
+    assert np.array_equal(made.data("test")["labels"], labels[:60])
+
+
+def test_a_killed_run_goes_on_where_it_stopped(parameters, tmp_path):
+    """The process is killed as soon as the first replica's counts are there; the rest gives the same features."""
+    path = parameters(N_TRAIN=120)
+    code = ("import sys; from spikingconvnet import experiment, settings; experiment.REPLICA_SAMPLES = 10\n"
+            "made = experiment.Experiment(settings.load(sys.argv[1]), sys.argv[2]); made.load_data();"
+            " made.train_layer(1); made.features('train')")
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, "-c", code, path, killed])
+    for _ in range(6000):
+        if (killed / "features/train-000.npz").exists() or process.poll() is not None:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = {p: p.stat().st_mtime_ns for p in (killed / "features").glob("train-*.npz")}
+    assert done
+    for directory in (killed, whole):
+        subprocess.run([sys.executable, "-c", code.replace(
+            "made.load_data(); made.train_layer(1);",
+            "" if directory == killed else "made.load_data(); made.train_layer(1);"), path, directory], check=True)
+    assert {p: p.stat().st_mtime_ns for p in done} == done
+    names = sorted(os.listdir(whole / "features"))
+    assert len(names) == 12
+    for name in names:
+        a, b = (np.load(d / "features" / name)["counts"] for d in (killed, whole))
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("rule", ["random", "kmeans"])
+def test_floors_go_the_same_way_as_learned_kernels(run, rule):
+    made = run(trained=False)
+    made.load_data()
+    trained = made.train_layer(1, rule)
+    assert made.layer(1)["how"]["rule"] == rule
+    assert trained.inference.kernels.shape == (4, 2, 5, 4)
+    assert np.allclose(trained.inference.kernels.sum(axis=(1, 2, 3)), 0)
+    assert made.train_svm().accuracy > 0.5
+
+
+def test_random_kernels_are_the_ones_that_stdp_starts_from(run):
+    made = run(trained=False)
+    made.load_data()
+    assert np.array_equal(made.train_layer(1, "random").learned, made.train_layer(1, "stdp").initial)
