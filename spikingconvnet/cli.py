@@ -114,10 +114,15 @@ def _say(text=""):
 
 
 def _load_data(experiment, options):
-    counts = experiment.load_data(options.source)
-    _say("images: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
+    counts = _load(experiment, options)
     _plot(experiment, ["inputs"])
     return {"images": counts}
+
+
+def _load(experiment, options):
+    counts = experiment.load_data(options.source)
+    _say("images: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
+    return counts
 
 
 def _training(experiment, options):
@@ -126,7 +131,9 @@ def _training(experiment, options):
         raise SettingsError(f"--layer: must be one of {', '.join(layers)}, svm, got {options.layer!r}")
     if options.layer == "svm":
         return _train_svm(experiment)
-    return _train_layer(experiment, int(options.layer), options.rule)
+    result = _train_layer(experiment, int(options.layer), options.rule)
+    _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * (options.rule == "stdp"))
+    return result
 
 
 def _train_layer(experiment, number, rule):
@@ -134,7 +141,6 @@ def _train_layer(experiment, number, rule):
     result = {"layer": number, "rule": rule, "health": health}
     experiment.store.write_results(f"layer {number}", result)
     _say(f"layer {number}, {rule}: " + _health_text(health))
-    _plot(experiment, [f"kernels-{number}"] + [f"training-{number}"] * (rule == "stdp"))
     return result
 
 
@@ -147,6 +153,12 @@ def _train_svm(experiment):
 
 
 def _testing(experiment, options):
+    result = _test(experiment, options)
+    _plot(experiment, ["confusion"])
+    return result
+
+
+def _test(experiment, options):
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
     result = {"split": options.split, "accuracy": score.accuracy, f"n_{options.split}": n,
@@ -155,7 +167,6 @@ def _testing(experiment, options):
     experiment.store.write_results(options.split, result)
     _say(f"{n:,} {options.split} images; share recognised by class: "
          + ", ".join(f"{c}: {100 * r:.1f} %" for c, r in zip(score.classes, score.recall)))
-    _plot(experiment, ["confusion"])
     return result
 
 
@@ -176,13 +187,13 @@ def _plot_all(experiment, options):
 def _demo(experiment, options):
     _say(experiment.model.summary())
     if options.source or not experiment.has_data():
-        _load_data(experiment, options)
+        _load(experiment, options)
     for stage in experiment.model.stages:
         if not experiment.is_trained(stage.number):
             _train_layer(experiment, stage.number, options.rule)
     if not experiment.has_svm():
         _train_svm(experiment)
-    result = _testing(experiment, options)
+    result = _test(experiment, options)
     return {**result, "plots": [str(p) for p in _plot(experiment, None)]}
 
 

@@ -74,6 +74,9 @@ def _kernels(experiment, number):
 
 def _training(experiment, number):
     layer = experiment.layer(number)
+    if not len(layer["wins"]):
+        raise StoreError(f"layer {number} was not trained but set by --rule {layer['how']['rule']}, so it has no course;"
+                         f" run: {experiment.command('training', number)}")
     return plotting.training(layer["wins"], layer["thresholds"], layer["mean_weight"])
 
 

@@ -1,10 +1,66 @@
-"""Makes ``naive.py`` importable by every test, and lets slow machines take their time over an example."""
+"""What several test modules share: a small MNIST, parameters files for it, and the naive twins on the import path."""
 
+import gzip
+import re
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
-settings.register_profile("patient", deadline=None)
+settings.register_profile("patient", deadline=None)     # a busy machine may take its time over an example
 settings.load_profile("patient")
+
+MNIST = Path(__file__).parent.parent / "data" / "mnist"
+
+PARAMETERS = """
+from spikingconvnet.encoding import LatencyEncoder
+from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
+from spikingconvnet.model import Sequential
+from spikingconvnet.neurons import IFCurrExp
+from spikingconvnet.preprocessing import DifferenceOfGaussians
+
+DATASET = {dataset!r}
+N_TRAIN = 120
+N_VALIDATION = 40
+N_TEST = 60
+FILTER = DifferenceOfGaussians(contrast=0.35)
+ENCODER = LatencyEncoder()
+SLOT = 30
+CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=1.0, tau_syn_I=1.0, tau_refrac=0.0)
+MODEL = Sequential(
+    (2, 28, 28),
+    Conv2D(4, (5, 4), neuron=CELL, training=STDP(windows=60, chunks=3, min_spikes=5)),
+    {second}
+    Classifier(grid=3, C=0.1))"""
+
+SECOND = """AvgPool2D(2), Conv2D(3, 3, neuron=CELL, training=STDP(windows=40, chunks=2, slot=70, pattern_steps=20, min_spikes=3)),
+"""
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory):
+    """Directory with the first 200 training and 80 test images of MNIST."""
+    directory = tmp_path_factory.mktemp("small")
+    for part, n in (("train", 200), ("t10k", 80)):
+        for kind, header, size in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
+            content = gzip.decompress((MNIST / f"{part}-{kind}-ubyte.gz").read_bytes())
+            start = content[:4] + n.to_bytes(4, "big") + content[8:header]
+            (directory / f"{part}-{kind}-ubyte").write_bytes(start + content[header:header + n * size])
+    return directory
+
+
+@pytest.fixture
+def parameters(small_mnist, tmp_path):
+    """A function that writes a parameters file with one or two layers: its path. Keywords replace or add names."""
+    def write(layers=1, **replacements):
+        text = PARAMETERS.format(dataset=str(small_mnist), second=SECOND.rstrip() if layers == 2 else "")
+        for name, value in replacements.items():
+            text, found = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", text, flags=re.MULTILINE)
+            text += "" if found else f"\n{name} = {value!r}"
+        path = tmp_path / "parameters.py"
+        path.write_text(text)
+        return path
+
+    return write

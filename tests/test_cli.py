@@ -55,6 +55,13 @@ def test_json_prints_exactly_one_object_on_stdout(command):
     assert sum(map(sum, result["confusion"])) == 60
 
 
+def test_a_floor_has_no_course_of_training_to_plot(command, tmp_path):
+    command("--mode", "loaddata")
+    command("--mode", "training", "--layer", "1", "--rule", "random")
+    assert command("--mode", "plot")[0] == 0
+    assert not (tmp_path / "run/plots/training-1.png").exists()
+
+
 def test_validation_images_are_classified_on_request(command):
     command("--mode", "demo")
     assert command("--mode", "testing", "--split", "validation")[1].startswith("validation accuracy ")

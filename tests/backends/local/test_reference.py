@@ -1,0 +1,215 @@
+"""The reference against what was printed and observed of sPyNNaker 7.4.1's binaries, one small network a test.
+
+Comparisons with the naive twin are in test_naive_engine.py, with the binaries' traces in test_golden.py.
+"""
+
+import numpy as np
+import pytest
+from random_networks import by_kernels, by_reference
+
+from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.local.reference import ReferenceSimulation
+from spikingconvnet.connectivity import ConnectionList, DenseConnections
+from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.spikes import Spikes
+
+ENGINES = pytest.mark.parametrize("engine", [by_reference, by_kernels])
+
+
+def sources(trains, n_steps):
+    """A population of sources that fire in the given steps."""
+    events = [(n, step) for n, steps in enumerate(trains) for step in steps]
+    neuron, step = np.array(events, int).reshape(-1, 2).T
+    return SpikeSourceArray(Spikes.from_events(np.zeros_like(step), neuron, step, (1, 1, len(trains)), 1, n_steps))
+
+
+def driven(trains, n_steps, connections, cell, size=1, rule=None, limit=None, receptor="excitatory"):
+    """Sources in front of a population "out" of `size` neurons."""
+    return Network([Population("in", (1, 1, len(trains)), sources(trains, n_steps)),
+                    Population("out", (1, 1, size), cell, max_expected_summed_weight=limit)],
+                   [Projection("p", "in", "out", connections, receptor, rule)])
+
+
+def alone(cell, size=2):
+    return Network([Population("out", (1, 1, size), cell)], [])
+
+
+def rule(w_max=1.0, w_min=0.0, a_plus=0.0, a_minus=0.0, tau=20.0):
+    return STDPMechanism(SpikePairRule(tau, tau, a_plus, a_minus), AdditiveWeightDependence(w_min, w_max))
+
+
+def kicked(engine, pre, fires, weight, mechanism):
+    """A neuron that is made to fire in the steps `fires`, behind a plastic synapse of delay 1: results and shift."""
+    cell = IFCurrDelta(tau_refrac=0.0)
+    network = Network(
+        [Population("in", (1, 1, 2), sources([pre, [t - 1 for t in fires]], 300)), Population("out", (1, 1, 1), cell)],
+        [Projection("p", "in", "out", ConnectionList([0], [0], [weight], [1]), plasticity=mechanism),
+         Projection("kick", "in", "out", ConnectionList([1], [0], [20.0], [1]))])
+    results = engine(network, [300])
+    assert results.spikes["out"] == [(t, 0) for t in fires]
+    return results, int(lower(network).populations["out"].shift[0, 0])
+
+
+@ENGINES
+def test_the_reference_network_of_the_description_meets_its_numbers(engine):
+    """net1: i_offset 0.3, w_max 5, weights 2.5, 3.3, 2.6, 1.7; its input spikes are not given, but one enters at 2."""
+    network = driven([[1], [], [], []], 10, ConnectionList(range(4), range(4), [2.5, 3.3, 2.6, 1.7], [1] * 4),
+                     IFCurrExp(i_offset=0.3), 4, rule(5.0, a_plus=0.05, a_minus=0.06))
+    results = engine(network, [10])
+    out = results.membranes["out"]
+    assert int(out["v"][3, 0]) & 0xffffffff == 0xffe105d3 and out["gsyn_exc"][2, 0] == 0x12201
+    assert (results.weights["p"][1], results.weights["p"][3]) == (0x34cd, 0x1b33)
+
+
+@ENGINES
+def test_a_free_neuron_follows_its_equation_step_by_step(engine):
+    v = engine(alone(IFCurrExp(i_offset=0.8)), [100]).membranes["out"]["v"][:, 1]
+    raw, expected = -65 * 32768, []
+    for _ in range(100):
+        expected.append(raw)
+        alpha = ((26214 * 655360) >> 15) - 65 * 32768
+        raw = alpha - ((31170 * (alpha - raw)) >> 15)
+        if raw >= -50 * 32768:
+            raw = None
+            break
+    assert v[:len(expected)].tolist() == expected and raw is None
+    assert v[len(expected)] == -65 * 32768
+
+
+@ENGINES
+@pytest.mark.parametrize("tau_refrac, interval", [(0.0, 1), (0.1, 2), (1.0, 2), (1.0001, 3), (2.5, 4)])
+def test_the_shortest_interval_is_the_refractory_time_in_whole_steps_and_one_more(engine, tau_refrac, interval):
+    spikes = engine(alone(IFCurrExp(tau_refrac=tau_refrac, i_offset=1000.0), 1), [40]).spikes["out"]
+    assert set(np.diff([t for t, _ in spikes]).tolist()) == {interval}
+
+
+@ENGINES
+def test_after_a_spike_the_voltage_rests_at_its_reset_value_for_the_refractory_time(engine):
+    results = engine(alone(IFCurrExp(tau_refrac=2.5, i_offset=1.2, v_reset=-70.5), 1), [60])
+    first = results.spikes["out"][0][0]
+    v = results.membranes["out"]["v"][:, 0]
+    assert (v[first + 1:first + 5] == -70.5 * 32768).all() and v[first + 5] != v[first + 4]
+
+
+@ENGINES
+def test_a_reset_at_or_above_the_threshold_fires_in_every_step_once_begun(engine):
+    results = engine(alone(IFCurrExp(tau_refrac=5.0, v_reset=-50.0, i_offset=2.0), 1), [60])
+    times = [t for t, _ in results.spikes["out"]]
+    assert times == list(range(times[0], 60)) and 0 < times[0] < 30
+
+
+@ENGINES
+@pytest.mark.parametrize("delay", range(1, 16))
+def test_a_spike_enters_the_current_its_delay_later_and_the_voltage_one_step_after(engine, delay):
+    t = 3
+    network = driven([[t]], 30, ConnectionList([0], [0], [2.5], [delay]), IFCurrExp(v_rest=-65, v=-65))
+    out = engine(network, [30]).membranes["out"]
+    assert np.flatnonzero(out["gsyn_exc"][:, 0])[0] == t + delay
+    assert np.flatnonzero(out["v"][:, 0] != -65 * 32768)[0] == t + delay + 1
+    assert not out["gsyn_inh"].any()
+
+
+@ENGINES
+def test_a_delta_synapse_acts_for_one_step(engine):
+    network = driven([[3], [3]], 12, ConnectionList([0, 1], [0, 0], [1.25, 0.5], [2, 2]), IFCurrDelta())
+    current = engine(network, [12]).membranes["out"]["gsyn_exc"][:, 0]
+    assert np.flatnonzero(current).tolist() == [5] and current[5] == 1.75 * 32768
+
+
+@ENGINES
+def test_an_overfull_slot_holds_65535_and_is_counted_once(engine):
+    # A limit of 1.5 nA makes the shift 1: 100 inputs of 1 nA are 100 * 16384, far above 16 bits.
+    network = driven([[2]] * 100, 8, DenseConnections(np.ones((100, 2)), 3), IFCurrDelta(v_thresh=65535.0), 2, limit=1.5)
+    results = engine(network, [8])
+    assert results.membranes["out"]["gsyn_exc"].max(axis=0).tolist() == [65535 << 1] * 2
+    assert results.saturated == {"out": 2}
+
+
+@ENGINES
+def test_a_slot_that_is_exactly_full_is_not_cut(engine):
+    # 65535 / 2**14 nA in two parts, and one unit more.
+    unit = 2.0 ** -14
+    weight = np.array([[32768.0], [32767.0], [1.0]]) * unit
+    full, over = (driven([[2], [2], [2] * more], 8, DenseConnections(weight), IFCurrDelta(), limit=1.5)
+                  for more in (0, 1))
+    assert [engine(n, [8]).saturated["out"] for n in (full, over)] == [0, 1]
+    assert all(engine(n, [8]).membranes["out"]["gsyn_exc"].max() == 65535 << 1 for n in (full, over))
+
+
+@ENGINES
+def test_two_spikes_of_a_source_in_one_step_count_twice(engine):
+    once, twice = (driven([[2] * n], 6, ConnectionList([0], [0], [0.25], [1]), IFCurrDelta(), limit=4.0) for n in (1, 2))
+    peak = [engine(n, [6]).membranes["out"]["gsyn_exc"].max() for n in (once, twice)]
+    assert peak == [8192, 16384]
+
+
+@ENGINES
+def test_of_thirty_postsynaptic_spikes_the_last_fifteen_are_remembered(engine):
+    results, shift = kicked(engine, [2, 32], range(2, 32), weight=1.0, mechanism=rule(3.9, a_plus=0.01, tau=1e4))
+    # Spikes 17 .. 31 arrive at 18 .. 32, that is 16 .. 30 steps after the first input; its trace is 2048 exp(-dt / tau).
+    gains = [(328 * (int(2048 * np.exp(-dt / 1e4)) << 4)) >> 15 for dt in range(16, 31)]
+    assert results.weights["p"] == [(32768 + sum(gains)) >> shift]
+
+
+@ENGINES
+def test_an_initial_weight_beyond_the_bounds_stays_until_it_is_touched(engine):
+    weights = [0.05, 1.5]
+    network = driven([[4], [4]], 20, ConnectionList([0, 1], [0, 0], weights, [1, 1]), IFCurrExp(),
+                     rule=rule(w_max=1.0, w_min=0.1, a_plus=0.1, a_minus=0.1))
+    untouched = engine(network, [20])
+    assert untouched.spikes["out"] == [] and untouched.weights["p"] == lower(network).projection("p").weight.tolist()
+    always = IFCurrExp(v_reset=-50.0, v_thresh=-60.0, v=-50.0)
+    touched = driven([[4], [4]], 20, ConnectionList([0, 1], [0, 0], weights, [1, 1]), always,
+                     rule=rule(w_max=1.0, w_min=0.1, a_plus=0.1, a_minus=0.0001))
+    shift = int(lower(touched).populations["out"].shift[0, 0])
+    # 0.1 and 1 nA as s16.15, shifted down into 16 bits; the depression by 0.0001 nA follows the upper bound.
+    assert [w << shift for w in engine(touched, [20]).weights["p"]] == [
+        pytest.approx(3277, abs=1 << shift), pytest.approx(32768, abs=8 << shift)]
+
+
+@ENGINES
+def test_a_plastic_synapse_with_the_longest_delay_learns_but_is_never_delivered(engine):
+    always = IFCurrExp(v_reset=-50.0, v_thresh=-60.0, v=-50.0)
+    for delay, silent in ((1, False), (2, True), (3, False), (4, True)):
+        network = driven([[3, 9]], 20, ConnectionList([0], [0], [0.5], [delay]), always, rule=rule(a_minus=0.1))
+        results = engine(network, [20])
+        assert (results.membranes["out"]["gsyn_exc"].max() == 0) == silent
+        assert results.weights["p"] != lower(network).projection("p").weight.tolist()
+
+
+@ENGINES
+def test_a_static_synapse_with_the_longest_delay_is_delivered(engine):
+    network = driven([[3]], 20, ConnectionList([0], [0], [0.5], [4]), IFCurrExp())
+    assert lower(network).populations["out"].delay_slots == 4
+    assert np.flatnonzero(engine(network, [20]).membranes["out"]["gsyn_exc"][:, 0])[0] == 7
+
+
+@ENGINES
+def test_a_longer_delay_elsewhere_makes_the_silent_synapse_speak(engine):
+    network = driven([[3], []], 20, ConnectionList([0, 1], [0, 0], [0.5, 0.5], [4, 5]), IFCurrExp(), rule=rule())
+    assert np.flatnonzero(engine(network, [20]).membranes["out"]["gsyn_exc"][:, 0])[0] == 7
+
+
+@ENGINES
+@pytest.mark.parametrize("pre, gain, loss", [
+    ([1, 250], 50, None), ([30, 250], 21, None), ([49, 250], 2, None), ([50, 250], 1, None), ([51, 250], None, 0),
+    ([52, 250], None, 1), ([81, 250], None, 30), ([31, 51, 250], 20, 0), ([31, 52, 250], 20, 1)])
+def test_a_pair_changes_the_weight_by_its_distance_at_the_synapse_and_a_coincidence_only_depresses(
+        engine, pre, gain, loss):
+    """The neuron fires once, in step 50; with a delay of 1 that is step 51 at the synapse. 250 is too late to matter."""
+    results, shift = kicked(engine, pre, [50], weight=0.5, mechanism=rule(0.9, a_plus=0.05, a_minus=0.02))
+
+    def change(amount, distance):
+        return (amount * (int(2048 * np.exp(-distance / 20.0)) << 4)) >> 15
+
+    weight = 16384
+    weight += 0 if gain is None else change(1638, gain)
+    weight -= 0 if loss is None else change(655, loss)
+    assert results.weights["p"] == [weight >> shift]
+
+
+def test_a_network_without_any_population_of_neurons_runs():
+    network = Network([Population("in", (1, 1, 2), sources([[1], []], 5))], [])
+    assert ReferenceSimulation(lower(network)).run(5) == ({}, {})
