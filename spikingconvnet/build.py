@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.errors import NetworkError, SettingsError, require, require
 from spikingconvnet.geometry import pooled_neurons, receptive_fields
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import SpikeSourceArray
@@ -173,6 +173,10 @@ def inference_network(stages, trained, spikes):
     -------
     Network, all static: a source ``input`` and one population per stage, one board population per map
     """
+    require(len(stages) == len(trained), "inference_network", "trained", len(trained), f"{len(stages)} layers",
+            NetworkError)
+    require(spikes.shape == stages[0].source_shape, "inference_network", "spikes.shape", spikes.shape,
+            stages[0].source_shape, NetworkError)
     populations = [Population(INPUT, spikes.shape, SpikeSourceArray(spikes))]
     projections = []
     for stage, layer in zip(stages, trained):
@@ -188,8 +192,8 @@ def inference_network(stages, trained, spikes):
 def all_channel_kernels(stage, kernels):
     """Kernels over all input channels: (maps, channels, rows, columns).
 
-    A per-map layer has one set of single-channel kernels; output map ``filter * channels + channel`` sees one channel, in
-    the order of the 2018 original.
+    A per-map layer has one set of single-channel kernels; output map ``filter * channels + channel`` sees one channel,
+    in the order of the 2018 original.
     """
     if not stage.layer.per_map:
         return kernels

@@ -14,7 +14,7 @@ from spikingconvnet import build, datasets, readout
 from spikingconvnet.backends import get_backend
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.encoding import encode
-from spikingconvnet.errors import StoreError
+from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import floors, stdp
@@ -76,11 +76,14 @@ class Experiment:
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
-        return all(self._is_there(self.data, split) for split in SPLITS)
+        return all(self.store.cached(f"data/{split}", self._data_digest()) is not None for split in SPLITS)
 
     def data(self, split):
         """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""
         arrays = self.store.read(f"data/{split}", self.command("loaddata"), self._data_digest())
+        if not len(arrays["labels"]):
+            raise SettingsError(f"N_{split.upper()}: is 0, so there are no {split} images; set it in the parameters,"
+                                f" then run: {self.command('loaddata')}")
         arrays["spikes"] = unpack_spikes(arrays)
         return arrays
 

@@ -112,8 +112,8 @@ class Sequential:
             if isinstance(layer, (Conv2D, Dense)):
                 stage = self.stages[number]
                 number += 1
-                kernel = stage.layer.kernel_shape(in_shape)
-                counts = (f"{_size(shape):,}", f"{_size(kernel):,}", f"{_size(shape) * _size(kernel[1:]):,}")
+                kernel, area = stage.layer.kernel_shape(in_shape), stage.pool.area if stage.pool else 1
+                counts = (f"{_size(shape):,}", f"{_size(kernel):,}", f"{_size(shape) * _size(kernel[1:]) * area:,}")
                 name = str(number)
             else:
                 counts, name = ("", "", ""), "svm" if isinstance(layer, Classifier) else ""

@@ -6,10 +6,14 @@ A fitted readout is two plain arrays and a scale; nothing is pickled.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.geometry import grid_cells
+
+TOLERANCE = 0.1         # of LinearSVC's dual; on MNIST smaller ones cost time and change nothing that can be measured
+MAX_ITERATIONS = 300
+BLOCK = 2000            # samples handled at a time
 
 
 def spike_counts(spikes, grid):
@@ -53,17 +57,20 @@ class Readout:
         """Margins: float64 array (n_samples, n_classes)."""
         require(counts.shape[1] == self.coefficients.shape[1], "Readout", "counts", counts.shape,
                 f"(samples, {self.coefficients.shape[1]})", DataError)
-        return counts.astype(np.float64) @ self.coefficients.T + self.intercepts
+        return np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in _blocks(counts)]
+                              or [np.zeros((0, len(self.classes)))]) + self.intercepts
 
     def predict(self, counts):
         """Class of each sample: array (n_samples,) of values of `classes`."""
         return self.classes[np.argmax(self.decision(counts), axis=1)]
 
 
-def fit(counts, labels, C=1.0, tol=1e-4, seed=0):
-    """Fit a Readout with scikit-learn's ``LinearSVC``.
+def fit(counts, labels, C=1.0, seed=0):
+    """Fit a Readout with scikit-learn's ``LinearSVC`` (one against the rest, squared hinge).
 
-    Every feature is divided by its root mean square first; features that never fire get no weight.
+    Every feature is divided by its root mean square and by the root of the number of features, so that a sample has a
+    length of about 1 and one value of `C` suits few and many features. Features that never fire get no weight. The dual
+    is solved on sparse rows, which takes a third of the primal's time here and 12 bytes per count that is not zero.
 
     Parameters
     ----------
@@ -71,7 +78,6 @@ def fit(counts, labels, C=1.0, tol=1e-4, seed=0):
     labels : int array (n_samples,)
     C : float
         As in ``LinearSVC``.
-    tol : float
     seed : int
 
     Returns
@@ -82,14 +88,29 @@ def fit(counts, labels, C=1.0, tol=1e-4, seed=0):
 
     classes = np.unique(labels)
     require(len(classes) >= 2, "Readout", "labels", classes.tolist(), "of at least two classes", DataError)
-    rms = np.sqrt(np.mean(np.square(counts, dtype=np.float64), axis=0))
-    scale = np.divide(1.0, rms, out=np.zeros_like(rms), where=rms > 0)
-    features = csr_matrix(counts, dtype=np.float64) @ diags(scale)
-    machine = LinearSVC(C=C, tol=tol, dual=False, random_state=seed).fit(features, labels)
+    power = sum(np.square(part, dtype=np.float64).sum(axis=0) for part in _blocks(counts)) / len(counts)
+    scale = np.divide(1.0, np.sqrt(power * len(power)), out=np.zeros(len(power)), where=power > 0)
+    machine = LinearSVC(C=C, dual=True, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=seed)
+    machine.fit(_scaled_rows(counts, scale), labels)
     coefficients, intercepts = machine.coef_, machine.intercept_
     if len(classes) == 2:           # LinearSVC keeps one row for two classes
         coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
     return Readout(machine.classes_, coefficients * scale, intercepts)
+
+
+def _blocks(counts):
+    return (counts[first:first + BLOCK] for first in range(0, len(counts), BLOCK))
+
+
+def _scaled_rows(counts, scale):
+    """Counts times `scale` as a sparse matrix, filled block by block so that no dense float copy ever exists."""
+    ends = np.concatenate([[0], np.cumsum([int(np.count_nonzero(row)) for row in counts])])
+    columns, values = np.empty(ends[-1], np.int32), np.empty(ends[-1])
+    for first, part in zip(range(0, len(counts), BLOCK), _blocks(counts)):
+        row, column = np.nonzero(part)
+        chunk = slice(ends[first], ends[min(first + BLOCK, len(counts))])
+        columns[chunk], values[chunk] = column, part[row, column] * scale[column]
+    return csr_matrix((values, columns, ends), shape=counts.shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -106,16 +106,18 @@ def load(path):
 
 
 def from_names(found, path):
-    """Settings from a dict of capital names; see :func:`load`.
+    """Settings from a dict of capital names, see :func:`load`.
 
     A name of the user's own is fine if it holds a record of the package (a neuron, a rule) that others are built from.
     """
-    found = {name: value for name, value in found.items() if name in _NAMES or not is_dataclass(value)}
-    for name in found:
-        if name not in _NAMES:
-            near = difflib.get_close_matches(name, _NAMES, n=1)
+    found = dict(found)
+    for name in [name for name in found if name not in _NAMES]:
+        own = is_dataclass(found[name])
+        near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.8 if own else 0.6)
+        if near or not own:
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_NAMES)}"
             raise SettingsError(f"{path}: {name} is not a parameter; {hint}")
+        del found[name]
     missing = [name for name in _REQUIRED if name not in found]
     if missing:
         raise SettingsError(f"{path}: {', '.join(missing)} missing; see parameters.py for an example")

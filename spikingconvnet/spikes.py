@@ -155,6 +155,11 @@ class Spikes:
                 and np.array_equal(self.offsets, other.offsets) and np.array_equal(self.neurons, other.neurons))
 
 
+def _sorted_order(values, bound):
+    """Stable order of numbers below `bound`; numpy sorts 16-bit numbers by radix, which is many times faster."""
+    return np.argsort(values.astype(np.uint16) if bound <= 1 << 16 else values, kind="stable")
+
+
 def neuron_dtype(shape):
     """Smallest type that holds the ids of a population: uint16 up to 65,536 neurons, uint32 beyond."""
     return np.uint16 if int(np.prod(shape)) <= 1 << 16 else np.uint32

@@ -35,8 +35,8 @@ MODEL = Sequential(
     {second}
     Classifier(grid=3, C=0.1))"""
 
-SECOND = """AvgPool2D(2), Conv2D(3, 3, neuron=CELL, training=STDP(windows=40, chunks=2, slot=70, pattern_steps=20, min_spikes=3)),
-"""
+SECOND = """AvgPool2D(2),
+    Conv2D(3, 3, neuron=CELL, training=STDP(windows=40, chunks=2, slot=70, pattern_steps=20, min_spikes=3)),"""
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def small_mnist(tmp_path_factory):
 def parameters(small_mnist, tmp_path):
     """A function that writes a parameters file with one or two layers: its path. Keywords replace or add names."""
     def write(layers=1, **replacements):
-        text = PARAMETERS.format(dataset=str(small_mnist), second=SECOND.rstrip() if layers == 2 else "")
+        text = PARAMETERS.format(dataset=str(small_mnist), second=SECOND if layers == 2 else "")
         for name, value in replacements.items():
             text, found = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", text, flags=re.MULTILINE)
             text += "" if found else f"\n{name} = {value!r}"

@@ -68,7 +68,7 @@ def pooled_neurons(in_shape, pool):
 
 
 def grid_cells(in_shape, grid):
-    """For every neuron its cell: row ``r`` of ``H`` is in cell row ``i`` of ``n`` if ``i / n <= r / H < (i + 1) / n``."""
+    """For every neuron its cell: row ``r`` of ``H`` is in cell row ``i`` of ``n`` if ``i / n <= r / H < (i+1) / n``."""
     cells = []
     for c in range(in_shape[0]):
         for r in range(in_shape[1]):

@@ -62,6 +62,13 @@ def test_a_floor_has_no_course_of_training_to_plot(command, tmp_path):
     assert not (tmp_path / "run/plots/training-1.png").exists()
 
 
+def test_a_split_without_images_is_an_error_that_names_the_parameter(command, parameters):
+    path = parameters(N_VALIDATION=0)
+    command("--mode", "demo", file=path)
+    code, out, err = command("--mode", "testing", "--split", "validation", file=path)
+    assert (code, out) == (2, "") and "N_VALIDATION: is 0" in err
+
+
 def test_validation_images_are_classified_on_request(command):
     command("--mode", "demo")
     assert command("--mode", "testing", "--split", "validation")[1].startswith("validation accuracy ")

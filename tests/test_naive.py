@@ -14,7 +14,8 @@ def test_the_twins_import_nothing_from_the_package():
 
 
 def test_windows_of_a_grid_of_three_by_four_by_hand():
-    assert naive.receptive_fields((1, 3, 4), (2, 2), (1, 2)) == [[0, 1, 4, 5], [2, 3, 6, 7], [4, 5, 8, 9], [6, 7, 10, 11]]
+    assert naive.receptive_fields((1, 3, 4), (2, 2), (1, 2)) == [[0, 1, 4, 5], [2, 3, 6, 7], [4, 5, 8, 9],
+                                                                 [6, 7, 10, 11]]
     assert naive.receptive_fields((2, 2, 3), (2, 1), (1, 2)) == [[0, 3, 6, 9], [2, 5, 8, 11]]
 
 

@@ -204,3 +204,16 @@ def test_samples_that_do_not_exist_are_not_cut_out(start, stop):
 def test_a_gap_cannot_be_negative():
     with pytest.raises(SettingsError, match="at least 5"):
         spikes_of(SHOWN).with_gap(4)
+
+
+@pytest.mark.parametrize("n_steps", [65535, 65536, 65537, 70000])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 256, 256), (1, 256, 257)])
+def test_long_timelines_and_large_populations_are_sorted_too(n_steps, shape):
+    rng = np.random.default_rng(n_steps)
+    size = naive.size(shape)
+    events = [(0, int(i), int(t)) for i, t in zip(rng.integers(size, size=50), rng.integers(n_steps, size=50))]
+    events += [(0, size - 1, n_steps - 1), (0, 0, n_steps - 1), (0, size - 1, 0), (0, 0, 0)]
+    spikes = Spikes.from_events(*zip(*events), shape, 1, n_steps)
+    assert listed(spikes) == in_order(events)
+    lists = spikes.to_lists()
+    assert [(i, t) for i, times in enumerate(lists) for t in times] == sorted((i, float(t)) for _, i, t in events)

@@ -9,7 +9,7 @@ are (column, map) with the map innermost, so that one input spike adds one conti
 """
 
 import numpy as np
-from numba import int32, int64, njit
+from numba import int32, int64, njit, uint32
 
 HISTORY = 16
 SATURATED = 0xffff
@@ -37,73 +37,133 @@ def kmul(a, b):
     return int32((int64(a) * int64(b)) >> 15)
 
 
+@_inlined
+def kmul_fraction(a, b):
+    """kmul with ``0 <= b < 2**15``: two 32-bit products, because no bit of the lower one is lost."""
+    upper = int32(int32(int32(a >> 16) * b) << 1)
+    return int32(upper + int32(uint32(uint32(a & int32(0xffff)) * uint32(b)) >> uint32(15)))
+
+
+@_inlined
+def decay_16_bits(x, upper, lower):
+    """``x * (upper << 16 | lower) >> 32`` for ``0 <= x < 2**16``, in 32 bits."""
+    x = uint32(x)
+    return int32(uint32(x * upper + uint32(uint32(x * lower) >> uint32(16))) >> uint32(16))
+
+
 # ---------------------------------------------------------------- convolution, one row of one block of maps
 
 
 @_compiled
-def _update_row(v, timer, syn_e, syn_i, ring_e, ring_i, lanes, factors):
-    """One step of a row into which spikes have arrived; whether any lane fires, whether any current is left."""
-    fires, live, saturated = int32(0), int32(0), 0
-    in_e_mask, in_e, in_i_mask, in_i = factors[0], factors[1], factors[2], factors[3]
-    shift_e, shift_i = lanes[1], lanes[2]
-    for j in range(v.shape[0]):
-        saturated += (ring_e[j] > SATURATED) + (ring_i[j] > SATURATED)
-        w = int32(min(ring_e[j], int32(SATURATED)) << shift_e[j])
-        syn_e[j] += int32((w & in_e_mask) + mulhi(w, in_e))
-        w = int32(min(ring_i[j], int32(SATURATED)) << shift_i[j])
-        syn_i[j] += int32((w & in_i_mask) + mulhi(w, in_i))
-        ring_e[j] = 0
-        ring_i[j] = 0
-    fires, live = _integrate_row(v, timer, syn_e, syn_i, lanes[0], factors)
-    return fires, live, saturated
+def _inject_row(syn, ring, shift, mask, low):
+    """Weights of a step into one synaptic current; the number of slots that did not fit 16 bits."""
+    saturated = int32(0)
+    for j in range(syn.shape[0]):
+        saturated = int32(saturated + int32(ring[j] > SATURATED))
+        w = int32(min(ring[j], int32(SATURATED)) << shift[j])
+        syn[j] += int32((w & mask) + mulhi(w, low))
+        ring[j] = 0
+    return saturated
 
 
 @_compiled
-def _integrate_row(v, timer, syn_e, syn_i, v_thresh, factors):
-    """Membranes and currents of a row without arriving spikes."""
-    fires, live = int32(0), int32(0)
+def _integrate_row(v, syn_e, syn_i, v_thresh, factors):
+    """Membranes and currents of a row; whether any lane fires, and all bits of the currents that are left.
+
+    For neurons without refractory time and with a whole `tau_m / cm`.
+    """
+    fires, left = int32(0), int32(0)
     d_e_mask, d_e, d_i_mask, d_i = factors[4], factors[5], factors[6], factors[7]
-    m_mask, m, rest, gain, refractory = factors[8], factors[9], factors[10], factors[11], factors[13]
-    offset, r_mask, r = factors[14], factors[15], factors[16]
+    m, rest, gain, offset = factors[8], factors[10], factors[11], factors[14]
+    for j in range(v.shape[0]):
+        e, i = syn_e[j], syn_i[j]
+        alpha = int32(int32(e - i + offset) * gain + rest)
+        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), m))
+        v[j] = now
+        fires = int32(fires | int32(now >= v_thresh[j]))
+        e = int32((e & d_e_mask) + mulhi(e, d_e))
+        i = int32((i & d_i_mask) + mulhi(i, d_i))
+        left = int32(left | int32(e | i))
+        syn_e[j] = e
+        syn_i[j] = i
+    return fires, left
+
+
+@_compiled
+def _integrate_weak_row(v, syn_e, syn_i, v_thresh, factors):
+    """As :func:`_integrate_row`, for currents of 16 bits."""
+    fires, left = int32(0), int32(0)
+    d_e, d_e_low = uint32(factors[17]), uint32(factors[18])
+    d_i, d_i_low = uint32(factors[19]), uint32(factors[20])
+    m, rest, gain, offset = factors[8], factors[10], factors[11], factors[14]
+    for j in range(v.shape[0]):
+        e, i = syn_e[j], syn_i[j]
+        alpha = int32(int32(e - i + offset) * gain + rest)
+        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), m))
+        v[j] = now
+        fires = int32(fires | int32(now >= v_thresh[j]))
+        e = decay_16_bits(e, d_e, d_e_low)
+        i = decay_16_bits(i, d_i, d_i_low)
+        left = int32(left | int32(e | i))
+        syn_e[j] = e
+        syn_i[j] = i
+    return fires, left
+
+
+@_compiled
+def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors):
+    """As :func:`_integrate_row` for any `tau_refrac` and `tau_m / cm`."""
+    fires, left = int32(0), int32(0)
+    d_e_mask, d_e, d_i_mask, d_i = factors[4], factors[5], factors[6], factors[7]
+    m, rest, gain, offset = factors[8], factors[10], factors[11], factors[14]
+    r_mask, r = factors[15], factors[16]
     for j in range(v.shape[0]):
         e, i = syn_e[j], syn_i[j]
         current = int32(e - i + offset)
-        alpha = int32(current * gain + rest)
-        if r_mask | r:
-            alpha += int32((current & r_mask) + mulhi(current, r))
-        d = int32(alpha - v[j])
-        now = int32(alpha - (d & m_mask) - mulhi(d, m))
-        if refractory:
-            now = now if timer[j] <= 0 else v[j]
-            timer[j] -= int32(timer[j] > 0)
+        alpha = int32(current * gain + rest + (current & r_mask) + mulhi(current, r))
+        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), m)) if timer[j] <= 0 else v[j]
+        timer[j] -= int32(timer[j] > 0)
         v[j] = now
-        fires |= int32(now >= v_thresh[j])
+        fires = int32(fires | int32(now >= v_thresh[j]))
         e = int32((e & d_e_mask) + mulhi(e, d_e))
         i = int32((i & d_i_mask) + mulhi(i, d_i))
-        live |= e | i
+        left = int32(left | int32(e | i))
         syn_e[j] = e
         syn_i[j] = i
-    return fires, live
+    return fires, left
 
 
 @_compiled
-def _relax_row(v, timer, v_thresh, factors):
-    """Membranes of a row whose currents are all zero; whether any lane fires, whether anything changes."""
+def _relax_row(v, v_thresh, factors, rest):
+    """Membranes of a row without currents, drawn to `rest`; whether any lane fires, whether anything changes."""
     fires, change = int32(0), int32(0)
-    m_mask, m, rest, gain, refractory = factors[8], factors[9], factors[10], factors[11], factors[13]
-    offset, r_mask, r = factors[14], factors[15], factors[16]
-    rest = int32(rest + offset * gain + (offset & r_mask) + mulhi(offset, r))
+    m = factors[8]
     for j in range(v.shape[0]):
-        d = int32(rest - v[j])
-        now = int32(rest - (d & m_mask) - mulhi(d, m))
-        if refractory:
-            now = now if timer[j] <= 0 else v[j]
-            change |= timer[j]
-            timer[j] -= int32(timer[j] > 0)
-        change |= now ^ v[j]
+        now = int32(rest - kmul_fraction(int32(rest - v[j]), m))
+        change = int32(change | int32(now ^ v[j]))
         v[j] = now
-        fires |= int32(now >= v_thresh[j])
+        fires = int32(fires | int32(now >= v_thresh[j]))
     return fires, change
+
+
+@_compiled
+def _fire_row(v, timer, v_thresh, v_reset, refractory, fired, fired_words, step, out_step, out_lane, events):
+    """Reset the lanes that reach their threshold and append them to the output; how many it holds now.
+
+    `fired` (uint8) and `fired_words` (uint64) are one buffer, so that eight silent lanes are passed over at once.
+    """
+    for j in range(v.shape[0]):
+        fired[j] = v[j] >= v_thresh[j]
+    for word in range(fired_words.shape[0]):
+        if fired_words[word]:
+            for j in range(8 * word, min(8 * word + 8, v.shape[0])):
+                if fired[j]:
+                    v[j] = v_reset
+                    timer[j] = refractory
+                    out_step[events] = step
+                    out_lane[events] = j
+                    events += 1
+    return events
 
 
 @_compiled
@@ -114,7 +174,8 @@ def _add(target, weights):
 
 @_compiled
 def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geometry, kernels_e, kernels_i,
-             v, timer, syn_e, syn_i, ring_e, ring_i, flags, lanes, factors, out_step, out_lane, events):
+             v, timer, syn_e, syn_i, ring_e, ring_i, spans, flags, lanes, factors, fired, fired_words,
+             out_step, out_lane, events):
     """Steps ``first .. last - 1`` of a run that began at step `t`, for one output row of one block of maps.
 
     Parameters
@@ -130,12 +191,16 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         State of the row.
     ring_e, ring_i : int32 (delay, output columns * maps)
         Weights on their way.
-    flags : int64 (4,)
-        Currents left, row at rest, saturated slots, steps with weights on their way (bits by slot).
+    spans : int64 (delay, 2)
+        First lane and end of the lanes with weights on their way, by slot.
+    flags : int64 (3,)
+        Bits of the currents left, row at rest, saturated slots.
     lanes : int32 (3, lanes)
         Threshold and shifts.
-    factors : int32 (17,)
+    factors : int32 (21,)
         See ``simulator.conv_factors``.
+    fired, fired_words : uint8 (lanes rounded up to 8), the same memory as uint64
+        Scratch.
     out_step, out_lane, events
         Buffers of output spikes, and how many they hold.
 
@@ -147,35 +212,38 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
     kernel_rows = kernels_e.shape[1]
     pieces = kernels_e.shape[3] // maps
     delay = ring_e.shape[0]
-    live, rest = flags[0] != 0, flags[1] != 0
+    left, rest = int32(flags[0]), flags[1] != 0
     v_thresh, v_reset, refractory = lanes[0], factors[12], factors[13]
+    simple = refractory == 0 and factors[15] == 0 and factors[16] == 0
+    target = int32(factors[10] + factors[14] * factors[11])     # where a membrane without currents goes, if simple
     step = first
     while step < last and events + v.shape[0] <= out_step.shape[0]:
         slot = (t + step) % delay
         fires = int32(0)
-        if flags[3] >> slot & 1:
-            flags[3] ^= int64(1) << slot
-            fires, left, saturated = _update_row(v, timer, syn_e, syn_i, ring_e[slot], ring_i[slot], lanes, factors)
-            live, rest = left != 0, False
-            flags[2] += saturated
-        elif live:
-            fires, left = _integrate_row(v, timer, syn_e, syn_i, v_thresh, factors)
-            live, rest = left != 0, False
+        begin, end = spans[slot]
+        if begin < end:
+            spans[slot, 0], spans[slot, 1] = v.shape[0], 0
+            flags[2] += _inject_row(syn_e[begin:end], ring_e[slot, begin:end], lanes[1, begin:end], factors[0], factors[1])
+            flags[2] += _inject_row(syn_i[begin:end], ring_i[slot, begin:end], lanes[2, begin:end], factors[2], factors[3])
+            left = int32(-1)
+        if not simple:
+            fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors)
+        elif left >> 16:
+            fires, left = _integrate_row(v, syn_e, syn_i, v_thresh, factors)
+            rest = False
+        elif left:
+            fires, left = _integrate_weak_row(v, syn_e, syn_i, v_thresh, factors)
+            rest = False
         elif not rest:
-            fires, change = _relax_row(v, timer, v_thresh, factors)
+            fires, change = _relax_row(v, v_thresh, factors, target)
             rest = change == 0 and fires == 0
         if fires:
-            for j in range(v.shape[0]):
-                if v[j] >= v_thresh[j]:
-                    v[j] = v_reset
-                    timer[j] = refractory
-                    out_step[events] = step
-                    out_lane[events] = j
-                    events += 1
+            events = _fire_row(v, timer, v_thresh, v_reset, refractory, fired, fired_words, step, out_step, out_lane,
+                               events)
         begin = row_offsets[step * height + top]
         end = row_offsets[step * height + top + kernel_rows]
         if begin < end:
-            flags[3] |= int64(1) << slot
+            first_lane, last_lane = spans[slot]
             target_e, target_i = ring_e[slot], ring_i[slot]
             for s in range(begin, end):
                 column = int64(columns[s])
@@ -188,8 +256,10 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
                     a, b = (low - left_edge) * maps, (high - left_edge) * maps
                     _add(target_e[low * maps:high * maps], weights_e[a:b])
                     _add(target_i[low * maps:high * maps], weights_i[a:b])
+                    first_lane, last_lane = min(first_lane, low * maps), max(last_lane, high * maps)
+            spans[slot, 0], spans[slot, 1] = first_lane, last_lane
         step += 1
-    flags[0], flags[1] = live, rest
+    flags[0], flags[1] = left, rest
     return step, events
 
 

@@ -18,11 +18,10 @@ from spikingconvnet.backends.local import kernels
 from spikingconvnet.backends.local.fixed_point import accum
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.connectivity import ConvConnections
-from spikingconvnet.errors import NetworkError
+from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
-MAPS_PER_BLOCK = 32         # state of a row of 22 positions stays within a 32 KiB cache
-MAX_CONV_DELAY = 62
+MAPS_PER_BLOCK = 48         # state of a row of 22 positions stays within a 32 KiB cache
 SILENT_THRESHOLD = np.iinfo(np.int32).max
 
 
@@ -97,6 +96,9 @@ class Simulation:
 
     def set(self, label, v_thresh):
         """Set the thresholds of a population: float array (size,) in mV, rounded to s16.15."""
+        size = self.network.population(label).size
+        require(np.shape(v_thresh) == (size,), f"Population {label!r}", "v_thresh", np.shape(v_thresh),
+                f"of shape {(size,)}", NetworkError)
         raw = np.array([accum(v) for v in np.asarray(v_thresh, np.float64)], np.int32)
         self._stage_of(label).set_threshold(label, raw)
 
@@ -138,7 +140,6 @@ def _is_uniform_convolution(population, lowered, projection):
                lowered.refractory, *lowered.decay, *lowered.inject)
     shifts = lowered.shift.reshape(2, population.shape[0], -1)
     return (isinstance(projection.connections, ConvConnections) and projection.pre != projection.post
-            and projection.connections.delay <= MAX_CONV_DELAY
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
 
 
@@ -203,14 +204,14 @@ def conv_weights(weights, stride, first, last):
 
 
 def conv_factors(lowered):
-    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (17,)."""
+    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (21,)."""
     inject, decay = lowered.inject[:, 0], lowered.decay[:, 0]
-    pairs = [*inject, *decay, lowered.membrane_decay[0] << 17]
     resistance = int(lowered.resistance[0])
-    fraction = kernels.split((resistance & 0x7fff) << 17)
-    return np.array([part for factor in pairs for part in kernels.split(factor)]
-                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0],
-                       lowered.i_offset[0], *fraction], np.int32)
+    return np.array(
+        [part for factor in (*inject, *decay) for part in kernels.split(factor)]
+        + [lowered.membrane_decay[0], 0, lowered.v_rest[0], resistance >> 15, lowered.v_reset[0],
+           lowered.refractory[0], lowered.i_offset[0], *kernels.split((resistance & 0x7fff) << 17)]
+        + [part for factor in decay for part in (factor >> 16, factor & 0xffff)], np.int32)
 
 
 class ConvStage:
@@ -238,7 +239,9 @@ class ConvStage:
         self.v = np.full(state, population.v_init[0], np.int32)
         self.timer, self.syn_e, self.syn_i = (np.zeros(state, np.int32) for _ in range(3))
         self.ring_e, self.ring_i = (np.zeros(state[:2] + (connections.delay, state[2]), np.int32) for _ in range(2))
-        self.flags = np.zeros((blocks, self.rows, 4), np.int64)
+        self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
+        self.spans[..., 0] = state[2]
+        self.flags = np.zeros((blocks, self.rows, 3), np.int64)
         self.lanes = np.zeros((blocks, self.rows, 3, state[2]), np.int32)
         for index in (0, 1):
             self.lanes[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
@@ -284,13 +287,14 @@ class ConvStage:
         geometry = (connections.pooled_shape[1], connections.strides[1], self.width, self.block)
         lanes = self.v.shape[2]
         out_step, out_lane = np.empty(max(4096, 4 * lanes), np.int32), np.empty(max(4096, 4 * lanes), np.int32)
+        fired = np.zeros(-(-lanes // 8) * 8, np.uint8)
         step = n = 0
         while step < n_steps:
             step, n = kernels.conv_row(
                 t, step, n_steps, *sorted_input, row * connections.strides[0], geometry, *self.weights[block],
                 self.v[block, row], self.timer[block, row], self.syn_e[block, row], self.syn_i[block, row],
-                self.ring_e[block, row], self.ring_i[block, row], self.flags[block, row], self.lanes[block, row],
-                self.factors, out_step, out_lane, n)
+                self.ring_e[block, row], self.ring_i[block, row], self.spans[block, row], self.flags[block, row],
+                self.lanes[block, row], self.factors, fired, fired.view(np.uint64), out_step, out_lane, n)
             if step < n_steps:
                 out_step, out_lane = (np.concatenate([a, np.empty_like(a)]) for a in (out_step, out_lane))
         return out_step[:n], out_lane[:n]

@@ -1,11 +1,14 @@
 """Slow twin of the local engine: SpiNNaker's arithmetic in Python's own integers, one neuron and one synapse at a time.
 
-IF_curr_exp and IF_curr_delta, static synapses and the additive spike pair rule, at a time step of 1 ms. It imports nothing
-from the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code, so an error
-has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become integers.
+IF_curr_exp and IF_curr_delta, static synapses and the additive spike pair rule, at a time step of 1 ms. It imports
+nothing from the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code,
+so an error has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become
+integers.
 
-Not modelled: delays beyond the ring buffer of a large population, shifts (they are given), lateness, several cores per population.
+Not modelled: delays beyond the ring buffer of a large population, the choice of shifts (they are given), lateness,
+several cores per population.
 """
+
 from decimal import ROUND_FLOOR, Decimal, getcontext
 from fractions import Fraction
 
@@ -17,12 +20,12 @@ SLOT_LIMIT = 0xffff                 # a ring-buffer slot is 16 bits
 HISTORY_LENGTH = 16                 # entry 0 is a placeholder that never leaves
 
 WHOLE_POWERS = (                    # round(e**(i - 13) * 2**32)
-    9708, 26389, 71733, 194991, 530041, 1440801, 3916503, 10646160, 28939262, 78665070, 213833830, 581260615, 1580030169,
-    4294967296, 11674931555, 31735754293, 86266724208, 234497268814, 637429664642, 1732713474316, 4710003551159,
-    12803117065094, 34802480465680, 94602950235157, 257157480542844, 699026506411923)
+    9708, 26389, 71733, 194991, 530041, 1440801, 3916503, 10646160, 28939262, 78665070, 213833830, 581260615,
+    1580030169, 4294967296, 11674931555, 31735754293, 86266724208, 234497268814, 637429664642, 1732713474316,
+    4710003551159, 12803117065094, 34802480465680, 94602950235157, 257157480542844, 699026506411923)
 SIXTEENTHS = (                      # (1 - e**(-i / 16)) * 2**32
-    0, 260218914, 504671961, 734314346, 950043403, 1152702096, 1343082321, 1521927990, 1689937949, 1847768698, 1996036966,
-    2135322113, 2266168400, 2389087112, 2504558555, 2613033936)
+    0, 260218914, 504671961, 734314346, 950043403, 1152702096, 1343082321, 1521927990, 1689937949, 1847768698,
+    1996036966, 2135322113, 2266168400, 2389087112, 2504558555, 2613033936)
 SERIES = (5294, 4293434720, 2081624032)
 
 
@@ -239,7 +242,7 @@ class Synapses:
             post, weight, delay = synapse
             if self.rule is not None:
                 synapse[1] = weight = self.rule.updated_weight(weight, pre, post, t, delay)
-                if delay == 0:                              # a plastic synapse with the longest delay is never delivered
+                if delay == 0:                              # a plastic synapse with the longest delay is silent
                     continue
             slot = ring[(t + delay) & (self.slots - 1)][self.receptor]
             slot[post] += weight
@@ -270,8 +273,8 @@ class NaiveEngine:
         {"pre", "post": places in `populations`, "receptor": 0 or 1, "synapses": [(pre, post, weight in nA, delay in
         steps)], "stdp": None or a dict of tau_plus, tau_minus, A_plus, A_minus, w_min, w_max}.
 
-    After `run`, per population: `v`, `exc`, `inh` are lists of one list per step (raw accums, V before the step's update,
-    currents after the step's input), `spikes` is a list of (step, neuron), `saturated` a count.
+    After `run`, per population: `v`, `exc`, `inh` are lists of one list per step (raw accums, V before the step's
+    update, currents after the step's input), `spikes` is a list of (step, neuron), `saturated` counts overflows.
     """
 
     def __init__(self, populations, projections):
@@ -308,7 +311,7 @@ class NaiveEngine:
             fired[i] = self._advance(i, cells, t)
         for i in sorted(fired):
             self.spikes[i] += [(t, n) for n in fired[i]]
-        for pre, post, synapses in self.projections:
+        for _, post, synapses in self.projections:
             if synapses.rule is not None and post in fired:
                 for n in fired[post]:
                     synapses.rule.post_spike(n, t)

@@ -123,7 +123,8 @@ def _convolution(pre_shape, maps, largest_kernel, rng):
     pooled = [n // p for n, p in zip(pre_shape[1:], pool)]
     kernel = tuple(int(rng.integers(1, min(n, largest_kernel) + 1)) for n in pooled)
     strides = int(rng.integers(1, 3)), int(rng.integers(1, 4))
-    kernels = rng.normal(0.1, rng.choice([1.0, 20.0]), (maps, pre_shape[0], *kernel))
+    size = rng.choice([0.03, 1.0, 1.0, 20.0, 3000.0])       # the last one wraps membranes and currents in 32 bits
+    kernels = rng.normal(0.1 * size, size, (maps, pre_shape[0], *kernel))
     kernels[rng.random(kernels.shape) < 0.1] = 0.0
     return ConvConnections(kernels, pre_shape, strides, pool, int(rng.integers(1, 5)))
 
@@ -131,9 +132,11 @@ def _convolution(pre_shape, maps, largest_kernel, rng):
 def _convolved(label, connections, rng):
     """Constants hold for all neurons, a threshold for a map; some ring buffers are too small for their weights."""
     maps, positions = connections.post_shape[0], int(np.prod(connections.post_shape[1:]))
-    cell = IFCurrExp(tau_m=float(rng.choice([5.0, 13.7, 20.0])), cm=float(rng.choice([1.0, 0.73, 2.0])), v_rest=0.0,
-                     v_reset=-1.0, v_thresh=2.0, tau_syn_E=float(rng.choice([1.0, 4.3])), tau_syn_I=2.0,
-                     tau_refrac=float(rng.choice([0.0, 0.1, 2.0])), v=0.5, i_offset=float(rng.choice([0.0, 0.3])))
+    whole = rng.random() < 0.5                              # a whole resistance in megaohm has a path of its own
+    cell = IFCurrExp(tau_m=float(rng.choice([4.0, 20.0]) if whole else np.round(rng.uniform(3.0, 25.0), 2)),
+                     cm=1.0 if whole else float(rng.choice([0.73, 1.9])), v_rest=0.0, v_reset=-1.0, v_thresh=2.0,
+                     tau_syn_E=float(rng.choice([1.0, 4.3])), tau_syn_I=float(rng.choice([2.0, 6.7])),
+                     tau_refrac=float(rng.choice([0.0, 0.0, 0.1, 2.0])), v=0.5, i_offset=float(rng.choice([0.0, 0.3])))
     limit = float(rng.choice([4.0, 0.5])) if rng.random() < 0.4 else None
     return Population(label, connections.post_shape, cell,
                       {"v_thresh": np.repeat(np.round(rng.uniform(0.5, 3.0, maps), 3), positions)}, per_channel=True,

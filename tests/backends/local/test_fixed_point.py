@@ -27,6 +27,10 @@ def test_expulr_gives_the_printed_numbers(raw, expected):
     assert fixed_point.expulr(raw) == expected
 
 
+def test_the_exponential_rounds_up_from_just_below_a_half():
+    assert [fixed_point._round64(x) for x in (0x7ffffffe, 0x7fffffff, 0x80000000, 5 << 32)] == [0, 1, 1, 5]
+
+
 @given(in_range)
 def test_the_exponential_is_that_of_the_naive_twin(raw):
     assert fixed_point.expk(raw) == naive_engine.exp_accum(raw)

@@ -83,7 +83,8 @@ def test_weights_that_round_to_zero_or_wrap_are_counted_in_the_warnings():
     lowered = lower(network)
     # 300 nA times the scale of 16384 is 75 times 2**16: nothing is left of it.
     assert lowered.projection("p").weight.tolist() == [0, 0, 0, 8192]
-    assert lowered.warnings == ["projection p: 1 of 4 weights round to zero", "projection p: 1 of 4 weights wrap in 16 bits"]
+    assert lowered.warnings == ["projection p: 1 of 4 weights round to zero",
+                                "projection p: 1 of 4 weights wrap in 16 bits"]
     lowered.projection("p")
     assert len(lowered.warnings) == 2
 

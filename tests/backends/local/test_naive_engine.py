@@ -1,4 +1,4 @@
-"""The reference against the naive twin, which was written from the description of the arithmetic and not from our code."""
+"""The reference against the naive twin, which was written from a description of the arithmetic, not from our code."""
 
 import ast
 import sys

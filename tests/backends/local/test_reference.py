@@ -121,7 +121,8 @@ def test_a_delta_synapse_acts_for_one_step(engine):
 @ENGINES
 def test_an_overfull_slot_holds_65535_and_is_counted_once(engine):
     # A limit of 1.5 nA makes the shift 1: 100 inputs of 1 nA are 100 * 16384, far above 16 bits.
-    network = driven([[2]] * 100, 8, DenseConnections(np.ones((100, 2)), 3), IFCurrDelta(v_thresh=65535.0), 2, limit=1.5)
+    cell = IFCurrDelta(v_thresh=65535.0)
+    network = driven([[2]] * 100, 8, DenseConnections(np.ones((100, 2)), 3), cell, 2, limit=1.5)
     results = engine(network, [8])
     assert results.membranes["out"]["gsyn_exc"].max(axis=0).tolist() == [65535 << 1] * 2
     assert results.saturated == {"out": 2}
@@ -140,15 +141,15 @@ def test_a_slot_that_is_exactly_full_is_not_cut(engine):
 
 @ENGINES
 def test_two_spikes_of_a_source_in_one_step_count_twice(engine):
-    once, twice = (driven([[2] * n], 6, ConnectionList([0], [0], [0.25], [1]), IFCurrDelta(), limit=4.0) for n in (1, 2))
-    peak = [engine(n, [6]).membranes["out"]["gsyn_exc"].max() for n in (once, twice)]
-    assert peak == [8192, 16384]
+    quarter = ConnectionList([0], [0], [0.25], [1])
+    once, twice = (driven([[2] * n], 6, quarter, IFCurrDelta(), limit=4.0) for n in (1, 2))
+    assert [engine(n, [6]).membranes["out"]["gsyn_exc"].max() for n in (once, twice)] == [8192, 16384]
 
 
 @ENGINES
 def test_of_thirty_postsynaptic_spikes_the_last_fifteen_are_remembered(engine):
     results, shift = kicked(engine, [2, 32], range(2, 32), weight=1.0, mechanism=rule(3.9, a_plus=0.01, tau=1e4))
-    # Spikes 17 .. 31 arrive at 18 .. 32, that is 16 .. 30 steps after the first input; its trace is 2048 exp(-dt / tau).
+    # Spikes 17 .. 31 arrive at 18 .. 32, that is 16 .. 30 steps after the first input, whose trace is 2048.
     gains = [(328 * (int(2048 * np.exp(-dt / 1e4)) << 4)) >> 15 for dt in range(16, 31)]
     assert results.weights["p"] == [(32768 + sum(gains)) >> shift]
 
@@ -198,7 +199,7 @@ def test_a_longer_delay_elsewhere_makes_the_silent_synapse_speak(engine):
     ([52, 250], None, 1), ([81, 250], None, 30), ([31, 51, 250], 20, 0), ([31, 52, 250], 20, 1)])
 def test_a_pair_changes_the_weight_by_its_distance_at_the_synapse_and_a_coincidence_only_depresses(
         engine, pre, gain, loss):
-    """The neuron fires once, in step 50; with a delay of 1 that is step 51 at the synapse. 250 is too late to matter."""
+    """The neuron fires once, in step 50: step 51 at a synapse with a delay of 1. An input at 250 only collects."""
     results, shift = kicked(engine, pre, [50], weight=0.5, mechanism=rule(0.9, a_plus=0.05, a_minus=0.02))
 
     def change(amount, distance):

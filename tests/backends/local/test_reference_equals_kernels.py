@@ -22,8 +22,10 @@ from spikingconvnet.backends.local import simulator
 from spikingconvnet.connectivity import ConnectionList, ConvConnections
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.spikes import Spikes
 
 STEPS = 60      # as many as the sources of a recipe have
+BLOCK = simulator.MAPS_PER_BLOCK
 recipes = st.builds(
     Recipe, n_sources=st.integers(0, 2), n_populations=st.integers(1, 3), n_projections=st.integers(0, 7),
     largest_delay=st.integers(1, 20), spikes_per_step=st.sampled_from([0.0, 0.3, 2.0, 6.0]),
@@ -40,7 +42,7 @@ def seeded_recipe(seed):
                   max_expected_summed_weight=[None, None, 1.0][seed % 3])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(recipes, st.integers(0, 2 ** 32 - 1))
 def test_any_network_gives_the_same_integers_in_both_engines(recipe, seed):
     network = random_network(recipe, np.random.default_rng(seed))
@@ -92,11 +94,11 @@ def test_the_random_networks_meet_what_they_are_meant_to_meet():
     assert not missing and met["spikes"] > 10_000
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(60))
 def test_a_convolution_gives_the_same_integers_as_a_stage_as_a_list_and_in_the_reference(seed):
     rng = np.random.default_rng(seed)
-    network = convolutional_network(rng, [[1, 7, 33, 45, 70][seed % 5]])
-    steps = network.populations[0].cell.spikes.raster().shape[0]
+    network = convolutional_network(rng, [[1, 7, 33, BLOCK + 1, 2 * BLOCK + 3][seed % 5]], [6.0, 0.2][seed % 2])
+    steps = 90          # 54 more than the source has, so that rows come to rest
     reference = by_reference(network, [steps])
     with simulator.open(network, jobs=1) as simulation:
         assert [type(stage) for stage in simulation._stages] == [simulator.ConvStage]
@@ -105,14 +107,14 @@ def test_a_convolution_gives_the_same_integers_as_a_stage_as_a_list_and_in_the_r
 
 
 def test_the_random_convolutions_fire_and_fill_ring_buffers():
-    rows = [by_kernels(convolutional_network(np.random.default_rng(seed), [7]), [36], record=()) for seed in range(24)]
-    assert sum(len(r.spikes["map 0"]) > 20 for r in rows) > 12 and sum(r.saturated["map 0"] > 0 for r in rows) > 3
+    rows = [by_kernels(convolutional_network(np.random.default_rng(seed), [7]), [36], record=()) for seed in range(60)]
+    assert sum(len(r.spikes["map 0"]) > 20 for r in rows) > 30 and sum(r.saturated["map 0"] > 0 for r in rows) > 9
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_new_thresholds_between_pieces_reach_a_convolution(seed):
     rng = np.random.default_rng(seed)
-    network = convolutional_network(rng, [[5, 40][seed % 2]])
+    network = convolutional_network(rng, [[5, BLOCK + 8][seed % 2]])
     size = network.population("map 0").size
     thresholds = [{}, *({"map 0": np.round(rng.uniform(0.2, 2.0, size), 3)} for _ in range(2))]
     chunks = [13, 9, 14]
@@ -123,7 +125,7 @@ def test_new_thresholds_between_pieces_reach_a_convolution(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_a_chain_of_convolutions_is_the_second_one_fed_with_the_spikes_of_the_first(seed):
     rng = np.random.default_rng(seed)
-    network = convolutional_network(rng, [[3, 35][seed % 2], 4])
+    network = convolutional_network(rng, [[3, BLOCK + 3][seed % 2], 4])
     whole = by_kernels(network, [36], record=())
     assert by_reference(network, [36]).differences(whole) == []
     first = Network(network.populations[:2], network.projections[:1])
@@ -132,6 +134,36 @@ def test_a_chain_of_convolutions_is_the_second_one_fed_with_the_spikes_of_the_fi
     replayed = Network([Population("map 0", fired.shape, SpikeSourceArray(fired)), network.populations[2]],
                        network.projections[1:])
     assert by_kernels(replayed, [36], record=()).spikes["map 1"] == whole.spikes["map 1"]
+
+
+def resting_convolution(n_steps, **cell):
+    """A convolution whose input is silent."""
+    connections = ConvConnections(np.ones((2, 1, 2, 3)), (1, 3, 5))
+    return Network([Population("input", (1, 3, 5), SpikeSourceArray(Spikes.empty((1, 3, 5), 1, n_steps))),
+                    Population("map", connections.post_shape, IFCurrExp(v_rest=0.0, v=0.0, **cell), per_channel=True)],
+                   [Projection("p", "input", "map", connections)])
+
+
+@pytest.mark.parametrize("tau_refrac", [0.0, 3.0])
+def test_a_convolution_at_rest_wakes_when_its_thresholds_fall_below_it(tau_refrac):
+    network = resting_convolution(30, v_thresh=1.0, v_reset=-0.5, tau_refrac=tau_refrac)
+    thresholds = [{}, {"map": [-0.25, 1.0] * 6}, {"map": [1.0] * 12}]
+    results = by_kernels(network, [12, 14, 4], thresholds, record=())
+    assert by_reference(network, [12, 14, 4], thresholds).differences(results) == []
+    assert {n for _, n in results.spikes["map"]} == {0, 2, 4, 6, 8, 10} and min(results.spikes["map"])[0] == 12
+
+
+@pytest.mark.parametrize("tau_refrac", [0.0, 3.0])
+def test_a_convolution_that_fires_without_moving_does_not_fall_asleep(tau_refrac):
+    network = resting_convolution(20, v_thresh=0.0, v_reset=0.0, tau_refrac=tau_refrac)
+    assert by_kernels(network, [20], record=()).spikes["map"] == [(t, n) for t in range(20) for n in range(12)]
+
+
+def test_a_convolution_sleeps_no_sooner_than_its_refractory_time_ends():
+    network = resting_convolution(20, v_thresh=1.0, v_reset=2.0, tau_refrac=5.0, i_offset=0.0)
+    thresholds = [{"map": [-1.0] * 12}, {"map": [3.0] * 12}, {"map": [1.0] * 12}]
+    results = by_kernels(network, [1, 9, 10], thresholds, record=())
+    assert by_reference(network, [1, 9, 10], thresholds).differences(results) == []
 
 
 def test_more_spikes_than_the_first_buffer_of_a_row_holds_are_all_kept():
@@ -158,7 +190,7 @@ def test_weights_without_a_map_in_the_last_block_and_a_shift_of_every_map():
     """Maps of very different weights choose different ring-buffer scales, also beyond a block's edge."""
     rng = np.random.default_rng(3)
     shape = (2, 4, 6)
-    kernels = rng.normal(0, 1, (41, 2, 3, 2)) * 4.0 ** rng.integers(-3, 5, 41)[:, None, None, None]
+    kernels = rng.normal(0, 1, (BLOCK + 9, 2, 3, 2)) * 4.0 ** rng.integers(-3, 5, BLOCK + 9)[:, None, None, None]
     connections = ConvConnections(kernels, shape, (1, 2), delay=3)
     cell = IFCurrExp(v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0)
     network = Network([Population("input", shape, SpikeSourceArray(random_spikes(shape, 2, 15, 4.0, rng))),

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.backends.local.weight_scale import WeightStatistics, ring_buffer_shift
+from spikingconvnet.backends.local.weight_scale import (
+    WeightStatistics,
+    _largest_input,
+    projection_statistics,
+    ring_buffer_shift,
+)
 from spikingconvnet.connectivity import ConnectionList, ConvConnections
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
@@ -22,7 +27,7 @@ def presynaptic(label, kind, shape):
     return Population(label, shape, cell)
 
 
-def listed_network(case):
+def listed(case):
     populations = [Population("post", (1, 1, case["size"]), {"exp": IFCurrExp, "delta": IFCurrDelta}[case["cell"]](),
                               max_expected_summed_weight=case["max_expected_summed_weight"])]
     projections = []
@@ -38,25 +43,38 @@ def listed_network(case):
     return Network(populations, projections)
 
 
+def convolved(case):
+    kernels = np.array(case["kernels"])[None]
+    pre_shape = (kernels.shape[1], *case["pre_shape"])
+    connections = ConvConnections(kernels, pre_shape, tuple(case["strides"]), tuple(case["pool"]), case["delay"])
+    return Network([presynaptic("pre", "source", pre_shape),
+                    Population("post", connections.post_shape, IFCurrExp(), per_channel=True)],
+                   [Projection("p", "pre", "post", connections)])
+
+
+def largest_inputs(network):
+    """Our estimate of the largest input of a step, in nA: [excitatory, inhibitory]."""
+    found = [projection_statistics(p, network.population("post")) for p in network.incoming("post")]
+    return [_largest_input([s for f in found for s in f.get((0, receptor), [])], 1000.0) for receptor in (0, 1)]
+
+
+CASES = [pytest.param(make(case), case, id=f"{kind} {i}")
+         for kind, make in (("lists", listed), ("convolutions", convolved)) for i, case in enumerate(TABLE[kind])]
+
+
 def test_the_table_is_not_empty():
     assert len(TABLE["lists"]) == 20 and len(TABLE["convolutions"]) == 7
 
 
-@pytest.mark.parametrize("case", TABLE["lists"])
-def test_a_populations_shifts_are_spynnakers(case):
-    shift = lower(listed_network(case)).populations["post"].shift
-    assert shift.T.tolist() == [case["shifts"]] * case["size"]
+@pytest.mark.parametrize("network, case", CASES)
+def test_the_shifts_of_every_neuron_are_spynnakers(network, case):
+    shift = lower(network).populations["post"].shift
+    assert shift.T.tolist() == [case["shifts"]] * shift.shape[1]
 
 
-@pytest.mark.parametrize("case", TABLE["convolutions"])
-def test_the_shifts_behind_convolution_connectors_are_spynnakers(case):
-    kernels = np.array(case["kernels"])[None]
-    pre_shape = (kernels.shape[1], *case["pre_shape"])
-    connections = ConvConnections(kernels, pre_shape, tuple(case["strides"]), tuple(case["pool"]), case["delay"])
-    network = Network([presynaptic("pre", "source", pre_shape),
-                       Population("post", connections.post_shape, IFCurrExp(), per_channel=True)],
-                      [Projection("p", "pre", "post", connections)])
-    assert lower(network).populations["post"].shift[:, 0].tolist() == case["shifts"]
+@pytest.mark.parametrize("network, case", CASES)
+def test_the_largest_input_of_a_step_is_spynnakers(network, case):
+    assert largest_inputs(network) == pytest.approx(case["bounds"], rel=1e-12)
 
 
 @pytest.mark.parametrize("limit, shift", [(0.0, 0), (0.5, 0), (0.999, 0), (1.0, 1), (1.5, 1), (2.0, 2), (300.0, 9)])

@@ -1,0 +1,119 @@
+"""Encoders against one value at a time; batches, silence and full drive."""
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from spikingconvnet.encoding import LatencyEncoder, RateEncoder, RegularEncoder, encode
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.preprocessing import DifferenceOfGaussians, Intensity
+
+ENCODERS = [LatencyEncoder(7, 0.1, 0.8), RegularEncoder(9, 0.7, 0.1), RateEncoder(9, 0.7, 0.1)]
+VALUES = st.lists(st.floats(0, 2), min_size=12, max_size=12)
+
+
+def values_of(numbers):
+    return np.array(numbers, float).reshape(1, 2, 2, 3)
+
+
+def steps_of(spikes):
+    """Per sample and neuron the list of steps."""
+    found = [[[] for _ in range(spikes.size)] for _ in range(spikes.n_samples)]
+    for sample, neuron, step in zip(*spikes.events()):
+        found[sample][neuron].append(int(step))
+    return found
+
+
+@given(VALUES, st.integers(1, 20), st.floats(0, 0.5), st.floats(0.01, 1.5))
+@example([0.0, 0.08, 0.0800001, 0.6, 0.5999999, 2.0] * 2, 15, 0.08, 0.52)
+@example([1.0] * 12, 1, 0.0, 1.0)
+@example([0.0] * 12, 15, 0.0, 1.0)
+def test_latencies_equal_the_naive_ones_pixel_by_pixel(numbers, n_steps, threshold, span):
+    spikes = LatencyEncoder(n_steps, threshold, threshold + span)(values_of(numbers))
+    wanted = [naive.latency_step(value, n_steps, threshold, threshold + span) for value in numbers]
+    assert steps_of(spikes)[0] == [[] if step is None else [step] for step in wanted]
+    assert (spikes.shape, spikes.n_steps, spikes.n_samples) == ((2, 2, 3), n_steps, 1)
+
+
+@given(VALUES, st.integers(1, 20))
+def test_a_stronger_input_never_fires_later(numbers, n_steps):
+    steps = [found[0] if found else n_steps for found in steps_of(LatencyEncoder(n_steps)(values_of(numbers)))[0]]
+    assert [step for _, step in sorted(zip(numbers, steps))] == sorted(steps, reverse=True)
+
+
+@given(VALUES, st.integers(1, 60), st.floats(0.001, 1.0))
+@example([1.0] * 12, 10, 1.0)
+@example([1.0] * 12, 30, 0.1)
+def test_regular_spikes_equal_the_naive_ones(numbers, n_steps, max_rate):
+    found = steps_of(RegularEncoder(n_steps, max_rate)(values_of(numbers)))[0]
+    rates = [min(value, 1.0) * max_rate for value in numbers]
+    assert found == [naive.regular_steps(rate, n_steps) for rate in rates]
+    for steps, rate in zip(found, rates):
+        assert len(steps) == np.floor(n_steps * rate)
+
+
+def test_rates_converge_to_the_values():
+    values = np.broadcast_to(np.array([0.0, 0.05, 0.2, 0.5, 1.0, 3.0]).reshape(1, 2, 1, 3), (400, 2, 1, 3))
+    counts = RateEncoder(n_steps=100, max_rate=0.4, threshold=0.1)(values, np.random.default_rng(0)).counts()
+    rate = counts.reshape(400, 6).mean(axis=0) / 100
+    wanted = np.array([0, 0, 0.08, 0.2, 0.4, 0.4])
+    assert (abs(rate - wanted) <= 5 * np.sqrt(wanted * (1 - wanted) / 40000)).all()      # five standard errors
+
+
+def test_full_drive_fires_in_every_step_and_never_twice():
+    for encoder in (RateEncoder(9, 1.0), RegularEncoder(9, 1.0)):
+        raster = encoder(np.full((2, 2, 1, 3), 5.0), np.random.default_rng(0)).raster()
+        assert (raster == 1).all()
+
+
+def test_rate_spikes_are_independent_of_neighbours_and_steps():
+    raster = RateEncoder(2000, 0.5)(np.ones((1, 2, 1, 2)), np.random.default_rng(1)).raster()
+    correlation = np.corrcoef(np.concatenate([raster[1:].T, raster[:-1].T]))
+    assert abs(correlation - np.eye(8)).max() < 0.12
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@given(st.integers(0, 5), st.integers(1, 7))
+def test_the_spikes_do_not_depend_on_the_batch(encoder, n_images, batch):
+    images = np.random.default_rng(2).integers(0, 256, (n_images, 4, 5), dtype=np.uint8)
+    one, many = (encode(images, Intensity(), encoder, np.random.default_rng(3), size) for size in (1000, batch))
+    assert one == many and one.n_samples == n_images and one.shape == (1, 4, 5)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_no_images_make_no_samples(encoder):
+    spikes = encode(np.zeros((0, 4, 5), np.uint8), DifferenceOfGaussians(), encoder, np.random.default_rng(0))
+    assert (spikes.n_samples, spikes.n_events, spikes.shape) == (0, 0, (2, 4, 5))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_dark_negative_and_undefined_values_are_silent(encoder):
+    values = np.stack([np.full((2, 1, 3), value) for value in (0.0, -4.0, np.nan, 0.1)])
+    spikes = encoder(values, np.random.default_rng(0))
+    assert spikes.n_events == 0 and spikes.n_samples == 4
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_samples_do_not_mix(encoder):
+    values = np.zeros((3, 2, 1, 3))
+    values[1, 1, 0, 2] = 1.0
+    sample, neuron, _ = encoder(values, np.random.default_rng(0)).events()
+    assert set(sample.tolist()) == {1} and set(neuron.tolist()) == {5}
+
+
+def test_the_same_generator_gives_the_same_spikes_and_another_seed_others():
+    values = np.full((3, 2, 2, 3), 0.6)
+    a, b, c = (RateEncoder()(values, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert a == b and a != c
+
+
+@pytest.mark.parametrize("make", [
+    lambda: LatencyEncoder(n_steps=0), lambda: LatencyEncoder(threshold=-0.1), lambda: LatencyEncoder(threshold=0.6),
+    lambda: LatencyEncoder(saturation=float("nan")), lambda: RateEncoder(n_steps=0), lambda: RateEncoder(max_rate=0.0),
+    lambda: RateEncoder(max_rate=1.01), lambda: RateEncoder(threshold=-1.0), lambda: RegularEncoder(n_steps=-1),
+    lambda: RegularEncoder(max_rate=float("nan")), lambda: RegularEncoder(threshold=-0.5)])
+def test_an_encoder_that_makes_no_sense_is_refused(make):
+    with pytest.raises(SettingsError, match=r"^(Latency|Rate|Regular)Encoder\."):
+        make()

@@ -1,0 +1,106 @@
+"""The netlist: parts that fit together, and a NetworkError for each way in which they do not."""
+
+import numpy as np
+import pytest
+
+from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.errors import NetworkError
+from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.plasticity import SpikePairRule, STDPMechanism
+from spikingconvnet.spikes import Spikes
+
+SHAPE = (2, 1, 3)
+
+
+def source(label="in", shape=SHAPE, n_samples=2, n_steps=5):
+    return Population(label, shape, SpikeSourceArray(Spikes.empty(shape, n_samples, n_steps)))
+
+
+def neurons(label="out", shape=(4, 1, 1), **more):
+    return Population(label, shape, IFCurrExp(), **more)
+
+
+def dense(label="w", pre="in", post="out", shape=(6, 4), **more):
+    return Projection(label, pre, post, DenseConnections(np.ones(shape)), **more)
+
+
+def test_parts_that_fit_make_a_network_that_finds_them_again():
+    network = Network([source(), neurons()], [dense()])
+    assert isinstance(network.populations, tuple) and isinstance(network.projections, tuple)
+    assert network.population("out").size == 4 and not network.population("out").is_source
+    assert network.population("in").is_source and network.projection("w") in network.incoming("out")
+    assert network.incoming("in") == []
+
+
+def test_a_network_without_anything_is_one():
+    assert Network((), ()).populations == ()
+
+
+def test_parameters_come_from_the_cell_or_neuron_by_neuron():
+    some = neurons(values={"v_thresh": np.array([1.0, 2.0, 3.0, 0.0])})
+    assert some.parameter("v_thresh").tolist() == [1.0, 2.0, 3.0, 0.0] and some.parameter("cm").tolist() == [1.0] * 4
+    assert some.parameter("cm").dtype == np.float64
+
+
+def test_channels_are_board_populations_only_where_asked():
+    assert neurons(shape=(2, 2, 3)).channel_of.tolist() == [0] * 12
+    assert neurons(shape=(2, 2, 3), per_channel=True).channel_of.tolist() == [0] * 6 + [1] * 6
+
+
+@pytest.mark.parametrize("make, text", [
+    (lambda: neurons(shape=(4, 1)), "shape"),
+    (lambda: neurons(shape=(4, 0, 1)), "shape"),
+    (lambda: Population("p", SHAPE, "IF_curr_exp"), "cell"),
+    (lambda: Population("p", SHAPE, IFCurrExp), "cell"),
+    (lambda: Population("p", (1, 2, 3), SpikeSourceArray(Spikes.empty(SHAPE, 1, 5))), "cell.spikes.shape"),
+    (lambda: neurons(values={"v_tresh": np.ones(4)}), "a parameter of its cell"),
+    (lambda: Population("p", SHAPE, IFCurrDelta(), {"tau_syn_E": np.ones(6)}), "a parameter of its cell"),
+    (lambda: Population("p", SHAPE, source().cell, {"v": np.ones(6)}), "a parameter of its cell"),
+    (lambda: neurons(values={"v": np.ones(3)}), r"of shape \(4,\)"),
+    (lambda: neurons(values={"v": 1.0}), r"of shape \(4,\)"),
+    (lambda: neurons(values={"v": np.ones((4, 1))}), r"of shape \(4,\)")])
+def test_a_population_that_is_none_is_refused_by_name(make, text):
+    with pytest.raises(NetworkError, match=f"^Population '.*{text}"):
+        make()
+
+
+def test_a_receptor_is_one_of_two():
+    with pytest.raises(NetworkError, match="excitatory or inhibitory, got 'exhibitory'"):
+        dense(receptor="exhibitory")
+
+
+def test_signed_connections_do_not_learn():
+    with pytest.raises(NetworkError, match="convolutions do not learn"):
+        Projection("w", "in", "out", ConvConnections(np.ones((1, 2, 1, 1)), SHAPE), plasticity=STDPMechanism())
+
+
+@pytest.mark.parametrize("populations, projections, text", [
+    ([source(), source()], [], "of different labels"),
+    ([source(), neurons()], [dense(), dense()], "of different labels"),
+    ([source(), neurons()], [dense(pre="nowhere")], r"one of \['in', 'out'\], got 'nowhere'"),
+    ([source(), neurons()], [dense(post="nowhere")], r"one of \['in', 'out'\], got 'nowhere'"),
+    ([source(), source("in2", (4, 1, 1))], [dense(post="in2")], "not a source"),
+    ([source(), neurons()], [dense(shape=(4, 6))], r"of shape \(6, 4\)"),
+    ([source(), neurons()], [Projection("l", "out", "out", LateralInhibition(3, 1.0))], "LateralInhibition.size"),
+    ([source(), source("more", n_samples=3)], [], "equally many samples and steps"),
+    ([source(), source("more", n_steps=6)], [], "equally many samples and steps"),
+    ([source(), neurons()], [dense("a", plasticity=STDPMechanism()),
+                             dense("b", plasticity=STDPMechanism(SpikePairRule(A_plus=0.5)))],
+     "a SpiNNaker core holds one")])
+def test_parts_that_do_not_fit_make_no_network(populations, projections, text):
+    with pytest.raises(NetworkError, match=text):
+        Network(populations, projections)
+
+
+def test_equal_rules_are_one_rule_for_a_core():
+    network = Network([source(), neurons()], [dense("a", plasticity=STDPMechanism()),
+                                              dense("b", plasticity=STDPMechanism())])
+    assert len(network.incoming("out")) == 2
+
+
+def test_recurrent_and_chained_populations_are_allowed():
+    network = Network([source(), neurons(), neurons("deep", (3, 1, 1))],
+                      [dense(), dense("up", "out", "deep", (4, 3)), dense("back", "deep", "out", (3, 4)),
+                       Projection("l", "out", "out", LateralInhibition(4, 1.0), "inhibitory")])
+    assert [p.label for p in network.incoming("out")] == ["w", "back", "l"]

@@ -1,0 +1,81 @@
+"""Image filters: the difference of Gaussians is exact, to the last bit, against whole numbers in loops."""
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.preprocessing import DifferenceOfGaussians, Intensity, gaussian_matrix
+
+
+def images_of(shape, seed):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@settings(max_examples=25)
+@given(st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 7)), st.floats(0.2, 1.0), st.floats(1.01, 2.0),
+       st.floats(0.1, 2.0), st.integers(0, 2 ** 32))
+@example((2, 5, 9), 1.0, 2.0, 0.35, 0)
+@example((0, 5, 9), 1.0, 2.0, 0.35, 0)
+def test_the_difference_of_gaussians_equals_its_integer_twin_bit_by_bit(shape, centre, surround, contrast, seed):
+    images = images_of(shape, seed)
+    found = DifferenceOfGaussians(centre, surround, contrast)(images)
+    wanted = [naive.difference_of_gaussians(image.tolist(), centre, surround, contrast) for image in images]
+    assert found.shape == (shape[0], 2, *shape[1:]) and found.dtype == np.float64
+    assert found.tolist() == wanted
+
+
+def test_an_image_of_one_grey_has_no_contrast_inside_and_full_images_stay_exact():
+    images = np.full((2, 40, 36), 255, np.uint8)
+    images[1] = 0
+    found = DifferenceOfGaussians()(images)
+    assert (found[:, :, 16:24, 16:20] == 0).all() and found[0, :, 0, 0].any() and not found[1].any()
+
+
+def test_the_filter_gives_the_same_for_a_batch_and_for_each_image():
+    images = images_of((5, 9, 13), 3)
+    dog = DifferenceOfGaussians()
+    assert np.array_equal(dog(images), np.concatenate([dog(images[i:i + 1]) for i in range(5)]))
+
+
+def test_a_filter_does_not_change_its_images_and_takes_any_layout():
+    images = images_of((3, 6, 8), 4)
+    kept = images.copy()
+    found = DifferenceOfGaussians()(images)
+    assert np.array_equal(images, kept)
+    assert np.array_equal(DifferenceOfGaussians()(np.asfortranarray(images)), found)
+
+
+def test_on_and_off_cells_answer_to_opposite_contrast_and_never_both():
+    images = np.zeros((2, 11, 13), np.uint8)
+    images[0, 5, 6], images[1] = 255, 255
+    images[1, 5, 6] = 0
+    found = DifferenceOfGaussians()(images)
+    assert found[0, 0, 5, 6] > 0 and found[0, 1, 5, 6] == 0
+    assert found[1, 1, 5, 6] > 0 and found[1, 0, 5, 6] == 0
+    assert (found >= 0).all() and (found.min(axis=1) == 0).all()
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.5, 1.0, 2.0, 7.5])
+@pytest.mark.parametrize("size", [1, 6, 80])
+def test_a_blur_is_symmetric_whole_and_keeps_the_sum_inside(sigma, size):
+    matrix = gaussian_matrix(size, sigma)
+    assert np.array_equal(matrix, matrix.T) and np.array_equal(matrix, np.rint(matrix)) and (matrix >= 0).all()
+    radius = int(4 * sigma + 0.5)
+    assert all(row.sum() == 4096 for row in matrix[radius:size - radius])
+    assert matrix.sum(axis=1).max() <= 4096
+
+
+@pytest.mark.parametrize("values", [(0, 1.0, 0.5), (-1.0, 1.0, 0.5), (1.0, 1.0, 0.5), (2.0, 1.0, 0.5), (1.0, 2.0, 0.0),
+                                    (1.0, 2.0, -1.0), (float("nan"), 2.0, 0.5), (1.0, float("nan"), 0.5)])
+def test_a_filter_that_makes_no_sense_is_refused(values):
+    with pytest.raises(SettingsError, match=r"^DifferenceOfGaussians\."):
+        DifferenceOfGaussians(*values)
+
+
+def test_intensity_is_the_grey_value_from_zero_to_one():
+    images = np.array([[[0, 51, 255]], [[255, 0, 102]]], np.uint8)
+    assert Intensity()(images).tolist() == [[[[0.0, 0.2, 1.0]]], [[[1.0, 0.0, 0.4]]]]
+    assert Intensity()(images).shape[1] == Intensity.channels == 1 and DifferenceOfGaussians.channels == 2

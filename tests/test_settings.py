@@ -1,0 +1,172 @@
+"""Settings: a good file is read as it stands, and a bad one is an error that says where and what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from spikingconvnet.encoding import LatencyEncoder
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet.settings import load
+
+ROOT = Path(__file__).parent.parent
+
+GOOD = """from spikingconvnet.encoding import LatencyEncoder
+from spikingconvnet.layers import STDP, Classifier, Conv2D
+from spikingconvnet.model import Sequential
+from spikingconvnet.preprocessing import DifferenceOfGaussians
+DATASET = "digits"
+FILTER = DifferenceOfGaussians()
+ENCODER = LatencyEncoder(n_steps=15)
+SLOT = 38
+_HIDDEN = 1
+helper = 2
+MODEL = Sequential((2, 28, 26), Conv2D(4, (5, 3), training=STDP()), Classifier(grid=4))
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes a parameters file, the good one with replacements and lines at its end: its path."""
+    def make(*lines, text=GOOD, **replacements):
+        for name, value in replacements.items():
+            kept = [line for line in text.splitlines() if not line.startswith(f"{name} =")]
+            assert len(kept) < len(text.splitlines())
+            text = "\n".join(kept) + "\n" + ("" if value is None else f"{name} = {value}\n")
+        path = tmp_path / "parameters.py"
+        path.write_text(text + "\n".join(lines))
+        return path
+
+    return make
+
+
+def test_a_good_file_gives_its_values_and_the_documented_defaults(write):
+    found = load(write())
+    assert (found.dataset, found.slot, found.seed, found.classes) == ("digits", 38, 0, tuple(range(10)))
+    assert (found.n_train, found.n_validation, found.n_test, found.per_class) == (None, 0, None, False)
+    assert found.image_filter == DifferenceOfGaussians() and found.encoder == LatencyEncoder(n_steps=15)
+    assert found.model.shapes[0] == (2, 28, 26) and load(str(write())).slot == 38
+
+
+def test_imported_classes_hidden_names_and_small_names_are_no_parameters(write):
+    assert load(write("import numpy as np", "from math import pi", "class HELPER: pass")).slot == 38
+
+
+EXPERIMENTS = [path for path in (ROOT / "parameters.py", *sorted((ROOT / "examples").glob("*.py")))
+               if "\nMODEL = " in path.read_text()]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+def test_the_parameters_files_of_the_project_can_be_loaded(path):
+    assert load(path).model.stages
+
+
+def test_there_are_parameters_files_to_load():
+    assert ROOT / "parameters.py" in EXPERIMENTS
+
+
+def test_a_record_under_a_name_of_its_own_is_a_building_block(write):
+    found = load(write("from spikingconvnet.neurons import IFCurrExp", "CELL = IFCurrExp()", text=GOOD))
+    assert found.slot == 38
+
+
+@pytest.mark.parametrize("line, hint", [("N_TRIAN = 5", "did you mean N_TRAIN?"), ("SEEDS = 5", "did you mean SEED?"),
+                                        ("SLOTS = 5", "did you mean SLOT?"), ("Q = 5", "known are DATASET, CLASSES")])
+def test_an_unknown_name_is_refused_with_a_hint(write, line, hint):
+    with pytest.raises(SettingsError) as caught:
+        load(write(line))
+    assert f"{line.split()[0]} is not a parameter" in str(caught.value) and hint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["DATASET", "FILTER", "ENCODER", "SLOT", "MODEL"])
+def test_a_missing_name_is_named(write, name):
+    with pytest.raises(SettingsError, match=f"parameters.py: {name} missing; see parameters.py"):
+        load(write(**{name: None}))
+
+
+def test_an_empty_file_names_everything_that_is_missing(write):
+    with pytest.raises(SettingsError, match="DATASET, FILTER, ENCODER, SLOT, MODEL missing"):
+        load(write(text=""))
+
+
+def test_a_missing_file_or_a_directory_says_what_to_copy(tmp_path):
+    for path in (tmp_path / "nothing.py", tmp_path):
+        with pytest.raises(SettingsError, match="no such parameters file; copy parameters.py"):
+            load(path)
+
+
+@pytest.mark.parametrize("line, text", [
+    ("SLOT = (1,", "SyntaxError"), ("  SLOT = 1", "IndentationError"), ("SLOT = 'a", "SyntaxError"),
+    ("SLOT = slot", "NameError"), ("SLOT = 1 + 'a'", "TypeError"), ("SLOT = int('a')", "ValueError"),
+    ("import nowhere_at_all", "ModuleNotFoundError"), ("SLOT = MODEL.slot", "AttributeError"),
+    ("SLOT = 1 / 0", "ZeroDivisionError"), ("SLOT = [][1]", "IndexError"), ("SLOT = {}['a']", "KeyError"),
+    ("SLOT = 10.0 ** 1000", "OverflowError"), ("assert SLOT == 1", "AssertionError"),
+    ("open('nowhere/at/all')", "FileNotFoundError"), ("raise RuntimeError('no')", "RuntimeError"),
+    ("(lambda f: f(f))(lambda f: f(f))", "RecursionError"),
+    ("from spikingconvnet.layers import AvgPool3D", "ImportError")])
+def test_a_file_that_does_not_run_is_an_error_with_its_line(write, line, text):
+    with pytest.raises(SettingsError, match=rf"parameters\.py, line 12: {text}: "):
+        load(write(line))
+
+
+def test_bytes_that_are_no_text_are_an_error_of_the_file(tmp_path):
+    path = tmp_path / "parameters.py"
+    for content in (b"SEED = 1\n\x00", b"# \xff\xfe\nSEED = 1\n", b"\x80\x81"):
+        path.write_bytes(content)
+        with pytest.raises(SettingsError, match=r"parameters\.py"):
+            load(path)
+
+
+def test_an_error_of_a_layer_keeps_its_text_and_gets_file_and_line(write):
+    with pytest.raises(SettingsError, match=r"parameters\.py, line 12: Conv2D\.filters: must be .*, got 0$"):
+        load(write("Conv2D(0, 3)"))
+
+
+@pytest.mark.parametrize("name, value, text", [
+    ("SLOT", "15", r"parameters\.SLOT: must be more steps than the encoder's 15, got 15"),
+    ("SLOT", "38.0", r"parameters\.SLOT"),
+    ("SLOT", "'38'", r"parameters\.SLOT"),
+    ("MODEL", "Conv2D(4, 5)", r"parameters\.MODEL: must be a Sequential model"),
+    ("MODEL", "Sequential", r"parameters\.MODEL: must be a Sequential model"),
+    ("MODEL", "Sequential((1, 28, 28), Conv2D(4, 5), Classifier())", r"the 2 channels that FILTER makes"),
+    ("MODEL", "Sequential((2, 28, 28))", r"a Conv2D or Dense"),
+    ("MODEL", "Sequential((2, 28, 28), Conv2D(4, 5))", r"has no Classifier"),
+    ("FILTER", "DifferenceOfGaussians", r"parameters\.FILTER: .*FILTER = \.\.\.\(\)"),
+    ("FILTER", "None", r"parameters\.FILTER"),
+    ("FILTER", "len", r"parameters\.FILTER"),
+    ("ENCODER", "LatencyEncoder", r"parameters\.ENCODER: .*ENCODER = \.\.\.\(\)"),
+    ("ENCODER", "'latency'", r"parameters\.ENCODER"),
+    ("DATASET", "5", r"parameters\.DATASET: must be a directory or URL, got 5"),
+    ("DATASET", "None", r"parameters\.DATASET")])
+def test_a_wrong_value_is_refused_by_its_name_in_the_file(write, name, value, text):
+    with pytest.raises(SettingsError, match=text):
+        load(write(**{name: value}))
+
+
+@pytest.mark.parametrize("line, text", [("CLASSES = 5", r"parameters\.CLASSES"), ("SEED = -1", r"parameters\.SEED"),
+                                        ("SEED = 1.5", r"parameters\.SEED"), ("SEED = None", r"parameters\.SEED")])
+def test_a_wrong_optional_value_is_refused_too(write, line, text):
+    with pytest.raises(SettingsError, match=text):
+        load(write(line))
+
+
+def test_another_seed_is_checked_like_the_first(write):
+    found = load(write("SEED = 4"))
+    assert found.with_seed(None) is found and found.with_seed(0).seed == 0 and found.seed == 4
+    with pytest.raises(SettingsError, match=r"parameters\.SEED"):
+        found.with_seed(-1)
+
+
+def test_a_relative_dataset_is_looked_for_beside_the_file_and_above(write, tmp_path, monkeypatch):
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    copy = tmp_path / "runs" / "one" / "parameters.py"
+    copy.write_text(GOOD)
+    assert load(write()).dataset == load(copy).dataset == str(tmp_path / "digits")
+    monkeypatch.chdir(tmp_path)
+    assert load(copy).dataset == "digits"
+
+
+@pytest.mark.parametrize("dataset", ["http://example.org/mnist", "/nowhere/at/all"])
+def test_a_url_and_an_absolute_directory_stay_as_they_are(write, dataset):
+    assert load(write(DATASET=repr(dataset))).dataset == dataset
