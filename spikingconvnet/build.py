@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.errors import NetworkError, SettingsError, require, require
+from spikingconvnet.errors import NetworkError, SettingsError, require
 from spikingconvnet.geometry import pooled_neurons, receptive_fields
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import SpikeSourceArray

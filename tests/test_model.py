@@ -85,5 +85,5 @@ def test_the_summary_has_a_line_a_layer_with_neurons_weights_and_synapses():
     kernels = [[[[1.0] * 4] * 3] * 2] * 3
     synapses = len(naive.conv_connections(kernels, (2, 11, 13), (1, 2)))
     assert lines[2].split()[-3:] == ["135", "72", f"{synapses:,}"] and lines[2].startswith("1 ")
-    assert lines[4].split()[-4:] == ["6x3x4", "72", "8", "288"] and lines[6].startswith("svm")
+    assert lines[4].split()[-4:] == ["6x3x4", "72", "8", "576"] and lines[6].startswith("svm")
     assert all(line == line.rstrip() for line in lines)
