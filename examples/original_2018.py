@@ -36,4 +36,4 @@ MODEL = Sequential(
             mechanism=STDPMechanism(SpikePairRule(tau_plus=7.0, tau_minus=7.0, A_plus=0.02, A_minus=0.02),
                                     AdditiveWeightDependence(w_min=0.0, w_max=1.0)),
             gate=100.0, lateral=300.0, initial_winners=1.0)),
-    Classifier(C=0.01))
+    Classifier(C=3.0))

@@ -12,7 +12,7 @@ DATASET = "data/mnist"
 N_TRAIN = 10_000
 N_TEST = 2_000
 
-FILTER = DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, contrast=0.35)
+FILTER = DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, contrast=0.423)
 ENCODER = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.6)
 SLOT = 40
 
@@ -29,4 +29,4 @@ MODEL = Sequential(
     Conv2D(64, 5, neuron=INFERENCE,
            training=STDP(windows=4000, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
                          mechanism=RULE, gate=400.0, lateral=60.0)),
-    Classifier(grid=4, C=0.01))
+    Classifier(grid=4, C=3.0))

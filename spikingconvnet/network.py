@@ -147,12 +147,17 @@ class Network:
         projection.connections.check_sizes(pre.size, post.size)
 
     def population(self, label):
-        """The population of that label."""
-        return next(p for p in self.populations if p.label == label)
+        """The population of that label; an unknown one is a NetworkError that lists the known ones."""
+        return self._labelled("populations", label)
 
     def projection(self, label):
-        """The projection of that label."""
-        return next(p for p in self.projections if p.label == label)
+        """The projection of that label; an unknown one is a NetworkError that lists the known ones."""
+        return self._labelled("projections", label)
+
+    def _labelled(self, kind, label):
+        found = {part.label: part for part in getattr(self, kind)}
+        require(label in found, "Network", kind, label, f"one of {list(found)}", NetworkError)
+        return found[label]
 
     def incoming(self, label):
         """Projections that end at the population of that label."""

@@ -18,7 +18,7 @@ class Recording:
     membranes : dict of str to dict of 'v', 'gsyn_exc', 'gsyn_inh' to int32 array (steps, size)
         Raw s16.15 of the populations asked for: `v` before, the synaptic currents after the inputs of each step.
     saturated : dict of str to int
-        Ring-buffer slots per population whose sum did not fit 16 bits and was cut.
+        Ring-buffer slots per population whose sum did not fit 16 bits and was cut, since the start of the simulation.
     warnings : tuple of str
         What the board would do in silence.
     """

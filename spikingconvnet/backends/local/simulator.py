@@ -84,7 +84,8 @@ class Simulation:
         return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.is_source], default=0)
 
     def run(self, n_steps):
-        """Simulate `n_steps` more steps; sources are silent after their last sample."""
+        """Simulate `n_steps` more steps, at least 1; sources are silent after their last sample."""
+        require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
         spikes = {p.label: _window(p.cell.spikes, self.t, n_steps) for p in self.network.populations if p.is_source}
         membranes = {}
         for stage in self._stages:

@@ -106,6 +106,20 @@ def test_a_convolution_gives_the_same_integers_as_a_stage_as_a_list_and_in_the_r
     assert reference.differences(by_kernels(network, [steps])) == []
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_the_voltages_of_a_convolution_between_pieces_are_the_references(seed):
+    """A convolution's stage records no membranes, and spikes alone would hide an error of one unit."""
+    maps, activity = [2, BLOCK + 1][seed % 2], [5.0, 0.2][seed % 3 == 0]
+    network = convolutional_network(np.random.default_rng([seed, 2]), [maps], activity)
+    expected = by_reference(network, [91]).membranes["map 0"]["v"]
+    with simulator.open(network, jobs=1) as simulation:
+        stage = simulation._stages[0]
+        inside = stage._per_lane(np.ones(expected.shape[1]), 0) == 1
+        for steps in (9, 2, 25, 54):
+            simulation.run(steps)
+            assert np.array_equal(stage.v[inside], stage._per_lane(expected[simulation.t], 0)[inside])
+
+
 def test_the_random_convolutions_fire_and_fill_ring_buffers():
     rows = [by_kernels(convolutional_network(np.random.default_rng(seed), [7]), [36], record=()) for seed in range(60)]
     assert sum(len(r.spikes["map 0"]) > 20 for r in rows) > 30 and sum(r.saturated["map 0"] > 0 for r in rows) > 9

@@ -1,0 +1,66 @@
+"""What STDP adds: raw pixels, random kernels, k-means kernels and STDP kernels through one pipeline.
+
+    python benchmarks/floors.py [--parameters FILE] [--run-dir DIR] [--seeds 0 1 2] [--split test|validation]
+
+Each row is trained on the training images and read once on the split. Results are cached in the run directory.
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from spikingconvnet import datasets, readout, settings
+from spikingconvnet.experiment import RULES, Experiment
+
+PIXEL_C = 1.0
+
+
+def raw_pixels(experiment, split):
+    """Score of a linear SVM on grey values, on the same images."""
+    s = experiment.settings
+    train, test = (datasets.load(s.dataset, part) for part in ("train", "test"))
+    chosen = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
+    learned = train.select(chosen.train)
+    asked = test.select(chosen.test) if split == "test" else train.select(chosen.validation)
+    fitted = readout.fit(learned.images.reshape(len(learned), -1), learned.labels, PIXEL_C, seed=s.seed)
+    return readout.score(fitted.predict(asked.images.reshape(len(asked), -1)), asked.labels)
+
+
+def kernels(experiment, rule, split):
+    """Score with kernels found by `rule`."""
+    if not experiment.has_data():
+        experiment.load_data()
+    for stage in experiment.model.stages:
+        experiment.train_layer(stage.number, rule)
+    experiment.train_svm()
+    return experiment.test(split)
+
+
+def main(args=None):
+    """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parameters", default="parameters.py")
+    parser.add_argument("--run-dir", default="runs/floors")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--split", default="test", choices=("test", "validation"))
+    options = parser.parse_args(args)
+    base = settings.load(options.parameters)
+    features = base.model.shapes[-1][0]
+    print(f"| kernels | features | {options.split} accuracy (%), seeds {options.seeds} | CPU s |\n|---|---|---|---|")
+    for name in ("raw pixels", *sorted(RULES, key=["random", "kmeans", "stdp"].index)):
+        begin, found = time.process_time(), []
+        for seed in options.seeds[:1] if name == "raw pixels" else options.seeds:
+            experiment = Experiment(replace(base, seed=seed), Path(options.run_dir) / f"{name.replace(' ', '-')}-{seed}")
+            score = raw_pixels(experiment, options.split) if name == "raw pixels" else kernels(
+                experiment, name, options.split)
+            found.append(100 * score.accuracy)
+        size = 28 * 28 if name == "raw pixels" else features
+        text = ", ".join(f"{a:.2f}" for a in found) + (f" (mean {np.mean(found):.2f})" if len(found) > 1 else "")
+        print(f"| {name} | {size} | {text} | {time.process_time() - begin:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
