@@ -53,7 +53,8 @@ def main(args=None):
     for name in ("raw pixels", *sorted(RULES, key=["random", "kmeans", "stdp"].index)):
         begin, found = time.process_time(), []
         for seed in options.seeds[:1] if name == "raw pixels" else options.seeds:
-            experiment = Experiment(replace(base, seed=seed), Path(options.run_dir) / f"{name.replace(' ', '-')}-{seed}")
+            folder = Path(options.run_dir) / f"{name.replace(' ', '-')}-{seed}"
+            experiment = Experiment(replace(base, seed=seed), folder)
             score = raw_pixels(experiment, options.split) if name == "raw pixels" else kernels(
                 experiment, name, options.split)
             found.append(100 * score.accuracy)

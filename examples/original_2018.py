@@ -1,7 +1,7 @@
-"""The experiment of the 2018 SpikingConvNet: digits 0, 1, 7 and 8, four filters of 4x4 with stride 3, rate code.
+"""The experiment of the 2018 SpikingConvNet: digits 0, 1, 7 and 8, four filters of 4x4, stride 3, rate code.
 
-Its neurons and its rule, as far as they are published, with more images: the original trained on one digit per class and
-tested on twenty. See docs/original.md for what differs.
+Its neurons and its rule, as far as they are published, with more images: the original trained on one digit per class
+and tested on twenty. See docs/original.md for what differs.
 """
 
 from spikingconvnet.encoding import RateEncoder
@@ -16,7 +16,7 @@ DATASET = "data/mnist"
 CLASSES = (0, 1, 7, 8)
 PER_CLASS = True
 N_TRAIN = 500
-N_TEST = 200
+N_TEST = 970
 
 FILTER = Intensity()
 ENCODER = RateEncoder(n_steps=50, max_rate=0.2, threshold=80 / 255)

@@ -1,4 +1,4 @@
-"""Two layers, the second trained on the replayed spikes of the first, 10,000 training and 2,000 test digits."""
+"""Two layers, the second trained on the replayed spikes of the first, 10,000 training and all test digits."""
 
 from spikingconvnet.encoding import LatencyEncoder
 from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
@@ -10,7 +10,7 @@ from spikingconvnet.preprocessing import DifferenceOfGaussians
 SEED = 0
 DATASET = "data/mnist"
 N_TRAIN = 10_000
-N_TEST = 2_000
+N_TEST = 10_000
 
 FILTER = DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, contrast=0.423)
 ENCODER = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.6)

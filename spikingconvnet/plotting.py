@@ -22,12 +22,12 @@ from spikingconvnet.spikes import Spikes
 
 SEQUENTIAL, DIVERGING, SHARES = "viridis", "RdBu_r", "Blues"
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7f7f7f"
-GAP_COLOUR = "#e9e9e9"          # between tiles: neither white (0 of the diverging map) nor a colour of a map
+GAP_COLOUR = "#cccccc"          # between tiles: neither white (0 of the diverging map) nor a colour of a map
 MAX_DENSE = 2000                # marks or points beyond this are one bitmap in the SVG
 MAX_ROWS = 6                    # neurons in `membranes`
 MAX_IMAGES = 10                 # columns in `inputs`
-MAX_CHANNELS = 8                # latency rows in `inputs`
-MAX_LABELS = 16                 # tick labels beyond which only every k-th is written
+MAX_CHANNELS = 4                # latency rows in `inputs`
+MAX_LABELS = 16                 # tick labels; of more, every 2nd, 5th, 10th and so on
 DPI = 150
 METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
@@ -59,13 +59,14 @@ def kernels(before, after, title="Kernels before and after training"):
     limits = _limits([old, new], signed)
     panels = [("Before", old, limits, signed), ("After", new, limits, signed),
               ("After minus before", new - old, _limits([new - old], signed=True), True)]
-    columns, width, height = _tiling(old.shape, widest=4.2)
-    figure = _figure(3 * width + 0.6, height + 1.7, title)
+    columns, width, height = _tiling(old.shape, widest=4.6)
+    figure = _figure(3 * width + 0.6, height + 1.6, title)
     for axes, (name, tiles, limits, is_signed) in zip(figure.subplots(1, 3), panels):
         image = _tiled(axes, tiles, columns, width, range(len(tiles)), DIVERGING if is_signed else SEQUENTIAL, limits)
         axes.set_title(f"{name}\n{reading}", fontsize=10)
-        figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, label="weight (nA)")
-    return figure
+        figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, label="weight (nA)",
+                        ticks=MaxNLocator(4))
+    return _laid_out(figure)
 
 
 def activity(counts, class_names=None):
@@ -91,7 +92,7 @@ def activity(counts, class_names=None):
     image = _tiled(axes, counts, columns, width, names, SEQUENTIAL, _limits([counts], signed=False))
     axes.set_title(f"maps of {counts.shape[1]} × {counts.shape[2]} neurons", fontsize=9, color="0.35")
     figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02, label="mean count (spikes per image)")
-    return figure
+    return _laid_out(figure)
 
 
 def _one_channel(weights):
@@ -144,7 +145,7 @@ def _tiled(axes, tiles, columns, width, names, colours, limits):
     longest = max(len(str(name)) for name in names)
     size = min(8.0, 72 * width / mosaic.shape[1] * min(0.8 * down, (tiles.shape[2] + right) / (0.7 * longest)))
     for (row, column), name in zip(corners, names):
-        axes.text(column - 0.5, row - 0.5 - 0.08 * down, name, size=size, color="0.35", va="bottom", in_layout=False)
+        axes.text(column - 0.5, row - 0.5 - 0.08 * down, name, size=size, color="0.25", va="bottom", in_layout=False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
@@ -162,7 +163,7 @@ def inputs(images, spikes, timestep=1.0):
     images : uint8 array (N, H, W)
         Grey values; the first 10 are shown.
     spikes : Spikes
-        Of the same N images, one sample each; the first 8 channels are shown. Two channels are on- and off-centre.
+        Of the same N images, one sample each; the first 4 channels are shown. Two channels are on- and off-centre.
     timestep : float
         ms per step.
 
@@ -178,7 +179,10 @@ def inputs(images, spikes, timestep=1.0):
     latency = first_spikes(spikes.samples(0, shown)) * timestep
     last = np.nanmax(latency, initial=timestep)
     names = ["on-centre", "off-centre"] if spikes.shape[0] == 2 else [f"channel {c}" for c in range(channels)]
-    figure = _figure(1.5 * shown + 2.0, 1.6 * (1 + channels) + 0.8, "Images and their first spikes")
+    cut = [f"{part} of {all_} {noun}" for part, all_, noun in ((shown, len(images), "images"),
+                                                               (channels, spikes.shape[0], "channels")) if part < all_]
+    figure = _figure(1.5 * shown + 2.0, 1.6 * (1 + channels) + 0.8,
+                     "Images and their first spikes" + (f" ({', '.join(cut)})" if cut else ""))
     grid = figure.subplots(1 + channels, shown, squeeze=False)
     for sample, column in enumerate(grid.T):
         column[0].set_title(f"image {sample}", fontsize=9)
@@ -189,7 +193,7 @@ def inputs(images, spikes, timestep=1.0):
         axes.set_ylabel(name, fontsize=9)
     figure.colorbar(grey, ax=grid[0], label="grey value\n(0 to 255)", ticks=[0, 255])
     figure.colorbar(times, ax=grid[1:], label="first spike (ms)", aspect=20 * channels)
-    return figure
+    return _laid_out(figure)
 
 
 def raster(spikes, n_samples=3, timestep=1.0):
@@ -213,12 +217,12 @@ def raster(spikes, n_samples=3, timestep=1.0):
     spikes = spikes.samples(0, min(n_samples, spikes.n_samples))
     figure = _figure(9.0, 5.6, f"{_counted('{}', spikes.n_events, 'spike')} of {spikes.size} neurons in "
                                f"{_counted('{}', spikes.n_samples, 'sample')}")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _spike_marks(upper, spikes, timestep)
     _channel_bands(upper, spikes.shape)
     _spike_rate(lower, spikes, timestep)
     _sample_borders(upper, lower, spikes, timestep)
-    return figure
+    return _laid_out(figure)
 
 
 def membranes(v, v_thresh, spikes, timestep=1.0, labels=None):
@@ -255,13 +259,14 @@ def membranes(v, v_thresh, spikes, timestep=1.0, labels=None):
     figure = _figure(9.0, 1.35 * shown + 1.4, f"Membrane potentials{of_all}")
     rows = figure.subplots(shown, 1, sharex=True, squeeze=False)[:, 0]
     for k, axes in enumerate(rows):
-        _trace(axes, v[:, k], v_thresh[k], np.asarray(spikes[k]), timestep)
+        in_range = _trace(axes, v[:, k], v_thresh[k], np.asarray(spikes[k]), timestep)
+        remark = "" if in_range else f"threshold {v_thresh[k]:g} mV, out of range; "
         axes.set_title(labels[k], fontsize=9, loc="left")
-        axes.set_title(_counted("{}", len(spikes[k]), "spike"), fontsize=9, loc="right", color="0.35")
+        axes.set_title(remark + _counted("{}", len(spikes[k]), "spike"), fontsize=9, loc="right", color="0.35")
     rows[-1].set_xlabel("time (ms)")
     rows[-1].set_xlim(-0.5 * timestep, (len(v) - 0.5) * timestep)
     figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    return figure
+    return _laid_out(figure)
 
 
 def first_spikes(spikes):
@@ -280,25 +285,29 @@ def _picture(axes, values, colours, low, high):
 
 
 def _spike_marks(axes, spikes, timestep):
-    height, width = 72 * 3.4, 72 * 7.5         # of the axes, points, roughly
+    """One mark per spike, more transparent where so many fall on one step that they would hide each other."""
+    height, width = 72 * 3.2, 72 * 7.5         # of the axes, points, roughly
     steps = max(spikes.n_samples * spikes.n_steps, 1)
+    size = np.clip(0.8 * height / spikes.size, 2.0, 9.0)
+    overlap = spikes.n_events / max(np.count_nonzero(np.diff(spikes.offsets)), 1) * size / height
     axes.plot(spikes.steps() * timestep, spikes.neurons, linestyle="none", marker="|", color=BLUE, label="spikes",
-              markersize=np.clip(0.8 * height / spikes.size, 1.5, 9.0),
-              markeredgewidth=np.clip(0.5 * width / steps, 0.5, 1.2), rasterized=spikes.n_events > MAX_DENSE)
+              markersize=size, markeredgewidth=np.clip(0.5 * width / steps, 0.8, 1.4),
+              alpha=1 / np.clip(overlap, 1, 4), rasterized=spikes.n_events > MAX_DENSE)
     axes.set_ylim(spikes.size - 0.5, -0.5)
     if spikes.n_events == 0:
-        axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", va="center", color=GREY,
+                  bbox={"facecolor": "white", "edgecolor": "none"})
 
 
 def _channel_bands(axes, shape):
     """Separators between channels, the channel's number at the middle of its band."""
     channels, area = shape[0], shape[1] * shape[2]
-    every = math.ceil(channels / MAX_LABELS)
+    every = _every(channels)
     axes.set_yticks((np.arange(0, channels, every) + 0.5) * area - 0.5, range(0, channels, every))
     axes.set_ylabel("neuron" if area == 1 else f"channel ({shape[1]} × {shape[2]} neurons each)")
     if area > 1:
-        axes.hlines(np.arange(1, channels) * area - 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="0.75",
-                    linewidth=0.6, zorder=1)
+        axes.hlines(np.arange(1, channels) * area - 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="0.8",
+                    linewidth=0.6 if channels <= 32 else 0.25, zorder=1)
         axes.tick_params(axis="y", length=0)
 
 
@@ -322,7 +331,7 @@ def _sample_borders(upper, lower, spikes, timestep):
     for axes in (upper, lower):
         for border in borders[1:-1]:
             axes.axvline(border, color=RED, linewidth=0.9, linestyle=(0, (4, 2)))
-    every = math.ceil(max(spikes.n_samples, 1) / MAX_LABELS)
+    every = _every(spikes.n_samples)
     top = upper.secondary_xaxis("top")
     top.set_xticks((borders[:-1] + borders[1:])[::every] / 2,
                    [f"sample {s}" if spikes.n_samples <= 8 else f"{s}" for s in range(0, spikes.n_samples, every)])
@@ -332,18 +341,15 @@ def _sample_borders(upper, lower, spikes, timestep):
 
 
 def _trace(axes, v, v_thresh, steps, timestep):
-    """One neuron: trace, threshold, and its spikes in a strip above both."""
+    """One neuron: trace, threshold, and its spikes in a strip above both; whether the threshold is in range."""
     require(steps.ndim == 1, "membranes", "spikes", steps.shape, "one list of steps per neuron")
     axes.plot(np.arange(len(v)) * timestep, v, color=BLUE, linewidth=1.0, label="membrane potential",
               rasterized=len(v) > 10 * MAX_DENSE)
     low, high = v.min(), v.max()
-    reachable = v_thresh <= high + 5 * max(high - low, 1.0)
-    if reachable:
+    in_range = v_thresh <= high + 5 * max(high - low, 10.0)
+    if in_range:
         low, high = min(low, v_thresh), max(high, v_thresh)
-    else:
-        axes.text(0.995, 0.8, f"threshold {v_thresh:g} mV, out of range", transform=axes.transAxes, fontsize=8,
-                  ha="right", va="top", color=ORANGE)
-    axes.plot([0, 1], [v_thresh if reachable else np.nan] * 2, transform=axes.get_yaxis_transform(), color=ORANGE,
+    axes.plot([0, 1], [v_thresh if in_range else np.nan] * 2, transform=axes.get_yaxis_transform(), color=ORANGE,
               linestyle="--", linewidth=1.2, label="threshold")
     axes.plot(steps * timestep, np.full(len(steps), 0.92), transform=axes.get_xaxis_transform(), linestyle="none",
               marker="|", markersize=7, markeredgewidth=1.2, color=RED, label="spike",
@@ -352,6 +358,7 @@ def _trace(axes, v, v_thresh, steps, timestep):
     axes.set_ylim(low - 0.08 * span, high + 0.25 * span)
     axes.set_ylabel("v (mV)")
     axes.spines[["top", "right"]].set_visible(False)
+    return in_range
 
 
 # Results
@@ -391,7 +398,7 @@ def confusion(matrix, classes):
                   in_layout=False)
     _class_axes(axes, matrix, share, classes)
     figure.colorbar(image, ax=axes, label="share of the true class (%)", ticks=[0, 1, 5, 20, 50, 100], shrink=0.9)
-    return figure
+    return _laid_out(figure)
 
 
 def training(wins, thresholds, mean_weight):
@@ -435,7 +442,7 @@ def training(wins, thresholds, mean_weight):
         axes.spines[["top", "right"]].set_visible(False)
     for axes in rows[:2]:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=9)
-    return figure
+    return _laid_out(figure)
 
 
 def _class_axes(axes, matrix, share, classes):
@@ -511,6 +518,18 @@ def _figure(width, height, title):
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(title, fontsize=12)
     return figure
+
+
+def _laid_out(figure):
+    """The figure with its layout computed once and fixed: computed again at each drawing it would drift by a pixel."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def _every(n):
+    """Distance of labels, of 1, 2, 5, 10, 20 and so on, that writes at most MAX_LABELS of `n`."""
+    return next(step * 10 ** power for power in range(20) for step in (1, 2, 5) if n <= MAX_LABELS * step * 10 ** power)
 
 
 def _counted(text, n, noun):

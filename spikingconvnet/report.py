@@ -75,7 +75,7 @@ def _kernels(experiment, number):
 def _training(experiment, number):
     layer = experiment.layer(number)
     if not len(layer["wins"]):
-        raise StoreError(f"layer {number} was not trained but set by --rule {layer['how']['rule']}, so it has no course;"
+        raise StoreError(f"layer {number} comes from --rule {layer['how']['rule']} and has no course of training;"
                          f" run: {experiment.command('training', number)}")
     return plotting.training(layer["wins"], layer["thresholds"], layer["mean_weight"])
 

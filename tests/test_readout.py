@@ -64,7 +64,7 @@ def assert_same(fitted, machine, counts, atol):
 @pytest.mark.parametrize("C", [0.01, 1.0, 6.0])
 def test_predictions_are_those_of_linear_svc_on_the_scaled_features(n_classes, C):
     counts, labels = counts_of(120, 7, n_classes, 5)
-    machine = LinearSVC(C=C, tol=readout.TOLERANCE, max_iter=readout.MAX_ITERATIONS, random_state=3)
+    machine = LinearSVC(C=C, dual=True, tol=readout.TOLERANCE, max_iter=readout.MAX_ITERATIONS, random_state=3)
     assert_same(fit(counts, labels, C=C, seed=3), machine.fit(csr_matrix(scaled(counts)), labels), counts, 1e-9)
 
 

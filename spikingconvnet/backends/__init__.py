@@ -1,4 +1,4 @@
-"""Backends by name. Each is a module with ``open(network, record, jobs)`` and ``run(network, ...)``, imported on use."""
+"""Backends by name: modules with ``open(network, record, jobs)`` and ``run(network, ...)``, imported on use."""
 
 from importlib import import_module
 

@@ -223,8 +223,10 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         begin, end = spans[slot]
         if begin < end:
             spans[slot, 0], spans[slot, 1] = v.shape[0], 0
-            flags[2] += _inject_row(syn_e[begin:end], ring_e[slot, begin:end], lanes[1, begin:end], factors[0], factors[1])
-            flags[2] += _inject_row(syn_i[begin:end], ring_i[slot, begin:end], lanes[2, begin:end], factors[2], factors[3])
+            flags[2] += _inject_row(syn_e[begin:end], ring_e[slot, begin:end], lanes[1, begin:end],
+                                    factors[0], factors[1])
+            flags[2] += _inject_row(syn_i[begin:end], ring_i[slot, begin:end], lanes[2, begin:end],
+                                    factors[2], factors[3])
             left = int32(-1)
         if not simple:
             fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors)

@@ -118,10 +118,10 @@ def look_up(table, distance):
 
 
 def pair_update(rule, weight, shift, history, t, last_time, last_trace, delay):
-    """New 16-bit weight of a synapse whose presynaptic spike arrives at step `t`, additive pair rule.
+    """New 16-bit weight of a synapse whose presynaptic spike arrives at step `t`: additive pair rule.
 
-    The postsynaptic events since the last presynaptic spike, shifted by the dendritic delay, potentiate; then the newest
-    of all events depresses, also at distance 0.
+    The postsynaptic events since the last presynaptic spike, shifted by the dendritic delay, potentiate; then the
+    newest of all events depresses, also at distance 0.
     """
     begin = last_time - delay if last_time >= delay else 0
     end_time = t - delay if t >= delay else 0

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from spikingconvnet.backends.base import ACCUM, Recording, Weights
+from spikingconvnet.backends.base import Recording, Weights
 from spikingconvnet.backends.local import kernels
 from spikingconvnet.backends.local.fixed_point import accum
 from spikingconvnet.backends.local.lowering import lower
@@ -178,8 +178,8 @@ def _join(parts, slot):
 def conv_weights(weights, stride, first, last):
     """Kernels in the order in which an input spike adds them to a row.
 
-    A spike in column ``x`` reaches the output columns ``x // stride - pieces + 1 .. x // stride``, the last of them with
-    kernel column ``x % stride``, each one before with a kernel column `stride` further on.
+    A spike in column ``x`` reaches the output columns ``x // stride - pieces + 1 .. x // stride``, the last of them
+    with kernel column ``x % stride``, each one before with a kernel column `stride` further on.
 
     Parameters
     ----------
