@@ -13,6 +13,9 @@ from numba import int32, int64, njit, uint32
 
 HISTORY = 16
 SATURATED = 0xffff
+LANES = FIELDS = 16     # of a block of neurons; their numbers in the order of NEURON_FIELDS
+NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
+                 "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory")
 
 _compiled = njit(nogil=True, error_model="numpy", cache=True)
 _inlined = njit(inline="always")
@@ -358,7 +361,44 @@ def pair_update(weight, shift, times, traces, count, t, last_time, last_trace, d
 
 
 @_compiled
-def general_steps(t, n_steps, source_offsets, source_ids, n_sources, neurons, factors, syn, ring, saturated,
+def _update_neurons(state):
+    """Membranes, timers and currents of all neurons; whether any reaches its threshold.
+
+    `state` is one flat array, blocks of `LANES` neurons with `FIELDS` numbers each, field by field. Written with these
+    constant distances the loop vectorises; separate arrays would first be tested for overlap, which takes longer than
+    the step of a small population.
+    """
+    fires = int32(0)
+    for block in range(state.shape[0] // 256):
+        first = block * 256
+        for lane in range(16):
+            j = first + lane
+            e, i, timer = state[j + 32], state[j + 48], state[j + 16]
+            alpha = int32(kmul(int32(e - i + state[j + 64]), state[j + 80]) + state[j + 96])
+            now = int32(alpha - kmul(int32(alpha - state[j]), state[j + 112])) if timer <= 0 else state[j]
+            state[j] = now
+            state[j + 16] = timer - int32(timer > 0)
+            fires = int32(fires | int32(now >= state[j + 128]))
+            state[j + 32] = int32((e & state[j + 144]) + mulhi(e, state[j + 160]))
+            state[j + 48] = int32((i & state[j + 176]) + mulhi(i, state[j + 192]))
+    return fires
+
+
+@_compiled
+def _collect(state, ring, inject, saturated):
+    """Weights of a slot into the synaptic currents; `inject` holds shift, mask and low per receptor."""
+    for r in range(2):
+        for j in range(ring.shape[1]):
+            if ring[r, j] != 0:
+                saturated[j] += ring[r, j] > SATURATED
+                x = int32(min(ring[r, j], int64(SATURATED)) << inject[r, 0, j])
+                at = (j >> 4) * 256 + 32 + 16 * r + (j & 15)
+                state[at] += int32((x & inject[r, 1, j]) + mulhi(x, inject[r, 2, j]))
+                ring[r, j] = 0
+
+
+@_compiled
+def general_steps(t, n_steps, source_offsets, source_ids, n_sources, state, inject, ring, pending, saturated,
                   row_start, post, weight, delay, receptor,
                   plastic_start, plastic_row, row_state, p_post, p_weight, p_delay, p_stored, p_receptor,
                   rule_of, amounts, plus, minus, times, traces, counts, trace_v, trace_e, trace_i, out_step, out_id):
@@ -366,40 +406,27 @@ def general_steps(t, n_steps, source_offsets, source_ids, n_sources, neurons, fa
 
     Spike ids below `n_sources` are sources, the others neurons. See ``simulator.GeneralStage`` for the arrays.
     """
-    n = syn.shape[1]
+    n = ring.shape[2]
     slots = ring.shape[0]
-    v, timer, v_thresh, v_reset, v_rest, i_offset, resistance, refractory = (
-        neurons[0], neurons[1], neurons[2], neurons[3], neurons[4], neurons[5], neurons[6], neurons[7])
     events = 0
     for step in range(n_steps):
         slot = (t + step) % slots
-        for r in range(2):
-            buffer, shift, mask, low = ring[slot, r], factors[r, 0], factors[r, 1], factors[r, 2]
-            for j in range(n):
-                if buffer[j] != 0:
-                    saturated[j] += buffer[j] > SATURATED
-                    x = int32(min(buffer[j], int64(SATURATED)) << shift[j])
-                    syn[r, j] += int32((x & mask[j]) + mulhi(x, low[j]))
-                    buffer[j] = 0
+        if pending[slot]:
+            pending[slot] = 0
+            _collect(state, ring[slot], inject, saturated)
         if trace_v.shape[0]:
             for j in range(n):
-                trace_v[step, j], trace_e[step, j], trace_i[step, j] = v[j], syn[0, j], syn[1, j]
+                at = (j >> 4) * 256 + (j & 15)
+                trace_v[step, j], trace_e[step, j], trace_i[step, j] = state[at], state[at + 32], state[at + 48]
         first = events
-        for j in range(n):
-            if timer[j] <= 0:
-                alpha = int32(kmul(int32(syn[0, j] - syn[1, j] + i_offset[j]), resistance[j]) + v_rest[j])
-                d = int32(alpha - v[j])
-                v[j] = int32(alpha - kmul(d, factors[2, 0, j]))
-            else:
-                timer[j] -= 1
-            if v[j] >= v_thresh[j]:
-                v[j] = v_reset[j]
-                timer[j] = refractory[j]
-                out_step[events], out_id[events] = step, j
-                events += 1
-            for r in range(2):
-                x = syn[r, j]
-                syn[r, j] = int32((x & factors[r, 3, j]) + mulhi(x, factors[r, 4, j]))
+        if _update_neurons(state):
+            for j in range(n):
+                at = (j >> 4) * 256 + (j & 15)
+                if state[at] >= state[at + 128]:
+                    state[at] = state[at + 208]
+                    state[at + 16] = state[at + 224]
+                    out_step[events], out_id[events] = step, j
+                    events += 1
         for k in range(first, events):
             j = out_id[k]
             if rule_of[j] >= 0:
@@ -415,16 +442,20 @@ def general_steps(t, n_steps, source_offsets, source_ids, n_sources, neurons, fa
         for k in range(begin, end + events - first):
             spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
             for s in range(row_start[spike], row_start[spike + 1]):
-                ring[(t + step + delay[s]) % slots, receptor[s], post[s]] += weight[s]
+                arrival = (t + step + delay[s]) % slots
+                ring[arrival, receptor[s], post[s]] += weight[s]
+                pending[arrival] = 1
             for row in range(plastic_start[spike], plastic_start[spike + 1]):
                 last_time, last_trace, rule = row_state[row, 0], row_state[row, 1], row_state[row, 2]
                 for s in range(plastic_row[row], plastic_row[row + 1]):
                     j, r = p_post[s], p_receptor[s]
-                    w = pair_update(p_weight[s], factors[r, 0, j], times[j], traces[j], counts[j], t + step,
+                    w = pair_update(p_weight[s], inject[r, 0, j], times[j], traces[j], counts[j], t + step,
                                     last_time, last_trace, p_stored[s], rule, amounts[rule], plus, minus)
                     p_weight[s] = w
                     if p_stored[s] != 0:
-                        ring[(t + step + p_delay[s]) % slots, r, j] += w
+                        arrival = (t + step + p_delay[s]) % slots
+                        ring[arrival, r, j] += w
+                        pending[arrival] = 1
                 row_state[row, 0] = t + step
                 row_state[row, 1] = _s16(_m16(last_trace, _look_up(plus, rule, t + step - last_time)) + 2048)
     return events

@@ -162,7 +162,9 @@ def _stage_order(network):
 
 def _window(spikes, t, n_steps):
     """Steps ``t .. t + n_steps - 1`` of a timeline as one sample, silent beyond its end."""
-    offsets = spikes.offsets[np.minimum(np.arange(t, t + n_steps + 1), len(spikes.offsets) - 1)]
+    offsets = spikes.offsets[t:t + n_steps + 1]
+    beyond = np.full(n_steps + 1 - len(offsets), spikes.offsets[-1])
+    offsets = np.concatenate([offsets, beyond]) if len(beyond) else offsets
     return Spikes(spikes.shape, n_steps, offsets - offsets[0], spikes.neurons[offsets[0]:offsets[-1]])
 
 
@@ -355,24 +357,36 @@ class GeneralStage:
         self._set_up_synapses(lowered, projections)
         delay = max([1] + [p.connections.max_delay for p in projections])
         self.ring = np.zeros((delay + 1, 2, self.n), np.int64)
+        self.pending = np.zeros(delay + 1, np.int64)
 
     def _set_up_neurons(self, parts):
         def joined(name):
             return np.concatenate([getattr(p, name) for p in parts])
 
         self.n = sum(p.size for p in parts)
-        self.neurons = np.stack([joined("v_init"), np.zeros(self.n, np.int64), joined("v_thresh"), joined("v_reset"),
-                                 joined("v_rest"), joined("i_offset"), joined("resistance"), joined("refractory")])
-        self.neurons = self.neurons.astype(np.int32)
-        self.syn = np.zeros((2, self.n), np.int32)
+        blocks = -(-self.n // kernels.LANES)
+        self.state = np.zeros(blocks * kernels.FIELDS * kernels.LANES, np.int32)
+        self._set_field("v_thresh", np.full(blocks * kernels.LANES, SILENT_THRESHOLD))
+        for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
+                             ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
+                             ("resistance", joined("resistance")), ("refractory", joined("refractory")),
+                             ("membrane_decay", joined("membrane_decay"))):
+            self._set_field(name, values)
+        self.inject = np.zeros((2, 3, self.n), np.int32)
+        for receptor, letter in enumerate("ei"):
+            mask, low = kernels.split(np.concatenate([p.decay[receptor] for p in parts]))
+            self._set_field(f"decay_{letter}_mask", mask)
+            self._set_field(f"decay_{letter}", low)
+            self.inject[receptor, 0] = np.concatenate([p.shift[receptor] for p in parts])
+            self.inject[receptor, 1:] = kernels.split(np.concatenate([p.inject[receptor] for p in parts]))
         self.saturated_slots = np.zeros(self.n, np.int64)
-        self.factors = np.zeros((3, 5, self.n), np.int32)
-        for receptor in (0, 1):
-            for row, name in ((1, "inject"), (3, "decay")):
-                factor = np.concatenate([getattr(p, name)[receptor] for p in parts])
-                self.factors[receptor, row], self.factors[receptor, row + 1] = kernels.split(factor)
-            self.factors[receptor, 0] = np.concatenate([p.shift[receptor] for p in parts])
-        self.factors[2, 0] = joined("membrane_decay")
+
+    def _set_field(self, name, values, first=0):
+        """Write a number of every neuron from `first` on into the blocks of ``kernels._update_neurons``."""
+        neuron = np.arange(first, first + len(values))
+        block, lane = np.divmod(neuron, kernels.LANES)
+        field = kernels.NEURON_FIELDS.index(name)
+        self.state.reshape(-1, kernels.FIELDS, kernels.LANES)[block, field, lane] = values
 
     def _set_up_synapses(self, lowered, projections):
         integers = [lowered.projection(p.label) for p in projections]
@@ -426,7 +440,7 @@ class GeneralStage:
     def set_threshold(self, label, raw):
         """Thresholds as s16.15, (size,)."""
         first = self.base[label] - self.n_sources
-        self.neurons[2, first:first + len(raw)] = raw
+        self._set_field("v_thresh", raw, first)
 
     def saturated(self):
         """Ring-buffer slots that were cut, by label."""
@@ -453,8 +467,8 @@ class GeneralStage:
             last = min(first + block, n_steps)
             window = slice(first, last) if self.record else slice(0)
             n = kernels.general_steps(
-                t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.neurons, self.factors,
-                self.syn, self.ring, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
+                t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.state, self.inject,
+                self.ring, self.pending, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
                 self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.amounts, self.plus, self.minus,
                 self.times, self.traces, self.counts, *(trace[window] for trace in traces), out_step, out_id)
             steps.append(out_step[:n] + first)
@@ -463,11 +477,15 @@ class GeneralStage:
 
     def _sources(self, spikes, n_steps):
         """Spikes from outside as one list: offsets (n_steps + 1,) and ids, each step in the order of the network."""
-        steps = np.concatenate([spikes[p.label].steps() for p in self.outside] or [np.zeros(0, np.int64)])
-        ids = np.concatenate([spikes[p.label].neurons.astype(np.int64) + self.base[p.label] for p in self.outside]
-                             or [np.zeros(0, np.int64)])
-        order = np.argsort(steps, kind="stable")
-        return np.searchsorted(steps[order], np.arange(n_steps + 1)), ids[order]
+        parts = [spikes[p.label] for p in self.outside]
+        counts = [np.diff(part.offsets) for part in parts]
+        offsets = np.concatenate([[0], np.cumsum(sum(counts, np.zeros(n_steps, np.int64)))])
+        ids, place = np.empty(offsets[-1], np.int64), offsets[:-1].copy()
+        for population, part, count in zip(self.outside, parts, counts):
+            at = np.repeat(place - part.offsets[:-1], count) + np.arange(part.n_events)
+            ids[at] = part.neurons.astype(np.int64) + self.base[population.label]
+            place += count
+        return offsets, ids
 
     def _spikes(self, steps, ids, n_steps):
         made, first = {}, 0
