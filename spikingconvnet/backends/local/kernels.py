@@ -196,8 +196,8 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         Weights on their way.
     spans : int64 (delay, 2)
         First lane and end of the lanes with weights on their way, by slot.
-    flags : int64 (3,)
-        Bits of the currents left, row at rest, saturated slots.
+    flags : int64 (4,)
+        Bits of the currents left, row at rest, saturated slots, steps for which a refractory timer may still run.
     lanes : int32 (3, lanes)
         Threshold and shifts.
     factors : int32 (21,)
@@ -217,8 +217,8 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
     delay = ring_e.shape[0]
     left, rest = int32(flags[0]), flags[1] != 0
     v_thresh, v_reset, refractory = lanes[0], factors[12], factors[13]
-    simple = refractory == 0 and factors[15] == 0 and factors[16] == 0
-    target = int32(factors[10] + factors[14] * factors[11])     # where a membrane without currents goes, if simple
+    whole, busy = factors[15] == 0 and factors[16] == 0, flags[3]
+    target = int32(factors[10] + factors[14] * factors[11])     # where a membrane without currents goes, if whole
     step = first
     while step < last and events + v.shape[0] <= out_step.shape[0]:
         slot = (t + step) % delay
@@ -231,8 +231,9 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
             flags[2] += _inject_row(syn_i[begin:end], ring_i[slot, begin:end], lanes[2, begin:end],
                                     factors[2], factors[3])
             left = int32(-1)
-        if not simple:
+        if busy or not whole:
             fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors)
+            busy, rest = max(busy - 1, 0), False
         elif left >> 16:
             fires, left = _integrate_row(v, syn_e, syn_i, v_thresh, factors)
             rest = False
@@ -245,6 +246,7 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         if fires:
             events = _fire_row(v, timer, v_thresh, v_reset, refractory, fired, fired_words, step, out_step, out_lane,
                                events)
+            busy = int64(refractory)
         begin = row_offsets[step * height + top]
         end = row_offsets[step * height + top + kernel_rows]
         if begin < end:
@@ -264,7 +266,7 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
                     first_lane, last_lane = min(first_lane, low * maps), max(last_lane, high * maps)
             spans[slot, 0], spans[slot, 1] = first_lane, last_lane
         step += 1
-    flags[0], flags[1] = left, rest
+    flags[0], flags[1], flags[3] = left, rest, busy
     return step, events
 
 

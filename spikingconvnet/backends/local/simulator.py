@@ -244,7 +244,7 @@ class ConvStage:
         self.ring_e, self.ring_i = (np.zeros(state[:2] + (connections.delay, state[2]), np.int32) for _ in range(2))
         self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
         self.spans[..., 0] = state[2]
-        self.flags = np.zeros((blocks, self.rows, 3), np.int64)
+        self.flags = np.zeros((blocks, self.rows, 4), np.int64)
         self.lanes = np.zeros((blocks, self.rows, 3, state[2]), np.int32)
         for index in (0, 1):
             self.lanes[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
