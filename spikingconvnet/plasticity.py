@@ -1,12 +1,27 @@
 """Plasticity rules as frozen records with PyNN's names; what they compute is in ``backends/local``.
 
-sPyNNaker's additive rule takes `A_plus` and `A_minus` in weight units (nA), not as a fraction of `w_max` as PyNN's text
-says; with ``w_max = 1`` the two agree.
+With sPyNNaker's additive weight dependence `A_plus` and `A_minus` are weights (nA), not fractions of `w_max` as PyNN's
+text says; with ``w_max = 1`` the two agree. Source: sPyNNaker 7.4.1, ``pyNN/models/neuron/plasticity/stdp``.
 """
 
 from dataclasses import dataclass
 
 from spikingconvnet.errors import require
+
+
+def _check_above_zero(record, *names):
+    for name in names:
+        require(getattr(record, name) > 0, type(record).__name__, name, getattr(record, name), "above 0")
+
+
+def _check_not_negative(record, *names):
+    for name in names:
+        require(getattr(record, name) >= 0, type(record).__name__, name, getattr(record, name), "0 or more")
+
+
+def _check_bounds(record):
+    require(0 <= record.w_min < record.w_max, type(record).__name__, "w_min, w_max", (record.w_min, record.w_max),
+            "0 <= w_min < w_max")
 
 
 @dataclass(frozen=True)
@@ -18,7 +33,8 @@ class SpikePairRule:
     tau_plus, tau_minus : float
         Time constants of potentiation and depression, ms.
     A_plus, A_minus : float
-        Weight change of one pair at zero distance, nA, 0 or more.
+        Weight change of one pair at zero distance, 0 or more: nA if the weight dependence is additive, a fraction of
+        the way to the bound if it is multiplicative.
     """
 
     tau_plus: float = 20.0
@@ -27,10 +43,8 @@ class SpikePairRule:
     A_minus: float = 0.01
 
     def __post_init__(self):
-        for name in ("tau_plus", "tau_minus"):
-            require(getattr(self, name) > 0, "SpikePairRule", name, getattr(self, name), "above 0")
-        for name in ("A_plus", "A_minus"):
-            require(getattr(self, name) >= 0, "SpikePairRule", name, getattr(self, name), "0 or more")
+        _check_above_zero(self, "tau_plus", "tau_minus")
+        _check_not_negative(self, "A_plus", "A_minus")
 
 
 @dataclass(frozen=True)
@@ -41,8 +55,28 @@ class AdditiveWeightDependence:
     w_max: float = 1.0
 
     def __post_init__(self):
-        require(0 <= self.w_min < self.w_max, "AdditiveWeightDependence", "w_min, w_max",
-                (self.w_min, self.w_max), "0 <= w_min < w_max")
+        _check_bounds(self)
+
+
+@dataclass(frozen=True)
+class MultiplicativeWeightDependence:
+    """Potentiation is proportional to ``w_max - w``, depression to ``w - w_min`` (nA).
+
+    Nothing is clipped: a weight stays inside the bounds only while `A_plus` and `A_minus` times a trace stay below 1,
+    and one that starts beyond a bound is drawn back to it.
+    """
+
+    w_min: float = 0.0
+    w_max: float = 1.0
+
+    def __post_init__(self):
+        _check_bounds(self)
+
+
+# The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
+WEIGHT_DEPENDENCES = {
+    SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
+}
 
 
 @dataclass(frozen=True)
@@ -50,4 +84,12 @@ class STDPMechanism:
     """A timing rule and a weight dependence; the whole delay is dendritic, as in PyNN's default."""
 
     timing_dependence: SpikePairRule = SpikePairRule()
-    weight_dependence: AdditiveWeightDependence = AdditiveWeightDependence()
+    weight_dependence: AdditiveWeightDependence | MultiplicativeWeightDependence = AdditiveWeightDependence()
+
+    def __post_init__(self):
+        timing, weight = self.timing_dependence, self.weight_dependence
+        require(type(timing) in WEIGHT_DEPENDENCES, "STDPMechanism", "timing_dependence", timing,
+                " or ".join(rule.__name__ for rule in WEIGHT_DEPENDENCES))
+        kinds = WEIGHT_DEPENDENCES[type(timing)]
+        require(isinstance(weight, kinds), "STDPMechanism", "weight_dependence", weight,
+                f"{' or '.join(kind.__name__ for kind in kinds)} with a {type(timing).__name__}")

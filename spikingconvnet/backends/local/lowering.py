@@ -12,6 +12,7 @@ import numpy as np
 from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum, expk, expulr, kdiv
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.plasticity import MultiplicativeWeightDependence
 
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
@@ -56,12 +57,22 @@ class LoweredPopulation:
 
 @dataclass(frozen=True, eq=False)
 class LoweredRule:
-    """An STDP mechanism in integers: `A_plus`, `A_minus`, `w_min`, `w_max` as accum, decay tables as 4.11."""
+    """An STDP mechanism in integers.
 
-    a_plus: int
-    a_minus: int
+    Attributes
+    ----------
+    kind : str
+        As in the name of sPyNNaker's binary: timing rule, then weight dependence.
+    w_min, w_max, a_plus, a_minus : accum
+    lut_plus, lut_minus : 4.11
+        Decay of the presynaptic and the postsynaptic trace by step.
+    """
+
+    kind: str
     w_min: int
     w_max: int
+    a_plus: int
+    a_minus: int
     lut_plus: np.ndarray
     lut_minus: np.ndarray
 
@@ -234,7 +245,8 @@ def _check_plastic_delays(projection, delay, population, warnings):
 
 def _lower_rule(mechanism):
     timing, weight = mechanism.timing_dependence, mechanism.weight_dependence
-    return LoweredRule(accum(timing.A_plus), accum(timing.A_minus), accum(weight.w_min), accum(weight.w_max),
+    kind = "pair_multiplicative" if isinstance(weight, MultiplicativeWeightDependence) else "pair_additive"
+    return LoweredRule(kind, accum(weight.w_min), accum(weight.w_max), accum(timing.A_plus), accum(timing.A_minus),
                        decay_table(timing.tau_plus), decay_table(timing.tau_minus))
 
 

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from spikingconvnet.backends.base import Recording, Weights
-from spikingconvnet.backends.local import kernels
+from spikingconvnet.backends.local import general_kernels, kernels
 from spikingconvnet.backends.local.fixed_point import accum
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.connectivity import ConvConnections
@@ -410,10 +410,12 @@ class GeneralStage:
         for p in plastic:
             first = self.base[p.post] - self.n_sources
             self.rule_of[first:first + lowered.populations[p.post].size] = rules.index(p.rule)
-        self.amounts = np.array([[r.a_plus, r.a_minus, r.w_min, r.w_max] for r in rules], np.int64).reshape(-1, 4)
-        self.plus, self.minus = (_tables([getattr(r, name) for r in rules]) for name in ("lut_plus", "lut_minus"))
+        self.kinds = np.array([general_kernels.RULES.index(rule.kind) for rule in rules], np.int64)
+        self.amounts = np.array([[getattr(rule, name) for name in general_kernels.AMOUNTS] for rule in rules],
+                                np.int64).reshape(-1, len(general_kernels.AMOUNTS))
+        self.tables = _tables(rules)
         learning = self.n if rules else 0
-        self.times, self.traces = (np.zeros((learning, kernels.HISTORY), np.int64) for _ in range(2))
+        self.times, self.traces = (np.zeros((learning, general_kernels.HISTORY), np.int64) for _ in range(2))
         self.counts = np.ones(learning, np.int64)
 
     def _own_id(self, projection):
@@ -452,10 +454,10 @@ class GeneralStage:
         for first in range(0, n_steps, block):
             last = min(first + block, n_steps)
             window = slice(first, last) if self.record else slice(0)
-            n = kernels.general_steps(
+            n = general_kernels.general_steps(
                 t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.neurons, self.factors,
                 self.syn, self.ring, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
-                self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.amounts, self.plus, self.minus,
+                self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.kinds, self.amounts, self.tables,
                 self.times, self.traces, self.counts, *(trace[window] for trace in traces), out_step, out_id)
             steps.append(out_step[:n] + first)
             fired.append(out_id[:n].copy())
@@ -491,7 +493,9 @@ def _runs(sorted_ids):
     return list(zip(ids.tolist(), first.tolist(), [*first[1:].tolist(), len(sorted_ids)]))
 
 
-def _tables(tables):
-    """Look-up tables as the rows of one array, with zeros behind the shorter ones."""
-    width = max([1] + [len(table) for table in tables])
-    return np.array([np.pad(table, (0, width - len(table))) for table in tables], np.int64).reshape(-1, width)
+def _tables(rules):
+    """Look-up tables as one array (rules, tables, steps), with zeros behind the shorter ones."""
+    tables = [[getattr(rule, name) for name in general_kernels.TABLES] for rule in rules]
+    width = max([1] + [len(table) for parts in tables for table in parts])
+    return np.array([[np.pad(table, (0, width - len(table))) for table in parts] for parts in tables],
+                    np.int64).reshape(-1, len(general_kernels.TABLES), width)

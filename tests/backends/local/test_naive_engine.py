@@ -1,6 +1,7 @@
 """The reference against the naive twin, which was written from a description of the arithmetic, not from our code."""
 
 import ast
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.neurons import parameter_names
 
 STEPS = 60
+NAIVE_KINDS = {
+    ("SpikePairRule", "AdditiveWeightDependence"): "pair additive",
+    ("SpikePairRule", "MultiplicativeWeightDependence"): "pair multiplicative",
+    ("SpikeNearestPairRule", "AdditiveWeightDependence"): "nearest",
+    ("Vogels2011Rule", "AdditiveWeightDependence"): "vogels",
+    ("PfisterSpikeTripletRule", "WeightDependenceAdditiveTriplet"): "triplet"}
 
 
 def naive_parts(network):
@@ -42,16 +49,19 @@ def _projection(projection, place):
     connections = projection.connections.to_list()
     columns = [getattr(connections, name).tolist() for name in ("pre", "post", "weight", "delay")]
     synapses = sorted(zip(*columns), key=lambda s: s[:2])
-    rule = None
-    if projection.plasticity:
-        timing, weight = projection.plasticity.timing_dependence, projection.plasticity.weight_dependence
-        rule = {"tau_plus": timing.tau_plus, "tau_minus": timing.tau_minus, "A_plus": timing.A_plus,
-                "A_minus": timing.A_minus, "w_min": weight.w_min, "w_max": weight.w_max}
+    rule = projection.plasticity and naive_rule(projection.plasticity)
     return {"pre": place[projection.pre], "post": place[projection.post],
             "receptor": ("excitatory", "inhibitory").index(projection.receptor), "synapses": synapses, "stdp": rule}
 
 
-@pytest.mark.parametrize("seed", range(48))
+def naive_rule(mechanism):
+    """Parameters of both parts and the twin's name of the pair."""
+    parts = mechanism.timing_dependence, mechanism.weight_dependence
+    kind = NAIVE_KINDS[tuple(type(part).__name__ for part in parts)]
+    return {"kind": kind, **dataclasses.asdict(parts[0]), **dataclasses.asdict(parts[1])}
+
+
+@pytest.mark.parametrize("seed", range(96))
 def test_the_reference_computes_what_the_naive_twin_computes(seed):
     rng = np.random.default_rng([seed, 7])
     recipe = Recipe(n_sources=seed % 3, n_populations=int(rng.integers(1, 4)), n_projections=int(rng.integers(1, 8)),

@@ -12,7 +12,12 @@ from spikingconvnet.backends.local.reference import ReferenceSimulation
 from spikingconvnet.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.plasticity import (
+    AdditiveWeightDependence,
+    MultiplicativeWeightDependence,
+    SpikePairRule,
+    STDPMechanism,
+)
 from spikingconvnet.spikes import Spikes
 
 ENGINES = pytest.mark.parametrize("engine", [by_reference, by_kernels])
@@ -209,6 +214,25 @@ def test_a_pair_changes_the_weight_by_its_distance_at_the_synapse_and_a_coincide
     weight += 0 if gain is None else change(1638, gain)
     weight -= 0 if loss is None else change(655, loss)
     assert results.weights["p"] == [weight >> shift]
+
+
+@ENGINES
+def test_a_multiplicative_change_is_a_share_of_the_way_to_the_bound(engine):
+    """One pair 20 steps apart, then a depression at distance 1: 753 and 1948 are 2048 exp(-d / 20)."""
+    mechanism = STDPMechanism(SpikePairRule(20.0, 20.0, 0.5, 0.25), MultiplicativeWeightDependence(0.125, 1.75))
+    results, shift = kicked(engine, [31, 52], [50], weight=1.0, mechanism=mechanism)
+    weight = 32768
+    weight += ((((57344 - weight) * 16384) >> 15) * (753 << 4)) >> 15
+    weight -= ((((weight - 4096) * 8192) >> 15) * (1948 << 4)) >> 15
+    assert results.weights["p"] == [weight >> shift] and 4096 < weight < 57344
+
+
+@ENGINES
+def test_a_multiplicative_rule_draws_a_weight_beyond_its_bound_back_and_does_not_clip_it(engine):
+    mechanism = STDPMechanism(SpikePairRule(20.0, 20.0, 0.5, 0.0), MultiplicativeWeightDependence(0.0, 0.5))
+    results, shift = kicked(engine, [31, 52], [50], weight=1.0, mechanism=mechanism)
+    weight = 32768 + (((-16384 * 16384) >> 15) * (753 << 4) >> 15)
+    assert results.weights["p"] == [weight >> shift] and weight > 16384
 
 
 def test_a_network_without_any_population_of_neurons_runs():

@@ -1,0 +1,177 @@
+"""The reference's integers, fast: numba kernels for networks of any wiring and for every plasticity rule.
+
+Nothing is checked here; ``simulator.GeneralStage`` prepares every argument. What each rule does is said
+in ``reference_rules.py``; here they are branches of one loop over a row of synapses, because each function of its own
+would add half a second to the time of compilation.
+
+Numba's cache notices changes of the file that a function stands in, not of what it calls: after an edit of the
+elementary operations in ``kernels.py`` delete ``__pycache__``. Therefore the rules stand beside their caller.
+"""
+
+from numba import int32, int64
+
+from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
+
+HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
+RULES = ("pair_additive", "pair_multiplicative")
+PAIR_ADDITIVE, PAIR_MULTIPLICATIVE = range(len(RULES))
+AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus")
+W_MIN, W_MAX, A_PLUS, A_MINUS = range(len(AMOUNTS))
+TABLES = ("lut_plus", "lut_minus")
+PLUS, MINUS = range(len(TABLES))
+
+
+@compiled
+def _look_up(table, distance):
+    return int64(table[distance]) if 0 <= distance < table.shape[0] else int64(0)
+
+
+@compiled
+def _m16(a, b):
+    return (a * b) >> 11
+
+
+@compiled
+def _s16(x):
+    return ((x + 32768) & 0xffff) - 32768
+
+
+@compiled
+def _remember(j, t, times, traces, counts, rule, tables):
+    """Append the spike of neuron `j` at step `t` to its history."""
+    last = counts[j] - 1
+    trace = _s16(_m16(traces[j, last], _look_up(tables[rule, MINUS], t - times[j, last])) + 2048)
+    if counts[j] == HISTORY:
+        for h in range(1, HISTORY - 1):
+            times[j, h], traces[j, h] = times[j, h + 1], traces[j, h + 1]
+    else:
+        counts[j] += 1
+    times[j, counts[j] - 1], traces[j, counts[j] - 1] = t, trace
+
+
+@compiled
+def _window(times, count, last_time, t, delay):
+    """See ``reference_rules.window``; `times` is one neuron's."""
+    begin = last_time - delay if last_time >= delay else int64(0)
+    end_time = t - delay if t >= delay else int64(0)
+    first = count
+    while first > 1 and times[first - 1] > begin:
+        first -= 1
+    end = count
+    while end > first and times[end - 1] > end_time:
+        end -= 1
+    return first, end
+
+
+@compiled
+def _add(w, amount, trace, w_max):
+    return min(int32(w + kmul(amount, trace << 4)), int32(w_max))
+
+
+@compiled
+def _subtract(w, amount, trace, w_min):
+    return max(int32(w - kmul(amount, trace << 4)), int32(w_min))
+
+
+@compiled
+def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
+    """Change the weights ``begin .. end - 1`` of a row whose neuron fires at step `t`, and the row's state.
+
+    Parameters
+    ----------
+    state : int64 (3,)
+        Last step and its trace, place of the rule.
+    synapses : tuple of arrays
+        Post, weight, stored delay and receptor of all plastic synapses, and the factors with the ring buffers' shifts.
+    history : tuple of arrays
+        `times`, `traces` (neurons, HISTORY) and `counts` (neurons,) of the postsynaptic spikes.
+    kinds, amounts, tables : arrays (rules,), (rules, AMOUNTS), (rules, TABLES, steps)
+    """
+    post, weight, stored, receptor, factors = synapses
+    times, traces, counts = history
+    last_time, last, rule = state[0], state[1], state[2]
+    kind, plus, minus = kinds[rule], tables[rule, PLUS], tables[rule, MINUS]
+    w_min, w_max = amounts[rule, W_MIN], amounts[rule, W_MAX]
+    a_plus, a_minus = amounts[rule, A_PLUS], amounts[rule, A_MINUS]
+    for s in range(begin, end):
+        j, delay, shift = post[s], stored[s], factors[receptor[s], 0, post[s]]
+        first, stop = _window(times[j], counts[j], last_time, t, delay)
+        w = int32(weight[s] << shift)
+        real, trace = stop > 1, traces[j, stop - 1]
+        faded = _look_up(minus, t - delay - times[j, stop - 1])
+        if kind == PAIR_ADDITIVE:
+            for h in range(first, stop):
+                w = _add(w, a_plus, _m16(last, _look_up(plus, times[j, h] + delay - last_time)), w_max)
+            if real:
+                w = _subtract(w, a_minus, _m16(trace, faded), w_min)
+        elif kind == PAIR_MULTIPLICATIVE:
+            for h in range(first, stop):
+                p = _m16(last, _look_up(plus, times[j, h] + delay - last_time))
+                w = int32(w + kmul(kmul(int32(w_max - w), a_plus), p << 4))
+            if real:
+                w = int32(w - kmul(kmul(int32(w - w_min), a_minus), _m16(trace, faded) << 4))
+        weight[s] = (w >> shift) & 0xffff
+    state[0], state[1] = t, _s16(_m16(last, _look_up(plus, t - last_time)) + 2048)
+
+
+@compiled
+def general_steps(t, n_steps, source_offsets, source_ids, n_sources, neurons, factors, syn, ring, saturated,
+                  row_start, post, weight, delay, receptor,
+                  plastic_start, plastic_row, row_state, p_post, p_weight, p_delay, p_stored, p_receptor,
+                  rule_of, kinds, amounts, tables, times, traces, counts, trace_v, trace_e, trace_i, out_step, out_id):
+    """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
+
+    Spike ids below `n_sources` are sources, the others neurons. See ``simulator.GeneralStage`` for the arrays.
+    """
+    n = syn.shape[1]
+    slots = ring.shape[0]
+    v, timer, v_thresh, v_reset, v_rest, i_offset, resistance, refractory = (
+        neurons[0], neurons[1], neurons[2], neurons[3], neurons[4], neurons[5], neurons[6], neurons[7])
+    synapses = (p_post, p_weight, p_stored, p_receptor, factors)
+    history = (times, traces, counts)
+    events = 0
+    for step in range(n_steps):
+        slot = (t + step) % slots
+        for r in range(2):
+            buffer, shift, mask, low = ring[slot, r], factors[r, 0], factors[r, 1], factors[r, 2]
+            for j in range(n):
+                if buffer[j] != 0:
+                    saturated[j] += buffer[j] > SATURATED
+                    x = int32(min(buffer[j], int64(SATURATED)) << shift[j])
+                    syn[r, j] += int32((x & mask[j]) + mulhi(x, low[j]))
+                    buffer[j] = 0
+        if trace_v.shape[0]:
+            for j in range(n):
+                trace_v[step, j], trace_e[step, j], trace_i[step, j] = v[j], syn[0, j], syn[1, j]
+        first = events
+        for j in range(n):
+            if timer[j] <= 0:
+                alpha = int32(kmul(int32(syn[0, j] - syn[1, j] + i_offset[j]), resistance[j]) + v_rest[j])
+                d = int32(alpha - v[j])
+                v[j] = int32(alpha - kmul(d, factors[2, 0, j]))
+            else:
+                timer[j] -= 1
+            if v[j] >= v_thresh[j]:
+                v[j] = v_reset[j]
+                timer[j] = refractory[j]
+                out_step[events], out_id[events] = step, j
+                events += 1
+            for r in range(2):
+                x = syn[r, j]
+                syn[r, j] = int32((x & factors[r, 3, j]) + mulhi(x, factors[r, 4, j]))
+        for k in range(first, events):
+            j = out_id[k]
+            if rule_of[j] >= 0:
+                _remember(j, t + step, times, traces, counts, rule_of[j], tables)
+        begin, end = source_offsets[step], source_offsets[step + 1]
+        for k in range(begin, end + events - first):
+            spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
+            for s in range(row_start[spike], row_start[spike + 1]):
+                ring[(t + step + delay[s]) % slots, receptor[s], post[s]] += weight[s]
+            for row in range(plastic_start[spike], plastic_start[spike + 1]):
+                _learn(plastic_row[row], plastic_row[row + 1], row_state[row], t + step, synapses, history, kinds,
+                       amounts, tables)
+                for s in range(plastic_row[row], plastic_row[row + 1]):
+                    if p_stored[s] != 0:
+                        ring[(t + step + p_delay[s]) % slots, p_receptor[s], p_post[s]] += p_weight[s]
+    return events
