@@ -48,6 +48,30 @@ class SpikePairRule:
 
 
 @dataclass(frozen=True)
+class SpikeNearestPairRule:
+    """Pair-based STDP between neighbours: a presynaptic spike meets the first postsynaptic one after it, a
+    postsynaptic spike the first presynaptic one after it.
+
+    With delays sPyNNaker lets a second postsynaptic spike count if the one before it had left the neuron, but not yet
+    reached the synapse, at the presynaptic spike.
+
+    Attributes
+    ----------
+    tau_plus, tau_minus, A_plus, A_minus
+        See :class:`SpikePairRule`.
+    """
+
+    tau_plus: float = 20.0
+    tau_minus: float = 20.0
+    A_plus: float = 0.01
+    A_minus: float = 0.01
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau_plus", "tau_minus")
+        _check_not_negative(self, "A_plus", "A_minus")
+
+
+@dataclass(frozen=True)
 class AdditiveWeightDependence:
     """Weight changes do not depend on the weight, which is clipped to ``w_min .. w_max`` (nA)."""
 
@@ -76,15 +100,22 @@ class MultiplicativeWeightDependence:
 # The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
 WEIGHT_DEPENDENCES = {
     SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
+    SpikeNearestPairRule: (AdditiveWeightDependence,),
 }
 
 
 @dataclass(frozen=True)
 class STDPMechanism:
-    """A timing rule and a weight dependence; the whole delay is dendritic, as in PyNN's default."""
+    """A timing rule and a weight dependence; the whole delay is dendritic, as in PyNN's default.
 
-    timing_dependence: SpikePairRule = SpikePairRule()
-    weight_dependence: AdditiveWeightDependence | MultiplicativeWeightDependence = AdditiveWeightDependence()
+    Attributes
+    ----------
+    timing_dependence, weight_dependence : records of this module
+        Which of them fit together is in `WEIGHT_DEPENDENCES`.
+    """
+
+    timing_dependence: object = SpikePairRule()
+    weight_dependence: object = AdditiveWeightDependence()
 
     def __post_init__(self):
         timing, weight = self.timing_dependence, self.weight_dependence

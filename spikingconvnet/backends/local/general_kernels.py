@@ -13,8 +13,8 @@ from numba import int32, int64
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
-RULES = ("pair_additive", "pair_multiplicative")
-PAIR_ADDITIVE, PAIR_MULTIPLICATIVE = range(len(RULES))
+RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive")
+PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE = range(len(RULES))
 AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus")
 W_MIN, W_MAX, A_PLUS, A_MINUS = range(len(AMOUNTS))
 TABLES = ("lut_plus", "lut_minus")
@@ -110,6 +110,13 @@ def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
                 w = int32(w + kmul(kmul(int32(w_max - w), a_plus), p << 4))
             if real:
                 w = int32(w - kmul(kmul(int32(w - w_min), a_minus), _m16(trace, faded) << 4))
+        elif kind == NEAREST_PAIR_ADDITIVE:
+            for h in range(first, stop):
+                nearest = times[j, h - 1] <= last_time
+                decay = _look_up(plus, times[j, h] + delay - last_time) if nearest else int64(0)
+                w = _add(w, a_plus, decay, w_max)
+            if real:
+                w = _subtract(w, a_minus, faded, w_min)
         weight[s] = (w >> shift) & 0xffff
     state[0], state[1] = t, _s16(_m16(last, _look_up(plus, t - last_time)) + 2048)
 

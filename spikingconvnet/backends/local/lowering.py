@@ -12,11 +12,21 @@ import numpy as np
 from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum, expk, expulr, kdiv
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.errors import NetworkError
-from spikingconvnet.plasticity import MultiplicativeWeightDependence
+from spikingconvnet.plasticity import (
+    AdditiveWeightDependence,
+    MultiplicativeWeightDependence,
+    SpikeNearestPairRule,
+    SpikePairRule,
+)
 
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
 NEURONS_PER_CORE = 256            # sPyNNaker's default
+RULE_KINDS = {                    # as in the names of sPyNNaker's binaries
+    (SpikePairRule, AdditiveWeightDependence): "pair_additive",
+    (SpikePairRule, MultiplicativeWeightDependence): "pair_multiplicative",
+    (SpikeNearestPairRule, AdditiveWeightDependence): "nearest_pair_additive",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +72,7 @@ class LoweredRule:
     Attributes
     ----------
     kind : str
-        As in the name of sPyNNaker's binary: timing rule, then weight dependence.
+        A value of `RULE_KINDS`.
     w_min, w_max, a_plus, a_minus : accum
     lut_plus, lut_minus : 4.11
         Decay of the presynaptic and the postsynaptic trace by step.
@@ -245,8 +255,8 @@ def _check_plastic_delays(projection, delay, population, warnings):
 
 def _lower_rule(mechanism):
     timing, weight = mechanism.timing_dependence, mechanism.weight_dependence
-    kind = "pair_multiplicative" if isinstance(weight, MultiplicativeWeightDependence) else "pair_additive"
-    return LoweredRule(kind, accum(weight.w_min), accum(weight.w_max), accum(timing.A_plus), accum(timing.A_minus),
+    return LoweredRule(RULE_KINDS[type(timing), type(weight)], accum(weight.w_min), accum(weight.w_max),
+                       accum(timing.A_plus), accum(timing.A_minus),
                        decay_table(timing.tau_plus), decay_table(timing.tau_minus))
 
 

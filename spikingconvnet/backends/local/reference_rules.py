@@ -104,6 +104,20 @@ def pair_multiplicative(*synapse):
     return _pair(*synapse, _approach_w_max, _approach_w_min)
 
 
+def nearest_pair_additive(rule, w, spikes, real, last, now, delay):
+    """SpikeNearestPairRule and AdditiveWeightDependence: times alone count, not traces.
+
+    A spike that follows another one after `last` adds nothing, but is clipped to `w_max` all the same. The time of that
+    other one is taken without its delay.
+    """
+    for previous, spike in zip(spikes, spikes[1:]):
+        nearest = previous.time <= last.time
+        w = _add(rule, w, look_up(rule.lut_plus, spike.time + delay - last.time) if nearest else 0)
+    if real or len(spikes) > 1:
+        w = _subtract(rule, w, look_up(rule.lut_minus, now.time - delay - spikes[-1].time))
+    return w
+
+
 def _add(rule, w, trace):
     return min(i32(w + kmul(rule.a_plus, trace << 4)), rule.w_max)
 
@@ -120,4 +134,4 @@ def _approach_w_min(rule, w, trace):
     return i32(w - kmul(kmul(i32(w - rule.w_min), rule.a_minus), trace << 4))
 
 
-_RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative)}
+_RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive)}

@@ -17,6 +17,7 @@ from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
+    SpikeNearestPairRule,
     SpikePairRule,
     STDPMechanism,
 )
@@ -120,7 +121,12 @@ def _pair_multiplicative(low, high, rng):
                          MultiplicativeWeightDependence(low, high))
 
 
-RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative}
+def _nearest(low, high, rng):
+    return STDPMechanism(SpikeNearestPairRule(*_taus(2, rng), *_amounts(2, 0.3 * high, rng)),
+                         AdditiveWeightDependence(low, high))
+
+
+RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative, "nearest": _nearest}
 
 
 def _connections(pre, post, recipe, rng):

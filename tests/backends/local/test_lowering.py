@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikingconvnet.backends.local.lowering import decay_table, lower
+from spikingconvnet.backends.local import general_kernels
+from spikingconvnet.backends.local.lowering import RULE_KINDS, decay_table, lower
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.plasticity import WEIGHT_DEPENDENCES, AdditiveWeightDependence, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
 RULE = STDPMechanism(SpikePairRule(), AdditiveWeightDependence(0.0, 1.0))
@@ -132,6 +133,11 @@ def test_a_plastic_delay_longer_than_the_ring_buffer_is_refused_with_the_longest
     network = one_layer(DenseConnections(np.ones((4, 256)), 33), size=256, plasticity=RULE)
     with pytest.raises(NetworkError, match="projection p: a plastic delay of 33 steps.* 32 slots.* at most 31"):
         lower(network).projection("p")
+
+
+def test_every_mechanism_that_can_be_built_has_a_binary():
+    assert set(RULE_KINDS) == {(rule, kind) for rule, kinds in WEIGHT_DEPENDENCES.items() for kind in kinds}
+    assert set(RULE_KINDS.values()) == set(general_kernels.RULES)
 
 
 def test_a_long_static_delay_is_no_reason_to_refuse():

@@ -15,6 +15,7 @@ from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
+    SpikeNearestPairRule,
     SpikePairRule,
     STDPMechanism,
 )
@@ -233,6 +234,24 @@ def test_a_multiplicative_rule_draws_a_weight_beyond_its_bound_back_and_does_not
     results, shift = kicked(engine, [31, 52], [50], weight=1.0, mechanism=mechanism)
     weight = 32768 + (((-16384 * 16384) >> 15) * (753 << 4) >> 15)
     assert results.weights["p"] == [weight >> shift] and weight > 16384
+
+
+@ENGINES
+def test_only_neighbours_count_for_the_nearest_pair_rule(engine):
+    """Of the spikes 40, 45, 50 after the input at 31 the first counts, of the inputs 31 and 60 after them the last."""
+    mechanism = STDPMechanism(SpikeNearestPairRule(20.0, 20.0, 0.05, 0.02), AdditiveWeightDependence(0.0, 0.9))
+    results, shift = kicked(engine, [31, 60], [40, 45, 50], weight=0.5, mechanism=mechanism)
+    gain, loss = (int(2048 * np.exp(-distance / 20.0)) for distance in (10, 9))
+    assert results.weights["p"] == [(16384 + ((1638 * (gain << 4)) >> 15) - ((655 * (loss << 4)) >> 15)) >> shift]
+
+
+@ENGINES
+def test_a_neighbour_on_its_way_to_the_synapse_does_not_hide_the_next_one(engine):
+    """The spike of step 31 reaches the synapse at 32, after the input at 31, and so does that of step 40, at 41."""
+    mechanism = STDPMechanism(SpikeNearestPairRule(20.0, 20.0, 0.05, 0.0), AdditiveWeightDependence(0.0, 0.9))
+    results, shift = kicked(engine, [31, 60], [31, 40], weight=0.5, mechanism=mechanism)
+    gains = [(1638 * (int(2048 * np.exp(-distance / 20.0)) << 4)) >> 15 for distance in (1, 10)]
+    assert results.weights["p"] == [(16384 + sum(gains)) >> shift]
 
 
 def test_a_network_without_any_population_of_neurons_runs():
