@@ -72,6 +72,68 @@ class SpikeNearestPairRule:
 
 
 @dataclass(frozen=True)
+class Vogels2011Rule:
+    """Homeostasis of inhibition: a pair potentiates whatever its order, every presynaptic spike depresses by `alpha`.
+
+    The weight is clipped at `w_max` alone. sPyNNaker's formulas let a weight fall below 0, which its 16 bits then hold
+    as a very large one; choose `A_plus` and `alpha` so that it stays above. (The binaries were not driven that far.)
+
+    Source: Vogels et al. 2011, Science 334, 1569.
+
+    Attributes
+    ----------
+    alpha : float
+        Depression by a presynaptic spike, in units of `A_plus`; 0 or more.
+    tau : float
+        Time constant of both traces, ms.
+    A_plus : float
+        Weight change of one pair at zero distance, nA, 0 or more.
+    A_minus : float
+        Not used; sPyNNaker's rule has it.
+    """
+
+    alpha: float
+    tau: float = 20.0
+    A_plus: float = 0.01
+    A_minus: float = 0.01
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau")
+        _check_not_negative(self, "alpha", "A_plus", "A_minus")
+        require(self.alpha < 1 << 15, "Vogels2011Rule", "alpha", self.alpha, "below 32768")
+
+
+@dataclass(frozen=True)
+class PfisterSpikeTripletRule:
+    """Triplets of spikes: pairs, and pairs weighted by a slower trace of the side that has just fired.
+
+    Called PfisterSpikeTriplet in sPyNNaker. Here amplitudes are fractions of `w_max`, unlike those of the other rules.
+
+    Source: Pfister and Gerstner 2006, J Neurosci 26, 9673.
+
+    Attributes
+    ----------
+    tau_plus, tau_minus : float
+        Time constants of the pair traces, ms.
+    tau_x, tau_y : float
+        Time constants of the slower presynaptic and postsynaptic trace, ms; tables in steps of 4.
+    A_plus, A_minus : float
+        Weight change of one pair at zero distance as a fraction of `w_max`, 0 or more.
+    """
+
+    tau_plus: float
+    tau_minus: float
+    tau_x: float
+    tau_y: float
+    A_plus: float
+    A_minus: float
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau_plus", "tau_minus", "tau_x", "tau_y")
+        _check_not_negative(self, "A_plus", "A_minus")
+
+
+@dataclass(frozen=True)
 class AdditiveWeightDependence:
     """Weight changes do not depend on the weight, which is clipped to ``w_min .. w_max`` (nA)."""
 
@@ -97,10 +159,34 @@ class MultiplicativeWeightDependence:
         _check_bounds(self)
 
 
+@dataclass(frozen=True)
+class WeightDependenceAdditiveTriplet:
+    """As :class:`AdditiveWeightDependence` for rules of triplets, with the name that sPyNNaker gives it.
+
+    Attributes
+    ----------
+    w_min, w_max : float
+        nA.
+    A3_plus, A3_minus : float
+        Weight change of one triplet at zero distance as a fraction of `w_max`, 0 or more.
+    """
+
+    w_min: float = 0.0
+    w_max: float = 1.0
+    A3_plus: float = 0.01
+    A3_minus: float = 0.01
+
+    def __post_init__(self):
+        _check_bounds(self)
+        _check_not_negative(self, "A3_plus", "A3_minus")
+
+
 # The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
 WEIGHT_DEPENDENCES = {
     SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
     SpikeNearestPairRule: (AdditiveWeightDependence,),
+    Vogels2011Rule: (AdditiveWeightDependence,),
+    PfisterSpikeTripletRule: (WeightDependenceAdditiveTriplet,),
 }
 
 

@@ -13,12 +13,14 @@ from numba import int32, int64
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
-RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive")
-PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE = range(len(RULES))
-AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus")
-W_MIN, W_MAX, A_PLUS, A_MINUS = range(len(AMOUNTS))
-TABLES = ("lut_plus", "lut_minus")
-PLUS, MINUS = range(len(TABLES))
+RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "vogels_2011_additive",
+         "pfister_triplet_additive")
+PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE = range(len(RULES) - 1)
+AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha")
+W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA = range(len(AMOUNTS))
+TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y")
+PLUS, MINUS, X, Y = range(len(TABLES))
+SLOW_SHIFT = 2          # see lowering.SLOW_SHIFT
 
 
 @compiled
@@ -37,16 +39,31 @@ def _s16(x):
 
 
 @compiled
+def _grown(trace, distance, table):
+    """A trace after the next spike, `distance` steps later."""
+    return _s16(_m16(trace, _look_up(table, distance)) + 2048)
+
+
+@compiled
+def _slow(trace, last_time, t, table):
+    """A slower trace before the spike at step `t`."""
+    return _m16(_s16(trace + 2048), _look_up(table, (t - last_time) >> SLOW_SHIFT)) if last_time != 0 else int64(0)
+
+
+@compiled
 def _remember(j, t, times, traces, counts, rule, tables):
     """Append the spike of neuron `j` at step `t` to its history."""
     last = counts[j] - 1
-    trace = _s16(_m16(traces[j, last], _look_up(tables[rule, MINUS], t - times[j, last])) + 2048)
+    trace = _grown(traces[0, j, last], t - times[j, last], tables[rule, MINUS])
+    slow = _slow(traces[1, j, last], times[j, last], t, tables[rule, Y])
     if counts[j] == HISTORY:
         for h in range(1, HISTORY - 1):
-            times[j, h], traces[j, h] = times[j, h + 1], traces[j, h + 1]
+            times[j, h] = times[j, h + 1]
+            traces[0, j, h], traces[1, j, h] = traces[0, j, h + 1], traces[1, j, h + 1]
     else:
         counts[j] += 1
-    times[j, counts[j] - 1], traces[j, counts[j] - 1] = t, trace
+    last = counts[j] - 1
+    times[j, last], traces[0, j, last], traces[1, j, last] = t, trace, slow
 
 
 @compiled
@@ -79,25 +96,26 @@ def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
 
     Parameters
     ----------
-    state : int64 (3,)
-        Last step and its trace, place of the rule.
+    state : int64 (4,)
+        Last step, its two traces, place of the rule.
     synapses : tuple of arrays
         Post, weight, stored delay and receptor of all plastic synapses, and the factors with the ring buffers' shifts.
     history : tuple of arrays
-        `times`, `traces` (neurons, HISTORY) and `counts` (neurons,) of the postsynaptic spikes.
+        `times` (neurons, HISTORY), `traces` (2, neurons, HISTORY) and `counts` (neurons,) of postsynaptic spikes.
     kinds, amounts, tables : arrays (rules,), (rules, AMOUNTS), (rules, TABLES, steps)
     """
     post, weight, stored, receptor, factors = synapses
     times, traces, counts = history
-    last_time, last, rule = state[0], state[1], state[2]
+    last_time, last, rule = state[0], state[1], state[3]
     kind, plus, minus = kinds[rule], tables[rule, PLUS], tables[rule, MINUS]
     w_min, w_max = amounts[rule, W_MIN], amounts[rule, W_MAX]
     a_plus, a_minus = amounts[rule, A_PLUS], amounts[rule, A_MINUS]
+    slow = _slow(state[2], last_time, t, tables[rule, X])
     for s in range(begin, end):
         j, delay, shift = post[s], stored[s], factors[receptor[s], 0, post[s]]
         first, stop = _window(times[j], counts[j], last_time, t, delay)
         w = int32(weight[s] << shift)
-        real, trace = stop > 1, traces[j, stop - 1]
+        real, trace = stop > 1, traces[0, j, stop - 1]
         faded = _look_up(minus, t - delay - times[j, stop - 1])
         if kind == PAIR_ADDITIVE:
             for h in range(first, stop):
@@ -117,8 +135,22 @@ def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
                 w = _add(w, a_plus, decay, w_max)
             if real:
                 w = _subtract(w, a_minus, faded, w_min)
+        elif kind == VOGELS_2011_ADDITIVE:
+            for h in range(first, stop):
+                w = _add(w, a_plus, _m16(last, _look_up(plus, times[j, h] + delay - last_time)), w_max)
+            if real:
+                w = _add(w, a_plus, _m16(trace, faded) - amounts[rule, ALPHA], w_max)
+        else:
+            for h in range(first, stop):
+                p = _m16(last, _look_up(plus, times[j, h] + delay - last_time))
+                gain = kmul(amounts[rule, A3_PLUS], _m16(p, traces[1, j, h]) << 4)
+                w = _add(int32(w + gain), a_plus, p, w_max)
+            if real:
+                o = _m16(trace, faded)
+                loss = kmul(amounts[rule, A3_MINUS], _m16(o, slow) << 4)
+                w = _subtract(int32(w - loss), a_minus, o, w_min)
         weight[s] = (w >> shift) & 0xffff
-    state[0], state[1] = t, _s16(_m16(last, _look_up(plus, t - last_time)) + 2048)
+    state[0], state[1], state[2] = t, _grown(last, t - last_time, plus), slow
 
 
 @compiled

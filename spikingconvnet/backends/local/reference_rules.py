@@ -11,16 +11,18 @@ binaries.
 from typing import NamedTuple
 
 from spikingconvnet.backends.local.fixed_point import i32, kmul, m16, s16
+from spikingconvnet.backends.local.lowering import SLOW_SHIFT
 
 
 class Spike(NamedTuple):
-    """A spike as a rule remembers it: step and 4.11 trace."""
+    """A spike as a rule remembers it: step, 4.11 trace with the spike in it, slower trace of triplets without it."""
 
     time: int
     trace: int
+    slow: int
 
 
-PLACEHOLDER = Spike(0, 0)       # what stands for the spike before the first one
+PLACEHOLDER = Spike(0, 0, 0)    # what stands for the spike before the first one
 
 
 def look_up(table, distance):
@@ -31,12 +33,18 @@ def look_up(table, distance):
 
 def after_pre(rule, last, t):
     """A presynaptic spike at step `t` that follows `last`."""
-    return Spike(t, s16(m16(last.trace, look_up(rule.lut_plus, t - last.time)) + 2048))
+    return _after(last, t, rule.lut_plus, rule.lut_x)
 
 
 def after_post(rule, last, t):
     """A postsynaptic spike at step `t` that follows `last`."""
-    return Spike(t, s16(m16(last.trace, look_up(rule.lut_minus, t - last.time)) + 2048))
+    return _after(last, t, rule.lut_minus, rule.lut_y)
+
+
+def _after(last, t, table, slow_table):
+    distance = t - last.time
+    slow = m16(last.slow + 2048, look_up(slow_table, distance >> SLOW_SHIFT)) if last.time else 0
+    return Spike(t, s16(m16(last.trace, look_up(table, distance)) + 2048), slow)
 
 
 def learn(rule, weight, shift, history, last, now, delay):
@@ -118,6 +126,30 @@ def nearest_pair_additive(rule, w, spikes, real, last, now, delay):
     return w
 
 
+def vogels_2011_additive(rule, w, spikes, real, last, now, delay):
+    """Vogels2011Rule and AdditiveWeightDependence, of which the upper bound alone has an effect."""
+    for spike in spikes[1:]:
+        w = _add(rule, w, m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time)))
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        w = _add(rule, w, m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time)) - rule.alpha)
+    return w
+
+
+def pfister_triplet_additive(rule, w, spikes, real, last, now, delay):
+    """PfisterSpikeTripletRule and WeightDependenceAdditiveTriplet."""
+    for spike in spikes[1:]:
+        pair = m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time))
+        gain = kmul(rule.a_plus, pair << 4) + kmul(rule.a3_plus, m16(pair, spike.slow) << 4)
+        w = min(i32(w + gain), rule.w_max)
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        pair = m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time))
+        loss = kmul(rule.a_minus, pair << 4) + kmul(rule.a3_minus, m16(pair, now.slow) << 4)
+        w = max(i32(w - loss), rule.w_min)
+    return w
+
+
 def _add(rule, w, trace):
     return min(i32(w + kmul(rule.a_plus, trace << 4)), rule.w_max)
 
@@ -134,4 +166,5 @@ def _approach_w_min(rule, w, trace):
     return i32(w - kmul(kmul(i32(w - rule.w_min), rule.a_minus), trace << 4))
 
 
-_RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive)}
+_RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive,
+                                           vogels_2011_additive, pfister_triplet_additive)}

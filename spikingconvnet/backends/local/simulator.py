@@ -398,8 +398,8 @@ class GeneralStage:
                                   or [np.zeros(0, np.int64)]).astype(np.int64)
         self.plastic_start = np.searchsorted([row[0] for row in rows], np.arange(self.n_spike_ids + 1))
         self.plastic_row = np.cumsum([0] + [last - first for _, _, first, last in rows]).astype(np.int64)
-        self.row_state = np.array([[0, 0, rules.index(plastic[k].rule)] for _, k, _, _ in rows],
-                                  np.int64).reshape(-1, 3)
+        self.row_state = np.array([[0, 0, 0, rules.index(plastic[k].rule)] for _, k, _, _ in rows],
+                                  np.int64).reshape(-1, 4)
         self.plastic_order = synapses
         delay = self._joined(plastic, lambda p: p.delay)
         stored = self._joined(plastic, lambda p: p.delay % lowered.populations[p.post].delay_slots)
@@ -415,7 +415,8 @@ class GeneralStage:
                                 np.int64).reshape(-1, len(general_kernels.AMOUNTS))
         self.tables = _tables(rules)
         learning = self.n if rules else 0
-        self.times, self.traces = (np.zeros((learning, general_kernels.HISTORY), np.int64) for _ in range(2))
+        self.times = np.zeros((learning, general_kernels.HISTORY), np.int64)
+        self.traces = np.zeros((2, learning, general_kernels.HISTORY), np.int64)
         self.counts = np.ones(learning, np.int64)
 
     def _own_id(self, projection):

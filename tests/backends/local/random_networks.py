@@ -17,9 +17,12 @@ from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
+    PfisterSpikeTripletRule,
     SpikeNearestPairRule,
     SpikePairRule,
     STDPMechanism,
+    Vogels2011Rule,
+    WeightDependenceAdditiveTriplet,
 )
 from spikingconvnet.spikes import Spikes
 
@@ -126,7 +129,19 @@ def _nearest(low, high, rng):
                          AdditiveWeightDependence(low, high))
 
 
-RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative, "nearest": _nearest}
+def _vogels(low, high, rng):
+    alpha = float(np.round(rng.choice([0.1, 3.0]) * rng.random(), 4))           # the second one makes weights negative
+    return STDPMechanism(Vogels2011Rule(alpha, *_taus(1, rng), *_amounts(2, 0.3 * high, rng)),
+                         AdditiveWeightDependence(low, high))
+
+
+def _triplet(low, high, rng):
+    return STDPMechanism(PfisterSpikeTripletRule(*_taus(4, rng), *_amounts(2, 0.3, rng)),
+                         WeightDependenceAdditiveTriplet(low, high, *_amounts(2, 0.3, rng)))
+
+
+RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative, "nearest": _nearest,
+         "vogels": _vogels, "triplet": _triplet}
 
 
 def _connections(pre, post, recipe, rng):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from naive_engine import NaiveEngine
-from random_networks import Recipe, by_reference, random_network
+from random_networks import RULES, Recipe, by_reference, random_network
 
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.neurons import parameter_names
@@ -61,13 +61,14 @@ def naive_rule(mechanism):
     return {"kind": kind, **dataclasses.asdict(parts[0]), **dataclasses.asdict(parts[1])}
 
 
-@pytest.mark.parametrize("seed", range(96))
-def test_the_reference_computes_what_the_naive_twin_computes(seed):
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("seed", range(32))
+def test_the_reference_computes_what_the_naive_twin_computes(seed, rule):
     rng = np.random.default_rng([seed, 7])
     recipe = Recipe(n_sources=seed % 3, n_populations=int(rng.integers(1, 4)), n_projections=int(rng.integers(1, 8)),
                     largest_delay=int(rng.choice([1, 2, 4, 8, 13, 20])), plastic=seed % 6 != 0, delta=seed % 4 == 0,
                     weight=float(rng.choice([0.01, 0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
-                    max_expected_summed_weight=[None, None, 1.0][seed % 3])
+                    max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=rule)
     network = random_network(recipe, rng)
     naive = NaiveEngine(*naive_parts(network)).run(STEPS)
     ours = by_reference(network, [STEPS])
@@ -77,7 +78,9 @@ def test_the_reference_computes_what_the_naive_twin_computes(seed):
             assert traces["v"].tolist() == naive.v[i], population.label
             assert (traces["gsyn_exc"].tolist(), traces["gsyn_inh"].tolist()) == (naive.exc[i], naive.inh[i])
             assert ours.spikes[population.label] == naive.spikes[i]
-            assert (ours.saturated[population.label] > 0) == (naive.saturated[i] > 0)
+            # The twin counts a full slot when it is filled, we when it is emptied.
+            waiting = any(0xffff in currents for slot in naive.rings[i] for currents in slot)
+            assert (ours.saturated[population.label] > 0) == (naive.saturated[i] > 0) or waiting
     for i, projection in enumerate(network.projections):
         assert ours.weights[projection.label] == naive.weights(i), projection.label
 
