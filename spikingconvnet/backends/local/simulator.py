@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from spikingconvnet.backends.base import Recording, Weights
-from spikingconvnet.backends.local import kernels
+from spikingconvnet.backends.local import general_kernels, kernels
 from spikingconvnet.backends.local.fixed_point import accum
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.connectivity import ConvConnections
@@ -364,9 +364,9 @@ class GeneralStage:
             return np.concatenate([getattr(p, name) for p in parts])
 
         self.n = sum(p.size for p in parts)
-        blocks = -(-self.n // kernels.LANES)
-        self.state = np.zeros(blocks * kernels.FIELDS * kernels.LANES, np.int32)
-        self._set_field("v_thresh", np.full(blocks * kernels.LANES, SILENT_THRESHOLD))
+        blocks = -(-self.n // general_kernels.LANES)
+        self.state = np.zeros(blocks * general_kernels.FIELDS * general_kernels.LANES, np.int32)
+        self._set_field("v_thresh", np.full(blocks * general_kernels.LANES, SILENT_THRESHOLD))
         for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
                              ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
                              ("resistance", joined("resistance")), ("refractory", joined("refractory")),
@@ -384,9 +384,9 @@ class GeneralStage:
     def _set_field(self, name, values, first=0):
         """Write a number of every neuron from `first` on into the blocks of ``kernels._update_neurons``."""
         neuron = np.arange(first, first + len(values))
-        block, lane = np.divmod(neuron, kernels.LANES)
-        field = kernels.NEURON_FIELDS.index(name)
-        self.state.reshape(-1, kernels.FIELDS, kernels.LANES)[block, field, lane] = values
+        block, lane = np.divmod(neuron, general_kernels.LANES)
+        field = general_kernels.NEURON_FIELDS.index(name)
+        self.state.reshape(-1, general_kernels.FIELDS, general_kernels.LANES)[block, field, lane] = values
 
     def _set_up_synapses(self, lowered, projections):
         integers = [lowered.projection(p.label) for p in projections]
@@ -412,8 +412,8 @@ class GeneralStage:
                                   or [np.zeros(0, np.int64)]).astype(np.int64)
         self.plastic_start = np.searchsorted([row[0] for row in rows], np.arange(self.n_spike_ids + 1))
         self.plastic_row = np.cumsum([0] + [last - first for _, _, first, last in rows]).astype(np.int64)
-        self.row_state = np.array([[0, 0, rules.index(plastic[k].rule)] for _, k, _, _ in rows],
-                                  np.int64).reshape(-1, 3)
+        self.row_state = np.array([[0, 0, 0, rules.index(plastic[k].rule)] for _, k, _, _ in rows],
+                                  np.int64).reshape(-1, 4)
         self.plastic_order = synapses
         delay = self._joined(plastic, lambda p: p.delay)
         stored = self._joined(plastic, lambda p: p.delay % lowered.populations[p.post].delay_slots)
@@ -424,10 +424,13 @@ class GeneralStage:
         for p in plastic:
             first = self.base[p.post] - self.n_sources
             self.rule_of[first:first + lowered.populations[p.post].size] = rules.index(p.rule)
-        self.amounts = np.array([[r.a_plus, r.a_minus, r.w_min, r.w_max] for r in rules], np.int64).reshape(-1, 4)
-        self.plus, self.minus = (_tables([getattr(r, name) for r in rules]) for name in ("lut_plus", "lut_minus"))
+        self.kinds = np.array([general_kernels.RULES.index(rule.kind) for rule in rules], np.int64)
+        self.amounts = np.array([[getattr(rule, name) for name in general_kernels.AMOUNTS] for rule in rules],
+                                np.int64).reshape(-1, len(general_kernels.AMOUNTS))
+        self.tables = _tables(rules)
         learning = self.n if rules else 0
-        self.times, self.traces = (np.zeros((learning, kernels.HISTORY), np.int64) for _ in range(2))
+        self.times = np.zeros((learning, general_kernels.HISTORY), np.int64)
+        self.traces = np.zeros((2, learning, general_kernels.HISTORY), np.int64)
         self.counts = np.ones(learning, np.int64)
 
     def _own_id(self, projection):
@@ -466,10 +469,10 @@ class GeneralStage:
         for first in range(0, n_steps, block):
             last = min(first + block, n_steps)
             window = slice(first, last) if self.record else slice(0)
-            n = kernels.general_steps(
+            n = general_kernels.general_steps(
                 t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.state, self.inject,
                 self.ring, self.pending, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
-                self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.amounts, self.plus, self.minus,
+                self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.kinds, self.amounts, self.tables,
                 self.times, self.traces, self.counts, *(trace[window] for trace in traces), out_step, out_id)
             steps.append(out_step[:n] + first)
             fired.append(out_id[:n].copy())
@@ -509,7 +512,9 @@ def _runs(sorted_ids):
     return list(zip(ids.tolist(), first.tolist(), [*first[1:].tolist(), len(sorted_ids)]))
 
 
-def _tables(tables):
-    """Look-up tables as the rows of one array, with zeros behind the shorter ones."""
-    width = max([1] + [len(table) for table in tables])
-    return np.array([np.pad(table, (0, width - len(table))) for table in tables], np.int64).reshape(-1, width)
+def _tables(rules):
+    """Look-up tables as one array (rules, tables, steps), with zeros behind the shorter ones."""
+    tables = [[getattr(rule, name) for name in general_kernels.TABLES] for rule in rules]
+    width = max([1] + [len(table) for parts in tables for table in parts])
+    return np.array([[np.pad(table, (0, width - len(table))) for table in parts] for parts in tables],
+                    np.int64).reshape(-1, len(general_kernels.TABLES), width)
