@@ -14,7 +14,7 @@ class Recording:
     Attributes
     ----------
     spikes : dict of str to Spikes
-        Every population of neurons; samples as in the network's sources.
+        Every population of neurons and of Poisson sources; samples as in the network's given spikes.
     membranes : dict of str to dict of 'v', 'gsyn_exc', 'gsyn_inh' to int32 array (steps, size)
         Raw s16.15 of the populations asked for: `v` before, the synaptic currents after the inputs of each step.
     saturated : dict of str to int

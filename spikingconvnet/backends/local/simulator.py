@@ -17,8 +17,10 @@ from spikingconvnet.backends.base import Recording, Weights
 from spikingconvnet.backends.local import kernels
 from spikingconvnet.backends.local.fixed_point import accum
 from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.local.poisson import PoissonSource
 from spikingconvnet.connectivity import ConvConnections
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.neurons import SpikeSourcePoisson
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 MAPS_PER_BLOCK = 48         # state of a row of 22 positions stays within a 32 KiB cache
@@ -68,6 +70,8 @@ class Simulation:
         self.network = network
         self.t = 0
         self._lowered = lower(network)
+        self._random = {p.label: PoissonSource(p, network.timestep) for p in network.populations
+                        if isinstance(p.cell, SpikeSourcePoisson)}
         self._threads = ThreadPoolExecutor(jobs or os.cpu_count())
         self._stages = [_stage(network, self._lowered, members, record) for members in _stage_order(network)]
         self._chunks = []
@@ -80,20 +84,24 @@ class Simulation:
 
     @property
     def source_steps(self):
-        """Steps on the timeline of the sources; 0 without sources."""
-        return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.is_source], default=0)
+        """Steps on the timeline of the given spikes; 0 without any."""
+        return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.has_given_spikes], default=0)
 
     def run(self, n_steps):
-        """Simulate `n_steps` more steps, at least 1; sources are silent after their last sample."""
+        """Simulate `n_steps` more steps, at least 1; given spikes end with their last sample."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
-        spikes = {p.label: _window(p.cell.spikes, self.t, n_steps) for p in self.network.populations if p.is_source}
+        given = [p for p in self.network.populations if p.has_given_spikes]
+        spikes = {p.label: _window(p.cell.spikes, self.t, n_steps) for p in given}
+        spikes.update({label: source.run(n_steps) for label, source in self._random.items()})
         membranes = {}
         for stage in self._stages:
             fired, traces = stage.run(self.t, n_steps, spikes, self._threads)
             spikes.update(fired)
             membranes.update(traces)
         self.t += n_steps
-        self._chunks.append(({k: v for k, v in spikes.items() if not self.network.population(k).is_source}, membranes))
+        for population in given:
+            del spikes[population.label]
+        self._chunks.append((spikes, membranes))
 
     def set(self, label, v_thresh):
         """Set the thresholds of a population: float array (size,) in mV, rounded to s16.15."""
@@ -114,7 +122,7 @@ class Simulation:
     def recording(self):
         """What was recorded since the last call: Recording."""
         chunks, self._chunks = self._chunks, []
-        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.is_source), None)
+        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
         spikes = {label: _join([c[0][label] for c in chunks], slot) for label in (chunks[0][0] if chunks else ())}
         membranes = {label: {name: np.concatenate([c[1][label][name] for c in chunks]) for name in traces}
                      for label, traces in (chunks[0][1] if chunks else {}).items()}
