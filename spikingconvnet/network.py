@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.neurons import (
     IFCurrDelta,
@@ -151,9 +152,22 @@ class Network:
             rules = [p.plasticity for p in self.incoming(population.label) if p.plasticity]
             require(len(set(rules)) <= 1, f"Population {population.label!r}", "plasticity", len(set(rules)),
                     "one rule; a SpiNNaker core holds one", NetworkError)
+            self._check_board_connectors(population)
         lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations if p.has_given_spikes}
         require(len(lengths) <= 1, "Network", "sources", sorted(lengths),
                 "spikes of equally many samples and steps", NetworkError)
+
+    def _check_board_connectors(self, population):
+        """A binary for local-only synapses knows one kind of connector and IF_curr_exp."""
+        kinds = {type(p.connections) for p in self.incoming(population.label)}
+        for kind in kinds & {BoardConvolution, BoardPoolDense}:
+            owner = f"Population {population.label!r}"
+            require(kinds == {kind}, owner, "projections", sorted(k.__name__ for k in kinds),
+                    f"all {kind.__name__}; sPyNNaker's binary takes no other beside it", NetworkError)
+            require(isinstance(population.cell, IFCurrExp), owner, "cell", type(population.cell).__name__,
+                    f"IFCurrExp behind a {kind.__name__}; sPyNNaker has no other binary", NetworkError)
+            require(not population.per_channel or population.shape[0] == 1, owner, "per_channel", True,
+                    f"False behind a {kind.__name__}, or the shape of one channel", NetworkError)
 
     def _check(self, projection):
         owner, labels = f"Projection {projection.label!r}", [p.label for p in self.populations]

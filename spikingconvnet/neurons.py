@@ -1,4 +1,7 @@
-"""Neuron models and spike sources as frozen records with PyNN's names. Units: ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm)."""
+"""Neuron models and spike sources as frozen records with PyNN's names.
+
+Units: Hz, ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm).
+"""
 
 import math
 from dataclasses import dataclass, fields

@@ -77,8 +77,8 @@ def lower_poisson(rate, start, duration, timestep=1.0):
     expected = ((raw >> 17) * _scaled(timestep / 1000.0, 32)) >> 32
     if expected >= GAUSSIAN_FROM:
         raise NetworkError(
-            f"SpikeSourcePoisson.rate: {rate:g} Hz are {expected / (1 << 15):g} spikes a step; from 10 on a board draws "
-            f"from a table of the normal distribution that is not known here; use {10000.0 / timestep:g} Hz at most, "
+            f"SpikeSourcePoisson.rate: {rate:g} Hz are {expected / (1 << 15):g} spikes a step; from 10 on a board draws"
+            f" from a table of the normal distribution that is not known here; use {10000.0 / timestep:g} Hz at most, "
             "or share the rate among several sources")
     steps_per_ms = _scaled(1.0 / timestep, 16)
     first = _steps(start, steps_per_ms)
