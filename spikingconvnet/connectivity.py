@@ -1,7 +1,7 @@
 """Connections between two populations, as structured as they are; ``to_list`` writes any of them out.
 
-Weights are in nA and never negative, except where the sign chooses the receptor (``signed``). Delays are whole steps, at
-least 1. :class:`BoardConvolution` and :class:`BoardPoolDense` are what sPyNNaker's own connectors of that name do on a
+Weights are in nA and never negative, except where the sign chooses the receptor (``signed``). Delays are whole steps, 1
+or more. :class:`BoardConvolution` and :class:`BoardPoolDense` are what sPyNNaker's own connectors of that name do on a
 board, which for a convolution is not what the field calls one.
 """
 
@@ -252,17 +252,17 @@ class _BoardConnector:
 class BoardConvolution(_BoardConnector):
     """sPyNNaker's ``ConvolutionConnector`` as its binary computes it: one channel to one map.
 
-    It is the mathematician's convolution, the kernel turned by 180 degrees against the field's. The kernel is laid out at
-    the resolution of the output, around ``floor((position - half kernel + padding) / stride)``: with a stride above 1 that
-    is not the field's strided convolution, and an input whose numerator is negative contributes nothing.
+    It is the mathematician's convolution, the kernel turned by 180 degrees against the field's. The kernel is laid out
+    at the resolution of the output, around ``floor((position - half kernel + padding) / stride)``: with a stride above
+    1 that is not the field's strided convolution, and an input whose numerator is negative contributes nothing.
 
     Source: sPyNNaker 7.4.1 ``convolution_connector.py``; ``local_only_conv_impl.c`` as measured on the compiled binary.
 
     Attributes
     ----------
     kernel : float array (n_x, n_y), nA
-        As given to the connector. Its numbers one after another are re-read as n_y rows of n_x weights, so that a kernel
-        ``w`` of rows and columns is given as ``w.reshape(columns, rows)``; for a square kernel that is ``w`` itself.
+        As given to the connector. Its numbers one after another are re-read as n_y rows of n_x weights: a kernel ``w``
+        of rows and columns is given as ``w.reshape(columns, rows)``; for a square kernel that is ``w`` itself.
     pre_shape : (1, rows, columns)
         Before pooling.
     strides, padding, pool : (x, y)

@@ -70,7 +70,7 @@ def test_a_convolution_that_no_connector_computes_says_why(connections, text):
 
 
 def test_a_single_spike_by_hand_on_a_rectangle():
-    # Kernel of 3 columns and 1 row on 4 columns and 2 rows: output column = column - 1 + (-1, 0, 1), weights left to right.
+    # Kernel of 3 columns and 1 row on 4 columns and 2 rows: a column reaches column - 1 + (-1, 0, 1).
     connections = BoardConvolution([[1.0], [2.0], [3.0]], (1, 2, 4))
     assert connections.post_shape == (1, 2, 2)
     assert [t for t in triples(connections) if t[0] == 1] == [(1, 0, 2.0), (1, 1, 3.0)]

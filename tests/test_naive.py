@@ -39,8 +39,8 @@ def test_a_board_s_convolution_by_hand():
     found = naive.board_convolution([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]], (3, 3))
     assert found == [(n, 0, 9.0 - n) for n in range(9)]
     # Along x with a stride of 2 the first pixel's numerator is -1: it contributes nothing.
-    assert {pre for pre, _, _ in naive.board_convolution(kernel, (5, 3), (2, 1))} == {1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13,
-                                                                                     14}
+    reached = {pre for pre, _, _ in naive.board_convolution(kernel, (5, 3), (2, 1))}
+    assert reached == set(range(15)) - {0, 5, 10}
     # 3 x 1 (x by y): the pixel x is numerator x - 1.
     assert naive.board_convolution([[1.0], [2.0], [3.0]], (3, 1)) == [(0, 0, 3.0), (1, 0, 2.0), (2, 0, 1.0)]
 

@@ -361,7 +361,8 @@ def pair_update(weight, shift, times, traces, count, t, last_time, last_trace, d
 def general_steps(t, n_steps, source_offsets, source_ids, n_sources, neurons, factors, syn, ring, saturated,
                   row_start, post, weight, delay, receptor,
                   plastic_start, plastic_row, row_state, p_post, p_weight, p_delay, p_stored, p_receptor,
-                  rule_of, amounts, plus, minus, times, traces, counts, trace_v, trace_e, trace_i, out_step, out_id):
+                  rule_of, amounts, plus, minus, times, traces, counts, trace_ids, trace_v, trace_e, trace_i, out_step,
+                  out_id):
     """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
 
     Spike ids below `n_sources` are sources, the others neurons. See ``simulator.GeneralStage`` for the arrays.
@@ -381,9 +382,9 @@ def general_steps(t, n_steps, source_offsets, source_ids, n_sources, neurons, fa
                     x = int32(min(buffer[j], int64(SATURATED)) << shift[j])
                     syn[r, j] += int32((x & mask[j]) + mulhi(x, low[j]))
                     buffer[j] = 0
-        if trace_v.shape[0]:
-            for j in range(n):
-                trace_v[step, j], trace_e[step, j], trace_i[step, j] = v[j], syn[0, j], syn[1, j]
+        for k in range(trace_ids.shape[0]):
+            j = trace_ids[k]
+            trace_v[step, k], trace_e[step, k], trace_i[step, k] = v[j], syn[0, j], syn[1, j]
         first = events
         for j in range(n):
             if timer[j] <= 0:

@@ -94,8 +94,9 @@ def test_a_layer_and_its_connectors_give_the_same_spikes_and_membranes():
                      Population("out", layer.post_shape, CELL, per_channel=True)],
                     [Projection("p", "in", "out", layer)])
     size = shape[1] * shape[2]
-    sources = [Population(f"in {c}", (1, *shape[1:]), SpikeSourceArray(spikes.regrouped(
-        (1, *shape[1:]), np.where(np.arange(2 * size) // size == c, np.arange(2 * size) % size, -1)))) for c in range(2)]
+    channel, position = np.divmod(np.arange(2 * size), size)
+    sources = [Population(f"in {c}", (1, *shape[1:]), SpikeSourceArray(
+        spikes.regrouped((1, *shape[1:]), np.where(channel == c, position, -1)))) for c in range(2)]
     maps = [Population(f"map {m}", (1, *layer.post_shape[1:]), CELL) for m in range(3)]
     split = Network([*sources, *maps], [Projection(f"{c} to {m}", f"in {c}", f"map {m}", part)
                                         for (c, m), part in layer.on_board().items()])
