@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, parameter_names
+from spikingconvnet.neurons import (
+    IFCurrDelta,
+    IFCurrExp,
+    SpikeSourceArray,
+    SpikeSourcePoisson,
+    check_poisson_times,
+    parameter_names,
+)
 from spikingconvnet.plasticity import STDPMechanism
 
 RECEPTORS = ("excitatory", "inhibitory")
@@ -22,7 +30,7 @@ class Population:
     ----------
     label : str
     shape : (C, H, W)
-    cell : IFCurrExp, IFCurrDelta or SpikeSourceArray
+    cell : IFCurrExp, IFCurrDelta, SpikeSourceArray or SpikeSourcePoisson
     values : dict of str to float array (size,)
         Parameters of `cell` that differ from neuron to neuron.
     per_channel : bool
@@ -41,16 +49,22 @@ class Population:
     def __post_init__(self):
         require(len(self.shape) == 3 and min(self.shape) >= 1, self._name, "shape", self.shape,
                 "(channels, rows, columns)", NetworkError)
-        require(isinstance(self.cell, (IFCurrExp, IFCurrDelta, SpikeSourceArray)), self._name, "cell", self.cell,
-                "IFCurrExp, IFCurrDelta or SpikeSourceArray", NetworkError)
-        if self.is_source:
+        require(isinstance(self.cell, (IFCurrExp, IFCurrDelta, SpikeSourceArray, SpikeSourcePoisson)), self._name,
+                "cell", self.cell, "IFCurrExp, IFCurrDelta, SpikeSourceArray or SpikeSourcePoisson", NetworkError)
+        if self.has_given_spikes:
             require(self.cell.spikes.shape == tuple(self.shape), self._name, "cell.spikes.shape",
                     self.cell.spikes.shape, f"{self.shape}", NetworkError)
         for name, value in self.values.items():
-            require(not self.is_source and name in parameter_names(self.cell), self._name, "values", name,
-                    "a parameter of its cell", NetworkError)
+            require(name in parameter_names(self.cell), self._name, "values", name, "a parameter of its cell",
+                    NetworkError)
             require(np.shape(value) == (self.size,), self._name, name, np.shape(value), f"of shape {(self.size,)}",
                     NetworkError)
+        if isinstance(self.cell, SpikeSourcePoisson):
+            cores = -(-self.size // self.cell.neurons_per_core)
+            require(len(self.cell.core_seeds) == cores, self._name, "cell.core_seeds", len(self.cell.core_seeds),
+                    f"one for each of its {cores} cores of {self.cell.neurons_per_core} sources", NetworkError)
+            for name, value in self.values.items():
+                check_poisson_times(name, np.asarray(value, np.float64).tolist())
 
     @property
     def _name(self):
@@ -63,7 +77,12 @@ class Population:
 
     @property
     def is_source(self):
-        """Whether it only fires given spikes."""
+        """Whether it only fires, given spikes or at random."""
+        return isinstance(self.cell, (SpikeSourceArray, SpikeSourcePoisson))
+
+    @property
+    def has_given_spikes(self):
+        """Whether it fires spikes that were known before the run."""
         return isinstance(self.cell, SpikeSourceArray)
 
     def parameter(self, name):
@@ -133,9 +152,22 @@ class Network:
             rules = [p.plasticity for p in self.incoming(population.label) if p.plasticity]
             require(len(set(rules)) <= 1, f"Population {population.label!r}", "plasticity", len(set(rules)),
                     "one rule; a SpiNNaker core holds one", NetworkError)
-        lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations if p.is_source}
+            self._check_board_connectors(population)
+        lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations if p.has_given_spikes}
         require(len(lengths) <= 1, "Network", "sources", sorted(lengths),
                 "spikes of equally many samples and steps", NetworkError)
+
+    def _check_board_connectors(self, population):
+        """A binary for local-only synapses knows one kind of connector and IF_curr_exp."""
+        kinds = {type(p.connections) for p in self.incoming(population.label)}
+        for kind in kinds & {BoardConvolution, BoardPoolDense}:
+            owner = f"Population {population.label!r}"
+            require(kinds == {kind}, owner, "projections", sorted(k.__name__ for k in kinds),
+                    f"all {kind.__name__}; sPyNNaker's binary takes no other beside it", NetworkError)
+            require(isinstance(population.cell, IFCurrExp), owner, "cell", type(population.cell).__name__,
+                    f"IFCurrExp behind a {kind.__name__}; sPyNNaker has no other binary", NetworkError)
+            require(not population.per_channel or population.shape[0] == 1, owner, "per_channel", True,
+                    f"False behind a {kind.__name__}, or the shape of one channel", NetworkError)
 
     def _check(self, projection):
         owner, labels = f"Projection {projection.label!r}", [p.label for p in self.populations]

@@ -107,6 +107,47 @@ def conv_connections(kernels, pre_shape, strides=(1, 1), pool=(1, 1)):
     return sorted(found, key=lambda one: one[:2])
 
 
+def board_convolution_shape(size, kernel_size, strides, padding, pool):
+    """(x, y) of the population behind sPyNNaker's convolution; all arguments in that order."""
+    return tuple(max((n // p - (k - 1) + 2 * pad) // s, 1)
+                 for n, k, s, pad, p in zip(size, kernel_size, strides, padding, pool))
+
+
+def board_convolution(kernel, size, strides=(1, 1), padding=(0, 0), pool=(1, 1)):
+    """Sorted (pre, post, weight) of the binary that sPyNNaker loads for a convolution, without the zero weights.
+
+    kernel : nested list; its length is the extent in x, that of its rows in y, and its numbers one after another are
+    re-read as rows of pixels. size, strides, padding, pool : (x, y). Neurons count along x first.
+    """
+    kw, kh = len(kernel), len(kernel[0])
+    flat = [weight for part in kernel for weight in part]
+    width, height = board_convolution_shape(size, (kw, kh), strides, padding, pool)
+    found = []
+    for x in range(size[0]):
+        for y in range(size[1]):
+            from_x, from_y = x // pool[0] - kw // 2 + padding[0], y // pool[1] - kh // 2 + padding[1]
+            if (strides[0] > 1 and from_x < 0) or (strides[1] > 1 and from_y < 0):
+                continue                    # the board divides without sign and ends far outside
+            for r in range(-(kh // 2), kh // 2 + 1):
+                for c in range(-(kw // 2), kw // 2 + 1):
+                    to_x, to_y = from_x // strides[0] + c, from_y // strides[1] + r
+                    weight = flat[(r + kh // 2) * kw + c + kw // 2] / (pool[0] * pool[1])
+                    if 0 <= to_x < width and 0 <= to_y < height and weight != 0:
+                        found.append((y * size[0] + x, to_y * width + to_x, weight))
+    return sorted(found, key=lambda one: one[:2])
+
+
+def board_pool_dense(weights, size, pool=(1, 1)):
+    """Sorted (pre, post, weight) of sPyNNaker's pool-dense binary: `weights` is a nested list (x, y, post)."""
+    found = []
+    for y in range(size[1]):
+        for x in range(size[0]):
+            for post, weight in enumerate(weights[x // pool[0]][y // pool[1]]):
+                if weight != 0:
+                    found.append((y * size[0] + x, post, weight / (pool[0] * pool[1])))
+    return found
+
+
 def per_map_kernels(kernels, channels):
     """Kernels over all channels of a layer that looks at every channel alone: map ``filter * channels + channel``."""
     full = []

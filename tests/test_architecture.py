@@ -126,7 +126,7 @@ def test_the_rule_sees_what_it_should(importer, source, allowed):
 def test_a_heavy_library_has_one_home(library, home):
     users = [path for module, path in MODULES.items()
              if library in {name.split(".")[0] for name in imported(path.read_text(), module)}]
-    assert users and all(path.name == home or path.name.endswith("_" + home) for path in users)
+    assert users and all(path.name.endswith(home) for path in users)
 
 
 def loaded_by(statement):

@@ -32,6 +32,25 @@ def test_a_convolution_behind_pooling_by_hand():
         [[[1.0]], [[0.0]]], [[[0.0]], [[1.0]]], [[[2.0]], [[0.0]]], [[[0.0]], [[2.0]]]]
 
 
+def test_a_board_s_convolution_by_hand():
+    kernel = [[1.0, 2.0, 3.0]] * 3
+    assert naive.board_convolution_shape((5, 4), (3, 3), (2, 1), (1, 0), (1, 1)) == (2, 2)
+    # One pixel in the middle of 3 x 3 reaches the one output with the middle of the kernel, a corner with a corner.
+    found = naive.board_convolution([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]], (3, 3))
+    assert found == [(n, 0, 9.0 - n) for n in range(9)]
+    # Along x with a stride of 2 the first pixel's numerator is -1: it contributes nothing.
+    reached = {pre for pre, _, _ in naive.board_convolution(kernel, (5, 3), (2, 1))}
+    assert reached == set(range(15)) - {0, 5, 10}
+    # 3 x 1 (x by y): the pixel x is numerator x - 1.
+    assert naive.board_convolution([[1.0], [2.0], [3.0]], (3, 1)) == [(0, 0, 3.0), (1, 0, 2.0), (2, 0, 1.0)]
+
+
+def test_a_board_s_pool_dense_by_hand():
+    weights = [[[4.0, 0.0]], [[-8.0, 12.0]]]
+    assert naive.board_pool_dense(weights, (4, 1), (2, 1)) == [(0, 0, 2.0), (1, 0, 2.0), (2, 0, -4.0), (2, 1, 6.0),
+                                                               (3, 0, -4.0), (3, 1, 6.0)]
+
+
 def test_gaussians_sum_to_4096_and_blur_keeps_grey_inside():
     assert naive.gaussian(0.1) == [4096]
     assert sum(naive.gaussian(1.0)) == 4096 and naive.gaussian(1.0) == naive.gaussian(1.0)[::-1]

@@ -6,7 +6,7 @@ import pytest
 from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
 from spikingconvnet.plasticity import SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
@@ -104,3 +104,23 @@ def test_recurrent_and_chained_populations_are_allowed():
                       [dense(), dense("up", "out", "deep", (4, 3)), dense("back", "deep", "out", (3, 4)),
                        Projection("l", "out", "out", LateralInhibition(4, 1.0), "inhibitory")])
     assert [p.label for p in network.incoming("out")] == ["w", "back", "l"]
+
+
+def poisson(size=6, values=None, **more):
+    return Population("in", (1, 1, size), SpikeSourcePoisson(10.0, core_seeds=((1, 2, 3, 4),), **more), values or {})
+
+
+def test_poisson_sources_may_differ_and_need_no_samples():
+    some = poisson(values={"rate": np.arange(6.0)})
+    network = Network([some, source("given", n_steps=7), neurons()], [dense()])
+    assert network.population("in").is_source and not network.population("in").has_given_spikes
+    assert some.parameter("rate").tolist() == [0, 1, 2, 3, 4, 5] and some.parameter("start").tolist() == [0.0] * 6
+
+
+@pytest.mark.parametrize("make, text", [
+    (lambda: poisson(501), r"core_seeds: must be one for each of its 2 cores of 500 sources, got 1"),
+    (lambda: poisson(values={"core_seeds": np.ones(6)}), "a parameter of its cell"),
+    (lambda: poisson(values={"rate": np.ones(5)}), r"of shape \(6,\)")])
+def test_poisson_sources_that_do_not_fit_are_refused(make, text):
+    with pytest.raises(NetworkError, match=text):
+        make()

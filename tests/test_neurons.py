@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, parameter_names
+from spikingconvnet.neurons import (
+    IFCurrDelta,
+    IFCurrExp,
+    SpikeSourceArray,
+    SpikeSourcePoisson,
+    parameter_names,
+    poisson_seeds,
+)
 from spikingconvnet.spikes import Spikes
 
 CELLS = [IFCurrExp, IFCurrDelta]
@@ -63,3 +70,24 @@ def test_a_numpy_float_is_a_number():
 def test_a_source_holds_its_spikes():
     spikes = Spikes.empty((2, 1, 3), 2, 4)
     assert SpikeSourceArray(spikes).spikes is spikes
+
+
+@pytest.mark.parametrize("more, text", [
+    ({"rate": -1.0}, "rate: must be 0 or more"), ({"rate": float("inf")}, "rate"), ({"start": float("nan")}, "start"),
+    ({"duration": -1.0}, "duration"), ({"neurons_per_core": 0}, "neurons_per_core"),
+    ({"core_seeds": ((1, 2, 3),)}, "core_seeds"), ({"core_seeds": ((1, 0, 3, 4),)}, "core_seeds"),
+    ({"core_seeds": ((1, 2, 3, 0),)}, "core_seeds"), ({"core_seeds": ((1, 2, 3, 1 << 32),)}, "core_seeds")])
+def test_a_poisson_source_that_is_none_is_refused_by_name(more, text):
+    with pytest.raises(SettingsError, match=f"^SpikeSourcePoisson.{text}"):
+        SpikeSourcePoisson(**more)
+
+
+def test_a_poisson_source_fires_for_ever_unless_told_otherwise():
+    cell = SpikeSourcePoisson(20.0, core_seeds=[np.array([1, 2, 3, 4])])
+    assert cell.duration == float("inf") and cell.core_seeds == ((1, 2, 3, 4),)
+    assert parameter_names(cell) == ("rate", "start", "duration") and hash(cell) == hash(replace(cell))
+
+
+def test_seeds_come_from_a_generator():
+    first, again = (poisson_seeds(np.random.default_rng(1), 2) for _ in range(2))
+    assert first == again and len(first) == 2 and first[0] != first[1] and SpikeSourcePoisson(core_seeds=first)

@@ -14,9 +14,10 @@ class Recording:
     Attributes
     ----------
     spikes : dict of str to Spikes
-        Every population of neurons; samples as in the network's sources.
-    membranes : dict of str to dict of 'v', 'gsyn_exc', 'gsyn_inh' to int32 array (steps, size)
-        Raw s16.15 of the populations asked for: `v` before, the synaptic currents after the inputs of each step.
+        Every population of neurons and of Poisson sources; samples as in the network's given spikes.
+    membranes : dict of str to dict of 'v', 'gsyn_exc', 'gsyn_inh' to int32 array (steps, neurons)
+        Raw s16.15 of the populations or neurons asked for, in the order asked for: `v` before, the synaptic currents
+        after the inputs of each step.
     saturated : dict of str to int
         Ring-buffer slots per population whose sum did not fit 16 bits and was cut, since the start of the simulation.
     warnings : tuple of str
@@ -29,7 +30,7 @@ class Recording:
     warnings: tuple = ()
 
     def membrane(self, label, variable="v"):
-        """A membrane trace in mV, or a current in nA: float64 array (steps, size)."""
+        """A membrane trace in mV, or a current in nA: float64 array (steps, neurons)."""
         return self.membranes[label][variable] / ACCUM
 
 

@@ -106,3 +106,14 @@ def expulr(n):
     if n > 363408:
         return 0xffffffff
     return 0 if n < -340695 else _exp64(n) & 0xffffffff
+
+
+def expuk(n):
+    """e**n as u16.16, truncated; 0 for n = 0, as the board has it.
+
+    >>> expuk(-32768), expuk(0)
+    (24109, 0)
+    """
+    if n > 363408:
+        return 0xffffffff
+    return 0 if n == 0 or n < -340695 else (_exp64(n) >> 16) & 0xffffffff

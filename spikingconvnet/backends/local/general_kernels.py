@@ -197,7 +197,8 @@ def _collect(state, ring, inject, saturated):
 def general_steps(t, n_steps, source_offsets, source_ids, n_sources, state, inject, ring, pending, saturated,
                   row_start, post, weight, delay, receptor,
                   plastic_start, plastic_row, row_state, p_post, p_weight, p_delay, p_stored, p_receptor,
-                  rule_of, kinds, amounts, tables, times, traces, counts, trace_v, trace_e, trace_i, out_step, out_id):
+                  rule_of, kinds, amounts, tables, times, traces, counts, trace_ids, trace_v, trace_e, trace_i,
+                  out_step, out_id):
     """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
 
     Spike ids below `n_sources` are sources, the others neurons. See ``simulator.GeneralStage`` for the arrays.
@@ -212,10 +213,9 @@ def general_steps(t, n_steps, source_offsets, source_ids, n_sources, state, inje
         if pending[slot]:
             pending[slot] = 0
             _collect(state, ring[slot], inject, saturated)
-        if trace_v.shape[0]:
-            for j in range(n):
-                at = (j >> 4) * 256 + (j & 15)
-                trace_v[step, j], trace_e[step, j], trace_i[step, j] = state[at], state[at + 32], state[at + 48]
+        for k in range(trace_ids.shape[0]):
+            at = (trace_ids[k] >> 4) * 256 + (trace_ids[k] & 15)
+            trace_v[step, k], trace_e[step, k], trace_i[step, k] = state[at], state[at + 32], state[at + 48]
         first = events
         if _update_neurons(state):
             for j in range(n):

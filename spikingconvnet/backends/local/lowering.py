@@ -11,6 +11,7 @@ import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum, expk, expulr, kdiv
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
+from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.plasticity import (
     AdditiveWeightDependence,
@@ -238,6 +239,8 @@ def _lower_projection(projection, population, timestep, warnings):
         receptor = np.full(len(connections.pre), int(projection.receptor == "inhibitory"))
     magnitude = abs(connections.weight)
     weight = np.rint(magnitude * 2.0 ** (15 - population.shift[receptor, connections.post]))
+    if isinstance(projection.connections, (BoardConvolution, BoardPoolDense)):
+        return _lower_signed(projection, connections, np.where(receptor, -weight, weight), warnings)
     order = np.lexsort((connections.post, connections.pre))
     rule = None
     if projection.plasticity:
@@ -247,6 +250,16 @@ def _lower_projection(projection, population, timestep, warnings):
         projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
         connections.delay[order], _into_16_bits(weight, magnitude, projection.label, warnings)[order],
         receptor[order], rule)
+
+
+def _lower_signed(projection, connections, weight, warnings):
+    """Local-only connectors hold signed 16 bits: a weight that wraps changes its sign, and so its receptor."""
+    magnitude = abs(connections.weight)
+    _into_16_bits(np.where((weight < -32768) | (weight > 32767), 65536.0, abs(weight)), magnitude, projection.label,
+                  warnings)
+    wrapped = ((weight.astype(np.int64) + 32768) & 0xffff) - 32768
+    return LoweredProjection(projection.label, projection.pre, projection.post, connections.pre, connections.post,
+                             connections.delay, abs(wrapped), (wrapped < 0).astype(np.int64))
 
 
 def _into_16_bits(weight, magnitude, label, warnings):

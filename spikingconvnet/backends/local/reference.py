@@ -11,7 +11,9 @@ Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponent
 import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
+from spikingconvnet.backends.local.poisson import PoissonSource, ReferenceCore
 from spikingconvnet.backends.local.reference_rules import PLACEHOLDER, after_post, after_pre, learn
+from spikingconvnet.neurons import SpikeSourcePoisson
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
 SATURATED = 0xffff
@@ -125,6 +127,8 @@ class ReferenceSimulation:
         self.projections = {p.label: ReferenceProjection(lowered.projection(p.label), self.neurons[p.post])
                             for p in network.projections}
         self.slots, self.t = slots, 0
+        self.random = {p.label: PoissonSource(p, network.timestep, ReferenceCore) for p in network.populations
+                       if isinstance(p.cell, SpikeSourcePoisson)}
 
     def run(self, n_steps, record=()):
         """Simulate `n_steps` more steps.
@@ -138,10 +142,11 @@ class ReferenceSimulation:
         Returns
         -------
         spikes : dict of str to list of (step, neuron)
+            Every population of neurons and of Poisson sources.
         membranes : dict of str to dict of 'v', 'gsyn_exc', 'gsyn_inh' to int32 array (n_steps, size)
             `v` before, synaptic currents after the inputs of the step.
         """
-        spikes = {label: [] for label in self.neurons}
+        spikes = {label: [] for label in (*self.neurons, *self.random)}
         traces = {label: {"v": [], "gsyn_exc": [], "gsyn_inh": []} for label in record}
         for _ in range(n_steps):
             fired = {}
@@ -153,6 +158,9 @@ class ReferenceSimulation:
                 fired[label] = neurons.update()
                 spikes[label] += [(self.t, n) for n in fired[label]]
             self._learn(fired)
+            for label, source in self.random.items():
+                fired[label] = source.run(1).neurons.tolist()
+                spikes[label] += [(self.t, n) for n in fired[label]]
             self._transmit(fired)
             self.t += 1
         shapes = {label: (n_steps, self.neurons[label].constants.size) for label in traces}
@@ -168,7 +176,7 @@ class ReferenceSimulation:
     def _transmit(self, fired):
         for population in self.network.populations:
             outgoing = [p for p in self.projections.values() if p.lowered.pre == population.label]
-            if population.is_source:
+            if population.has_given_spikes:
                 spikes = population.cell.spikes
                 last = len(spikes.offsets) - 1
                 now = spikes.neurons[spikes.offsets[self.t]:spikes.offsets[self.t + 1]] if self.t < last else ()

@@ -17,8 +17,10 @@ from spikingconvnet.backends.base import Recording, Weights
 from spikingconvnet.backends.local import general_kernels, kernels
 from spikingconvnet.backends.local.fixed_point import accum
 from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.local.poisson import PoissonSource
 from spikingconvnet.connectivity import ConvConnections
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.neurons import SpikeSourcePoisson
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 MAPS_PER_BLOCK = 48         # state of a row of 22 positions stays within a 32 KiB cache
@@ -31,8 +33,9 @@ def open(network, record=(), jobs=None):
     Parameters
     ----------
     network : Network
-    record : collection of str
-        Labels of populations whose membranes are recorded.
+    record : collection of str, or dict of str to int array
+        Labels of populations whose membranes are recorded, or the neurons of each whose membranes are; nothing is kept
+        of the others.
     jobs : int or None
         Threads; None takes every core. The integers do not depend on it.
 
@@ -56,18 +59,17 @@ class Simulation:
     Parameters
     ----------
     network : Network
-    record : collection of str
+    record : collection of str, or dict of str to int array
     jobs : int or None
     """
 
     def __init__(self, network, record=(), jobs=None):
-        labels = [p.label for p in network.populations if not p.is_source]
-        unknown = sorted(set(record) - set(labels))
-        if unknown:
-            raise NetworkError(f"record: no population of neurons is called {unknown[0]!r}, there are {labels}")
+        record = recorded_neurons(network, record)
         self.network = network
         self.t = 0
         self._lowered = lower(network)
+        self._random = {p.label: PoissonSource(p, network.timestep) for p in network.populations
+                        if isinstance(p.cell, SpikeSourcePoisson)}
         self._threads = ThreadPoolExecutor(jobs or os.cpu_count())
         self._stages = [_stage(network, self._lowered, members, record) for members in _stage_order(network)]
         self._chunks = []
@@ -80,20 +82,24 @@ class Simulation:
 
     @property
     def source_steps(self):
-        """Steps on the timeline of the sources; 0 without sources."""
-        return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.is_source], default=0)
+        """Steps on the timeline of the given spikes; 0 without any."""
+        return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.has_given_spikes], default=0)
 
     def run(self, n_steps):
-        """Simulate `n_steps` more steps, at least 1; sources are silent after their last sample."""
+        """Simulate `n_steps` more steps, at least 1; given spikes end with their last sample."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
-        spikes = {p.label: _window(p.cell.spikes, self.t, n_steps) for p in self.network.populations if p.is_source}
+        given = [p for p in self.network.populations if p.has_given_spikes]
+        spikes = {p.label: _window(p.cell.spikes, self.t, n_steps) for p in given}
+        spikes.update({label: source.run(n_steps) for label, source in self._random.items()})
         membranes = {}
         for stage in self._stages:
             fired, traces = stage.run(self.t, n_steps, spikes, self._threads)
             spikes.update(fired)
             membranes.update(traces)
         self.t += n_steps
-        self._chunks.append(({k: v for k, v in spikes.items() if not self.network.population(k).is_source}, membranes))
+        for population in given:
+            del spikes[population.label]
+        self._chunks.append((spikes, membranes))
 
     def set(self, label, v_thresh):
         """Set the thresholds of a population: float array (size,) in mV, rounded to s16.15."""
@@ -114,7 +120,7 @@ class Simulation:
     def recording(self):
         """What was recorded since the last call: Recording."""
         chunks, self._chunks = self._chunks, []
-        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.is_source), None)
+        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
         spikes = {label: _join([c[0][label] for c in chunks], slot) for label in (chunks[0][0] if chunks else ())}
         membranes = {label: {name: np.concatenate([c[1][label][name] for c in chunks]) for name in traces}
                      for label, traces in (chunks[0][1] if chunks else {}).items()}
@@ -125,6 +131,33 @@ class Simulation:
 
     def _stage_of(self, label):
         return next(stage for stage in self._stages if label in stage.labels)
+
+
+def recorded_neurons(network, record):
+    """Ids of the neurons whose membranes are recorded: dict of str to int64 array.
+
+    Parameters
+    ----------
+    network : Network
+    record : collection of str, or dict of str to int array
+        Labels of populations, or their neurons in any order.
+
+    Raises
+    ------
+    NetworkError
+        For a population or neuron that does not exist.
+    """
+    sizes = {p.label: p.size for p in network.populations if not p.is_source}
+    unknown = sorted(set(record) - set(sizes))
+    if unknown:
+        raise NetworkError(f"record: no population of neurons is called {unknown[0]!r}, there are {list(sizes)}")
+    chosen = {label: np.asarray(record[label]) if isinstance(record, dict) else np.arange(sizes[label])
+              for label in record}
+    for label, ids in chosen.items():
+        whole = ids.ndim == 1 and (not ids.size or (np.issubdtype(ids.dtype, np.integer) and ids.min() >= 0
+                                                    and ids.max() < sizes[label]))
+        require(whole, "record", label, ids.tolist(), f"a list of neurons 0 .. {sizes[label] - 1}", NetworkError)
+    return {label: ids.astype(np.int64) for label, ids in chosen.items()}
 
 
 def _stage(network, lowered, members, record):
@@ -334,7 +367,8 @@ class GeneralStage:
     lowered : Lowered
     members : list of str
         Labels of its populations.
-    record : collection of str
+    record : dict of str to int64 array
+        Neurons whose membranes are recorded.
     """
 
     BUFFERED_SPIKES = 1 << 21
@@ -342,7 +376,7 @@ class GeneralStage:
     def __init__(self, network, lowered, members, record):
         self.labels = tuple(members)
         self.populations = [network.population(label) for label in members]
-        self.record = [label for label in members if label in record]
+        self.record = {label: record[label] for label in members if label in record}
         projections = [p for label in members for p in network.incoming(label)]
         self.outside = [p for p in network.populations
                         if p.label not in members and p.label in {q.pre for q in projections}]
@@ -353,6 +387,8 @@ class GeneralStage:
         self.n_sources = sum(p.size for p in self.outside)
         self.n_spike_ids = total
         parts = [lowered.populations[label] for label in members]
+        self.trace_ids = np.concatenate([ids + self.base[label] - self.n_sources for label, ids in self.record.items()]
+                                        or [np.zeros(0, np.int64)])
         self._set_up_neurons(parts)
         self._set_up_synapses(lowered, projections)
         delay = max([1] + [p.connections.max_delay for p in projections])
@@ -455,25 +491,25 @@ class GeneralStage:
         weights[self.plastic_order] = self.plastic[1]
         return weights[self.plastic_slices[label]]
 
-    def _split(self, values, axis=0):
+    def _split(self, values):
         ends = np.cumsum([p.size for p in self.populations])[:-1]
-        return dict(zip(self.labels, np.split(values, ends, axis=axis)))
+        return dict(zip(self.labels, np.split(values, ends)))
 
     def run(self, t, n_steps, spikes, threads):
         """Simulate; spikes and membranes by label."""
         block = max(1, self.BUFFERED_SPIKES // self.n)
         out_step, out_id = (np.empty(min(block, n_steps) * self.n, np.int32) for _ in range(2))
         offsets, ids = self._sources(spikes, n_steps)
-        traces = [np.zeros((n_steps if self.record else 0, self.n), np.int32) for _ in range(3)]
+        traces = [np.zeros((n_steps, len(self.trace_ids)), np.int32) for _ in range(3)]
         steps, fired = [], []
         for first in range(0, n_steps, block):
             last = min(first + block, n_steps)
-            window = slice(first, last) if self.record else slice(0)
             n = general_kernels.general_steps(
                 t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.state, self.inject,
                 self.ring, self.pending, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
                 self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.kinds, self.amounts, self.tables,
-                self.times, self.traces, self.counts, *(trace[window] for trace in traces), out_step, out_id)
+                self.times, self.traces, self.counts, self.trace_ids,
+                *(trace[first:last] for trace in traces), out_step, out_id)
             steps.append(out_step[:n] + first)
             fired.append(out_id[:n].copy())
         return self._spikes(np.concatenate(steps), np.concatenate(fired), n_steps), self._membranes(traces)
@@ -501,7 +537,8 @@ class GeneralStage:
         return made
 
     def _membranes(self, traces):
-        parts = [self._split(trace, axis=1) for trace in traces]
+        ends = np.cumsum([len(ids) for ids in self.record.values()])[:-1]
+        parts = [dict(zip(self.record, np.split(trace, ends, axis=1))) for trace in traces]
         return {label: {name: part[label] for name, part in zip(("v", "gsyn_exc", "gsyn_inh"), parts)}
                 for label in self.record}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincc, gammaln
 
-from spikingconvnet.connectivity import ConvConnections
+from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense, ConvConnections
 
 SPIKES_PER_SECOND = 30.0
 RING_BUFFER_SIGMA = 5.0
@@ -117,6 +117,10 @@ def projection_statistics(projection, population):
     """
     if isinstance(projection.connections, ConvConnections) and population.per_channel:
         return _convolution_statistics(projection.connections)
+    if isinstance(projection.connections, (BoardConvolution, BoardPoolDense)):
+        connections = projection.connections
+        return {(0, receptor): [one] for receptor, one in
+                enumerate(_signed_statistics(connections.weights, connections.fan_in))}
     connections = projection.connections.to_list()
     fixed = 1 if projection.receptor == "inhibitory" else 0
     receptor = (connections.weight < 0).astype(int) if connections.signed else np.full(len(connections.pre), fixed)
@@ -146,9 +150,14 @@ def _convolution_statistics(connections):
     found = {}
     for index, kernels in enumerate(connections.kernels / area):
         for kernel in kernels:
-            for receptor, weight in ((0, kernel[kernel > 0]), (1, -kernel[kernel < 0])):
-                if kernel.any():
-                    mean, variance, top = ((weight.mean(), weight.var(), weight.max()) if len(weight) else (0., 0., 0.))
-                    found.setdefault((index, receptor), []).append(
-                        WeightStatistics(min(kernel.size, n_pre), float(mean), float(variance), float(top), 0.0))
+            if kernel.any():
+                for receptor, one in enumerate(_signed_statistics(kernel, min(kernel.size, n_pre))):
+                    found.setdefault((index, receptor), []).append(one)
     return found
+
+
+def _signed_statistics(weights, fan_in):
+    """Statistics of the positive and of the negative weights of a local-only connector: two WeightStatistics."""
+    parts = weights[weights > 0], -weights[weights < 0]
+    return [WeightStatistics(fan_in, float(part.mean()), float(part.var()), float(part.max()), 0.0) if len(part)
+            else WeightStatistics(fan_in, 0.0, 0.0, 0.0, 0.0) for part in parts]

@@ -115,6 +115,44 @@ def test_an_unknown_label_to_record_is_refused_with_the_labels_there_are(label):
         simulator.open(two_layers(), [label])
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_neurons_asked_for_have_the_membranes_of_their_population_in_the_order_asked_for(seed):
+    rng = np.random.default_rng(seed)
+    network = random_network(Recipe(n_populations=3, n_projections=7), rng)
+    cells = [p for p in network.populations if not p.is_source]
+    asked = {p.label: rng.permutation(p.size)[:int(rng.integers(0, p.size + 1))] for p in cells[:2]}
+    whole = simulator.run(network, record=[p.label for p in cells])
+    with simulator.open(network, asked) as simulation:
+        for steps in (13, 1, 46):
+            simulation.run(steps)
+        some = simulation.recording()
+    assert some.spikes == whole.spikes and set(some.membranes) == set(asked)
+    for label, ids in asked.items():
+        for name in ("v", "gsyn_exc", "gsyn_inh"):
+            assert np.array_equal(some.membranes[label][name], whole.membranes[label][name][:, ids])
+            assert some.membrane(label, name).shape == (60, len(ids))
+
+
+def test_nothing_is_kept_of_the_membranes_that_nobody_asked_for(monkeypatch):
+    first, second = source(), population("out", (1, 100, 100))
+    network = Network([first, second, population("alone")],
+                      [dense("p", first, second), Projection("q", "out", "alone", ConnectionList([], [], [], [])),
+                       Projection("r", "alone", "out", ConnectionList([0], [5], [1.0], [1]))])
+    seen = []
+    general_steps = simulator.general_kernels.general_steps
+    monkeypatch.setattr(simulator.general_kernels, "general_steps",
+                        lambda *given: seen.append([a.shape for a in given[-5:-2]]) or general_steps(*given))
+    membranes = simulator.run(network, record={"out": [7, 3]}).membranes
+    simulator.run(network)
+    assert seen[0] == [(24, 2)] * 3 and seen[-1] == [(24, 0)] * 3 and set(membranes) == {"out"}
+
+
+@pytest.mark.parametrize("ids", [[-1], [6], [0.5], [[0, 1]], 3])
+def test_a_neuron_to_record_that_does_not_exist_is_refused(ids):
+    with pytest.raises(NetworkError, match=r"record.out: must be a list of neurons 0 .. 5"):
+        simulator.open(two_layers(), {"out": ids})
+
+
 def test_weights_are_read_back_as_the_host_reads_them():
     pre, post = source(), population("out", cell=LIVELY)
     network = Network([pre, post], [dense("p", pre, post, 0.3), dense("q", pre, post, 0.7, plasticity=LEARNING)])
