@@ -285,7 +285,7 @@ def test_for_vogels_a_weight_below_zero_wraps_to_the_top_of_16_bits(engine):
 
 @ENGINES
 def test_a_triplet_adds_to_a_pair_on_both_sides(engine):
-    """Two spikes, at the synapse at 34 and 44, between inputs at 31 and 50. Amplitudes are fractions of a w_max of 0.5."""
+    """Two spikes reach the synapse at 34 and 44, inputs at 31 and 50. Amplitudes are fractions of a w_max of 0.5."""
     mechanism = STDPMechanism(PfisterSpikeTripletRule(20.0, 30.0, 100.0, 120.0, 0.25, 0.125),
                               WeightDependenceAdditiveTriplet(0.0, 0.5, 0.25, 0.375))
     results, shift = kicked(engine, [31, 50], [33, 43], weight=0.25, mechanism=mechanism)
