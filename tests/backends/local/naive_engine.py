@@ -10,6 +10,7 @@ several cores per population.
 
 from decimal import ROUND_FLOOR, Decimal, getcontext
 from fractions import Fraction
+from functools import cache
 
 getcontext().prec = 50
 
@@ -95,6 +96,7 @@ def exp_fraction(raw):
     return _exp_0_32(raw) & 0xffffffff
 
 
+@cache
 def exponential_table(tau, shift=0):
     """floor(2048 e**(-(i << shift) / tau)), as long as it is above zero, rounded up to an even length."""
     tau = Decimal(str(tau))

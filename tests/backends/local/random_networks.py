@@ -104,7 +104,7 @@ def _rule(recipe, rng):
 
 def _taus(n, rng):
     """Time constants, one time in five so long that traces of bursts overflow 16 bits."""
-    longest = 40.0 if rng.random() < 0.8 else 4000.0
+    longest = 40.0 if rng.random() < 0.8 else 400.0
     return np.round(rng.uniform(3.0, longest, n), 1).tolist()
 
 
