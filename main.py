@@ -1,7 +1,9 @@
 """The command line of spikingconvnet, see ``main.py --help``."""
 import sys
 
-from spikingconvnet.cli import main
-
 if __name__ == "__main__":
+    try:
+        from spikingconvnet.cli import main
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(main())

@@ -9,12 +9,14 @@ import logging
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import backends, settings
-from spikingconvnet.errors import SettingsError, SpikingConvNetError
+from spikingconvnet.errors import SettingsError, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import RULES, Experiment
+from spikingconvnet.store import RunDirectory
 
 EXIT_CODES = """exit codes:
   0  done
@@ -44,14 +46,24 @@ def main(args=None):
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
-    if options.json:
-        print(json.dumps(result))
-    elif "accuracy" in result and options.mode in ("testing", "demo"):
-        print(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %")
+    return _print(result, options)
+
+
+def _print(result, options):
+    """The result on stdout; a reader that has gone or a full disk is not a traceback."""
+    try:
+        if options.json:
+            print(json.dumps(result), flush=True)
+        elif options.mode == "info":
+            print(result["text"], flush=True)
+        elif options.mode in ("testing", "demo"):
+            print(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: stdout: cannot be written ({error.strerror})", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -62,14 +74,15 @@ def _parser():
     add = parser.add_argument
     add("--mode", required=True, choices=tuple(_MODES), help="what to do; demo does everything")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
-    add("--rule", default="stdp", choices=tuple(RULES),
-        help="with --mode training: how a layer finds its kernels; random and kmeans are floors (default: stdp)")
-    add("--parameters", metavar="FILE", help="the experiment (default: parameters.py here, or the run directory's)")
+    add("--rule", choices=tuple(RULES),
+        help="with --mode training or demo: how kernels are found; random and kmeans are floors (default: stdp)")
+    add("--parameters", metavar="FILE", help="the experiment (default: the one that the run directory was loaded with;"
+                                             " for loaddata and demo parameters.py here)")
     add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
-    add("--split", default="test", choices=("validation", "test"), help="with --mode testing: images to classify")
+    add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
     add("--json", action="store_true", help="print one JSON object on stdout")
     add("--version", action="version", version=spikingconvnet.__version__)
@@ -77,27 +90,54 @@ def _parser():
 
 
 def _run(options):
-    if options.jobs is not None and options.jobs < 1:
-        raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
-    if options.layer is not None and options.mode != "training":
-        raise SettingsError(f"--layer: belongs to --mode training, not to --mode {options.mode}")
-    if options.source is not None and options.mode not in ("loaddata", "demo"):
-        raise SettingsError(f"--source: belongs to --mode loaddata or demo, not to --mode {options.mode}")
+    _check(options)
     path = _parameters_file(options)
-    experiment = Experiment(settings.load(path).with_seed(options.seed), options.run_dir, options.backend,
-                            options.jobs, _progress)
+    store = RunDirectory(options.run_dir)
+    experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
+                            options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet")
     if options.mode != "info":
-        experiment.store.keep_parameters(path)
+        store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
-              "run_dir": str(experiment.store.path), **_MODES[options.mode](experiment, options)}
+              "run_dir": str(store.path), **_MODES[options.mode](experiment, options)}
+    if options.mode != "info":
+        store.keep_parameters(path)
     return result
 
 
+def _check(options):
+    """Refuse values that argparse lets through, and options that the mode would not use."""
+    if options.jobs is not None and options.jobs < 1:
+        raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
+    for name in ("run_dir", "source"):
+        if getattr(options, name) == "":
+            raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
+    for name, modes in (("layer", ("training",)), ("rule", ("training", "demo")), ("source", ("loaddata", "demo")),
+                        ("split", ("testing",))):
+        if getattr(options, name) is not None and options.mode not in modes:
+            raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
+    options.rule = options.rule or "stdp"
+    options.split = options.split or "test"
+
+
 def _parameters_file(options):
+    """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with."""
     if options.parameters:
         return Path(options.parameters)
-    kept = Path(options.run_dir) / "parameters.py"
-    return kept if kept.is_file() and not Path("parameters.py").is_file() else Path("parameters.py")
+    here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
+    if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
+        return here
+    if here.is_file() and here.read_bytes() != kept.read_bytes():
+        _say(f"using {kept}; {here} differs, use it with --parameters {here}")
+    return kept
+
+
+def _with_overrides(loaded, path, options, store):
+    """Settings with the command line's seed and source, or with those that the run was loaded with."""
+    kept = store.how("data/train") if path.resolve() == (store.path / "parameters.py").resolve() else {}
+    seed, source = options.seed, options.source
+    seed = kept.get("seed") if seed is None else seed
+    source = kept.get("source") if source is None else source
+    return replace(loaded.with_seed(seed), dataset=source or loaded.dataset)
 
 
 def _progress(items, description):
@@ -120,7 +160,8 @@ def _load_data(experiment, options):
 
 
 def _load(experiment, options):
-    counts = experiment.load_data(options.source)
+    counts = experiment.load_data()
+    _forget(experiment, 0)
     _say("images: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
     return counts
 
@@ -128,7 +169,8 @@ def _load(experiment, options):
 def _training(experiment, options):
     layers = [str(stage.number) for stage in experiment.model.stages]
     if options.layer not in (*layers, "svm"):
-        raise SettingsError(f"--layer: must be one of {', '.join(layers)}, svm, got {options.layer!r}")
+        got = "is missing;" if options.layer is None else f"got {options.layer!r},"
+        raise SettingsError(f"--layer: {got} must be one of {', '.join(layers)}, svm")
     if options.layer == "svm":
         return _train_svm(experiment)
     result = _train_layer(experiment, int(options.layer), options.rule)
@@ -139,7 +181,8 @@ def _training(experiment, options):
 def _train_layer(experiment, number, rule):
     health = experiment.train_layer(number, rule).health
     result = {"layer": number, "rule": rule, "health": health}
-    experiment.store.write_results(f"layer {number}", result)
+    experiment.keep_result(f"layer {number}", result)
+    _forget(experiment, number)
     _say(f"layer {number}, {rule}: " + _health_text(health))
     return result
 
@@ -147,7 +190,7 @@ def _train_layer(experiment, number, rule):
 def _train_svm(experiment):
     score = experiment.train_svm()
     result = {"layer": "svm", "split": "train", "accuracy": score.accuracy, "n_train": int(score.confusion.sum())}
-    experiment.store.write_results("svm", result)
+    experiment.keep_result("svm", result)
     _say(f"svm: accuracy on its {result['n_train']:,} training images {100 * score.accuracy:.2f} %")
     return result
 
@@ -164,20 +207,25 @@ def _test(experiment, options):
     result = {"split": options.split, "accuracy": score.accuracy, f"n_{options.split}": n,
               "classes": score.classes.tolist(), "recall": score.recall.tolist(),
               "precision": score.precision.tolist(), "confusion": score.confusion.tolist()}
-    experiment.store.write_results(options.split, result)
+    experiment.keep_result(options.split, result)
     _say(f"{n:,} {options.split} images; share recognised by class: "
          + ", ".join(f"{c}: {100 * r:.1f} %" for c, r in zip(score.classes, score.recall)))
     return result
 
 
 def _info(experiment, options):
-    state = {f"layer {s.number}": experiment.is_trained(s.number) for s in experiment.model.stages}
-    state["svm"] = experiment.has_svm()
-    if not options.json:
-        print(experiment.model.summary())
-        print("\n".join(f"{name}: {'trained' if done else 'not trained'}" for name, done in state.items()))
-    return {"version": spikingconvnet.__version__, "shapes": experiment.model.shapes, "trained": state,
-            "results": experiment.store.results()}
+    layers = {f"layer {s.number}": experiment.is_trained(s.number) for s in experiment.model.stages}
+    state = {"data": experiment.has_data(), **layers, "svm": experiment.has_svm()}
+    results = experiment.results()
+    lines = [experiment.model.summary(), f"run directory {experiment.store.path}, data set"
+             f" {experiment.settings.dataset}, seed {experiment.settings.seed}"]
+    for name, done in state.items():
+        rule = f", {results[name]['rule']}" if "rule" in results.get(name, {}) else ""
+        lines.append(f"{name}: {'done' + rule if done else 'not yet'}")
+    lines += [f"{name} accuracy {100 * entry['accuracy']:.2f} %" for name, entry in results.items()
+              if name in ("test", "validation")]
+    return {"version": spikingconvnet.__version__, "shapes": experiment.model.shapes, "done": state,
+            "results": results, "text": "\n".join(lines)}
 
 
 def _plot_all(experiment, options):
@@ -186,10 +234,10 @@ def _plot_all(experiment, options):
 
 def _demo(experiment, options):
     _say(experiment.model.summary())
-    if options.source or not experiment.has_data():
+    if not experiment.has_data():
         _load(experiment, options)
     for stage in experiment.model.stages:
-        if not experiment.is_trained(stage.number):
+        if not experiment.is_trained(stage.number, options.rule):
             _train_layer(experiment, stage.number, options.rule)
     if not experiment.has_svm():
         _train_svm(experiment)
@@ -197,20 +245,31 @@ def _demo(experiment, options):
     return {**result, "plots": [str(p) for p in _plot(experiment, None)]}
 
 
+def _forget(experiment, number):
+    from spikingconvnet import report
+
+    experiment.store.forget_figures(report.outdated_by(experiment, number))
+
+
 def _health_text(health):
     weights = (f"{health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA,"
                f" {100 * health['at_lower']:.0f} % of weights at the lower and {100 * health['at_upper']:.0f} % at the"
                " upper bound")
     if "wins_per_window" not in health:
-        return weights
-    return (f"{health['wins_per_window']:.2f} wins per window ({100 * health['silent_windows']:.0f} % silent,"
-            f" {100 * health['contested_windows']:.0f} % contested), {weights}")
+        return f"{health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA"
+    single = 1.0 - health["silent_windows"] - health["contested_windows"]
+    return (f"{health['wins_per_window']:.2f} wins per window ({100 * single:.0f} % of the windows with one winner,"
+            f" {100 * health['silent_windows']:.0f} % without, {100 * health['contested_windows']:.0f} % with several),"
+            f" {weights}")
 
 
 def _plot(experiment, names):
     from spikingconvnet import report
 
-    paths = report.plot(experiment, names)
+    try:
+        paths = report.plot(experiment, names)
+    except OSError as error:
+        raise StoreError(f"{error.filename}: cannot be written ({error.strerror}); choose another --run-dir") from error
     _say(f"plots: {experiment.store.path / 'plots'} ({', '.join(sorted({p.stem for p in paths}))})")
     return paths
 

@@ -5,7 +5,9 @@ and never done twice. Images are shown on timelines of at most ``REPLICA_SAMPLES
 the network that starts at rest (a replica, as on a board), and the unit in which caches are kept.
 """
 
+import shlex
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from spikingconvnet import build, datasets, readout
 from spikingconvnet.backends import get_backend
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.encoding import encode
-from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import floors, stdp
@@ -37,9 +39,12 @@ class Experiment:
         Threads; the results do not depend on it.
     progress : callable
         ``progress(iterable, description)`` wraps long loops.
+    program : str
+        How the command line is called, for error texts.
     """
 
-    def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items):
+    def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
+                 program="main.py"):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
@@ -47,21 +52,21 @@ class Experiment:
         self.backend = get_backend(backend)
         self.jobs = jobs
         self.progress = progress
+        self.program = program
 
     # ------------------------------------------------------------ data
 
-    def load_data(self, source=None):
-        """Read, check, split, filter and encode the images: number of images of each split.
-
-        Parameters
-        ----------
-        source : str or None
-            Directory or URL to use instead of the settings' data set.
-        """
-        s, source = self.settings, source or self.settings.dataset
+    def load_data(self):
+        """Read, check, split, filter and encode the images: number of images of each split."""
+        s, source = self.settings, self.settings.dataset
         cache = self.store.path / "downloads"
         train, test = (datasets.load(source, part, cache) for part in ("train", "test"))
         split = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
+        for part in (train, test):
+            shape = (s.image_filter.channels, *part.images.shape[1:])
+            require(shape == s.model.input_shape, str(source), "images", f"{shape[1]}x{shape[2]} pixels",
+                    f"{s.model.input_shape[1]}x{s.model.input_shape[2]}, the input shape of MODEL in the parameters",
+                    DataError)
         rng = np.random.default_rng([s.seed, 0])
         counts = {}
         for name, images, chosen in (("train", train, split.train), ("validation", train, split.validation),
@@ -115,9 +120,9 @@ class Experiment:
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
         return self.store.read(f"layers/{number}", self.command("training", number), self._layer_digest(number))
 
-    def is_trained(self, number):
-        """Whether layer `number` has been trained with the settings in force."""
-        return self._is_there(self.layer, number)
+    def is_trained(self, number, rule=None):
+        """Whether layer `number` has been trained with the settings in force, and by `rule` if that is given."""
+        return self._is_there(self.layer, number) and rule in (None, self.layer(number)["how"]["rule"])
 
     def all_spikes(self, number, split):
         """Spikes of a layer (0: the input) for a whole split."""
@@ -207,6 +212,24 @@ class Experiment:
         counts, labels = self.features(split)
         return readout.score(fitted.predict(counts), labels)
 
+    def results(self):
+        """Entries of ``results.json`` that belong to what is stored now, the newest last."""
+        current = {f"layer {n + 1}": self._content for n in range(len(self.model.stages))}
+        found = {}
+        for name, entry in self.store.results().items():
+            try:
+                made_from = current[name](int(name.split()[1])) if name in current else self._svm_digest()
+            except StoreError:
+                continue
+            if entry.get("made_from") == made_from:
+                found[name] = entry
+        return found
+
+    def keep_result(self, name, result):
+        """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
+        made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._svm_digest()
+        self.store.write_results(name, {**result, "made_from": made_from})
+
     def has_svm(self):
         """Whether the classifier has been fitted with the settings in force."""
         return self._is_there(lambda: self.store.read("svm", "", self._svm_digest()))
@@ -224,11 +247,12 @@ class Experiment:
     def command(self, mode, layer=None):
         """The command line that makes a result."""
         layer = f" --layer {layer}" if layer else ""
-        return f"main.py --mode {mode}{layer} --run-dir {self.store.path}"
+        return f"{self.program} --mode {mode}{layer} --run-dir {shlex.quote(str(self.store.path))}"
 
     def _data_digest(self):
         s = self.settings
-        return digest("data", str(s.dataset).rstrip("/").rsplit("/", 1)[-1], s.classes, s.n_train, s.n_validation,
+        source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset).resolve())
+        return digest("data", source, s.classes, s.n_train, s.n_validation,
                       s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed)
 
     def _content(self, number):

@@ -256,7 +256,7 @@ def membranes(v, v_thresh, spikes, timestep=1.0, labels=None):
     _require_timestep("membranes", timestep)
     shown = min(neurons, MAX_ROWS)
     of_all = f" ({shown} of {neurons} neurons)" if shown < neurons else ""
-    figure = _figure(9.0, 1.35 * shown + 1.4, f"Membrane potentials{of_all}")
+    figure = _figure(9.0, 1.35 * shown + 1.4, f"Membrane potentials before the input of each step{of_all}")
     rows = figure.subplots(shown, 1, sharex=True, squeeze=False)[:, 0]
     for k, axes in enumerate(rows):
         in_range = _trace(axes, v[:, k], v_thresh[k], np.asarray(spikes[k]), timestep)
@@ -364,7 +364,7 @@ def _trace(axes, v, v_thresh, steps, timestep):
 # Results
 
 
-def confusion(matrix, classes):
+def confusion(matrix, classes, images="images"):
     """Confusion matrix: true class down, predicted class across, coloured by share of the row, recall at the right.
 
     The colour scale is a square root, so that a confusion of 1 % can be seen.
@@ -374,6 +374,8 @@ def confusion(matrix, classes):
     matrix : int array (n, n)
         Images of the row's class that were taken for the column's.
     classes : sequence of n str or int
+    images : str
+        What was classified, for the title: "test images".
 
     Returns
     -------
@@ -386,7 +388,7 @@ def confusion(matrix, classes):
     require(len(classes) == n, "confusion", "classes", f"{len(classes)} names", f"{n} names, one per row")
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     right = int(np.trace(matrix))
-    title = f"Accuracy {100 * right / total:.2f} % ({right} of {total} images)" if total else "No images"
+    title = f"Accuracy {100 * right / total:.2f} % ({right} of {total} {images})" if total else f"No {images}"
     side = min(13.0, max(2.6, 0.5 * n))
     figure = _figure(side + 2.9, side + 1.3, title)
     axes = figure.subplots()

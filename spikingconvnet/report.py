@@ -4,7 +4,6 @@ import numpy as np
 
 from spikingconvnet import plotting
 from spikingconvnet.errors import SettingsError, StoreError
-from spikingconvnet.readout import Score
 
 SHOWN_IMAGES = 6
 RASTER_SAMPLES = 3
@@ -17,6 +16,13 @@ def figure_names(experiment):
     numbers = [stage.number for stage in experiment.model.stages]
     return ["inputs", *(f"{kind}-{n}" for n in numbers for kind in ("kernels", "training", "raster", "membranes",
                                                                     "activity")), "confusion"]
+
+
+def outdated_by(experiment, number):
+    """Names of the figures that a newly trained layer `number` (0: new data) makes outdated."""
+    return [name for name in figure_names(experiment)
+            if name == "confusion" or (name == "inputs" and number == 0)
+            or (name[-1].isdigit() and int(name.rpartition("-")[2]) >= number)]
 
 
 def plot(experiment, names=None):
@@ -102,9 +108,9 @@ def _activity(experiment, number):
 
 
 def _confusion(experiment):
-    results = experiment.store.results()
-    found = next((results[split] for split in ("test", "validation") if split in results), None)
-    if found is None:
-        raise StoreError(f"{experiment.store.path}: no test result yet; run: {experiment.command('testing')}")
-    score = Score(np.array(found["classes"]), np.array(found["confusion"]))
-    return plotting.confusion(score.confusion, score.classes)
+    """Of the split that was classified last."""
+    splits = [entry for name, entry in experiment.results().items() if name in ("test", "validation")]
+    if not splits:
+        raise StoreError(f"{experiment.store.path}: no test result of this network yet;"
+                         f" run: {experiment.command('testing')}")
+    return plotting.confusion(np.array(splits[-1]["confusion"]), splits[-1]["classes"], f"{splits[-1]['split']} images")

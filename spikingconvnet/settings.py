@@ -55,7 +55,8 @@ class Settings:
             require(callable(value) and hasattr(value, number) and not isinstance(value, type), "parameters", name,
                     value, f"an object that can be called and has {number}; if it is a class, call it: {name} = ...()")
         require(isinstance(self.model, Sequential), "parameters", "MODEL", self.model, "a Sequential model")
-        require(isinstance(self.slot, int) and self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
+        require(isinstance(self.slot, int), "parameters", "SLOT", self.slot, "a whole number of steps")
+        require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
                 f"more steps than the encoder's {self.encoder.n_steps}")
         require(isinstance(self.seed, int) and self.seed >= 0, "parameters", "SEED", self.seed, "0 or more")
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",

@@ -118,6 +118,13 @@ class RunDirectory:
                              f" make it again with: {command}, or use another --run-dir")
         return arrays
 
+    def how(self, name):
+        """How a result was made, whatever it was made from: dict, empty if the result is missing or damaged."""
+        try:
+            return self.read(name, "")[HOW]
+        except StoreError:
+            return {}
+
     def cached(self, name, made_from):
         """A result as a dict of arrays, or None if it is missing, damaged or made from something else."""
         try:
@@ -126,8 +133,9 @@ class RunDirectory:
             return None
 
     def write_results(self, mode, results):
-        """Keep a command's numbers in ``results.json``, one entry per mode."""
-        merged = {**self.results(), mode: results}
+        """Keep a command's numbers in ``results.json``, one entry per mode, the newest last."""
+        merged = {key: value for key, value in self.results().items() if key != mode}
+        merged[mode] = results
         _write(self.path / "results.json", lambda stream: stream.write(json.dumps(merged, indent=2).encode()))
 
     def results(self):
@@ -140,6 +148,25 @@ class RunDirectory:
         if not isinstance(entries, dict):
             raise StoreError(f"{path}: damaged (not an object but {type(entries).__name__}); delete it")
         return entries
+
+    def check_own(self, path):
+        """Raise a StoreError if the directory holds a ``parameters.py`` that no run has put there.
+
+        Parameters
+        ----------
+        path : str or Path
+            The parameters file in use.
+        """
+        kept = self.path / "parameters.py"
+        if kept.is_file() and not self.file("data/train").is_file():
+            raise StoreError(f"{kept}: is not of a run, and a run would replace it; choose another --run-dir than"
+                             f" {str(self.path)!r}")
+
+    def forget_figures(self, stems):
+        """Delete figures of these names, because what they showed is no longer there."""
+        for stem in stems:
+            for kind in ("png", "svg"):
+                (self.path / "plots" / f"{stem}.{kind}").unlink(missing_ok=True)
 
     def keep_parameters(self, path):
         """Copy the parameters file whole."""

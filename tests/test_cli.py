@@ -76,8 +76,11 @@ def test_validation_images_are_classified_on_request(command):
 
 
 @pytest.mark.parametrize("words, code, text", [
-    (["--mode", "training"], 2, "--layer: must be one of 1, svm"),
-    (["--mode", "training", "--layer", "2"], 2, "--layer: must be one of 1, svm, got '2'"),
+    (["--mode", "training"], 2, "--layer: is missing; must be one of 1, svm"),
+    (["--mode", "training", "--layer", "2"], 2, "--layer: got '2', must be one of 1, svm"),
+    (["--mode", "testing", "--rule", "random"], 2, "--rule: belongs to --mode training or demo"),
+    (["--mode", "info", "--split", "test"], 2, "--split: belongs to --mode testing"),
+    (["--mode", "demo", "--source", ""], 2, "--source: must not be empty"),
     (["--mode", "testing", "--layer", "1"], 2, "--layer: belongs to --mode training"),
     (["--mode", "info", "--source", "x"], 2, "--source: belongs to --mode loaddata"),
     (["--mode", "info", "--jobs", "0"], 2, "--jobs: must be at least 1"),
@@ -105,9 +108,10 @@ def test_a_missing_parameters_file_is_named(command, tmp_path):
 
 def test_info_shows_the_model_and_what_is_trained(command):
     code, out, _ = command("--mode", "info")
-    assert code == 0 and "Conv2D  4 filters 5x4" in out and "layer 1: not trained" in out
+    assert code == 0 and "Conv2D  4 filters 5x4" in out and "layer 1: not yet" in out
     command("--mode", "demo")
-    assert "svm: trained" in command("--mode", "info")[1]
+    out = command("--mode", "info")[1]
+    assert "svm: done" in out and "layer 1: done, stdp" in out and "test accuracy" in out and "seed 0" in out
 
 
 def test_the_seed_of_the_command_line_wins(command):
@@ -154,3 +158,79 @@ def test_an_unwritable_run_directory_is_an_error_with_a_way_out(parameters, tmp_
     blocked.write_text("")
     assert cli.main(["--mode", "loaddata", "--parameters", str(parameters()), "--run-dir", str(blocked / "run")]) == 5
     assert "choose another --run-dir" in capsys.readouterr().err
+
+
+def test_a_failing_command_leaves_the_kept_parameters_alone(command, tmp_path):
+    command("--mode", "demo")
+    kept = (tmp_path / "run/parameters.py").read_bytes()
+    other = tmp_path / "other.py"
+    other.write_bytes(kept.replace(b"SLOT = 30", b"SLOT = 31"))
+    assert command("--mode", "training", "--layer", "1", file=other)[0] == 5
+    assert (tmp_path / "run/parameters.py").read_bytes() == kept
+
+
+@pytest.mark.parametrize("run_dir", ["", "."])
+def test_a_run_never_replaces_a_parameters_file_that_is_not_its_own(parameters, tmp_path, monkeypatch, capsys, run_dir):
+    path = parameters()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_bytes(path.read_bytes().replace(b"SLOT = 30", b"SLOT = 31"))
+    before = path.read_bytes()
+    assert cli.main(["--mode", "loaddata", "--parameters", "mine.py", "--run-dir", run_dir]) in (2, 5)
+    assert path.read_bytes() == before and "error: " in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_the_parameters_seed_and_source_it_was_loaded_with(parameters, tmp_path, monkeypatch, capsys,
+                                                                             small_mnist):
+    path, run = parameters(DATASET="nowhere"), str(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    load = ["--mode", "loaddata", "--parameters", str(path), "--seed", "5", "--source", str(small_mnist)]
+    assert cli.main([*load, "--run-dir", run]) == 0
+    path.write_text("broken =")
+    assert cli.main(["--mode", "training", "--layer", "1", "--run-dir", run, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out.splitlines()[-1])["seed"] == 5
+    assert "parameters.py differs" in captured.err
+
+
+def test_demo_trains_again_when_another_rule_is_asked_for(command):
+    command("--mode", "demo")
+    assert ", random:" in command("--mode", "demo", "--rule", "random")[2]
+    assert ", stdp:" in command("--mode", "demo")[2]
+
+
+def test_data_of_another_source_are_not_taken_for_those_of_the_parameters(command, small_mnist, tmp_path):
+    other = tmp_path / "mnist2"
+    other.mkdir()
+    for path in small_mnist.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    command("--mode", "demo", "--source", other)
+    assert "images: 120 train" in command("--mode", "demo")[2]
+
+
+def test_images_of_another_size_are_refused_before_anything_is_replaced(command, tmp_path):
+    command("--mode", "loaddata")
+    small = tmp_path / "small"
+    small.mkdir()
+    for part in ("train", "t10k"):
+        (small / f"{part}-images-idx3-ubyte").write_bytes(
+            (2051).to_bytes(4, "big") + b"".join(n.to_bytes(4, "big") for n in (200, 20, 20)) + bytes(80_000))
+        (small / f"{part}-labels-idx1-ubyte").write_bytes(
+            (2049).to_bytes(4, "big") + (200).to_bytes(4, "big") + bytes(range(10)) * 20)
+    before = (tmp_path / "run/data/train.npz").read_bytes()
+    code, _, err = command("--mode", "loaddata", "--source", small)
+    assert code == 4 and "20x20 pixels" in err and "28x28" in err
+    assert (tmp_path / "run/data/train.npz").read_bytes() == before
+
+
+def test_a_new_layer_takes_outdated_figures_and_results_with_it(command, tmp_path):
+    command("--mode", "demo")
+    command("--mode", "training", "--layer", "1", "--rule", "random")
+    assert {p.stem for p in (tmp_path / "run/plots").glob("*.png")} == {"inputs", "kernels-1"}
+    result = json.loads(command("--mode", "info", "--json")[1])
+    assert "test" not in result["results"] and result["done"]["svm"] is False
+
+
+def test_the_confusion_matrix_is_that_of_the_split_that_was_tested_last(command, tmp_path):
+    command("--mode", "demo")
+    command("--mode", "testing", "--split", "validation")
+    assert "of 40 validation images" in (tmp_path / "run/plots/confusion.svg").read_text()
