@@ -1,12 +1,27 @@
 """Plasticity rules as frozen records with PyNN's names; what they compute is in ``backends/local``.
 
-sPyNNaker's additive rule takes `A_plus` and `A_minus` in weight units (nA), not as a fraction of `w_max` as PyNN's text
-says; with ``w_max = 1`` the two agree.
+With sPyNNaker's additive weight dependence `A_plus` and `A_minus` are weights (nA), not fractions of `w_max` as PyNN's
+text says; with ``w_max = 1`` the two agree. Source: sPyNNaker 7.4.1, ``pyNN/models/neuron/plasticity/stdp``.
 """
 
 from dataclasses import dataclass
 
 from spikingconvnet.errors import require
+
+
+def _check_above_zero(record, *names):
+    for name in names:
+        require(getattr(record, name) > 0, type(record).__name__, name, getattr(record, name), "above 0")
+
+
+def _check_not_negative(record, *names):
+    for name in names:
+        require(getattr(record, name) >= 0, type(record).__name__, name, getattr(record, name), "0 or more")
+
+
+def _check_bounds(record):
+    require(0 <= record.w_min < record.w_max, type(record).__name__, "w_min, w_max", (record.w_min, record.w_max),
+            "0 <= w_min < w_max")
 
 
 @dataclass(frozen=True)
@@ -18,7 +33,8 @@ class SpikePairRule:
     tau_plus, tau_minus : float
         Time constants of potentiation and depression, ms.
     A_plus, A_minus : float
-        Weight change of one pair at zero distance, nA, 0 or more.
+        Weight change of one pair at zero distance, 0 or more: nA if the weight dependence is additive, a fraction of
+        the way to the bound if it is multiplicative.
     """
 
     tau_plus: float = 20.0
@@ -27,10 +43,94 @@ class SpikePairRule:
     A_minus: float = 0.01
 
     def __post_init__(self):
-        for name in ("tau_plus", "tau_minus"):
-            require(getattr(self, name) > 0, "SpikePairRule", name, getattr(self, name), "above 0")
-        for name in ("A_plus", "A_minus"):
-            require(getattr(self, name) >= 0, "SpikePairRule", name, getattr(self, name), "0 or more")
+        _check_above_zero(self, "tau_plus", "tau_minus")
+        _check_not_negative(self, "A_plus", "A_minus")
+
+
+@dataclass(frozen=True)
+class SpikeNearestPairRule:
+    """Pair-based STDP between neighbours: a presynaptic spike meets the first postsynaptic one after it, a
+    postsynaptic spike the first presynaptic one after it.
+
+    With delays sPyNNaker lets a second postsynaptic spike count if the one before it had left the neuron, but not yet
+    reached the synapse, at the presynaptic spike.
+
+    Attributes
+    ----------
+    tau_plus, tau_minus, A_plus, A_minus
+        See :class:`SpikePairRule`.
+    """
+
+    tau_plus: float = 20.0
+    tau_minus: float = 20.0
+    A_plus: float = 0.01
+    A_minus: float = 0.01
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau_plus", "tau_minus")
+        _check_not_negative(self, "A_plus", "A_minus")
+
+
+@dataclass(frozen=True)
+class Vogels2011Rule:
+    """Homeostasis of inhibition: a pair potentiates whatever its order, every presynaptic spike depresses by `alpha`.
+
+    The weight is clipped at `w_max` alone. sPyNNaker's formulas let a weight fall below 0, which its 16 bits then hold
+    as a very large one; choose `A_plus` and `alpha` so that it stays above. (The binaries were not driven that far.)
+
+    Source: Vogels et al. 2011, Science 334, 1569.
+
+    Attributes
+    ----------
+    alpha : float
+        Depression by a presynaptic spike, in units of `A_plus`; 0 or more.
+    tau : float
+        Time constant of both traces, ms.
+    A_plus : float
+        Weight change of one pair at zero distance, nA, 0 or more.
+    A_minus : float
+        Not used; sPyNNaker's rule has it.
+    """
+
+    alpha: float
+    tau: float = 20.0
+    A_plus: float = 0.01
+    A_minus: float = 0.01
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau")
+        _check_not_negative(self, "alpha", "A_plus", "A_minus")
+        require(self.alpha < 1 << 15, "Vogels2011Rule", "alpha", self.alpha, "below 32768")
+
+
+@dataclass(frozen=True)
+class PfisterSpikeTripletRule:
+    """Triplets of spikes: pairs, and pairs weighted by a slower trace of the side that has just fired.
+
+    Called PfisterSpikeTriplet in sPyNNaker. Here amplitudes are fractions of `w_max`, unlike those of the other rules.
+
+    Source: Pfister and Gerstner 2006, J Neurosci 26, 9673.
+
+    Attributes
+    ----------
+    tau_plus, tau_minus : float
+        Time constants of the pair traces, ms.
+    tau_x, tau_y : float
+        Time constants of the slower presynaptic and postsynaptic trace, ms; tables in steps of 4.
+    A_plus, A_minus : float
+        Weight change of one pair at zero distance as a fraction of `w_max`, 0 or more.
+    """
+
+    tau_plus: float
+    tau_minus: float
+    tau_x: float
+    tau_y: float
+    A_plus: float
+    A_minus: float
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau_plus", "tau_minus", "tau_x", "tau_y")
+        _check_not_negative(self, "A_plus", "A_minus")
 
 
 @dataclass(frozen=True)
@@ -41,13 +141,72 @@ class AdditiveWeightDependence:
     w_max: float = 1.0
 
     def __post_init__(self):
-        require(0 <= self.w_min < self.w_max, "AdditiveWeightDependence", "w_min, w_max",
-                (self.w_min, self.w_max), "0 <= w_min < w_max")
+        _check_bounds(self)
+
+
+@dataclass(frozen=True)
+class MultiplicativeWeightDependence:
+    """Potentiation is proportional to ``w_max - w``, depression to ``w - w_min`` (nA).
+
+    Nothing is clipped: a weight stays inside the bounds only while `A_plus` and `A_minus` times a trace stay below 1,
+    and one that starts beyond a bound is drawn back to it.
+    """
+
+    w_min: float = 0.0
+    w_max: float = 1.0
+
+    def __post_init__(self):
+        _check_bounds(self)
+
+
+@dataclass(frozen=True)
+class WeightDependenceAdditiveTriplet:
+    """As :class:`AdditiveWeightDependence` for rules of triplets, with the name that sPyNNaker gives it.
+
+    Attributes
+    ----------
+    w_min, w_max : float
+        nA.
+    A3_plus, A3_minus : float
+        Weight change of one triplet at zero distance as a fraction of `w_max`, 0 or more.
+    """
+
+    w_min: float = 0.0
+    w_max: float = 1.0
+    A3_plus: float = 0.01
+    A3_minus: float = 0.01
+
+    def __post_init__(self):
+        _check_bounds(self)
+        _check_not_negative(self, "A3_plus", "A3_minus")
+
+
+# The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
+WEIGHT_DEPENDENCES = {
+    SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
+    SpikeNearestPairRule: (AdditiveWeightDependence,),
+    Vogels2011Rule: (AdditiveWeightDependence,),
+    PfisterSpikeTripletRule: (WeightDependenceAdditiveTriplet,),
+}
 
 
 @dataclass(frozen=True)
 class STDPMechanism:
-    """A timing rule and a weight dependence; the whole delay is dendritic, as in PyNN's default."""
+    """A timing rule and a weight dependence; the whole delay is dendritic, as in PyNN's default.
 
-    timing_dependence: SpikePairRule = SpikePairRule()
-    weight_dependence: AdditiveWeightDependence = AdditiveWeightDependence()
+    Attributes
+    ----------
+    timing_dependence, weight_dependence : records of this module
+        Which of them fit together is in `WEIGHT_DEPENDENCES`.
+    """
+
+    timing_dependence: object = SpikePairRule()
+    weight_dependence: object = AdditiveWeightDependence()
+
+    def __post_init__(self):
+        timing, weight = self.timing_dependence, self.weight_dependence
+        require(type(timing) in WEIGHT_DEPENDENCES, "STDPMechanism", "timing_dependence", timing,
+                " or ".join(rule.__name__ for rule in WEIGHT_DEPENDENCES))
+        kinds = WEIGHT_DEPENDENCES[type(timing)]
+        require(isinstance(weight, kinds), "STDPMechanism", "weight_dependence", weight,
+                f"{' or '.join(kind.__name__ for kind in kinds)} with a {type(timing).__name__}")

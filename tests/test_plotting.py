@@ -95,7 +95,7 @@ def overlapping(boxes):
 def frame_texts(figure):
     """Title, axis titles and labels, and the tick labels in view: (text, bounding box) of each."""
     found = [figure._suptitle]
-    for axes in [*figure.axes, *(child for axes in figure.axes for child in axes.child_axes)]:
+    for axes in [*figure.axes, *(child for parent in figure.axes for child in parent.child_axes)]:
         found += [axes.title, axes._left_title, axes._right_title]
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
@@ -345,7 +345,7 @@ def test_only_six_membranes_are_shown_and_a_single_flat_step_works():
 # Confusion and training
 
 
-@pytest.mark.parametrize("n", [1, 2, 10, 26])
+@pytest.mark.parametrize("n", [1, 2, 15])
 def test_cells_hold_the_matrix(rng, n):
     matrix = rng.integers(0, 12_000, (n, n)) * rng.integers(0, 2, (n, n))
     figure = draw(plotting.confusion(matrix, range(n)))

@@ -13,6 +13,15 @@ from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.plasticity import (
+    AdditiveWeightDependence,
+    MultiplicativeWeightDependence,
+    PfisterSpikeTripletRule,
+    SpikeNearestPairRule,
+    SpikePairRule,
+    Vogels2011Rule,
+    WeightDependenceAdditiveTriplet,
+)
 
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
@@ -25,6 +34,15 @@ COUNTER_TEXTS = {
     "extended_delays": ("projection {label}: {extended_delays} of {weights} delays are longer than the {slots} slots of"
                         " the ring buffer; a board needs delay extensions for them"),
 }
+RULE_KINDS = {                    # as in the names of sPyNNaker's binaries
+    (SpikePairRule, AdditiveWeightDependence): "pair_additive",
+    (SpikePairRule, MultiplicativeWeightDependence): "pair_multiplicative",
+    (SpikeNearestPairRule, AdditiveWeightDependence): "nearest_pair_additive",
+    (Vogels2011Rule, AdditiveWeightDependence): "vogels_2011_additive",
+    (PfisterSpikeTripletRule, WeightDependenceAdditiveTriplet): "pfister_triplet_additive",
+}
+SLOW_SHIFT = 2                    # steps per entry of the slower tables of triplets, as a power of two
+NO_TABLE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +83,35 @@ class LoweredPopulation:
 
 @dataclass(frozen=True, eq=False)
 class LoweredRule:
-    """An STDP mechanism in integers: `A_plus`, `A_minus`, `w_min`, `w_max` as accum, decay tables as 4.11."""
+    """An STDP mechanism in integers.
 
-    a_plus: int
-    a_minus: int
+    Attributes
+    ----------
+    kind : str
+        A value of `RULE_KINDS`.
+    w_min, w_max, a_plus, a_minus : accum
+    a3_plus, a3_minus : accum
+        0 but for triplets.
+    alpha : 4.11
+        0 but for the rule of Vogels et al.
+    lut_plus, lut_minus : 4.11
+        Decay of the presynaptic and the postsynaptic trace by step.
+    lut_x, lut_y : 4.11
+        The same of the slower traces of triplets, one entry for ``2**SLOW_SHIFT`` steps; empty for other rules.
+    """
+
+    kind: str
     w_min: int
     w_max: int
+    a_plus: int
+    a_minus: int
+    a3_plus: int
+    a3_minus: int
+    alpha: int
     lut_plus: np.ndarray
     lut_minus: np.ndarray
+    lut_x: np.ndarray
+    lut_y: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +170,7 @@ class Lowered:
     def projection(self, label):
         """Integers of a projection; made on demand because a convolution's list can be long."""
         projection = self.network.projection(label)
-        lowered, counts = _lower_projection(projection, self.populations[projection.post])
+        lowered, counts = _lower_projection(projection, self.populations[projection.post], self.network.timestep)
         self.counters.setdefault(label, counts)         # those of a convolution's kernels stay
         return lowered
 
@@ -215,7 +254,7 @@ def _shifts(population, incoming, timestep):
     return shift[:, population.channel_of]
 
 
-def _lower_projection(projection, population):
+def _lower_projection(projection, population, timestep):
     """LoweredProjection and its counters."""
     connections = projection.connections.to_list()
     if connections.signed:
@@ -233,7 +272,7 @@ def _lower_projection(projection, population):
     order = np.lexsort((connections.post, connections.pre))
     rule = None
     if projection.plasticity:
-        rule = _lower_rule(projection.plasticity)
+        rule = _lower_rule(projection.plasticity, timestep)
         _check_plastic_delays(projection, connections.delay, population)
     return LoweredProjection(
         projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
@@ -279,10 +318,22 @@ def _check_plastic_delays(projection, delay, population):
                            f" the {slots} slots of the ring buffer; use at most {slots - 1} steps")
 
 
-def _lower_rule(mechanism):
+def _lower_rule(mechanism, timestep):
     timing, weight = mechanism.timing_dependence, mechanism.weight_dependence
-    return LoweredRule(accum(timing.A_plus), accum(timing.A_minus), accum(weight.w_min), accum(weight.w_max),
-                       decay_table(timing.tau_plus), decay_table(timing.tau_minus))
+    triplets = isinstance(timing, PfisterSpikeTripletRule)
+    # Only the rule of triplets has its amplitudes multiplied by w_max.
+    scale = weight.w_max if triplets else 1.0
+    tau_plus, tau_minus = ((timing.tau, timing.tau) if isinstance(timing, Vogels2011Rule)
+                           else (timing.tau_plus, timing.tau_minus))
+    return LoweredRule(
+        RULE_KINDS[type(timing), type(weight)], w_min=accum(weight.w_min), w_max=accum(weight.w_max),
+        a_plus=accum(timing.A_plus * scale), a_minus=accum(timing.A_minus * scale),
+        a3_plus=accum(weight.A3_plus * scale) if triplets else 0,
+        a3_minus=accum(weight.A3_minus * scale) if triplets else 0,
+        alpha=round(timing.alpha * STDP_ONE) if isinstance(timing, Vogels2011Rule) else 0,
+        lut_plus=decay_table(tau_plus, timestep), lut_minus=decay_table(tau_minus, timestep),
+        lut_x=decay_table(timing.tau_x, timestep, SLOW_SHIFT) if triplets else NO_TABLE,
+        lut_y=decay_table(timing.tau_y, timestep, SLOW_SHIFT) if triplets else NO_TABLE)
 
 
 def decay_table(tau, timestep=1.0, shift=0):

@@ -5,13 +5,14 @@ binaries of sPyNNaker 7.4.1. The order inside a step is the board's: ring buffer
 ascending order, then the spikes of the step.
 
 Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapses.c``,
-``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``, ``timing_pair_impl.h``, ``weight_additive_one_term_impl.h``.
+``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``.
 """
 
 import numpy as np
 
-from spikingconvnet.backends.local.fixed_point import decay, i32, kmul, m16, s16
+from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
 from spikingconvnet.backends.local.poisson import PoissonSource, ReferenceCore
+from spikingconvnet.backends.local.reference_rules import PLACEHOLDER, after_post, after_pre, learn
 from spikingconvnet.neurons import SpikeSourcePoisson
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
@@ -35,7 +36,7 @@ class ReferenceNeurons:
         self.timer = [0] * c.size
         self.synaptic = [[0] * c.size, [0] * c.size]
         self.ring = [[[0] * c.size for _ in range(2)] for _ in range(slots)]
-        self.history = [[(0, 0)] for _ in range(c.size)]
+        self.history = [[PLACEHOLDER] for _ in range(c.size)]
         self.saturated = 0
 
     def collect(self, slot):
@@ -74,11 +75,9 @@ class ReferenceNeurons:
     def remember(self, neuron, t, rule):
         """Append a postsynaptic event; the oldest real one makes room for the seventeenth."""
         events = self.history[neuron]
-        last_time, last_trace = events[-1]
-        trace = s16(m16(last_trace, look_up(rule.lut_minus, t - last_time)) + 2048)
-        if len(events) == HISTORY:
+        events.append(after_post(rule, events[-1], t))
+        if len(events) > HISTORY:
             del events[1]
-        events.append((t, trace))
 
 
 class ReferenceProjection:
@@ -97,55 +96,20 @@ class ReferenceProjection:
         """A presynaptic neuron fires at step `t`: learn, then deliver every weight of its row."""
         lowered, rule = self.lowered, self.lowered.rule
         if rule:
-            last_time, last_trace = self.last_pre.get(pre, (0, 0))
-            self.last_pre[pre] = (t, s16(m16(last_trace, look_up(rule.lut_plus, t - last_time)) + 2048))
+            last = self.last_pre.get(pre, PLACEHOLDER)
+            now = self.last_pre[pre] = after_pre(rule, last, t)
         for index in self.rows.get(pre, ()):
             neuron, delay = int(lowered.post_id[index]), int(lowered.delay[index])
             receptor = int(lowered.receptor[index])
             if rule:
                 stored = delay % self.post.constants.delay_slots
                 shift = int(self.post.constants.shift[receptor, neuron])
-                self.weight[index] = pair_update(rule, self.weight[index], shift, self.post.history[neuron],
-                                                 t, last_time, last_trace, stored)
+                self.weight[index] = learn(rule, self.weight[index], shift, self.post.history[neuron], last, now,
+                                           stored)
                 if not stored:
                     continue        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
             slot = (t + delay) % len(self.post.ring)
             self.post.ring[slot][receptor][neuron] += self.weight[index]
-
-
-def look_up(table, distance):
-    """Decay over `distance` steps; 0 beyond the table."""
-    distance &= 0xffffffff
-    return int(table[distance]) if distance < len(table) else 0
-
-
-def pair_update(rule, weight, shift, history, t, last_time, last_trace, delay):
-    """New 16-bit weight of a synapse whose presynaptic spike arrives at step `t`: additive pair rule.
-
-    The postsynaptic events since the last presynaptic spike, shifted by the dendritic delay, potentiate; then the
-    newest of all events depresses, also at distance 0.
-    """
-    begin = last_time - delay if last_time >= delay else 0
-    end_time = t - delay if t >= delay else 0
-    k = end = following = len(history)
-    first = True
-    while first or (k != 0 and history[k][0] > begin):
-        if not first and history[k][0] > end_time:
-            end = k
-        first = False
-        following = k
-        k -= 1
-    value = weight << shift
-    for time, _ in history[following:end]:
-        distance = time + delay - last_time
-        if distance:
-            p = m16(last_trace, look_up(rule.lut_plus, distance))
-            value = min(i32(value + kmul(rule.a_plus, p << 4)), rule.w_max)
-    newest = history[end - 1] if end > following else history[k]
-    if end > following or k != 0:
-        o = m16(newest[1], look_up(rule.lut_minus, t - delay - newest[0]))
-        value = max(i32(value - kmul(rule.a_minus, o << 4)), rule.w_min)
-    return (value >> shift) & 0xffff
 
 
 class ReferenceSimulation:

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from spikingconvnet.backends.base import Recording, Weights
-from spikingconvnet.backends.local import kernels
+from spikingconvnet.backends.local import general_kernels, kernels
 from spikingconvnet.backends.local.fixed_point import accum
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.poisson import PoissonSource
@@ -196,7 +196,9 @@ def _stage_order(network):
 
 def _window(spikes, t, n_steps):
     """Steps ``t .. t + n_steps - 1`` of a timeline as one sample, silent beyond its end."""
-    offsets = spikes.offsets[np.minimum(np.arange(t, t + n_steps + 1), len(spikes.offsets) - 1)]
+    offsets = spikes.offsets[t:t + n_steps + 1]
+    beyond = np.full(n_steps + 1 - len(offsets), spikes.offsets[-1])
+    offsets = np.concatenate([offsets, beyond]) if len(beyond) else offsets
     return Spikes(spikes.shape, n_steps, offsets - offsets[0], spikes.neurons[offsets[0]:offsets[-1]])
 
 
@@ -276,7 +278,7 @@ class ConvStage:
         self.ring_e, self.ring_i = (np.zeros(state[:2] + (connections.delay, state[2]), np.int32) for _ in range(2))
         self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
         self.spans[..., 0] = state[2]
-        self.flags = np.zeros((blocks, self.rows, 3), np.int64)
+        self.flags = np.zeros((blocks, self.rows, 4), np.int64)
         self.lanes = np.zeros((blocks, self.rows, 3, state[2]), np.int32)
         for index in (0, 1):
             self.lanes[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
@@ -392,24 +394,36 @@ class GeneralStage:
         self._set_up_synapses(lowered, projections)
         delay = max([1] + [p.connections.max_delay for p in projections])
         self.ring = np.zeros((delay + 1, 2, self.n), np.int64)
+        self.pending = np.zeros(delay + 1, np.int64)
 
     def _set_up_neurons(self, parts):
         def joined(name):
             return np.concatenate([getattr(p, name) for p in parts])
 
         self.n = sum(p.size for p in parts)
-        self.neurons = np.stack([joined("v_init"), np.zeros(self.n, np.int64), joined("v_thresh"), joined("v_reset"),
-                                 joined("v_rest"), joined("i_offset"), joined("resistance"), joined("refractory")])
-        self.neurons = self.neurons.astype(np.int32)
-        self.syn = np.zeros((2, self.n), np.int32)
+        blocks = -(-self.n // general_kernels.LANES)
+        self.state = np.zeros(blocks * general_kernels.FIELDS * general_kernels.LANES, np.int32)
+        self._set_field("v_thresh", np.full(blocks * general_kernels.LANES, SILENT_THRESHOLD))
+        for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
+                             ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
+                             ("resistance", joined("resistance")), ("refractory", joined("refractory")),
+                             ("membrane_decay", joined("membrane_decay"))):
+            self._set_field(name, values)
+        self.inject = np.zeros((2, 3, self.n), np.int32)
+        for receptor, letter in enumerate("ei"):
+            mask, low = kernels.split(np.concatenate([p.decay[receptor] for p in parts]))
+            self._set_field(f"decay_{letter}_mask", mask)
+            self._set_field(f"decay_{letter}", low)
+            self.inject[receptor, 0] = np.concatenate([p.shift[receptor] for p in parts])
+            self.inject[receptor, 1:] = kernels.split(np.concatenate([p.inject[receptor] for p in parts]))
         self.saturated_slots = np.zeros(self.n, np.int64)
-        self.factors = np.zeros((3, 5, self.n), np.int32)
-        for receptor in (0, 1):
-            for row, name in ((1, "inject"), (3, "decay")):
-                factor = np.concatenate([getattr(p, name)[receptor] for p in parts])
-                self.factors[receptor, row], self.factors[receptor, row + 1] = kernels.split(factor)
-            self.factors[receptor, 0] = np.concatenate([p.shift[receptor] for p in parts])
-        self.factors[2, 0] = joined("membrane_decay")
+
+    def _set_field(self, name, values, first=0):
+        """Write a number of every neuron from `first` on into the blocks of ``kernels._update_neurons``."""
+        neuron = np.arange(first, first + len(values))
+        block, lane = np.divmod(neuron, general_kernels.LANES)
+        field = general_kernels.NEURON_FIELDS.index(name)
+        self.state.reshape(-1, general_kernels.FIELDS, general_kernels.LANES)[block, field, lane] = values
 
     def _set_up_synapses(self, lowered, projections):
         integers = [lowered.projection(p.label) for p in projections]
@@ -435,8 +449,8 @@ class GeneralStage:
                                   or [np.zeros(0, np.int64)]).astype(np.int64)
         self.plastic_start = np.searchsorted([row[0] for row in rows], np.arange(self.n_spike_ids + 1))
         self.plastic_row = np.cumsum([0] + [last - first for _, _, first, last in rows]).astype(np.int64)
-        self.row_state = np.array([[0, 0, rules.index(plastic[k].rule)] for _, k, _, _ in rows],
-                                  np.int64).reshape(-1, 3)
+        self.row_state = np.array([[0, 0, 0, rules.index(plastic[k].rule)] for _, k, _, _ in rows],
+                                  np.int64).reshape(-1, 4)
         self.plastic_order = synapses
         delay = self._joined(plastic, lambda p: p.delay)
         stored = self._joined(plastic, lambda p: p.delay % lowered.populations[p.post].delay_slots)
@@ -447,10 +461,13 @@ class GeneralStage:
         for p in plastic:
             first = self.base[p.post] - self.n_sources
             self.rule_of[first:first + lowered.populations[p.post].size] = rules.index(p.rule)
-        self.amounts = np.array([[r.a_plus, r.a_minus, r.w_min, r.w_max] for r in rules], np.int64).reshape(-1, 4)
-        self.plus, self.minus = (_tables([getattr(r, name) for r in rules]) for name in ("lut_plus", "lut_minus"))
+        self.kinds = np.array([general_kernels.RULES.index(rule.kind) for rule in rules], np.int64)
+        self.amounts = np.array([[getattr(rule, name) for name in general_kernels.AMOUNTS] for rule in rules],
+                                np.int64).reshape(-1, len(general_kernels.AMOUNTS))
+        self.tables = _tables(rules)
         learning = self.n if rules else 0
-        self.times, self.traces = (np.zeros((learning, kernels.HISTORY), np.int64) for _ in range(2))
+        self.times = np.zeros((learning, general_kernels.HISTORY), np.int64)
+        self.traces = np.zeros((2, learning, general_kernels.HISTORY), np.int64)
         self.counts = np.ones(learning, np.int64)
 
     def _own_id(self, projection):
@@ -463,7 +480,7 @@ class GeneralStage:
     def set_threshold(self, label, raw):
         """Thresholds as s16.15, (size,)."""
         first = self.base[label] - self.n_sources
-        self.neurons[2, first:first + len(raw)] = raw
+        self._set_field("v_thresh", raw, first)
 
     def saturated(self):
         """Ring-buffer slots that were cut, by label."""
@@ -488,10 +505,10 @@ class GeneralStage:
         steps, fired = [], []
         for first in range(0, n_steps, block):
             last = min(first + block, n_steps)
-            n = kernels.general_steps(
-                t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.neurons, self.factors,
-                self.syn, self.ring, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
-                self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.amounts, self.plus, self.minus,
+            n = general_kernels.general_steps(
+                t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.state, self.inject,
+                self.ring, self.pending, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
+                self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.kinds, self.amounts, self.tables,
                 self.times, self.traces, self.counts, self.trace_ids,
                 *(trace[first:last] for trace in traces), out_step, out_id)
             steps.append(out_step[:n] + first)
@@ -500,11 +517,15 @@ class GeneralStage:
 
     def _sources(self, spikes, n_steps):
         """Spikes from outside as one list: offsets (n_steps + 1,) and ids, each step in the order of the network."""
-        steps = np.concatenate([spikes[p.label].steps() for p in self.outside] or [np.zeros(0, np.int64)])
-        ids = np.concatenate([spikes[p.label].neurons.astype(np.int64) + self.base[p.label] for p in self.outside]
-                             or [np.zeros(0, np.int64)])
-        order = np.argsort(steps, kind="stable")
-        return np.searchsorted(steps[order], np.arange(n_steps + 1)), ids[order]
+        parts = [spikes[p.label] for p in self.outside]
+        counts = [np.diff(part.offsets) for part in parts]
+        offsets = np.concatenate([[0], np.cumsum(sum(counts, np.zeros(n_steps, np.int64)))])
+        ids, place = np.empty(offsets[-1], np.int64), offsets[:-1].copy()
+        for population, part, count in zip(self.outside, parts, counts):
+            at = np.repeat(place - part.offsets[:-1], count) + np.arange(part.n_events)
+            ids[at] = part.neurons.astype(np.int64) + self.base[population.label]
+            place += count
+        return offsets, ids
 
     def _spikes(self, steps, ids, n_steps):
         made, first = {}, 0
@@ -529,7 +550,9 @@ def _runs(sorted_ids):
     return list(zip(ids.tolist(), first.tolist(), [*first[1:].tolist(), len(sorted_ids)]))
 
 
-def _tables(tables):
-    """Look-up tables as the rows of one array, with zeros behind the shorter ones."""
-    width = max([1] + [len(table) for table in tables])
-    return np.array([np.pad(table, (0, width - len(table))) for table in tables], np.int64).reshape(-1, width)
+def _tables(rules):
+    """Look-up tables as one array (rules, tables, steps), with zeros behind the shorter ones."""
+    tables = [[getattr(rule, name) for name in general_kernels.TABLES] for rule in rules]
+    width = max([1] + [len(table) for parts in tables for table in parts])
+    return np.array([[np.pad(table, (0, width - len(table))) for table in parts] for parts in tables],
+                    np.int64).reshape(-1, len(general_kernels.TABLES), width)

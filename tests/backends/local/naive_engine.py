@@ -1,9 +1,8 @@
 """Slow twin of the local engine: SpiNNaker's arithmetic in Python's own integers, one neuron and one synapse at a time.
 
-IF_curr_exp and IF_curr_delta, static synapses and the additive spike pair rule, at a time step of 1 ms. It imports
-nothing from the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code,
-so an error has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become
-integers.
+IF_curr_exp and IF_curr_delta, static synapses and five kinds of STDP, at a time step of 1 ms. It imports nothing from
+the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code, so an error
+has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become integers.
 
 Not modelled: delays beyond the ring buffer of a large population, the choice of shifts (they are given), lateness,
 several cores per population.
@@ -96,16 +95,16 @@ def exp_fraction(raw):
     return _exp_0_32(raw) & 0xffffffff
 
 
-def exponential_table(tau):
-    """floor(2048 e**(-i / tau)), as long as it is above zero, rounded up to an even length."""
+def exponential_table(tau, shift=0):
+    """floor(2048 e**(-(i << shift) / tau)), as long as it is above zero, rounded up to an even length."""
     tau = Decimal(str(tau))
-    length = Decimal(2048).ln() * tau
+    length = Decimal(2048).ln() * tau / (1 << shift)
     pairs = int(length // 2) + (1 if length % 2 > 0 else 0)
-    return [int(((-i / tau).exp() * 2048).to_integral_value(ROUND_FLOOR)) for i in range(2 * pairs)]
+    return [int(((-(i << shift) / tau).exp() * 2048).to_integral_value(ROUND_FLOOR)) for i in range(2 * pairs)]
 
 
-def look_up(table, interval):
-    index = interval % (1 << 32)
+def look_up(table, interval, shift=0):
+    index = (interval % (1 << 32)) >> shift
     return table[index] if index < len(table) else 0
 
 
@@ -169,43 +168,45 @@ class Neuron:
         return fires
 
 
-class PairRule:
-    """SpikePairRule with AdditiveWeightDependence on the synapses of one projection."""
+class PlasticRows:
+    """What the rules have in common: the spikes they remember and the window between two presynaptic ones.
+
+    A spike is (time, traces); `shift` is that of the ring buffer. Rules say how traces grow and what a weight does.
+    """
+
+    no_traces = (0,)
 
     def __init__(self, rule, n_post, shift):
-        self.plus, self.minus = exponential_table(rule["tau_plus"]), exponential_table(rule["tau_minus"])
-        self.a_plus, self.a_minus = accum(rule["A_plus"]), accum(rule["A_minus"])
         self.w_min, self.w_max = accum(rule["w_min"]), accum(rule["w_max"])
         self.shift = shift
-        self.histories = [[(0, 0)] for _ in range(n_post)]              # of (time, trace)
-        self.rows = {}                                                  # pre: (last time, last trace)
+        self.histories = [[(0, self.no_traces)] for _ in range(n_post)]
+        self.rows = {}                                                  # pre: its last spike
 
     def post_spike(self, post, t):
         history = self.histories[post]
-        time, trace = history[-1]
-        history.append((t, wrap_signed(trace_product(trace, look_up(self.minus, t - time)) + UNIT_TRACE, 16)))
+        history.append((t, self.post_traces(history[-1], t)))
         if len(history) > HISTORY_LENGTH:
             del history[1]
 
+    def pre_spike(self, pre, t):
+        self.rows[pre] = t, self.pre_traces(self.rows.get(pre, (0, self.no_traces)), t)
+
     def updated_weight(self, weight, pre, post, t, delay):
-        last_time, last_trace = self.rows.get(pre, (0, 0))
-        begin, end = max(last_time - delay, 0), max(t - delay, 0)
-        previous, events = self._window(self.histories[post], begin, end)
-        w = weight << self.shift
+        last = self.rows.get(pre, (0, self.no_traces))
+        begin = last[0] - delay if last[0] >= delay else 0
+        end = t - delay if t >= delay else 0
+        previous, valid, events = self._window(self.histories[post], begin, end)
+        w = wrap_signed(weight << self.shift, 32)
         for event in events:
-            interval = event[0] + delay - last_time
-            if interval != 0:
-                gain = trace_product(last_trace, look_up(self.plus, interval))
-                w = min(wrap_signed(w + accum_product(self.a_plus, gain << 4), 32), self.w_max)
-            previous = event
-        if previous is not None:
-            loss = trace_product(previous[1], look_up(self.minus, t - delay - previous[0]))
-            w = max(wrap_signed(w - accum_product(self.a_minus, loss << 4), 32), self.w_min)
+            w = self.after_post(w, last, previous, event, delay)
+            previous, valid = event, True
+        if valid:
+            w = self.after_pre(w, last, previous, t, delay)
         return (w >> self.shift) & 0xffff
 
     @staticmethod
     def _window(history, begin, end):
-        """The spike before the window (None if it ran off the list) and those inside it, newest looked at first."""
+        """The spike before the window, whether it is a real one, and those inside it; newest looked at first."""
         k = stop = first = len(history)
         newest = True
         while newest or (k != 0 and history[k][0] > begin):
@@ -214,11 +215,138 @@ class PairRule:
             newest = False
             first = k
             k -= 1
-        return (history[k] if k != 0 else None), history[first:stop]
+        return history[k], k != 0, history[first:stop]
 
-    def pre_spike(self, pre, t):
-        time, trace = self.rows.get(pre, (0, 0))
-        self.rows[pre] = t, wrap_signed(trace_product(trace, look_up(self.plus, t - time)) + UNIT_TRACE, 16)
+    def additive_gain(self, w, amount, trace):
+        return min(wrap_signed(w + accum_product(amount, trace << 4), 32), self.w_max)
+
+    def additive_loss(self, w, amount, trace):
+        return max(wrap_signed(w - accum_product(amount, trace << 4), 32), self.w_min)
+
+
+class PairRule(PlasticRows):
+    """SpikePairRule with AdditiveWeightDependence."""
+
+    def __init__(self, rule, n_post, shift):
+        super().__init__(rule, n_post, shift)
+        self.plus, self.minus = exponential_table(rule["tau_plus"]), exponential_table(rule["tau_minus"])
+        self.a_plus, self.a_minus = accum(rule["A_plus"]), accum(rule["A_minus"])
+
+    def post_traces(self, last, t):
+        return (wrap_signed(trace_product(last[1][0], look_up(self.minus, t - last[0])) + UNIT_TRACE, 16),)
+
+    def pre_traces(self, last, t):
+        return (wrap_signed(trace_product(last[1][0], look_up(self.plus, t - last[0])) + UNIT_TRACE, 16),)
+
+    def after_post(self, w, last, previous, event, delay):
+        interval = event[0] + delay - last[0]
+        if interval != 0:
+            w = self.potentiate(w, trace_product(last[1][0], look_up(self.plus, interval)))
+        return w
+
+    def after_pre(self, w, last, previous, t, delay):
+        return self.depress(w, trace_product(previous[1][0], look_up(self.minus, t - delay - previous[0])))
+
+    def potentiate(self, w, trace):
+        return self.additive_gain(w, self.a_plus, trace)
+
+    def depress(self, w, trace):
+        return self.additive_loss(w, self.a_minus, trace)
+
+
+class MultiplicativePairRule(PairRule):
+    """SpikePairRule with MultiplicativeWeightDependence."""
+
+    def potentiate(self, w, trace):
+        room = wrap_signed(self.w_max - w, 32)
+        return wrap_signed(w + accum_product(accum_product(room, self.a_plus), trace << 4), 32)
+
+    def depress(self, w, trace):
+        room = wrap_signed(w - self.w_min, 32)
+        return wrap_signed(w - accum_product(accum_product(room, self.a_minus), trace << 4), 32)
+
+
+class NearestPairRule(PairRule):
+    """SpikeNearestPairRule with AdditiveWeightDependence: times alone count, no traces."""
+
+    def after_post(self, w, last, previous, event, delay):
+        arrival = event[0] + delay
+        interval, since_previous = arrival - last[0], arrival - previous[0]
+        if interval != 0:
+            w = self.potentiate(w, look_up(self.plus, interval) if interval <= since_previous else 0)
+        return w
+
+    def after_pre(self, w, last, previous, t, delay):
+        return self.depress(w, look_up(self.minus, t - delay - previous[0]))
+
+
+class VogelsRule(PlasticRows):
+    """TimingDependenceVogels2011 with the additive weight dependence, whose lower bound it never meets."""
+
+    def __init__(self, rule, n_post, shift):
+        super().__init__(rule, n_post, shift)
+        self.table = exponential_table(rule["tau"])
+        self.alpha, self.amount = round(Fraction(rule["alpha"]) * UNIT_TRACE), accum(rule["A_plus"])
+
+    def post_traces(self, last, t):
+        return (wrap_signed(trace_product(last[1][0], look_up(self.table, t - last[0])) + UNIT_TRACE, 16),)
+
+    pre_traces = post_traces
+
+    def after_post(self, w, last, previous, event, delay):
+        trace = trace_product(last[1][0], look_up(self.table, event[0] + delay - last[0]))
+        return self.additive_gain(w, self.amount, trace)
+
+    def after_pre(self, w, last, previous, t, delay):
+        trace = trace_product(previous[1][0], look_up(self.table, t - delay - previous[0]))
+        return self.additive_gain(w, self.amount, trace - self.alpha)
+
+
+class TripletRule(PlasticRows):
+    """PfisterSpikeTriplet with the additive weight dependence of two terms."""
+
+    no_traces = (0, 0)
+
+    def __init__(self, rule, n_post, shift):
+        super().__init__(rule, n_post, shift)
+        self.plus, self.minus = exponential_table(rule["tau_plus"]), exponential_table(rule["tau_minus"])
+        self.x, self.y = exponential_table(rule["tau_x"], 2), exponential_table(rule["tau_y"], 2)
+        self.a2_plus, self.a2_minus, self.a3_plus, self.a3_minus = (
+            accum(rule[name] * rule["w_max"]) for name in ("A_plus", "A_minus", "A3_plus", "A3_minus"))
+
+    @staticmethod
+    def _traces(last, t, fast, slow):
+        interval = t - last[0]
+        first = wrap_signed(trace_product(last[1][0], look_up(fast, interval)) + UNIT_TRACE, 16)
+        second = 0
+        if last[0] != 0:
+            second = trace_product(last[1][1] + UNIT_TRACE, look_up(slow, interval, 2))
+        return first, second
+
+    def post_traces(self, last, t):
+        return self._traces(last, t, self.minus, self.y)
+
+    def pre_traces(self, last, t):
+        return self._traces(last, t, self.plus, self.x)
+
+    def after_post(self, w, last, previous, event, delay):
+        interval = event[0] + delay - last[0]
+        if interval != 0:
+            pair = trace_product(last[1][0], look_up(self.plus, interval))
+            triplet = trace_product(pair, event[1][1])
+            w += accum_product(self.a2_plus, pair << 4) + accum_product(self.a3_plus, triplet << 4)
+            w = min(wrap_signed(w, 32), self.w_max)
+        return w
+
+    def after_pre(self, w, last, previous, t, delay):
+        pair = trace_product(previous[1][0], look_up(self.minus, t - delay - previous[0]))
+        triplet = trace_product(pair, self.pre_traces(last, t)[1])
+        w -= accum_product(self.a2_minus, pair << 4) + accum_product(self.a3_minus, triplet << 4)
+        return max(wrap_signed(w, 32), self.w_min)
+
+
+RULES = {"pair additive": PairRule, "pair multiplicative": MultiplicativePairRule, "nearest": NearestPairRule,
+         "vogels": VogelsRule, "triplet": TripletRule}
 
 
 class Synapses:
@@ -233,7 +361,7 @@ class Synapses:
             self.rows.setdefault(pre, []).append(synapse)
             self.order.append(synapse)
         rule = projection.get("stdp")
-        self.rule = None if rule is None else PairRule(rule, n_post, shift)
+        self.rule = None if rule is None else RULES[rule["kind"]](rule, n_post, shift)
 
     def deliver(self, pre, t, ring):
         """The row of one spike of neuron `pre`; the number of slots that overflowed."""
@@ -271,7 +399,7 @@ class NaiveEngine:
         {"kind": "exp" or "delta", "neurons": [parameters of each neuron], "shifts": (excitatory, inhibitory)}.
     projections : list of dict
         {"pre", "post": places in `populations`, "receptor": 0 or 1, "synapses": [(pre, post, weight in nA, delay in
-        steps)], "stdp": None or a dict of tau_plus, tau_minus, A_plus, A_minus, w_min, w_max}.
+        steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule and its `kind`, a key of `RULES`}.
 
     After `run`, per population: `v`, `exc`, `inh` are lists of one list per step (raw accums, V before the step's
     update, currents after the step's input), `spikes` is a list of (step, neuron), `saturated` counts overflows.

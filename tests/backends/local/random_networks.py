@@ -14,7 +14,16 @@ from spikingconvnet.backends.local.reference import ReferenceSimulation
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.plasticity import (
+    AdditiveWeightDependence,
+    MultiplicativeWeightDependence,
+    PfisterSpikeTripletRule,
+    SpikeNearestPairRule,
+    SpikePairRule,
+    STDPMechanism,
+    Vogels2011Rule,
+    WeightDependenceAdditiveTriplet,
+)
 from spikingconvnet.spikes import Spikes
 
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
@@ -22,7 +31,10 @@ VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a random network is made of; one of its projections in two is plastic if `plastic`."""
+    """What a random network is made of; one of its projections in two is plastic if `plastic`.
+
+    `rule` is a key of `RULES`; without it every population draws its own.
+    """
 
     n_sources: int = 1
     n_populations: int = 2
@@ -33,6 +45,7 @@ class Recipe:
     spikes_per_step: float = 2.0
     weight: float = 2.0
     plastic: bool = True
+    rule: str = None
     delta: bool = False
     varied: bool = True
     drive: float = 0.5
@@ -84,11 +97,51 @@ def _population(label, recipe, rng):
 
 
 def _rule(recipe, rng):
+    kind = recipe.rule or rng.choice(list(RULES)).item()
     low, high = (0.0, recipe.weight) if rng.random() < 0.5 else (0.2 * recipe.weight, 2.0 * recipe.weight)
-    # Steps of the size of the weights, so that both bounds are met.
-    return STDPMechanism(SpikePairRule(*np.round(rng.uniform(3.0, 40.0, 2), 1).tolist(),
-                                       *np.round(rng.uniform(0.0, 0.3 * recipe.weight, 2), 4).tolist()),
+    return RULES[kind](low, high, rng)
+
+
+def _taus(n, rng):
+    """Time constants, one time in five so long that traces of bursts overflow 16 bits."""
+    longest = 40.0 if rng.random() < 0.8 else 4000.0
+    return np.round(rng.uniform(3.0, longest, n), 1).tolist()
+
+
+def _amounts(n, largest, rng):
+    return np.round(rng.uniform(0.0, largest, n), 4).tolist()
+
+
+# Steps of the size of the weights, so that both bounds are met.
+def _pair_additive(low, high, rng):
+    return STDPMechanism(SpikePairRule(*_taus(2, rng), *_amounts(2, 0.3 * high, rng)),
                          AdditiveWeightDependence(low, high))
+
+
+def _pair_multiplicative(low, high, rng):
+    largest = rng.choice([0.3, 2.5])                        # the second one leaves the bounds
+    return STDPMechanism(SpikePairRule(*_taus(2, rng), *_amounts(2, largest, rng)),
+                         MultiplicativeWeightDependence(low, high))
+
+
+def _nearest(low, high, rng):
+    return STDPMechanism(SpikeNearestPairRule(*_taus(2, rng), *_amounts(2, 0.3 * high, rng)),
+                         AdditiveWeightDependence(low, high))
+
+
+def _vogels(low, high, rng):
+    alpha = float(np.round(rng.choice([0.1, 3.0]) * rng.random(), 4))           # the second one makes weights negative
+    return STDPMechanism(Vogels2011Rule(alpha, *_taus(1, rng), *_amounts(2, 0.3 * high, rng)),
+                         AdditiveWeightDependence(low, high))
+
+
+def _triplet(low, high, rng):
+    return STDPMechanism(PfisterSpikeTripletRule(*_taus(4, rng), *_amounts(2, 0.3, rng)),
+                         WeightDependenceAdditiveTriplet(low, high, *_amounts(2, 0.3, rng)))
+
+
+RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative, "nearest": _nearest,
+         "vogels": _vogels, "triplet": _triplet}
 
 
 def _connections(pre, post, recipe, rng):

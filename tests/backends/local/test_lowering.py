@@ -6,12 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikingconvnet.backends.local.lowering import decay_table, lower
+from spikingconvnet.backends.local import general_kernels
+from spikingconvnet.backends.local.lowering import RULE_KINDS, decay_table, lower
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.plasticity import (
+    WEIGHT_DEPENDENCES,
+    AdditiveWeightDependence,
+    PfisterSpikeTripletRule,
+    SpikePairRule,
+    STDPMechanism,
+    Vogels2011Rule,
+    WeightDependenceAdditiveTriplet,
+)
 from spikingconvnet.spikes import Spikes
 
 RULE = STDPMechanism(SpikePairRule(), AdditiveWeightDependence(0.0, 1.0))
@@ -168,6 +177,32 @@ def test_a_plastic_delay_longer_than_the_ring_buffer_is_refused_with_the_longest
     network = one_layer(DenseConnections(np.ones((4, 256)), 33), size=256, plasticity=RULE)
     with pytest.raises(NetworkError, match="projection p: a plastic delay of 33 steps.* 32 slots.* at most 31"):
         lower(network).projection("p")
+
+
+def test_the_slower_tables_have_the_naive_twins_entries_for_every_fourth_step():
+    assert decay_table(101.0, shift=2).tolist() == naive_engine.exponential_table(101.0, 2)
+    assert decay_table(101.0, shift=2)[1] == decay_table(101.0)[4]
+
+
+def test_amplitudes_of_triplets_are_multiplied_by_w_max_and_those_of_other_rules_not():
+    triplets = STDPMechanism(PfisterSpikeTripletRule(16.8, 33.7, 101.0, 114.0, 0.25, 0.5),
+                             WeightDependenceAdditiveTriplet(0.0, 4.0, 0.125, 0.0625))
+    rule = lower(one_layer(DenseConnections(np.ones((4, 3))), plasticity=triplets)).projection("p").rule
+    assert (rule.a_plus, rule.a_minus, rule.a3_plus, rule.a3_minus) == (32768, 65536, 16384, 8192)
+    vogels = STDPMechanism(Vogels2011Rule(0.3, A_plus=0.25), AdditiveWeightDependence(0.0, 4.0))
+    rule = lower(one_layer(DenseConnections(np.ones((4, 3))), plasticity=vogels)).projection("p").rule
+    assert (rule.a_plus, rule.alpha) == (8192, 614)
+
+
+def test_a_decay_table_counts_in_steps_of_the_network():
+    network = one_layer(DenseConnections(np.ones((4, 3))), plasticity=RULE)
+    rule = lower(Network(network.populations, network.projections, timestep=0.5)).projection("p").rule
+    assert rule.lut_plus.tolist() == decay_table(40.0).tolist()
+
+
+def test_every_mechanism_that_can_be_built_has_a_binary():
+    assert set(RULE_KINDS) == {(rule, kind) for rule, kinds in WEIGHT_DEPENDENCES.items() for kind in kinds}
+    assert set(RULE_KINDS.values()) == set(general_kernels.RULES)
 
 
 def test_a_long_static_delay_is_no_reason_to_refuse_but_is_counted():

@@ -12,7 +12,16 @@ from spikingconvnet.backends.local.reference import ReferenceSimulation
 from spikingconvnet.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.plasticity import (
+    AdditiveWeightDependence,
+    MultiplicativeWeightDependence,
+    PfisterSpikeTripletRule,
+    SpikeNearestPairRule,
+    SpikePairRule,
+    STDPMechanism,
+    Vogels2011Rule,
+    WeightDependenceAdditiveTriplet,
+)
 from spikingconvnet.spikes import Spikes
 
 ENGINES = pytest.mark.parametrize("engine", [by_reference, by_kernels])
@@ -209,6 +218,92 @@ def test_a_pair_changes_the_weight_by_its_distance_at_the_synapse_and_a_coincide
     weight += 0 if gain is None else change(1638, gain)
     weight -= 0 if loss is None else change(655, loss)
     assert results.weights["p"] == [weight >> shift]
+
+
+@ENGINES
+def test_a_multiplicative_change_is_a_share_of_the_way_to_the_bound(engine):
+    """One pair 20 steps apart, then a depression at distance 1: 753 and 1948 are 2048 exp(-d / 20)."""
+    mechanism = STDPMechanism(SpikePairRule(20.0, 20.0, 0.5, 0.25), MultiplicativeWeightDependence(0.125, 1.75))
+    results, shift = kicked(engine, [31, 52], [50], weight=1.0, mechanism=mechanism)
+    weight = 32768
+    weight += ((((57344 - weight) * 16384) >> 15) * (753 << 4)) >> 15
+    weight -= ((((weight - 4096) * 8192) >> 15) * (1948 << 4)) >> 15
+    assert results.weights["p"] == [weight >> shift] and 4096 < weight < 57344
+
+
+@ENGINES
+def test_a_multiplicative_rule_draws_a_weight_beyond_its_bound_back_and_does_not_clip_it(engine):
+    mechanism = STDPMechanism(SpikePairRule(20.0, 20.0, 0.5, 0.0), MultiplicativeWeightDependence(0.0, 0.5))
+    results, shift = kicked(engine, [31, 52], [50], weight=1.0, mechanism=mechanism)
+    weight = 32768 + (((-16384 * 16384) >> 15) * (753 << 4) >> 15)
+    assert results.weights["p"] == [weight >> shift] and weight > 16384
+
+
+@ENGINES
+def test_only_neighbours_count_for_the_nearest_pair_rule(engine):
+    """Of the spikes 40, 45, 50 after the input at 31 the first counts, of the inputs 31 and 60 after them the last."""
+    mechanism = STDPMechanism(SpikeNearestPairRule(20.0, 20.0, 0.05, 0.02), AdditiveWeightDependence(0.0, 0.9))
+    results, shift = kicked(engine, [31, 60], [40, 45, 50], weight=0.5, mechanism=mechanism)
+    gain, loss = (int(2048 * np.exp(-distance / 20.0)) for distance in (10, 9))
+    assert results.weights["p"] == [(16384 + ((1638 * (gain << 4)) >> 15) - ((655 * (loss << 4)) >> 15)) >> shift]
+
+
+@ENGINES
+def test_a_neighbour_on_its_way_to_the_synapse_does_not_hide_the_next_one(engine):
+    """The spike of step 31 reaches the synapse at 32, after the input at 31, and so does that of step 40, at 41."""
+    mechanism = STDPMechanism(SpikeNearestPairRule(20.0, 20.0, 0.05, 0.0), AdditiveWeightDependence(0.0, 0.9))
+    results, shift = kicked(engine, [31, 60], [31, 40], weight=0.5, mechanism=mechanism)
+    gains = [(1638 * (int(2048 * np.exp(-distance / 20.0)) << 4)) >> 15 for distance in (1, 10)]
+    assert results.weights["p"] == [(16384 + sum(gains)) >> shift]
+
+
+@ENGINES
+def test_the_rule_of_vogels_potentiates_a_pair_of_either_order_and_depresses_by_alpha(engine):
+    """One spike between two inputs: 10 steps after the first one, 5 steps before the second."""
+    mechanism = STDPMechanism(Vogels2011Rule(0.25, 20.0, 0.05), AdditiveWeightDependence(0.0, 0.9))
+    results, shift = kicked(engine, [31, 46], [40], weight=0.5, mechanism=mechanism)
+    after, before = (int(2048 * np.exp(-distance / 20.0)) for distance in (10, 5))
+    weight = 16384 + ((1638 * (after << 4)) >> 15) + ((1638 * ((before - 512) << 4)) >> 15)
+    assert results.weights["p"] == [weight >> shift]
+
+
+@ENGINES
+def test_nothing_depresses_for_vogels_before_the_first_postsynaptic_spike(engine):
+    mechanism = STDPMechanism(Vogels2011Rule(0.25, 20.0, 0.05), AdditiveWeightDependence(0.0, 0.9))
+    results, shift = kicked(engine, [31, 46], [200], weight=0.5, mechanism=mechanism)
+    assert results.weights["p"] == [16384 >> shift]
+
+
+@ENGINES
+def test_for_vogels_a_weight_below_zero_wraps_to_the_top_of_16_bits(engine):
+    """The document's formula; no binary was driven there. The trace of step 2 has faded at 299, the last step."""
+    mechanism = STDPMechanism(Vogels2011Rule(2.0, 5.0, 0.3), AdditiveWeightDependence(0.125, 0.9))
+    results, shift = kicked(engine, [299], [2], weight=0.5, mechanism=mechanism)
+    weight = 16384 + ((9830 * -(4096 << 4)) >> 15)
+    assert weight < 0 and results.weights["p"] == [(weight >> shift) & 0xffff]
+
+
+@ENGINES
+def test_a_triplet_adds_to_a_pair_on_both_sides(engine):
+    """Two spikes, at the synapse at 34 and 44, between inputs at 31 and 50; amplitudes are fractions of w_max 0.5."""
+    mechanism = STDPMechanism(PfisterSpikeTripletRule(20.0, 30.0, 100.0, 120.0, 0.25, 0.125),
+                              WeightDependenceAdditiveTriplet(0.0, 0.5, 0.25, 0.375))
+    results, shift = kicked(engine, [31, 50], [33, 43], weight=0.25, mechanism=mechanism)
+
+    def table(distance, tau):
+        return int(2048 * np.exp(-distance / tau))
+
+    def change(amount, trace):
+        return (amount * (trace << 4)) >> 15
+
+    slow_post, slow_pre = table(8, 120.0), table(16, 100.0)         # distances 10 and 19 in whole fours
+    trace_post = table(10, 30.0) + 2048
+    first, second = table(3, 20.0), table(13, 20.0)
+    weight = 8192 + change(4096, first)                             # a spike after none has no slower trace
+    weight += change(4096, second) + change(4096, (second * slow_post) >> 11)
+    pair = (trace_post * table(6, 30.0)) >> 11
+    weight -= change(2048, pair) + change(6144, (pair * slow_pre) >> 11)
+    assert results.weights["p"] == [weight >> shift] and 0 < weight < 16384
 
 
 def test_a_network_without_any_population_of_neurons_runs():

@@ -139,8 +139,8 @@ def test_nothing_is_kept_of_the_membranes_that_nobody_asked_for(monkeypatch):
                       [dense("p", first, second), Projection("q", "out", "alone", ConnectionList([], [], [], [])),
                        Projection("r", "alone", "out", ConnectionList([0], [5], [1.0], [1]))])
     seen = []
-    general_steps = simulator.kernels.general_steps
-    monkeypatch.setattr(simulator.kernels, "general_steps",
+    general_steps = simulator.general_kernels.general_steps
+    monkeypatch.setattr(simulator.general_kernels, "general_steps",
                         lambda *given: seen.append([a.shape for a in given[-5:-2]]) or general_steps(*given))
     membranes = simulator.run(network, record={"out": [7, 3]}).membranes
     simulator.run(network)

@@ -1,0 +1,170 @@
+"""Plasticity rules as a SpiNNaker board computes them, one synapse at a time in plain Python integers.
+
+A weight changes only when a presynaptic spike arrives. The postsynaptic spikes since the presynaptic spike before,
+shifted by the dendritic delay, are then met one after another, and at the end the newest of all of them. What a rule
+does with them is one function here, named as sPyNNaker names its binary.
+
+Sources (sPyNNaker 7.4.1): ``timing_*_impl.h``, ``weight_*_impl.h``; where they and the compiled binaries disagree, the
+binaries.
+"""
+
+from typing import NamedTuple
+
+from spikingconvnet.backends.local.fixed_point import i32, kmul, m16, s16
+from spikingconvnet.backends.local.lowering import SLOW_SHIFT
+
+
+class Spike(NamedTuple):
+    """A spike as a rule remembers it: step, 4.11 trace with the spike in it, slower trace of triplets without it."""
+
+    time: int
+    trace: int
+    slow: int
+
+
+PLACEHOLDER = Spike(0, 0, 0)    # what stands for the spike before the first one
+
+
+def look_up(table, distance):
+    """Decay over `distance` steps; 0 beyond the table."""
+    distance &= 0xffffffff
+    return int(table[distance]) if distance < len(table) else 0
+
+
+def after_pre(rule, last, t):
+    """A presynaptic spike at step `t` that follows `last`."""
+    return _after(last, t, rule.lut_plus, rule.lut_x)
+
+
+def after_post(rule, last, t):
+    """A postsynaptic spike at step `t` that follows `last`."""
+    return _after(last, t, rule.lut_minus, rule.lut_y)
+
+
+def _after(last, t, table, slow_table):
+    distance = t - last.time
+    slow = m16(last.slow + 2048, look_up(slow_table, distance >> SLOW_SHIFT)) if last.time else 0
+    return Spike(t, s16(m16(last.trace, look_up(table, distance)) + 2048), slow)
+
+
+def learn(rule, weight, shift, history, last, now, delay):
+    """New 16-bit weight of a synapse.
+
+    Parameters
+    ----------
+    rule : LoweredRule
+    weight, shift : int
+        The 16-bit weight and the shift that makes an accum of it.
+    history : list of Spike
+        Postsynaptic spikes behind a placeholder.
+    last, now : Spike
+        The presynaptic spike before and the one that arrives.
+    delay : steps
+        As the board stores it.
+    """
+    first, end = window(history, last.time, now.time, delay)
+    value = _RULES[rule.kind](rule, i32(weight << shift), history[first - 1:end], first > 1, last, now, delay)
+    return (value >> shift) & 0xffff
+
+
+def window(history, last_time, t, delay):
+    """Places of the postsynaptic spikes that reach the synapse after step `last_time` and not after step `t`.
+
+    Their distance to `last_time` is above 0. Place 0, the placeholder, is never among them.
+    """
+    begin = last_time - delay if last_time >= delay else 0
+    end_time = t - delay if t >= delay else 0
+    first = len(history)
+    while first > 1 and history[first - 1].time > begin:
+        first -= 1
+    end = len(history)
+    while end > first and history[end - 1].time > end_time:
+        end -= 1
+    return first, end
+
+
+def _pair(rule, w, spikes, real, last, now, delay, potentiate, depress):
+    """Every spike meets the trace of all earlier ones of the other side; a coincidence only depresses.
+
+    Parameters
+    ----------
+    w : accum
+    spikes : list of Spike
+        The postsynaptic spike before the window, then those inside it.
+    real : bool
+        Whether the first one is more than the placeholder.
+    """
+    for spike in spikes[1:]:
+        w = potentiate(rule, w, m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time)))
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        w = depress(rule, w, m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time)))
+    return w
+
+
+def pair_additive(*synapse):
+    """SpikePairRule and AdditiveWeightDependence."""
+    return _pair(*synapse, _add, _subtract)
+
+
+def pair_multiplicative(*synapse):
+    """SpikePairRule and MultiplicativeWeightDependence."""
+    return _pair(*synapse, _approach_w_max, _approach_w_min)
+
+
+def nearest_pair_additive(rule, w, spikes, real, last, now, delay):
+    """SpikeNearestPairRule and AdditiveWeightDependence: times alone count, not traces.
+
+    A spike that follows another one after `last` adds nothing, but is clipped to `w_max` all the same. The time of that
+    other one is taken without its delay.
+    """
+    for previous, spike in zip(spikes, spikes[1:]):
+        nearest = previous.time <= last.time
+        w = _add(rule, w, look_up(rule.lut_plus, spike.time + delay - last.time) if nearest else 0)
+    if real or len(spikes) > 1:
+        w = _subtract(rule, w, look_up(rule.lut_minus, now.time - delay - spikes[-1].time))
+    return w
+
+
+def vogels_2011_additive(rule, w, spikes, real, last, now, delay):
+    """Vogels2011Rule and AdditiveWeightDependence, of which the upper bound alone has an effect."""
+    for spike in spikes[1:]:
+        w = _add(rule, w, m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time)))
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        w = _add(rule, w, m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time)) - rule.alpha)
+    return w
+
+
+def pfister_triplet_additive(rule, w, spikes, real, last, now, delay):
+    """PfisterSpikeTripletRule and WeightDependenceAdditiveTriplet."""
+    for spike in spikes[1:]:
+        pair = m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time))
+        gain = kmul(rule.a_plus, pair << 4) + kmul(rule.a3_plus, m16(pair, spike.slow) << 4)
+        w = min(i32(w + gain), rule.w_max)
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        pair = m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time))
+        loss = kmul(rule.a_minus, pair << 4) + kmul(rule.a3_minus, m16(pair, now.slow) << 4)
+        w = max(i32(w - loss), rule.w_min)
+    return w
+
+
+def _add(rule, w, trace):
+    return min(i32(w + kmul(rule.a_plus, trace << 4)), rule.w_max)
+
+
+def _subtract(rule, w, trace):
+    return max(i32(w - kmul(rule.a_minus, trace << 4)), rule.w_min)
+
+
+def _approach_w_max(rule, w, trace):
+    return i32(w + kmul(kmul(i32(rule.w_max - w), rule.a_plus), trace << 4))
+
+
+def _approach_w_min(rule, w, trace):
+    return i32(w - kmul(kmul(i32(w - rule.w_min), rule.a_minus), trace << 4))
+
+
+_RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive,
+                                           vogels_2011_additive, pfister_triplet_additive)}
