@@ -32,6 +32,8 @@ class ConnectionList:
     delay: np.ndarray
     signed: bool = False
 
+    rounding = "host"
+
     def __post_init__(self):
         for name, kind in (("pre", np.int64), ("post", np.int64), ("weight", np.float64), ("delay", np.int64)):
             object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
@@ -66,16 +68,23 @@ class DenseConnections:
     weight : float array (n_pre, n_post), nA
     delay : int
         Steps.
+    rounding : 'host' or 'machine'
+        Who makes 16 bits of the weights. A board generates an ``AllToAllConnector`` of one weight itself, and rounds
+        otherwise than the host does for lists: s16.15 first, then ties upwards.
     """
 
     weight: np.ndarray
     delay: int = 1
+    rounding: str = "host"
 
     signed = False
 
     def __post_init__(self):
         object.__setattr__(self, "weight", np.asarray(self.weight, np.float64))
         _check(self, self.weight, self.delay)
+        _check_rounding(self)
+        require(self.rounding == "host" or np.unique(self.weight).size <= 1, "DenseConnections", "rounding",
+                self.rounding, "'host' for several weights: a board generates only one itself", NetworkError)
 
     @property
     def max_delay(self):
@@ -96,16 +105,21 @@ class DenseConnections:
 
 @dataclass(frozen=True)
 class LateralInhibition:
-    """Every neuron of a population to every other one, itself excepted, with one weight (nA) and delay (steps)."""
+    """Every neuron of a population to every other one, itself excepted, with one weight (nA) and delay (steps).
+
+    `rounding` as in :class:`DenseConnections`; it is an ``AllToAllConnector(allow_self_connections=False)``.
+    """
 
     size: int
     weight: float
     delay: int = 1
+    rounding: str = "host"
 
     signed = False
 
     def __post_init__(self):
         _check(self, np.array([self.weight]), self.delay)
+        _check_rounding(self)
 
     @property
     def max_delay(self):
@@ -148,6 +162,7 @@ class ConvConnections:
     delay: int = 1
 
     signed = True
+    rounding = "host"
 
     def __post_init__(self):
         object.__setattr__(self, "kernels", np.asarray(self.kernels, np.float64))
@@ -223,6 +238,7 @@ class _BoardConnector:
     """What the two connectors of SpiNNaker's local-only synapses share."""
 
     signed = True
+    rounding = "host"
 
     @property
     def max_delay(self):
@@ -393,3 +409,8 @@ def _check(owner, magnitude, delay):
             "a negative or infinite one", "finite and 0 or more nA; the receptor gives the sign", NetworkError)
     require(bool(np.all(np.asarray(delay) >= 1)), name, "delay", int(np.min(delay, initial=1)), "at least 1 step",
             NetworkError)
+
+
+def _check_rounding(owner):
+    require(owner.rounding in ("host", "machine"), type(owner).__name__, "rounding", owner.rounding,
+            "'host' or 'machine'", NetworkError)

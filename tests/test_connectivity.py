@@ -121,3 +121,13 @@ def test_structured_connections_fit_their_populations_only(connections):
 def test_kernels_that_do_not_fit_their_input_are_refused(kernels, shape, pool):
     with pytest.raises(NetworkError, match=r"^ConvConnections\.kernels"):
         ConvConnections(kernels, shape, pool=pool)
+
+
+@pytest.mark.parametrize("make, text", [
+    (lambda: DenseConnections(np.ones((2, 2)), rounding="board"), "DenseConnections.rounding: must be 'host' or 'mach"),
+    (lambda: LateralInhibition(2, 1.0, rounding=None), "LateralInhibition.rounding"),
+    (lambda: DenseConnections(np.array([[1.0, 2.0]]), rounding="machine"), "'host' for several weights")])
+def test_a_board_generates_one_weight_or_none(make, text):
+    with pytest.raises(NetworkError, match=text):
+        make()
+    assert DenseConnections(np.ones((2, 2)), rounding="machine").to_list().rounding == "host"

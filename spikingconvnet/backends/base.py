@@ -20,13 +20,19 @@ class Recording:
         after the inputs of each step.
     saturated : dict of str to int
         Ring-buffer slots per population whose sum did not fit 16 bits and was cut, since the start of the simulation.
+    counters : dict of str to dict of str to int
+        What the board would do in silence to each projection: of its ``weights`` (of kernels, for a convolution that is
+        a stage of its own) the ``lost_weights`` that round to zero and the ``wrapped_weights`` that do not fit their
+        bits, the ``silent_delays`` of plastic synapses that are never delivered, and the ``extended_delays`` beyond the
+        ring buffer, for which a board needs delay extensions.
     warnings : tuple of str
-        What the board would do in silence.
+        The counters that are not 0, in words.
     """
 
     spikes: dict
     membranes: dict = field(default_factory=dict)
     saturated: dict = field(default_factory=dict)
+    counters: dict = field(default_factory=dict)
     warnings: tuple = ()
 
     def membrane(self, label, variable="v"):

@@ -26,6 +26,14 @@ from spikingconvnet.plasticity import (
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
 NEURONS_PER_CORE = 256            # sPyNNaker's default
+COUNTER_TEXTS = {
+    "lost_weights": "projection {label}: {lost_weights} of {weights} weights round to zero",
+    "wrapped_weights": "projection {label}: {wrapped_weights} of {weights} weights wrap in 16 bits",
+    "silent_delays": ("projection {label}: {silent_delays} plastic synapses have a delay of {slots} steps, the length"
+                      " of the ring buffer; sPyNNaker 7.4.1 never delivers them (they still learn)"),
+    "extended_delays": ("projection {label}: {extended_delays} of {weights} delays are longer than the {slots} slots of"
+                        " the ring buffer; a board needs delay extensions for them"),
+}
 RULE_KINDS = {                    # as in the names of sPyNNaker's binaries
     (SpikePairRule, AdditiveWeightDependence): "pair_additive",
     (SpikePairRule, MultiplicativeWeightDependence): "pair_multiplicative",
@@ -141,18 +149,30 @@ class Lowered:
     network : Network
     populations : dict of str to LoweredPopulation
         Sources are not among them.
-    warnings : list of str
-        What the board would do in silence: weights lost or wrapped, synapses that deliver nothing.
+    counters : dict of str to dict of str to int
+        What the board would do in silence to each projection that was lowered, see ``base.Recording``; counted when
+        the projection is lowered first.
     """
 
     network: object
     populations: dict
-    warnings: list = field(default_factory=list)
+    counters: dict = field(default_factory=dict)
+
+    @property
+    def warnings(self):
+        """The counters that are not 0, as texts: list of str."""
+        return [text.format(label=label, slots=self._slots(label), **counts) for label, counts in self.counters.items()
+                for name, text in COUNTER_TEXTS.items() if counts[name]]
+
+    def _slots(self, label):
+        return self.populations[self.network.projection(label).post].delay_slots
 
     def projection(self, label):
         """Integers of a projection; made on demand because a convolution's list can be long."""
         projection = self.network.projection(label)
-        return _lower_projection(projection, self.populations[projection.post], self.network.timestep, self.warnings)
+        lowered, counts = _lower_projection(projection, self.populations[projection.post], self.network.timestep)
+        self.counters.setdefault(label, counts)         # those of a convolution's kernels stay
+        return lowered
 
     def convolution(self, label):
         """Integer kernels of a convolution: two int64 arrays (maps, channels, rows, columns), exc. and inh."""
@@ -162,7 +182,10 @@ class Lowered:
         area = connections.pool[0] * connections.pool[1]
         signs = (np.maximum(connections.kernels, 0.0), np.maximum(-connections.kernels, 0.0))
         weights = [np.rint(part / area * s[:, None, None, None]) for part, s in zip(signs, scale)]
-        return [_into_16_bits(w, part / area, label, self.warnings) for w, part in zip(weights, signs)]
+        delays = np.full(connections.kernels.size, connections.delay)
+        weight, magnitude = (np.stack(parts) for parts in (weights, [part / area for part in signs]))
+        self.counters[label] = _counts(weight, magnitude, 0xffff, delays, population) | {"weights": delays.size}
+        return list(_into_16_bits(weight))
 
 
 def lower(network):
@@ -231,57 +254,68 @@ def _shifts(population, incoming, timestep):
     return shift[:, population.channel_of]
 
 
-def _lower_projection(projection, population, timestep, warnings):
+def _lower_projection(projection, population, timestep):
+    """LoweredProjection and its counters."""
     connections = projection.connections.to_list()
     if connections.signed:
         receptor = (connections.weight < 0).astype(np.int64)
     else:
         receptor = np.full(len(connections.pre), int(projection.receptor == "inhibitory"))
     magnitude = abs(connections.weight)
-    weight = np.rint(magnitude * 2.0 ** (15 - population.shift[receptor, connections.post]))
-    if isinstance(projection.connections, (BoardConvolution, BoardPoolDense)):
-        return _lower_signed(projection, connections, np.where(receptor, -weight, weight), warnings)
+    weight = ROUNDING[projection.connections.rounding](magnitude, population.shift[receptor, connections.post])
+    board = isinstance(projection.connections, (BoardConvolution, BoardPoolDense))
+    largest = np.where(receptor, 0x8000, 0x7fff) if board else 0xffff
+    counts = _counts(weight, magnitude, largest, connections.delay, population, projection.plasticity)
+    weight = _into_16_bits(weight)
+    if board:
+        weight, receptor = _into_15_bits(weight, receptor)
     order = np.lexsort((connections.post, connections.pre))
     rule = None
     if projection.plasticity:
         rule = _lower_rule(projection.plasticity, timestep)
-        _check_plastic_delays(projection, connections.delay, population, warnings)
+        _check_plastic_delays(projection, connections.delay, population)
     return LoweredProjection(
         projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
-        connections.delay[order], _into_16_bits(weight, magnitude, projection.label, warnings)[order],
-        receptor[order], rule)
+        connections.delay[order], weight[order], receptor[order], rule), counts
 
 
-def _lower_signed(projection, connections, weight, warnings):
-    """Local-only connectors hold signed 16 bits: a weight that wraps changes its sign, and so its receptor."""
-    magnitude = abs(connections.weight)
-    _into_16_bits(np.where((weight < -32768) | (weight > 32767), 65536.0, abs(weight)), magnitude, projection.label,
-                  warnings)
-    wrapped = ((weight.astype(np.int64) + 32768) & 0xffff) - 32768
-    return LoweredProjection(projection.label, projection.pre, projection.post, connections.pre, connections.post,
-                             connections.delay, abs(wrapped), (wrapped < 0).astype(np.int64))
+def _round_on_host(weight, shift):
+    """Weights (nA) in units of the ring buffer, ties to even: lists and whatever a board does not generate itself."""
+    return np.rint(weight * 2.0 ** (15 - shift))
 
 
-def _into_16_bits(weight, magnitude, label, warnings):
-    """Wrap to 16 bits as the host does, and say how many weights that or the rounding has destroyed."""
-    lost, wrapped = int(np.sum((weight == 0) & (magnitude > 0))), int(np.sum(weight > 0xffff))
-    for count, what in ((lost, "round to zero"), (wrapped, "wrap in 16 bits")):
-        text = f"projection {label}: {count} of {weight.size} weights {what}"
-        if count and text not in warnings:
-            warnings.append(text)
+def _round_on_machine(weight, shift):
+    """Weights (nA) in units of the ring buffer as a board generates them: s16.15 first, then ties upwards."""
+    return np.floor(_accums(weight) * 2.0 ** -shift + 0.5)
+
+
+ROUNDING = {"host": _round_on_host, "machine": _round_on_machine}
+
+
+def _into_16_bits(weight):
+    """Rounded weights as the board keeps them: what is beyond 16 bits is gone."""
     return weight.astype(np.int64) & 0xffff
 
 
-def _check_plastic_delays(projection, delay, population, warnings):
+def _into_15_bits(weight, receptor):
+    """Weights and receptors of a local-only connector: its 16 bits are signed, so wrapping changes the receptor."""
+    signed = ((np.where(receptor, -weight, weight) + 0x8000) & 0xffff) - 0x8000
+    return abs(signed), np.where(signed == 0, receptor, signed < 0).astype(np.int64)
+
+
+def _counts(weight, magnitude, largest, delay, population, plastic=None):
+    """Counters of a projection, from its rounded weights, their size in nA and its delays; see ``base.Recording``."""
+    return {"weights": weight.size, "lost_weights": int(np.sum((weight == 0) & (magnitude > 0))),
+            "wrapped_weights": int(np.sum(weight > largest)),
+            "silent_delays": int(np.sum(delay == population.delay_slots)) if plastic else 0,
+            "extended_delays": int(np.sum(delay > population.delay_slots))}
+
+
+def _check_plastic_delays(projection, delay, population):
     slots = population.delay_slots
     if int(delay.max(initial=1)) > slots:
         raise NetworkError(f"projection {projection.label}: a plastic delay of {int(delay.max())} steps is longer than"
                            f" the {slots} slots of the ring buffer; use at most {slots - 1} steps")
-    silent = int(np.sum(delay == slots))
-    text = (f"projection {projection.label}: {silent} plastic synapses have a delay of {slots} steps, the length of the"
-            " ring buffer; sPyNNaker 7.4.1 never delivers them (they still learn)")
-    if silent and text not in warnings:
-        warnings.append(text)
 
 
 def _lower_rule(mechanism, timestep):

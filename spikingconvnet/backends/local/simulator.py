@@ -127,7 +127,8 @@ class Simulation:
         saturated = {}
         for stage in self._stages:
             saturated.update(stage.saturated())
-        return Recording(spikes, membranes, saturated, tuple(self._lowered.warnings))
+        counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
+        return Recording(spikes, membranes, saturated, counters, tuple(self._lowered.warnings))
 
     def _stage_of(self, label):
         return next(stage for stage in self._stages if label in stage.labels)

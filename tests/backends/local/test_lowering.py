@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spikingconvnet.backends.local import general_kernels
 from spikingconvnet.backends.local.lowering import RULE_KINDS, decay_table, lower
-from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections
+from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
@@ -87,6 +87,37 @@ def test_a_weight_half_way_between_two_integers_goes_to_the_even_one():
     assert [naive_engine.ring_weight(w, 2) for w in weight.tolist()] == [0, 2, 2, 4, 100, 102]
 
 
+@pytest.mark.parametrize("raw, units", [(4045, 1011), (4046, 1012), (2, 1), (1, 0), (0x7fffffff, 0)])
+def test_a_weight_that_a_board_generates_is_rounded_half_up_as_measured(raw, units):
+    # A limit of 3 nA makes the shift 2: four units of s16.15 are one of the ring buffer.
+    everyone = DenseConnections(np.full((4, 3), raw / 32768), rounding="machine")
+    assert set(lower(one_layer(everyone, limit=3.0)).projection("p").weight.tolist()) == {units}
+    others = Network([Population("out", (1, 1, 3), IFCurrExp(), max_expected_summed_weight=3.0)],
+                     [Projection("p", "out", "out", LateralInhibition(3, raw / 32768, rounding="machine"))])
+    assert lower(others).projection("p").weight.tolist() == [units] * 6
+
+
+@pytest.mark.parametrize("weight, host, machine", [
+    (0.5 / 8192, 0, 1), (1.5 / 8192, 2, 2), (2.5 / 8192, 2, 3),         # ties
+    (0.4999 / 8192, 0, 1),                                              # 1.9996 of s16.15 becomes 2, and so a tie
+    (0.0, 0, 0), (1.0, 8192, 8192)])
+def test_host_and_machine_differ_in_ties_and_by_the_step_over_s16_15(weight, host, machine):
+    for rounding, units in (("host", host), ("machine", machine)):
+        connections = DenseConnections(np.full((4, 3), weight), rounding=rounding)
+        assert set(lower(one_layer(connections, limit=3.0)).projection("p").weight.tolist()) == {units}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.0, 60.0), st.integers(0, 9))
+def test_the_machine_s_rounding_is_the_printed_formula(weight, shift):
+    connections = LateralInhibition(2, weight, rounding="machine")
+    network = Network([Population("out", (1, 1, 2), IFCurrExp(), max_expected_summed_weight=0.75 * 2 ** shift)],
+                      [Projection("p", "out", "out", connections)])
+    raw = naive_engine.accum(weight)
+    expected = (2 * raw * 2 ** (15 - shift) // 2 ** 15 + 1) // 2 & 0xffff       # floor(raw * scale / 2**15 + 1/2)
+    assert lower(network).projection("p").weight.tolist() == [expected] * 2
+
+
 def test_weights_that_round_to_zero_or_wrap_are_counted_in_the_warnings():
     network = one_layer(ConnectionList([0, 1, 2, 3], [0, 1, 2, 0], [300.0, 1e-5, 0.0, 0.5], [1] * 4), limit=1.0)
     lowered = lower(network)
@@ -96,6 +127,8 @@ def test_weights_that_round_to_zero_or_wrap_are_counted_in_the_warnings():
                                 "projection p: 1 of 4 weights wrap in 16 bits"]
     lowered.projection("p")
     assert len(lowered.warnings) == 2
+    assert lowered.counters == {"p": {"weights": 4, "lost_weights": 1, "wrapped_weights": 1, "silent_delays": 0,
+                                      "extended_delays": 0}}
 
 
 def test_a_convolution_warns_like_a_list():
@@ -108,6 +141,8 @@ def test_a_convolution_warns_like_a_list():
     lowered = lower(network)
     assert lowered.convolution("p")[0].max() == 16384
     assert lowered.warnings == ["projection p: 6 of 12 weights round to zero"]
+    lowered.projection("p")
+    assert lowered.counters["p"]["weights"] == 12 and lowered.counters["p"]["lost_weights"] == 6
 
 
 def test_a_pooled_kernel_is_divided_by_its_area_before_it_is_rounded():
@@ -135,6 +170,7 @@ def test_a_plastic_delay_as_long_as_the_ring_buffer_is_a_warning_given_once():
         lowered.projection("p")
     assert len(lowered.warnings) == 1
     assert "2 plastic synapses have a delay of 4 steps" in lowered.warnings[0]
+    assert lowered.counters["p"]["silent_delays"] == 2
 
 
 def test_a_plastic_delay_longer_than_the_ring_buffer_is_refused_with_the_longest_possible():
@@ -169,9 +205,12 @@ def test_every_mechanism_that_can_be_built_has_a_binary():
     assert set(RULE_KINDS.values()) == set(general_kernels.RULES)
 
 
-def test_a_long_static_delay_is_no_reason_to_refuse():
-    network = one_layer(DenseConnections(np.ones((4, 256)), 33), size=256)
-    assert set(lower(network).projection("p").delay.tolist()) == {33}
+def test_a_long_static_delay_is_no_reason_to_refuse_but_is_counted():
+    network = one_layer(ConnectionList([0, 1, 2], [0, 0, 255], [1.0] * 3, [33, 32, 40]), size=256)
+    lowered = lower(network)
+    assert set(lowered.projection("p").delay.tolist()) == {32, 33, 40} and lowered.counters["p"]["extended_delays"] == 2
+    assert lowered.warnings == ["projection p: 2 of 3 delays are longer than the 32 slots of the ring buffer; a board "
+                                "needs delay extensions for them"]
 
 
 def test_a_parameter_beyond_s16_15_is_refused():

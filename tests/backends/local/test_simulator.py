@@ -294,6 +294,16 @@ def test_weights_that_vanish_or_wrap_are_in_the_warnings_of_the_recording():
     network = two_layers(5.0, max_expected_summed_weight=1.0)
     assert simulator.run(network).warnings == ("projection p: 24 of 24 weights wrap in 16 bits",)
     assert simulator.run(two_layers()).warnings == ()
+    assert simulator.run(network).counters["p"]["wrapped_weights"] == 24
+    assert set(simulator.run(two_layers()).counters["p"].items()) >= {("weights", 24), ("lost_weights", 0)}
+
+
+def test_the_counters_of_a_convolution_are_those_of_its_kernels_also_after_its_weights_were_read():
+    network = convolutional_network(np.random.default_rng(1), [4])
+    kernels = network.projections[0].connections.kernels
+    with simulator.open(network) as simulation:
+        simulation.weights("to map 0")
+        assert simulation.recording().counters["to map 0"]["weights"] == kernels.size
 
 
 def test_a_synapse_that_is_never_delivered_is_in_the_warnings_once():
