@@ -5,6 +5,7 @@ and never done twice. Images are shown on timelines of at most ``REPLICA_SAMPLES
 the network that starts at rest (a replica, as on a board), and the unit in which caches are kept.
 """
 
+import logging
 import shlex
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,15 @@ import numpy as np
 import spikingconvnet
 from spikingconvnet import build, datasets, readout
 from spikingconvnet.backends import get_backend
+from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import floors, stdp
+
+logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
 BATCH = 250
@@ -155,7 +159,9 @@ class Experiment:
         with self.backend.open(network, jobs=self.jobs) as simulation:
             for start in range(0, source.n_samples, BATCH):
                 simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
-                yield simulation.recording().spikes[stage.label]
+                recording = simulation.recording()
+                yield recording.spikes[stage.label]
+        log_warnings(recording, logger)
 
     def example(self, number, n_samples, membranes=False):
         """The first training images through the layers up to `number`.

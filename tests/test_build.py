@@ -63,8 +63,12 @@ def test_every_window_is_a_real_window_of_one_sample_with_a_volley_of_the_silent
         per_map, seed, pattern_steps, min_spikes, n_steps):
     stage = stage_of(conv(per_map=per_map, pattern_steps=pattern_steps, min_spikes=min_spikes))
     events, spikes = random_spikes(n_steps=n_steps, seed=seed)
-    windows = build.window_spikes(stage, spikes, np.random.default_rng(seed))
     real = naive.windows(events, 3, naive_fields(stage), pattern_steps)
+    if not any(len({i for i, _ in view}) >= min_spikes for view in real):
+        with pytest.raises(SettingsError, match="min_spikes"):
+            build.window_spikes(stage, spikes, np.random.default_rng(seed))
+        return
+    windows = build.window_spikes(stage, spikes, np.random.default_rng(seed))
     n_inputs = 6 if per_map else 12
     assert windows.shape == (1 if per_map else 2, 2, 3) and (windows.n_samples, windows.n_steps) == (24, 20)
     for window in shown(windows):

@@ -1,5 +1,6 @@
 """Every parameters file that is shipped runs from the images to the test, on fewer of them."""
 
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from spikingconvnet import settings
 from spikingconvnet.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = [ROOT / "parameters.py", *sorted((ROOT / "examples").glob("*.py"))]
+FILES = [ROOT / "parameters.py", *sorted(p for p in (ROOT / "examples").glob("*.py") if p.stem != "library")]
 
 
 def test_there_are_examples():
@@ -31,3 +32,10 @@ def test_an_example_learns_better_than_chance(path, tmp_path):
 
 def test_the_original_has_the_shapes_of_2018():
     assert settings.load(ROOT / "examples/original_2018.py").model.shapes[:2] == [(1, 28, 28), (4, 9, 9)]
+
+
+def test_the_library_example_learns_and_prints_what_a_host_would_read(capsys):
+    runpy.run_path(str(ROOT / "examples/library.py"), run_name="__main__")
+    lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    counts = [int(n) for n in lines["spikes per neuron"].strip(" []").split(",")]
+    assert len(counts) == 3 and min(counts) > 0 and "after" in lines["weights on the board"]

@@ -40,6 +40,16 @@ class Recording:
         return self.membranes[label][variable] / ACCUM
 
 
+def log_warnings(recording, logger):
+    """Log what the board would have done in silence: lost or wrapped weights, silent synapses, cut ring buffers."""
+    for text in recording.warnings:
+        logger.warning("warning: %s", text)
+    for label, slots in recording.saturated.items():
+        if slots:
+            logger.warning("warning: population %s: %d inputs of a step did not fit 16 bits and were cut; lower the"
+                           " weights, or raise max_expected_summed_weight", label, slots)
+
+
 @dataclass(frozen=True, eq=False)
 class Weights:
     """Weights of a projection, sorted by presynaptic, then postsynaptic neuron.

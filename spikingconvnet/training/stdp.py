@@ -6,13 +6,17 @@ depresses them, a gate spike that keeps that volley from being learned by everyo
 between runs (homeostasis).
 """
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spikingconvnet import build
+from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.errors import SettingsError
+
+logger = logging.getLogger(__name__)
 
 TARGET_WINS = 0.9           # wins per window that homeostasis aims at, over all filters
 DUPLICATE = 0.95            # cosine of two centred kernels from which they count as the same
@@ -106,7 +110,8 @@ def learn(stage, windows, initial, open_network, progress=iter):
     with open_network(build.training_network(stage, windows, weights, v_thresh)) as simulation:
         for rate in progress(np.geomspace(*training.homeostasis, training.chunks)):
             simulation.run(per_chunk * training.slot)
-            counts = simulation.recording().spikes[build.FILTERS].counts().reshape(per_chunk, filters)
+            recording = simulation.recording()
+            counts = recording.spikes[build.FILTERS].counts().reshape(per_chunk, filters)
             learned = simulation.weights(build.KERNELS).value.reshape(weights.shape)
             wins.append(np.bincount(np.minimum(counts.sum(axis=1), 2), minlength=3))
             thresholds.append(v_thresh)
@@ -114,6 +119,7 @@ def learn(stage, windows, initial, open_network, progress=iter):
             v_thresh = homeostasis(v_thresh, counts.sum(axis=0), TARGET_WINS * per_chunk / filters, rate,
                                    training.neuron.v_rest)
             simulation.set(build.FILTERS, v_thresh)
+    log_warnings(recording, logger)
     return learned.T.reshape(initial.shape), Course(np.array(wins), np.array(thresholds), np.array(means))
 
 

@@ -23,7 +23,7 @@ from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.neurons import SpikeSourcePoisson
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
-MAPS_PER_BLOCK = 48         # state of a row of 22 positions stays within a 32 KiB cache
+MAPS_PER_BLOCK = 48         # 16, 24 and 48 were measured; the state of a row of 22 positions is then 38 KiB
 SILENT_THRESHOLD = np.iinfo(np.int32).max
 
 
