@@ -55,14 +55,16 @@ def decay_16_bits(x, upper, lower):
 
 @compiled
 def _inject_row(syn, ring, shift, mask, low):
-    """Weights of a step into one synaptic current; the number of slots that did not fit 16 bits."""
-    saturated = int32(0)
+    """Weights of a step into one synaptic current; slots that did not fit 16 bits, and all bits of the currents."""
+    saturated, bits = int32(0), int32(0)
     for j in range(syn.shape[0]):
         saturated = int32(saturated + int32(ring[j] > SATURATED))
         w = int32(min(ring[j], int32(SATURATED)) << shift[j])
-        syn[j] += int32((w & mask) + mulhi(w, low))
+        now = int32(syn[j] + int32((w & mask) + mulhi(w, low)))
+        bits = int32(bits | now)
+        syn[j] = now
         ring[j] = 0
-    return saturated
+    return saturated, bits
 
 
 @compiled
@@ -222,11 +224,14 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         begin, end = spans[slot]
         if begin < end:
             spans[slot, 0], spans[slot, 1] = v.shape[0], 0
-            flags[2] += _inject_row(syn_e[begin:end], ring_e[slot, begin:end], lanes[1, begin:end],
+            cut, bits = _inject_row(syn_e[begin:end], ring_e[slot, begin:end], lanes[1, begin:end],
                                     factors[0], factors[1])
-            flags[2] += _inject_row(syn_i[begin:end], ring_i[slot, begin:end], lanes[2, begin:end],
+            flags[2] += cut
+            left = int32(left | bits)
+            cut, bits = _inject_row(syn_i[begin:end], ring_i[slot, begin:end], lanes[2, begin:end],
                                     factors[2], factors[3])
-            left = int32(-1)
+            flags[2] += cut
+            left = int32(left | bits)
         if busy or not whole:
             fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors)
             busy, rest = max(busy - 1, 0), False
