@@ -104,7 +104,8 @@ def _blocks(counts):
 
 def _scaled_rows(counts, scale):
     """Counts times `scale` as a sparse matrix, filled block by block so that no dense float copy ever exists."""
-    ends = np.concatenate([[0], np.cumsum([int(np.count_nonzero(row)) for row in counts])])
+    filled = np.concatenate([np.count_nonzero(part, axis=1) for part in _blocks(counts)])
+    ends = np.concatenate([[0], np.cumsum(filled)])
     columns, values = np.empty(ends[-1], np.int32), np.empty(ends[-1])
     for first, part in zip(range(0, len(counts), BLOCK), _blocks(counts)):
         row, column = np.nonzero(part)
