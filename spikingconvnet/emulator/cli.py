@@ -6,8 +6,9 @@ import signal
 import sys
 import threading
 
+from spikingconvnet.emulator import native_core
 from spikingconvnet.emulator.core import Core, require_unicorn
-from spikingconvnet.emulator.errors import EmulatorError
+from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.machine import CHIPS, Machine
 from spikingconvnet.emulator.script import run
@@ -37,8 +38,11 @@ def _report(text):
     print(f"board: {text}", file=sys.stderr, flush=True)
 
 
-def _make_core(native):
-    return Core
+def _core_class(native):
+    """The compiled core if it is there and wanted."""
+    if native and not native_core.library():
+        raise SetupError("--native: the extension was not built; install the package where there is a C compiler")
+    return Core if native is False or not native_core.library() else native_core.NativeCore
 
 
 def _close_with(descriptor, ethernet):
@@ -60,7 +64,7 @@ def _serve(options):
     require_unicorn()
     ethernet = Ethernet(options.host)
     machine = Machine(options.version, ethernet.host, report=_report, watchdog=options.watchdog,
-                      make_core=_make_core(options.native))
+                      make_core=_core_class(options.native))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ethernet.close())
     if options.alive is not None:

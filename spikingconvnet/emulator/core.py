@@ -105,11 +105,14 @@ class Core:
         self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
         self._write("R0", flags << 8 | app_id)
         self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
+        self._begin()
+
+    def _begin(self):
+        """For a subclass: the core has been set up and will run."""
 
     def stop(self):
         """Switch the core off."""
-        self.inbox.clear()
-        self._uc, self.rest = None, Rest.OFF
+        self.inbox, self._uc, self.rest = [], None, Rest.OFF
 
     def _shared(self):
         sdram, sysram = self._memories
@@ -139,27 +142,23 @@ class Core:
 
     def _map_device(self, base, size, device):
         def load(_uc, offset, width, _data):
-            if self._pause:
-                return self._yield()
+            if self._yields():
+                return 0
             try:
                 value = device.load(self._whole(device, offset, width))
             except BusError as error:
                 return self._stop_with(error)
-            if device is not self.timers:
-                self.timers.progress()
-            elif device.waiting:
-                self._uc.emu_stop()
+            self._has_read(device)
             return value
 
         def store(_uc, offset, width, value, _data):
-            if self._pause:
-                self._yield()
+            if self._yields():
                 return
             try:
                 device.store(self._whole(device, offset, width), value)
             except BusError as error:
                 self._stop_with(error)
-            self.timers.progress()
+            self._has_written()
 
         self._uc.mmio_map(base, size, load, None, store, None)
 
@@ -169,11 +168,22 @@ class Core:
             raise BusError(f"access to {width} bytes of {device.name}+{offset:#05x}; registers are words")
         return offset
 
-    def _yield(self):
-        """Stop at this access, which does nothing now and is repeated when the program goes on."""
+    def _yields(self):
+        """Whether to stop at this access, which then does nothing now and is repeated when the program goes on."""
+        if not self._pause:
+            return False
         self._yielded, self._pause = True, 0.0
         self._uc.emu_stop()
-        return 0
+        return True
+
+    def _has_read(self, device):
+        if device is not self.timers:
+            self.timers.progress()
+        elif device.waiting:
+            self._uc.emu_stop()
+
+    def _has_written(self):
+        self.timers.progress()
 
     def _stop_with(self, error):
         self._fault = error
@@ -192,6 +202,10 @@ class Core:
         """r0 to r7, psr, sp, lr and pc by name, as they are now."""
         names = {**{f"r{i}": f"R{i}" for i in range(8)}, "psr": "CPSR", "sp": "SP", "lr": "LR"}
         return {**{name: self._read(register) for name, register in names.items()}, "pc": self._pc}
+
+    def offer(self, packet):
+        """A packet (control, key, payload) arrives."""
+        self.inbox.append(packet)
 
     # -- interrupts ---------------------------------------------------------------------------------------------------
 

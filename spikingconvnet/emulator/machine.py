@@ -246,7 +246,7 @@ class Machine:
                     tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
                 tree.packets += 1
                 for core in tree.cores:
-                    core.inbox.append(packet)
+                    core.offer(packet)
                     self._wake(core)
 
     def _forget_routes(self):
