@@ -5,10 +5,11 @@ every run into a directory of the run, which is the home directory while sPyNNak
 is read or written.
 """
 
+import atexit
 import logging
 import os
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -19,9 +20,7 @@ from spikingconvnet.backends import pynn
 from spikingconvnet.backends.base import recorded_neurons
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
-from spikingconvnet.errors import BackendError, SettingsError
-
-logger = logging.getLogger(__name__)
+from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetError
 
 REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
 ROW_LIMIT = 256             # synapses of a row, sPyNNaker 7.4.1 ``synapse_io.py``
@@ -31,7 +30,7 @@ DIALECT = pynn.Dialect(
                                                      "WeightDependenceAdditiveTriplet")}
     | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
 PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
-LOCAL_FILE = "spynnaker.cfg"
+LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
 def open(network, record=(), jobs=None, target="emulated", directory=None):
@@ -68,8 +67,7 @@ def open(network, record=(), jobs=None, target="emulated", directory=None):
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(_machine(target))
         resources.enter_context(_private_configuration(home, configuration(machine, home)))
-        quiet()
-        simulation = Simulation(network, sim, record, lowered)
+        simulation = Simulation(network, sim, record, lowered, home / LOG)
         simulation.resources = resources.pop_all()
         return simulation
 
@@ -84,19 +82,52 @@ class Simulation(pynn.Simulation):
     record : dict of str to int64 array
     lowered : Lowered
         The network in the board's integers.
+    log : Path
+        File that sPyNNaker's progress goes to.
     """
 
-    def __init__(self, network, sim, record, lowered):
-        super().__init__(network, sim, DIALECT, record, fixed_scales(network, lowered))
-        self._lowered = lowered
+    def __init__(self, network, sim, record, lowered, log):
+        self._lowered, self._log = lowered, log
+        with self._apart():
+            super().__init__(network, sim, DIALECT, record, fixed_scales(network, lowered))
 
     def __exit__(self, *exception):
-        with self.resources:
+        with self.resources, self._apart():
             super().__exit__(*exception)
+
+    def run(self, n_steps):
+        """Simulate `n_steps` more steps, at least 1."""
+        with self._apart():
+            super().run(n_steps)
+
+    def set(self, label, v_thresh):
+        """Set the thresholds of a population: float array (size,) in mV."""
+        with self._apart():
+            super().set(label, v_thresh)
+
+    def recording(self):
+        """What was recorded since the last call: Recording, with what the board does in silence."""
+        with self._apart():
+            recording = super().recording()
+        counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
+        return replace(recording, counters=counters, warnings=tuple(self._lowered.warnings))
+
+    @contextmanager
+    def _apart(self):
+        """Send sPyNNaker's progress bars and messages to the file, and its failures out as a BackendError."""
+        with self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log):
+            try:
+                yield
+            except SpikingConvNetError:
+                raise
+            except Exception as error:      # sPyNNaker's own have no common base
+                raise BackendError(f"sPyNNaker: {type(error).__name__}: {error}; its messages are in {self._log}"
+                                   ) from error
 
     def weights(self, label):
         """Weights of a projection as read back from the board: Weights."""
-        weights = super().weights(label)
+        with self._apart():
+            weights = super().weights(label)
         listed = self._lowered.projection(label)
         population = self._lowered.populations[listed.post]
         scale = 2.0 ** (15 - population.shift[listed.receptor, listed.post_id])
@@ -166,6 +197,28 @@ def _private_configuration(home, text):
 
 
 @contextmanager
+def _messages_to(stream):
+    """Have sPyNNaker's loggers write to `stream` alone, and leave everybody else's as they are."""
+    from spinn_utilities.log import FormatAdapter
+
+    atexit.unregister(FormatAdapter.atexit_handler)     # it would repeat them all on stderr
+    kept = [(handler, handler.formatter, handler.filters[:]) for handler in logging.root.handlers]
+    handler = logging.StreamHandler(stream)
+    loggers = [logging.getLogger(package) for package in PACKAGES]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        for root_handler, formatter, filters in kept:
+            root_handler.setFormatter(formatter)
+            root_handler.filters = filters
+
+
+@contextmanager
 def _environment(**variables):
     """Environment variables until the context ends; those that are None stay as they are."""
     changed = {name: value for name, value in variables.items() if value is not None}
@@ -179,9 +232,3 @@ def _environment(**variables):
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def quiet():
-    """Keep sPyNNaker's log to warnings."""
-    for package in PACKAGES:
-        logging.getLogger(package).setLevel(logging.WARNING)
