@@ -12,6 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("patient", deadline=None)     # a busy machine may take its time over an example
 settings.load_profile("patient")
 
+
+def pytest_addoption(parser):
+    parser.addoption("--board-networks", type=int, default=36,
+                     help="random networks on the emulated board (default: 36)")
+
+
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
 
 PARAMETERS = """

@@ -149,23 +149,29 @@ class Simulation:
         if isinstance(population.cell, SpikeSourcePoisson):
             raise NetworkError(f"Population {population.label!r}: random sources are only drawn by the local backend,"
                                f" not by {self.dialect.name}; give their spikes as a SpikeSourceArray")
-        if population.has_given_spikes:
-            return [(0, self._source(population))]
-        split = population.per_channel and self.dialect.splits_channels
-        size = population.size // population.shape[0] if split else population.size
-        return [(first, self._neurons(population, first, size, index, limits))
+        size = population.size // (population.shape[0] if self._splits(population) else 1)
+        make = self._source if population.has_given_spikes else self._neurons
+        return [(first, make(population, first, size, index, limits))
                 for index, first in enumerate(range(0, population.size, size))]
 
-    def _source(self, population):
+    def _splits(self, population):
+        """Whether every channel becomes a population of its own."""
+        return population.per_channel and self.dialect.splits_channels
+
+    def _make(self, population, size, index, cell, **more):
+        return self.sim.Population(size, cell, label=f"{population.label} {index}", **more)
+
+    def _source(self, population, first, size, index, limits):
         spikes, dt = population.cell.spikes, self.network.timestep
         step = np.repeat(np.arange(len(spikes.offsets) - 1), np.diff(spikes.offsets)) + self.dialect.first_step
-        order = np.argsort(spikes.neurons, kind="stable")
-        ends = np.searchsorted(spikes.neurons[order], np.arange(1, population.size))
+        own = (spikes.neurons >= first) & (spikes.neurons < first + size)
+        step, neurons = step[own], spikes.neurons[own] - first
+        order = np.argsort(neurons, kind="stable")
+        ends = np.searchsorted(neurons[order], np.arange(1, size))
         times = [part.tolist() for part in np.split(step[order] * dt, ends)]
         if not len(step):
             times[0] = [(len(spikes.offsets) + NEVER) * dt]
-        return self.sim.Population(population.size, self.sim.SpikeSourceArray(spike_times=times),
-                                   label=population.label)
+        return self._make(population, size, index, self.sim.SpikeSourceArray(spike_times=times))
 
     def _neurons(self, population, first, size, index, limits):
         values = {name: population.parameter(name)[first:first + size] for name in parameter_names(population.cell)}
@@ -175,7 +181,7 @@ class Simulation:
         limit = population.max_expected_summed_weight
         limit = limits[index].tolist() if limits is not None else [limit, limit] if limit is not None else None
         more = {"additional_parameters": {"max_expected_summed_weight": limit}} if limit else {}
-        part = self.sim.Population(size, cell, label=f"{population.label} {index}", **more)
+        part = self._make(population, size, index, cell, **more)
         part.initialize(v=v)
         part.record("spikes")
         chosen = self.record.get(population.label, np.zeros(0, int))

@@ -18,9 +18,11 @@ import numpy as np
 
 from spikingconvnet.backends import pynn
 from spikingconvnet.backends.base import recorded_neurons
-from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.local.lowering import NEURONS_PER_CORE, lower
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
-from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetError
+from spikingconvnet.errors import BackendError, NetworkError, SettingsError, SpikingConvNetError, require
+
+logger = logging.getLogger(__name__)
 
 REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
 ROW_LIMIT = 256             # synapses of a row, sPyNNaker 7.4.1 ``synapse_io.py``
@@ -69,7 +71,9 @@ def open(network, record=(), jobs=None, target="emulated", directory=None):
         resources.enter_context(_private_configuration(home, configuration(machine, home)))
         simulation = Simulation(network, sim, record, lowered, home / LOG)
         simulation.resources = resources.pop_all()
-        return simulation
+    for label, choice in simulation.choices.items():
+        logger.info("%s: %s", label, choice)
+    return simulation
 
 
 class Simulation(pynn.Simulation):
@@ -88,6 +92,9 @@ class Simulation(pynn.Simulation):
 
     def __init__(self, network, sim, record, lowered, log):
         self._lowered, self._log = lowered, log
+        self._connectors, self.choices = convolutions(network)
+        ends = {label: network.projection(label) for label in self._connectors}
+        self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
         with self._apart():
             super().__init__(network, sim, DIALECT, record, fixed_scales(network, lowered))
 
@@ -112,6 +119,27 @@ class Simulation(pynn.Simulation):
         counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
         return replace(recording, counters=counters, warnings=tuple(self._lowered.warnings))
 
+    def _splits(self, population):
+        return super()._splits(population) or population.label in self._planes
+
+    def _make(self, population, size, index, cell, **more):
+        if population.label not in self._planes:
+            return super()._make(population, size, index, cell, **more)
+        _, rows, columns = population.shape
+        made = super()._make(population, size, index, cell, structure=self.sim.Grid2D(columns / rows), **more)
+        made.set_max_atoms_per_core(tile(rows, columns))
+        return made
+
+    def _project(self, projection):
+        if projection.label not in self._connectors:
+            return super()._project(projection)
+        (pres, posts), delay = (self._parts[projection.pre], self._parts[projection.post]), self.network.timestep
+        return [(pres[channel][0], posts[index][0], self.sim.Projection(
+            pres[channel][1], posts[index][1],
+            self.sim.ConvolutionConnector(one.kernel, pool_shape=one.pool if max(one.pool) > 1 else None),
+            self.sim.Convolution(delay=one.delay * delay)))
+            for (channel, index), one in self._connectors[projection.label].items()]
+
     @contextmanager
     def _apart(self):
         """Send sPyNNaker's progress bars and messages to the file, and its failures out as a BackendError."""
@@ -126,12 +154,50 @@ class Simulation(pynn.Simulation):
 
     def weights(self, label):
         """Weights of a projection as read back from the board: Weights."""
+        require(label not in self._connectors, f"Projection {label!r}", "connections", "a ConvolutionConnector",
+                "lists of connections: sPyNNaker does not read a kernel back", NetworkError)
         with self._apart():
             weights = super().weights(label)
         listed = self._lowered.projection(label)
         population = self._lowered.populations[listed.post]
         scale = 2.0 ** (15 - population.shift[listed.receptor, listed.post_id])
         return replace(weights, raw=np.rint(weights.value * scale).astype(np.int64))
+
+
+def convolutions(network):
+    """Which convolutions sPyNNaker's own connector computes.
+
+    Returns
+    -------
+    connectors : dict of str to dict of (channel, map) to BoardConvolution
+        By label of the projection; the other convolutions become one list of connections per receptor and map.
+    choices : dict of str to str
+        For every convolution, what it becomes and why.
+    """
+    connectors, choices = {}, {}
+    for projection in network.projections:
+        if isinstance(projection.connections, ConvConnections):
+            try:
+                connectors[projection.label] = _on_board(network, projection)
+                choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"
+            except NetworkError as error:
+                choices[projection.label] = f"lists of connections, because {error}"
+    return connectors, choices
+
+
+def _on_board(network, projection):
+    post = network.population(projection.post)
+    require(len(network.incoming(post.label)) == 1, f"Population {post.label!r}", "projections",
+            len(network.incoming(post.label)), "one convolution for sPyNNaker's connector", NetworkError)
+    require(post.per_channel or post.shape[0] == 1, f"Population {post.label!r}", "per_channel", False,
+            "True for sPyNNaker's connector", NetworkError)
+    return projection.connections.on_board()
+
+
+def tile(rows, columns):
+    """Largest (columns, rows) of a core for a plane of neurons: whole parts of it, at most `NEURONS_PER_CORE`."""
+    width = max(n for n in range(1, columns + 1) if columns % n == 0 and n <= NEURONS_PER_CORE)
+    return width, max(n for n in range(1, rows + 1) if rows % n == 0 and n * width <= NEURONS_PER_CORE)
 
 
 def fixed_scales(network, lowered):

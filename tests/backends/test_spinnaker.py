@@ -1,0 +1,205 @@
+"""The real sPyNNaker and its binaries on an emulated board against the local engine: the same integers.
+
+Many small networks share one run, because sPyNNaker takes seconds to set up whatever the size of the network.
+``pytest tests/backends/test_spinnaker.py --board-networks 240`` compares more of them.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "local"))
+from random_networks import (  # noqa: E402
+    Recipe,
+    Results,
+    by,
+    chunked,
+    convolutional_network,
+    events,
+    random_network,
+    random_spikes,
+)
+
+from spikingconvnet import settings  # noqa: E402
+from spikingconvnet.backends import spinnaker  # noqa: E402
+from spikingconvnet.backends.local import native  # noqa: E402
+from spikingconvnet.connectivity import ConvConnections  # noqa: E402
+from spikingconvnet.emulator import Board  # noqa: E402
+from spikingconvnet.errors import BackendError, SettingsError  # noqa: E402
+from spikingconvnet.experiment import Experiment  # noqa: E402
+from spikingconvnet.network import Network, Population, Projection  # noqa: E402
+from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
+
+PER_RUN = 12
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    """One emulated board for all tests of this file."""
+    with (tmp_path_factory.mktemp("board") / "board.log").open("w") as log, Board(log=log) as made:
+        yield made
+
+
+def together(networks):
+    """Networks side by side as one; labels get the number of their network."""
+    populations, projections = [], []
+    for i, network in enumerate(networks):
+        populations += [replace(p, label=f"{i} {p.label}") for p in network.populations]
+        projections += [replace(p, label=f"{i} {p.label}", pre=f"{i} {p.pre}", post=f"{i} {p.post}")
+                        for p in network.projections]
+    return Network(populations, projections)
+
+
+def on_board(network, board, directory, chunks, thresholds=None):
+    """Results of sPyNNaker on a board, every population recorded."""
+    labels = [p.label for p in network.populations if not p.is_source]
+    with spinnaker.open(network, labels, target=board, directory=directory) as simulation:
+        for i, steps in enumerate(chunks):
+            for label, values in (thresholds[i] if thresholds else {}).items():
+                simulation.set(label, v_thresh=values)
+            simulation.run(steps)
+        recording = simulation.recording()
+        weights = {p.label: simulation.weights(p.label).raw.tolist() for p in network.projections
+                   if not isinstance(p.connections, ConvConnections)}
+    return Results({label: events(recording.spikes[label]) for label in labels}, recording.membranes, weights, {})
+
+
+def drawn(seed):
+    """`PER_RUN` random networks over all cells, connectors and rules as one, and how to run them."""
+    rng = np.random.default_rng([seed, 7])
+    n_steps = int(rng.choice([20, 60, 200, 500]))
+    networks = [random_network(Recipe(
+        n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)),
+        n_projections=int(rng.integers(1, 7)), n_steps=n_steps, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
+        weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=bool(rng.integers(3)), delta=bool(rng.integers(2)),
+        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2))), rng) for _ in range(PER_RUN)]
+    return together(networks), chunked(2 * n_steps, rng) if rng.integers(2) else [2 * n_steps]
+
+
+def pytest_generate_tests(metafunc):
+    if "drawn_seed" in metafunc.fixturenames:
+        runs = -(-metafunc.config.getoption("--board-networks") // PER_RUN)
+        metafunc.parametrize("drawn_seed", range(runs))
+
+
+def test_random_networks_give_the_same_integers(drawn_seed, board, tmp_path):
+    network, chunks = drawn(drawn_seed)
+    local = by(native, network, chunks)
+    assert sum(map(len, local.spikes.values())) > 0
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
+
+
+def replace_saturation(results, other):
+    """A board does not tell its saturated slots by population."""
+    return Results(results.spikes, results.membranes, results.weights, other.saturated)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_convolutions_as_lists_give_the_same_integers(seed, board, tmp_path):
+    rng = np.random.default_rng([seed, 8])
+    network = together([convolutional_network(rng, [3, 2]) for _ in range(3)])
+    local = by(native, network, [36], record=())
+    assert sum(map(len, local.spikes.values())) > 0
+    assert local.spikes == on_board(network, board, tmp_path, [36]).spikes
+
+
+@pytest.mark.parametrize("kernel, pool, rows", [((3, 3), (1, 1), 9), ((5, 3), (1, 1), 12), ((3, 5), (2, 1), 18),
+                                                ((1, 3), (1, 2), 7)])
+def test_a_convolution_is_the_same_through_the_connector_and_through_lists(kernel, pool, rows, board, tmp_path):
+    rng = np.random.default_rng([rows, 9])
+    spikes = random_spikes((2, rows, 22), 2, 30, 6.0, rng)
+    connections = ConvConnections(rng.normal(0.2, 1.0, (3, 2, *kernel)), spikes.shape, pool=pool)
+    cell = IFCurrExp(tau_m=9.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=2.0, tau_syn_E=2.0, tau_syn_I=3.0, v=0.0)
+    network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                       Population("maps", connections.post_shape, cell, per_channel=True)),
+                      (Projection("conv", "in", "maps", connections),))
+    local = by(native, network, [60], record=())
+    connectors, choices = spinnaker.convolutions(network)
+    assert list(connectors) == ["conv"] and choices["conv"].startswith("ConvolutionConnector")
+    assert len(local.spikes["maps"]) > 20
+    assert local.spikes == on_board(network, board, tmp_path / "connector", [60]).spikes
+    with patch.object(spinnaker, "convolutions", lambda network: ({}, {})):
+        assert local.spikes == on_board(network, board, tmp_path / "lists", [60]).spikes
+
+
+def test_a_convolution_with_a_stride_becomes_lists_and_the_reason_is_said():
+    connections = ConvConnections(np.ones((2, 1, 3, 3)), (1, 7, 7), strides=(2, 2))
+    spikes = random_spikes((1, 7, 7), 1, 5, 1.0, np.random.default_rng(0))
+    network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                       Population("maps", connections.post_shape, IFCurrExp(), per_channel=True)),
+                      (Projection("conv", "in", "maps", connections),))
+    connectors, choices = spinnaker.convolutions(network)
+    assert not connectors and "lists of connections, because ConvConnections.strides" in choices["conv"]
+
+
+def test_training_and_testing_on_the_board_store_what_the_local_backend_stores(parameters, tmp_path):
+    """Two layers from real digits: weights, thresholds, features and predictions, bit for bit."""
+    made = {}
+    path = parameters(layers=2, N_TRAIN=24, N_VALIDATION=0, N_TEST=8)
+    for backend, target in (("local", None), ("spinnaker", "emulated")):
+        experiment = Experiment(settings.load(path), tmp_path / backend, backend, target=target)
+        experiment.load_data()
+        for layer in (1, 2):
+            experiment.train_layer(layer)
+        experiment.train_svm()
+        made[backend] = experiment, experiment.test()
+    for name in ("layers/1", "layers/2", "features/train-000", "features/test-000", "svm"):
+        files = [np.load(made[backend][0].store.file(name), allow_pickle=False) for backend in made]
+        for key in set(files[0].files) - {"how", "made_from"}:
+            assert np.array_equal(files[0][key], files[1][key]), (name, key)
+    assert np.array_equal(made["local"][1].confusion, made["spinnaker"][1].confusion)
+    assert made["spinnaker"][0].layer(1)["how"]["made_on"] == "emulated"
+
+
+def test_thresholds_set_between_two_runs_reach_the_board(board, tmp_path):
+    rng = np.random.default_rng(3)
+    network = random_network(Recipe(n_populations=1, n_projections=3, drive=1.0), rng)
+    size = network.population("cells 0").size
+    thresholds = [{}, {"cells 0": np.round(rng.uniform(-64.0, -60.0, size), 3)}]
+    local = by(native, network, [20, 40], thresholds)
+    assert local.spikes != by(native, network, [20, 40]).spikes
+    found = on_board(network, board, tmp_path, [20, 40], thresholds)
+    assert local.differences(replace_saturation(found, local)) == []
+
+
+def test_nothing_is_read_from_or_written_to_the_home_directory(board, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".spynnaker.cfg").write_text("[Machine]\nversion = 5\nmachine_name = not.to.be.read\n")
+    monkeypatch.setenv("HOME", str(home))
+    network = random_network(Recipe(n_populations=1, n_projections=1), np.random.default_rng(0))
+    on_board(network, board, tmp_path / "run", [20])
+    assert [p.name for p in home.iterdir()] == [".spynnaker.cfg"]
+    assert (tmp_path / "run" / ".spynnaker.cfg").exists()
+
+
+def test_a_configuration_in_the_current_directory_is_refused(board, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("spynnaker.cfg").write_text("[Machine]\nversion = 3\n")
+    network = random_network(Recipe(), np.random.default_rng(0))
+    with pytest.raises(SettingsError, match="spynnaker.cfg.*override --target"):
+        spinnaker.open(network, target=board, directory=tmp_path / "run")
+
+
+def test_a_virtual_board_is_refused_with_the_way_out():
+    with pytest.raises(BackendError, match="computes nothing.*--target emulated"):
+        spinnaker.open(random_network(Recipe(), np.random.default_rng(0)), target="virtual")
+
+
+def test_an_address_without_a_board_is_one_sentence(tmp_path):
+    network = random_network(Recipe(n_populations=1, n_projections=1), np.random.default_rng(0))
+    with pytest.raises(BackendError, match="Failed to communicate.*messages are in"):
+        with spinnaker.open(network, target="127.0.0.99", directory=tmp_path) as simulation:
+            simulation.run(10)
+
+
+def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
+    with spinnaker._machine("spalloc:https://me:secret@127.0.0.1:9/spalloc") as machine:
+        text = spinnaker.configuration(machine, tmp_path)
+        assert "secret" not in text and "me:" not in text and "https://127.0.0.1:9/spalloc" in text
+        assert spinnaker.os.environ["SPALLOC_PASSWORD"] == "secret"
+    assert "SPALLOC_PASSWORD" not in spinnaker.os.environ
