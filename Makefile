@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
 
-$(VENV)/.installed: setup.py spikingconvnet/__init__.py
+$(VENV)/.installed: setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/backends/local/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	touch $@

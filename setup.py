@@ -2,10 +2,14 @@
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py").read_text()).group(1)
+# The kernels in C, loaded with ctypes: nothing of Python in them. Without a compiler numba's do the same work.
+LOCAL = "spikingconvnet/backends/local"
+NATIVE = Extension("spikingconvnet.backends.local._native", sources=[f"{LOCAL}/conv_native.c"],
+                   depends=[f"{LOCAL}/conv_row.h"], extra_compile_args=["-O3", "-fwrapv"], optional=True)
 
 setup(
     name="spikingconvnet",
@@ -16,6 +20,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["spikingconvnet", "spikingconvnet.*"]),
+    ext_modules=[NATIVE],
     install_requires=[
         "numpy>=1.26",
         "scipy>=1.11",

@@ -2,11 +2,14 @@
 
 Each step reads what the step before it has stored and stores its own result, so work that was finished is never lost
 and never done twice. Images are shown on timelines of at most ``REPLICA_SAMPLES`` images; each timeline is a copy of
-the network that starts at rest (a replica, as on a board), and the unit in which caches are kept.
+the network that starts at rest (a replica, as on a board), and the unit in which caches are kept. Replicas run side by
+side on all cores.
 """
 
 import logging
+import os
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -133,10 +136,10 @@ class Experiment:
         data = self.data(split)
         if number == 0:
             return data["spikes"]
-        return Spikes.concatenate([self.replica_spikes(number, split, first, data)
-                                   for first in self._replicas(data, f"layer {number}: spikes, {split}")])
+        return Spikes.concatenate(self._replicas(partial(self.replica_spikes, number, split, data), data,
+                                                 f"layer {number}: spikes, {split}"))
 
-    def replica_spikes(self, number, split, first, data):
+    def replica_spikes(self, number, split, data, first, jobs=1):
         """Spikes of a layer for the replica that starts at image `first`, from the cache or computed and cached."""
         last = min(first + REPLICA_SAMPLES, len(data["labels"]))
         if number == 0:
@@ -146,17 +149,17 @@ class Experiment:
         found = self.store.cached(name, made_from)
         if found is not None:
             return unpack_spikes(found)
-        spikes = Spikes.concatenate(list(self._simulate(number, split, first, data)))
+        spikes = Spikes.concatenate(list(self._simulate(number, split, data, first, jobs)))
         self.store.write(name, made_from, self._how(), **pack_spikes(spikes))
         return spikes
 
-    def _simulate(self, number, split, first, data):
+    def _simulate(self, number, split, data, first, jobs):
         """Spikes of a layer, batch by batch on one timeline, from the replayed spikes of the layer before."""
         stage = self.model.stages[number - 1]
-        source = self.replica_spikes(number - 1, split, first, data)
+        source = self.replica_spikes(number - 1, split, data, first, jobs)
         arrays = self.layer(number)
         network = build.inference_network([stage], [TrainedLayer(arrays["kernels"], arrays["v_thresh"])], source)
-        with self.backend.open(network, jobs=self.jobs) as simulation:
+        with self.backend.open(network, jobs=jobs) as simulation:
             for start in range(0, source.n_samples, BATCH):
                 simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
                 recording = simulation.recording()
@@ -188,20 +191,22 @@ class Experiment:
 
     def features(self, split):
         """Spike counts for the classifier and labels: uint16 (n, features), int (n,)."""
-        data = self.data(split)
-        number, parts = len(self.model.stages), []
-        grid = self.model.classifier.cells(self.model.stages[-1].out_shape)
-        for first in self._replicas(data, f"layer {number}: counts, {split}"):
-            name = f"features/{split}-{first // REPLICA_SAMPLES:03d}"
-            made_from = digest(self._replica_digest(number, data, first), grid)
-            found = self.store.cached(name, made_from)
-            if found is None:
-                counts = np.concatenate([readout.spike_counts(spikes, grid)
-                                         for spikes in self._simulate(number, split, first, data)])
-                self.store.write(name, made_from, self._how(), counts=counts)
-                found = {"counts": counts}
-            parts.append(found["counts"])
+        data, number = self.data(split), len(self.model.stages)
+        parts = self._replicas(partial(self._replica_counts, split, data), data, f"layer {number}: counts, {split}")
         return np.concatenate(parts), data["labels"]
+
+    def _replica_counts(self, split, data, first, jobs):
+        """Counts of the replica that starts at image `first`, from the cache or computed and cached."""
+        number, grid = len(self.model.stages), self.model.classifier.cells(self.model.stages[-1].out_shape)
+        name = f"features/{split}-{first // REPLICA_SAMPLES:03d}"
+        made_from = digest(self._replica_digest(number, data, first), grid)
+        found = self.store.cached(name, made_from)
+        if found is not None:
+            return found["counts"]
+        counts = np.concatenate([readout.spike_counts(spikes, grid)
+                                 for spikes in self._simulate(number, split, data, first, jobs)])
+        self.store.write(name, made_from, self._how(), counts=counts)
+        return counts
 
     def train_svm(self):
         """Fit the classifier on the training images: its score on them."""
@@ -280,6 +285,14 @@ class Experiment:
     def _how(self, **more):
         return {"backend": self.backend_name, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
 
-    def _replicas(self, data, description):
-        return self.progress(range(0, len(data["labels"]), REPLICA_SAMPLES), description)
+    def _replicas(self, work, data, description):
+        """Results of ``work(first image, jobs)`` for every replica, in order; as many at a time as there are jobs."""
+        firsts = range(0, len(data["labels"]), REPLICA_SAMPLES)
+        jobs = self.jobs or os.cpu_count()
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            futures = [pool.submit(work, first, max(1, jobs // len(firsts))) for first in firsts]
+            return [future.result() for future in self.progress(futures, description)]
+        finally:
+            pool.shutdown(cancel_futures=True)
 

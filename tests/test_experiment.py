@@ -52,7 +52,7 @@ def test_replicas_start_at_rest_and_are_joined_in_order(run, monkeypatch):
     whole = made.features("train")[0]
     for first in (0, 50, 100):
         alone = np.concatenate([module.readout.spike_counts(s, (3, 3))
-                                for s in made._simulate(1, "train", first, made.data("train"))])
+                                for s in made._simulate(1, "train", made.data("train"), first, 1)])
         assert np.array_equal(whole[first:first + 50], alone)
     assert len(list((made.store.path / "features").iterdir())) == 3
 
@@ -60,7 +60,7 @@ def test_replicas_start_at_rest_and_are_joined_in_order(run, monkeypatch):
 def test_the_whole_chain_and_the_replay_of_layer_one_give_the_same_spikes(run):
     made = run(layers=2)
     chain, _ = made.example(2, 20)
-    replayed = made.replica_spikes(2, "train", 0, made.data("train")).samples(0, 20)
+    replayed = made.replica_spikes(2, "train", made.data("train"), 0).samples(0, 20)
     assert chain.n_events > 0
     assert chain == replayed
 

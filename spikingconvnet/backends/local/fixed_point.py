@@ -7,6 +7,8 @@ saturation: 32-bit results wrap. Sources: spinn_common ``stdfix-exp.c`` and ``ro
 
 from decimal import Decimal
 
+import numpy as np
+
 from spikingconvnet.errors import NetworkError
 
 ACCUM_ONE = 1 << 15
@@ -20,6 +22,21 @@ _EXP_SIXTEENTH = (
     0, 260218914, 504671961, 734314346, 950043403, 1152702096, 1343082321, 1521927990, 1689937949, 1847768698,
     1996036966, 2135322113, 2266168400, 2389087112, 2504558555, 2613033936)
 _EXP_SERIES = (5294, 4293434720, 2081624032)
+
+
+def split(factor):
+    """``(mask, low)`` of factors 0 .. 2**32, so that ``(x * factor) >> 32 == (x & mask) + mulhi(x, low)``.
+
+    The product of a signed and a 33-bit number in operations that vectorise, floor included; `mulhi` is the upper half
+    of a signed 32 x 32 bit product.
+
+    Returns
+    -------
+    two int32 arrays of the shape of `factor`
+    """
+    factor = np.asarray(factor, np.int64)
+    large = factor >= 1 << 31
+    return np.where(large, -1, 0).astype(np.int32), (factor - large * (1 << 32)).astype(np.int32)
 
 
 def i32(x):

@@ -1,8 +1,8 @@
 """The reference's integers, fast: numba kernels for convolutions; other networks are in ``general_kernels.py``.
 
-Nothing is checked here; ``simulator.py`` prepares every argument. Products of two 32-bit numbers shifted right are
-written as :func:`mulhi` plus a masked addend, because that form vectorises: a factor ``f`` below 2**32 is split by
-:func:`split` into ``(mask, low)`` so that ``(x * f) >> 32 == (x & mask) + mulhi(x, low)``, floor included.
+They do the work of ``conv_native.c`` where that was not built. Nothing is checked here; ``simulator.py`` prepares
+every argument. Products of two 32-bit numbers shifted right are written as :func:`mulhi` plus a masked addend, because
+that form vectorises: see ``fixed_point.split``.
 
 The convolution keeps the state of one output row in the first-level cache while all steps of a batch pass by. Its lanes
 are (column, map) with the map innermost, so that one input spike adds one contiguous piece of weights to a row.
@@ -12,16 +12,12 @@ import numpy as np
 from numba import int32, int64, njit, uint32
 
 SATURATED = 0xffff
+INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
+V_REST, GAIN, V_RESET, REFRACTORY, I_OFFSET = range(12, 17)
+LEFT, AT_REST, CUT, BUSY = range(4)                                             # places in conv_row's flags
 
 compiled = njit(nogil=True, error_model="numpy", cache=True)
 inlined = njit(inline="always")
-
-
-def split(factor):
-    """``(mask, low)`` of factors 0 .. 2**32 for :func:`mulhi`: two int32 arrays of the shape of `factor`."""
-    factor = np.asarray(factor, np.int64)
-    mask = np.where(factor >= 1 << 31, -1, 0)
-    return mask.astype(np.int32), (factor - (factor >= 1 << 31) * (1 << 32)).astype(np.int32)
 
 
 @inlined
@@ -38,33 +34,32 @@ def kmul(a, b):
 
 @inlined
 def kmul_fraction(a, b):
-    """kmul with ``0 <= b < 2**15``: two 32-bit products, because no bit of the lower one is lost."""
+    """kmul with ``0 <= b <= 2**15``: two 32-bit products, because no bit of the lower one is lost."""
     upper = int32(int32(int32(a >> 16) * b) << 1)
     return int32(upper + int32(uint32(uint32(a & int32(0xffff)) * uint32(b)) >> uint32(15)))
-
-
-@inlined
-def decay_16_bits(x, upper, lower):
-    """``x * (upper << 16 | lower) >> 32`` for ``0 <= x < 2**16``, in 32 bits."""
-    x = uint32(x)
-    return int32(uint32(x * upper + uint32(uint32(x * lower) >> uint32(16))) >> uint32(16))
 
 
 # ---------------------------------------------------------------- convolution, one row of one block of maps
 
 
+@inlined
+def _membrane_decay(factors):
+    """accum 0 .. 2**15 of the pair that ``fixed_point.split`` made of it, shifted to the left by 17."""
+    return int32(int64(factors[MEMBRANE + 1]) - (int64(factors[MEMBRANE]) << 32) >> 17)
+
+
 @compiled
 def _inject_row(syn, ring, shift, mask, low):
     """Weights of a step into one synaptic current; slots that did not fit 16 bits, and all bits of the currents."""
-    saturated, bits = int32(0), int32(0)
+    cut, bits = int32(0), int32(0)
     for j in range(syn.shape[0]):
-        saturated = int32(saturated + int32(ring[j] > SATURATED))
+        cut = int32(cut + int32(ring[j] > SATURATED))
         w = int32(min(ring[j], int32(SATURATED)) << shift[j])
         now = int32(syn[j] + int32((w & mask) + mulhi(w, low)))
         bits = int32(bits | now)
         syn[j] = now
         ring[j] = 0
-    return saturated, bits
+    return cut, bits
 
 
 @compiled
@@ -74,37 +69,17 @@ def _integrate_row(v, syn_e, syn_i, v_thresh, factors):
     For neurons without refractory time and with a whole `tau_m / cm`.
     """
     fires, left = int32(0), int32(0)
-    d_e_mask, d_e, d_i_mask, d_i = factors[4], factors[5], factors[6], factors[7]
-    m, rest, gain, offset = factors[8], factors[10], factors[11], factors[14]
+    e_mask, e_low, i_mask, i_low = factors[DECAY_E], factors[DECAY_E + 1], factors[DECAY_I], factors[DECAY_I + 1]
+    decay, gain = _membrane_decay(factors), factors[GAIN]
+    target = int32(factors[V_REST] + factors[I_OFFSET] * gain)
     for j in range(v.shape[0]):
         e, i = syn_e[j], syn_i[j]
-        alpha = int32(int32(e - i + offset) * gain + rest)
-        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), m))
+        alpha = int32(int32(e - i) * gain + target)
+        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), decay))
         v[j] = now
         fires = int32(fires | int32(now >= v_thresh[j]))
-        e = int32((e & d_e_mask) + mulhi(e, d_e))
-        i = int32((i & d_i_mask) + mulhi(i, d_i))
-        left = int32(left | int32(e | i))
-        syn_e[j] = e
-        syn_i[j] = i
-    return fires, left
-
-
-@compiled
-def _integrate_weak_row(v, syn_e, syn_i, v_thresh, factors):
-    """As :func:`_integrate_row`, for currents of 16 bits."""
-    fires, left = int32(0), int32(0)
-    d_e, d_e_low = uint32(factors[17]), uint32(factors[18])
-    d_i, d_i_low = uint32(factors[19]), uint32(factors[20])
-    m, rest, gain, offset = factors[8], factors[10], factors[11], factors[14]
-    for j in range(v.shape[0]):
-        e, i = syn_e[j], syn_i[j]
-        alpha = int32(int32(e - i + offset) * gain + rest)
-        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), m))
-        v[j] = now
-        fires = int32(fires | int32(now >= v_thresh[j]))
-        e = decay_16_bits(e, d_e, d_e_low)
-        i = decay_16_bits(i, d_i, d_i_low)
+        e = int32((e & e_mask) + mulhi(e, e_low))
+        i = int32((i & i_mask) + mulhi(i, i_low))
         left = int32(left | int32(e | i))
         syn_e[j] = e
         syn_i[j] = i
@@ -115,19 +90,19 @@ def _integrate_weak_row(v, syn_e, syn_i, v_thresh, factors):
 def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors):
     """As :func:`_integrate_row` for any `tau_refrac` and `tau_m / cm`."""
     fires, left = int32(0), int32(0)
-    d_e_mask, d_e, d_i_mask, d_i = factors[4], factors[5], factors[6], factors[7]
-    m, rest, gain, offset = factors[8], factors[10], factors[11], factors[14]
-    r_mask, r = factors[15], factors[16]
+    e_mask, e_low, i_mask, i_low = factors[DECAY_E], factors[DECAY_E + 1], factors[DECAY_I], factors[DECAY_I + 1]
+    decay, gain, offset = _membrane_decay(factors), factors[GAIN], factors[I_OFFSET]
+    r_mask, r_low, rest = factors[RESISTANCE], factors[RESISTANCE + 1], factors[V_REST]
     for j in range(v.shape[0]):
         e, i = syn_e[j], syn_i[j]
         current = int32(e - i + offset)
-        alpha = int32(current * gain + rest + (current & r_mask) + mulhi(current, r))
-        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), m)) if timer[j] <= 0 else v[j]
+        alpha = int32(current * gain + rest + (current & r_mask) + mulhi(current, r_low))
+        now = int32(alpha - kmul_fraction(int32(alpha - v[j]), decay)) if timer[j] <= 0 else v[j]
         timer[j] -= int32(timer[j] > 0)
         v[j] = now
         fires = int32(fires | int32(now >= v_thresh[j]))
-        e = int32((e & d_e_mask) + mulhi(e, d_e))
-        i = int32((i & d_i_mask) + mulhi(i, d_i))
+        e = int32((e & e_mask) + mulhi(e, e_low))
+        i = int32((i & i_mask) + mulhi(i, i_low))
         left = int32(left | int32(e | i))
         syn_e[j] = e
         syn_i[j] = i
@@ -135,12 +110,13 @@ def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors):
 
 
 @compiled
-def _relax_row(v, v_thresh, factors, rest):
-    """Membranes of a row without currents, drawn to `rest`; whether any lane fires, whether anything changes."""
+def _relax_row(v, v_thresh, factors):
+    """Membranes of a row without currents; whether any lane fires, and whether anything changes."""
     fires, change = int32(0), int32(0)
-    m = factors[8]
+    decay = _membrane_decay(factors)
+    target = int32(factors[V_REST] + factors[I_OFFSET] * factors[GAIN])
     for j in range(v.shape[0]):
-        now = int32(rest - kmul_fraction(int32(rest - v[j]), m))
+        now = int32(target - kmul_fraction(int32(target - v[j]), decay))
         change = int32(change | int32(now ^ v[j]))
         v[j] = now
         fires = int32(fires | int32(now >= v_thresh[j]))
@@ -148,19 +124,20 @@ def _relax_row(v, v_thresh, factors, rest):
 
 
 @compiled
-def _fire_row(v, timer, v_thresh, v_reset, refractory, fired, fired_words, step, out_step, out_lane, events):
+def _fire_row(v, timer, v_thresh, factors, fired, step, out_step, out_lane, events):
     """Reset the lanes that reach their threshold and append them to the output; how many it holds now.
 
-    `fired` (uint8) and `fired_words` (uint64) are one buffer, so that eight silent lanes are passed over at once.
+    `fired` (uint8, lanes) is scratch: eight silent lanes of it are passed over at once.
     """
     for j in range(v.shape[0]):
         fired[j] = v[j] >= v_thresh[j]
-    for word in range(fired_words.shape[0]):
-        if fired_words[word]:
-            for j in range(8 * word, min(8 * word + 8, v.shape[0])):
+    words = fired.view(np.uint64)
+    for word in range(words.shape[0]):
+        if words[word]:
+            for j in range(8 * word, 8 * word + 8):
                 if fired[j]:
-                    v[j] = v_reset
-                    timer[j] = refractory
+                    v[j] = factors[V_RESET]
+                    timer[j] = factors[REFRACTORY]
                     out_step[events] = step
                     out_lane[events] = j
                     events += 1
@@ -168,55 +145,54 @@ def _fire_row(v, timer, v_thresh, v_reset, refractory, fired, fired_words, step,
 
 
 @compiled
-def _add(target, weights):
-    for j in range(target.shape[0]):
-        target[j] += weights[j]
+def _add(target_e, target_i, weights):
+    for j in range(target_e.shape[0]):
+        w = weights[j]
+        target_e[j] = int32(target_e[j] + (w if w > 0 else int32(0)))
+        target_i[j] = int32(target_i[j] - (int32(0) if w > 0 else w))
 
 
 @compiled
-def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geometry, kernels_e, kernels_i,
-             v, timer, syn_e, syn_i, ring_e, ring_i, spans, flags, lanes, factors, fired, fired_words,
-             out_step, out_lane, events):
+def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
+             ring_e, ring_i, spans, flags, per_lane, factors, out_step, out_lane, events):
     """Steps ``first .. last - 1`` of a run that began at step `t`, for one output row of one block of maps.
 
     Parameters
     ----------
-    row_offsets : (steps * input rows + 1,)
-        Input spikes sorted by step and input row; `columns`, `channels` and `rows_in` belong to them.
+    row_offsets : int64 (steps * input rows + 1,)
+        Input spikes sorted by step and input row; `columns`, `channels` and `rows_in` (int16) belong to them.
     top : int
         First input row of the window row.
     geometry : (input rows, column stride, output columns, maps)
-    kernels_e, kernels_i : int32 (channels, kernel rows, column stride, pieces * maps)
-        Weights in the order in which an input spike adds them, see ``simulator.conv_weights``.
-    v, timer, syn_e, syn_i : int32 (output columns * maps,)
-        State of the row.
-    ring_e, ring_i : int32 (delay, output columns * maps)
+    weights : int32 (channels, kernel rows, column stride, pieces * maps)
+        In the order in which an input spike adds them, see ``simulator.conv_weights``; inhibitory ones negative.
+    v, timer, syn_e, syn_i : int32 (lanes,)
+        State of the row: output columns * maps lanes, and lanes that never fire up to a multiple of 16.
+    ring_e, ring_i : int32 (delay, lanes)
         Weights on their way.
     spans : int64 (delay, 2)
         First lane and end of the lanes with weights on their way, by slot.
     flags : int64 (4,)
         Bits of the currents left, row at rest, saturated slots, steps for which a refractory timer may still run.
-    lanes : int32 (3, lanes)
+    per_lane : int32 (3, lanes)
         Threshold and shifts.
-    factors : int32 (21,)
+    factors : int32 (17,)
         See ``simulator.conv_factors``.
-    fired, fired_words : uint8 (lanes rounded up to 8), the same memory as uint64
-        Scratch.
-    out_step, out_lane, events
-        Buffers of output spikes, and how many they hold.
+    out_step, out_lane : int32 (room,)
+        Buffers of output spikes, which hold `events` so far.
 
     Returns
     -------
     step reached, events : before `last` if the buffers may not hold another step
     """
     height, stride, width, maps = geometry
-    kernel_rows = kernels_e.shape[1]
-    pieces = kernels_e.shape[3] // maps
+    kernel_rows = weights.shape[1]
+    pieces = weights.shape[3] // maps
     delay = ring_e.shape[0]
-    left, rest = int32(flags[0]), flags[1] != 0
-    v_thresh, v_reset, refractory = lanes[0], factors[12], factors[13]
-    whole, busy = factors[15] == 0 and factors[16] == 0, flags[3]
-    target = int32(factors[10] + factors[14] * factors[11])     # where a membrane without currents goes, if whole
+    left, rest, busy = int32(flags[LEFT]), flags[AT_REST] != 0, flags[BUSY]
+    v_thresh = per_lane[0]
+    whole = factors[RESISTANCE] == 0 and factors[RESISTANCE + 1] == 0
+    fired = np.empty(v.shape[0], np.uint8)
     step = first
     while step < last and events + v.shape[0] <= out_step.shape[0]:
         slot = (t + step) % delay
@@ -224,50 +200,43 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         begin, end = spans[slot]
         if begin < end:
             spans[slot, 0], spans[slot, 1] = v.shape[0], 0
-            cut, bits = _inject_row(syn_e[begin:end], ring_e[slot, begin:end], lanes[1, begin:end],
-                                    factors[0], factors[1])
-            flags[2] += cut
+            cut, bits = _inject_row(syn_e[begin:end], ring_e[slot, begin:end], per_lane[1, begin:end],
+                                    factors[INJECT_E], factors[INJECT_E + 1])
+            flags[CUT] += cut
             left = int32(left | bits)
-            cut, bits = _inject_row(syn_i[begin:end], ring_i[slot, begin:end], lanes[2, begin:end],
-                                    factors[2], factors[3])
-            flags[2] += cut
+            cut, bits = _inject_row(syn_i[begin:end], ring_i[slot, begin:end], per_lane[2, begin:end],
+                                    factors[INJECT_I], factors[INJECT_I + 1])
+            flags[CUT] += cut
             left = int32(left | bits)
         if busy or not whole:
             fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors)
             busy, rest = max(busy - 1, 0), False
-        elif left >> 16:
+        elif left:
             fires, left = _integrate_row(v, syn_e, syn_i, v_thresh, factors)
             rest = False
-        elif left:
-            fires, left = _integrate_weak_row(v, syn_e, syn_i, v_thresh, factors)
-            rest = False
         elif not rest:
-            fires, change = _relax_row(v, v_thresh, factors, target)
+            fires, change = _relax_row(v, v_thresh, factors)
             rest = change == 0 and fires == 0
         if fires:
-            events = _fire_row(v, timer, v_thresh, v_reset, refractory, fired, fired_words, step, out_step, out_lane,
-                               events)
-            busy = int64(refractory)
+            events = _fire_row(v, timer, v_thresh, factors, fired, step, out_step, out_lane, events)
+            busy = int64(factors[REFRACTORY])
         begin = row_offsets[step * height + top]
         end = row_offsets[step * height + top + kernel_rows]
         if begin < end:
             first_lane, last_lane = spans[slot]
-            target_e, target_i = ring_e[slot], ring_i[slot]
             for s in range(begin, end):
                 column = int64(columns[s])
                 right = column // stride
                 left_edge = right - pieces + 1
                 low, high = max(left_edge, 0), min(right + 1, width)
                 if low < high:
-                    weights_e = kernels_e[channels[s], rows_in[s] - top, column - right * stride]
-                    weights_i = kernels_i[channels[s], rows_in[s] - top, column - right * stride]
-                    a, b = (low - left_edge) * maps, (high - left_edge) * maps
-                    _add(target_e[low * maps:high * maps], weights_e[a:b])
-                    _add(target_i[low * maps:high * maps], weights_i[a:b])
+                    line = weights[channels[s], rows_in[s] - top, column - right * stride]
+                    _add(ring_e[slot, low * maps:high * maps], ring_i[slot, low * maps:high * maps],
+                         line[(low - left_edge) * maps:(high - left_edge) * maps])
                     first_lane, last_lane = min(first_lane, low * maps), max(last_lane, high * maps)
             spans[slot, 0], spans[slot, 1] = first_lane, last_lane
         step += 1
-    flags[0], flags[1], flags[3] = left, rest, busy
+    flags[LEFT], flags[AT_REST], flags[BUSY] = left, rest, busy
     return step, events
 
 
@@ -304,16 +273,16 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
 
 
 @compiled
-def count_events(step, lane, n, maps, first_map, all_maps, counts):
+def count_events(step, lane, maps, first_map, all_maps, counts):
     """Add a row's events to ``counts[step * all_maps + map]``."""
-    for s in range(n):
+    for s in range(step.shape[0]):
         counts[step[s] * all_maps + first_map + lane[s] % maps] += 1
 
 
 @compiled
-def place_events(step, lane, n, maps, first_map, all_maps, row, width, positions, place, out):
+def place_events(step, lane, maps, first_map, all_maps, row, width, positions, place, out):
     """Write a row's events as neuron ids at the places that :func:`count_events` made room for."""
-    for s in range(n):
+    for s in range(step.shape[0]):
         m = first_map + lane[s] % maps
         at = place[step[s] * all_maps + m]
         place[step[s] * all_maps + m] += 1

@@ -356,6 +356,8 @@ def _accums(values):
 
 def _each(function, *arrays):
     """Apply a function of Python numbers to arrays, once per different value."""
+    if all(len(array) and (array == array[0]).all() for array in arrays):
+        return np.full(len(arrays[0]), function(*(array[0].item() for array in arrays)), np.int64)
     stacked = np.stack(arrays, axis=1)
     rows, index = np.unique(stacked, axis=0, return_inverse=True)
     return np.array([function(*row.tolist()) for row in rows], np.int64)[index.reshape(-1)]

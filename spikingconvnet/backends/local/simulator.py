@@ -14,8 +14,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from spikingconvnet.backends.base import Recording, Weights
-from spikingconvnet.backends.local import general_kernels, kernels
-from spikingconvnet.backends.local.fixed_point import accum
+from spikingconvnet.backends.local import general_kernels, native
+from spikingconvnet.backends.local.fixed_point import accum, split
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.poisson import PoissonSource
 from spikingconvnet.connectivity import ConvConnections
@@ -24,6 +24,8 @@ from spikingconvnet.neurons import SpikeSourcePoisson
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 MAPS_PER_BLOCK = 48         # 16, 24 and 48 were measured; the state of a row of 22 positions is then 38 KiB
+LANES = 16                  # rows are padded to whole vectors
+CACHE_LINE = 64             # bytes; a vector that lies across two lines costs a sixth of the time of a convolution
 SILENT_THRESHOLD = np.iinfo(np.int32).max
 
 
@@ -61,9 +63,11 @@ class Simulation:
     network : Network
     record : collection of str, or dict of str to int array
     jobs : int or None
+    kernels : module
+        ``native`` or ``kernels``; the first where it was built by default. The integers do not depend on it.
     """
 
-    def __init__(self, network, record=(), jobs=None):
+    def __init__(self, network, record=(), jobs=None, kernels=None):
         record = recorded_neurons(network, record)
         self.network = network
         self.t = 0
@@ -71,7 +75,8 @@ class Simulation:
         self._random = {p.label: PoissonSource(p, network.timestep) for p in network.populations
                         if isinstance(p.cell, SpikeSourcePoisson)}
         self._threads = ThreadPoolExecutor(jobs or os.cpu_count())
-        self._stages = [_stage(network, self._lowered, members, record) for members in _stage_order(network)]
+        kernels = kernels or native.or_else("spikingconvnet.backends.local.kernels")
+        self._stages = [_stage(network, self._lowered, members, record, kernels) for members in _stage_order(network)]
         self._chunks = []
 
     def __enter__(self):
@@ -161,11 +166,11 @@ def recorded_neurons(network, record):
     return {label: ids.astype(np.int64) for label, ids in chosen.items()}
 
 
-def _stage(network, lowered, members, record):
+def _stage(network, lowered, members, record, kernels):
     incoming = network.incoming(members[0])
     if len(members) == 1 and len(incoming) == 1 and members[0] not in record and _is_uniform_convolution(
             network.population(members[0]), lowered.populations[members[0]], incoming[0]):
-        return ConvStage(network, lowered, incoming[0])
+        return ConvStage(network, lowered, incoming[0], kernels)
     return GeneralStage(network, lowered, members, record)
 
 
@@ -220,6 +225,7 @@ def conv_weights(weights, stride, first, last):
     Parameters
     ----------
     weights : int array (maps, channels, rows, columns)
+        Inhibitory ones negative.
     stride : int
     first, last : int
         Block of maps; maps beyond the last are lanes without weights.
@@ -230,25 +236,37 @@ def conv_weights(weights, stride, first, last):
     """
     maps, channels, rows, columns = weights.shape
     pieces = -(-columns // stride)
-    table = np.zeros((channels, rows, stride, pieces, last - first), np.int32)
+    table = aligned((channels, rows, stride, pieces, last - first), np.int32)
     for phase in range(stride):
         for piece in range(pieces):
             column = phase + (pieces - 1 - piece) * stride
             if column < columns:
                 block = weights[first:last, :, :, column]
                 table[:, :, phase, piece, :len(block)] = block.transpose(1, 2, 0)
-    return np.ascontiguousarray(table.reshape(channels, rows, stride, -1))
+    return table.reshape(channels, rows, stride, -1)
 
 
 def conv_factors(lowered):
-    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (21,)."""
-    inject, decay = lowered.inject[:, 0], lowered.decay[:, 0]
+    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (17,).
+
+    Pairs as ``fixed_point.split`` makes them of what is injected and left of a current, of the membrane's decay and of
+    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset`, refractory steps and
+    `i_offset`.
+    """
     resistance = int(lowered.resistance[0])
-    return np.array(
-        [part for factor in (*inject, *decay) for part in kernels.split(factor)]
-        + [lowered.membrane_decay[0], 0, lowered.v_rest[0], resistance >> 15, lowered.v_reset[0],
-           lowered.refractory[0], lowered.i_offset[0], *kernels.split((resistance & 0x7fff) << 17)]
-        + [part for factor in decay for part in (factor >> 16, factor & 0xffff)], np.int32)
+    factors = (*lowered.inject[:, 0], *lowered.decay[:, 0], int(lowered.membrane_decay[0]) << 17,
+               (resistance & 0x7fff) << 17)
+    return np.array([part for factor in factors for part in split(factor)]
+                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0],
+                       lowered.i_offset[0]], np.int32)
+
+
+def aligned(shape, dtype):
+    """Zeros that begin with a line of the cache."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffer = np.zeros(size + CACHE_LINE, np.uint8)
+    first = -buffer.ctypes.data % CACHE_LINE
+    return buffer[first:first + size].view(dtype).reshape(shape)
 
 
 class ConvStage:
@@ -259,9 +277,11 @@ class ConvStage:
     network : Network
     lowered : Lowered
     projection : Projection
+    kernels : module
     """
 
-    def __init__(self, network, lowered, projection):
+    def __init__(self, network, lowered, projection, kernels):
+        self.kernels = kernels
         connections = self.connections = projection.connections
         population = lowered.populations[projection.post]
         self.labels, self.source = (projection.post,), projection.pre
@@ -269,19 +289,19 @@ class ConvStage:
         blocks = -(-self.maps // MAPS_PER_BLOCK)
         self.block = -(-self.maps // blocks)
         self.starts = range(0, self.maps, self.block)
-        raw = lowered.convolution(projection.label)
-        self.weights = [[conv_weights(w, connections.strides[1], m, m + self.block) for w in raw] for m in self.starts]
+        excitatory, inhibitory = lowered.convolution(projection.label)
+        self.weights = [conv_weights(excitatory - inhibitory, connections.strides[1], m, m + self.block)
+                        for m in self.starts]
         self.factors = conv_factors(population)
-        state = (blocks, self.rows, self.width * self.block)
-        self.v = np.full(state, population.v_init[0], np.int32)
-        self.timer, self.syn_e, self.syn_i = (np.zeros(state, np.int32) for _ in range(3))
-        self.ring_e, self.ring_i = (np.zeros(state[:2] + (connections.delay, state[2]), np.int32) for _ in range(2))
+        state = (blocks, self.rows, -(-self.width * self.block // LANES) * LANES)
+        self.v, self.timer, self.syn_e, self.syn_i = (aligned(state, np.int32) for _ in range(4))
+        self.ring_e, self.ring_i = (aligned((*state[:2], connections.delay, state[2]), np.int32) for _ in range(2))
         self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
         self.spans[..., 0] = state[2]
         self.flags = np.zeros((blocks, self.rows, 4), np.int64)
-        self.lanes = np.zeros((blocks, self.rows, 3, state[2]), np.int32)
+        self.per_lane = aligned((blocks, self.rows, 3, state[2]), np.int32)
         for index in (0, 1):
-            self.lanes[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
+            self.per_lane[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
         self.set_threshold(projection.post, population.v_thresh)
         self.v[:] = self._per_lane(population.v_init, population.v_rest[0])
         _, height, width = connections.pre_shape
@@ -294,15 +314,16 @@ class ConvStage:
         self.channel_of = np.repeat(np.arange(channels), height * width).astype(np.int16)
 
     def _per_lane(self, values, beyond):
-        """(maps, rows, columns) values as (blocks, rows, lanes), `beyond` in lanes without a map."""
+        """(maps, rows, columns) values as (blocks, rows, lanes), `beyond` in lanes without a neuron."""
         full = np.full((len(self.starts) * self.block, self.rows, self.width), beyond, np.int64)
         full[:self.maps] = np.asarray(values).reshape(self.maps, self.rows, self.width)
         blocks = full.reshape(len(self.starts), self.block, self.rows, self.width)
-        return blocks.transpose(0, 2, 3, 1).reshape(len(self.starts), self.rows, -1)
+        lanes = blocks.transpose(0, 2, 3, 1).reshape(len(self.starts), self.rows, -1)
+        return np.pad(lanes, ((0, 0), (0, 0), (0, self.v.shape[2] - lanes.shape[2])), constant_values=beyond)
 
     def set_threshold(self, label, raw):
         """Thresholds as s16.15, (size,)."""
-        self.lanes[:, :, 0] = self._per_lane(raw, SILENT_THRESHOLD)
+        self.per_lane[:, :, 0] = self._per_lane(raw, SILENT_THRESHOLD)
         self.flags[:, :, 1] = 0
 
     def saturated(self):
@@ -313,8 +334,8 @@ class ConvStage:
         """Simulate; spikes by label, and no membranes."""
         height = self.connections.pooled_shape[1]
         source = spikes[self.source]
-        sorted_input = kernels.sort_by_row(source.offsets, source.neurons, self.row_of, self.column_of,
-                                           self.channel_of, height)
+        sorted_input = self.kernels.sort_by_row(source.offsets, source.neurons, self.row_of, self.column_of,
+                                                self.channel_of, height)
         jobs = [(block, row) for block in range(len(self.starts)) for row in range(self.rows)]
         events = list(threads.map(lambda job: self._row(*job, t, n_steps, sorted_input), jobs))
         return {self.labels[0]: self._merge(jobs, events, n_steps)}, {}
@@ -324,14 +345,13 @@ class ConvStage:
         geometry = (connections.pooled_shape[1], connections.strides[1], self.width, self.block)
         lanes = self.v.shape[2]
         out_step, out_lane = np.empty(max(4096, 4 * lanes), np.int32), np.empty(max(4096, 4 * lanes), np.int32)
-        fired = np.zeros(-(-lanes // 8) * 8, np.uint8)
         step = n = 0
         while step < n_steps:
-            step, n = kernels.conv_row(
-                t, step, n_steps, *sorted_input, row * connections.strides[0], geometry, *self.weights[block],
+            step, n = self.kernels.conv_row(
+                t, step, n_steps, *sorted_input, row * connections.strides[0], geometry, self.weights[block],
                 self.v[block, row], self.timer[block, row], self.syn_e[block, row], self.syn_i[block, row],
                 self.ring_e[block, row], self.ring_i[block, row], self.spans[block, row], self.flags[block, row],
-                self.lanes[block, row], self.factors, fired, fired.view(np.uint64), out_step, out_lane, n)
+                self.per_lane[block, row], self.factors, out_step, out_lane, n)
             if step < n_steps:
                 out_step, out_lane = (np.concatenate([a, np.empty_like(a)]) for a in (out_step, out_lane))
         return out_step[:n], out_lane[:n]
@@ -341,14 +361,14 @@ class ConvStage:
         positions = self.rows * self.width
         counts = np.zeros(n_steps * self.maps, np.int64)
         for (block, _), (step, lane) in zip(jobs, events):
-            kernels.count_events(step, lane, len(step), self.block, self.starts[block], self.maps, counts)
+            self.kernels.count_events(step, lane, self.block, self.starts[block], self.maps, counts)
         ends = np.cumsum(counts)
         shape = self.connections.post_shape
         out = np.empty(ends[-1] if len(ends) else 0, neuron_dtype(shape))
         place = ends - counts
         for (block, row), (step, lane) in zip(jobs, events):
-            kernels.place_events(step, lane, len(step), self.block, self.starts[block], self.maps, row, self.width,
-                                 positions, place, out)
+            self.kernels.place_events(step, lane, self.block, self.starts[block], self.maps, row, self.width,
+                                      positions, place, out)
         offsets = np.concatenate([[0], ends.reshape(n_steps, self.maps)[:, -1]])
         return Spikes(shape, n_steps, offsets, out)
 
@@ -411,11 +431,11 @@ class GeneralStage:
             self._set_field(name, values)
         self.inject = np.zeros((2, 3, self.n), np.int32)
         for receptor, letter in enumerate("ei"):
-            mask, low = kernels.split(np.concatenate([p.decay[receptor] for p in parts]))
+            mask, low = split(np.concatenate([p.decay[receptor] for p in parts]))
             self._set_field(f"decay_{letter}_mask", mask)
             self._set_field(f"decay_{letter}", low)
             self.inject[receptor, 0] = np.concatenate([p.shift[receptor] for p in parts])
-            self.inject[receptor, 1:] = kernels.split(np.concatenate([p.inject[receptor] for p in parts]))
+            self.inject[receptor, 1:] = split(np.concatenate([p.inject[receptor] for p in parts]))
         self.saturated_slots = np.zeros(self.n, np.int64)
 
     def _set_field(self, name, values, first=0):

@@ -5,10 +5,11 @@ the other keeps networks irregular. Not a test itself.
 """
 
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import numpy as np
 
-from spikingconvnet.backends.local import simulator
+from spikingconvnet.backends.local import kernels, native, simulator
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.reference import ReferenceSimulation
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
@@ -249,9 +250,19 @@ def by_reference(network, chunks, thresholds=None):
 
 
 def by_kernels(network, chunks, thresholds=None, record=None, jobs=1):
-    """Results of the kernels; every population is recorded unless `record` says less."""
+    """Results of the compiled extension, with which those of the numba kernels and of narrower vectors agree."""
+    results = by(native, network, chunks, thresholds, record, jobs)
+    assert results.differences(by(kernels, network, chunks, thresholds, record, jobs)) == []
+    for widest in (16, 32):
+        with patch.object(native, "WIDEST", widest):
+            assert results.differences(by(native, network, chunks, thresholds, record, jobs)) == []
+    return results
+
+
+def by(module, network, chunks, thresholds=None, record=None, jobs=1):
+    """Results of the kernels in `module`; every population is recorded unless `record` says less."""
     labels = [p.label for p in network.populations if not p.is_source]
-    with simulator.open(network, labels if record is None else record, jobs) as simulation:
+    with simulator.Simulation(network, labels if record is None else record, jobs, module) as simulation:
         for i, steps in enumerate(chunks):
             for label, values in (thresholds[i] if thresholds else {}).items():
                 simulation.set(label, v_thresh=values)

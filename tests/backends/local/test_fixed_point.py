@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikingconvnet.backends.local import fixed_point, kernels
+from spikingconvnet.backends.local import fixed_point
 from spikingconvnet.errors import NetworkError
 
 int32 = st.integers(-2 ** 31, 2 ** 31 - 1)
@@ -76,5 +76,5 @@ def test_a_number_beyond_s16_15_is_refused_with_its_value(value):
 @settings(max_examples=200)
 @given(int32, st.integers(0, 2 ** 32))
 def test_the_kernels_split_product_is_the_plain_one(x, factor):
-    mask, low = (int(part) for part in kernels.split(np.array(factor)))
+    mask, low = (int(part) for part in fixed_point.split(np.array(factor)))
     assert ((x & mask) + ((x * low) >> 32) - ((x * factor) >> 32)) % 2 ** 32 == 0

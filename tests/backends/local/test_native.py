@@ -1,0 +1,39 @@
+"""The compiled extension: that it is built where there is a compiler, and that the package does without it."""
+
+import shutil
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_networks import convolutional_network
+
+from spikingconvnet.backends.local import kernels, native, simulator
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc: the extension is not built")
+def test_the_extension_is_built_where_there_is_a_compiler():
+    assert native.library() is not None and native.or_else(kernels.__name__) is native
+
+
+def test_without_the_extension_the_numba_kernels_give_the_same_recording():
+    network = convolutional_network(np.random.default_rng(0), [5])
+    expected = simulator.run(network, 24)
+    with patch.object(native, "library", lambda: None):
+        assert native.or_else(kernels.__name__) is kernels
+        found = simulator.run(network, 24)
+    assert found.spikes == expected.spikes and any(s.n_events for s in found.spikes.values())
+
+
+@given(st.integers(0, 2 ** 32 - 1), st.sampled_from([(2, 5, 3), (1, 300, 300)]))
+def test_spikes_are_sorted_alike(seed, shape):
+    rng = np.random.default_rng(seed)
+    neurons, steps = int(np.prod(shape)), 6
+    fired = np.unique(rng.integers(0, steps * neurons, rng.integers(0, 200)))
+    offsets = np.searchsorted(fired // neurons, np.arange(steps + 1))
+    ids = (fired % neurons).astype(np.uint16 if neurons <= 1 << 16 else np.uint32)
+    row = np.where(rng.random(neurons) < 0.1, -1, rng.integers(0, 4, neurons)).astype(np.int16)
+    column, channel = (rng.integers(0, 300, neurons).astype(np.int16) for _ in range(2))
+    made = [module.sort_by_row(offsets, ids, row, column, channel, 4) for module in (native, kernels)]
+    assert all(np.array_equal(a, b) for a, b in zip(*made))
