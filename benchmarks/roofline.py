@@ -6,7 +6,7 @@ The job is a convolution of ``engine.py`` in the local engine, one thread, user 
 
 * by ablation: the same job without firing (thresholds out of reach), without currents (kernels of zeros) and without
   input; a stage is the difference of two of them, so whatever they share (caches, branches) is split only roughly;
-* by sampling: which line of the engine's Python a thread is in, every millisecond; a line is a kernel if it calls one;
+* by sampling: which line of the engine's ``simulator.py`` a thread is in, every millisecond;
 * against the machine: two small kernels measure, in the same process and on one thread, multiply-adds of 32 bits on
   16 KiB and the triad ``a = b + s * c`` on arrays far larger than the caches (three times 8 bytes an element).
 
@@ -26,13 +26,11 @@ import time
 from collections import Counter
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from engine import SLOT, network, user_seconds
 from numba import int32, njit
 
-from spikingconvnet import backends
 from spikingconvnet.backends.local import simulator
 from spikingconvnet.network import Network
 from spikingconvnet.neurons import SpikeSourceArray
@@ -40,7 +38,6 @@ from spikingconvnet.spikes import Spikes
 
 PIECE = 500 * SLOT              # steps a run
 OUT_OF_REACH = 30_000.0         # mV
-ENGINE = str(Path(backends.__file__).parent)
 PRODUCTS, STATE_BYTES = 4, 28   # a neuron and step
 CHAIN = 4                       # multiply-adds between a load and a store; 1 to 32 were measured, 4 is the fastest
 MIB = 1 << 20
@@ -91,7 +88,7 @@ def by_ablation(made, rounds):
 
 @contextmanager
 def sampling(seen):
-    """Add to the Counter `seen` the seconds that a thread is in each (function, source text) of the engine."""
+    """Add to the Counter `seen` the seconds that a thread is in each (function, source text) of the simulator."""
     done = threading.Event()
 
     def sample():
@@ -114,17 +111,17 @@ def sampling(seen):
 
 
 def by_sampling(made):
-    """Share of the time of one run in each line of the engine: list of ((function, text), 0 .. 1), longest first."""
+    """Share of the time of one run in each line of the simulator: list of ((function, text), 0 .. 1), longest first."""
     seen = Counter()
     run(made, watched=sampling(seen))
     return [(place, seconds / sum(seen.values())) for place, seconds in seen.most_common()]
 
 
 def _place(frame):
-    """Function and text of the innermost line of the engine; None for a thread that waits or is elsewhere."""
-    if Path(frame.f_code.co_filename).name == "threading.py":
+    """Function and text of the innermost line of the simulator; None for a thread that waits or is elsewhere."""
+    if frame.f_code.co_filename == threading.__file__:
         return None
-    while frame and not frame.f_code.co_filename.startswith(ENGINE):
+    while frame and frame.f_code.co_filename != simulator.__file__:
         frame = frame.f_back
     return frame and (frame.f_code.co_name, linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip())
 
@@ -217,7 +214,7 @@ def main(args=None):
           f" per s\n\n| stage, by ablation | s: median (least, most) | share |\n|---|---|---|")
     for name, median, least, most in stages:
         print(f"| {name} | {median:.3f} ({least:.3f}, {most:.3f}) | {100 * median / seconds:.0f} % |")
-    print("\n| line of the engine, by sampling | in | share |\n|---|---|---|")
+    print("\n| line of `simulator.py`, by sampling | in | share |\n|---|---|---|")
     for (function, text), share in by_sampling(made):
         if share >= 0.01:
             print(f"| `{text}` | `{function}` | {100 * share:.0f} % |")
