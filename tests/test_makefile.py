@@ -20,9 +20,11 @@ def planned(tmp_path):
     for name in ("setup.py", "spikingconvnet/__init__.py"):
         (tmp_path / name).touch()
 
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
+
     def commands(python):
-        done = subprocess.run(["make", "-n", "test", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True,
-                              check=True)
+        done = subprocess.run(["make", "-n", "test", f"PYTHON={python}"], cwd=tmp_path, env=environment,
+                              capture_output=True, text=True, check=True)
         return done.stdout.splitlines()
 
     return commands
