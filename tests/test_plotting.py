@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from spikingconvnet import plotting
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.plotting import frame, maps
 from spikingconvnet.spikes import Spikes
 
 ROOT = Path(__file__).parent.parent
@@ -205,8 +206,8 @@ def test_constant_kernels_have_colour_limits():
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (7, 7)])
 def test_a_mosaic_holds_every_tile_at_its_place(n, shape):
     values = np.arange(n * np.prod(shape), dtype=float).reshape(n, *shape)
-    for columns in {1, plotting._tiling(values.shape, 5.0)[0], n}:
-        mosaic, corners = plotting._mosaic(values, columns)
+    for columns in {1, maps._tiling(values.shape, 5.0)[0], n}:
+        mosaic, corners = maps._mosaic(values, columns)
         assert len(set(corners)) == n and np.isfinite(mosaic).sum() == values.size
         for (row, column), tile in zip(corners, values):
             assert np.array_equal(mosaic[row:row + shape[0], column:column + shape[1]], tile)
@@ -305,7 +306,7 @@ def test_a_raster_without_spikes_says_so(shape, n_samples):
 
 
 def test_labels_are_written_at_round_distances():
-    assert [plotting._every(n) for n in (0, 1, 16, 17, 32, 33, 80, 81, 128, 1000)] == [1, 1, 1, 2, 2, 5, 5, 10, 10, 100]
+    assert [frame.every_nth(n) for n in (0, 1, 16, 17, 32, 33, 80, 81, 128, 1000)] == [1, 1, 1, 2, 2, 5, 5, 10, 10, 100]
 
 
 def test_a_hundred_thousand_spikes_are_a_small_svg(rng, tmp_path):
