@@ -18,6 +18,7 @@ from spikingconvnet.plotting.frame import (
     laid_out,
     require_spikes,
     require_timestep,
+    titled,
 )
 
 MAX_ROWS = 6                    # neurons in `membranes`
@@ -25,7 +26,7 @@ MAX_IMAGES = 10                 # columns in `inputs`
 MAX_CHANNELS = 4                # latency rows in `inputs`
 
 
-def inputs(images, spikes, timestep=1.0):
+def inputs(images, spikes, timestep=1.0, channel_names=None):
     """Images and, below each, the time of every input neuron's first spike, one row per channel; blank where silent.
 
     Parameters
@@ -33,9 +34,11 @@ def inputs(images, spikes, timestep=1.0):
     images : uint8 array (N, H, W)
         Grey values; the first 10 are shown.
     spikes : Spikes
-        Of the same N images, one sample each; the first 4 channels are shown. Two channels are on- and off-centre.
+        Of the same N images, one sample each; the first 4 channels are shown.
     timestep : float
         ms per step.
+    channel_names : sequence of str, optional
+        One for each channel, else they are numbered.
 
     Returns
     -------
@@ -48,7 +51,8 @@ def inputs(images, spikes, timestep=1.0):
     shown, channels = min(len(images), MAX_IMAGES), min(spikes.shape[0], MAX_CHANNELS)
     latency = first_spikes(spikes.samples(0, shown)) * timestep
     last = np.nanmax(latency, initial=timestep)
-    names = ["on-centre", "off-centre"] if spikes.shape[0] == 2 else [f"channel {c}" for c in range(channels)]
+    names = [f"channel {c}" for c in range(spikes.shape[0])] if channel_names is None else list(channel_names)
+    require(len(names) == spikes.shape[0], "inputs", "channel_names", names, f"{spikes.shape[0]} names")
     cut = [f"{part} of {all_} {noun}" for part, all_, noun in ((shown, len(images), "images"),
                                                                (channels, spikes.shape[0], "channels")) if part < all_]
     figure = framed(1.5 * shown + 2.0, 1.6 * (1 + channels) + 0.8,
@@ -66,7 +70,7 @@ def inputs(images, spikes, timestep=1.0):
     return laid_out(figure)
 
 
-def raster(spikes, n_samples=3, timestep=1.0):
+def raster(spikes, n_samples=3, timestep=1.0, layer=""):
     """Every spike of the first samples, neurons grouped by channel, and the population's rate below.
 
     Parameters
@@ -76,6 +80,8 @@ def raster(spikes, n_samples=3, timestep=1.0):
         Samples shown, at most.
     timestep : float
         ms per step; a spike of step ``t`` stands at ``t * timestep``.
+    layer : str
+        Name for the title.
 
     Returns
     -------
@@ -85,8 +91,9 @@ def raster(spikes, n_samples=3, timestep=1.0):
     require_spikes("raster", spikes, timestep)
     require(n_samples >= 1, "raster", "n_samples", n_samples, "at least 1")
     spikes = spikes.samples(0, min(n_samples, spikes.n_samples))
-    figure = framed(9.0, 5.6, f"{counted('{}', spikes.n_events, 'spike')} of {spikes.size} neurons in "
-                               f"{counted('{}', spikes.n_samples, 'sample')}")
+    title = (f"{counted('{}', spikes.n_events, 'spike')} of {spikes.size} neurons in"
+             f" {counted('{}', spikes.n_samples, 'sample')}")
+    figure = framed(9.0, 5.6, titled(layer, title))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _spike_marks(upper, spikes, timestep)
     _channel_bands(upper, spikes.shape)
@@ -95,7 +102,7 @@ def raster(spikes, n_samples=3, timestep=1.0):
     return laid_out(figure)
 
 
-def membranes(v, v_thresh, spikes, timestep=1.0, labels=None):
+def membranes(v, v_thresh, spikes, timestep=1.0, labels=None, layer=""):
     """Membrane potentials with thresholds and spikes, one row per neuron on a shared time axis.
 
     A threshold far above the trace (a neuron that is not meant to fire) is written instead of drawn.
@@ -112,6 +119,8 @@ def membranes(v, v_thresh, spikes, timestep=1.0, labels=None):
         ms per step.
     labels : sequence of str (neurons,), optional
         Names of the rows, else the neurons' numbers.
+    layer : str
+        Name for the title.
 
     Returns
     -------
@@ -126,7 +135,8 @@ def membranes(v, v_thresh, spikes, timestep=1.0, labels=None):
     require_timestep("membranes", timestep)
     shown = min(neurons, MAX_ROWS)
     of_all = f" ({shown} of {neurons} neurons)" if shown < neurons else ""
-    figure = framed(9.0, 1.35 * shown + 1.4, f"Membrane potentials before the input of each step{of_all}")
+    title = titled(layer, f"Membrane potentials before the input of each step{of_all}")
+    figure = framed(9.0, 1.35 * shown + 1.4, title)
     rows = figure.subplots(shown, 1, sharex=True, squeeze=False)[:, 0]
     for k, axes in enumerate(rows):
         in_range = _trace(axes, v[:, k], v_thresh[k], np.asarray(spikes[k]), timestep)

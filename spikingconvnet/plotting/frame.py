@@ -28,6 +28,11 @@ def framed(width, height, title):
     return figure
 
 
+def titled(layer, text):
+    """A title with the name of its layer in front, if there is one: ``Layer 1: mean activity of 3 filters``."""
+    return f"{layer}: {text[0].lower()}{text[1:]}" if layer else text
+
+
 def laid_out(figure):
     """The figure with its layout computed once and fixed: computed again at each drawing it would drift by a pixel."""
     figure.draw_without_rendering()

@@ -7,44 +7,65 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from spikingconvnet.errors import require
-from spikingconvnet.plotting.frame import DIVERGING, GAP_COLOUR, SEQUENTIAL, checked_array, counted, framed, laid_out
+from spikingconvnet.plotting.frame import (
+    DIVERGING,
+    GAP_COLOUR,
+    SEQUENTIAL,
+    checked_array,
+    counted,
+    framed,
+    laid_out,
+    titled,
+)
+
+MIN_WIDTH = 4.0                 # inches, for the title
 
 
-def kernels(before, after, title="Kernels before and after training"):
-    """Kernels before and after training and their change: three panels, one tile per filter.
+def kernels(before, after, title="Kernels before and after training", channel_names=None):
+    """Kernels before and after training and their change, or only the kernels: a panel each, one tile per filter.
 
-    Two channels are read as on-centre and off-centre and shown as their difference, more than two as their mean; the
-    panel's title says which. Before and after share their colour limits. Signed values have limits symmetric around 0.
+    Two channels are shown as their difference, more than two as their mean; the panel's title and its colour bar say
+    so. Before and after share their colour limits. Signed values have limits symmetric around 0.
 
     Parameters
     ----------
-    before, after : float array (filters, channels, rows, columns)
+    before : float array (filters, channels, rows, columns) or None
+        Weights, nA; None for kernels that were not learned from others.
+    after : float array (filters, channels, rows, columns)
         Weights, nA.
     title : str
+    channel_names : sequence of two str, optional
+        Names of two channels, such as on-centre and off-centre.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    before = checked_array("kernels", "before", before, "(filters, channels, rows, columns)")
-    after = checked_array("kernels", "after", after, "(filters, channels, rows, columns)")
-    require(before.shape == after.shape, "kernels", "after", after.shape, f"of the shape of before, {before.shape}")
-    (old, reading), (new, _) = _one_channel(before), _one_channel(after)
-    signed = before.shape[1] == 2 or min(old.min(), new.min()) < 0
-    limits = _limits([old, new], signed)
-    panels = [("Before", old, limits, signed), ("After", new, limits, signed),
-              ("After minus before", new - old, _limits([new - old], signed=True), True)]
-    columns, width, height = _tiling(old.shape, widest=4.6)
-    figure = framed(3 * width + 0.6, height + 1.6, title)
-    for axes, (name, tiles, limits, is_signed) in zip(figure.subplots(1, 3), panels):
+    shape = "(filters, channels, rows, columns)"
+    before = None if before is None else checked_array("kernels", "before", before, shape)
+    after = checked_array("kernels", "after", after, shape)
+    new, reading, quantity = _one_channel(after, channel_names)
+    shown = [("Kernels", new)]
+    if before is not None:
+        require(before.shape == after.shape, "kernels", "after", after.shape, f"of the shape of before, {before.shape}")
+        shown = [("Before", _one_channel(before, channel_names)[0]), ("After", new)]
+    signed = after.shape[1] == 2 or min(tiles.min() for _, tiles in shown) < 0
+    limits = _limits([tiles for _, tiles in shown], signed)
+    panels = [(name, tiles, limits, signed) for name, tiles in shown]
+    if before is not None:
+        change = new - shown[0][1]
+        panels.append(("After minus before", change, _limits([change], signed=True), True))
+    columns, width, height = _tiling(new.shape, widest=4.6)
+    figure = framed(max(len(panels) * width + 0.6, MIN_WIDTH), height + 1.6, title)
+    for axes, (name, tiles, limits, is_signed) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         image = _tiled(axes, tiles, columns, width, range(len(tiles)), DIVERGING if is_signed else SEQUENTIAL, limits)
         axes.set_title(f"{name}\n{reading}", fontsize=10)
-        figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, label="weight (nA)",
+        figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, label=f"{quantity} (nA)",
                         ticks=MaxNLocator(4))
     return laid_out(figure)
 
 
-def activity(counts, class_names=None):
+def activity(counts, class_names=None, layer=""):
     """Mean spike counts of every filter as a small map, all on one colour scale.
 
     Parameters
@@ -53,6 +74,8 @@ def activity(counts, class_names=None):
         Spikes per image.
     class_names : sequence of str (filters,), optional
         Written above the maps in place of the filters' numbers, such as the class that each filter prefers.
+    layer : str
+        Name for the title.
 
     Returns
     -------
@@ -62,7 +85,8 @@ def activity(counts, class_names=None):
     names = range(len(counts)) if class_names is None else list(class_names)
     require(len(names) == len(counts), "activity", "class_names", len(names), f"{len(counts)} names, one per filter")
     columns, width, height = _tiling(counts.shape, widest=8.0)
-    figure = framed(width + 1.6, height + 0.9, counted("Mean activity of {}", len(counts), "filter"))
+    title = titled(layer, counted("Mean activity of {}", len(counts), "filter"))
+    figure = framed(max(width + 1.6, MIN_WIDTH), height + 0.9, title)
     axes = figure.subplots()
     image = _tiled(axes, counts, columns, width, names, SEQUENTIAL, _limits([counts], signed=False))
     axes.set_title(f"maps of {counts.shape[1]} × {counts.shape[2]} neurons", fontsize=9, color="0.35")
@@ -70,14 +94,17 @@ def activity(counts, class_names=None):
     return laid_out(figure)
 
 
-def _one_channel(weights):
-    """Tiles (filters, rows, columns) of kernels, and how to read them."""
+def _one_channel(weights, names):
+    """Tiles (filters, rows, columns) of kernels, how to read them, and the quantity that they show."""
     channels = weights.shape[1]
+    require(names is None or len(names) == channels == 2, "kernels", "channel_names", names,
+            f"the names of two channels, or None; there are {channels}")
     if channels == 1:
-        return weights[:, 0], "one channel"
+        return weights[:, 0], "one channel", "weight"
     if channels == 2:
-        return weights[:, 0] - weights[:, 1], "on-centre − off-centre"
-    return weights.mean(axis=1), f"mean of {channels} channels"
+        first, second = names or ("channel 0", "channel 1")
+        return weights[:, 0] - weights[:, 1], f"{first} − {second}", "difference of weights"
+    return weights.mean(axis=1), f"mean of {channels} channels", f"mean weight of {channels} channels"
 
 
 def _limits(arrays, signed):

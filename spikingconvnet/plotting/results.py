@@ -16,6 +16,7 @@ from spikingconvnet.plotting.frame import (
     counted,
     framed,
     laid_out,
+    titled,
 )
 
 
@@ -58,7 +59,7 @@ def confusion(matrix, classes, images="images"):
     return laid_out(figure)
 
 
-def training(wins, thresholds, mean_weight):
+def training(wins, thresholds, mean_weight, layer=""):
     """Course of training, chunk by chunk: winners per window, thresholds, mean weight.
 
     Parameters
@@ -69,6 +70,8 @@ def training(wins, thresholds, mean_weight):
         mV.
     mean_weight : float array (chunks,)
         nA.
+    layer : str
+        Name for the title.
 
     Returns
     -------
@@ -80,8 +83,9 @@ def training(wins, thresholds, mean_weight):
     require(wins.shape[1] == 3, "training", "wins", wins.shape, "(chunks, 3)")
     for name, value in (("thresholds", thresholds), ("mean_weight", mean_weight)):
         require(len(value) == len(wins), "training", name, f"{len(value)} chunks", f"{len(wins)} chunks as in wins")
-    figure = framed(8.0, 7.0, f"Course of training: {counted('{}', len(wins), 'chunk')}, "
-                               f"{counted('{}', thresholds.shape[1], 'filter')}")
+    title = (f"Course of training: {counted('{}', len(wins), 'chunk')},"
+             f" {counted('{}', thresholds.shape[1], 'filter')}")
+    figure = framed(8.0, 7.0, titled(layer, title))
     rows = figure.subplots(3, 1, sharex=True, height_ratios=(1.2, 1.2, 1))
     _win_shares(rows[0], wins)
     chunk, marker = np.arange(1, len(wins) + 1), "o" if len(wins) == 1 else None
