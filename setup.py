@@ -10,6 +10,9 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py
 LOCAL = "spikingconvnet/backends/local"
 NATIVE = Extension("spikingconvnet.backends.local._native", sources=[f"{LOCAL}/conv_native.c"],
                    depends=[f"{LOCAL}/conv_row.h"], extra_compile_args=["-O3", "-fwrapv"], optional=True)
+# The emulated board's core loop, likewise; it is not linked with the CPU emulator.
+NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=["spikingconvnet/emulator/core_native.c"],
+                        extra_compile_args=["-O2"], optional=True)
 
 setup(
     name="spikingconvnet",
@@ -20,7 +23,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["spikingconvnet", "spikingconvnet.*"]),
-    ext_modules=[NATIVE],
+    ext_modules=[NATIVE, NATIVE_CORE],
     install_requires=[
         "numpy>=1.26",
         "scipy>=1.11",
@@ -32,7 +35,8 @@ setup(
     ],
     extras_require={
         "spinnaker": ["sPyNNaker==1!7.4.1"],
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6"],
+        "emulator": ["unicorn==2.1.4"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1", "unicorn==2.1.4"],
     },
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.cli:main"]},
     classifiers=[

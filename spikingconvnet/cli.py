@@ -22,6 +22,7 @@ EXIT_CODES = """exit codes:
   0  done
   1  an error inside the program, with a traceback
   2  wrong usage, or a parameter that cannot be used
+  3  a simulator or board that is missing, cannot be reached or does not compute
   4  bad data
   5  an earlier step is missing, or the run directory holds results of other settings
   130  interrupted; everything that was finished is kept, the same command goes on"""
@@ -81,6 +82,7 @@ def _parser():
     add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
+    add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated)")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
@@ -94,7 +96,8 @@ def _run(options):
     path = _parameters_file(options)
     store = RunDirectory(options.run_dir)
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
-                            options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet")
+                            options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
+                            options.target)
     if options.mode != "info":
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
@@ -108,13 +111,17 @@ def _check(options):
     """Refuse values that argparse lets through, and options that the mode would not use."""
     if options.jobs is not None and options.jobs < 1:
         raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
-    for name in ("run_dir", "source"):
+    for name in ("run_dir", "source", "target"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     for name, modes in (("layer", ("training",)), ("rule", ("training", "demo")), ("source", ("loaddata", "demo")),
                         ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
+    if options.target is not None and options.backend != "spinnaker":
+        raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
+    if options.backend == "spinnaker":
+        options.target = options.target or "emulated"
     options.rule = options.rule or "stdp"
     options.split = options.split or "test"
 

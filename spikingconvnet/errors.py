@@ -16,6 +16,12 @@ class SettingsError(SpikingConvNetError, ValueError):
     exit_code = 2
 
 
+class BackendError(SpikingConvNetError, RuntimeError):
+    """A simulator or board that is missing, cannot be reached or does not compute."""
+
+    exit_code = 3
+
+
 class DataError(SpikingConvNetError, ValueError):
     """A data set that is missing, damaged or of the wrong form (exit code 4)."""
 

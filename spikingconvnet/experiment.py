@@ -42,6 +42,8 @@ class Experiment:
     settings : Settings
     run_dir : str or Path
     backend : str
+    target : str or None
+        Of a backend that has several: which machine.
     jobs : int or None
         Threads; the results do not depend on it.
     progress : callable
@@ -51,12 +53,13 @@ class Experiment:
     """
 
     def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py"):
+                 program="main.py", target=None):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
-        self.backend_name = backend
         self.backend = get_backend(backend)
+        self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
+        self._options = {"target": target, "directory": self.store.path / backend} if target else {}
         self.jobs = jobs
         self.progress = progress
         self.program = program
@@ -114,7 +117,7 @@ class Experiment:
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
         trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                              partial(self.backend.open, jobs=self.jobs),
+                              partial(self.backend.open, jobs=self.jobs, **self._options),
                               partial(self.progress, description=f"layer {number}: training"))
         self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
                          initial=trained.initial,
@@ -159,7 +162,7 @@ class Experiment:
         source = self.replica_spikes(number - 1, split, data, first, jobs)
         arrays = self.layer(number)
         network = build.inference_network([stage], [TrainedLayer(arrays["kernels"], arrays["v_thresh"])], source)
-        with self.backend.open(network, jobs=jobs) as simulation:
+        with self.backend.open(network, jobs=jobs, **self._options) as simulation:
             for start in range(0, source.n_samples, BATCH):
                 simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
                 recording = simulation.recording()
@@ -182,7 +185,7 @@ class Experiment:
             self.model.stages[:number], [TrainedLayer(a["kernels"], a["v_thresh"]) for a in trained],
             data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples)))
         label = self.model.stages[number - 1].label
-        with self.backend.open(network, (label,) if membranes else (), self.jobs) as simulation:
+        with self.backend.open(network, (label,) if membranes else (), self.jobs, **self._options) as simulation:
             simulation.run(simulation.source_steps)
             recording = simulation.recording()
         return recording.spikes[label], recording.membrane(label) if membranes else None
@@ -277,18 +280,19 @@ class Experiment:
         return digest("layer", self.model.stages[number - 1], self.settings.seed, self._content(number - 1))
 
     def _replica_digest(self, number, data, first):
-        return digest("spikes", self._content(number), str(data["content"]), first, REPLICA_SAMPLES)
+        machine = [self.machine] * (self.machine != "local")
+        return digest("spikes", self._content(number), str(data["content"]), first, REPLICA_SAMPLES, *machine)
 
     def _svm_digest(self):
         return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))
 
     def _how(self, **more):
-        return {"backend": self.backend_name, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
+        return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
 
     def _replicas(self, work, data, description):
         """Results of ``work(first image, jobs)`` for every replica, in order; as many at a time as there are jobs."""
         firsts = range(0, len(data["labels"]), REPLICA_SAMPLES)
-        jobs = self.jobs or os.cpu_count()
+        jobs = self.backend.REPLICAS_AT_ONCE or self.jobs or os.cpu_count()
         pool = ThreadPoolExecutor(jobs)
         try:
             futures = [pool.submit(work, first, max(1, jobs // len(firsts))) for first in firsts]

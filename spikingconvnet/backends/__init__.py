@@ -1,10 +1,11 @@
-"""Backends by name: modules with ``open(network, record, jobs)`` and ``run(network, ...)``, imported on use."""
+"""Backends by name: modules with ``open(network, record, jobs, ...)``, imported on use."""
 
 from importlib import import_module
 
 from spikingconvnet.errors import SettingsError
 
-_MODULES = {"local": "spikingconvnet.backends.local.simulator"}
+_MODULES = {"local": "spikingconvnet.backends.local.simulator", "spinnaker": "spikingconvnet.backends.spinnaker"}
+TARGETS = "emulated, virtual, spalloc:URL or the name or address of a board"
 
 
 def names():

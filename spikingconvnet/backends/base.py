@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spikingconvnet.errors import NetworkError, require
+
 ACCUM = 32768.0     # s16.15: raw / 2**15
 
 
@@ -38,6 +40,33 @@ class Recording:
     def membrane(self, label, variable="v"):
         """A membrane trace in mV, or a current in nA: float64 array (steps, neurons)."""
         return self.membranes[label][variable] / ACCUM
+
+
+def recorded_neurons(network, record):
+    """Ids of the neurons whose membranes are recorded: dict of str to int64 array.
+
+    Parameters
+    ----------
+    network : Network
+    record : collection of str, or dict of str to int array
+        Labels of populations, or their neurons in any order.
+
+    Raises
+    ------
+    NetworkError
+        For a population or neuron that does not exist.
+    """
+    sizes = {p.label: p.size for p in network.populations if not p.is_source}
+    unknown = sorted(set(record) - set(sizes))
+    if unknown:
+        raise NetworkError(f"record: no population of neurons is called {unknown[0]!r}, there are {list(sizes)}")
+    chosen = {label: np.asarray(record[label]) if isinstance(record, dict) else np.arange(sizes[label])
+              for label in record}
+    for label, ids in chosen.items():
+        whole = ids.ndim == 1 and (not ids.size or (np.issubdtype(ids.dtype, np.integer) and ids.min() >= 0
+                                                    and ids.max() < sizes[label]))
+        require(whole, "record", label, ids.tolist(), f"a list of neurons 0 .. {sizes[label] - 1}", NetworkError)
+    return {label: ids.astype(np.int64) for label, ids in chosen.items()}
 
 
 def log_warnings(recording, logger):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from spikingconvnet.backends.base import Recording, Weights
+from spikingconvnet.backends.base import Recording, Weights, recorded_neurons
 from spikingconvnet.backends.local import general_kernels, native
 from spikingconvnet.backends.local.fixed_point import accum, split
 from spikingconvnet.backends.local.lowering import lower
@@ -23,6 +23,7 @@ from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.neurons import SpikeSourcePoisson
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
+REPLICAS_AT_ONCE = None     # as many as there are cores
 MAPS_PER_BLOCK = 48         # 16, 24 and 48 were measured; the state of a row of 22 positions is then 38 KiB
 LANES = 16                  # rows are padded to whole vectors
 CACHE_LINE = 64             # bytes; a vector that lies across two lines costs a sixth of the time of a convolution
@@ -137,33 +138,6 @@ class Simulation:
 
     def _stage_of(self, label):
         return next(stage for stage in self._stages if label in stage.labels)
-
-
-def recorded_neurons(network, record):
-    """Ids of the neurons whose membranes are recorded: dict of str to int64 array.
-
-    Parameters
-    ----------
-    network : Network
-    record : collection of str, or dict of str to int array
-        Labels of populations, or their neurons in any order.
-
-    Raises
-    ------
-    NetworkError
-        For a population or neuron that does not exist.
-    """
-    sizes = {p.label: p.size for p in network.populations if not p.is_source}
-    unknown = sorted(set(record) - set(sizes))
-    if unknown:
-        raise NetworkError(f"record: no population of neurons is called {unknown[0]!r}, there are {list(sizes)}")
-    chosen = {label: np.asarray(record[label]) if isinstance(record, dict) else np.arange(sizes[label])
-              for label in record}
-    for label, ids in chosen.items():
-        whole = ids.ndim == 1 and (not ids.size or (np.issubdtype(ids.dtype, np.integer) and ids.min() >= 0
-                                                    and ids.max() < sizes[label]))
-        require(whole, "record", label, ids.tolist(), f"a list of neurons 0 .. {sizes[label] - 1}", NetworkError)
-    return {label: ids.astype(np.int64) for label, ids in chosen.items()}
 
 
 def _stage(network, lowered, members, record, kernels):

@@ -1,0 +1,234 @@
+"""The spinnaker backend: a network through sPyNNaker on a board, an emulated board or a virtual one.
+
+sPyNNaker reads its configuration from files in the home directory and in the current one. Here it is written for
+every run into a directory of the run, which is the home directory while sPyNNaker looks for it; nothing of the user's
+is read or written.
+"""
+
+import atexit
+import logging
+import os
+import tempfile
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+
+from spikingconvnet.backends import pynn
+from spikingconvnet.backends.base import recorded_neurons
+from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.connectivity import ConvConnections, LateralInhibition
+from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetError
+
+REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
+ROW_LIMIT = 256             # synapses of a row, sPyNNaker 7.4.1 ``synapse_io.py``
+DIALECT = pynn.Dialect(
+    "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True,
+    rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule",
+                                                     "WeightDependenceAdditiveTriplet")}
+    | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
+PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
+LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
+
+
+def open(network, record=(), jobs=None, target="emulated", directory=None):
+    """Start a simulation of `network` on a SpiNNaker machine.
+
+    Parameters
+    ----------
+    network : Network
+    record : collection of str, or dict of str to int array
+        As for the local backend.
+    jobs : None
+        Not used; a board has its own cores.
+    target : str or emulator.Board
+        See ``backends.TARGETS``; or an emulated board that is already there.
+    directory : Path or None
+        Where the configuration and sPyNNaker's reports go; None takes a temporary one.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    BackendError
+        Without sPyNNaker, without a board, or on a virtual board, which computes nothing.
+    """
+    if target == "virtual":
+        raise BackendError("--target virtual: a virtual board only maps a network and computes nothing, so it neither"
+                           " trains nor tests; use --target emulated")
+    sim = pynn.load(DIALECT)
+    record = recorded_neurons(network, record)
+    lowered = lower(network)
+    with ExitStack() as resources:
+        home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
+        machine = resources.enter_context(_machine(target))
+        resources.enter_context(_private_configuration(home, configuration(machine, home)))
+        simulation = Simulation(network, sim, record, lowered, home / LOG)
+        simulation.resources = resources.pop_all()
+        return simulation
+
+
+class Simulation(pynn.Simulation):
+    """A network on a SpiNNaker machine, see ``pynn.Simulation``.
+
+    Parameters
+    ----------
+    network : Network
+    sim : module
+    record : dict of str to int64 array
+    lowered : Lowered
+        The network in the board's integers.
+    log : Path
+        File that sPyNNaker's progress goes to.
+    """
+
+    def __init__(self, network, sim, record, lowered, log):
+        self._lowered, self._log = lowered, log
+        with self._apart():
+            super().__init__(network, sim, DIALECT, record, fixed_scales(network, lowered))
+
+    def __exit__(self, *exception):
+        with self.resources, self._apart():
+            super().__exit__(*exception)
+
+    def run(self, n_steps):
+        """Simulate `n_steps` more steps, at least 1."""
+        with self._apart():
+            super().run(n_steps)
+
+    def set(self, label, v_thresh):
+        """Set the thresholds of a population: float array (size,) in mV."""
+        with self._apart():
+            super().set(label, v_thresh)
+
+    def recording(self):
+        """What was recorded since the last call: Recording, with what the board does in silence."""
+        with self._apart():
+            recording = super().recording()
+        counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
+        return replace(recording, counters=counters, warnings=tuple(self._lowered.warnings))
+
+    @contextmanager
+    def _apart(self):
+        """Send sPyNNaker's progress bars and messages to the file, and its failures out as a BackendError."""
+        with self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log):
+            try:
+                yield
+            except SpikingConvNetError:
+                raise
+            except Exception as error:      # sPyNNaker's own have no common base
+                raise BackendError(f"sPyNNaker: {type(error).__name__}: {error}; its messages are in {self._log}"
+                                   ) from error
+
+    def weights(self, label):
+        """Weights of a projection as read back from the board: Weights."""
+        with self._apart():
+            weights = super().weights(label)
+        listed = self._lowered.projection(label)
+        population = self._lowered.populations[listed.post]
+        scale = 2.0 ** (15 - population.shift[listed.receptor, listed.post_id])
+        return replace(weights, raw=np.rint(weights.value * scale).astype(np.int64))
+
+
+def fixed_scales(network, lowered):
+    """Largest inputs that make sPyNNaker choose the weight scales of `lowered` where its own list would give others.
+
+    A convolution is written as one list per receptor and map, but its scale is that of the connectors that sPyNNaker
+    has for convolutions; and a board that generates lateral inhibition itself counts every neuron as its own input.
+
+    Returns
+    -------
+    dict of str to float array (channels, 2), nA
+        Just below the power of two that the scale stands for.
+    """
+    limits = {}
+    for population in network.populations:
+        if any(isinstance(p.connections, (ConvConnections, LateralInhibition))
+               for p in network.incoming(population.label)):
+            shift = lowered.populations[population.label].shift
+            first = shift.reshape(2, population.shape[0] if population.per_channel else 1, -1)[:, :, 0]
+            limits[population.label] = 0.75 * 2.0 ** first.T
+    return limits
+
+
+def configuration(machine, home):
+    """Text of the configuration file: the section of the machine, and reports inside `home`."""
+    return (f"{machine}\n[Mode]\nmode = Production\n[Logging]\ninstantiate = False\n"
+            f"[Reports]\ndefault_report_file_path = {home}\ndisplay_algorithm_timings = False\n")
+
+
+@contextmanager
+def _machine(target):
+    """Text of the configuration's section Machine; an emulated board lives as long as the context."""
+    if hasattr(target, "configuration"):
+        yield target.configuration()
+    elif target == "emulated":
+        try:
+            from spikingconvnet.emulator import Board
+        except ImportError as error:
+            raise BackendError(f"--target emulated: {error}; install it with: pip install 'spikingconvnet[emulator]'"
+                               ) from error
+        with Board() as board:
+            yield board.configuration()
+    elif target.startswith("spalloc:"):
+        url = urlsplit(target.removeprefix("spalloc:"))
+        with _environment(SPALLOC_USER=url.username, SPALLOC_PASSWORD=url.password):     # never into a file
+            server = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+            yield f"[Machine]\nversion = 5\nspalloc_server = {server}\n"
+    else:
+        yield f"[Machine]\nversion = 5\nmachine_name = {target}\n"
+
+
+@contextmanager
+def _private_configuration(home, text):
+    """Have sPyNNaker find `text` as its configuration, and nothing else, until the context ends."""
+    if Path(LOCAL_FILE).exists():
+        raise SettingsError(f"{Path(LOCAL_FILE).resolve()}: sPyNNaker reads it and it would override --target;"
+                            " run in another directory")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / f".{LOCAL_FILE}").write_text(text)
+    nowhere = str(home / "nowhere")
+    with _environment(HOME=str(home), XDG_CONFIG_HOME=nowhere, XDG_CONFIG_DIRS=nowhere):
+        yield
+
+
+@contextmanager
+def _messages_to(stream):
+    """Have sPyNNaker's loggers write to `stream` alone, and leave everybody else's as they are."""
+    from spinn_utilities.log import FormatAdapter
+
+    atexit.unregister(FormatAdapter.atexit_handler)     # it would repeat them all on stderr
+    kept = [(handler, handler.formatter, handler.filters[:]) for handler in logging.root.handlers]
+    handler = logging.StreamHandler(stream)
+    loggers = [logging.getLogger(package) for package in PACKAGES]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        for root_handler, formatter, filters in kept:
+            root_handler.setFormatter(formatter)
+            root_handler.filters = filters
+
+
+@contextmanager
+def _environment(**variables):
+    """Environment variables until the context ends; those that are None stay as they are."""
+    changed = {name: value for name, value in variables.items() if value is not None}
+    kept = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,8 @@
+"""``python -m spikingconvnet.emulator``"""
+
+import sys
+
+from spikingconvnet.emulator.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

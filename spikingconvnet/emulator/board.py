@@ -1,0 +1,94 @@
+"""An emulated board as a user handles it: a process that serves it, for as long as a ``with`` block lasts."""
+
+import os
+import select
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from spikingconvnet.emulator.errors import SetupError
+
+START_SECONDS = 60
+
+
+class Board:
+    """A SpiNN-3 or SpiNN-5 in a process of its own, on a loopback address of its own.
+
+    Parameters
+    ----------
+    version : 3 (4 chips) or 5 (48 chips)
+    host : loopback address; None: the first free one of 127.0.0.2, 127.0.0.3, ...
+    native : True: the compiled core loop; False: pure Python; None: the compiled one if it is there
+    watchdog : seconds that a core may run without coming to rest
+    log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
+
+    Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name.
+    """
+
+    def __init__(self, version=5, host=None, native=None, watchdog=300.0, log=None):
+        self.version, self.host = version, host
+        self._arguments = ["--version", str(version), "--watchdog", str(watchdog)]
+        self._arguments += ["--host", host] if host else []
+        self._arguments += [] if native is None else ["--native" if native else "--no-native"]
+        self._log, self._process, self._alive = log, None, None
+
+    def __enter__(self):
+        ready, ready_child = os.pipe()
+        alive_child, self._alive = os.pipe()        # closes when this process ends, however it ends: so does the board
+        arguments = [sys.executable, "-m", "spikingconvnet.emulator", *self._arguments,
+                     "--ready", str(ready_child), "--alive", str(alive_child)]
+        root = str(Path(__file__).parents[2])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+        self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                                         pass_fds=(ready_child, alive_child), env=environment)
+        os.close(ready_child)
+        os.close(alive_child)
+        try:
+            self.host = self._wait(ready)
+        finally:
+            os.close(ready)
+        return self
+
+    def _wait(self, ready):
+        readable, _, _ = select.select([ready], [], [], START_SECONDS)
+        host = os.read(ready, 64).decode() if readable else ""
+        if not host:
+            self.__exit__()
+            raise SetupError("the board's process did not start; its messages say why")
+        return host.strip()
+
+    def __exit__(self, *exception):
+        os.close(self._alive)
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def process_id(self):
+        """Process that the board runs in."""
+        return self._process.pid
+
+    def configuration(self):
+        """Text of a ``.spynnaker.cfg`` that makes sPyNNaker use this board."""
+        return configuration(self.version, self.host)
+
+
+def configuration(version, host):
+    """Text of a ``.spynnaker.cfg`` for a board of a version at an address.
+
+    Advanced monitors stream data through a core of every chip that polls every 10 us; a board in memory needs neither.
+    """
+    return (f"[Machine]\nversion = {version}\nmachine_name = {host}\n"
+            "enable_advanced_monitor_support = False\nenable_reinjection = False\n"
+            "post_simulation_overrun_before_error = 3600\n")
+
+
+def private_home(text):
+    """A temporary directory that serves as a home with the configuration `text` in it; a context manager."""
+    home = tempfile.TemporaryDirectory(prefix="emulated-board-")
+    Path(home.name, ".spynnaker.cfg").write_text(text)
+    return home

@@ -1,0 +1,328 @@
+"""One chip: memories, router, system controller and up to 17 application cores, as SC&MP leaves it after booting.
+
+The monitor core's program is not run; `monitor.py` answers for it. What the monitor does to memory and cores is here.
+Sources: scamp-3.c (sv_init, sdram_init), scamp-app.c, scamp-p2p.c of spinnaker_tools 813bfef.
+"""
+
+from spikingconvnet.emulator.core import Rest
+from spikingconvnet.emulator.errors import BusError, CorruptError
+from spikingconvnet.emulator.heap import Heap, Pool, RouterEntries
+from spikingconvnet.emulator.memory import Bus, Memory
+from spikingconvnet.emulator.memory_map import (
+    CPU_CLOCK_MHZ,
+    DEVICE_SIZE,
+    IOBUF_SIZE,
+    NUM_CPUS,
+    ROUTER_BASES,
+    ROUTER_SIZE,
+    RTE,
+    SDRAM_BASE,
+    SDRAM_BASES,
+    SDRAM_HEAP,
+    SDRAM_SIZE,
+    SDRAM_SYSTEM,
+    SDRAM_USER,
+    SOFTWARE_VERSION,
+    SV,
+    SV_BASE,
+    SYSCTL_BASES,
+    SYSRAM_BASE,
+    SYSRAM_BASES,
+    SYSRAM_HEAP,
+    SYSRAM_HEAP_TOP,
+    SYSRAM_SIZE,
+    SYSTEM_BUFFER_WORDS,
+    SYSTEM_HEAP,
+    SYSTEM_HEAP_TOP,
+    VCPU,
+    VCPU_BASE,
+    AppData,
+    CPUState,
+    Interrupt,
+    Mailbox,
+    SDPMessage,
+    Signal,
+)
+from spikingconvnet.emulator.packets import SDP, Result
+from spikingconvnet.emulator.router import TABLE_SIZE, Router
+from spikingconvnet.emulator.system_controller import SystemController
+
+SHARED_MESSAGES = 7                                 # tools/boot/sark.struct, num_buf
+_FIRST_APP, _LAST_APP = 1, NUM_CPUS
+
+
+class Chip:
+    """A chip at (x, y).
+
+    Parameters
+    ----------
+    make_core : callable(number, bus, memories) -> Core
+    wake : callable(core): something has happened to a core
+    send : callable(SDP): a message from one of the cores
+    routes : pair of callables for the router: a route may have changed; count packets under way
+    report : callable(text)
+    """
+
+    def __init__(self, x, y, make_core, wake, send, routes, report):
+        self.x, self.y, self.address, self.links = x, y, x << 8 | y, 0
+        self._wake, self._send, self._report = wake, send, report
+        self.sdram, self.sysram = Memory("SDRAM", SDRAM_SIZE), Memory("SysRAM", SYSRAM_SIZE)
+        self.router = Router(*routes)
+        self.system_controller = SystemController(self._interrupt, self._asleep)
+        self.bus = self._make_bus()
+        self.cores = {number: make_core(number, self.bus, (self.sdram, self.sysram))
+                      for number in range(_FIRST_APP, _LAST_APP)}
+        self._apps = [0] * NUM_CPUS                 # the monitor's record of application ids, `core_app`
+        self._waiting = {number: [] for number in self.cores}       # messages until a core's mailbox is free
+        self.shared_messages = Pool(self.bus, SV_BASE + SV.SHM_FREE)
+        self.router_entries = RouterEntries(self.bus, self.clear_router)
+
+    def _make_bus(self):
+        bus = Bus()
+        for bases, memory in ((SDRAM_BASES, self.sdram), (SYSRAM_BASES, self.sysram)):
+            for base in bases:
+                bus.add_memory(base, memory)
+        for base in ROUTER_BASES:
+            bus.add_device(base, ROUTER_SIZE, self.router)
+        for base in SYSCTL_BASES:
+            bus.add_device(base, DEVICE_SIZE, self.system_controller)
+        return bus
+
+    # -- booting ------------------------------------------------------------------------------------------------------
+
+    def boot(self, dimensions, version, links, ip_address=None):
+        """Fill in the system variables, heaps and core states.
+
+        Parameters
+        ----------
+        dimensions : (width, height) of the machine
+        version : of the board, 3 or 5
+        links : bits of the links that lead to another chip
+        ip_address : 4 bytes for the Ethernet chip, else None
+        """
+        self.sdram_heap = Heap.create(self.bus, SDRAM_HEAP, SDRAM_SYSTEM)
+        self.sysram_heap = Heap.create(self.bus, SYSRAM_HEAP, SYSRAM_HEAP_TOP)
+        self.sys_heap = Heap.create(self.bus, SYSTEM_HEAP, SYSTEM_HEAP_TOP)
+        ethernet, self.links = ip_address is not None, links
+        for offset, size, value in (
+                (SV.P2P_ADDR, 2, self.address), (SV.P2P_DIMS, 2, dimensions[0] << 8 | dimensions[1]), (SV.P2P_UP, 1, 1),
+                (SV.HW_VER, 1, version), (SV.ETH_UP, 1, ethernet), (SV.ROOT_CHIP, 1, ethernet),
+                (SV.CPU_CLK, 2, CPU_CLOCK_MHZ), (SV.MEM_CLK, 2, 130), (SV.FORWARD, 1, 0x3f), (SV.PEEK_TIME, 1, 200),
+                (SV.RANDOM, 4, 0xa5), (SV.LINK_EN, 1, links), (SV.NUM_BUF, 1, SHARED_MESSAGES),
+                (SV.IOBUF_SIZE, 4, IOBUF_SIZE), (SV.SDRAM_BUFS, 4, SDRAM_BASE),
+                (SV.SYSBUF_SIZE, 4, SYSTEM_BUFFER_WORDS),
+                (SV.NUM_CPUS, 1, NUM_CPUS), (SV.ROM_CPUS, 1, NUM_CPUS), (SV.SDRAM_BASE, 4, SDRAM_USER),
+                (SV.SYSRAM_BASE, 4, SYSRAM_BASE + 0x100), (SV.SDRAM_SYS, 4, SDRAM_SYSTEM), (SV.VCPU_BASE, 4, VCPU_BASE),
+                (SV.SYSRAM_HEAP, 4, SYSRAM_HEAP), (SV.SDRAM_HEAP, 4, SDRAM_HEAP), (SV.SYS_HEAP, 4, SYSTEM_HEAP),
+                (SV.RTR_COPY, 4, self.sys_heap.alloc((TABLE_SIZE + 1) * RouterEntries.ENTRY, 0)),
+                (SV.ALLOC_TAG, 4, self.sys_heap.alloc(65536 * 4, 0)),
+                (SV.APP_DATA, 4, self.sys_heap.alloc(256 * AppData.SIZE, 0)),
+                (SV.SHM_BUF, 4, self.sysram_heap.alloc(SHARED_MESSAGES * SDPMessage.SIZE, 0)),
+                (SV.SW_VER, 4, SOFTWARE_VERSION)):
+            self.bus.store(SV_BASE + offset, value, size)
+        if ethernet:
+            self.bus.write(SV_BASE + SV.IP_ADDR, ip_address)
+        self.shared_messages.create(self.bus.load(SV_BASE + SV.SHM_BUF), SHARED_MESSAGES, SDPMessage.SIZE)
+        cores = bytes(range(NUM_CPUS)) + b"\xff" * (SV.MAP_SIZE - NUM_CPUS)     # virtual is physical here
+        self.bus.write(SV_BASE + SV.P2V_MAP, cores)
+        self.bus.write(SV_BASE + SV.V2P_MAP, cores)
+        self.clear_router(0, TABLE_SIZE)
+        self.router_entries.create()
+        self._boot_core(0, CPUState.RUN, b"SC&MP")
+        for number in self.cores:
+            self._idle(number)
+
+    def _boot_core(self, number, state, program):
+        base = VCPU_BASE + number * VCPU.SIZE
+        self.bus.write(base, bytes(VCPU.USER))      # user0 to user3 outlive programs: sark_init, sark_base.c:464
+        self.bus.store(base + VCPU.PHYS_CPU, number, 1)
+        self.bus.store(base + VCPU.CPU_STATE, state, 1)
+        self.bus.store(base + VCPU.SW_VER, SOFTWARE_VERSION)
+        self.bus.write(base + VCPU.APP_NAME, program)
+
+    def _idle(self, number):
+        """What is left of a core when SC&MP has put its stub program on it."""
+        self.cores[number].stop()
+        self._waiting[number].clear()
+        self._apps[number] = 0
+        self._boot_core(number, CPUState.IDLE, b"sark")
+
+    # -- cores --------------------------------------------------------------------------------------------------------
+
+    def vcpu(self, number, field, size=4):
+        """A field of a core's block of state."""
+        return self.bus.load(VCPU_BASE + number * VCPU.SIZE + field, size)
+
+    def set_vcpu(self, number, field, value, size=4):
+        """Write a field of a core's block of state."""
+        self.bus.store(VCPU_BASE + number * VCPU.SIZE + field, value, size)
+
+    def app_name(self, number):
+        """Name that the program on a core gave itself."""
+        raw = self.bus.read(VCPU_BASE + number * VCPU.SIZE + VCPU.APP_NAME, 16)
+        return raw.split(b"\0")[0].decode("ascii", "replace")
+
+    def start(self, image, mask, app_id, flags):
+        """Start the image at an address on cores (`proc_start_app`, scamp-app.c:145)."""
+        app = self.bus.load(SV_BASE + SV.APP_DATA) + app_id * AppData.SIZE
+        numbers = [number for number in self.cores if mask >> number & 1]
+        if self.bus.load(app + AppData.CORES, 1) == 0 and numbers:
+            self.bus.write(app, bytes((0, 0, 0, numbers[0])) + bytes(4))
+        self.bus.store(app + AppData.CORES, self.bus.load(app + AppData.CORES, 1) + len(numbers), 1)
+        self.bus.store(app + AppData.MASK, self.bus.load(app + AppData.MASK) | mask)
+        self.system_controller.store(SystemController.SET_FLAG, mask)
+        for number in numbers:
+            self.set_vcpu(number, VCPU.CPU_STATE, CPUState.INIT, 1)
+            self.set_vcpu(number, VCPU.APP_ID, app_id, 1)
+            self._apps[number] = app_id
+            self.cores[number].start(image, app_id, flags)
+            self._wake(self.cores[number])
+
+    def owned(self, app_id, app_mask=0xff):
+        """Cores of the applications whose id is `app_id` in the bits of the mask."""
+        return [number for number in self.cores if self._apps[number] & app_mask == app_id]
+
+    def count(self, app_id, state):
+        """How many cores of an application are in a state (`n_cores_in_state`, scamp-p2p.c:818)."""
+        return sum(self.vcpu(number, VCPU.CPU_STATE, 1) == state for number in self.owned(app_id))
+
+    def signal(self, signal, app_id, app_mask):
+        """Signal the cores of applications (`signal_app`, scamp-app.c:257)."""
+        numbers = self.owned(app_id, app_mask)
+        mask = sum(1 << number for number in numbers)
+        if signal == Signal.STOP:
+            for candidate in range(app_id, 256):
+                if candidate & app_mask == app_id:
+                    self._clean(candidate)
+        if signal in (Signal.STOP, Signal.INIT):
+            for number in numbers:
+                self._idle(number)
+        elif signal == Signal.PWRDN:
+            for number in numbers:
+                self.cores[number].stop()
+                self.set_vcpu(number, VCPU.CPU_STATE, CPUState.PWRDN, 1)
+        elif signal in (Signal.SYNC0, Signal.SYNC1):
+            flag = SystemController.SET_FLAG if signal == Signal.SYNC1 else SystemController.CLR_FLAG
+            self.system_controller.store(flag, mask)
+            self._interrupt(mask, True)
+        else:
+            for number in numbers:
+                self.set_vcpu(number, VCPU.MBOX_AP_CMD, Mailbox.SIGNAL, 1)
+                self.set_vcpu(number, VCPU.MBOX_AP_MSG, signal)
+            self._interrupt(mask, True)
+
+    def _clean(self, app_id):
+        """Give back what an application owned (`clean_app_id`, scamp-app.c:181)."""
+        app = self.bus.load(SV_BASE + SV.APP_DATA) + app_id * AppData.SIZE
+        if self.bus.load(app + AppData.CLEAN, 1):
+            return
+        for heap in (self.sdram_heap, self.sysram_heap, self.sys_heap):
+            if app_id:                              # 0 is SC&MP itself: its tables stay
+                heap.free_id(app_id)
+        self.router_entries.free_id(app_id, True)
+        self.bus.store(app + AppData.CORES, 0, 1)
+        self.bus.store(app + AppData.CLEAN, 1, 1)
+
+    def used(self, app_id):
+        """An application owns something again: it has to be cleaned up when it stops."""
+        self.bus.store(self.bus.load(SV_BASE + SV.APP_DATA) + app_id * AppData.SIZE + AppData.CLEAN, 0, 1)
+
+    def bury(self, core, state, code):
+        """Record a core that cannot record its own end: state, error code and registers as SARK would leave them."""
+        for name, value in core.registers().items():
+            if name[0] == "r":
+                self.set_vcpu(core.number, VCPU.REGISTERS + 4 * int(name[1]), value)
+        registers = core.registers()
+        for field, name in ((VCPU.PSR, "psr"), (VCPU.SP, "sp"), (VCPU.LR, "pc")):
+            self.set_vcpu(core.number, field, registers[name])
+        self.set_vcpu(core.number, VCPU.RT_CODE, code, 1)
+        self.set_vcpu(core.number, VCPU.CPU_STATE, state, 1)
+        core.rest = Rest.DEAD
+
+    def bury_dead(self, core):
+        """Record a core that gave up: its own exception handlers fault."""
+        self.bury(core, CPUState.RTE, getattr(core, "failure", RTE.RESET))
+
+    # -- interrupts and messages --------------------------------------------------------------------------------------
+
+    def _interrupt(self, mask, active):
+        for number, core in self.cores.items():
+            if mask >> number & 1 and core.rest not in (Rest.OFF, Rest.DEAD):
+                core.interrupt(Interrupt.CPU, active)
+                if active:
+                    self._wake(core)
+        if mask & active:                           # bit 0: the monitor has mail
+            self._collect()
+
+    def _asleep(self):
+        return sum(1 << number for number, core in self.cores.items() if core.rest in (Rest.OFF, Rest.WFI))
+
+    def _collect(self):
+        """Take the messages that cores have left for the monitor (`sark_msg_send`, sark_base.c:531)."""
+        flags = self.bus.load(SV_BASE + SV.MBOX_FLAGS)
+        self.bus.store(SV_BASE + SV.MBOX_FLAGS, 0)
+        for number in self.cores:
+            if flags >> number & 1 and self.vcpu(number, VCPU.MBOX_MP_CMD, 1) == Mailbox.MSG:
+                self.set_vcpu(number, VCPU.MBOX_MP_CMD, Mailbox.IDLE, 1)
+                self._take(number, self.vcpu(number, VCPU.MBOX_MP_MSG))
+
+    def _take(self, number, address):
+        try:
+            length = self.bus.load(address + SDPMessage.LENGTH, 2)
+            message = SDP.decode(self.bus.read(address + SDPMessage.BODY, length))
+            self.shared_messages.put(address)
+        except BusError as error:
+            self._report(f"core {self.x},{self.y},{number} sent a message that is not there: {error}")
+            return
+        if message is None:
+            self._report(f"core {self.x},{self.y},{number} sent a message of {length} bytes; 8 to 280 are possible")
+        else:
+            self._send(message)
+
+    def deliver(self, message):
+        """Put a message into a core's mailbox; the SCP result (`shm_send_msg`, scamp-3.c:713)."""
+        core = self.cores.get(message.core)
+        if core is None:
+            return Result.CPU
+        if core.rest in (Rest.OFF, Rest.DEAD):
+            return Result.DEAD
+        self._waiting[core.number].append(message)
+        self.post(core)
+        return Result.OK
+
+    def post(self, core):
+        """Hand over the next message that waits for a core if its mailbox is free."""
+        waiting = self._waiting[core.number]
+        if not waiting or self.vcpu(core.number, VCPU.MBOX_AP_CMD, 1) != Mailbox.IDLE:
+            return
+        try:
+            address = self.shared_messages.get()
+            if not address:
+                return
+            data = waiting.pop(0).encode()
+            self.bus.store(address + SDPMessage.LENGTH, len(data), 2)
+            self.bus.write(address + SDPMessage.BODY, data)
+        except (BusError, CorruptError) as error:
+            self._report(f"shared messages of chip {self.x},{self.y}: {error}")
+            return
+        self.set_vcpu(core.number, VCPU.MBOX_AP_MSG, address)
+        self.set_vcpu(core.number, VCPU.MBOX_AP_CMD, Mailbox.MSG, 1)
+        self._interrupt(1 << core.number, True)
+
+    # -- router -------------------------------------------------------------------------------------------------------
+
+    def clear_router(self, first, count):
+        """Empty multicast entries and their copies (`rtr_mc_clear`, sark_hw.c:255)."""
+        self.router.clear(first, count)
+        copy = self.bus.load(SV_BASE + SV.RTR_COPY)
+        for index in range(first, first + count):
+            entry = copy + index * RouterEntries.ENTRY
+            self.bus.write(entry + 4, b"\0\0\0\xff" + b"\xff\xff\xff\xff" + b"\0\0\0\0")
+
+    def set_router(self, index, key, mask, route, app_id):
+        """Write a multicast entry and its copy (`rtr_mc_set`, sark_hw.c:332)."""
+        entry = self.bus.load(SV_BASE + SV.RTR_COPY) + index * RouterEntries.ENTRY
+        self.router.set(index, key, mask, route)
+        self.bus.store(entry + 2, 0x8000 | app_id, 2)
+        for offset, value in ((4, route), (8, key), (12, mask)):
+            self.bus.store(entry + offset, value)

@@ -1,0 +1,90 @@
+"""The command line: serve a board until interrupted, or run a script against one."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+from spikingconvnet.emulator import native_core
+from spikingconvnet.emulator.core import Core, require_unicorn
+from spikingconvnet.emulator.errors import EmulatorError, SetupError
+from spikingconvnet.emulator.ethernet import Ethernet
+from spikingconvnet.emulator.machine import CHIPS, Machine
+from spikingconvnet.emulator.script import run
+
+INTERRUPTED = 130
+
+
+def parser():
+    """The options."""
+    made = argparse.ArgumentParser(
+        prog="python -m spikingconvnet.emulator",
+        description="An emulated SpiNNaker board. Without SCRIPT: serve one until interrupted.")
+    made.add_argument("--version", type=int, default=5, choices=sorted(CHIPS), help="3: 4 chips, 5: 48 chips")
+    made.add_argument("--host", help="loopback address to listen on (default: 127.0.0.2 or the next free one)")
+    made.add_argument("--watchdog", type=float, default=300.0, metavar="SECONDS",
+                      help="stop a core that runs for longer without coming to rest")
+    made.add_argument("--native", action=argparse.BooleanOptionalAction, default=None,
+                      help="insist on, or do without, the compiled core loop")
+    made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
+    made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
+    made.add_argument("script", nargs="?", metavar="SCRIPT", help="PyNN script to run against a private board")
+    made.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the script's own arguments")
+    return made
+
+
+def _report(text):
+    print(f"board: {text}", file=sys.stderr, flush=True)
+
+
+def _core_class(native):
+    """The compiled core if it is there and wanted."""
+    if native and not native_core.library():
+        raise SetupError("--native: the extension was not built; install the package where there is a C compiler")
+    return Core if native is False or not native_core.library() else native_core.NativeCore
+
+
+def _close_with(descriptor, ethernet):
+    """End when the process that started this one has ended."""
+    os.read(descriptor, 1)
+    ethernet.close()
+
+
+def _announce(options, host):
+    if options.ready is None:
+        print(f"SpiNN-{options.version} at {host}; machine_name = {host}, version = {options.version}; "
+              "Ctrl-C ends it", flush=True)
+        return
+    os.write(options.ready, host.encode())
+    os.close(options.ready)
+
+
+def _serve(options):
+    require_unicorn()
+    ethernet = Ethernet(options.host)
+    machine = Machine(options.version, ethernet.host, report=_report, watchdog=options.watchdog,
+                      make_core=_core_class(options.native))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ethernet.close())
+    if options.alive is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is for the process that started this one
+        threading.Thread(target=_close_with, args=(options.alive, ethernet), daemon=True).start()
+    _announce(options, ethernet.host)
+    ethernet.serve(machine)
+    return 0
+
+
+def main(args=None):
+    """Run the command line; the exit code."""
+    options = parser().parse_args(args)
+    try:
+        if options.script is None:
+            return _serve(options)
+        return run(options.script, options.arguments, version=options.version, host=options.host,
+                   native=options.native, watchdog=options.watchdog)
+    except EmulatorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED

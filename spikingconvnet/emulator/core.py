@@ -1,0 +1,364 @@
+"""One ARM968 core: the CPU emulator (Unicorn), exceptions by hand, and running until the program waits.
+
+Unicorn's ARM926 model executes the same instructions, stops at "wait for interrupt" (`mcr p15, 0, r0, c7, c0, 4`), and
+never takes interrupts by itself. So a core runs from one wait to the next; there the next interrupt is entered as the
+hardware would. spin1_api waits with interrupts masked and unmasks them right after (`dispatch`, spin1_api.c:524); here
+the interrupt is taken at the wait itself, mask or not. A program that polls a timer waits too: Unicorn is stopped
+inside that read, which the program repeats when it is resumed.
+
+Not modelled: alignment faults, cycles of instructions, caches of the real core (it has none).
+"""
+
+import struct
+import time
+from enum import Enum
+
+from spikingconvnet.emulator import aplx, peripherals
+from spikingconvnet.emulator.errors import BusError, SetupError
+from spikingconvnet.emulator.memory import Bus, Memory
+from spikingconvnet.emulator.memory_map import (
+    CC_BASES,
+    DEVICE_SIZE,
+    DMA_BASES,
+    DTCM_BASE,
+    DTCM_SIZE,
+    ITCM_BASE,
+    ITCM_SIZE,
+    ROUTER_BASES,
+    ROUTER_SIZE,
+    RTE,
+    SDRAM_BASES,
+    SYSCTL_BASES,
+    SYSRAM_BASES,
+    TIMER_BASES,
+    VIC_BASES,
+)
+
+try:
+    import unicorn
+    from unicorn import arm_const
+except ImportError:                                 # the extra [emulator] is not installed
+    unicorn = None
+else:
+    _REGISTER = {name: getattr(arm_const, f"UC_ARM_REG_{name}")
+                 for name in (*(f"R{i}" for i in range(8)), "CPSR", "SPSR", "SP", "LR", "PC")}
+
+I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture Reference Manual (ARMv5), A2.5
+FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
+UNDEF_VECTOR, SVC_VECTOR, PABT_VECTOR, DABT_VECTOR, IRQ_VECTOR, FIQ_VECTOR = 0x04, 0x08, 0x0c, 0x10, 0x18, 0x1c
+
+_WFI, _WFI_MASK = 0x0e070f90, 0x0fff0fff            # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
+_NEVER = 0xffffffff                                 # an address at which no program ends
+BURST = 32                                          # packets that a FIQ handler takes before the program goes on
+_GRACE = 0.05                                       # s in which a program is expected to touch a device
+_MAX_FAULTS = 8                                     # exceptions in exceptions before the core is given up
+
+
+class Rest(Enum):
+    """Why a core does not run."""
+
+    OFF, READY, WFI, POLL, DEAD = range(5)
+
+
+def require_unicorn():
+    """Raise SetupError unless the CPU emulator can be imported."""
+    if unicorn is None:
+        raise SetupError("the emulated board needs the package unicorn; run: pip install 'spikingconvnet[emulator]'")
+
+
+class Core:
+    """A core of a chip, from `start` to `stop`.
+
+    Parameters
+    ----------
+    number : virtual (and physical) core number, 1 to 17
+    system : Bus of the chip
+    memories : the chip's (SDRAM, SysRAM)
+    clock : callable -> the machine's cycle
+    report : callable(core, text) for what a person should know
+    """
+
+    def __init__(self, number, system, memories, clock, report):
+        self.number, self.rest = number, Rest.OFF
+        self._system, self._memories, self._clock, self._report = system, memories, clock, report
+        self.inbox, self.lost, self._burst, self._faults = [], 0, 0, 0
+        self._fault = None                          # a BusError on its way out of Unicorn
+        self._pause, self._yielded, self._halted = 0.0, False, False
+        self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
+        self._uc = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self, image, app_id, flags):
+        """Load the APLX image at an address and begin at its start address (`reset_entry`, sark_alib.s:123)."""
+        require_unicorn()
+        self.stop()
+        self.itcm, self.dtcm = Memory("ITCM", ITCM_SIZE), Memory("DTCM", DTCM_SIZE)
+        self.bus = Bus()
+        for base, memory in ((ITCM_BASE, self.itcm), (DTCM_BASE, self.dtcm), *self._shared()):
+            self.bus.add_memory(base, memory)
+        self._pc = aplx.load(self.bus, image)
+        self._make_devices()
+        self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
+        self._uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
+        self._map()
+        self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
+        self._write("R0", flags << 8 | app_id)
+        self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
+        self._begin()
+
+    def _begin(self):
+        """For a subclass: the core has been set up and will run."""
+
+    def stop(self):
+        """Switch the core off."""
+        self.inbox, self._uc, self.rest = [], None, Rest.OFF
+
+    def _shared(self):
+        sdram, sysram = self._memories
+        return [(base, sdram) for base in SDRAM_BASES] + [(base, sysram) for base in SYSRAM_BASES]
+
+    def _make_devices(self):
+        self.vic = peripherals.VIC()
+        self.timers = peripherals.Timers(self.vic, self._clock)
+        self.comms = peripherals.CommsController(self.vic)
+        self.dma = peripherals.DMA(self.vic, self.bus, self.number)
+
+    def _map(self):
+        everything, data = unicorn.UC_PROT_ALL, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
+        self._uc.mem_map_ptr(ITCM_BASE, ITCM_SIZE, everything, self.itcm.address)
+        for base, memory in ((DTCM_BASE, self.dtcm), *self._shared()):       # code runs in ITCM only: faster stores
+            self._uc.mem_map_ptr(base, memory.size, data, memory.address)
+        self._map_devices()
+        for bases, size in ((ROUTER_BASES, ROUTER_SIZE), (SYSCTL_BASES, DEVICE_SIZE)):
+            for base in bases:
+                self._map_device(base, size, self._system.device(base))
+
+    def _map_devices(self):
+        for bases, device in ((VIC_BASES, self.vic), (TIMER_BASES, self.timers), (CC_BASES, self.comms),
+                              (DMA_BASES, self.dma)):
+            for base in bases:
+                self._map_device(base, DEVICE_SIZE, device)
+
+    def _map_device(self, base, size, device):
+        def load(_uc, offset, width, _data):
+            if self._yields():
+                return 0
+            try:
+                value = device.load(self._whole(device, offset, width))
+            except BusError as error:
+                return self._stop_with(error)
+            self._has_read(device)
+            return value
+
+        def store(_uc, offset, width, value, _data):
+            if self._yields():
+                return
+            try:
+                device.store(self._whole(device, offset, width), value)
+            except BusError as error:
+                self._stop_with(error)
+            self._has_written()
+
+        self._uc.mmio_map(base, size, load, None, store, None)
+
+    @staticmethod
+    def _whole(device, offset, width):
+        if width != 4 or offset & 3:
+            raise BusError(f"access to {width} bytes of {device.name}+{offset:#05x}; registers are words")
+        return offset
+
+    def _yields(self):
+        """Whether to stop at this access, which then does nothing now and is repeated when the program goes on."""
+        if not self._pause:
+            return False
+        self._yielded, self._pause = True, 0.0
+        self._uc.emu_stop()
+        return True
+
+    def _has_read(self, device):
+        if device is not self.timers:
+            self.timers.progress()
+        elif device.waiting:
+            self._uc.emu_stop()
+
+    def _has_written(self):
+        self.timers.progress()
+
+    def _stop_with(self, error):
+        self._fault = error
+        self._uc.emu_stop()
+        return 0
+
+    # -- registers ----------------------------------------------------------------------------------------------------
+
+    def _read(self, register):
+        return self._uc.reg_read(_REGISTER[register])
+
+    def _write(self, register, value):
+        self._uc.reg_write(_REGISTER[register], value)
+
+    def registers(self):
+        """r0 to r7, psr, sp, lr and pc by name, as they are now."""
+        names = {**{f"r{i}": f"R{i}" for i in range(8)}, "psr": "CPSR", "sp": "SP", "lr": "LR"}
+        return {**{name: self._read(register) for name, register in names.items()}, "pc": self._pc}
+
+    def offer(self, packet):
+        """A packet (control, key, payload) arrives."""
+        self.inbox.append(packet)
+
+    # -- interrupts ---------------------------------------------------------------------------------------------------
+
+    def interrupt(self, line, active):
+        """Raise or lower a line of the interrupt controller."""
+        self.vic.set(line, active)
+
+    def deadlines(self):
+        """Cycles at which the two timers expire, None for those that do not."""
+        return [timer.deadline for timer in self.timers.each]
+
+    def expire(self, timer):
+        """Tell a timer that its deadline has come."""
+        self.timers.expire(timer)
+        self.timers.progress()
+
+    @property
+    def ready(self):
+        """Whether `run` would do something."""
+        if self.rest in (Rest.OFF, Rest.DEAD):
+            return False
+        offered = bool(self.inbox) and not self.comms.received
+        return self.rest is Rest.READY or offered or self._wanted() is not None or self._polled_out()
+
+    def _polled_out(self):
+        return self.rest is Rest.POLL and not self.timers.waiting
+
+    def _wanted(self):
+        """The exception to enter now: FIQ_VECTOR, IRQ_VECTOR or None. At a poll the program's mask counts."""
+        mask = self._read("CPSR") if self.rest is Rest.POLL else 0
+        if self.vic.fiq and not mask & F_BIT:
+            return FIQ_VECTOR
+        if not mask & I_BIT and self.vic.slot() is not None:
+            return IRQ_VECTOR
+        return None
+
+    def _enter(self, vector, mode, link, mask):
+        """Enter an exception: bank the state, mask interrupts, go to the vector."""
+        cpsr = self._read("CPSR")
+        keep = cpsr & ~(MODE_BITS | T_BIT)
+        if self.rest is Rest.WFI:                   # what `dispatch` masked, it masked only in order to wait
+            keep &= ~F_BIT
+        self._write("CPSR", keep | mode | mask)
+        self._write("SPSR", cpsr)
+        self._write("LR", link)
+        self._pc = vector
+        self.timers.progress()
+
+    def _take_interrupt(self, vector):
+        if vector == IRQ_VECTOR:
+            self._enter(vector, IRQ_MODE, self._pc + 4, I_BIT)
+            return
+        again = self.rest is Rest.WFI and self.inbox and self._burst < BURST
+        self._burst = self._burst + 1 if again else 0
+        self._enter(vector, FIQ_MODE, self._pc if again else self._pc + 4, I_BIT | F_BIT)   # again: back to the wait
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def run(self):
+        """Run until the program waits and nothing is left for it; `rest` says why. READY: it was asked to pause."""
+        while True:
+            if self.rest is not Rest.READY:
+                if self.inbox and not self.comms.received:
+                    self.comms.receive(self.inbox.pop(0))
+                vector = self._wanted()
+                if vector is not None:
+                    self._take_interrupt(vector)
+                elif not self._polled_out():
+                    self._refuse()
+                    return
+            self.rest = Rest.READY
+            if not self._emulate():
+                return
+
+    def _refuse(self):
+        """Lose the packets that the program will not take; a program that polls with FIQs masked may still."""
+        if self.inbox and self.rest is Rest.WFI:
+            self.lost += len(self.inbox)
+            self.inbox.clear()
+
+    def take_sent(self):
+        """The packets that the program has sent since the last time: (control, key, payload) each."""
+        sent, self.comms.sent = self.comms.sent, []
+        return sent
+
+    def pause(self):
+        """Ask `run`, in another thread, to return soon; the program goes on with the next `run`.
+
+        Unicorn repeats an access to a device in which it is stopped, so a program is paused as such an access begins,
+        before anything happened. Only one that makes none for a while is stopped wherever it is.
+        """
+        now = time.monotonic()
+        if not self._pause:
+            self._pause = now
+        elif now - self._pause > _GRACE and (uc := self._uc) is not None:
+            self._halted = True
+            uc.emu_stop()
+
+    def _emulate(self):
+        """Let the CPU go until something stops it; whether there is a reason to go on."""
+        error = None
+        thumb = 1 if self._read("CPSR") & T_BIT else 0
+        try:
+            self._uc.emu_start(self._pc | thumb, _NEVER)
+        except unicorn.UcError as caught:
+            error = caught
+        self._pc = self._read("PC")
+        if self._fault or error:
+            return self._except(error)
+        if self._yielded or self._halted:           # perhaps at a wait: programs bear being woken for nothing
+            self._yielded = self._halted = False
+        elif self.timers.waiting:
+            self.rest = Rest.POLL
+        elif struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & _WFI_MASK == _WFI:
+            self.rest, self._faults = Rest.WFI, 0
+        return self.rest is not Rest.READY
+
+    # -- faults -------------------------------------------------------------------------------------------------------
+
+    def _except(self, error):
+        """Enter the exception that a fault is; its handler in the program reports it as on a board."""
+        fault, self._fault = self._fault, None
+        code, vector, mode, offset = self._classify(error) if fault is None else _DATA_ABORT
+        self._report(self, f"{code.name} at pc {self._pc:#010x}: {fault or error}")
+        self._faults += 1
+        if self._faults > _MAX_FAULTS:
+            self._give_up(code)
+            return False
+        self._enter(vector, mode, self._pc + offset & 0xffffffff, I_BIT)
+        return True
+
+    def _classify(self, error):
+        if error.errno in (unicorn.UC_ERR_FETCH_UNMAPPED, unicorn.UC_ERR_FETCH_PROT):
+            return _PREFETCH_ABORT
+        thumb = self._read("CPSR") & T_BIT
+        if error.errno == unicorn.UC_ERR_INSN_INVALID:
+            return RTE.UNDEF, UNDEF_VECTOR, UND_MODE, 2 if thumb else 4
+        if error.errno == unicorn.UC_ERR_EXCEPTION:
+            return self._trap(2 if thumb else 4)
+        return _DATA_ABORT
+
+    def _trap(self, size):
+        """SVC (Unicorn stands behind it) or a breakpoint."""
+        before = int.from_bytes(self.itcm.bytes[max(self._pc - size, 0):self._pc], "little")
+        if before >> (24 if size == 4 else 8) & (0x0f if size == 4 else 0xff) == (0x0f if size == 4 else 0xdf):
+            return RTE.SVC, SVC_VECTOR, SVC_MODE, 0
+        return _PREFETCH_ABORT
+
+    def _give_up(self, code):
+        """The handlers themselves fault: nothing of the program is left to report it."""
+        self.rest, self.failure = Rest.DEAD, code
+
+
+_DATA_ABORT = RTE.DABT, DABT_VECTOR, ABT_MODE, 8
+_PREFETCH_ABORT = RTE.PABT, PABT_VECTOR, ABT_MODE, 4
+

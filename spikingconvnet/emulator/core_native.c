@@ -1,0 +1,544 @@
+/* The core loop and the devices of a core in C: core.py and peripherals.py say what it does and why, and are its
+ * specification; tests demand the same results. The CPU emulator is called through pointers, so nothing is linked.
+ *
+ * Registers are words at the offsets listed in peripherals.py (spinnaker.h of spinnaker_tools 813bfef).
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t (*mmio_read)(void *uc, uint64_t offset, unsigned size, void *data);
+typedef void (*mmio_write)(void *uc, uint64_t offset, unsigned size, uint64_t value, void *data);
+
+/* unicorn.h of Unicorn 2.1.4 */
+typedef struct {
+    int (*emu_start)(void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
+    int (*emu_stop)(void *uc);
+    int (*reg_read)(void *uc, int reg, void *value);
+    int (*reg_write)(void *uc, int reg, const void *value);
+    int (*mmio_map)(void *uc, uint64_t address, size_t size, mmio_read read, void *read_data, mmio_write write,
+                    void *write_data);
+    int cpsr, spsr, lr, pc;
+} unicorn_api;
+
+enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, and a fault for Python to deal with */
+enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
+enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
+enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, SLOTS = 16, SLOT_ENABLE = 0x20, MEMORIES = 8 };
+enum { RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01, READ_COST = 50, POLLS = 6, BURST = 32 };
+#define NONE UINT64_MAX
+#define ALWAYS (1u << CC_TMT | 1u << CC_TNF)
+
+typedef struct {
+    uint32_t load, background, control, polls;
+    uint64_t deadline, started, reads;
+    int raw, halted;
+} timer;
+
+typedef struct {
+    const unicorn_api *api;
+    void *uc;
+    const uint8_t *itcm;
+    uint64_t now;
+    uint32_t pc;
+    int rest, thumb, burst, fault;
+    volatile int pause, halt;
+    int yielded;
+    char message[128];
+    /* interrupt controller */
+    uint32_t lines, soft, enable, select, fallback, vectors[SLOTS], controls[SLOTS];
+    int in_service[SLOTS], served;
+    /* timers */
+    timer timers[2];
+    int waiting;
+    /* communications controller */
+    uint32_t tcr, txdata, rxcontrol, rxkey, rxdata, source;
+    int has_data, received;
+    uint32_t *sent;
+    size_t n_sent, sent_size;
+    /* DMA controller */
+    uint32_t system, tcm, description, gctl, processor;
+    int done;
+    struct { uint32_t base, size; uint8_t *bytes; } memories[MEMORIES];
+    int n_memories;
+} core;
+
+static uint32_t get(core *c, int reg) {
+    uint64_t value = 0;
+    c->api->reg_read(c->uc, reg, &value);
+    return (uint32_t) value;
+}
+
+static void put(core *c, int reg, uint32_t value) {
+    uint64_t wide = value;
+    c->api->reg_write(c->uc, reg, &wide);
+}
+
+static uint32_t stop(core *c) {
+    c->fault = 1;
+    c->api->emu_stop(c->uc);
+    return 0;
+}
+
+static uint32_t unknown(core *c, const char *verb, const char *device, uint32_t offset) {
+    snprintf(c->message, sizeof c->message, "%s of %s+0x%03x, a register that is not modelled", verb, device, offset);
+    return stop(c);
+}
+
+static int partial(core *c, const char *device, uint32_t offset, unsigned size) {
+    if (size == 4 && !(offset & 3)) return 0;
+    snprintf(c->message, sizeof c->message, "access to %u bytes of %s+0x%03x; registers are words", size, device, offset);
+    stop(c);
+    return 1;
+}
+
+/* Whether the access has to be left alone because the core was asked to pause. */
+static int yields(core *c) {
+    if (!c->pause) return 0;
+    c->pause = 0;
+    c->yielded = 1;
+    c->api->emu_stop(c->uc);
+    return 1;
+}
+
+static void progress(core *c) {
+    c->waiting = 0;
+    c->timers[0].polls = c->timers[1].polls = 0;
+}
+
+/* ---- interrupt controller ---- */
+
+static uint32_t raw(const core *c) { return c->lines | c->soft | ALWAYS; }
+
+static void set_line(core *c, int line, int active) {
+    if (active) c->lines |= 1u << line;
+    else c->lines &= ~(1u << line);
+}
+
+static int slot(const core *c) {
+    uint32_t pending = raw(c) & c->enable & ~c->select;
+    int limit = c->served ? c->in_service[c->served - 1] : SLOTS;
+    if (pending)
+        for (int i = 0; i < limit; i++)
+            if (c->controls[i] & SLOT_ENABLE && pending >> (c->controls[i] & 31) & 1) return i;
+    return -1;
+}
+
+static uint64_t vic_read(void *uc, uint64_t wide, unsigned size, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide, index = (offset & 0xff) / 4, bank = offset & ~0xffu;
+    (void) uc;
+    if (yields(c) || partial(c, "VIC", offset, size)) return 0;
+    progress(c);
+    switch (offset) {
+    case 0x00: return raw(c) & c->enable & ~c->select;
+    case 0x04: return raw(c) & c->enable & c->select;
+    case 0x08: return raw(c);
+    case 0x0c: return c->select;
+    case 0x10: return c->enable;
+    case 0x18: return c->soft;
+    case 0x30: {
+        int i = slot(c);
+        if (i < 0) return c->served ? c->vectors[c->in_service[c->served - 1]] : c->fallback;
+        c->in_service[c->served++] = i;
+        return c->vectors[i];
+    }
+    case 0x34: return c->fallback;
+    }
+    if (index < SLOTS && bank == 0x100) return c->vectors[index];
+    if (index < SLOTS && bank == 0x200) return c->controls[index];
+    return unknown(c, "read", "VIC", offset);
+}
+
+static void vic_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide, index = (offset & 0xff) / 4, bank = offset & ~0xffu, value = (uint32_t) value64;
+    (void) uc;
+    if (yields(c) || partial(c, "VIC", offset, size)) return;
+    progress(c);
+    switch (offset) {
+    case 0x0c: c->select = value; return;
+    case 0x10: c->enable |= value; return;
+    case 0x14: c->enable &= ~value; return;
+    case 0x18: c->soft |= value; return;
+    case 0x1c: c->soft &= ~value; return;
+    case 0x30: if (c->served) c->served--; return;
+    case 0x34: c->fallback = value; return;
+    }
+    if (index < SLOTS && bank == 0x100) c->vectors[index] = value;
+    else if (index < SLOTS && bank == 0x200) c->controls[index] = value;
+    else unknown(c, "write", "VIC", offset);
+}
+
+/* ---- timers ---- */
+
+static void update_timers(core *c) {
+    for (int i = 0; i < 2; i++) set_line(c, TIMER1 + i, c->timers[i].raw && c->timers[i].control & INTERRUPT);
+}
+
+static uint64_t period(const timer *t) { return t->background ? t->background : t->load; }
+
+static void begin(core *c, timer *t, uint64_t cycles) {
+    t->started = c->now;
+    t->reads = 0;
+    t->halted = 0;
+    t->deadline = t->control & RUN && t->control & INTERRUPT && cycles ? c->now + cycles : NONE;
+}
+
+static uint32_t count(const core *c, timer *t) {
+    if (!(t->control & RUN)) return t->load;
+    t->reads++;
+    if (t->deadline == NONE)
+        return t->halted ? 0 : (uint32_t) (t->load - (c->now - t->started + READ_COST * t->reads));
+    int64_t left = (int64_t) (t->deadline - c->now) - (int64_t) (READ_COST * t->reads);
+    return left > 1 ? (uint32_t) left : 1;
+}
+
+static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide, value;
+    timer *t = &c->timers[offset >= 0x20];
+    (void) uc;
+    if (yields(c) || partial(c, "timers", offset, size)) return 0;
+    switch (offset < 0x40 ? offset % 0x20 : offset) {
+    case 0x00: return t->load;
+    case 0x04:
+        value = count(c, t);
+        if (t->deadline != NONE) {
+            t->polls++;
+            c->waiting = t->polls >= POLLS && (t->control & ONE_SHOT || value == 1);
+        }
+        if (c->waiting) c->api->emu_stop(c->uc);
+        return value;
+    case 0x08: return t->control;
+    case 0x10: return t->raw;
+    case 0x14: return t->raw && t->control & INTERRUPT;
+    case 0x18: return t->background;
+    }
+    return unknown(c, "read", "timers", offset);
+}
+
+static void timer_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
+    timer *t = &c->timers[offset >= 0x20];
+    int started = value & RUN && !(t->control & RUN);
+    (void) uc;
+    if (yields(c) || partial(c, "timers", offset, size)) return;
+    switch (offset < 0x40 ? offset % 0x20 : offset) {
+    case 0x00: t->load = value; begin(c, t, value); break;
+    case 0x08:
+        t->control = value;
+        if (started) begin(c, t, value & ONE_SHOT ? t->load : period(t));
+        else if (!(value & RUN)) t->deadline = NONE;
+        break;
+    case 0x0c: t->raw = 0; break;
+    case 0x18: t->background = value; break;
+    default: unknown(c, "write", "timers", offset);
+    }
+    update_timers(c);
+    progress(c);
+}
+
+/* ---- communications controller ---- */
+
+static void offer(core *c, int received) {
+    c->received = received;
+    set_line(c, CC_RDY, received);
+    set_line(c, CC_MC, received);
+}
+
+static void send_packet(core *c, uint32_t key) {
+    if (c->tcr & 0x00c00000) {
+        snprintf(c->message, sizeof c->message, "packet of type %u with key 0x%08x; only multicast is modelled",
+                 c->tcr >> 22 & 3, key);
+        stop(c);
+        return;
+    }
+    if (c->n_sent + 3 > c->sent_size) {
+        size_t larger = c->sent_size ? 2 * c->sent_size : 768;
+        uint32_t *moved = realloc(c->sent, larger * sizeof *moved);
+        if (!moved) {
+            snprintf(c->message, sizeof c->message, "no memory for the packets that the core sends");
+            stop(c);
+            return;
+        }
+        c->sent = moved;
+        c->sent_size = larger;
+    }
+    int payload = c->has_data || c->tcr & 0x00020000;
+    c->sent[c->n_sent++] = payload ? 0x00020000 : 0;
+    c->sent[c->n_sent++] = key;
+    c->sent[c->n_sent++] = payload ? c->txdata : 0;
+    c->has_data = 0;
+}
+
+#define CC "communications controller"
+
+static uint64_t comms_read(void *uc, uint64_t wide, unsigned size, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide;
+    (void) uc;
+    if (yields(c) || partial(c, CC, offset, size)) return 0;
+    progress(c);
+    switch (offset) {
+    case 0x00: return c->tcr | 0x90000000;
+    case 0x0c: return c->rxcontrol | (c->received ? 0x88000001 : 0);
+    case 0x10: return c->rxdata;
+    case 0x14: offer(c, 0); return c->rxkey;
+    case 0x18: return c->source;
+    }
+    return unknown(c, "read", CC, offset);
+}
+
+static void comms_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
+    (void) uc;
+    if (yields(c) || partial(c, CC, offset, size)) return;
+    progress(c);
+    switch (offset) {
+    case 0x00: c->tcr = value & 0x00ff0000; return;
+    case 0x04: c->txdata = value; c->has_data = 1; return;
+    case 0x08: send_packet(c, value); return;
+    case 0x0c: return;
+    case 0x18: c->source = value; return;
+    }
+    unknown(c, "write", CC, offset);
+}
+
+/* ---- DMA controller ---- */
+
+static uint8_t *locate(core *c, uint32_t address, uint32_t length) {
+    for (int i = 0; i < c->n_memories; i++) {
+        uint32_t offset = address - c->memories[i].base;
+        if (offset < c->memories[i].size && length <= c->memories[i].size - offset)
+            return c->memories[i].bytes + offset;
+    }
+    snprintf(c->message, sizeof c->message, "no memory holds %u bytes at 0x%08x", length, address);
+    stop(c);
+    return NULL;
+}
+
+static void transfer(core *c, uint32_t length) {
+    int to_system = c->description >> 19 & 1;
+    uint8_t *source = locate(c, to_system ? c->tcm : c->system, length);
+    uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
+    if (!target) return;
+    memmove(target, source, length);
+    c->done = 1;
+}
+
+#define DMA "DMA controller"
+
+static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide;
+    (void) uc;
+    if (yields(c) || partial(c, DMA, offset, size)) return 0;
+    progress(c);
+    switch (offset) {
+    case 0x04: return c->system;
+    case 0x08: return c->tcm;
+    case 0x0c: return c->description;
+    case 0x10: return 0;
+    case 0x14: return c->processor << 24 | (c->done ? 1u << 10 : 0);
+    case 0x18: return c->gctl;
+    }
+    return unknown(c, "read", DMA, offset);
+}
+
+static void dma_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
+    core *c = data;
+    uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
+    (void) uc;
+    if (yields(c) || partial(c, DMA, offset, size)) return;
+    progress(c);
+    switch (offset) {
+    case 0x04: c->system = value; break;
+    case 0x08: c->tcm = value; break;
+    case 0x0c: c->description = value; transfer(c, value & 0x1ffff); break;
+    case 0x10: if (value & 0x0a) c->done = 0; break;
+    case 0x18: c->gctl = value; break;
+    case 0x28: break;
+    default: unknown(c, "write", DMA, offset);
+    }
+    set_line(c, DMA_DONE, c->done && c->gctl & 1u << 10);
+}
+
+/* ---- the core ---- */
+
+static uint32_t wanted(core *c) {
+    uint32_t mask = c->rest == POLL ? get(c, c->api->cpsr) : 0;
+    if (raw(c) & c->enable & c->select && !(mask & F_BIT)) return FIQ_VECTOR;
+    if (!(mask & I_BIT) && slot(c) >= 0) return IRQ_VECTOR;
+    return 0;
+}
+
+static void enter(core *c, uint32_t vector, uint32_t mode, uint32_t link, uint32_t mask) {
+    uint32_t cpsr = get(c, c->api->cpsr), keep = cpsr & ~(uint32_t) (MODE_BITS | T_BIT);
+    if (c->rest == WFI) keep &= ~(uint32_t) F_BIT;
+    put(c, c->api->cpsr, keep | mode | mask);
+    put(c, c->api->spsr, cpsr);
+    put(c, c->api->lr, link);
+    c->pc = vector;
+    c->thumb = 0;
+    progress(c);
+}
+
+/* Let the CPU go until something stops it; whether there is a reason to go on. */
+static int emulate(core *c) {
+    int error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, UINT32_MAX, 0, 0);
+    c->pc = get(c, c->api->pc);
+    c->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
+    if (error || c->fault) {
+        c->fault = error ? -error : c->fault;
+        c->rest = FAULT;
+        return 0;
+    }
+    if (c->yielded || c->halt) {
+        c->yielded = c->halt = 0;
+        return 0;
+    }
+    if (c->waiting) {
+        c->rest = POLL;
+    } else {
+        uint32_t before;
+        memcpy(&before, c->itcm + ((c->pc - 4) & 0x7ffc), 4);
+        if ((before & 0x0fff0fff) == 0x0e070f90) c->rest = WFI;
+    }
+    return c->rest != READY;
+}
+
+#define API __attribute__((visibility("default")))
+
+API core *core_new(const unicorn_api *api, void *uc, const uint8_t *itcm, uint32_t processor) {
+    core *c = calloc(1, sizeof *c);
+    if (c) {
+        c->api = api;
+        c->uc = uc;
+        c->itcm = itcm;
+        c->processor = processor;
+        c->rest = READY;
+        c->timers[0].deadline = c->timers[1].deadline = NONE;
+    }
+    return c;
+}
+
+API void core_free(core *c) {
+    if (c) free(c->sent);
+    free(c);
+}
+
+API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes) {
+    if (c->n_memories == MEMORIES) return -1;
+    c->memories[c->n_memories].base = base;
+    c->memories[c->n_memories].size = size;
+    c->memories[c->n_memories++].bytes = bytes;
+    return 0;
+}
+
+API int core_map(core *c, int device, uint64_t base, uint64_t size) {
+    static const mmio_read reads[] = {vic_read, timer_read, comms_read, dma_read};
+    static const mmio_write writes[] = {vic_write, timer_write, comms_write, dma_write};
+    return c->api->mmio_map(c->uc, base, size, reads[device], c, writes[device], c);
+}
+
+/* Run with packets of three words on offer; *taken of them were taken. Returns why the core stopped. */
+API int core_run(core *c, uint64_t now, const uint32_t *inbox, uint32_t packets, uint32_t *taken) {
+    uint32_t next = 0;
+    c->now = now;
+    for (;;) {
+        if (c->rest != READY) {
+            if (next < packets && !c->received) {
+                const uint32_t *packet = inbox + 3 * next++;
+                c->rxcontrol = packet[0];
+                c->rxkey = packet[1];
+                c->rxdata = packet[2];
+                offer(c, 1);
+            }
+            uint32_t vector = wanted(c);
+            if (vector == IRQ_VECTOR) {
+                enter(c, vector, IRQ_MODE, c->pc + 4, I_BIT);
+            } else if (vector) {
+                int again = c->rest == WFI && next < packets && c->burst < BURST;
+                c->burst = again ? c->burst + 1 : 0;
+                enter(c, vector, FIQ_MODE, again ? c->pc : c->pc + 4, I_BIT | F_BIT);
+            } else if (c->rest != POLL || c->waiting) {
+                break;
+            }
+        }
+        c->rest = READY;
+        if (!emulate(c)) break;
+    }
+    *taken = next;
+    return c->rest;
+}
+
+API int core_ready(core *c, uint32_t packets) {
+    return c->rest == READY || (packets && !c->received) || wanted(c) || (c->rest == POLL && !c->waiting);
+}
+
+API void core_line(core *c, int line, int active) { set_line(c, line, active); }
+
+API void core_expire(core *c, int index, uint64_t now) {
+    timer *t = &c->timers[index];
+    c->now = now;
+    t->raw = 1;
+    t->reads = 0;
+    t->started = t->deadline;
+    t->halted = t->control & ONE_SHOT;
+    t->deadline = t->halted ? NONE : t->deadline + period(t);
+    update_timers(c);
+    progress(c);
+}
+
+API void core_deadlines(const core *c, uint64_t *both) {
+    both[0] = c->timers[0].deadline;
+    both[1] = c->timers[1].deadline;
+}
+
+API const uint32_t *core_sent(core *c, uint64_t *words) {
+    *words = c->n_sent;
+    c->n_sent = 0;
+    return c->sent;
+}
+
+API uint32_t core_pc(const core *c) { return c->pc; }
+
+API void core_set_pc(core *c, uint32_t pc) {
+    c->pc = pc & ~1u;
+    c->thumb = pc & 1;
+}
+
+API void core_pause(core *c) { c->pause = 1; }
+
+API void core_halt(core *c) {
+    c->halt = 1;
+    c->api->emu_stop(c->uc);
+}
+
+/* For accesses to the chip's devices, which Python serves. */
+API int core_yields(core *c) { return yields(c); }
+
+API void core_progress(core *c) { progress(c); }
+
+API void core_fault(core *c, const char *message) {
+    snprintf(c->message, sizeof c->message, "%s", message);
+    stop(c);
+}
+
+/* The fault to deal with: 1 a device's (with its message), below 0 an error of the CPU emulator. */
+API int core_take_fault(core *c, const char **message) {
+    int fault = c->fault;
+    c->fault = 0;
+    *message = c->message;
+    return fault;
+}
+
+/* Go on in an exception handler. */
+API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
+    enter(c, vector, mode, link, I_BIT);
+    c->rest = READY;
+}

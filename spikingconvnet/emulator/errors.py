@@ -1,0 +1,25 @@
+"""What can go wrong in and around the emulated machine; each error names the part, the address or the value."""
+
+
+class EmulatorError(Exception):
+    """Base of every error that the emulator raises on purpose (exit code 1)."""
+
+    exit_code = 1
+
+
+class SetupError(EmulatorError, RuntimeError):
+    """The board cannot be started here: a missing library, no free address, a bad option (exit code 2)."""
+
+    exit_code = 2
+
+
+class BusError(EmulatorError, LookupError):
+    """An access to an address or register that the machine does not have."""
+
+
+class ImageError(EmulatorError, ValueError):
+    """An APLX image that no core could load."""
+
+
+class CorruptError(EmulatorError, ValueError):
+    """A data structure in the machine's memory that is not what SARK would have left there."""

@@ -1,0 +1,193 @@
+"""The board's Ethernet port: UDP on a loopback address, as SC&MP serves it.
+
+Two threads: one only receives, the other owns the machine, answers what has arrived and lets the machine go on in
+between. A core that runs is paused when a datagram arrives, so answers come soon; pausing does not change results.
+
+Not modelled: boot images (the machine is booted; what comes to the boot port is dropped, as a booted board does), ARP,
+ping, fragments.
+"""
+
+import ipaddress
+import queue
+import selectors
+import socket
+import threading
+import time
+
+from spikingconvnet.emulator import packets, tags
+from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.packets import SDP
+
+_PATIENCE = 0.06                                    # s after which it is looked whether a core should be paused
+_FIRST_HOST, _LAST_HOST = 2, 254                    # 127.0.0.1 makes SpiNNMan expect a virtual board
+_BUFFER = 4 << 20                                   # bytes that the kernel keeps while a core runs
+_STOP = object()
+
+
+def _socket(host, port):
+    """A UDP socket bound to a loopback address."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.bind((host, port))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _open(hosts):
+    """(host, SCP socket, boot socket) of the first address on which both ports are free."""
+    reason = None
+    for host in hosts:
+        try:
+            scp = _socket(host, packets.SCP_PORT)
+        except OSError as error:
+            reason = error
+            continue
+        try:
+            return host, scp, _socket(host, packets.BOOT_PORT)
+        except OSError as error:
+            scp.close()
+            reason = error
+    raise SetupError(f"no address for the board: UDP ports {packets.SCP_PORT} and {packets.BOOT_PORT} of "
+                     f"{hosts[0]}{' and others' if len(hosts) > 1 else ''}: {reason}")
+
+
+class Ethernet:
+    """The port of a machine.
+
+    Parameters
+    ----------
+    host : loopback address to listen on; None: the first of 127.0.0.2, 127.0.0.3, ... that is free
+    """
+
+    def __init__(self, host=None):
+        if host is not None:
+            self._check(host)
+        hosts = [host] if host else [f"127.0.0.{n}" for n in range(_FIRST_HOST, _LAST_HOST + 1)]
+        self.host, self._scp, self._boot = _open(hosts)
+        self._reverse = {}                          # UDP port -> socket of a reverse IP tag
+        self._selector = selectors.DefaultSelector()
+        self._arrived, self._machine = queue.SimpleQueue(), None
+        self._wakers = socket.socketpair()
+        for sock in (self._scp, self._boot, self._wakers[0]):
+            self._selector.register(sock, selectors.EVENT_READ)
+        self._closing = threading.Event()
+
+    @staticmethod
+    def _check(host):
+        try:
+            loopback = ipaddress.IPv4Address(host).is_loopback
+        except ipaddress.AddressValueError:
+            loopback = False
+        if not loopback:
+            raise SetupError(f"--host: must be a loopback address such as 127.0.0.2, got {host!r}")
+
+    # -- the thread that owns the machine -----------------------------------------------------------------------------
+
+    def serve(self, machine):
+        """Answer for a machine until `close` is called."""
+        self._machine, machine.transmit, machine.tags.changed = machine, self._transmit, self._follow_tags
+        receiver = threading.Thread(target=self._receive, name="ethernet", daemon=True)
+        receiver.start()
+        try:
+            while self._answer():
+                if machine.busy:
+                    machine.step()
+        finally:
+            self._closing.set()
+            self._wakers[1].send(b"x")
+            receiver.join()
+            for sock in (self._scp, self._boot, *self._wakers, *self._reverse.values()):
+                sock.close()
+
+    def close(self):
+        """Let `serve` end; from any thread or a signal handler."""
+        self._arrived.put(_STOP)
+
+    def _answer(self):
+        """Deal with what has arrived, waiting for it if the machine has nothing to do; False to stop."""
+        wait = not self._machine.busy
+        while wait or not self._arrived.empty():
+            item = self._arrived.get()
+            if item is _STOP:
+                return False
+            self._handle(*item)
+            wait = False
+        return True
+
+    def _handle(self, data, sender, port):
+        if port != packets.SCP_PORT:
+            self._to_tag(data, sender, port)
+            return
+        message = SDP.decode(data[len(packets.UDP_PADDING):])
+        if message is None:
+            return
+        if message.flags & packets.REPLY_EXPECTED and message.tag == packets.TAG_NONE:
+            message = self._with(message, tag=self._machine.tags.transient(sender))
+        self._machine.send(self._with(message, srce_addr=self._machine.root.address))
+
+    @staticmethod
+    def _with(message, **changes):
+        return SDP(**{**vars(message), **changes})
+
+    def _to_tag(self, data, sender, port):
+        """A datagram to the port of a reverse IP tag goes to the tag's core as a message without a header."""
+        table = self._machine.tags
+        number = table.reverse().get(port)
+        if number is None or len(data) > packets.MAX_PAYLOAD:
+            return
+        tag = table.table[number]
+        tag.address, tag.tx_port = sender
+        self._machine.send(SDP(0x07, number, tag.dest_port, packets.PORT_ETHERNET, tag.dest_addr,
+                               self._machine.root.address, data))
+
+    def _transmit(self, message):
+        """Send a message to the host that its IP tag names (`eth_send_msg`, scamp-3.c:611)."""
+        table = self._machine.tags.table
+        tag = table[message.tag] if message.tag < tags.SIZE else tags.Tag()
+        if not tag.flags & tags.VALID:
+            self._machine.report(f"a message for IP tag {message.tag}, which is not set")
+            return
+        tag.count += 1
+        data = message.payload if tag.flags & tags.STRIP else packets.UDP_PADDING + message.encode()
+        try:
+            self._scp.sendto(data, (tag.address, tag.tx_port))
+        except (OSError, OverflowError) as error:
+            self._machine.report(f"IP tag {message.tag} to {tag.address}:{tag.tx_port}: {error}")
+
+    def _follow_tags(self):
+        """Listen on the ports of the reverse IP tags, and only on those."""
+        wanted = set(self._machine.tags.reverse()) - {packets.SCP_PORT, packets.BOOT_PORT}
+        for port in wanted - set(self._reverse):
+            try:
+                self._reverse[port] = _socket(self.host, port)
+            except (OSError, OverflowError) as error:
+                self._machine.report(f"reverse IP tag on port {port}: {error}")
+                continue
+            self._selector.register(self._reverse[port], selectors.EVENT_READ)
+        for port in set(self._reverse) - wanted:
+            self._selector.unregister(self._reverse[port])
+            self._reverse.pop(port).close()
+        self._wakers[1].send(b"x")
+
+    # -- the thread that receives -------------------------------------------------------------------------------------
+
+    def _receive(self):
+        paused = time.monotonic()
+        while not self._closing.is_set():
+            for key, _ in self._selector.select(_PATIENCE):
+                self._accept(key.fileobj)
+            if not self._arrived.empty() or time.monotonic() - paused > 1:      # once a second: for the watchdog
+                paused = time.monotonic()
+                self._machine.pause()
+
+    def _accept(self, sock):
+        try:
+            data, sender = sock.recvfrom(2048) if sock is not self._wakers[0] else (sock.recv(64), None)
+            port = sock.getsockname()[1] if sender else 0
+        except OSError:                             # closed by the other thread, or a complaint about a datagram sent
+            return
+        if sender and port != packets.BOOT_PORT:
+            self._arrived.put((data, sender, port))

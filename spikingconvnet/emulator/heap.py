@@ -1,0 +1,252 @@
+"""SARK's storage, in the machine's own memory because cores and monitor share it: heaps, pools, router entries.
+
+Sources: sark_alloc.c and sark_base.c of spinnaker_tools 813bfef. A chain that does not rise through its own memory has
+been overwritten; following it would never end, so it is a CorruptError.
+"""
+
+from spikingconvnet.emulator.errors import CorruptError
+from spikingconvnet.emulator.memory_map import SV, SV_BASE
+
+_FREE, _FIRST, _LAST, _FREE_BYTES, _HEADER = 0, 4, 8, 12, 16      # heap_t, sark.h:652
+_BLOCK = 8                                                        # block_t {next, free}, sark.h:637
+_USED = 0xffff0000                                                # `free` of a block in use, sark_alloc.c:115
+
+
+class Heap:
+    """A SARK heap at an address: blocks chained in address order, the free ones also among themselves."""
+
+    def __init__(self, bus, address):
+        self.bus, self.address = bus, address
+
+    @classmethod
+    def create(cls, bus, base, top):
+        """Lay out an empty heap between two addresses (`sark_heap_init`)."""
+        first, last = base + _HEADER, top - _BLOCK
+        for word, value in ((base + _FREE, first), (base + _FIRST, first), (base + _LAST, last),
+                            (base + _FREE_BYTES, last - first - _BLOCK),
+                            (first, last), (first + 4, 0), (last, 0), (last + 4, 0)):
+            bus.store(word, value)
+        return cls(bus, base)
+
+    def _chain(self, head, link):
+        """Addresses from `head` on, following the word at offset `link`, while they rise."""
+        last, block = self.bus.load(self.address + _LAST), head
+        while block:
+            following = self.bus.load(block + link)
+            if not self.address < block <= last or (following and following <= block):
+                raise CorruptError(f"heap at {self.address:#010x}: block {block:#010x} leads to {following:#010x}")
+            yield block, self.bus.load(block)
+            block = following
+
+    def free_blocks(self):
+        """(address, address of the next block) of each free block."""
+        return self._chain(self.bus.load(self.address + _FREE), 4)
+
+    def blocks(self):
+        """(address, address of the next block) of each block; the last one has no next."""
+        return self._chain(self.bus.load(self.address + _FIRST), 0)
+
+    @property
+    def free_bytes(self):
+        """Bytes that the heap counts as free."""
+        return self.bus.load(self.address + _FREE_BYTES)
+
+    def _count(self, change):
+        self.bus.store(self.address + _FREE_BYTES, self.free_bytes + change)
+
+    def largest(self):
+        """Size of the largest free block (`sark_heap_max`)."""
+        return max((end - block - _BLOCK for block, end in self.free_blocks() if end), default=0)
+
+    def _tag(self, entry):
+        return self.bus.load(SV_BASE + SV.ALLOC_TAG) + 4 * entry
+
+    def tagged(self, app_id, tag):
+        """Address of an application's block with a tag, or 0 (`sark_tag_ptr`)."""
+        return self.bus.load(self._tag((app_id << 8) + tag))
+
+    def alloc(self, size, app_id, tag=0, retry=False):
+        """Address of a new block, or 0 (`sark_xalloc`)."""
+        entry = (app_id << 8) + tag
+        if size == 0 or tag > 255:
+            return 0
+        if tag and (old := self.bus.load(self._tag(entry))):
+            same = size == self.bus.load(old - _BLOCK) - old
+            return old if retry and same else 0
+        needed, previous = ((size + 3) & ~3) + _BLOCK, self.address     # a heap's first word is its `free`
+        for block, end in self.free_blocks():
+            if block + needed <= end:
+                self._take(block, end, needed, previous)
+                self.bus.store(block + 4, _USED + entry)
+                if tag:
+                    self.bus.store(self._tag(entry), block + _BLOCK)
+                return block + _BLOCK
+            previous = block + 4
+        return 0
+
+    def _take(self, block, end, needed, previous):
+        """Unlink a free block; what is left over becomes a free block if it can hold anything."""
+        rest, after = block + needed, self.bus.load(block + 4)
+        if rest + _BLOCK < end:
+            for word, value in ((rest, end), (rest + 4, after), (block, rest)):
+                self.bus.store(word, value)
+            after = rest
+        self.bus.store(previous, after)
+        self._count(-needed)
+
+    def free(self, pointer):
+        """Give a block back (`sark_xfree`); a pointer that is not a block in use is a CorruptError."""
+        block = pointer - _BLOCK
+        end = next((end for address, end in self.blocks() if address == block and end), 0)
+        owner = self.bus.load(block + 4) if end else 0
+        if owner < _USED:
+            raise CorruptError(f"heap at {self.address:#010x}: {pointer:#010x} is no block in use")
+        if owner & 255:
+            self.bus.store(self._tag(owner & 0xffff), 0)
+        self._count(end - block)
+        before = [free for free, _ in self.free_blocks() if free < block]
+        previous = before[-1] if before else 0
+        following = self.bus.load(previous + 4 if previous else self.address)
+        self.bus.store(block + 4, following)
+        self.bus.store(previous + 4 if previous else self.address, block)
+        if following == end:
+            self._merge(block, following)
+        if previous and self.bus.load(previous) == block:
+            self._merge(previous, block)
+
+    def _merge(self, block, following):
+        self.bus.store(block, self.bus.load(following))
+        self.bus.store(block + 4, self.bus.load(following + 4))
+
+    def free_id(self, app_id):
+        """Give back every block of an application; their number (`sark_xfree_id`)."""
+        owned = [block for block, end in self.blocks()
+                 if end and (owner := self.bus.load(block + 4)) >= _USED and owner >> 8 & 255 == app_id]
+        for block in owned:
+            self.free(block + _BLOCK)
+        return len(owned)
+
+
+class Pool:
+    """Equal blocks on a list of free ones (`mem_block_t`): the shared-memory messages."""
+
+    def __init__(self, bus, root):
+        self.bus, self.root = bus, root
+
+    def create(self, base, count, size):
+        """Chain `count` blocks of `size` bytes (`sark_block_init`)."""
+        for i in range(count):
+            self.bus.store(base + i * size, base + (i + 1) * size if i + 1 < count else 0)
+        self.bus.store(self.root, base)
+
+    def get(self):
+        """Address of a block, or 0 if none is free."""
+        block = self.bus.load(self.root)
+        if block:
+            self.bus.store(self.root, self.bus.load(block))
+            self._count(1)
+        return block
+
+    def put(self, block):
+        """Give a block back."""
+        self.bus.store(block, self.bus.load(self.root))
+        self.bus.store(self.root, block)
+        self._count(-1)
+
+    def _count(self, change):
+        count = self.bus.load(self.root + 4, 2) + change
+        self.bus.store(self.root + 4, count, 2)
+        self.bus.store(self.root + 6, max(count, self.bus.load(self.root + 6, 2)), 2)
+
+
+class RouterEntries:
+    """Runs of multicast entries that applications own, kept in the router's copy in SDRAM (`rtr_alloc_id`, ...)."""
+
+    FIRST, LAST = 1, 1024                           # sark.h:159
+    ENTRY = 16                                      # rtr_entry_t {next, free, route, key, mask}, sark.h:530
+    _OWNER = 0xe0ff                                 # FREE_MASK, sark_alloc.c:436
+
+    def __init__(self, bus, clear):
+        self.bus, self._clear = bus, clear
+
+    def _entry(self, index):
+        return self.bus.load(SV_BASE + SV.RTR_COPY) + self.ENTRY * index
+
+    def _next(self, index):
+        return self.bus.load(self._entry(index), 2)
+
+    def _free(self, index):
+        """Next free run; index 0 stands for the head of the list."""
+        return self.bus.load(self._entry(index) + 2 if index else SV_BASE + SV.RTR_FREE, 2)
+
+    def _set_free(self, index, value):
+        self.bus.store(self._entry(index) + 2 if index else SV_BASE + SV.RTR_FREE, value, 2)
+
+    def _chain(self, index, step):
+        while index:
+            following = step(index)
+            if index > self.LAST or (following and following <= index):
+                raise CorruptError(f"router entries: {index} leads to {following}")
+            yield index
+            index = following
+
+    def free_runs(self):
+        """First entries of the free runs."""
+        return self._chain(self._free(0), self._free)
+
+    def create(self):
+        """One free run of all entries (`rtr_mc_init`)."""
+        self._set_free(0, self.FIRST)
+        for index, following in ((self.FIRST, self.LAST), (self.LAST, 0)):
+            self.bus.store(self._entry(index), following, 2)
+            self._set_free(index, 0)
+
+    def largest(self):
+        """Length of the longest free run (`rtr_alloc_max`)."""
+        return max((self._next(run) - run for run in self.free_runs() if self._next(run)), default=0)
+
+    def alloc(self, size, app_id):
+        """First entry of a new run, or 0 (`rtr_alloc_id`)."""
+        previous = 0
+        for run in self.free_runs() if size else ():
+            end, rest = self._next(run), run + size
+            if rest <= end:
+                after = self._free(run)
+                if rest < end:
+                    self.bus.store(self._entry(rest), end, 2)
+                    self._set_free(rest, after)
+                    self.bus.store(self._entry(run), rest, 2)
+                    after = rest
+                self._set_free(previous, after)
+                self._set_free(run, app_id | 0x8000)
+                return run
+            previous = run
+        return 0
+
+    def free(self, run, clear):
+        """Give a run back and clear its entries if told to (`rtr_free`)."""
+        if run not in self._chain(self.FIRST, self._next) or not self._free(run) & 0x8000:
+            raise CorruptError(f"router entries: {run} is no run in use")
+        end = self._next(run)
+        if clear:
+            self._clear(run, end - run)
+        previous = max((free for free in self.free_runs() if free < run), default=0)
+        following = self._free(previous)
+        self._set_free(run, following)
+        self._set_free(previous, run)
+        if following == end:
+            self._merge(run, following)
+        if previous and self._next(previous) == run:
+            self._merge(previous, run)
+
+    def _merge(self, run, following):
+        self.bus.store(self._entry(run), self._next(following), 2)
+        self._set_free(run, self._free(following))
+
+    def free_id(self, app_id, clear):
+        """Give back every run of an application; their number (`rtr_free_id`)."""
+        owned = [run for run in self._chain(self.FIRST, self._next) if self._next(run)
+                 and self._free(run) & self._OWNER == app_id | 0x8000]
+        for run in owned:
+            self.free(run, clear)
+        return len(owned)

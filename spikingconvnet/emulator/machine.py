@@ -1,0 +1,292 @@
+"""A board's chips wired together, the clock they share, and the packets between them.
+
+Time is a sequence of events: cores are infinitely fast, so the clock (in cycles of 200 MHz) stands still while any of
+them has something to do and then jumps to the next timer that expires. All timers of an instant fire together; every
+core runs until it waits; then the packets that were sent arrive, and so on until nothing is left. Results therefore
+depend on nothing but the programs.
+
+Not modelled: how long anything takes, packets lost to congestion, the drift of clocks.
+"""
+
+import gc
+import heapq
+import ipaddress
+import time
+from collections import deque
+
+from spikingconvnet.emulator.chip import Chip
+from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.memory_map import (
+    CPU_CLOCK_MHZ,
+    LINK_DELTAS,
+    NUM_LINKS,
+    SV,
+    SV_BASE,
+    CPUState,
+)
+from spikingconvnet.emulator.monitor import Monitor
+from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT
+from spikingconvnet.emulator.router import MONITOR
+from spikingconvnet.emulator.tags import Tags
+
+_COLUMNS = [(0, 4), (0, 5), (0, 6), (0, 7), (0, 8), (1, 8), (2, 8), (3, 8)]      # rows of a 48-chip board by column
+CHIPS = {3: [(x, y) for x in range(2) for y in range(2)],
+         5: [(x, y) for x, rows in enumerate(_COLUMNS) for y in range(*rows)]}      # SpiNNMachine version_5.py:23
+_NO_LINK = {3: {(0, 0, 3), (0, 0, 4), (0, 1, 3), (0, 1, 4), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1)},
+            5: set()}                               # SpiNNMachine virtual_machine.py:209
+DIMENSIONS = {3: (2, 2), 5: (8, 8)}
+_HERE = 7                                           # in the point-to-point table: this chip
+CYCLES_PER_MS = CPU_CLOCK_MHZ * 1000
+
+
+class Machine:
+    """A SpiNN-3 (4 chips) or SpiNN-5 (48 chips), booted.
+
+    Parameters
+    ----------
+    version : 3 or 5
+    ip_address : of the board, as text
+    transmit : callable(SDP): a message for a host
+    report : callable(text): what a person should know about cores that fail
+    watchdog : seconds that a core may run without coming to rest
+    make_core : Core or a class like it
+    """
+
+    def __init__(self, version=5, ip_address="127.0.0.1", transmit=lambda message: None, report=lambda text: None,
+                 watchdog=300.0, make_core=Core):
+        if version not in CHIPS:
+            raise SetupError(f"board version: must be 3 (4 chips) or 5 (48 chips), got {version!r}")
+        self.version, self.transmit, self.report, self.watchdog = version, transmit, report, watchdog
+        self.cycle, self._events, self._ready, self._packets = 0, [], deque(), []
+        self._queued, self._trees, self._running, self._spent = set(), {}, None, 0.0
+        self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
+        self._make_core = make_core
+        self.chips = {xy: self._chip(*xy) for xy in CHIPS[version]}
+        self.wires = {xy: self._wires(*xy) for xy in self.chips}
+        self.monitors = {xy: Monitor(self, chip) for xy, chip in self.chips.items()}
+        self._boot()
+
+    # -- wiring -------------------------------------------------------------------------------------------------------
+
+    def _chip(self, x, y):
+        chip = Chip(x, y, self._core_of(x, y), self._wake, self.send, (self._forget_routes, self._settle), self.report)
+        return chip
+
+    def _core_of(self, x, y):
+        def make(number, bus, memories):
+            core = self._make_core(number, bus, memories, lambda: self.cycle, self._report_core)
+            core.place = x, y, number
+            return core
+        return make
+
+    def _report_core(self, core, text):
+        x, y, number = core.place
+        self.report(f"core {x},{y},{number} ({self.chips[x, y].app_name(number)}): {text}")
+
+    def _wires(self, x, y):
+        """The chip behind each link, None where there is none."""
+        width, height = DIMENSIONS[self.version]
+        ends = []
+        for link, (dx, dy) in enumerate(LINK_DELTAS):
+            end = x + dx, y + dy
+            if self.version == 3:                   # the board's links are joined top to bottom
+                end = end[0] % width, end[1] % height
+            there = end in self.chips and (x, y, link) not in _NO_LINK[self.version]
+            ends.append(end if there else None)
+        return ends
+
+    def _boot(self):
+        for xy, chip in self.chips.items():
+            links = sum(1 << link for link, end in enumerate(self.wires[xy]) if end)
+            chip.boot(DIMENSIONS[self.version], self.version, links, self.ip_address if xy == (0, 0) else None)
+        for target, chip in self.chips.items():
+            for xy, link in self._ways_to(target).items():
+                self.chips[xy].router.set_p2p(chip.address, link)
+
+    def _ways_to(self, target):
+        """Link towards a chip from each chip, along shortest ways."""
+        ways, front = {target: _HERE}, [target]
+        for xy in front:
+            for link, end in enumerate(self.wires[xy]):
+                if end and end not in ways:
+                    ways[end] = (link + NUM_LINKS // 2) % NUM_LINKS
+                    front.append(end)
+        return ways
+
+    @property
+    def root(self):
+        """The chip that has the Ethernet port."""
+        return self.chips[0, 0]
+
+    def chip_at(self, address):
+        """The chip at a point-to-point address, or None."""
+        return self.chips.get((address >> 8, address & 255))
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def send(self, message):
+        """Route an SDP message from a core or host to a monitor, a core or a host (`proc_route_msg`, scamp-3.c:816)."""
+        chip = self.root if message.dest_addr == ROOT else self.chip_at(message.dest_addr)
+        if chip is None:
+            self.report(f"a message for the chip at {message.dest_addr:#06x}, which is not on this board")
+        elif message.dest_port == PORT_ETHERNET:
+            self.transmit(message)
+        else:
+            self.monitors[chip.x, chip.y].receive(message)
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def _wake(self, core):
+        """Something has happened to a core: look at it soon."""
+        if core not in self._queued:
+            self._queued.add(core)
+            self._ready.append(core)
+
+    @property
+    def busy(self):
+        """Whether `step` would do something."""
+        return bool(self._ready or self._packets or self._events)
+
+    def step(self):
+        """Do the next thing there is: run a core, let packets arrive, or let the clock jump."""
+        if self._ready:
+            self._run(self._ready.popleft())
+        elif self._packets:
+            self._arrive()
+        elif self._events:
+            self._tick()
+
+    def run(self, until=None):
+        """Step until nothing is left to do, or until the clock has passed a cycle."""
+        while self.busy and (until is None or self.cycle <= until):
+            self.step()
+
+    def _run(self, core):
+        self._queued.discard(core)
+        if not core.ready:
+            return
+        self._running, began = core, time.monotonic()
+        core.run()
+        self._running = None
+        self._spent += time.monotonic() - began
+        if core.rest is Rest.OFF:
+            return
+        self._after(core)
+        if core.rest is Rest.READY:                 # paused in the middle: it goes on before anybody else
+            self._queued.add(core)
+            self._ready.appendleft(core)
+            self._check_watchdog(core)
+        else:
+            self._spent = 0.0
+
+    def _after(self, core):
+        x, y, _ = core.place
+        sent = core.take_sent()
+        if sent:
+            self._packets.append(((x, y), sent))
+        if core.rest is Rest.DEAD:
+            self.chips[x, y].bury_dead(core)
+        else:
+            self._schedule(core)
+            self.chips[x, y].post(core)
+
+    def _check_watchdog(self, core):
+        if self._spent > self.watchdog:
+            x, y, _ = core.place
+            self._report_core(core, f"has not come to rest for {self.watchdog:g} s; stopped by the watchdog at pc "
+                                    f"{core.registers()['pc']:#010x}")
+            self.chips[x, y].bury(core, CPUState.WDOG, 0)
+            self._spent = 0.0
+
+    def pause(self):
+        """From another thread: let a core that runs come back soon, so that messages can be answered."""
+        if (core := self._running) is not None:
+            core.pause()
+
+    def _schedule(self, core):
+        for timer, deadline in enumerate(core.deadlines()):
+            if deadline is not None and core.scheduled[timer] != deadline:
+                heapq.heappush(self._events, (deadline, core.place, timer))
+            core.scheduled[timer] = deadline
+
+    def _tick(self):
+        """Jump to the next instant at which timers expire, and let them."""
+        instant, fired = self._events[0][0], False
+        while self._events and self._events[0][0] == instant:
+            _, (x, y, number), timer = heapq.heappop(self._events)
+            core = self.chips[x, y].cores[number]
+            if core.rest not in (Rest.OFF, Rest.DEAD) and core.deadlines()[timer] == instant:
+                if not fired:
+                    fired = True
+                    self._set_clock(instant)
+                core.expire(timer)
+                self._schedule(core)
+                self._wake(core)
+
+    def _set_clock(self, cycle):
+        self.cycle = cycle
+        for chip in self.chips.values():
+            chip.bus.store(SV_BASE + SV.CLOCK_MS, cycle // CYCLES_PER_MS, 8)
+
+    def stopped(self):
+        """Applications have been stopped: give back what the CPU emulator held for them."""
+        gc.collect()
+
+    # -- packets ------------------------------------------------------------------------------------------------------
+
+    def _arrive(self):
+        """Let all packets that are under way reach their cores, in the order in which they were sent."""
+        packets, self._packets = self._packets, []
+        for source, sent in packets:
+            for packet in sent:
+                control, key, _ = packet
+                tree = self._trees.get((source, key, control))
+                if tree is None:
+                    tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
+                tree.packets += 1
+                for core in tree.cores:
+                    core.offer(packet)
+                    self._wake(core)
+
+    def _forget_routes(self):
+        if self._trees:
+            self._settle()
+            self._trees.clear()
+
+    def _settle(self):
+        """Count what has passed along every tree since the last time."""
+        for tree in self._trees.values():
+            packets, tree.packets = tree.packets, 0
+            if packets:
+                for router, counters in tree.hops:
+                    router.count(counters, packets)
+
+
+class Tree:
+    """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment)."""
+
+    def __init__(self, machine, source, key, payload):
+        self.cores, self.hops, self.packets = [], [], 0
+        front, seen = [(source, None)], set()
+        for xy, came_by in front:
+            if (xy, came_by) in seen:
+                machine.report(f"packets with key {key:#010x} from chip {source} go round in circles at chip {xy}")
+                continue
+            seen.add((xy, came_by))
+            chip = machine.chips[xy]
+            route = chip.router.lookup(key)
+            default = route is None
+            if default:                             # straight on; a packet from a core here has no "on": to the monitor
+                route = MONITOR if came_by is None else 1 << (came_by + NUM_LINKS // 2) % NUM_LINKS
+            dead = [link for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is None]
+            if dead:
+                machine.report(f"packets with key {key:#010x} leave the board at chip {xy} by link {dead[0]}")
+            gone = default and bool(dead)
+            self.hops.append((chip.router, chip.router.counting(
+                payload=payload, local=came_by is None, default=default, route=None if gone else route)))
+            self.cores += [core for number, core in chip.cores.items() if route >> NUM_LINKS + number & 1]
+            front += [(machine.wires[xy][link], (link + NUM_LINKS // 2) % NUM_LINKS) for link in range(NUM_LINKS)
+                      if route >> link & 1 and machine.wires[xy][link] is not None]
+
+

@@ -1,0 +1,89 @@
+"""Memories and the bus: bytes by address, with registers of devices in between. Words are little-endian.
+
+Each memory is host memory that the CPU emulator maps too, so a byte written here is a byte that the program sees.
+"""
+
+import ctypes
+import mmap
+import struct
+
+from spikingconvnet.emulator.errors import BusError
+
+_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)    # touched pages only
+_WORD = {1: struct.Struct("<B"), 2: struct.Struct("<H"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
+
+
+class Memory:
+    """A block of zeroed memory of `size` bytes; `address` is where it is on the host."""
+
+    def __init__(self, name, size):
+        self.name, self.size = name, size
+        self.bytes = mmap.mmap(-1, size, flags=_FLAGS)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.bytes))
+
+
+class Bus:
+    """What one master (the monitor, a core's DMA) sees: memories and devices at their base addresses."""
+
+    def __init__(self):
+        self._memories, self._devices = {}, {}
+
+    def add_memory(self, base, memory):
+        """Let a memory appear at `base` (a multiple of 16 MB, or below 16 MB)."""
+        for page in range(base >> 16, (base + memory.size + 0xffff) >> 16):
+            self._memories[page] = base, memory
+
+    def add_device(self, base, size, device):
+        """Let a device (``load(offset)`` and ``store(offset, word)``) appear at `base`."""
+        for page in range(base >> 16, (base + size + 0xffff) >> 16):
+            self._devices[page] = base, size, device
+
+    def locate(self, address, length):
+        """The memory that holds `length` bytes at `address`, and the offset in it; BusError if no memory does."""
+        base, memory = self._memories.get(address >> 16, (0, None))
+        if memory is None or not 0 <= length <= memory.size - (address - base):
+            raise BusError(f"no memory holds {length} bytes at {address:#010x}")
+        return memory, address - base
+
+    def device(self, base):
+        """The device at a base address."""
+        return self._devices[base >> 16][2]
+
+    def _device(self, address, length):
+        base, size, device = self._devices[address >> 16]
+        if (address | length) & 3 or address + length > base + size:
+            raise BusError(f"{device.name} registers are words; {length} bytes at {address:#010x} were asked for")
+        return address - base, device
+
+    def read(self, address, length):
+        """Bytes at an address, from memory or from registers."""
+        if address >> 16 in self._devices:
+            offset, device = self._device(address, length)
+            return b"".join(_WORD[4].pack(device.load(offset + i)) for i in range(0, length, 4))
+        memory, offset = self.locate(address, length)
+        return memory.bytes[offset:offset + length]
+
+    def write(self, address, data):
+        """Write bytes at an address, to memory or to registers."""
+        if address >> 16 in self._devices:
+            offset, device = self._device(address, len(data))
+            for i in range(0, len(data), 4):
+                device.store(offset + i, _WORD[4].unpack_from(data, i)[0])
+            return
+        memory, offset = self.locate(address, len(data))
+        memory.bytes[offset:offset + len(data)] = bytes(data)
+
+    def load(self, address, size=4):
+        """Unsigned integer of `size` bytes at an address in memory."""
+        memory, offset = self.locate(address, size)
+        return _WORD[size].unpack_from(memory.bytes, offset)[0]
+
+    def store(self, address, value, size=4):
+        """Write an unsigned integer of `size` bytes into memory."""
+        memory, offset = self.locate(address, size)
+        _WORD[size].pack_into(memory.bytes, offset, value & (1 << 8 * size) - 1)
+
+    def fill(self, address, word, length):
+        """Repeat a word over `length` bytes (a multiple of 4)."""
+        memory, offset = self.locate(address, length)
+        memory.bytes[offset:offset + length] = _WORD[4].pack(word) * (length // 4)

@@ -1,0 +1,345 @@
+"""The devices of one core: interrupt controller, timers, communications controller, DMA controller.
+
+Register offsets: spinnaker.h of spinnaker_tools 813bfef; bits: spinn_extra.h of SpiNNFrontEndCommon a100eec. A register
+that is not listed is a BusError with its name, never a zero.
+
+The core is infinitely fast and the clock stands still while it runs, but programs measure time by reading a timer: each
+read of a running counter therefore costs READ_COST cycles, for that counter only.
+"""
+
+from spikingconvnet.emulator.errors import BusError
+from spikingconvnet.emulator.memory_map import Interrupt
+
+READ_COST = 50                                      # cycles; any number that lets a program see time pass
+POLLS = 6                                           # reads in a row without anything else: the program waits
+
+_ALWAYS = 1 << Interrupt.CC_TMT | 1 << Interrupt.CC_TNF     # the transmitter is always empty and never full
+
+
+class Device:
+    """Registers by offset, as words; subclasses list theirs."""
+
+    name, registers = "", frozenset()
+
+    def _unknown(self, verb, offset):
+        return BusError(f"{verb} of {self.name}+{offset:#05x}, a register that is not modelled")
+
+
+class VIC(Device):
+    """Vectored interrupt controller: 32 lines, 16 vectored slots, one line for FIQ (spinnaker.h:245)."""
+
+    name = "VIC"
+    IRQST, FIQST, RAW, SELECT, ENABLE, DISABLE, SOFT_SET, SOFT_CLR = range(0x00, 0x20, 4)
+    VADDR, DEFADDR, ADDR, CNTL = 0x30, 0x34, 0x100, 0x200
+    SLOTS, SLOT_ENABLE = 16, 0x20
+
+    def __init__(self):
+        self.lines = self.soft = self.enable = self.select = self.default = 0
+        self.vectors, self.controls = [0] * self.SLOTS, [0] * self.SLOTS
+        self.in_service = []                        # slots whose handlers have not acknowledged yet
+
+    @property
+    def raw(self):
+        """Lines that ask for attention, enabled or not."""
+        return self.lines | self.soft | _ALWAYS
+
+    def set(self, line, active):
+        """Raise or lower a line."""
+        self.lines = self.lines | 1 << line if active else self.lines & ~(1 << line)
+
+    @property
+    def fiq(self):
+        """Whether the core's FIQ input is active."""
+        return bool(self.raw & self.enable & self.select)
+
+    def slot(self):
+        """The slot to serve: the first whose line is active and that nothing of its rank or above blocks; else None.
+
+        A line without a slot is ignored: SARK's default handler would return at once.
+        """
+        pending = self.raw & self.enable & ~self.select
+        if pending:
+            for slot in range(self.in_service[-1] if self.in_service else self.SLOTS):
+                control = self.controls[slot]
+                if control & self.SLOT_ENABLE and pending >> (control & 31) & 1:
+                    return slot
+        return None
+
+    def load(self, offset):
+        """Read a register; reading VADDR starts the service of the interrupt."""
+        if offset == self.VADDR:
+            slot = self.slot()
+            if slot is None:                        # nothing new: what is being served (PL190, VICVECTADDR)
+                return self.vectors[self.in_service[-1]] if self.in_service else self.default
+            self.in_service.append(slot)
+            return self.vectors[slot]
+        pending = self.raw & self.enable
+        values = {self.IRQST: pending & ~self.select, self.FIQST: pending & self.select, self.RAW: self.raw,
+                  self.SELECT: self.select, self.ENABLE: self.enable, self.SOFT_SET: self.soft,
+                  self.DEFADDR: self.default}
+        if offset in values:
+            return values[offset]
+        index, bank = (offset & 0xff) // 4, offset & ~0xff
+        if index < self.SLOTS and bank in (self.ADDR, self.CNTL):
+            return (self.vectors if bank == self.ADDR else self.controls)[index]
+        raise self._unknown("read", offset)
+
+    def store(self, offset, value):
+        """Write a register; writing VADDR ends the service of the latest interrupt."""
+        index, bank = (offset & 0xff) // 4, offset & ~0xff
+        if offset == self.VADDR:
+            if self.in_service:
+                self.in_service.pop()
+        elif offset == self.SELECT:
+            self.select = value
+        elif offset == self.ENABLE:
+            self.enable |= value
+        elif offset == self.DISABLE:
+            self.enable &= ~value
+        elif offset == self.SOFT_SET:
+            self.soft |= value
+        elif offset == self.SOFT_CLR:
+            self.soft &= ~value
+        elif offset == self.DEFADDR:
+            self.default = value
+        elif index < self.SLOTS and bank in (self.ADDR, self.CNTL):
+            (self.vectors if bank == self.ADDR else self.controls)[index] = value
+        else:
+            raise self._unknown("write", offset)
+
+
+class Timer:
+    """One 32-bit down counter; `deadline` is the cycle at which it expires, None while it does not run.
+
+    Not modelled: the phase that a program adds to the first period (all timers of a board tick together), prescaling.
+    """
+
+    LOAD, COUNT, CONTROL, INT_CLR, RAW_INT, MASK_INT, BG_LOAD = range(0x00, 0x1c, 4)    # spinnaker.h:192
+    RUN, PERIODIC, INTERRUPT, ONE_SHOT = 0x80, 0x40, 0x20, 0x01     # CONTROL; spinn_extra.h:245
+
+    def __init__(self, clock):
+        self._clock = clock                         # -> the machine's cycle
+        self.load_value = self.background = self.control = 0
+        self.raw = self.halted = False
+        self.deadline, self.started = None, 0
+        self.reads = 0                              # of COUNT, since it was loaded
+        self.polls = 0                              # of COUNT, in a row
+
+    @property
+    def period(self):
+        """Cycles from one expiry to the next."""
+        return self.background or self.load_value
+
+    @property
+    def interrupt(self):
+        """Whether the interrupt line is active."""
+        return self.raw and bool(self.control & self.INTERRUPT)
+
+    def _start(self, cycles):
+        self.started, self.reads, self.halted = self._clock(), 0, False
+        expires = self.control & self.INTERRUPT and cycles
+        self.deadline = self.started + cycles if self.control & self.RUN and expires else None
+
+    def count(self):
+        """What the program sees of the counter."""
+        if not self.control & self.RUN:
+            return self.load_value
+        self.reads += 1
+        if self.deadline is None:
+            elapsed = self._clock() - self.started + READ_COST * self.reads
+            return 0 if self.halted else self.load_value - elapsed & 0xffffffff
+        return max(self.deadline - self._clock() - READ_COST * self.reads, 1)
+
+    def expire(self):
+        """The deadline has come."""
+        self.raw, self.reads = True, 0
+        self.started = self.deadline
+        self.halted = bool(self.control & self.ONE_SHOT)
+        self.deadline = None if self.halted else self.deadline + self.period
+
+    def load(self, offset):
+        """Read a register."""
+        if offset == self.COUNT:
+            return self.count()
+        values = {self.LOAD: self.load_value, self.CONTROL: self.control, self.RAW_INT: int(self.raw),
+                  self.MASK_INT: int(self.interrupt), self.BG_LOAD: self.background}
+        return values.get(offset)
+
+    def store(self, offset, value):
+        """Write a register; whether there is such a register."""
+        if offset == self.LOAD:
+            self.load_value = value
+            self._start(value)
+        elif offset == self.CONTROL:
+            started = value & self.RUN and not self.control & self.RUN
+            self.control = value
+            if started:
+                self._start(self.load_value if value & self.ONE_SHOT else self.period)
+            elif not value & self.RUN:
+                self.deadline = None
+        elif offset == self.INT_CLR:
+            self.raw = False
+        elif offset == self.BG_LOAD:
+            self.background = value
+        return offset in (self.LOAD, self.CONTROL, self.INT_CLR, self.BG_LOAD)
+
+
+class Timers(Device):
+    """The core's two timers. A program that polls a counter that will expire waits for it: `waiting` becomes true."""
+
+    name, SECOND = "timers", 0x20                   # spinnaker.h:184
+
+    def __init__(self, vic, clock):
+        self._vic, self.each = vic, (Timer(clock), Timer(clock))
+        self.waiting = False
+
+    def update(self):
+        """Let the interrupt lines follow the timers."""
+        for line, timer in zip((Interrupt.TIMER1, Interrupt.TIMER2), self.each):
+            self._vic.set(line, timer.interrupt)
+
+    def expire(self, index):
+        """A timer's deadline has come."""
+        self.each[index].expire()
+        self.update()
+
+    def load(self, offset):
+        """Read a register of either timer."""
+        timer = self.each[offset >= self.SECOND]
+        value = timer.load(offset % self.SECOND)
+        if value is None:
+            raise self._unknown("read", offset)
+        if offset % self.SECOND == Timer.COUNT and timer.deadline is not None:
+            timer.polls += 1
+            self.waiting = timer.polls >= POLLS and (timer.control & Timer.ONE_SHOT or value == 1)
+        return value
+
+    def store(self, offset, value):
+        """Write a register of either timer."""
+        if not self.each[offset >= self.SECOND].store(offset % self.SECOND, value):
+            raise self._unknown("write", offset)
+        self.update()
+        self.progress()
+
+    def progress(self):
+        """The program has done something else than reading a counter."""
+        self.waiting = False
+        for timer in self.each:
+            timer.polls = 0
+
+
+class CommsController(Device):
+    """Communications controller: a write of TXKEY sends; one received packet at a time is offered (spinnaker.h:150).
+
+    Packets are (control, key, payload); control is TCR's, with bit 17 for "has a payload".
+    """
+
+    name = "communications controller"
+    TCR, TXDATA, TXKEY, RSR, RXDATA, RXKEY, SAR, TEST = range(0x00, 0x20, 4)
+    EMPTY, NOT_FULL = 0x80000000, 0x10000000        # TCR; NOT_FULL: sPyNNaker send_mc.h:27
+    RECEIVED, ERROR_FREE, MULTICAST = 0x80000000, 0x08000000, 0x00000001    # RSR
+    PAYLOAD, TYPE = 0x00020000, 0x00c00000          # spinnaker.h:1052, 1046
+
+    def __init__(self, vic):
+        self._vic = vic
+        self.control = self.txdata = self.rxcontrol = self.rxdata = self.rxkey = self.source = 0
+        self.has_data = self.received = False
+        self.sent = []
+
+    def receive(self, packet):
+        """Offer a multicast packet to the program."""
+        self.rxcontrol, self.rxkey, self.rxdata = packet
+        self._offer(True)
+
+    def _offer(self, received):
+        self.received = received
+        self._vic.set(Interrupt.CC_RDY, received)
+        self._vic.set(Interrupt.CC_MC, received)
+
+    def load(self, offset):
+        """Read a register; reading RXKEY takes the packet."""
+        if offset == self.TCR:
+            return self.control | self.EMPTY | self.NOT_FULL
+        if offset == self.RSR:
+            flags = self.RECEIVED | self.ERROR_FREE | self.MULTICAST if self.received else 0
+            return self.rxcontrol | flags
+        if offset == self.RXDATA:
+            return self.rxdata
+        if offset == self.RXKEY:
+            self._offer(False)
+            return self.rxkey
+        if offset == self.SAR:
+            return self.source
+        raise self._unknown("read", offset)
+
+    def store(self, offset, value):
+        """Write a register; writing TXKEY sends."""
+        if offset == self.TCR:
+            self.control = value & 0x00ff0000
+        elif offset == self.TXDATA:
+            self.txdata, self.has_data = value, True
+        elif offset == self.TXKEY:
+            self._send(value)
+        elif offset == self.SAR:
+            self.source = value
+        elif offset != self.RSR:                    # writing RSR clears error flags, which are never set
+            raise self._unknown("write", offset)
+
+    def _send(self, key):
+        if self.control & self.TYPE:
+            raise BusError(f"packet of type {self.control >> 22 & 3} with key {key:#010x}; only multicast is modelled")
+        payload = self.has_data or bool(self.control & self.PAYLOAD)
+        self.sent.append((self.PAYLOAD if payload else 0, key, self.txdata if payload else 0))
+        self.has_data = False
+
+
+class DMA(Device):
+    """DMA controller: a transfer happens at once when its description is written (spinnaker.h:410)."""
+
+    name = "DMA controller"
+    ADRS, ADRT, DESC, CTRL, STAT, GCTL = range(0x04, 0x1c, 4)
+    SCTL = 0x28
+    TO_SYSTEM, LENGTH = 1 << 19, 0x1ffff            # DESC; spin1_api.c:973
+    CLEAR_DONE, ABORT = 0x08, 0x02                  # CTRL; spinn_extra.h:363
+    DONE = 1 << 10                                  # STAT, and GCTL: interrupt if done; spinn_extra.h:400
+
+    def __init__(self, vic, bus, processor):
+        self._vic, self._bus, self._processor = vic, bus, processor
+        self.system = self.tcm = self.description = self.gctl = 0
+        self.done = False
+
+    def _update(self):
+        self._vic.set(Interrupt.DMA_DONE, self.done and bool(self.gctl & self.DONE))
+
+    def load(self, offset):
+        """Read a register."""
+        values = {self.ADRS: self.system, self.ADRT: self.tcm, self.DESC: self.description, self.CTRL: 0,
+                  self.STAT: self._processor << 24 | (self.DONE if self.done else 0), self.GCTL: self.gctl}
+        if offset not in values:
+            raise self._unknown("read", offset)
+        return values[offset]
+
+    def store(self, offset, value):
+        """Write a register; writing DESC does the transfer."""
+        if offset == self.ADRS:
+            self.system = value
+        elif offset == self.ADRT:
+            self.tcm = value
+        elif offset == self.DESC:
+            self.description = value
+            self._transfer(value & self.LENGTH)
+        elif offset == self.CTRL:
+            if value & (self.CLEAR_DONE | self.ABORT):
+                self.done = False
+        elif offset == self.GCTL:
+            self.gctl = value
+        elif offset != self.SCTL:                   # statistics are not kept; reading them is an error
+            raise self._unknown("write", offset)
+        self._update()
+
+    def _transfer(self, length):
+        source, target = self.system, self.tcm
+        if self.description & self.TO_SYSTEM:
+            source, target = target, source
+        self._bus.write(target, self._bus.read(source, length))
+        self.done = True

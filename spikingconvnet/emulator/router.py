@@ -1,0 +1,152 @@
+"""A chip's router: its tables and registers, where a multicast packet goes next, and the diagnostic counters.
+
+Register offsets: spinnaker.h:576 of spinnaker_tools 813bfef; filter bits: spinn_extra.h:965 of SpiNNFrontEndCommon
+a100eec. Packets are counted per route and the counters worked out when they are read.
+"""
+
+from spikingconvnet.emulator.memory_map import NUM_LINKS
+from spikingconvnet.emulator.peripherals import Device
+
+TABLE_SIZE = 1024                                   # spinnaker.h:696
+EMPTY_ROUTE, EMPTY_KEY = 0xff000000, 0xffffffff     # sark_hw.c:264
+MONITOR = 1 << NUM_LINKS                            # the monitor core's bit in a route
+NO_ROUTE = 6                                        # in the point-to-point table, spinnaker.h:719
+
+# Packet properties as a diagnostic filter sees them
+_MULTICAST, _ANY_EMERGENCY = 0x1, 0x10
+_DEFAULT, _NOT_DEFAULT, _PAYLOAD, _NO_PAYLOAD, _LOCAL, _NOT_LOCAL = (1 << bit for bit in range(10, 16))
+_DUMP, _TO_LOCAL, _TO_MONITOR, _TO_LINK_0 = 16, 17, 18, 19
+_FILTERS = [0x01fe0000 | origin << 14 | 0x3cf0 | kind for kind in (1, 2, 4, 8) for origin in (1, 2)]
+_FILTERS += [0x0001fcf0 | kind for kind in (1, 2, 4, 8)] + [0] * 4     # dgf_init, sark_hw.c:468
+
+
+class Router(Device):
+    """Multicast table, point-to-point table, fixed route and diagnostics of one chip.
+
+    `changed` is called when a route may have changed; `settle` before counters or filters are read or written, so that
+    packets under way can be counted first.
+    """
+
+    name = "router"
+    CONTROL, STATUS, DGEN, FR = 0x00, 0x04, 0x2c, 0x84
+    _ERROR_AND_DUMP = range(0x08, 0x2c, 4)          # nothing is ever in error here: they read 0
+    FILTER, COUNTER = 0x200, 0x300
+    RAM, KEY, MASK, P2P, TABLE_BYTES, P2P_BYTES = 0x4000, 0x8000, 0xc000, 0x10000, 0x1000, 0x8000
+
+    def __init__(self, changed, settle):
+        self._changed, self._settle = changed, settle
+        self.control, self.fixed_route = 0x00400001, 0      # enabled, wait1 = 256: sark_hw.c:509
+        self.enabled, self.filters, self.counters = 0xffff, list(_FILTERS), [0] * 16
+        self.p2p = {}                               # words that are not "no route"
+        self.routes = [EMPTY_ROUTE] * TABLE_SIZE
+        self.keys, self.masks = [EMPTY_KEY] * TABLE_SIZE, [0] * TABLE_SIZE
+        self._entries = None                        # (key, mask, route) of the entries in use
+
+    # -- tables -------------------------------------------------------------------------------------------------------
+
+    def set(self, index, key, mask, route):
+        """Write an entry; route is 6 link bits and 18 bits of physical cores."""
+        self.keys[index], self.masks[index], self.routes[index] = key, mask, route
+        self._touch()
+
+    def clear(self, first, count):
+        """Empty a run of entries."""
+        for index in range(first, first + count):
+            self.set(index, EMPTY_KEY, 0, EMPTY_ROUTE)
+
+    def _touch(self):
+        self._entries = None
+        self._changed()
+
+    def lookup(self, key):
+        """Route of the first entry that matches, or None."""
+        if self._entries is None:
+            self._entries = [(k, m, r & 0xffffff) for k, m, r in zip(self.keys, self.masks, self.routes)
+                             if k & ~m == 0]        # a key bit outside the mask can never match
+        return next((route for k, mask, route in self._entries if key & mask == k), None)
+
+    def set_p2p(self, address, link):
+        """Way to the chip at a point-to-point address: a link, 6 for none, 7 for this chip."""
+        word, shift = address >> 3, 3 * (address & 7)
+        self.p2p[word] = self._p2p_word(word) & ~(7 << shift) | link << shift
+
+    def p2p_link(self, address):
+        """Way to the chip at a point-to-point address."""
+        return self._p2p_word(address >> 3) >> 3 * (address & 7) & 7
+
+    def _p2p_word(self, word):
+        return self.p2p.get(word, 0x00db6db6)       # spinnaker.h:719
+
+    # -- diagnostics --------------------------------------------------------------------------------------------------
+
+    def counting(self, *, payload, local, default, route):
+        """Counters that a packet increments here. `route`: where it goes, None if it is dumped."""
+        bits = _MULTICAST | (_PAYLOAD if payload else _NO_PAYLOAD) | (_LOCAL if local else _NOT_LOCAL)
+        bits |= _DEFAULT if default else _NOT_DEFAULT
+        if route is None:
+            bits |= 1 << _DUMP
+        else:
+            bits |= (route & 0x3f) << _TO_LINK_0 | bool(route & MONITOR) << _TO_MONITOR
+            bits |= bool(route >> NUM_LINKS + 1) << _TO_LOCAL
+        return [i for i, wanted in enumerate(self.filters) if self.enabled >> i & 1 and self._matches(bits, wanted)]
+
+    @staticmethod
+    def _matches(bits, wanted):
+        groups = (0xf, _DEFAULT | _NOT_DEFAULT, _PAYLOAD | _NO_PAYLOAD, _LOCAL | _NOT_LOCAL, 0x1ff << _DUMP)
+        return bool(wanted & _ANY_EMERGENCY) and all(bits & wanted & group for group in groups)
+
+    def count(self, counters, packets):
+        """Add a number of packets to counters."""
+        for i in counters:
+            self.counters[i] = self.counters[i] + packets & 0xffffffff
+
+    # -- registers ----------------------------------------------------------------------------------------------------
+
+    def _table(self, offset):
+        for base, table in ((self.RAM, self.routes), (self.KEY, self.keys), (self.MASK, self.masks)):
+            if base <= offset < base + self.TABLE_BYTES:
+                return table, offset - base >> 2
+        return None, 0
+
+    def load(self, offset):
+        """Read a register or a table."""
+        table, index = self._table(offset)
+        if table is not None:
+            return table[index]
+        if self.P2P <= offset < self.P2P + self.P2P_BYTES:
+            return self._p2p_word(offset - self.P2P >> 2)
+        if 0 <= offset - self.FILTER < 64:
+            return self.filters[offset - self.FILTER >> 2]
+        if 0 <= offset - self.COUNTER < 64:
+            self._settle()
+            return self.counters[offset - self.COUNTER >> 2]
+        values = {self.CONTROL: self.control, self.STATUS: 0, self.DGEN: self.enabled, self.FR: self.fixed_route}
+        if offset in self._ERROR_AND_DUMP:
+            return 0
+        if offset not in values:
+            raise self._unknown("read", offset)
+        return values[offset]
+
+    def store(self, offset, value):
+        """Write a register or a table."""
+        table, index = self._table(offset)
+        if table is not None:
+            table[index] = value
+            self._touch()
+        elif self.P2P <= offset < self.P2P + self.P2P_BYTES:
+            self.p2p[offset - self.P2P >> 2] = value
+        elif 0 <= offset - self.FILTER < 64:
+            self._settle()
+            self.filters[offset - self.FILTER >> 2] = value
+            self._changed()
+        elif offset == self.DGEN:
+            self._settle()
+            self.enabled = value & 0xffff
+            self.counters = [0 if value >> 16 + i & 1 else count for i, count in enumerate(self.counters)]
+            self._changed()
+        elif offset == self.CONTROL:
+            self.control = value
+        elif offset == self.FR:
+            self.fixed_route = value
+        else:
+            raise self._unknown("write", offset)

@@ -1,0 +1,60 @@
+"""The chip's system controller: interrupts to cores, barrier flags, locks, lamps.
+
+Register offsets: spinnaker.h:747 of spinnaker_tools 813bfef.
+"""
+
+from spikingconvnet.emulator.memory_map import NUM_CPUS
+from spikingconvnet.emulator.peripherals import Device
+
+_CORES = (1 << NUM_CPUS) - 1
+
+
+class SystemController(Device):
+    """Registers that all cores of a chip share.
+
+    Locks are always free: a core is only left at a wait or a poll, never between test-and-set and test-and-clear.
+
+    Parameters
+    ----------
+    interrupt : callable(cores as bits, active): raise or lower the cores' interrupt line from the system controller
+    asleep : callable -> cores as bits that wait for an interrupt
+    """
+
+    name = "system controller"
+    CHIP_ID, SET_IRQ, CLR_IRQ, MON_ID = 0x00, 0x08, 0x0c, 0x34
+    GPIO_PORT, GPIO_DIR, GPIO_SET, GPIO_CLR = 0x40, 0x44, 0x48, 0x4c
+    SET_FLAG, CLR_FLAG, SLEEP = 0x58, 0x5c, 0x64
+    TAS, TAC, LOCKS = 0x100, 0x180, 32
+    CODE, CODE_MASK, CHIP_CODE = 0x5ec00000, 0xfff00000, 0x59111012     # spinnaker.h:765, 768
+
+    def __init__(self, interrupt, asleep):
+        self._interrupt, self._asleep = interrupt, asleep
+        self.flags = self.port = self.direction = 0
+
+    def load(self, offset):
+        """Read a register."""
+        values = {self.CHIP_ID: self.CHIP_CODE, self.MON_ID: 0, self.SET_FLAG: self.flags, self.CLR_FLAG: self.flags,
+                  self.GPIO_PORT: self.port, self.GPIO_SET: self.port, self.GPIO_DIR: self.direction}
+        if offset == self.SLEEP:
+            return self._asleep()
+        if any(0 <= offset - base < 4 * self.LOCKS for base in (self.TAS, self.TAC)):
+            return 0
+        if offset not in values:
+            raise self._unknown("read", offset)
+        return values[offset]
+
+    def store(self, offset, value):
+        """Write a register; interrupts want the magic code in the upper bits."""
+        if offset in (self.SET_IRQ, self.CLR_IRQ):
+            if value & self.CODE_MASK == self.CODE:
+                self._interrupt(value & _CORES, offset == self.SET_IRQ)
+        elif offset == self.SET_FLAG:
+            self.flags |= value & _CORES
+        elif offset == self.CLR_FLAG:
+            self.flags &= ~value
+        elif offset in (self.GPIO_PORT, self.GPIO_SET, self.GPIO_CLR):
+            self.port = self.port & ~value if offset == self.GPIO_CLR else value | self.port * (offset == self.GPIO_SET)
+        elif offset == self.GPIO_DIR:
+            self.direction = value
+        else:
+            raise self._unknown("write", offset)
