@@ -2,20 +2,22 @@
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
+# Named after the interpreter, so that another PYTHON gets a new environment instead of the old one.
+INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 
-$(VENV)/.installed: setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/backends/local/*.[ch])
-	$(PYTHON) -m venv $(VENV)
+$(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/backends/local/*.[ch])
+	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	touch $@
 
 .PHONY: demo test lint clean
-demo: $(VENV)/.installed
+demo: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --run-dir $(RUN_DIR)
 
-test: $(VENV)/.installed
+test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/.installed
+lint: $(INSTALLED)
 	$(VENV)/bin/python -m ruff check .
 
 clean:

@@ -1,21 +1,28 @@
-"""The local engine against PyNN on NEST, pair by pair in one run: CPU seconds per job, ratio and spread.
+"""The local engine against PyNN on NEST and SpykeTorch, pair by pair in one run: user CPU seconds, ratio and spread.
 
-    python benchmarks/engine.py [--rounds 3] [--jobs stdp-25-16 stdp-49-64 conv-32]
+    python benchmarks/engine.py [--rounds 3] [--jobs stdp-25-16 stdp-49-64 conv-32] [--peers nest spyketorch]
 
 Jobs: `stdp-N-K` shows windows of 50 ms to N inputs and K neurons behind plastic synapses with lateral inhibition;
-`conv-K` shows MNIST digits for 50 ms each to K maps of 5x5, stride 1. Both sides get the same spikes and weights, one
-thread, one long run; NEST runs `on_grid`. Only the run is timed (CPU seconds of the process), not building or
-compiling. Every measurement has a process of its own. Without PyNN and NEST (pip install PyNN nest-simulator) only the
-local engine is timed. The numbers of output spikes are printed because they differ: on SpiNNaker lateral inhibition
-acts one step earlier than on NEST, so fewer neurons fire together.
+`conv-K` shows MNIST digits for 50 ms each to K maps of 5x5, stride 1 (`conv-K-T`: for T ms). Both sides get the same
+spikes and weights and one thread. Only the run is timed (user CPU seconds of the process), not building or compiling.
+Every measurement has a process of its own; the sides take turns, and a ratio is that of neighbours. A peer that is not
+installed is left out, and stderr says how to get it.
+
+NEST runs `on_grid`, in one long run. The numbers of output spikes differ: on SpiNNaker lateral inhibition acts one step
+earlier than on NEST, so fewer neurons fire together.
+
+SpykeTorch (miladmozafari/SpykeTorch, `snn.Convolution` and `functional.fire_`) convolves one tensor (time, channel,
+row, column) an image, in which a spike stays 1 from its step on. Its neurons have no leak, no synaptic current and at
+most one spike, and its output stays dense; the local engine computes more and gives lists of events.
 """
 
 import argparse
+import importlib.util
 import json
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +38,13 @@ from spikingconvnet.spikes import Spikes
 
 MNIST = Path(__file__).resolve().parent.parent / "data/mnist"
 SLOT = 50
-SIZES = {"local": {"stdp": 20_000, "conv": 2_000}, "nest": {"stdp": 20_000, "conv": 200}}
+SHORTEST = 1.0          # user CPU seconds; a faster run is repeated from its start
+SIZES = {"local": {"stdp": 20_000, "conv": 2_000}, "nest": {"stdp": 20_000, "conv": 200},
+         "spyketorch": {"conv": 1_000}}
+NEEDS = {"nest": ("pyNN", "nest"), "spyketorch": ("torch", "torchvision", "SpykeTorch")}
+INSTALL = {"nest": "pip install PyNN nest-simulator",
+           "spyketorch": "pip install torch torchvision, and the repository miladmozafari/SpykeTorch on PYTHONPATH"
+                         " (or pip install a clone of it)"}
 
 
 def network(job, samples):
@@ -52,30 +65,38 @@ def network(job, samples):
                         plasticity=rule),
              Projection("lateral", "output", "output", LateralInhibition(filters, 5.0), "inhibitory")))
     images = datasets.load(str(MNIST), "train").images[:samples]
-    spikes = LatencyEncoder(15, 0.3, 1.0)(Intensity()(images)).with_gap(SLOT)
-    connections = ConvConnections(rng.uniform(0, 1.2, (int(numbers[0]), 1, 5, 5)), (1, 28, 28))
+    maps, slot = [*map(int, numbers), SLOT][:2]
+    spikes = LatencyEncoder(15, 0.3, 1.0)(Intensity()(images)).with_gap(slot)
+    connections = ConvConnections(rng.uniform(0, 1.2, (maps, 1, 5, 5)), (1, 28, 28))
     cell = IFCurrExp(tau_m=20.0, cm=1.0, v_thresh=-50.0, tau_syn_E=2.0, tau_syn_I=2.0)
     return Network((Population("input", spikes.shape, SpikeSourceArray(spikes)),
                     Population("output", connections.post_shape, cell, per_channel=True)),
                    (Projection("kernels", "input", "output", connections),))
 
 
+def user_seconds():
+    """User CPU seconds of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+
+
 def run_local(made):
-    """CPU seconds and output spikes of the local engine."""
+    """User CPU seconds and output spikes of the local engine."""
     from spikingconvnet.backends.local import simulator
 
     with simulator.open(made, jobs=1) as warm:                       # compiles or loads the kernels
         warm.run(SLOT)
-    with simulator.open(made, jobs=1) as simulation:
-        begin = time.process_time()
-        for first in range(0, simulation.source_steps, 500 * SLOT):
-            simulation.run(min(500 * SLOT, simulation.source_steps - first))
-        seconds = time.process_time() - begin
-        return seconds, simulation.recording().spikes["output"].n_events
+    seconds, runs = 0.0, 0
+    while seconds < SHORTEST:
+        with simulator.open(made, jobs=1) as simulation:
+            begin = user_seconds()
+            for first in range(0, simulation.source_steps, 500 * SLOT):
+                simulation.run(min(500 * SLOT, simulation.source_steps - first))
+            seconds, runs = seconds + user_seconds() - begin, runs + 1
+    return seconds / runs, simulation.recording().spikes["output"].n_events
 
 
 def run_nest(made):
-    """CPU seconds and output spikes of PyNN on NEST."""
+    """User CPU seconds and output spikes of PyNN on NEST."""
     import pyNN.nest as sim
 
     sim.setup(timestep=1.0, min_delay=1.0, max_delay=2.0, spike_precision="on_grid", threads=1)
@@ -105,44 +126,100 @@ def run_nest(made):
                        receptor_type=p.receptor)
     steps = next(len(p.cell.spikes.offsets) - 1 for p in made.populations if p.is_source)
     sim.run(1.0)                                                     # NEST allocates its tables at the first run
-    begin = time.process_time()
+    begin = user_seconds()
     sim.run(float(steps))
-    return time.process_time() - begin, int(sum(populations["output"].get_spike_counts().values()))
+    return user_seconds() - begin, int(sum(populations["output"].get_spike_counts().values()))
+
+
+def run_spyketorch(made):
+    """User CPU seconds and output spikes of SpykeTorch: a spike of a neuron, then silence."""
+    import torch
+    from SpykeTorch import functional, snn
+
+    torch.set_num_threads(1)
+    source, output = made.populations
+    spikes, kernels = source.cell.spikes, made.projections[0].connections.kernels
+    rasters = (spikes.samples(k, k + 1).raster().reshape(-1, *spikes.shape) for k in range(spikes.n_samples))
+    waves = [torch.from_numpy(np.minimum(raster.cumsum(axis=0), 1).astype(np.uint8)) for raster in rasters]
+    layer = snn.Convolution(*kernels.shape[1::-1], kernels.shape[2:])
+    layer.load_weight(torch.from_numpy(kernels).float())
+    # Without leak an input w lifts the membrane by w * tau_syn / cm.
+    threshold = (output.cell.v_thresh - output.cell.v_rest) * output.cell.cm / output.cell.tau_syn_E
+
+    def fired(wave):
+        potentials = layer(wave.float())
+        functional.fire_(potentials, threshold)
+        return potentials
+
+    with torch.inference_mode():
+        events = sum(int(fired(wave)[-1].sum()) for wave in waves)
+        begin = user_seconds()
+        for wave in waves:
+            fired(wave)
+        return user_seconds() - begin, events
+
+
+RUN = {"local": run_local, "nest": run_nest, "spyketorch": run_spyketorch}
 
 
 def main(args=None):
     """Measure one job (``--side``) as JSON, or all of them as a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", nargs="+", default=["stdp-25-16", "stdp-49-64", "conv-32"])
+    parser.add_argument("--peers", nargs="+", default=list(NEEDS), choices=tuple(NEEDS))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--side", choices=tuple(SIZES), help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=tuple(RUN), help=argparse.SUPPRESS)
     options = parser.parse_args(args)
     if options.side:
-        samples = SIZES[options.side][options.jobs[0].split("-")[0]]
-        run = {"local": run_local, "nest": run_nest}[options.side]
-        seconds, spikes = run(network(options.jobs[0], samples))
-        print(json.dumps({"per_second": samples / seconds, "spikes": spikes / samples}))
+        samples = SIZES[options.side][kind_of(options.jobs[0])]
+        seconds, spikes = RUN[options.side](network(options.jobs[0], samples))
+        print(json.dumps({"seconds": seconds, "samples": samples, "per_second": samples / seconds,
+                          "spikes": spikes / samples}))
         return
-    print("| job | local (samples per CPU s) | NEST | ratio: median (least, most) | spikes per sample: local, NEST |\n"
-          "|---|---|---|---|---|")
+    peers = [peer for peer in options.peers if is_installed(peer)]
+    print("| job | peer | local: samples per user CPU s (of s) | peer | ratio: median (least, most)"
+          " | spikes per sample: local, peer |\n|---|---|---|---|---|---|")
     for job in options.jobs:
-        pairs = [[measure(job, side) for side in ("local", "nest")] for _ in range(options.rounds)]
-        local = statistics.median(a["per_second"] for a, _ in pairs)
-        if pairs[0][1] is None:
-            print(f"| {job} | {local:,.0f} | not installed | | {pairs[0][0]['spikes']:.2f} |", flush=True)
-            continue
-        ratios = sorted(a["per_second"] / b["per_second"] for a, b in pairs)
-        nest = statistics.median(b["per_second"] for _, b in pairs)
-        print(f"| {job} | {local:,.0f} | {nest:,.0f} | {statistics.median(ratios):.1f} ({ratios[0]:.1f},"
-              f" {ratios[-1]:.1f}) | {pairs[0][0]['spikes']:.2f}, {pairs[0][1]['spikes']:.2f} |", flush=True)
+        for row in rows(job, [peer for peer in peers if kind_of(job) in SIZES[peer]], options.rounds):
+            print(row, flush=True)
+
+
+def kind_of(job):
+    """``stdp`` or ``conv``."""
+    return job.split("-")[0]
+
+
+def is_installed(peer):
+    """Whether a peer can be imported; if not, stderr says what is missing."""
+    missing = [name for name in NEEDS[peer] if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"{peer} is left out: no module {', '.join(missing)}; {INSTALL[peer]}", file=sys.stderr)
+    return not missing
+
+
+def rows(job, peers, rounds):
+    """Rows of the table for one job, after all its measurements: one for each peer."""
+    found = [{side: measure(job, side) for side in ("local", *peers)} for _ in range(rounds)]
+    local = speed(found, "local")
+    if not peers:
+        yield f"| {job} | none | {local} | | | {found[0]['local']['spikes']:.2f} |"
+    for peer in peers:
+        ratios = sorted(f["local"]["per_second"] / f[peer]["per_second"] for f in found)
+        yield (f"| {job} | {peer} | {local} | {speed(found, peer)} | {statistics.median(ratios):.1f}"
+               f" ({ratios[0]:.1f}, {ratios[-1]:.1f}) | {found[0]['local']['spikes']:.2f},"
+               f" {found[0][peer]['spikes']:.2f} |")
+
+
+def speed(found, side):
+    """Median samples per second of a side, and the seconds of that measurement."""
+    middle = sorted((f[side] for f in found), key=lambda m: m["per_second"])[len(found) // 2]
+    return f"{middle['per_second']:,.0f} ({middle['seconds']:.2f})"
 
 
 def measure(job, side):
-    """One measurement in a process of its own; None if NEST is not installed."""
+    """One measurement in a process of its own."""
     done = subprocess.run([sys.executable, __file__, "--jobs", job, "--side", side], capture_output=True, text=True)
     if done.returncode:
-        if side == "nest" and "ModuleNotFoundError" in done.stderr:
-            return None
         raise RuntimeError(f"{job} on {side} failed:\n{done.stderr}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 

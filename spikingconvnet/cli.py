@@ -211,12 +211,14 @@ def _testing(experiment, options):
 def _test(experiment, options):
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
-    result = {"split": options.split, "accuracy": score.accuracy, f"n_{options.split}": n,
+    result = {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
+              f"n_{options.split}": n,
               "classes": score.classes.tolist(), "recall": score.recall.tolist(),
               "precision": score.precision.tolist(), "confusion": score.confusion.tolist()}
     experiment.keep_result(options.split, result)
     _say(f"{n:,} {options.split} images; share recognised by class: "
          + ", ".join(f"{c}: {100 * r:.1f} %" for c, r in zip(score.classes, score.recall)))
+    _say("first half of them {:.2f} %, second half {:.2f} %".format(*(100 * a for a in score.by_half)))
     return result
 
 

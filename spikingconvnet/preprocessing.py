@@ -42,6 +42,7 @@ class Intensity:
     """Grey values as one channel, 0 (dark) to 1 (255)."""
 
     channels = 1
+    channel_names = ("intensity",)
 
     def __call__(self, images):
         """uint8 (N, H, W) to float64 (N, 1, H, W)."""
@@ -65,6 +66,7 @@ class DifferenceOfGaussians:
     contrast: float = 0.5
 
     channels = 2
+    channel_names = ("on-centre", "off-centre")
 
     def __post_init__(self):
         require(0 < self.sigma_centre < self.sigma_surround, "DifferenceOfGaussians", "sigma_centre, sigma_surround",

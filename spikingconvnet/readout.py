@@ -123,10 +123,13 @@ class Score:
     classes : int array (n,)
     confusion : int64 array (n, n)
         Row: true class, column: predicted.
+    by_half : tuple of two floats
+        Accuracy on the first and on the second half of the samples in their order, 0 to 1; nan without samples.
     """
 
     classes: np.ndarray
     confusion: np.ndarray
+    by_half: tuple
 
     @property
     def accuracy(self):
@@ -151,7 +154,9 @@ def score(predicted, labels):
     classes, index = np.unique(np.concatenate([labels, predicted]), return_inverse=True)
     truth, guess = np.split(index, 2)
     confusion = np.bincount(truth * len(classes) + guess, minlength=len(classes) ** 2)
-    return Score(classes, confusion.reshape(len(classes), len(classes)))
+    halves = np.array_split(truth == guess, 2)
+    return Score(classes, confusion.reshape(len(classes), len(classes)),
+                 tuple(float(half.mean()) if len(half) else float("nan") for half in halves))
 
 
 def _share(confusion, axis):

@@ -9,6 +9,7 @@ SHOWN_IMAGES = 6
 RASTER_SAMPLES = 3
 ACTIVITY_SAMPLES = 200
 SHOWN_MEMBRANES = 5
+FOUND = {"stdp": "kernels before and after STDP", "random": "random kernels", "kmeans": "k-means kernels"}
 
 
 def figure_names(experiment):
@@ -70,12 +71,25 @@ def _figure(experiment, name):
 def _inputs(experiment):
     data = experiment.data("train")
     shown = min(SHOWN_IMAGES, len(data["images"]))
-    return plotting.inputs(data["images"][:shown], data["spikes"].samples(0, shown))
+    return plotting.inputs(data["images"][:shown], data["spikes"].samples(0, shown),
+                           channel_names=_channel_names(experiment))
+
+
+def _channel_names(experiment):
+    """What the channels of the input are; None for an image filter that does not name them."""
+    return getattr(experiment.settings.image_filter, "channel_names", None)
+
+
+def _layer_name(number):
+    return f"Layer {number}"
 
 
 def _kernels(experiment, number):
     layer = experiment.layer(number)
-    return plotting.kernels(layer["initial"], layer["learned"], title=f"Layer {number}: kernels")
+    learned, rule = layer["learned"], layer["how"]["rule"]
+    names = _channel_names(experiment) if number == 1 and learned.shape[1] == 2 else None
+    return plotting.kernels(layer["initial"] if rule == "stdp" else None, learned,
+                            f"{_layer_name(number)}: {FOUND[rule]}", names)
 
 
 def _training(experiment, number):
@@ -83,11 +97,12 @@ def _training(experiment, number):
     if not len(layer["wins"]):
         raise StoreError(f"layer {number} comes from --rule {layer['how']['rule']} and has no course of training;"
                          f" run: {experiment.command('training', number)}")
-    return plotting.training(layer["wins"], layer["thresholds"], layer["mean_weight"])
+    return plotting.training(layer["wins"], layer["thresholds"], layer["mean_weight"],
+                             _layer_name(number))
 
 
 def _raster(experiment, number):
-    return plotting.raster(experiment.example(number, RASTER_SAMPLES)[0], RASTER_SAMPLES)
+    return plotting.raster(experiment.example(number, RASTER_SAMPLES)[0], RASTER_SAMPLES, layer=_layer_name(number))
 
 
 def _membranes(experiment, number):
@@ -100,11 +115,12 @@ def _membranes(experiment, number):
     thresholds = experiment.layer(number)["v_thresh"][maps]
     steps = [spikes.steps()[spikes.neurons == neuron] for neuron in chosen]
     labels = [f"map {m}" for m in maps]
-    return plotting.membranes(v[:, chosen], thresholds, steps, labels=labels)
+    return plotting.membranes(v[:, chosen], thresholds, steps, labels=labels, layer=_layer_name(number))
 
 
 def _activity(experiment, number):
-    return plotting.activity(experiment.example(number, ACTIVITY_SAMPLES)[0].counts().mean(axis=0))
+    counts = experiment.example(number, ACTIVITY_SAMPLES)[0].counts().mean(axis=0)
+    return plotting.activity(counts, layer=_layer_name(number))
 
 
 def _confusion(experiment):

@@ -48,12 +48,15 @@ def test_demo_does_everything_and_ends_with_the_accuracy(command, tmp_path):
 
 def test_json_prints_exactly_one_object_on_stdout(command):
     command("--mode", "demo")
-    code, out, _ = command("--mode", "testing", "--json")
+    code, out, err = command("--mode", "testing", "--json")
     result = json.loads(out)
     assert code == 0
     assert {"mode", "accuracy", "n_test", "seconds", "backend", "seed"} <= set(result)
     assert result["n_test"] == 60 and result["mode"] == "testing" and result["backend"] == "local"
     assert sum(map(sum, result["confusion"])) == 60
+    first, second = result["accuracy_by_half"]
+    assert first != second and (first + second) / 2 == pytest.approx(result["accuracy"])
+    assert f"first half of them {100 * first:.2f} %, second half {100 * second:.2f} %" in err
 
 
 def test_a_floor_has_no_course_of_training_to_plot(command, tmp_path):

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from spikingconvnet import plotting
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.plotting import frame, maps
 from spikingconvnet.spikes import Spikes
 
 ROOT = Path(__file__).parent.parent
@@ -33,8 +34,10 @@ def some_spikes(rng, shape=(2, 3, 4), n_samples=4, n_steps=10, n_events=60):
     return Spikes.from_events(*draw, shape, n_samples, n_steps)
 
 
+CENTRES = ("on-centre", "off-centre")
 FIGURES = {
     "kernels": lambda rng: plotting.kernels(weights(rng), weights(rng)),
+    "unlearned kernels": lambda rng: plotting.kernels(None, weights(rng), "Layer 1: random kernels", CENTRES),
     "inputs": lambda rng: plotting.inputs(rng.integers(0, 256, (2, 3, 4), np.uint8), some_spikes(rng, n_samples=2)),
     "raster": lambda rng: plotting.raster(some_spikes(rng)),
     "membranes": lambda rng: plotting.membranes(rng.random((20, 2)), np.ones(2), [[3, 7], []]),
@@ -72,7 +75,7 @@ def line(axes, label):
 # All figures
 
 
-UNITS = {"kernels": ["weight (nA)"], "inputs": ["first spike (ms)", "grey value\n(0 to 255)"],
+UNITS = {"kernels": ["difference of weights (nA)"], "inputs": ["first spike (ms)", "grey value\n(0 to 255)"],
          "raster": ["time (ms)", "spikes per ms", "channel (3 × 4 neurons each)"],
          "membranes": ["time (ms)", "v (mV)"], "activity": ["mean count (spikes per image)"],
          "confusion": ["true class", "predicted class", "recall (%)", "share of the true class (%)"],
@@ -129,6 +132,9 @@ WRONG = [
     ("kernels", "before", (np.full((1, 1, 3, 3), np.nan), np.ones((1, 1, 3, 3)))),
     ("kernels", "before", ([[[[1, 2], [3]]]], np.ones((1, 1, 2, 2)))),
     ("kernels", "after", (np.ones((2, 2, 3, 4)), np.ones((2, 2, 4, 3)))),
+    ("kernels", "channel_names", (None, np.ones((2, 3, 3, 4)), "", CENTRES)),
+    ("kernels", "channel_names", (None, np.ones((2, 2, 3, 4)), "", "a")),
+    ("inputs", "channel_names", (np.ones((2, 3, 4), np.uint8), SPIKES, 1.0, "a")),
     ("inputs", "images", (np.ones((3, 4), np.uint8), SPIKES)),
     ("inputs", "images", (np.ones((2, 3, 4)), SPIKES)),
     ("inputs", "spikes", (np.ones((3, 3, 4), np.uint8), SPIKES)),
@@ -194,6 +200,31 @@ def test_many_channels_are_averaged_and_the_title_says_so(rng):
     figure = plotting.kernels(before, after, title="Layer 2")
     assert sorted(tiles(images(figure)[1])) == pytest.approx(sorted(after.mean(axis=1).ravel()))
     assert figure.axes[0].get_title() == "Before\nmean of 7 channels" and figure.get_suptitle() == "Layer 2"
+    assert texts(draw(figure)).count("mean weight of 7 channels (nA)") == 3
+
+
+def test_kernels_that_were_not_learned_have_one_panel_and_no_change(rng):
+    kernels = weights(rng)
+    figure = plotting.kernels(None, kernels, channel_names=CENTRES)
+    (panel,) = images(figure)
+    assert sorted(tiles(panel)) == pytest.approx(sorted((kernels[:, 0] - kernels[:, 1]).ravel()))
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["Kernels\non-centre − off-centre"]
+
+
+def test_two_channels_without_names_are_numbered(rng):
+    assert plotting.kernels(weights(rng), weights(rng)).axes[0].get_title() == "Before\nchannel 0 − channel 1"
+
+
+@pytest.mark.parametrize("figure, title", [
+    (lambda rng, **layer: plotting.raster(SPIKES, **layer), "0 spikes of 24 neurons in 2 samples"),
+    (lambda rng, **layer: plotting.membranes(rng.random((20, 2)), np.ones(2), [[3, 7], []], **layer),
+     "Membrane potentials before the input of each step"),
+    (lambda rng, **layer: plotting.activity(rng.random((5, 3, 4)), **layer), "Mean activity of 5 filters"),
+    (lambda rng, **layer: plotting.training(np.ones((6, 3), int), rng.random((6, 4)), rng.random(6), **layer),
+     "Course of training: 6 chunks, 4 filters")])
+def test_a_title_begins_with_the_name_of_its_layer(rng, figure, title):
+    assert figure(rng).get_suptitle() == title
+    assert figure(rng, layer="Layer 2").get_suptitle() == f"Layer 2: {title[0].lower()}{title[1:]}"
 
 
 def test_constant_kernels_have_colour_limits():
@@ -205,8 +236,8 @@ def test_constant_kernels_have_colour_limits():
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (7, 7)])
 def test_a_mosaic_holds_every_tile_at_its_place(n, shape):
     values = np.arange(n * np.prod(shape), dtype=float).reshape(n, *shape)
-    for columns in {1, plotting._tiling(values.shape, 5.0)[0], n}:
-        mosaic, corners = plotting._mosaic(values, columns)
+    for columns in {1, maps._tiling(values.shape, 5.0)[0], n}:
+        mosaic, corners = maps._mosaic(values, columns)
         assert len(set(corners)) == n and np.isfinite(mosaic).sum() == values.size
         for (row, column), tile in zip(corners, values):
             assert np.array_equal(mosaic[row:row + shape[0], column:column + shape[1]], tile)
@@ -245,7 +276,7 @@ def test_first_spikes_are_those_of_a_plain_loop(rng):
 
 def test_inputs_show_each_image_above_its_latencies_in_ms(rng):
     pictures, spikes = rng.integers(0, 256, (4, 3, 4), np.uint8), some_spikes(rng)
-    figure = plotting.inputs(pictures, spikes, timestep=0.5)
+    figure = plotting.inputs(pictures, spikes, timestep=0.5, channel_names=CENTRES)
     shown, first = images(figure), plotting.first_spikes(spikes) * 0.5
     for sample in range(4):
         assert np.array_equal(shown[sample].get_array(), pictures[sample])
@@ -305,7 +336,7 @@ def test_a_raster_without_spikes_says_so(shape, n_samples):
 
 
 def test_labels_are_written_at_round_distances():
-    assert [plotting._every(n) for n in (0, 1, 16, 17, 32, 33, 80, 81, 128, 1000)] == [1, 1, 1, 2, 2, 5, 5, 10, 10, 100]
+    assert [frame.every_nth(n) for n in (0, 1, 16, 17, 32, 33, 80, 81, 128, 1000)] == [1, 1, 1, 2, 2, 5, 5, 10, 10, 100]
 
 
 def test_a_hundred_thousand_spikes_are_a_small_svg(rng, tmp_path):

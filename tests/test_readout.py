@@ -132,6 +132,9 @@ def test_a_score_equals_counting_by_hand(pairs):
     assert found.confusion.tolist() == [[pairs.count((a, b)) for b in classes] for a in classes]
     wanted = sum(a == b for a, b in pairs) / len(pairs) if pairs else float("nan")
     np.testing.assert_equal(found.accuracy, wanted)
+    middle = (len(pairs) + 1) // 2
+    for share, half in zip(found.by_half, (pairs[:middle], pairs[middle:])):
+        np.testing.assert_equal(share, sum(a == b for a, b in half) / len(half) if half else float("nan"))
     for shares, axis in ((found.recall, 0), (found.precision, 1)):
         for c, share in zip(classes, shares):
             of = [pair for pair in pairs if pair[axis] == c]

@@ -1,0 +1,58 @@
+"""What ``make test`` would do, read from ``make -n``: an environment is used again only for the Python that made it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """A function that lists the commands of ``make test`` for an interpreter; nothing is run."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "spikingconvnet").mkdir()
+    for name in ("setup.py", "spikingconvnet/__init__.py"):
+        (tmp_path / name).touch()
+
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
+
+    def commands(python):
+        done = subprocess.run(["make", "-n", "test", f"PYTHON={python}"], cwd=tmp_path, env=environment,
+                              capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    return commands
+
+
+def other_python(directory):
+    """Stands for an interpreter of another version: what it prints is its name."""
+    path = directory / "other"
+    path.write_text("#!/bin/sh\necho other-99\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_an_environment_is_used_again_by_its_own_python_and_made_anew_by_another(planned, tmp_path):
+    first = planned(sys.executable)
+    assert first[0] == f"{sys.executable} -m venv --clear .venv" and first[-1] == ".venv/bin/python -m pytest"
+    stamp = tmp_path / first[-2].removeprefix("touch ")
+    stamp.parent.mkdir()
+    stamp.touch()
+    assert planned(sys.executable) == [first[-1]]
+    other = other_python(tmp_path)
+    assert planned(other)[0] == f"{other} -m venv --clear .venv"
+
+
+def test_a_new_version_of_the_package_is_installed_into_the_environment_that_is_there(planned, tmp_path):
+    stamp = tmp_path / planned(sys.executable)[-2].removeprefix("touch ")
+    stamp.parent.mkdir()
+    stamp.touch()
+    later = stamp.stat().st_mtime_ns + 10 ** 9
+    os.utime(tmp_path / "setup.py", ns=(later, later))
+    assert planned(sys.executable)[0].split() == [sys.executable, "-m", "venv", ".venv"]
