@@ -35,8 +35,10 @@ setup(
     ],
     extras_require={
         "spinnaker": ["sPyNNaker==1!7.4.1"],
+        "cluster": ["distributed>=2024.1"],
         "emulator": ["unicorn==2.1.4"],
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1", "unicorn==2.1.4"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1", "unicorn==2.1.4",
+                 "distributed>=2024.1"],
     },
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.cli:main"]},
     classifiers=[

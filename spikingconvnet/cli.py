@@ -83,6 +83,7 @@ def _parser():
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated)")
+    add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
@@ -97,7 +98,7 @@ def _run(options):
     store = RunDirectory(options.run_dir)
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            options.target)
+                            options.target, options.cluster)
     if options.mode != "info":
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
@@ -111,7 +112,7 @@ def _check(options):
     """Refuse values that argparse lets through, and options that the mode would not use."""
     if options.jobs is not None and options.jobs < 1:
         raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
-    for name in ("run_dir", "source", "target"):
+    for name in ("run_dir", "source", "target", "cluster"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     for name, modes in (("layer", ("training",)), ("rule", ("training", "demo")), ("source", ("loaddata", "demo")),
