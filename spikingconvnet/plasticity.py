@@ -189,6 +189,41 @@ WEIGHT_DEPENDENCES = {
     PfisterSpikeTripletRule: (WeightDependenceAdditiveTriplet,),
 }
 
+# Of those, the ones that learn under reward and punishment; sPyNNaker has two more binaries that were not compared.
+MODULATED = ((SpikePairRule, AdditiveWeightDependence),)
+
+
+@dataclass(frozen=True)
+class Neuromodulation:
+    """What the spikes of a reward or a punishment do to the synapses of a population that learn by STDP.
+
+    STDP then changes an eligibility trace, whose bounds are those of the weight dependence and which decays with
+    `tau_c`. A spike adds its projection's weight to the dopamine of the neurons it reaches, or takes it away; dopamine
+    decays with `tau_d`. The weight follows the product of the two. Called Neuromodulation in sPyNNaker, too
+    (``extra_models``).
+
+    A weight is changed only when a presynaptic spike arrives: what is rewarded after the last spike of an input never
+    shows in its weights.
+
+    Source: Izhikevich 2007, Cereb Cortex 17, 2443.
+
+    Attributes
+    ----------
+    tau_c, tau_d : float
+        Time constants of eligibility and of dopamine, ms; tables in steps of 16 and of 4.
+    w_min, w_max : float
+        Bounds of the weights, nA.
+    """
+
+    tau_c: float = 1000.0
+    tau_d: float = 200.0
+    w_min: float = 0.0
+    w_max: float = 1.0
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau_c", "tau_d")
+        _check_bounds(self)
+
 
 @dataclass(frozen=True)
 class STDPMechanism:
@@ -210,3 +245,8 @@ class STDPMechanism:
         kinds = WEIGHT_DEPENDENCES[type(timing)]
         require(isinstance(weight, kinds), "STDPMechanism", "weight_dependence", weight,
                 f"{' or '.join(kind.__name__ for kind in kinds)} with a {type(timing).__name__}")
+
+    @property
+    def kind(self):
+        """Types of both parts."""
+        return type(self.timing_dependence), type(self.weight_dependence)

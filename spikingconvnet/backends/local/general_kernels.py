@@ -17,13 +17,17 @@ NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_re
                  "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory")
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
 RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "vogels_2011_additive",
-         "pfister_triplet_additive")
-PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE = range(len(RULES) - 1)
-AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha")
-W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA = range(len(AMOUNTS))
-TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y")
-PLUS, MINUS, X, Y = range(len(TABLES))
-SLOW_SHIFT = 2          # see lowering.SLOW_SHIFT
+         "pfister_triplet_additive", "izhikevich_neuromodulation_pair_additive")
+(PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE, PFISTER_TRIPLET_ADDITIVE,
+ MODULATED) = range(len(RULES))
+AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha", "weight_min", "weight_max", "release")
+W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE = range(len(AMOUNTS))
+TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y", "lut_c", "lut_d")
+PLUS, MINUS, X, Y, C, D = range(len(TABLES))
+TRACES = 3              # of a spike: its trace, the slower one or dopamine, whether it is a reward or punishment
+SLOW_SHIFT = 2          # see lowering.py for the shifts
+ELIGIBILITY_SHIFT = 4
+DOPAMINE_SHIFT = 2
 
 
 @compiled
@@ -54,19 +58,31 @@ def _slow(trace, last_time, t, table):
 
 
 @compiled
-def _remember(j, t, times, traces, counts, rule, tables):
-    """Append the spike of neuron `j` at step `t` to its history."""
+def _dopamine(level, distance, table):
+    """What is left of it after `distance` steps."""
+    return _m16(level, _look_up(table, distance >> DOPAMINE_SHIFT))
+
+
+@compiled
+def _remember(j, t, modulates, amount, history, rule, kinds, tables):
+    """Append to the history of neuron `j` its own spike at step `t`, or a modulator's with an amount of dopamine."""
+    times, traces, counts = history
     last = counts[j] - 1
-    trace = _grown(traces[0, j, last], t - times[j, last], tables[rule, MINUS])
-    slow = _slow(traces[1, j, last], times[j, last], t, tables[rule, Y])
+    distance = t - times[j, last]
+    trace = _s16(_m16(traces[0, j, last], _look_up(tables[rule, MINUS], distance)) + (0 if modulates else 2048))
+    if kinds[rule] == MODULATED:
+        second = _s16(_dopamine(traces[1, j, last], distance, tables[rule, D]) + amount)
+    else:
+        second = _slow(traces[1, j, last], times[j, last], t, tables[rule, Y])
     if counts[j] == HISTORY:
         for h in range(1, HISTORY - 1):
             times[j, h] = times[j, h + 1]
-            traces[0, j, h], traces[1, j, h] = traces[0, j, h + 1], traces[1, j, h + 1]
+            for k in range(TRACES):
+                traces[k, j, h] = traces[k, j, h + 1]
     else:
         counts[j] += 1
     last = counts[j] - 1
-    times[j, last], traces[0, j, last], traces[1, j, last] = t, trace, slow
+    times[j, last], traces[0, j, last], traces[1, j, last], traces[2, j, last] = t, trace, second, modulates
 
 
 @compiled
@@ -94,6 +110,35 @@ def _subtract(w, amount, trace, w_min):
 
 
 @compiled
+def _release(w, trace, dopamine, distance, release, c, d):
+    """See ``reference_rules``."""
+    decay = _look_up(c, distance >> ELIGIBILITY_SHIFT)
+    both = _s16(_m16(decay, _look_up(d, distance >> DOPAMINE_SHIFT)) - 2048)
+    gain = kmul(kmul(kmul(trace, release), dopamine << 4), both << 4)
+    return int32(w + gain), kmul(trace, decay << 4)
+
+
+@compiled
+def _learn_modulated(w, trace, times, traces, count, window, last, t, delay, amounts, tables):
+    """Weight and eligibility as accums; see ``reference_rules.learn_modulated``. `last` is a step and a trace."""
+    first, stop = window
+    since, release, c, d = last[0], amounts[RELEASE], tables[C], tables[D]
+    dopamine = _dopamine(traces[1, first - 1], since - times[first - 1], d)
+    for h in range(first, stop):
+        arrival = times[h] + delay
+        w, trace = _release(w, trace, dopamine, arrival - since, release, c, d)
+        if not traces[2, h + count - stop]:
+            p = _m16(last[1], _look_up(tables[PLUS], arrival - last[0]))
+            trace = _add(trace, amounts[A_PLUS], p, amounts[W_MAX])
+        dopamine, since = traces[1, h], arrival
+    if stop > 1:
+        w, trace = _release(w, trace, dopamine, t - since, release, c, d)
+        faded = _m16(traces[0, stop - 1], _look_up(tables[MINUS], t - delay - times[stop - 1]))
+        trace = _subtract(trace, amounts[A_MINUS], faded, amounts[W_MIN])
+    return min(max(w, int32(amounts[WEIGHT_MIN])), int32(amounts[WEIGHT_MAX])), trace
+
+
+@compiled
 def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
     """Change the weights ``begin .. end - 1`` of a row whose neuron fires at step `t`, and the row's state.
 
@@ -102,12 +147,13 @@ def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
     state : int64 (4,)
         Last step, its two traces, place of the rule.
     synapses : tuple of arrays
-        Post, weight, stored delay and receptor of all plastic synapses, and ``inject`` with the ring buffers' shifts.
+        Post, weight, stored delay, receptor and eligibility of all plastic synapses, and ``inject`` with the ring
+        buffers' shifts.
     history : tuple of arrays
-        `times` (neurons, HISTORY), `traces` (2, neurons, HISTORY) and `counts` (neurons,) of postsynaptic spikes.
+        `times` (neurons, HISTORY), `traces` (TRACES, neurons, HISTORY) and `counts` (neurons,) of postsynaptic spikes.
     kinds, amounts, tables : arrays (rules,), (rules, AMOUNTS), (rules, TABLES, steps)
     """
-    post, weight, stored, receptor, inject = synapses
+    post, weight, stored, receptor, eligibility, inject = synapses
     times, traces, counts = history
     last_time, last, rule = state[0], state[1], state[3]
     kind, plus, minus = kinds[rule], tables[rule, PLUS], tables[rule, MINUS]
@@ -143,7 +189,7 @@ def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
                 w = _add(w, a_plus, _m16(last, _look_up(plus, times[j, h] + delay - last_time)), w_max)
             if real:
                 w = _add(w, a_plus, _m16(trace, faded) - amounts[rule, ALPHA], w_max)
-        else:
+        elif kind == PFISTER_TRIPLET_ADDITIVE:
             for h in range(first, stop):
                 p = _m16(last, _look_up(plus, times[j, h] + delay - last_time))
                 gain = kmul(amounts[rule, A3_PLUS], _m16(p, traces[1, j, h]) << 4)
@@ -152,6 +198,10 @@ def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
                 o = _m16(trace, faded)
                 loss = kmul(amounts[rule, A3_MINUS], _m16(o, slow) << 4)
                 w = _subtract(int32(w - loss), a_minus, o, w_min)
+        else:
+            w, e = _learn_modulated(w, int32(eligibility[s] << shift), times[j], traces[:, j], counts[j], (first, stop),
+                                    (last_time, last), t, delay, amounts[rule], tables[rule])
+            eligibility[s] = (e >> shift) & 0xffff
         weight[s] = (w >> shift) & 0xffff
     state[0], state[1], state[2] = t, _grown(last, t - last_time, plus), slow
 
@@ -196,16 +246,16 @@ def _collect(state, ring, inject, saturated):
 @compiled
 def general_steps(t, n_steps, source_offsets, source_ids, n_sources, state, inject, ring, pending, saturated,
                   row_start, post, weight, delay, receptor,
-                  plastic_start, plastic_row, row_state, p_post, p_weight, p_delay, p_stored, p_receptor,
-                  rule_of, kinds, amounts, tables, times, traces, counts, trace_ids, trace_v, trace_e, trace_i,
-                  out_step, out_id):
+                  plastic_start, plastic_row, row_state, p_post, p_weight, p_delay, p_stored, p_receptor, p_eligibility,
+                  modulator_start, modulated, amount, rule_of, kinds, amounts, tables, times, traces, counts,
+                  trace_ids, trace_v, trace_e, trace_i, out_step, out_id):
     """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
 
     Spike ids below `n_sources` are sources, the others neurons. See ``simulator.GeneralStage`` for the arrays.
     """
     n = ring.shape[2]
     slots = ring.shape[0]
-    synapses = (p_post, p_weight, p_stored, p_receptor, inject)
+    synapses = (p_post, p_weight, p_stored, p_receptor, p_eligibility, inject)
     history = (times, traces, counts)
     events = 0
     for step in range(n_steps):
@@ -228,8 +278,13 @@ def general_steps(t, n_steps, source_offsets, source_ids, n_sources, state, inje
         for k in range(first, events):
             j = out_id[k]
             if rule_of[j] >= 0:
-                _remember(j, t + step, times, traces, counts, rule_of[j], tables)
+                _remember(j, t + step, 0, 0, history, rule_of[j], kinds, tables)
         begin, end = source_offsets[step], source_offsets[step + 1]
+        for k in range(begin, (end + events - first) * (modulated.shape[0] > 0)):
+            spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
+            for s in range(modulator_start[spike], modulator_start[spike + 1]):
+                j = modulated[s]
+                _remember(j, t + step, 1, amount[s], history, rule_of[j], kinds, tables)
         for k in range(begin, end + events - first):
             spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
             for s in range(row_start[spike], row_start[spike + 1]):
@@ -240,7 +295,7 @@ def general_steps(t, n_steps, source_offsets, source_ids, n_sources, state, inje
                 _learn(plastic_row[row], plastic_row[row + 1], row_state[row], t + step, synapses, history, kinds,
                        amounts, tables)
                 for s in range(plastic_row[row], plastic_row[row + 1]):
-                    if p_stored[s] != 0:
+                    if p_stored[s] != 0 or kinds[row_state[row, 3]] == MODULATED:
                         arrival = (t + step + p_delay[s]) % slots
                         ring[arrival, p_receptor[s], p_post[s]] += p_weight[s]
                         pending[arrival] = 1

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from spikingconvnet.backends.base import Recording, Weights, recorded_neurons
 from spikingconvnet.backends.local import general_kernels, native
 from spikingconvnet.backends.local.fixed_point import accum, split
-from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.poisson import PoissonSource
 from spikingconvnet.connectivity import ConvConnections
 from spikingconvnet.errors import NetworkError, require
@@ -121,7 +121,8 @@ class Simulation:
         population = self._lowered.populations[projection.post]
         lowered = self._lowered.projection(label)
         raw = self._stage_of(projection.post).plastic_weights(label) if lowered.rule else lowered.weight
-        return Weights(raw, raw / 2.0 ** (15 - population.shift[lowered.receptor, lowered.post_id]))
+        shift = AMOUNT_SHIFT if lowered.modulates else population.shift[lowered.receptor, lowered.post_id]
+        return Weights(raw, raw / 2.0 ** (15 - shift))
 
     def recording(self):
         """What was recorded since the last call: Recording."""
@@ -421,15 +422,23 @@ class GeneralStage:
 
     def _set_up_synapses(self, lowered, projections):
         integers = [lowered.projection(p.label) for p in projections]
-        static, plastic = ([p for p in integers if bool(p.rule) == learns] for learns in (False, True))
-        pre = self._joined(static, lambda p: p.pre_id + self.base[p.pre])
-        order = np.argsort(pre, kind="stable")
-        self.row_start = np.searchsorted(pre[order], np.arange(self.n_spike_ids + 1))
+        modulators, plastic = [p for p in integers if p.modulates], [p for p in integers if p.rule]
+        static = [p for p in integers if not p.modulates and not p.rule]
+        self.row_start, order = self._rows(static)
         self.static = tuple(values[order].astype(kind) for values, kind in (
             (self._joined(static, self._own_id), np.int32), (self._joined(static, lambda p: p.weight), np.int64),
             (self._joined(static, lambda p: p.delay), np.int32),
             (self._joined(static, lambda p: p.receptor), np.int8)))
         self._set_up_plasticity(lowered, plastic)
+        modulator_start, order = self._rows(modulators)
+        self.modulators = (modulator_start, self._joined(modulators, self._own_id)[order],
+                           self._joined(modulators, lambda p: np.where(p.receptor, -p.weight, p.weight))[order])
+
+    def _rows(self, projections):
+        """Place of each spike id's first synapse and one behind the last, and the order that sorts the synapses."""
+        pre = self._joined(projections, lambda p: p.pre_id + self.base[p.pre])
+        order = np.argsort(pre, kind="stable")
+        return np.searchsorted(pre[order], np.arange(self.n_spike_ids + 1)), order
 
     def _set_up_plasticity(self, lowered, plastic):
         rules = list({id(p.rule): p.rule for p in plastic}.values())
@@ -450,7 +459,7 @@ class GeneralStage:
         stored = self._joined(plastic, lambda p: p.delay % lowered.populations[p.post].delay_slots)
         self.plastic = tuple(values[synapses].astype(np.int64) for values in (
             self._joined(plastic, self._own_id), self._joined(plastic, lambda p: p.weight), delay, stored,
-            self._joined(plastic, lambda p: p.receptor)))
+            self._joined(plastic, lambda p: p.receptor), np.zeros(len(delay))))
         self.rule_of = np.full(self.n, -1, np.int64)
         for p in plastic:
             first = self.base[p.post] - self.n_sources
@@ -461,7 +470,7 @@ class GeneralStage:
         self.tables = _tables(rules)
         learning = self.n if rules else 0
         self.times = np.zeros((learning, general_kernels.HISTORY), np.int64)
-        self.traces = np.zeros((2, learning, general_kernels.HISTORY), np.int64)
+        self.traces = np.zeros((general_kernels.TRACES, learning, general_kernels.HISTORY), np.int64)
         self.counts = np.ones(learning, np.int64)
 
     def _own_id(self, projection):
@@ -502,8 +511,8 @@ class GeneralStage:
             n = general_kernels.general_steps(
                 t + first, last - first, offsets[first:last + 1], ids, self.n_sources, self.state, self.inject,
                 self.ring, self.pending, self.saturated_slots, self.row_start, *self.static, self.plastic_start,
-                self.plastic_row, self.row_state, *self.plastic, self.rule_of, self.kinds, self.amounts, self.tables,
-                self.times, self.traces, self.counts, self.trace_ids,
+                self.plastic_row, self.row_state, *self.plastic, *self.modulators, self.rule_of, self.kinds,
+                self.amounts, self.tables, self.times, self.traces, self.counts, self.trace_ids,
                 *(trace[first:last] for trace in traces), out_step, out_id)
             steps.append(out_step[:n] + first)
             fired.append(out_id[:n].copy())

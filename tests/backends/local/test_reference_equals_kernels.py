@@ -43,7 +43,7 @@ def seeded_recipe(seed):
     return Recipe(n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)), n_projections=6,
                   largest_delay=int(rng.choice([1, 2, 4, 7, 20])), plastic=seed % 4 != 0, delta=seed % 3 == 0,
                   weight=float(rng.choice([0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
-                  max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=[*RULES, None][seed % 6])
+                  max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=[*RULES, None][seed % (len(RULES) + 1)])
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -92,13 +92,15 @@ def test_the_random_networks_meet_what_they_are_meant_to_meet():
         for p in network.projections:
             connections = p.connections.to_list()
             pre = network.population(p.pre)
-            met["plastic from neurons"] += bool(p.plasticity) and not pre.is_source and len(connections.pre) > 0
-            met["plastic from a source"] += bool(p.plasticity) and pre.is_source and len(connections.pre) > 0
-            met["inhibitory plastic"] += bool(p.plasticity) and p.receptor == "inhibitory"
+            met["plastic from neurons"] += p.learns and not pre.is_source and len(connections.pre) > 0
+            met["plastic from a source"] += p.learns and pre.is_source and len(connections.pre) > 0
+            met["inhibitory plastic"] += p.learns and p.receptor == "inhibitory"
             met["into itself"] += p.pre == p.post
             met["nothing"] += len(connections.pre) == 0
             met["a pair connected twice"] += len(set(zip(connections.pre, connections.post))) < len(connections.pre)
-            if p.plasticity and len(connections.pre):
+            met["rewards"] += p.receptor == "reward"
+            met["punishments"] += p.receptor == "punishment"
+            if p.learns and len(connections.pre):
                 raw, end = results.weights[p.label], by_kernels(network, [1]).weights[p.label]
                 met["learned"] += raw != end
                 rule = lower(network).projection(p.label).rule
@@ -107,7 +109,7 @@ def test_the_random_networks_meet_what_they_are_meant_to_meet():
         met["history overflow"] += max((Counter(n for _, n in s).most_common(1)[0][1] for s in
                                         results.spikes.values() if s), default=0) > 16
     missing = [what for what, n in met.items() if n < 3]
-    assert not missing and len(met) == 12 + len(RULES) and met["spikes"] > 9_000
+    assert not missing and len(met) == 14 + len(RULES) and met["spikes"] > 9_000
 
 
 @pytest.mark.parametrize("seed", range(60))
