@@ -67,3 +67,11 @@ def place_events(step, lane, maps, first_map, all_maps, row, width, positions, p
     """See ``kernels.place_events``."""
     _call("place_events", step, lane, len(step), maps, first_map, all_maps, row, width, positions, place, out,
           out.itemsize)
+
+
+def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, rules, history, record, spiking):
+    """See ``general_kernels.general_steps``."""
+    slots, _, size = neurons.ring.shape
+    return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
+                 len(modulators.post), *rules, rules.tables.shape[2], *history, *record, len(record.ids), *spiking,
+                 WIDEST)

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from spikingconvnet.backends.local import kernels, native, simulator
+from spikingconvnet.backends.local import native, numba_kernels, simulator
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.reference import ReferenceSimulation
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
@@ -273,7 +273,7 @@ def by_reference(network, chunks, thresholds=None):
 def by_kernels(network, chunks, thresholds=None, record=None, jobs=1):
     """Results of the compiled extension, with which those of the numba kernels and of narrower vectors agree."""
     results = by(native, network, chunks, thresholds, record, jobs)
-    assert results.differences(by(kernels, network, chunks, thresholds, record, jobs)) == []
+    assert results.differences(by(numba_kernels, network, chunks, thresholds, record, jobs)) == []
     for widest in (16, 32):
         with patch.object(native, "WIDEST", widest):
             assert results.differences(by(native, network, chunks, thresholds, record, jobs)) == []

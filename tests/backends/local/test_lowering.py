@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikingconvnet.backends.local import general_kernels
+from spikingconvnet.backends.local import layout
 from spikingconvnet.backends.local.lowering import MODULATED_KINDS, RULE_KINDS, decay_table, lower
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.errors import NetworkError
@@ -203,7 +203,7 @@ def test_a_decay_table_counts_in_steps_of_the_network():
 
 def test_every_mechanism_that_can_be_built_has_a_binary():
     assert set(RULE_KINDS) == {(rule, kind) for rule, kinds in WEIGHT_DEPENDENCES.items() for kind in kinds}
-    assert set(RULE_KINDS.values()) | set(MODULATED_KINDS.values()) == set(general_kernels.RULES)
+    assert set(RULE_KINDS.values()) | set(MODULATED_KINDS.values()) == set(layout.RULES)
 
 
 def modulated(amounts, modulation, rounding="host", delay=1):

@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import convolutional_network
 
-from spikingconvnet.backends.local import kernels, native, simulator
+from spikingconvnet.backends.local import native, numba_kernels, simulator
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc: the extension is not built")
 def test_the_extension_is_built_where_there_is_a_compiler():
-    assert native.library() is not None and native.or_else(kernels.__name__) is native
+    assert native.library() is not None and native.or_else(numba_kernels.__name__) is native
 
 
 def test_without_the_extension_the_numba_kernels_give_the_same_recording():
     network = convolutional_network(np.random.default_rng(0), [5])
     expected = simulator.run(network, 24)
     with patch.object(native, "library", lambda: None):
-        assert native.or_else(kernels.__name__) is kernels
+        assert native.or_else(numba_kernels.__name__) is numba_kernels
         found = simulator.run(network, 24)
     assert found.spikes == expected.spikes and any(s.n_events for s in found.spikes.values())
 
@@ -35,5 +35,5 @@ def test_spikes_are_sorted_alike(seed, shape):
     ids = (fired % neurons).astype(np.uint16 if neurons <= 1 << 16 else np.uint32)
     row = np.where(rng.random(neurons) < 0.1, -1, rng.integers(0, 4, neurons)).astype(np.int16)
     column, channel = (rng.integers(0, 300, neurons).astype(np.int16) for _ in range(2))
-    made = [module.sort_by_row(offsets, ids, row, column, channel, 4) for module in (native, kernels)]
+    made = [module.sort_by_row(offsets, ids, row, column, channel, 4) for module in (native, numba_kernels)]
     assert all(np.array_equal(a, b) for a, b in zip(*made))
