@@ -9,7 +9,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py
 # The kernels in C, loaded with ctypes: nothing of Python in them. Without a compiler numba's do the same work.
 LOCAL = "spikingconvnet/backends/local"
 NATIVE = Extension("spikingconvnet.backends.local._native",
-                   sources=[f"{LOCAL}/conv_native.c", f"{LOCAL}/general_native.c"],
+                   sources=[f"{LOCAL}/{name}_native.c" for name in ("conv", "general", "poisson")],
                    depends=[f"{LOCAL}/conv_row.h", f"{LOCAL}/general_steps.h"],
                    extra_compile_args=["-O3", "-fwrapv"], optional=True)
 # The emulated board's core loop, likewise; it is not linked with the CPU emulator.

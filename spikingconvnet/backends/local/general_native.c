@@ -126,8 +126,8 @@ INLINED int32_t released(const struct spike *s, int32_t w, int32_t *eligibility,
 }
 
 /* Change one synapse onto neuron j; events first .. stop - 1 are those since the last presynaptic spike. */
-INLINED void learn_one(const struct spike *s, const struct events *e, int64_t j, int32_t delay, int32_t shift,
-                       int32_t *weight, int32_t *eligibility)
+INLINED void learn_one(int32_t kind, const struct spike *s, const struct events *e, int64_t j, int32_t delay,
+                       int32_t shift, int32_t *weight, int32_t *eligibility)
 {
     const int32_t *times = e->times + j * HISTORY, *traces = e->traces + j * TRACES * HISTORY;
     const int32_t *slow = traces + HISTORY, *modulates = slow + HISTORY, *a = s->amounts, count = e->counts[j];
@@ -140,7 +140,7 @@ INLINED void learn_one(const struct spike *s, const struct events *e, int64_t j,
     const int real = stop > 1;
     const int32_t faded = look_up(s->tables[MINUS], s->t - delay - times[stop - 1], s->last_step);
     const int32_t newest = m16(traces[stop - 1], faded);
-    switch (s->kind) {
+    switch (kind) {
     case PAIR_ADDITIVE:
         for (int32_t h = first; h < stop; h++)
             w = potentiated(s, w, pair(s, times[h] + delay));

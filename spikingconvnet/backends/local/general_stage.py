@@ -173,6 +173,8 @@ class GeneralStage:
     def _sources(self, spikes, n_steps):
         """Spikes from outside as one list: offsets (n_steps + 1,) and ids, each step in the order of the network."""
         parts = [spikes[p.label] for p in self.outside]
+        if len(parts) == 1:
+            return parts[0].offsets, parts[0].neurons.astype(np.int32)
         counts = [np.diff(part.offsets) for part in parts]
         offsets = np.concatenate([[0], np.cumsum(sum(counts, np.zeros(n_steps, np.int64)))])
         ids, place = np.empty(offsets[-1], np.int32), offsets[:-1].copy()
@@ -185,8 +187,8 @@ class GeneralStage:
     def _spikes(self, steps, ids, n_steps):
         made, first = {}, 0
         for population in self.populations:
-            own = (ids >= first) & (ids < first + population.size)
-            offsets = np.searchsorted(steps[own], np.arange(n_steps + 1))
+            own = slice(None) if len(self.populations) == 1 else (ids >= first) & (ids < first + population.size)
+            offsets = np.concatenate([[0], np.cumsum(np.bincount(steps[own], minlength=n_steps))])
             made[population.label] = Spikes(population.shape, n_steps, offsets,
                                             (ids[own] - first).astype(neuron_dtype(population.shape)))
             first += population.size

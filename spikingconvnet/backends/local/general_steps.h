@@ -106,7 +106,7 @@ INLINED void NAME(learn_pairs)(const struct run *run, const struct spike *s, con
         VECTOR(weights + k) = BOTH(inside & ~busy, after, before);
         for (uint32_t bits = NAME(bits)(busy); bits; bits &= bits - 1) {
             const int32_t at = k + __builtin_ctz(bits);
-            learn_one(s, e, run->post + at, run->stored, shifts[run->post + at], weights + at, 0);
+            learn_one(PAIR_ADDITIVE, s, e, run->post + at, run->stored, shifts[run->post + at], weights + at, 0);
         }
     }
 }
@@ -130,7 +130,7 @@ INLINED void NAME(row)(const struct network *net, int64_t row, int32_t t, int64_
             NAME(learn_pairs)(run, &s, &net->events, shifts, net->weight + run->first);
         else
             for (int32_t k = 0; k < run->count; k++)
-                learn_one(&s, &net->events, run->post + k, run->stored, shifts[run->post + k],
+                learn_one(s.kind, &s, &net->events, run->post + k, run->stored, shifts[run->post + k],
                           net->weight + run->first + k, net->eligibility + run->first + k);
         /* sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0, but not under neuromodulation. */
         if (run->stored || s.kind == MODULATED)

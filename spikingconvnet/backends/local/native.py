@@ -24,8 +24,8 @@ def library():
     return ctypes.CDLL(str(built[0])) if built else None
 
 
-def or_else(module):
-    """This module where the extension was built, the numba module called `module` elsewhere."""
+def or_else(module="spikingconvnet.backends.local.numba_kernels"):
+    """This module where the extension was built, the one called `module` elsewhere."""
     return import_module(__name__ if library() else module)
 
 
@@ -75,3 +75,13 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
     return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
                  len(modulators.post), *rules, rules.tables.shape[2], *history, *record, len(record.ids), *spiking,
                  WIDEST)
+
+
+def first_countdowns(state, slow, interval, waiting):
+    """See ``poisson_kernels.first_countdowns``."""
+    _call("first_countdowns", state, slow, interval, waiting, len(slow))
+
+
+def draw(t, state, slow, interval, limit, start, end, waiting, counts):
+    """See ``poisson_kernels.draw``."""
+    _call("draw", t, state, slow, interval, limit, start, end, waiting, counts, *counts.shape)

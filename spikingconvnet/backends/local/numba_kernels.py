@@ -2,5 +2,6 @@
 
 from spikingconvnet.backends.local.general_kernels import general_steps
 from spikingconvnet.backends.local.kernels import conv_row, count_events, place_events, sort_by_row
+from spikingconvnet.backends.local.poisson_kernels import draw, first_countdowns
 
-__all__ = ["conv_row", "count_events", "general_steps", "place_events", "sort_by_row"]
+__all__ = ["conv_row", "count_events", "draw", "first_countdowns", "general_steps", "place_events", "sort_by_row"]

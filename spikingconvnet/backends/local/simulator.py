@@ -8,6 +8,7 @@ a convolution keep its state in the cache. A population with exactly one convolu
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -19,7 +20,7 @@ from spikingconvnet.backends.local.fixed_point import accum, split
 from spikingconvnet.backends.local.general_stage import GeneralStage
 from spikingconvnet.backends.local.layout import LANES, SILENT_THRESHOLD, aligned
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
-from spikingconvnet.backends.local.poisson import PoissonSource
+from spikingconvnet.backends.local.poisson import KernelCore, PoissonSource
 from spikingconvnet.connectivity import ConvConnections
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.neurons import SpikeSourcePoisson
@@ -72,10 +73,10 @@ class Simulation:
         self.network = network
         self.t = 0
         self._lowered = lower(network)
-        self._random = {p.label: PoissonSource(p, network.timestep) for p in network.populations
-                        if isinstance(p.cell, SpikeSourcePoisson)}
+        kernels = kernels or native.or_else()
+        self._random = {p.label: PoissonSource(p, network.timestep, partial(KernelCore, kernels=kernels))
+                        for p in network.populations if isinstance(p.cell, SpikeSourcePoisson)}
         self._threads = ThreadPoolExecutor(jobs or os.cpu_count())
-        kernels = kernels or native.or_else("spikingconvnet.backends.local.numba_kernels")
         self._stages = [_stage(network, self._lowered, members, record, kernels) for members in _stage_order(network)]
         self._chunks = []
 

@@ -139,7 +139,7 @@ def test_nothing_is_kept_of_the_membranes_that_nobody_asked_for(monkeypatch):
                       [dense("p", first, second), Projection("q", "out", "alone", ConnectionList([], [], [], [])),
                        Projection("r", "alone", "out", ConnectionList([0], [5], [1.0], [1]))])
     seen = []
-    kernels = native.or_else("spikingconvnet.backends.local.numba_kernels")
+    kernels = native.or_else()
     general_steps = kernels.general_steps
     monkeypatch.setattr(kernels, "general_steps",
                         lambda *given: seen.append([a.shape for a in given[-2][1:]]) or general_steps(*given))
