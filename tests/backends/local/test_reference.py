@@ -150,6 +150,13 @@ def test_a_slot_that_is_exactly_full_is_not_cut(engine):
 
 
 @ENGINES
+def test_more_full_weights_than_31_bits_hold_fill_a_slot_and_no_more(engine):
+    network = driven([[2] * 40_000], 6, ConnectionList([0], [0], [65535 / 2 ** 14], [1]), IFCurrDelta(), limit=1.5)
+    results = engine(network, [6])
+    assert results.membranes["out"]["gsyn_exc"].max() == 65535 << 1 and results.saturated == {"out": 1}
+
+
+@ENGINES
 def test_two_spikes_of_a_source_in_one_step_count_twice(engine):
     quarter = ConnectionList([0], [0], [0.25], [1])
     once, twice = (driven([[2] * n], 6, quarter, IFCurrDelta(), limit=4.0) for n in (1, 2))

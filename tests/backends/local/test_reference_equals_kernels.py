@@ -21,7 +21,7 @@ from random_networks import (
 
 from spikingconvnet.backends.local import simulator
 from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.connectivity import ConnectionList, ConvConnections
+from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import PfisterSpikeTripletRule
@@ -69,6 +69,29 @@ def test_a_run_in_pieces_equals_one_run(seed):
     network = random_network(replace(seeded_recipe(seed), plastic=True), rng)
     assert by_kernels(network, [STEPS]).differences(by_kernels(network, chunked(STEPS, rng))) == []
     assert by_reference(network, [STEPS]).differences(by_reference(network, chunked(STEPS, rng))) == []
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", [13, 70])
+def test_rows_longer_and_shorter_than_vectors_learn_the_same_in_both_engines(rule, size):
+    """Layers as training has them: every input to every neuron, and lateral inhibition."""
+    rng = np.random.default_rng([size, 3])
+    mechanism, modulation = RULES[rule](0.1, 1.0, rng)
+    shape = (1, 3, 4)
+    cell = IFCurrExp(tau_m=10.0, v_thresh=-64.0, tau_syn_E=2.0, tau_syn_I=3.0)
+    populations = [Population("in", shape, SpikeSourceArray(random_spikes(shape, 3, 40, 1.0, rng))),
+                   Population("out", (size, 1, 1), cell, {"v_thresh": rng.uniform(-64.5, -62.0, size)})]
+    projections = [
+        Projection("w", "in", "out", DenseConnections(rng.uniform(0.2, 0.8, (12, size))), plasticity=mechanism),
+        Projection("lateral", "out", "out", LateralInhibition(size, 0.2), "inhibitory"),
+        Projection("back", "out", "out", LateralInhibition(size, 0.1, 2), plasticity=mechanism)]
+    if modulation:
+        some = ConnectionList([0] * size, np.arange(size), rng.uniform(0.0, 0.3, size), [1] * size)
+        projections.append(Projection("reward", "in", "out", some, "reward", modulation))
+    network = Network(populations, projections)
+    results = by_kernels(network, [50, 70])
+    assert by_reference(network, [120]).differences(results) == []
+    assert len(results.spikes["out"]) > size and results.weights["w"] != by_kernels(network, [1]).weights["w"]
 
 
 def bursts_beyond_16_bits(network, projection, results):
