@@ -189,8 +189,9 @@ WEIGHT_DEPENDENCES = {
     PfisterSpikeTripletRule: (WeightDependenceAdditiveTriplet,),
 }
 
-# Of those, the ones that learn under reward and punishment; sPyNNaker has two more binaries that were not compared.
-MODULATED = ((SpikePairRule, AdditiveWeightDependence),)
+# Of those, the ones that learn under reward and punishment.
+MODULATED = ((SpikePairRule, AdditiveWeightDependence), (SpikePairRule, MultiplicativeWeightDependence),
+             (Vogels2011Rule, AdditiveWeightDependence))
 
 
 @dataclass(frozen=True)

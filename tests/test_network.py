@@ -7,12 +7,7 @@ from spikingconvnet.connectivity import ConvConnections, DenseConnections, Later
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
-from spikingconvnet.plasticity import (
-    MultiplicativeWeightDependence,
-    Neuromodulation,
-    SpikePairRule,
-    STDPMechanism,
-)
+from spikingconvnet.plasticity import Neuromodulation, SpikeNearestPairRule, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
 SHAPE = (2, 1, 3)
@@ -122,9 +117,9 @@ def test_a_modulator_that_no_board_could_hold_is_refused(make, text):
 
 
 @pytest.mark.parametrize("projections, text", [
-    ([modulator()], r"a projection that learns by SpikePairRule and AdditiveWeightDependence beside .*, got \[\]"),
-    ([modulator(), dense(plasticity=STDPMechanism(weight_dependence=MultiplicativeWeightDependence()))],
-     r".*AdditiveWeightDependence beside a Neuromodulation, got \['MultiplicativeWeightDependence', 'SpikePairRule'\]"),
+    ([modulator()], r"a projection that learns by SpikePairRule and AdditiveWeightDependence or Spike.*, got \[\]"),
+    ([modulator(), dense(plasticity=STDPMechanism(SpikeNearestPairRule()))],
+     r".*Vogels2011Rule and AdditiveWeightDependence beside a Neuromodulation, got .*'SpikeNearestPairRule'\]"),
     ([modulator(), modulator("p", "punishment", tau_d=100.0), dense(plasticity=STDPMechanism())],
      "one Neuromodulation; a SpiNNaker core holds one, got 2")])
 def test_a_population_has_one_neuromodulation_beside_the_rule_that_its_binary_knows(projections, text):

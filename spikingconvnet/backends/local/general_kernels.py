@@ -13,8 +13,8 @@ from numba import int32, int64
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
 from spikingconvnet.backends.local.layout import AMOUNTS, FULLEST, HISTORY, RULES, RUN_FIELDS, TABLES, TRACES
 
-(PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE, PFISTER_TRIPLET_ADDITIVE,
- MODULATED) = range(len(RULES))
+(PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE, PFISTER_TRIPLET_ADDITIVE, MODULATED,
+ MODULATED_MULTIPLICATIVE, MODULATED_VOGELS) = range(len(RULES))         # from MODULATED on under neuromodulation
 W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE = range(len(AMOUNTS))
 PLUS, MINUS, X, Y, C, D = range(len(TABLES))
 POST, RECEPTOR, DELAY, STORED, FIRST, COUNT = range(len(RUN_FIELDS))
@@ -57,7 +57,7 @@ def _remember(j, t, modulates, amount, history, rules):
     rule, distance = rules.rule_of[j], t - times[last]
     tables = rules.tables[rule]
     trace = _s16(_m16(traces[0, last], _look_up(tables[MINUS], distance)) + (0 if modulates else 2048))
-    if rules.kinds[rule] == MODULATED:
+    if rules.kinds[rule] >= MODULATED:
         second = _s16(_dopamine(traces[1, last], distance, tables[D]) + amount)
     else:
         second = _slow(traces[1, last], times[last], t, tables[Y])
@@ -71,6 +71,14 @@ def _remember(j, t, modulates, amount, history, rules):
         last += 1
     times[last], traces[0, last], traces[1, last], traces[2, last] = t, trace, second, modulates
     history.newest[0, j], history.newest[1, j] = t, trace
+
+
+@compiled
+def _remember_all(t, fired, modulated, history, rules):
+    """Append spikes of neurons with, or without, neuromodulation to their histories."""
+    for j in fired:
+        if rules.rule_of[j] >= 0 and (rules.kinds[rules.rule_of[j]] >= MODULATED) == modulated:
+            _remember(j, t, 0, 0, history, rules)
 
 
 @compiled
@@ -107,9 +115,10 @@ def _release(w, trace, dopamine, distance, release, c, d):
 
 
 @compiled
-def _learn_modulated(w, trace, times, traces, count, window, last, t, delay, amounts, tables):
+def _learn_modulated(kind, w, trace, times, traces, count, window, last, t, delay, amounts, tables):
     """Weight and eligibility as accums; see ``reference_rules.learn_modulated``. `last` is a step and a trace."""
     first, stop = window
+    w_min, w_max = amounts[W_MIN], amounts[W_MAX]
     since, release, c, d = last[0], amounts[RELEASE], tables[C], tables[D]
     dopamine = _dopamine(traces[1, first - 1], since - times[first - 1], d)
     for h in range(first, stop):
@@ -117,12 +126,20 @@ def _learn_modulated(w, trace, times, traces, count, window, last, t, delay, amo
         w, trace = _release(w, trace, dopamine, arrival - since, release, c, d)
         if not traces[2, h + count - stop]:
             p = _m16(last[1], _look_up(tables[PLUS], arrival - last[0]))
-            trace = _add(trace, amounts[A_PLUS], p, amounts[W_MAX])
+            if kind == MODULATED_MULTIPLICATIVE:
+                trace = int32(trace + kmul(kmul(int32(w_max - trace), amounts[A_PLUS]), p << 4))
+            else:
+                trace = _add(trace, amounts[A_PLUS], p, w_max)
         dopamine, since = int64(traces[1, h]), arrival
     if stop > 1:
         w, trace = _release(w, trace, dopamine, t - since, release, c, d)
         faded = _m16(traces[0, stop - 1], _look_up(tables[MINUS], t - delay - times[stop - 1]))
-        trace = _subtract(trace, amounts[A_MINUS], faded, amounts[W_MIN])
+        if kind == MODULATED:
+            trace = _subtract(trace, amounts[A_MINUS], faded, w_min)
+        elif kind == MODULATED_VOGELS:
+            trace = _add(trace, amounts[A_PLUS], faded - amounts[ALPHA], w_max)
+        else:
+            trace = int32(trace - kmul(kmul(int32(trace - w_min), amounts[A_MINUS]), faded << 4))
     return min(max(w, int32(amounts[WEIGHT_MIN])), int32(amounts[WEIGHT_MAX])), trace
 
 
@@ -184,8 +201,8 @@ def _learn(run, state, slow, t, plastic, shifts, history, rules):
                 loss = kmul(amounts[A3_MINUS], _m16(o, slow) << 4)
                 w = _subtract(int32(w - loss), a_minus, o, w_min)
         else:
-            w, e = _learn_modulated(w, int32(plastic.eligibility[s] << shift), times, traces, count, (first, stop),
-                                    (last_time, last), t, delay, amounts, tables)
+            w, e = _learn_modulated(kind, w, int32(plastic.eligibility[s] << shift), times, traces, count,
+                                    (first, stop), (last_time, last), t, delay, amounts, tables)
             plastic.eligibility[s] = (e >> shift) & 0xffff
         plastic.weight[s] = (w >> shift) & 0xffff
 
@@ -262,7 +279,7 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
     """
     slots, state = neurons.ring.shape[0], neurons.state
     source_ids, out_id = spiking.ids, spiking.out_id
-    modulated = modulators.post.shape[0] > 0
+    modulated = (rules.kinds >= MODULATED).any()
     events = 0
     for step in range(n_steps):
         slot = (t + step) % slots
@@ -276,15 +293,9 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
         first = events
         if _update_neurons(state):
             events = _fire(state, n, step, spiking.out_step, out_id, events)
-        for k in range(first, events):
-            if rules.rule_of[out_id[k]] >= 0:
-                _remember(out_id[k], t + step, 0, 0, history, rules)
+        _remember_all(t + step, out_id[first:events], False, history, rules)
         begin, end = spiking.offsets[step], spiking.offsets[step + 1]
         last = end + events - first
-        for k in range(begin, last if modulated else begin):
-            spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
-            for s in range(modulators.start[spike], modulators.start[spike + 1]):
-                _remember(modulators.post[s], t + step, 1, modulators.amount[s], history, rules)
         for k in range(begin, last):
             spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
             for r in range(static.start[spike], static.start[spike + 1]):
@@ -296,9 +307,14 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
                 for r in range(plastic.row_start[row], plastic.row_start[row + 1]):
                     run = plastic.runs[r]
                     _learn(run, row_state, slow, t + step, plastic, neurons.inject[run[RECEPTOR], 0], history, rules)
-                    # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0, but not under neuromodulation.
-                    if run[STORED] != 0 or rules.kinds[rule] == MODULATED:
+                    if run[STORED] != 0:        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
                         _deliver(run, plastic.weight, slot, neurons)
                 trace = _s16(_m16(row_state[1], _look_up(rules.tables[rule, PLUS], since)) + 2048)
                 row_state[0], row_state[1], row_state[2] = t + step, trace, slow
+        if modulated:
+            for k in range(begin, last):
+                spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
+                for s in range(modulators.start[spike], modulators.start[spike + 1]):
+                    _remember(modulators.post[s], t + step, 1, modulators.amount[s], history, rules)
+            _remember_all(t + step, out_id[first:events], True, history, rules)
     return events

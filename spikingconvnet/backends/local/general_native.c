@@ -15,7 +15,7 @@ enum { BLOCK = 16, HISTORY = 16, TRACES = 3, SATURATED = 0xffff, FULLEST = 1 << 
 enum { V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE, V_THRESH, DECAY_E_MASK, DECAY_E,
        DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, FIELDS = 16 };
 enum { PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE, PFISTER_TRIPLET_ADDITIVE,
-       MODULATED };
+       MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS };     /* from MODULATED on under neuromodulation */
 enum { W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE, AMOUNTS };
 enum { PLUS, MINUS, X, Y, C, D, TABLES };
 enum { SHIFT, MASK, LOW };
@@ -43,6 +43,7 @@ struct events {         /* of all neurons behind plastic synapses */
 struct rules {
     const int32_t *rule_of, *kinds, *amounts, *tables;
     int64_t steps;      /* of a table; the last number of each is 0 */
+    int64_t modulate;   /* whether any of them is one of neuromodulation */
 };
 
 struct spike {          /* what one presynaptic spike brings to all synapses of a row */
@@ -81,7 +82,7 @@ static void remember(const struct events *e, const struct rules *r, int64_t j, i
     const int32_t *tables = r->tables + rule * TABLES * r->steps;
     const int32_t trace = (int16_t)(m16(traces[at], look_up(tables + MINUS * r->steps, distance, last))
                                     + (modulates ? 0 : 2048));
-    if (r->kinds[rule] == MODULATED)
+    if (r->kinds[rule] >= MODULATED)
         second = (int16_t)(dopamine_after(traces[HISTORY + at], distance, tables + D * r->steps, last) + amount);
     else
         second = slower(traces[HISTORY + at], times[at], t, tables + Y * r->steps, last);
@@ -107,6 +108,17 @@ INLINED int32_t potentiated(const struct spike *s, int32_t w, int32_t trace)
 INLINED int32_t depressed(const struct spike *s, int32_t w, int32_t trace)
 {
     return greater(w - kmul(s->amounts[A_MINUS], trace << 4), s->amounts[W_MIN]);
+}
+
+/* The same in proportion to the way to the bound. */
+INLINED int32_t drawn_up(const struct spike *s, int32_t w, int32_t trace)
+{
+    return w + kmul(kmul(s->amounts[W_MAX] - w, s->amounts[A_PLUS]), trace << 4);
+}
+
+INLINED int32_t drawn_down(const struct spike *s, int32_t w, int32_t trace)
+{
+    return w - kmul(kmul(w - s->amounts[W_MIN], s->amounts[A_MINUS]), trace << 4);
 }
 
 /* The trace of the presynaptic spike before, when a postsynaptic one arrives. */
@@ -148,8 +160,8 @@ INLINED void learn_one(int32_t kind, const struct spike *s, const struct events 
         break;
     case PAIR_MULTIPLICATIVE:
         for (int32_t h = first; h < stop; h++)
-            w += kmul(kmul(a[W_MAX] - w, a[A_PLUS]), pair(s, times[h] + delay) << 4);
-        w -= real ? kmul(kmul(w - a[W_MIN], a[A_MINUS]), newest << 4) : 0;
+            w = drawn_up(s, w, pair(s, times[h] + delay));
+        w = real ? drawn_down(s, w, newest) : w;
         break;
     case NEAREST_PAIR_ADDITIVE:
         for (int32_t h = first; h < stop; h++) {
@@ -177,13 +189,15 @@ INLINED void learn_one(int32_t kind, const struct spike *s, const struct events 
             const int32_t arrival = times[h] + delay;
             w = released(s, w, &trace, dopamine, arrival - since);
             if (!modulates[h + count - stop])
-                trace = potentiated(s, trace, pair(s, arrival));
+                trace = kind == MODULATED_MULTIPLICATIVE ? drawn_up(s, trace, pair(s, arrival))
+                                                         : potentiated(s, trace, pair(s, arrival));
             dopamine = slow[h];
             since = arrival;
         }
         if (real) {
             w = released(s, w, &trace, dopamine, s->t - since);
-            trace = depressed(s, trace, newest);
+            trace = kind == MODULATED_MULTIPLICATIVE ? drawn_down(s, trace, newest)
+                  : kind == MODULATED_VOGELS ? potentiated(s, trace, newest - a[ALPHA]) : depressed(s, trace, newest);
         }
         w = lesser(greater(w, a[WEIGHT_MIN]), a[WEIGHT_MAX]);
         *eligibility = (trace >> shift) & 0xffff;
@@ -201,12 +215,21 @@ struct network {
     const int32_t *static_weight, *modulated, *amount;
     struct row *rows;
     int32_t *weight, *eligibility;
-    int64_t n_modulators, n_sources, n_recorded;
+    int64_t n_sources, n_recorded;
     const int64_t *recorded, *offsets;
     int32_t *trace_v, *trace_e, *trace_i;
     const int32_t *ids;
     int32_t *out_step, *out_id;
 };
+
+/* Append spikes of neurons with, or without, neuromodulation to their histories. */
+static void remember_all(const struct network *net, const int32_t *fired, int64_t n, int32_t t, int modulated)
+{
+    const struct rules *r = &net->rules;
+    for (int64_t k = 0; k < n; k++)
+        if (r->rule_of[fired[k]] >= 0 && (r->kinds[r->rule_of[fired[k]]] >= MODULATED) == modulated)
+            remember(&net->events, r, fired[k], t, 0, 0);
+}
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -296,20 +319,24 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
                       int64_t *static_start, int32_t *static_runs, int32_t *static_weight,
                       int64_t *plastic_start, int64_t *row_start, int32_t *row_state, int32_t *plastic_runs,
                       int32_t *weight, int32_t *eligibility,
-                      int64_t *modulator_start, int32_t *modulated, int32_t *amount, int64_t n_modulators,
+                      int64_t *modulator_start, int32_t *modulated, int32_t *amount,
                       int32_t *rule_of, int32_t *kinds, int32_t *amounts, int32_t *tables, int64_t table_steps,
+                      int64_t n_rules,
                       int32_t *times, int32_t *traces, int32_t *counts, int32_t *newest,
                       int64_t *recorded, int32_t *trace_v, int32_t *trace_e, int32_t *trace_i, int64_t n_recorded,
                       int64_t *offsets, int32_t *ids, int32_t *out_step, int32_t *out_id, int64_t widest)
 {
+    int64_t modulate = 0;
+    for (int64_t rule = 0; rule < n_rules; rule++)
+        modulate |= kinds[rule] >= MODULATED;
     const struct network net = {
         {n, size, slots, state, saturated, ring, inject, pending},
         {times, traces, counts, newest, newest + size},
-        {rule_of, kinds, amounts, tables, table_steps},
+        {rule_of, kinds, amounts, tables, table_steps, modulate},
         static_start, plastic_start, row_start, modulator_start,
         (const struct run *)static_runs, (const struct run *)plastic_runs,
         static_weight, modulated, amount, (struct row *)row_state, weight, eligibility,
-        n_modulators, n_sources, n_recorded, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
+        n_sources, n_recorded, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
 #ifdef __x86_64__
     if (widest >= 64 && __builtin_cpu_supports("avx512f"))
         return g512_steps(&net, t, n_steps);

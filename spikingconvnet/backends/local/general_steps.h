@@ -132,8 +132,7 @@ INLINED void NAME(row)(const struct network *net, int64_t row, int32_t t, int64_
             for (int32_t k = 0; k < run->count; k++)
                 learn_one(s.kind, &s, &net->events, run->post + k, run->stored, shifts[run->post + k],
                           net->weight + run->first + k, net->eligibility + run->first + k);
-        /* sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0, but not under neuromodulation. */
-        if (run->stored || s.kind == MODULATED)
+        if (run->stored)        /* sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0 */
             NAME(deliver)(run, net->weight, all, slot);
     }
     state->slow = s.slow;
@@ -160,17 +159,12 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
         }
         const int32_t *fired = net->out_id + events;
         const int64_t n_fired = NAME(update)(all, net->out_id + events);
-        for (int64_t k = 0; k < n_fired; k++) {
+        for (int64_t k = 0; k < n_fired; k++)
             net->out_step[events++] = (int32_t)step;
-            if (net->rules.rule_of[fired[k]] >= 0)
-                remember(&net->events, &net->rules, fired[k], now, 0, 0);
-        }
+        remember_all(net, fired, n_fired, now, 0);
         const int32_t *given = net->ids + net->offsets[step];
         const int64_t n_given = net->offsets[step + 1] - net->offsets[step];
 #define SPIKE(k) ((k) < n_given ? given[k] : net->n_sources + fired[(k) - n_given])
-        for (int64_t k = 0; k < (net->n_modulators ? n_given + n_fired : 0); k++)
-            for (int64_t m = net->modulator_start[SPIKE(k)]; m < net->modulator_start[SPIKE(k) + 1]; m++)
-                remember(&net->events, &net->rules, net->modulated[m], now, 1, net->amount[m]);
         for (int64_t k = 0; k < n_given + n_fired; k++) {
             const int64_t spike = SPIKE(k);
             for (int64_t r = net->static_start[spike]; r < net->static_start[spike + 1]; r++)
@@ -178,6 +172,11 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
             for (int64_t row = net->plastic_start[spike]; row < net->plastic_start[spike + 1]; row++)
                 NAME(row)(net, row, now, slot);
         }
+        for (int64_t k = 0; k < (net->rules.modulate ? n_given + n_fired : 0); k++)
+            for (int64_t m = net->modulator_start[SPIKE(k)]; m < net->modulator_start[SPIKE(k) + 1]; m++)
+                remember(&net->events, &net->rules, net->modulated[m], now, 1, net->amount[m]);
+        if (net->rules.modulate)
+            remember_all(net, fired, n_fired, now, 1);
 #undef SPIKE
     }
     return events;

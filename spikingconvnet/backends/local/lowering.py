@@ -304,8 +304,7 @@ def _lower_projection(projection, population, network):
     weight = ROUNDING[projection.connections.rounding](magnitude, population.shift[receptor, connections.post])
     board = isinstance(projection.connections, (BoardConvolution, BoardPoolDense))
     largest = np.where(receptor, 0x8000, 0x7fff) if board else 0xffff
-    modulation = network.modulation(projection.post)
-    counts = _counts(weight, magnitude, largest, connections.delay, population, projection.learns and not modulation)
+    counts = _counts(weight, magnitude, largest, connections.delay, population, projection.learns)
     weight = _into_16_bits(weight)
     if board:
         weight, receptor = _into_15_bits(weight, receptor)
@@ -313,7 +312,7 @@ def _lower_projection(projection, population, network):
     rule = None
     if projection.learns:
         rule = _lower_rule(projection.plasticity, network.timestep)
-        if modulation:
+        if modulation := network.modulation(projection.post):
             rule = _modulated(rule, modulation, network.timestep)
         _check_plastic_delays(projection, connections.delay, population)
     return LoweredProjection(

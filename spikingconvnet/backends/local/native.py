@@ -73,7 +73,7 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
     """See ``general_kernels.general_steps``."""
     slots, _, size = neurons.ring.shape
     return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
-                 len(modulators.post), *rules, rules.tables.shape[2], *history, *record, len(record.ids), *spiking,
+                 *rules, rules.tables.shape[2], len(rules.kinds), *history, *record, len(record.ids), *spiking,
                  WIDEST)
 
 

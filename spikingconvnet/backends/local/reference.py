@@ -2,8 +2,8 @@
 
 Slow and readable on purpose: the kernels must give these integers, and these integers were compared with the compiled
 binaries of sPyNNaker 7.4.1. The order inside a step is the board's: ring buffer into synaptic currents, neurons in
-ascending order, then the spikes of the step. Of these a board takes rewards and punishments as their packets arrive;
-here they come after the neurons' own spikes and before all others.
+ascending order, then the spikes of the step. Under neuromodulation synapses have a core of their own, which takes
+packets as they arrive: here rewards and punishments after the synapses' spikes, and the neurons' own last.
 
 Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapses.c``,
 ``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``.
@@ -118,7 +118,7 @@ class ReferenceProjection:
                 stored = delay % self.post.constants.delay_slots
                 shift = int(self.post.constants.shift[receptor, neuron])
                 self._learn(index, shift, self.post.history[neuron], last, now, stored)
-                if not (stored or rule.modulated):
+                if not stored:
                     continue        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
             slot = (t + delay) % len(self.post.ring)
             self.post.ring[slot][receptor][neuron] += self.weight[index]
@@ -184,13 +184,14 @@ class ReferenceSimulation:
                         traces[label][name].append(list(values))
                 fired[label] = neurons.update()
                 spikes[label] += [(self.t, n) for n in fired[label]]
-            self._remember(fired)
+            self._remember(fired, modulated=False)
             for label, source in self.random.items():
                 fired[label] = source.run(1).neurons.tolist()
                 spikes[label] += [(self.t, n) for n in fired[label]]
             fired.update(self._given())
-            self._modulate(fired)
             self._transmit(fired)
+            self._modulate(fired)
+            self._remember(fired, modulated=True)
             self.t += 1
         shapes = {label: (n_steps, self.neurons[label].constants.size) for label in traces}
         return spikes, {label: {name: np.array(rows, np.int32).reshape(shapes[label]) for name, rows in t.items()}
@@ -201,10 +202,11 @@ class ReferenceSimulation:
         return next((p.lowered.rule for p in self.projections.values() if p.lowered.post == label and p.lowered.rule),
                     None)
 
-    def _remember(self, fired):
-        for label, ids in fired.items():
-            neurons, rule = self.neurons[label], self._rule(label)
-            for n in ids if rule else ():
+    def _remember(self, fired, modulated):
+        """Spikes of this step into the histories of neurons with, or without, neuromodulation."""
+        for label, neurons in self.neurons.items():
+            rule = self._rule(label)
+            for n in fired[label] if rule and rule.modulated == modulated else ():
                 neurons.remember(n, after_post(rule, neurons.last_event(n), self.t))
 
     def _given(self):

@@ -93,7 +93,7 @@ def learn(rule, weight, shift, history, last, now, delay):
 
 
 def learn_modulated(rule, weight, eligibility, shift, history, last, now, delay):
-    """New 16-bit weight and eligibility of a synapse under neuromodulation: SpikePairRule, AdditiveWeightDependence.
+    """New 16-bit weight and eligibility of a synapse under neuromodulation.
 
     Dopamine turns eligibility into weight from one remembered spike to the next. Which of these are rewards the binary
     reads as many places too late as there are spikes behind the window.
@@ -105,6 +105,7 @@ def learn_modulated(rule, weight, eligibility, shift, history, last, now, delay)
     rule, weight, shift, history, last, now, delay
         See :func:`learn`.
     """
+    potentiate, depress = _MODULATED[rule.kind]
     first, end = window(history, last.time, now.time, delay)
     w, trace, since, previous = i32(weight << shift), i32(eligibility << shift), last.time, history[first - 1]
     dopamine = _dopamine(rule, previous, last.time)         # none in the placeholder
@@ -112,11 +113,11 @@ def learn_modulated(rule, weight, eligibility, shift, history, last, now, delay)
         arrival = spike.time + delay
         w, trace = _release(rule, w, trace, dopamine, arrival - since)
         if not looked_at.modulates:
-            trace = _add(rule, trace, m16(last.trace, look_up(rule.lut_plus, arrival - last.time)))
+            trace = potentiate(rule, trace, m16(last.trace, look_up(rule.lut_plus, arrival - last.time)))
         dopamine, since, previous = spike.dopamine, arrival, spike
     if first > 1 or end > first:
         w, trace = _release(rule, w, trace, dopamine, now.time - since)
-        trace = _subtract(rule, trace, m16(previous.trace, look_up(rule.lut_minus, now.time - delay - previous.time)))
+        trace = depress(rule, trace, m16(previous.trace, look_up(rule.lut_minus, now.time - delay - previous.time)))
     w = min(max(w, rule.weight_min), rule.weight_max)
     return (w >> shift) & 0xffff, (trace >> shift) & 0xffff
 
@@ -228,5 +229,13 @@ def _approach_w_min(rule, w, trace):
     return i32(w - kmul(kmul(i32(w - rule.w_min), rule.a_minus), trace << 4))
 
 
+def _add_below_alpha(rule, w, trace):
+    return _add(rule, w, trace - rule.alpha)
+
+
+_MODULATED = {
+    "izhikevich_neuromodulation_pair_additive": (_add, _subtract),
+    "izhikevich_neuromodulation_pair_multiplicative": (_approach_w_max, _approach_w_min),
+    "izhikevich_neuromodulation_vogels_2011_additive": (_add, _add_below_alpha)}
 _RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive,
                                            vogels_2011_additive, pfister_triplet_additive)}

@@ -177,7 +177,6 @@ class PlasticRows:
     """
 
     no_traces = (0,)
-    longest_delay_is_silent = True
 
     def __init__(self, rule, n_post, shift):
         self.w_min, self.w_max = accum(rule["w_min"]), accum(rule["w_max"])
@@ -353,11 +352,13 @@ class TripletRule(PlasticRows):
         return max(wrap_signed(w, 32), self.w_min)
 
 
-class ModulatedPairRule(PairRule):
-    """PairRule on an eligibility, which dopamine turns into weight; `marks` holds a word of 32 bits for each neuron."""
+class Modulated:
+    """Mixed into a rule: it acts on an eligibility, which dopamine turns into weight.
+
+    `marks` holds a word of 32 bits for each neuron.
+    """
 
     no_traces = (0, 0)                                                  # the second one is dopamine after a spike
-    longest_delay_is_silent = False
 
     def __init__(self, rule, n_post, shift):
         super().__init__(rule, n_post, shift)
@@ -418,8 +419,23 @@ class ModulatedPairRule(PairRule):
         return w, accum_product(e, decay_c << 4)
 
 
+class ModulatedPairRule(Modulated, PairRule):
+    pass
+
+
+class ModulatedMultiplicativePairRule(Modulated, MultiplicativePairRule):
+    pass
+
+
+class ModulatedVogelsRule(Modulated, VogelsRule):
+    def __init__(self, rule, n_post, shift):
+        super().__init__(rule, n_post, shift)
+        self.minus = self.table
+
+
 RULES = {"pair additive": PairRule, "pair multiplicative": MultiplicativePairRule, "nearest": NearestPairRule,
-         "vogels": VogelsRule, "triplet": TripletRule, "modulated": ModulatedPairRule}
+         "vogels": VogelsRule, "triplet": TripletRule, "modulated pair additive": ModulatedPairRule,
+         "modulated pair multiplicative": ModulatedMultiplicativePairRule, "modulated vogels": ModulatedVogelsRule}
 
 
 class Synapses:
@@ -440,11 +456,12 @@ class Synapses:
         """The row of one spike of neuron `pre`; the number of slots that overflowed."""
         saturated = 0
         for synapse in self.rows.get(pre, ()):
+            delay = synapse[2]
             if self.rule is not None:
                 self.rule.update(synapse, pre, t)
-                if synapse[2] == 0 and self.rule.longest_delay_is_silent:
+                if delay == 0:                              # a plastic synapse with the longest delay is silent
                     continue
-            post, weight, delay, _ = synapse
+            post, weight = synapse[:2]
             slot = ring[(t + delay) & (self.slots - 1)][self.receptor]
             slot[post] += weight
             if slot[post] > SLOT_LIMIT:
@@ -532,18 +549,22 @@ class NaiveEngine:
             fired[i] = self._advance(i, cells, t)
         for i in sorted(fired):
             self.spikes[i] += [(t, n) for n in fired[i]]
-        for _, post, synapses in self.projections:
-            if synapses.rule is not None and post in fired:
-                for n in fired[post]:
-                    synapses.rule.post_spike(n, t)
+        self._remember(fired, t, False)
+        for pre, post, synapses in self.projections:
+            for n in fired[pre] if isinstance(synapses, Synapses) else ():
+                self.saturated[post] += synapses.deliver(n, t, self.rings[post])
         for pre, post, synapses in self.projections:
             for n in fired[pre] if isinstance(synapses, Modulators) else ():
                 rules = [other.rule for _, target, other in self.projections if target == post and other.rule]
                 synapses.deliver(n, t, rules)
-        for pre, post, synapses in self.projections:
-            for n in fired[pre] if isinstance(synapses, Synapses) else ():
-                self.saturated[post] += synapses.deliver(n, t, self.rings[post])
+        self._remember(fired, t, True)
         self.t += 1
+
+    def _remember(self, fired, t, modulated):
+        for _, post, synapses in self.projections:
+            if synapses.rule is not None and isinstance(synapses.rule, Modulated) == modulated:
+                for n in fired[post]:
+                    synapses.rule.post_spike(n, t)
 
     def _advance(self, i, cells, t):
         for receptor, slot in enumerate(self.rings[i][t & (self.slots[i] - 1)]):

@@ -134,12 +134,6 @@ def _pair_additive(low, high, rng):
                          AdditiveWeightDependence(low, high)), None
 
 
-def _modulated_pair_additive(low, high, rng):
-    mechanism, _ = _pair_additive(rng.choice([0.0, 0.1 * low]).item(), high, rng)
-    taus = np.round([rng.uniform(5.0, 1000.0), rng.uniform(5.0, 200.0)], 1).tolist()
-    return mechanism, Neuromodulation(*taus, low, high)
-
-
 def _pair_multiplicative(low, high, rng):
     largest = rng.choice([0.3, 2.5])                        # the second one leaves the bounds
     return STDPMechanism(SpikePairRule(*_taus(2, rng), *_amounts(2, largest, rng)),
@@ -162,8 +156,15 @@ def _triplet(low, high, rng):
                          WeightDependenceAdditiveTriplet(low, high, *_amounts(2, 0.3, rng))), None
 
 
+def _modulated(low, high, rng):
+    made = rng.choice([_pair_additive, _pair_multiplicative, _vogels])
+    mechanism, _ = made(rng.choice([0.0, 0.1 * low]).item(), high, rng)
+    taus = np.round([rng.uniform(5.0, 1000.0), rng.uniform(5.0, 200.0)], 1).tolist()
+    return mechanism, Neuromodulation(*taus, low, high)
+
+
 RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative, "nearest": _nearest,
-         "vogels": _vogels, "triplet": _triplet, "modulated": _modulated_pair_additive}
+         "vogels": _vogels, "triplet": _triplet, "modulated": _modulated}
 
 
 def _connections(pre, post, recipe, rng):

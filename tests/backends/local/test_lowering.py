@@ -233,11 +233,11 @@ def test_amounts_of_dopamine_are_4_11_whatever_the_scale_of_the_weights(amount, 
     assert (lowered.populations["out"].shift == lower(alone).populations["out"].shift).all()
 
 
-def test_amounts_that_are_lost_or_wrap_are_counted_and_the_longest_delay_is_not_silent_under_neuromodulation():
+def test_amounts_that_are_lost_or_wrap_are_counted_and_the_longest_delay_is_silent_under_neuromodulation_too():
     lowered = lower(modulated([15.9999, 16.0, 1e-5], Neuromodulation(), delay=4))
     lowered.projection("p")
     lowered.projection("r")
-    assert lowered.counters["p"]["silent_delays"] == 0 and lowered.populations["out"].delay_slots == 4
+    assert lowered.counters["p"]["silent_delays"] == 12 and lowered.populations["out"].delay_slots == 4
     assert lowered.counters["r"] == {"weights": 12, "lost_weights": 4, "wrapped_weights": 8, "silent_delays": 0,
                                      "extended_delays": 0}
 

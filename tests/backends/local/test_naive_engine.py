@@ -63,7 +63,7 @@ def naive_rule(mechanism, modulation):
     rule = {"kind": kind, **dataclasses.asdict(parts[0]), **dataclasses.asdict(parts[1])}
     if modulation is None:
         return rule
-    return rule | {"kind": "modulated", "tau_c": modulation.tau_c, "tau_d": modulation.tau_d,
+    return rule | {"kind": f"modulated {kind}", "tau_c": modulation.tau_c, "tau_d": modulation.tau_d,
                    "weight_min": modulation.w_min, "weight_max": modulation.w_max}
 
 

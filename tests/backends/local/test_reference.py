@@ -413,19 +413,13 @@ def test_weights_under_neuromodulation_are_clipped_to_its_bounds_even_by_a_first
 
 @ENGINES
 def test_the_binary_looks_for_rewards_as_many_events_late_as_there_are_beyond_the_window(engine):
-    """Delay 3: the spike of 34 is inside the window of the input at 40, the reward of 38 beyond it is looked at."""
-    for rewards, potentiated in (([38], False), ([41], True)):
+    """Delay 3: the spike of 34 is inside the window of the input at 40, the reward of 38 beyond it is looked at.
+
+    A reward in the input's own step is taken after it.
+    """
+    for rewards, potentiated in (([38], False), ([40], True), ([41], True)):
         weight, shift = rewarded(engine, [30, 40, 90], [34], [*rewards, 60], delay=3)
         assert (weight << shift > 32768 + 1000) == potentiated
-
-
-@ENGINES
-def test_a_synapse_under_neuromodulation_with_the_longest_delay_is_delivered(engine):
-    network = driven([[3]], 20, ConnectionList([0], [0], [0.5], [4]), IFCurrExp(), rule=rule())
-    network = Network(network.populations, [*network.projections, Projection(
-        "r", "in", "out", ConnectionList([], [], [], []), "reward", Neuromodulation())])
-    assert lower(network).populations["out"].delay_slots == 4
-    assert np.flatnonzero(engine(network, [20]).membranes["out"]["gsyn_exc"][:, 0])[0] == 7
 
 
 def test_a_network_without_any_population_of_neurons_runs():

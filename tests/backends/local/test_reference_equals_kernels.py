@@ -19,7 +19,7 @@ from random_networks import (
     random_spikes,
 )
 
-from spikingconvnet.backends.local import simulator
+from spikingconvnet.backends.local import layout, simulator
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network import Network, Population, Projection
@@ -105,7 +105,7 @@ def bursts_beyond_16_bits(network, projection, results):
 
 def test_the_random_networks_meet_what_they_are_meant_to_meet():
     met = Counter()
-    for seed in range(60):
+    for seed in range(100):
         network = random_network(seeded_recipe(seed), np.random.default_rng(seed))
         results = by_kernels(network, [STEPS])
         met["spikes"] += sum(len(s) for s in results.spikes.values())
@@ -132,7 +132,7 @@ def test_the_random_networks_meet_what_they_are_meant_to_meet():
         met["history overflow"] += max((Counter(n for _, n in s).most_common(1)[0][1] for s in
                                         results.spikes.values() if s), default=0) > 16
     missing = [what for what, n in met.items() if n < 3]
-    assert not missing and len(met) == 14 + len(RULES) and met["spikes"] > 9_000
+    assert not missing and len(met) == 14 + len(layout.RULES) and met["spikes"] > 9_000
 
 
 @pytest.mark.parametrize("seed", range(60))
