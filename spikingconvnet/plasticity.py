@@ -75,8 +75,8 @@ class SpikeNearestPairRule:
 class Vogels2011Rule:
     """Homeostasis of inhibition: a pair potentiates whatever its order, every presynaptic spike depresses by `alpha`.
 
-    The weight is clipped at `w_max` alone. sPyNNaker's formulas let a weight fall below 0, which its 16 bits then hold
-    as a very large one; choose `A_plus` and `alpha` so that it stays above. (The binaries were not driven that far.)
+    The weight is clipped at `w_max` alone. sPyNNaker's binaries let a weight fall below 0, which its 16 bits then hold
+    as a very large one; choose `A_plus` and `alpha` so that it stays above.
 
     Source: Vogels et al. 2011, Science 334, 1569.
 
@@ -184,7 +184,7 @@ class WeightDependenceAdditiveTriplet:
 # The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
 WEIGHT_DEPENDENCES = {
     SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
-    SpikeNearestPairRule: (AdditiveWeightDependence,),
+    SpikeNearestPairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
     Vogels2011Rule: (AdditiveWeightDependence,),
     PfisterSpikeTripletRule: (WeightDependenceAdditiveTriplet,),
 }

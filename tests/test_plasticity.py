@@ -54,7 +54,7 @@ def test_equal_mechanisms_are_one_rule():
 @pytest.mark.parametrize("timing, weight, text", [
     (SpikePairRule(), 3, "weight_dependence: must be AdditiveWeightDependence or MultiplicativeWeightDependence with a"
                          " SpikePairRule, got 3"),
-    (SpikeNearestPairRule(), MultiplicativeWeightDependence(), "weight_dependence: must be AdditiveWeightDependence"),
+    (SpikeNearestPairRule(), WeightDependenceAdditiveTriplet(), "weight_dependence: must be AdditiveWeightDependence"),
     (Vogels2011Rule(0.2), MultiplicativeWeightDependence(), "weight_dependence: must be AdditiveWeightDependence with"),
     (COMPLETE[3], AdditiveWeightDependence(), "weight_dependence: must be WeightDependenceAdditiveTriplet with a Pf"),
     (None, AdditiveWeightDependence(), "timing_dependence: must be SpikePairRule or SpikeNearestPairRule")])

@@ -13,8 +13,8 @@ from numba import int32, int64
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
 from spikingconvnet.backends.local.layout import AMOUNTS, FULLEST, HISTORY, RULES, RUN_FIELDS, TABLES, TRACES
 
-(PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE, PFISTER_TRIPLET_ADDITIVE, MODULATED,
- MODULATED_MULTIPLICATIVE, MODULATED_VOGELS) = range(len(RULES))         # from MODULATED on under neuromodulation
+(PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
+ PFISTER_TRIPLET_ADDITIVE, MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS) = range(len(RULES))
 W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE = range(len(AMOUNTS))
 PLUS, MINUS, X, Y, C, D = range(len(TABLES))
 POST, RECEPTOR, DELAY, STORED, FIRST, COUNT = range(len(RUN_FIELDS))
@@ -52,7 +52,10 @@ def _dopamine(level, distance, table):
 
 @compiled
 def _remember(j, t, modulates, amount, history, rules):
-    """Append to the history of neuron `j` its own spike at step `t`, or a modulator's with an amount of dopamine."""
+    """Append to the history of neuron `j` its own spike at step `t`, or a modulator's with an amount of dopamine.
+
+    Kinds of rules from MODULATED on are under neuromodulation.
+    """
     times, traces, last = history.times[j], history.traces[j], history.counts[j] - 1
     rule, distance = rules.rule_of[j], t - times[last]
     tables = rules.tables[rule]
@@ -186,6 +189,13 @@ def _learn(run, state, slow, t, plastic, shifts, history, rules):
                 w = _add(w, a_plus, decay, w_max)
             if real:
                 w = _subtract(w, a_minus, faded, w_min)
+        elif kind == NEAREST_PAIR_MULTIPLICATIVE:
+            for h in range(first, stop):
+                nearest = times[h - 1] <= last_time
+                decay = _look_up(plus, times[h] + delay - last_time) if nearest else int64(0)
+                w = int32(w + kmul(kmul(int32(w_max - w), a_plus), decay << 4))
+            if real:
+                w = int32(w - kmul(kmul(int32(w - w_min), a_minus), faded << 4))
         elif kind == VOGELS_2011_ADDITIVE:
             for h in range(first, stop):
                 w = _add(w, a_plus, _m16(last, _look_up(plus, times[h] + delay - last_time)), w_max)

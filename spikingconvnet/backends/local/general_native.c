@@ -14,8 +14,8 @@
 enum { BLOCK = 16, HISTORY = 16, TRACES = 3, SATURATED = 0xffff, FULLEST = 1 << 30 };
 enum { V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE, V_THRESH, DECAY_E_MASK, DECAY_E,
        DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, FIELDS = 16 };
-enum { PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE, PFISTER_TRIPLET_ADDITIVE,
-       MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS };     /* from MODULATED on under neuromodulation */
+enum { PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
+       PFISTER_TRIPLET_ADDITIVE, MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS };     /* from MODULATED on under neuromodulation */
 enum { W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE, AMOUNTS };
 enum { PLUS, MINUS, X, Y, C, D, TABLES };
 enum { SHIFT, MASK, LOW };
@@ -127,6 +127,12 @@ INLINED int32_t pair(const struct spike *s, int32_t arrival)
     return m16(s->last, look_up(s->tables[PLUS], arrival - s->last_time, s->last_step));
 }
 
+/* What is left of the presynaptic spike before, if no postsynaptic one came between. */
+INLINED int32_t nearest(const struct spike *s, int32_t previous, int32_t arrival)
+{
+    return previous <= s->last_time ? look_up(s->tables[PLUS], arrival - s->last_time, s->last_step) : 0;
+}
+
 /* Weight and eligibility after some steps under dopamine. */
 INLINED int32_t released(const struct spike *s, int32_t w, int32_t *eligibility, int32_t dopamine, int32_t distance)
 {
@@ -164,11 +170,14 @@ INLINED void learn_one(int32_t kind, const struct spike *s, const struct events 
         w = real ? drawn_down(s, w, newest) : w;
         break;
     case NEAREST_PAIR_ADDITIVE:
-        for (int32_t h = first; h < stop; h++) {
-            const int32_t decay = look_up(s->tables[PLUS], times[h] + delay - s->last_time, s->last_step);
-            w = potentiated(s, w, times[h - 1] <= s->last_time ? decay : 0);
-        }
+        for (int32_t h = first; h < stop; h++)
+            w = potentiated(s, w, nearest(s, times[h - 1], times[h] + delay));
         w = real ? depressed(s, w, faded) : w;
+        break;
+    case NEAREST_PAIR_MULTIPLICATIVE:
+        for (int32_t h = first; h < stop; h++)
+            w = drawn_up(s, w, nearest(s, times[h - 1], times[h] + delay));
+        w = real ? drawn_down(s, w, faded) : w;
         break;
     case VOGELS_2011_ADDITIVE:
         for (int32_t h = first; h < stop; h++)

@@ -14,8 +14,8 @@ NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_re
                  "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory")
 HISTORY = 16            # events kept per neuron, a permanent placeholder included
 TRACES = 3              # of an event: its trace, the slower one or dopamine, whether it is a reward or punishment
-RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "vogels_2011_additive",
-         "pfister_triplet_additive", "izhikevich_neuromodulation_pair_additive",
+RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "nearest_pair_multiplicative",
+         "vogels_2011_additive", "pfister_triplet_additive", "izhikevich_neuromodulation_pair_additive",
          "izhikevich_neuromodulation_pair_multiplicative", "izhikevich_neuromodulation_vogels_2011_additive")
 AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha", "weight_min", "weight_max", "release")
 TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y", "lut_c", "lut_d")

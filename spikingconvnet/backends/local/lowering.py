@@ -40,6 +40,7 @@ RULE_KINDS = {                    # as in the names of sPyNNaker's binaries
     (SpikePairRule, AdditiveWeightDependence): "pair_additive",
     (SpikePairRule, MultiplicativeWeightDependence): "pair_multiplicative",
     (SpikeNearestPairRule, AdditiveWeightDependence): "nearest_pair_additive",
+    (SpikeNearestPairRule, MultiplicativeWeightDependence): "nearest_pair_multiplicative",
     (Vogels2011Rule, AdditiveWeightDependence): "vogels_2011_additive",
     (PfisterSpikeTripletRule, WeightDependenceAdditiveTriplet): "pfister_triplet_additive",
 }

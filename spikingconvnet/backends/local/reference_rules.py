@@ -175,18 +175,28 @@ def pair_multiplicative(*synapse):
     return _pair(*synapse, _approach_w_max, _approach_w_min)
 
 
-def nearest_pair_additive(rule, w, spikes, real, last, now, delay):
-    """SpikeNearestPairRule and AdditiveWeightDependence: times alone count, not traces.
+def _nearest_pair(rule, w, spikes, real, last, now, delay, potentiate, depress):
+    """Times alone count, not traces.
 
     A spike that follows another one after `last` adds nothing, but is clipped to `w_max` all the same. The time of that
     other one is taken without its delay.
     """
     for previous, spike in zip(spikes, spikes[1:]):
         nearest = previous.time <= last.time
-        w = _add(rule, w, look_up(rule.lut_plus, spike.time + delay - last.time) if nearest else 0)
+        w = potentiate(rule, w, look_up(rule.lut_plus, spike.time + delay - last.time) if nearest else 0)
     if real or len(spikes) > 1:
-        w = _subtract(rule, w, look_up(rule.lut_minus, now.time - delay - spikes[-1].time))
+        w = depress(rule, w, look_up(rule.lut_minus, now.time - delay - spikes[-1].time))
     return w
+
+
+def nearest_pair_additive(*synapse):
+    """SpikeNearestPairRule and AdditiveWeightDependence."""
+    return _nearest_pair(*synapse, _add, _subtract)
+
+
+def nearest_pair_multiplicative(*synapse):
+    """SpikeNearestPairRule and MultiplicativeWeightDependence."""
+    return _nearest_pair(*synapse, _approach_w_max, _approach_w_min)
 
 
 def vogels_2011_additive(rule, w, spikes, real, last, now, delay):
@@ -238,4 +248,5 @@ _MODULATED = {
     "izhikevich_neuromodulation_pair_multiplicative": (_approach_w_max, _approach_w_min),
     "izhikevich_neuromodulation_vogels_2011_additive": (_add, _add_below_alpha)}
 _RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive,
-                                           vogels_2011_additive, pfister_triplet_additive)}
+                                           nearest_pair_multiplicative, vogels_2011_additive,
+                                           pfister_triplet_additive)}

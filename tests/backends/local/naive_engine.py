@@ -1,6 +1,6 @@
 """Slow twin of the local engine: SpiNNaker's arithmetic in Python's own integers, one neuron and one synapse at a time.
 
-IF_curr_exp and IF_curr_delta, static synapses and six kinds of STDP, at a time step of 1 ms. It imports nothing from
+IF_curr_exp and IF_curr_delta, static synapses and seven kinds of STDP, at a time step of 1 ms. It imports nothing from
 the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code, so an error
 has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become integers.
 
@@ -287,6 +287,10 @@ class NearestPairRule(PairRule):
         return self.depress(w, look_up(self.minus, t - delay - previous[0]))
 
 
+class NearestMultiplicativePairRule(NearestPairRule, MultiplicativePairRule):
+    """SpikeNearestPairRule with MultiplicativeWeightDependence."""
+
+
 class VogelsRule(PlasticRows):
     """TimingDependenceVogels2011 with the additive weight dependence, whose lower bound it never meets."""
 
@@ -434,6 +438,7 @@ class ModulatedVogelsRule(Modulated, VogelsRule):
 
 
 RULES = {"pair additive": PairRule, "pair multiplicative": MultiplicativePairRule, "nearest": NearestPairRule,
+         "nearest multiplicative": NearestMultiplicativePairRule,
          "vogels": VogelsRule, "triplet": TripletRule, "modulated pair additive": ModulatedPairRule,
          "modulated pair multiplicative": ModulatedMultiplicativePairRule, "modulated vogels": ModulatedVogelsRule}
 

@@ -145,6 +145,11 @@ def _nearest(low, high, rng):
                          AdditiveWeightDependence(low, high)), None
 
 
+def _nearest_multiplicative(low, high, rng):
+    return STDPMechanism(SpikeNearestPairRule(*_taus(2, rng), *_amounts(2, rng.choice([0.3, 2.5]), rng)),
+                         MultiplicativeWeightDependence(low, high)), None
+
+
 def _vogels(low, high, rng):
     alpha = float(np.round(rng.choice([0.1, 3.0]) * rng.random(), 4))           # the second one makes weights negative
     return STDPMechanism(Vogels2011Rule(alpha, *_taus(1, rng), *_amounts(2, 0.3 * high, rng)),
@@ -156,15 +161,18 @@ def _triplet(low, high, rng):
                          WeightDependenceAdditiveTriplet(low, high, *_amounts(2, 0.3, rng))), None
 
 
-def _modulated(low, high, rng):
-    made = rng.choice([_pair_additive, _pair_multiplicative, _vogels])
-    mechanism, _ = made(rng.choice([0.0, 0.1 * low]).item(), high, rng)
-    taus = np.round([rng.uniform(5.0, 1000.0), rng.uniform(5.0, 200.0)], 1).tolist()
-    return mechanism, Neuromodulation(*taus, low, high)
+def _modulated(rule):
+    def made(low, high, rng):
+        mechanism, _ = rule(rng.choice([0.0, 0.1 * low]).item(), high, rng)
+        taus = np.round([rng.uniform(5.0, 1000.0), rng.uniform(5.0, 200.0)], 1).tolist()
+        return mechanism, Neuromodulation(*taus, low, high)
+    return made
 
 
 RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative, "nearest": _nearest,
-         "vogels": _vogels, "triplet": _triplet, "modulated": _modulated}
+         "nearest multiplicative": _nearest_multiplicative, "vogels": _vogels, "triplet": _triplet,
+         "modulated pair additive": _modulated(_pair_additive),
+         "modulated pair multiplicative": _modulated(_pair_multiplicative), "modulated vogels": _modulated(_vogels)}
 
 
 def _connections(pre, post, recipe, rng):

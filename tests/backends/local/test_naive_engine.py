@@ -18,6 +18,7 @@ NAIVE_KINDS = {
     ("SpikePairRule", "AdditiveWeightDependence"): "pair additive",
     ("SpikePairRule", "MultiplicativeWeightDependence"): "pair multiplicative",
     ("SpikeNearestPairRule", "AdditiveWeightDependence"): "nearest",
+    ("SpikeNearestPairRule", "MultiplicativeWeightDependence"): "nearest multiplicative",
     ("Vogels2011Rule", "AdditiveWeightDependence"): "vogels",
     ("PfisterSpikeTripletRule", "WeightDependenceAdditiveTriplet"): "triplet"}
 

