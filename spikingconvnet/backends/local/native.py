@@ -24,8 +24,8 @@ def library():
     return ctypes.CDLL(str(built[0])) if built else None
 
 
-def or_else(module):
-    """This module where the extension was built, the numba module called `module` elsewhere."""
+def or_else(module="spikingconvnet.backends.local.numba_kernels"):
+    """This module where the extension was built, the one called `module` elsewhere."""
     return import_module(__name__ if library() else module)
 
 
@@ -67,3 +67,21 @@ def place_events(step, lane, maps, first_map, all_maps, row, width, positions, p
     """See ``kernels.place_events``."""
     _call("place_events", step, lane, len(step), maps, first_map, all_maps, row, width, positions, place, out,
           out.itemsize)
+
+
+def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, rules, history, record, spiking):
+    """See ``general_kernels.general_steps``."""
+    slots, _, size = neurons.ring.shape
+    return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
+                 *rules, rules.tables.shape[2], len(rules.kinds), *history, *record, len(record.ids), *spiking,
+                 WIDEST)
+
+
+def first_countdowns(state, slow, interval, waiting):
+    """See ``poisson_kernels.first_countdowns``."""
+    _call("first_countdowns", state, slow, interval, waiting, len(slow))
+
+
+def draw(t, state, slow, interval, limit, start, end, waiting, counts):
+    """See ``poisson_kernels.draw``."""
+    _call("draw", t, state, slow, interval, limit, start, end, waiting, counts, *counts.shape)
