@@ -1,7 +1,7 @@
 """Memory of the local engine against the formulas of docs/architecture.md, section Memory, at several sizes.
 
-Measured with tracemalloc, which sees every numpy array; what numba's kernels allocate inside is not seen, so a measured
-number may lie a little below. The same formulas stand in the document: change both.
+Measured with tracemalloc, which sees every numpy array; what kernels allocate inside is not seen, so a measured number
+may lie a little below. The same formulas stand in the document: change both.
 """
 
 import tracemalloc
@@ -61,21 +61,24 @@ def conv_lanes(maps, width):
 def general_kept(network):
     """Bytes of any other wiring between runs, and at most more while it is opened."""
     n = sum(p.size for p in network.populations if not p.is_source)
+    padded = -(-n // 16) * 16 + 16
     ids = sum(p.size for p in network.populations)
     delay = max(p.connections.max_delay for p in network.projections)
-    count = {True: 0, False: 0}
+    synapses, runs, rows = {True: 0, False: 0}, 0, 0
     for p in network.projections:
-        count[p.plasticity is not None] += len(p.connections.to_list().pre)
-    learning = 392 * n + 40 * sum(network.population(p.pre).size for p in network.projections if p.plasticity)
-    kept = (232 * n + 16 * (delay + 1) * n + 16 * ids + 17 * count[False] + 48 * count[True]
-            + (learning if count[True] else 0))
-    return kept, 120 * sum(count.values()) + 32 * n
+        listed = p.connections.to_list()
+        synapses[p.plasticity is not None] += len(listed.pre)
+        runs += 1 + np.count_nonzero(np.diff(listed.pre) | (np.diff(listed.post) != 1))
+        rows += len(np.unique(listed.pre)) if p.plasticity else 0
+    kept = (112 * n + 96 * padded + 8 * (delay + 1) * padded + 24 * ids + 4 * synapses[False] + 16 * synapses[True]
+            + 24 * runs + 24 * rows + (268 * padded if rows else 0))
+    return kept, 170 * sum(synapses.values()) + 32 * n
 
 
 def general_run(network, steps, inputs, outputs, traces):
     """Most bytes of a run beyond those kept: buffers of at most 16 MiB, source spikes, `traces` recorded neurons."""
     n = sum(p.size for p in network.populations if not p.is_source)
-    return (8 * n * min(steps, max(1, (1 << 21) // n)) + 48 * steps + 40 * inputs + 32 * outputs
+    return (8 * n * min(steps, max(1, (1 << 21) // n)) + 40 * steps + 6 * inputs + 40 * outputs
             + 12 * steps * traces)
 
 
