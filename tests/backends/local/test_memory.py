@@ -18,7 +18,7 @@ from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
-OBJECTS = 1 << 16           # bytes of Python's own objects, which the formulas leave out
+OBJECTS = 1 << 17           # bytes of Python's own objects, which the formulas leave out
 CELL = IFCurrExp(tau_m=10.0, cm=1.0, v_thresh=-60.0)
 RULE = STDPMechanism(SpikePairRule(10.0, 10.0, 0.02, 0.02), AdditiveWeightDependence(0.0, 1.0))
 
@@ -35,20 +35,26 @@ def conv_kept(network, delay):
     (maps, rows, width), (_, channels, kernel_rows, kernel_columns) = connections.post_shape, connections.kernels.shape
     lanes, blocks, padded_maps = conv_lanes(maps, width)
     pieces = -(-kernel_columns // connections.strides[1])
-    weights = 4 * channels * kernel_rows * pieces * connections.strides[1] * padded_maps
+    weights = 4 * channels * kernel_rows * connections.strides[1] * (pieces * padded_maps + 32 * blocks)
     kept = (112 * n + (28 + 8 * delay) * rows * blocks * lanes + (32 + 16 * delay) * rows * blocks + weights
             + 6 * network.population(projection.pre).size)
     return kept, 32 * n
 
 
 def conv_run(network, steps, inputs, outputs):
-    """Most bytes of a run beyond those kept: input by row, events of each row, merge."""
+    """Most bytes of a run beyond those kept: input by row; one row's inputs by group of lanes and output; merge."""
     (projection,) = network.projections
     connections = projection.connections
     maps, rows, width = connections.post_shape
-    lanes, blocks, _ = conv_lanes(maps, width)
-    return (8 * steps * connections.pooled_shape[1] + 6 * inputs + 8 * rows * blocks * max(4096, 4 * lanes)
-            + 24 * steps * maps + 24 * steps + (16 + id_bytes(network)) * outputs)
+    (_, _, kernel_rows, kernel_columns), stride = connections.kernels.shape, connections.strides[1]
+    _, _, padded = conv_lanes(maps, width)
+    blocks, pieces = -(-maps // 48), -(-kernel_columns // stride)
+    block = padded // blocks
+    groups = pieces if block % 16 == 0 else 2 + pieces * block // 16
+    window = inputs * min(1.0, kernel_rows / connections.pooled_shape[1]) * 1.1     # spikes are spread evenly here
+    row = 8 * groups * window + 8 * 48 * steps + 8 * outputs / rows
+    return (8 * steps * connections.pooled_shape[1] + 6 * inputs + 24 * steps + 8 * outputs
+            + max(row, 24 * steps * maps + (8 + id_bytes(network)) * outputs))
 
 
 def conv_lanes(maps, width):
