@@ -389,7 +389,7 @@ static void enter(core *c, uint32_t vector, uint32_t mode, uint32_t link, uint32
 
 /* Let the CPU go until something stops it; whether there is a reason to go on. */
 static int emulate(core *c) {
-    int error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, UINT32_MAX, 0, 0);
+    int error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, 1, 0, 0);
     c->pc = get(c, c->api->pc);
     c->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
     if (error || c->fault) {
