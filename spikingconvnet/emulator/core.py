@@ -104,7 +104,6 @@ class Core:
         self._uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
         self._uc.ctl_set_page_size(_PAGE_SIZE)
         self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        self._uc.hook_add(unicorn.UC_HOOK_TLB_FILL, _translate)
         self._map()
         self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
         self._write("R0", flags << 8 | app_id)
@@ -139,6 +138,7 @@ class Core:
                 self._map_device(base, size, self._system.device(base))
 
     def _map_devices(self):
+        self._uc.hook_add(unicorn.UC_HOOK_TLB_FILL, _translate)
         for bases, device in ((VIC_BASES, self.vic), (TIMER_BASES, self.timers), (CC_BASES, self.comms),
                               (DMA_BASES, self.dma)):
             for base in bases:

@@ -26,7 +26,7 @@ from spikingconvnet.emulator.memory_map import (
 )
 
 try:
-    from unicorn import UcError, arm_const
+    from unicorn import UC_HOOK_TLB_FILL, UcError, arm_const
     from unicorn.unicorn_py3.unicorn import uclib
 except ImportError:                                 # the extra [emulator] is not installed
     uclib = None
@@ -38,6 +38,7 @@ _VOID, _INT, _U32, _U64 = None, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64
 _POINTER, _WORDS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
 _PROTOTYPES = {
     "core_new": (_POINTER, _POINTER, _POINTER, _POINTER, _U32), "core_free": (_VOID, _POINTER),
+    "core_hook": (_INT, _POINTER),
     "core_memory": (_INT, _POINTER, _U32, _U32, _POINTER), "core_map": (_INT, _POINTER, _INT, _U64, _U64),
     "core_run": (_INT, _POINTER, _U64, _POINTER, _U32, _WORDS), "core_ready": (_INT, _POINTER, _U32),
     "core_line": (_VOID, _POINTER, _INT, _INT), "core_expire": (_VOID, _POINTER, _INT, _U64),
@@ -67,16 +68,22 @@ def library():
 class _Api(ctypes.Structure):
     """`unicorn_api` in core_native.c."""
 
-    _functions_ = ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_mmio_map")
-    _fields_ = [(name, _POINTER) for name in _functions_]
-    _fields_ += [(register, _INT) for register in ("CPSR", "SPSR", "LR", "PC")]
+    _functions_ = ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_mmio_map", "uc_hook_add")
+    _registers_ = ("CPSR", "SPSR", "LR", "PC")
+    _fields_ = [(name, _POINTER) for name in _functions_] + [(name, _INT) for name in (*_registers_, "tlb_fill")]
 
     @classmethod
     @cache
     def get(cls):
         """The functions of the loaded library."""
         functions = [ctypes.cast(getattr(uclib, name), _POINTER).value for name in cls._functions_]
-        return cls(*functions, *(getattr(arm_const, f"UC_ARM_REG_{r}") for r in ("CPSR", "SPSR", "LR", "PC")))
+        registers = [getattr(arm_const, f"UC_ARM_REG_{name}") for name in cls._registers_]
+        return cls(*functions, *registers, UC_HOOK_TLB_FILL)
+
+
+def _check(status):
+    if status:
+        raise UcError(status)
 
 
 class NativeCore(Core):
@@ -92,14 +99,14 @@ class NativeCore(Core):
         self._core = lib.core_new(ctypes.byref(_Api.get()), handle, self.itcm.address, self.number)
         if not self._core:
             raise MemoryError("no memory for a core")
+        _check(lib.core_hook(self._core))
         for base, size, address in ((ITCM_BASE, ITCM_SIZE, self.itcm.address),
                                     (DTCM_BASE, DTCM_SIZE, self.dtcm.address),
                                     *((base, memory.size, memory.address) for base, memory in self._shared())):
             lib.core_memory(self._core, base, size, address)
         for device, bases in enumerate((VIC_BASES, TIMER_BASES, CC_BASES, DMA_BASES)):
             for base in bases:
-                if status := lib.core_map(self._core, device, base, DEVICE_SIZE):
-                    raise UcError(status)
+                _check(lib.core_map(self._core, device, base, DEVICE_SIZE))
 
     def _begin(self):
         library().core_set_pc(self._core, self._pc)
