@@ -42,6 +42,8 @@ except ImportError:                                 # the extra [emulator] is no
 else:
     _REGISTER = {name: getattr(arm_const, f"UC_ARM_REG_{name}")
                  for name in (*(f"R{i}" for i in range(8)), "CPSR", "SPSR", "SP", "LR", "PC")}
+    _ACCESSES = {unicorn.UC_MEM_READ_UNMAPPED: "read", unicorn.UC_MEM_WRITE_UNMAPPED: "write",
+                 unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch"}
 
 I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture Reference Manual (ARMv5), A2.5
 FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
@@ -84,6 +86,7 @@ class Core:
         self._system, self._memories, self._clock, self._report = system, memories, clock, report
         self.inbox, self.lost, self._burst, self._faults = [], 0, 0, 0
         self._fault = None                          # a BusError on its way out of Unicorn
+        self._refused = ""                          # what Unicorn did not let the program do
         self._pause, self._yielded, self._halted = 0.0, False, False
         self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
         self._uc = None
@@ -104,6 +107,7 @@ class Core:
         self._uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
         self._uc.ctl_set_page_size(_PAGE_SIZE)
         self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
+        self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note)
         self._map()
         self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
         self._write("R0", flags << 8 | app_id)
@@ -329,11 +333,18 @@ class Core:
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
+    def _note(self, _uc, access, address, size, _value, _data):
+        """Remember an access that Unicorn is about to refuse."""
+        verb = _ACCESSES.get(access)
+        self._refused = f"{verb} of {size} bytes at {address:#010x}, where nothing is" if verb else ""
+        return False
+
     def _except(self, error):
         """Enter the exception that a fault is; its handler in the program reports it as on a board."""
         fault, self._fault = self._fault, None
         code, vector, mode, offset = self._classify(error) if fault is None else _DATA_ABORT
-        self._report(self, f"{code.name} at pc {self._pc:#010x}: {fault or error}")
+        self._report(self, f"{code.name} at pc {self._pc:#010x}: {fault or self._refused or error}")
+        self._refused = ""
         self._faults += 1
         if self._faults > _MAX_FAULTS:
             self._give_up(code)

@@ -159,8 +159,8 @@ class Machine:
             self._tick()
 
     def run(self, until=None):
-        """Step until nothing is left to do, or until the clock has passed a cycle."""
-        while self.busy and (until is None or self.cycle <= until):
+        """Step until nothing is left to do, or nothing up to and including a cycle."""
+        while self._ready or self._packets or self._events and (until is None or self._events[0][0] <= until):
             self.step()
 
     def _run(self, core):
