@@ -216,10 +216,12 @@ class Chip:
         app = self.bus.load(SV_BASE + SV.APP_DATA) + app_id * AppData.SIZE
         if self.bus.load(app + AppData.CLEAN, 1):
             return
-        for heap in (self.sdram_heap, self.sysram_heap, self.sys_heap):
-            if app_id:                              # 0 is SC&MP itself: its tables stay
-                heap.free_id(app_id)
-        self.router_entries.free_id(app_id, True)
+        heaps = (self.sdram_heap, self.sysram_heap, self.sys_heap) if app_id else ()   # 0 is SC&MP: its tables stay
+        for free in (*(heap.free_id for heap in heaps), lambda owner: self.router_entries.free_id(owner, True)):
+            try:
+                free(app_id)
+            except (BusError, CorruptError) as error:
+                self._report(f"cleaning up chip {self.x},{self.y} after application {app_id}: {error}")
         self.bus.store(app + AppData.CORES, 0, 1)
         self.bus.store(app + AppData.CLEAN, 1, 1)
 
