@@ -149,7 +149,8 @@ def test_a_poll_of_a_timer_waits_for_it(bench):
 def test_a_poll_is_interrupted_unless_the_program_masks_it(bench):
     for mask, taken in ((0xe329f01f, 3), (0xe329f0df, 0)):      # msr cpsr_cf, #0x1f or #0xdf: system mode
         bench.start(image([0]))
-        bench.chip.bus.write(SDRAM_SYSTEM, program([*FIQ_ON_PACKETS, mask & ~0x80000, *POLL[2:], WFI], {0x1c: TAKE_PACKET}))
+        main = [*FIQ_ON_PACKETS, mask & ~0x80000, *POLL[2:], WFI]
+        bench.chip.bus.write(SDRAM_SYSTEM, program(main, {0x1c: TAKE_PACKET}))
         bench.chip.bus.write(SEEN, bytes(4))
         bench.chip.start(SDRAM_SYSTEM, 2, 30, 0)
         bench.machine.step()
