@@ -10,6 +10,7 @@ Not modelled: alignment faults, cycles of instructions, caches of the real core 
 """
 
 import struct
+import threading
 import time
 from enum import Enum
 
@@ -86,6 +87,7 @@ class Core:
         self._system, self._memories, self._clock, self._report = system, memories, clock, report
         self.inbox, self.lost, self._burst, self._faults = [], 0, 0, 0
         self._fault = None                          # a BusError on its way out of Unicorn
+        self._life = threading.Lock()               # held while the core is switched off or asked to pause
         self._refused = ""                          # what Unicorn did not let the program do
         self._pause, self._yielded, self._halted = 0.0, False, False
         self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
@@ -119,7 +121,8 @@ class Core:
 
     def stop(self):
         """Switch the core off."""
-        self.inbox, self._uc, self.rest = [], None, Rest.OFF
+        with self._life:
+            self.inbox, self._uc, self.rest = [], None, Rest.OFF
 
     def _shared(self):
         sdram, sysram = self._memories
@@ -306,11 +309,19 @@ class Core:
         before anything happened. Only one that makes none for a while is stopped wherever it is.
         """
         now = time.monotonic()
-        if not self._pause:
-            self._pause = now
-        elif now - self._pause > _GRACE and (uc := self._uc) is not None:
-            self._halted = True
-            uc.emu_stop()
+        with self._life:
+            if not self._pause:
+                self._pause = now
+                self._ask()
+            elif now - self._pause > _GRACE and self._uc is not None:
+                self._halt()
+
+    def _ask(self):
+        """For a subclass: `pause` has been called for the first time."""
+
+    def _halt(self):
+        self._halted = True
+        self._uc.emu_stop()
 
     def _emulate(self):
         """Let the CPU go until something stops it; whether there is a reason to go on."""

@@ -5,13 +5,12 @@ the functions of the library that the package `unicorn` has loaded.
 """
 
 import ctypes
-import time
 from array import array
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from spikingconvnet.emulator.core import _GRACE, I_BIT, Core, Rest
+from spikingconvnet.emulator.core import I_BIT, Core, Rest
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.memory_map import (
     CC_BASES,
@@ -114,9 +113,10 @@ class NativeCore(Core):
     def stop(self):
         """Switch the core off."""
         super().stop()
-        core, self._core, self.inbox = self._core, None, array("I")
-        if core:
-            library().core_free(core)
+        with self._life:
+            core, self._core, self.inbox = self._core, None, array("I")
+            if core:
+                library().core_free(core)
 
     def offer(self, packet):
         """A packet (control, key, payload) arrives."""
@@ -154,7 +154,7 @@ class NativeCore(Core):
 
     def run(self):
         """Run until the program waits and nothing is left for it; see `Core.run`."""
-        taken = _U32()
+        taken, self._pause = _U32(), 0.0            # what was asked of an earlier run has been done there
         while True:
             address, _ = self.inbox.buffer_info()
             stopped = library().core_run(self._core, self._clock(), address, len(self.inbox) // 3, ctypes.byref(taken))
@@ -183,16 +183,12 @@ class NativeCore(Core):
         assert mask == I_BIT                        # interrupts are entered in C, exceptions from here
         library().core_except(self._core, vector, mode, link)
 
-    def pause(self):
-        """See `Core.pause`."""
-        core, now = self._core, time.monotonic()
-        if core is None:
-            return
-        if not self._pause:
-            self._pause = now
-            library().core_pause(core)
-        elif now - self._pause > _GRACE:
-            library().core_halt(core)
+    def _ask(self):
+        if self._core:
+            library().core_pause(self._core)
+
+    def _halt(self):
+        library().core_halt(self._core)
 
     def _yields(self):
         return bool(library().core_yields(self._core))

@@ -256,7 +256,7 @@ def test_pausing_repeats_no_access(bench):
     over, sent = threading.Event(), []
 
     def pause():
-        while not over.is_set():
+        while not over.wait(0.0005):
             bench.machine.pause()
 
     bench.start(image([0]))
@@ -264,9 +264,9 @@ def test_pausing_repeats_no_access(bench):
                                      bench.machine._packets.clear())
     threading.Thread(target=pause, daemon=True).start()
     bench.start(program([R1_CC, 0xe3a00000, 0xe5810008, 0xe2800001,         # mov r0, #0; str r0, TXKEY; add r0, #1
-                         0xe3500ffa, 0x1afffffb, WFI]))                     # cmp r0, #1000; bne the store; wfi
+                         0xe3500801, 0x1afffffb, WFI]))                     # cmp r0, #65536; bne the store; wfi
     over.set()
-    assert [key for _, key, _ in sent] == list(range(1000))
+    assert [key for _, key, _ in sent] == list(range(65536))
 
 
 def test_a_line_of_the_interrupt_controller_makes_a_core_ready(bench):
