@@ -159,7 +159,9 @@ class Chip:
         self.bus.store(VCPU_BASE + number * VCPU.SIZE + field, value, size)
 
     def app_name(self, number):
-        """Name that the program on a core gave itself."""
+        """Name that the program on a core gave itself, once it has."""
+        if self.vcpu(number, VCPU.CPU_STATE, 1) == CPUState.INIT:
+            return "starting"
         raw = self.bus.read(VCPU_BASE + number * VCPU.SIZE + VCPU.APP_NAME, 16)
         return raw.split(b"\0")[0].decode("ascii", "replace")
 

@@ -79,3 +79,14 @@ def test_nothing_is_written_to_the_home_and_the_local_configuration_is_read(runs
 def test_the_boards_had_nothing_to_complain_about(runs):
     for _, text, _ in runs.values():
         assert [line for line in text.splitlines() if line.startswith("board:")] == []
+
+
+def test_spynnaker_reports_a_core_that_dies_as_it_does_on_a_board(tmp_path):
+    command = [sys.executable, "-m", "spikingconvnet.emulator", "--version", "3", str(HERE / "broken_network.py"),
+               str(tmp_path / "IF_curr_exp.aplx")]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert done.returncode == 1
+    assert "SpiNNManCoresNotInStateException" in done.stdout
+    assert "0:0:1 (ph: 1) in state RUN_TIME_EXCEPTION:UNDEF" in done.stdout and "LR=" in done.stdout
+    assert "board: core 0,0,1 (starting): UNDEF at pc 0x0000" in done.stdout
