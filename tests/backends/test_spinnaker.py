@@ -5,6 +5,7 @@ Many small networks share one run, because sPyNNaker takes seconds to set up wha
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -97,7 +98,7 @@ def test_every_rule_that_a_golden_file_holds_gives_the_same_integers(board, tmp_
     """Neuromodulation among them; there inputs, rewards and spikes have steps of their own."""
     network = together([on_the_board(rule, golden) for rule, golden in MODULATED.items()])
     local = by(native, network, [300])
-    assert local.weights["0 from inputs"] == MODULATED["add"]["final_weights_raw"]
+    assert local.weights["from inputs#0"] == MODULATED["add"]["final_weights_raw"]
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, [300]), local)) == []
 
 
