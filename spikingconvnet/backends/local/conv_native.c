@@ -9,6 +9,7 @@
 const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 
 #define SATURATED 0xffff
+#define REST_INTERVAL 4     /* steps between two looks at whether vectors have come to rest */
 #define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
 #define INLINED static inline __attribute__((always_inline))
 
@@ -150,6 +151,15 @@ static void group_inputs(const int64_t *row_offsets, const int16_t *columns, con
     for (int64_t g = n_groups; g > 0; g--)      /* writing has moved every start to the next one */
         in->start[g] = in->start[g - 1];
     in->start[0] = 0;
+}
+
+/* Spikes in the window of a row. */
+int64_t window_inputs(int64_t n_steps, const int64_t *row_offsets, int64_t top, int64_t height, int64_t kernel_rows)
+{
+    int64_t n = 0;
+    for (const int64_t *offsets = row_offsets + top; n_steps > 0; n_steps--, offsets += height)
+        n += offsets[kernel_rows] - offsets[0];
+    return n;
 }
 
 /* Order spikes by step; those of a step stay in their order. */

@@ -24,14 +24,42 @@ INLINED V NAME(injected)(V w, V shift, const int32_t *factor, V *cut)
     return NAME(scaled)(WHERE(over, SATURATED, w) << shift, factor);
 }
 
-/* All steps of `n` vectors of lanes of one group, from `lane` on, with the inputs `from` .. `to` - 1 of the group.
+/* One step of `n` vectors: the lanes that fire, one bit each; `moves` collects what has not come to rest.
  *
- * `simple`: no refractory time, and tau_m / cm is a whole number. Several vectors at a time share the branches.
+ * `whole`: tau_m / cm is a whole number. `waits`: a refractory timer may run. `look`: whether `moves` is wanted.
  */
-INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from, int64_t to, int64_t lane,
-                           const int32_t *weights, int64_t t, int64_t n_steps, const int32_t *f, int n, int simple)
+INLINED uint64_t NAME(update)(V *v, V *e, V *i, V *timer, const V *v_thresh, V *moves, const int32_t *f, int n, int whole,
+                              int waits, int look)
 {
     const int32_t target = f[V_REST] + f[I_OFFSET] * f[GAIN];
+    uint64_t fires = 0;
+    for (int m = 0; m < n; m++) {
+        const V net = e[m] - i[m], before = v[m];
+        V alpha = net * f[GAIN] + target;
+        if (!whole)
+            alpha += NAME(scaled)(net + f[I_OFFSET], f + RESISTANCE);
+        v[m] = WHERE((V){0} + f[MEMBRANE], before, alpha) - NAME(mulhi)(alpha - before, f[MEMBRANE + 1]);
+        if (waits) {
+            const V waiting = timer[m] > 0;
+            v[m] = WHERE(waiting, before, v[m]);
+            timer[m] += waiting;
+        }
+        e[m] = NAME(scaled)(e[m], f + DECAY_E);
+        i[m] = NAME(scaled)(i[m], f + DECAY_I);
+        if (look)
+            *moves |= e[m] | i[m] | (v[m] ^ before);
+        fires |= (uint64_t)NAME(bits)(v[m] >= v_thresh[m]) << (m * LANES);
+    }
+    return fires;
+}
+
+/* All steps of `n` vectors of lanes of one group, from `lane` on, with the inputs `from` .. `to` - 1 of the group.
+ *
+ * Several vectors at a time share the branches.
+ */
+INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from, int64_t to, int64_t lane,
+                           const int32_t *weights, int64_t t, int64_t n_steps, const int32_t *f, int n, int whole)
+{
     V v[3], e[3], i[3], timer[3], v_thresh[3], inside[3], cut[3];
     for (int m = 0; m < n; m++) {
         const int64_t at = lane + m * LANES;
@@ -44,7 +72,7 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
         for (int64_t j = 0; j < LANES; j++)     /* the row's last vector may be longer than the row */
             inside[m][j] = -(at + j < r->neurons);
     }
-    int64_t k = from, step = 0;
+    int64_t k = from, step = 0, busy = f[REFRACTORY];       /* steps for which a refractory timer may run */
     while (step < n_steps) {
         const int first = step < r->delay;
         if (first || (k < to && in->step[k] + r->delay == step)) {
@@ -70,27 +98,19 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
                 i[m] += NAME(injected)(w_i[m] & inside[m], CONSTANT(r->shift_i, at), f + INJECT_I, cut + m);
             }
         }
-        uint64_t fires = 0;
         V moves = {0};
-        for (int m = 0; m < n; m++) {
-            const V net = e[m] - i[m], before = v[m];
-            V alpha = net * f[GAIN] + target;
-            if (!simple)
-                alpha += NAME(scaled)(net + f[I_OFFSET], f + RESISTANCE);
-            v[m] = WHERE((V){0} + f[MEMBRANE], before, alpha) - NAME(mulhi)(alpha - before, f[MEMBRANE + 1]);
-            if (!simple) {
-                const V waits = timer[m] > 0;
-                v[m] = WHERE(waits, before, v[m]);
-                timer[m] += waits;
-                moves |= timer[m];
-            }
-            e[m] = NAME(scaled)(e[m], f + DECAY_E);
-            i[m] = NAME(scaled)(i[m], f + DECAY_I);
-            moves |= e[m] | i[m] | (v[m] ^ before);
-            fires |= (uint64_t)NAME(bits)(v[m] >= v_thresh[m]) << (m * LANES);
-        }
+        uint64_t fires;
+        const int look = !busy && step % REST_INTERVAL == 0;
+        if (busy || !whole) {
+            fires = NAME(update)(v, e, i, timer, v_thresh, &moves, f, n, whole, 1, look);
+            busy -= busy > 0;
+        } else if (look)
+            fires = NAME(update)(v, e, i, timer, v_thresh, &moves, f, n, 1, 0, 1);
+        else
+            fires = NAME(update)(v, e, i, timer, v_thresh, &moves, f, n, 1, 0, 0);
         step++;
         if (fires) {
+            busy = f[REFRACTORY];
             for (int m = 0; m < n; m++) {
                 const V hits = v[m] >= v_thresh[m];
                 v[m] = WHERE(hits, f[V_RESET], v[m]);
@@ -100,7 +120,7 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
                 r->out_step[r->events] = (int32_t)(step - 1);
                 r->out_lane[r->events++] = (int32_t)(lane + __builtin_ctzll(fires));
             }
-        } else if (step >= r->delay && !NAME(bits)(moves))      /* at rest until the next input */
+        } else if (look && step >= r->delay && !NAME(bits)(moves))      /* at rest until the next input */
             step = k < to ? lesser(in->step[k] + r->delay, n_steps) : n_steps;
     }
     for (; k < to; k++)
@@ -125,13 +145,13 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
 static int64_t NAME(lanes)(int64_t lane, const struct inputs *in, const struct window *w, struct row *r, int64_t t,
                            int64_t n_steps, const int32_t *f)
 {
-    const int simple = f[RESISTANCE] == 0 && f[RESISTANCE + 1] == 0 && f[REFRACTORY] == 0;
+    const int whole = f[RESISTANCE] == 0 && f[RESISTANCE + 1] == 0;
     while (lane < r->lanes && r->events + 3 * LANES * n_steps <= r->room) {
         const int64_t group = lane / w->group, from = in->start[group], to = in->start[group + 1];
         const int64_t left = ((group + 1) * w->group - lane) / LANES;
         const int32_t *weights = w->weights + lane - group * w->group;
 #define RUN(n) do { \
-            if (simple) NAME(vectors)(r, in, from, to, lane, weights, t, n_steps, f, n, 1); \
+            if (whole) NAME(vectors)(r, in, from, to, lane, weights, t, n_steps, f, n, 1); \
             else NAME(vectors)(r, in, from, to, lane, weights, t, n_steps, f, n, 0); \
             lane += (n) * LANES; } while (0)
         if (left == 1)

@@ -67,19 +67,20 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
     """See ``kernels.conv_row``; `spans` and all flags but the cut slots are only used there."""
     height, stride, width, maps, pieces = geometry
     kernel_rows, lanes, n_columns = weights.shape[1], len(v), (width + pieces) * stride
-    window = row_offsets[top + kernel_rows::height][:n_steps] - row_offsets[top::height][:n_steps]
+    inputs = _call("window_inputs", n_steps, row_offsets, top, height, kernel_rows)
     groups = pieces if maps % BLOCK == 0 else 2 + pieces * maps // BLOCK        # of lanes, that one spike reaches
     start, count = np.empty(lanes // BLOCK + 1, np.int64), np.empty(n_columns, np.int64)
-    in_step, in_place = (np.empty(int(window.sum()) * groups, np.int32) for _ in range(2))
+    in_step, in_place = (np.empty(inputs * groups, np.int32) for _ in range(2))
     reach = np.empty((n_columns, 3), np.int32)
-    out = np.empty((2, 3 * BLOCK * n_steps), np.int32)
+    out = np.empty((2, 6 * BLOCK * n_steps), np.int32)      # a call wants to find room for half of it
     lane, events, cut = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
     while lane < lanes:
         lane = _call("conv_row", t, n_steps, lane, row_offsets, columns, channels, rows_in, top, *geometry, weights,
                      kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, cut, per_lane, factors, start,
                      in_step, in_place, n_columns, reach, count, *out, out.shape[1], events, WIDEST)
         if lane < lanes:
-            out = np.concatenate([out, np.empty_like(out)], axis=1)
+            full, out = out, np.empty((2, 2 * out.shape[1]), np.int32)
+            out[:, :events[0]] = full[:, :events[0]]
     flags[CUT] += cut[0]
     n = int(events[0])
     ordered = np.empty((2, n), np.int32)
