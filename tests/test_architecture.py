@@ -18,7 +18,7 @@ ROWS = (
     ("layers", "connectivity", "encoding", "readout"),
     ("model", "network"),
     ("build", "store", "settings", "backends"),
-    ("training", "plotting"),
+    ("training", "deployment", "plotting"),
     ("experiment",),
     ("report",),
     ("cli",),

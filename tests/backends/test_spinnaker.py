@@ -22,6 +22,7 @@ from random_networks import (  # noqa: E402
     events,
     random_network,
     random_spikes,
+    together,
 )
 
 from spikingconvnet import settings  # noqa: E402
@@ -42,16 +43,6 @@ def board(tmp_path_factory):
     """One emulated board for all tests of this file."""
     with (tmp_path_factory.mktemp("board") / "board.log").open("w") as log, Board(log=log) as made:
         yield made
-
-
-def together(networks):
-    """Networks side by side as one; labels get the number of their network."""
-    populations, projections = [], []
-    for i, network in enumerate(networks):
-        populations += [replace(p, label=f"{i} {p.label}") for p in network.populations]
-        projections += [replace(p, label=f"{i} {p.label}", pre=f"{i} {p.pre}", post=f"{i} {p.post}")
-                        for p in network.projections]
-    return Network(populations, projections)
 
 
 def on_board(network, board, directory, chunks, thresholds=None):

@@ -4,7 +4,7 @@ A `Recipe` says what a network is made of and a generator draws the numbers, so 
 the other keeps networks irregular. Not a test itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 import numpy as np
@@ -202,6 +202,16 @@ def random_spikes(shape, n_samples, n_steps, per_step, rng):
     n = rng.poisson(per_step * n_samples * n_steps)
     return Spikes.from_events(rng.integers(0, n_samples, n), rng.integers(0, int(np.prod(shape)), n),
                               rng.integers(0, n_steps, n), shape, n_samples, n_steps)
+
+
+def together(networks):
+    """Networks side by side as one; labels get the number of their network."""
+    populations, projections = [], []
+    for i, network in enumerate(networks):
+        populations += [replace(p, label=f"{i} {p.label}") for p in network.populations]
+        projections += [replace(p, label=f"{i} {p.label}", pre=f"{i} {p.pre}", post=f"{i} {p.post}")
+                        for p in network.projections]
+    return Network(populations, projections)
 
 
 def events(spikes):
