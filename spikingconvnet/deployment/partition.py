@@ -5,9 +5,9 @@ becomes slices of neurons, a slice one core; or, for a rule without a combined b
 Nothing here needs sPyNNaker: the numbers are its own, and tests compare them with its mapping on a virtual board.
 
 Sources: sPyNNaker 7.4.1 ``population_vertex.py``, ``splitter_population_vertex_fixed.py``,
-``splitter_population_vertex_neurons_synapses.py``, ``synapse_io.py``, ``neuron_recorder.py``, ``bit_field_utilities.py``,
-``master_pop_table.py``, ``local_only_convolution.py``; SpiNNFrontEndCommon 7.4.1 ``constants.py``,
-``reverse_ip_tag_multicast_source_machine_vertex.py``. Sizes are bytes unless said otherwise.
+``splitter_population_vertex_neurons_synapses.py``, ``synapse_io.py``, ``neuron_recorder.py``,
+``bit_field_utilities.py``, ``master_pop_table.py``, ``local_only_convolution.py``; SpiNNFrontEndCommon 7.4.1
+``constants.py``, ``reverse_ip_tag_multicast_source_machine_vertex.py``. Sizes are bytes unless said otherwise.
 """
 
 import math
@@ -298,8 +298,8 @@ def _add_delay_stages(made):
                            for rows in vertex.incoming]
         for rows in vertex.incoming:
             if rows.plastic and rows.longest > MOST_PLASTIC_ROW:
-                raise NetworkError(f"Population {vertex.label!r}: {rows.longest} plastic synapses from one neuron to one"
-                                   f" core; a row holds {MOST_PLASTIC_ROW}; use at most that many neurons")
+                raise NetworkError(f"Population {vertex.label!r}: {rows.longest} plastic synapses from one neuron to"
+                                   f" one core; a row holds {MOST_PLASTIC_ROW}; use at most that many neurons")
             if rows.delay > vertex.slots:
                 if steps.setdefault(rows.pre, vertex.slots) != vertex.slots:
                     raise NetworkError(f"Population {made[rows.pre].label!r}: delays to populations with ring buffers"

@@ -5,7 +5,6 @@ counted in the compiled binaries of sPyNNaker 7.4.1, times cycles per instructio
 tables, congestion, the time that loading and reading back take.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,7 +5,6 @@ Many small networks share one run, because sPyNNaker takes seconds to set up wha
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
