@@ -117,7 +117,7 @@ def test_a_learning_step_below_one_bit_is_lost_upwards_and_a_whole_bit_downwards
         steps = np.repeat(pre_steps, fan_in)
         inputs = np.tile(np.arange(fan_in), len(pre_steps))
         spikes = Spikes.from_events(0 * steps, inputs, steps, (1, 1, fan_in), 1, 400)
-        fires = IFCurrDelta(v_rest=0.0, v_reset=-9000.0, v_thresh=3.0, v=0.0, cm=20.0, i_offset=drive, tau_m=400.0)
+        fires = IFCurrDelta(v_rest=0.0, v_reset=-9000.0, v_thresh=0.2, v=0.0, cm=20.0, i_offset=drive, tau_m=400.0)
         made = network(DenseConnections(np.full((fan_in, 1), 0.5)), 1, rule, fires, spikes=spikes)
         results = by_reference(made, [400])
         assert len(results.spikes["out"]) == 1
