@@ -1,4 +1,4 @@
-"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo``; the only module that prints.
+"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo|check|doctor``; only this prints.
 
 Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr.
 """
@@ -21,11 +21,14 @@ from spikingconvnet.store import RunDirectory
 EXIT_CODES = """exit codes:
   0  done
   1  an error inside the program, with a traceback
-  2  wrong usage, or a parameter that cannot be used
-  3  a simulator or board that is missing, cannot be reached or does not compute
+  2  wrong usage, or a parameter that cannot be used; --mode check: the model does not fit the target
+  3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
   4  bad data
   5  an earlier step is missing, or the run directory holds results of other settings
   130  interrupted; everything that was finished is kept, the same command goes on"""
+
+
+READ_ONLY = ("info", "check")       # modes that write nothing
 
 
 def main(args=None):
@@ -47,8 +50,9 @@ def main(args=None):
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130
+    code = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
-    return _print(result, options)
+    return _print(result, options) or code
 
 
 def _print(result, options):
@@ -56,7 +60,7 @@ def _print(result, options):
     try:
         if options.json:
             print(json.dumps(result), flush=True)
-        elif options.mode == "info":
+        elif "text" in result:
             print(result["text"], flush=True)
         elif options.mode in ("testing", "demo"):
             print(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %", flush=True)
@@ -82,7 +86,8 @@ def _parser():
     add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
-    add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated)")
+    add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated); with --mode check also"
+                         " spin3, spin5, spin5x3 or full (default: spin5)")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
@@ -93,16 +98,19 @@ def _parser():
 
 def _run(options):
     _check(options)
+    if options.mode == "doctor":
+        return {"mode": "doctor", **_doctor(options)}
     path = _parameters_file(options)
     store = RunDirectory(options.run_dir)
+    target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            options.target)
-    if options.mode != "info":
+                            target)
+    if options.mode not in READ_ONLY:
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **_MODES[options.mode](experiment, options)}
-    if options.mode != "info":
+    if options.mode not in READ_ONLY:
         store.keep_parameters(path)
     return result
 
@@ -118,7 +126,7 @@ def _check(options):
                         ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
-    if options.target is not None and options.backend != "spinnaker":
+    if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor"):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"
@@ -237,6 +245,23 @@ def _info(experiment, options):
             "results": results, "text": "\n".join(lines)}
 
 
+def _check_networks(experiment, options):
+    from spikingconvnet.deployment import check
+
+    target = options.target or "spin5"
+    checked = [check.check(subject, target) for subject in experiment.networks()]
+    fits = check.verdict(checked) != check.VERDICTS[2]
+    return {**check.as_dict(checked, target), "text": check.as_text(checked, target), "exit_code": 0 if fits else 2}
+
+
+def _doctor(options):
+    from spikingconvnet.deployment import doctor
+
+    lines = doctor.examine(options.target)
+    return {"lines": [vars(line) for line in lines], "text": "\n".join(map(str, lines)),
+            "exit_code": 0 if doctor.healthy(lines) else 3}
+
+
 def _plot_all(experiment, options):
     return {"plots": [str(p) for p in _plot(experiment, None)]}
 
@@ -284,4 +309,4 @@ def _plot(experiment, names):
 
 
 _MODES = {"loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
-          "demo": _demo}
+          "demo": _demo, "check": _check_networks, "doctor": _doctor}

@@ -10,7 +10,8 @@ import logging
 import os
 import shlex
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from spikingconvnet import build, datasets, readout
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
+from spikingconvnet.deployment.check import Subject
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
 BATCH = 250
+CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
 RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
 
@@ -57,12 +60,17 @@ class Experiment:
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
-        self.backend = get_backend(backend)
+        self._backend = backend
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
         self._options = {"target": target, "directory": self.store.path / backend} if target else {}
         self.jobs = jobs
         self.progress = progress
         self.program = program
+
+    @cached_property
+    def backend(self):
+        """The backend's module, imported when something is to be simulated."""
+        return get_backend(self._backend)
 
     # ------------------------------------------------------------ data
 
@@ -249,12 +257,65 @@ class Experiment:
         return self._is_there(lambda: self.store.read("svm", "", self._svm_digest()))
 
     @staticmethod
-    def _is_there(read, *args):
+    def _if_there(read, *args):
         try:
-            read(*args)
+            return read(*args)
         except StoreError:
-            return False
-        return True
+            return None
+
+    def _is_there(self, read, *args):
+        return self._if_there(read, *args) is not None
+
+    # ------------------------------------------------------------ before a run
+
+    def networks(self):
+        """What a board would be given: a Subject for training and one for inference of every layer.
+
+        Spikes are those that are stored, of the replica with the busiest step; a source whose spikes are not there yet
+        is silent. Kernels are those that were learned, or random ones.
+        """
+        return [subject for stage in self.model.stages for subject in self._networks(stage)]
+
+    def _networks(self, stage):
+        source, rng = self._stored_spikes(stage.number - 1), np.random.default_rng([self.settings.seed, stage.number])
+        arrays = self._if_there(self.layer, stage.number)
+        shown = source or Spikes.empty(stage.source_shape, 1, self.settings.slot)
+        windows = self._some_windows(stage, source, rng)
+        kernels = stdp.random_kernels(stage, rng) if arrays is None else arrays["initial"]
+        training = build.training_network(stage, windows, kernels.reshape(len(kernels), -1).T,
+                                          np.full(len(kernels), stage.layer.training.neuron.v_thresh))
+        basis = ", ".join(("random kernels" if arrays is None else "learned kernels",
+                           "no spikes yet" if source is None else "stored spikes"))
+        trained = TrainedLayer(stdp.inference_kernels(stage.layer, kernels) if arrays is None else arrays["kernels"],
+                               np.ones(stage.out_shape[0]) if arrays is None else arrays["v_thresh"])
+        inference = build.inference_network([stage], [trained], shown)
+        name = f"layer {stage.number}"
+        return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
+                        basis=basis.replace("learned", "initial").replace("random", "initial")),
+                Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis))
+
+    def _some_windows(self, stage, source, rng):
+        training = stage.layer.training
+        if source is None:
+            return Spikes.empty(stage.layer.kernel_shape(stage.in_shape)[1:], 1, training.slot)
+        chunks = min(training.chunks, CHECKED_WINDOWS)
+        fewer = replace(training, chunks=chunks, windows=chunks * max(1, CHECKED_WINDOWS // chunks))
+        return build.window_spikes(replace(stage, layer=replace(stage.layer, training=fewer)),
+                                   build.pooled_input(stage, source), rng)
+
+    def _stored_spikes(self, number):
+        """Spikes of layer `number` (0: the input) for the training replica with the busiest step; None if not there."""
+        data = self._if_there(self.data, "train")
+        if data is None:
+            return None
+        if number == 0:
+            spikes = data["spikes"]
+            busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // REPLICA_SAMPLES * REPLICA_SAMPLES
+            return spikes.samples(busiest, min(busiest + REPLICA_SAMPLES, spikes.n_samples))
+        if not self.is_trained(number):
+            return None
+        found = self.store.cached(f"spikes/{number}-train-000", self._replica_digest(number, data, 0))
+        return None if found is None else unpack_spikes(found)
 
     # ------------------------------------------------------------ digests
 

@@ -90,8 +90,6 @@ class Vertex:
         Delay stages of the extension that follows it; 0 without one.
     spikes : int array (steps, cores) or None
         Of a source: spikes of every core in each step.
-    recorded : int
-        Neurons of a core whose membranes are recorded.
     """
 
     label: str
@@ -106,7 +104,6 @@ class Vertex:
     slots: int = 1
     stages: int = 0
     spikes: object = None
-    recorded: int = 0
 
     @property
     def is_source(self):
@@ -119,14 +116,12 @@ class Vertex:
         return any(rows.kernel for rows in self.incoming)
 
 
-def vertices(network, record=()):
+def vertices(network):
     """The vertices of a network, in the order in which they are placed.
 
     Parameters
     ----------
     network : Network
-    record : collection of str
-        Labels of populations whose membranes are recorded.
 
     Returns
     -------
@@ -143,7 +138,7 @@ def vertices(network, record=()):
     made, parts = [], {}
     for population in network.populations:
         parts[population.label] = range(len(made), len(made) + _n_parts(population, planes))
-        made += _parts(population, planes, population.label in record)
+        made += _parts(population, planes)
     for projection in network.projections:
         if projection.label in connectors:
             _add_kernels(made, parts, projection, connectors[projection.label])
@@ -159,7 +154,7 @@ def _n_parts(population, planes):
     return population.shape[0] if population.per_channel or population.label in planes else 1
 
 
-def _parts(population, planes, recorded):
+def _parts(population, planes):
     if isinstance(population.cell, SpikeSourcePoisson):
         raise NetworkError(f"Population {population.label!r}: random sources are only drawn by the local backend; give"
                            " their spikes as a SpikeSourceArray")
@@ -170,8 +165,7 @@ def _parts(population, planes, recorded):
     else:
         core_size = size if population.is_source else min(size, NEURONS_PER_CORE)
         cores = -(-size // core_size)
-    parts = [Vertex(population.label, first, size, population.cell, core_size, cores,
-                    recorded=min(core_size, size) if recorded and not population.is_source else 0)
+    parts = [Vertex(population.label, first, size, population.cell, core_size, cores)
              for first in range(0, population.size, size)]
     if population.has_given_spikes:
         core_of = _core_of(population, planes, core_size, cores)

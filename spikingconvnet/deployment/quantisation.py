@@ -13,7 +13,7 @@ from spikingconvnet.connectivity import ConvConnections
 from spikingconvnet.geometry import pooled_neurons, receptive_fields
 
 LARGEST = 0xffff            # of a slot of a ring buffer
-BUSIEST = 40                # steps of the source from which the largest input is taken
+BUSIEST = 20                # steps of the source from which the largest input is taken
 RECEPTORS = ("excitatory", "inhibitory")
 
 
@@ -93,18 +93,20 @@ class Margin:
     measured: float = None
 
 
-def quantise(network):
+def quantise(network, lowered=None):
     """What becomes of every projection.
 
     Parameters
     ----------
     network : Network
+    lowered : Lowered or None
+        Its integers, if they are there already.
 
     Returns
     -------
     list of Quantised
     """
-    lowered = lower(network)
+    lowered = lowered or lower(network)
     return [_quantised(lowered, projection) for projection in network.projections]
 
 
@@ -139,12 +141,13 @@ def _learning(projection, rule, shift):
 # ---------------------------------------------------------------- saturation
 
 
-def margins(network):
+def margins(network, lowered=None):
     """How close inputs come to saturation: a Margin for every population of neurons and receptor that has inputs.
 
     Measured in the `BUSIEST` steps of each source; neurons behind neurons have the bound alone.
+    Parameters as :func:`quantise`.
     """
-    lowered, found = lower(network), []
+    lowered, found = lowered or lower(network), []
     for label in lowered.populations:
         incoming = network.incoming(label)
         sums = [_sums(network, lowered, projection) for projection in incoming]
@@ -188,7 +191,7 @@ def _busiest(population):
     """Spikes of every neuron in the busiest steps: float32 array (steps, neurons)."""
     spikes = population.cell.spikes
     counts = np.diff(spikes.offsets)
-    steps = np.argsort(counts)[-BUSIEST:]
+    steps = np.argpartition(counts, -min(BUSIEST, len(counts)))[-BUSIEST:]
     return np.stack([np.bincount(spikes.neurons[spikes.offsets[s]:spikes.offsets[s + 1]], minlength=spikes.size)
                      for s in steps]).astype(np.float32)
 

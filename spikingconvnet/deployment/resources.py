@@ -96,7 +96,8 @@ class Load:
         Population, and number of its part.
     neurons : int
     spikes, events : int
-        That arrive in the busiest step: packets, and synapses that they reach.
+        That arrive in the busiest step: packets, and synapses that they reach (on average over the sources). Neurons are
+        taken to fire at the 30 Hz that sPyNNaker plans for.
     mean : float
         Share of the time of a step that is used on average.
     worst : float
@@ -128,6 +129,8 @@ class Resources:
         Heaviest first, one for each population part.
     groups : list of (cores, bytes)
         What has to be on one chip together.
+    recording : list of (cores, bytes)
+        The same while membranes are recorded.
     """
 
     neurons: int
@@ -138,6 +141,7 @@ class Resources:
     spikes_per_step: int
     loads: list
     groups: list
+    recording: list
 
 
 def resources(network, record=()):
@@ -147,7 +151,7 @@ def resources(network, record=()):
     ----------
     network : Network
     record : collection of str
-        Labels of populations whose membranes are recorded.
+        Labels of populations whose membranes are recorded at times.
 
     Returns
     -------
@@ -158,13 +162,18 @@ def resources(network, record=()):
     NetworkError
         If no board could hold it at all.
     """
-    made = partition.vertices(network, record)
-    groups = [(1 + vertex.synapse_cores, size) for vertex in made for size in sdram.used(vertex, made)]
-    groups += [(1, sdram.delay_extension()) for vertex in made if vertex.stages for _ in range(vertex.cores)]
+    made = partition.vertices(network)
+    groups = _groups(made)
     sent = [vertex.spikes.sum(axis=1) for vertex in made if vertex.is_source]
     return Resources(sum(vertex.size for vertex in made if not vertex.is_source), sum(cores for cores, _ in groups),
                      chips_counted(groups), sum(size for _, size in groups), max(size for _, size in groups),
-                     int(np.sum(sent, axis=0).max(initial=0)) if sent else 0, _loads(made), groups)
+                     int(np.sum(sent, axis=0).max(initial=0)) if sent else 0, _loads(made), groups,
+                     _groups(made, record) if record else groups)
+
+
+def _groups(made, record=()):
+    groups = [(1 + vertex.synapse_cores, size) for vertex in made for size in sdram.used(vertex, made, record)]
+    return groups + [(1, sdram.delay_extension()) for vertex in made if vertex.stages for _ in range(vertex.cores)]
 
 
 def _loads(made):
@@ -177,7 +186,7 @@ def _loads(made):
     for vertex in made:
         if not vertex.is_source:
             numbers[vertex.label] = number = numbers.get(vertex.label, -1) + 1
-            key = tuple((rows.pre, rows.plastic, rows.kernel, rows.longest) for rows in vertex.incoming)
+            key = tuple((rows.pre, rows.plastic, rows.kernel, rows.synapses) for rows in vertex.incoming)
             if key not in known:
                 known[key] = _arriving(vertex, made, sent)
             busiest, spikes, events, mean = known[key]
@@ -195,19 +204,16 @@ def _share(instructions):
 def _arriving(vertex, made, sent):
     """Instructions that the busiest step's spikes cost, its spikes and synaptic events; mean instructions."""
     steps = max([len(counts) for counts in sent.values()], default=1)
-    cost, spikes, events, unknown = np.zeros(steps), np.zeros(steps), np.zeros(steps), 0.0
+    cost, spikes, events = np.zeros(steps), np.zeros(steps), np.zeros(steps)
     for pre in {rows.pre for rows in vertex.incoming}:
         rows = [one for one in vertex.incoming if one.pre == pre]
-        reached = sum(one.kernel or one.longest for one in rows)
+        reached = [one.kernel or one.synapses / made[pre].size / vertex.cores for one in rows]
         one_spike = (SPIKE_COST[any(one.plastic for one in rows)]
-                     + sum((one.kernel or one.longest) * SYNAPSE_COST[one.plastic] for one in rows))
-        counts = sent.get(pre)
-        if counts is None:                  # neurons: at most all at once, on average what sPyNNaker plans for
-            counts = np.full(steps, made[pre].size)
-            unknown += one_spike * made[pre].size * (partition.SPIKES_PER_SECOND / 1000.0 - 1.0)
-        cost, spikes, events = cost + counts * one_spike, spikes + counts, events + counts * reached
+                     + sum(n * SYNAPSE_COST[one.plastic] for n, one in zip(reached, rows)))
+        counts = sent.get(pre, made[pre].size * partition.SPIKES_PER_SECOND / 1000.0)
+        cost, spikes, events = cost + counts * one_spike, spikes + counts, events + counts * sum(reached)
     step = int(np.argmax(cost))
-    return float(cost[step]), int(spikes[step]), int(events[step]), float(cost.mean()) + unknown
+    return float(cost[step]), int(spikes[step]), int(events[step]), float(cost.mean())
 
 
 def chips_counted(groups):
@@ -220,12 +226,13 @@ def chips_counted(groups):
     return chips
 
 
-def replicas(found, on):
+def replicas(groups, on):
     """Copies of a network that fit a machine, each on chips of its own board where a board can hold one.
 
     Parameters
     ----------
-    found : Resources
+    groups : list of (cores, bytes)
+        Of a Resources.
     on : Machine
 
     Returns
@@ -233,12 +240,12 @@ def replicas(found, on):
     int
     """
     chips = on.board()
-    if any(not _fits(group, max(chips)) for group in found.groups):
+    if any(not _fits(group, max(chips)) for group in groups):
         return 0
-    per_board = _copies(found.groups, chips)
+    per_board = _copies(groups, chips)
     if per_board:
         return on.boards * per_board
-    boards, left = 1, _not_placed(found.groups, chips)
+    boards, left = 1, _not_placed(groups, chips)
     while left and boards < on.boards:
         boards, left = boards + 1, _not_placed(left, chips)
     return 0 if left else on.boards // boards

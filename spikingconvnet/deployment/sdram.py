@@ -16,7 +16,7 @@ FIELDS = {"exponential": (5, 16), "delta": (5, 14)}         # structures and num
 KEYS_PER_MESSAGE, MESSAGE_HEADER, KEY = 61, 6, 4            # buffered_sending_region.py
 
 
-def used(vertex, made):
+def used(vertex, made, record=()):
     """SDRAM of every core group of a vertex, its delay extension not included.
 
     Parameters
@@ -24,6 +24,8 @@ def used(vertex, made):
     vertex : partition.Vertex
     made : list of partition.Vertex
         All of the network.
+    record : collection of str
+        Labels of populations whose membranes are recorded.
 
     Returns
     -------
@@ -32,9 +34,8 @@ def used(vertex, made):
     """
     if vertex.is_source:
         return [_source(vertex.spikes[:, core]) for core in range(vertex.cores)]
-    if vertex.synapse_cores:
-        return [_split(vertex, made)] * vertex.cores
-    return [_combined(vertex, made)] * vertex.cores
+    size = _split(vertex, made) if vertex.synapse_cores else _combined(vertex, made)
+    return [size + _recorded(min(vertex.size, vertex.core_size), vertex.label in record)] * vertex.cores
 
 
 def delay_extension():
@@ -57,7 +58,7 @@ def _combined(vertex, made):
         items = SYNAPSE_ITEMS + SPIKE_ITEMS
         synapses = _synapse_parameters() + _dynamics(vertex) + _synapses(vertex, made)
     return (_common(RECORDED_BY_NEURONS + RECORDED_BY_SYNAPSES, NEURON_ITEMS + COMBINED_MAIN_ITEMS + items)
-            + _neurons(vertex, n) + _recorded(vertex, n) + synapses)
+            + _neurons(vertex, n) + synapses)
 
 
 def _split(vertex, made):
@@ -65,7 +66,7 @@ def _split(vertex, made):
     n = min(vertex.size, vertex.core_size)
     transfer = 2 ** _ceil_bits(n) * RECEPTORS * 2
     neurons = (_common(RECORDED_BY_NEURONS, NEURON_ITEMS + NEURON_MAIN_ITEMS) + _neurons(vertex, n)
-               + _recorded(vertex, n) + 6 * WORD + transfer * vertex.synapse_cores)
+               + 6 * WORD + transfer * vertex.synapse_cores)
     core = _common(RECORDED_BY_SYNAPSES, SYNAPSE_ITEMS + FAST_SPIKE_ITEMS) + 3 * WORD + 5 * WORD
     shared = _synapse_parameters() + _dynamics(vertex) + WORD + _synapses(vertex, made)
     return neurons + shared + core * vertex.synapse_cores
@@ -97,11 +98,11 @@ def _neurons(vertex, n):
             + generator + metadata + RECORDED_BY_NEURONS * WORD)
 
 
-def _recorded(vertex, n):
-    """Spikes of all neurons, membranes of those that are recorded: every step of the planned run."""
+def _recorded(n, membranes):
+    """Spikes of all neurons of a core, and their membranes: every step of the planned run."""
     step, fixed = WORD + WORD * -(-n // 32), 2 * WORD
-    if vertex.recorded:
-        step += VARIABLES * (WORD + WORD * vertex.recorded)
+    if membranes:
+        step += VARIABLES * (WORD + WORD * n)
         fixed += VARIABLES * 2 * WORD
     return fixed + step * PLANNED_STEPS
 

@@ -27,7 +27,7 @@ from spikingconvnet.connectivity import (  # noqa: E402
     LateralInhibition,
 )
 from spikingconvnet.deployment import partition, sdram  # noqa: E402
-from spikingconvnet.deployment.resources import resources  # noqa: E402
+from spikingconvnet.deployment.resources import chips_counted, resources  # noqa: E402
 from spikingconvnet.errors import BackendError, NetworkError  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
@@ -38,10 +38,10 @@ PER_RUN = 24
 
 def predicted(network, record=()):
     """[cores, bytes of SDRAM, cores that extend its delays, stages] of every PyNN population, and chips."""
-    made = partition.vertices(network, record)
-    rows = [[v.cores * (1 + v.synapse_cores), sum(sdram.used(v, made)), v.cores * bool(v.stages), v.stages]
+    made = partition.vertices(network)
+    rows = [[v.cores * (1 + v.synapse_cores), sum(sdram.used(v, made, record)), v.cores * bool(v.stages), v.stages]
             for v in made]
-    return rows, resources(network, record).chips
+    return rows, chips_counted(resources(network, record).recording)
 
 
 def by_spynnaker(network, directory, record=()):
