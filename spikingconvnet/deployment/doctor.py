@@ -5,6 +5,7 @@ are set. A board is asked for its version (SCP command 0, answered by SC&MP); no
 """
 
 import os
+import re
 import socket
 import struct
 import sys
@@ -206,13 +207,17 @@ def _ask_version(host):
         link.connect((host, SCP_PORT))
         link.send(message)
         answer = link.recv(512)
-    result, = struct.unpack_from("<H", answer, 10)
-    if result != COMMAND_OK or len(answer) < 27:
-        raise OSError(None, f"answers with code {result:#x}")
-    text = answer[26:].split(b"\0")
-    if struct.unpack_from("<I", answer, 18)[0] >> 16 == 0xffff and len(text) > 1:       # the version is text
-        major, minor = text[1].split(b".")[:2]
-    else:
-        number = struct.unpack_from("<I", answer, 18)[0] >> 16
-        major, minor = number // 100, number % 100
-    return text[0].decode("ascii", "replace"), int(major), int(minor)
+    return _version_in(answer)
+
+
+def _version_in(answer):
+    """Name, major and minor version of an answer: in text behind the name, or older ones as a number of hundredths."""
+    if len(answer) < 27 or struct.unpack_from("<H", answer, 10)[0] != COMMAND_OK:
+        raise OSError(None, "answers what no SC&MP does")
+    number, text = struct.unpack_from("<I", answer, 18)[0] >> 16, answer[26:].decode("ascii", "replace").split("\0")
+    if number != 0xffff:
+        return text[0], number // 100, number % 100
+    found = re.match(r"(\d+)\.(\d+)", text[1] if len(text) > 1 else "")
+    if not found:
+        raise OSError(None, "answers what no SC&MP does")
+    return text[0], int(found[1]), int(found[2])

@@ -96,8 +96,8 @@ class Load:
         Population, and number of its part.
     neurons : int
     spikes, events : int
-        That arrive in the busiest step: packets, and synapses that they reach (on average over the sources). Neurons are
-        taken to fire at the 30 Hz that sPyNNaker plans for.
+        That arrive in the busiest step: packets, and synapses that they reach (on average over the sources). Neurons
+        are taken to fire at the 30 Hz that sPyNNaker plans for.
     mean : float
         Share of the time of a step that is used on average.
     worst : float
