@@ -246,12 +246,12 @@ def _info(experiment, options):
 
 
 def _check_networks(experiment, options):
-    from spikingconvnet.deployment import check
+    from spikingconvnet.deployment import check, resources
 
-    target = options.target or "spin5"
-    checked = [check.check(subject, target) for subject in experiment.networks()]
+    on = resources.machine(options.target or "spin5")
+    checked = [check.check(subject, on) for subject in experiment.networks()]
     fits = check.verdict(checked) != check.VERDICTS[2]
-    return {**check.as_dict(checked, target), "text": check.as_text(checked, target), "exit_code": 0 if fits else 2}
+    return {**check.as_dict(checked, on), "text": check.as_text(checked, on), "exit_code": 0 if fits else 2}
 
 
 def _doctor(options):

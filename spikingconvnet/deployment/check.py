@@ -11,7 +11,6 @@ from spikingconvnet.deployment.resources import (
     SPIKE_BUFFER,
     SURVEY,
     chips_counted,
-    machine,
     replicas,
     resources,
 )
@@ -97,20 +96,19 @@ class Checked:
         return VERDICTS[2 if FATAL in kinds else 1 if WARNING in kinds else 0]
 
 
-def check(subject, target):
+def check(subject, on):
     """Check one network against a machine.
 
     Parameters
     ----------
     subject : Subject
-    target : str
-        See ``resources.machine``.
+    on : resources.Machine
 
     Returns
     -------
     Checked
     """
-    on, network = machine(target), subject.network
+    network = subject.network
     try:
         lowered = lower(network)
         projections, margins = quantisation.quantise(network, lowered), quantisation.margins(network, lowered)
@@ -226,9 +224,9 @@ def _share(part, whole):
 # ---------------------------------------------------------------- report
 
 
-def as_dict(checked, target):
+def as_dict(checked, on):
     """The report as plain numbers and texts, for JSON."""
-    return {"target": target, "verdict": verdict(checked), "networks": [_plain(one) for one in checked]}
+    return {"target": on.name, "verdict": verdict(checked), "networks": [_plain(one) for one in checked]}
 
 
 def _plain(one):
@@ -244,10 +242,10 @@ def _plain(one):
     return made
 
 
-def as_text(checked, target):
+def as_text(checked, on):
     """The report as text."""
     blocks = ["\n".join([f"{one.name} ({one.basis}): {one.verdict}", *_lines(one)]) for one in checked]
-    return "\n\n".join([*blocks, f"{target}: {verdict(checked)}"])
+    return "\n\n".join([*blocks, f"{on.name}: {verdict(checked)}"])
 
 
 def _lines(one):
@@ -255,7 +253,8 @@ def _lines(one):
         yield f"  {name}: {choice}"
     for p in one.projections:
         yield (f"  {p.label}: {p.weights:,} weights in steps of {p.step:g} nA, {_share(p.zero, max(1, p.weights))}"
-               f" become 0, {p.wrapped:,} wrap, {p.silent:,} silent")
+               f" become 0, {p.wrapped:,} wrap, {p.silent:,} silent"
+               + (f", {p.learning.clipped:,} clipped" if p.learning else ""))
         if p.learning:
             yield (f"  {p.label}: a pair changes a weight by up to +{p.learning.a_plus:.2f} and"
                    f" -{p.learning.a_minus:.2f} of its {p.learning.levels - 1:,} steps")

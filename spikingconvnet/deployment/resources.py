@@ -73,7 +73,7 @@ SURVEY = ("spin5", "spin5x3", "full")       # machines that every report compare
 
 
 def machine(target):
-    """The Machine of a target; the name or address of a board stands for a SpiNN-5.
+    """The Machine of a target; the name or address of a board stands for a SpiNN-5, a spalloc server for all boards.
 
     >>> machine("spin3").cores, machine("192.168.240.1").cores
     (63, 759)

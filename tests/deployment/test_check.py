@@ -13,11 +13,13 @@ import pytest
 from spikingconvnet import cli
 from spikingconvnet.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.deployment.check import DIGITS, VERDICTS, Subject, as_dict, as_text, check, verdict
+from spikingconvnet.deployment.resources import MACHINES
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
+SPIN3, SPIN5 = MACHINES["spin3"], MACHINES["spin5"]
 ROOT = Path(__file__).resolve().parents[2]
 RULE = STDPMechanism(SpikePairRule(A_plus=0.02, A_minus=0.02), AdditiveWeightDependence(0.0, 1.0))
 
@@ -37,7 +39,7 @@ def row(weights, delays=None):
 
 
 def test_a_small_network_fits():
-    one = check(subject(row([0.5, 0.7]), 2, 1), "spin5")
+    one = check(subject(row([0.5, 0.7]), 2, 1), SPIN5)
     assert (one.verdict, one.findings) == ("fits", [])
     copies, seconds = one.copies["spin5"]
     assert copies == 379 and seconds == pytest.approx(-(-DIGITS // 379) * 0.02)
@@ -70,7 +72,7 @@ def test_a_small_network_fits():
     (subject(DenseConnections(np.full((1, 2_000_000), 0.5)), 1, 2_000_000), "does not fit",
      "7,814 cores on 559 chips; spin5 has 759 cores", "12 boards of 48 chips")])
 def test_every_fault_is_found_with_the_change_that_helps(made, found, text, change):
-    one = check(made, "spin5")
+    one = check(made, SPIN5)
     assert one.verdict == found
     texts = [finding for finding in one.findings if text in finding.text]
     assert texts and change in texts[0].change, [finding.text for finding in one.findings]
@@ -78,7 +80,7 @@ def test_every_fault_is_found_with_the_change_that_helps(made, found, text, chan
 
 def test_sdram_that_no_chip_has_is_named():
     burst = [(i, 1) for i in range(30_000)]
-    one = check(subject(DenseConnections(np.full((30_000, 1), 1e-3)), 30_000, 1, spikes=burst), "spin5")
+    one = check(subject(DenseConnections(np.full((30_000, 1), 1e-3)), 30_000, 1, spikes=burst), SPIN5)
     assert one.verdict == "does not fit"
     assert "123.1 MB of SDRAM have to be on one chip, which has 123.0 MB" in one.findings[0].text
 
@@ -86,14 +88,14 @@ def test_sdram_that_no_chip_has_is_named():
 def test_membranes_that_do_not_fit_while_they_are_recorded_are_named():
     """40 cores of 10.5 MB each, of which a chip holds 11; recording takes 3 MB more."""
     listed = ConnectionList(np.repeat(np.arange(40), 256), np.arange(40 * 256), np.full(40 * 256, 0.5), [1] * 40 * 256)
-    plain, recorded = (check(subject(listed, 10_000, 40 * 256, record=record), "spin3") for record in ((), ("out",)))
+    plain, recorded = (check(subject(listed, 10_000, 40 * 256, record=record), SPIN3) for record in ((), ("out",)))
     assert (plain.verdict, recorded.verdict) == ("fits", "does not fit")
     assert "while membranes are recorded; spin3 has 63 cores" in recorded.findings[0].text
 
 
 def test_the_report_is_text_and_numbers():
-    checked = [check(subject(row([0.5, 0.7]), 2, 1), "spin5"), check(subject(row([300.0]), 1, 1, limit=1.0), "spin5")]
-    text, numbers = as_text(checked, "spin5"), json.loads(json.dumps(as_dict(checked, "spin5")))
+    checked = [check(subject(row([0.5, 0.7]), 2, 1), SPIN5), check(subject(row([300.0]), 1, 1, limit=1.0), SPIN5)]
+    text, numbers = as_text(checked, SPIN5), json.loads(json.dumps(as_dict(checked, SPIN5)))
     assert verdict(checked) == numbers["verdict"] == "does not fit" and text.endswith("spin5: does not fit")
     assert numbers["networks"][0]["cores"] == 2 and "1 neurons on 2 cores and 1 chip" in text
     assert VERDICTS[0] in text.splitlines()[0]
@@ -141,12 +143,17 @@ def test_a_target_that_is_too_small_ends_with_two(run):
     assert code == 2 and "invents a machine" in err
 
 
+def test_the_password_of_a_server_is_not_repeated(run):
+    code, out, err = run("--mode", "check", "--target", "spalloc:https://me:secret@127.0.0.1/x")
+    assert code == 0 and out.rstrip().splitlines()[-1].startswith("full: ") and "secret" not in out + err
+
+
 def test_a_model_of_two_million_neurons_is_refused_for_a_board(parameters, capsys):
     path = parameters()
-    path.write_text(path.read_text().replace("Conv2D(4, (5, 4)", "Conv2D(3473, 5"))
+    path.write_text(path.read_text().replace("Conv2D(4, (5, 4)", "Conv2D(2552, 1"))
     assert cli.main(["--mode", "check", "--parameters", str(path), "--run-dir", "nowhere"]) == 2
     out = capsys.readouterr().out
-    assert "2,000,448 neurons" in out and out.endswith("spin5: does not fit\n")
+    assert "2,000,768 neurons" in out and out.endswith("spin5: does not fit\n")
 
 
 def test_a_check_takes_less_than_two_seconds_and_imports_no_simulator(parameters, small_mnist, tmp_path):
