@@ -37,6 +37,7 @@ setup(
         "matplotlib>=3.8",
         "python-mnist>=0.7",
         "tqdm>=4.66",
+        "packaging>=23",
     ],
     extras_require={
         "spinnaker": ["sPyNNaker==1!7.4.1"],

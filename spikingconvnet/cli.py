@@ -1,4 +1,4 @@
-"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo``; the only module that prints.
+"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo|check|doctor``; only this prints.
 
 Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr.
 """
@@ -21,11 +21,14 @@ from spikingconvnet.store import RunDirectory
 EXIT_CODES = """exit codes:
   0  done
   1  an error inside the program, with a traceback
-  2  wrong usage, or a parameter that cannot be used
-  3  a simulator or board that is missing, cannot be reached or does not compute
+  2  wrong usage, or a parameter that cannot be used; --mode check: the model does not fit the target
+  3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
   4  bad data
   5  an earlier step is missing, or the run directory holds results of other settings
   130  interrupted; everything that was finished is kept, the same command goes on"""
+
+
+READ_ONLY = ("info", "check")       # modes that write nothing
 
 
 def main(args=None):
@@ -51,8 +54,9 @@ def main(args=None):
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
         return 130
+    code = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
-    return _print(result, options)
+    return _print(result, options) or code
 
 
 def _print(result, options):
@@ -60,7 +64,7 @@ def _print(result, options):
     try:
         if options.json:
             print(json.dumps(result), flush=True)
-        elif options.mode == "info":
+        elif "text" in result:
             print(result["text"], flush=True)
         elif options.mode in ("testing", "demo"):
             print(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %", flush=True)
@@ -87,7 +91,8 @@ def _parser():
     add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
-    add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated)")
+    add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated); with --mode check also"
+                         " spin3, spin5, spin5x3 or full (default: spin5)")
     add("--copies", type=int, help="with --backend spinnaker: copies of the network that share the machine, each with"
                                    f" {REPLICA_SAMPLES:,} images of its own (default: 1)")
     add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
@@ -101,16 +106,19 @@ def _parser():
 
 def _run(options):
     _check(options)
+    if options.mode == "doctor":
+        return {"mode": "doctor", **_doctor(options)}
     path = _parameters_file(options)
     store = RunDirectory(options.run_dir)
+    target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            options.target, options.cluster, options.copies or 1)
-    if options.mode != "info":
+                            target, options.cluster, options.copies or 1)
+    if options.mode not in READ_ONLY:
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **_MODES[options.mode](experiment, options)}
-    if options.mode != "info":
+    if options.mode not in READ_ONLY:
         store.keep_parameters(path)
     return result
 
@@ -130,7 +138,7 @@ def _check(options):
         raise SettingsError(f"--copies: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.copies is not None and options.copies < 1:
         raise SettingsError(f"--copies: must be at least 1, got {options.copies}")
-    if options.target is not None and options.backend != "spinnaker":
+    if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor"):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"
@@ -249,6 +257,23 @@ def _info(experiment, options):
             "results": results, "text": "\n".join(lines)}
 
 
+def _check_networks(experiment, options):
+    from spikingconvnet.deployment import check, resources
+
+    on = resources.machine(options.target or "spin5")
+    checked = [check.check(subject, on) for subject in experiment.networks()]
+    fits = check.verdict(checked) != check.VERDICTS[2]
+    return {**check.as_dict(checked, on), "text": check.as_text(checked, on), "exit_code": 0 if fits else 2}
+
+
+def _doctor(options):
+    from spikingconvnet.deployment import doctor
+
+    lines = doctor.examine(options.target)
+    return {"lines": [vars(line) for line in lines], "text": "\n".join(map(str, lines)),
+            "exit_code": 0 if doctor.healthy(lines) else 3}
+
+
 def _plot_all(experiment, options):
     return {"plots": [str(p) for p in _plot(experiment, None)]}
 
@@ -296,4 +321,4 @@ def _plot(experiment, names):
 
 
 _MODES = {"loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
-          "demo": _demo}
+          "demo": _demo, "check": _check_networks, "doctor": _doctor}

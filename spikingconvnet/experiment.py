@@ -9,7 +9,8 @@ side on all cores.
 import logging
 import os
 import shlex
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from spikingconvnet import build, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
+from spikingconvnet.deployment.check import Subject
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
@@ -28,6 +30,7 @@ from spikingconvnet.training import floors, stdp
 logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
+CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
 RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
 
@@ -60,12 +63,16 @@ class Experiment:
         self.model = settings.model
         self.store = RunDirectory(run_dir)
         self.backend_name, self.cluster, self.copies = backend, cluster, copies
-        self.backend = get_backend(backend)
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
         self._options = {"target": target, "directory": self.store.path / backend} if target else {}
         self.jobs = jobs
         self.progress = progress
         self.program = program
+
+    @cached_property
+    def backend(self):
+        """The backend's module, imported when something is to be simulated."""
+        return get_backend(self.backend_name)
 
     # ------------------------------------------------------------ data
 
@@ -150,10 +157,9 @@ class Experiment:
         firsts = range(0, n, REPLICA_SAMPLES)
         if number == 0:
             return [data["spikes"].samples(first, min(first + REPLICA_SAMPLES, n)) for first in firsts]
-        content = self._replica_content(number, data)
         names = [f"{f'spikes/{number}-' if grid is None else 'features/'}{split}-{first // REPLICA_SAMPLES:03d}"
                  for first in firsts]
-        digests = [digest(*content, first, REPLICA_SAMPLES, grid) for first in firsts]
+        digests = self._replica_digests(number, data, firsts, grid)
         found = [self.store.cached(name, made_from) for name, made_from in zip(names, digests)]
         missing = [i for i, cached in enumerate(found) if cached is None]
         if missing:
@@ -258,12 +264,65 @@ class Experiment:
         return self._is_there(lambda: self.store.read("svm", "", self._svm_digest()))
 
     @staticmethod
-    def _is_there(read, *args):
+    def _if_there(read, *args):
         try:
-            read(*args)
+            return read(*args)
         except StoreError:
-            return False
-        return True
+            return None
+
+    def _is_there(self, read, *args):
+        return self._if_there(read, *args) is not None
+
+    # ------------------------------------------------------------ before a run
+
+    def networks(self):
+        """What a board would be given: a Subject for training and one for inference of every layer.
+
+        Spikes are those that are stored, of the replica with the busiest step; a source whose spikes are not there yet
+        is silent. Kernels are those that were learned, or random ones.
+        """
+        return [subject for stage in self.model.stages for subject in self._networks(stage)]
+
+    def _networks(self, stage):
+        source, rng = self._stored_spikes(stage.number - 1), np.random.default_rng([self.settings.seed, stage.number])
+        arrays = self._if_there(self.layer, stage.number)
+        shown = source or Spikes.empty(stage.source_shape, 1, self.settings.slot)
+        windows = self._some_windows(stage, source, rng)
+        kernels = stdp.random_kernels(stage, rng) if arrays is None else arrays["initial"]
+        training = build.training_network(stage, windows, kernels.reshape(len(kernels), -1).T,
+                                          np.full(len(kernels), stage.layer.training.neuron.v_thresh))
+        basis = ", ".join(("random kernels" if arrays is None else "learned kernels",
+                           "no spikes yet" if source is None else "stored spikes"))
+        trained = TrainedLayer(stdp.inference_kernels(stage.layer, kernels) if arrays is None else arrays["kernels"],
+                               np.ones(stage.out_shape[0]) if arrays is None else arrays["v_thresh"])
+        inference = build.inference_network([stage], [trained], shown)
+        name = f"layer {stage.number}"
+        return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
+                        basis=basis.replace("learned", "initial").replace("random", "initial")),
+                Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis))
+
+    def _some_windows(self, stage, source, rng):
+        training = stage.layer.training
+        if source is None:
+            return Spikes.empty(stage.layer.kernel_shape(stage.in_shape)[1:], 1, training.slot)
+        chunks = min(training.chunks, CHECKED_WINDOWS)
+        fewer = replace(training, chunks=chunks, windows=chunks * max(1, CHECKED_WINDOWS // chunks))
+        return build.window_spikes(replace(stage, layer=replace(stage.layer, training=fewer)),
+                                   build.pooled_input(stage, source), rng)
+
+    def _stored_spikes(self, number):
+        """Spikes of layer `number` (0: the input) for the training replica with the busiest step; None if not there."""
+        data = self._if_there(self.data, "train")
+        if data is None:
+            return None
+        if number == 0:
+            spikes = data["spikes"]
+            busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // REPLICA_SAMPLES * REPLICA_SAMPLES
+            return spikes.samples(busiest, min(busiest + REPLICA_SAMPLES, spikes.n_samples))
+        if not self.is_trained(number):
+            return None
+        found = self.store.cached(f"spikes/{number}-train-000", *self._replica_digests(number, data, [0]))
+        return None if found is None else unpack_spikes(found)
 
     # ------------------------------------------------------------ digests
 
@@ -288,10 +347,11 @@ class Experiment:
     def _layer_digest(self, number):
         return digest("layer", self.model.stages[number - 1], self.settings.seed, self._content(number - 1))
 
-    def _replica_content(self, number, data):
-        """What the replicas of a layer are computed from; a board's are not taken for those of the local engine."""
+    def _replica_digests(self, number, data, firsts, grid=None):
+        """Of what the replicas of a layer are computed from; a board's are not taken for those of the local engine."""
         machine = [self.machine] * (self.machine != "local")
-        return "spikes", self._content(number), str(data["content"]), *machine
+        content = ("spikes", self._content(number), str(data["content"]), *machine)
+        return [digest(*content, first, REPLICA_SAMPLES, grid) for first in firsts]
 
     def _svm_digest(self):
         return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))

@@ -16,6 +16,10 @@ settings.load_profile("patient")
 def pytest_addoption(parser):
     parser.addoption("--board-networks", type=int, default=36,
                      help="random networks on the emulated board (default: 36)")
+    parser.addoption("--board-models", type=int, default=48,
+                     help="random networks mapped by sPyNNaker on a virtual board (default: 48)")
+    parser.addoption("--board-projections", type=int, default=250,
+                     help="random projections whose weights sPyNNaker writes on a virtual board (default: 250)")
 
 
 MNIST = Path(__file__).parent.parent / "data" / "mnist"

@@ -18,7 +18,7 @@ ROWS = (
     ("layers", "connectivity", "encoding", "readout"),
     ("model", "network"),
     ("build", "store", "settings", "backends"),
-    ("training", "plotting", "replicas"),
+    ("training", "deployment", "plotting", "replicas"),
     ("experiment",),
     ("report",),
     ("cli",),

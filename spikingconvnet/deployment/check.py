@@ -1,0 +1,289 @@
+"""The verdict before a run: what a board will do to a network, whether it fits, and the change that would help."""
+
+import math
+from dataclasses import asdict, dataclass, field
+
+from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.spinnaker import convolutions
+from spikingconvnet.deployment import quantisation
+from spikingconvnet.deployment.resources import (
+    MACHINES,
+    SPIKE_BUFFER,
+    SURVEY,
+    chips_counted,
+    replicas,
+    resources,
+)
+from spikingconvnet.errors import NetworkError
+
+DIGITS = 70_000             # MNIST, whose time on a machine is told
+FATAL, WARNING, NOTE = "fatal", "warning", "note"
+MANY_ZEROS = 0.01           # share of weights rounded to zero from which it is worth a warning
+FEW_STEPS = 4.0             # of a weight in one pair, below which rounding down bends the rule
+VERDICTS = ("fits", "fits with warnings", "does not fit")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a user should know: how bad, what, and the change that would help."""
+
+    severity: str
+    text: str
+    change: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to check.
+
+    Attributes
+    ----------
+    name : str
+        ``layer 1, training``.
+    network : Network
+    slot : int
+        Steps of one sample.
+    record : tuple of str
+        Populations whose membranes are recorded at times: one copy has to fit then.
+    replicated : bool
+        Whether copies may share the samples; learning cannot be shared.
+    basis : str
+        What its weights and spikes are taken from.
+    """
+
+    name: str
+    network: object
+    slot: int
+    record: tuple = ()
+    replicated: bool = True
+    basis: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What was found out about one network.
+
+    Attributes
+    ----------
+    name, basis : str
+    projections : list of quantisation.Quantised
+    margins : list of quantisation.Margin
+    resources : resources.Resources or None
+        None if no board could hold the network.
+    slowdown : int
+        Time scale factor at which the busiest core is expected to keep up; 1 is real time.
+    copies : dict of str to (int, float)
+        By machine: copies that fit, and seconds that `DIGITS` samples take them at that factor, without loading.
+    connectors : dict of str to str
+        How each convolution is deployed.
+    findings : list of Finding
+    """
+
+    name: str
+    basis: str
+    projections: list
+    margins: list
+    resources: object
+    slowdown: int
+    copies: dict
+    connectors: dict
+    findings: list = field(default_factory=list)
+
+    @property
+    def verdict(self):
+        """One of `VERDICTS`."""
+        kinds = {finding.severity for finding in self.findings}
+        return VERDICTS[2 if FATAL in kinds else 1 if WARNING in kinds else 0]
+
+
+def check(subject, on):
+    """Check one network against a machine.
+
+    Parameters
+    ----------
+    subject : Subject
+    on : resources.Machine
+
+    Returns
+    -------
+    Checked
+    """
+    network = subject.network
+    try:
+        lowered = lower(network)
+        projections, margins = quantisation.quantise(network, lowered), quantisation.margins(network, lowered)
+        found = resources(network, subject.record)
+    except NetworkError as error:
+        return Checked(subject.name, subject.basis, [], [], None, 1, {}, {}, [Finding(FATAL, str(error))])
+    slowdown = max(1, math.ceil(found.loads[0].worst)) if found.loads else 1
+    machines = [on, *(MACHINES[name] for name in SURVEY if name != on.name and subject.replicated)]
+    copies = {one.name: _digits(replicas(found.groups, one), subject, slowdown) for one in machines}
+    findings = [finding for one in projections for finding in _of_projection(one)]
+    findings += [finding for one in margins for finding in _of_margin(one)]
+    findings += _of_resources(found, on, slowdown)
+    if not found.spikes_per_step:
+        findings.append(Finding(NOTE, "no spikes of its source are stored yet, so loads, times and margins are those of"
+                                      " silence", "load the data, and train and test the layers before it"))
+    return Checked(subject.name, subject.basis, projections, margins, found, slowdown, copies,
+                   convolutions(network)[1], findings)
+
+
+def verdict(checked):
+    """The worst verdict of several networks: one of `VERDICTS`."""
+    return VERDICTS[max((VERDICTS.index(one.verdict) for one in checked), default=0)]
+
+
+def _digits(copies, subject, slowdown):
+    if not copies or not subject.replicated:
+        return min(copies, 1), None
+    return copies, math.ceil(DIGITS / copies) * subject.slot / 1000.0 * slowdown
+
+
+# ---------------------------------------------------------------- findings
+
+
+def _of_projection(one):
+    if one.zero > MANY_ZEROS * one.weights:
+        yield Finding(WARNING, f"projection {one.label}: {_share(one.zero, one.weights)} of its weights become 0,"
+                               f" because one step of a weight is {one.step:g} nA",
+                      "narrow the range of its weights, or set max_expected_summed_weight of the population behind it")
+    if one.wrapped:
+        yield Finding(FATAL, f"projection {one.label}: {_share(one.wrapped, one.weights)} of its weights do not fit 16"
+                             " bits and wrap around",
+                      "raise max_expected_summed_weight, or lower the weights")
+    if one.silent:
+        yield Finding(WARNING, f"projection {one.label}: {one.silent:,} plastic synapses have a delay of {one.slots}"
+                               " steps, the length of the ring buffer, and are never delivered",
+                      f"use delays below {one.slots} steps, or one longer delay to the same population")
+    if one.extended:
+        yield Finding(NOTE, f"projection {one.label}: {one.extended:,} delays are beyond the {one.slots} steps of the"
+                            " ring buffer and take cores that extend delays")
+    if one.learning:
+        yield from _of_learning(one.label, one.learning, one.step)
+
+
+def _of_learning(label, learning, step):
+    if learning.potentiation_lost and learning.a_plus > 0:
+        yield Finding(WARNING, f"projection {label}: a pair lifts a weight by {learning.a_plus:.2f} steps of"
+                               f" {step:g} nA at most, which is rounded down to nothing; depression takes whole steps",
+                      f"raise A_plus by {2.0 / learning.a_plus:.1f} times, or let fewer inputs reach a neuron")
+    elif min(learning.a_plus, learning.a_minus) < FEW_STEPS and learning.a_plus > 0:
+        yield Finding(NOTE, f"projection {label}: a pair changes a weight by {learning.a_plus:.2f} steps up and"
+                            f" {learning.a_minus:.2f} down at most; every change is rounded down, in favour of"
+                            " depression", "raise A_plus and A_minus")
+    if learning.clipped:
+        yield Finding(WARNING, f"projection {label}: {learning.clipped:,} weights start outside w_min .. w_max and jump"
+                               " there when they first change", "start within the bounds")
+
+
+def _of_margin(one):
+    if one.measured is not None and one.measured < 1.0:
+        yield Finding(WARNING, f"population {one.label}: its {one.receptor} input reaches {1 / one.measured:.2f} times"
+                               f" the {one.scale:.4g} nA that a step can hold and is cut",
+                      "raise max_expected_summed_weight of the population")
+    elif one.measured is None and one.bound < 1.0:
+        yield Finding(WARNING, f"population {one.label}: its {one.receptor} input would be cut if all inputs fired in"
+                               " one step; how many do is not known yet", "load the data, then check again")
+
+
+def _of_resources(found, on, slowdown):
+    for groups, when in ((found.groups, ""), (found.recording, " while membranes are recorded")):
+        if not replicas(groups, on):
+            yield _too_large(found, groups, on, when)
+            break
+    if slowdown > 1:
+        worst = found.loads[0]
+        yield Finding(WARNING, f"population {worst.label}: in the busiest step {worst.spikes:,} spikes and"
+                               f" {worst.events:,} synaptic events reach a core of {worst.neurons} neurons, an"
+                               f" estimated {worst.worst:.1f} ms of work for 1 ms",
+                      f"spread the input over more steps, or run at a time scale factor of {slowdown}")
+    most = max((load.spikes for load in found.loads), default=0)
+    if most > SPIKE_BUFFER:
+        yield Finding(WARNING, f"{most:,} spikes reach a core in one step, and its buffer holds {SPIKE_BUFFER}; what"
+                               " comes faster than it is worked off is lost", "spread the input over more steps")
+
+
+def _too_large(found, groups, on, when):
+    chip = max(on.board())
+    large = [size for cores, size in groups if cores > chip[0] or size > chip[1]]
+    if large:
+        return Finding(FATAL, f"{large[0] / 1e6:.1f} MB of SDRAM have to be on one chip{when}, which has"
+                              f" {chip[1] / 1e6:.1f} MB",
+                       "fewer neurons or inputs in one population, or fewer spikes in one step")
+    chips = chips_counted(groups)
+    boards = math.ceil(chips / 48)
+    return Finding(FATAL, f"{found.cores:,} cores on {chips:,} chips{when}; {on.name} has {on.cores:,} cores for"
+                          f" neurons on {on.chips:,} chips",
+                   f"{boards:,} {_plural(boards, 'board')} of 48 chips, or fewer neurons")
+
+
+def _share(part, whole):
+    return f"{part:,} ({100 * part / whole:.1f} %)"
+
+
+# ---------------------------------------------------------------- report
+
+
+def as_dict(checked, on):
+    """The report as plain numbers and texts, for JSON."""
+    return {"target": on.name, "verdict": verdict(checked), "networks": [_plain(one) for one in checked]}
+
+
+def _plain(one):
+    found = one.resources
+    made = {"name": one.name, "basis": one.basis, "verdict": one.verdict, "connectors": one.connectors,
+            "projections": [asdict(p) for p in one.projections], "margins": [asdict(m) for m in one.margins],
+            "findings": [asdict(f) for f in one.findings]}
+    if found:
+        made |= {"neurons": found.neurons, "cores": found.cores, "chips": found.chips, "sdram": found.sdram,
+                 "sdram_recording": sum(size for _, size in found.recording), "slowdown": one.slowdown,
+                 "spikes_per_step": found.spikes_per_step, "loads": [asdict(load) for load in found.loads],
+                 "copies": {name: {"copies": n, "seconds": seconds} for name, (n, seconds) in one.copies.items()}}
+    return made
+
+
+def as_text(checked, on):
+    """The report as text."""
+    blocks = ["\n".join([f"{one.name} ({one.basis}): {one.verdict}", *_lines(one)]) for one in checked]
+    return "\n\n".join([*blocks, f"{on.name}: {verdict(checked)}"])
+
+
+def _lines(one):
+    for name, choice in one.connectors.items():
+        yield f"  {name}: {choice}"
+    for p in one.projections:
+        yield (f"  {p.label}: {p.weights:,} weights in steps of {p.step:g} nA, {_share(p.zero, max(1, p.weights))}"
+               f" become 0, {p.wrapped:,} wrap, {p.silent:,} silent"
+               + (f", {p.learning.clipped:,} clipped" if p.learning else ""))
+        if p.learning:
+            yield (f"  {p.label}: a pair changes a weight by up to +{p.learning.a_plus:.2f} and"
+                   f" -{p.learning.a_minus:.2f} of its {p.learning.levels - 1:,} steps")
+    for m in one.margins:
+        measured = "no spikes known" if m.measured is None else f"{m.measured:.1f} times the largest of busy steps"
+        yield (f"  {m.label}: a step holds {m.scale:.4g} nA {m.receptor}, {m.bound:.2f} times all inputs at once,"
+               f" {measured}")
+    if one.resources:
+        yield from _resource_lines(one)
+    for finding in one.findings:
+        yield f"  {finding.severity}: {finding.text}" + (f"; {finding.change}" if finding.change else "")
+
+
+def _resource_lines(one):
+    found = one.resources
+    recording = sum(size for _, size in found.recording)
+    yield (f"  {found.neurons:,} neurons on {found.cores:,} {_plural(found.cores, 'core')} and {found.chips:,}"
+           f" {_plural(found.chips, 'chip')}, {found.sdram / 1e6:.1f} MB of SDRAM"
+           + (f" ({recording / 1e6:.1f} MB while membranes are recorded)" if recording != found.sdram else "")
+           + f", at most {found.spikes_per_step:,} input spikes in a step")
+    if found.loads:
+        worst = found.loads[0]
+        yield (f"  busiest core ({worst.label}): an estimated {100 * worst.mean:.0f} % of a step on average,"
+               f" {100 * worst.worst:.0f} % in the busiest one")
+    for name, (copies, seconds) in one.copies.items():
+        time = "" if seconds is None else f", {DIGITS:,} digits in {seconds:,.1f} s"
+        time += f" at a time scale factor of {one.slowdown}" if time and one.slowdown > 1 else ""
+        yield f"  {name}: {copies:,} {'copy' if copies == 1 else 'copies'}{time}"
+
+
+def _plural(n, word):
+    return word if n == 1 else word + "s"

@@ -1,0 +1,320 @@
+"""How sPyNNaker spreads a network over cores, and what it asks of each core's share of the SDRAM.
+
+A population becomes one application vertex (one for each channel where the spinnaker backend splits channels), a vertex
+becomes slices of neurons, a slice one core; or, for a rule without a combined binary, a neuron core and synapse cores.
+Nothing here needs sPyNNaker: the numbers are its own, and tests compare them with its mapping on a virtual board.
+
+Sources: sPyNNaker 7.4.1 ``population_vertex.py``, ``splitter_population_vertex_fixed.py``,
+``splitter_population_vertex_neurons_synapses.py``, ``synapse_io.py``, ``neuron_recorder.py``,
+``bit_field_utilities.py``, ``master_pop_table.py``, ``local_only_convolution.py``; SpiNNFrontEndCommon 7.4.1
+``constants.py``, ``reverse_ip_tag_multicast_source_machine_vertex.py``. Sizes are bytes unless said otherwise.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spikingconvnet.backends.local.lowering import NEURONS_PER_CORE, RING_BUFFER_BITS, RULE_KINDS
+from spikingconvnet.backends.local.weight_scale import SPIKES_PER_SECOND
+from spikingconvnet.backends.spinnaker import ROW_LIMIT, convolutions, tile
+from spikingconvnet.errors import NetworkError
+from spikingconvnet.neurons import SpikeSourcePoisson
+
+PLANNED_STEPS = 1000              # spinnaker.cfg, minimum_auto_time_steps: SDRAM is planned for a run of this length
+WORD = 4
+SYSTEM = 412                      # pointer table of 32 regions, one allocation, simulation header
+COMBINED_BINARIES = {             # the compiled binaries that pip installs, as IF_curr_..._stdp_mad_<rule>.aplx
+    "exponential": frozenset(RULE_KINDS.values()),
+    "delta": frozenset({"pair_additive", "nearest_pair_additive"}),
+}
+STATIC_SYNAPSES_PER_SECOND = 13_000_000     # of a core, synapse_dynamics_static.py
+PLASTIC_SYNAPSES_PER_SECOND = 1_400_000     # synapse_dynamics_stdp.py
+MOST_PLASTIC_ROW = 254                      # synapses whose row still takes 256 words, master_pop_table.py
+MOST_SYNAPSE_CORES = 15                     # of a chip beside the neuron core, a monitor and SC&MP's core
+MOST_DELAY_STAGES = 8                       # delay_extension_vertex.py, MAX_SLOTS
+RECEPTORS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Synapses of one PyNN projection, as sPyNNaker reserves rows for them.
+
+    Attributes
+    ----------
+    pre : int
+        Index of the presynaptic vertex.
+    delay : int
+        Longest delay, steps.
+    near, far, longest : int
+        Most synapses of a row in one core, with delays within the ring buffer, beyond it, and of any delay.
+    synapses : int
+    plastic, generated : bool
+        `generated` on the board, from an all-to-all connection of one weight.
+    kernel : int
+        Weights of a ConvolutionConnector; 0 for rows.
+    """
+
+    pre: int
+    delay: int
+    near: int
+    far: int
+    longest: int
+    synapses: int
+    plastic: bool = False
+    generated: bool = False
+    kernel: int = 0
+
+
+@dataclass(eq=False)
+class Vertex:
+    """One PyNN population on the board.
+
+    Attributes
+    ----------
+    label : str
+        Of the population that it is or is part of.
+    first, size : int
+        Its neurons in that population.
+    cell : record of ``neurons``
+    core_size : int
+        Neurons of a full core.
+    cores : int
+        Slices; each takes ``1 + synapse_cores`` cores.
+    synapse_cores : int
+    rule : STDPMechanism or None
+    incoming : list of Rows
+    slots : int
+        Length of its ring buffer, steps.
+    stages : int
+        Delay stages of the extension that follows it; 0 without one.
+    spikes : int array (steps, cores) or None
+        Of a source: spikes of every core in each step.
+    """
+
+    label: str
+    first: int
+    size: int
+    cell: object
+    core_size: int
+    cores: int
+    rule: object = None
+    synapse_cores: int = 0
+    incoming: list = field(default_factory=list)
+    slots: int = 1
+    stages: int = 0
+    spikes: object = None
+
+    @property
+    def is_source(self):
+        """Whether it plays back spikes."""
+        return self.spikes is not None
+
+    @property
+    def is_convolution(self):
+        """Whether its synapses are kernels in a core's own memory."""
+        return any(rows.kernel for rows in self.incoming)
+
+
+def vertices(network):
+    """The vertices of a network, in the order in which they are placed.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    list of Vertex
+
+    Raises
+    ------
+    NetworkError
+        For what no board can hold: Poisson sources through PyNN, delays beyond the longest extension.
+    """
+    connectors, _ = convolutions(network)
+    planes = {label for name in connectors for label in
+              (network.projection(name).pre, network.projection(name).post)}
+    made, parts = [], {}
+    for population in network.populations:
+        parts[population.label] = range(len(made), len(made) + _n_parts(population, planes))
+        made += _parts(population, planes)
+    for projection in network.projections:
+        if projection.label in connectors:
+            _add_kernels(made, parts, projection, connectors[projection.label])
+        else:
+            _add_rows(made, parts, projection)
+    _add_delay_stages(made)
+    for vertex in made:
+        vertex.synapse_cores = _synapse_cores(vertex, made)
+    return made
+
+
+def _n_parts(population, planes):
+    return population.shape[0] if population.per_channel or population.label in planes else 1
+
+
+def _parts(population, planes):
+    if isinstance(population.cell, SpikeSourcePoisson):
+        raise NetworkError(f"Population {population.label!r}: random sources are only drawn by the local backend; give"
+                           " their spikes as a SpikeSourceArray")
+    n_parts = _n_parts(population, planes)
+    size = population.size // n_parts
+    if population.label in planes:
+        core_size, cores = _tiled(*population.shape[1:])
+    else:
+        core_size = size if population.is_source else min(size, NEURONS_PER_CORE)
+        cores = -(-size // core_size)
+    parts = [Vertex(population.label, first, size, population.cell, core_size, cores)
+             for first in range(0, population.size, size)]
+    if population.has_given_spikes:
+        core_of = _core_of(population, planes, core_size, cores)
+        for vertex, counts in zip(parts, _spikes_by_core(population.cell.spikes, core_of, n_parts, cores)):
+            vertex.spikes = counts
+    return parts
+
+
+def _tiled(rows, columns):
+    """Neurons of a core and cores of a plane; a plane that fits one core is not cut (get_multidimensional_slices)."""
+    width, height = tile(rows, columns)
+    return width * height, -(-columns // width) * -(-rows // height)
+
+
+def _core_of(population, planes, core_size, cores):
+    """Core of every neuron of a part: int array (part size,)."""
+    if population.label not in planes:
+        return np.arange(population.size // _n_parts(population, planes)) // core_size
+    _, rows, columns = population.shape
+    width, height = tile(rows, columns)
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    return (row // height) * (columns // width) + column // width
+
+
+def _spikes_by_core(spikes, core_of, n_parts, cores):
+    """Spikes in each step of every core: one int array (steps, cores) for each part."""
+    n_steps, size = len(spikes.offsets) - 1, len(core_of)
+    step = np.repeat(np.arange(n_steps), np.diff(spikes.offsets))
+    part, neuron = np.divmod(spikes.neurons.astype(np.int64), size)
+    flat = (part * n_steps + step) * cores + core_of[neuron]
+    return np.bincount(flat, minlength=n_parts * n_steps * cores).reshape(n_parts, n_steps, cores)
+
+
+# ---------------------------------------------------------------- synapses
+
+
+def _add_kernels(made, parts, projection, connectors):
+    for (channel, index), one in connectors.items():
+        made[parts[projection.post][index]].incoming.append(
+            Rows(parts[projection.pre][channel], one.delay, 0, 0, 0, 0, kernel=one.kernel.size))
+
+
+def _add_rows(made, parts, projection):
+    """One entry for every PyNN projection that ``pynn.Simulation`` makes of `projection`, in the same order."""
+    listed = projection.connections.to_list()
+    if not len(listed.pre):
+        return
+    pre_size, post_size = (made[parts[label][0]].size for label in (projection.pre, projection.post))
+    inhibits = listed.weight < 0 if listed.signed else np.zeros(len(listed.pre), bool)
+    generated = projection.connections.rounding == "machine"
+    n_post = len(parts[projection.post])
+    group = ((listed.pre // pre_size) * n_post + listed.post // post_size) * 2 + inhibits
+    order = np.lexsort((listed.pre, group))
+    group, pre, post, delay = (a[order] for a in (group, listed.pre, listed.post, listed.delay))
+    if generated:
+        piece = np.zeros(len(pre), np.int64)
+    else:
+        row = np.flatnonzero(np.diff(group * np.int64(pre.max() + 1) + pre, prepend=-1))
+        rank = np.arange(len(pre)) - np.repeat(row, np.diff([*row, len(pre)]))
+        piece = rank // ROW_LIMIT
+    core = (post % post_size) // made[parts[projection.post][0]].core_size
+    for (which, _), chosen in _grouped(group, piece):
+        pre_part, post_part = divmod(which // 2, n_post)
+        vertex = made[parts[projection.post][post_part]]
+        vertex.rule = projection.plasticity or vertex.rule
+        vertex.incoming.append(_PendingRows(
+            parts[projection.pre][pre_part], int(delay[chosen].max()), pre[chosen], core[chosen], delay[chosen],
+            projection.plasticity is not None, generated))
+
+
+def _grouped(group, piece):
+    """``((group, piece), indices)`` in ascending order."""
+    order = np.lexsort((piece, group))
+    keys = np.stack([group[order], piece[order]])
+    first = np.flatnonzero(np.any(np.diff(keys, axis=1, prepend=keys[:, :1] - 1), axis=0))
+    for begin, end in zip(first, [*first[1:], len(order)]):
+        yield (int(keys[0, begin]), int(keys[1, begin])), order[begin:end]
+
+
+@dataclass(frozen=True, eq=False)
+class _PendingRows:
+    """Rows whose lengths are counted once the length of the ring buffer is known."""
+
+    pre: int
+    delay: int
+    source: np.ndarray
+    core: np.ndarray
+    delays: np.ndarray
+    plastic: bool
+    generated: bool
+
+    kernel = 0
+
+    def counted(self, slots, core_size):
+        """As Rows."""
+        if self.generated:
+            near, far, longest = (core_size, 0, core_size) if self.delay <= slots else (0, core_size, core_size)
+        else:
+            near, far, longest = (self._longest(chosen) for chosen in (self.delays <= slots, self.delays > slots,
+                                                                       self.delays > 0))
+        return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated)
+
+    def _longest(self, chosen):
+        if not chosen.any():
+            return 0
+        source = self.source[chosen] - self.source.min()
+        return int(np.bincount(source * (int(self.core.max()) + 1) + self.core[chosen]).max())
+
+
+def _add_delay_stages(made):
+    """Ring buffers, rows and delay extensions, `_DelaySupportAdder` of delay_support_adder.py."""
+    steps = {}
+    for vertex in made:
+        if vertex.is_source:
+            continue
+        longest = max([rows.delay for rows in vertex.incoming], default=0)
+        bits = RING_BUFFER_BITS - _bits(min(vertex.size, vertex.core_size)) - _bits(RECEPTORS)
+        vertex.slots = min(1 << _bits(longest), 1 << bits)
+        if longest > vertex.slots * (MOST_DELAY_STAGES + 1):
+            raise NetworkError(f"Population {vertex.label!r}: a delay of {longest} steps; with"
+                               f" {min(vertex.size, vertex.core_size)} neurons on a core a board reaches"
+                               f" {vertex.slots * (MOST_DELAY_STAGES + 1)}")
+        vertex.incoming = [rows if rows.kernel else rows.counted(vertex.slots, min(vertex.size, vertex.core_size))
+                           for rows in vertex.incoming]
+        for rows in vertex.incoming:
+            if rows.plastic and rows.longest > MOST_PLASTIC_ROW:
+                raise NetworkError(f"Population {vertex.label!r}: {rows.longest} plastic synapses from one neuron to"
+                                   f" one core; a row holds {MOST_PLASTIC_ROW}; use at most that many neurons")
+            if rows.delay > vertex.slots:
+                if steps.setdefault(rows.pre, vertex.slots) != vertex.slots:
+                    raise NetworkError(f"Population {made[rows.pre].label!r}: delays to populations with ring buffers"
+                                       f" of {steps[rows.pre]} and of {vertex.slots} steps; sPyNNaker extends the"
+                                       " delays of a population for one length only")
+                made[rows.pre].stages = max(made[rows.pre].stages, -(-rows.delay // vertex.slots) - 1)
+
+
+def _bits(n):
+    """Bits for n values, pacman utility_calls.get_n_bits."""
+    return 0 if n == 0 else max(1, math.ceil(math.log2(n)))
+
+
+def _synapse_cores(vertex, made):
+    """Synapse cores of a slice: 0 where one binary does both (`use_combined_core` at steps of 1 ms or more)."""
+    if vertex.rule is None or _rule_kind(vertex) in COMBINED_BINARIES[vertex.cell.synapses]:
+        return 0
+    events = sum(math.ceil(rows.longest * SPIKES_PER_SECOND * made[rows.pre].size) for rows in vertex.incoming)
+    return min(math.ceil(events / PLASTIC_SYNAPSES_PER_SECOND), MOST_SYNAPSE_CORES)
+
+
+def _rule_kind(vertex):
+    rule = vertex.rule
+    return RULE_KINDS[type(rule.timing_dependence), type(rule.weight_dependence)]
