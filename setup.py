@@ -8,8 +8,10 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py").read_text()).group(1)
 # The kernels in C, loaded with ctypes: nothing of Python in them. Without a compiler numba's do the same work.
 LOCAL = "spikingconvnet/backends/local"
-NATIVE = Extension("spikingconvnet.backends.local._native", sources=[f"{LOCAL}/conv_native.c"],
-                   depends=[f"{LOCAL}/conv_row.h"], extra_compile_args=["-O3", "-fwrapv"], optional=True)
+NATIVE = Extension("spikingconvnet.backends.local._native",
+                   sources=[f"{LOCAL}/{name}_native.c" for name in ("conv", "general", "poisson")],
+                   depends=[f"{LOCAL}/conv_row.h", f"{LOCAL}/general_steps.h"],
+                   extra_compile_args=["-O3", "-fwrapv"], optional=True)
 # The emulated board's core loop, likewise; it is not linked with the CPU emulator.
 NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=["spikingconvnet/emulator/core_native.c"],
                         extra_compile_args=["-O2"], optional=True)
@@ -35,8 +37,10 @@ setup(
     ],
     extras_require={
         "spinnaker": ["sPyNNaker==1!7.4.1"],
+        "cluster": ["distributed>=2024.1"],
         "emulator": ["unicorn==2.1.4"],
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1", "unicorn==2.1.4"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1", "unicorn==2.1.4",
+                 "distributed>=2024.1"],
     },
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.cli:main"]},
     classifiers=[

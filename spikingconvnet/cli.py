@@ -15,7 +15,7 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet import backends, settings
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, StoreError
-from spikingconvnet.experiment import RULES, Experiment
+from spikingconvnet.experiment import REPLICA_SAMPLES, RULES, Experiment
 from spikingconvnet.store import RunDirectory
 
 EXIT_CODES = """exit codes:
@@ -83,6 +83,9 @@ def _parser():
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated)")
+    add("--copies", type=int, help="with --backend spinnaker: copies of the network that share the machine, each with"
+                                   f" {REPLICA_SAMPLES:,} images of its own (default: 1)")
+    add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
@@ -97,7 +100,7 @@ def _run(options):
     store = RunDirectory(options.run_dir)
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            options.target)
+                            options.target, options.cluster, options.copies or 1)
     if options.mode != "info":
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
@@ -111,13 +114,17 @@ def _check(options):
     """Refuse values that argparse lets through, and options that the mode would not use."""
     if options.jobs is not None and options.jobs < 1:
         raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
-    for name in ("run_dir", "source", "target"):
+    for name in ("run_dir", "source", "target", "cluster"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     for name, modes in (("layer", ("training",)), ("rule", ("training", "demo")), ("source", ("loaddata", "demo")),
                         ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
+    if options.copies is not None and options.backend != "spinnaker":
+        raise SettingsError(f"--copies: belongs to --backend spinnaker, not to --backend {options.backend}")
+    if options.copies is not None and options.copies < 1:
+        raise SettingsError(f"--copies: must be at least 1, got {options.copies}")
     if options.target is not None and options.backend != "spinnaker":
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":

@@ -9,14 +9,13 @@ side on all cores.
 import logging
 import os
 import shlex
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import spikingconvnet
-from spikingconvnet import build, datasets, readout
+from spikingconvnet import build, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
@@ -29,7 +28,6 @@ from spikingconvnet.training import floors, stdp
 logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
-BATCH = 250
 SPLITS = ("train", "validation", "test")
 RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
 
@@ -44,6 +42,10 @@ class Experiment:
     backend : str
     target : str or None
         Of a backend that has several: which machine.
+    cluster : str or None
+        Where replicas run, see ``replicas.workers``.
+    copies : int
+        Replicas that share one run, as copies of the network on one machine.
     jobs : int or None
         Threads; the results do not depend on it.
     progress : callable
@@ -53,10 +55,11 @@ class Experiment:
     """
 
     def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py", target=None):
+                 program="main.py", target=None, cluster=None, copies=1):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
+        self.backend_name, self.cluster, self.copies = backend, cluster, copies
         self.backend = get_backend(backend)
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
         self._options = {"target": target, "directory": self.store.path / backend} if target else {}
@@ -139,35 +142,54 @@ class Experiment:
         data = self.data(split)
         if number == 0:
             return data["spikes"]
-        return Spikes.concatenate(self._replicas(partial(self.replica_spikes, number, split, data), data,
-                                                 f"layer {number}: spikes, {split}"))
+        return Spikes.concatenate(self._responses(number, split, data))
 
-    def replica_spikes(self, number, split, data, first, jobs=1):
-        """Spikes of a layer for the replica that starts at image `first`, from the cache or computed and cached."""
-        last = min(first + REPLICA_SAMPLES, len(data["labels"]))
+    def _responses(self, number, split, data, grid=None):
+        """Spikes of a layer, or their counts on `grid`, for every replica: from the cache, or computed and cached."""
+        n = len(data["labels"])
+        firsts = range(0, n, REPLICA_SAMPLES)
         if number == 0:
-            return data["spikes"].samples(first, last)
-        name = f"spikes/{number}-{split}-{first // REPLICA_SAMPLES:03d}"
-        made_from = self._replica_digest(number, data, first)
-        found = self.store.cached(name, made_from)
-        if found is not None:
-            return unpack_spikes(found)
-        spikes = Spikes.concatenate(list(self._simulate(number, split, data, first, jobs)))
-        self.store.write(name, made_from, self._how(), **pack_spikes(spikes))
-        return spikes
+            return [data["spikes"].samples(first, min(first + REPLICA_SAMPLES, n)) for first in firsts]
+        content = self._replica_content(number, data)
+        names = [f"{f'spikes/{number}-' if grid is None else 'features/'}{split}-{first // REPLICA_SAMPLES:03d}"
+                 for first in firsts]
+        digests = [digest(*content, first, REPLICA_SAMPLES, grid) for first in firsts]
+        found = [self.store.cached(name, made_from) for name, made_from in zip(names, digests)]
+        missing = [i for i, cached in enumerate(found) if cached is None]
+        if missing:
+            sources = self._responses(number - 1, split, data)
+            description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
+            responses = self._simulate(number, [sources[i] for i in missing], grid, description)
+            for i, response in zip(missing, responses):
+                found[i] = pack_spikes(response) if grid is None else {"counts": response}
+                self.store.write(names[i], digests[i], self._how(), **found[i])
+        return [unpack_spikes(part) if grid is None else part["counts"] for part in found]
 
-    def _simulate(self, number, split, data, first, jobs):
-        """Spikes of a layer, batch by batch on one timeline, from the replayed spikes of the layer before."""
-        stage = self.model.stages[number - 1]
-        source = self.replica_spikes(number - 1, split, data, first, jobs)
-        arrays = self.layer(number)
-        network = build.inference_network([stage], [TrainedLayer(arrays["kernels"], arrays["v_thresh"])], source)
-        with self.backend.open(network, jobs=jobs, **self._options) as simulation:
-            for start in range(0, source.n_samples, BATCH):
-                simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
-                recording = simulation.recording()
-                yield recording.spikes[stage.label]
-        log_warnings(recording, logger)
+    def _simulate(self, number, sources, grid, description):
+        """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side."""
+        stage, arrays = self.model.stages[number - 1], self.layer(number)
+        trained = TrainedLayer(arrays["kernels"], arrays["v_thresh"])
+        jobs = self.backend.REPLICAS_AT_ONCE or self.jobs or os.cpu_count()
+        with replicas.workers(jobs, self.cluster) as pool:
+            futures = [pool.submit(replicas.respond, networks, stage.label, self.backend_name, grid,
+                                   jobs=max(1, jobs // len(sources)), **self._options)
+                       for networks in self._copies([build.inference_network([stage], [trained], source)
+                                                     for source in sources])]
+            for future in self.progress(futures, description):
+                responses, recording = future.result()
+                yield from responses
+            log_warnings(recording, logger)
+
+    def _copies(self, networks):
+        """Groups of networks that share one run: as many as asked for, with timelines of one length."""
+        groups = []
+        for network in networks:
+            samples = network.population(build.INPUT).cell.spikes.n_samples
+            if not groups or len(groups[-1]) == self.copies or groups[-1][0].population(
+                    build.INPUT).cell.spikes.n_samples != samples:
+                groups.append([])
+            groups[-1].append(network)
+        return groups
 
     def example(self, number, n_samples, membranes=False):
         """The first training images through the layers up to `number`.
@@ -194,22 +216,9 @@ class Experiment:
 
     def features(self, split):
         """Spike counts for the classifier and labels: uint16 (n, features), int (n,)."""
-        data, number = self.data(split), len(self.model.stages)
-        parts = self._replicas(partial(self._replica_counts, split, data), data, f"layer {number}: counts, {split}")
+        data, stage = self.data(split), self.model.stages[-1]
+        parts = self._responses(stage.number, split, data, self.model.classifier.cells(stage.out_shape))
         return np.concatenate(parts), data["labels"]
-
-    def _replica_counts(self, split, data, first, jobs):
-        """Counts of the replica that starts at image `first`, from the cache or computed and cached."""
-        number, grid = len(self.model.stages), self.model.classifier.cells(self.model.stages[-1].out_shape)
-        name = f"features/{split}-{first // REPLICA_SAMPLES:03d}"
-        made_from = digest(self._replica_digest(number, data, first), grid)
-        found = self.store.cached(name, made_from)
-        if found is not None:
-            return found["counts"]
-        counts = np.concatenate([readout.spike_counts(spikes, grid)
-                                 for spikes in self._simulate(number, split, data, first, jobs)])
-        self.store.write(name, made_from, self._how(), counts=counts)
-        return counts
 
     def train_svm(self):
         """Fit the classifier on the training images: its score on them."""
@@ -279,24 +288,13 @@ class Experiment:
     def _layer_digest(self, number):
         return digest("layer", self.model.stages[number - 1], self.settings.seed, self._content(number - 1))
 
-    def _replica_digest(self, number, data, first):
+    def _replica_content(self, number, data):
+        """What the replicas of a layer are computed from; a board's are not taken for those of the local engine."""
         machine = [self.machine] * (self.machine != "local")
-        return digest("spikes", self._content(number), str(data["content"]), first, REPLICA_SAMPLES, *machine)
+        return "spikes", self._content(number), str(data["content"]), *machine
 
     def _svm_digest(self):
         return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))
 
     def _how(self, **more):
         return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
-
-    def _replicas(self, work, data, description):
-        """Results of ``work(first image, jobs)`` for every replica, in order; as many at a time as there are jobs."""
-        firsts = range(0, len(data["labels"]), REPLICA_SAMPLES)
-        jobs = self.backend.REPLICAS_AT_ONCE or self.jobs or os.cpu_count()
-        pool = ThreadPoolExecutor(jobs)
-        try:
-            futures = [pool.submit(work, first, max(1, jobs // len(firsts))) for first in firsts]
-            return [future.result() for future in self.progress(futures, description)]
-        finally:
-            pool.shutdown(cancel_futures=True)
-

@@ -17,9 +17,10 @@ from spikingconvnet.neurons import (
     check_poisson_times,
     parameter_names,
 )
-from spikingconvnet.plasticity import STDPMechanism
+from spikingconvnet.plasticity import MODULATED, Neuromodulation, STDPMechanism
 
 RECEPTORS = ("excitatory", "inhibitory")
+MODULATORS = ("reward", "punishment")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +106,10 @@ class Projection:
     pre, post : str
         Labels of populations.
     connections : an object of ``connectivity``
-    receptor : 'excitatory' or 'inhibitory'
-        Not used by signed connections.
-    plasticity : STDPMechanism or None
+    receptor : 'excitatory', 'inhibitory', 'reward' or 'punishment'
+        Not used by signed connections. The weights of a reward or punishment are amounts of dopamine, not nA.
+    plasticity : STDPMechanism, Neuromodulation or None
+        Neuromodulation is that of a reward or punishment; what it modulates are the STDP projections beside it.
     """
 
     label: str
@@ -115,13 +117,31 @@ class Projection:
     post: str
     connections: object
     receptor: str = "excitatory"
-    plasticity: STDPMechanism = None
+    plasticity: object = None
 
     def __post_init__(self):
-        require(self.receptor in RECEPTORS, f"Projection {self.label!r}", "receptor", self.receptor,
-                " or ".join(RECEPTORS), NetworkError)
-        require(not (self.plasticity and self.connections.signed), f"Projection {self.label!r}", "plasticity",
+        owner = f"Projection {self.label!r}"
+        require(self.receptor in RECEPTORS + MODULATORS, owner, "receptor", self.receptor,
+                " or ".join(RECEPTORS + MODULATORS), NetworkError)
+        require(isinstance(self.plasticity, (STDPMechanism, Neuromodulation, type(None))), owner, "plasticity",
+                self.plasticity, "STDPMechanism, Neuromodulation or None", NetworkError)
+        require(self.modulates == (self.receptor in MODULATORS), owner, "receptor", self.receptor,
+                f"{' or '.join(MODULATORS if self.modulates else RECEPTORS)} {'with' if self.modulates else 'without'}"
+                " Neuromodulation", NetworkError)
+        require(not (self.plasticity and self.connections.signed), owner, "plasticity",
                 self.plasticity, "None on signed connections; SpiNNaker's convolutions do not learn", NetworkError)
+        require(not self.modulates or self.connections.max_delay <= 1, owner, "delay", self.connections.max_delay,
+                "1 step; a reward or punishment acts in the step of its spike", NetworkError)
+
+    @property
+    def learns(self):
+        """Whether its weights change by STDP."""
+        return isinstance(self.plasticity, STDPMechanism)
+
+    @property
+    def modulates(self):
+        """Whether it is a reward or a punishment."""
+        return isinstance(self.plasticity, Neuromodulation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,13 +169,23 @@ class Network:
         for projection in self.projections:
             self._check(projection)
         for population in self.populations:
-            rules = [p.plasticity for p in self.incoming(population.label) if p.plasticity]
-            require(len(set(rules)) <= 1, f"Population {population.label!r}", "plasticity", len(set(rules)),
-                    "one rule; a SpiNNaker core holds one", NetworkError)
+            self._check_rules(population)
             self._check_board_connectors(population)
         lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations if p.has_given_spikes}
         require(len(lengths) <= 1, "Network", "sources", sorted(lengths),
                 "spikes of equally many samples and steps", NetworkError)
+
+    def _check_rules(self, population):
+        """A core holds one rule, and one kind of dopamine for rules that know dopamine."""
+        owner, incoming = f"Population {population.label!r}", self.incoming(population.label)
+        rules, modulations = ({p.plasticity for p in incoming if getattr(p, kind)} for kind in ("learns", "modulates"))
+        require(len(rules) <= 1, owner, "plasticity", len(rules), "one rule; a SpiNNaker core holds one", NetworkError)
+        require(len(modulations) <= 1, owner, "plasticity", len(modulations),
+                "one Neuromodulation; a SpiNNaker core holds one", NetworkError)
+        require(not modulations or (rules and next(iter(rules)).kind in MODULATED), owner, "plasticity",
+                sorted(part.__name__ for rule in rules for part in rule.kind), "a projection that learns by "
+                + " or ".join(" and ".join(part.__name__ for part in kind) for kind in MODULATED)
+                + " beside a Neuromodulation", NetworkError)
 
     def _check_board_connectors(self, population):
         """A binary for local-only synapses knows one kind of connector and IF_curr_exp."""
@@ -194,3 +224,7 @@ class Network:
     def incoming(self, label):
         """Projections that end at the population of that label."""
         return [p for p in self.projections if p.post == label]
+
+    def modulation(self, label):
+        """Neuromodulation of the population of that label, or None."""
+        return next((p.plasticity for p in self.incoming(label) if p.modulates), None)

@@ -75,8 +75,8 @@ class SpikeNearestPairRule:
 class Vogels2011Rule:
     """Homeostasis of inhibition: a pair potentiates whatever its order, every presynaptic spike depresses by `alpha`.
 
-    The weight is clipped at `w_max` alone. sPyNNaker's formulas let a weight fall below 0, which its 16 bits then hold
-    as a very large one; choose `A_plus` and `alpha` so that it stays above. (The binaries were not driven that far.)
+    The weight is clipped at `w_max` alone. sPyNNaker's binaries let a weight fall below 0, which its 16 bits then hold
+    as a very large one; choose `A_plus` and `alpha` so that it stays above.
 
     Source: Vogels et al. 2011, Science 334, 1569.
 
@@ -184,10 +184,46 @@ class WeightDependenceAdditiveTriplet:
 # The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
 WEIGHT_DEPENDENCES = {
     SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
-    SpikeNearestPairRule: (AdditiveWeightDependence,),
+    SpikeNearestPairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
     Vogels2011Rule: (AdditiveWeightDependence,),
     PfisterSpikeTripletRule: (WeightDependenceAdditiveTriplet,),
 }
+
+# Of those, the ones that learn under reward and punishment.
+MODULATED = ((SpikePairRule, AdditiveWeightDependence), (SpikePairRule, MultiplicativeWeightDependence),
+             (Vogels2011Rule, AdditiveWeightDependence))
+
+
+@dataclass(frozen=True)
+class Neuromodulation:
+    """What the spikes of a reward or a punishment do to the synapses of a population that learn by STDP.
+
+    STDP then changes an eligibility trace, whose bounds are those of the weight dependence and which decays with
+    `tau_c`. A spike adds its projection's weight to the dopamine of the neurons it reaches, or takes it away; dopamine
+    decays with `tau_d`. The weight follows the product of the two. Called Neuromodulation in sPyNNaker, too
+    (``extra_models``).
+
+    A weight is changed only when a presynaptic spike arrives: what is rewarded after the last spike of an input never
+    shows in its weights.
+
+    Source: Izhikevich 2007, Cereb Cortex 17, 2443.
+
+    Attributes
+    ----------
+    tau_c, tau_d : float
+        Time constants of eligibility and of dopamine, ms; tables in steps of 16 and of 4.
+    w_min, w_max : float
+        Bounds of the weights, nA.
+    """
+
+    tau_c: float = 1000.0
+    tau_d: float = 200.0
+    w_min: float = 0.0
+    w_max: float = 1.0
+
+    def __post_init__(self):
+        _check_above_zero(self, "tau_c", "tau_d")
+        _check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -210,3 +246,8 @@ class STDPMechanism:
         kinds = WEIGHT_DEPENDENCES[type(timing)]
         require(isinstance(weight, kinds), "STDPMechanism", "weight_dependence", weight,
                 f"{' or '.join(kind.__name__ for kind in kinds)} with a {type(timing).__name__}")
+
+    @property
+    def kind(self):
+        """Types of both parts."""
+        return type(self.timing_dependence), type(self.weight_dependence)

@@ -18,7 +18,7 @@ ROWS = (
     ("layers", "connectivity", "encoding", "readout"),
     ("model", "network"),
     ("build", "store", "settings", "backends"),
-    ("training", "plotting"),
+    ("training", "plotting", "replicas"),
     ("experiment",),
     ("report",),
     ("cli",),
@@ -26,9 +26,9 @@ ROWS = (
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 EXCEPTIONS = {("neurons", "spikes")}        # SpikeSourceArray holds Spikes
 HOMES = {"numba": "kernels.py", "sklearn": "readout.py", "matplotlib": "plotting/", "mnist": "datasets.py",
-         "tqdm": "cli.py", "unicorn": "core.py"}
+         "tqdm": "cli.py", "unicorn": "core.py", "distributed": "replicas.py"}
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
-HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn"]
+HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed"]
 
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -5,14 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from spikingconvnet import experiment as module
-from spikingconvnet import settings
-from spikingconvnet.errors import StoreError
+from spikingconvnet import replicas, settings
+from spikingconvnet.errors import BackendError, StoreError
 from spikingconvnet.experiment import Experiment
+from spikingconvnet.network import Network, Population
+from spikingconvnet.neurons import SpikeSourceArray
+from spikingconvnet.spikes import Spikes
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run):
 def test_features_depend_neither_on_threads_nor_on_the_batch(run, layers, monkeypatch):
     found = []
     for name, jobs, batch in (("a", 1, 250), ("b", 2, 7), ("c", 2, 1)):
-        monkeypatch.setattr(module, "BATCH", batch)
+        monkeypatch.setattr(replicas, "BATCH", batch)
         found.append(run(name, jobs=jobs, layers=layers).features("train")[0])
     assert found[0].any()
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
@@ -51,16 +56,67 @@ def test_replicas_start_at_rest_and_are_joined_in_order(run, monkeypatch):
     made = run()
     whole = made.features("train")[0]
     for first in (0, 50, 100):
-        alone = np.concatenate([module.readout.spike_counts(s, (3, 3))
-                                for s in made._simulate(1, "train", made.data("train"), first, 1)])
+        source = made.data("train")["spikes"].samples(first, min(first + 50, 120))
+        alone, = made._simulate(1, [source], (3, 3), "one replica")
         assert np.array_equal(whole[first:first + 50], alone)
     assert len(list((made.store.path / "features").iterdir())) == 3
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cluster_gives_the_same_features_whatever_the_number_of_workers(run, workers, monkeypatch):
+    monkeypatch.setattr(module, "REPLICA_SAMPLES", 50)
+    alone, spread = run("alone"), run("spread", jobs=workers)
+    spread.cluster = "local"
+    assert np.array_equal(alone.features("train")[0], spread.features("train")[0])
+
+
+def test_copies_that_share_a_run_give_the_same_features(run, monkeypatch):
+    monkeypatch.setattr(module, "REPLICA_SAMPLES", 50)
+    alone, shared = run("alone"), run("shared")
+    shared.copies = 2
+    assert [len(group) for group in shared._copies([*map(network_of, [50, 50, 20])])] == [2, 1]
+    assert np.array_equal(alone.features("train")[0], shared.features("train")[0])
+
+
+def network_of(samples):
+    spikes = Spikes.empty((1, 2, 2), samples, 5)
+    return Network((Population("input", spikes.shape, SpikeSourceArray(spikes)),), ())
+
+
+def test_a_worker_that_dies_costs_nothing_but_time(run, monkeypatch, tmp_path):
+    """The first replica kills its worker once; the scheduler runs it again on another one."""
+    monkeypatch.setattr(module, "REPLICA_SAMPLES", 50)
+    made = run()
+    expected = made.features("train")[0]
+    for path in (made.store.path / "features").iterdir():
+        path.unlink()
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        made.cluster = cluster.scheduler_address
+        submit, marker = replicas._Dask.submit, str(tmp_path / "died")
+        monkeypatch.setattr(replicas._Dask, "submit",
+                            lambda pool, work, *args, **more: submit(pool, die_once, marker, work, *args, **more))
+        assert np.array_equal(made.features("train")[0], expected)
+    assert Path(marker).exists()
+
+
+def die_once(marker, work, *args, **kwargs):
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return work(*args, **kwargs)
+
+
+def test_a_cluster_that_is_not_there_is_an_error_with_the_way_out(run):
+    made = run()
+    made.cluster = "tcp://127.0.0.1:9"
+    with pytest.raises(BackendError, match="--cluster tcp.*dask scheduler"):
+        made.features("train")
 
 
 def test_the_whole_chain_and_the_replay_of_layer_one_give_the_same_spikes(run):
     made = run(layers=2)
     chain, _ = made.example(2, 20)
-    replayed = made.replica_spikes(2, "train", made.data("train"), 0).samples(0, 20)
+    replayed = made.all_spikes(2, "train").samples(0, 20)
     assert chain.n_events > 0
     assert chain == replayed
 

@@ -7,7 +7,7 @@ from spikingconvnet.connectivity import ConvConnections, DenseConnections, Later
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
-from spikingconvnet.plasticity import SpikePairRule, STDPMechanism
+from spikingconvnet.plasticity import Neuromodulation, SpikeNearestPairRule, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
 SHAPE = (2, 1, 3)
@@ -66,7 +66,7 @@ def test_a_population_that_is_none_is_refused_by_name(make, text):
 
 
 def test_a_receptor_is_one_of_two():
-    with pytest.raises(NetworkError, match="excitatory or inhibitory, got 'exhibitory'"):
+    with pytest.raises(NetworkError, match="excitatory or inhibitory or reward or punishment, got 'exhibitory'"):
         dense(receptor="exhibitory")
 
 
@@ -91,6 +91,40 @@ def test_signed_connections_do_not_learn():
 def test_parts_that_do_not_fit_make_no_network(populations, projections, text):
     with pytest.raises(NetworkError, match=text):
         Network(populations, projections)
+
+
+def modulator(label="r", receptor="reward", **more):
+    return dense(label, plasticity=Neuromodulation(**more), receptor=receptor)
+
+
+def test_rewards_and_punishments_of_one_kind_stand_beside_a_rule():
+    network = Network([source(), neurons()], [modulator(), dense(plasticity=STDPMechanism()),
+                                              modulator("p", "punishment")])
+    assert network.modulation("out") == Neuromodulation() and network.modulation("in") is None
+    assert [(p.learns, p.modulates) for p in network.projections] == [(False, True), (True, False), (False, True)]
+
+
+@pytest.mark.parametrize("make, text", [
+    (lambda: modulator(receptor="excitatory"), "receptor: must be reward or punishment with Neuromodulation"),
+    (lambda: dense(receptor="reward"), "receptor: must be excitatory or inhibitory without Neuromodulation"),
+    (lambda: dense(receptor="punishment", plasticity=STDPMechanism()), "excitatory or inhibitory without"),
+    (lambda: dense(plasticity=SpikePairRule()), "plasticity: must be STDPMechanism, Neuromodulation or None"),
+    (lambda: Projection("r", "in", "out", DenseConnections(np.ones((6, 4)), 2), "reward", Neuromodulation()),
+     "delay: must be 1 step; .*, got 2")])
+def test_a_modulator_that_no_board_could_hold_is_refused(make, text):
+    with pytest.raises(NetworkError, match=text):
+        make()
+
+
+@pytest.mark.parametrize("projections, text", [
+    ([modulator()], r"a projection that learns by SpikePairRule and AdditiveWeightDependence or Spike.*, got \[\]"),
+    ([modulator(), dense(plasticity=STDPMechanism(SpikeNearestPairRule()))],
+     r".*Vogels2011Rule and AdditiveWeightDependence beside a Neuromodulation, got .*'SpikeNearestPairRule'\]"),
+    ([modulator(), modulator("p", "punishment", tau_d=100.0), dense(plasticity=STDPMechanism())],
+     "one Neuromodulation; a SpiNNaker core holds one, got 2")])
+def test_a_population_has_one_neuromodulation_beside_the_rule_that_its_binary_knows(projections, text):
+    with pytest.raises(NetworkError, match=f"^Population 'out'.plasticity: must be {text}"):
+        Network([source(), neurons()], projections)
 
 
 def test_equal_rules_are_one_rule_for_a_core():

@@ -8,6 +8,7 @@ from spikingconvnet.errors import SettingsError
 from spikingconvnet.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
+    Neuromodulation,
     PfisterSpikeTripletRule,
     SpikeNearestPairRule,
     SpikePairRule,
@@ -20,7 +21,8 @@ NAN = float("nan")
 
 
 COMPLETE = (SpikePairRule(), SpikeNearestPairRule(), Vogels2011Rule(0.2),
-            PfisterSpikeTripletRule(16.8, 33.7, 101.0, 114.0, 0.1, 0.1), WeightDependenceAdditiveTriplet())
+            PfisterSpikeTripletRule(16.8, 33.7, 101.0, 114.0, 0.1, 0.1), WeightDependenceAdditiveTriplet(),
+            Neuromodulation())
 numbers = pytest.mark.parametrize("record, name", [(r, f.name) for r in COMPLETE for f in fields(r)
                                                    if not f.name.startswith("w_")])
 
@@ -36,10 +38,10 @@ def test_time_constants_are_above_zero_and_amplitudes_not_negative(record, name)
 
 @pytest.mark.parametrize("w_min, w_max", [(-0.1, 1.0), (1.0, 1.0), (2.0, 1.0), (0.0, NAN), (NAN, 1.0)])
 @pytest.mark.parametrize("kind", [AdditiveWeightDependence, MultiplicativeWeightDependence,
-                                  WeightDependenceAdditiveTriplet])
+                                  WeightDependenceAdditiveTriplet, Neuromodulation])
 def test_bounds_are_ordered_and_not_negative(kind, w_min, w_max):
     with pytest.raises(SettingsError, match=rf"^{kind.__name__}\.w_min, w_max: must be 0 <= w_min < w_max"):
-        kind(w_min, w_max)
+        kind(w_min=w_min, w_max=w_max)
 
 
 def test_equal_mechanisms_are_one_rule():
@@ -52,7 +54,7 @@ def test_equal_mechanisms_are_one_rule():
 @pytest.mark.parametrize("timing, weight, text", [
     (SpikePairRule(), 3, "weight_dependence: must be AdditiveWeightDependence or MultiplicativeWeightDependence with a"
                          " SpikePairRule, got 3"),
-    (SpikeNearestPairRule(), MultiplicativeWeightDependence(), "weight_dependence: must be AdditiveWeightDependence"),
+    (SpikeNearestPairRule(), WeightDependenceAdditiveTriplet(), "weight_dependence: must be AdditiveWeightDependence"),
     (Vogels2011Rule(0.2), MultiplicativeWeightDependence(), "weight_dependence: must be AdditiveWeightDependence with"),
     (COMPLETE[3], AdditiveWeightDependence(), "weight_dependence: must be WeightDependenceAdditiveTriplet with a Pf"),
     (None, AdditiveWeightDependence(), "timing_dependence: must be SpikePairRule or SpikeNearestPairRule")])

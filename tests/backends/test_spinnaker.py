@@ -5,7 +5,6 @@ Many small networks share one run, because sPyNNaker takes seconds to set up wha
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -33,6 +32,7 @@ from spikingconvnet.errors import BackendError, SettingsError  # noqa: E402
 from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
+from spikingconvnet.replicas import together  # noqa: E402
 
 PER_RUN = 12
 
@@ -42,16 +42,6 @@ def board(tmp_path_factory):
     """One emulated board for all tests of this file."""
     with (tmp_path_factory.mktemp("board") / "board.log").open("w") as log, Board(log=log) as made:
         yield made
-
-
-def together(networks):
-    """Networks side by side as one; labels get the number of their network."""
-    populations, projections = [], []
-    for i, network in enumerate(networks):
-        populations += [replace(p, label=f"{i} {p.label}") for p in network.populations]
-        projections += [replace(p, label=f"{i} {p.label}", pre=f"{i} {p.pre}", post=f"{i} {p.post}")
-                        for p in network.projections]
-    return Network(populations, projections)
 
 
 def on_board(network, board, directory, chunks, thresholds=None):

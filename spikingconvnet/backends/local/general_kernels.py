@@ -1,8 +1,8 @@
 """The reference's integers, fast: numba kernels for networks of any wiring and for every plasticity rule.
 
-Nothing is checked here; ``simulator.GeneralStage`` prepares every argument. What each rule does is said
-in ``reference_rules.py``; here they are branches of one loop over a row of synapses, because each function of its own
-would add half a second to the time of compilation.
+They do the work of ``general_native.c`` where that was not built. Nothing is checked here; ``general_stage.py``
+prepares the arrays of ``layout.py``. What each rule does is said in ``reference_rules.py``; here they are branches of
+one loop over a run of synapses, because each function of its own would add half a second to the time of compilation.
 
 Numba's cache notices changes of the file that a function stands in, not of what it calls: after an edit of the
 elementary operations in ``kernels.py`` delete ``__pycache__``. Therefore the rules stand beside their caller.
@@ -11,19 +11,16 @@ elementary operations in ``kernels.py`` delete ``__pycache__``. Therefore the ru
 from numba import int32, int64
 
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
+from spikingconvnet.backends.local.layout import AMOUNTS, FULLEST, HISTORY, RULES, RUN_FIELDS, TABLES, TRACES
 
-LANES = FIELDS = 16     # of a block of neurons; their numbers in the order of NEURON_FIELDS
-NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
-                 "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory")
-HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
-RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "vogels_2011_additive",
-         "pfister_triplet_additive")
-PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, VOGELS_2011_ADDITIVE = range(len(RULES) - 1)
-AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha")
-W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA = range(len(AMOUNTS))
-TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y")
-PLUS, MINUS, X, Y = range(len(TABLES))
-SLOW_SHIFT = 2          # see lowering.SLOW_SHIFT
+(PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
+ PFISTER_TRIPLET_ADDITIVE, MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS) = range(len(RULES))
+W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE = range(len(AMOUNTS))
+PLUS, MINUS, X, Y, C, D = range(len(TABLES))
+POST, RECEPTOR, DELAY, STORED, FIRST, COUNT = range(len(RUN_FIELDS))
+SLOW_SHIFT = 2          # see lowering.py for the shifts
+ELIGIBILITY_SHIFT = 4
+DOPAMINE_SHIFT = 2
 
 
 @compiled
@@ -33,18 +30,12 @@ def _look_up(table, distance):
 
 @compiled
 def _m16(a, b):
-    return (a * b) >> 11
+    return (int64(a) * b) >> 11
 
 
 @compiled
 def _s16(x):
     return ((x + 32768) & 0xffff) - 32768
-
-
-@compiled
-def _grown(trace, distance, table):
-    """A trace after the next spike, `distance` steps later."""
-    return _s16(_m16(trace, _look_up(table, distance)) + 2048)
 
 
 @compiled
@@ -54,19 +45,43 @@ def _slow(trace, last_time, t, table):
 
 
 @compiled
-def _remember(j, t, times, traces, counts, rule, tables):
-    """Append the spike of neuron `j` at step `t` to its history."""
-    last = counts[j] - 1
-    trace = _grown(traces[0, j, last], t - times[j, last], tables[rule, MINUS])
-    slow = _slow(traces[1, j, last], times[j, last], t, tables[rule, Y])
-    if counts[j] == HISTORY:
-        for h in range(1, HISTORY - 1):
-            times[j, h] = times[j, h + 1]
-            traces[0, j, h], traces[1, j, h] = traces[0, j, h + 1], traces[1, j, h + 1]
+def _dopamine(level, distance, table):
+    """What is left of it after `distance` steps."""
+    return _m16(level, _look_up(table, distance >> DOPAMINE_SHIFT))
+
+
+@compiled
+def _remember(j, t, modulates, amount, history, rules):
+    """Append to the history of neuron `j` its own spike at step `t`, or a modulator's with an amount of dopamine.
+
+    Kinds of rules from MODULATED on are under neuromodulation.
+    """
+    times, traces, last = history.times[j], history.traces[j], history.counts[j] - 1
+    rule, distance = rules.rule_of[j], t - times[last]
+    tables = rules.tables[rule]
+    trace = _s16(_m16(traces[0, last], _look_up(tables[MINUS], distance)) + (0 if modulates else 2048))
+    if rules.kinds[rule] >= MODULATED:
+        second = _s16(_dopamine(traces[1, last], distance, tables[D]) + amount)
     else:
-        counts[j] += 1
-    last = counts[j] - 1
-    times[j, last], traces[0, j, last], traces[1, j, last] = t, trace, slow
+        second = _slow(traces[1, last], times[last], t, tables[Y])
+    if last == HISTORY - 1:
+        for h in range(1, HISTORY - 1):
+            times[h] = times[h + 1]
+            for k in range(TRACES):
+                traces[k, h] = traces[k, h + 1]
+    else:
+        history.counts[j] += 1
+        last += 1
+    times[last], traces[0, last], traces[1, last], traces[2, last] = t, trace, second, modulates
+    history.newest[0, j], history.newest[1, j] = t, trace
+
+
+@compiled
+def _remember_all(t, fired, modulated, history, rules):
+    """Append spikes of neurons with, or without, neuromodulation to their histories."""
+    for j in fired:
+        if rules.rule_of[j] >= 0 and (rules.kinds[rules.rule_of[j]] >= MODULATED) == modulated:
+            _remember(j, t, 0, 0, history, rules)
 
 
 @compiled
@@ -94,66 +109,125 @@ def _subtract(w, amount, trace, w_min):
 
 
 @compiled
-def _learn(begin, end, state, t, synapses, history, kinds, amounts, tables):
-    """Change the weights ``begin .. end - 1`` of a row whose neuron fires at step `t`, and the row's state.
+def _release(w, trace, dopamine, distance, release, c, d):
+    """See ``reference_rules``."""
+    decay = _look_up(c, distance >> ELIGIBILITY_SHIFT)
+    both = _s16(_m16(decay, _look_up(d, distance >> DOPAMINE_SHIFT)) - 2048)
+    gain = kmul(kmul(kmul(trace, release), dopamine << 4), both << 4)
+    return int32(w + gain), kmul(trace, decay << 4)
+
+
+@compiled
+def _learn_modulated(kind, w, trace, times, traces, count, window, last, t, delay, amounts, tables):
+    """Weight and eligibility as accums; see ``reference_rules.learn_modulated``. `last` is a step and a trace."""
+    first, stop = window
+    w_min, w_max = amounts[W_MIN], amounts[W_MAX]
+    since, release, c, d = last[0], amounts[RELEASE], tables[C], tables[D]
+    dopamine = _dopamine(traces[1, first - 1], since - times[first - 1], d)
+    for h in range(first, stop):
+        arrival = int64(times[h]) + delay
+        w, trace = _release(w, trace, dopamine, arrival - since, release, c, d)
+        if not traces[2, h + count - stop]:
+            p = _m16(last[1], _look_up(tables[PLUS], arrival - last[0]))
+            if kind == MODULATED_MULTIPLICATIVE:
+                trace = int32(trace + kmul(kmul(int32(w_max - trace), amounts[A_PLUS]), p << 4))
+            else:
+                trace = _add(trace, amounts[A_PLUS], p, w_max)
+        dopamine, since = int64(traces[1, h]), arrival
+    if stop > 1:
+        w, trace = _release(w, trace, dopamine, t - since, release, c, d)
+        faded = _m16(traces[0, stop - 1], _look_up(tables[MINUS], t - delay - times[stop - 1]))
+        if kind == MODULATED:
+            trace = _subtract(trace, amounts[A_MINUS], faded, w_min)
+        elif kind == MODULATED_VOGELS:
+            trace = _add(trace, amounts[A_PLUS], faded - amounts[ALPHA], w_max)
+        else:
+            trace = int32(trace - kmul(kmul(int32(trace - w_min), amounts[A_MINUS]), faded << 4))
+    return min(max(w, int32(amounts[WEIGHT_MIN])), int32(amounts[WEIGHT_MAX])), trace
+
+
+@compiled
+def _learn(run, state, slow, t, plastic, shifts, history, rules):
+    """Change the weights of a run of synapses whose neuron fires at step `t`.
 
     Parameters
     ----------
-    state : int64 (4,)
-        Last step, its two traces, place of the rule.
-    synapses : tuple of arrays
-        Post, weight, stored delay and receptor of all plastic synapses, and ``inject`` with the ring buffers' shifts.
-    history : tuple of arrays
-        `times` (neurons, HISTORY), `traces` (2, neurons, HISTORY) and `counts` (neurons,) of postsynaptic spikes.
-    kinds, amounts, tables : arrays (rules,), (rules, AMOUNTS), (rules, TABLES, steps)
+    run : int32 (RUN_FIELDS,)
+    state : int32 (4,)
+        Of the row, before the spike.
+    slow : int
+        The row's slower trace at the spike.
+    shifts : int32 (size,)
+        Of the run's receptor.
     """
-    post, weight, stored, receptor, inject = synapses
-    times, traces, counts = history
-    last_time, last, rule = state[0], state[1], state[3]
-    kind, plus, minus = kinds[rule], tables[rule, PLUS], tables[rule, MINUS]
-    w_min, w_max = amounts[rule, W_MIN], amounts[rule, W_MAX]
-    a_plus, a_minus = amounts[rule, A_PLUS], amounts[rule, A_MINUS]
-    slow = _slow(state[2], last_time, t, tables[rule, X])
-    for s in range(begin, end):
-        j, delay, shift = post[s], stored[s], inject[receptor[s], 0, post[s]]
-        first, stop = _window(times[j], counts[j], last_time, t, delay)
-        w = int32(weight[s] << shift)
-        real, trace = stop > 1, traces[0, j, stop - 1]
-        faded = _look_up(minus, t - delay - times[j, stop - 1])
+    last_time, last, rule, delay = int64(state[0]), int64(state[1]), state[3], int64(run[STORED])
+    kind, tables, amounts = rules.kinds[rule], rules.tables[rule], rules.amounts[rule]
+    plus, minus, w_min, w_max = tables[PLUS], tables[MINUS], amounts[W_MIN], amounts[W_MAX]
+    a_plus, a_minus = amounts[A_PLUS], amounts[A_MINUS]
+    for k in range(run[COUNT]):
+        s, j = run[FIRST] + k, run[POST] + k
+        shift, times, traces, count = shifts[j], history.times[j], history.traces[j], history.counts[j]
+        first, stop = _window(times, count, last_time, t, delay)
+        w = int32(plastic.weight[s] << shift)
+        real, trace = stop > 1, traces[0, stop - 1]
+        faded = _look_up(minus, t - delay - times[stop - 1])
         if kind == PAIR_ADDITIVE:
             for h in range(first, stop):
-                w = _add(w, a_plus, _m16(last, _look_up(plus, times[j, h] + delay - last_time)), w_max)
+                w = _add(w, a_plus, _m16(last, _look_up(plus, times[h] + delay - last_time)), w_max)
             if real:
                 w = _subtract(w, a_minus, _m16(trace, faded), w_min)
         elif kind == PAIR_MULTIPLICATIVE:
             for h in range(first, stop):
-                p = _m16(last, _look_up(plus, times[j, h] + delay - last_time))
+                p = _m16(last, _look_up(plus, times[h] + delay - last_time))
                 w = int32(w + kmul(kmul(int32(w_max - w), a_plus), p << 4))
             if real:
                 w = int32(w - kmul(kmul(int32(w - w_min), a_minus), _m16(trace, faded) << 4))
         elif kind == NEAREST_PAIR_ADDITIVE:
             for h in range(first, stop):
-                nearest = times[j, h - 1] <= last_time
-                decay = _look_up(plus, times[j, h] + delay - last_time) if nearest else int64(0)
+                nearest = times[h - 1] <= last_time
+                decay = _look_up(plus, times[h] + delay - last_time) if nearest else int64(0)
                 w = _add(w, a_plus, decay, w_max)
             if real:
                 w = _subtract(w, a_minus, faded, w_min)
+        elif kind == NEAREST_PAIR_MULTIPLICATIVE:
+            for h in range(first, stop):
+                nearest = times[h - 1] <= last_time
+                decay = _look_up(plus, times[h] + delay - last_time) if nearest else int64(0)
+                w = int32(w + kmul(kmul(int32(w_max - w), a_plus), decay << 4))
+            if real:
+                w = int32(w - kmul(kmul(int32(w - w_min), a_minus), faded << 4))
         elif kind == VOGELS_2011_ADDITIVE:
             for h in range(first, stop):
-                w = _add(w, a_plus, _m16(last, _look_up(plus, times[j, h] + delay - last_time)), w_max)
+                w = _add(w, a_plus, _m16(last, _look_up(plus, times[h] + delay - last_time)), w_max)
             if real:
-                w = _add(w, a_plus, _m16(trace, faded) - amounts[rule, ALPHA], w_max)
-        else:
+                w = _add(w, a_plus, _m16(trace, faded) - amounts[ALPHA], w_max)
+        elif kind == PFISTER_TRIPLET_ADDITIVE:
             for h in range(first, stop):
-                p = _m16(last, _look_up(plus, times[j, h] + delay - last_time))
-                gain = kmul(amounts[rule, A3_PLUS], _m16(p, traces[1, j, h]) << 4)
+                p = _m16(last, _look_up(plus, times[h] + delay - last_time))
+                gain = kmul(amounts[A3_PLUS], _m16(p, traces[1, h]) << 4)
                 w = _add(int32(w + gain), a_plus, p, w_max)
             if real:
                 o = _m16(trace, faded)
-                loss = kmul(amounts[rule, A3_MINUS], _m16(o, slow) << 4)
+                loss = kmul(amounts[A3_MINUS], _m16(o, slow) << 4)
                 w = _subtract(int32(w - loss), a_minus, o, w_min)
-        weight[s] = (w >> shift) & 0xffff
-    state[0], state[1], state[2] = t, _grown(last, t - last_time, plus), slow
+        else:
+            w, e = _learn_modulated(kind, w, int32(plastic.eligibility[s] << shift), times, traces, count,
+                                    (first, stop), (last_time, last), t, delay, amounts, tables)
+            plastic.eligibility[s] = (e >> shift) & 0xffff
+        plastic.weight[s] = (w >> shift) & 0xffff
+
+
+@compiled
+def _deliver(run, weight, slot, neurons):
+    """Weights of a run onto their way, from the step of this slot on."""
+    arrival = slot + run[DELAY]
+    if arrival >= neurons.ring.shape[0]:
+        arrival -= neurons.ring.shape[0]
+    line = neurons.ring[arrival, run[RECEPTOR]]
+    for k in range(run[COUNT]):
+        j = run[POST] + k
+        line[j] = min(line[j] + weight[run[FIRST] + k], FULLEST)
+    neurons.pending[arrival] = 1
 
 
 @compiled
@@ -181,67 +255,76 @@ def _update_neurons(state):
 
 
 @compiled
-def _collect(state, ring, inject, saturated):
-    """Weights of a slot into the synaptic currents; `inject` holds shift, mask and low per receptor."""
+def _collect(neurons, slot, n):
+    """Weights of a slot into the synaptic currents."""
     for r in range(2):
-        for j in range(ring.shape[1]):
-            if ring[r, j] != 0:
-                saturated[j] += ring[r, j] > SATURATED
-                x = int32(min(ring[r, j], int64(SATURATED)) << inject[r, 0, j])
+        ring, inject = neurons.ring[slot, r], neurons.inject[r]
+        for j in range(n):
+            if ring[j] != 0:
+                neurons.saturated[j] += ring[j] > SATURATED
+                x = int32(min(ring[j], SATURATED) << inject[0, j])
                 at = (j >> 4) * 256 + 32 + 16 * r + (j & 15)
-                state[at] += int32((x & inject[r, 1, j]) + mulhi(x, inject[r, 2, j]))
-                ring[r, j] = 0
+                neurons.state[at] += int32((x & inject[1, j]) + mulhi(x, inject[2, j]))
+                ring[j] = 0
 
 
 @compiled
-def general_steps(t, n_steps, source_offsets, source_ids, n_sources, state, inject, ring, pending, saturated,
-                  row_start, post, weight, delay, receptor,
-                  plastic_start, plastic_row, row_state, p_post, p_weight, p_delay, p_stored, p_receptor,
-                  rule_of, kinds, amounts, tables, times, traces, counts, trace_ids, trace_v, trace_e, trace_i,
-                  out_step, out_id):
+def _fire(state, n, step, out_step, out_id, events):
+    """Reset the neurons that reach their threshold and append them to the output; how many it holds now."""
+    for j in range(n):
+        at = (j >> 4) * 256 + (j & 15)
+        if state[at] >= state[at + 128]:
+            state[at] = state[at + 208]
+            state[at + 16] = state[at + 224]
+            out_step[events], out_id[events] = step, j
+            events += 1
+    return events
+
+
+@compiled
+def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, rules, history, record, spiking):
     """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
 
-    Spike ids below `n_sources` are sources, the others neurons. See ``simulator.GeneralStage`` for the arrays.
+    Spike ids below `n_sources` are sources, the others the `n` neurons. See ``layout.py`` for the arrays.
     """
-    n = ring.shape[2]
-    slots = ring.shape[0]
-    synapses = (p_post, p_weight, p_stored, p_receptor, inject)
-    history = (times, traces, counts)
+    slots, state = neurons.ring.shape[0], neurons.state
+    source_ids, out_id = spiking.ids, spiking.out_id
+    modulated = (rules.kinds >= MODULATED).any()
     events = 0
     for step in range(n_steps):
         slot = (t + step) % slots
-        if pending[slot]:
-            pending[slot] = 0
-            _collect(state, ring[slot], inject, saturated)
-        for k in range(trace_ids.shape[0]):
-            at = (trace_ids[k] >> 4) * 256 + (trace_ids[k] & 15)
-            trace_v[step, k], trace_e[step, k], trace_i[step, k] = state[at], state[at + 32], state[at + 48]
+        if neurons.pending[slot]:
+            neurons.pending[slot] = 0
+            _collect(neurons, slot, n)
+        for k in range(record.ids.shape[0]):
+            at = (record.ids[k] >> 4) * 256 + (record.ids[k] & 15)
+            record.v[step, k] = state[at]
+            record.gsyn_exc[step, k], record.gsyn_inh[step, k] = state[at + 32], state[at + 48]
         first = events
         if _update_neurons(state):
-            for j in range(n):
-                at = (j >> 4) * 256 + (j & 15)
-                if state[at] >= state[at + 128]:
-                    state[at] = state[at + 208]
-                    state[at + 16] = state[at + 224]
-                    out_step[events], out_id[events] = step, j
-                    events += 1
-        for k in range(first, events):
-            j = out_id[k]
-            if rule_of[j] >= 0:
-                _remember(j, t + step, times, traces, counts, rule_of[j], tables)
-        begin, end = source_offsets[step], source_offsets[step + 1]
-        for k in range(begin, end + events - first):
+            events = _fire(state, n, step, spiking.out_step, out_id, events)
+        _remember_all(t + step, out_id[first:events], False, history, rules)
+        begin, end = spiking.offsets[step], spiking.offsets[step + 1]
+        last = end + events - first
+        for k in range(begin, last):
             spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
-            for s in range(row_start[spike], row_start[spike + 1]):
-                arrival = (t + step + delay[s]) % slots
-                ring[arrival, receptor[s], post[s]] += weight[s]
-                pending[arrival] = 1
-            for row in range(plastic_start[spike], plastic_start[spike + 1]):
-                _learn(plastic_row[row], plastic_row[row + 1], row_state[row], t + step, synapses, history, kinds,
-                       amounts, tables)
-                for s in range(plastic_row[row], plastic_row[row + 1]):
-                    if p_stored[s] != 0:
-                        arrival = (t + step + p_delay[s]) % slots
-                        ring[arrival, p_receptor[s], p_post[s]] += p_weight[s]
-                        pending[arrival] = 1
+            for r in range(static.start[spike], static.start[spike + 1]):
+                _deliver(static.runs[r], static.weight, slot, neurons)
+            for row in range(plastic.start[spike], plastic.start[spike + 1]):
+                row_state = plastic.row_state[row]
+                rule, since = row_state[3], t + step - row_state[0]
+                slow = _slow(row_state[2], row_state[0], t + step, rules.tables[rule, X])
+                for r in range(plastic.row_start[row], plastic.row_start[row + 1]):
+                    run = plastic.runs[r]
+                    _learn(run, row_state, slow, t + step, plastic, neurons.inject[run[RECEPTOR], 0], history, rules)
+                    if run[STORED] != 0:        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
+                        _deliver(run, plastic.weight, slot, neurons)
+                trace = _s16(_m16(row_state[1], _look_up(rules.tables[rule, PLUS], since)) + 2048)
+                row_state[0], row_state[1], row_state[2] = t + step, trace, slow
+        if modulated:
+            for k in range(begin, last):
+                spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
+                for s in range(modulators.start[spike], modulators.start[spike + 1]):
+                    _remember(modulators.post[s], t + step, 1, modulators.amount[s], history, rules)
+            _remember_all(t + step, out_id[first:events], True, history, rules)
     return events

@@ -5,7 +5,7 @@ and the host code named in ``weight_scale.py``.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.network import MODULATORS
 from spikingconvnet.plasticity import (
+    MODULATED,
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
     PfisterSpikeTripletRule,
@@ -38,10 +40,15 @@ RULE_KINDS = {                    # as in the names of sPyNNaker's binaries
     (SpikePairRule, AdditiveWeightDependence): "pair_additive",
     (SpikePairRule, MultiplicativeWeightDependence): "pair_multiplicative",
     (SpikeNearestPairRule, AdditiveWeightDependence): "nearest_pair_additive",
+    (SpikeNearestPairRule, MultiplicativeWeightDependence): "nearest_pair_multiplicative",
     (Vogels2011Rule, AdditiveWeightDependence): "vogels_2011_additive",
     (PfisterSpikeTripletRule, WeightDependenceAdditiveTriplet): "pfister_triplet_additive",
 }
+MODULATED_KINDS = {RULE_KINDS[kind]: f"izhikevich_neuromodulation_{RULE_KINDS[kind]}" for kind in MODULATED}
 SLOW_SHIFT = 2                    # steps per entry of the slower tables of triplets, as a power of two
+ELIGIBILITY_SHIFT = 4             # the same of the table of eligibility
+DOPAMINE_SHIFT = 2                # and of that of dopamine
+AMOUNT_SHIFT = 4                  # amounts of dopamine are 4.11, as weights at this shift of a ring buffer
 NO_TABLE = np.zeros(0, np.int64)
 
 
@@ -88,8 +95,9 @@ class LoweredRule:
     Attributes
     ----------
     kind : str
-        A value of `RULE_KINDS`.
+        A value of `RULE_KINDS` or `MODULATED_KINDS`.
     w_min, w_max, a_plus, a_minus : accum
+        Bounds and steps of the weight, or of the eligibility of a weight under neuromodulation.
     a3_plus, a3_minus : accum
         0 but for triplets.
     alpha : 4.11
@@ -98,6 +106,11 @@ class LoweredRule:
         Decay of the presynaptic and the postsynaptic trace by step.
     lut_x, lut_y : 4.11
         The same of the slower traces of triplets, one entry for ``2**SLOW_SHIFT`` steps; empty for other rules.
+    weight_min, weight_max, release : accum
+        Bounds of the weight under neuromodulation, and ``-1 / (1 / tau_c + 1 / tau_d)`` in ms; otherwise 0.
+    lut_c, lut_d : 4.11
+        Decay of eligibility and of dopamine, one entry for ``2**ELIGIBILITY_SHIFT`` or ``2**DOPAMINE_SHIFT`` steps;
+        empty without neuromodulation.
     """
 
     kind: str
@@ -112,6 +125,16 @@ class LoweredRule:
     lut_minus: np.ndarray
     lut_x: np.ndarray
     lut_y: np.ndarray
+    weight_min: int
+    weight_max: int
+    release: int
+    lut_c: np.ndarray
+    lut_d: np.ndarray
+
+    @property
+    def modulated(self):
+        """Whether rewards and punishments decide what becomes of a weight."""
+        return self.kind in MODULATED_KINDS.values()
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +146,12 @@ class LoweredProjection:
     label, pre, post : str
     pre_id, post_id, delay : arrays
     weight : array
-        0 .. 65535, see ``LoweredPopulation.shift``.
+        0 .. 65535, see ``LoweredPopulation.shift``; 4.11 of a reward or punishment.
     receptor : array
-        0 excitatory, 1 inhibitory.
+        0 excitatory, 1 inhibitory; 0 reward, 1 punishment.
     rule : LoweredRule or None
+    modulates : bool
+        Whether it is a reward or punishment.
     """
 
     label: str
@@ -138,6 +163,7 @@ class LoweredProjection:
     weight: np.ndarray
     receptor: np.ndarray
     rule: LoweredRule = None
+    modulates: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +196,9 @@ class Lowered:
     def projection(self, label):
         """Integers of a projection; made on demand because a convolution's list can be long."""
         projection = self.network.projection(label)
-        lowered, counts = _lower_projection(projection, self.populations[projection.post], self.network.timestep)
+        population = self.populations[projection.post]
+        lowered, counts = (_lower_modulator(projection, population) if projection.modulates else
+                           _lower_projection(projection, population, self.network))
         self.counters.setdefault(label, counts)         # those of a convolution's kernels stay
         return lowered
 
@@ -254,7 +282,19 @@ def _shifts(population, incoming, timestep):
     return shift[:, population.channel_of]
 
 
-def _lower_projection(projection, population, timestep):
+def _lower_modulator(projection, population):
+    """LoweredProjection of a reward or punishment and its counters; amounts are signed in the histories' 16 bits."""
+    connections = projection.connections.to_list()
+    amount = ROUNDING[projection.connections.rounding](connections.weight, AMOUNT_SHIFT)
+    counts = _counts(amount, connections.weight, 0x7fff, connections.delay, population)
+    order = np.lexsort((connections.post, connections.pre))
+    receptor = np.full(len(order), MODULATORS.index(projection.receptor))
+    return LoweredProjection(
+        projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
+        connections.delay[order], _into_16_bits(amount)[order], receptor, modulates=True), counts
+
+
+def _lower_projection(projection, population, network):
     """LoweredProjection and its counters."""
     connections = projection.connections.to_list()
     if connections.signed:
@@ -265,14 +305,16 @@ def _lower_projection(projection, population, timestep):
     weight = ROUNDING[projection.connections.rounding](magnitude, population.shift[receptor, connections.post])
     board = isinstance(projection.connections, (BoardConvolution, BoardPoolDense))
     largest = np.where(receptor, 0x8000, 0x7fff) if board else 0xffff
-    counts = _counts(weight, magnitude, largest, connections.delay, population, projection.plasticity)
+    counts = _counts(weight, magnitude, largest, connections.delay, population, projection.learns)
     weight = _into_16_bits(weight)
     if board:
         weight, receptor = _into_15_bits(weight, receptor)
     order = np.lexsort((connections.post, connections.pre))
     rule = None
-    if projection.plasticity:
-        rule = _lower_rule(projection.plasticity, timestep)
+    if projection.learns:
+        rule = _lower_rule(projection.plasticity, network.timestep)
+        if modulation := network.modulation(projection.post):
+            rule = _modulated(rule, modulation, network.timestep)
         _check_plastic_delays(projection, connections.delay, population)
     return LoweredProjection(
         projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
@@ -303,11 +345,14 @@ def _into_15_bits(weight, receptor):
     return abs(signed), np.where(signed == 0, receptor, signed < 0).astype(np.int64)
 
 
-def _counts(weight, magnitude, largest, delay, population, plastic=None):
-    """Counters of a projection, from its rounded weights, their size in nA and its delays; see ``base.Recording``."""
+def _counts(weight, magnitude, largest, delay, population, silent=False):
+    """Counters of a projection, from its rounded weights, their size in nA and its delays; see ``base.Recording``.
+
+    `silent` says whether a delay as long as the ring buffer is never delivered.
+    """
     return {"weights": weight.size, "lost_weights": int(np.sum((weight == 0) & (magnitude > 0))),
             "wrapped_weights": int(np.sum(weight > largest)),
-            "silent_delays": int(np.sum(delay == population.delay_slots)) if plastic else 0,
+            "silent_delays": int(np.sum(delay == population.delay_slots)) if silent else 0,
             "extended_delays": int(np.sum(delay > population.delay_slots))}
 
 
@@ -326,14 +371,24 @@ def _lower_rule(mechanism, timestep):
     tau_plus, tau_minus = ((timing.tau, timing.tau) if isinstance(timing, Vogels2011Rule)
                            else (timing.tau_plus, timing.tau_minus))
     return LoweredRule(
-        RULE_KINDS[type(timing), type(weight)], w_min=accum(weight.w_min), w_max=accum(weight.w_max),
+        RULE_KINDS[mechanism.kind], w_min=accum(weight.w_min), w_max=accum(weight.w_max),
         a_plus=accum(timing.A_plus * scale), a_minus=accum(timing.A_minus * scale),
         a3_plus=accum(weight.A3_plus * scale) if triplets else 0,
         a3_minus=accum(weight.A3_minus * scale) if triplets else 0,
         alpha=round(timing.alpha * STDP_ONE) if isinstance(timing, Vogels2011Rule) else 0,
         lut_plus=decay_table(tau_plus, timestep), lut_minus=decay_table(tau_minus, timestep),
         lut_x=decay_table(timing.tau_x, timestep, SLOW_SHIFT) if triplets else NO_TABLE,
-        lut_y=decay_table(timing.tau_y, timestep, SLOW_SHIFT) if triplets else NO_TABLE)
+        lut_y=decay_table(timing.tau_y, timestep, SLOW_SHIFT) if triplets else NO_TABLE,
+        weight_min=0, weight_max=0, release=0, lut_c=NO_TABLE, lut_d=NO_TABLE)
+
+
+def _modulated(rule, modulation, timestep):
+    """A rule under neuromodulation."""
+    return replace(
+        rule, kind=MODULATED_KINDS[rule.kind], weight_min=accum(modulation.w_min), weight_max=accum(modulation.w_max),
+        release=accum(1 / (-(1.0 / modulation.tau_c + 1.0 / modulation.tau_d))),
+        lut_c=decay_table(modulation.tau_c, timestep, ELIGIBILITY_SHIFT),
+        lut_d=decay_table(modulation.tau_d, timestep, DOPAMINE_SHIFT))
 
 
 def decay_table(tau, timestep=1.0, shift=0):

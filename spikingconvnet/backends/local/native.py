@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 WIDEST = 64         # bytes of a vector; the processor may have less
+BLOCK = 16          # lanes of the widest vector
+CUT = 2             # place of the cut slots in the flags of a row
 
 
 @cache
@@ -24,8 +26,8 @@ def library():
     return ctypes.CDLL(str(built[0])) if built else None
 
 
-def or_else(module):
-    """This module where the extension was built, the numba module called `module` elsewhere."""
+def or_else(module="spikingconvnet.backends.local.numba_kernels"):
+    """This module where the extension was built, the one called `module` elsewhere."""
     return import_module(__name__ if library() else module)
 
 
@@ -47,15 +49,29 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
     return row_offsets, columns[:n], channels[:n], rows[:n]
 
 
-def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
-             ring_e, ring_i, spans, flags, per_lane, factors, out_step, out_lane, events):
-    """See ``kernels.conv_row``."""
-    kernel_rows, pieces = weights.shape[1], weights.shape[3] // geometry[3]
-    n = np.array([events], np.int64)
-    step = _call("conv_row", t, first, last, row_offsets, columns, channels, rows_in, top, *geometry, weights,
-                 kernel_rows, pieces, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, spans, flags, per_lane,
-                 factors, out_step, out_lane, len(out_step), n, WIDEST)
-    return step, int(n[0])
+def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
+             ring_e, ring_i, spans, flags, per_lane, factors):
+    """See ``kernels.conv_row``; `spans` and all flags but the cut slots are only used there."""
+    height, stride, width, maps, pieces = geometry
+    kernel_rows, lanes, n_columns = weights.shape[1], len(v), (width + pieces) * stride
+    window = row_offsets[top + kernel_rows::height][:n_steps] - row_offsets[top::height][:n_steps]
+    groups = pieces if maps % BLOCK == 0 else 2 + pieces * maps // BLOCK        # of lanes, that one spike reaches
+    start, count = np.empty(lanes // BLOCK + 1, np.int64), np.empty(n_columns, np.int64)
+    in_step, in_place = (np.empty(int(window.sum()) * groups, np.int32) for _ in range(2))
+    reach = np.empty((n_columns, 3), np.int32)
+    out = np.empty((2, 3 * BLOCK * n_steps), np.int32)
+    lane, events, cut = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
+    while lane < lanes:
+        lane = _call("conv_row", t, n_steps, lane, row_offsets, columns, channels, rows_in, top, *geometry, weights,
+                     kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, cut, per_lane, factors, start,
+                     in_step, in_place, n_columns, reach, count, *out, out.shape[1], events, WIDEST)
+        if lane < lanes:
+            out = np.concatenate([out, np.empty_like(out)], axis=1)
+    flags[CUT] += cut[0]
+    n = int(events[0])
+    ordered = np.empty((2, n), np.int32)
+    _call("sort_by_step", *out, n, n_steps, np.empty(n_steps + 1, np.int64), *ordered)
+    return ordered[0], ordered[1]
 
 
 def count_events(step, lane, maps, first_map, all_maps, counts):
@@ -67,3 +83,21 @@ def place_events(step, lane, maps, first_map, all_maps, row, width, positions, p
     """See ``kernels.place_events``."""
     _call("place_events", step, lane, len(step), maps, first_map, all_maps, row, width, positions, place, out,
           out.itemsize)
+
+
+def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, rules, history, record, spiking):
+    """See ``general_kernels.general_steps``."""
+    slots, _, size = neurons.ring.shape
+    return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
+                 *rules, rules.tables.shape[2], len(rules.kinds), *history, *record, len(record.ids), *spiking,
+                 WIDEST)
+
+
+def first_countdowns(state, slow, interval, waiting):
+    """See ``poisson_kernels.first_countdowns``."""
+    _call("first_countdowns", state, slow, interval, waiting, len(slow))
+
+
+def draw(t, state, slow, interval, limit, start, end, waiting, counts):
+    """See ``poisson_kernels.draw``."""
+    _call("draw", t, state, slow, interval, limit, start, end, waiting, counts, *counts.shape)

@@ -2,7 +2,7 @@
 
 A source of less than 0.01 spikes a step waits exponentially distributed times (von Neumann's algorithm), a faster one
 draws a count in every step (Knuth's). The algorithm stands here in Python's integers, for the reference, and again in
-``poisson_kernels.py``.
+``poisson_native.c`` and ``poisson_kernels.py``.
 
 Sources: sPyNNaker 7.4.1 ``spike_source_poisson.c`` and ``spike_source_poisson_machine_vertex.py``, spinn_common
 ``random.c``. The algorithm was measured on the compiled binary (702 packets, 8 rates, which were not kept); only read
@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from spikingconvnet.backends.local import poisson_kernels
+from spikingconvnet.backends.local import native
 from spikingconvnet.backends.local.fixed_point import expuk
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.spikes import Spikes, neuron_dtype
@@ -191,21 +191,30 @@ class ReferenceCore:
 
 
 class KernelCore:
-    """As :class:`ReferenceCore`, fast."""
+    """As :class:`ReferenceCore`, fast.
 
-    def __init__(self, sources, seed):
+    Parameters
+    ----------
+    sources, seed
+        See :class:`ReferenceCore`.
+    kernels : module
+        See ``simulator.Simulation``.
+    """
+
+    def __init__(self, sources, seed, kernels=None):
+        self.kernels = kernels or native.or_else()
         self.state = np.array(seed, np.uint64)
         self.interval, self.limit, self.start, self.end = np.array(
             [[s.interval, s.limit, s.start, s.end] for s in sources], np.uint64).T.copy()
         self.slow = np.array([s.slow for s in sources])
         self.waiting = np.zeros(len(sources), np.uint64)
-        poisson_kernels.first_countdowns(self.state, self.slow, self.interval, self.waiting)
+        self.kernels.first_countdowns(self.state, self.slow, self.interval, self.waiting)
 
     def run(self, t, n_steps):
         """Spike counts of steps ``t .. t + n_steps - 1``: uint16 array (n_steps, sources)."""
         counts = np.empty((n_steps, len(self.slow)), np.uint16)
-        poisson_kernels.draw(t, self.state, self.slow, self.interval, self.limit, self.start, self.end, self.waiting,
-                             counts)
+        self.kernels.draw(t, self.state, self.slow, self.interval, self.limit, self.start, self.end, self.waiting,
+                          counts)
         return counts
 
 
@@ -218,8 +227,8 @@ class PoissonSource:
         Its cell is a SpikeSourcePoisson.
     timestep : float
         ms.
-    core : type
-        KernelCore or ReferenceCore; the spikes are the same.
+    core : callable
+        KernelCore or ReferenceCore, or what makes one of them; the spikes are the same.
     """
 
     STEPS_AT_ONCE = 1000

@@ -1,6 +1,7 @@
-"""The integers of ``poisson.py``, fast: numba kernels. Nothing is checked here.
+"""The integers of ``poisson.py``, fast: numba kernels, where ``poisson_native.c`` was not built.
 
-Every variable is a uint64 that holds 32 bits; a generator's state is a uint64 array (4,), x, y, z, c.
+Nothing is checked here. Every variable is a uint64 that holds 32 bits; a generator's state is a uint64 array (4,) of x,
+y, z, c.
 """
 
 import numpy as np

@@ -2,7 +2,8 @@
 
 Slow and readable on purpose: the kernels must give these integers, and these integers were compared with the compiled
 binaries of sPyNNaker 7.4.1. The order inside a step is the board's: ring buffer into synaptic currents, neurons in
-ascending order, then the spikes of the step.
+ascending order, then the spikes of the step. Under neuromodulation synapses have a core of their own, which takes
+packets as they arrive: here rewards and punishments after the synapses' spikes, and the neurons' own last.
 
 Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapses.c``,
 ``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``.
@@ -12,7 +13,14 @@ import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
 from spikingconvnet.backends.local.poisson import PoissonSource, ReferenceCore
-from spikingconvnet.backends.local.reference_rules import PLACEHOLDER, after_post, after_pre, learn
+from spikingconvnet.backends.local.reference_rules import (
+    PLACEHOLDER,
+    after_modulator,
+    after_post,
+    after_pre,
+    learn,
+    learn_modulated,
+)
 from spikingconvnet.neurons import SpikeSourcePoisson
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
@@ -72,12 +80,16 @@ class ReferenceNeurons:
                 self.synaptic[receptor][n] = decay(self.synaptic[receptor][n], int(c.decay[receptor, n]))
         return fired
 
-    def remember(self, neuron, t, rule):
+    def remember(self, neuron, event):
         """Append a postsynaptic event; the oldest real one makes room for the seventeenth."""
         events = self.history[neuron]
-        events.append(after_post(rule, events[-1], t))
+        events.append(event)
         if len(events) > HISTORY:
             del events[1]
+
+    def last_event(self, neuron):
+        """The newest event of a neuron, or the placeholder."""
+        return self.history[neuron][-1]
 
 
 class ReferenceProjection:
@@ -87,6 +99,7 @@ class ReferenceProjection:
         self.lowered = lowered
         self.post = post
         self.weight = lowered.weight.tolist()
+        self.eligibility = [0] * len(self.weight)
         self.rows = {}
         for index, pre in enumerate(lowered.pre_id.tolist()):
             self.rows.setdefault(pre, []).append(index)
@@ -104,12 +117,26 @@ class ReferenceProjection:
             if rule:
                 stored = delay % self.post.constants.delay_slots
                 shift = int(self.post.constants.shift[receptor, neuron])
-                self.weight[index] = learn(rule, self.weight[index], shift, self.post.history[neuron], last, now,
-                                           stored)
+                self._learn(index, shift, self.post.history[neuron], last, now, stored)
                 if not stored:
                     continue        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
             slot = (t + delay) % len(self.post.ring)
             self.post.ring[slot][receptor][neuron] += self.weight[index]
+
+    def _learn(self, index, shift, *event):
+        rule = self.lowered.rule
+        if rule.modulated:
+            self.weight[index], self.eligibility[index] = learn_modulated(rule, self.weight[index],
+                                                                          self.eligibility[index], shift, *event)
+        else:
+            self.weight[index] = learn(rule, self.weight[index], shift, *event)
+
+    def modulate(self, pre, t, rule):
+        """A reward or punishment fires at step `t`: dopamine for every neuron of its row."""
+        for index in self.rows.get(pre, ()):
+            neuron, punishes = int(self.lowered.post_id[index]), int(self.lowered.receptor[index])
+            amount = -self.weight[index] if punishes else self.weight[index]
+            self.post.remember(neuron, after_modulator(rule, self.post.last_event(neuron), t, amount))
 
 
 class ReferenceSimulation:
@@ -157,31 +184,50 @@ class ReferenceSimulation:
                         traces[label][name].append(list(values))
                 fired[label] = neurons.update()
                 spikes[label] += [(self.t, n) for n in fired[label]]
-            self._learn(fired)
+            self._remember(fired, modulated=False)
             for label, source in self.random.items():
                 fired[label] = source.run(1).neurons.tolist()
                 spikes[label] += [(self.t, n) for n in fired[label]]
+            fired.update(self._given())
             self._transmit(fired)
+            self._modulate(fired)
+            self._remember(fired, modulated=True)
             self.t += 1
         shapes = {label: (n_steps, self.neurons[label].constants.size) for label in traces}
         return spikes, {label: {name: np.array(rows, np.int32).reshape(shapes[label]) for name, rows in t.items()}
                         for label, t in traces.items()}
 
-    def _learn(self, fired):
-        for label, neurons in fired.items():
-            rules = [p.lowered.rule for p in self.projections.values() if p.lowered.post == label and p.lowered.rule]
-            for n in neurons if rules else ():
-                self.neurons[label].remember(n, self.t, rules[0])
+    def _rule(self, label):
+        """The rule of a population's plastic synapses, or None."""
+        return next((p.lowered.rule for p in self.projections.values() if p.lowered.post == label and p.lowered.rule),
+                    None)
 
-    def _transmit(self, fired):
+    def _remember(self, fired, modulated):
+        """Spikes of this step into the histories of neurons with, or without, neuromodulation."""
+        for label, neurons in self.neurons.items():
+            rule = self._rule(label)
+            for n in fired[label] if rule and rule.modulated == modulated else ():
+                neurons.remember(n, after_post(rule, neurons.last_event(n), self.t))
+
+    def _given(self):
+        """Given spikes of this step by label."""
+        now = {}
         for population in self.network.populations:
-            outgoing = [p for p in self.projections.values() if p.lowered.pre == population.label]
             if population.has_given_spikes:
                 spikes = population.cell.spikes
                 last = len(spikes.offsets) - 1
-                now = spikes.neurons[spikes.offsets[self.t]:spikes.offsets[self.t + 1]] if self.t < last else ()
-            else:
-                now = fired[population.label]
-            for pre in now:
-                for projection in outgoing:
-                    projection.spike(int(pre), self.t)
+                ids = spikes.neurons[spikes.offsets[self.t]:spikes.offsets[self.t + 1]] if self.t < last else ()
+                now[population.label] = [int(n) for n in ids]
+        return now
+
+    def _modulate(self, fired):
+        for projection in self.projections.values():
+            if projection.lowered.modulates:
+                for pre in fired[projection.lowered.pre]:
+                    projection.modulate(pre, self.t, self._rule(projection.lowered.post))
+
+    def _transmit(self, fired):
+        for projection in self.projections.values():
+            if not projection.lowered.modulates:
+                for pre in fired[projection.lowered.pre]:
+                    projection.spike(pre, self.t)

@@ -113,8 +113,11 @@ def projection_statistics(projection, population):
     Returns
     -------
     dict of (channel, receptor) to list of WeightStatistics
-        `receptor` 0 is excitatory, 1 inhibitory; `channel` is 0 for a population that is one piece.
+        `receptor` 0 is excitatory, 1 inhibitory; `channel` is 0 for a population that is one piece. Rewards and
+        punishments have no ring buffer.
     """
+    if projection.modulates:
+        return {}
     if isinstance(projection.connections, ConvConnections) and population.per_channel:
         return _convolution_statistics(projection.connections)
     if isinstance(projection.connections, (BoardConvolution, BoardPoolDense)):
@@ -131,7 +134,7 @@ def projection_statistics(projection, population):
         weight = abs(connections.weight[chosen])
         fan_in = int(np.bincount(connections.post[chosen]).max())
         delay_variance = float(np.var(connections.delay[chosen]))
-        if projection.plasticity:
+        if projection.learns:
             top = max(float(weight.max()), projection.plasticity.weight_dependence.w_max)
             found[key] = [WeightStatistics(fan_in, top, 0.0, top, delay_variance)]
         else:

@@ -1,6 +1,6 @@
 """Slow twin of the local engine: SpiNNaker's arithmetic in Python's own integers, one neuron and one synapse at a time.
 
-IF_curr_exp and IF_curr_delta, static synapses and five kinds of STDP, at a time step of 1 ms. It imports nothing from
+IF_curr_exp and IF_curr_delta, static synapses and seven kinds of STDP, at a time step of 1 ms. It imports nothing from
 the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code, so an error
 has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become integers.
 
@@ -193,6 +193,11 @@ class PlasticRows:
     def pre_spike(self, pre, t):
         self.rows[pre] = t, self.pre_traces(self.rows.get(pre, (0, self.no_traces)), t)
 
+    def update(self, synapse, pre, t):
+        """Change a synapse [post, weight, delay, eligibility] before the spike of `pre` is delivered."""
+        post, weight, delay, _ = synapse
+        synapse[1] = self.updated_weight(weight, pre, post, t, delay)
+
     def updated_weight(self, weight, pre, post, t, delay):
         last = self.rows.get(pre, (0, self.no_traces))
         begin = last[0] - delay if last[0] >= delay else 0
@@ -282,6 +287,10 @@ class NearestPairRule(PairRule):
         return self.depress(w, look_up(self.minus, t - delay - previous[0]))
 
 
+class NearestMultiplicativePairRule(NearestPairRule, MultiplicativePairRule):
+    """SpikeNearestPairRule with MultiplicativeWeightDependence."""
+
+
 class VogelsRule(PlasticRows):
     """TimingDependenceVogels2011 with the additive weight dependence, whose lower bound it never meets."""
 
@@ -347,8 +356,91 @@ class TripletRule(PlasticRows):
         return max(wrap_signed(w, 32), self.w_min)
 
 
+class Modulated:
+    """Mixed into a rule: it acts on an eligibility, which dopamine turns into weight.
+
+    `marks` holds a word of 32 bits for each neuron.
+    """
+
+    no_traces = (0, 0)                                                  # the second one is dopamine after a spike
+
+    def __init__(self, rule, n_post, shift):
+        super().__init__(rule, n_post, shift)
+        self.table_c, self.table_d = exponential_table(rule["tau_c"], 4), exponential_table(rule["tau_d"], 2)
+        self.constant = accum(1 / (-(1 / rule["tau_c"] + 1 / rule["tau_d"])))
+        self.lowest, self.highest = accum(rule["weight_min"]), accum(rule["weight_max"])
+        self.marks = [0] * n_post
+
+    def post_traces(self, last, t):
+        trace, = super().post_traces(last, t)
+        return trace, self.dopamine(last, t)
+
+    def dopamine(self, last, t):
+        return wrap_signed(trace_product(last[1][1], look_up(self.table_d, t - last[0], 2)), 16)
+
+    def post_spike(self, post, t):
+        self._append(post, (t, self.post_traces(self.histories[post][-1], t)), 0)
+
+    def modulate(self, post, t, amount):
+        last = self.histories[post][-1]
+        trace = wrap_signed(trace_product(last[1][0], look_up(self.minus, t - last[0])), 16)
+        self._append(post, (t, (trace, wrap_signed(self.dopamine(last, t) + amount, 16))), 1)
+
+    def _append(self, post, event, mark):
+        history = self.histories[post]
+        if len(history) == HISTORY_LENGTH:
+            del history[1]
+            self.marks[post] >>= 1
+        bit = 1 << len(history)
+        self.marks[post] = (self.marks[post] | bit) if mark else (self.marks[post] & ~bit)
+        history.append(event)
+
+    def update(self, synapse, pre, t):
+        post, weight, delay, eligibility = synapse
+        last, history = self.rows.get(pre, (0, self.no_traces)), self.histories[post]
+        begin = last[0] - delay if last[0] >= delay else 0
+        previous, valid, events = self._window(history, begin, t - delay if t >= delay else 0)
+        w, e = (wrap_signed(x << self.shift, 32) for x in (weight, eligibility))
+        corrected, dopamine = last[0], self.dopamine(previous, last[0]) if valid else 0
+        for place, event in enumerate(events, len(history) - len(events)):
+            arrival = event[0] + delay
+            w, e = self.released(w, e, dopamine, arrival - corrected)
+            if not self.marks[post] >> place & 1:
+                e = self.after_post(e, last, previous, event, delay)
+            dopamine, corrected, previous, valid = event[1][1], arrival, event, True
+        if valid:
+            w, e = self.released(w, e, dopamine, t - corrected)
+            e = self.after_pre(e, last, previous, t, delay)
+        w = min(max(w, self.lowest), self.highest)
+        synapse[1], synapse[3] = (w >> self.shift) & 0xffff, (e >> self.shift) & 0xffff
+
+    def released(self, w, e, dopamine, interval):
+        decay_c, decay_d = look_up(self.table_c, interval, 4), look_up(self.table_d, interval, 2)
+        if dopamine != 0:
+            both = wrap_signed(trace_product(decay_c, decay_d) - UNIT_TRACE, 16)
+            gain = accum_product(accum_product(e, self.constant), dopamine << 4)
+            w = wrap_signed(w + accum_product(gain, both << 4), 32)
+        return w, accum_product(e, decay_c << 4)
+
+
+class ModulatedPairRule(Modulated, PairRule):
+    pass
+
+
+class ModulatedMultiplicativePairRule(Modulated, MultiplicativePairRule):
+    pass
+
+
+class ModulatedVogelsRule(Modulated, VogelsRule):
+    def __init__(self, rule, n_post, shift):
+        super().__init__(rule, n_post, shift)
+        self.minus = self.table
+
+
 RULES = {"pair additive": PairRule, "pair multiplicative": MultiplicativePairRule, "nearest": NearestPairRule,
-         "vogels": VogelsRule, "triplet": TripletRule}
+         "nearest multiplicative": NearestMultiplicativePairRule,
+         "vogels": VogelsRule, "triplet": TripletRule, "modulated pair additive": ModulatedPairRule,
+         "modulated pair multiplicative": ModulatedMultiplicativePairRule, "modulated vogels": ModulatedVogelsRule}
 
 
 class Synapses:
@@ -359,7 +451,7 @@ class Synapses:
         self.rows = {}
         self.order = []
         for pre, post, weight, delay in projection["synapses"]:
-            synapse = [post, ring_weight(weight, shift), delay & (slots - 1)]
+            synapse = [post, ring_weight(weight, shift), delay & (slots - 1), 0]
             self.rows.setdefault(pre, []).append(synapse)
             self.order.append(synapse)
         rule = projection.get("stdp")
@@ -369,11 +461,12 @@ class Synapses:
         """The row of one spike of neuron `pre`; the number of slots that overflowed."""
         saturated = 0
         for synapse in self.rows.get(pre, ()):
-            post, weight, delay = synapse
+            delay = synapse[2]
             if self.rule is not None:
-                synapse[1] = weight = self.rule.updated_weight(weight, pre, post, t, delay)
+                self.rule.update(synapse, pre, t)
                 if delay == 0:                              # a plastic synapse with the longest delay is silent
                     continue
+            post, weight = synapse[:2]
             slot = ring[(t + delay) & (self.slots - 1)][self.receptor]
             slot[post] += weight
             if slot[post] > SLOT_LIMIT:
@@ -381,6 +474,22 @@ class Synapses:
         if self.rule is not None and pre in self.rows:
             self.rule.pre_spike(pre, t)
         return saturated
+
+
+class Modulators:
+    """Rewards (`sign` 1) or punishments (-1) of one projection for the rules of its postsynaptic neurons."""
+
+    rule = None
+
+    def __init__(self, projection):
+        self.sign, self.order = projection["modulates"], []
+        for pre, post, amount, _ in projection["synapses"]:
+            self.order.append([pre, round(abs(Fraction(amount)) * UNIT_TRACE) & 0xffff, post])
+
+    def deliver(self, pre, t, rules):
+        for source, amount, post in self.order:
+            for rule in rules if source == pre else ():
+                rule.modulate(post, t, self.sign * amount)
 
 
 def ring_slots(delays):
@@ -401,7 +510,8 @@ class NaiveEngine:
         {"kind": "exp" or "delta", "neurons": [parameters of each neuron], "shifts": (excitatory, inhibitory)}.
     projections : list of dict
         {"pre", "post": places in `populations`, "receptor": 0 or 1, "synapses": [(pre, post, weight in nA, delay in
-        steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule and its `kind`, a key of `RULES`}.
+        steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule and its `kind`, a key of `RULES`}. A
+        reward or punishment has "modulates": 1 or -1 in place of "receptor" and "stdp".
 
     After `run`, per population: `v`, `exc`, `inh` are lists of one list per step (raw accums, V before the step's
     update, currents after the step's input), `spikes` is a list of (step, neuron), `saturated` counts overflows.
@@ -417,12 +527,15 @@ class NaiveEngine:
                       for i in self.neurons}
         self.rings = {i: [[[0] * len(cells) for _ in range(2)] for _ in range(self.slots[i])]
                       for i, cells in self.neurons.items()}
-        self.projections = [(p["pre"], p["post"],
-                             Synapses(p, len(self.neurons[p["post"]]), self.shifts[p["post"]][p["receptor"]],
-                                      self.slots[p["post"]])) for p in projections]
+        self.projections = [(p["pre"], p["post"], self._synapses(p)) for p in projections]
         self.v, self.exc, self.inh, self.spikes = ([[] for _ in range(count)] for _ in range(4))
         self.saturated = [0] * count
         self.t = 0
+
+    def _synapses(self, p):
+        if "modulates" in p:
+            return Modulators(p)
+        return Synapses(p, len(self.neurons[p["post"]]), self.shifts[p["post"]][p["receptor"]], self.slots[p["post"]])
 
     def run(self, steps):
         for _ in range(steps):
@@ -441,14 +554,22 @@ class NaiveEngine:
             fired[i] = self._advance(i, cells, t)
         for i in sorted(fired):
             self.spikes[i] += [(t, n) for n in fired[i]]
+        self._remember(fired, t, False)
+        for pre, post, synapses in self.projections:
+            for n in fired[pre] if isinstance(synapses, Synapses) else ():
+                self.saturated[post] += synapses.deliver(n, t, self.rings[post])
+        for pre, post, synapses in self.projections:
+            for n in fired[pre] if isinstance(synapses, Modulators) else ():
+                rules = [other.rule for _, target, other in self.projections if target == post and other.rule]
+                synapses.deliver(n, t, rules)
+        self._remember(fired, t, True)
+        self.t += 1
+
+    def _remember(self, fired, t, modulated):
         for _, post, synapses in self.projections:
-            if synapses.rule is not None and post in fired:
+            if synapses.rule is not None and isinstance(synapses.rule, Modulated) == modulated:
                 for n in fired[post]:
                     synapses.rule.post_spike(n, t)
-        for pre, post, synapses in self.projections:
-            for n in fired[pre]:
-                self.saturated[post] += synapses.deliver(n, t, self.rings[post])
-        self.t += 1
 
     def _advance(self, i, cells, t):
         for receptor, slot in enumerate(self.rings[i][t & (self.slots[i] - 1)]):

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from spikingconvnet.backends.local import kernels, native, simulator
+from spikingconvnet.backends.local import native, numba_kernels, simulator
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.reference import ReferenceSimulation
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
@@ -18,6 +18,7 @@ from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
+    Neuromodulation,
     PfisterSpikeTripletRule,
     SpikeNearestPairRule,
     SpikePairRule,
@@ -66,8 +67,22 @@ def random_network(recipe, rng):
         learns = recipe.plastic and rng.random() < 0.5
         projections.append(Projection(f"projection {i}", pre.label, post.label, _connections(pre, post, recipe, rng),
                                       rng.choice(["excitatory", "excitatory", "inhibitory"]).item(),
-                                      rules[post.label] if learns else None))
+                                      rules[post.label][0] if learns else None))
+    for post in sorted({p.post for p in projections if p.learns and rules[p.post][1]}):
+        for i in range(rng.integers(3)):
+            pre = populations[rng.integers(len(populations))]
+            projections.insert(rng.integers(len(projections) + 1), _modulator(f"{i} to {post}", pre, post, cells,
+                                                                             rules[post][1], rng))
     return Network(populations, projections)
+
+
+def _modulator(label, pre, post, cells, modulation, rng):
+    """A reward or punishment; some of its amounts leave the 16 bits of dopamine when they add up."""
+    size = next(p.size for p in cells if p.label == post)
+    n = int(rng.integers(1, pre.size * size + 3))
+    amounts = np.round(rng.gamma(1.5, rng.choice([0.02, 0.3, 5.0]), n), 4)
+    connections = ConnectionList(rng.integers(0, pre.size, n), rng.integers(0, size, n), amounts, np.ones(n, int))
+    return Projection(label, pre.label, post, connections, rng.choice(["reward", "punishment"]).item(), modulation)
 
 
 def _shape(rng):
@@ -113,36 +128,51 @@ def _amounts(n, largest, rng):
     return np.round(rng.uniform(0.0, largest, n), 4).tolist()
 
 
-# Steps of the size of the weights, so that both bounds are met.
+# Steps of the size of the weights, so that both bounds are met. Every rule comes with its Neuromodulation or None.
 def _pair_additive(low, high, rng):
     return STDPMechanism(SpikePairRule(*_taus(2, rng), *_amounts(2, 0.3 * high, rng)),
-                         AdditiveWeightDependence(low, high))
+                         AdditiveWeightDependence(low, high)), None
 
 
 def _pair_multiplicative(low, high, rng):
     largest = rng.choice([0.3, 2.5])                        # the second one leaves the bounds
     return STDPMechanism(SpikePairRule(*_taus(2, rng), *_amounts(2, largest, rng)),
-                         MultiplicativeWeightDependence(low, high))
+                         MultiplicativeWeightDependence(low, high)), None
 
 
 def _nearest(low, high, rng):
     return STDPMechanism(SpikeNearestPairRule(*_taus(2, rng), *_amounts(2, 0.3 * high, rng)),
-                         AdditiveWeightDependence(low, high))
+                         AdditiveWeightDependence(low, high)), None
+
+
+def _nearest_multiplicative(low, high, rng):
+    return STDPMechanism(SpikeNearestPairRule(*_taus(2, rng), *_amounts(2, rng.choice([0.3, 2.5]), rng)),
+                         MultiplicativeWeightDependence(low, high)), None
 
 
 def _vogels(low, high, rng):
     alpha = float(np.round(rng.choice([0.1, 3.0]) * rng.random(), 4))           # the second one makes weights negative
     return STDPMechanism(Vogels2011Rule(alpha, *_taus(1, rng), *_amounts(2, 0.3 * high, rng)),
-                         AdditiveWeightDependence(low, high))
+                         AdditiveWeightDependence(low, high)), None
 
 
 def _triplet(low, high, rng):
     return STDPMechanism(PfisterSpikeTripletRule(*_taus(4, rng), *_amounts(2, 0.3, rng)),
-                         WeightDependenceAdditiveTriplet(low, high, *_amounts(2, 0.3, rng)))
+                         WeightDependenceAdditiveTriplet(low, high, *_amounts(2, 0.3, rng))), None
+
+
+def _modulated(rule):
+    def made(low, high, rng):
+        mechanism, _ = rule(rng.choice([0.0, 0.1 * low]).item(), high, rng)
+        taus = np.round([rng.uniform(5.0, 1000.0), rng.uniform(5.0, 200.0)], 1).tolist()
+        return mechanism, Neuromodulation(*taus, low, high)
+    return made
 
 
 RULES = {"pair additive": _pair_additive, "pair multiplicative": _pair_multiplicative, "nearest": _nearest,
-         "vogels": _vogels, "triplet": _triplet}
+         "nearest multiplicative": _nearest_multiplicative, "vogels": _vogels, "triplet": _triplet,
+         "modulated pair additive": _modulated(_pair_additive),
+         "modulated pair multiplicative": _modulated(_pair_multiplicative), "modulated vogels": _modulated(_vogels)}
 
 
 def _connections(pre, post, recipe, rng):
@@ -252,7 +282,7 @@ def by_reference(network, chunks, thresholds=None):
 def by_kernels(network, chunks, thresholds=None, record=None, jobs=1):
     """Results of the compiled extension, with which those of the numba kernels and of narrower vectors agree."""
     results = by(native, network, chunks, thresholds, record, jobs)
-    assert results.differences(by(kernels, network, chunks, thresholds, record, jobs)) == []
+    assert results.differences(by(numba_kernels, network, chunks, thresholds, record, jobs)) == []
     for widest in (16, 32):
         with patch.object(native, "WIDEST", widest):
             assert results.differences(by(native, network, chunks, thresholds, record, jobs)) == []

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikingconvnet.backends.local import general_kernels
-from spikingconvnet.backends.local.lowering import RULE_KINDS, decay_table, lower
+from spikingconvnet.backends.local import layout
+from spikingconvnet.backends.local.lowering import MODULATED_KINDS, RULE_KINDS, decay_table, lower
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
@@ -15,6 +15,7 @@ from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import (
     WEIGHT_DEPENDENCES,
     AdditiveWeightDependence,
+    Neuromodulation,
     PfisterSpikeTripletRule,
     SpikePairRule,
     STDPMechanism,
@@ -202,7 +203,43 @@ def test_a_decay_table_counts_in_steps_of_the_network():
 
 def test_every_mechanism_that_can_be_built_has_a_binary():
     assert set(RULE_KINDS) == {(rule, kind) for rule, kinds in WEIGHT_DEPENDENCES.items() for kind in kinds}
-    assert set(RULE_KINDS.values()) == set(general_kernels.RULES)
+    assert set(RULE_KINDS.values()) | set(MODULATED_KINDS.values()) == set(layout.RULES)
+
+
+def modulated(amounts, modulation, rounding="host", delay=1):
+    network = one_layer(DenseConnections(np.ones((4, 3)), delay), plasticity=RULE)
+    return Network(network.populations, [*network.projections, Projection(
+        "r", "in", "out", DenseConnections(np.resize(amounts, (4, 3)), rounding=rounding), "reward", modulation)])
+
+
+def test_constants_of_a_rule_under_neuromodulation_are_sPyNNakers():
+    lowered = lower(modulated([0.5], Neuromodulation(1000.0, 200.0, 0.25, 2.0)))
+    rule = lowered.projection("p").rule
+    assert (rule.weight_min, rule.weight_max, rule.w_min, rule.w_max) == (8192, 65536, 0, 32768)
+    assert rule.release == round(-32768 / (1 / 1000 + 1 / 200)) == -5461333
+    assert rule.lut_c.tolist() == naive_engine.exponential_table(1000.0, 4) and len(rule.lut_c) == 478
+    assert rule.lut_d.tolist() == naive_engine.exponential_table(200.0, 2) and len(rule.lut_d) == 382
+
+
+@pytest.mark.parametrize("amount, host, machine", [(0.05, 102, 102), (0.03, 61, 61), (0.5 / 2048, 0, 1),
+                                                   (1.5 / 2048, 2, 2)])
+def test_amounts_of_dopamine_are_4_11_whatever_the_scale_of_the_weights(amount, host, machine):
+    """0.05 and 0.03 as measured on the board's own generator; then two ties."""
+    for rounding, expected in (("host", host), ("machine", machine)):
+        lowered = lower(modulated([amount], Neuromodulation(), rounding))
+        assert lowered.projection("r").weight.tolist() == [expected] * 12
+    assert lowered.projection("r").modulates and not lowered.projection("p").modulates
+    alone = one_layer(DenseConnections(np.ones((4, 3))), plasticity=RULE)
+    assert (lowered.populations["out"].shift == lower(alone).populations["out"].shift).all()
+
+
+def test_amounts_that_are_lost_or_wrap_are_counted_and_the_longest_delay_is_silent_under_neuromodulation_too():
+    lowered = lower(modulated([15.9999, 16.0, 1e-5], Neuromodulation(), delay=4))
+    lowered.projection("p")
+    lowered.projection("r")
+    assert lowered.counters["p"]["silent_delays"] == 12 and lowered.populations["out"].delay_slots == 4
+    assert lowered.counters["r"] == {"weights": 12, "lost_weights": 4, "wrapped_weights": 8, "silent_delays": 0,
+                                     "extended_delays": 0}
 
 
 def test_a_long_static_delay_is_no_reason_to_refuse_but_is_counted():

@@ -18,6 +18,7 @@ NAIVE_KINDS = {
     ("SpikePairRule", "AdditiveWeightDependence"): "pair additive",
     ("SpikePairRule", "MultiplicativeWeightDependence"): "pair multiplicative",
     ("SpikeNearestPairRule", "AdditiveWeightDependence"): "nearest",
+    ("SpikeNearestPairRule", "MultiplicativeWeightDependence"): "nearest multiplicative",
     ("Vogels2011Rule", "AdditiveWeightDependence"): "vogels",
     ("PfisterSpikeTripletRule", "WeightDependenceAdditiveTriplet"): "triplet"}
 
@@ -27,7 +28,7 @@ def naive_parts(network):
     lowered = lower(network).populations
     place = {p.label: i for i, p in enumerate(network.populations)}
     populations = [_source(p) if p.is_source else _cells(p, lowered[p.label]) for p in network.populations]
-    return populations, [_projection(p, place) for p in network.projections]
+    return populations, [_projection(p, place, network.modulation(p.post)) for p in network.projections]
 
 
 def _source(population):
@@ -45,20 +46,26 @@ def _cells(population, lowered):
             "shifts": lowered.shift[:, 0].tolist()}
 
 
-def _projection(projection, place):
+def _projection(projection, place, modulation):
     connections = projection.connections.to_list()
     columns = [getattr(connections, name).tolist() for name in ("pre", "post", "weight", "delay")]
     synapses = sorted(zip(*columns), key=lambda s: s[:2])
-    rule = projection.plasticity and naive_rule(projection.plasticity)
-    return {"pre": place[projection.pre], "post": place[projection.post],
-            "receptor": ("excitatory", "inhibitory").index(projection.receptor), "synapses": synapses, "stdp": rule}
+    ends = {"pre": place[projection.pre], "post": place[projection.post], "synapses": synapses}
+    if projection.modulates:
+        return {**ends, "modulates": {"reward": 1, "punishment": -1}[projection.receptor]}
+    rule = projection.plasticity and naive_rule(projection.plasticity, modulation)
+    return {**ends, "receptor": ("excitatory", "inhibitory").index(projection.receptor), "stdp": rule}
 
 
-def naive_rule(mechanism):
-    """Parameters of both parts and the twin's name of the pair."""
+def naive_rule(mechanism, modulation):
+    """Parameters of all parts and the twin's name of the pair."""
     parts = mechanism.timing_dependence, mechanism.weight_dependence
     kind = NAIVE_KINDS[tuple(type(part).__name__ for part in parts)]
-    return {"kind": kind, **dataclasses.asdict(parts[0]), **dataclasses.asdict(parts[1])}
+    rule = {"kind": kind, **dataclasses.asdict(parts[0]), **dataclasses.asdict(parts[1])}
+    if modulation is None:
+        return rule
+    return rule | {"kind": f"modulated {kind}", "tau_c": modulation.tau_c, "tau_d": modulation.tau_d,
+                   "weight_min": modulation.w_min, "weight_max": modulation.w_max}
 
 
 @pytest.mark.parametrize("rule", RULES)

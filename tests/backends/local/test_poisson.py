@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from naive_poisson import Kiss, Source, packets
 from random_networks import by_kernels, by_reference
 
-from spikingconvnet.backends.local import poisson, simulator
+from spikingconvnet.backends.local import native, numba_kernels, poisson, simulator
 from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.backends.local.poisson import PoissonSource, ReferenceCore, lower_poisson
+from spikingconvnet.backends.local.poisson import KernelCore, PoissonSource, ReferenceCore, lower_poisson
 from spikingconvnet.connectivity import ConnectionList, ConvConnections
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
@@ -23,6 +24,7 @@ from spikingconvnet.spikes import Spikes
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "poisson_sources.json").read_text())
 SEED = (123456789, 987654321, 43219876, 6543217)
 FOREVER = 0xffffffff
+CORES = (ReferenceCore, partial(KernelCore, kernels=native), partial(KernelCore, kernels=numba_kernels))
 rates = st.one_of(st.sampled_from([0.0, 0.5, 9.9, 9.98, 10.0, 30.0, 1000.0, 9999.0]), st.floats(0.001, 9999.0))
 
 
@@ -58,15 +60,15 @@ def test_constants_by_hand():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(rates, min_size=1, max_size=6), st.integers(0, 2 ** 32 - 1), st.integers(0, 40), st.integers(0, 300))
-def test_both_engines_send_the_packets_of_the_naive_twin(some, seed, start, duration):
+def test_all_engines_send_the_packets_of_the_naive_twin(some, seed, start, duration):
     core_seed = poisson_seeds(np.random.default_rng(seed), 1)
     expected = packets([Source(rate, start, start + duration) for rate in some], core_seed[0], 200)
     population = sources(0.0, len(some), core_seed, {"rate": np.array(some)}, start=start, duration=duration)
-    assert sent(PoissonSource(population, core=ReferenceCore).run(200)) == expected
-    assert sent(PoissonSource(population).run(200)) == expected
+    for core in CORES:
+        assert sent(PoissonSource(population, core=core).run(200)) == expected
 
 
-@pytest.mark.parametrize("core", [ReferenceCore, poisson.KernelCore])
+@pytest.mark.parametrize("core", CORES)
 def test_a_run_in_pieces_is_one_run(core, monkeypatch):
     population = sources(0.0, 6, values={"rate": np.array([0.0, 2.0, 9.9, 10.0, 200.0, 3000.0])})
     whole = PoissonSource(population, core=core).run(900)

@@ -15,6 +15,7 @@ from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
+    Neuromodulation,
     PfisterSpikeTripletRule,
     SpikeNearestPairRule,
     SpikePairRule,
@@ -149,6 +150,13 @@ def test_a_slot_that_is_exactly_full_is_not_cut(engine):
 
 
 @ENGINES
+def test_more_full_weights_than_31_bits_hold_fill_a_slot_and_no_more(engine):
+    network = driven([[2] * 40_000], 6, ConnectionList([0], [0], [65535 / 2 ** 14], [1]), IFCurrDelta(), limit=1.5)
+    results = engine(network, [6])
+    assert results.membranes["out"]["gsyn_exc"].max() == 65535 << 1 and results.saturated == {"out": 1}
+
+
+@ENGINES
 def test_two_spikes_of_a_source_in_one_step_count_twice(engine):
     quarter = ConnectionList([0], [0], [0.25], [1])
     once, twice = (driven([[2] * n], 6, quarter, IFCurrDelta(), limit=4.0) for n in (1, 2))
@@ -276,7 +284,7 @@ def test_nothing_depresses_for_vogels_before_the_first_postsynaptic_spike(engine
 
 @ENGINES
 def test_for_vogels_a_weight_below_zero_wraps_to_the_top_of_16_bits(engine):
-    """The document's formula; no binary was driven there. The trace of step 2 has faded at 299, the last step."""
+    """The trace of step 2 has faded at 299, the last step."""
     mechanism = STDPMechanism(Vogels2011Rule(2.0, 5.0, 0.3), AdditiveWeightDependence(0.125, 0.9))
     results, shift = kicked(engine, [299], [2], weight=0.5, mechanism=mechanism)
     weight = 16384 + ((9830 * -(4096 << 4)) >> 15)
@@ -304,6 +312,114 @@ def test_a_triplet_adds_to_a_pair_on_both_sides(engine):
     pair = (trace_post * table(6, 30.0)) >> 11
     weight -= change(2048, pair) + change(6144, (pair * slow_pre) >> 11)
     assert results.weights["p"] == [weight >> shift] and 0 < weight < 16384
+
+
+def rewarded(engine, pre, fires, rewards, delay=1, amount=0.25, receptor="reward", w_max=2.0, modulation=None):
+    """A plastic synapse whose neuron fires in the steps `fires` and gets dopamine in the steps `rewards`."""
+    modulation = modulation or Neuromodulation(100.0, 40.0, 0.0, w_max)
+    mechanism = STDPMechanism(SpikePairRule(20.0, 20.0, 0.125, 0.0625), AdditiveWeightDependence(0.0, 1.0))
+    network = Network(
+        [Population("in", (1, 1, 3), sources([pre, [t - 1 for t in fires], rewards], 400)),
+         Population("out", (1, 1, 1), IFCurrDelta(tau_refrac=0.0))],
+        [Projection("p", "in", "out", ConnectionList([0], [0], [1.0], [delay]), plasticity=mechanism),
+         Projection("kick", "in", "out", ConnectionList([1], [0], [20.0], [1])),
+         Projection("r", "in", "out", ConnectionList([2], [0], [amount], [1]), receptor, modulation)])
+    results = engine(network, [400])
+    assert results.spikes["out"] == [(t, 0) for t in fires]
+    return results.weights["p"][0], int(lower(network).populations["out"].shift[0, 0])
+
+
+def table(distance, tau, shift=0):
+    """An entry of a decay table."""
+    return int(2048 * np.exp(-(distance >> shift << shift) / tau))
+
+
+def product(a, b):
+    """Of two accums."""
+    return (a * b) >> 15
+
+
+def released(eligibility, dopamine, distance):
+    """Izhikevich's weight change over `distance` steps for tau_c 100 and tau_d 40, in the binary's order."""
+    both = ((table(distance, 100.0, 4) * table(distance, 40.0, 2)) >> 11) - 2048
+    constant = round(-32768 / (1 / 100 + 1 / 40))
+    return product(product(product(eligibility, constant), dopamine << 4), both << 4)
+
+
+@ENGINES
+@pytest.mark.parametrize("receptor, sign", [("reward", 1), ("punishment", -1)])
+def test_a_reward_turns_eligibility_into_weight_and_a_punishment_takes_it_away(engine, receptor, sign):
+    """Inputs at 30 and 90, the spike of 34 at the synapse at 35, dopamine in step 50, there at 51."""
+    results, shift = rewarded(engine, [30, 90], [34], [50], receptor=receptor)
+    eligibility = product(4096, table(5, 20.0) << 4)               # the input's trace is 2048
+    eligibility = product(eligibility, table(16, 100.0, 4) << 4)    # from 35 to 51, without dopamine
+    weight = 32768 + released(eligibility, sign * 512, 39)         # from 51 to 90
+    assert results == weight >> shift and (weight - 32768) * sign > 1000
+
+
+@ENGINES
+def test_no_weight_changes_without_dopamine_or_before_the_next_input(engine):
+    for pre, rewards in (([30, 90], []), ([30, 90], [91, 95]), ([30], [40])):
+        assert (lambda weight, shift: weight << shift)(*rewarded(engine, pre, [34], rewards)) == 32768
+
+
+@ENGINES
+def test_eligibility_is_potentiated_and_depressed_by_pairs_and_kept_in_16_bits(engine):
+    """Inputs at 30, 60 and 100, a spike at the synapse at 35: the second input depresses, the third collects."""
+    weight, shift = rewarded(engine, [30, 60, 100], [34], [70])
+    eligibility = product(4096, table(5, 20.0) << 4)
+    eligibility = product(eligibility, table(25, 100.0, 4) << 4) - product(2048, table(25, 20.0) << 4)
+    eligibility = eligibility >> shift << shift
+    eligibility = product(eligibility, table(11, 100.0, 4) << 4)    # from 60 to 71
+    assert weight == (32768 + released(eligibility, 512, 29)) >> shift
+
+
+@ENGINES
+def test_dopamine_decays_and_adds_up(engine):
+    """Rewards in steps 50 and 58, at the synapse at 51 and 59."""
+    weight, shift = rewarded(engine, [30, 90], [34], [50, 58])
+    eligibility = product(product(4096, table(5, 20.0) << 4), table(16, 100.0, 4) << 4)
+    expected = 32768 + released(eligibility, 512, 8)
+    eligibility = product(eligibility, table(8, 100.0, 4) << 4)
+    expected += released(eligibility, ((512 * table(8, 40.0, 2)) >> 11) + 512, 31)
+    assert weight == expected >> shift
+
+
+@ENGINES
+def test_a_reward_is_no_spike_but_ends_the_decay_of_the_trace(engine):
+    """A reward of no dopamine in step 45 changes only where the trace of the spike at 34 is rounded."""
+    weight, shift = rewarded(engine, [30, 60, 100], [34], [45, 70])
+    trace = (2048 * table(11, 20.0)) >> 11
+    eligibility = product(4096, table(5, 20.0) << 4)
+    eligibility = product(eligibility, table(11, 100.0, 4) << 4)    # from 35 to 46
+    expected = 32768 + released(eligibility, 512, 14)              # from 46 to 60
+    eligibility = product(eligibility, table(14, 100.0, 4) << 4)
+    eligibility -= product(2048, ((trace * table(14, 20.0)) >> 11) << 4)
+    expected, eligibility = (x >> shift << shift for x in (expected, eligibility))
+    left = (512 * table(15, 40.0, 2)) >> 11                        # of dopamine at 60, seen from step 45
+    expected += released(eligibility, left, 11)
+    eligibility = product(eligibility, table(11, 100.0, 4) << 4)
+    expected += released(eligibility, ((512 * table(25, 40.0, 2)) >> 11) + 512, 29)
+    assert weight == expected >> shift
+
+
+@ENGINES
+def test_weights_under_neuromodulation_are_clipped_to_its_bounds_even_by_a_first_input(engine):
+    low = Neuromodulation(100.0, 40.0, 1.25, 2.0)
+    assert (lambda weight, shift: weight << shift)(*rewarded(engine, [30], [], [], modulation=low)) == 40960
+    weight, shift = rewarded(engine, [30, 90], [34], [50], amount=15.0, w_max=1.5)
+    assert weight << shift == 49152
+
+
+@ENGINES
+def test_the_binary_looks_for_rewards_as_many_events_late_as_there_are_beyond_the_window(engine):
+    """Delay 3: the spike of 34 is inside the window of the input at 40, the reward of 38 beyond it is looked at.
+
+    A reward in the input's own step is taken after it.
+    """
+    for rewards, potentiated in (([38], False), ([40], True), ([41], True)):
+        weight, shift = rewarded(engine, [30, 40, 90], [34], [*rewards, 60], delay=3)
+        assert (weight << shift > 32768 + 1000) == potentiated
 
 
 def test_a_network_without_any_population_of_neurons_runs():

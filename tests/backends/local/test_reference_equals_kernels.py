@@ -19,9 +19,9 @@ from random_networks import (
     random_spikes,
 )
 
-from spikingconvnet.backends.local import simulator
+from spikingconvnet.backends.local import layout, simulator
 from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.connectivity import ConnectionList, ConvConnections
+from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import PfisterSpikeTripletRule
@@ -43,7 +43,7 @@ def seeded_recipe(seed):
     return Recipe(n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)), n_projections=6,
                   largest_delay=int(rng.choice([1, 2, 4, 7, 20])), plastic=seed % 4 != 0, delta=seed % 3 == 0,
                   weight=float(rng.choice([0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
-                  max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=[*RULES, None][seed % 6])
+                  max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=[*RULES, None][seed % (len(RULES) + 1)])
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -71,6 +71,29 @@ def test_a_run_in_pieces_equals_one_run(seed):
     assert by_reference(network, [STEPS]).differences(by_reference(network, chunked(STEPS, rng))) == []
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", [13, 70])
+def test_rows_longer_and_shorter_than_vectors_learn_the_same_in_both_engines(rule, size):
+    """Layers as training has them: every input to every neuron, and lateral inhibition."""
+    rng = np.random.default_rng([size, 3])
+    mechanism, modulation = RULES[rule](0.1, 1.0, rng)
+    shape = (1, 3, 4)
+    cell = IFCurrExp(tau_m=10.0, v_thresh=-64.0, tau_syn_E=2.0, tau_syn_I=3.0)
+    populations = [Population("in", shape, SpikeSourceArray(random_spikes(shape, 3, 40, 1.0, rng))),
+                   Population("out", (size, 1, 1), cell, {"v_thresh": rng.uniform(-64.5, -62.0, size)})]
+    projections = [
+        Projection("w", "in", "out", DenseConnections(rng.uniform(0.2, 0.8, (12, size))), plasticity=mechanism),
+        Projection("lateral", "out", "out", LateralInhibition(size, 0.2), "inhibitory"),
+        Projection("back", "out", "out", LateralInhibition(size, 0.1, 2), plasticity=mechanism)]
+    if modulation:
+        some = ConnectionList([0] * size, np.arange(size), rng.uniform(0.0, 0.3, size), [1] * size)
+        projections.append(Projection("reward", "in", "out", some, "reward", modulation))
+    network = Network(populations, projections)
+    results = by_kernels(network, [50, 70])
+    assert by_reference(network, [120]).differences(results) == []
+    assert len(results.spikes["out"]) > size and results.weights["w"] != by_kernels(network, [1]).weights["w"]
+
+
 def bursts_beyond_16_bits(network, projection, results):
     """Whether a postsynaptic neuron fires 17 times, never 4 steps apart: its slower trace then passes 32767."""
     if not isinstance(projection.plasticity.timing_dependence, PfisterSpikeTripletRule):
@@ -82,7 +105,7 @@ def bursts_beyond_16_bits(network, projection, results):
 
 def test_the_random_networks_meet_what_they_are_meant_to_meet():
     met = Counter()
-    for seed in range(60):
+    for seed in range(100):
         network = random_network(seeded_recipe(seed), np.random.default_rng(seed))
         results = by_kernels(network, [STEPS])
         met["spikes"] += sum(len(s) for s in results.spikes.values())
@@ -92,13 +115,15 @@ def test_the_random_networks_meet_what_they_are_meant_to_meet():
         for p in network.projections:
             connections = p.connections.to_list()
             pre = network.population(p.pre)
-            met["plastic from neurons"] += bool(p.plasticity) and not pre.is_source and len(connections.pre) > 0
-            met["plastic from a source"] += bool(p.plasticity) and pre.is_source and len(connections.pre) > 0
-            met["inhibitory plastic"] += bool(p.plasticity) and p.receptor == "inhibitory"
+            met["plastic from neurons"] += p.learns and not pre.is_source and len(connections.pre) > 0
+            met["plastic from a source"] += p.learns and pre.is_source and len(connections.pre) > 0
+            met["inhibitory plastic"] += p.learns and p.receptor == "inhibitory"
             met["into itself"] += p.pre == p.post
             met["nothing"] += len(connections.pre) == 0
             met["a pair connected twice"] += len(set(zip(connections.pre, connections.post))) < len(connections.pre)
-            if p.plasticity and len(connections.pre):
+            met["rewards"] += p.receptor == "reward"
+            met["punishments"] += p.receptor == "punishment"
+            if p.learns and len(connections.pre):
                 raw, end = results.weights[p.label], by_kernels(network, [1]).weights[p.label]
                 met["learned"] += raw != end
                 rule = lower(network).projection(p.label).rule
@@ -107,7 +132,7 @@ def test_the_random_networks_meet_what_they_are_meant_to_meet():
         met["history overflow"] += max((Counter(n for _, n in s).most_common(1)[0][1] for s in
                                         results.spikes.values() if s), default=0) > 16
     missing = [what for what, n in met.items() if n < 3]
-    assert not missing and len(met) == 12 + len(RULES) and met["spikes"] > 9_000
+    assert not missing and len(met) == 14 + len(layout.RULES) and met["spikes"] > 9_000
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -1,0 +1,206 @@
+"""Populations wired in any way: the part of a network that is no single convolution."""
+
+import numpy as np
+
+from spikingconvnet.backends.local import layout
+from spikingconvnet.backends.local.fixed_point import split
+from spikingconvnet.spikes import Spikes, neuron_dtype
+
+
+class GeneralStage:
+    """Populations wired in any way, recurrent and plastic projections included; one thread.
+
+    Spike ids are numbered through: first the neurons of every population outside the stage that projects into it, then
+    the stage's own neurons.
+
+    Parameters
+    ----------
+    network : Network
+    lowered : Lowered
+    members : list of str
+        Labels of its populations.
+    record : dict of str to int64 array
+        Neurons whose membranes are recorded.
+    kernels : module
+    """
+
+    BUFFERED_SPIKES = 1 << 21
+
+    def __init__(self, network, lowered, members, record, kernels):
+        self.kernels = kernels
+        self.labels = tuple(members)
+        self.populations = [network.population(label) for label in members]
+        self.record = {label: record[label] for label in members if label in record}
+        projections = [p for label in members for p in network.incoming(label)]
+        self.outside = [p for p in network.populations
+                        if p.label not in members and p.label in {q.pre for q in projections}]
+        self.base, total = {}, 0
+        for population in [*self.outside, *self.populations]:
+            self.base[population.label] = total
+            total += population.size
+        self.n_sources = sum(p.size for p in self.outside)
+        self.n_spike_ids = total
+        parts = [lowered.populations[label] for label in members]
+        self.trace_ids = np.concatenate([ids + self.base[label] - self.n_sources for label, ids in self.record.items()]
+                                        or [np.zeros(0, np.int64)])
+        self._set_up_neurons(parts, 1 + max([1] + [p.connections.max_delay for p in projections]))
+        self._set_up_synapses(lowered, projections)
+
+    def _set_up_neurons(self, parts, slots):
+        def joined(name):
+            return np.concatenate([getattr(p, name) for p in parts])
+
+        self.n = sum(p.size for p in parts)
+        blocks = -(-self.n // layout.LANES)
+        self.size = (blocks + 1) * layout.LANES
+        self.neurons = layout.Neurons(*(layout.aligned(shape, np.int32) for shape in (
+            blocks * layout.FIELDS * layout.LANES, (2, 3, self.size), self.size, (slots, 2, self.size))),
+            pending=np.zeros(slots, np.int64))
+        self._set_field("v_thresh", np.full(blocks * layout.LANES, layout.SILENT_THRESHOLD))
+        for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
+                             ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
+                             ("resistance", joined("resistance")), ("refractory", joined("refractory")),
+                             ("membrane_decay", joined("membrane_decay"))):
+            self._set_field(name, values)
+        for receptor, letter in enumerate("ei"):
+            mask, low = split(np.concatenate([p.decay[receptor] for p in parts]))
+            self._set_field(f"decay_{letter}_mask", mask)
+            self._set_field(f"decay_{letter}", low)
+            inject = self.neurons.inject[receptor, :, :self.n]
+            inject[0] = np.concatenate([p.shift[receptor] for p in parts])
+            inject[1:] = split(np.concatenate([p.inject[receptor] for p in parts]))
+
+    def _set_field(self, name, values, first=0):
+        """Write a number of every neuron from `first` on into the blocks of the neurons' state."""
+        neuron = np.arange(first, first + len(values))
+        block, lane = np.divmod(neuron, layout.LANES)
+        field = layout.NEURON_FIELDS.index(name)
+        self.neurons.state.reshape(-1, layout.FIELDS, layout.LANES)[block, field, lane] = values
+
+    def _set_up_synapses(self, lowered, projections):
+        integers = [lowered.projection(p.label) for p in projections]
+        self.static = self._static([p for p in integers if not p.modulates and not p.rule])
+        self.modulators = self._modulators([p for p in integers if p.modulates])
+        self._set_up_plasticity(lowered, [p for p in integers if p.rule])
+
+    def _static(self, projections):
+        pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
+        order = np.lexsort((post, delay, receptor, pre))
+        first, runs = layout.runs(pre[order], post[order], receptor[order], delay[order], delay[order])
+        return layout.Static(self._starts(pre[order][first]), runs, _with_room(weight[order]))
+
+    def _modulators(self, projections):
+        pre, post, receptor, weight = self._columns(projections, "receptor", "weight")
+        order = np.argsort(pre, kind="stable")
+        amount = np.where(receptor, -weight, weight)
+        return layout.Modulators(self._starts(pre[order]), post[order].astype(np.int32), amount[order].astype(np.int32))
+
+    def _set_up_plasticity(self, lowered, projections):
+        pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
+        sizes = [len(p.pre_id) for p in projections]
+        ends = np.cumsum([0, *sizes])
+        self.plastic_slices = {p.label: slice(*part) for p, part in zip(projections, zip(ends, ends[1:]))}
+        projection = np.repeat(np.arange(len(projections)), sizes)
+        stored = delay % np.repeat([lowered.populations[p.post].delay_slots for p in projections] or [1],
+                                   sizes or [0])
+        # A row is one presynaptic neuron of one projection; its synapses may come in any order.
+        self.plastic_order = order = np.lexsort((post, delay, receptor, projection, pre))
+        row = (pre * len(projections) + projection)[order]
+        first, runs = layout.runs(row, post[order], receptor[order], delay[order], stored[order])
+        rows, begins = np.unique(row[first], return_index=True)
+        row_state = np.zeros((len(rows), 4), np.int32)
+        rule_of = np.full(self.size, -1)
+        if projections:
+            row_state[:, 3] = rows % len(projections)
+            rows = rows // len(projections)
+        for rule, p in enumerate(projections):
+            begin = self.base[p.post] - self.n_sources
+            rule_of[begin:begin + lowered.populations[p.post].size] = rule
+        self.plastic = layout.Plastic(
+            self._starts(rows), np.append(begins, len(first)).astype(np.int64), row_state, runs,
+            _with_room(weight[order]), _with_room(np.zeros(len(order))))
+        self.rules = layout.stacked_rules([p.rule for p in projections], rule_of)
+        self.history = layout.empty_history(self.size if projections else 0)
+
+    def _columns(self, projections, *names):
+        """Spike ids, own ids and other columns of all synapses, one projection after another: int64 arrays."""
+        parts = [(p.pre_id + self.base[p.pre], p.post_id + self.base[p.post] - self.n_sources,
+                  *(getattr(p, name) for name in names)) for p in projections]
+        return [np.concatenate(column).astype(np.int64) for column in
+                (zip(*parts) if parts else [[np.zeros(0)]] * (2 + len(names)))]
+
+    def _starts(self, sorted_ids):
+        """Place of each spike id's first entry, and one behind the last."""
+        return np.searchsorted(sorted_ids, np.arange(self.n_spike_ids + 1)).astype(np.int64)
+
+    def set_threshold(self, label, raw):
+        """Thresholds as s16.15, (size,)."""
+        first = self.base[label] - self.n_sources
+        self._set_field("v_thresh", raw, first)
+
+    def saturated(self):
+        """Ring-buffer slots that were cut, by label."""
+        return {label: int(part.sum()) for label, part in self._split(self.neurons.saturated[:self.n]).items()}
+
+    def plastic_weights(self, label):
+        """16-bit weights of a plastic projection, sorted by presynaptic, then postsynaptic neuron."""
+        weights = np.empty(len(self.plastic_order), np.int64)
+        weights[self.plastic_order] = self.plastic.weight[:len(weights)]
+        return weights[self.plastic_slices[label]]
+
+    def _split(self, values):
+        ends = np.cumsum([p.size for p in self.populations])[:-1]
+        return dict(zip(self.labels, np.split(values, ends)))
+
+    def run(self, t, n_steps, spikes, threads):
+        """Simulate; spikes and membranes by label."""
+        block = max(1, self.BUFFERED_SPIKES // self.n)
+        out_step, out_id = (np.empty(min(block, n_steps) * self.n, np.int32) for _ in range(2))
+        offsets, ids = self._sources(spikes, n_steps)
+        traces = [np.zeros((n_steps, len(self.trace_ids)), np.int32) for _ in range(3)]
+        steps, fired = [], []
+        for first in range(0, n_steps, block):
+            last = min(first + block, n_steps)
+            record = layout.Record(self.trace_ids, *(trace[first:last] for trace in traces))
+            spiking = layout.Spiking(offsets[first:last + 1], ids, out_step, out_id)
+            n = self.kernels.general_steps(
+                t + first, last - first, self.n, self.n_sources, self.neurons, self.static, self.plastic,
+                self.modulators, self.rules, self.history, record, spiking)
+            steps.append(out_step[:n] + first)
+            fired.append(out_id[:n].copy())
+        return self._spikes(np.concatenate(steps), np.concatenate(fired), n_steps), self._membranes(traces)
+
+    def _sources(self, spikes, n_steps):
+        """Spikes from outside as one list: offsets (n_steps + 1,) and ids, each step in the order of the network."""
+        parts = [spikes[p.label] for p in self.outside]
+        if len(parts) == 1:
+            return parts[0].offsets, parts[0].neurons.astype(np.int32)
+        counts = [np.diff(part.offsets) for part in parts]
+        offsets = np.concatenate([[0], np.cumsum(sum(counts, np.zeros(n_steps, np.int64)))])
+        ids, place = np.empty(offsets[-1], np.int32), offsets[:-1].copy()
+        for population, part, count in zip(self.outside, parts, counts):
+            at = np.repeat(place - part.offsets[:-1], count) + np.arange(part.n_events)
+            ids[at] = part.neurons.astype(np.int32) + self.base[population.label]
+            place += count
+        return offsets, ids
+
+    def _spikes(self, steps, ids, n_steps):
+        made, first = {}, 0
+        for population in self.populations:
+            own = slice(None) if len(self.populations) == 1 else (ids >= first) & (ids < first + population.size)
+            offsets = np.concatenate([[0], np.cumsum(np.bincount(steps[own], minlength=n_steps))])
+            made[population.label] = Spikes(population.shape, n_steps, offsets,
+                                            (ids[own] - first).astype(neuron_dtype(population.shape)))
+            first += population.size
+        return made
+
+    def _membranes(self, traces):
+        ends = np.cumsum([len(ids) for ids in self.record.values()])[:-1]
+        parts = [dict(zip(self.record, np.split(trace, ends, axis=1))) for trace in traces]
+        return {label: {name: part[label] for name, part in zip(("v", "gsyn_exc", "gsyn_inh"), parts)}
+                for label in self.record}
+
+
+def _with_room(values):
+    """int32 array with room for a vector that begins at its last number."""
+    return np.concatenate([values, np.zeros(layout.LANES)]).astype(np.int32)

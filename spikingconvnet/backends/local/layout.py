@@ -1,0 +1,235 @@
+"""The arrays of a ``general_stage.GeneralStage``: what its kernels, in C and in numba, are given and change.
+
+The places of numbers in an array are named here and, for C, in ``general_native.c``. Arrays are int32 unless said
+otherwise; `size` is the number of neurons rounded up to blocks, and one block more, so that a vector that begins at a
+neuron ends inside every array.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+LANES = FIELDS = 16     # of a block of neurons; their numbers in the order of NEURON_FIELDS
+NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
+                 "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory")
+HISTORY = 16            # events kept per neuron, a permanent placeholder included
+TRACES = 3              # of an event: its trace, the slower one or dopamine, whether it is a reward or punishment
+RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "nearest_pair_multiplicative",
+         "vogels_2011_additive", "pfister_triplet_additive", "izhikevich_neuromodulation_pair_additive",
+         "izhikevich_neuromodulation_pair_multiplicative", "izhikevich_neuromodulation_vogels_2011_additive")
+AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha", "weight_min", "weight_max", "release")
+TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y", "lut_c", "lut_d")
+RUN_FIELDS = ("post", "receptor", "delay", "stored", "first", "count")
+CACHE_LINE = 64         # bytes; a vector that lies across two lines costs a sixth of the time of a convolution
+SILENT_THRESHOLD = np.iinfo(np.int32).max
+FULLEST = 1 << 30       # what a slot of the ring buffer holds at most; it counts as 65535 long before
+
+
+class Neurons(NamedTuple):
+    """Neurons of a stage.
+
+    Attributes
+    ----------
+    state : (blocks * FIELDS * LANES,)
+        Field by field inside a block.
+    inject : (2, 3, size)
+        Of each receptor the shift of the ring buffer, and the share of an input that a step delivers, as
+        ``fixed_point.split`` makes it.
+    saturated : (size,)
+        Slots that were cut.
+    ring : (slots, 2, size)
+        Weights on their way.
+    pending : int64 (slots,)
+        Whether a slot holds any.
+    """
+
+    state: np.ndarray
+    inject: np.ndarray
+    saturated: np.ndarray
+    ring: np.ndarray
+    pending: np.ndarray
+
+
+class Static(NamedTuple):
+    """Synapses that do not learn, in runs.
+
+    A run are synapses of one presynaptic neuron, receptor and delay to postsynaptic neurons one after another.
+
+    Attributes
+    ----------
+    start : int64 (spike ids + 1,)
+        First run of each presynaptic neuron.
+    runs : (runs, RUN_FIELDS)
+    weight : (synapses + LANES,)
+    """
+
+    start: np.ndarray
+    runs: np.ndarray
+    weight: np.ndarray
+
+
+class Plastic(NamedTuple):
+    """Synapses that learn: rows of one presynaptic neuron and projection, in runs.
+
+    Attributes
+    ----------
+    start : int64 (spike ids + 1,)
+        First row of each presynaptic neuron.
+    row_start : int64 (rows + 1,)
+        First run of each row.
+    row_state : (rows, 4)
+        Last step, its two traces, place of the rule.
+    runs, weight
+        See :class:`Static`.
+    eligibility : (synapses + LANES,)
+    """
+
+    start: np.ndarray
+    row_start: np.ndarray
+    row_state: np.ndarray
+    runs: np.ndarray
+    weight: np.ndarray
+    eligibility: np.ndarray
+
+
+class Modulators(NamedTuple):
+    """Rewards and punishments.
+
+    Attributes
+    ----------
+    start : int64 (spike ids + 1,)
+        First synapse of each presynaptic neuron.
+    post : (synapses,)
+    amount : (synapses,)
+        4.11; negative for punishments.
+    """
+
+    start: np.ndarray
+    post: np.ndarray
+    amount: np.ndarray
+
+
+class Rules(NamedTuple):
+    """Plasticity rules.
+
+    Attributes
+    ----------
+    rule_of : (size,)
+        Rule of each neuron's synapses, or -1.
+    kinds : (rules,)
+        Place in `RULES`.
+    amounts : (rules, AMOUNTS)
+    tables : (rules, TABLES, steps)
+        The last number of each is 0.
+    """
+
+    rule_of: np.ndarray
+    kinds: np.ndarray
+    amounts: np.ndarray
+    tables: np.ndarray
+
+
+class History(NamedTuple):
+    """Events of the neurons behind plastic synapses.
+
+    Attributes
+    ----------
+    times : (size, HISTORY)
+    traces : (size, TRACES, HISTORY)
+    counts : (size,)
+        The placeholder included.
+    newest : (2, size)
+        Time and trace of the newest event; the time is -1 before the first one.
+    """
+
+    times: np.ndarray
+    traces: np.ndarray
+    counts: np.ndarray
+    newest: np.ndarray
+
+
+class Record(NamedTuple):
+    """Membranes that are recorded.
+
+    Attributes
+    ----------
+    ids : int64 (neurons,)
+    v, gsyn_exc, gsyn_inh : (steps, neurons)
+    """
+
+    ids: np.ndarray
+    v: np.ndarray
+    gsyn_exc: np.ndarray
+    gsyn_inh: np.ndarray
+
+
+class Spiking(NamedTuple):
+    """Spikes from outside and where those of the stage are written.
+
+    Attributes
+    ----------
+    offsets : int64 (steps + 1,)
+        First spike of each step.
+    ids : (spikes,)
+    out_step, out_id : (room,)
+    """
+
+    offsets: np.ndarray
+    ids: np.ndarray
+    out_step: np.ndarray
+    out_id: np.ndarray
+
+
+def aligned(shape, dtype):
+    """Zeros that begin with a line of the cache."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffer = np.zeros(size + CACHE_LINE, np.uint8)
+    first = -buffer.ctypes.data % CACHE_LINE
+    return buffer[first:first + size].view(dtype).reshape(shape)
+
+
+def empty_history(size):
+    """A History without events."""
+    newest = np.zeros((2, size), np.int32)
+    newest[0] = -1
+    return History(np.zeros((size, HISTORY), np.int32), np.zeros((size, TRACES, HISTORY), np.int32),
+                   np.ones(size, np.int32), newest)
+
+
+def stacked_rules(rules, rule_of):
+    """Rules as arrays.
+
+    Parameters
+    ----------
+    rules : list of LoweredRule
+    rule_of : int array (size,)
+    """
+    tables = [[getattr(rule, name) for name in TABLES] for rule in rules]
+    width = 1 + max([1] + [len(table) for parts in tables for table in parts])
+    padded = [[np.pad(table, (0, width - len(table))) for table in parts] for parts in tables]
+    amounts = [[getattr(rule, name) for name in AMOUNTS] for rule in rules]
+    return Rules(rule_of.astype(np.int32), np.array([RULES.index(rule.kind) for rule in rules], np.int32),
+                 np.array(amounts, np.int32).reshape(-1, len(AMOUNTS)),
+                 np.array(padded, np.int32).reshape(-1, len(TABLES), width))
+
+
+def runs(row, post, receptor, delay, stored):
+    """Group synapses that are sorted by row into runs.
+
+    Parameters
+    ----------
+    row, post, receptor, delay, stored : int arrays (synapses,)
+
+    Returns
+    -------
+    first : int64 array (runs,)
+        First synapse of each.
+    runs : int32 array (runs, RUN_FIELDS)
+    """
+    keys = np.stack([row, receptor, delay, stored])
+    fresh = np.ones(len(row), bool)
+    fresh[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0) | (np.diff(post) != 1)
+    first = np.flatnonzero(fresh)
+    count = np.diff(np.append(first, len(row)))
+    columns = (post[first], receptor[first], delay[first], stored[first], first, count)
+    return first, np.stack(columns, axis=1).astype(np.int32)

@@ -1,0 +1,110 @@
+"""Replicas: copies of a network, each with a timeline of its own, side by side on a board, on cores or on a cluster.
+
+The integers of a replica do not depend on where it runs, nor on how many others do. A cluster is dask.distributed's; it
+runs a replica again whose worker has died.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from spikingconvnet import readout
+from spikingconvnet.backends import get_backend
+from spikingconvnet.errors import BackendError
+from spikingconvnet.network import Network
+from spikingconvnet.spikes import Spikes
+
+BATCH = 250         # samples simulated at a time
+
+
+def together(networks):
+    """Networks side by side as one; the labels of the first get ``#0`` at their end, and so on."""
+    populations, projections = [], []
+    for i, network in enumerate(networks):
+        populations += [replace(p, label=f"{p.label}#{i}") for p in network.populations]
+        projections += [replace(p, label=f"{p.label}#{i}", pre=f"{p.pre}#{i}", post=f"{p.post}#{i}")
+                        for p in network.projections]
+    return Network(populations, projections, networks[0].timestep)
+
+
+def respond(networks, label, backend, grid=None, **options):
+    """What one population of each network answers to its whole timeline, all networks being simulated as one.
+
+    Parameters
+    ----------
+    networks : list of Network
+        The samples of their sources, gap included, are the timelines; equally many for all.
+    label : str
+        Of the population.
+    backend : str
+    grid : (rows, columns) or None
+        Cells per map in which spikes are counted; None keeps the spikes.
+    options
+        For the backend's ``open``.
+
+    Returns
+    -------
+    responses : list of Spikes, or of uint16 arrays (samples, features)
+    recording : Recording
+        The last one, for its warnings.
+    """
+    network = networks[0] if len(networks) == 1 else together(networks)
+    labels = [label] if len(networks) == 1 else [f"{label}#{i}" for i in range(len(networks))]
+    source = next(p.cell.spikes for p in network.populations if p.has_given_spikes)
+    parts = {name: [] for name in labels}
+    with get_backend(backend).open(network, **options) as simulation:
+        for start in range(0, source.n_samples, BATCH):
+            simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
+            recording = simulation.recording()
+            for name in labels:
+                spikes = recording.spikes[name]
+                parts[name].append(spikes if grid is None else readout.spike_counts(spikes, grid))
+    join = Spikes.concatenate if grid is None else np.concatenate
+    return [join(parts[name]) for name in labels], recording
+
+
+@contextmanager
+def workers(n, cluster=None):
+    """Where replicas run: an object with ``submit(function, *args, **kwargs)``, whose futures have ``result()``.
+
+    Parameters
+    ----------
+    n : int
+        Threads, or processes of a cluster on this machine.
+    cluster : str or None
+        Address of a dask scheduler, or ``local`` for one of its own; None takes threads.
+    """
+    if cluster is None:
+        pool = ThreadPoolExecutor(n)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise BackendError(f"--cluster {cluster}: {error}; install it with: pip install 'spikingconvnet[cluster]'"
+                           ) from error
+    try:
+        own = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0") if cluster == "local" else None
+        client = Client(own or cluster, timeout=10)
+    except OSError as error:
+        raise BackendError(f"--cluster {cluster}: {error}; start one there with: dask scheduler, and dask worker on"
+                           " every machine") from error
+    with client:
+        yield _Dask(client)
+    if own:
+        own.close()
+
+
+class _Dask:
+    """A client that computes every task anew: results are cached in the run directory, not in workers."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def submit(self, function, *args, **kwargs):
+        return self._client.submit(function, *args, pure=False, **kwargs)
