@@ -1,8 +1,8 @@
 """The brian2 backend: a network through PyNN on Brian2, in its own continuous arithmetic, on one core.
 
 Brian2 applies a spike after the neurons' update of the step in which it arrives, so every delay is one step shorter
-here. A postsynaptic spike reaches a plastic synapse after a delay of its own, which PyNN does not know; with it learning
-sees the distances that it sees on SpiNNaker. Brian2's numpy target is used: it needs no compiler and writes no cache.
+here. A postsynaptic spike reaches a plastic synapse after a delay of its own, which PyNN does not know; with it
+learning sees the distances that it sees on SpiNNaker. Brian2's numpy target is used: no compiler, no files.
 """
 
 import logging

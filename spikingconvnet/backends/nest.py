@@ -28,8 +28,9 @@ def connect(sim, projection, pre, post, values):
     sources, targets = (np.asarray(group.node_collection.tolist())[ids]
                         for group, ids in ((projection.pre, pre), (projection.post, post)))
     import_module("nest").Connect(sources, targets, "one_to_one", {
-        "synapse_model": projection.nest_synapse_model, "synapse_label": np.full(len(pre), projection.nest_synapse_label),
-        "weight": 1000.0 * weight, "delay": values["delay"]})
+        "synapse_model": projection.nest_synapse_model,
+        "synapse_label": np.full(len(pre), projection.nest_synapse_label),
+        "weight": 1000.0 * weight, "delay": values["delay"]})       # pA, ms
     projection._sources.update(np.unique(sources).tolist())     # PyNN reads the weights back through them
 
 
@@ -112,7 +113,7 @@ class Simulation(pynn.Simulation):
         self._chosen[part.label] = chosen
 
     def _connect_recorders(self, part, v):
-        """Spike recorder, multimeter if membranes are recorded, and the state before the first step, which it misses."""
+        """Spike recorder, multimeter if membranes are recorded, and the first state, which a multimeter misses."""
         spikes, membranes = self._nest.Create("spike_recorder"), None
         self._nest.Connect(part.node_collection, spikes)
         chosen = self._chosen[part.label]
@@ -120,8 +121,8 @@ class Simulation(pynn.Simulation):
             membranes = self._nest.Create("multimeter", params={
                 "interval": self.network.timestep, "record_from": list(self.dialect.membranes.values())})
             self._nest.Connect(membranes, part.node_collection[chosen.tolist()])
-        before = {name: v[chosen] if name == "V_m" else np.zeros(len(chosen)) for name in self.dialect.membranes.values()}
-        return spikes, membranes, before
+        return spikes, membranes, {name: v[chosen] if name == "V_m" else np.zeros(len(chosen))
+                                   for name in self.dialect.membranes.values()}
 
     def _data(self, part):
         """Spike times and neurons, and the variables: arrays (samples, chosen neurons). The recorders are emptied."""

@@ -2,9 +2,6 @@
 
 The simulators differ in tables, not in code: a `Dialect` says what one of them wants. Spikes of a source are given
 whole before the run starts, because setting them again between two runs is slow on some simulators and wrong on others.
-
-A board holds a synaptic current for a whole step; NEST and Brian2 let it decay inside the step. Both responses are
-proportional to the current at the start of the step, so one factor for each neuron and receptor makes them equal.
 """
 
 from dataclasses import dataclass, field
@@ -12,17 +9,15 @@ from importlib import import_module
 
 import numpy as np
 
+from spikingconvnet.backends import flowing
 from spikingconvnet.backends.base import ACCUM, Recording, Weights
 from spikingconvnet.connectivity import DenseConnections
 from spikingconvnet.errors import BackendError, NetworkError, require
 from spikingconvnet.neurons import IFCurrExp, SpikeSourcePoisson, parameter_names
-from spikingconvnet.plasticity import AdditiveWeightDependence
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 RECEPTORS = ("excitatory", "inhibitory")
 NEVER = 1 << 20     # steps after the end at which a source without any spike fires, where lists may not all be empty
-ONE_STEP = 1 / 40   # time constant, in steps, of a current that is gone after one: exp(-40) is 4e-18
-APART = 1e-5        # least relative distance of tau_syn and tau_m; Brian2's exact solution divides by it
 
 
 @dataclass(frozen=True)
@@ -233,13 +228,15 @@ class Simulation:
         dt = self.network.timestep
         steps = np.ceil(np.rint(values["tau_refrac"] * ACCUM) / ACCUM / dt)
         values["tau_refrac"] = (steps + self.dialect.refractory * (steps > 0)) * dt
-        values["tau_syn_E"], values["tau_syn_I"] = time_constants(population, dt)
+        values["tau_syn_E"], values["tau_syn_I"] = flowing.time_constants(population, dt)
         return self.sim.IF_curr_exp, values
 
     def _factor(self, label):
         """What the weights onto a population are multiplied with, by receptor: float array (2, size)."""
         population = self.network.population(label)
-        return currents(population, self.network.timestep)[0] if self.dialect.flowing else np.ones((2, population.size))
+        if not self.dialect.flowing:
+            return np.ones((2, population.size))
+        return flowing.currents(population, self.network.timestep)[0]
 
     # ------------------------------------------------------------ projections
 
@@ -253,7 +250,7 @@ class Simulation:
             for first_post, post in self._parts[projection.post]:
                 inside = ((listed.pre >= first_pre) & (listed.pre < first_pre + pre.size)
                           & (listed.post >= first_post) & (listed.post < first_post + post.size))
-                for receptor, name in enumerate(RECEPTORS):
+                for receptor, name in enumerate((projection.receptor,) if projection.modulates else RECEPTORS):
                     chosen = np.flatnonzero(inside & (inhibits == bool(receptor)))
                     for piece in self._pieces(listed.pre, chosen):
                         made.append((first_pre, first_post, self._connect(
@@ -279,8 +276,8 @@ class Simulation:
             connector = self.sim.AllToAllConnector(allow_self_connections=isinstance(connections, DenseConnections))
             synapse = self._synapse(projection, receptor, sign * abs(listed.weight[0]), listed.delay[0] * dt)
         else:
-            weight = sign * abs(listed.weight[chosen]) * self._factor(projection.post)[RECEPTORS.index(receptor),
-                                                                                       listed.post[chosen]]
+            factor = self._factor(projection.post)[int(receptor == "inhibitory"), listed.post[chosen]]
+            weight = sign * abs(listed.weight[chosen]) * factor
             ids = listed.pre[chosen] - first_pre, listed.post[chosen] - first_post
             values = {"weight": weight, "delay": self._delays(projection, listed.delay[chosen]) * dt}
             connector = self._connector(ids, values)
@@ -309,29 +306,19 @@ class Simulation:
         given = {} if weight is None else {"weight": weight, "delay": delay}
         if projection.plasticity is None:
             return self.sim.StaticSynapse(**given)
+        if projection.modulates:
+            return self._rule(projection.plasticity, {})
         timing, dependence = projection.plasticity.timing_dependence, projection.plasticity.weight_dependence
         changed = {}, {}
         if self.dialect.flowing:
-            changed = self._in_units_of_w_max(projection, receptor)
+            self._check_plastic(projection, receptor)
+            late = self.dialect.stamp * self.network.timestep * self.network.population(projection.pre).is_source
+            factor = self._factor(projection.post)[RECEPTORS.index(receptor), 0].item()
+            changed = flowing.plasticity(projection.plasticity, -factor if receptor == "inhibitory" else factor, late)
             given = {"weight": changed[1]["w_max"]}     # of the right sign; the lists have the weights
         return self.sim.STDPMechanism(timing_dependence=self._rule(timing, changed[0]),
                                       weight_dependence=self._rule(dependence, changed[1]),
                                       **self.dialect.mechanism, **given)
-
-    def _in_units_of_w_max(self, projection, receptor):
-        """What differs in the rule's two records: amplitudes as PyNN defines them, bounds with the weights' factor.
-
-        Where a postsynaptic spike is stamped later than the presynaptic one, amplitudes make up for the distance.
-        """
-        self._check_plastic(projection, receptor)
-        timing, dependence = projection.plasticity.timing_dependence, projection.plasticity.weight_dependence
-        unit = dependence.w_max if isinstance(dependence, AdditiveWeightDependence) else 1.0
-        late = self.dialect.stamp * self.network.timestep * self.network.population(projection.pre).is_source
-        factor = self._factor(projection.post)[RECEPTORS.index(receptor), 0].item()
-        factor = -factor if receptor == "inhibitory" else factor
-        return ({"A_plus": timing.A_plus / unit * np.exp(late / timing.tau_plus).item(),
-                 "A_minus": timing.A_minus / unit * np.exp(-late / timing.tau_minus).item()},
-                {"w_min": dependence.w_min * factor, "w_max": dependence.w_max * factor})
 
     def _check_plastic(self, projection, receptor):
         owner, rule, local = f"Projection {projection.label!r}", projection.plasticity, "; the local backend takes both"
@@ -409,43 +396,7 @@ class Simulation:
             values = np.concatenate(parts, axis=1)[:, np.searchsorted(order, chosen)] if len(chosen) \
                 else np.zeros((last - first, 0))
             if self.dialect.flowing and name != "v":
-                values = abs(values) * currents(self.network.population(label), self.network.timestep)[1][
+                values = abs(values) * flowing.currents(self.network.population(label), self.network.timestep)[1][
                     ("gsyn_exc", "gsyn_inh").index(name), chosen]
             found[name] = np.rint(values * ACCUM).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
         return found
-
-
-def time_constants(population, timestep):
-    """Time constants of the synaptic currents that stand for a population's where a current flows.
-
-    Returns
-    -------
-    (2, size) float array, ms
-        Excitatory, inhibitory; those of an IFCurrDelta leave nothing for the next step. None equals `tau_m`.
-    """
-    if isinstance(population.cell, IFCurrExp):
-        tau = np.stack([population.parameter("tau_syn_E"), population.parameter("tau_syn_I")])
-    else:
-        tau = np.full((2, population.size), ONE_STEP * timestep)
-    tau_m = population.parameter("tau_m")
-    return np.where(abs(tau / tau_m - 1.0) < APART, tau_m * (1.0 + APART), tau)
-
-
-def currents(population, timestep):
-    """How currents that flow relate to the board's, which are held for a step.
-
-    A spike of weight w adds ``w * inject`` to the board's current, which is held for the step and moves the membrane
-    by ``R * (1 - exp(-dt / tau_m))`` for each nA. A current that is 1 nA at the start of the step and decays moves it
-    by the integral of ``exp(-u / tau_syn) * exp(-(dt - u) / tau_m) / cm`` over the step.
-
-    Returns
-    -------
-    factor, scale : (2, size) float arrays
-        By receptor: of the weights; and of a flowing current that gives the board's.
-    """
-    dt, tau_m, cm = timestep, population.parameter("tau_m"), population.parameter("cm")
-    tau = time_constants(population, dt)
-    inject = tau / dt * -np.expm1(-dt / tau) if isinstance(population.cell, IFCurrExp) else np.ones(tau.shape)
-    held = tau_m / cm * -np.expm1(-dt / tau_m)
-    flowing = tau_m * tau / (tau - tau_m) * (np.exp(-dt / tau) - np.exp(-dt / tau_m)) / cm
-    return inject * held / flowing, flowing / held

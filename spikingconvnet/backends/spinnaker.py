@@ -29,7 +29,7 @@ ROW_LIMIT = 256             # synapses of a row, sPyNNaker 7.4.1 ``synapse_io.py
 DIALECT = pynn.Dialect(
     "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True,
     rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule",
-                                                     "WeightDependenceAdditiveTriplet")}
+                                                     "WeightDependenceAdditiveTriplet", "Neuromodulation")}
     | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
 PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
