@@ -37,6 +37,10 @@ def main(args=None):
         Command line without the program's name; None takes ``sys.argv``.
     """
     options = _parser().parse_args(args)
+    if options.mode == "board":
+        from spikingconvnet.emulator import cli as board
+
+        return board.main([])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     try:
@@ -73,7 +77,8 @@ def _parser():
         prog="spikingconvnet", epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Layer-wise STDP spiking convolutional networks on SpiNNaker.")
     add = parser.add_argument
-    add("--mode", required=True, choices=tuple(_MODES), help="what to do; demo does everything")
+    add("--mode", required=True, choices=(*_MODES, "board"),
+        help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
     add("--rule", choices=tuple(RULES),
         help="with --mode training or demo: how kernels are found; random and kmeans are floors (default: stdp)")

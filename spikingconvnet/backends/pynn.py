@@ -117,7 +117,9 @@ class Simulation:
         self.t = self._taken = 0
         sim.setup(timestep=network.timestep, min_delay=network.timestep, **dialect.setup)
         self._parts = {p.label: self._population(p, (limits or {}).get(p.label)) for p in network.populations}
-        self._projections = {p.label: self._project(p) for p in network.projections}
+        # Rewards and punishments come last: sPyNNaker wants to know the rule beside them.
+        self._projections = {p.label: self._modulate(p) if p.modulates else self._project(p)
+                             for p in sorted(network.projections, key=lambda p: p.modulates)}
 
     def __enter__(self):
         return self
@@ -250,12 +252,29 @@ class Simulation:
             for first_post, post in self._parts[projection.post]:
                 inside = ((listed.pre >= first_pre) & (listed.pre < first_pre + pre.size)
                           & (listed.post >= first_post) & (listed.post < first_post + post.size))
-                for receptor, name in enumerate((projection.receptor,) if projection.modulates else RECEPTORS):
+                for receptor, name in enumerate(RECEPTORS):
                     chosen = np.flatnonzero(inside & (inhibits == bool(receptor)))
                     for piece in self._pieces(listed.pre, chosen):
                         made.append((first_pre, first_post, self._connect(
                             projection, listed, piece, (first_pre, pre), (first_post, post), name)))
         return made
+
+    def _modulate(self, projection):
+        """As :meth:`_project`, for a reward or punishment."""
+        connections = projection.connections
+        self._class(projection.plasticity)
+        require(connections.rounding == "machine", f"Projection {projection.label!r}", "connections.rounding",
+                connections.rounding, f"'machine' behind a {projection.receptor} on {self.dialect.name}: sPyNNaker"
+                " 7.4.1 does not write lists of them (8 bits overflow)", NetworkError)
+        amount = connections.to_list().weight[0].item()
+        return [(first_pre, first_post, self.sim.Projection(
+            pre, post, self._everyone(connections), self._rule(projection.plasticity, {"weight": amount}),
+            receptor_type=projection.receptor))
+            for first_pre, pre in self._parts[projection.pre] for first_post, post in self._parts[projection.post]]
+
+    def _everyone(self, connections):
+        """The connector of connections that a board generates itself."""
+        return self.sim.AllToAllConnector(allow_self_connections=isinstance(connections, DenseConnections))
 
     def _pieces(self, pre, chosen):
         """Indices of connections in groups whose rows the simulator can hold."""
@@ -273,7 +292,7 @@ class Simulation:
         dt, connections, dialect = self.network.timestep, projection.connections, self.dialect
         (first_pre, pre), (first_post, post) = pre, post
         if getattr(connections, "rounding", "host") == "machine" and not dialect.flowing:
-            connector = self.sim.AllToAllConnector(allow_self_connections=isinstance(connections, DenseConnections))
+            connector = self._everyone(connections)
             synapse = self._synapse(projection, receptor, sign * abs(listed.weight[0]), listed.delay[0] * dt)
         else:
             factor = self._factor(projection.post)[int(receptor == "inhibitory"), listed.post[chosen]]
@@ -306,8 +325,6 @@ class Simulation:
         given = {} if weight is None else {"weight": weight, "delay": delay}
         if projection.plasticity is None:
             return self.sim.StaticSynapse(**given)
-        if projection.modulates:
-            return self._rule(projection.plasticity, {})
         timing, dependence = projection.plasticity.timing_dependence, projection.plasticity.weight_dependence
         changed = {}, {}
         if self.dialect.flowing:

@@ -52,6 +52,7 @@ UNDEF_VECTOR, SVC_VECTOR, PABT_VECTOR, DABT_VECTOR, IRQ_VECTOR, FIQ_VECTOR = 0x0
 
 _WFI, _WFI_MASK = 0x0e070f90, 0x0fff0fff            # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
 _NEVER = 1                                          # an address at which no program ends
+_CODE_BUFFER = 1 << 20                              # bytes for translated code; a program has at most 32 KB
 _PAGE_SIZE = 4096                                   # the default of 1024 makes four times as many jumps slow
 BURST = 32                                          # packets that a FIQ handler takes before the program goes on
 _GRACE = 0.05                                       # s in which a program is expected to touch a device
@@ -108,6 +109,7 @@ class Core:
         self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         self._uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
         self._uc.ctl_set_page_size(_PAGE_SIZE)
+        self._uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
         self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note)
         self._map()

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
+
 #define SATURATED 0xffff
 #define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
 #define INLINED static inline __attribute__((always_inline))

@@ -6,12 +6,16 @@ during a call.
 """
 
 import ctypes
+import logging
+import zlib
 from functools import cache
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
 
 WIDEST = 64         # bytes of a vector; the processor may have less
 BLOCK = 16          # lanes of the widest vector
@@ -20,10 +24,19 @@ CUT = 2             # place of the cut slots in the flags of a row
 
 @cache
 def library():
-    """The extension, or None where it was not built: ctypes.CDLL."""
+    """The extension, or None where it was not built, or from other sources than those beside it: ctypes.CDLL."""
     here = Path(__file__).parent
     built = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_native{suffix}").exists()]
-    return ctypes.CDLL(str(built[0])) if built else None
+    if not built:
+        return None
+    loaded = ctypes.CDLL(str(built[0]))
+    sources = sorted([*here.glob("*_native.c"), *here.glob("*.h")])
+    digest = zlib.crc32(b"".join(path.read_bytes() for path in sources))       # as setup.py computes it
+    if sources and ctypes.c_uint32.in_dll(loaded, "source_digest").value != digest:
+        logger.warning("the compiled kernels are older than their sources, so numba's are used; build them again with:"
+                       " pip install -e .")
+        return None
+    return loaded
 
 
 def or_else(module="spikingconvnet.backends.local.numba_kernels"):
