@@ -52,7 +52,7 @@ def recurrent(cell, delay=2, lateral_delay=2, varied=True):
          Population("maps", conv.post_shape, cell, values, per_channel=True), Population("out", (1, 1, 2), cell)),
         (Projection("conv", "in", "maps", conv),
          Projection("lateral", "maps", "maps", LateralInhibition(size, strength, delay=lateral_delay), "inhibitory"),
-         Projection("dense", "maps", "out", DenseConnections(strength * rng.uniform(0.5, 3.0, (size, 2)), delay=delay))))
+         Projection("dense", "maps", "out", DenseConnections(strength * rng.uniform(0.5, 3.0, (size, 2)), delay))))
 
 
 def run(backend, network, chunks, record=(), thresholds=None, **options):

@@ -151,7 +151,8 @@ def test_silent_sources_and_a_neuron_that_fires_twice_in_a_step_are_the_local_en
     twice = Spikes.from_events([0, 0, 0], [1, 1, 1], [3, 3, 3], (1, 1, 2), 1, 30)
     silent = Spikes.empty((1, 2, 2), 1, 30)
     network = Network(
-        (Population("in", twice.shape, SpikeSourceArray(twice)), Population("no", silent.shape, SpikeSourceArray(silent)),
+        (Population("in", twice.shape, SpikeSourceArray(twice)),
+         Population("no", silent.shape, SpikeSourceArray(silent)),
          Population("out", (1, 1, 2), replace(CELLS["exp"], tau_refrac=50.0))),
         (Projection("p", "in", "out", DenseConnections([[1.0, 1.0], [1.0, 3.0]], 1)),
          Projection("q", "no", "out", ConnectionList([], [], [], []))))
@@ -166,8 +167,8 @@ def test_weights_come_back_sorted_and_as_they_were_given():
     spikes = Spikes.empty((1, 1, 4), 1, 5)
     weight, order = rng.uniform(0.1, 1.0, 12), rng.permutation(12)
     connections = ConnectionList(order // 3, order % 3, weight, rng.integers(1, 30, 12))
-    network = Network((Population("in", (1, 1, 4), SpikeSourceArray(spikes)), Population("out", (1, 1, 3), CELLS["exp"])),
-                      (Projection("p", "in", "out", connections, "inhibitory"),))
+    populations = (Population("in", (1, 1, 4), SpikeSourceArray(spikes)), Population("out", (1, 1, 3), CELLS["exp"]))
+    network = Network(populations, (Projection("p", "in", "out", connections, "inhibitory"),))
     with nest.open(network) as simulation:
         assert np.allclose(simulation.weights("p").value, weight[np.argsort(order)], rtol=1e-12)
 
