@@ -175,10 +175,11 @@ class Experiment:
         """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side."""
         stage, arrays = self.model.stages[number - 1], self.layer(number)
         trained = TrainedLayer(arrays["kernels"], arrays["v_thresh"])
-        jobs = self.backend.REPLICAS_AT_ONCE or self.jobs or os.cpu_count()
-        with replicas.workers(jobs, self.cluster) as pool:
+        jobs = self.jobs or os.cpu_count()
+        at_once = self.backend.REPLICAS_AT_ONCE or jobs
+        with replicas.workers(at_once, self.cluster) as pool:
             futures = [pool.submit(replicas.respond, networks, stage.label, self.backend_name, grid,
-                                   jobs=max(1, jobs // len(sources)), **self._options)
+                                   jobs=max(1, jobs // min(at_once, len(sources))), **self._options)
                        for networks in self._copies([build.inference_network([stage], [trained], source)
                                                      for source in sources])]
             for future in self.progress(futures, description):

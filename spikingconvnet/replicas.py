@@ -7,6 +7,8 @@ runs a replica again whose worker has died.
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -72,10 +74,13 @@ def workers(n, cluster=None):
     Parameters
     ----------
     n : int
-        Threads, or processes of a cluster on this machine.
+        Threads, or processes of a cluster on this machine. One thread is the calling one: NEST crashes if two use it.
     cluster : str or None
         Address of a dask scheduler, or ``local`` for one of its own; None takes threads.
     """
+    if cluster is None and n == 1:
+        yield _Here()
+        return
     if cluster is None:
         pool = ThreadPoolExecutor(n)
         try:
@@ -108,3 +113,10 @@ class _Dask:
 
     def submit(self, function, *args, **kwargs):
         return self._client.submit(function, *args, pure=False, **kwargs)
+
+
+class _Here:
+    """The calling thread; a result is computed when it is asked for."""
+
+    def submit(self, function, *args, **kwargs):
+        return SimpleNamespace(result=partial(function, *args, **kwargs))

@@ -4,7 +4,8 @@ from importlib import import_module
 
 from spikingconvnet.errors import SettingsError
 
-_MODULES = {"local": "spikingconvnet.backends.local.simulator", "spinnaker": "spikingconvnet.backends.spinnaker"}
+_MODULES = {"local": "spikingconvnet.backends.local.simulator", "spinnaker": "spikingconvnet.backends.spinnaker",
+            "nest": "spikingconvnet.backends.nest", "brian2": "spikingconvnet.backends.brian2"}
 TARGETS = "emulated, virtual, spalloc:URL or the name or address of a board"
 
 

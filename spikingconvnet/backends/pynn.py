@@ -9,6 +9,7 @@ from importlib import import_module
 
 import numpy as np
 
+from spikingconvnet.backends import flowing
 from spikingconvnet.backends.base import ACCUM, Recording, Weights
 from spikingconvnet.connectivity import DenseConnections
 from spikingconvnet.errors import BackendError, NetworkError, require
@@ -38,12 +39,32 @@ class Dialect:
         Synapses of a presynaptic neuron that one projection may hold.
     splits_channels : bool
         Whether a population that is one board population per channel becomes one population per channel.
-    rules : dict of str to str
-        Names of timing rules and weight dependences that differ from PyNN's.
+    rules : dict of str to str or None
+        Names of timing rules and weight dependences that differ from PyNN's; None for those that it lacks, whatever
+        PyNN says.
+    mechanism : dict
+        More arguments of ``STDPMechanism``.
+    has_w_min : bool
+        Whether a plastic weight may have a lower bound above 0.
+    plastic_inhibition : bool
+        Whether inhibitory synapses learn.
+    flowing : bool
+        Whether a synaptic current decays inside a step; weights, amplitudes and recorded currents are then converted.
+    refractory : int
+        Steps that are added to a refractory time above 0.
     first_step : int
-        Steps by which every spike is moved so that none is at time 0, where it would be lost.
+        Steps by which every spike is moved so that none is so early that it would be lost.
     stamp : int
         Steps by which an output spike is stamped later than on SpiNNaker.
+    arrival : int
+        Steps by which a spike acts later than its delay says.
+    least_delay : int
+        Steps.
+    least_sources : int
+        Sources that a population of them must have; silent ones are added.
+    connect : callable or None
+        ``connect(sim, projection, pre, post, values)`` makes the connections of a projection at once, where PyNN makes
+        them one by one; `values` are the arrays ``weight`` (nA) and ``delay`` (ms).
     """
 
     name: str
@@ -54,8 +75,17 @@ class Dialect:
     row_limit: int = None
     splits_channels: bool = False
     rules: dict = field(default_factory=dict)
+    mechanism: dict = field(default_factory=dict)
+    has_w_min: bool = True
+    plastic_inhibition: bool = True
+    flowing: bool = False
+    refractory: int = 0
     first_step: int = 0
     stamp: int = 0
+    arrival: int = 0
+    least_delay: int = 1
+    least_sources: int = 1
+    connect: object = None
 
 
 def load(dialect):
@@ -105,8 +135,7 @@ class Simulation:
     def run(self, n_steps):
         """Simulate `n_steps` more steps, at least 1."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
-        before = self.dialect.first_step if self.t == 0 else 0
-        self.sim.run((n_steps + before) * self.network.timestep)
+        self.sim.run(n_steps * self.network.timestep)
         self.t += n_steps
 
     def set(self, label, v_thresh):
@@ -121,12 +150,13 @@ class Simulation:
     def weights(self, label):
         """Weights of a projection as the simulator reports them: Weights; `raw` is None outside of SpiNNaker."""
         pre, post, weight = [], [], []
+        factor = self._factor(self.network.projection(label).post)
         for first_pre, first_post, projection in self._projections[label]:
             rows = np.array([tuple(row) for row in projection.get(["weight"], format="list")], np.float64)
             if len(rows):
                 pre.append(rows[:, 0].astype(int) + first_pre)
                 post.append(rows[:, 1].astype(int) + first_post)
-                weight.append(abs(rows[:, 2]))
+                weight.append(abs(rows[:, 2]) / factor[(rows[:, 2] < 0).astype(int), post[-1]])
         pre, post, weight = (np.concatenate(part or [np.zeros(0)]) for part in (pre, post, weight))
         order = np.lexsort((post, pre))
         return Weights(None, weight[order])
@@ -138,7 +168,7 @@ class Simulation:
         spikes, membranes = {}, {}
         for population in self.network.populations:
             if not population.is_source:
-                data = [(begin, part.get_data().segments[0]) for begin, part in self._parts[population.label]]
+                data = [(begin, self._data(part)) for begin, part in self._parts[population.label]]
                 spikes[population.label] = self._spikes(population, data, first, last, slot)
                 if population.label in self.record:
                     membranes[population.label] = self._membranes(population.label, data, first, last)
@@ -171,27 +201,44 @@ class Simulation:
         order = np.argsort(neurons, kind="stable")
         ends = np.searchsorted(neurons[order], np.arange(1, size))
         times = [part.tolist() for part in np.split(step[order] * dt, ends)]
+        times += [[]] * (self.dialect.least_sources - size)
         if not len(step):
             times[0] = [(len(spikes.offsets) + NEVER) * dt]
-        return self._make(population, size, index, self.sim.SpikeSourceArray(spike_times=times))
+        return self._make(population, len(times), index, self.sim.SpikeSourceArray(spike_times=times))
 
     def _neurons(self, population, first, size, index, limits):
-        values = {name: population.parameter(name)[first:first + size] for name in parameter_names(population.cell)}
+        cell, values = self._cell(population)
+        values = {name: part[first:first + size] for name, part in values.items()}
         values = {name: part[0].item() if (part == part[0]).all() else part.tolist() for name, part in values.items()}
         v = values.pop("v")
-        cell = (self.sim.IF_curr_exp if isinstance(population.cell, IFCurrExp) else self.sim.IF_curr_delta)(**values)
+        cell = cell(**values)
         limit = population.max_expected_summed_weight
         limit = limits[index].tolist() if limits is not None else [limit, limit] if limit is not None else None
         more = {"additional_parameters": {"max_expected_summed_weight": limit}} if limit else {}
         part = self._make(population, size, index, cell, **more)
         part.initialize(v=v)
-        part.record("spikes")
         chosen = self.record.get(population.label, np.zeros(0, int))
-        chosen = chosen[(chosen >= first) & (chosen < first + size)] - first
-        if len(chosen):
-            view = part if len(chosen) == size else part[sorted(chosen.tolist())]
-            view.record(list(self.dialect.membranes.values()))
+        chosen = np.sort(chosen[(chosen >= first) & (chosen < first + size)]) - first
+        self._record(part, chosen)
         return part
+
+    def _cell(self, population):
+        """The simulator's cell and its parameters: class, dict of str to float array (size,)."""
+        values = {name: population.parameter(name) for name in parameter_names(population.cell)}
+        if not self.dialect.flowing:
+            return (self.sim.IF_curr_exp if isinstance(population.cell, IFCurrExp) else self.sim.IF_curr_delta), values
+        dt = self.network.timestep
+        steps = np.ceil(np.rint(values["tau_refrac"] * ACCUM) / ACCUM / dt)
+        values["tau_refrac"] = (steps + self.dialect.refractory * (steps > 0)) * dt
+        values["tau_syn_E"], values["tau_syn_I"] = flowing.time_constants(population, dt)
+        return self.sim.IF_curr_exp, values
+
+    def _factor(self, label):
+        """What the weights onto a population are multiplied with, by receptor: float array (2, size)."""
+        population = self.network.population(label)
+        if not self.dialect.flowing:
+            return np.ones((2, population.size))
+        return flowing.currents(population, self.network.timestep)[0]
 
     # ------------------------------------------------------------ projections
 
@@ -215,12 +262,13 @@ class Simulation:
     def _modulate(self, projection):
         """As :meth:`_project`, for a reward or punishment."""
         connections = projection.connections
+        self._class(projection.plasticity)
         require(connections.rounding == "machine", f"Projection {projection.label!r}", "connections.rounding",
                 connections.rounding, f"'machine' behind a {projection.receptor} on {self.dialect.name}: sPyNNaker"
                 " 7.4.1 does not write lists of them (8 bits overflow)", NetworkError)
         amount = connections.to_list().weight[0].item()
         return [(first_pre, first_post, self.sim.Projection(
-            pre, post, self._everyone(connections), self._record(projection.plasticity, weight=amount),
+            pre, post, self._everyone(connections), self._rule(projection.plasticity, {"weight": amount}),
             receptor_type=projection.receptor))
             for first_pre, pre in self._parts[projection.pre] for first_post, post in self._parts[projection.post]]
 
@@ -241,49 +289,111 @@ class Simulation:
 
     def _connect(self, projection, listed, chosen, pre, post, receptor):
         sign = -1.0 if receptor == "inhibitory" else 1.0        # the one form that every simulator takes
-        dt, connections = self.network.timestep, projection.connections
+        dt, connections, dialect = self.network.timestep, projection.connections, self.dialect
         (first_pre, pre), (first_post, post) = pre, post
-        if getattr(connections, "rounding", "host") == "machine":
+        if getattr(connections, "rounding", "host") == "machine" and not dialect.flowing:
             connector = self._everyone(connections)
-            synapse = self._synapse(projection.plasticity, sign * abs(listed.weight[0]), listed.delay[0] * dt)
+            synapse = self._synapse(projection, receptor, sign * abs(listed.weight[0]), listed.delay[0] * dt)
         else:
-            rows = np.column_stack([listed.pre[chosen] - first_pre, listed.post[chosen] - first_post,
-                                    sign * abs(listed.weight[chosen]), listed.delay[chosen] * dt])
-            connector = self.sim.FromListConnector([(int(i), int(j), w, d) for i, j, w, d in rows.tolist()],
-                                                   column_names=["weight", "delay"])
-            synapse = self._synapse(projection.plasticity)
+            factor = self._factor(projection.post)[int(receptor == "inhibitory"), listed.post[chosen]]
+            weight = sign * abs(listed.weight[chosen]) * factor
+            ids = listed.pre[chosen] - first_pre, listed.post[chosen] - first_post
+            values = {"weight": weight, "delay": self._delays(projection, listed.delay[chosen]) * dt}
+            connector = self._connector(ids, values)
+            synapse = self._synapse(projection, receptor)
         return self.sim.Projection(pre, post, connector, synapse_type=synapse, receptor_type=receptor)
 
-    def _synapse(self, mechanism, weight=None, delay=None):
-        given = {} if weight is None else {"weight": weight, "delay": delay}
-        if mechanism is None:
-            return self.sim.StaticSynapse(**given)
-        timing, dependence = (self._record(part) for part in (mechanism.timing_dependence,
-                                                              mechanism.weight_dependence))
-        return self.sim.STDPMechanism(timing_dependence=timing, weight_dependence=dependence, **given)
+    def _connector(self, ids, values):
+        if self.dialect.connect is None:
+            return self.sim.FromListConnector(np.column_stack([*ids, *values.values()]), column_names=list(values))
+        connector = self.sim.FromListConnector(np.zeros((0, 4)))
+        connector.connect = lambda projection: self.dialect.connect(self.sim, projection, *ids, values)
+        return connector
 
-    def _record(self, record, **more):
-        """A plasticity record as the simulator's object of that name."""
-        name = type(record).__name__
-        found = self.sim
-        for step in self.dialect.rules.get(name, name).split("."):
+    def _delays(self, projection, steps):
+        """Delays, in steps, after which a spike acts when it does on SpiNNaker, as far as the simulator allows it.
+
+        Plastic synapses between neurons keep their delay, so that learning sees the same distances.
+        """
+        if self.network.population(projection.pre).is_source or projection.plasticity:
+            later = 0
+        else:
+            later = self.dialect.stamp
+        return np.maximum(steps - self.dialect.arrival - later, self.dialect.least_delay)
+
+    def _synapse(self, projection, receptor, weight=None, delay=None):
+        given = {} if weight is None else {"weight": weight, "delay": delay}
+        if projection.plasticity is None:
+            return self.sim.StaticSynapse(**given)
+        timing, dependence = projection.plasticity.timing_dependence, projection.plasticity.weight_dependence
+        changed = {}, {}
+        if self.dialect.flowing:
+            self._check_plastic(projection, receptor)
+            late = self.dialect.stamp * self.network.timestep * self.network.population(projection.pre).is_source
+            factor = self._factor(projection.post)[RECEPTORS.index(receptor), 0].item()
+            changed = flowing.plasticity(projection.plasticity, -factor if receptor == "inhibitory" else factor, late)
+            given = {"weight": changed[1]["w_max"]}     # of the right sign; the lists have the weights
+        return self.sim.STDPMechanism(timing_dependence=self._rule(timing, changed[0]),
+                                      weight_dependence=self._rule(dependence, changed[1]),
+                                      **self.dialect.mechanism, **given)
+
+    def _check_plastic(self, projection, receptor):
+        owner, rule, local = f"Projection {projection.label!r}", projection.plasticity, "; the local backend takes both"
+        name, factor = self.dialect.name, self._factor(projection.post)[RECEPTORS.index(receptor)]
+        for record in (rule.timing_dependence, rule.weight_dependence):
+            self._class(record)
+        require(rule.weight_dependence.w_min == 0 or self.dialect.has_w_min, owner, "w_min",
+                rule.weight_dependence.w_min, f"0 for {name}{local}", NetworkError)
+        require(receptor == "excitatory" or self.dialect.plastic_inhibition, owner, "receptor", receptor,
+                f"'excitatory' for a plastic projection on {name}{local}", NetworkError)
+        require(np.ptp(factor) <= 1e-12 * factor[0], owner, "plasticity", "postsynaptic neurons of several time"
+                " constants", f"onto neurons of the same time constants and capacitance for {name}{local}",
+                NetworkError)
+
+    def _class(self, record):
+        """The simulator's class of a plasticity record."""
+        name, found = type(record).__name__, self.sim
+        path = self.dialect.rules.get(name, name)
+        for step in path.split(".") if path else [""]:
             found = getattr(found, step, None)
         if found is None:
             raise NetworkError(f"{name}: {self.dialect.name} does not have it; the local backend does")
-        return found(**vars(record), **more)
+        return found
+
+    def _rule(self, record, changed):
+        return self._class(record)(**{**vars(record), **changed})
 
     # ------------------------------------------------------------ what was recorded
 
-    def _steps(self, times):
-        return np.rint(np.asarray(times, np.float64) / self.network.timestep).astype(np.int64) \
-            - self.dialect.first_step - self.dialect.stamp
+    def _record(self, part, chosen):
+        """Have the spikes of a part recorded, and the membranes of its `chosen` neurons."""
+        part.record("spikes")
+        if len(chosen):
+            view = part if len(chosen) == part.size else part[chosen.tolist()]
+            view.record(list(self.dialect.membranes.values()))
+
+    def _data(self, part):
+        """What the simulator has recorded of a part, for the two functions below."""
+        return part.get_data().segments[0]
+
+    def _events(self, data):
+        """Times (ms) and neurons of the spikes: two arrays."""
+        trains = data.spiketrains
+        neurons = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
+        return np.concatenate([np.zeros(0), *(train.magnitude for train in trains)]), neurons
+
+    def _signal(self, data, name, first, last):
+        """A variable before the steps ``first .. last - 1``: float array (steps, chosen neurons)."""
+        signal = next(s for s in data.analogsignals if s.name == name)
+        return np.asarray(signal.magnitude, np.float64)[first:last]
 
     def _spikes(self, population, data, first, last, slot):
         steps, ids = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for begin, segment in data:
-            for neuron, train in enumerate(segment.spiketrains):
-                steps.append(self._steps(train.magnitude))
-                ids.append(np.full(len(train), begin + neuron))
+        for begin, recorded in data:
+            times, neurons = self._events(recorded)
+            steps.append(np.rint(times / self.network.timestep).astype(np.int64)
+                         - self.dialect.first_step - self.dialect.stamp)
+            ids.append(neurons + begin)
         steps, ids = np.concatenate(steps), np.concatenate(ids)
         inside = (steps >= first) & (steps < last)
         steps, ids = steps[inside] - first, ids[inside]
@@ -295,15 +405,15 @@ class Simulation:
     def _membranes(self, label, data, first, last):
         """Raw s16.15 of the chosen neurons, in the order asked for."""
         chosen = self.record[label]
-        found = {}
+        order, found = np.sort(chosen), {}
         for name, recorded in self.dialect.membranes.items():
-            columns = {}
-            for (begin, segment), (_, part) in zip(data, self._parts[label]):
-                inside = np.sort(chosen[(chosen >= begin) & (chosen < begin + part.size)])
-                if len(inside):
-                    signal = next(s for s in segment.analogsignals if s.name == recorded)
-                    at = first + self.dialect.first_step
-                    values = np.asarray(signal.magnitude, np.float64)[at:at + last - first]
-                    columns.update(zip(inside.tolist(), values.T))
-            found[name] = np.rint(np.stack([columns[n] for n in chosen.tolist()], axis=1) * ACCUM).astype(np.int32)
+            parts = [self._signal(segment, recorded, first, last)
+                     for (begin, segment), (_, part) in zip(data, self._parts[label])
+                     if ((chosen >= begin) & (chosen < begin + part.size)).any()]
+            values = np.concatenate(parts, axis=1)[:, np.searchsorted(order, chosen)] if len(chosen) \
+                else np.zeros((last - first, 0))
+            if self.dialect.flowing and name != "v":
+                values = abs(values) * flowing.currents(self.network.population(label), self.network.timestep)[1][
+                    ("gsyn_exc", "gsyn_inh").index(name), chosen]
+            found[name] = np.rint(values * ACCUM).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
         return found
