@@ -87,7 +87,9 @@ class Simulation:
         self.t = self._taken = 0
         sim.setup(timestep=network.timestep, min_delay=network.timestep, **dialect.setup)
         self._parts = {p.label: self._population(p, (limits or {}).get(p.label)) for p in network.populations}
-        self._projections = {p.label: self._project(p) for p in network.projections}
+        # Rewards and punishments come last: sPyNNaker wants to know the rule beside them.
+        self._projections = {p.label: self._modulate(p) if p.modulates else self._project(p)
+                             for p in sorted(network.projections, key=lambda p: p.modulates)}
 
     def __enter__(self):
         return self
@@ -210,6 +212,22 @@ class Simulation:
                             projection, listed, piece, (first_pre, pre), (first_post, post), name)))
         return made
 
+    def _modulate(self, projection):
+        """As :meth:`_project`, for a reward or punishment."""
+        connections = projection.connections
+        require(connections.rounding == "machine", f"Projection {projection.label!r}", "connections.rounding",
+                connections.rounding, f"'machine' behind a {projection.receptor} on {self.dialect.name}: sPyNNaker"
+                " 7.4.1 does not write lists of them (8 bits overflow)", NetworkError)
+        amount = connections.to_list().weight[0].item()
+        return [(first_pre, first_post, self.sim.Projection(
+            pre, post, self._everyone(connections), self._record(projection.plasticity, weight=amount),
+            receptor_type=projection.receptor))
+            for first_pre, pre in self._parts[projection.pre] for first_post, post in self._parts[projection.post]]
+
+    def _everyone(self, connections):
+        """The connector of connections that a board generates itself."""
+        return self.sim.AllToAllConnector(allow_self_connections=isinstance(connections, DenseConnections))
+
     def _pieces(self, pre, chosen):
         """Indices of connections in groups whose rows the simulator can hold."""
         if not len(chosen):
@@ -226,7 +244,7 @@ class Simulation:
         dt, connections = self.network.timestep, projection.connections
         (first_pre, pre), (first_post, post) = pre, post
         if getattr(connections, "rounding", "host") == "machine":
-            connector = self.sim.AllToAllConnector(allow_self_connections=isinstance(connections, DenseConnections))
+            connector = self._everyone(connections)
             synapse = self._synapse(projection.plasticity, sign * abs(listed.weight[0]), listed.delay[0] * dt)
         else:
             rows = np.column_stack([listed.pre[chosen] - first_pre, listed.post[chosen] - first_post,
@@ -244,7 +262,7 @@ class Simulation:
                                                               mechanism.weight_dependence))
         return self.sim.STDPMechanism(timing_dependence=timing, weight_dependence=dependence, **given)
 
-    def _record(self, record):
+    def _record(self, record, **more):
         """A plasticity record as the simulator's object of that name."""
         name = type(record).__name__
         found = self.sim
@@ -252,7 +270,7 @@ class Simulation:
             found = getattr(found, step, None)
         if found is None:
             raise NetworkError(f"{name}: {self.dialect.name} does not have it; the local backend does")
-        return found(**vars(record))
+        return found(**vars(record), **more)
 
     # ------------------------------------------------------------ what was recorded
 

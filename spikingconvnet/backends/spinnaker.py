@@ -18,7 +18,7 @@ import numpy as np
 
 from spikingconvnet.backends import pynn
 from spikingconvnet.backends.base import recorded_neurons
-from spikingconvnet.backends.local.lowering import NEURONS_PER_CORE, lower
+from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, NEURONS_PER_CORE, lower
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError, SpikingConvNetError, require
 
@@ -28,7 +28,7 @@ REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
 ROW_LIMIT = 256             # synapses of a row, sPyNNaker 7.4.1 ``synapse_io.py``
 DIALECT = pynn.Dialect(
     "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True,
-    rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule",
+    rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule", "Neuromodulation",
                                                      "WeightDependenceAdditiveTriplet")}
     | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
 PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
@@ -161,7 +161,10 @@ class Simulation(pynn.Simulation):
         listed = self._lowered.projection(label)
         population = self._lowered.populations[listed.post]
         scale = 2.0 ** (15 - population.shift[listed.receptor, listed.post_id])
-        return replace(weights, raw=np.rint(weights.value * scale).astype(np.int64))
+        raw = np.rint(weights.value * scale).astype(np.int64)
+        if listed.modulates:        # sPyNNaker reads amounts of dopamine as if they were weights
+            return replace(weights, raw=raw, value=raw / 2.0 ** (15 - AMOUNT_SHIFT))
+        return replace(weights, raw=raw)
 
 
 def convolutions(network):

@@ -23,13 +23,14 @@ from random_networks import (  # noqa: E402
     random_network,
     random_spikes,
 )
+from test_golden import MODULATED, on_the_board  # noqa: E402
 
 from spikingconvnet import settings  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
 from spikingconvnet.backends.local import native  # noqa: E402
 from spikingconvnet.connectivity import ConvConnections  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
-from spikingconvnet.errors import BackendError, SettingsError  # noqa: E402
+from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # noqa: E402
 from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
@@ -76,7 +77,8 @@ def drawn(seed):
         n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)),
         n_projections=int(rng.integers(1, 7)), n_steps=n_steps, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
         weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=bool(rng.integers(3)), delta=bool(rng.integers(2)),
-        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2))), rng) for _ in range(PER_RUN)]
+        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2)), modulated=False), rng)
+        for _ in range(PER_RUN)]            # rewards depend on the order of packets inside a step
     return together(networks), chunked(2 * n_steps, rng) if rng.integers(2) else [2 * n_steps]
 
 
@@ -91,6 +93,22 @@ def test_random_networks_give_the_same_integers(drawn_seed, board, tmp_path):
     local = by(native, network, chunks)
     assert sum(map(len, local.spikes.values())) > 0
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
+
+
+def test_every_rule_that_a_golden_file_holds_gives_the_same_integers(board, tmp_path):
+    """Neuromodulation among them; there inputs, rewards and spikes have steps of their own."""
+    network = together([on_the_board(rule, golden) for rule, golden in MODULATED.items()])
+    local = by(native, network, [300])
+    assert local.weights["0 from inputs"] == MODULATED["add"]["final_weights_raw"]
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [300]), local)) == []
+
+
+def test_a_list_of_rewards_is_refused_because_sPyNNaker_does_not_write_it(board, tmp_path):
+    network = on_the_board("add", MODULATED["add"])
+    listed = replace(network.projection("from rewards").connections, rounding="host")
+    projections = [replace(p, connections=listed) if p.label == "from rewards" else p for p in network.projections]
+    with pytest.raises(NetworkError, match="'from rewards'.connections.rounding: must be 'machine' behind a reward"):
+        on_board(Network(network.populations, projections), board, tmp_path, [20])
 
 
 def replace_saturation(results, other):

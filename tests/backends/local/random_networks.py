@@ -35,7 +35,7 @@ VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
 class Recipe:
     """What a random network is made of; one of its projections in two is plastic if `plastic`.
 
-    `rule` is a key of `RULES`; without it every population draws its own.
+    `rule` is a key of `RULES`; without it every population draws its own, if not `modulated` one without rewards.
     """
 
     n_sources: int = 1
@@ -48,6 +48,7 @@ class Recipe:
     weight: float = 2.0
     plastic: bool = True
     rule: str = None
+    modulated: bool = True
     delta: bool = False
     varied: bool = True
     drive: float = 0.5
@@ -113,7 +114,7 @@ def _population(label, recipe, rng):
 
 
 def _rule(recipe, rng):
-    kind = recipe.rule or rng.choice(list(RULES)).item()
+    kind = recipe.rule or rng.choice([r for r in RULES if recipe.modulated or not r.startswith("modulated")]).item()
     low, high = (0.0, recipe.weight) if rng.random() < 0.5 else (0.2 * recipe.weight, 2.0 * recipe.weight)
     return RULES[kind](low, high, rng)
 
