@@ -4,7 +4,7 @@ import numpy as np
 
 from spikingconvnet.backends.local import layout
 from spikingconvnet.backends.local.fixed_point import split
-from spikingconvnet.backends.local.split_cores import is_own, is_split, transfers
+from spikingconvnet.backends.local.split_cores import is_split, own_synapses, transfers
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 
@@ -83,7 +83,7 @@ class GeneralStage:
         self.static = self._static([p for p in integers if not p.modulates and not p.rule])
         self.modulators = self._modulators([p for p in integers if p.modulates])
         own_rows = self._set_up_plasticity(lowered, [p for p in integers if p.rule])
-        self.own = self._own(integers, own_rows)
+        self.own = self._own(lowered, integers, own_rows)
 
     def _static(self, projections):
         pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
@@ -97,7 +97,7 @@ class GeneralStage:
         amount = np.where(receptor, -weight, weight)
         return layout.Modulators(self._starts(pre[order]), post[order].astype(np.int32), amount[order].astype(np.int32))
 
-    def _own(self, projections, rows):
+    def _own(self, lowered, projections, rows):
         """What own spikes start; `rows` are places of rows by label of the projection and neuron."""
         split = {p.post for p in projections if p.rule and is_split(self._population(p.post), p.rule)}
         if not split:
@@ -106,7 +106,8 @@ class GeneralStage:
         for population in self.populations:
             entries = [[]] * population.size
             if population.label in split:
-                entries = transfers(population, [p for p in projections if p.post == population.label])
+                entries = transfers(population, [p for p in projections if p.post == population.label],
+                                    lowered.populations[population.label].delay_slots)
             counts.append(np.array([len(each) for each in entries]))
             row += [rows.get((p.label, n), -1) if p else -1 for n, each in enumerate(entries) for p in each]
         return layout.Own(np.cumsum(np.concatenate(counts)), np.array(row, np.int32))
@@ -123,7 +124,7 @@ class GeneralStage:
         projection = np.repeat(np.arange(len(projections)), sizes)
         stored = delay % np.repeat([lowered.populations[p.post].delay_slots for p in projections] or [1],
                                    sizes or [0])
-        own = np.concatenate([is_own(self._population(p.post), p) for p in projections] or [np.zeros(0, bool)])
+        own = np.concatenate([own_synapses(self._population(p.post), p) for p in projections] or [np.zeros(0, bool)])
         # A row is one presynaptic neuron of one projection; its synapses may come in any order. Own ones come last.
         self.plastic_order = order = np.lexsort((post, delay, receptor, projection, pre, own))
         row = ((own * self.n_spike_ids + pre) * len(projections) + projection)[order]

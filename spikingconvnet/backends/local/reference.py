@@ -2,8 +2,8 @@
 
 Slow and readable on purpose: the kernels must give these integers, and these integers were compared with the compiled
 binaries of sPyNNaker 7.4.1. The order inside a step is the board's: ring buffer into synaptic currents, neurons in
-ascending order, then the spikes of the step. Under neuromodulation synapses have a core of their own, which takes
-packets as they arrive: here rewards and punishments after the synapses' spikes, and the neurons' own last.
+ascending order, then the spikes of the step. On split cores (``split_cores.py``) the synapses' core takes packets as
+they arrive: here those of other populations first, then rewards and punishments, and the neurons' own last.
 
 Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapses.c``,
 ``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``.
@@ -21,7 +21,7 @@ from spikingconvnet.backends.local.reference_rules import (
     learn,
     learn_modulated,
 )
-from spikingconvnet.backends.local.split_cores import is_own, is_split, transfers
+from spikingconvnet.backends.local.split_cores import is_split, own_synapses, transfers
 from spikingconvnet.neurons import SpikeSourcePoisson
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
@@ -109,7 +109,7 @@ class ReferenceProjection:
     def spike(self, pre, t, own=False):
         """A presynaptic neuron fires at step `t`: learn, then deliver every weight of its row.
 
-        `own` says which row: of the synapses on the core that a spike comes back to (split cores only), or of the others.
+        `own` says which row: that of synapses on the core which the spike comes back to (split cores), or the others.
         """
         lowered, rule = self.lowered, self.lowered.rule
         row = pre, own
@@ -150,20 +150,26 @@ class ReferenceSimulation:
     Parameters
     ----------
     lowered : Lowered
+    own_first : bool
+        Whether packets that come back to their own population's core arrive before those of others, not behind them.
+        The order of packets of different cores is not defined on a board.
     """
 
-    def __init__(self, lowered):
+    def __init__(self, lowered, own_first=False):
+        self.own_first = own_first
         network = self.network = lowered.network
         slots = 1 + max([1] + [p.connections.max_delay for p in network.projections])
         self.neurons = {label: ReferenceNeurons(c, slots) for label, c in lowered.populations.items()}
         integers = [lowered.projection(p.label) for p in network.projections]
-        self.projections = {p.label: ReferenceProjection(p, self.neurons[p.post], is_own(network.population(p.post), p))
+        self.projections = {p.label: ReferenceProjection(p, self.neurons[p.post],
+                                                         own_synapses(network.population(p.post), p))
                             for p in integers}
         self.transfers = {}
         for label in self.neurons:
             incoming, rule = [p for p in integers if p.post == label], self._rule(label)
             if is_split(network.population(label), rule):
-                self.transfers[label] = transfers(network.population(label), incoming)
+                self.transfers[label] = transfers(network.population(label), incoming,
+                                                  lowered.populations[label].delay_slots)
         self.slots, self.t = slots, 0
         self.random = {p.label: PoissonSource(p, network.timestep, ReferenceCore) for p in network.populations
                        if isinstance(p.cell, SpikeSourcePoisson)}
@@ -200,9 +206,12 @@ class ReferenceSimulation:
                 fired[label] = source.run(1).neurons.tolist()
                 spikes[label] += [(self.t, n) for n in fired[label]]
             fired.update(self._given())
+            if self.own_first:
+                self._come_back(fired)
             self._transmit(fired)
             self._modulate(fired)
-            self._come_back(fired)
+            if not self.own_first:
+                self._come_back(fired)
             self.t += 1
         shapes = {label: (n_steps, self.neurons[label].constants.size) for label in traces}
         return spikes, {label: {name: np.array(rows, np.int32).reshape(shapes[label]) for name, rows in t.items()}
@@ -226,9 +235,9 @@ class ReferenceSimulation:
 
     def _come_back(self, fired):
         """Spikes of this step to the other core of their population, see ``split_cores.py``."""
-        for label, transfers in self.transfers.items():
+        for label, started in self.transfers.items():
             for n in fired[label]:
-                for projection in transfers[n]:
+                for projection in started[n]:
                     self._remember_one(label, n)
                     if projection:
                         self.projections[projection.label].spike(n, self.t, own=True)
