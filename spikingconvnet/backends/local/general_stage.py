@@ -99,7 +99,7 @@ class GeneralStage:
 
     def _own(self, lowered, projections, rows):
         """What own spikes start; `rows` are places of rows by label of the projection and neuron."""
-        split = {p.post for p in projections if p.rule and is_split(self._population(p.post), p.rule)}
+        split = {p.post for p in projections if p.rule and is_split(self._population(p.post), p.rule.kind)}
         if not split:
             return layout.Own(np.zeros(0, np.int64), np.zeros(0, np.int32))
         counts, row = [np.zeros(1, np.int64)], []
@@ -142,8 +142,8 @@ class GeneralStage:
         self.plastic = layout.Plastic(
             self._starts(rows[:first_own]), np.append(begins, len(first)).astype(np.int64), row_state, runs,
             _with_room(weight[order]), _with_room(np.zeros(len(order))))
-        self.rules = layout.stacked_rules([p.rule for p in projections],
-                                          [is_split(self._population(p.post), p.rule) for p in projections], rule_of)
+        split = [is_split(self._population(p.post), p.rule.kind) for p in projections]
+        self.rules = layout.stacked_rules([p.rule for p in projections], split, rule_of)
         self.history = layout.empty_history(self.size if projections else 0)
         own_rows = zip(range(first_own, len(rows)), row_state[first_own:, 3].tolist(), rows[first_own:].tolist())
         return {(projections[k].label, pre - self.n_spike_ids - self.base[projections[k].pre]): place

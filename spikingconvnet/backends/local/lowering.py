@@ -196,10 +196,9 @@ class Lowered:
     def _split_warnings(self):
         found, sizes = [], {p.label: p.size for p in self.network.populations}
         for label, population in self.populations.items():
-            if any(p.learns for p in self.network.incoming(label)):
+            if is_split(self.network.population(label), rule_kind(self.network, label)):
                 incoming = [self.projection(p.label) for p in self.network.incoming(label)]
-                if any(is_split(self.network.population(label), p.rule) for p in incoming):
-                    found.append(warning(self.network.population(label), incoming, population.delay_slots, sizes))
+                found.append(warning(self.network.population(label), incoming, population.delay_slots, sizes))
         return found
 
     def _slots(self, label):
@@ -240,6 +239,12 @@ def lower(network):
     Lowered
     """
     return Lowered(network, {p.label: _lower_population(p, network) for p in network.populations if not p.is_source})
+
+
+def rule_kind(network, label):
+    """Kind of the rule that a population's plastic synapses have, see `LoweredRule`, or None."""
+    kind = next((RULE_KINDS[p.plasticity.kind] for p in network.incoming(label) if p.learns), None)
+    return MODULATED_KINDS[kind] if network.modulation(label) else kind
 
 
 def _lower_population(population, network):

@@ -12,6 +12,7 @@ Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponent
 import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
+from spikingconvnet.backends.local.lowering import rule_kind
 from spikingconvnet.backends.local.poisson import PoissonSource, ReferenceCore
 from spikingconvnet.backends.local.reference_rules import (
     PLACEHOLDER,
@@ -166,8 +167,8 @@ class ReferenceSimulation:
                             for p in integers}
         self.transfers = {}
         for label in self.neurons:
-            incoming, rule = [p for p in integers if p.post == label], self._rule(label)
-            if is_split(network.population(label), rule):
+            incoming = [p for p in integers if p.post == label]
+            if is_split(network.population(label), rule_kind(network, label)):
                 self.transfers[label] = transfers(network.population(label), incoming,
                                                   lowered.populations[label].delay_slots)
         self.slots, self.t = slots, 0

@@ -29,9 +29,9 @@ COMBINED = {                # rules of which there is a binary for neurons and s
 }
 
 
-def is_split(population, rule):
-    """Whether neurons and synapses have cores of their own under a LoweredRule, or None."""
-    return rule is not None and rule.kind not in COMBINED[population.cell.synapses]
+def is_split(population, kind):
+    """Whether neurons and synapses have cores of their own under that kind of LoweredRule, or None."""
+    return kind is not None and kind not in COMBINED[population.cell.synapses]
 
 
 def own_synapses(population, projection):
@@ -43,9 +43,9 @@ def own_synapses(population, projection):
         The postsynaptic one.
     projection : LoweredProjection
     """
-    if projection.pre != population.label or not is_split(population, projection.rule):
-        return np.zeros(len(projection.pre_id), bool)
-    return _same_core(population, projection)
+    if projection.rule and projection.pre == population.label and is_split(population, projection.rule.kind):
+        return _same_core(population, projection)
+    return np.zeros(len(projection.pre_id), bool)
 
 
 def _same_core(population, projection):
