@@ -1,5 +1,6 @@
 """Packaging: metadata, dependencies and the console command."""
 import re
+import zlib
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -8,9 +9,11 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py").read_text()).group(1)
 # The kernels in C, loaded with ctypes: nothing of Python in them. Without a compiler numba's do the same work.
 LOCAL = "spikingconvnet/backends/local"
-NATIVE = Extension("spikingconvnet.backends.local._native",
-                   sources=[f"{LOCAL}/{name}_native.c" for name in ("conv", "general", "poisson")],
-                   depends=[f"{LOCAL}/conv_row.h", f"{LOCAL}/general_steps.h"],
+KERNELS = sorted(str(path.relative_to(HERE)) for path in (HERE / LOCAL).glob("*_native.c"))
+HEADERS = sorted(str(path.relative_to(HERE)) for path in (HERE / LOCAL).glob("*.h"))
+DIGEST = zlib.crc32(b"".join((HERE / path).read_bytes() for path in sorted([*KERNELS, *HEADERS])))
+NATIVE = Extension("spikingconvnet.backends.local._native", sources=KERNELS, depends=HEADERS,
+                   define_macros=[("SOURCE_DIGEST", f"{DIGEST}u")],
                    extra_compile_args=["-O3", "-fwrapv"], optional=True)
 # The emulated board's core loop, likewise; it is not linked with the CPU emulator.
 NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=["spikingconvnet/emulator/core_native.c"],

@@ -15,7 +15,7 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet import backends, settings
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, StoreError
-from spikingconvnet.experiment import RULES, Experiment
+from spikingconvnet.experiment import REPLICA_SAMPLES, RULES, Experiment
 from spikingconvnet.store import RunDirectory
 
 EXIT_CODES = """exit codes:
@@ -37,6 +37,10 @@ def main(args=None):
         Command line without the program's name; None takes ``sys.argv``.
     """
     options = _parser().parse_args(args)
+    if options.mode == "board":
+        from spikingconvnet.emulator import cli as board
+
+        return board.main([])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     try:
@@ -73,7 +77,8 @@ def _parser():
         prog="spikingconvnet", epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Layer-wise STDP spiking convolutional networks on SpiNNaker.")
     add = parser.add_argument
-    add("--mode", required=True, choices=tuple(_MODES), help="what to do; demo does everything")
+    add("--mode", required=True, choices=(*_MODES, "board"),
+        help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
     add("--rule", choices=tuple(RULES),
         help="with --mode training or demo: how kernels are found; random and kmeans are floors (default: stdp)")
@@ -83,6 +88,8 @@ def _parser():
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated)")
+    add("--copies", type=int, help="with --backend spinnaker: copies of the network that share the machine, each with"
+                                   f" {REPLICA_SAMPLES:,} images of its own (default: 1)")
     add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
@@ -98,7 +105,7 @@ def _run(options):
     store = RunDirectory(options.run_dir)
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            options.target, options.cluster)
+                            options.target, options.cluster, options.copies or 1)
     if options.mode != "info":
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
@@ -119,6 +126,10 @@ def _check(options):
                         ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
+    if options.copies is not None and options.backend != "spinnaker":
+        raise SettingsError(f"--copies: belongs to --backend spinnaker, not to --backend {options.backend}")
+    if options.copies is not None and options.copies < 1:
+        raise SettingsError(f"--copies: must be at least 1, got {options.copies}")
     if options.target is not None and options.backend != "spinnaker":
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":

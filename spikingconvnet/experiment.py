@@ -44,6 +44,8 @@ class Experiment:
         Of a backend that has several: which machine.
     cluster : str or None
         Where replicas run, see ``replicas.workers``.
+    copies : int
+        Replicas that share one run, as copies of the network on one machine.
     jobs : int or None
         Threads; the results do not depend on it.
     progress : callable
@@ -53,11 +55,11 @@ class Experiment:
     """
 
     def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py", target=None, cluster=None):
+                 program="main.py", target=None, cluster=None, copies=1):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
-        self.backend_name, self.cluster = backend, cluster
+        self.backend_name, self.cluster, self.copies = backend, cluster, copies
         self.backend = get_backend(backend)
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
         self._options = {"target": target, "directory": self.store.path / backend} if target else {}
@@ -169,13 +171,25 @@ class Experiment:
         trained = TrainedLayer(arrays["kernels"], arrays["v_thresh"])
         jobs = self.backend.REPLICAS_AT_ONCE or self.jobs or os.cpu_count()
         with replicas.workers(jobs, self.cluster) as pool:
-            futures = [pool.submit(replicas.respond, build.inference_network([stage], [trained], source), stage.label,
-                                   self.backend_name, grid, jobs=max(1, jobs // len(sources)), **self._options)
-                       for source in sources]
+            futures = [pool.submit(replicas.respond, networks, stage.label, self.backend_name, grid,
+                                   jobs=max(1, jobs // len(sources)), **self._options)
+                       for networks in self._copies([build.inference_network([stage], [trained], source)
+                                                     for source in sources])]
             for future in self.progress(futures, description):
-                response, recording = future.result()
-                yield response
+                responses, recording = future.result()
+                yield from responses
             log_warnings(recording, logger)
+
+    def _copies(self, networks):
+        """Groups of networks that share one run: as many as asked for, with timelines of one length."""
+        groups = []
+        for network in networks:
+            samples = network.population(build.INPUT).cell.spikes.n_samples
+            if not groups or len(groups[-1]) == self.copies or groups[-1][0].population(
+                    build.INPUT).cell.spikes.n_samples != samples:
+                groups.append([])
+            groups[-1].append(network)
+        return groups
 
     def example(self, number, n_samples, membranes=False):
         """The first training images through the layers up to `number`.

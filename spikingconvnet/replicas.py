@@ -1,4 +1,4 @@
-"""Replicas: copies of a network, each with a timeline of its own, simulated side by side here or on a cluster.
+"""Replicas: copies of a network, each with a timeline of its own, side by side on a board, on cores or on a cluster.
 
 The integers of a replica do not depend on where it runs, nor on how many others do. A cluster is dask.distributed's; it
 runs a replica again whose worker has died.
@@ -6,24 +6,36 @@ runs a replica again whose worker has died.
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from spikingconvnet import readout
 from spikingconvnet.backends import get_backend
 from spikingconvnet.errors import BackendError
+from spikingconvnet.network import Network
 from spikingconvnet.spikes import Spikes
 
 BATCH = 250         # samples simulated at a time
 
 
-def respond(network, label, backend, grid=None, **options):
-    """What one population answers to the whole timeline of a network.
+def together(networks):
+    """Networks side by side as one; the labels of the first get ``#0`` at their end, and so on."""
+    populations, projections = [], []
+    for i, network in enumerate(networks):
+        populations += [replace(p, label=f"{p.label}#{i}") for p in network.populations]
+        projections += [replace(p, label=f"{p.label}#{i}", pre=f"{p.pre}#{i}", post=f"{p.post}#{i}")
+                        for p in network.projections]
+    return Network(populations, projections, networks[0].timestep)
+
+
+def respond(networks, label, backend, grid=None, **options):
+    """What one population of each network answers to its whole timeline, all networks being simulated as one.
 
     Parameters
     ----------
-    network : Network
-        Its source's samples, gap included, are the timeline.
+    networks : list of Network
+        The samples of their sources, gap included, are the timelines; equally many for all.
     label : str
         Of the population.
     backend : str
@@ -34,19 +46,23 @@ def respond(network, label, backend, grid=None, **options):
 
     Returns
     -------
-    response : Spikes, or uint16 array (samples, features)
+    responses : list of Spikes, or of uint16 arrays (samples, features)
     recording : Recording
         The last one, for its warnings.
     """
+    network = networks[0] if len(networks) == 1 else together(networks)
+    labels = [label] if len(networks) == 1 else [f"{label}#{i}" for i in range(len(networks))]
     source = next(p.cell.spikes for p in network.populations if p.has_given_spikes)
-    parts = []
+    parts = {name: [] for name in labels}
     with get_backend(backend).open(network, **options) as simulation:
         for start in range(0, source.n_samples, BATCH):
             simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
             recording = simulation.recording()
-            spikes = recording.spikes[label]
-            parts.append(spikes if grid is None else readout.spike_counts(spikes, grid))
-    return (Spikes.concatenate(parts) if grid is None else np.concatenate(parts)), recording
+            for name in labels:
+                spikes = recording.spikes[name]
+                parts[name].append(spikes if grid is None else readout.spike_counts(spikes, grid))
+    join = Spikes.concatenate if grid is None else np.concatenate
+    return [join(parts[name]) for name in labels], recording
 
 
 @contextmanager

@@ -15,6 +15,9 @@ from spikingconvnet import experiment as module
 from spikingconvnet import replicas, settings
 from spikingconvnet.errors import BackendError, StoreError
 from spikingconvnet.experiment import Experiment
+from spikingconvnet.network import Network, Population
+from spikingconvnet.neurons import SpikeSourceArray
+from spikingconvnet.spikes import Spikes
 
 
 @pytest.fixture
@@ -65,6 +68,19 @@ def test_a_cluster_gives_the_same_features_whatever_the_number_of_workers(run, w
     alone, spread = run("alone"), run("spread", jobs=workers)
     spread.cluster = "local"
     assert np.array_equal(alone.features("train")[0], spread.features("train")[0])
+
+
+def test_copies_that_share_a_run_give_the_same_features(run, monkeypatch):
+    monkeypatch.setattr(module, "REPLICA_SAMPLES", 50)
+    alone, shared = run("alone"), run("shared")
+    shared.copies = 2
+    assert [len(group) for group in shared._copies([*map(network_of, [50, 50, 20])])] == [2, 1]
+    assert np.array_equal(alone.features("train")[0], shared.features("train")[0])
+
+
+def network_of(samples):
+    spikes = Spikes.empty((1, 2, 2), samples, 5)
+    return Network((Population("input", spikes.shape, SpikeSourceArray(spikes)),), ())
 
 
 def test_a_worker_that_dies_costs_nothing_but_time(run, monkeypatch, tmp_path):

@@ -104,6 +104,7 @@ class Chip:
         self.sysram_heap = Heap.create(self.bus, SYSRAM_HEAP, SYSRAM_HEAP_TOP)
         self.sys_heap = Heap.create(self.bus, SYSTEM_HEAP, SYSTEM_HEAP_TOP)
         ethernet, self.links = ip_address is not None, links
+        self._app_data = self.sys_heap.alloc(256 * AppData.SIZE, 0)
         for offset, size, value in (
                 (SV.P2P_ADDR, 2, self.address), (SV.P2P_DIMS, 2, dimensions[0] << 8 | dimensions[1]), (SV.P2P_UP, 1, 1),
                 (SV.HW_VER, 1, version), (SV.ETH_UP, 1, ethernet), (SV.ROOT_CHIP, 1, ethernet),
@@ -116,7 +117,7 @@ class Chip:
                 (SV.SYSRAM_HEAP, 4, SYSRAM_HEAP), (SV.SDRAM_HEAP, 4, SDRAM_HEAP), (SV.SYS_HEAP, 4, SYSTEM_HEAP),
                 (SV.RTR_COPY, 4, self.sys_heap.alloc((TABLE_SIZE + 1) * RouterEntries.ENTRY, 0)),
                 (SV.ALLOC_TAG, 4, self.sys_heap.alloc(65536 * 4, 0)),
-                (SV.APP_DATA, 4, self.sys_heap.alloc(256 * AppData.SIZE, 0)),
+                (SV.APP_DATA, 4, self._app_data),
                 (SV.SHM_BUF, 4, self.sysram_heap.alloc(SHARED_MESSAGES * SDPMessage.SIZE, 0)),
                 (SV.SW_VER, 4, SOFTWARE_VERSION)):
             self.bus.store(SV_BASE + offset, value, size)
@@ -158,13 +159,15 @@ class Chip:
         self.bus.store(VCPU_BASE + number * VCPU.SIZE + field, value, size)
 
     def app_name(self, number):
-        """Name that the program on a core gave itself."""
+        """Name that the program on a core gave itself, once it has."""
+        if self.vcpu(number, VCPU.CPU_STATE, 1) == CPUState.INIT:
+            return "starting"
         raw = self.bus.read(VCPU_BASE + number * VCPU.SIZE + VCPU.APP_NAME, 16)
         return raw.split(b"\0")[0].decode("ascii", "replace")
 
     def start(self, image, mask, app_id, flags):
         """Start the image at an address on cores (`proc_start_app`, scamp-app.c:145)."""
-        app = self.bus.load(SV_BASE + SV.APP_DATA) + app_id * AppData.SIZE
+        app = self._app_data + app_id * AppData.SIZE
         numbers = [number for number in self.cores if mask >> number & 1]
         if self.bus.load(app + AppData.CORES, 1) == 0 and numbers:
             self.bus.write(app, bytes((0, 0, 0, numbers[0])) + bytes(4))
@@ -213,19 +216,21 @@ class Chip:
 
     def _clean(self, app_id):
         """Give back what an application owned (`clean_app_id`, scamp-app.c:181)."""
-        app = self.bus.load(SV_BASE + SV.APP_DATA) + app_id * AppData.SIZE
+        app = self._app_data + app_id * AppData.SIZE
         if self.bus.load(app + AppData.CLEAN, 1):
             return
-        for heap in (self.sdram_heap, self.sysram_heap, self.sys_heap):
-            if app_id:                              # 0 is SC&MP itself: its tables stay
-                heap.free_id(app_id)
-        self.router_entries.free_id(app_id, True)
+        heaps = (self.sdram_heap, self.sysram_heap, self.sys_heap) if app_id else ()   # 0 is SC&MP: its tables stay
+        for free in (*(heap.free_id for heap in heaps), lambda owner: self.router_entries.free_id(owner, True)):
+            try:
+                free(app_id)
+            except (BusError, CorruptError) as error:
+                self._report(f"cleaning up chip {self.x},{self.y} after application {app_id}: {error}")
         self.bus.store(app + AppData.CORES, 0, 1)
         self.bus.store(app + AppData.CLEAN, 1, 1)
 
     def used(self, app_id):
         """An application owns something again: it has to be cleaned up when it stops."""
-        self.bus.store(self.bus.load(SV_BASE + SV.APP_DATA) + app_id * AppData.SIZE + AppData.CLEAN, 0, 1)
+        self.bus.store(self._app_data + app_id * AppData.SIZE + AppData.CLEAN, 0, 1)
 
     def bury(self, core, state, code):
         """Record a core that cannot record its own end: state, error code and registers as SARK would leave them."""

@@ -1,6 +1,7 @@
 """The command line: serve a board until interrupted, or run a script against one."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -65,6 +66,7 @@ def _serve(options):
     ethernet = Ethernet(options.host)
     machine = Machine(options.version, ethernet.host, report=_report, watchdog=options.watchdog,
                       make_core=_core_class(options.native))
+    gc.freeze()                                     # chips and cores stay: not worth looking through again and again
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ethernet.close())
     if options.alive is not None:

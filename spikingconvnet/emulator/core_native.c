@@ -19,8 +19,14 @@ typedef struct {
     int (*reg_write)(void *uc, int reg, const void *value);
     int (*mmio_map)(void *uc, uint64_t address, size_t size, mmio_read read, void *read_data, mmio_write write,
                     void *write_data);
-    int cpsr, spsr, lr, pc;
+    int (*hook_add)(void *uc, size_t *hook, int type, void *callback, void *data, uint64_t begin, uint64_t end, ...);
+    int cpsr, spsr, lr, pc, tlb_fill;
 } unicorn_api;
+
+typedef struct {
+    uint64_t paddr;
+    int perms;
+} tlb_entry;                                                    /* uc_tlb_entry */
 
 enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, and a fault for Python to deal with */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
@@ -389,7 +395,7 @@ static void enter(core *c, uint32_t vector, uint32_t mode, uint32_t link, uint32
 
 /* Let the CPU go until something stops it; whether there is a reason to go on. */
 static int emulate(core *c) {
-    int error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, UINT32_MAX, 0, 0);
+    int error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, 1, 0, 0);
     c->pc = get(c, c->api->pc);
     c->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
     if (error || c->fault) {
@@ -411,6 +417,14 @@ static int emulate(core *c) {
     return c->rest != READY;
 }
 
+/* core._translate */
+static _Bool translate(void *uc, uint64_t address, int access, tlb_entry *entry, void *data) {
+    (void) uc, (void) access, (void) data;
+    entry->paddr = address;
+    entry->perms = address < 0x8000 ? 7 : 3;
+    return 1;
+}
+
 #define API __attribute__((visibility("default")))
 
 API core *core_new(const unicorn_api *api, void *uc, const uint8_t *itcm, uint32_t processor) {
@@ -429,6 +443,11 @@ API core *core_new(const unicorn_api *api, void *uc, const uint8_t *itcm, uint32
 API void core_free(core *c) {
     if (c) free(c->sent);
     free(c);
+}
+
+API int core_hook(core *c) {
+    size_t hook;
+    return c->api->hook_add(c->uc, &hook, c->api->tlb_fill, (void *) translate, c, 1, 0);
 }
 
 API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes) {

@@ -32,8 +32,9 @@ class Heap:
         """Addresses from `head` on, following the word at offset `link`, while they rise."""
         last, block = self.bus.load(self.address + _LAST), head
         while block:
-            following = self.bus.load(block + link)
-            if not self.address < block <= last or (following and following <= block):
+            inside = self.address < block <= last
+            following = self.bus.load(block + link) if inside else 0
+            if not inside or (following and following <= block):
                 raise CorruptError(f"heap at {self.address:#010x}: block {block:#010x} leads to {following:#010x}")
             yield block, self.bus.load(block)
             block = following

@@ -60,6 +60,7 @@ class Machine:
         self.version, self.transmit, self.report, self.watchdog = version, transmit, report, watchdog
         self.cycle, self._events, self._ready, self._packets = 0, [], deque(), []
         self._queued, self._trees, self._running, self._spent = set(), {}, None, 0.0
+        self._clocked = []                          # chips that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
         self._make_core = make_core
         self.chips = {xy: self._chip(*xy) for xy in CHIPS[version]}
@@ -158,8 +159,8 @@ class Machine:
             self._tick()
 
     def run(self, until=None):
-        """Step until nothing is left to do, or until the clock has passed a cycle."""
-        while self.busy and (until is None or self.cycle <= until):
+        """Step until nothing is left to do, or nothing up to and including a cycle."""
+        while self._ready or self._packets or self._events and (until is None or self._events[0][0] <= until):
             self.step()
 
     def _run(self, core):
@@ -182,6 +183,8 @@ class Machine:
 
     def _after(self, core):
         x, y, _ = core.place
+        if self.chips[x, y] not in self._clocked:
+            self._clocked.append(self.chips[x, y])
         sent = core.take_sent()
         if sent:
             self._packets.append(((x, y), sent))
@@ -226,7 +229,7 @@ class Machine:
 
     def _set_clock(self, cycle):
         self.cycle = cycle
-        for chip in self.chips.values():
+        for chip in self._clocked:
             chip.bus.store(SV_BASE + SV.CLOCK_MS, cycle // CYCLES_PER_MS, 8)
 
     def stopped(self):

@@ -5,13 +5,12 @@ the functions of the library that the package `unicorn` has loaded.
 """
 
 import ctypes
-import time
 from array import array
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from spikingconvnet.emulator.core import _GRACE, I_BIT, Core, Rest
+from spikingconvnet.emulator.core import I_BIT, Core, Rest
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.memory_map import (
     CC_BASES,
@@ -26,7 +25,7 @@ from spikingconvnet.emulator.memory_map import (
 )
 
 try:
-    from unicorn import UcError, arm_const
+    from unicorn import UC_HOOK_TLB_FILL, UcError, arm_const
     from unicorn.unicorn_py3.unicorn import uclib
 except ImportError:                                 # the extra [emulator] is not installed
     uclib = None
@@ -38,6 +37,7 @@ _VOID, _INT, _U32, _U64 = None, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64
 _POINTER, _WORDS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
 _PROTOTYPES = {
     "core_new": (_POINTER, _POINTER, _POINTER, _POINTER, _U32), "core_free": (_VOID, _POINTER),
+    "core_hook": (_INT, _POINTER),
     "core_memory": (_INT, _POINTER, _U32, _U32, _POINTER), "core_map": (_INT, _POINTER, _INT, _U64, _U64),
     "core_run": (_INT, _POINTER, _U64, _POINTER, _U32, _WORDS), "core_ready": (_INT, _POINTER, _U32),
     "core_line": (_VOID, _POINTER, _INT, _INT), "core_expire": (_VOID, _POINTER, _INT, _U64),
@@ -67,16 +67,22 @@ def library():
 class _Api(ctypes.Structure):
     """`unicorn_api` in core_native.c."""
 
-    _functions_ = ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_mmio_map")
-    _fields_ = [(name, _POINTER) for name in _functions_]
-    _fields_ += [(register, _INT) for register in ("CPSR", "SPSR", "LR", "PC")]
+    _functions_ = ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_mmio_map", "uc_hook_add")
+    _registers_ = ("CPSR", "SPSR", "LR", "PC")
+    _fields_ = [(name, _POINTER) for name in _functions_] + [(name, _INT) for name in (*_registers_, "tlb_fill")]
 
     @classmethod
     @cache
     def get(cls):
         """The functions of the loaded library."""
         functions = [ctypes.cast(getattr(uclib, name), _POINTER).value for name in cls._functions_]
-        return cls(*functions, *(getattr(arm_const, f"UC_ARM_REG_{r}") for r in ("CPSR", "SPSR", "LR", "PC")))
+        registers = [getattr(arm_const, f"UC_ARM_REG_{name}") for name in cls._registers_]
+        return cls(*functions, *registers, UC_HOOK_TLB_FILL)
+
+
+def _check(status):
+    if status:
+        raise UcError(status)
 
 
 class NativeCore(Core):
@@ -92,14 +98,14 @@ class NativeCore(Core):
         self._core = lib.core_new(ctypes.byref(_Api.get()), handle, self.itcm.address, self.number)
         if not self._core:
             raise MemoryError("no memory for a core")
+        _check(lib.core_hook(self._core))
         for base, size, address in ((ITCM_BASE, ITCM_SIZE, self.itcm.address),
                                     (DTCM_BASE, DTCM_SIZE, self.dtcm.address),
                                     *((base, memory.size, memory.address) for base, memory in self._shared())):
             lib.core_memory(self._core, base, size, address)
         for device, bases in enumerate((VIC_BASES, TIMER_BASES, CC_BASES, DMA_BASES)):
             for base in bases:
-                if status := lib.core_map(self._core, device, base, DEVICE_SIZE):
-                    raise UcError(status)
+                _check(lib.core_map(self._core, device, base, DEVICE_SIZE))
 
     def _begin(self):
         library().core_set_pc(self._core, self._pc)
@@ -107,9 +113,10 @@ class NativeCore(Core):
     def stop(self):
         """Switch the core off."""
         super().stop()
-        core, self._core, self.inbox = self._core, None, array("I")
-        if core:
-            library().core_free(core)
+        with self._life:
+            core, self._core, self.inbox = self._core, None, array("I")
+            if core:
+                library().core_free(core)
 
     def offer(self, packet):
         """A packet (control, key, payload) arrives."""
@@ -147,7 +154,7 @@ class NativeCore(Core):
 
     def run(self):
         """Run until the program waits and nothing is left for it; see `Core.run`."""
-        taken = _U32()
+        taken, self._pause = _U32(), 0.0            # what was asked of an earlier run has been done there
         while True:
             address, _ = self.inbox.buffer_info()
             stopped = library().core_run(self._core, self._clock(), address, len(self.inbox) // 3, ctypes.byref(taken))
@@ -176,16 +183,12 @@ class NativeCore(Core):
         assert mask == I_BIT                        # interrupts are entered in C, exceptions from here
         library().core_except(self._core, vector, mode, link)
 
-    def pause(self):
-        """See `Core.pause`."""
-        core, now = self._core, time.monotonic()
-        if core is None:
-            return
-        if not self._pause:
-            self._pause = now
-            library().core_pause(core)
-        elif now - self._pause > _GRACE:
-            library().core_halt(core)
+    def _ask(self):
+        if self._core:
+            library().core_pause(self._core)
+
+    def _halt(self):
+        library().core_halt(self._core)
 
     def _yields(self):
         return bool(library().core_yields(self._core))

@@ -39,6 +39,7 @@ from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # n
 from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
+from spikingconvnet.replicas import together  # noqa: E402
 
 PER_RUN = 12
 
@@ -48,16 +49,6 @@ def board(tmp_path_factory):
     """One emulated board for all tests of this file."""
     with (tmp_path_factory.mktemp("board") / "board.log").open("w") as log, Board(log=log) as made:
         yield made
-
-
-def together(networks):
-    """Networks side by side as one; labels get the number of their network."""
-    populations, projections = [], []
-    for i, network in enumerate(networks):
-        populations += [replace(p, label=f"{i} {p.label}") for p in network.populations]
-        projections += [replace(p, label=f"{i} {p.label}", pre=f"{i} {p.pre}", post=f"{i} {p.post}")
-                        for p in network.projections]
-    return Network(populations, projections)
 
 
 def on_board(network, board, directory, chunks, thresholds=None):
@@ -75,7 +66,11 @@ def on_board(network, board, directory, chunks, thresholds=None):
 
 
 def drawn(seed):
-    """`PER_RUN` random networks over all cells, connectors and rules as one, and how to run them."""
+    """`PER_RUN` random networks over all cells, connectors and rules as one, and how to run them.
+
+    Without what the order of packets in a step decides, which a board does not define: rewards, and what
+    :func:`depends_on_order` finds on split cores.
+    """
     rng = np.random.default_rng([seed, 7])
     n_steps = int(rng.choice([20, 60, 200, 500]))
     networks = [independent(lambda: random_network(Recipe(
@@ -83,7 +78,7 @@ def drawn(seed):
         n_projections=int(rng.integers(1, 7)), n_steps=n_steps, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
         weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=bool(rng.integers(3)), delta=bool(rng.integers(2)),
         drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2)), modulated=False), rng), 2 * n_steps)
-        for _ in range(PER_RUN)]            # rewards depend on the order of packets inside a step
+        for _ in range(PER_RUN)]
     return together(networks), chunked(2 * n_steps, rng) if rng.integers(2) else [2 * n_steps]
 
 
@@ -122,7 +117,7 @@ def test_every_rule_that_a_golden_file_holds_gives_the_same_integers(board, tmp_
     """Neuromodulation among them; there inputs, rewards and spikes have steps of their own."""
     network = together([on_the_board(rule, golden) for rule, golden in MODULATED.items()])
     local = by(native, network, [300])
-    assert local.weights["0 from inputs"] == MODULATED["add"]["final_weights_raw"]
+    assert local.weights["from inputs#0"] == MODULATED["add"]["final_weights_raw"]
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, [300]), local)) == []
 
 

@@ -6,29 +6,30 @@
 
 #include <stdint.h>
 
+const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
+
 #define SATURATED 0xffff
+#define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
 #define INLINED static inline __attribute__((always_inline))
 
-/* Places in the arrays that simulator.py prepares. */
+/* Places in the factors that simulator.py prepares. */
 enum { INJECT_E = 0, INJECT_I = 2, DECAY_E = 4, DECAY_I = 6, MEMBRANE = 8, RESISTANCE = 10, V_REST = 12, GAIN = 13,
        V_RESET = 14, REFRACTORY = 15, I_OFFSET = 16 };
-enum { LEFT, AT_REST, CUT, BUSY };
 
-struct input {          /* spikes sorted by step and row */
-    const int64_t *row_offsets;
-    const int16_t *columns, *channels, *rows;
+struct inputs {         /* spikes that reach a row, by group of lanes and in the order of their steps */
+    int64_t *start;
+    int32_t *step, *place;      /* place: of the weight of the group's first lane */
 };
 
-struct window {         /* the part of the input that a row sees, and its kernels */
-    int64_t top, height, stride, width, maps, kernel_rows, pieces;
-    const int32_t *kernels;
+struct window {         /* the part of the input that a row sees, its kernels, and how its lanes are grouped */
+    int64_t top, height, stride, width, maps, kernel_rows, pieces, group;
+    const int32_t *weights;
 };
 
 struct row {
-    int64_t lanes, delay, room, events;
+    int64_t lanes, neurons, delay, room, events, cut;
     int32_t *v, *timer, *syn_e, *syn_i, *ring_e, *ring_i;
     const int32_t *v_thresh, *shift_e, *shift_i;
-    int64_t *spans, *flags;
     int32_t *out_step, *out_lane;
 };
 
@@ -48,7 +49,6 @@ INLINED V16 avx512_mulhi(V16 x, int32_t low)
     return (V16)_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
 }
 INLINED uint32_t avx512_bits(V16 x) { return _mm512_test_epi32_mask((__m512i)x, (__m512i)x); }
-INLINED int avx512_any(V16 x) { return avx512_bits(x) != 0; }
 #define V V16
 #define NAME(x) avx512_##x
 #include "conv_row.h"
@@ -63,8 +63,10 @@ INLINED V8 avx2_mulhi(V8 x, int32_t low)
     const __m256i even = _mm256_mul_epi32(a, factor), odd = _mm256_mul_epi32(_mm256_srli_epi64(a, 32), factor);
     return (V8)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
 }
-INLINED uint32_t avx2_bits(V8 x) { return (uint32_t)_mm256_movemask_ps((__m256)x); }
-INLINED int avx2_any(V8 x) { return !_mm256_testz_si256((__m256i)x, (__m256i)x); }
+INLINED uint32_t avx2_bits(V8 x)
+{
+    return 0xff & ~(uint32_t)_mm256_movemask_ps((__m256)_mm256_cmpeq_epi32((__m256i)x, _mm256_setzero_si256()));
+}
 #define V V8
 #define NAME(x) avx2_##x
 #include "conv_row.h"
@@ -82,41 +84,112 @@ INLINED uint32_t plain_bits(V4 x)
 {
     return (x[0] != 0) | (uint32_t)(x[1] != 0) << 1 | (uint32_t)(x[2] != 0) << 2 | (uint32_t)(x[3] != 0) << 3;
 }
-INLINED int plain_any(V4 x) { return (x[0] | x[1] | x[2] | x[3]) != 0; }
 #define V V4
 #define NAME(x) plain_##x
 #include "conv_row.h"
 
-typedef int64_t steps(int64_t, int64_t, int64_t, const struct input *, const struct window *, struct row *,
+typedef int64_t lanes(int64_t, const struct inputs *, const struct window *, struct row *, int64_t, int64_t,
                       const int32_t *);
 
 /* The widest vectors of this processor; `widest` bytes at most, for tests. */
-static steps *best(int64_t widest)
+static lanes *best(int64_t widest)
 {
 #ifdef __x86_64__
     if (widest >= 64 && __builtin_cpu_supports("avx512f"))
-        return avx512_steps;
+        return avx512_lanes;
     if (widest >= 32 && __builtin_cpu_supports("avx2"))
-        return avx2_steps;
+        return avx2_lanes;
 #endif
     (void)widest;
-    return plain_steps;
+    return plain_lanes;
 }
 
-int64_t conv_row(int64_t t, int64_t step, int64_t last, const int64_t *row_offsets, const int16_t *columns,
+struct column {         /* where the spikes of an input column arrive */
+    int32_t first, last;        /* groups of lanes; none if the second is the smaller one */
+    int32_t place;              /* of the weight of group 0 in the column's line of weights, and its line */
+};
+
+/* Inputs of a row by group of lanes, in the order of their steps. */
+static void group_inputs(const int64_t *row_offsets, const int16_t *columns, const int16_t *channels,
+                         const int16_t *rows_in, const struct window *w, int64_t n_steps, int64_t n_columns,
+                         int64_t n_groups, struct inputs *in, struct column *reach, int64_t *count)
+{
+    const int64_t line = w->pieces * w->maps + 2 * BLOCK;
+    for (int64_t x = 0; x < n_columns; x++) {
+        const int64_t right = x / w->stride, left = (right - w->pieces + 1) * w->maps;
+        const int64_t first = greater(left, 0), last = lesser(right + 1, w->width) * w->maps - 1;
+        reach[x].first = (int32_t)(first / w->group);
+        reach[x].last = (int32_t)(first <= last ? last / w->group : first / w->group - 1);
+        reach[x].place = (int32_t)((x - right * w->stride) * line + BLOCK - left);
+        count[x] = 0;
+    }
+    for (int64_t step = 0; step < n_steps; step++) {
+        const int64_t *offsets = row_offsets + step * w->height + w->top;
+        for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++)
+            count[columns[s]]++;
+    }
+    for (int64_t g = 0; g <= n_groups; g++)
+        in->start[g] = 0;
+    for (int64_t x = 0; x < n_columns; x++)
+        for (int64_t g = reach[x].first; g <= reach[x].last; g++)
+            in->start[g + 1] += count[x];
+    for (int64_t g = 0; g < n_groups; g++)
+        in->start[g + 1] += in->start[g];
+    for (int64_t step = 0; step < n_steps; step++) {
+        const int64_t *offsets = row_offsets + step * w->height + w->top;
+        for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++) {
+            const struct column *c = reach + columns[s];
+            const int64_t row = (channels[s] * w->kernel_rows + rows_in[s] - w->top) * w->stride * line + c->place;
+            for (int64_t g = c->first; g <= c->last; g++) {
+                const int64_t at = in->start[g]++;
+                in->step[at] = (int32_t)step;
+                in->place[at] = (int32_t)(row + g * w->group);
+            }
+        }
+    }
+    for (int64_t g = n_groups; g > 0; g--)      /* writing has moved every start to the next one */
+        in->start[g] = in->start[g - 1];
+    in->start[0] = 0;
+}
+
+/* Order spikes by step; those of a step stay in their order. */
+int64_t sort_by_step(const int32_t *step, const int32_t *lane, int64_t n, int64_t n_steps, int64_t *place,
+                     int32_t *sorted_step, int32_t *sorted_lane)
+{
+    for (int64_t t = 0; t <= n_steps; t++)
+        place[t] = 0;
+    for (int64_t k = 0; k < n; k++)
+        place[step[k] + 1]++;
+    for (int64_t t = 0; t < n_steps; t++)
+        place[t + 1] += place[t];
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t at = place[step[k]]++;
+        sorted_step[at] = step[k];
+        sorted_lane[at] = lane[k];
+    }
+    return n;
+}
+
+int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, const int64_t *row_offsets, const int16_t *columns,
                  const int16_t *channels, const int16_t *rows_in, int64_t top, int64_t height, int64_t stride,
-                 int64_t width, int64_t maps, const int32_t *kernels, int64_t kernel_rows, int64_t pieces, int32_t *v,
+                 int64_t width, int64_t maps, int64_t pieces, const int32_t *weights, int64_t kernel_rows, int32_t *v,
                  int32_t *timer, int32_t *syn_e, int32_t *syn_i, int32_t *ring_e, int32_t *ring_i, int64_t delay,
-                 int64_t lanes, int64_t *spans, int64_t *flags, const int32_t *per_lane, const int32_t *factors,
+                 int64_t n_lanes, int64_t *cut, const int32_t *per_lane, const int32_t *factors, int64_t *start,
+                 int32_t *in_step, int32_t *in_place, int64_t n_columns, int32_t *reach, int64_t *count,
                  int32_t *out_step, int32_t *out_lane, int64_t room, int64_t *events, int64_t widest)
 {
-    const struct input in = {row_offsets, columns, channels, rows_in};
-    const struct window w = {top, height, stride, width, maps, kernel_rows, pieces, kernels};
-    struct row r = {lanes, delay, room, *events, v, timer, syn_e, syn_i, ring_e, ring_i, per_lane, per_lane + lanes,
-                    per_lane + 2 * lanes, spans, flags, out_step, out_lane};
-    step = best(widest)(t, step, last, &in, &w, &r, factors);
+    const int64_t group = maps % BLOCK ? BLOCK : maps;
+    const struct window w = {top, height, stride, width, maps, kernel_rows, pieces, group, weights};
+    struct inputs in = {start, in_step, in_place};
+    struct row r = {n_lanes, width * maps, delay, room, *events, 0, v, timer, syn_e, syn_i, ring_e, ring_i, per_lane,
+                    per_lane + n_lanes, per_lane + 2 * n_lanes, out_step, out_lane};
+    if (lane == 0)
+        group_inputs(row_offsets, columns, channels, rows_in, &w, n_steps, n_columns, n_lanes / group, &in,
+                     (struct column *)reach, count);
+    lane = best(widest)(lane, &in, &w, &r, t, n_steps, factors);
     *events = r.events;
-    return step;
+    *cut += r.cut;
+    return lane;
 }
 
 INLINED int64_t neuron_at(const void *neurons, int64_t bytes, int64_t k)

@@ -1,13 +1,14 @@
-/* One output row of a convolution; included by conv_native.c once for each kind of processor.
+/* Lanes of a convolution's row, a vector at a time; included by conv_native.c once for each kind of processor.
  *
- * The includer defines V (a vector of int32), NAME(x), and for V the functions mulhi, any and bits (one bit per lane).
- * Vectors are those of GCC and clang: their operators act on each lane. Lanes are (column, map), map innermost; rows are
- * padded to whole vectors with lanes that stay at rest, so a range of lanes may be widened to whole vectors.
+ * The includer defines V (a vector of int32), NAME(x), and for V the functions mulhi and bits (one bit per lane).
+ * Vectors are those of GCC and clang: their operators act on each lane. The state of a vector stays in registers
+ * for all steps of a run; a vector at rest is passed over until its next input.
  */
 
 #define LANES ((int64_t)(sizeof(V) / sizeof(int32_t)))
 #define VECTOR(array, lane) (*(V *)((array) + (lane)))
 #define CONSTANT(array, lane) (*(const V *)((array) + (lane)))
+#define WHERE(mask, a, b) (((a) & (mask)) | ((b) & ~(mask)))
 
 /* x * factor >> 32 for a factor of 33 bits, split into a mask and its low half */
 INLINED V NAME(scaled)(V x, const int32_t *factor)
@@ -15,167 +16,138 @@ INLINED V NAME(scaled)(V x, const int32_t *factor)
     return (x & factor[0]) + NAME(mulhi)(x, factor[1]);
 }
 
-/* A membrane on its way from v to alpha: alpha - (alpha - v) * decay. */
-INLINED V NAME(decayed)(V alpha, V v, const int32_t *decay)
+/* Weights of one step, cut to 16 bits, as currents. */
+INLINED V NAME(injected)(V w, V shift, const int32_t *factor, V *cut)
 {
-    return ((alpha & ~decay[0]) | (v & decay[0])) - NAME(mulhi)(alpha - v, decay[1]);
+    V over = w > SATURATED;
+    *cut -= over;
+    return NAME(scaled)(WHERE(over, SATURATED, w) << shift, factor);
 }
 
-/* Weights of a step into one synaptic current: slots that did not fit 16 bits; `all` collects the currents' bits. */
-INLINED int64_t NAME(inject)(int32_t *syn, int32_t *ring, const int32_t *shift, int64_t begin, int64_t end,
-                             const int32_t *factor, V *all)
-{
-    V cut = {0};
-    for (int64_t j = begin; j < end; j += LANES) {
-        V w = VECTOR(ring, j), over = w > SATURATED;
-        cut -= over;
-        w = ((w & ~over) | (over & SATURATED)) << CONSTANT(shift, j);
-        w = VECTOR(syn, j) + NAME(scaled)(w, factor);
-        *all |= w;
-        VECTOR(syn, j) = w;
-        VECTOR(ring, j) = (V){0};
-    }
-    int64_t n = 0;
-    for (int64_t k = 0; k < LANES; k++)
-        n += cut[k];
-    return n;
-}
-
-/* Reset the lanes of the vector at j that fire, and append them to the output. */
-INLINED void NAME(fire)(struct row *r, int64_t j, uint32_t fires, const int32_t *f, int64_t step)
-{
-    for (; fires; fires &= fires - 1) {
-        const int64_t lane = j + __builtin_ctz(fires);
-        r->v[lane] = f[V_RESET];
-        r->timer[lane] = f[REFRACTORY];
-        r->out_step[r->events] = (int32_t)step;
-        r->out_lane[r->events++] = (int32_t)lane;
-    }
-}
-
-/* Membranes and currents of a row, and its output spikes: all bits of the currents that are left.
+/* All steps of `n` vectors of lanes of one group, from `lane` on, with the inputs `from` .. `to` - 1 of the group.
  *
- * `whole`: no refractory timer runs, and tau_m / cm is a whole number.
+ * `simple`: no refractory time, and tau_m / cm is a whole number. Several vectors at a time share the branches.
  */
-INLINED V NAME(integrate)(struct row *r, const int32_t *f, int whole, int64_t step)
+INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from, int64_t to, int64_t lane,
+                           const int32_t *weights, int64_t t, int64_t n_steps, const int32_t *f, int n, int simple)
 {
     const int32_t target = f[V_REST] + f[I_OFFSET] * f[GAIN];
-    V all = {0};
-    for (int64_t j = 0; j < r->lanes; j += LANES) {
-        V e = VECTOR(r->syn_e, j), i = VECTOR(r->syn_i, j), v = VECTOR(r->v, j);
-        V alpha = (e - i) * f[GAIN] + target;
-        if (!whole)
-            alpha += NAME(scaled)(e - i + f[I_OFFSET], f + RESISTANCE);
-        V now = NAME(decayed)(alpha, v, f + MEMBRANE);
-        if (!whole) {
-            V timer = VECTOR(r->timer, j), waits = timer > 0;
-            now = (now & ~waits) | (v & waits);
-            VECTOR(r->timer, j) = timer + waits;
+    V v[3], e[3], i[3], timer[3], v_thresh[3], inside[3], cut[3];
+    for (int m = 0; m < n; m++) {
+        const int64_t at = lane + m * LANES;
+        v[m] = VECTOR(r->v, at);
+        e[m] = VECTOR(r->syn_e, at);
+        i[m] = VECTOR(r->syn_i, at);
+        timer[m] = VECTOR(r->timer, at);
+        v_thresh[m] = CONSTANT(r->v_thresh, at);
+        cut[m] = (V){0};
+        for (int64_t j = 0; j < LANES; j++)     /* the row's last vector may be longer than the row */
+            inside[m][j] = -(at + j < r->neurons);
+    }
+    int64_t k = from, step = 0;
+    while (step < n_steps) {
+        const int first = step < r->delay;
+        if (first || (k < to && in->step[k] + r->delay == step)) {
+            V w_e[3], w_i[3];
+            for (int m = 0; m < n; m++)
+                w_e[m] = w_i[m] = (V){0};
+            if (first)
+                for (int m = 0; m < n; m++) {
+                    const int64_t slot = (t + step) % r->delay * r->lanes + lane + m * LANES;
+                    w_e[m] = VECTOR(r->ring_e, slot);
+                    w_i[m] = VECTOR(r->ring_i, slot);
+                    VECTOR(r->ring_e, slot) = VECTOR(r->ring_i, slot) = (V){0};
+                }
+            for (; k < to && in->step[k] + r->delay == step; k++)
+                for (int m = 0; m < n; m++) {
+                    const V w = CONSTANT(weights, in->place[k] + m * LANES), excites = w > 0;
+                    w_e[m] += w & excites;
+                    w_i[m] -= w & ~excites;
+                }
+            for (int m = 0; m < n; m++) {
+                const int64_t at = lane + m * LANES;
+                e[m] += NAME(injected)(w_e[m] & inside[m], CONSTANT(r->shift_e, at), f + INJECT_E, cut + m);
+                i[m] += NAME(injected)(w_i[m] & inside[m], CONSTANT(r->shift_i, at), f + INJECT_I, cut + m);
+            }
         }
-        VECTOR(r->v, j) = now;
-        e = NAME(scaled)(e, f + DECAY_E);
-        i = NAME(scaled)(i, f + DECAY_I);
-        VECTOR(r->syn_e, j) = e;
-        VECTOR(r->syn_i, j) = i;
-        all |= e | i;
-        const uint32_t fires = NAME(bits)(now >= CONSTANT(r->v_thresh, j));
-        if (fires)
-            NAME(fire)(r, j, fires, f, step);
-    }
-    return all;
-}
-
-/* Membranes of a row without currents, and its output spikes: whether it is at rest now. */
-INLINED int NAME(relax)(struct row *r, const int32_t *f, int64_t step)
-{
-    const int32_t target = f[V_REST] + f[I_OFFSET] * f[GAIN];
-    const int64_t before = r->events;
-    V change = {0};
-    for (int64_t j = 0; j < r->lanes; j += LANES) {
-        V v = VECTOR(r->v, j), now = NAME(decayed)(target + (V){0}, v, f + MEMBRANE);
-        change |= now ^ v;
-        VECTOR(r->v, j) = now;
-        const uint32_t fires = NAME(bits)(now >= CONSTANT(r->v_thresh, j));
-        if (fires)
-            NAME(fire)(r, j, fires, f, step);
-    }
-    return !NAME(any)(change) && r->events == before;
-}
-
-/* Weights of one input spike onto their way: the positive ones are excitatory, the negative ones inhibitory. */
-INLINED void NAME(add)(int32_t *ring_e, int32_t *ring_i, const int32_t *weights, int64_t n)
-{
-    int64_t j = 0;
-    for (; j + LANES <= n; j += LANES) {
-        V w = CONSTANT(weights, j), excites = w > 0;
-        VECTOR(ring_e, j) += w & excites;
-        VECTOR(ring_i, j) -= w & ~excites;
-    }
-    for (; j < n; j++) {
-        ring_e[j] += weights[j] > 0 ? weights[j] : 0;
-        ring_i[j] -= weights[j] > 0 ? 0 : weights[j];
-    }
-}
-
-/* Weights of the input spikes of a step onto their way; `span` becomes the lanes that they reach. */
-INLINED void NAME(scatter)(const struct window *w, const struct input *in, int64_t step, int32_t *ring_e,
-                           int32_t *ring_i, int64_t *span)
-{
-    const int64_t *offsets = in->row_offsets + step * w->height + w->top, line = w->pieces * w->maps;
-    for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++) {
-        const int64_t column = in->columns[s], right = column / w->stride, left_edge = right - w->pieces + 1;
-        const int64_t low = greater(left_edge, 0), high = lesser(right + 1, w->width);
-        if (low < high) {
-            const int64_t row = in->channels[s] * w->kernel_rows + in->rows[s] - w->top;
-            const int64_t phase = row * w->stride + column - right * w->stride;
-            const int32_t *weights = w->kernels + phase * line + (low - left_edge) * w->maps;
-            NAME(add)(ring_e + low * w->maps, ring_i + low * w->maps, weights, (high - low) * w->maps);
-            span[0] = lesser(span[0], low * w->maps);
-            span[1] = greater(span[1], high * w->maps);
+        uint64_t fires = 0;
+        V moves = {0};
+        for (int m = 0; m < n; m++) {
+            const V net = e[m] - i[m], before = v[m];
+            V alpha = net * f[GAIN] + target;
+            if (!simple)
+                alpha += NAME(scaled)(net + f[I_OFFSET], f + RESISTANCE);
+            v[m] = WHERE((V){0} + f[MEMBRANE], before, alpha) - NAME(mulhi)(alpha - before, f[MEMBRANE + 1]);
+            if (!simple) {
+                const V waits = timer[m] > 0;
+                v[m] = WHERE(waits, before, v[m]);
+                timer[m] += waits;
+                moves |= timer[m];
+            }
+            e[m] = NAME(scaled)(e[m], f + DECAY_E);
+            i[m] = NAME(scaled)(i[m], f + DECAY_I);
+            moves |= e[m] | i[m] | (v[m] ^ before);
+            fires |= (uint64_t)NAME(bits)(v[m] >= v_thresh[m]) << (m * LANES);
         }
+        step++;
+        if (fires) {
+            for (int m = 0; m < n; m++) {
+                const V hits = v[m] >= v_thresh[m];
+                v[m] = WHERE(hits, f[V_RESET], v[m]);
+                timer[m] = WHERE(hits, f[REFRACTORY], timer[m]);
+            }
+            for (; fires; fires &= fires - 1) {
+                r->out_step[r->events] = (int32_t)(step - 1);
+                r->out_lane[r->events++] = (int32_t)(lane + __builtin_ctzll(fires));
+            }
+        } else if (step >= r->delay && !NAME(bits)(moves))      /* at rest until the next input */
+            step = k < to ? lesser(in->step[k] + r->delay, n_steps) : n_steps;
+    }
+    for (; k < to; k++)
+        for (int m = 0; m < n; m++) {
+            const V w = CONSTANT(weights, in->place[k] + m * LANES) & inside[m];
+            const int64_t slot = (t + in->step[k]) % r->delay * r->lanes + lane + m * LANES;
+            VECTOR(r->ring_e, slot) += w & (w > 0);
+            VECTOR(r->ring_i, slot) -= w & (w < 0);
+        }
+    for (int m = 0; m < n; m++) {
+        const int64_t at = lane + m * LANES;
+        VECTOR(r->v, at) = v[m];
+        VECTOR(r->syn_e, at) = e[m];
+        VECTOR(r->syn_i, at) = i[m];
+        VECTOR(r->timer, at) = timer[m];
+        for (int64_t j = 0; j < LANES; j++)
+            r->cut += cut[m][j];
     }
 }
 
-static int64_t NAME(steps)(int64_t t, int64_t step, int64_t last, const struct input *in, const struct window *w,
-                           struct row *r, const int32_t *f)
+/* Lanes of a row from `lane` on: the lane before which the output may have no room. */
+static int64_t NAME(lanes)(int64_t lane, const struct inputs *in, const struct window *w, struct row *r, int64_t t,
+                           int64_t n_steps, const int32_t *f)
 {
-    const int64_t n = r->lanes;
-    const int whole = f[RESISTANCE] == 0 && f[RESISTANCE + 1] == 0;
-    int64_t rest = r->flags[AT_REST], busy = r->flags[BUSY];
-    V left = {0};
-    left[0] = (int32_t)r->flags[LEFT];
-    for (; step < last && r->events + n <= r->room; step++) {
-        const int64_t slot = (t + step) % r->delay, before = r->events;
-        int32_t *ring_e = r->ring_e + slot * n, *ring_i = r->ring_i + slot * n;
-        int64_t *span = r->spans + 2 * slot;
-        if (span[0] < span[1]) {
-            const int64_t begin = span[0] / LANES * LANES, end = (span[1] + LANES - 1) / LANES * LANES;
-            r->flags[CUT] += NAME(inject)(r->syn_e, ring_e, r->shift_e, begin, end, f + INJECT_E, &left);
-            r->flags[CUT] += NAME(inject)(r->syn_i, ring_i, r->shift_i, begin, end, f + INJECT_I, &left);
-            span[0] = n;
-            span[1] = 0;
-        }
-        if (busy || !whole) {
-            left = NAME(integrate)(r, f, 0, step);
-            busy -= busy > 0;
-            rest = 0;
-        } else if (NAME(any)(left)) {
-            left = NAME(integrate)(r, f, 1, step);
-            rest = 0;
-        } else if (!rest)
-            rest = NAME(relax)(r, f, step);
-        if (r->events > before)
-            busy = f[REFRACTORY];
-        NAME(scatter)(w, in, step, ring_e, ring_i, span);
+    const int simple = f[RESISTANCE] == 0 && f[RESISTANCE + 1] == 0 && f[REFRACTORY] == 0;
+    while (lane < r->lanes && r->events + 3 * LANES * n_steps <= r->room) {
+        const int64_t group = lane / w->group, from = in->start[group], to = in->start[group + 1];
+        const int64_t left = ((group + 1) * w->group - lane) / LANES;
+        const int32_t *weights = w->weights + lane - group * w->group;
+#define RUN(n) do { \
+            if (simple) NAME(vectors)(r, in, from, to, lane, weights, t, n_steps, f, n, 1); \
+            else NAME(vectors)(r, in, from, to, lane, weights, t, n_steps, f, n, 0); \
+            lane += (n) * LANES; } while (0)
+        if (left == 1)
+            RUN(1);
+        else if (left == 3 && LANES == 16)
+            RUN(3);
+        else
+            RUN(2);
+#undef RUN
     }
-    r->flags[LEFT] = NAME(any)(left);
-    r->flags[AT_REST] = rest;
-    r->flags[BUSY] = busy;
-    return step;
+    return lane;
 }
 
 #undef LANES
 #undef VECTOR
 #undef CONSTANT
+#undef WHERE
 #undef NAME
 #undef V

@@ -12,6 +12,7 @@ import numpy as np
 from numba import int32, int64, njit, uint32
 
 SATURATED = 0xffff
+PAD = 16                                                        # zeros at both ends of a line of weights
 INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
 V_REST, GAIN, V_RESET, REFRACTORY, I_OFFSET = range(12, 17)
 LEFT, AT_REST, CUT, BUSY = range(4)                                             # places in conv_row's flags
@@ -153,9 +154,9 @@ def _add(target_e, target_i, weights):
 
 
 @compiled
-def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
-             ring_e, ring_i, spans, flags, per_lane, factors, out_step, out_lane, events):
-    """Steps ``first .. last - 1`` of a run that began at step `t`, for one output row of one block of maps.
+def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
+             ring_e, ring_i, spans, flags, per_lane, factors):
+    """Steps ``t .. t + n_steps - 1`` of one output row of one block of maps.
 
     Parameters
     ----------
@@ -163,8 +164,8 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         Input spikes sorted by step and input row; `columns`, `channels` and `rows_in` (int16) belong to them.
     top : int
         First input row of the window row.
-    geometry : (input rows, column stride, output columns, maps)
-    weights : int32 (channels, kernel rows, column stride, pieces * maps)
+    geometry : (input rows, column stride, output columns, maps, pieces)
+    weights : int32 (channels, kernel rows, column stride, PAD + pieces * maps + PAD)
         In the order in which an input spike adds them, see ``simulator.conv_weights``; inhibitory ones negative.
     v, timer, syn_e, syn_i : int32 (lanes,)
         State of the row: output columns * maps lanes, and lanes that never fire up to a multiple of 16.
@@ -178,23 +179,25 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
         Threshold and shifts.
     factors : int32 (17,)
         See ``simulator.conv_factors``.
-    out_step, out_lane : int32 (room,)
-        Buffers of output spikes, which hold `events` so far.
 
     Returns
     -------
-    step reached, events : before `last` if the buffers may not hold another step
+    out_step, out_lane : int32 (events,)
+        Output spikes in the order of steps and lanes.
     """
-    height, stride, width, maps = geometry
+    height, stride, width, maps, pieces = geometry
     kernel_rows = weights.shape[1]
-    pieces = weights.shape[3] // maps
     delay = ring_e.shape[0]
     left, rest, busy = int32(flags[LEFT]), flags[AT_REST] != 0, flags[BUSY]
     v_thresh = per_lane[0]
     whole = factors[RESISTANCE] == 0 and factors[RESISTANCE + 1] == 0
     fired = np.empty(v.shape[0], np.uint8)
-    step = first
-    while step < last and events + v.shape[0] <= out_step.shape[0]:
+    events = 0
+    out_step, out_lane = np.empty(4 * v.shape[0], np.int32), np.empty(4 * v.shape[0], np.int32)
+    for step in range(n_steps):
+        if events + v.shape[0] > out_step.shape[0]:
+            out_step = np.concatenate((out_step, np.empty_like(out_step)))
+            out_lane = np.concatenate((out_lane, np.empty_like(out_lane)))
         slot = (t + step) % delay
         fires = int32(0)
         begin, end = spans[slot]
@@ -232,12 +235,11 @@ def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geome
                 if low < high:
                     line = weights[channels[s], rows_in[s] - top, column - right * stride]
                     _add(ring_e[slot, low * maps:high * maps], ring_i[slot, low * maps:high * maps],
-                         line[(low - left_edge) * maps:(high - left_edge) * maps])
+                         line[PAD + (low - left_edge) * maps:PAD + (high - left_edge) * maps])
                     first_lane, last_lane = min(first_lane, low * maps), max(last_lane, high * maps)
             spans[slot, 0], spans[slot, 1] = first_lane, last_lane
-        step += 1
     flags[LEFT], flags[AT_REST], flags[BUSY] = left, rest, busy
-    return step, events
+    return out_step[:events], out_lane[:events]
 
 
 @compiled

@@ -6,6 +6,8 @@ during a call.
 """
 
 import ctypes
+import logging
+import zlib
 from functools import cache
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -13,15 +15,28 @@ from pathlib import Path
 
 import numpy as np
 
+logger = logging.getLogger(__name__)
+
 WIDEST = 64         # bytes of a vector; the processor may have less
+BLOCK = 16          # lanes of the widest vector
+CUT = 2             # place of the cut slots in the flags of a row
 
 
 @cache
 def library():
-    """The extension, or None where it was not built: ctypes.CDLL."""
+    """The extension, or None where it was not built, or from other sources than those beside it: ctypes.CDLL."""
     here = Path(__file__).parent
     built = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_native{suffix}").exists()]
-    return ctypes.CDLL(str(built[0])) if built else None
+    if not built:
+        return None
+    loaded = ctypes.CDLL(str(built[0]))
+    sources = sorted([*here.glob("*_native.c"), *here.glob("*.h")])
+    digest = zlib.crc32(b"".join(path.read_bytes() for path in sources))       # as setup.py computes it
+    if sources and ctypes.c_uint32.in_dll(loaded, "source_digest").value != digest:
+        logger.warning("the compiled kernels are older than their sources, so numba's are used; build them again with:"
+                       " pip install -e .")
+        return None
+    return loaded
 
 
 def or_else(module="spikingconvnet.backends.local.numba_kernels"):
@@ -47,15 +62,29 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
     return row_offsets, columns[:n], channels[:n], rows[:n]
 
 
-def conv_row(t, first, last, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
-             ring_e, ring_i, spans, flags, per_lane, factors, out_step, out_lane, events):
-    """See ``kernels.conv_row``."""
-    kernel_rows, pieces = weights.shape[1], weights.shape[3] // geometry[3]
-    n = np.array([events], np.int64)
-    step = _call("conv_row", t, first, last, row_offsets, columns, channels, rows_in, top, *geometry, weights,
-                 kernel_rows, pieces, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, spans, flags, per_lane,
-                 factors, out_step, out_lane, len(out_step), n, WIDEST)
-    return step, int(n[0])
+def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
+             ring_e, ring_i, spans, flags, per_lane, factors):
+    """See ``kernels.conv_row``; `spans` and all flags but the cut slots are only used there."""
+    height, stride, width, maps, pieces = geometry
+    kernel_rows, lanes, n_columns = weights.shape[1], len(v), (width + pieces) * stride
+    window = row_offsets[top + kernel_rows::height][:n_steps] - row_offsets[top::height][:n_steps]
+    groups = pieces if maps % BLOCK == 0 else 2 + pieces * maps // BLOCK        # of lanes, that one spike reaches
+    start, count = np.empty(lanes // BLOCK + 1, np.int64), np.empty(n_columns, np.int64)
+    in_step, in_place = (np.empty(int(window.sum()) * groups, np.int32) for _ in range(2))
+    reach = np.empty((n_columns, 3), np.int32)
+    out = np.empty((2, 3 * BLOCK * n_steps), np.int32)
+    lane, events, cut = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
+    while lane < lanes:
+        lane = _call("conv_row", t, n_steps, lane, row_offsets, columns, channels, rows_in, top, *geometry, weights,
+                     kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, cut, per_lane, factors, start,
+                     in_step, in_place, n_columns, reach, count, *out, out.shape[1], events, WIDEST)
+        if lane < lanes:
+            out = np.concatenate([out, np.empty_like(out)], axis=1)
+    flags[CUT] += cut[0]
+    n = int(events[0])
+    ordered = np.empty((2, n), np.int32)
+    _call("sort_by_step", *out, n, n_steps, np.empty(n_steps + 1, np.int64), *ordered)
+    return ordered[0], ordered[1]
 
 
 def count_events(step, lane, maps, first_map, all_maps, counts):

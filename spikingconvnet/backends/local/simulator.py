@@ -207,18 +207,21 @@ def conv_weights(weights, stride, first, last):
 
     Returns
     -------
-    int32 array (channels, rows, stride, pieces * (last - first))
+    int32 array (channels, rows, stride, LANES + pieces * (last - first) + LANES)
+        With zeros at both ends, for vectors that begin before a line or end behind it.
     """
     maps, channels, rows, columns = weights.shape
     pieces = -(-columns // stride)
-    table = aligned((channels, rows, stride, pieces, last - first), np.int32)
+    table = np.zeros((channels, rows, stride, pieces, last - first), np.int32)
     for phase in range(stride):
         for piece in range(pieces):
             column = phase + (pieces - 1 - piece) * stride
             if column < columns:
                 block = weights[first:last, :, :, column]
                 table[:, :, phase, piece, :len(block)] = block.transpose(1, 2, 0)
-    return table.reshape(channels, rows, stride, -1)
+    padded = aligned((channels, rows, stride, 2 * LANES + pieces * (last - first)), np.int32)
+    padded[..., LANES:-LANES] = table.reshape(channels, rows, stride, -1)
+    return padded
 
 
 def conv_factors(lowered):
@@ -308,20 +311,16 @@ class ConvStage:
         return {self.labels[0]: self._merge(jobs, events, n_steps)}, {}
 
     def _row(self, block, row, t, n_steps, sorted_input):
+        """Steps and lanes of the spikes of one row."""
         connections = self.connections
-        geometry = (connections.pooled_shape[1], connections.strides[1], self.width, self.block)
-        lanes = self.v.shape[2]
-        out_step, out_lane = np.empty(max(4096, 4 * lanes), np.int32), np.empty(max(4096, 4 * lanes), np.int32)
-        step = n = 0
-        while step < n_steps:
-            step, n = self.kernels.conv_row(
-                t, step, n_steps, *sorted_input, row * connections.strides[0], geometry, self.weights[block],
-                self.v[block, row], self.timer[block, row], self.syn_e[block, row], self.syn_i[block, row],
-                self.ring_e[block, row], self.ring_i[block, row], self.spans[block, row], self.flags[block, row],
-                self.per_lane[block, row], self.factors, out_step, out_lane, n)
-            if step < n_steps:
-                out_step, out_lane = (np.concatenate([a, np.empty_like(a)]) for a in (out_step, out_lane))
-        return out_step[:n], out_lane[:n]
+        stride = connections.strides[1]
+        geometry = (connections.pooled_shape[1], stride, self.width, self.block,
+                    -(-connections.kernels.shape[3] // stride))
+        return self.kernels.conv_row(
+            t, n_steps, *sorted_input, row * connections.strides[0], geometry, self.weights[block],
+            self.v[block, row], self.timer[block, row], self.syn_e[block, row], self.syn_i[block, row],
+            self.ring_e[block, row], self.ring_i[block, row], self.spans[block, row], self.flags[block, row],
+            self.per_lane[block, row], self.factors)
 
     def _merge(self, jobs, events, n_steps):
         """Events of all rows as Spikes in the order (step, map, row, column)."""

@@ -1,7 +1,7 @@
 """Memory of the local engine against the formulas of docs/architecture.md, section Memory, at several sizes.
 
-Measured with tracemalloc, which sees every numpy array; what numba's kernels allocate inside is not seen, so a measured
-number may lie a little below. The same formulas stand in the document: change both.
+Measured with tracemalloc, which sees every numpy array; what kernels allocate inside is not seen, so a measured number
+may lie a little below. The same formulas stand in the document: change both.
 """
 
 import tracemalloc
@@ -18,7 +18,7 @@ from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
-OBJECTS = 1 << 16           # bytes of Python's own objects, which the formulas leave out
+OBJECTS = 1 << 17           # bytes of Python's own objects, which the formulas leave out
 CELL = IFCurrExp(tau_m=10.0, cm=1.0, v_thresh=-60.0)
 RULE = STDPMechanism(SpikePairRule(10.0, 10.0, 0.02, 0.02), AdditiveWeightDependence(0.0, 1.0))
 
@@ -35,20 +35,26 @@ def conv_kept(network, delay):
     (maps, rows, width), (_, channels, kernel_rows, kernel_columns) = connections.post_shape, connections.kernels.shape
     lanes, blocks, padded_maps = conv_lanes(maps, width)
     pieces = -(-kernel_columns // connections.strides[1])
-    weights = 4 * channels * kernel_rows * pieces * connections.strides[1] * padded_maps
+    weights = 4 * channels * kernel_rows * connections.strides[1] * (pieces * padded_maps + 32 * blocks)
     kept = (112 * n + (28 + 8 * delay) * rows * blocks * lanes + (32 + 16 * delay) * rows * blocks + weights
             + 6 * network.population(projection.pre).size)
     return kept, 32 * n
 
 
 def conv_run(network, steps, inputs, outputs):
-    """Most bytes of a run beyond those kept: input by row, events of each row, merge."""
+    """Most bytes of a run beyond those kept: input by row; one row's inputs by group of lanes and output; merge."""
     (projection,) = network.projections
     connections = projection.connections
     maps, rows, width = connections.post_shape
-    lanes, blocks, _ = conv_lanes(maps, width)
-    return (8 * steps * connections.pooled_shape[1] + 6 * inputs + 8 * rows * blocks * max(4096, 4 * lanes)
-            + 24 * steps * maps + 24 * steps + (16 + id_bytes(network)) * outputs)
+    (_, _, kernel_rows, kernel_columns), stride = connections.kernels.shape, connections.strides[1]
+    _, _, padded = conv_lanes(maps, width)
+    blocks, pieces = -(-maps // 48), -(-kernel_columns // stride)
+    block = padded // blocks
+    groups = pieces if block % 16 == 0 else 2 + pieces * block // 16
+    window = inputs * min(1.0, kernel_rows / connections.pooled_shape[1]) * 1.1     # spikes are spread evenly here
+    row = 8 * groups * window + 8 * 48 * steps + 8 * outputs / rows
+    return (8 * steps * connections.pooled_shape[1] + 6 * inputs + 24 * steps + 8 * outputs
+            + max(row, 24 * steps * maps + (8 + id_bytes(network)) * outputs))
 
 
 def conv_lanes(maps, width):
@@ -61,21 +67,24 @@ def conv_lanes(maps, width):
 def general_kept(network):
     """Bytes of any other wiring between runs, and at most more while it is opened."""
     n = sum(p.size for p in network.populations if not p.is_source)
+    padded = -(-n // 16) * 16 + 16
     ids = sum(p.size for p in network.populations)
     delay = max(p.connections.max_delay for p in network.projections)
-    count = {True: 0, False: 0}
+    synapses, runs, rows = {True: 0, False: 0}, 0, 0
     for p in network.projections:
-        count[p.plasticity is not None] += len(p.connections.to_list().pre)
-    learning = 392 * n + 40 * sum(network.population(p.pre).size for p in network.projections if p.plasticity)
-    kept = (232 * n + 16 * (delay + 1) * n + 16 * ids + 17 * count[False] + 48 * count[True]
-            + (learning if count[True] else 0))
-    return kept, 120 * sum(count.values()) + 32 * n
+        listed = p.connections.to_list()
+        synapses[p.plasticity is not None] += len(listed.pre)
+        runs += 1 + np.count_nonzero(np.diff(listed.pre) | (np.diff(listed.post) != 1))
+        rows += len(np.unique(listed.pre)) if p.plasticity else 0
+    kept = (112 * n + 96 * padded + 8 * (delay + 1) * padded + 24 * ids + 4 * synapses[False] + 16 * synapses[True]
+            + 24 * runs + 24 * rows + (268 * padded if rows else 0))
+    return kept, 170 * sum(synapses.values()) + 32 * n
 
 
 def general_run(network, steps, inputs, outputs, traces):
     """Most bytes of a run beyond those kept: buffers of at most 16 MiB, source spikes, `traces` recorded neurons."""
     n = sum(p.size for p in network.populations if not p.is_source)
-    return (8 * n * min(steps, max(1, (1 << 21) // n)) + 48 * steps + 40 * inputs + 32 * outputs
+    return (8 * n * min(steps, max(1, (1 << 21) // n)) + 40 * steps + 6 * inputs + 40 * outputs
             + 12 * steps * traces)
 
 

@@ -65,3 +65,13 @@ def test_spikes_are_sorted_alike(seed, shape):
     column, channel = (rng.integers(0, 300, neurons).astype(np.int16) for _ in range(2))
     made = [module.sort_by_row(offsets, ids, row, column, channel, 4) for module in (native, numba_kernels)]
     assert all(np.array_equal(a, b) for a, b in zip(*made))
+
+
+def test_an_extension_of_other_sources_is_not_used(monkeypatch, caplog):
+    monkeypatch.setattr(native.zlib, "crc32", lambda content: 1)
+    native.library.cache_clear()
+    try:
+        assert native.library() is None
+        assert "older than their sources" in caplog.text and "pip install -e ." in caplog.text
+    finally:
+        native.library.cache_clear()
