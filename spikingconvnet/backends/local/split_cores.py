@@ -7,8 +7,8 @@ the address list, and each entry makes an event and transfers a row, one after a
 every spike twice. A spike whose rows are all empty makes none, because the bit field filters it; rows of plastic
 projections are never empty, since they hold the presynaptic trace.
 
-Not modelled: several cores of synapses for one core of neurons, which sPyNNaker takes for many synapses; then some of
-them never see a spike of a population that is connected to itself.
+Not modelled: several cores of synapses for one core of neurons, which sPyNNaker takes for many synapses; some of them,
+or all, then miss the spikes of a population that is connected to itself.
 
 Source: sPyNNaker 7.4.1 ``spike_processing_fast.c`` (``spike_processing_fast_time_step_loop``), ``population_vertex.py``
 (``use_combined_core``, ``__update_n_synapse_cores``), and its binaries on an emulated board.
