@@ -306,7 +306,10 @@ def chunked(n_steps, rng):
 
 
 def by_reference(network, chunks, thresholds=None, own_first=False):
-    """Results of the reference, `thresholds` (a dict by label for each chunk, in mV) being set before the chunk."""
+    """Results of the reference, `thresholds` (a dict by label for each chunk, in mV) being set before the chunk.
+
+    `own_first` is that of the reference.
+    """
     lowered = lower(network)
     simulation = ReferenceSimulation(lowered, own_first)
     labels = list(lowered.populations)
