@@ -28,7 +28,7 @@ class Recording:
         bits, the ``silent_delays`` of plastic synapses that are never delivered, and the ``extended_delays`` beyond the
         ring buffer, for which a board needs delay extensions.
     warnings : tuple of str
-        The counters that are not 0, in words.
+        The counters that are not 0, in words, and the populations that sPyNNaker puts on split cores.
     """
 
     spikes: dict

@@ -18,14 +18,14 @@ import numpy as np
 
 from spikingconvnet.backends import pynn
 from spikingconvnet.backends.base import recorded_neurons
-from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, NEURONS_PER_CORE, lower
+from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
+from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError, SpikingConvNetError, require
 
 logger = logging.getLogger(__name__)
 
 REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
-ROW_LIMIT = 256             # synapses of a row, sPyNNaker 7.4.1 ``synapse_io.py``
 DIALECT = pynn.Dialect(
     "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True,
     rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule", "Neuromodulation",

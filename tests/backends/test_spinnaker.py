@@ -6,6 +6,7 @@ Many small networks share one run, because sPyNNaker takes seconds to set up wha
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,14 +15,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "local"))
 from random_networks import (  # noqa: E402
+    LOOPS,
+    SPLIT_RULES,
     Recipe,
     Results,
     by,
     chunked,
     convolutional_network,
+    depends_on_order,
     events,
     random_network,
     random_spikes,
+    split_network,
 )
 from test_golden import MODULATED, on_the_board  # noqa: E402
 
@@ -61,24 +66,27 @@ def on_board(network, board, directory, chunks, thresholds=None):
 
 
 def drawn(seed):
-    """`PER_RUN` random networks over cells, connectors and rules as one, and how to run them.
+    """`PER_RUN` random networks over all cells, connectors and rules as one, and how to run them.
 
-    Without rewards, which depend on the order of packets in a step. Cells of IF_curr_delta learn by the two rules
-    that sPyNNaker has on one core with them: with synapses on a core of their own the postsynaptic spikes of neurons
-    that project to themselves were seen to count twice.
+    Without what the order of packets in a step decides, which a board does not define: rewards, and what
+    :func:`depends_on_order` finds on split cores.
     """
     rng = np.random.default_rng([seed, 7])
     n_steps = int(rng.choice([20, 60, 200, 500]))
-    networks = []
-    for _ in range(PER_RUN):
-        delta = bool(rng.integers(2))
-        networks.append(random_network(Recipe(
-            n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)),
-            n_projections=int(rng.integers(1, 7)), n_steps=n_steps, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
-            weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=bool(rng.integers(3)), delta=delta,
-            drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2)), modulated=False,
-            rule=rng.choice(["pair additive", "nearest"]).item() if delta else None), rng))
+    networks = [independent(lambda: random_network(Recipe(
+        n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)),
+        n_projections=int(rng.integers(1, 7)), n_steps=n_steps, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
+        weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=bool(rng.integers(3)), delta=bool(rng.integers(2)),
+        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2)), modulated=False), rng), 2 * n_steps)
+        for _ in range(PER_RUN)]
     return together(networks), chunked(2 * n_steps, rng) if rng.integers(2) else [2 * n_steps]
+
+
+def independent(draw, n_steps):
+    """The first network drawn for which the order of packets makes no difference; of split cores some do not."""
+    while depends_on_order(network := draw(), n_steps):
+        pass
+    return network
 
 
 def pytest_generate_tests(metafunc):
@@ -92,6 +100,17 @@ def test_random_networks_give_the_same_integers(drawn_seed, board, tmp_path):
     local = by(native, network, chunks)
     assert sum(map(len, local.spikes.values())) > 0
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
+
+
+@pytest.mark.parametrize("rule", SPLIT_RULES)
+def test_split_cores_give_the_same_integers(rule, board, tmp_path):
+    """Neurons on one core, synapses on another, which counts a spike once for each projection onto itself."""
+    rng = np.random.default_rng([SPLIT_RULES.index(rule), 11])
+    network = together([independent(partial(split_network, rule, loops, rng, delay), 60)
+                        for loops in LOOPS for delay in (5, 16)])
+    local = by(native, network, [25, 35])
+    assert sum(len(spikes) > 0 for spikes in local.spikes.values()) > len(LOOPS)
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [25, 35]), local)) == []
 
 
 def test_every_rule_that_a_golden_file_holds_gives_the_same_integers(board, tmp_path):

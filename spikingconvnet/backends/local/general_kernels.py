@@ -77,10 +77,10 @@ def _remember(j, t, modulates, amount, history, rules):
 
 
 @compiled
-def _remember_all(t, fired, modulated, history, rules):
-    """Append spikes of neurons with, or without, neuromodulation to their histories."""
+def _remember_all(t, fired, history, rules):
+    """Append spikes of neurons that share a core with their synapses to their histories."""
     for j in fired:
-        if rules.rule_of[j] >= 0 and (rules.kinds[rules.rule_of[j]] >= MODULATED) == modulated:
+        if rules.rule_of[j] >= 0 and not rules.split[rules.rule_of[j]]:
             _remember(j, t, 0, 0, history, rules)
 
 
@@ -231,6 +231,21 @@ def _deliver(run, weight, slot, neurons):
 
 
 @compiled
+def _row(row, t, slot, neurons, plastic, history, rules):
+    """All synapses of a row whose neuron fires at step `t`."""
+    row_state = plastic.row_state[row]
+    rule, since = row_state[3], t - row_state[0]
+    slow = _slow(row_state[2], row_state[0], t, rules.tables[rule, X])
+    for r in range(plastic.row_start[row], plastic.row_start[row + 1]):
+        run = plastic.runs[r]
+        _learn(run, row_state, slow, t, plastic, neurons.inject[run[RECEPTOR], 0], history, rules)
+        if run[STORED] != 0:        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
+            _deliver(run, plastic.weight, slot, neurons)
+    trace = _s16(_m16(row_state[1], _look_up(rules.tables[rule, PLUS], since)) + 2048)
+    row_state[0], row_state[1], row_state[2] = t, trace, slow
+
+
+@compiled
 def _update_neurons(state):
     """Membranes, timers and currents of all neurons; whether any reaches its threshold.
 
@@ -282,7 +297,8 @@ def _fire(state, n, step, out_step, out_id, events):
 
 
 @compiled
-def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, rules, history, record, spiking):
+def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, own, rules, history, record,
+                  spiking):
     """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
 
     Spike ids below `n_sources` are sources, the others the `n` neurons. See ``layout.py`` for the arrays.
@@ -303,7 +319,7 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
         first = events
         if _update_neurons(state):
             events = _fire(state, n, step, spiking.out_step, out_id, events)
-        _remember_all(t + step, out_id[first:events], False, history, rules)
+        _remember_all(t + step, out_id[first:events], history, rules)
         begin, end = spiking.offsets[step], spiking.offsets[step + 1]
         last = end + events - first
         for k in range(begin, last):
@@ -311,20 +327,16 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
             for r in range(static.start[spike], static.start[spike + 1]):
                 _deliver(static.runs[r], static.weight, slot, neurons)
             for row in range(plastic.start[spike], plastic.start[spike + 1]):
-                row_state = plastic.row_state[row]
-                rule, since = row_state[3], t + step - row_state[0]
-                slow = _slow(row_state[2], row_state[0], t + step, rules.tables[rule, X])
-                for r in range(plastic.row_start[row], plastic.row_start[row + 1]):
-                    run = plastic.runs[r]
-                    _learn(run, row_state, slow, t + step, plastic, neurons.inject[run[RECEPTOR], 0], history, rules)
-                    if run[STORED] != 0:        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
-                        _deliver(run, plastic.weight, slot, neurons)
-                trace = _s16(_m16(row_state[1], _look_up(rules.tables[rule, PLUS], since)) + 2048)
-                row_state[0], row_state[1], row_state[2] = t + step, trace, slow
+                _row(row, t + step, slot, neurons, plastic, history, rules)
         if modulated:
             for k in range(begin, last):
                 spike = int64(source_ids[k]) if k < end else n_sources + out_id[first + k - end]
                 for s in range(modulators.start[spike], modulators.start[spike + 1]):
                     _remember(modulators.post[s], t + step, 1, modulators.amount[s], history, rules)
-            _remember_all(t + step, out_id[first:events], True, history, rules)
+        if own.start.shape[0]:
+            for k in range(first, events):
+                for entry in range(own.start[out_id[k]], own.start[out_id[k] + 1]):
+                    _remember(out_id[k], t + step, 0, 0, history, rules)
+                    if own.row[entry] >= 0:
+                        _row(own.row[entry], t + step, slot, neurons, plastic, history, rules)
     return events

@@ -41,7 +41,7 @@ struct events {         /* of all neurons behind plastic synapses */
 };
 
 struct rules {
-    const int32_t *rule_of, *kinds, *amounts, *tables;
+    const int32_t *rule_of, *kinds, *split, *amounts, *tables;
     int64_t steps;      /* of a table; the last number of each is 0 */
     int64_t modulate;   /* whether any of them is one of neuromodulation */
 };
@@ -219,24 +219,24 @@ struct network {
     struct neurons neurons;
     struct events events;
     struct rules rules;
-    const int64_t *static_start, *plastic_start, *row_start, *modulator_start;
+    const int64_t *static_start, *plastic_start, *row_start, *modulator_start, *own_start;
     const struct run *static_runs, *plastic_runs;
-    const int32_t *static_weight, *modulated, *amount;
+    const int32_t *static_weight, *modulated, *amount, *own_row;
     struct row *rows;
     int32_t *weight, *eligibility;
-    int64_t n_sources, n_recorded;
+    int64_t n_own, n_sources, n_recorded;      /* 0 own ones: no neurons are on split cores */
     const int64_t *recorded, *offsets;
     int32_t *trace_v, *trace_e, *trace_i;
     const int32_t *ids;
     int32_t *out_step, *out_id;
 };
 
-/* Append spikes of neurons with, or without, neuromodulation to their histories. */
-static void remember_all(const struct network *net, const int32_t *fired, int64_t n, int32_t t, int modulated)
+/* Append spikes of neurons that share a core with their synapses to their histories. */
+static void remember_all(const struct network *net, const int32_t *fired, int64_t n, int32_t t)
 {
     const struct rules *r = &net->rules;
     for (int64_t k = 0; k < n; k++)
-        if (r->rule_of[fired[k]] >= 0 && (r->kinds[r->rule_of[fired[k]]] >= MODULATED) == modulated)
+        if (r->rule_of[fired[k]] >= 0 && !r->split[r->rule_of[fired[k]]])
             remember(&net->events, r, fired[k], t, 0, 0);
 }
 
@@ -329,7 +329,8 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
                       int64_t *plastic_start, int64_t *row_start, int32_t *row_state, int32_t *plastic_runs,
                       int32_t *weight, int32_t *eligibility,
                       int64_t *modulator_start, int32_t *modulated, int32_t *amount,
-                      int32_t *rule_of, int32_t *kinds, int32_t *amounts, int32_t *tables, int64_t table_steps,
+                      int64_t *own_start, int32_t *own_row, int64_t n_own,
+                      int32_t *rule_of, int32_t *kinds, int32_t *split, int32_t *amounts, int32_t *tables, int64_t table_steps,
                       int64_t n_rules,
                       int32_t *times, int32_t *traces, int32_t *counts, int32_t *newest,
                       int64_t *recorded, int32_t *trace_v, int32_t *trace_e, int32_t *trace_i, int64_t n_recorded,
@@ -341,11 +342,11 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
     const struct network net = {
         {n, size, slots, state, saturated, ring, inject, pending},
         {times, traces, counts, newest, newest + size},
-        {rule_of, kinds, amounts, tables, table_steps, modulate},
-        static_start, plastic_start, row_start, modulator_start,
+        {rule_of, kinds, split, amounts, tables, table_steps, modulate},
+        static_start, plastic_start, row_start, modulator_start, own_start,
         (const struct run *)static_runs, (const struct run *)plastic_runs,
-        static_weight, modulated, amount, (struct row *)row_state, weight, eligibility,
-        n_sources, n_recorded, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
+        static_weight, modulated, amount, own_row, (struct row *)row_state, weight, eligibility,
+        n_own, n_sources, n_recorded, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
 #ifdef __x86_64__
     if (widest >= 64 && __builtin_cpu_supports("avx512f"))
         return g512_steps(&net, t, n_steps);

@@ -4,6 +4,7 @@ import numpy as np
 
 from spikingconvnet.backends.local import layout
 from spikingconvnet.backends.local.fixed_point import split
+from spikingconvnet.backends.local.split_cores import is_split, own_synapses, transfers
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 
@@ -81,7 +82,8 @@ class GeneralStage:
         integers = [lowered.projection(p.label) for p in projections]
         self.static = self._static([p for p in integers if not p.modulates and not p.rule])
         self.modulators = self._modulators([p for p in integers if p.modulates])
-        self._set_up_plasticity(lowered, [p for p in integers if p.rule])
+        own_rows = self._set_up_plasticity(lowered, [p for p in integers if p.rule])
+        self.own = self._own(lowered, integers, own_rows)
 
     def _static(self, projections):
         pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
@@ -95,7 +97,26 @@ class GeneralStage:
         amount = np.where(receptor, -weight, weight)
         return layout.Modulators(self._starts(pre[order]), post[order].astype(np.int32), amount[order].astype(np.int32))
 
+    def _own(self, lowered, projections, rows):
+        """What own spikes start; `rows` are places of rows by label of the projection and neuron."""
+        split = {p.post for p in projections if p.rule and is_split(self._population(p.post), p.rule.kind)}
+        if not split:
+            return layout.Own(np.zeros(0, np.int64), np.zeros(0, np.int32))
+        counts, row = [np.zeros(1, np.int64)], []
+        for population in self.populations:
+            entries = [[]] * population.size
+            if population.label in split:
+                entries = transfers(population, [p for p in projections if p.post == population.label],
+                                    lowered.populations[population.label].delay_slots)
+            counts.append(np.array([len(each) for each in entries]))
+            row += [rows.get((p.label, n), -1) if p else -1 for n, each in enumerate(entries) for p in each]
+        return layout.Own(np.cumsum(np.concatenate(counts)), np.array(row, np.int32))
+
+    def _population(self, label):
+        return self.populations[self.labels.index(label)]
+
     def _set_up_plasticity(self, lowered, projections):
+        """Make the arrays of synapses that learn; places of rows that own spikes reach, by projection and neuron."""
         pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
         sizes = [len(p.pre_id) for p in projections]
         ends = np.cumsum([0, *sizes])
@@ -103,9 +124,10 @@ class GeneralStage:
         projection = np.repeat(np.arange(len(projections)), sizes)
         stored = delay % np.repeat([lowered.populations[p.post].delay_slots for p in projections] or [1],
                                    sizes or [0])
-        # A row is one presynaptic neuron of one projection; its synapses may come in any order.
-        self.plastic_order = order = np.lexsort((post, delay, receptor, projection, pre))
-        row = (pre * len(projections) + projection)[order]
+        own = np.concatenate([own_synapses(self._population(p.post), p) for p in projections] or [np.zeros(0, bool)])
+        # A row is one presynaptic neuron of one projection; its synapses may come in any order. Own ones come last.
+        self.plastic_order = order = np.lexsort((post, delay, receptor, projection, pre, own))
+        row = ((own * self.n_spike_ids + pre) * len(projections) + projection)[order]
         first, runs = layout.runs(row, post[order], receptor[order], delay[order], stored[order])
         rows, begins = np.unique(row[first], return_index=True)
         row_state = np.zeros((len(rows), 4), np.int32)
@@ -116,11 +138,16 @@ class GeneralStage:
         for rule, p in enumerate(projections):
             begin = self.base[p.post] - self.n_sources
             rule_of[begin:begin + lowered.populations[p.post].size] = rule
+        first_own = np.searchsorted(rows, self.n_spike_ids)
         self.plastic = layout.Plastic(
-            self._starts(rows), np.append(begins, len(first)).astype(np.int64), row_state, runs,
+            self._starts(rows[:first_own]), np.append(begins, len(first)).astype(np.int64), row_state, runs,
             _with_room(weight[order]), _with_room(np.zeros(len(order))))
-        self.rules = layout.stacked_rules([p.rule for p in projections], rule_of)
+        split = [is_split(self._population(p.post), p.rule.kind) for p in projections]
+        self.rules = layout.stacked_rules([p.rule for p in projections], split, rule_of)
         self.history = layout.empty_history(self.size if projections else 0)
+        own_rows = zip(range(first_own, len(rows)), row_state[first_own:, 3].tolist(), rows[first_own:].tolist())
+        return {(projections[k].label, pre - self.n_spike_ids - self.base[projections[k].pre]): place
+                for place, k, pre in own_rows}
 
     def _columns(self, projections, *names):
         """Spike ids, own ids and other columns of all synapses, one projection after another: int64 arrays."""
@@ -165,7 +192,7 @@ class GeneralStage:
             spiking = layout.Spiking(offsets[first:last + 1], ids, out_step, out_id)
             n = self.kernels.general_steps(
                 t + first, last - first, self.n, self.n_sources, self.neurons, self.static, self.plastic,
-                self.modulators, self.rules, self.history, record, spiking)
+                self.modulators, self.own, self.rules, self.history, record, spiking)
             steps.append(out_step[:n] + first)
             fired.append(out_id[:n].copy())
         return self._spikes(np.concatenate(steps), np.concatenate(fired), n_steps), self._membranes(traces)

@@ -161,7 +161,7 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
         const int64_t n_fired = NAME(update)(all, net->out_id + events);
         for (int64_t k = 0; k < n_fired; k++)
             net->out_step[events++] = (int32_t)step;
-        remember_all(net, fired, n_fired, now, 0);
+        remember_all(net, fired, n_fired, now);
         const int32_t *given = net->ids + net->offsets[step];
         const int64_t n_given = net->offsets[step + 1] - net->offsets[step];
 #define SPIKE(k) ((k) < n_given ? given[k] : net->n_sources + fired[(k) - n_given])
@@ -175,9 +175,13 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
         for (int64_t k = 0; k < (net->rules.modulate ? n_given + n_fired : 0); k++)
             for (int64_t m = net->modulator_start[SPIKE(k)]; m < net->modulator_start[SPIKE(k) + 1]; m++)
                 remember(&net->events, &net->rules, net->modulated[m], now, 1, net->amount[m]);
-        if (net->rules.modulate)
-            remember_all(net, fired, n_fired, now, 1);
 #undef SPIKE
+        for (int64_t k = 0; k < (net->n_own ? n_fired : 0); k++)
+            for (int64_t e = net->own_start[fired[k]]; e < net->own_start[fired[k] + 1]; e++) {
+                remember(&net->events, &net->rules, fired[k], now, 0, 0);
+                if (net->own_row[e] >= 0)
+                    NAME(row)(net, net->own_row[e], now, slot);
+            }
     }
     return events;
 }

@@ -109,6 +109,21 @@ class Modulators(NamedTuple):
     amount: np.ndarray
 
 
+class Own(NamedTuple):
+    """What the spikes of neurons on split cores start on the core of their synapses, see ``split_cores.py``.
+
+    Attributes
+    ----------
+    start : int64 (neurons + 1,)
+        First event of each neuron's spike; empty if no neurons are on split cores.
+    row : (events,)
+        Row of :class:`Plastic` that comes after the event, or -1. `Plastic.start` does not know of these rows.
+    """
+
+    start: np.ndarray
+    row: np.ndarray
+
+
 class Rules(NamedTuple):
     """Plasticity rules.
 
@@ -118,6 +133,8 @@ class Rules(NamedTuple):
         Rule of each neuron's synapses, or -1.
     kinds : (rules,)
         Place in `RULES`.
+    split : (rules,)
+        Whether neurons and synapses have cores of their own, see :class:`Own`.
     amounts : (rules, AMOUNTS)
     tables : (rules, TABLES, steps)
         The last number of each is 0.
@@ -125,6 +142,7 @@ class Rules(NamedTuple):
 
     rule_of: np.ndarray
     kinds: np.ndarray
+    split: np.ndarray
     amounts: np.ndarray
     tables: np.ndarray
 
@@ -196,12 +214,13 @@ def empty_history(size):
                    np.ones(size, np.int32), newest)
 
 
-def stacked_rules(rules, rule_of):
+def stacked_rules(rules, split, rule_of):
     """Rules as arrays.
 
     Parameters
     ----------
     rules : list of LoweredRule
+    split : list of bool
     rule_of : int array (size,)
     """
     tables = [[getattr(rule, name) for name in TABLES] for rule in rules]
@@ -209,6 +228,7 @@ def stacked_rules(rules, rule_of):
     padded = [[np.pad(table, (0, width - len(table))) for table in parts] for parts in tables]
     amounts = [[getattr(rule, name) for name in AMOUNTS] for rule in rules]
     return Rules(rule_of.astype(np.int32), np.array([RULES.index(rule.kind) for rule in rules], np.int32),
+                 np.array(split, np.int32),
                  np.array(amounts, np.int32).reshape(-1, len(AMOUNTS)),
                  np.array(padded, np.int32).reshape(-1, len(TABLES), width))
 

@@ -6,10 +6,12 @@ and the host code named in ``weight_scale.py``.
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum, expk, expulr, kdiv
+from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, is_split, warning
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError
@@ -27,7 +29,6 @@ from spikingconvnet.plasticity import (
 
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
-NEURONS_PER_CORE = 256            # sPyNNaker's default
 COUNTER_TEXTS = {
     "lost_weights": "projection {label}: {lost_weights} of {weights} weights round to zero",
     "wrapped_weights": "projection {label}: {wrapped_weights} of {weights} weights wrap in 16 bits",
@@ -186,9 +187,19 @@ class Lowered:
 
     @property
     def warnings(self):
-        """The counters that are not 0, as texts: list of str."""
+        """The counters that are not 0, and what split cores do, as texts: list of str."""
+        on_split_cores = self._split_warnings       # first, because it may count
         return [text.format(label=label, slots=self._slots(label), **counts) for label, counts in self.counters.items()
-                for name, text in COUNTER_TEXTS.items() if counts[name]]
+                for name, text in COUNTER_TEXTS.items() if counts[name]] + on_split_cores
+
+    @cached_property
+    def _split_warnings(self):
+        found, sizes = [], {p.label: p.size for p in self.network.populations}
+        for label, population in self.populations.items():
+            if is_split(self.network.population(label), rule_kind(self.network, label)):
+                incoming = [self.projection(p.label) for p in self.network.incoming(label)]
+                found.append(warning(self.network.population(label), incoming, population.delay_slots, sizes))
+        return found
 
     def _slots(self, label):
         return self.populations[self.network.projection(label).post].delay_slots
@@ -228,6 +239,12 @@ def lower(network):
     Lowered
     """
     return Lowered(network, {p.label: _lower_population(p, network) for p in network.populations if not p.is_source})
+
+
+def rule_kind(network, label):
+    """Kind of the rule that a population's plastic synapses have, see `LoweredRule`, or None."""
+    kind = next((RULE_KINDS[p.plasticity.kind] for p in network.incoming(label) if p.learns), None)
+    return MODULATED_KINDS[kind] if network.modulation(label) else kind
 
 
 def _lower_population(population, network):

@@ -99,12 +99,13 @@ def place_events(step, lane, maps, first_map, all_maps, row, width, positions, p
           out.itemsize)
 
 
-def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, rules, history, record, spiking):
+def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, own, rules, history, record,
+                  spiking):
     """See ``general_kernels.general_steps``."""
     slots, _, size = neurons.ring.shape
     return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
-                 *rules, rules.tables.shape[2], len(rules.kinds), *history, *record, len(record.ids), *spiking,
-                 WIDEST)
+                 *own, len(own.start), *rules, rules.tables.shape[2], len(rules.kinds), *history, *record,
+                 len(record.ids), *spiking, WIDEST)
 
 
 def first_countdowns(state, slow, interval, waiting):

@@ -2,8 +2,8 @@
 
 Slow and readable on purpose: the kernels must give these integers, and these integers were compared with the compiled
 binaries of sPyNNaker 7.4.1. The order inside a step is the board's: ring buffer into synaptic currents, neurons in
-ascending order, then the spikes of the step. Under neuromodulation synapses have a core of their own, which takes
-packets as they arrive: here rewards and punishments after the synapses' spikes, and the neurons' own last.
+ascending order, then the spikes of the step. On split cores (``split_cores.py``) the synapses' core takes packets as
+they arrive: here those of other populations first, then rewards and punishments, and the neurons' own last.
 
 Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapses.c``,
 ``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``.
@@ -12,6 +12,7 @@ Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponent
 import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
+from spikingconvnet.backends.local.lowering import rule_kind
 from spikingconvnet.backends.local.poisson import PoissonSource, ReferenceCore
 from spikingconvnet.backends.local.reference_rules import (
     PLACEHOLDER,
@@ -21,6 +22,7 @@ from spikingconvnet.backends.local.reference_rules import (
     learn,
     learn_modulated,
 )
+from spikingconvnet.backends.local.split_cores import is_split, own_synapses, transfers
 from spikingconvnet.neurons import SpikeSourcePoisson
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
@@ -95,23 +97,27 @@ class ReferenceNeurons:
 class ReferenceProjection:
     """Rows of synapses, static or plastic."""
 
-    def __init__(self, lowered, post):
+    def __init__(self, lowered, post, own):
         self.lowered = lowered
         self.post = post
         self.weight = lowered.weight.tolist()
         self.eligibility = [0] * len(self.weight)
         self.rows = {}
-        for index, pre in enumerate(lowered.pre_id.tolist()):
-            self.rows.setdefault(pre, []).append(index)
+        for index, row in enumerate(zip(lowered.pre_id.tolist(), own.tolist())):
+            self.rows.setdefault(row, []).append(index)
         self.last_pre = {}
 
-    def spike(self, pre, t):
-        """A presynaptic neuron fires at step `t`: learn, then deliver every weight of its row."""
+    def spike(self, pre, t, own=False):
+        """A presynaptic neuron fires at step `t`: learn, then deliver every weight of its row.
+
+        `own` says which row: that of synapses on the core which the spike comes back to (split cores), or the others.
+        """
         lowered, rule = self.lowered, self.lowered.rule
+        row = pre, own
         if rule:
-            last = self.last_pre.get(pre, PLACEHOLDER)
-            now = self.last_pre[pre] = after_pre(rule, last, t)
-        for index in self.rows.get(pre, ()):
+            last = self.last_pre.get(row, PLACEHOLDER)
+            now = self.last_pre[row] = after_pre(rule, last, t)
+        for index in self.rows.get(row, ()):
             neuron, delay = int(lowered.post_id[index]), int(lowered.delay[index])
             receptor = int(lowered.receptor[index])
             if rule:
@@ -133,7 +139,7 @@ class ReferenceProjection:
 
     def modulate(self, pre, t, rule):
         """A reward or punishment fires at step `t`: dopamine for every neuron of its row."""
-        for index in self.rows.get(pre, ()):
+        for index in self.rows.get((pre, False), ()):
             neuron, punishes = int(self.lowered.post_id[index]), int(self.lowered.receptor[index])
             amount = -self.weight[index] if punishes else self.weight[index]
             self.post.remember(neuron, after_modulator(rule, self.post.last_event(neuron), t, amount))
@@ -145,14 +151,26 @@ class ReferenceSimulation:
     Parameters
     ----------
     lowered : Lowered
+    own_first : bool
+        Whether packets that come back to their own population's core arrive before those of others, not behind them.
+        The order of packets of different cores is not defined on a board.
     """
 
-    def __init__(self, lowered):
+    def __init__(self, lowered, own_first=False):
+        self.own_first = own_first
         network = self.network = lowered.network
         slots = 1 + max([1] + [p.connections.max_delay for p in network.projections])
         self.neurons = {label: ReferenceNeurons(c, slots) for label, c in lowered.populations.items()}
-        self.projections = {p.label: ReferenceProjection(lowered.projection(p.label), self.neurons[p.post])
-                            for p in network.projections}
+        integers = [lowered.projection(p.label) for p in network.projections]
+        self.projections = {p.label: ReferenceProjection(p, self.neurons[p.post],
+                                                         own_synapses(network.population(p.post), p))
+                            for p in integers}
+        self.transfers = {}
+        for label in self.neurons:
+            incoming = [p for p in integers if p.post == label]
+            if is_split(network.population(label), rule_kind(network, label)):
+                self.transfers[label] = transfers(network.population(label), incoming,
+                                                  lowered.populations[label].delay_slots)
         self.slots, self.t = slots, 0
         self.random = {p.label: PoissonSource(p, network.timestep, ReferenceCore) for p in network.populations
                        if isinstance(p.cell, SpikeSourcePoisson)}
@@ -184,14 +202,17 @@ class ReferenceSimulation:
                         traces[label][name].append(list(values))
                 fired[label] = neurons.update()
                 spikes[label] += [(self.t, n) for n in fired[label]]
-            self._remember(fired, modulated=False)
+            self._remember(fired)
             for label, source in self.random.items():
                 fired[label] = source.run(1).neurons.tolist()
                 spikes[label] += [(self.t, n) for n in fired[label]]
             fired.update(self._given())
+            if self.own_first:
+                self._come_back(fired)
             self._transmit(fired)
             self._modulate(fired)
-            self._remember(fired, modulated=True)
+            if not self.own_first:
+                self._come_back(fired)
             self.t += 1
         shapes = {label: (n_steps, self.neurons[label].constants.size) for label in traces}
         return spikes, {label: {name: np.array(rows, np.int32).reshape(shapes[label]) for name, rows in t.items()}
@@ -202,12 +223,25 @@ class ReferenceSimulation:
         return next((p.lowered.rule for p in self.projections.values() if p.lowered.post == label and p.lowered.rule),
                     None)
 
-    def _remember(self, fired, modulated):
-        """Spikes of this step into the histories of neurons with, or without, neuromodulation."""
-        for label, neurons in self.neurons.items():
-            rule = self._rule(label)
-            for n in fired[label] if rule and rule.modulated == modulated else ():
-                neurons.remember(n, after_post(rule, neurons.last_event(n), self.t))
+    def _remember(self, fired):
+        """Spikes of this step into the histories of neurons that share a core with their synapses."""
+        for label in self.neurons:
+            for n in fired[label] if label not in self.transfers else ():
+                self._remember_one(label, n)
+
+    def _remember_one(self, label, n):
+        rule, neurons = self._rule(label), self.neurons[label]
+        if rule:
+            neurons.remember(n, after_post(rule, neurons.last_event(n), self.t))
+
+    def _come_back(self, fired):
+        """Spikes of this step to the other core of their population, see ``split_cores.py``."""
+        for label, started in self.transfers.items():
+            for n in fired[label]:
+                for projection in started[n]:
+                    self._remember_one(label, n)
+                    if projection:
+                        self.projections[projection.label].spike(n, self.t, own=True)
 
     def _given(self):
         """Given spikes of this step by label."""

@@ -4,6 +4,8 @@ IF_curr_exp and IF_curr_delta, static synapses and seven kinds of STDP, at a tim
 the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code, so an error
 has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become integers.
 
+Populations may be "split": their synapses hear of a spike when its packet comes back, after everybody else's packets.
+
 Not modelled: delays beyond the ring buffer of a large population, the choice of shifts (they are given), lateness,
 several cores per population.
 """
@@ -457,6 +459,10 @@ class Synapses:
         rule = projection.get("stdp")
         self.rule = None if rule is None else RULES[rule["kind"]](rule, n_post, shift)
 
+    def has_row(self, pre):
+        """Whether a board has something to fetch; a plastic row at least holds a trace."""
+        return self.rule is not None or pre in self.rows
+
     def deliver(self, pre, t, ring):
         """The row of one spike of neuron `pre`; the number of slots that overflowed."""
         saturated = 0
@@ -486,6 +492,9 @@ class Modulators:
         for pre, post, amount, _ in projection["synapses"]:
             self.order.append([pre, round(abs(Fraction(amount)) * UNIT_TRACE) & 0xffff, post])
 
+    def has_row(self, pre):
+        return any(source == pre for source, _, _ in self.order)
+
     def deliver(self, pre, t, rules):
         for source, amount, post in self.order:
             for rule in rules if source == pre else ():
@@ -507,7 +516,8 @@ class NaiveEngine:
     ----------
     populations : list of dict
         A source: {"spikes": [steps of each neuron]}, a step standing twice being two spikes. A neuron population:
-        {"kind": "exp" or "delta", "neurons": [parameters of each neuron], "shifts": (excitatory, inhibitory)}.
+        {"kind": "exp" or "delta", "neurons": [parameters of each neuron], "shifts": (excitatory, inhibitory),
+        "split": whether synapses have a core of their own}.
     projections : list of dict
         {"pre", "post": places in `populations`, "receptor": 0 or 1, "synapses": [(pre, post, weight in nA, delay in
         steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule and its `kind`, a key of `RULES`}. A
@@ -523,6 +533,7 @@ class NaiveEngine:
         self.neurons = {i: [Neuron(population["kind"], p) for p in population["neurons"]]
                         for i, population in enumerate(populations) if i not in self.sources}
         self.shifts = {i: populations[i]["shifts"] for i in self.neurons}
+        self.split = {i for i in self.neurons if populations[i].get("split")}
         self.slots = {i: ring_slots([s[3] for p in projections if p["post"] == i for s in p["synapses"]])
                       for i in self.neurons}
         self.rings = {i: [[[0] * len(cells) for _ in range(2)] for _ in range(self.slots[i])]
@@ -554,22 +565,37 @@ class NaiveEngine:
             fired[i] = self._advance(i, cells, t)
         for i in sorted(fired):
             self.spikes[i] += [(t, n) for n in fired[i]]
-        self._remember(fired, t, False)
+        for i in self.neurons.keys() - self.split:
+            for n in fired[i]:
+                self._remember(i, n, t)
         for pre, post, synapses in self.projections:
-            for n in fired[pre] if isinstance(synapses, Synapses) else ():
+            comes_back = pre == post and pre in self.split and synapses.rule is not None
+            for n in fired[pre] if isinstance(synapses, Synapses) and not comes_back else ():
                 self.saturated[post] += synapses.deliver(n, t, self.rings[post])
         for pre, post, synapses in self.projections:
             for n in fired[pre] if isinstance(synapses, Modulators) else ():
                 rules = [other.rule for _, target, other in self.projections if target == post and other.rule]
                 synapses.deliver(n, t, rules)
-        self._remember(fired, t, True)
+        for i in self.split:
+            for n in fired[i]:
+                self._come_back(i, n, t)
         self.t += 1
 
-    def _remember(self, fired, t, modulated):
+    def _remember(self, i, n, t):
         for _, post, synapses in self.projections:
-            if synapses.rule is not None and isinstance(synapses.rule, Modulated) == modulated:
-                for n in fired[post]:
-                    synapses.rule.post_spike(n, t)
+            if post == i and synapses.rule is not None:
+                synapses.rule.post_spike(n, t)
+
+    def _come_back(self, i, n, t):
+        """A spike of a split population: one event, or one before each of the rows that it finds on its own core."""
+        loops = [synapses for pre, post, synapses in self.projections if pre == post == i and synapses.order]
+        if not loops:
+            self._remember(i, n, t)
+        elif any(synapses.has_row(n) for synapses in loops):
+            for synapses in sorted(loops, key=lambda loop: isinstance(loop, Modulators)):
+                self._remember(i, n, t)
+                if synapses.rule is not None:
+                    self.saturated[i] += synapses.deliver(n, t, self.rings[i])
 
     def _advance(self, i, cells, t):
         for receptor, slot in enumerate(self.rings[i][t & (self.slots[i] - 1)]):

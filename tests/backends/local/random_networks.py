@@ -28,6 +28,8 @@ from spikingconvnet.plasticity import (
 )
 from spikingconvnet.spikes import Spikes
 
+SPLIT_RULES = ("pair multiplicative", "nearest multiplicative", "vogels", "triplet")    # with IFCurrDelta
+LOOPS = ("", "s", "P", "ss", "sP", "PP", "PsP", "sss")      # projections of a population onto itself; P are plastic
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
 
 
@@ -75,6 +77,48 @@ def random_network(recipe, rng):
             projections.insert(rng.integers(len(projections) + 1), _modulator(f"{i} to {post}", pre, post, cells,
                                                                              rules[post][1], rng))
     return Network(populations, projections)
+
+
+def split_network(rule, loops, rng, largest_delay=20):
+    """A population that sPyNNaker puts on split cores, its input, and projections onto itself.
+
+    Of its neurons the last has no synapses of these, and others may have none.
+
+    Parameters
+    ----------
+    rule : str
+        One of `SPLIT_RULES`, or a modulated rule, here without rewards.
+    loops : str
+        One of `LOOPS`.
+    """
+    recipe = Recipe(rule=rule, spikes_per_step=float(rng.choice([0.5, 2.0])), weight=float(rng.choice([0.2, 2.0])),
+                    largest_delay=largest_delay)
+    source, size = _source("source", recipe, rng), int(rng.integers(2, 20))
+    cell = IFCurrDelta(tau_m=float(np.round(rng.uniform(5.0, 30.0), 3)), v_thresh=-62.0, v=-65.0, tau_refrac=2.0)
+    cells = Population("cells", (1, 1, size), cell, {"i_offset": np.round(rng.uniform(0.0, 0.8, size), 3)})
+    mechanism = _rule(recipe, rng)[0]
+    learns = [True, *(kind == "P" for kind in loops)]
+    ends = [(source, 1)] + [(cells, size // 2 + 1)] * len(loops)
+    projections = []
+    for i, ((pre, fewer), plastic) in enumerate(zip(ends, learns)):
+        n = int(rng.integers(1, max(2, pre.size * size // fewer)))
+        connections = ConnectionList(rng.integers(0, pre.size - (pre is cells), n), rng.integers(0, size, n),
+                                     rng.gamma(1.5, recipe.weight, n), rng.integers(1, largest_delay + 1, n))
+        projections.append(Projection(f"projection {i}", pre.label, "cells", connections,
+                                      rng.choice(["excitatory", "inhibitory"]).item(), mechanism if plastic else None))
+    return Network([source, cells], projections)
+
+
+def depends_on_order(network, n_steps):
+    """Whether it makes a difference in which order packets of different cores reach a core of synapses.
+
+    On split cores that decides whether the last event of a full history is still there, and whether a row of stored
+    delay 0 meets the events of its own step. A board defines no order.
+    """
+    if not ReferenceSimulation(lower(network)).transfers:
+        return False
+    first, last = (by_reference(network, [n_steps], own_first=own_first) for own_first in (True, False))
+    return first.differences(last) != []
 
 
 def _modulator(label, pre, post, cells, modulation, rng):
@@ -261,10 +305,13 @@ def chunked(n_steps, rng):
     return np.diff([0, *sorted(cuts.tolist()), n_steps]).tolist()
 
 
-def by_reference(network, chunks, thresholds=None):
-    """Results of the reference, `thresholds` (a dict by label for each chunk, in mV) being set before the chunk."""
+def by_reference(network, chunks, thresholds=None, own_first=False):
+    """Results of the reference, `thresholds` (a dict by label for each chunk, in mV) being set before the chunk.
+
+    `own_first` is that of the reference.
+    """
     lowered = lower(network)
-    simulation = ReferenceSimulation(lowered)
+    simulation = ReferenceSimulation(lowered, own_first)
     labels = list(lowered.populations)
     spikes, membranes = {label: [] for label in labels}, {label: {n: [] for n in VARIABLES} for label in labels}
     for i, steps in enumerate(chunks):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from naive_engine import NaiveEngine
-from random_networks import RULES, Recipe, by_reference, random_network
+from random_networks import LOOPS, RULES, SPLIT_RULES, Recipe, by_reference, random_network, split_network
 
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.neurons import parameter_names
@@ -27,7 +27,8 @@ def naive_parts(network):
     """A Network as the naive twin takes it; the shifts are ours."""
     lowered = lower(network).populations
     place = {p.label: i for i, p in enumerate(network.populations)}
-    populations = [_source(p) if p.is_source else _cells(p, lowered[p.label]) for p in network.populations]
+    populations = [_source(p) if p.is_source else _cells(p, lowered[p.label]) | {"split": _is_split(network, p)}
+                   for p in network.populations]
     return populations, [_projection(p, place, network.modulation(p.post)) for p in network.projections]
 
 
@@ -44,6 +45,14 @@ def _cells(population, lowered):
     neurons = [{name: values[n] for name, values in columns.items()} for n in range(population.size)]
     return {"kind": {"exponential": "exp", "delta": "delta"}[population.cell.synapses], "neurons": neurons,
             "shifts": lowered.shift[:, 0].tolist()}
+
+
+def _is_split(network, population):
+    """Whether sPyNNaker has no binary for neurons and synapses together."""
+    rules = [naive_rule(p.plasticity, network.modulation(p.post))["kind"] for p in network.incoming(population.label)
+             if p.learns]
+    together = {"exponential": NAIVE_KINDS.values(), "delta": ("pair additive", "nearest")}[population.cell.synapses]
+    return any(rule not in together for rule in rules)
 
 
 def _projection(projection, place, modulation):
@@ -76,7 +85,19 @@ def test_the_reference_computes_what_the_naive_twin_computes(seed, rule):
                     largest_delay=int(rng.choice([1, 2, 4, 8, 13, 20])), plastic=seed % 6 != 0, delta=seed % 4 == 0,
                     weight=float(rng.choice([0.01, 0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
                     max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=rule)
-    network = random_network(recipe, rng)
+    check(random_network(recipe, rng))
+
+
+@pytest.mark.parametrize("rule", SPLIT_RULES)
+@pytest.mark.parametrize("loops", LOOPS)
+def test_the_reference_computes_what_the_naive_twin_computes_on_split_cores(rule, loops):
+    rng = np.random.default_rng([SPLIT_RULES.index(rule), LOOPS.index(loops), 5])
+    for _ in range(4):
+        check(split_network(rule, loops, rng, int(rng.choice([5, 16, 20]))))
+
+
+def check(network):
+    """Everything that a run of both engines leaves behind."""
     naive = NaiveEngine(*naive_parts(network)).run(STEPS)
     ours = by_reference(network, [STEPS])
     for i, population in enumerate(network.populations):

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_networks import (
+    LOOPS,
     RULES,
+    SPLIT_RULES,
     Recipe,
     by_kernels,
     by_reference,
@@ -17,6 +19,7 @@ from random_networks import (
     events,
     random_network,
     random_spikes,
+    split_network,
 )
 
 from spikingconvnet.backends.local import layout, simulator
@@ -69,6 +72,15 @@ def test_a_run_in_pieces_equals_one_run(seed):
     network = random_network(replace(seeded_recipe(seed), plastic=True), rng)
     assert by_kernels(network, [STEPS]).differences(by_kernels(network, chunked(STEPS, rng))) == []
     assert by_reference(network, [STEPS]).differences(by_reference(network, chunked(STEPS, rng))) == []
+
+
+@pytest.mark.parametrize("rule", SPLIT_RULES)
+@pytest.mark.parametrize("loops", LOOPS)
+def test_spikes_that_come_back_on_split_cores_give_the_same_integers_in_both_engines(rule, loops):
+    rng = np.random.default_rng([SPLIT_RULES.index(rule), LOOPS.index(loops), 4])
+    for _ in range(4):
+        network = split_network(rule, loops, rng, int(rng.choice([5, 16, 20])))
+        assert by_reference(network, [STEPS]).differences(by_kernels(network, [STEPS])) == []
 
 
 @pytest.mark.parametrize("rule", RULES)
