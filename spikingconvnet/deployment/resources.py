@@ -14,11 +14,11 @@ from spikingconvnet.errors import SettingsError
 
 CYCLES_PER_STEP = 200_000         # 1 ms at 200 MHz
 CYCLES_PER_INSTRUCTION = 1.5      # assumed: branches, loads used at once and multiplications take 2 or 3
-# Instructions of IF_curr_exp*.aplx on the emulated board: difference of runs of 60 and 160 steps with 1 and 128 neurons
-# behind 0, 1 and 8 inputs that fire every step, static and with the pair rule; nobody fires. IF_curr_delta: 1 % less.
+# Instructions of IF_curr_exp*.aplx, counted on the emulated board by benchmarks/instructions.py.
 STEP_COST, NEURON_COST = 730, 126
-SPIKE_COST = {False: 545, True: 827}        # a packet and its row; static, plastic
-SYNAPSE_COST = {False: 25, True: 103}       # weights of a convolution's kernel are taken to cost as much as static ones
+STATIC, PLASTIC, KERNEL = "static", "plastic", "kernel"
+SPIKE_COST = {STATIC: 545, PLASTIC: 827, KERNEL: 373}       # a packet and its row
+SYNAPSE_COST = {STATIC: 25, PLASTIC: 103, KERNEL: 41}
 CHIPS_OF_17_CORES = {(1, 1), (1, 3), (3, 1), (3, 3), (3, 5), (5, 2), (5, 4), (5, 6)}     # SpiNNMachine version_5.py
 SDRAM_PER_CHIP = 123_469_792      # version_spin1.py; what SC&MP leaves of 128 MiB
 MONITOR_SDRAM = 488_476           # the monitor of every chip
@@ -96,8 +96,9 @@ class Load:
         Population, and number of its part.
     neurons : int
     spikes, events : int
-        That arrive in the busiest step: packets, and synapses that they reach (on average over the sources). Neurons
-        are taken to fire at the 30 Hz that sPyNNaker plans for.
+        That arrive in the busiest step: packets, and synapses that they reach, on average over the sources and the
+        cores of the population; kernels as in the middle of an image. Neurons are taken to fire at the 30 Hz that
+        sPyNNaker plans for.
     mean : float
         Share of the time of a step that is used on average.
     worst : float
@@ -207,9 +208,10 @@ def _arriving(vertex, made, sent):
     cost, spikes, events = np.zeros(steps), np.zeros(steps), np.zeros(steps)
     for pre in {rows.pre for rows in vertex.incoming}:
         rows = [one for one in vertex.incoming if one.pre == pre]
-        reached = [one.kernel or one.synapses / made[pre].size / vertex.cores for one in rows]
-        one_spike = (SPIKE_COST[any(one.plastic for one in rows)]
-                     + sum(n * SYNAPSE_COST[one.plastic] for n, one in zip(reached, rows)))
+        reached = [(one.kernel or one.synapses / made[pre].size) / vertex.cores for one in rows]
+        kinds = [KERNEL if one.kernel else PLASTIC if one.plastic else STATIC for one in rows]
+        one_spike = (max(SPIKE_COST[kind] for kind in kinds)
+                     + sum(n * SYNAPSE_COST[kind] for n, kind in zip(reached, kinds)))
         counts = sent.get(pre, made[pre].size * partition.SPIKES_PER_SECOND / 1000.0)
         cost, spikes, events = cost + counts * one_spike, spikes + counts, events + counts * sum(reached)
     step = int(np.argmax(cost))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from spikingconvnet.connectivity import DenseConnections
+from spikingconvnet.connectivity import ConvConnections, DenseConnections
+from spikingconvnet.deployment import partition
 from spikingconvnet.deployment import resources as module
 from spikingconvnet.deployment.resources import MACHINES, SDRAM_PER_CHIP, chips_counted, machine, replicas, resources
 from spikingconvnet.errors import SettingsError
@@ -65,8 +66,8 @@ def test_the_load_is_that_of_the_busiest_step():
                    for events in ([(0, 1), (1, 2)], [(0, 1), (1, 2), (2, 2), (3, 2), (0, 5)]))
     assert (quiet.neurons, quiet.spikes, quiet.events) == (100, 1, 100)
     assert (busy.spikes, busy.events) == (3, 300)
-    instructions = module.STEP_COST + 100 * module.NEURON_COST + 3 * (module.SPIKE_COST[False]
-                                                                      + 100 * module.SYNAPSE_COST[False])
+    instructions = module.STEP_COST + 100 * module.NEURON_COST + 3 * (module.SPIKE_COST["static"]
+                                                                      + 100 * module.SYNAPSE_COST["static"])
     assert busy.worst == pytest.approx(instructions * 1.5 / 200_000)
     assert busy.mean < busy.worst and quiet.worst < busy.worst
 
@@ -76,9 +77,21 @@ def test_learning_takes_longer():
     assert plastic.worst > 1.4 * static.worst
 
 
+def test_a_kernel_is_shared_by_the_cores_of_a_map():
+    spikes = Spikes.from_events([0, 0], [3, 3], [1, 2], (1, 30, 26), 1, 10)
+    connections = ConvConnections(np.full((1, 1, 5, 5), 0.1), (1, 30, 26))
+    network = Network((Population("in", (1, 30, 26), SpikeSourceArray(spikes)),
+                       Population("out", connections.post_shape, IFCurrExp(), per_channel=True)),
+                      (Projection("p", "in", "out", connections),))
+    load, = resources(network).loads
+    assert partition.vertices(network)[1].cores == 13 and load.neurons == 44
+    instructions = module.STEP_COST + 44 * module.NEURON_COST + 373 + 25 / 13 * 41
+    assert load.worst == pytest.approx(instructions * 1.5 / 200_000)
+
+
 def test_the_measured_cost_of_learning_is_near_spynnakers_own_figure():
     """It plans for 1,400,000 plastic synapses a second on a core (synapse_dynamics_stdp.py)."""
-    per_second = 1000 * module.CYCLES_PER_STEP / (module.SYNAPSE_COST[True] * module.CYCLES_PER_INSTRUCTION)
+    per_second = 1000 * module.CYCLES_PER_STEP / (module.SYNAPSE_COST["plastic"] * module.CYCLES_PER_INSTRUCTION)
     assert 0.7 * 1_400_000 < per_second < 1.3 * 1_400_000
 
 
