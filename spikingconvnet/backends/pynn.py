@@ -254,7 +254,7 @@ class Simulation:
                           & (listed.post >= first_post) & (listed.post < first_post + post.size))
                 for receptor, name in enumerate(RECEPTORS):
                     chosen = np.flatnonzero(inside & (inhibits == bool(receptor)))
-                    for piece in self._pieces(listed.pre, chosen):
+                    for piece in self._pieces(projection, listed.pre, chosen):
                         made.append((first_pre, first_post, self._connect(
                             projection, listed, piece, (first_pre, pre), (first_post, post), name)))
         return made
@@ -272,15 +272,19 @@ class Simulation:
             receptor_type=projection.receptor))
             for first_pre, pre in self._parts[projection.pre] for first_post, post in self._parts[projection.post]]
 
+    def _is_generated(self, projection):
+        """Whether the machine makes the connections itself, in rows as long as it needs."""
+        return getattr(projection.connections, "rounding", "host") == "machine" and not self.dialect.flowing
+
     def _everyone(self, connections):
         """The connector of connections that a board generates itself."""
         return self.sim.AllToAllConnector(allow_self_connections=isinstance(connections, DenseConnections))
 
-    def _pieces(self, pre, chosen):
+    def _pieces(self, projection, pre, chosen):
         """Indices of connections in groups whose rows the simulator can hold."""
         if not len(chosen):
             return []
-        if self.dialect.row_limit is None:
+        if self.dialect.row_limit is None or self._is_generated(projection):
             return [chosen]
         chosen = chosen[np.argsort(pre[chosen], kind="stable")]
         rows, first = np.unique(pre[chosen], return_index=True)
@@ -289,10 +293,10 @@ class Simulation:
 
     def _connect(self, projection, listed, chosen, pre, post, receptor):
         sign = -1.0 if receptor == "inhibitory" else 1.0        # the one form that every simulator takes
-        dt, connections, dialect = self.network.timestep, projection.connections, self.dialect
+        dt = self.network.timestep
         (first_pre, pre), (first_post, post) = pre, post
-        if getattr(connections, "rounding", "host") == "machine" and not dialect.flowing:
-            connector = self._everyone(connections)
+        if self._is_generated(projection):
+            connector = self._everyone(projection.connections)
             synapse = self._synapse(projection, receptor, sign * abs(listed.weight[0]), listed.delay[0] * dt)
         else:
             factor = self._factor(projection.post)[int(receptor == "inhibitory"), listed.post[chosen]]

@@ -33,7 +33,7 @@ from test_golden import MODULATED, on_the_board  # noqa: E402
 from spikingconvnet import settings  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
 from spikingconvnet.backends.local import native  # noqa: E402
-from spikingconvnet.connectivity import ConvConnections  # noqa: E402
+from spikingconvnet.connectivity import ConvConnections, DenseConnections  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # noqa: E402
 from spikingconvnet.experiment import Experiment  # noqa: E402
@@ -189,6 +189,16 @@ def test_training_and_testing_on_the_board_store_what_the_local_backend_stores(p
             assert np.array_equal(files[0][key], files[1][key]), (name, key)
     assert np.array_equal(made["local"][1].confusion, made["spinnaker"][1].confusion)
     assert made["spinnaker"][0].layer(1)["how"]["made_on"] == "emulated"
+
+
+def test_what_a_board_generates_itself_arrives_once_however_long_its_rows_are(board, tmp_path):
+    spikes = random_spikes((1, 1, 3), 1, 40, 1.0, np.random.default_rng(5))
+    cell = IFCurrExp(v_rest=0.0, v_reset=0.0, v_thresh=4.0, v=0.0, tau_refrac=2.0)
+    network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)), Population("out", (1, 1, 300), cell)),
+                      (Projection("p", "in", "out", DenseConnections(np.full((3, 300), 1.3), rounding="machine")),))
+    local = by(native, network, [40])
+    assert local.spikes["out"]
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [40]), local)) == []
 
 
 def test_thresholds_set_between_two_runs_reach_the_board(board, tmp_path):
