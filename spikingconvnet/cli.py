@@ -95,6 +95,8 @@ def _parser():
                          " spin3, spin5, spin5x3 or full (default: spin5)")
     add("--copies", type=int, help="with --backend spinnaker: copies of the network that share the machine, each with"
                                    f" {REPLICA_SAMPLES:,} images of its own (default: 1)")
+    add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
+                                       " (default: 1; --mode check says what is needed)")
     add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
@@ -113,7 +115,7 @@ def _run(options):
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            target, options.cluster, options.copies or 1)
+                            target, options.cluster, options.copies or 1, options.time_scale or 1)
     if options.mode not in READ_ONLY:
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
@@ -134,10 +136,11 @@ def _check(options):
                         ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
-    if options.copies is not None and options.backend != "spinnaker":
-        raise SettingsError(f"--copies: belongs to --backend spinnaker, not to --backend {options.backend}")
-    if options.copies is not None and options.copies < 1:
-        raise SettingsError(f"--copies: must be at least 1, got {options.copies}")
+    for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
+        if value is not None and options.backend != "spinnaker":
+            raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
+        if value is not None and value < 1:
+            raise SettingsError(f"{option}: must be at least 1, got {value}")
     if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor"):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":

@@ -49,6 +49,8 @@ class Experiment:
         Where replicas run, see ``replicas.workers``.
     copies : int
         Replicas that share one run, as copies of the network on one machine.
+    time_scale : int
+        How many times slower than real time a SpiNNaker board runs.
     jobs : int or None
         Threads; the results do not depend on it.
     progress : callable
@@ -58,13 +60,14 @@ class Experiment:
     """
 
     def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py", target=None, cluster=None, copies=1):
+                 program="main.py", target=None, cluster=None, copies=1, time_scale=1):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
         self.backend_name, self.cluster, self.copies = backend, cluster, copies
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
-        self._options = {"target": target, "directory": self.store.path / backend} if target else {}
+        self._options = {"target": target, "directory": self.store.path / backend,
+                         "time_scale": time_scale} if target else {}
         self.jobs = jobs
         self.progress = progress
         self.program = program

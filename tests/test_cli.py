@@ -237,3 +237,22 @@ def test_the_confusion_matrix_is_that_of_the_split_that_was_tested_last(command,
     command("--mode", "demo")
     command("--mode", "testing", "--split", "validation")
     assert "of 40 validation images" in (tmp_path / "run/plots/confusion.svg").read_text()
+
+
+@pytest.mark.parametrize("words, text", [
+    (["--copies", 2], "--copies: belongs to --backend spinnaker"),
+    (["--time-scale", 2], "--time-scale: belongs to --backend spinnaker"),
+    (["--target", "emulated"], "--target: belongs to --backend spinnaker"),
+    (["--backend", "spinnaker", "--copies", 0], "--copies: must be at least 1, got 0"),
+    (["--backend", "spinnaker", "--time-scale", -1], "--time-scale: must be at least 1, got -1"),
+    (["--backend", "spinnaker", "--target", ""], "--target: must not be empty")])
+def test_options_of_a_board_are_checked(command, words, text):
+    code, _, err = command("--mode", "testing", *words)
+    assert code == 2 and text in err
+
+
+def test_a_virtual_board_neither_trains_nor_tests(command, tmp_path):
+    command("--mode", "loaddata")
+    code, _, err = command("--mode", "training", "--layer", 1, "--backend", "spinnaker", "--target", "virtual")
+    assert code == 3 and "computes nothing" in err and "--target emulated" in err
+    assert not (tmp_path / "run/layers").exists()

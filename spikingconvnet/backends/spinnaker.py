@@ -35,7 +35,7 @@ PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_fro
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
-def open(network, record=(), jobs=None, target="emulated", directory=None):
+def open(network, record=(), jobs=None, target="emulated", directory=None, time_scale=1):
     """Start a simulation of `network` on a SpiNNaker machine.
 
     Parameters
@@ -49,6 +49,8 @@ def open(network, record=(), jobs=None, target="emulated", directory=None):
         See ``backends.TARGETS``; or an emulated board that is already there.
     directory : Path or None
         Where the configuration and sPyNNaker's reports go; None takes a temporary one.
+    time_scale : int
+        How many times slower than real time a board runs, so that busy steps are done in time.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def open(network, record=(), jobs=None, target="emulated", directory=None):
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(_machine(target))
         resources.enter_context(_private_configuration(home, configuration(machine, home)))
-        simulation = Simulation(network, sim, record, lowered, home / LOG)
+        simulation = Simulation(network, sim, record, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
     for label, choice in simulation.choices.items():
         logger.info("%s: %s", label, choice)
@@ -88,15 +90,17 @@ class Simulation(pynn.Simulation):
         The network in the board's integers.
     log : Path
         File that sPyNNaker's progress goes to.
+    time_scale : int
     """
 
-    def __init__(self, network, sim, record, lowered, log):
+    def __init__(self, network, sim, record, lowered, log, time_scale=1):
         self._lowered, self._log = lowered, log
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
         with self._apart():
-            super().__init__(network, sim, DIALECT, record, fixed_scales(network, lowered))
+            dialect = replace(DIALECT, setup={"time_scale_factor": time_scale})
+            super().__init__(network, sim, dialect, record, fixed_scales(network, lowered))
 
     def __exit__(self, *exception):
         with self.resources, self._apart():
