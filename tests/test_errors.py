@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from spikingconvnet import errors
-from spikingconvnet.errors import DataError, NetworkError, SettingsError, SpikingConvNetError, StoreError, require
+from spikingconvnet.errors import BackendError, DataError, NetworkError, SettingsError, SpikingConvNetError, StoreError, require
 
 CHILDREN = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)
             if issubclass(kind, SpikingConvNetError) and kind is not SpikingConvNetError]
 
 
 def test_there_are_children_to_test():
-    assert {SettingsError, DataError, StoreError, NetworkError} <= set(CHILDREN)
+    assert {SettingsError, BackendError, DataError, StoreError, NetworkError} <= set(CHILDREN)
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
@@ -24,7 +24,7 @@ def test_every_error_is_ours_and_a_standard_one(kind):
 
 @pytest.mark.parametrize("kind", [SpikingConvNetError, *CHILDREN])
 def test_an_exit_code_is_neither_success_nor_a_signal(kind):
-    assert kind.exit_code in (1, 2, 4, 5)
+    assert kind.exit_code in (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("condition", [True, np.True_, 1])
