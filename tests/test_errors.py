@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from spikingconvnet import errors
-from spikingconvnet.errors import BackendError, DataError, NetworkError, SettingsError, SpikingConvNetError, StoreError, require
+from spikingconvnet.errors import (
+    BackendError,
+    DataError,
+    NetworkError,
+    SettingsError,
+    SpikingConvNetError,
+    StoreError,
+    require,
+)
 
 CHILDREN = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)
             if issubclass(kind, SpikingConvNetError) and kind is not SpikingConvNetError]
