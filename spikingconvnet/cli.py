@@ -28,7 +28,7 @@ EXIT_CODES = """exit codes:
   130  interrupted; everything that was finished is kept, the same command goes on"""
 
 
-READ_ONLY = ("info", "check")       # modes that write nothing
+READ_ONLY = ("info", "check", "map")       # modes that write nothing
 
 
 def main(args=None):
@@ -141,6 +141,8 @@ def _check(options):
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
         if value is not None and value < 1:
             raise SettingsError(f"{option}: must be at least 1, got {value}")
+    if options.mode == "map" and options.backend != "spinnaker":
+        raise SettingsError("--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target")
     if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor"):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
@@ -323,5 +325,13 @@ def _plot(experiment, names):
     return paths
 
 
+def _map(experiment, options):
+    found = experiment.mapped()
+    for name, used in found.items():
+        _say(f"{name}, {experiment.copies} copies: {used['cores']} cores, {used['chips']} chips,"
+             f" {used['boards']} boards; mapped by sPyNNaker, nothing computed")
+    return {"copies": experiment.copies, "mapped": found}
+
+
 _MODES = {"loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
-          "demo": _demo, "check": _check_networks, "doctor": _doctor}
+          "demo": _demo, "check": _check_networks, "doctor": _doctor, "map": _map}

@@ -328,6 +328,19 @@ class Experiment:
         found = self.store.cached(f"spikes/{number}-train-000", *self._replica_digests(number, data, [0]))
         return None if found is None else unpack_spikes(found)
 
+    def mapped(self):
+        """What sPyNNaker would use for the inference of every layer, in as many copies as asked for, see
+        ``backends.spinnaker.mapped``: dict of str to dict."""
+        from spikingconvnet.backends import spinnaker
+
+        found = {}
+        for subject in self.networks():
+            if subject.replicated:
+                network = subject.network
+                copies = replicas.together([network] * self.copies) if self.copies > 1 else network
+                found[subject.name] = spinnaker.mapped(copies, self.store.path / "spinnaker")
+        return found
+
     # ------------------------------------------------------------ digests
 
     def command(self, mode, layer=None):

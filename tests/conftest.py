@@ -14,6 +14,7 @@ settings.load_profile("patient")
 
 
 def pytest_addoption(parser):
+    parser.addoption("--spinnaker", metavar="HOST", help="compare with a real board instead of the emulated one")
     parser.addoption("--board-networks", type=int, default=36,
                      help="random networks on the emulated board (default: 36)")
     parser.addoption("--board-models", type=int, default=48,

@@ -256,3 +256,8 @@ def test_a_virtual_board_neither_trains_nor_tests(command, tmp_path):
     code, _, err = command("--mode", "training", "--layer", 1, "--backend", "spinnaker", "--target", "virtual")
     assert code == 3 and "computes nothing" in err and "--target emulated" in err
     assert not (tmp_path / "run/layers").exists()
+
+
+def test_mapping_needs_the_backend_that_maps(command):
+    code, _, err = command("--mode", "map")
+    assert code == 2 and "--mode map: needs --backend spinnaker" in err

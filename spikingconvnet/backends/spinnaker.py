@@ -25,6 +25,7 @@ from spikingconvnet.errors import BackendError, NetworkError, SettingsError, Spi
 
 logger = logging.getLogger(__name__)
 
+CHIPS_OF_A_BOARD = 48       # SpiNN-5
 REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
 DIALECT = pynn.Dialect(
     "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True,
@@ -73,9 +74,45 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
         resources.enter_context(_private_configuration(home, configuration(machine, home)))
         simulation = Simulation(network, sim, record, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
-    for label, choice in simulation.choices.items():
-        logger.info("%s: %s", label, choice)
+    for choice in dict.fromkeys(f"{label.partition('#')[0]}: {choice}" for label, choice in simulation.choices.items()):
+        logger.info("%s", choice)                       # once for all copies
     return simulation
+
+
+class VirtualBoard:
+    """A machine for mapping alone; sPyNNaker invents as many boards of 48 chips as a network needs."""
+
+    @staticmethod
+    def configuration():
+        """Text of the configuration's section Machine."""
+        return "[Machine]\nversion = 5\nvirtual_board = True\n"
+
+
+def mapped(network, directory=None):
+    """What sPyNNaker would use for a network; nothing is computed.
+
+    Parameters
+    ----------
+    network : Network
+    directory : Path or None
+        As for :func:`open`.
+
+    Returns
+    -------
+    dict of str to int
+        ``cores`` (monitors included), ``chips`` that have one of the network's, ``boards`` of 48 chips.
+    """
+    with open(network, target=VirtualBoard(), directory=directory) as simulation:
+        simulation.run(1)
+        from spynnaker.pyNN.data import SpynnakerDataView as view
+
+        places = list(view.iterate_placemements())
+        return {"cores": len(places), "chips": len({(p.x, p.y) for p in places if p.p > 0 and _is_own(p.vertex)}),
+                "boards": -(-view.get_machine().n_chips // CHIPS_OF_A_BOARD)}
+
+
+def _is_own(vertex):
+    return vertex.app_vertex is not None
 
 
 class Simulation(pynn.Simulation):

@@ -45,8 +45,11 @@ PER_RUN = 12
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory):
-    """One emulated board for all tests of this file."""
+def board(tmp_path_factory, request):
+    """One emulated board for all tests of this file; or a real one, ``pytest --spinnaker HOST``."""
+    if request.config.getoption("--spinnaker"):
+        yield request.config.getoption("--spinnaker")
+        return
     with (tmp_path_factory.mktemp("board") / "board.log").open("w") as log, Board(log=log) as made:
         yield made
 
@@ -229,6 +232,17 @@ def test_a_configuration_in_the_current_directory_is_refused(board, tmp_path, mo
     network = random_network(Recipe(), np.random.default_rng(0))
     with pytest.raises(SettingsError, match="spynnaker.cfg.*override --target"):
         spinnaker.open(network, target=board, directory=tmp_path / "run")
+
+
+def test_copies_of_a_layer_are_mapped_on_as_many_boards_as_they_need(tmp_path):
+    connections = ConvConnections(np.ones((16, 1, 3, 3)), (1, 34, 34))
+    spikes = random_spikes((1, 34, 34), 1, 5, 1.0, np.random.default_rng(0))
+    layer = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                     Population("maps", connections.post_shape, IFCurrExp(), per_channel=True)),
+                    (Projection("conv", "in", "maps", connections),))
+    one, many = spinnaker.mapped(layer, tmp_path), spinnaker.mapped(together([layer] * 12), tmp_path)
+    assert one["boards"] == 1 and one["cores"] == 49 + 64 + 17      # monitors, maps of 4 cores, a source of 17
+    assert many["boards"] > 1 and many["chips"] > 8 * one["chips"]
 
 
 def test_a_virtual_board_is_refused_with_the_way_out():
