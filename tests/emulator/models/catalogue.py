@@ -67,7 +67,8 @@ def network(group, compared):
     """Enter a generator function in the catalogue; its docstring is the title and, after a line, a remark."""
     def enter(build):
         title, _, remark = build.__doc__.partition("\n\n")
-        NETWORKS[build.__name__] = Network(build.__name__, title.strip(), " ".join(remark.split()), group, compared, build)
+        name, remark = build.__name__, " ".join(remark.split())
+        NETWORKS[name] = Network(name, title.strip(), remark, group, compared, build)
         return build
     return enter
 

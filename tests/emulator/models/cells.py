@@ -137,9 +137,10 @@ def if_cond_exp(sim):
 def if_cond_exp_stoc(sim):
     """IFCondExpStoc at five distances from its threshold
 
-    Meant is p = 0.8 (1 - exp(-hazard dt / 10)), hazard = exp((v - v_thresh) / du_th) / tau_th, 0.8 above 5 du_th. The binary
-    takes exp(+hazard dt / 10) (threshold_type_maass_stochastic.h does not negate the time step), the negative result
-    becomes a large unsigned one, and a cell whose hazard is not lost in rounding spikes in every step.
+    Meant is p = 0.8 (1 - exp(-hazard dt / 10)), hazard = exp((v - v_thresh) / du_th) / tau_th, 0.8 above 5
+    du_th. The binary takes exp(+hazard dt / 10) (threshold_type_maass_stochastic.h does not negate the time
+    step), the negative result becomes a large unsigned one, and a cell whose hazard is not lost in rounding
+    spikes in every step.
     """
     distances = [-12.0, -8.0, -3.0, 4.0, 7.0]
     pair = [sim.Population(5, sim.extra_models.IFCondExpStoc(
@@ -252,8 +253,9 @@ def izhikevich_cond_dual(sim):
 def if_trunc_delta(sim):
     """IFTruncDelta: no leak, never below v_reset
 
-    sPyNNaker 7.4.1 writes a word per cell that the binary does not read (the time step of a delta input), so the binary takes
-    that word, 1.0, for v_thresh, and v_thresh for the first excitatory input. The model does the same.
+    sPyNNaker 7.4.1 writes a word per cell that the binary does not read (the time step of a delta input), so
+    the binary takes that word, 1.0, for v_thresh, and v_thresh for the first excitatory input. The model does
+    the same.
     """
     excite, inhibit = [(20, 0.25), (30, 0.5), (40, 0.125), (60, 0.5), (61, 0.5)], [(25, 1.0), (50, 0.0625)]
     cells = sim.Population(1, sim.extra_models.IFTruncDelta(v_thresh=1.5))

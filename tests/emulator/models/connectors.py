@@ -109,8 +109,8 @@ def by_index_and_distance(sim):
 def array(sim):
     """ArrayConnector
 
-    sPyNNaker 7.4.1 counts no connections to a cell (get_n_connections_to_post_vertex_maximum), so ring buffers hold 2 nA a step
-    at most, and the rest is lost in saturation.
+    sPyNNaker 7.4.1 counts no connections to a cell (get_n_connections_to_post_vertex_maximum), so ring buffers
+    hold 2 nA a step at most, and the rest is lost in saturation.
     """
     pattern = np.random.default_rng(1).random((30, 20)) < 0.3
     projection, cells = connect(sim, sim.ArrayConnector(pattern))

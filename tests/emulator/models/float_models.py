@@ -1,7 +1,7 @@
 """Double-precision models of the cells, written from their equations and the order of a step, not from the engine.
 
-Order of a step (sPyNNaker's neuron_impl_standard.h): inputs that arrive are added, state is recorded, the membrane moves,
-the threshold is tested, synaptic states decay.
+Order of a step (sPyNNaker's neuron_impl_standard.h): inputs that arrive are added, state is recorded, the membrane
+moves, the threshold is tested, synaptic states decay.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def exponential(arriving, tau, dt=1.0):
 
 
 def alpha(arriving, tau, dt=1.0):
-    """Alpha-shaped input in each step: the sum of w t / tau^2 exp(-t / tau), in units of a step, over single arrivals."""
+    """Alpha-shaped input in each step: the sum over arrivals of w t / tau^2 exp(-t / tau)."""
     time = np.arange(len(arriving)) * dt
     kernel = time / tau ** 2 * np.exp(-time / tau)
     return np.convolve(arriving, kernel)[:len(arriving)]

@@ -13,7 +13,7 @@ def weights(projection):
 
 
 def protocol(sim, cell, rule, dependence, weight, static, delay=3.0, cores=0):
-    """The pairing of sPyNNaker's integration tests: pre at 1010 and 1050 ms also fires the cell, as does another at 1030."""
+    """The pairing of sPyNNaker's tests: pre at 1010 and 1050 ms also fires the cell, as does another at 1030."""
     pre, extra = (sim.Population(1, sim.SpikeSourceArray([times])) for times in ([1010, 1050], [1030]))
     post = sim.Population(1, cell, n_synapse_cores=cores)
     for source in (pre, extra):
@@ -136,7 +136,8 @@ def recurrent(sim, dual, post_first, cores=0):
 def recurrent_checks(made, increases):
     """What seven pairings leave of a weight of 0.5, up and down: every second pairing in a window changes it.
 
-    The last postsynaptic spike comes too late to be seen; with one state machine, the first input does not count either.
+    The last postsynaptic spike comes too late to be seen; with one state machine, the first input does not
+    count either.
     """
     ups_and_downs = 1 - 0.5 * 0.75 ** increases, 0.5 * 0.5 ** 3
     for (post, plastic), first, expected in zip(made, (102.0, 97.0), ups_and_downs):
@@ -237,7 +238,7 @@ def neuromodulation(sim):
 
 @network("slow plasticity", CLOSED_FORM)
 def neuromodulation_multiplicative(sim):
-    """Neuromodulation of a multiplicative pair rule (reward): eligibility is w_max times as large, the weight at its limit"""
+    """Neuromodulation of a multiplicative pair rule (reward), up to its limit"""
     post, plastic = rewarded(sim, sim.MultiplicativeWeightDependence(w_min=0, w_max=20))
     yield
     yield Check("spikes (ms)", [1503.0, 2401.0], spikes(post)[0])
@@ -271,12 +272,11 @@ def connections(projection):
 
 @network("structure", BOARD)
 def structural_formation(sim):
-    """Structural plasticity: forms everything from nothing, on combined and split cores"""
-    made = [structural(sim, sim.Population(4, sim.IF_curr_exp(), n_synapse_cores=cores), sim.StructuralMechanismStatic,
-                       sim.FromListConnector([]), **forming(sim)) for cores in (0, 1)]
+    """Structural plasticity: forms everything from nothing"""
+    formed = structural(sim, sim.Population(4, sim.IF_curr_exp()), sim.StructuralMechanismStatic,
+                        sim.FromListConnector([]), **forming(sim))
     yield
-    for projection, name in zip(made, ("combined", "split")):
-        yield Check(f"all 16 connections with 4 nA and 3 ms, {name}", True, connections(projection) == EVERYTHING)
+    yield Check("all 16 connections with 4 nA and 3 ms", True, connections(formed) == EVERYTHING)
 
 
 @network("structure", BOARD)
@@ -294,11 +294,9 @@ def structural_elimination(sim):
 @network("structure", CLOSED_FORM)
 def structural_stdp(sim):
     """Structural plasticity with STDP: forms everything from nothing"""
-    made = [structural(sim, sim.Population(4, sim.IF_curr_exp(), n_synapse_cores=cores), sim.StructuralMechanismSTDP,
-                       sim.FromListConnector([]), timing_dependence=sim.SpikePairRule(A_plus=0.01, A_minus=0.01),
-                       weight_dependence=sim.AdditiveWeightDependence(w_min=0, w_max=5), **forming(sim))
-            for cores in (0, 1)]
+    formed = structural(sim, sim.Population(4, sim.IF_curr_exp()), sim.StructuralMechanismSTDP,
+                        sim.FromListConnector([]), timing_dependence=sim.SpikePairRule(A_plus=0.01, A_minus=0.01),
+                        weight_dependence=sim.AdditiveWeightDependence(w_min=0, w_max=5), **forming(sim))
     yield
-    for projection, name in zip(made, ("combined", "split")):
-        yield Check(f"all 16 connections with 3 ms, {name}", [(pre, post, 3.0) for pre, post, _, _ in EVERYTHING],
-                    [(pre, post, delay) for pre, post, _, delay in connections(projection)])
+    yield Check("all 16 connections with 3 ms", True, [(pre, post, 3.0) for pre, post, _, _ in EVERYTHING] ==
+                [(pre, post, delay) for pre, post, _, delay in connections(formed)])

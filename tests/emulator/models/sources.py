@@ -7,7 +7,6 @@ from models.catalogue import (
     FLOAT_MODEL,
     GROUPS,
     Check,
-    chance,
     network,
     same_trace,
     spikes,
@@ -45,11 +44,12 @@ def spike_source_array(sim):
 def spike_source_poisson(sim):
     """SpikeSourcePoisson at 5, 100, 900 Hz and, several spikes a step, 4 and 15 kHz
 
-    From 10 spikes a step on the binary takes the square of a normal deviate with mean sqrt(rate) and s.d. 1/2: 0.25 spikes a
-    step more than the rate.
+    From 10 spikes a step on the binary takes the square of a normal deviate with mean sqrt(rate) and s.d. 1/2:
+    0.25 spikes a step more than the rate.
     """
     rates = [5.0, 100.0, 900.0, 4000.0, 15000.0]
-    sources = [sim.Population(20, sim.SpikeSourcePoisson(rate=rate), additional_parameters={"seed": 7}) for rate in rates]
+    seed = {"seed": 7}
+    sources = [sim.Population(20, sim.SpikeSourcePoisson(rate=rate), additional_parameters=seed) for rate in rates]
     for source in sources:
         source.record("spikes")
     yield
@@ -89,9 +89,9 @@ def spike_source_poisson_variable(sim):
 def one_to_one_poisson(sim):
     """Poisson sources that send packets to the cells they drive one to one (combined), or write to their memory (split)
 
-    Through memory a spike takes effect one step early here: the source's core is run before the neurons' in the same step
-    and has written when that fetches its inputs. On a board the neurons' core, which fetches them first thing, is expected
-    to be earlier.
+    Through memory a spike takes effect one step early here: the source's core is run before the neurons' in the
+    same step and has written when that fetches its inputs. On a board the neurons' core, which fetches them
+    first thing, is expected to be earlier.
     """
     pairs = []
     for cores in (0, 1):

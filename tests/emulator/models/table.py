@@ -7,9 +7,9 @@ from models.catalogue import NETWORKS
 
 HEADINGS = ("network", "compared with", "value", "expected", "found")
 PARTS = {"cells": "Cell models", "currents": "Current sources", "sources": "Spike sources",
-         "plasticity": "Plasticity", "slow plasticity": "Plasticity, longer runs", "structure": "Structural plasticity, rings",
-         "connectors": "Connectors", "chains": "Delays and chains", "fine": "Steps of 0.1 ms",
-         "own": "Runs of their own"}
+         "plasticity": "Plasticity", "slow plasticity": "Plasticity, longer runs",
+         "structure": "Structural plasticity, rings", "connectors": "Connectors", "chains": "Delays and chains",
+         "fine": "Steps of 0.1 ms", "own": "Runs of their own"}
 
 
 def results(text):
