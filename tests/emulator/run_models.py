@@ -1,4 +1,4 @@
-"""A PyNN script: run groups of the catalogue and print their checks, a JSON line each. Arguments: names of groups."""
+"""A PyNN script: run groups of the catalogue and print their checks, a JSON line each. Arguments: groups (default: all)."""
 
 import json
 import sys
@@ -46,4 +46,4 @@ def main(groups):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:] or list(GROUPS)))

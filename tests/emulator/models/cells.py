@@ -23,7 +23,7 @@ EXCITE = [(20, 2.0), (26, 2.0), (40, 4.0), (42, 4.0), (44, 4.0), (70, 1.0), (71,
 KICKS = [(20, 8.0), (21, 8.0), (30, 4.0), (60, 16.0), (62, 8.0)]
 EXCITE2 = [(90, 2.0), (91, 4.0), (130, 2.0), (131, 2.0)]
 INHIBIT = [(60, 1.0), (65, 2.0), (150, 4.0), (205, 1.0)]
-ROUNDING = "32-bit fixed point (2^-15 mV, decay 2^-15) over 500 steps"
+ROUNDING = "32-bit fixed point (2^-15 mV, decay 2^-15) over 250 steps"
 
 
 def twins(sim, cell, arrivals, **initial):
@@ -287,18 +287,16 @@ def if_curr_delta_fixed_prob(sim):
 
 @network("cells", CLOSED_FORM)
 def stoc_exp_stable(sim):
-    """StocExpStable, tau 0.1: p = tau 2^v, v rises by 1 twice"""
+    """StocExpStable, tau 0.1: p = tau 2^v, v falls from 0 to -1 at a first spike"""
     cells = sim.Population(100, sim.extra_models.StocExpStable(v_reset=-1.0))
     cells.record(["spikes", "prob"])
     yield
-    found = np.concatenate([np.zeros((0,)), *(np.array(train) for train in spikes(cells))])
     first = trace(cells, "prob")[0, 0]
     yield Check("probability in the first step", 0.1, float(first), 2.0 ** -15, "tau has 16 fractional bits")
     yield Check("cells that spiked", 100, len({i for i, train in enumerate(spikes(cells)) if train}))
     later = sum(int((np.array(train) > train[0]).sum()) for train in spikes(cells))
     trials = sum(STEPS - 1 - int(train[0]) for train in spikes(cells))
     yield chance("spikes after a cell's first, at v = v_reset = -1", later, trials, 0.05)
-    yield Check("spikes counted", int(found.size), later + 100)
 
 
 @network("cells", CLOSED_FORM)

@@ -132,7 +132,7 @@ def random_weights(sim):
     weights, delays = np.array([row[2:] for row in projection.get(["weight", "delay"], "list")], float).T
     yield Check("weights between 1 and 3 nA", True, bool(weights.min() >= 0.99 and weights.max() <= 3.01))
     yield Check("mean weight (nA)", 2.0, float(weights.mean()), 5 * 2 / 12 ** 0.5 / 2000 ** 0.5, "5 standard errors")
-    yield Check("s.d. of weights (nA)", 2 / 12 ** 0.5, float(weights.std()), 0.05, "4 standard errors")
+    yield Check("s.d. of weights (nA)", 2 / 12 ** 0.5, float(weights.std()), 0.05, "8 standard errors")
     yield Check("delays between 1 and 10 ms", True, bool(delays.min() >= 1 and delays.max() <= 10))
     yield Check("mean delay (ms)", 5.0, float(delays.mean()), 5 * 9 / 12 ** 0.5 / 2000 ** 0.5, "5 standard errors")
 
