@@ -1,4 +1,4 @@
-"""A PyNN script: run groups of the catalogue and print their checks, a JSON line each. Arguments: groups (default: all)."""
+"""A PyNN script: run groups of the catalogue (arguments; default: all), and print a JSON line per network."""
 
 import json
 import sys
