@@ -64,7 +64,7 @@ typedef struct {
     uint32_t *sent;
     size_t n_sent, sent_size;
     /* DMA controller */
-    uint32_t system, tcm, description, gctl, processor;
+    uint32_t system, tcm, description, gctl, processor, sctl, bursts;
     int done;
     struct { uint32_t base, size; uint8_t *bytes; } memories[MEMORIES];
     int n_memories;
@@ -334,6 +334,10 @@ static void transfer(core *c, uint32_t length) {
     if (!target) return;
     memmove(target, source, length);
     c->done = 1;
+    if (c->sctl & 1) {
+        uint32_t burst = 4u << ((c->description >> 24 & 1) + (c->description >> 21 & 7));
+        c->bursts += (length + burst - 1) / burst;
+    }
 }
 
 #define DMA "DMA controller"
@@ -351,6 +355,7 @@ static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
     case 0x10: return 0;
     case 0x14: return c->processor << 24 | (c->done ? 1u << 10 : 0);
     case 0x18: return c->gctl;
+    case 0x40: return c->bursts;
     }
     return unknown(c, "read", DMA, offset);
 }
@@ -367,7 +372,7 @@ static void dma_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, 
     case 0x0c: c->description = value; transfer(c, value & 0x1ffff); break;
     case 0x10: if (value & 0x0a) c->done = 0; break;
     case 0x18: c->gctl = value; break;
-    case 0x28: break;
+    case 0x28: c->sctl = value; if (value & 2) c->bursts = 0; break;
     default: unknown(c, "write", DMA, offset);
     }
     set_line(c, DMA_DONE, c->done && c->gctl & 1u << 10);

@@ -298,14 +298,15 @@ class DMA(Device):
 
     name = "DMA controller"
     ADRS, ADRT, DESC, CTRL, STAT, GCTL = range(0x04, 0x1c, 4)
-    SCTL = 0x28
+    SCTL, STAT0 = 0x28, 0x40                        # spinnaker.h:420
     TO_SYSTEM, LENGTH = 1 << 19, 0x1ffff            # DESC; spin1_api.c:973
+    COUNT, CLEAR = 0x01, 0x02                       # SCTL: "clear and enable counters" is 3; spin1_api.c:227
     CLEAR_DONE, ABORT = 0x08, 0x02                  # CTRL; spinn_extra.h:363
     DONE = 1 << 10                                  # STAT, and GCTL: interrupt if done; spinn_extra.h:400
 
     def __init__(self, vic, bus, processor):
         self._vic, self._bus, self._processor = vic, bus, processor
-        self.system = self.tcm = self.description = self.gctl = 0
+        self.system = self.tcm = self.description = self.gctl = self.sctl = self.bursts = 0
         self.done = False
 
     def _update(self):
@@ -314,7 +315,8 @@ class DMA(Device):
     def load(self, offset):
         """Read a register."""
         values = {self.ADRS: self.system, self.ADRT: self.tcm, self.DESC: self.description, self.CTRL: 0,
-                  self.STAT: self._processor << 24 | (self.DONE if self.done else 0), self.GCTL: self.gctl}
+                  self.STAT: self._processor << 24 | (self.DONE if self.done else 0), self.GCTL: self.gctl,
+                  self.STAT0: self.bursts}
         if offset not in values:
             raise self._unknown("read", offset)
         return values[offset]
@@ -333,7 +335,11 @@ class DMA(Device):
                 self.done = False
         elif offset == self.GCTL:
             self.gctl = value
-        elif offset != self.SCTL:                   # statistics are not kept; reading them is an error
+        elif offset == self.SCTL:
+            self.sctl = value
+            if value & self.CLEAR:
+                self.bursts = 0
+        else:
             raise self._unknown("write", offset)
         self._update()
 
@@ -343,3 +349,6 @@ class DMA(Device):
             source, target = target, source
         self._bus.write(target, self._bus.read(source, length))
         self.done = True
+        if self.sctl & self.COUNT:                  # 2^burst (bits 23:21) words, or double words (bit 24)
+            burst = 4 << (self.description >> 24 & 1) + (self.description >> 21 & 7)
+            self.bursts += -(-length // burst)

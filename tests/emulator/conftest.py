@@ -11,7 +11,7 @@ from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM
 
 sys.path.insert(0, str(Path(__file__).parent))
-collect_ignore = ["stdp_network.py", "broken_network.py"]       # scripts for sPyNNaker, not modules with doctests
+collect_ignore = ["stdp_network.py", "broken_network.py", "run_models.py", "models"]     # for sPyNNaker, no doctests
 
 
 class Bench:

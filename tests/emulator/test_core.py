@@ -185,6 +185,17 @@ def test_dma_moves_bytes_both_ways_and_tells(bench):
     assert bench.chip.bus.load(SCRATCH + 0x80) == 1 << 24
 
 
+def test_dma_counts_bursts_from_when_it_is_told_to(bench):
+    description = [0xe3a00401, 0xe3800502, 0xe3800088]  # mov r0, #1 << 24; orr r0, #1 << 23; orr r0, #136
+    bench.start(program([0xe3a01101, *R4_SEEN, 0xe5814004,          # r1 = DMA; r4 = SEEN; str r4, [r1, #ADRS]
+                         0xe3a02501, 0xe5812008, *description,      # str #0x400000, [r1, #ADRT]
+                         0xe581000c,                                # str r0, [r1, #DESC]: not counted
+                         0xe3a03003, 0xe5813028,                    # str #3, [r1, #SCTL]: clear and count
+                         0xe581000c, 0xe581000c,                    # two transfers of 136 bytes, 128 a burst
+                         0xe5915040, 0xe5845000, WFI]))             # str [r1, #STAT0], [r4]
+    assert seen(bench, 1) == (4,)
+
+
 FAULTS = {
     "undefined": ([0xe7f000f0], 1, 4, "UNDEF at pc 0x00000040"),
     "svc": ([0xef000000], 2, 4, "SVC"),
