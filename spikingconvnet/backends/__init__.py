@@ -6,7 +6,7 @@ from spikingconvnet.errors import SettingsError
 
 _MODULES = {"local": "spikingconvnet.backends.local.simulator", "spinnaker": "spikingconvnet.backends.spinnaker",
             "nest": "spikingconvnet.backends.nest", "brian2": "spikingconvnet.backends.brian2"}
-TARGETS = "emulated, virtual, spalloc:URL or the name or address of a board"
+TARGETS = "emulated, virtual, spin3[:HOST], spin5[:HOST], spalloc:URL or the name or address of a SpiNN-5"
 
 
 def names():

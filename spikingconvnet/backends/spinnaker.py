@@ -25,6 +25,7 @@ from spikingconvnet.errors import BackendError, NetworkError, SettingsError, Spi
 
 logger = logging.getLogger(__name__)
 
+BOARDS = {"spin3": (3, "192.168.240.253"), "spin5": (5, "192.168.240.1")}      # version, address as delivered
 CHIPS_OF_A_BOARD = 48       # SpiNN-5
 REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
 DIALECT = pynn.Dialect(
@@ -290,7 +291,9 @@ def _machine(target):
             server = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
             yield f"[Machine]\nversion = 5\nspalloc_server = {server}\n"
     else:
-        yield f"[Machine]\nversion = 5\nmachine_name = {target}\n"
+        kind, _, host = target.partition(":")
+        version, usual = BOARDS.get(kind, (5, None))
+        yield f"[Machine]\nversion = {version}\nmachine_name = {host or usual or target}\n"
 
 
 @contextmanager

@@ -263,3 +263,11 @@ def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
         assert "secret" not in text and "me:" not in text and "https://127.0.0.1:9/spalloc" in text
         assert spinnaker.os.environ["SPALLOC_PASSWORD"] == "secret"
     assert "SPALLOC_PASSWORD" not in spinnaker.os.environ
+
+
+@pytest.mark.parametrize("target, version, host", [
+    ("spin3", 3, "192.168.240.253"), ("spin5", 5, "192.168.240.1"), ("spin3:127.0.0.9", 3, "127.0.0.9"),
+    ("board.lab", 5, "board.lab"), ("127.0.0.9", 5, "127.0.0.9")])
+def test_a_board_is_named_by_kind_or_address(target, version, host):
+    with spinnaker._machine(target) as text:
+        assert f"version = {version}\n" in text and f"machine_name = {host}\n" in text
