@@ -6,15 +6,18 @@ Results go to stdout (one JSON object with ``--json``), messages and progress ba
 import argparse
 import json
 import logging
+import math
 import os
+import shlex
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import backends, settings
-from spikingconvnet.errors import SettingsError, SpikingConvNetError, StoreError
+from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import REPLICA_SAMPLES, RULES, Experiment
 from spikingconvnet.store import RunDirectory
 
@@ -41,6 +44,10 @@ def main(args=None):
     """
     options = _parser().parse_args(args)
     if options.mode == "board":
+        if find_spec("unicorn") is None:
+            print("error: --mode board: no module named 'unicorn'; install it with:"
+                  " pip install 'spikingconvnet[emulator]'", file=sys.stderr)
+            return BackendError.exit_code
         from spikingconvnet.emulator import cli as board
 
         return board.main([])
@@ -74,6 +81,15 @@ def _print(result, options):
             print(f"error: stdout: cannot be written ({error.strerror})", file=sys.stderr)
         return 1
     return 0
+
+
+def _without_nan(value):
+    """The same with None for every nan, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _parser():
@@ -115,7 +131,8 @@ def _run(options):
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            target, options.cluster, options.copies or 1, options.time_scale or 1)
+                            target, options.cluster, options.copies or 1, options.time_scale or 1,
+                            _kept_options(path, options))
     if options.mode not in READ_ONLY:
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
@@ -159,8 +176,14 @@ def _parameters_file(options):
     if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
         return here
     if here.is_file() and here.read_bytes() != kept.read_bytes():
-        _say(f"using {kept}; {here} differs, use it with --parameters {here}")
+        _say(f"using {kept}, with which the run was loaded; {here} differs and is not used")
     return kept
+
+
+def _kept_options(path, options):
+    """Options that say which experiment is meant, so that a command in an error text means the same one."""
+    words = [] if path == Path("parameters.py") else ["--parameters", str(path)]
+    return shlex.join(words + (["--seed", str(options.seed)] if options.seed is not None else []))
 
 
 def _with_overrides(loaded, path, options, store):
@@ -236,13 +259,14 @@ def _testing(experiment, options):
 def _test(experiment, options):
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
-    result = {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
-              f"n_{options.split}": n,
-              "classes": score.classes.tolist(), "recall": score.recall.tolist(),
-              "precision": score.precision.tolist(), "confusion": score.confusion.tolist()}
+    result = _without_nan(
+        {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
+         f"n_{options.split}": n, "classes": score.classes.tolist(), "recall": score.recall.tolist(),
+         "precision": score.precision.tolist(), "confusion": score.confusion.tolist()})
     experiment.keep_result(options.split, result)
     _say(f"{n:,} {options.split} images; share recognised by class: "
-         + ", ".join(f"{c}: {100 * r:.1f} %" for c, r in zip(score.classes, score.recall)))
+         + ", ".join(f"{c}: none shown" if r is None else f"{c}: {100 * r:.1f} %"
+                     for c, r in zip(score.classes, result["recall"])))
     _say("first half of them {:.2f} %, second half {:.2f} %".format(*(100 * a for a in score.by_half)))
     return result
 

@@ -55,12 +55,12 @@ class Experiment:
         Threads; the results do not depend on it.
     progress : callable
         ``progress(iterable, description)`` wraps long loops.
-    program : str
-        How the command line is called, for error texts.
+    program, options : str
+        How the command line is called, and options that belong to every command of the run, for error texts.
     """
 
     def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py", target=None, cluster=None, copies=1, time_scale=1):
+                 program="main.py", target=None, cluster=None, copies=1, time_scale=1, options=""):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
@@ -70,7 +70,7 @@ class Experiment:
                          "time_scale": time_scale} if target else {}
         self.jobs = jobs
         self.progress = progress
-        self.program = program
+        self.program, self.options = program, options
 
     @cached_property
     def backend(self):
@@ -346,11 +346,12 @@ class Experiment:
     def command(self, mode, layer=None):
         """The command line that makes a result."""
         layer = f" --layer {layer}" if layer else ""
-        return f"{self.program} --mode {mode}{layer} --run-dir {shlex.quote(str(self.store.path))}"
+        options = f" {self.options}" if self.options else ""
+        return f"{self.program} --mode {mode}{layer} --run-dir {shlex.quote(str(self.store.path))}{options}"
 
     def _data_digest(self):
         s = self.settings
-        source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset).resolve())
+        source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
         return digest("data", source, s.classes, s.n_train, s.n_validation,
                       s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed)
 

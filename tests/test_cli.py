@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spikingconvnet import cli
+from spikingconvnet.experiment import Experiment
+from spikingconvnet.readout import Score
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -261,3 +264,25 @@ def test_a_virtual_board_neither_trains_nor_tests(command, tmp_path):
 def test_mapping_needs_the_backend_that_maps(command):
     code, _, err = command("--mode", "map")
     assert code == 2 and "--mode map: needs --backend spinnaker" in err
+
+
+def test_a_class_without_images_is_null_in_json_and_said_in_words(command, monkeypatch):
+    command("--mode", "demo")
+    confusion = np.array([[3, 1], [0, 0]])
+    monkeypatch.setattr(Experiment, "test", lambda self, split: Score(np.array([0, 1]), confusion, (0.5, float("nan"))))
+    code, out, err = command("--mode", "testing", "--json")
+    found = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert code == 0 and found["recall"] == [0.75, None] and "1: none shown" in err
+
+
+def test_a_command_in_an_error_text_means_the_same_experiment(command, tmp_path):
+    command("--mode", "loaddata")
+    _, _, err = command("--mode", "testing", "--seed", 7)
+    assert f"--mode loaddata --run-dir {tmp_path / 'run'} --parameters {tmp_path / 'parameters.py'} --seed 7" in err
+
+
+def test_a_run_can_be_moved(command, tmp_path, monkeypatch):
+    command("--mode", "demo")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert cli.main(["--mode", "testing", "--run-dir", "."]) == 0

@@ -20,7 +20,8 @@ from spikingconvnet.emulator.errors import SetupError
 MACHINE = "SPIKINGCONVNET_EMULATED_MACHINE"         # the board's configuration, for the script's process
 _LOCATION = ("machine_name", "version", "versions", "spalloc_server", "remote_spinnaker_url", "virtual_board", "width",
              "height", "json_path", "bmp_names", "auto_detect_bmp", "machine_spec_file", "turn_off_machine",
-             "reset_machine_on_startup")            # options of [Machine] that choose or switch a machine
+             "reset_machine_on_startup", "down_chips", "down_cores", "down_links", "enable_advanced_monitor_support",
+             "enable_reinjection")                  # options of [Machine] that choose, switch or describe a machine
 
 
 def run(script, arguments, **board):
