@@ -9,6 +9,7 @@ import atexit
 import logging
 import os
 import tempfile
+import traceback
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -191,6 +192,7 @@ class Simulation(pynn.Simulation):
             except SpikingConvNetError:
                 raise
             except Exception as error:      # sPyNNaker's own have no common base
+                traceback.print_exc(file=log)
                 raise BackendError(f"sPyNNaker: {type(error).__name__}: {error}; its messages are in {self._log}"
                                    ) from error
 
