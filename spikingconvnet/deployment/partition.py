@@ -150,6 +150,24 @@ def vertices(network):
     return made
 
 
+def cores(network):
+    """Core of every neuron, counted through its population: dict of str to int array (size,), without sources.
+
+    Parameters
+    ----------
+    network : Network
+    """
+    connectors, _ = convolutions(network)
+    planes = {label for name in connectors for label in (network.projection(name).pre, network.projection(name).post)}
+    found = {}
+    for population in network.populations:
+        if not population.is_source:
+            parts = _parts(population, planes)
+            of_part = _core_of(population, planes, parts[0].core_size, parts[0].cores)
+            found[population.label] = np.concatenate([of_part + i * parts[0].cores for i in range(len(parts))])
+    return found
+
+
 def _n_parts(population, planes):
     return population.shape[0] if population.per_channel or population.label in planes else 1
 
