@@ -18,6 +18,7 @@ ROUNDING = 4            # units in the last place that one step may round away: 
 HORIZON = 1000          # steps behind the first difference that a cause has to explain
 LATEST = 8              # steps by which delays may be off
 MOST_LOST = 1000        # packets
+MOST_TRIED = 50         # packets that may be the one that is missing in a step
 FEWEST_SHIFTED = 3      # spikes that must all be shifted alike to call it a delay, where currents were not recorded
 CHANCE = 1e-3           # that differences fall into one core by accident
 ADVICE = {
@@ -70,7 +71,7 @@ def cause(a, b, first):
     first : compare.Difference
     """
     case = _Case(a, b, first)
-    for tell in (_data, _weights, _saturation, _lost, _delay, _rounding, _shifted, _partition):
+    for tell in (_data, _weights, _lost, _delay, _saturation, _rounding, _shifted, _partition):
         found = tell(case)
         if found:
             return found
@@ -93,20 +94,19 @@ class _Case:
                 for name, r in (("A", self.a), ("B", self.b))}
 
     @cached_property
-    def is_followed(self):
-        """Whether all currents that were recorded can be followed."""
-        return bool(self.order) and all(one.is_followed for one in self.inputs["A"])
+    def followed(self):
+        """Those of `inputs` whose currents can be followed; none if the first difference is elsewhere."""
+        found = {name: [one for one in side if one.is_followed] for name, side in self.inputs.items()}
+        return found if self.first.population in [one.label for one in found["A"]] else {"A": [], "B": []}
 
     @cached_property
     def deviations(self):
         """Of the currents from the network's arithmetic: dict of 'A' and 'B' to list of arrays (2, steps, neurons)."""
-        return {name: [one.deviations() for one in side] for name, side in self.inputs.items()}
+        return {name: [one.deviations() for one in side] for name, side in self.followed.items()}
 
     @cached_property
     def deviant(self):
         """The recording whose currents alone leave the arithmetic, 'A' or 'B'; None if it is both or neither."""
-        if not self.is_followed:
-            return None
         off = [name for name, parts in self.deviations.items() if any(part.any() for part in parts)]
         return off[0] if len(off) == 1 else None
 
@@ -115,7 +115,7 @@ class _Case:
         """Packets whose loss explains all deviations of the deviant one, see :func:`_packets`."""
         if self.deviant is None:
             return [], []
-        return _packets(self, self.inputs[self.deviant], list(self.deviations[self.deviant]))
+        return _packets(self, self.followed[self.deviant], list(self.deviations[self.deviant]))
 
     def core_text(self, label, core):
         """A core in words."""
@@ -184,22 +184,20 @@ def _factor(ours, theirs):
 
 
 def _saturation(case):
-    if not case.is_followed:
+    if case.deviant is None:
         return None
     step, worst = case.first.step, 0
-    for ours, theirs in zip(case.inputs["A"], case.inputs["B"]):
-        if step >= case.steps:
+    for one, deviations in zip(case.followed[case.deviant], case.deviations[case.deviant]):
+        sums, off = one.expected.sums(one.steps, len(one.neurons)), deviations[:, step]
+        wrapped = one.currents(sums & SATURATED)[:, step] - one.currents(sums)[:, step]
+        if ((sums[:, step] <= SATURATED) | (off <= ROUNDING) & (off != wrapped))[off != 0].any():
             return None
-        differ = np.stack([ours.trace[n][step] != theirs.trace[n][step] for n in ("gsyn_exc", "gsyn_inh")])
-        sums = ours.deliveries().sums(case.steps, len(ours.neurons))[:, step]
-        if (sums[differ] <= SATURATED).any():
-            return None
-        worst = max(worst, sums[differ].max(initial=0))
+        worst = max(worst, sums[:, step][off != 0].max(initial=0))
     if not worst:
         return None
-    blamed = f"; {_other(case.deviant)} cuts it there, {case.deviant} does not" if case.deviant else ""
-    return Cause("saturation", f"every current that differs in step {step:,} had more than 65535 units coming in,"
-                 f" {worst:,} at most, which 16 bits do not hold{blamed}", {"largest_sum": int(worst)})
+    return Cause("saturation", f"in step {step:,} more than the 65535 units that 16 bits hold were to come in at once,"
+                 f" up to {worst:,}; {_other(case.deviant)} cuts such sums, {case.deviant} lets them overflow or holds"
+                 " them in more than 16 bits", {"in": case.deviant, "largest_sum": int(worst)})
 
 
 def _lost(case):
@@ -242,18 +240,21 @@ def _packets(case, side, deviations):
             return [], []
         step = min(np.flatnonzero(part.any(axis=(0, 2)))[0] for part in deviations if part.any())
         place = next(i for i, part in enumerate(deviations) if part[:, step].any())
-        found = _candidates(case, side[place], deviations[place], step, lost)
+        found = _candidates(case, side[place], deviations[place], step, lost)[:MOST_TRIED]
         if not found:
             return [], []
-        others = others if lost else found[1:]
-        lost.append(found[0])
-        deviations[place:place + 1] = [side[place].deviations(lost)]
+        left = [side[place].deviations([*lost, packet]) for packet in found]
+        fewest = min(range(len(found)), key=lambda i: np.count_nonzero(left[i]))
+        if not lost:
+            others = [p for i, p in enumerate(found) if i != fewest and np.array_equal(left[i], left[fewest])]
+        lost.append(found[fewest])
+        deviations[place] = left[fewest]
     return lost, others
 
 
 def _candidates(case, one, deviation, step, lost):
     """Single packets without which all currents of some cores are as they were recorded in a step."""
-    deliveries = one.deliveries(lost)
+    deliveries = one.deliveries(lost) if lost else one.expected
     sums = deliveries.sums(one.steps, len(one.neurons))
     off, found = deviation[:, step], []
     for (pre, neuron, fired), rows in _by_packet(case, deliveries, step).items():
@@ -283,7 +284,7 @@ def _by_packet(case, deliveries, step):
 def _delay(case):
     if case.deviant is None:
         return None
-    side, projections = case.inputs[case.deviant], case.network.projections
+    side, projections = case.followed[case.deviant], case.network.projections
     groups = [[i] for i in range(len(projections))]
     groups += [[i for i, p in enumerate(projections) if getattr(p, end) == label] for end in ("pre", "post")
                for label in dict.fromkeys(getattr(p, end) for p in projections)]
@@ -303,13 +304,26 @@ def _explains(case, side, group, later):
                    default=0)
     if shortest + later < 1:
         return False
-    return not any(one.deviations(later=dict.fromkeys(group, later)).any() for one in side)
+    return (all(_may_explain(one, off, group, later) for one, off in zip(side, case.deviations[case.deviant]))
+            and not any(one.deviations(later=dict.fromkeys(group, later)).any() for one in side))
+
+
+def _may_explain(one, deviations, group, later):
+    """Whether the first deviations are of neurons that the projections reach in that step or would reach later."""
+    if not deviations.any():
+        return True
+    step = np.flatnonzero(deviations.any(axis=(0, 2)))[0]
+    came = one.expected
+    reached = np.zeros(deviations[:, step].shape, bool)
+    rows = np.isin(came.projection, group) & np.isin(came.arrival, (step, step - later))
+    reached[came.receptor[rows], came.column[rows]] = True
+    return not (deviations[:, step].astype(bool) & ~reached).any()
 
 
 def _delayed(case, group, later):
     labels = [case.network.projections[i].label for i in group]
-    side = case.inputs[case.deviant]
-    n = sum(int(np.isin(one.deliveries().projection, group).sum()) for one in side)
+    side = case.followed[case.deviant]
+    n = sum(int(np.isin(one.expected.projection, group).sum()) for one in side)
     text = (f"in {case.deviant} {'projection' if len(labels) == 1 else 'projections'} {', '.join(labels)}"
             f" delivered {abs(later)} {'step' if abs(later) == 1 else 'steps'} {'later' if later > 0 else 'earlier'}"
             f" than the network says, which explains all currents before step {case.steps:,} ({n:,} deliveries to"
@@ -425,7 +439,7 @@ def _what_is_known(case):
         return "no membranes were recorded, which would tell what each neuron received"
     if first.population not in case.order or first.neuron not in case.a.neurons[first.population]:
         return f"the membrane of neuron {first.neuron} of population {first.population} was not recorded"
-    if not case.is_followed:
+    if not case.followed["A"]:
         return ("weights on split cores or under neuromodulation are not followed, so it is not known what each neuron"
                 " should have received")
     off = [name for name, parts in case.deviations.items() if any(part.any() for part in parts)]

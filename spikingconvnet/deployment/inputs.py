@@ -142,6 +142,11 @@ class Inputs:
         empty = [np.zeros(0, np.int64)] * 8
         return Deliveries(*(np.concatenate(parts) for parts in zip(empty, *rows)))
 
+    @cached_property
+    def expected(self):
+        """What should have arrived if nothing is lost or later: Deliveries."""
+        return self.deliveries()
+
     def _of_core(self, index, lowered, core, lost):
         mine = self.core[lowered.post_id] == core
         parts = {name: getattr(lowered, name)[mine] for name in ("pre_id", "post_id", "delay", "weight", "receptor")}
