@@ -1,4 +1,4 @@
-"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo|check|doctor``; only this prints.
+"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo|check|doctor|compare``; only this prints.
 
 Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr.
 """
@@ -27,7 +27,9 @@ EXIT_CODES = """exit codes:
   2  wrong usage, or a parameter that cannot be used; --mode check: the model does not fit the target
   3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
   4  bad data
-  5  an earlier step is missing, or the run directory holds results of other settings
+  5  an earlier step is missing, or the run directory holds results of other settings; --mode compare: two
+     recordings that cannot be compared
+  6  --mode compare: the two differ
   130  interrupted; everything that was finished is kept, the same command goes on"""
 
 
@@ -42,7 +44,7 @@ def main(args=None):
     args : list of str or None
         Command line without the program's name; None takes ``sys.argv``.
     """
-    options = _parser().parse_args(args)
+    options = _parser().parse_intermixed_args(args)
     if options.mode == "board":
         if find_spec("unicorn") is None:
             print("error: --mode board: no module named 'unicorn'; install it with:"
@@ -99,6 +101,10 @@ def _parser():
     add = parser.add_argument
     add("--mode", required=True, choices=(*_MODES, "board"),
         help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
+    add("paths", nargs="*", metavar="A B", help="with --mode compare: two run directories of one experiment, or two"
+                                                " files that --record made")
+    add("--record", metavar="FILE.npz", help="with --mode testing: keep spikes, some membranes and weights of the first"
+                                             " images; with --mode training: those of the whole training")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
     add("--rule", choices=tuple(RULES),
         help="with --mode training or demo: how kernels are found; random and kmeans are floors (default: stdp)")
@@ -126,6 +132,8 @@ def _run(options):
     _check(options)
     if options.mode == "doctor":
         return {"mode": "doctor", **_doctor(options)}
+    if options.mode == "compare":
+        return {"mode": "compare", **_compare(options)}
     path = _parameters_file(options)
     store = RunDirectory(options.run_dir)
     target = options.target if options.backend == "spinnaker" else None
@@ -146,11 +154,14 @@ def _check(options):
     """Refuse values that argparse lets through, and options that the mode would not use."""
     if options.jobs is not None and options.jobs < 1:
         raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
-    for name in ("run_dir", "source", "target", "cluster"):
+    if len(options.paths) != 2 * (options.mode == "compare"):
+        raise SettingsError(f"--mode {options.mode}: takes {'two' if options.mode == 'compare' else 'no'} paths, got"
+                            f" {shlex.join(options.paths) or 'none'}")
+    for name in ("run_dir", "source", "target", "cluster", "record"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     for name, modes in (("layer", ("training",)), ("rule", ("training", "demo")), ("source", ("loaddata", "demo")),
-                        ("split", ("testing",))):
+                        ("split", ("testing",)), ("record", ("training", "testing"))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
@@ -165,7 +176,18 @@ def _check(options):
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"
     options.rule = options.rule or "stdp"
+    if options.record is not None:
+        _check_record(options)
     options.split = options.split or "test"
+
+
+def _check_record(options):
+    from spikingconvnet.deployment import recorded
+
+    if options.mode == "training" and (options.layer == "svm" or options.rule != "stdp"):
+        raise SettingsError("--record: with --mode training it belongs to --rule stdp and --layer 1, 2, ...; nothing"
+                            " else simulates a training")
+    recorded.check_file(options.record)
 
 
 def _parameters_file(options):
@@ -228,13 +250,13 @@ def _training(experiment, options):
         raise SettingsError(f"--layer: {got} must be one of {', '.join(layers)}, svm")
     if options.layer == "svm":
         return _train_svm(experiment)
-    result = _train_layer(experiment, int(options.layer), options.rule)
+    result = _train_layer(experiment, int(options.layer), options.rule, options.record)
     _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * (options.rule == "stdp"))
     return result
 
 
-def _train_layer(experiment, number, rule):
-    health = experiment.train_layer(number, rule).health
+def _train_layer(experiment, number, rule, record=None):
+    health = experiment.train_layer(number, rule, record).health
     result = {"layer": number, "rule": rule, "health": health}
     experiment.keep_result(f"layer {number}", result)
     _forget(experiment, number)
@@ -252,6 +274,8 @@ def _train_svm(experiment):
 
 def _testing(experiment, options):
     result = _test(experiment, options)
+    if options.record is not None:
+        experiment.record(options.split, options.record)
     _plot(experiment, ["confusion"])
     return result
 
@@ -301,6 +325,25 @@ def _doctor(options):
     lines = doctor.examine(options.target)
     return {"lines": [vars(line) for line in lines], "text": "\n".join(map(str, lines)),
             "exit_code": 0 if doctor.healthy(lines) else 3}
+
+
+def _compare(options):
+    from spikingconvnet.deployment import compare, compare_runs, recorded
+
+    a, b = options.paths
+    kinds = [Path(path).is_dir() for path in (a, b)]
+    if kinds[0] != kinds[1]:
+        raise SettingsError(f"--mode compare: takes two run directories or two recordings, got one of each: {a} and"
+                            f" {b}")
+    if kinds[0]:
+        found = compare_runs.compare_runs(a, b)
+        program = Path(sys.argv[0]).name or "spikingconvnet"
+        result = {**compare_runs.as_dict(found), "text": compare_runs.as_text(found, a, b, program)}
+    else:
+        ours, theirs = recorded.load(a), recorded.load(b)
+        found = compare.compare(ours, theirs)
+        result = {**compare.as_dict(found, ours, theirs), "text": compare.as_text(found, ours, theirs)}
+    return {**result, "exit_code": 0 if found.identical else 6}
 
 
 def _plot_all(experiment, options):
@@ -358,4 +401,4 @@ def _map(experiment, options):
 
 
 _MODES = {"loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
-          "demo": _demo, "check": _check_networks, "doctor": _doctor, "map": _map}
+          "demo": _demo, "check": _check_networks, "doctor": _doctor, "map": _map, "compare": _compare}

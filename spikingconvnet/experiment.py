@@ -20,6 +20,7 @@ from spikingconvnet import build, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
+from spikingconvnet.deployment import recorded
 from spikingconvnet.deployment.check import Subject
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
@@ -30,6 +31,7 @@ from spikingconvnet.training import floors, stdp
 logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
+RECORDED_SAMPLES = 100      # of a split, and at most one replica
 CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
 RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
@@ -117,7 +119,7 @@ class Experiment:
 
     # ------------------------------------------------------------ layers
 
-    def train_layer(self, number, rule="stdp"):
+    def train_layer(self, number, rule="stdp", record=None):
         """Train layer `number` on the training images: stdp.Trained.
 
         Parameters
@@ -125,12 +127,17 @@ class Experiment:
         number : int
         rule : 'stdp', 'random' or 'kmeans'
             The last two are floors to compare with, see ``training.floors``.
+        record : str or Path or None
+            File that keeps the recording of the training, see ``deployment.recorded``.
         """
         stage = self.model.stages[number - 1]
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
-        trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                              partial(self.backend.open, jobs=self.jobs, **self._options),
+        opened = partial(self.backend.open, jobs=self.jobs, **self._options)
+        if record is not None:
+            opened = recorded.recording(opened, self._how(shown=f"training of layer {number}"),
+                                        partial(recorded.save, record), recorded.learns)
+        trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
                               partial(self.progress, description=f"layer {number}: training"))
         self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
                          initial=trained.initial,
@@ -221,6 +228,22 @@ class Experiment:
             simulation.run(simulation.source_steps)
             recording = simulation.recording()
         return recording.spikes[label], recording.membrane(label) if membranes else None
+
+    def record(self, split, path):
+        """Show the first images of a split to the chain of all layers, and keep the recording in a file.
+
+        Parameters
+        ----------
+        split : str
+        path : str or Path
+        """
+        arrays = [self.layer(stage.number) for stage in self.model.stages]
+        spikes = self.data(split)["spikes"]
+        n = min(spikes.n_samples, RECORDED_SAMPLES, REPLICA_SAMPLES)
+        network = build.inference_network(
+            self.model.stages, [TrainedLayer(a["kernels"], a["v_thresh"]) for a in arrays], spikes.samples(0, n))
+        opened = partial(self.backend.open, jobs=self.jobs, **self._options)
+        recorded.save(path, recorded.run(opened, network, self._how(shown=f"{n} {split} images")))
 
     # ------------------------------------------------------------ readout
 

@@ -203,8 +203,12 @@ def save(path, recorded):
 def load(path, command="the command that made it, with --record"):
     """The recording in a file; one that is missing, damaged or something else is a StoreError."""
     path = Path(path)
-    arrays = RunDirectory(path.parent).read(path.stem, command, KIND)
+    if path.suffix != ".npz":
+        raise StoreError(f"{path}: is neither a run directory nor a recording, whose name would end in .npz")
+    arrays = RunDirectory(path.parent).read(path.stem, command)
     about = arrays["how"]
+    if "network" not in about:
+        raise StoreError(f"{path}: is no recording; make one with: {command}")
     try:
         tables = [arrays[f"network/{i}"] for i in range(sum(name.startswith("network/") for name in arrays))]
         return Recorded(
