@@ -71,7 +71,7 @@ def cause(a, b, first):
     first : compare.Difference
     """
     case = _Case(a, b, first)
-    for tell in (_data, _weights, _lost, _delay, _saturation, _rounding, _shifted, _partition):
+    for tell in (_data, _weights, _lost_or_late, _saturation, _rounding, _shifted, _partition):
         found = tell(case)
         if found:
             return found
@@ -198,6 +198,14 @@ def _saturation(case):
     return Cause("saturation", f"in step {step:,} more than the 65535 units that 16 bits hold were to come in at once,"
                  f" up to {worst:,}; {_other(case.deviant)} cuts such sums, {case.deviant} lets them overflow or holds"
                  " them in more than 16 bits", {"in": case.deviant, "largest_sum": int(worst)})
+
+
+def _lost_or_late(case):
+    """A lost packet or a delay; neither if both would explain what was recorded."""
+    lost, late = _lost(case), _delay(case)
+    if lost and late and lost.name != NOT_TOLD:
+        return Cause(NOT_TOLD, f"two causes would explain it: {lost.evidence}; or: {late.evidence}")
+    return lost or late
 
 
 def _lost(case):
