@@ -4,13 +4,14 @@ The proof is mostly arithmetic: ``inputs`` says what each recorded current and m
 that was lost leaves exactly its weights missing, and a delay that differs explains every deviation of a run.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations, islice
 
 import numpy as np
 
 from spikingconvnet.backends.local.reference import SATURATED
-from spikingconvnet.deployment.inputs import Inputs, Packet
+from spikingconvnet.deployment.inputs import CURRENTS, Inputs, Packet
 from spikingconvnet.deployment.partition import cores
 
 NOT_TOLD = "not told"
@@ -18,7 +19,9 @@ ROUNDING = 4            # units in the last place that one step may round away: 
 HORIZON = 1000          # steps behind the first difference that a cause has to explain
 LATEST = 8              # steps by which delays may be off
 MOST_LOST = 1000        # packets
-MOST_TRIED = 50         # packets that may be the one that is missing in a step
+MOST_AT_ONCE = 3        # packets that may be missing in one step on one core
+MOST_COMBINED = 20000   # sets of packets of a step that are tried
+MOST_TRIED = 50         # of those that explain the step, are tried on the whole run
 FEWEST_SHIFTED = 3      # spikes that must all be shifted alike to call it a delay, where currents were not recorded
 CHANCE = 1e-3           # that differences fall into one core by accident
 ADVICE = {
@@ -122,6 +125,13 @@ class _Case:
         ids = np.flatnonzero(self.cores[label] == core)
         return f"core {core} of population {label} (neurons {ids[0]} to {ids[-1]})"
 
+    def cores_text(self, label, hit):
+        """Cores in words: the whole population, or up to three of its cores."""
+        if len(hit) == len(np.unique(self.cores[label])):
+            return f"population {label}"
+        more = f" and {len(hit) - 3} more" * (len(hit) > 3)
+        return " and ".join(self.core_text(label, core) for core in sorted(hit)[:3]) + more
+
     @cached_property
     def cores(self):
         """Core of every neuron: dict of str to int array."""
@@ -217,8 +227,7 @@ def _lost(case):
                      f" or the lost spike of neuron {packets[0].neuron} of population {packets[0].pre} in step"
                      f" {packets[0].step:,}")
     first, n = packets[0], len({(p.pre, p.neuron, p.step) for p in packets})
-    where = " and ".join(case.core_text(first.post, core) for core in sorted(first.cores)[:3])
-    where += f" and {len(first.cores) - 3} more" * (len(first.cores) > 3)
+    where = case.cores_text(first.post, first.cores)
     text = (f"{case.deviant} lacks the spike of neuron {first.neuron} of population {first.pre} in step {first.step:,}"
             f" on its way to {where}: exactly its weights are missing, and {_other(case.deviant)} lacks nothing")
     if more:
@@ -241,52 +250,74 @@ def _is_small(case):
 
 
 def _packets(case, side, deviations):
-    """Packets whose loss explains every deviation: those found, and the others that the first may be; or none."""
+    """Packets whose loss explains every deviation: those found, and others that the first may be; or none."""
     lost, others = [], []
     while any(part.any() for part in deviations):
-        if len(lost) == MOST_LOST:
-            return [], []
         step = min(np.flatnonzero(part.any(axis=(0, 2)))[0] for part in deviations if part.any())
         place = next(i for i, part in enumerate(deviations) if part[:, step].any())
-        found = _candidates(case, side[place], deviations[place], step, lost)[:MOST_TRIED]
-        if not found:
+        found = list(islice(_candidates(case, side[place], deviations[place][:, step], step, lost), MOST_TRIED))
+        if not found or len(lost) >= MOST_LOST:
             return [], []
-        left = [side[place].deviations([*lost, packet]) for packet in found]
-        fewest = min(range(len(found)), key=lambda i: np.count_nonzero(left[i]))
+        left = [side[place].deviations([*lost, *packets]) for packets in found]
+        best = min(range(len(found)), key=lambda i: np.count_nonzero(left[i]))
         if not lost:
-            others = [p for i, p in enumerate(found) if i != fewest and np.array_equal(left[i], left[fewest])]
-        lost.append(found[fewest])
-        deviations[place] = left[fewest]
-    return lost, others
+            others = [packet for i, packets in enumerate(found) for packet in packets
+                      if packet not in found[best] and np.array_equal(left[i], left[best])]
+        lost += found[best]
+        deviations[place] = left[best]
+    return _merged(lost), others
 
 
-def _candidates(case, one, deviation, step, lost):
-    """Single packets without which all currents of some cores are as they were recorded in a step."""
+def _candidates(case, one, off, step, lost):
+    """Lists of as few packets as possible without which the currents of a core are as they were recorded in a step.
+
+    The core is the first one that is off; a list comes twice if other cores may lack the same packets.
+    """
     deliveries = one.deliveries(lost) if lost else one.expected
-    sums = deliveries.sums(one.steps, len(one.neurons))
-    off, found = deviation[:, step], []
-    for (pre, neuron, fired), rows in _by_packet(case, deliveries, step).items():
-        hit = off[deliveries.receptor[rows], deliveries.column[rows]] != 0
-        affected = np.unique(one.core[deliveries.column[rows[hit]]])
-        rows = rows[np.isin(one.core[deliveries.column[rows]], affected)]
-        less = sums.copy()
-        np.subtract.at(less, (deliveries.receptor[rows], step, deliveries.column[rows]), deliveries.weight[rows])
-        left = np.stack([one.trace[n][step] for n in ("gsyn_exc", "gsyn_inh")]) - one.currents(less)[:, step]
-        touched = np.zeros_like(off, bool)
-        touched[deliveries.receptor[rows], deliveries.column[rows]] = True
-        if hit.any() and not left[touched].any() and (left == 0)[off == 0].all():
-            found.append(Packet(pre, neuron, fired, one.label, frozenset(affected.tolist())))
-    return found
+    sums = deliveries.sums(step + 1, len(one.neurons))[:, step]
+    recorded = np.stack([one.trace[name][step] for name in CURRENTS])
+    core = one.core[np.flatnonzero(off.any(axis=0))[0]]
+    mine = one.core == core
+    packets = {}
+    for key, rows in _by_packet(case, deliveries, step).items():
+        places = deliveries.receptor[rows], deliveries.column[rows]
+        less = np.zeros_like(sums)
+        np.add.at(less, places, deliveries.weight[rows])
+        if off[:, mine][less[:, mine] > 0].any():
+            packets[key] = less, frozenset(one.core[places[1][off[places] != 0]].tolist())
+    for size in range(1, MOST_AT_ONCE + 1):
+        found = False
+        for keys in islice(combinations(packets, size), MOST_COMBINED):
+            less = sums - sum(packets[key][0] for key in keys)
+            if (one.currents(less[:, None], step)[:, 0] == recorded)[:, mine].all():
+                found = True
+                for everywhere in (True, False)[:1 + any(packets[key][1] != {core} for key in keys)]:
+                    yield [Packet(*key[:3], one.label, packets[key][1] if everywhere else frozenset([core]))
+                           for key in keys]
+        if found:
+            return
 
 
 def _by_packet(case, deliveries, step):
-    """Places of the deliveries of a step by what brought them, (population, neuron, step); the last of copies."""
+    """Places of the deliveries of a step by what brought them: (population, neuron, step, copy)."""
     keys = {}
     for i in np.flatnonzero(deliveries.arrival == step):
         pre = case.network.projections[deliveries.projection[i]].pre
-        keys.setdefault((pre, int(deliveries.neuron[i]), int(deliveries.step[i])), []).append(i)
-    rows = {key: np.array(places) for key, places in keys.items()}
-    return {key: places[deliveries.copy[places] == deliveries.copy[places].max()] for key, places in rows.items()}
+        keys.setdefault((pre, *(int(getattr(deliveries, n)[i]) for n in ("neuron", "step", "copy"))), []).append(i)
+    return keys
+
+
+def _merged(packets):
+    """The same packets, those of one spike to several cores of a population as one."""
+    merged = []
+    for packet in packets:
+        same = next((i for i, one in enumerate(merged) if not one.cores & packet.cores
+                     and replace(one, cores=packet.cores) == packet), None)
+        if same is None:
+            merged.append(packet)
+        else:
+            merged[same] = replace(packet, cores=packet.cores | merged[same].cores)
+    return merged
 
 
 def _delay(case):

@@ -198,13 +198,14 @@ class Inputs:
             weights[s] = out[event] = learn(rule, weights[s], shift, history[column], last[s], now[s], int(stored[s]))
         return out, stored[synapse] > 0
 
-    def currents(self, sums):
-        """Synaptic currents that follow from those of the step before and what arrived: int64 array like `sums`."""
+    def currents(self, sums, first=0):
+        """Synaptic currents that follow from those of the step before and what arrived: int64 array like `sums`, which
+        begins with step `first`."""
         found = np.empty_like(sums)
         for receptor, name in enumerate(CURRENTS):
             part = {key: getattr(self.constants, key)[receptor, self.neurons] for key in ("shift", "decay", "inject")}
-            before = np.zeros_like(self.trace[name])
-            before[1:] = self.trace[name][:-1]
+            before = np.zeros_like(sums[receptor])
+            before[max(0, 1 - first):] = self.trace[name][max(0, first - 1):first - 1 + len(before)]
             arrived = i32(np.minimum(sums[receptor], SATURATED) << part["shift"])
             found[receptor] = i32(decay(before, part["decay"]) + decay(arrived, part["inject"]))
         return found
