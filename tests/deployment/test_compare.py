@@ -40,11 +40,12 @@ def drawn(seed):
         max_expected_summed_weight=[None, 1.0][rng.integers(2)], spikes_per_step=float(rng.choice([0.5, 5.0]))), rng)
 
 
-def small(n=12, core=None, spikes_per_step=2.0, seed=0, **cell):
+def small(n=12, core=None, spikes_per_step=2.0, seed=0, max_expected_summed_weight=None, **cell):
     """A source of 6, all of them connected to `n` neurons with random delays; `core` neurons share a core."""
     rng = np.random.default_rng(seed)
     spikes = random_spikes((1, 1, 6), 2, 40, spikes_per_step, rng)
-    neurons = Population("cells", (n // (core or n), 1, core or n), replace(CELL, **cell), per_channel=core is not None)
+    neurons = Population("cells", (n // (core or n), 1, core or n), replace(CELL, **cell), per_channel=core is not None,
+                         max_expected_summed_weight=max_expected_summed_weight)
     pre, post = (part.ravel() for part in np.indices((6, n)))
     wiring = ConnectionList(pre, post, rng.uniform(0.5, 2.0, 6 * n), rng.integers(1, 5, 6 * n))
     return Network((Population("in", spikes.shape, SpikeSourceArray(spikes)), neurons),
@@ -426,6 +427,21 @@ def test_a_spike_at_its_threshold_is_rounding_and_one_far_from_it_is_not():
         assert a.spikes["cells"].n_events and a.spikes["cells"] != b.spikes["cells"]
         cause = compare(a, replace(b, network=a.network)).cause
         assert cause.name == name and (name == causes.NOT_TOLD or cause.details == {"from_threshold": below})
+
+
+@pytest.mark.parametrize("made_on, share, name", [
+    ("nest", 0.4, "rounding"), ("nest", 0.6, causes.NOT_TOLD), ("emulated", 0.4, causes.NOT_TOLD)])
+def test_half_a_unit_of_a_weight_is_rounding_for_a_simulator_that_does_not_round_weights(made_on, share, name):
+    a = recorded(small(spikes_per_step=0.2, max_expected_summed_weight=2000.0), STEPS)
+    first = int(a.spikes["in"].steps()[0]) + int(a.network.projection("to cells").connections.delay.min())
+    unit = 1 << int(a.lowered.populations["cells"].shift[0, 0])
+    expected = Inputs(a, "cells", STEPS).expected
+    arrived = np.bincount(expected.column[expected.arrival == first])
+    assert unit > 100 and (arrived == 1).any()
+    values = a.membranes["cells"]["gsyn_exc"].copy()
+    values[first, np.flatnonzero(arrived == 1)[0]] += int(share * unit)
+    b = replace(a, how={"made_on": made_on}, membranes={"cells": {**a.membranes["cells"], "gsyn_exc": values}})
+    assert compare(a, b).cause.name == name
 
 
 def test_learned_weights_that_differ_a_little_are_rounding_only_if_every_neuron_was_recorded():
