@@ -29,7 +29,7 @@ EXIT_CODES = """exit codes:
   4  bad data
   5  an earlier step is missing, or the run directory holds results of other settings; --mode compare: two
      recordings that cannot be compared
-  6  --mode compare: the two differ
+  8  --mode compare: the two differ
   130  interrupted; everything that was finished is kept, the same command goes on"""
 
 
@@ -343,7 +343,7 @@ def _compare(options):
         ours, theirs = recorded.load(a), recorded.load(b)
         found = compare.compare(ours, theirs)
         result = {**compare.as_dict(found, ours, theirs), "text": compare.as_text(found, ours, theirs)}
-    return {**result, "exit_code": 0 if found.identical else 6}
+    return {**result, "exit_code": 0 if found.identical else 8}
 
 
 def _plot_all(experiment, options):

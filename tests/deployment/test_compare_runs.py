@@ -65,7 +65,7 @@ def test_the_first_result_that_differs_comes_first_with_the_commands_that_tell_m
     code, out, _ = command("--mode", "compare", a, b)
     lines = out.splitlines()
     before = RunDirectory(a).read("features/test-000", "")["counts"][3, 17]
-    assert code == 6
+    assert code == 8
     assert f"first difference: features/test-000, counts, image 3, feature 17: A {before}, B {before + 2}" in lines
     assert f"  features/test-000, counts: 2 of {60 * 36:,} differ" in lines
     assert any(line.startswith("cause not told: the layers and their input are the same in both, one computed on local,"
@@ -95,7 +95,7 @@ def test_runs_of_different_seeds_began_with_other_weights(command, tmp_path):
     assert found.results[0].array == "initial" and found.cause.name == "data" and "seed 0 and 1" in found.cause.evidence
     assert found.next == []
     code, out, _ = command("--mode", "compare", tmp_path / "a", tmp_path / "b")
-    assert code == 6 and "cause: data: both began with other start weights (seed 0 and 1)" in out
+    assert code == 8 and "cause: data: both began with other start weights (seed 0 and 1)" in out
     assert out.splitlines()[-1] == "next: record both with the same data, seed and parameters"
 
 
@@ -156,10 +156,10 @@ def test_recordings_of_training_and_testing_are_compared(runs, command, tmp_path
     recorded.save(tmp_path / "off.npz", replace(test, how={**test.how, "made_on": "emulated"}, membranes={
         "layer1": {**test.membranes["layer1"], "gsyn_exc": values}}))
     code, out, _ = command("--mode", "compare", tmp_path / "test-a.npz", tmp_path / "off.npz")
-    assert code == 6 and "step 41 (sample 1, step 11), population layer1" in out and "cause not told: B received" in out
+    assert code == 8 and "step 41 (sample 1, step 11), population layer1" in out and "cause not told: B received" in out
     code, out, _ = command("--mode", "compare", "--json", tmp_path / "test-a.npz", tmp_path / "off.npz")
     found = json.loads(out)
-    assert code == 6 and found["first"]["step"] == 41 and found["counts"]["gsyn_exc"]["differ"] == 1
+    assert code == 8 and found["first"]["step"] == 41 and found["counts"]["gsyn_exc"]["differ"] == 1
     assert found["first"]["neuron"] == test.neurons["layer1"][7] and found["cause"]["name"] == "not told"
     assert found["b"]["made_on"] == "emulated" and found["first"]["b"] - found["first"]["a"] == 70000
     assert command("--mode", "compare", tmp_path / "test-a.npz", tmp_path / "train-a.npz")[0] == 5
