@@ -2,7 +2,7 @@
 
 What a fault leaves to see is left to the programs and to sPyNNaker: a dropped packet counts in the router that dropped
 it, a crash is an exception in the program, whose handlers report it.
-Sources: scamp-3.c of spinnaker_tools 813bfef; SpiNNaker datasheet, router.
+Sources: scamp-3.c of spinnaker_tools 813bfef; spinn_extra.h of SpiNNFrontEndCommon a100eec (counters).
 """
 
 import hashlib

@@ -236,7 +236,7 @@ def test_a_slow_core_executes_its_instructions_per_second_and_is_interrupted_in_
 # -- with sPyNNaker ---------------------------------------------------------------------------------------------------
 
 HERE = Path(__file__).parent
-MIXED = ["dropped-packets=0.05", "late-packets=0.05,2.5ms", "slow-core=0,0,2,9mips", "dead-core=0,0,2", "seed=2"]
+MIXED = ["dropped-packets=0.05", "late-packets=0.05,2.5ms", "slow-core=0,0,2,5mips", "dead-core=0,0,2", "seed=2"]
 RUNS = {"whole": [], "dropped": ["dropped-packets=0.1"], "late": ["late-packets=0.1,1.5ms"],
         "dead": ["dead-chip=1,1", "dead-core=0,0,1", "dead-core=0,0,3", "dead-link=0,0,5"],
         "crash": ["crash=0,0,2,50ms"], "slow neurons": ["slow-core=0,0,2,8mips"],
