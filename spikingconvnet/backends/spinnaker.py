@@ -175,6 +175,7 @@ class Simulation(pynn.Simulation):
                 super().run(n_steps)
         except BackendError as error:
             self._failed = error
+            error.provenance = self.provenance
             raise
         self._ends.append(self.t)
 
