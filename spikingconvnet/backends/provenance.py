@@ -66,8 +66,8 @@ class Reading:
     x, y, p : int or None
     between : str
         The populations of a connector.
-    run : int
-        The first in which it was not 0, counted from 0.
+    run : int or None
+        The first in which it was not 0, counted from 0; None if the database does not tell.
     times : int
         How often it was read: once for every run, for cores and routers.
     """
@@ -79,7 +79,7 @@ class Reading:
     y: int = None
     p: int = None
     between: str = ""
-    run: int = 0
+    run: int = None
     times: int = 1
 
 
@@ -135,6 +135,7 @@ def read(path):
     if not path.is_file():
         raise BackendError(f"{path}: no provenance; sPyNNaker keeps it there during a run")
     try:
+        _check_length(path)
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             readings = [*_cores(connection), *_routers(connection), *_connectors(connection), *_gatherers(connection),
@@ -142,9 +143,22 @@ def read(path):
             messages = [str(message) for message, in _rows(connection, "SELECT message FROM reports ORDER BY rowid")]
         finally:
             connection.close()
-    except (sqlite3.Error, UnicodeError, ValueError, OverflowError) as error:
+    except (OSError, sqlite3.Error, UnicodeError, ValueError, OverflowError) as error:
         raise BackendError(f"{path}: not a database of sPyNNaker 7.4.1 ({error}); run again") from error
     return Provenance(tuple(readings), tuple(dict.fromkeys(messages)))
+
+
+def _check_length(path):
+    """Raise ValueError if pages are missing; SQLite itself notices when it comes to need one of them.
+
+    Bytes 16 and 28 of a database: size of a page, and their number (https://sqlite.org/fileformat.html, 1.3).
+    """
+    with path.open("rb") as stream:
+        header = stream.read(32)
+    size, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
+    wanted = pages * (1 << 16 if size == 1 else size)
+    if path.stat().st_size < wanted:
+        raise ValueError(f"cut off at {path.stat().st_size} of {wanted} bytes")
 
 
 def _rows(connection, query):

@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from spikingconvnet.backends.provenance import CORE, GATHERER, RECORDING, ROUTER, SETUP, TRANSFER, Reading
+from spikingconvnet.backends.provenance import CORE, ROUTER, SETUP, TRANSFER, Reading
 from spikingconvnet.deployment.health_rules import (
     DERIVED,
     ENGINE,
@@ -26,6 +26,7 @@ from spikingconvnet.deployment.health_rules import (
 
 VERDICTS = ("valid", SUSPECT, INVALID)
 BADNESS = (NOTE, SUSPECT, INVALID)
+DROPPED = "Dropped_Multicast_Packets"
 PLACES = 3                      # places of a finding that are told
 BY_ITEM = {(table, item): [rule for rule in RULES if (rule.table, rule.item) == (table, item)]
            for table, item in {(rule.table, rule.item) for rule in RULES}}
@@ -158,7 +159,7 @@ def _finding(rule, readings, provenance):
     cause = rule.cause.format(n=value, item=readings[0].item)
     places = list(dict.fromkeys(filter(None, (_place(r, provenance) for r in readings))))
     return Finding(rule.name, rule.severity, cause, rule.fix.format(slower=slower), rule.source, value,
-                   tuple(places[:PLACES]), len(places), _steps(readings, provenance.ends))
+                   tuple(places[:PLACES]), len(places), None if rule.above else _steps(readings, provenance.ends))
 
 
 def _place(reading, provenance):
@@ -171,7 +172,7 @@ def _place(reading, provenance):
 
 def _steps(readings, ends):
     """First and last step of the earliest run that is concerned, if readings tell their run."""
-    told = [r.run for r in readings if r.table in (CORE, ROUTER, GATHERER, RECORDING) and r.run < len(ends)]
+    told = [r.run for r in readings if r.run is not None and r.run < len(ends)]
     return (ends[min(told) - 1] if min(told) else 0, ends[min(told)]) if told else None
 
 
@@ -209,10 +210,9 @@ def _of_core(place, items, provenance):
             yield Reading(DERIVED, name, abs(one - other), *place)
 
     value = {item: reading.value for item, reading in items.items()}
-    given = next((c.given for c in provenance.cores if (c.x, c.y, c.p) == place), None)
-    end = provenance.ends[-1] if provenance.ends and not provenance.failure else None
-    yield from differ("steps_missing", value.get("Last_timer_tic_the_core_ran_to"), end)
-    if not provenance.failure:
+    if provenance.ends and not provenance.failure and not _is_silent(items, provenance):
+        given = next((core.given for core in provenance.cores if (core.x, core.y, core.p) == place), None)
+        yield from differ("steps_missing", value.get("Last_timer_tic_the_core_ran_to"), provenance.ends[-1])
         yield from differ("packets_missing", value.get("Send_multicast_packets"), given)
     handled = value.get("Number_of_packets_processed")
     yield from differ("delay_unprocessed", value.get("Number_of_packets_received"), handled)
@@ -221,24 +221,24 @@ def _of_core(place, items, provenance):
 
 def _of_router(place, items):
     value = defaultdict(int, {item: reading.value for item, reading in items.items()})
-    received, run = value["Received_For_Reinjection"], items.get("Dropped_Multicast_Packets", Reading("", "", 0)).run
-    lost = value["Dropped_Multicast_Packets"] - received - value["Missed_For_Reinjection"]
-    yield Reading(DERIVED, "dropped_packets", lost, *place, run=run)
+    received, dropped = value["Received_For_Reinjection"], items.get(DROPPED)
+    lost = value[DROPPED] - received - value["Missed_For_Reinjection"]
+    yield Reading(DERIVED, "dropped_packets", lost, *place, run=dropped and dropped.run)
     yield Reading(DERIVED, "not_reinjected", received - value["Reinjection_Overflows"] - value["Reinjected"], *place)
 
 
 def _silent(provenance, cores, routers):
     """Cores and routers that were not read after every run."""
-    runs = max(1, len(provenance.ends))
-
-    def silent(items):
-        return max((reading.times for reading in items.values()), default=0) < runs
-
     for core in provenance.cores:
-        yield Reading(DERIVED, "silent_core", int(silent(cores.get((core.x, core.y, core.p), {}))), core.x, core.y,
-                      core.p)
+        place = core.x, core.y, core.p
+        yield Reading(DERIVED, "silent_core", int(_is_silent(cores[place], provenance)), *place)
     for place in provenance.chips:
-        yield Reading(DERIVED, "silent_router", int(silent(routers.get(place, {}))), *place)
+        items = {DROPPED: routers[place][DROPPED]} if DROPPED in routers[place] else {}
+        yield Reading(DERIVED, "silent_router", int(_is_silent(items, provenance)), *place)
+
+
+def _is_silent(items, provenance):
+    return min((reading.times for reading in items.values()), default=0) < max(1, len(provenance.ends))
 
 
 def _engine(provenance):
