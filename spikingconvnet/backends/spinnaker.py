@@ -36,7 +36,7 @@ DIALECT = pynn.Dialect(
     | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
 PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
 PROVENANCE = ("write_provenance", "read_router_provenance_data", "read_placements_provenance_data",
-              "read_graph_provenance_data")      # what mode = Production leaves off
+              "read_graph_provenance_data", "keep_data_database")      # what mode = Production leaves off
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
@@ -166,7 +166,10 @@ class Simulation(pynn.Simulation):
 
     def __exit__(self, *exception):
         with self.resources, self._apart():
+            done_with = [Path(_database())] if self._ends and not self._failed else []      # kept after a failure
             super().__exit__(*exception)
+            for database in done_with:
+                database.unlink(missing_ok=True)
 
     def run(self, n_steps):
         """Simulate `n_steps` more steps, at least 1."""

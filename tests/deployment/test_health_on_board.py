@@ -1,20 +1,16 @@
 """The verdict on real runs: sPyNNaker and its binaries on an emulated board, with faults on demand."""
 
-import json
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from spikingconvnet import settings
 from spikingconvnet.backends import spinnaker
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.cli import main
 from spikingconvnet.connectivity import ConvConnections, DenseConnections
 from spikingconvnet.deployment.health import judge
 from spikingconvnet.emulator import Board, Faults
-from spikingconvnet.errors import BackendError, HealthError
-from spikingconvnet.experiment import Experiment
+from spikingconvnet.errors import BackendError
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.spikes import Spikes
@@ -95,29 +91,13 @@ def test_a_core_that_crashes_is_named_with_what_it_held(tmp_path):
             runs(made, tmp_path, (10, 30))
     health = judge(caught.value.provenance)
     assert {"failed", "core_states"} <= names(health) and health.verdict == "invalid"
-    assert any("core 0,0,2 (" in place and "RUN_TIME_EXCEPTION" in place
+    assert any("core 0,0,2 (out, neurons 0 to 255)" in place and "RUN_TIME_EXCEPTION" in place
                for finding in health.findings for place in finding.where)
+    assert list((tmp_path / "run").glob("reports/*/run_1/data.sqlite3"))        # kept to be looked at
 
 
-def test_an_invalid_run_is_not_stored_unless_it_is_forced(parameters, tmp_path, caplog):
-    path = parameters(N_TRAIN=12, N_VALIDATION=0, N_TEST=4)
-    with board(tmp_path, dropped_packets=0.05) as made:
-        experiment = Experiment(settings.load(path), tmp_path / "run", "spinnaker", target=made)
-        experiment.load_data()
-        with pytest.raises(HealthError, match="layer 1, training: the run is invalid.*dropped by routers"):
-            experiment.train_layer(1)
-        assert not experiment.is_trained(1)
-        experiment.force = True
-        experiment.train_layer(1)
-    assert experiment.layer(1)["how"]["board"]["verdict"] == "invalid"
-    assert experiment.verdict() == {"verdict": "invalid"} and "dropped by routers" in caplog.text
-
-
-def test_the_command_line_tells_the_verdict_and_keeps_it(parameters, tmp_path, capsys):
-    where = ["--parameters", str(parameters(N_TRAIN=12, N_VALIDATION=0, N_TEST=4)), "--run-dir", str(tmp_path / "run")]
-    assert main(["--mode", "loaddata", *where]) == 0
-    assert main(["--mode", "training", "--layer", "1", "--backend", "spinnaker", "--strict", "--json", *where]) == 0
-    out = capsys.readouterr()
-    assert json.loads(out.out.splitlines()[-1])["verdict"] == "valid" and "on the board: valid" in out.err
-    assert main(["--mode", "info", *where]) == 0
-    assert "layer 1: done, stdp, valid on the board" in capsys.readouterr().out
+def test_of_a_run_that_has_ended_well_no_database_is_left(tmp_path):
+    with board(tmp_path) as made:
+        runs(made, tmp_path, (5,))
+    assert (tmp_path / "run" / "reports").exists()
+    assert not list((tmp_path / "run").glob("reports/*/run_1/data.sqlite3"))
