@@ -50,7 +50,7 @@ I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture R
 FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
 UNDEF_VECTOR, SVC_VECTOR, PABT_VECTOR, DABT_VECTOR, IRQ_VECTOR, FIQ_VECTOR = 0x04, 0x08, 0x0c, 0x10, 0x18, 0x1c
 
-_WFI, _WFI_MASK = 0x0e070f90, 0x0fff0fff            # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
+WFI, WFI_MASK = 0x0e070f90, 0x0fff0fff              # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
 _NEVER = 1                                          # an address at which no program ends
 _CODE_BUFFER = 1 << 20                              # bytes for translated code; a program has at most 32 KB
 _PAGE_SIZE = 4096                                   # the default of 1024 makes four times as many jumps slow
@@ -62,7 +62,7 @@ _MAX_FAULTS = 8                                     # exceptions in exceptions b
 class Rest(Enum):
     """Why a core does not run."""
 
-    OFF, READY, WFI, POLL, DEAD = range(5)
+    OFF, READY, WFI, POLL, DEAD, BUSY = range(6)        # BUSY: in the middle of its program until time has passed
 
 
 def require_unicorn():
@@ -87,6 +87,7 @@ class Core:
         self.number, self.physical, self.rest = number, number, Rest.OFF
         self._system, self._memories, self._clock, self._report = system, memories, clock, report
         self.inbox, self.lost, self._burst, self._faults = [], 0, 0, 0
+        self._instructions = 0                      # after so many Unicorn stops; 0: never
         self._fault = None                          # a BusError on its way out of Unicorn
         self._life = threading.Lock()               # held while the core is switched off or asked to pause
         self._refused = ""                          # what Unicorn did not let the program do
@@ -247,8 +248,8 @@ class Core:
         return self.rest is Rest.POLL and not self.timers.waiting
 
     def _wanted(self):
-        """The exception to enter now: FIQ_VECTOR, IRQ_VECTOR or None. At a poll the program's mask counts."""
-        mask = self._read("CPSR") if self.rest is Rest.POLL else 0
+        """The exception to enter now: FIQ_VECTOR, IRQ_VECTOR or None. The program's mask counts, except at a wait."""
+        mask = self._read("CPSR") if self.rest is not Rest.WFI else 0
         if self.vic.fiq and not mask & F_BIT:
             return FIQ_VECTOR
         if not mask & I_BIT and self.vic.slot() is not None:
@@ -330,7 +331,7 @@ class Core:
         error = None
         thumb = 1 if self._read("CPSR") & T_BIT else 0
         try:
-            self._uc.emu_start(self._pc | thumb, _NEVER)
+            self._uc.emu_start(self._pc | thumb, _NEVER, count=self._instructions)
         except unicorn.UcError as caught:
             error = caught
         self._pc = self._read("PC")
@@ -340,9 +341,16 @@ class Core:
             self._yielded = self._halted = False
         elif self.timers.waiting:
             self.rest = Rest.POLL
-        elif struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & _WFI_MASK == _WFI:
+        elif self._at_wait():
             self.rest, self._faults = Rest.WFI, 0
         return self.rest is not Rest.READY
+
+    def _at_wait(self):
+        return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WFI_MASK == WFI
+
+    def _watch(self, address, callback):
+        """Call back whenever the program is about to execute the instruction at an address."""
+        self._uc.hook_add(unicorn.UC_HOOK_CODE, callback, begin=address, end=address)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Faults:
         for field in fields(self):
             if field.name in _LISTS:
                 self._check_list(field.name)
-        _require("seed", self.seed, isinstance(self.seed, int), "a whole number")
+        _require("seed", self.seed, isinstance(self.seed, int) and 0 <= self.seed < 2**63, "a whole number below 2^63")
         share, delay = self.late_packets if _numbers(self.late_packets, 2) else (math.nan, math.nan)
         _require("dropped_packets", self.dropped_packets, _share(self.dropped_packets), "a share from 0 to 1")
         _require("late_packets", self.late_packets, _share(share) and 0 <= delay < math.inf,
@@ -79,6 +79,7 @@ class Faults:
             good = _numbers(entry, length) and min(entry) >= 0 and (length == 2 or entry[2] < bound)
             good = good and all(isinstance(number, int) for number in entry[:3]) and entry[-1] < math.inf
             _require(name, entry, good, meaning)
+            _require(name, entry, name != "slow_cores" or entry[3] > 0, "faster than 0 instructions")
             _require(name, entry, entry != (0, 0), "another chip: (0, 0) has the Ethernet port")
             _require(name, entry, bound != NUM_CPUS or entry[2] != 0, "another core: core 0 is the chip's monitor")
 

@@ -6,13 +6,18 @@ Sources: scamp-3.c of spinnaker_tools 813bfef; SpiNNaker datasheet, router.
 """
 
 import hashlib
+import heapq
 import struct
 from collections import Counter
+from functools import partial
 
 from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.machine import CHIPS, CYCLES_PER_MS, Machine
 from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS
 from spikingconvnet.emulator.packets import PORT_ETHERNET
+from spikingconvnet.emulator.slow_core import SlowCore
+
+_MONITOR, _READY_AGAIN = 0, 2                       # in events: a core that has no timers; a timer that there is not
 
 
 class FaultyMachine(Machine):
@@ -28,7 +33,8 @@ class FaultyMachine(Machine):
         if version in CHIPS:
             faults.check_places(CHIPS[version], f"SpiNN-{version}")
         self.faults, self._heard, self._silent = faults, 0, False
-        self._seen, self._first_ticks = Counter(), {}
+        self._seen, self._first_ticks, self._late, self._postponed = Counter(), {}, {}, 0
+        self._speeds = {(x, y, core): speed for x, y, core, speed in faults.slow_cores}
         self._crashes = {(x, y, core): time for x, y, core, time in faults.crashes}
         super().__init__(version, **options)
 
@@ -70,43 +76,66 @@ class FaultyMachine(Machine):
         if message.dest_port != PORT_ETHERNET or not self._quiet():
             super().send(message)
 
-    # -- crashes ------------------------------------------------------------------------------------------------------
+    # -- in the course of time ----------------------------------------------------------------------------------------
 
     def _expire(self, instant, place, timer):
-        super()._expire(instant, place, timer)
-        if place in self._crashes:
+        if place[2] == _MONITOR:
+            self._set_clock(instant)
+            self._pass_on(*self._late.pop(timer))
+        elif timer == _READY_AGAIN:
+            self._set_clock(instant)
+            self._wake(self.chips[place[:2]].cores[place[2]])
+        elif super()._expire(instant, place, timer) and timer == 0 and place in self._crashes:
             self._perhaps_crash(instant, place)
 
     def _perhaps_crash(self, instant, place):
         x, y, number = place
         core, first = self.chips[x, y].cores[number], self._first_ticks.setdefault(place, instant)
-        if instant - first < self._crashes[place] * CYCLES_PER_MS or core.rest in (Rest.OFF, Rest.DEAD):
-            return
-        del self._crashes[place]
-        core.crash("a fault on demand")
-        if core.rest is Rest.DEAD:
-            self.chips[x, y].bury_dead(core)
-        self._wake(core)
+        if instant - first >= self._crashes[place] * CYCLES_PER_MS:
+            del self._crashes[place]
+            core.crash("a fault on demand")
+            if core.rest is Rest.DEAD:
+                self.chips[x, y].bury_dead(core)
+
+    # -- slow cores ---------------------------------------------------------------------------------------------------
+
+    def _core_class(self, place):
+        return partial(SlowCore, self._speeds[place]) if place in self._speeds else super()._core_class(place)
+
+    def _after(self, core):
+        super()._after(core)
+        if core.place in self._speeds and core.busy_until > self.cycle:
+            heapq.heappush(self._events, (core.busy_until, core.place, _READY_AGAIN))
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
     def _arrive(self):
-        if not self.faults.dropped_packets:
+        share, delay = self.faults.late_packets
+        if not share and not self.faults.dropped_packets:
             super()._arrive()
             return
         packets, self._packets = self._packets, []
         for source, sent in packets:
             for packet in sent:
-                self._pass_on(source, packet)
+                if share and self._draws("late", source, packet[1]) < share:
+                    self._postpone(source, packet, round(delay * CYCLES_PER_MS))
+                else:
+                    self._pass_on(source, packet)
+
+    def _postpone(self, source, packet, cycles):
+        """Let a packet set out later, before whatever its cores do at that instant."""
+        number = self._postponed = self._postponed + 1
+        self._late[number] = source, packet
+        heapq.heappush(self._events, (self.cycle + cycles, (*source, _MONITOR), number))
 
     def _pass_on(self, source, packet):
         """Let a packet try its luck at every router on its way."""
         control, key, _ = packet
         tree = self._trees.get((source, key, control)) or self._plant(source, key, control)
-        passed = []
+        share, passed = self.faults.dropped_packets, []
         for (router, counters), (xy, before, cores, default) in zip(tree.hops, tree.branches):
             arrives = before is None or passed[before]
-            dropped = arrives and self._draws("drop", xy, key) < self.faults.dropped_packets
+            dropped = arrives and share and self._draws("drop", xy, key) < share
             passed.append(arrives and not dropped)
             if dropped:
                 counters = router.counting(payload=bool(control), local=before is None, default=default, route=None)

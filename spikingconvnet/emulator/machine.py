@@ -83,9 +83,12 @@ class Machine:
         return Chip(x, y, self._core_of(x, y), self._wake, self.send, (self._forget_routes, self._settle), self.report,
                     self._working(x, y))
 
+    def _core_class(self, _place):
+        return self._make_core
+
     def _core_of(self, x, y):
         def make(number, bus, memories):
-            core = self._make_core(number, bus, memories, lambda: self.cycle, self._report_core)
+            core = self._core_class((x, y, number))(number, bus, memories, lambda: self.cycle, self._report_core)
             core.place = x, y, number
             return core
         return make
@@ -233,15 +236,17 @@ class Machine:
             self._expire(*heapq.heappop(self._events))
 
     def _expire(self, instant, place, timer):
-        """The deadline of a core's timer has come, if it is still the same."""
+        """The deadline of a core's timer has come, if it is still the same; whether it is."""
         x, y, number = place
         core = self.chips[x, y].cores[number]
-        if core.rest not in (Rest.OFF, Rest.DEAD) and core.deadlines()[timer] == instant:
+        due = core.rest not in (Rest.OFF, Rest.DEAD) and core.deadlines()[timer] == instant
+        if due:
             if self.cycle != instant:
                 self._set_clock(instant)
             core.expire(timer)
             self._schedule(core)
             self._wake(core)
+        return due
 
     def _set_clock(self, cycle):
         self.cycle = cycle

@@ -1,6 +1,6 @@
-"""A PyNN script: 40 sources that fire every 4 ms -> 40 neurons; prints what came out, or went wrong, as JSON.
+"""A PyNN script: 40 sources that fire every 4 ms -> 40 neurons, 40 learners; prints what came out, or went wrong.
 
-The result has the machine that sPyNNaker saw, the spikes, and the provenance that is not zero, or the exception.
+The JSON has the machine that sPyNNaker saw, the neurons' spikes or the exception, and the provenance that is not zero.
 """
 
 import json
@@ -19,6 +19,9 @@ def build():
                              label="sources")
     neurons = sim.Population(SIZE, sim.IF_curr_exp(tau_refrac=1.0), label="neurons")
     sim.Projection(sources, neurons, sim.OneToOneConnector(), synapse_type=sim.StaticSynapse(weight=30.0, delay=2.0))
+    learners = sim.Population(SIZE, sim.IF_curr_exp(), label="learners")
+    stdp = sim.STDPMechanism(sim.SpikePairRule(), sim.AdditiveWeightDependence(), weight=0.5, delay=1.0)
+    sim.Projection(sources, learners, sim.OneToOneConnector(), synapse_type=stdp)
     neurons.record("spikes")
     return neurons
 

@@ -1,6 +1,14 @@
 """Faults on demand: how they are said, what the machine does, and what unmodified sPyNNaker makes of them."""
 
+import json
+import os
+import signal
 import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from conftest import Bench
@@ -182,3 +190,205 @@ def test_a_silent_board_says_nothing_more(what):
     bench.machine.cycle = 200_000
     bench.machine.accept(version)
     assert len(bench.sent) == 2 and bench.reports == ["silent from now on, as its faults say"]
+
+
+def test_late_packets_arrive_when_their_delay_is_over():
+    bench, arrived = faulty(late_packets=(0.25, 1.5), seed=4), []
+    bench.chip.router.set(1, KEY, 0xffffffff, 1 << 6 + 4)
+    bench.chip.cores[4].offer = lambda packet: arrived.append((bench.machine.cycle, packet[2]))
+    bench.machine._packets = [((0, 0), [(0, KEY, n) for n in range(400)])]
+    bench.machine.run()
+    late = [n for cycle, n in arrived if cycle == 300_000]
+    assert abs(len(late) - 100) < 40 and sorted(n for _, n in arrived) == list(range(400))
+    assert {cycle for cycle, n in arrived if n not in late} == {0}
+
+
+COUNTING = [0xe59f1038,                 # ldr r1, =timer 1
+            0xe59f0038,                 # ldr r0, =200000
+            0xe5810000,                 # str r0, [r1]
+            0xe3a000e2,                 # mov r0, #run, periodic, interrupt, 32 bits
+            0xe5810008,                 # str r0, [r1, #8]
+            0xe59f202c,                 # ldr r2, =SEEN
+            0xe59f102c,                 # ldr r1, =VIC
+            0xe3a00010,                 # mov r0, #1 << 4, the timer's line
+            0xe581000c,                 # str r0, [r1, #0xc]: as FIQ
+            0xe5810010,                 # str r0, [r1, #0x10]: enabled
+            0xe10f0000, 0xe3c000c0, 0xe121f000,             # mrs; bic #0xc0; msr: interrupts on
+            0xe2833001, 0xe5823010, branch(8, 0),           # forever: add r3, #1; str r3, [r2, #16]
+            0x21000000, 200_000, SEEN, 0x2f000000]
+
+
+def counted(speed):
+    """What the program has counted to when its timer first interrupts it, after 1 ms."""
+    bench = faulty(slow_cores=((0, 0, 1, speed),))
+    bench.chip.bus.write(SDRAM_SYSTEM, program(COUNTING))
+    bench.chip.start(SDRAM_SYSTEM, 0b10, 30, 0)
+    bench.machine.run(until=400_000)
+    assert bench.chip.bus.load(SEEN) == 7 and bench.reports == []       # the vector at 0x1c
+    return bench.chip.bus.load(SEEN + 16)
+
+
+@pytest.mark.parametrize("speed", [0.5, 3, 40])
+def test_a_slow_core_executes_its_instructions_per_second_and_is_interrupted_in_between(speed):
+    assert counted(speed) == pytest.approx(speed * 1000 / 3, rel=0.1)   # three instructions a turn
+
+
+# -- with sPyNNaker ---------------------------------------------------------------------------------------------------
+
+HERE = Path(__file__).parent
+MIXED = ["dropped-packets=0.05", "late-packets=0.05,2.5ms", "slow-core=0,0,2,9mips", "dead-core=0,0,2", "seed=2"]
+RUNS = {"whole": [], "dropped": ["dropped-packets=0.1"], "late": ["late-packets=0.1,1.5ms"],
+        "dead": ["dead-chip=1,1", "dead-core=0,0,1", "dead-core=0,0,3", "dead-link=0,0,5"],
+        "crash": ["crash=0,0,2,50ms"], "slow neurons": ["slow-core=0,0,2,8mips"],
+        "slow sources": ["slow-core=0,0,1,1mips"], "mixed": MIXED, "mixed python": MIXED}
+REPORTS = ("[Reports]\nread_router_provenance_data = True\nread_placements_provenance_data = True\n"
+           "write_provenance = True\nkeep_data_database = True\n")
+needs_spynnaker = pytest.mark.skipif(find_spec("spynnaker") is None,
+                                     reason="needs sPyNNaker: pip install -e .[test]")
+
+
+def start(place, wrong, *options):
+    """The script's process, on a board of its own with faults."""
+    (place / "spynnaker.cfg").write_text(REPORTS)
+    command = [sys.executable, "-m", "spikingconvnet.emulator", "--version", "3", *options,
+               *(part for text in wrong for part in ("--fault", text)), str(HERE / "faulty_network.py")]
+    environment = {**os.environ, "HOME": str(place), "PYTHONPATH": str(HERE.parents[1])}
+    return subprocess.Popen(command, cwd=place, env=environment, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
+
+
+def finish(place, name):
+    """(result, messages) of a run."""
+    with start(place, RUNS[name], "--no-native" if name.endswith("python") else "--native") as process:
+        text, _ = process.communicate(timeout=300)
+    lines = [line for line in text.splitlines() if line.startswith("RESULT ")]
+    assert len(lines) == 1, text
+    return json.loads(lines[0].removeprefix("RESULT ")), text
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Name -> (result, messages) of each run."""
+    with ThreadPoolExecutor(4) as pool:
+        places = [tmp_path_factory.mktemp("run") for _ in RUNS]
+        return dict(zip(RUNS, pool.map(finish, places, RUNS)))
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory):
+    """A run on a board that falls silent; it goes on while the others run, and is ended unless it has ended."""
+    with start(tmp_path_factory.mktemp("silent"), ["silent-after=0.05s"]) as process:
+        yield process
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+
+
+def cores(run, description):
+    """Core -> what sPyNNaker's table core_provenance says of it, where that is not 0."""
+    return {p: value for x, y, p, what, value in run[0]["cores"] if what == description}
+
+
+def routers(run, description):
+    """Sum over the chips of what sPyNNaker's table router_provenance says."""
+    return sum(value for _, _, what, value in run[0]["routers"] if what == description)
+
+
+def said(run, text):
+    """Whether one of sPyNNaker's reports has the text."""
+    return any(text in report for report in run[0]["reports"])
+
+
+def spikes(run):
+    return sum(map(len, run[0]["spikes"]))
+
+
+SENT, SOURCES, NEURONS, LEARNERS = 1890, 1, 2, 3        # packets; cores
+
+
+@needs_spynnaker
+def test_without_faults_spynnaker_has_nothing_to_report(silent, runs):
+    run = runs["whole"]
+    assert run[0]["reports"] == [] and "error" not in run[0]
+    assert len(run[0]["machine"]["chips"]) == 4 and len(run[0]["machine"]["links"]) == 16
+    assert cores(run, "How many spikes were processed") == {NEURONS: SENT, LEARNERS: SENT}
+    assert cores(run, "Max_backgrounds_queued") == {NEURONS: 1, LEARNERS: 1}
+    assert routers(run, "RunLocal_Multicast_Packets") == SENT
+    timing = {"Late spikes", "Skipped synapses", "Number_of_late_spikes", "Times_the_timer_tic_over_ran"}
+    assert timing.isdisjoint(what for _, _, _, what, _ in run[0]["cores"])
+
+
+@needs_spynnaker
+def test_dropped_packets_are_counted_by_the_router_and_missing_at_the_cores(runs):
+    run, dropped = runs["dropped"], routers(runs["dropped"], "RunDropped_Multicast_Packets")
+    assert 140 < dropped < 240 and routers(run, "RunLocal_Multicast_Packets") == SENT - dropped
+    assert cores(run, "How many spikes were processed") == {NEURONS: SENT - dropped, LEARNERS: SENT - dropped}
+    assert spikes(run) < spikes(runs["whole"])
+    assert said(run, f"The router on 0, 0 has dropped {dropped} multicast route packets")
+
+
+@needs_spynnaker
+def test_late_packets_are_found_late_by_the_binaries(runs):
+    late = cores(runs["late"], "Late spikes")
+    assert late[NEURONS] == late[LEARNERS] and 140 < late[NEURONS] < 240
+    assert cores(runs["late"], "Max late spike") == {NEURONS: 1, LEARNERS: 1}
+    assert cores(runs["late"], "How many spikes were processed") == {NEURONS: SENT, LEARNERS: SENT}
+    assert cores(runs["late"], "Skipped synapses") == {LEARNERS: late[LEARNERS]}      # their delay is one step
+    assert said(runs["late"], f"{late[LEARNERS]} that were skipped because a spike was received later than the delay")
+
+
+@needs_spynnaker
+def test_dead_parts_are_not_on_the_machine_and_nothing_else_changes(runs):
+    machine, whole = runs["dead"][0]["machine"], runs["whole"][0]["machine"]
+    assert machine["chips"] == [chip for chip in whole["chips"] if chip != [1, 1]]
+    assert machine["cores"] == {"0,0": NUM_CPUS - 2, "0,1": NUM_CPUS, "1,0": NUM_CPUS}
+    gone = [link for link in whole["links"] if link not in machine["links"]]
+    assert [0, 0, 5] in gone and [0, 1, 2] in gone and [0, 0, 2] not in gone and [1, 1, 0] not in machine["links"]
+    assert runs["dead"][0]["spikes"] == runs["whole"][0]["spikes"] and runs["dead"][0]["reports"] == []
+
+
+@needs_spynnaker
+def test_a_core_that_crashes_ends_the_run_with_its_registers(runs):
+    result, text = runs["crash"]
+    assert result["error"].startswith("SpiNNManCoresNotInStateException")
+    assert "0:0:2 (ph: 2) in state RUN_TIME_EXCEPTION:DABT" in text and "PSR=" in text
+    assert "board: core 0,0,2 (IF_curr_exp): DABT at pc 0x0000" in text
+
+
+@needs_spynnaker
+def test_neurons_on_a_slow_core_fall_behind(runs):
+    run = runs["slow neurons"]
+    for what in ("Number_of_late_spikes", "Times_the_background_queue_overloaded",
+                 "Times_the_callback_queue_was_overloaded"):
+        assert set(cores(run, what)) == {NEURONS}
+    assert cores(run, "Max_backgrounds_queued")[NEURONS] == 16 and cores(run, "Max_backgrounds_queued")[LEARNERS] == 1
+    assert said(run, "The background queue overloaded") and said(run, "arrived too late to be processed")
+    assert spikes(run) < spikes(runs["whole"])
+
+
+@needs_spynnaker
+def test_sources_on_a_slow_core_overrun_their_timer_and_send_late(runs):
+    run = runs["slow sources"]
+    assert set(cores(run, "Times_the_timer_tic_over_ran")) == {SOURCES}
+    assert set(cores(run, "Max_number_of_times_timer_tic_over_ran")) == {SOURCES}
+    assert said(run, "was still executing when the next timer tick callback was fired off")
+    assert set(cores(run, "Late spikes")) == {NEURONS, LEARNERS}
+
+
+@needs_spynnaker
+def test_the_same_seed_gives_the_same_faults_in_c_and_in_python(runs):
+    first, second = runs["mixed"][0], runs["mixed python"][0]
+    assert routers(runs["mixed"], "RunDropped_Multicast_Packets") > 0
+    assert cores(runs["mixed"], "Late spikes") and cores(runs["mixed"], "Number_of_late_spikes")
+    assert first["machine"]["cores"]["0,0"] == NUM_CPUS - 1
+    assert first == second
+
+
+@needs_spynnaker
+def test_a_board_that_falls_silent_is_a_timeout(silent):
+    said_by_board = failed = False
+    for line in silent.stdout:
+        said_by_board = said_by_board or line == "board: silent from now on, as its faults say\n"
+        failed = failed or "An error has occurred during simulation" in line
+        if failed and "SpinnmanTimeoutException" in line:
+            break
+    assert said_by_board and failed
