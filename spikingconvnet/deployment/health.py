@@ -152,10 +152,8 @@ def _rule(reading, beside):
 
 def _finding(rule, readings, provenance):
     readings = sorted(readings, key=lambda r: -r.value)
-    largest = rule.behind is not None or rule.name == "router_errors"
-    value = readings[0].value if largest else sum(r.value for r in readings)
-    times = value + rule.behind if rule.behind is not None else 2
-    slower = (provenance.time_scale or 1) * int(times)
+    value = readings[0].value if rule.largest else sum(r.value for r in readings)
+    slower = 2 * (provenance.time_scale or 1)
     cause = rule.cause.format(n=value, item=readings[0].item)
     places = list(dict.fromkeys(filter(None, (_place(r, provenance) for r in readings))))
     return Finding(rule.name, rule.severity, cause, rule.fix.format(slower=slower), rule.source, value,

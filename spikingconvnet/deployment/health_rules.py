@@ -32,13 +32,13 @@ class Rule:
     severity : str
         `NOTE` (no number depends on it), `SUSPECT` (some may, or it is not known) or `INVALID` (some do).
     cause, fix : str
-        In words; ``{n}`` is the count and ``{slower}`` a time scale that would do.
+        In words; ``{n}`` is the count and ``{slower}`` twice the time scale: to be repeated until nothing is found.
     source : str
         File and line of sPyNNaker 7.4.1 that names the item, or what it is derived from.
     above : int
         What may be counted without harm.
-    behind : int or None
-        A core is this and the count times too slow; None if the count does not tell.
+    largest : bool
+        Whether the count is a largest value or a state, which is not to be added up.
     beside : str
         The rule is for cores that also have this item.
     """
@@ -51,7 +51,7 @@ class Rule:
     fix: str
     source: str
     above: int = 0
-    behind: int = None
+    largest: bool = False
     beside: str = ""
 
 
@@ -114,7 +114,7 @@ RULES = (
          "spinn_front_end_common/interface/interface_functions/router_provenance_gatherer.py:297"),
     Rule("router_errors", ROUTER, "Error status", SUSPECT,
          "routers saw damaged packets (error status {n:#x})", BOARD,
-         "spinn_front_end_common/interface/interface_functions/router_provenance_gatherer.py:246"),
+         "spinn_front_end_common/interface/interface_functions/router_provenance_gatherer.py:246", largest=True),
     Rule("dropped_p2p", ROUTER, "Dropped_P2P_Packets", NOTE,
          "{n} messages between chips were dropped; they are repeated", NOTHING,
          "spinn_front_end_common/interface/interface_functions/router_provenance_gatherer.py:210"),
@@ -190,7 +190,7 @@ RULES = (
          "spinn_front_end_common/interface/provenance/provides_provenance_data_from_machine_impl.py:49"),
     Rule("timer_behind", CORE, "Max_number_of_times_timer_tic_over_ran", INVALID,
          "cores fell up to {n} steps behind", SLOWER,
-         "spinn_front_end_common/interface/provenance/provides_provenance_data_from_machine_impl.py:50", behind=1),
+         "spinn_front_end_common/interface/provenance/provides_provenance_data_from_machine_impl.py:50", largest=True),
     Rule("neuron_overruns", CORE, "Timer tick overruns", INVALID,
          "{n} updates of neurons took longer than a step", SLOWER,
          "spynnaker/pyNN/models/neuron/population_neurons_machine_vertex.py:218"),
@@ -208,7 +208,7 @@ RULES = (
          "spynnaker/pyNN/models/neuron/population_machine_vertex.py:111"),
     Rule("backgrounds_queued", CORE, "Max_backgrounds_queued", SUSPECT,
          "up to {n} updates of neurons waited at once", SLOWER,
-         "spynnaker/pyNN/models/neuron/population_machine_vertex.py:112", above=1, behind=0),
+         "spynnaker/pyNN/models/neuron/population_machine_vertex.py:112", above=1, largest=True),
     Rule("transmission", CORE, "Times_the_transmission_of_spikes_overran", SUSPECT,
          "{n} spikes waited for the network to take them", SPREAD,
          "spinn_front_end_common/interface/provenance/provides_provenance_data_from_machine_impl.py:53"),

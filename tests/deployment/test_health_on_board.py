@@ -85,6 +85,26 @@ def test_dropped_packets_make_a_run_invalid(tmp_path):
     assert finding.fix == "--time-scale 2, or spread the input over more steps"
 
 
+def test_packets_that_come_late_make_a_run_invalid(tmp_path):
+    with board(tmp_path, late_packets=(0.3, 1.0)) as made:
+        health = judge(runs(made, tmp_path, (10, 30)).provenance)
+    found = {(finding.name, finding.severity): finding for finding in health.findings}
+    assert set(found) == {("late_packets", "invalid"), ("late_packets", "suspect"), ("late_spikes", "suspect"),
+                          ("skipped_synapses", "invalid")}
+    assert found["late_packets", "invalid"].where == ("core 0,0,4 (maps, neurons 0 to 1)",)    # a convolution
+    assert found["skipped_synapses", "invalid"].places == 2                                     # with a delay of 1
+
+
+def test_a_core_that_is_too_slow_is_found_and_the_fix_helps(tmp_path):
+    with board(tmp_path, slow_cores=((0, 0, 2, 20.0),)) as made:
+        health = judge(runs(made, tmp_path).provenance)
+        slower = judge(runs(made, tmp_path, time_scale=16).provenance)
+    assert {"background_queue", "backgrounds_queued"} <= names(health) and health.verdict == "invalid"
+    assert {finding.where for finding in health.findings} == {("core 0,0,2 (out, neurons 0 to 255)",)}
+    assert all("--time-scale 2" in finding.fix for finding in health.findings)
+    assert slower.verdict == "valid", slower.findings
+
+
 def test_a_core_that_crashes_is_named_with_what_it_held(tmp_path):
     with board(tmp_path, crashes=((0, 0, 2, 15),)) as made:
         with pytest.raises(BackendError) as caught:
