@@ -36,6 +36,8 @@ class Core:
         Its neurons; those of a plane are not all between them.
     given : int or None
         Spikes that a source was given for the runs so far, which are as many packets.
+    silent : bool
+        Whether its population has plastic synapses that are never delivered; binaries count them as skipped.
     """
 
     x: int
@@ -45,6 +47,7 @@ class Core:
     first: int = 0
     last: int = 0
     given: int = None
+    silent: bool = False
 
     def __str__(self):
         return f"core {self.x},{self.y},{self.p} ({self.population}, neurons {self.first} to {self.last})"

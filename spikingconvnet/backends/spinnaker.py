@@ -163,6 +163,9 @@ class Simulation(pynn.Simulation):
         with self._apart():
             dialect = replace(DIALECT, setup={"time_scale_factor": time_scale})
             super().__init__(network, sim, dialect, record, fixed_scales(network, lowered))
+        for projection in network.projections:          # lowered for their counters
+            is_conv = isinstance(projection.connections, ConvConnections) and projection.plasticity is None
+            (lowered.convolution if is_conv else lowered.projection)(projection.label)
 
     def __exit__(self, *exception):
         with self.resources, self._apart():
@@ -217,7 +220,8 @@ class Simulation(pynn.Simulation):
         from spynnaker.pyNN.data import SpynnakerDataView as view
 
         parts = {part.label: (label, begin) for label, all_parts in self._parts.items() for begin, part in all_parts}
-        given = self._given()
+        given, counters = self._given(), self._lowered.counters
+        silent = {p.post for p in self.network.projections if counters.get(p.label, {}).get("silent_delays")}
         for place in view.iterate_placemements():
             vertex = place.vertex
             if _is_own(vertex) and isinstance(vertex, AbstractProvidesProvenanceDataFromMachine):
@@ -225,7 +229,7 @@ class Simulation(pynn.Simulation):
                 ids = vertex.vertex_slice.get_raster_ids() + begin
                 counts = given.get((label, begin))
                 yield provenance.Core(place.x, place.y, place.p, label, int(ids.min()), int(ids.max()),
-                                      None if counts is None else int(counts[ids].sum()))
+                                      None if counts is None else int(counts[ids].sum()), label in silent)
 
     def _given(self):
         """Spikes by neuron that sources were given for the steps so far, by population and first neuron of a part.

@@ -208,10 +208,13 @@ def _of_core(place, items, provenance):
             yield Reading(DERIVED, name, abs(one - other), *place)
 
     value = {item: reading.value for item, reading in items.items()}
+    core = next((core for core in provenance.cores if (core.x, core.y, core.p) == place), None)
+    if "Skipped synapses" in items:
+        silent = core is not None and core.silent and not value.get("Late spikes")
+        yield replace(items["Skipped synapses"], table=DERIVED, item="skipped_silent" if silent else "skipped_synapses")
     if provenance.ends and not provenance.failure and not _is_silent(items, provenance):
-        given = next((core.given for core in provenance.cores if (core.x, core.y, core.p) == place), None)
         yield from differ("steps_missing", value.get("Last_timer_tic_the_core_ran_to"), provenance.ends[-1])
-        yield from differ("packets_missing", value.get("Send_multicast_packets"), given)
+        yield from differ("packets_missing", value.get("Send_multicast_packets"), core and core.given)
     handled = value.get("Number_of_packets_processed")
     yield from differ("delay_unprocessed", value.get("Number_of_packets_received"), handled)
     yield from differ("delay_unadded", value.get("Number_of_packets_added_to_delay_slot"), handled)

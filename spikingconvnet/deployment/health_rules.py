@@ -151,7 +151,7 @@ RULES = (
     Rule("late_spikes", CORE, "Late spikes", SUSPECT,
          "{n} spikes came in a later step than they were sent in", SPREAD,
          "spynnaker/pyNN/models/neuron/population_machine_synapses_provenance.py:67"),
-    Rule("skipped_synapses", CORE, "Skipped synapses", INVALID,
+    Rule("skipped_synapses", DERIVED, "skipped_synapses", INVALID,
          "{n} synaptic events are lost, because a spike came later than its delay", SPREAD,
          "spynnaker/pyNN/models/neuron/population_machine_synapses_provenance.py:66"),
     Rule("delay_saturated", CORE, "saturation_count", INVALID,
@@ -231,6 +231,9 @@ RULES = (
     Rule("silent_delays", ENGINE, "silent_delays", SUSPECT,
          "{n} plastic synapses are never delivered: their delay is the length of the ring buffer", SHORTER,
          "spynnaker/pyNN/models/neuron/synapse_dynamics/synapse_dynamics_static.py:126"),
+    Rule("silent_delays", DERIVED, "skipped_silent", NOTE,
+         "{n} synaptic events of plastic synapses that are never delivered", NOTHING,
+         "spynnaker/pyNN/models/neuron/population_machine_synapses_provenance.py:66"),
     Rule("clipped_delays", CONNECTOR, "Times_synaptic_delays_got_clipped", SUSPECT,
          "{n} delays were shorter than a step and became one", DELAYS,
          "spynnaker/pyNN/models/neural_projections/connectors/abstract_connector.py:558"),
@@ -258,6 +261,7 @@ UNKNOWN_REMARK = Rule("remark", REMARK, "", SUSPECT, "sPyNNaker says: {item}", A
 # Items that count work done or are looked at together with others.
 NEUTRAL = frozenset((
     "Total_pre_synaptic_events", "How many packets were filtered by the bitfield filterer.", "Max late spike",
+    "Skipped synapses",
     "DMA's that were completed", "How many spikes were processed", "Number_of_rewires", "Max_filled_size_input_buffer",
     "Max_spikes_per_time_step", "Max_spikes_received_in_time_step", "Max_spikes_processed_in_time_step",
     "Max_transfer_overrun", "Earliest_receive_time", "Latest_receive_time", "Max_spike_overflow_in_time_step",

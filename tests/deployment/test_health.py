@@ -169,6 +169,15 @@ def test_what_the_local_backend_predicts_has_the_same_name(counter, severity, st
     assert (finding.severity, finding.value, finding.where) == (severity, 3, ("projection kernels",))
 
 
+@pytest.mark.parametrize("late, verdict", [(0, "valid"), (2, "invalid")])
+def test_plastic_synapses_that_are_never_delivered_are_skipped_without_harm_if_nothing_was_late(
+        late, verdict, story, tmp_path):
+    story.add("combined", "Skipped synapses", 45).add("combined", "Late spikes", late)
+    said = story.provenance(tmp_path / "data.sqlite3")
+    health = judge(replace(said, cores=tuple(replace(core, silent=True) for core in said.cores)))
+    assert health.verdict == verdict and (late or "silent_delays" in {f.name for f in health.findings})
+
+
 def test_many_places_of_one_finding_are_told_as_one(tmp_path):
     story = Story(np.random.default_rng(2), chips=5).add("combined", "Skipped synapses", 2)
     finding = health_of(story, tmp_path).findings[0]
