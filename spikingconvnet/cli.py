@@ -29,10 +29,13 @@ EXIT_CODES = """exit codes:
   4  bad data
   5  an earlier step is missing, or the run directory holds results of other settings; --mode compare: two
      recordings that cannot be compared
+  6  a run on a board is invalid, or what it stands on; results are not stored without --force
+  7  with --strict: a run on a board is suspect, or what it stands on
   8  --mode compare: the two differ
   130  interrupted; everything that was finished is kept, the same command goes on"""
 
 
+VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 READ_ONLY = ("info", "check", "map")       # modes that write nothing
 
 
@@ -119,6 +122,8 @@ def _parser():
                                    f" {REPLICA_SAMPLES:,} images of its own (default: 1)")
     add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
                                        " (default: 1; --mode check says what is needed)")
+    add("--force", action="store_true", help="with --backend spinnaker: store results of an invalid run all the same")
+    add("--strict", action="store_true", help="with --backend spinnaker: exit code 7 if a run is suspect")
     add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
@@ -140,14 +145,26 @@ def _run(options):
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
                             target, options.cluster, options.copies or 1, options.time_scale or 1,
-                            _kept_options(path, options))
+                            _kept_options(path, options), options.force)
     if options.mode not in READ_ONLY:
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **_MODES[options.mode](experiment, options)}
+    if options.mode in ("training", "testing", "demo"):
+        result |= _verdict(experiment, options)
     if options.mode not in READ_ONLY:
         store.keep_parameters(path)
     return result
+
+
+def _verdict(experiment, options):
+    """The verdict on what was run on a board, with its exit code; nothing if there was none."""
+    found = experiment.verdict()
+    if not found:
+        return {}
+    _say(f"on the board: {found['verdict']}")
+    code = VERDICT_CODES.get(found["verdict"], 0)
+    return {**found, "exit_code": 0 if code == 7 and not options.strict else code}
 
 
 def _check(options):
@@ -169,6 +186,9 @@ def _check(options):
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
         if value is not None and value < 1:
             raise SettingsError(f"{option}: must be at least 1, got {value}")
+    for name in ("force", "strict"):
+        if getattr(options, name) and options.backend != "spinnaker":
+            raise SettingsError(f"--{name}: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.mode == "map" and options.backend != "spinnaker":
         raise SettingsError("--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target")
     if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor"):
@@ -303,11 +323,16 @@ def _info(experiment, options):
              f" {experiment.settings.dataset}, seed {experiment.settings.seed}"]
     for name, done in state.items():
         rule = f", {results[name]['rule']}" if "rule" in results.get(name, {}) else ""
-        lines.append(f"{name}: {'done' + rule if done else 'not yet'}")
-    lines += [f"{name} accuracy {100 * entry['accuracy']:.2f} %" for name, entry in results.items()
+        lines.append(f"{name}: {'done' + rule + _on_board(results.get(name, {})) if done else 'not yet'}")
+    lines += [f"{name} accuracy {100 * entry['accuracy']:.2f} %{_on_board(entry)}" for name, entry in results.items()
               if name in ("test", "validation")]
     return {"version": spikingconvnet.__version__, "shapes": experiment.model.shapes, "done": state,
             "results": results, "text": "\n".join(lines)}
+
+
+def _on_board(entry):
+    """In words, the verdict that an entry of ``results.json`` holds; nothing if it did not run on a board."""
+    return f", {entry['verdict']} on the board" if "verdict" in entry else ""
 
 
 def _check_networks(experiment, options):

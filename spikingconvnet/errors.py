@@ -17,9 +17,16 @@ class SettingsError(SpikingConvNetError, ValueError):
 
 
 class BackendError(SpikingConvNetError, RuntimeError):
-    """A simulator or board that is missing, cannot be reached or does not compute."""
+    """A simulator or board that is missing, cannot be reached or does not compute.
+
+    Attributes
+    ----------
+    provenance : provenance.Provenance or None
+        What a machine has said about the run that failed.
+    """
 
     exit_code = 3
+    provenance = None
 
 
 class DataError(SpikingConvNetError, ValueError):
@@ -38,6 +45,12 @@ class NetworkError(SpikingConvNetError, ValueError):
     """A netlist that no board could run (exit code 2)."""
 
     exit_code = 2
+
+
+class HealthError(SpikingConvNetError, RuntimeError):
+    """A run on a board whose numbers cannot be right (exit code 6)."""
+
+    exit_code = 6
 
 
 def require(condition, owner, attribute, value, wanted, error=SettingsError):

@@ -20,8 +20,9 @@ from spikingconvnet import build, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
-from spikingconvnet.deployment import recorded
+from spikingconvnet.deployment import health, recorded
 from spikingconvnet.deployment.check import Subject
+from spikingconvnet.deployment.watch import Watch
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
@@ -59,10 +60,12 @@ class Experiment:
         ``progress(iterable, description)`` wraps long loops.
     program, options : str
         How the command line is called, and options that belong to every command of the run, for error texts.
+    force : bool
+        Whether results of an invalid run on a board are stored.
     """
 
     def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py", target=None, cluster=None, copies=1, time_scale=1, options=""):
+                 program="main.py", target=None, cluster=None, copies=1, time_scale=1, options="", force=False):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
@@ -73,6 +76,7 @@ class Experiment:
         self.jobs = jobs
         self.progress = progress
         self.program, self.options = program, options
+        self.force, self._verdicts = force, set()
 
     @cached_property
     def backend(self):
@@ -129,26 +133,35 @@ class Experiment:
             The last two are floors to compare with, see ``training.floors``.
         record : str or Path or None
             File that keeps the recording of the training, see ``deployment.recorded``.
+
+        Raises
+        ------
+        HealthError
+            The runs on a board are invalid, and `force` is not set; so for all that simulates and stores.
         """
+        watch = self._watch(f"layer {number}, training")
         stage = self.model.stages[number - 1]
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
-        opened = partial(self.backend.open, jobs=self.jobs, **self._options)
+        opened = partial(self._open, watch)
         if record is not None:
             opened = recorded.recording(opened, self._how(shown=f"training of layer {number}"),
                                         partial(recorded.save, record), recorded.learns)
         trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
                               partial(self.progress, description=f"layer {number}: training"))
-        self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
+        how = self._how(watch.settle(), rule=rule, health=trained.health)
+        self.store.write(f"layers/{number}", made_from, how,
                          initial=trained.initial,
                          learned=trained.learned, kernels=trained.inference.kernels,
                          v_thresh=trained.inference.v_thresh, wins=trained.course.wins,
                          thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
+        self._noted({"how": how})
         return trained
 
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
-        return self.store.read(f"layers/{number}", self.command("training", number), self._layer_digest(number))
+        return self._noted(self.store.read(f"layers/{number}", self.command("training", number),
+                                           self._layer_digest(number)))
 
     def is_trained(self, number, rule=None):
         """Whether layer `number` has been trained with the settings in force, and by `rule` if that is given."""
@@ -176,13 +189,17 @@ class Experiment:
             sources = self._responses(number - 1, split, data)
             description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
             responses = self._simulate(number, [sources[i] for i in missing], grid, description)
-            for i, response in zip(missing, responses):
-                found[i] = pack_spikes(response) if grid is None else {"counts": response}
-                self.store.write(names[i], digests[i], self._how(), **found[i])
-        return [unpack_spikes(part) if grid is None else part["counts"] for part in found]
+            for i, (response, judged) in zip(missing, responses):
+                arrays, how = pack_spikes(response) if grid is None else {"counts": response}, self._how(judged)
+                self.store.write(names[i], digests[i], how, **arrays)
+                found[i] = {**arrays, "how": how}
+        return [unpack_spikes(part) if grid is None else part["counts"] for part in map(self._noted, found)]
 
     def _simulate(self, number, sources, grid, description):
-        """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side."""
+        """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side.
+
+        Yields each with the verdict on its run.
+        """
         stage, arrays = self.model.stages[number - 1], self.layer(number)
         trained = TrainedLayer(arrays["kernels"], arrays["v_thresh"])
         jobs = self.jobs or os.cpu_count()
@@ -193,8 +210,12 @@ class Experiment:
                        for networks in self._copies([build.inference_network([stage], [trained], source)
                                                      for source in sources])]
             for future in self.progress(futures, description):
-                responses, recording = future.result()
-                yield from responses
+                watch = self._watch(description)
+                with watch.failures():
+                    responses, recording = future.result()
+                watch.see(recording.provenance)
+                judged = watch.settle()
+                yield from ((response, judged) for response in responses)
             log_warnings(recording, logger)
 
     def _copies(self, networks):
@@ -224,9 +245,11 @@ class Experiment:
             self.model.stages[:number], [TrainedLayer(a["kernels"], a["v_thresh"]) for a in trained],
             data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples)))
         label = self.model.stages[number - 1].label
-        with self.backend.open(network, (label,) if membranes else (), self.jobs, **self._options) as simulation:
+        watch = Watch(f"layer {number}, example", force=True)      # nothing of it is stored
+        with self._open(watch, network, (label,) if membranes else ()) as simulation:
             simulation.run(simulation.source_steps)
             recording = simulation.recording()
+        watch.settle()
         return recording.spikes[label], recording.membrane(label) if membranes else None
 
     def record(self, split, path):
@@ -242,8 +265,10 @@ class Experiment:
         n = min(spikes.n_samples, RECORDED_SAMPLES, REPLICA_SAMPLES)
         network = build.inference_network(
             self.model.stages, [TrainedLayer(a["kernels"], a["v_thresh"]) for a in arrays], spikes.samples(0, n))
-        opened = partial(self.backend.open, jobs=self.jobs, **self._options)
-        recorded.save(path, recorded.run(opened, network, self._how(shown=f"{n} {split} images")))
+        shown = f"{n} {split} images"
+        watch = Watch(f"recording of {shown}", force=True)     # of an invalid run it is what one wants to look at
+        made = recorded.run(partial(self._open, watch), network, {})
+        recorded.save(path, replace(made, how=self._how(watch.settle(), shown=shown)))
 
     # ------------------------------------------------------------ readout
 
@@ -257,13 +282,13 @@ class Experiment:
         """Fit the classifier on the training images: its score on them."""
         counts, labels = self.features("train")
         fitted = readout.fit(counts, labels, self.model.classifier.C, seed=self.settings.seed)
-        self.store.write("svm", self._svm_digest(), self._how(), classes=fitted.classes,
+        self.store.write("svm", self._svm_digest(), self._how(self.verdict()), classes=fitted.classes,
                          coefficients=fitted.coefficients, intercepts=fitted.intercepts)
         return readout.score(fitted.predict(counts), labels)
 
     def test(self, split="test"):
         """Classify a split: its score."""
-        arrays = self.store.read("svm", self.command("training", "svm"), self._svm_digest())
+        arrays = self._noted(self.store.read("svm", self.command("training", "svm"), self._svm_digest()))
         fitted = readout.Readout(arrays["classes"], arrays["coefficients"], arrays["intercepts"])
         counts, labels = self.features(split)
         return readout.score(fitted.predict(counts), labels)
@@ -284,7 +309,31 @@ class Experiment:
     def keep_result(self, name, result):
         """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
         made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._svm_digest()
-        self.store.write_results(name, {**result, "made_from": made_from})
+        self.store.write_results(name, {**result, **self.verdict(), "made_from": made_from})
+
+    # ------------------------------------------------------------ runs on a board
+
+    def verdict(self):
+        """The worst verdict on the runs that this experiment has made or used so far, and on those behind them.
+
+        Returns
+        -------
+        dict
+            ``verdict``: see ``health.VERDICTS``; empty if none was on a board.
+        """
+        return {"verdict": health.worst(self._verdicts)} if self._verdicts else {}
+
+    def _watch(self, name):
+        return Watch(name, self.force)
+
+    def _open(self, watch, network, record=()):
+        """A simulation on the backend, watched."""
+        return watch.open(self.backend.open(network, record, self.jobs, **self._options))
+
+    def _noted(self, arrays):
+        """A stored result, after its verdict has been noted."""
+        self._verdicts |= {judged["verdict"] for judged in [arrays["how"].get("board")] if judged}
+        return arrays
 
     def has_svm(self):
         """Whether the classifier has been fitted with the settings in force."""
@@ -397,5 +446,7 @@ class Experiment:
     def _svm_digest(self):
         return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))
 
-    def _how(self, **more):
+    def _how(self, board=None, **more):
+        """How a result is made, with the verdict on the runs behind it if they were on a board."""
+        more |= {"board": board} if board else {}
         return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}

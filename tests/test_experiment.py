@@ -57,8 +57,8 @@ def test_replicas_start_at_rest_and_are_joined_in_order(run, monkeypatch):
     whole = made.features("train")[0]
     for first in (0, 50, 100):
         source = made.data("train")["spikes"].samples(first, min(first + 50, 120))
-        alone, = made._simulate(1, [source], (3, 3), "one replica")
-        assert np.array_equal(whole[first:first + 50], alone)
+        (alone, judged), = made._simulate(1, [source], (3, 3), "one replica")
+        assert np.array_equal(whole[first:first + 50], alone) and judged == {}
     assert len(list((made.store.path / "features").iterdir())) == 3
 
 

@@ -29,6 +29,8 @@ class Recording:
         ring buffer, for which a board needs delay extensions.
     warnings : tuple of str
         The counters that are not 0, in words, and the populations that sPyNNaker puts on split cores.
+    provenance : provenance.Provenance or None
+        What a machine said about all runs since the start of the simulation; None where there is no machine.
     """
 
     spikes: dict
@@ -36,6 +38,7 @@ class Recording:
     saturated: dict = field(default_factory=dict)
     counters: dict = field(default_factory=dict)
     warnings: tuple = ()
+    provenance: object = None
 
     def membrane(self, label, variable="v"):
         """A membrane trace in mV, or a current in nA: float64 array (steps, neurons)."""

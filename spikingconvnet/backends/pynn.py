@@ -112,6 +112,8 @@ class Simulation:
         For populations whose weight scale is to be fixed: largest expected input by channel and receptor, nA.
     """
 
+    provenance = None       # see Recording
+
     def __init__(self, network, sim, dialect, record, limits=None):
         self.network, self.sim, self.dialect, self.record = network, sim, dialect, record
         self.t = self._taken = 0

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from spikingconvnet.backends import pynn
+from spikingconvnet.backends import provenance, pynn
 from spikingconvnet.backends.base import recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
@@ -35,6 +35,8 @@ DIALECT = pynn.Dialect(
                                                      "WeightDependenceAdditiveTriplet")}
     | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
 PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
+PROVENANCE = ("write_provenance", "read_router_provenance_data", "read_placements_provenance_data",
+              "read_graph_provenance_data", "keep_data_database")      # what mode = Production leaves off
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
@@ -117,6 +119,26 @@ def _is_own(vertex):
     return vertex.app_vertex is not None
 
 
+def _database():
+    """The file that sPyNNaker writes provenance to."""
+    from spinn_front_end_common.utilities.base_database import BaseDatabase
+
+    return BaseDatabase.default_database_file()
+
+
+def _chips():
+    """The chips whose routers have a table: (x, y)."""
+    from spynnaker.pyNN.data import SpynnakerDataView as view
+
+    return [(table.x, table.y) for table in view.get_uncompressed().routing_tables]
+
+
+def _states(error):
+    """States of the cores that an error of sPyNNaker is about: (x, y, p, state)."""
+    infos = getattr(error, "failed_core_states", tuple)()
+    return [(*place, infos.get_cpu_info(*place).state.name) for place in infos]
+
+
 class Simulation(pynn.Simulation):
     """A network on a SpiNNaker machine, see ``pynn.Simulation``.
 
@@ -133,22 +155,35 @@ class Simulation(pynn.Simulation):
     """
 
     def __init__(self, network, sim, record, lowered, log, time_scale=1):
-        self._lowered, self._log = lowered, log
+        self._lowered, self._log, self._time_scale = lowered, log, time_scale
+        self._ends, self._failed = [], None
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
         with self._apart():
             dialect = replace(DIALECT, setup={"time_scale_factor": time_scale})
             super().__init__(network, sim, dialect, record, fixed_scales(network, lowered))
+        for projection in network.projections:          # lowered for their counters
+            is_conv = isinstance(projection.connections, ConvConnections) and projection.plasticity is None
+            (lowered.convolution if is_conv else lowered.projection)(projection.label)
 
     def __exit__(self, *exception):
         with self.resources, self._apart():
+            done_with = [Path(_database())] if self._ends and not self._failed else []      # kept after a failure
             super().__exit__(*exception)
+            for database in done_with:
+                database.unlink(missing_ok=True)
 
     def run(self, n_steps):
         """Simulate `n_steps` more steps, at least 1."""
-        with self._apart():
-            super().run(n_steps)
+        try:
+            with self._apart():
+                super().run(n_steps)
+        except BackendError as error:
+            self._failed = error
+            error.provenance = self.provenance
+            raise
+        self._ends.append(self.t)
 
     def set(self, label, v_thresh):
         """Set the thresholds of a population: float array (size,) in mV."""
@@ -159,8 +194,58 @@ class Simulation(pynn.Simulation):
         """What was recorded since the last call: Recording, with what the board does in silence."""
         with self._apart():
             recording = super().recording()
-        counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
-        return replace(recording, counters=counters, warnings=tuple(self._lowered.warnings))
+        return replace(recording, counters=self._counters(), warnings=tuple(self._lowered.warnings),
+                       provenance=self.provenance)
+
+    def _counters(self):
+        return {label: dict(counts) for label, counts in self._lowered.counters.items()}
+
+    @property
+    def provenance(self):
+        """What the machine says about the runs so far: provenance.Provenance; to be asked for before the end."""
+        known = {"ends": tuple(self._ends), "time_scale": self._time_scale, "counters": self._counters()}
+        if self._failed:
+            known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__))}
+        try:
+            with self._apart():
+                return replace(provenance.read(_database()), cores=tuple(self._cores()), chips=tuple(_chips()), **known)
+        except BackendError:
+            if self._failed is None:
+                raise
+            return provenance.Provenance(**known)       # a run that has failed may have left nothing
+
+    def _cores(self):
+        """The cores of the network that sPyNNaker reads provenance from: Cores."""
+        from spinn_front_end_common.interface.provenance import AbstractProvidesProvenanceDataFromMachine
+        from spynnaker.pyNN.data import SpynnakerDataView as view
+
+        parts = {part.label: (label, begin) for label, all_parts in self._parts.items() for begin, part in all_parts}
+        given, counters = self._given(), self._lowered.counters
+        silent = {p.post for p in self.network.projections if counters.get(p.label, {}).get("silent_delays")}
+        for place in view.iterate_placemements():
+            vertex = place.vertex
+            if _is_own(vertex) and isinstance(vertex, AbstractProvidesProvenanceDataFromMachine):
+                label, begin = parts.get(vertex.app_vertex.label, (vertex.app_vertex.label, 0))
+                ids = vertex.vertex_slice.get_raster_ids() + begin
+                counts = given.get((label, begin))
+                yield provenance.Core(place.x, place.y, place.p, label, int(ids.min()), int(ids.max()),
+                                      None if counts is None else int(counts[ids].sum()), label in silent)
+
+    def _given(self):
+        """Spikes by neuron that sources were given for the steps so far, by population and first neuron of a part.
+
+        A source that projects to nobody sends nothing.
+        """
+        found = {}
+        for label in {p.pre for p in self.network.projections}:
+            population = self.network.population(label)
+            if population.has_given_spikes:
+                spikes = population.cell.spikes
+                until = spikes.offsets[min(self.t, len(spikes.offsets) - 1)]
+                counts = np.bincount(spikes.neurons[:until], minlength=population.size)
+                found |= {(label, begin): counts for p in self.network.projections if p.pre == label
+                          for begin, _, _ in self._projections[p.label]}
+        return found
 
     def _splits(self, population):
         return super()._splits(population) or population.label in self._planes
@@ -271,7 +356,8 @@ def fixed_scales(network, lowered):
 def configuration(machine, home):
     """Text of the configuration file: the section of the machine, and reports inside `home`."""
     return (f"{machine}\n[Mode]\nmode = Production\n[Logging]\ninstantiate = False\n"
-            f"[Reports]\ndefault_report_file_path = {home}\ndisplay_algorithm_timings = False\n")
+            f"[Reports]\ndefault_report_file_path = {home}\ndisplay_algorithm_timings = False\n"
+            + "".join(f"{option} = True\n" for option in PROVENANCE))
 
 
 @contextmanager

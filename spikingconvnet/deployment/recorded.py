@@ -64,7 +64,7 @@ class Recorder:
 
     Parameters
     ----------
-    simulation : Simulation
+    simulation : context manager of a Simulation
         Opened with ``record=neurons``.
     network : Network
     neurons : dict of str to int64 array
@@ -74,14 +74,14 @@ class Recorder:
     """
 
     def __init__(self, simulation, network, neurons, how, keep):
-        self._simulation, self._network, self._neurons, self._how = simulation, network, neurons, how
+        self._opened, self._network, self._neurons, self._how = simulation, network, neurons, how
         self._keep, self._chunks, self._thresholds, self._t = keep, [], [], 0
 
     def __getattr__(self, name):
         return getattr(self._simulation, name)
 
     def __enter__(self):
-        self._simulation.__enter__()
+        self._simulation = self._opened.__enter__()
         return self
 
     def __exit__(self, kind, *error):
@@ -89,7 +89,7 @@ class Recorder:
             if kind is None:
                 self._keep(self._recorded())
         finally:
-            self._simulation.__exit__(kind, *error)
+            self._opened.__exit__(kind, *error)
 
     def run(self, n_steps):
         """Simulate `n_steps` more steps."""

@@ -68,6 +68,8 @@ class Simulation:
         ``native`` or ``numba_kernels``; the first where it was built by default. The integers do not depend on it.
     """
 
+    provenance = None       # see Recording
+
     def __init__(self, network, record=(), jobs=None, kernels=None):
         record = recorded_neurons(network, record)
         self.network = network
