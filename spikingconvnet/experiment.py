@@ -24,7 +24,7 @@ from spikingconvnet.deployment.check import Subject
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
-from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
+from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import floors, stdp
 
 logger = logging.getLogger(__name__)
@@ -129,15 +129,23 @@ class Experiment:
         stage = self.model.stages[number - 1]
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
+        unfinished = self._unfinished(number, rule)
         trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
                               partial(self.backend.open, jobs=self.jobs, **self._options),
-                              partial(self.progress, description=f"layer {number}: training"))
+                              partial(self.progress, description=f"layer {number}: training"),
+                              unfinished.read(), unfinished.write)
         self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
                          initial=trained.initial,
                          learned=trained.learned, kernels=trained.inference.kernels,
                          v_thresh=trained.inference.v_thresh, wins=trained.course.wins,
                          thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
+        unfinished.forget()
         return trained
+
+    def _unfinished(self, number, rule):
+        """What is finished of the training of layer `number`: store.Unfinished; another machine begins anew."""
+        made_from = digest(self._layer_digest(number), rule, self.machine, spikingconvnet.__version__)
+        return Unfinished(self.store, f"layers/{number}", made_from, self._how(rule=rule))
 
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
