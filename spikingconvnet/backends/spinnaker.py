@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from spikingconvnet.backends import pynn
+from spikingconvnet.backends import failures, pynn
 from spikingconvnet.backends.base import recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
@@ -141,9 +141,14 @@ class Simulation(pynn.Simulation):
             dialect = replace(DIALECT, setup={"time_scale_factor": time_scale})
             super().__init__(network, sim, dialect, record, fixed_scales(network, lowered))
 
-    def __exit__(self, *exception):
-        with self.resources, self._apart():
-            super().__exit__(*exception)
+    def __exit__(self, kind, error, trace):
+        with self.resources:
+            try:
+                with self._apart():
+                    super().__exit__(kind, error, trace)
+            except BackendError:
+                if error is None:           # otherwise the first failure is the one to tell of
+                    raise
 
     def run(self, n_steps):
         """Simulate `n_steps` more steps, at least 1."""
@@ -186,14 +191,18 @@ class Simulation(pynn.Simulation):
     @contextmanager
     def _apart(self):
         """Send sPyNNaker's progress bars and messages to the file, and its failures out as a BackendError."""
-        with self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log):
+        with (self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log),
+              failures.watched() as silence):
             try:
                 yield
             except SpikingConvNetError:
                 raise
+            except SystemExit as end:       # how its run ends after Ctrl-C
+                raise KeyboardInterrupt from end
             except Exception as error:      # sPyNNaker's own have no common base
                 traceback.print_exc(file=log)
-                raise BackendError(f"sPyNNaker: {type(error).__name__}: {error}; its messages are in {self._log}"
+                what = "the board no longer answers: " if silence.noticed else ""
+                raise BackendError(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in {self._log}"
                                    ) from error
 
     def weights(self, label):

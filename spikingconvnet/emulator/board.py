@@ -41,7 +41,8 @@ class Board:
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
         self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-                                         pass_fds=(ready_child, alive_child), env=environment)
+                                         pass_fds=(ready_child, alive_child), env=environment,
+                                         start_new_session=True)       # Ctrl-C is for the one who talks to it
         os.close(ready_child)
         os.close(alive_child)
         try:
