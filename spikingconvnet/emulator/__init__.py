@@ -9,10 +9,12 @@ until interrupted (`cli.main(args) -> exit code`). `machine.Machine` is the hard
 sockets: for tests.
 
 What is emulated is each core's program, instruction by instruction, and the devices it sees; time is idealised: cores
-are infinitely fast and nothing is ever late or lost. The package imports nothing else of spikingconvnet.
+are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faults(...))`` or ``--fault`` says so. The
+package imports nothing else of spikingconvnet.
 """
 
 from spikingconvnet.emulator.board import Board
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
+from spikingconvnet.emulator.faults import Faults
 
-__all__ = ["Board", "EmulatorError", "SetupError"]
+__all__ = ["Board", "EmulatorError", "Faults", "SetupError"]

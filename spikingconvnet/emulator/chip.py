@@ -13,6 +13,7 @@ from spikingconvnet.emulator.memory_map import (
     DEVICE_SIZE,
     IOBUF_SIZE,
     NUM_CPUS,
+    NUM_LINKS,
     ROUTER_BASES,
     ROUTER_SIZE,
     RTE,
@@ -48,7 +49,7 @@ from spikingconvnet.emulator.router import TABLE_SIZE, Router
 from spikingconvnet.emulator.system_controller import SystemController
 
 SHARED_MESSAGES = 7                                 # tools/boot/sark.struct, num_buf
-_FIRST_APP, _LAST_APP = 1, NUM_CPUS
+_FIRST_APP = 1
 
 
 class Chip:
@@ -61,17 +62,20 @@ class Chip:
     send : callable(SDP): a message from one of the cores
     routes : pair of callables for the router: a route may have changed; count packets under way
     report : callable(text)
+    physical : numbers of the cores that work, by virtual number; the monitor is 0
     """
 
-    def __init__(self, x, y, make_core, wake, send, routes, report):
+    def __init__(self, x, y, make_core, wake, send, routes, report, physical=range(NUM_CPUS)):
         self.x, self.y, self.address, self.links = x, y, x << 8 | y, 0
         self._wake, self._send, self._report = wake, send, report
         self.sdram, self.sysram = Memory("SDRAM", SDRAM_SIZE), Memory("SysRAM", SYSRAM_SIZE)
         self.router = Router(*routes)
         self.system_controller = SystemController(self._interrupt, self._asleep)
         self.bus = self._make_bus()
-        self.cores = {number: make_core(number, self.bus, (self.sdram, self.sysram))
-                      for number in range(_FIRST_APP, _LAST_APP)}
+        self.cores, self._physical = {}, tuple(physical)
+        for number, own in enumerate(self._physical[_FIRST_APP:], _FIRST_APP):
+            self.cores[number] = make_core(number, self.bus, (self.sdram, self.sysram))
+            self.cores[number].physical = own
         self._apps = [0] * NUM_CPUS                 # the monitor's record of application ids, `core_app`
         self._waiting = {number: [] for number in self.cores}       # messages until a core's mailbox is free
         self.shared_messages = Pool(self.bus, SV_BASE + SV.SHM_FREE)
@@ -112,7 +116,7 @@ class Chip:
                 (SV.RANDOM, 4, 0xa5), (SV.LINK_EN, 1, links), (SV.NUM_BUF, 1, SHARED_MESSAGES),
                 (SV.IOBUF_SIZE, 4, IOBUF_SIZE), (SV.SDRAM_BUFS, 4, SDRAM_BASE),
                 (SV.SYSBUF_SIZE, 4, SYSTEM_BUFFER_WORDS),
-                (SV.NUM_CPUS, 1, NUM_CPUS), (SV.ROM_CPUS, 1, NUM_CPUS), (SV.SDRAM_BASE, 4, SDRAM_USER),
+                (SV.NUM_CPUS, 1, len(self._physical)), (SV.ROM_CPUS, 1, NUM_CPUS), (SV.SDRAM_BASE, 4, SDRAM_USER),
                 (SV.SYSRAM_BASE, 4, SYSRAM_BASE + 0x100), (SV.SDRAM_SYS, 4, SDRAM_SYSTEM), (SV.VCPU_BASE, 4, VCPU_BASE),
                 (SV.SYSRAM_HEAP, 4, SYSRAM_HEAP), (SV.SDRAM_HEAP, 4, SDRAM_HEAP), (SV.SYS_HEAP, 4, SYSTEM_HEAP),
                 (SV.RTR_COPY, 4, self.sys_heap.alloc((TABLE_SIZE + 1) * RouterEntries.ENTRY, 0)),
@@ -124,9 +128,8 @@ class Chip:
         if ethernet:
             self.bus.write(SV_BASE + SV.IP_ADDR, ip_address)
         self.shared_messages.create(self.bus.load(SV_BASE + SV.SHM_BUF), SHARED_MESSAGES, SDPMessage.SIZE)
-        cores = bytes(range(NUM_CPUS)) + b"\xff" * (SV.MAP_SIZE - NUM_CPUS)     # virtual is physical here
-        self.bus.write(SV_BASE + SV.P2V_MAP, cores)
-        self.bus.write(SV_BASE + SV.V2P_MAP, cores)
+        self.bus.write(SV_BASE + SV.V2P_MAP, bytes(self._physical).ljust(SV.MAP_SIZE, b"\xff"))
+        self.bus.write(SV_BASE + SV.P2V_MAP, bytes(map(self._virtual, range(SV.MAP_SIZE))))
         self.clear_router(0, TABLE_SIZE)
         self.router_entries.create()
         self._boot_core(0, CPUState.RUN, b"SC&MP")
@@ -136,7 +139,7 @@ class Chip:
     def _boot_core(self, number, state, program):
         base = VCPU_BASE + number * VCPU.SIZE
         self.bus.write(base, bytes(VCPU.USER))      # user0 to user3 outlive programs: sark_init, sark_base.c:464
-        self.bus.store(base + VCPU.PHYS_CPU, number, 1)
+        self.bus.store(base + VCPU.PHYS_CPU, self._physical[number], 1)
         self.bus.store(base + VCPU.CPU_STATE, state, 1)
         self.bus.store(base + VCPU.SW_VER, SOFTWARE_VERSION)
         self.bus.write(base + VCPU.APP_NAME, program)
@@ -149,6 +152,14 @@ class Chip:
         self._boot_core(number, CPUState.IDLE, b"sark")
 
     # -- cores --------------------------------------------------------------------------------------------------------
+
+    def _virtual(self, physical):
+        """Virtual number of a physical core, 255 if it does not work (`assign_virt_cpu`, scamp-3.c:902)."""
+        return self._physical.index(physical) if physical in self._physical else 255
+
+    def _bits(self, numbers):
+        """Physical cores as bits."""
+        return sum(1 << self._physical[number] for number in numbers)
 
     def vcpu(self, number, field, size=4):
         """A field of a core's block of state."""
@@ -173,7 +184,7 @@ class Chip:
             self.bus.write(app, bytes((0, 0, 0, numbers[0])) + bytes(4))
         self.bus.store(app + AppData.CORES, self.bus.load(app + AppData.CORES, 1) + len(numbers), 1)
         self.bus.store(app + AppData.MASK, self.bus.load(app + AppData.MASK) | mask)
-        self.system_controller.store(SystemController.SET_FLAG, mask)
+        self.system_controller.store(SystemController.SET_FLAG, self._bits(numbers))
         for number in numbers:
             self.set_vcpu(number, VCPU.CPU_STATE, CPUState.INIT, 1)
             self.set_vcpu(number, VCPU.APP_ID, app_id, 1)
@@ -192,7 +203,7 @@ class Chip:
     def signal(self, signal, app_id, app_mask):
         """Signal the cores of applications (`signal_app`, scamp-app.c:257)."""
         numbers = self.owned(app_id, app_mask)
-        mask = sum(1 << number for number in numbers)
+        mask = self._bits(numbers)
         if signal == Signal.STOP:
             for candidate in range(app_id, 256):
                 if candidate & app_mask == app_id:
@@ -251,8 +262,8 @@ class Chip:
     # -- interrupts and messages --------------------------------------------------------------------------------------
 
     def _interrupt(self, mask, active):
-        for number, core in self.cores.items():
-            if mask >> number & 1 and core.rest not in (Rest.OFF, Rest.DEAD):
+        for core in self.cores.values():
+            if mask >> core.physical & 1 and core.rest not in (Rest.OFF, Rest.DEAD):
                 core.interrupt(Interrupt.CPU, active)
                 if active:
                     self._wake(core)
@@ -260,7 +271,7 @@ class Chip:
             self._collect()
 
     def _asleep(self):
-        return sum(1 << number for number, core in self.cores.items() if core.rest in (Rest.OFF, Rest.WFI))
+        return self._bits(number for number, core in self.cores.items() if core.rest in (Rest.OFF, Rest.WFI))
 
     def _collect(self):
         """Take the messages that cores have left for the monitor (`sark_msg_send`, sark_base.c:531)."""
@@ -312,7 +323,7 @@ class Chip:
             return
         self.set_vcpu(core.number, VCPU.MBOX_AP_MSG, address)
         self.set_vcpu(core.number, VCPU.MBOX_AP_CMD, Mailbox.MSG, 1)
-        self._interrupt(1 << core.number, True)
+        self._interrupt(1 << core.physical, True)
 
     # -- router -------------------------------------------------------------------------------------------------------
 
@@ -327,7 +338,8 @@ class Chip:
     def set_router(self, index, key, mask, route, app_id):
         """Write a multicast entry and its copy (`rtr_mc_set`, sark_hw.c:332)."""
         entry = self.bus.load(SV_BASE + SV.RTR_COPY) + index * RouterEntries.ENTRY
-        self.router.set(index, key, mask, route)
+        virtual = (number for number in range(len(self._physical)) if route >> NUM_LINKS + number & 1)
+        self.router.set(index, key, mask, route & (1 << NUM_LINKS) - 1 | self._bits(virtual) << NUM_LINKS)
         self.bus.store(entry + 2, 0x8000 | app_id, 2)
         for offset, value in ((4, route), (8, key), (12, mask)):
             self.bus.store(entry + offset, value)

@@ -7,10 +7,11 @@ import signal
 import sys
 import threading
 
-from spikingconvnet.emulator import native_core
+from spikingconvnet.emulator import faults, native_core
 from spikingconvnet.emulator.core import Core, require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
+from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import CHIPS, Machine
 from spikingconvnet.emulator.script import run
 
@@ -28,6 +29,9 @@ def parser():
                       help="stop a core that runs for longer without coming to rest")
     made.add_argument("--native", action=argparse.BooleanOptionalAction, default=None,
                       help="insist on, or do without, the compiled core loop")
+    made.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE",
+                      help="let something go wrong; more than once: several. "
+                           + ", ".join(f"{name}={form.example}" for name, form in faults.FORMS.items()))
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
     made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
     made.add_argument("script", nargs="?", metavar="SCRIPT", help="PyNN script to run against a private board")
@@ -61,11 +65,19 @@ def _announce(options, host):
     os.close(options.ready)
 
 
-def _serve(options):
+def _machine(options, wrong, host):
+    """The machine; one that knows of faults only if there are any."""
+    settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
+                "make_core": _core_class(options.native)}
+    if wrong == faults.Faults():
+        return Machine(options.version, **settings)
+    return FaultyMachine(wrong, options.version, **settings)
+
+
+def _serve(options, wrong):
     require_unicorn()
     ethernet = Ethernet(options.host)
-    machine = Machine(options.version, ethernet.host, report=_report, watchdog=options.watchdog,
-                      make_core=_core_class(options.native))
+    machine = _machine(options, wrong, ethernet.host)
     gc.freeze()                                     # chips and cores stay: not worth looking through again and again
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ethernet.close())
@@ -81,10 +93,12 @@ def main(args=None):
     """Run the command line; the exit code."""
     options = parser().parse_args(args)
     try:
+        wrong = faults.parse(options.fault)
+        wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
         if options.script is None:
-            return _serve(options)
+            return _serve(options, wrong)
         return run(options.script, options.arguments, version=options.version, host=options.host,
-                   native=options.native, watchdog=options.watchdog)
+                   native=options.native, watchdog=options.watchdog, faults=wrong)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

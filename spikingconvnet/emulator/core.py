@@ -76,7 +76,7 @@ class Core:
 
     Parameters
     ----------
-    number : virtual (and physical) core number, 1 to 17
+    number : virtual core number, 1 to 17; `physical` is the same unless somebody says otherwise before `start`
     system : Bus of the chip
     memories : the chip's (SDRAM, SysRAM)
     clock : callable -> the machine's cycle
@@ -84,7 +84,7 @@ class Core:
     """
 
     def __init__(self, number, system, memories, clock, report):
-        self.number, self.rest = number, Rest.OFF
+        self.number, self.physical, self.rest = number, number, Rest.OFF
         self._system, self._memories, self._clock, self._report = system, memories, clock, report
         self.inbox, self.lost, self._burst, self._faults = [], 0, 0, 0
         self._fault = None                          # a BusError on its way out of Unicorn
@@ -134,7 +134,7 @@ class Core:
         self.vic = peripherals.VIC()
         self.timers = peripherals.Timers(self.vic, self._clock)
         self.comms = peripherals.CommsController(self.vic)
-        self.dma = peripherals.DMA(self.vic, self.bus, self.number)
+        self.dma = peripherals.DMA(self.vic, self.bus, self.physical)
 
     def _map(self):
         everything, data = unicorn.UC_PROT_ALL, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
@@ -345,6 +345,12 @@ class Core:
         return self.rest is not Rest.READY
 
     # -- faults -------------------------------------------------------------------------------------------------------
+
+    def crash(self, why):
+        """Let the program have a data abort where it waits."""
+        self._fault = BusError(why)
+        if self._except(None):
+            self.rest = Rest.READY
 
     def _note(self, _uc, access, address, size, _value, _data):
         """Remember an access that Unicorn is about to refuse."""

@@ -126,7 +126,7 @@ class Ethernet:
             return
         if message.flags & packets.REPLY_EXPECTED and message.tag == packets.TAG_NONE:
             message = self._with(message, tag=self._machine.tags.transient(sender))
-        self._machine.send(self._with(message, srce_addr=self._machine.root.address))
+        self._machine.accept(self._with(message, srce_addr=self._machine.root.address))
 
     @staticmethod
     def _with(message, **changes):
@@ -140,8 +140,8 @@ class Ethernet:
             return
         tag = table.table[number]
         tag.address, tag.tx_port = sender
-        self._machine.send(SDP(0x07, number, tag.dest_port, packets.PORT_ETHERNET, tag.dest_addr,
-                               self._machine.root.address, data))
+        self._machine.accept(SDP(0x07, number, tag.dest_port, packets.PORT_ETHERNET, tag.dest_addr,
+                                 self._machine.root.address, data))
 
     def _transmit(self, message):
         """Send a message to the host that its IP tag names (`eth_send_msg`, scamp-3.c:611)."""

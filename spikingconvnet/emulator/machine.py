@@ -20,6 +20,7 @@ from spikingconvnet.emulator.errors import SetupError
 from spikingconvnet.emulator.memory_map import (
     CPU_CLOCK_MHZ,
     LINK_DELTAS,
+    NUM_CPUS,
     NUM_LINKS,
     SV,
     SV_BASE,
@@ -63,16 +64,24 @@ class Machine:
         self._clocked = []                          # chips that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
         self._make_core = make_core
-        self.chips = {xy: self._chip(*xy) for xy in CHIPS[version]}
+        self.chips = {xy: self._chip(*xy) for xy in self._places()}
         self.wires = {xy: self._wires(*xy) for xy in self.chips}
         self.monitors = {xy: Monitor(self, chip) for xy, chip in self.chips.items()}
         self._boot()
 
     # -- wiring -------------------------------------------------------------------------------------------------------
 
+    def _places(self):
+        """Coordinates of the chips that there are."""
+        return CHIPS[self.version]
+
+    def _working(self, _x, _y):
+        """Physical numbers of the cores of a chip that work."""
+        return range(NUM_CPUS)
+
     def _chip(self, x, y):
-        chip = Chip(x, y, self._core_of(x, y), self._wake, self.send, (self._forget_routes, self._settle), self.report)
-        return chip
+        return Chip(x, y, self._core_of(x, y), self._wake, self.send, (self._forget_routes, self._settle), self.report,
+                    self._working(x, y))
 
     def _core_of(self, x, y):
         def make(number, bus, memories):
@@ -125,6 +134,10 @@ class Machine:
         return self.chips.get((address >> 8, address & 255))
 
     # -- messages -----------------------------------------------------------------------------------------------------
+
+    def accept(self, message):
+        """An SDP message from a host."""
+        self.send(message)
 
     def send(self, message):
         """Route an SDP message from a core or host to a monitor, a core or a host (`proc_route_msg`, scamp-3.c:816)."""
@@ -215,17 +228,20 @@ class Machine:
 
     def _tick(self):
         """Jump to the next instant at which timers expire, and let them."""
-        instant, fired = self._events[0][0], False
+        instant = self._events[0][0]
         while self._events and self._events[0][0] == instant:
-            _, (x, y, number), timer = heapq.heappop(self._events)
-            core = self.chips[x, y].cores[number]
-            if core.rest not in (Rest.OFF, Rest.DEAD) and core.deadlines()[timer] == instant:
-                if not fired:
-                    fired = True
-                    self._set_clock(instant)
-                core.expire(timer)
-                self._schedule(core)
-                self._wake(core)
+            self._expire(*heapq.heappop(self._events))
+
+    def _expire(self, instant, place, timer):
+        """The deadline of a core's timer has come, if it is still the same."""
+        x, y, number = place
+        core = self.chips[x, y].cores[number]
+        if core.rest not in (Rest.OFF, Rest.DEAD) and core.deadlines()[timer] == instant:
+            if self.cycle != instant:
+                self._set_clock(instant)
+            core.expire(timer)
+            self._schedule(core)
+            self._wake(core)
 
     def _set_clock(self, cycle):
         self.cycle = cycle
@@ -246,11 +262,15 @@ class Machine:
                 control, key, _ = packet
                 tree = self._trees.get((source, key, control))
                 if tree is None:
-                    tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
+                    tree = self._plant(source, key, control)
                 tree.packets += 1
                 for core in tree.cores:
                     core.offer(packet)
                     self._wake(core)
+
+    def _plant(self, source, key, control):
+        tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
+        return tree
 
     def _forget_routes(self):
         if self._trees:
@@ -267,12 +287,16 @@ class Machine:
 
 
 class Tree:
-    """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment)."""
+    """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment).
+
+    `branches` says for each hop the chip, the hop before (None for the first), the cores there, and whether the packet
+    goes straight on.
+    """
 
     def __init__(self, machine, source, key, payload):
-        self.cores, self.hops, self.packets = [], [], 0
-        front, seen = [(source, None)], set()
-        for xy, came_by in front:
+        self.cores, self.hops, self.branches, self.packets = [], [], [], 0
+        front, seen = [(source, None, None)], set()
+        for xy, came_by, before in front:
             if (xy, came_by) in seen:
                 machine.report(f"packets with key {key:#010x} from chip {source} go round in circles at chip {xy}")
                 continue
@@ -288,8 +312,10 @@ class Tree:
             gone = default and bool(dead)
             self.hops.append((chip.router, chip.router.counting(
                 payload=payload, local=came_by is None, default=default, route=None if gone else route)))
-            self.cores += [core for number, core in chip.cores.items() if route >> NUM_LINKS + number & 1]
-            front += [(machine.wires[xy][link], (link + NUM_LINKS // 2) % NUM_LINKS) for link in range(NUM_LINKS)
-                      if route >> link & 1 and machine.wires[xy][link] is not None]
+            cores = [core for core in chip.cores.values() if route >> NUM_LINKS + core.physical & 1]
+            self.cores += cores
+            front += [(machine.wires[xy][link], (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))
+                      for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is not None]
+            self.branches.append((xy, before, cores, default))
 
 

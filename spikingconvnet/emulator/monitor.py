@@ -93,7 +93,7 @@ class Monitor:
         """cmd_info, scamp-cmd.c:422"""
         chip, root = self.chip, self.machine.root
         ethernet = chip is root
-        counts = NUM_CPUS | chip.links << 8 | chip.router_entries.largest() << 14 | ethernet << 25
+        counts = 1 + len(chip.cores) | chip.links << 8 | chip.router_entries.largest() << 14 | ethernet << 25
         states = bytes(chip.vcpu(core, VCPU.CPU_STATE, 1) for core in range(NUM_CPUS))
         address = self.machine.ip_address if ethernet else bytes(4)
         return (struct.pack("<3I", counts, chip.sdram_heap.largest(), chip.sysram_heap.largest()) + states

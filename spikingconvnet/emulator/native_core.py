@@ -95,7 +95,7 @@ class NativeCore(Core):
 
     def _map_devices(self):
         lib, handle = library(), self._uc._uch
-        self._core = lib.core_new(ctypes.byref(_Api.get()), handle, self.itcm.address, self.number)
+        self._core = lib.core_new(ctypes.byref(_Api.get()), handle, self.itcm.address, self.physical)
         if not self._core:
             raise MemoryError("no memory for a core")
         _check(lib.core_hook(self._core))

@@ -1,0 +1,124 @@
+"""A board on which things go wrong: `Machine` with `Faults`. Boards without faults never come here.
+
+What a fault leaves to see is left to the programs and to sPyNNaker: a dropped packet counts in the router that dropped
+it, a crash is an exception in the program, whose handlers report it.
+Sources: scamp-3.c of spinnaker_tools 813bfef; SpiNNaker datasheet, router.
+"""
+
+import hashlib
+import struct
+from collections import Counter
+
+from spikingconvnet.emulator.core import Rest
+from spikingconvnet.emulator.machine import CHIPS, CYCLES_PER_MS, Machine
+from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS
+from spikingconvnet.emulator.packets import PORT_ETHERNET
+
+
+class FaultyMachine(Machine):
+    """A `Machine` with faults.
+
+    Parameters
+    ----------
+    faults : Faults
+    version, options : see `Machine`
+    """
+
+    def __init__(self, faults, version=5, **options):
+        if version in CHIPS:
+            faults.check_places(CHIPS[version], f"SpiNN-{version}")
+        self.faults, self._heard, self._silent = faults, 0, False
+        self._seen, self._first_ticks = Counter(), {}
+        self._crashes = {(x, y, core): time for x, y, core, time in faults.crashes}
+        super().__init__(version, **options)
+
+    # -- dead from the start ------------------------------------------------------------------------------------------
+
+    def _places(self):
+        return [xy for xy in super()._places() if xy not in self.faults.dead_chips]
+
+    def _working(self, x, y):
+        return [core for core in range(NUM_CPUS) if (x, y, core) not in self.faults.dead_cores]
+
+    def _wires(self, x, y):
+        ends = super()._wires(x, y)
+        for link, end in enumerate(ends):
+            back = end and (*end, (link + NUM_LINKS // 2) % NUM_LINKS)
+            if (x, y, link) in self.faults.dead_links or back in self.faults.dead_links:
+                ends[link] = None
+        return ends
+
+    # -- silence ------------------------------------------------------------------------------------------------------
+
+    def _quiet(self):
+        """Whether the board has fallen silent."""
+        seconds, number = self.faults.silent_after, self.faults.silent_after_packets
+        late = seconds is not None and self.cycle >= seconds * 1000 * CYCLES_PER_MS
+        if not self._silent and (late or number is not None and self._heard > number):
+            self._silent = True
+            self.report("silent from now on, as its faults say")
+        return self._silent
+
+    def accept(self, message):
+        """An SDP message from a host."""
+        self._heard += 1
+        if not self._quiet():
+            super().accept(message)
+
+    def send(self, message):
+        """Route an SDP message; none leaves a board that has fallen silent."""
+        if message.dest_port != PORT_ETHERNET or not self._quiet():
+            super().send(message)
+
+    # -- crashes ------------------------------------------------------------------------------------------------------
+
+    def _expire(self, instant, place, timer):
+        super()._expire(instant, place, timer)
+        if place in self._crashes:
+            self._perhaps_crash(instant, place)
+
+    def _perhaps_crash(self, instant, place):
+        x, y, number = place
+        core, first = self.chips[x, y].cores[number], self._first_ticks.setdefault(place, instant)
+        if instant - first < self._crashes[place] * CYCLES_PER_MS or core.rest in (Rest.OFF, Rest.DEAD):
+            return
+        del self._crashes[place]
+        core.crash("a fault on demand")
+        if core.rest is Rest.DEAD:
+            self.chips[x, y].bury_dead(core)
+        self._wake(core)
+
+    # -- packets ------------------------------------------------------------------------------------------------------
+
+    def _arrive(self):
+        if not self.faults.dropped_packets:
+            super()._arrive()
+            return
+        packets, self._packets = self._packets, []
+        for source, sent in packets:
+            for packet in sent:
+                self._pass_on(source, packet)
+
+    def _pass_on(self, source, packet):
+        """Let a packet try its luck at every router on its way."""
+        control, key, _ = packet
+        tree = self._trees.get((source, key, control)) or self._plant(source, key, control)
+        passed = []
+        for (router, counters), (xy, before, cores, default) in zip(tree.hops, tree.branches):
+            arrives = before is None or passed[before]
+            dropped = arrives and self._draws("drop", xy, key) < self.faults.dropped_packets
+            passed.append(arrives and not dropped)
+            if dropped:
+                counters = router.counting(payload=bool(control), local=before is None, default=default, route=None)
+            if arrives:
+                router.count(counters, 1)
+            for core in cores if passed[-1] else ():
+                core.offer(packet)
+                self._wake(core)
+
+    def _draws(self, what, xy, key):
+        """The next lot, 0 to 1, of what happens to packets with a key at a chip."""
+        subject = what, xy, key
+        self._seen[subject] += 1
+        text = struct.pack("<q4sHHIQ", self.faults.seed, what.encode(), *xy, key, self._seen[subject])
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") / 2**64
