@@ -17,7 +17,7 @@ from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import backends, settings
-from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetError, StoreError
+from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import REPLICA_SAMPLES, RULES, Experiment
 from spikingconvnet.store import RunDirectory
 
@@ -56,7 +56,7 @@ def main(args=None):
     try:
         result = _run(options)
     except SpikingConvNetError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_way_on(error, options, args)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
@@ -64,6 +64,21 @@ def main(args=None):
     code = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
     return _print(result, options) or code
+
+
+def _program():
+    return Path(sys.argv[0]).name or "spikingconvnet"
+
+
+def _way_on(error, options, args):
+    """The commands that come next after a failure of what simulates."""
+    if not isinstance(error, SimulationFailed):
+        return ""
+    again = f"go on with: {_program()} {shlex.join(sys.argv[1:] if args is None else args)}"
+    if options.backend != "spinnaker" or options.target == "emulated":
+        return f"; {again}"
+    look = f"--mode doctor --target {shlex.quote(options.target)}"
+    return f"; look whether it answers with: {_program()} {look}; then {again}"
 
 
 def _print(result, options):
@@ -130,7 +145,7 @@ def _run(options):
     store = RunDirectory(options.run_dir)
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
-                            options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
+                            options.backend, options.jobs, _progress, _program(),
                             target, options.cluster, options.copies or 1, options.time_scale or 1,
                             _kept_options(path, options))
     if options.mode not in READ_ONLY:

@@ -22,6 +22,10 @@ class BackendError(SpikingConvNetError, RuntimeError):
     exit_code = 3
 
 
+class SimulationFailed(BackendError):
+    """A simulator, board or cluster that failed while it was at work; what was finished is kept, so try again."""
+
+
 class DataError(SpikingConvNetError, ValueError):
     """A data set that is missing, damaged or of the wrong form (exit code 4)."""
 

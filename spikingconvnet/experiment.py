@@ -9,6 +9,7 @@ side on all cores.
 import logging
 import os
 import shlex
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.deployment.check import Subject
 from spikingconvnet.encoding import encode
-from spikingconvnet.errors import DataError, SettingsError, StoreError, require
+from spikingconvnet.errors import DataError, SettingsError, SimulationFailed, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import floors, stdp
@@ -130,10 +131,12 @@ class Experiment:
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
         unfinished = self._unfinished(number, rule)
-        trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                              partial(self.backend.open, jobs=self.jobs, **self._options),
-                              partial(self.progress, description=f"layer {number}: training"),
-                              unfinished.read(), unfinished.write)
+        with _telling(f"layer {number}: training", stage.layer.training.chunks, "chunks",
+                      lambda: len((unfinished.read() or {"wins": ()})["wins"])):
+            trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                                  partial(self.backend.open, jobs=self.jobs, **self._options),
+                                  partial(self.progress, description=f"layer {number}: training"),
+                                  unfinished.read(), unfinished.write)
         self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
                          initial=trained.initial,
                          learned=trained.learned, kernels=trained.inference.kernels,
@@ -177,9 +180,10 @@ class Experiment:
             sources = self._responses(number - 1, split, data)
             description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
             responses = self._simulate(number, [sources[i] for i in missing], grid, description)
-            for i, response in zip(missing, responses):
-                found[i] = pack_spikes(response) if grid is None else {"counts": response}
-                self.store.write(names[i], digests[i], self._how(), **found[i])
+            with _telling(description, len(found), "replicas", lambda: sum(part is not None for part in found)):
+                for i, response in zip(missing, responses):
+                    found[i] = pack_spikes(response) if grid is None else {"counts": response}
+                    self.store.write(names[i], digests[i], self._how(), **found[i])
         return [unpack_spikes(part) if grid is None else part["counts"] for part in found]
 
     def _simulate(self, number, sources, grid, description):
@@ -384,3 +388,12 @@ class Experiment:
 
     def _how(self, **more):
         return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
+
+
+@contextmanager
+def _telling(what, total, parts, finished):
+    """Have a failure say what was at work, and that ``finished()`` of `total` `parts` are kept."""
+    try:
+        yield
+    except SimulationFailed as error:
+        raise SimulationFailed(f"{what}: {error}; {finished()} of {total} {parts} are kept") from error

@@ -74,5 +74,13 @@ def in_one_line(error):
     'ValueError: no route'
     """
     cause = getattr(error, "exception", error)          # SpinnmanGenericProcessException holds another
+    if hasattr(cause, "failed_core_states"):            # SpiNNManCoresNotInStateException does not tell their states
+        infos = cause.failed_core_states()
+        return "; ".join(f"core {x},{y},{p} is in state {_state(infos.get_cpu_info(x, y, p))}" for x, y, p in infos)
     text = " ".join(str(cause).partition("Stack trace:")[0].split())
     return f"{type(cause).__name__}: {text if len(text) <= LONGEST else text[:LONGEST] + ' ...'}"
+
+
+def _state(info):
+    reason = info.run_time_error.name
+    return info.state.name + (f" ({reason})" if reason != "NONE" else "")

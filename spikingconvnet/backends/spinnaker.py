@@ -22,7 +22,14 @@ from spikingconvnet.backends.base import recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
-from spikingconvnet.errors import BackendError, NetworkError, SettingsError, SpikingConvNetError, require
+from spikingconvnet.errors import (
+    BackendError,
+    NetworkError,
+    SettingsError,
+    SimulationFailed,
+    SpikingConvNetError,
+    require,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +153,7 @@ class Simulation(pynn.Simulation):
             try:
                 with self._apart():
                     super().__exit__(kind, error, trace)
-            except BackendError:
+            except SimulationFailed:
                 if error is None:           # otherwise the first failure is the one to tell of
                     raise
 
@@ -190,7 +197,7 @@ class Simulation(pynn.Simulation):
 
     @contextmanager
     def _apart(self):
-        """Send sPyNNaker's progress bars and messages to the file, and its failures out as a BackendError."""
+        """Send sPyNNaker's progress bars and messages to the file, and its failures out as SimulationFailed."""
         with (self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log),
               failures.watched() as silence):
             try:
@@ -202,8 +209,8 @@ class Simulation(pynn.Simulation):
             except Exception as error:      # sPyNNaker's own have no common base
                 traceback.print_exc(file=log)
                 what = "the board no longer answers: " if silence.noticed else ""
-                raise BackendError(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in {self._log}"
-                                   ) from error
+                raise SimulationFailed(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in"
+                                       f" {self._log}") from error
 
     def weights(self, label):
         """Weights of a projection as read back from the board: Weights."""
@@ -290,12 +297,15 @@ def _machine(target):
         yield target.configuration()
     elif target == "emulated":
         try:
-            from spikingconvnet.emulator import Board
+            from spikingconvnet.emulator import Board, SetupError
         except ImportError as error:
             raise BackendError(f"--target emulated: {error}; install it with: pip install 'spikingconvnet[emulator]'"
                                ) from error
-        with Board() as board:
-            yield board.configuration()
+        try:
+            with Board() as board:
+                yield board.configuration()
+        except SetupError as error:
+            raise SimulationFailed(f"--target emulated: {error}") from error
     elif target.startswith("spalloc:"):
         url = urlsplit(target.removeprefix("spalloc:"))
         with _environment(SPALLOC_USER=url.username, SPALLOC_PASSWORD=url.password):     # never into a file

@@ -49,6 +49,9 @@ class Board:
         os.close(alive_child)
         try:
             self.host = self._wait(ready)
+        except BaseException:       # Ctrl-C too
+            self.__exit__()
+            raise
         finally:
             os.close(ready)
         return self
@@ -57,7 +60,6 @@ class Board:
         readable, _, _ = select.select([ready], [], [], START_SECONDS)
         host = os.read(ready, 64).decode() if readable else ""
         if not host:
-            self.__exit__()
             raise SetupError("the board's process did not start; its messages say why")
         return host.strip()
 
