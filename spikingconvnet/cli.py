@@ -124,8 +124,10 @@ def _parser():
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated); with --mode check also"
                          " spin3, spin5, spin5x3 or full (default: spin5)")
-    add("--copies", type=int, help="with --backend spinnaker: copies of the network that share the machine, each with"
-                                   f" {REPLICA_SAMPLES:,} images of its own (default: 1)")
+    add("--copies", type=_number_or_auto, metavar="N|auto",
+        help="with --backend spinnaker: copies of the network that share the machine, each with"
+             f" {REPLICA_SAMPLES:,} images of its own; auto: as many as fit (default: auto; 1 on an emulated board,"
+             " which is slower with more cores at work)")
     add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
                                        " (default: 1; --mode check says what is needed)")
     add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
@@ -137,6 +139,13 @@ def _parser():
     return parser
 
 
+def _number_or_auto(text):
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
+
+
 def _run(options):
     _check(options)
     if options.mode == "doctor":
@@ -146,7 +155,7 @@ def _run(options):
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, _program(),
-                            target, options.cluster, options.copies or 1, options.time_scale or 1,
+                            target, options.cluster, options.copies, options.time_scale or 1,
                             _kept_options(path, options))
     if options.mode not in READ_ONLY:
         store.check_own(path)
@@ -171,7 +180,7 @@ def _check(options):
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
         if value is not None and options.backend != "spinnaker":
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
-        if value is not None and value < 1:
+        if value not in (None, "auto") and value < 1:
             raise SettingsError(f"{option}: must be at least 1, got {value}")
     if options.mode == "map" and options.backend != "spinnaker":
         raise SettingsError("--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target")
@@ -179,6 +188,9 @@ def _check(options):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"
+    if options.copies is None:
+        has_board = options.backend == "spinnaker" and options.target not in ("emulated", "virtual")
+        options.copies = "auto" if has_board else 1
     options.rule = options.rule or "stdp"
     options.split = options.split or "test"
 
@@ -367,7 +379,7 @@ def _plot(experiment, names):
 def _map(experiment, options):
     found = experiment.mapped()
     for name, used in found.items():
-        _say(f"{name}, {experiment.copies} copies: {used['cores']} cores, {used['chips']} chips,"
+        _say(f"{name}, copies: {used['copies']}: {used['cores']} cores, {used['chips']} chips,"
              f" {used['boards']} boards; mapped by sPyNNaker, nothing computed")
     return {"copies": experiment.copies, "mapped": found}
 

@@ -21,6 +21,7 @@ from spikingconvnet import build, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
+from spikingconvnet.deployment import resources
 from spikingconvnet.deployment.check import Subject
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, SimulationFailed, StoreError, require
@@ -48,8 +49,8 @@ class Experiment:
         Of a backend that has several: which machine.
     cluster : str or None
         Where replicas run, see ``replicas.workers``.
-    copies : int
-        Replicas that share one run, as copies of the network on one machine.
+    copies : int or 'auto'
+        Replicas that share one run, as copies of the network on one machine; `auto` is as many as it should hold.
     time_scale : int
         How many times slower than real time a SpiNNaker board runs.
     jobs : int or None
@@ -204,14 +205,24 @@ class Experiment:
 
     def _copies(self, networks):
         """Groups of networks that share one run: as many as asked for, with timelines of one length."""
-        groups = []
+        copies, groups = self._copies_of(networks[0], len(networks)), []
         for network in networks:
             samples = network.population(build.INPUT).cell.spikes.n_samples
-            if not groups or len(groups[-1]) == self.copies or groups[-1][0].population(
+            if not groups or len(groups[-1]) == copies or groups[-1][0].population(
                     build.INPUT).cell.spikes.n_samples != samples:
                 groups.append([])
             groups[-1].append(network)
         return groups
+
+    def _copies_of(self, network, wanted):
+        """Copies of a network that share one run: those asked for; or as many as fit, at least 1, at most `wanted`."""
+        if self.copies != "auto":
+            return self.copies
+        on, found = resources.machine(self._options["target"]), resources.resources(network)
+        fit = resources.replicas(found.groups, on)
+        logger.info("copies: %s fit %s (%s cores, %s for each), %s wanted for all images at once", f"{fit:,}", on.name,
+                    f"{on.cores:,}", f"{found.cores:,}", wanted)
+        return max(1, min(fit, wanted))
 
     def example(self, number, n_samples, membranes=False):
         """The first training images through the layers up to `number`.
@@ -345,12 +356,14 @@ class Experiment:
         ``backends.spinnaker.mapped``: dict of str to dict."""
         from spikingconvnet.backends import spinnaker
 
-        found = {}
+        found, data = {}, self._if_there(self.data, "train")
+        wanted = 1 if data is None else -(-len(data["labels"]) // REPLICA_SAMPLES)
         for subject in self.networks():
             if subject.replicated:
-                network = subject.network
-                copies = replicas.together([network] * self.copies) if self.copies > 1 else network
-                found[subject.name] = spinnaker.mapped(copies, self.store.path / "spinnaker")
+                copies = self._copies_of(subject.network, wanted)
+                network = replicas.together([subject.network] * copies) if copies > 1 else subject.network
+                used = spinnaker.mapped(network, self.store.path / "spinnaker")
+                found[subject.name] = {"copies": copies, **used}
         return found
 
     # ------------------------------------------------------------ digests

@@ -254,6 +254,23 @@ def test_options_of_a_board_are_checked(command, words, text):
     assert code == 2 and text in err
 
 
+@pytest.mark.parametrize("words, copies", [
+    (["--target", "127.0.0.9"], "auto"), (["--target", "emulated"], 1), ([], 1), (["--copies", "auto"], "auto"),
+    (["--target", "spin3", "--copies", "2"], 2), (["--target", "virtual"], 1)])
+def test_a_board_holds_as_many_copies_as_fit_unless_it_is_emulated(command, words, copies, monkeypatch):
+    found = []
+    monkeypatch.setitem(cli._MODES, "testing", lambda experiment, options: found.append(experiment.copies) or {
+        "split": "test", "accuracy": 0.0})
+    assert command("--mode", "testing", "--backend", "spinnaker", *words)[0] == 0
+    assert found == [copies]
+
+
+def test_copies_are_a_number_or_auto(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command("--mode", "testing", "--backend", "spinnaker", "--copies", "many")
+    assert stop.value.code == 2 and "--copies: must be a number or auto, got 'many'" in capsys.readouterr().err
+
+
 def test_a_virtual_board_neither_trains_nor_tests(command, tmp_path):
     command("--mode", "loaddata")
     code, _, err = command("--mode", "training", "--layer", 1, "--backend", "spinnaker", "--target", "virtual")

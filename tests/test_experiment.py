@@ -1,5 +1,6 @@
 """Whole runs on a small data set: nothing is lost, nothing is done twice, nothing depends on threads or batches."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -76,6 +77,25 @@ def test_copies_that_share_a_run_give_the_same_features(run, monkeypatch):
     shared.copies = 2
     assert [len(group) for group in shared._copies([*map(network_of, [50, 50, 20])])] == [2, 1]
     assert np.array_equal(alone.features("train")[0], shared.features("train")[0])
+
+
+@pytest.mark.parametrize("target, wanted, copies", [("spin3", 9, 4), ("spin3", 3, 3), ("spin5", 99, 58),
+                                                    ("spalloc:https://127.0.0.1", 99, 99)])
+def test_as_many_copies_as_fit_the_target_and_no_more_than_there_are_replicas(run, target, wanted, copies, caplog):
+    made = run()
+    on_board = Experiment(made.settings, made.store.path, "spinnaker", target=target, copies="auto")
+    network = next(subject.network for subject in on_board.networks() if subject.replicated)
+    with caplog.at_level(logging.INFO):
+        assert on_board._copies_of(network, wanted) == copies
+    assert f"{wanted} wanted for all images at once" in caplog.text
+
+
+def test_a_target_that_holds_not_even_one_copy_is_asked_for_one(run, monkeypatch):
+    made = run()
+    on_board = Experiment(made.settings, made.store.path, "spinnaker", target="spin3", copies="auto")
+    network = next(subject.network for subject in on_board.networks() if subject.replicated)
+    monkeypatch.setattr(module.resources, "replicas", lambda groups, on: 0)
+    assert on_board._copies_of(network, 5) == 1
 
 
 def network_of(samples):
