@@ -130,7 +130,9 @@ def _parser():
              " which is slower with more cores at work)")
     add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
                                        " (default: 1; --mode check says what is needed)")
-    add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
+    add("--cluster", metavar="ADDRESS", help="with --mode testing or demo, and training of svm or"
+                                             " layers above 1: a dask.distributed scheduler that replicas run on; local"
+                                             " starts one here")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
@@ -177,6 +179,9 @@ def _check(options):
                         ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
+    if options.cluster is not None and (options.mode not in ("training", "testing", "demo") or options.layer == "1"):
+        raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
+                            " --mode training of svm and of layers above 1, for which earlier layers are replayed")
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
         if value is not None and options.backend != "spinnaker":
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")

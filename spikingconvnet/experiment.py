@@ -220,9 +220,10 @@ class Experiment:
             return self.copies
         on, found = resources.machine(self._options["target"]), resources.resources(network)
         fit = resources.replicas(found.groups, on)
-        logger.info("copies: %s fit %s (%s cores, %s for each), %s wanted for all images at once", f"{fit:,}", on.name,
-                    f"{on.cores:,}", f"{found.cores:,}", wanted)
-        return max(1, min(fit, wanted))
+        copies = max(1, min(fit, wanted))
+        logger.info("copies: %d, because %s fit %s (%s cores, %s for each) and all images take %d", copies,
+                    f"{fit:,}", on.name, f"{on.cores:,}", f"{found.cores:,}", wanted)
+        return copies
 
     def example(self, number, n_samples, membranes=False):
         """The first training images through the layers up to `number`.

@@ -254,6 +254,12 @@ def test_options_of_a_board_are_checked(command, words, text):
     assert code == 2 and text in err
 
 
+@pytest.mark.parametrize("words", [["loaddata"], ["training", "--layer", "1"], ["info"], ["plot"], ["doctor"]])
+def test_a_cluster_is_refused_where_nothing_would_run_on_it(command, words):
+    code, _, err = command("--mode", *words, "--cluster", "local")
+    assert code == 2 and "--cluster: has nothing to do here" in err
+
+
 @pytest.mark.parametrize("words, copies", [
     (["--target", "127.0.0.9"], "auto"), (["--target", "emulated"], 1), ([], 1), (["--copies", "auto"], "auto"),
     (["--target", "spin3", "--copies", "2"], 2), (["--target", "virtual"], 1)])

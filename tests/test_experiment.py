@@ -14,7 +14,7 @@ from distributed import LocalCluster
 
 from spikingconvnet import experiment as module
 from spikingconvnet import replicas, settings
-from spikingconvnet.errors import BackendError, StoreError
+from spikingconvnet.errors import SimulationFailed, StoreError
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.network import Network, Population
 from spikingconvnet.neurons import SpikeSourceArray
@@ -87,7 +87,7 @@ def test_as_many_copies_as_fit_the_target_and_no_more_than_there_are_replicas(ru
     network = next(subject.network for subject in on_board.networks() if subject.replicated)
     with caplog.at_level(logging.INFO):
         assert on_board._copies_of(network, wanted) == copies
-    assert f"{wanted} wanted for all images at once" in caplog.text
+    assert f"copies: {copies}, because " in caplog.text
 
 
 def test_a_target_that_holds_not_even_one_copy_is_asked_for_one(run, monkeypatch):
@@ -119,6 +119,34 @@ def test_a_worker_that_dies_costs_nothing_but_time(run, monkeypatch, tmp_path):
     assert Path(marker).exists()
 
 
+def test_a_cluster_without_workers_left_is_an_error_that_says_what_is_kept(run, monkeypatch, capfd):
+    """The second replica kills every worker that takes it, until the scheduler gives up."""
+    monkeypatch.setattr(module, "REPLICA_SAMPLES", 50)
+    made, submitted = run(), []
+    made.cluster, submit = "local", replicas._Dask.submit
+
+    def submit_deadly(pool, work, *args, **more):
+        submitted.append(work)
+        return submit(pool, *([die] if len(submitted) == 2 else [work]), *args, **more)
+
+    monkeypatch.setattr(replicas._Dask, "submit", submit_deadly)
+    made.jobs = 1
+    with pytest.raises(SimulationFailed, match="layer 1: counts, train: --cluster local: KilledWorker: .* 1 of 3 repl"):
+        made.features("train")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_distributed_is_quiet(run, capfd):
+    made = run(jobs=1)
+    made.cluster = "local"
+    made.features("test")
+    assert capfd.readouterr().err == ""
+
+
 def die_once(marker, work, *args, **kwargs):
     if not os.path.exists(marker):
         open(marker, "w").close()
@@ -129,7 +157,7 @@ def die_once(marker, work, *args, **kwargs):
 def test_a_cluster_that_is_not_there_is_an_error_with_the_way_out(run):
     made = run()
     made.cluster = "tcp://127.0.0.1:9"
-    with pytest.raises(BackendError, match="--cluster tcp.*dask scheduler"):
+    with pytest.raises(SimulationFailed, match="--cluster tcp.*dask scheduler"):
         made.features("train")
 
 
