@@ -19,6 +19,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import zipfile
 from pathlib import Path
 
@@ -242,7 +243,7 @@ def _write(path, save):
     """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
         try:
             with open(temporary, "wb") as stream:
                 save(stream)
