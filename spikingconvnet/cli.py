@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import sys
 import time
@@ -71,14 +72,14 @@ def _program():
 
 
 def _way_on(error, options, args):
-    """The commands that come next after a failure of what simulates."""
+    """The commands that come next after a failure of what simulates; a password in the target is not repeated."""
     if not isinstance(error, SimulationFailed):
         return ""
+    doctor = f"{_program()} --mode doctor --target {shlex.quote(options.target or '')}"
     again = f"go on with: {_program()} {shlex.join(sys.argv[1:] if args is None else args)}"
-    if options.backend != "spinnaker" or options.target == "emulated":
-        return f"; {again}"
-    look = f"--mode doctor --target {shlex.quote(options.target)}"
-    return f"; look whether it answers with: {_program()} {look}; then {again}"
+    if options.backend == "spinnaker" and options.target != "emulated":
+        again = f"look whether it answers with: {doctor}; then {again}"
+    return "; " + re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:PASSWORD@", again)
 
 
 def _print(result, options):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spikingconvnet import cli
+from spikingconvnet.errors import SimulationFailed
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.readout import Score
 
@@ -252,6 +253,20 @@ def test_the_confusion_matrix_is_that_of_the_split_that_was_tested_last(command,
 def test_options_of_a_board_are_checked(command, words, text):
     code, _, err = command("--mode", "testing", *words)
     assert code == 2 and text in err
+
+
+def test_a_failure_names_the_commands_that_come_next_without_a_password(command, monkeypatch):
+    def fail(*_):
+        raise SimulationFailed("the board is gone")
+
+    monkeypatch.setitem(cli._MODES, "testing", fail)
+    target = "spalloc:https://me:secret@boards.example/spalloc/"
+    code, _, err = command("--mode", "testing", "--backend", "spinnaker", "--target", target)
+    shown = "--target spalloc:https://me:PASSWORD@boards.example/spalloc/"
+    assert code == 3 and "secret" not in err and err.count(shown) == 2
+    assert f"--mode doctor {shown}; then go on with: " in err
+    assert "doctor" not in command("--mode", "testing", "--backend", "spinnaker")[2]
+    assert "; go on with: " in command("--mode", "testing")[2]
 
 
 @pytest.mark.parametrize("words", [["loaddata"], ["training", "--layer", "1"], ["info"], ["plot"], ["doctor"]])
