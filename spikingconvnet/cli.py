@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import sys
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import backends, settings
-from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetError, StoreError
+from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import REPLICA_SAMPLES, RULES, Experiment
 from spikingconvnet.store import RunDirectory
 
@@ -61,7 +62,7 @@ def main(args=None):
     try:
         result = _run(options)
     except SpikingConvNetError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_way_on(error, options, args)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
@@ -69,6 +70,21 @@ def main(args=None):
     code = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
     return _print(result, options) or code
+
+
+def _program():
+    return Path(sys.argv[0]).name or "spikingconvnet"
+
+
+def _way_on(error, options, args):
+    """The commands that come next after a failure of what simulates; a password in the target is not repeated."""
+    if not isinstance(error, SimulationFailed):
+        return ""
+    doctor = f"{_program()} --mode doctor --target {shlex.quote(options.target or '')}"
+    again = f"go on with: {_program()} {shlex.join(sys.argv[1:] if args is None else args)}"
+    if options.backend == "spinnaker" and options.target != "emulated":
+        again = f"look whether it answers with: {doctor}; then {again}"
+    return "; " + re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:PASSWORD@", again)
 
 
 def _print(result, options):
@@ -118,19 +134,30 @@ def _parser():
     add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated); with --mode check also"
                          " spin3, spin5, spin5x3 or full (default: spin5)")
-    add("--copies", type=int, help="with --backend spinnaker: copies of the network that share the machine, each with"
-                                   f" {REPLICA_SAMPLES:,} images of its own (default: 1)")
+    add("--copies", type=_number_or_auto, metavar="N|auto",
+        help="with --backend spinnaker: copies of the network that share the machine, each with"
+             f" {REPLICA_SAMPLES:,} images of its own; auto: as many as fit (default: auto; 1 on an emulated board,"
+             " which is slower with more cores at work)")
     add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
                                        " (default: 1; --mode check says what is needed)")
     add("--force", action="store_true", help="with --backend spinnaker: store results of an invalid run all the same")
     add("--strict", action="store_true", help="with --backend spinnaker: exit code 7 if a run is suspect")
-    add("--cluster", metavar="ADDRESS", help="a dask.distributed scheduler that replicas run on; local starts one here")
+    add("--cluster", metavar="ADDRESS", help="with --mode testing or demo, and training of svm or"
+                                             " layers above 1: a dask.distributed scheduler that replicas run on; local"
+                                             " starts one here")
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
     add("--json", action="store_true", help="print one JSON object on stdout")
     add("--version", action="version", version=spikingconvnet.__version__)
     return parser
+
+
+def _number_or_auto(text):
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
 
 
 def _run(options):
@@ -143,8 +170,8 @@ def _run(options):
     store = RunDirectory(options.run_dir)
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
-                            options.backend, options.jobs, _progress, Path(sys.argv[0]).name or "spikingconvnet",
-                            target, options.cluster, options.copies or 1, options.time_scale or 1,
+                            options.backend, options.jobs, _progress, _program(),
+                            target, options.cluster, options.copies, options.time_scale or 1,
                             _kept_options(path, options), options.force)
     if options.mode not in READ_ONLY:
         store.check_own(path)
@@ -181,10 +208,13 @@ def _check(options):
                         ("split", ("testing",)), ("record", ("training", "testing"))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
+    if options.cluster is not None and (options.mode not in ("training", "testing", "demo") or options.layer == "1"):
+        raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
+                            " --mode training of svm and of layers above 1, for which earlier layers are replayed")
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
         if value is not None and options.backend != "spinnaker":
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
-        if value is not None and value < 1:
+        if value not in (None, "auto") and value < 1:
             raise SettingsError(f"{option}: must be at least 1, got {value}")
     for name in ("force", "strict"):
         if getattr(options, name) and options.backend != "spinnaker":
@@ -195,6 +225,9 @@ def _check(options):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"
+    if options.copies is None:
+        has_board = options.backend == "spinnaker" and options.target not in ("emulated", "virtual")
+        options.copies = "auto" if has_board else 1
     options.rule = options.rule or "stdp"
     if options.record is not None:
         _check_record(options)
@@ -420,7 +453,7 @@ def _plot(experiment, names):
 def _map(experiment, options):
     found = experiment.mapped()
     for name, used in found.items():
-        _say(f"{name}, {experiment.copies} copies: {used['cores']} cores, {used['chips']} chips,"
+        _say(f"{name}, copies: {used['copies']}: {used['cores']} cores, {used['chips']} chips,"
              f" {used['boards']} boards; mapped by sPyNNaker, nothing computed")
     return {"copies": experiment.copies, "mapped": found}
 

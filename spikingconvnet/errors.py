@@ -29,6 +29,10 @@ class BackendError(SpikingConvNetError, RuntimeError):
     provenance = None
 
 
+class SimulationFailed(BackendError):
+    """A simulator, board or cluster that failed while it was at work; what was finished is kept, so try again."""
+
+
 class DataError(SpikingConvNetError, ValueError):
     """A data set that is missing, damaged or of the wrong form (exit code 4)."""
 

@@ -9,6 +9,7 @@ side on all cores.
 import logging
 import os
 import shlex
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,13 +21,13 @@ from spikingconvnet import build, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
-from spikingconvnet.deployment import health, recorded
+from spikingconvnet.deployment import health, recorded, resources
 from spikingconvnet.deployment.check import Subject
 from spikingconvnet.deployment.watch import Watch
 from spikingconvnet.encoding import encode
-from spikingconvnet.errors import DataError, SettingsError, StoreError, require
+from spikingconvnet.errors import DataError, SettingsError, SimulationFailed, StoreError, require
 from spikingconvnet.spikes import Spikes
-from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
+from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import floors, stdp
 
 logger = logging.getLogger(__name__)
@@ -50,8 +51,8 @@ class Experiment:
         Of a backend that has several: which machine.
     cluster : str or None
         Where replicas run, see ``replicas.workers``.
-    copies : int
-        Replicas that share one run, as copies of the network on one machine.
+    copies : int or 'auto'
+        Replicas that share one run, as copies of the network on one machine; `auto` is as many as it should hold.
     time_scale : int
         How many times slower than real time a SpiNNaker board runs.
     jobs : int or None
@@ -147,8 +148,13 @@ class Experiment:
         if record is not None:
             opened = recorded.recording(opened, self._how(shown=f"training of layer {number}"),
                                         partial(recorded.save, record), recorded.learns)
-        trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
-                              partial(self.progress, description=f"layer {number}: training"))
+        unfinished = self._unfinished(number, rule)
+        with _telling(f"layer {number}: training", stage.layer.training.chunks, "chunks",
+                      lambda: len((unfinished.read() or {"wins": ()})["wins"])):
+            trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
+                                  partial(self.progress, description=f"layer {number}: training"),
+                                  unfinished.read(), unfinished.write)
+        unfinished.forget()             # before the verdict: of an invalid run nothing is gone on with
         how = self._how(watch.settle(), rule=rule, health=trained.health)
         self.store.write(f"layers/{number}", made_from, how,
                          initial=trained.initial,
@@ -157,6 +163,11 @@ class Experiment:
                          thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
         self._noted({"how": how})
         return trained
+
+    def _unfinished(self, number, rule):
+        """What is finished of the training of layer `number`: store.Unfinished; another machine begins anew."""
+        made_from = digest(self._layer_digest(number), rule, self.machine, spikingconvnet.__version__)
+        return Unfinished(self.store, f"layers/{number}", made_from, self._how(rule=rule))
 
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
@@ -189,10 +200,11 @@ class Experiment:
             sources = self._responses(number - 1, split, data)
             description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
             responses = self._simulate(number, [sources[i] for i in missing], grid, description)
-            for i, (response, judged) in zip(missing, responses):
-                arrays, how = pack_spikes(response) if grid is None else {"counts": response}, self._how(judged)
-                self.store.write(names[i], digests[i], how, **arrays)
-                found[i] = {**arrays, "how": how}
+            with _telling(description, len(found), "replicas", lambda: sum(part is not None for part in found)):
+                for i, (response, judged) in zip(missing, responses):
+                    arrays, how = pack_spikes(response) if grid is None else {"counts": response}, self._how(judged)
+                    self.store.write(names[i], digests[i], how, **arrays)
+                    found[i] = {**arrays, "how": how}
         return [unpack_spikes(part) if grid is None else part["counts"] for part in map(self._noted, found)]
 
     def _simulate(self, number, sources, grid, description):
@@ -220,14 +232,25 @@ class Experiment:
 
     def _copies(self, networks):
         """Groups of networks that share one run: as many as asked for, with timelines of one length."""
-        groups = []
+        copies, groups = self._copies_of(networks[0], len(networks)), []
         for network in networks:
             samples = network.population(build.INPUT).cell.spikes.n_samples
-            if not groups or len(groups[-1]) == self.copies or groups[-1][0].population(
+            if not groups or len(groups[-1]) == copies or groups[-1][0].population(
                     build.INPUT).cell.spikes.n_samples != samples:
                 groups.append([])
             groups[-1].append(network)
         return groups
+
+    def _copies_of(self, network, wanted):
+        """Copies of a network that share one run: those asked for; or as many as fit, at least 1, at most `wanted`."""
+        if self.copies != "auto":
+            return self.copies
+        on, found = resources.machine(self._options["target"]), resources.resources(network)
+        fit = resources.replicas(found.groups, on)
+        copies = max(1, min(fit, wanted))
+        logger.info("copies: %d, because %s fit %s (%s cores, %s for each) and all images take %d", copies,
+                    f"{fit:,}", on.name, f"{on.cores:,}", f"{found.cores:,}", wanted)
+        return copies
 
     def example(self, number, n_samples, membranes=False):
         """The first training images through the layers up to `number`.
@@ -405,12 +428,14 @@ class Experiment:
         ``backends.spinnaker.mapped``: dict of str to dict."""
         from spikingconvnet.backends import spinnaker
 
-        found = {}
+        found, data = {}, self._if_there(self.data, "train")
+        wanted = 1 if data is None else -(-len(data["labels"]) // REPLICA_SAMPLES)
         for subject in self.networks():
             if subject.replicated:
-                network = subject.network
-                copies = replicas.together([network] * self.copies) if self.copies > 1 else network
-                found[subject.name] = spinnaker.mapped(copies, self.store.path / "spinnaker")
+                copies = self._copies_of(subject.network, wanted)
+                network = replicas.together([subject.network] * copies) if copies > 1 else subject.network
+                used = spinnaker.mapped(network, self.store.path / "spinnaker")
+                found[subject.name] = {"copies": copies, **used}
         return found
 
     # ------------------------------------------------------------ digests
@@ -450,3 +475,12 @@ class Experiment:
         """How a result is made, with the verdict on the runs behind it if they were on a board."""
         more |= {"board": board} if board else {}
         return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
+
+
+@contextmanager
+def _telling(what, total, parts, finished):
+    """Have a failure say what was at work, and that ``finished()`` of `total` `parts` are kept."""
+    try:
+        yield
+    except SimulationFailed as error:
+        raise SimulationFailed(f"{what}: {error}; {finished()} of {total} {parts} are kept") from error

@@ -4,8 +4,10 @@ The integers of a replica do not depend on where it runs, nor on how many others
 runs a replica again whose worker has died.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import logging
+import warnings
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -14,7 +16,7 @@ import numpy as np
 
 from spikingconvnet import readout
 from spikingconvnet.backends import get_backend
-from spikingconvnet.errors import BackendError
+from spikingconvnet.errors import BackendError, SimulationFailed
 from spikingconvnet.network import Network
 from spikingconvnet.spikes import Spikes
 
@@ -93,26 +95,59 @@ def workers(n, cluster=None):
     except ImportError as error:
         raise BackendError(f"--cluster {cluster}: {error}; install it with: pip install 'spikingconvnet[cluster]'"
                            ) from error
+    with _quiet(), ExitStack() as opened:
+        try:
+            own = opened.enter_context(LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0")
+                                       ) if cluster == "local" else None
+            client = opened.enter_context(Client(own or cluster, timeout=10))
+        except OSError as error:
+            raise SimulationFailed(f"--cluster {cluster}: {error}; start one with: dask scheduler, and dask worker on"
+                                   " every machine") from error
+        yield _Dask(client, cluster)
+
+
+@contextmanager
+def _quiet():
+    """Without distributed's messages, but those of a worker of this machine that had to be started again.
+
+    What goes wrong comes back as an error of the replica that it is about.
+    """
+    from distributed.nanny import logger as nanny
+
+    loggers = [logger for name, logger in logging.root.manager.loggerDict.items()
+               if name.partition(".")[0] == "distributed" and isinstance(logger, logging.Logger)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    nanny.setLevel(logging.WARNING)
     try:
-        own = LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0") if cluster == "local" else None
-        client = Client(own or cluster, timeout=10)
-    except OSError as error:
-        raise BackendError(f"--cluster {cluster}: {error}; start one there with: dask scheduler, and dask worker on"
-                           " every machine") from error
-    with client:
-        yield _Dask(client)
-    if own:
-        own.close()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")    # a network takes its spikes along
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 class _Dask:
     """A client that computes every task anew: results are cached in the run directory, not in workers."""
 
-    def __init__(self, client):
-        self._client = client
+    def __init__(self, client, address):
+        self._client, self._address = client, address
 
     def submit(self, function, *args, **kwargs):
-        return self._client.submit(function, *args, pure=False, **kwargs)
+        future = self._client.submit(function, *args, pure=False, **kwargs)
+        return SimpleNamespace(result=partial(self._result, future))
+
+    def _result(self, future):
+        from distributed.scheduler import KilledWorker
+
+        try:
+            return future.result()
+        except (KilledWorker, CancelledError, OSError) as error:
+            text = " ".join(str(error).split())
+            raise SimulationFailed(f"--cluster {self._address}: {type(error).__name__}: {text}; start its scheduler or"
+                                   " workers again") from error
 
 
 class _Here:

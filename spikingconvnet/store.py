@@ -6,6 +6,7 @@ whose digest does not fit the settings in force is not used.
     parameters.py          the experiment, copied with every command
     data/train.npz         input spikes and labels of a split (also validation, test)
     layers/1.npz           kernels before and after, inference kernels, thresholds, course of the training
+    layers/1-unfinished.npz what a training that has not come to its end has finished of it
     spikes/1-train-000.npz spikes of a trained layer, one file per replica (cache)
     features/train-000.npz spike counts for the classifier, one file per replica (cache)
     svm.npz                the classifier
@@ -18,6 +19,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import zipfile
 from pathlib import Path
 
@@ -176,6 +178,36 @@ class RunDirectory:
                 _write(target, lambda stream: shutil.copyfileobj(source, stream))
 
 
+class Unfinished:
+    """What is finished of a result in the making, in one file that is replaced as more of it is finished.
+
+    Parameters
+    ----------
+    store : RunDirectory
+    name : str
+        Of the result.
+    made_from : str
+        See :func:`digest`; what was made from something else is not gone on with.
+    how : dict
+        As for ``RunDirectory.write``.
+    """
+
+    def __init__(self, store, name, made_from, how):
+        self._store, self._name, self._made_from, self._how = store, f"{name}-unfinished", made_from, how
+
+    def read(self):
+        """What is finished: dict of arrays, or None if nothing is."""
+        return self._store.cached(self._name, self._made_from)
+
+    def write(self, **arrays):
+        """Keep what is finished now, instead of what was kept before."""
+        self._store.write(self._name, self._made_from, self._how, **arrays)
+
+    def forget(self):
+        """Delete the file, because the result itself is there."""
+        self._store.file(self._name).unlink(missing_ok=True)
+
+
 def pack_spikes(spikes, prefix=""):
     """Spikes as arrays for a file; per step a count instead of an offset, which is four to eight times smaller."""
     counts = np.diff(spikes.offsets)
@@ -211,7 +243,7 @@ def _write(path, save):
     """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
         try:
             with open(temporary, "wb") as stream:
                 save(stream)

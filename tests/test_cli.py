@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spikingconvnet import cli
+from spikingconvnet.errors import SimulationFailed
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.readout import Score
 
@@ -252,6 +253,43 @@ def test_the_confusion_matrix_is_that_of_the_split_that_was_tested_last(command,
 def test_options_of_a_board_are_checked(command, words, text):
     code, _, err = command("--mode", "testing", *words)
     assert code == 2 and text in err
+
+
+def test_a_failure_names_the_commands_that_come_next_without_a_password(command, monkeypatch):
+    def fail(*_):
+        raise SimulationFailed("the board is gone")
+
+    monkeypatch.setitem(cli._MODES, "testing", fail)
+    target = "spalloc:https://me:secret@boards.example/spalloc/"
+    code, _, err = command("--mode", "testing", "--backend", "spinnaker", "--target", target)
+    shown = "--target spalloc:https://me:PASSWORD@boards.example/spalloc/"
+    assert code == 3 and "secret" not in err and err.count(shown) == 2
+    assert f"--mode doctor {shown}; then go on with: " in err
+    assert "doctor" not in command("--mode", "testing", "--backend", "spinnaker")[2]
+    assert "; go on with: " in command("--mode", "testing")[2]
+
+
+@pytest.mark.parametrize("words", [["loaddata"], ["training", "--layer", "1"], ["info"], ["plot"], ["doctor"]])
+def test_a_cluster_is_refused_where_nothing_would_run_on_it(command, words):
+    code, _, err = command("--mode", *words, "--cluster", "local")
+    assert code == 2 and "--cluster: has nothing to do here" in err
+
+
+@pytest.mark.parametrize("words, copies", [
+    (["--target", "127.0.0.9"], "auto"), (["--target", "emulated"], 1), ([], 1), (["--copies", "auto"], "auto"),
+    (["--target", "spin3", "--copies", "2"], 2), (["--target", "virtual"], 1)])
+def test_a_board_holds_as_many_copies_as_fit_unless_it_is_emulated(command, words, copies, monkeypatch):
+    found = []
+    monkeypatch.setitem(cli._MODES, "testing", lambda experiment, options: found.append(experiment.copies) or {
+        "split": "test", "accuracy": 0.0})
+    assert command("--mode", "testing", "--backend", "spinnaker", *words)[0] == 0
+    assert found == [copies]
+
+
+def test_copies_are_a_number_or_auto(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command("--mode", "testing", "--backend", "spinnaker", "--copies", "many")
+    assert stop.value.code == 2 and "--copies: must be a number or auto, got 'many'" in capsys.readouterr().err
 
 
 def test_a_virtual_board_neither_trains_nor_tests(command, tmp_path):

@@ -1,5 +1,6 @@
 """Whole runs on a small data set: nothing is lost, nothing is done twice, nothing depends on threads or batches."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from distributed import LocalCluster
 
 from spikingconvnet import experiment as module
 from spikingconvnet import replicas, settings
-from spikingconvnet.errors import BackendError, StoreError
+from spikingconvnet.errors import SimulationFailed, StoreError
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.network import Network, Population
 from spikingconvnet.neurons import SpikeSourceArray
@@ -78,6 +79,25 @@ def test_copies_that_share_a_run_give_the_same_features(run, monkeypatch):
     assert np.array_equal(alone.features("train")[0], shared.features("train")[0])
 
 
+@pytest.mark.parametrize("target, wanted, copies", [("spin3", 9, 4), ("spin3", 3, 3), ("spin5", 99, 58),
+                                                    ("spalloc:https://127.0.0.1", 99, 99)])
+def test_as_many_copies_as_fit_the_target_and_no_more_than_there_are_replicas(run, target, wanted, copies, caplog):
+    made = run()
+    on_board = Experiment(made.settings, made.store.path, "spinnaker", target=target, copies="auto")
+    network = next(subject.network for subject in on_board.networks() if subject.replicated)
+    with caplog.at_level(logging.INFO):
+        assert on_board._copies_of(network, wanted) == copies
+    assert f"copies: {copies}, because " in caplog.text
+
+
+def test_a_target_that_holds_not_even_one_copy_is_asked_for_one(run, monkeypatch):
+    made = run()
+    on_board = Experiment(made.settings, made.store.path, "spinnaker", target="spin3", copies="auto")
+    network = next(subject.network for subject in on_board.networks() if subject.replicated)
+    monkeypatch.setattr(module.resources, "replicas", lambda groups, on: 0)
+    assert on_board._copies_of(network, 5) == 1
+
+
 def network_of(samples):
     spikes = Spikes.empty((1, 2, 2), samples, 5)
     return Network((Population("input", spikes.shape, SpikeSourceArray(spikes)),), ())
@@ -99,6 +119,34 @@ def test_a_worker_that_dies_costs_nothing_but_time(run, monkeypatch, tmp_path):
     assert Path(marker).exists()
 
 
+def test_a_cluster_without_workers_left_is_an_error_that_says_what_is_kept(run, monkeypatch, capfd):
+    """The second replica kills every worker that takes it, until the scheduler gives up."""
+    monkeypatch.setattr(module, "REPLICA_SAMPLES", 50)
+    made, submitted = run(), []
+    made.cluster, submit = "local", replicas._Dask.submit
+
+    def submit_deadly(pool, work, *args, **more):
+        submitted.append(work)
+        return submit(pool, *([die] if len(submitted) == 2 else [work]), *args, **more)
+
+    monkeypatch.setattr(replicas._Dask, "submit", submit_deadly)
+    made.jobs = 1
+    with pytest.raises(SimulationFailed, match="layer 1: counts, train: --cluster local: KilledWorker: .* 1 of 3 repl"):
+        made.features("train")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_distributed_is_quiet(run, capfd):
+    made = run(jobs=1)
+    made.cluster = "local"
+    made.features("test")
+    assert capfd.readouterr().err == ""
+
+
 def die_once(marker, work, *args, **kwargs):
     if not os.path.exists(marker):
         open(marker, "w").close()
@@ -109,7 +157,7 @@ def die_once(marker, work, *args, **kwargs):
 def test_a_cluster_that_is_not_there_is_an_error_with_the_way_out(run):
     made = run()
     made.cluster = "tcp://127.0.0.1:9"
-    with pytest.raises(BackendError, match="--cluster tcp.*dask scheduler"):
+    with pytest.raises(SimulationFailed, match="--cluster tcp.*dask scheduler"):
         made.features("train")
 
 

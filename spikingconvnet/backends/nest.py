@@ -1,4 +1,7 @@
-"""The nest backend: a network through PyNN on NEST, in its own continuous arithmetic, on threads of one machine.
+"""The nest backend: a network through PyNN on NEST, in its own continuous arithmetic, on threads and MPI ranks.
+
+Under mpirun every rank does everything but the others' neurons: recordings and weights are gathered on all of them, so
+that all go on from the same numbers and write the same files.
 
 Connections are made and recordings read in whole arrays, past PyNN, which does both one by one. PyNN runs NEST one step
 further than it is asked to; with the first spikes at step 2 that step lies before the network's own first one.
@@ -127,12 +130,15 @@ class Simulation(pynn.Simulation):
     def _data(self, part):
         """Spike times and neurons, and the variables: arrays (samples, chosen neurons). The recorders are emptied."""
         spikes, membranes, before = self._recorders[part.label]
-        events, signals = _emptied(spikes), {}
+        events, signals = self._emptied(spikes), {}
         if membranes is not None:
-            found = _emptied(membranes)
+            found = self._emptied(membranes)
             order = np.lexsort((found["senders"], found["times"]))
             signals = {name: found[name][order].reshape(-1, len(row)) for name, row in before.items()}
         return events["times"], events["senders"].astype(int) - part.node_collection[0].global_id, signals, before
+
+    def _listed(self, projection):
+        return projection.get(["weight"], format="list", gather="all")      # on every rank
 
     def _events(self, data):
         return data[:2]
@@ -142,8 +148,15 @@ class Simulation(pynn.Simulation):
         rows = signals[name] if first else np.concatenate([before[name][None], signals[name]])
         return rows[:last - first] * (1.0 if name == "V_m" else 1e-3)       # I_syn is in pA
 
+    def _emptied(self, recorder):
+        events = recorder.get("events")
+        recorder.set([{"n_events": 0}])      # in a list, or NEST reads everything first
+        return of_all_ranks(events, self._nest.num_processes)
 
-def _emptied(recorder):
-    events = recorder.get("events")
-    recorder.set([{"n_events": 0}])      # in a list, or NEST reads everything first
-    return events
+
+def of_all_ranks(events, ranks):
+    """Events (dict of str to array) of the neurons of all MPI ranks, on every one of them."""
+    if ranks == 1:
+        return events
+    parts = import_module("mpi4py.MPI").COMM_WORLD.allgather(events)
+    return {name: np.concatenate([part[name] for part in parts]) for name in events}

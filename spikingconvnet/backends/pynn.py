@@ -154,7 +154,7 @@ class Simulation:
         pre, post, weight = [], [], []
         factor = self._factor(self.network.projection(label).post)
         for first_pre, first_post, projection in self._projections[label]:
-            rows = np.array([tuple(row) for row in projection.get(["weight"], format="list")], np.float64)
+            rows = np.array([tuple(row) for row in self._listed(projection)], np.float64)
             if len(rows):
                 pre.append(rows[:, 0].astype(int) + first_pre)
                 post.append(rows[:, 1].astype(int) + first_post)
@@ -162,6 +162,10 @@ class Simulation:
         pre, post, weight = (np.concatenate(part or [np.zeros(0)]) for part in (pre, post, weight))
         order = np.lexsort((post, pre))
         return Weights(None, weight[order])
+
+    def _listed(self, projection):
+        """Rows (pre, post, weight) of all synapses of a PyNN projection."""
+        return projection.get(["weight"], format="list")
 
     def recording(self):
         """What was recorded since the last call: Recording; its samples are those of the network's given spikes."""

@@ -17,12 +17,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from spikingconvnet.backends import provenance, pynn
+from spikingconvnet.backends import failures, provenance, pynn
 from spikingconvnet.backends.base import recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
-from spikingconvnet.errors import BackendError, NetworkError, SettingsError, SpikingConvNetError, require
+from spikingconvnet.errors import (
+    BackendError,
+    NetworkError,
+    SettingsError,
+    SimulationFailed,
+    SpikingConvNetError,
+    require,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -167,12 +174,17 @@ class Simulation(pynn.Simulation):
             is_conv = isinstance(projection.connections, ConvConnections) and projection.plasticity is None
             (lowered.convolution if is_conv else lowered.projection)(projection.label)
 
-    def __exit__(self, *exception):
-        with self.resources, self._apart():
-            done_with = [Path(_database())] if self._ends and not self._failed else []      # kept after a failure
-            super().__exit__(*exception)
-            for database in done_with:
-                database.unlink(missing_ok=True)
+    def __exit__(self, kind, error, trace):
+        with self.resources:
+            try:
+                with self._apart():
+                    done_with = [Path(_database())] if self._ends and not self._failed else []  # kept after a failure
+                    super().__exit__(kind, error, trace)
+                    for database in done_with:
+                        database.unlink(missing_ok=True)
+            except SimulationFailed:
+                if error is None:           # otherwise the first failure is the one to tell of
+                    raise
 
     def run(self, n_steps):
         """Simulate `n_steps` more steps, at least 1."""
@@ -270,16 +282,20 @@ class Simulation(pynn.Simulation):
 
     @contextmanager
     def _apart(self):
-        """Send sPyNNaker's progress bars and messages to the file, and its failures out as a BackendError."""
-        with self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log):
+        """Send sPyNNaker's progress bars and messages to the file, and its failures out as SimulationFailed."""
+        with (self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log),
+              failures.watched() as silence):
             try:
                 yield
             except SpikingConvNetError:
                 raise
+            except SystemExit as end:       # how its run ends after Ctrl-C
+                raise KeyboardInterrupt from end
             except Exception as error:      # sPyNNaker's own have no common base
                 traceback.print_exc(file=log)
-                raise BackendError(f"sPyNNaker: {type(error).__name__}: {error}; its messages are in {self._log}"
-                                   ) from error
+                what = "the board no longer answers: " if silence.noticed else ""
+                raise SimulationFailed(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in"
+                                       f" {self._log}") from error
 
     def weights(self, label):
         """Weights of a projection as read back from the board: Weights."""
@@ -367,12 +383,15 @@ def _machine(target):
         yield target.configuration()
     elif target == "emulated":
         try:
-            from spikingconvnet.emulator import Board
+            from spikingconvnet.emulator import Board, SetupError
         except ImportError as error:
             raise BackendError(f"--target emulated: {error}; install it with: pip install 'spikingconvnet[emulator]'"
                                ) from error
-        with Board() as board:
-            yield board.configuration()
+        try:
+            with Board() as board:
+                yield board.configuration()
+        except SetupError as error:
+            raise SimulationFailed(f"--target emulated: {error}") from error
     elif target.startswith("spalloc:"):
         url = urlsplit(target.removeprefix("spalloc:"))
         with _environment(SPALLOC_USER=url.username, SPALLOC_PASSWORD=url.password):     # never into a file

@@ -83,7 +83,8 @@ def machine(target):
     if target == "virtual":
         raise SettingsError("--target virtual: sPyNNaker invents a machine of any size for it, so everything fits;"
                             f" name one of {', '.join(MACHINES)} or a board")
-    return MACHINES.get(target) or Machine(target, 1)
+    kind, _, host = target.partition(":")       # spin3:HOST
+    return MACHINES.get(kind if kind in ("spin3", "spin5") and host else target) or Machine(target, 1)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from spikingconvnet.emulator.errors import SetupError
@@ -43,20 +44,23 @@ class Board:
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
         self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-                                         pass_fds=(ready_child, alive_child), env=environment)
+                                         pass_fds=(ready_child, alive_child), env=environment,
+                                         start_new_session=True)       # Ctrl-C is for the one who talks to it
         os.close(ready_child)
         os.close(alive_child)
-        try:
-            self.host = self._wait(ready)
-        finally:
-            os.close(ready)
+        with ExitStack() as failing:
+            failing.callback(self.__exit__)     # Ctrl-C is a failure too
+            try:
+                self.host = self._wait(ready)
+            finally:
+                os.close(ready)
+            failing.pop_all()
         return self
 
     def _wait(self, ready):
         readable, _, _ = select.select([ready], [], [], START_SECONDS)
         host = os.read(ready, 64).decode() if readable else ""
         if not host:
-            self.__exit__()
             raise SetupError("the board's process did not start; its messages say why")
         return host.strip()
 

@@ -12,14 +12,14 @@ from spikingconvnet.training.stdp import Course, Trained, calibrate, random_kern
 KMEANS_ITERATIONS = 20
 
 
-def random(stage, spikes, rng, open_network, progress=iter):
+def random(stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
     """Random kernels, the ones STDP starts from: stdp.Trained. Parameters as ``stdp.train``."""
     windows = build.window_spikes(stage, build.pooled_input(stage, spikes), rng)     # as many draws as STDP makes
     del windows
     return _finished(stage, spikes, random_kernels(stage, rng), open_network)
 
 
-def kmeans(stage, spikes, rng, open_network, progress=iter):
+def kmeans(stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
     """Centres of the windows that STDP would see, each input valued by how early it fires: stdp.Trained.
 
     Lloyd's algorithm of ``scipy.cluster.vq.kmeans2`` with k-means++ starts. Parameters as ``stdp.train``.

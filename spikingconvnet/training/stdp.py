@@ -66,7 +66,7 @@ class Trained:
     health: dict
 
 
-def train(stage, spikes, rng, open_network, progress=iter):
+def train(stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
     """Learn the kernels of one layer and calibrate it for inference.
 
     Parameters
@@ -79,6 +79,12 @@ def train(stage, spikes, rng, open_network, progress=iter):
         ``open`` of a backend: ``open_network(network, record=...)`` is a Simulation.
     progress : callable
         Wraps the iterable of chunks.
+    so_far : dict of str to array, or None
+        What a training that was interrupted had kept last.
+    keep : callable or None
+        ``keep(**arrays)`` is called with the start thresholds and after every chunk but the last: ``thresholds``
+        (finished chunks + 1, filters), the last for the next chunk; ``wins`` and ``mean_weight`` as in a Course;
+        ``learned`` (inputs per window, filters), nA.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def train(stage, spikes, rng, open_network, progress=iter):
     """
     windows = build.window_spikes(stage, build.pooled_input(stage, spikes), rng)
     initial = random_kernels(stage, rng)
-    learned, course = learn(stage, windows, initial, open_network, progress)
+    learned, course = learn(stage, windows, initial, open_network, progress, so_far, keep)
     return Trained(initial, learned, calibrate(stage, learned, spikes, open_network), course,
                    health(stage, learned, course))
 
@@ -97,30 +103,69 @@ def random_kernels(stage, rng):
     return rng.uniform(bounds.w_min, bounds.w_max, stage.layer.kernel_shape(stage.in_shape))
 
 
-def learn(stage, windows, initial, open_network, progress=iter):
+def learn(stage, windows, initial, open_network, progress=iter, so_far=None, keep=None):
     """Show all windows: learned kernels like `initial`, and the Course.
 
     Parameters as :func:`train`; `windows` from ``build.window_spikes``.
     """
-    training, filters = stage.layer.training, stage.layer.filters
-    weights = initial.reshape(filters, -1).T
-    v_thresh = start_thresholds(stage, windows, weights, open_network)
-    per_chunk = training.windows // training.chunks
-    wins, thresholds, means = [], [], []
-    with open_network(build.training_network(stage, windows, weights, v_thresh)) as simulation:
-        for rate in progress(np.geomspace(*training.homeostasis, training.chunks)):
-            simulation.run(per_chunk * training.slot)
-            recording = simulation.recording()
-            counts = recording.spikes[build.FILTERS].counts().reshape(per_chunk, filters)
-            learned = simulation.weights(build.KERNELS).value.reshape(weights.shape)
-            wins.append(np.bincount(np.minimum(counts.sum(axis=1), 2), minlength=3))
-            thresholds.append(v_thresh)
-            means.append(learned.mean())
-            v_thresh = homeostasis(v_thresh, counts.sum(axis=0), TARGET_WINS * per_chunk / filters, rate,
-                                   training.neuron.v_rest)
-            simulation.set(build.FILTERS, v_thresh)
+    training, weights = stage.layer.training, initial.reshape(stage.layer.filters, -1).T
+    if so_far is None:
+        so_far = {"thresholds": start_thresholds(stage, windows, weights, open_network)[None],
+                  "wins": np.zeros((0, 3), np.int64), "mean_weight": np.zeros(0), "learned": weights}
+        if keep:
+            keep(**so_far)
+    rates = np.geomspace(*training.homeostasis, training.chunks)[len(so_far["wins"]):]
+    with open_network(build.training_network(stage, windows, weights, so_far["thresholds"][0])) as simulation:
+        goes_on = _show_again(simulation, stage, so_far, progress)
+        for rate in progress(rates if goes_on else ()):
+            recording, so_far = _chunk(simulation, stage, so_far, rate)
+            if keep and len(so_far["wins"]) < training.chunks:      # the last one is kept in the layer, if at all
+                keep(**so_far)
+    if not goes_on:
+        return learn(stage, windows, initial, open_network, progress, None, keep)
     log_warnings(recording, logger)
-    return learned.T.reshape(initial.shape), Course(np.array(wins), np.array(thresholds), np.array(means))
+    return (so_far["learned"].T.reshape(initial.shape),
+            Course(so_far["wins"], so_far["thresholds"][:training.chunks], so_far["mean_weight"]))
+
+
+def _chunk(simulation, stage, so_far, rate):
+    """Show one more chunk and move the thresholds: its Recording, and what is finished now."""
+    training, filters = stage.layer.training, stage.layer.filters
+    per_chunk, v_thresh = training.windows // training.chunks, so_far["thresholds"][-1]
+    simulation.run(per_chunk * training.slot)
+    recording = simulation.recording()
+    counts = recording.spikes[build.FILTERS].counts().reshape(per_chunk, filters)
+    learned = simulation.weights(build.KERNELS).value.reshape(so_far["learned"].shape)
+    wins = np.bincount(np.minimum(counts.sum(axis=1), 2), minlength=3)
+    moved = homeostasis(v_thresh, counts.sum(axis=0), TARGET_WINS * per_chunk / filters, rate, training.neuron.v_rest)
+    simulation.set(build.FILTERS, moved)
+    return recording, {"thresholds": np.vstack([so_far["thresholds"], moved]),
+                       "wins": np.vstack([so_far["wins"], wins]),
+                       "mean_weight": np.append(so_far["mean_weight"], learned.mean()), "learned": learned}
+
+
+def _show_again(simulation, stage, so_far, progress):
+    """Bring a simulation from its start to where an interrupted one had finished its last chunk: whether it got there.
+
+    Weights alone would not do: traces, and potentiation that waits for the next presynaptic spike, cannot be given to
+    a board. The same windows under the same thresholds give the same integers again, all of them; a machine on which
+    they do not has erred then or now, so that the thresholds that were kept are worth nothing.
+    """
+    training, chunks = stage.layer.training, len(so_far["wins"])
+    if not chunks:
+        return True
+    logger.info("layer %d: %d of %d chunks were finished before; showing them again, then going on", stage.number,
+                chunks, training.chunks)
+    for v_thresh in progress(so_far["thresholds"][1:]):
+        simulation.run(training.windows // training.chunks * training.slot)
+        simulation.set(build.FILTERS, v_thresh)
+    simulation.recording()
+    different = np.count_nonzero(simulation.weights(build.KERNELS).value != so_far["learned"].ravel())
+    if different:
+        logger.warning("warning: layer %d: %d of %d weights are not those of before the interruption: what simulates"
+                       " does not repeat itself exactly; beginning anew", stage.number, different,
+                       so_far["learned"].size)
+    return not different
 
 
 def homeostasis(v_thresh, wins, target, rate, v_rest=0.0):

@@ -4,6 +4,7 @@ Many small networks share one run, because sPyNNaker takes seconds to set up wha
 ``pytest tests/backends/test_spinnaker.py --board-networks 240`` compares more of them.
 """
 
+import shutil
 import sys
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,7 @@ from random_networks import (  # noqa: E402
 )
 from test_golden import MODULATED, on_the_board  # noqa: E402
 
+from spikingconvnet import experiment as experiment_module  # noqa: E402
 from spikingconvnet import settings  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
 from spikingconvnet.backends.local import native  # noqa: E402
@@ -44,6 +46,7 @@ from spikingconvnet.replicas import together  # noqa: E402
 
 PER_RUN = 12
 PREDICTED = {"saturated", "wrapped_weights", "silent_delays"}       # findings in which the local backend does the same
+open_board = spinnaker.open
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +199,20 @@ def test_training_and_testing_on_the_board_store_what_the_local_backend_stores(p
             assert np.array_equal(files[0][key], files[1][key]), (name, key)
     assert np.array_equal(made["local"][1].confusion, made["spinnaker"][1].confusion)
     assert made["spinnaker"][0].layer(1)["how"]["made_on"] == "emulated"
+
+
+def test_copies_on_a_board_give_the_features_of_one_network_after_the_other(parameters, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment_module, "REPLICA_SAMPLES", 3)
+    local = Experiment(settings.load(parameters(N_TRAIN=8, N_VALIDATION=0, N_TEST=2)), tmp_path / "local")
+    local.load_data()
+    local.train_layer(1)
+    shutil.copytree(tmp_path / "local", tmp_path / "board")
+    on_board = Experiment(local.settings, tmp_path / "board", "spinnaker", target="emulated", copies="auto")
+    opened = []
+    with patch.object(spinnaker, "open", lambda network, *args, **more: opened.append(len(network.populations) // 2)
+                      or open_board(network, *args, **more)):
+        assert np.array_equal(on_board.features("train")[0], local.features("train")[0])
+    assert opened == [2, 1]         # replicas of 3, 3 and 2 images
 
 
 def test_what_a_board_generates_itself_arrives_once_however_long_its_rows_are(board, tmp_path):

@@ -38,6 +38,7 @@ def test_machines_are_those_that_spynnaker_knows():
 
 def test_the_name_of_a_board_stands_for_a_spin5_and_a_virtual_one_for_nothing():
     assert machine("spinn-4.example").board() == MACHINES["spin5"].board()
+    assert machine("spin3:192.168.240.253") == MACHINES["spin3"] and machine("spin5:board") == MACHINES["spin5"]
     assert machine("spalloc:https://example.org").boards == 1200
     with pytest.raises(SettingsError, match="virtual: sPyNNaker invents.*spin3, spin5"):
         machine("virtual")
