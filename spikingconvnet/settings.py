@@ -34,6 +34,8 @@ class Settings:
         Steps per image on the timeline, the gap between images included.
     model : Sequential
     seed : int
+    reset : bool
+        Whether every image starts at rest; for models that run as one network.
     """
 
     dataset: str
@@ -47,6 +49,7 @@ class Settings:
     n_test: int = None
     per_class: bool = False
     seed: int = 0
+    reset: bool = False
 
     def __post_init__(self):
         require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
@@ -62,7 +65,14 @@ class Settings:
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
                 self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
         require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
-        _ = self.model.classifier
+        require(isinstance(self.reset, bool), "parameters", "RESET", self.reset, "True or False")
+        if not self.model.runs_as_one:
+            require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"
+                    " layers are replayed one after another on one timeline")
+            return
+        self.model.readout.window(self.slot)
+        require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
+                f"a model with one output unit for each of the {len(self.classes)} CLASSES")
 
     def with_seed(self, seed):
         """The same experiment with another seed."""
@@ -71,7 +81,7 @@ class Settings:
 
 _NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_VALIDATION": "n_validation",
           "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
-          "MODEL": "model", "SEED": "seed"}
+          "MODEL": "model", "SEED": "seed", "RESET": "reset"}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 _FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
            AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs
