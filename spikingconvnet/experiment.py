@@ -25,14 +25,14 @@ from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
-from spikingconvnet.training import floors, stdp
+from spikingconvnet.training import RULES, balance, stdp
 
 logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
+CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the rule does not learn from them
 CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
-RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
 
 
 class Experiment:
@@ -81,6 +81,19 @@ class Experiment:
 
     def load_data(self):
         """Read, check, split, filter and encode the images: number of images of each split."""
+        s, counts = self.settings, {}
+        rng = np.random.default_rng([s.seed, 0])
+        how = self._how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
+        for name, part in self._images().items():
+            encoded = CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None
+            spikes = encode(part.images[:encoded], s.image_filter, s.encoder, rng).with_gap(s.slot)
+            self.store.write(f"data/{name}", self._data_digest(), how, labels=part.labels, images=part.images[:64],
+                             content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
+            counts[name] = len(part)
+        return counts
+
+    def _images(self):
+        """Images and labels of every split, from the data set: dict of str to datasets.ImageSet."""
         s, source = self.settings, self.settings.dataset
         cache = self.store.path / "downloads"
         train, test = (datasets.load(source, part, cache) for part in ("train", "test"))
@@ -90,17 +103,8 @@ class Experiment:
             require(shape == s.model.input_shape, str(source), "images", f"{shape[1]}x{shape[2]} pixels",
                     f"{s.model.input_shape[1]}x{s.model.input_shape[2]}, the input shape of MODEL in the parameters",
                     DataError)
-        rng = np.random.default_rng([s.seed, 0])
-        counts = {}
-        for name, images, chosen in (("train", train, split.train), ("validation", train, split.validation),
-                                     ("test", test, split.test)):
-            part = images.select(chosen)
-            spikes = encode(part.images, s.image_filter, s.encoder, rng).with_gap(s.slot)
-            self.store.write(f"data/{name}", self._data_digest(), self._how(source=str(source)), labels=part.labels,
-                             images=part.images[:64], content=np.array(digest(spikes.offsets, spikes.neurons)),
-                             **pack_spikes(spikes))
-            counts[name] = len(part)
-        return counts
+        return {"train": train.select(split.train), "validation": train.select(split.validation),
+                "test": test.select(split.test)}
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
@@ -126,17 +130,71 @@ class Experiment:
         rule : 'stdp', 'random' or 'kmeans'
             The last two are floors to compare with, see ``training.floors``.
         """
+        self._check_rule(rule, whole=False)
         stage = self.model.stages[number - 1]
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
-        trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                              partial(self.backend.open, jobs=self.jobs, **self._options),
-                              partial(self.progress, description=f"layer {number}: training"))
+        trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                                     self._open, partial(self.progress, description=f"layer {number}: training"))
         self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
                          initial=trained.initial, learned=trained.learned, **trained.inference.arrays(),
                          wins=trained.course.wins, thresholds=trained.course.thresholds,
                          mean_weight=trained.course.mean_weight)
         return trained
+
+    def train_chain(self, rule):
+        """Train all layers at once on the training images, by the rule that the parameters' RULE holds settings of.
+
+        Parameters
+        ----------
+        rule : str
+            See ``training``.
+
+        Returns
+        -------
+        dict
+            The rule's health, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
+            ``training.balance``.
+        """
+        self._check_rule(rule, whole=True)
+        train, s = RULES[rule].load(), self.settings
+        images, labels = self._values("train")
+        validation = self._values("validation") if s.n_validation else None
+        found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
+                              partial(self.progress, description=f"{rule}: training"), validation)
+        layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], self._open, s.reset)
+        for stage, layer, peak in zip(self.model.stages, layers, peaks):
+            own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
+            self.store.write(f"layers/{stage.number}", self._layer_digest(stage.number),
+                             self._how(rule=rule, health={**health, **own}), **layer.arrays())
+            health = {**health, stage.label: own}
+        return health
+
+    def _values(self, split):
+        """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
+        stored, part = self.data(split), self._images()[split]
+        if not np.array_equal(stored["labels"], part.labels):
+            raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
+                             f" run: {self.command('loaddata')}")
+        values = np.concatenate([self.settings.image_filter(part.images[first:first + 1000]).astype(np.float32)
+                                 for first in range(0, len(part.labels), 1000)])
+        return values, np.searchsorted(self._classes(), part.labels)
+
+    def _check_rule(self, rule, whole):
+        """Raise a SettingsError unless this rule can train this model."""
+        kind = "all layers at once" if RULES[rule].whole else "one layer after another"
+        if RULES[rule].whole != self.model.runs_as_one:
+            readout = "SpikeCount() or Membrane()" if RULES[rule].whole else "Classifier()"
+            raise SettingsError(f"--rule {rule}: trains {kind}, for a MODEL that ends with {readout}; this one ends"
+                                f" with {self.model.readout}")
+        if RULES[rule].whole and getattr(self.settings.rule, "name", None) != rule:
+            raise SettingsError(f"--rule {rule}: needs its settings as RULE in the parameters, which hold"
+                                f" {'none' if self.settings.rule is None else self.settings.rule}")
+        if RULES[rule].whole != whole:
+            raise SettingsError(f"--rule {rule}: trains {kind}")
+
+    def _open(self, network, record=()):
+        return self.backend.open(network, record, self.jobs, **self._options)
 
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
@@ -159,7 +217,7 @@ class Experiment:
 
     def _responses(self, number, split, data, grid=None):
         """Spikes of a layer, or their counts on `grid`, for every replica: from the cache, or computed and cached."""
-        n = len(data["labels"])
+        n = data["spikes"].n_samples
         firsts = range(0, n, REPLICA_SAMPLES)
         if number == 0:
             return [data["spikes"].samples(first, min(first + REPLICA_SAMPLES, n)) for first in firsts]
@@ -228,7 +286,7 @@ class Experiment:
         shown = data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples))
         network = self._chain(number, shown)
         label = self.model.stages[number - 1].label
-        with self.backend.open(network, (label,) if membranes else (), self.jobs, **self._options) as simulation:
+        with self._open(network, (label,) if membranes else ()) as simulation:
             simulation.run(simulation.source_steps)
             recording = simulation.recording()
         return recording.spikes[label], recording.membrane(label) if membranes else None
@@ -241,7 +299,8 @@ class Experiment:
     # ------------------------------------------------------------ readout
 
     def answers(self, split):
-        """What the output units answer to the images of a split; of a model that runs as one network.
+        """What the output units answer to the images of a split (of training the first `CHAIN_SAMPLES`); of a model that
+        runs as one network.
 
         Returns
         -------
@@ -250,7 +309,8 @@ class Experiment:
             ``replicas.classify``; ``labels`` (n,).
         """
         data, number = self.data(split), len(self.model.stages)
-        firsts = range(0, len(data["labels"]), REPLICA_SAMPLES)
+        n = data["spikes"].n_samples
+        firsts = range(0, n, REPLICA_SAMPLES)
 
         def compute(missing):
             sources = self._responses(0, split, data)
@@ -259,7 +319,7 @@ class Experiment:
 
         found = self._cached([f"answers/{split}-{first // REPLICA_SAMPLES:03d}" for first in firsts],
                              self._replica_digests(number, data, firsts, self._readout_digest()), compute)
-        return {"labels": data["labels"], **{name: np.concatenate([part[name] for part in found])
+        return {"labels": data["labels"][:n], **{name: np.concatenate([part[name] for part in found])
                                              for name in ("units", "output", "spikes")}}
 
     def features(self, split):
@@ -420,7 +480,7 @@ class Experiment:
         s = self.settings
         source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
         return digest("data", source, s.classes, s.n_train, s.n_validation,
-                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed)
+                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch))
 
     def _content(self, number):
         """Digest of what layer `number` (0: the input) computes."""
@@ -433,7 +493,8 @@ class Experiment:
 
     def _layer_digest(self, number):
         stage = self.model.stages[number - 1]
-        return digest("layer", stage, self.settings.seed, self._content(number - 1), *["dense"] * stage.dense)
+        return digest("layer", stage, self.settings.seed, self._content(number - 1), *["dense"] * stage.dense,
+                      *[] if self.settings.rule is None else [self.settings.rule, self.settings.reset])
 
     def _replica_digests(self, number, data, firsts, grid=None):
         """Of what the replicas of a layer are computed from; a board's are not taken for those of the local engine."""

@@ -113,12 +113,12 @@ def test_a_classifier_counts_cells_or_neurons():
 def test_windows_of_output_units_lie_inside_the_image(readout):
     assert readout().window(30) == (0, 30) and readout(first=4, last=20).window(30) == (4, 20)
     assert readout().output_shape((7, 1, 1)) == (7, 1, 1)
-    for kind, given in (("first", {"first": -1}), ("last", {"first": 5, "last": 5}), ("last", {"last": 2.0})):
+    for kind, wrong in (("first", {"first": -1}), ("last", {"first": 5, "last": 5}), ("last", {"last": 2.0})):
         with pytest.raises(SettingsError, match=rf"^{readout.__name__}\.{kind}: must be a step"):
-            readout(**given)
-    for given in ({"last": 31}, {"first": 30}):
+            readout(**wrong)
+    for wrong in ({"last": 31}, {"first": 30}):
         with pytest.raises(SettingsError, match="within the 30 steps of an image"):
-            readout(**given).window(30)
+            readout(**wrong).window(30)
 
 
 def test_ties_between_units_are_decided_by_membranes_or_the_lowest():
@@ -127,7 +127,8 @@ def test_ties_between_units_are_decided_by_membranes_or_the_lowest():
         SpikeCount(ties="random")
 
 
-@pytest.mark.parametrize("layer", [Conv2D(2, 3), AvgPool2D(2), Dense(3), Classifier(), SpikeCount(), Membrane(2), STDP()])
+@pytest.mark.parametrize("layer", [Conv2D(2, 3), AvgPool2D(2), Dense(3), Classifier(), SpikeCount(), Membrane(2),
+                                   STDP()])
 def test_layers_are_frozen_and_compare_by_value(layer):
     with pytest.raises(FrozenInstanceError):
         layer.neuron = None

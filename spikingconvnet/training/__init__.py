@@ -6,7 +6,6 @@ record, a frozen dataclass that a parameters file names ``RULE``, with the attri
     name            that of the rule
     neuron          record of ``neurons`` that ``--arch`` gives to the layers
     output_neuron   the same for the last layer, if it differs
-    readout         SpikeCount or Membrane that ``--arch`` ends a model with
 
 and a function
 
@@ -27,7 +26,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
-from spikingconvnet.errors import BackendError, SettingsError
+from spikingconvnet.errors import BackendError
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,5 @@ class Rule:
 RULES = {rule.name: rule for rule in (
     Rule("stdp", "spikingconvnet.training.stdp"),
     Rule("random", "spikingconvnet.training.floors", "random"),
-    Rule("kmeans", "spikingconvnet.training.floors", "kmeans"))}
-
-
-def named(name):
-    """The Rule of that name; an unknown one is a SettingsError that lists the known ones."""
-    if name not in RULES:
-        raise SettingsError(f"RULE: must be the settings of one of {', '.join(RULES)}, got {name!r}")
-    return RULES[name]
+    Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
+    Rule("ridge", "spikingconvnet.training.ridge", whole=True))}

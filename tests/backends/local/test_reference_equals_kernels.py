@@ -88,7 +88,7 @@ def test_resets_of_a_convolution_give_the_same_integers_whatever_the_pieces(seed
     rng = np.random.default_rng([seed, 10])
     network = convolutional_network(rng, [[2, BLOCK + 1], [7], [33, 3]][seed % 3], [6.0, 0.3][seed % 2])
     last = network.populations[-1]
-    drawn = {"i_offset": np.round(rng.uniform(-0.5, 0.8, last.size), 3), "v": np.round(rng.uniform(-1, 1, last.size), 3)}
+    drawn = {name: np.round(rng.uniform(low, 0.8, last.size), 3) for name, low in (("i_offset", -0.5), ("v", -1.0))}
     populations = [*network.populations[:-1], replace(last, values=last.values | drawn)]
     network = Network(populations, network.projections, reset_every=int(rng.choice([1, 2, 3, 11, 12, 36])))
     chunks = chunked(60, rng)

@@ -241,7 +241,8 @@ def test_a_diamond_gives_the_same_integers_in_one_stage_and_in_four(monkeypatch)
 def conv_network(population_of=None, **projection):
     connections = ConvConnections(np.full((2, 1, 2, 2), 0.5), (1, 4, 5), **projection)
     pre = source(shape=(1, 4, 5), per_step=4.0)
-    post = Population("map", connections.post_shape, LIVELY, per_channel=True, **(population_of or {}))
+    post = Population("map", connections.post_shape,
+                      **({"cell": LIVELY, "per_channel": True} | (population_of or {})))
     return Network([pre, post], [Projection("p", "in", "map", connections)])
 
 
