@@ -299,8 +299,9 @@ class Experiment:
     # ------------------------------------------------------------ readout
 
     def answers(self, split):
-        """What the output units answer to the images of a split (of training the first `CHAIN_SAMPLES`); of a model that
-        runs as one network.
+        """What the output units of a model that runs as one network answer to the images of a split.
+
+        Of the training images the first `CHAIN_SAMPLES` are shown.
 
         Returns
         -------
