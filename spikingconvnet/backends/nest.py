@@ -37,7 +37,7 @@ DIALECT = pynn.Dialect(
     "nest", "pyNN.nest", "nest", setup={"spike_precision": "on_grid"},
     membranes={"v": "V_m", "gsyn_exc": "I_syn_ex", "gsyn_inh": "I_syn_in"},
     rules={name: None for name in ("SpikeNearestPairRule", "Vogels2011Rule", "PfisterSpikeTripletRule")},
-    has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect)
+    has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect, sets_currents=False)
 
 
 def open(network, record=(), jobs=None):
@@ -112,8 +112,7 @@ class Simulation(pynn.Simulation):
         self._chosen[part.label] = chosen
 
     def _set_state(self, part, v):
-        part.initialize(v=v)
-        part.node_collection.set({"I_syn_ex": 0.0, "I_syn_in": 0.0})
+        part.initialize(v=v)        # NEST does not let synaptic currents be set
 
     def _connect_recorders(self, part, v):
         """Spike recorder, multimeter if membranes are recorded, and the first state, which a multimeter misses."""

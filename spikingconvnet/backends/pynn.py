@@ -19,7 +19,8 @@ from spikingconvnet.spikes import Spikes, neuron_dtype
 
 RECEPTORS = ("excitatory", "inhibitory")
 SPARE = 3           # steps of a gap more than the longest delay and refractory time
-FAR_BELOW = -1e6    # mV, where no neuron fires
+FADED = 20          # time constants in which a current fades to 2e-9 of itself
+FAR_BELOW = -1e9    # mV, where no neuron fires
 NEVER = 1 << 20     # steps after the end at which a source without any spike fires, where lists may not all be empty
 
 
@@ -71,6 +72,8 @@ class Dialect:
     resets : bool
         Whether ``sim.reset()`` brings everything back to the start, and sources take new spikes then. Otherwise images
         that start at rest are kept apart by a gap in which nobody fires, and the state is set behind it.
+    sets_currents : bool
+        Whether synaptic currents can be set then; otherwise the gap is as long as they take to fade.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Dialect:
     least_sources: int = 1
     connect: object = None
     resets: bool = False
+    sets_currents: bool = True
 
 
 def load(dialect):
@@ -104,12 +108,18 @@ def load(dialect):
                            f" pip install 'spikingconvnet[{dialect.extra}]'") from error
 
 
-def gap(network):
-    """Steps after which nothing is on its way and no neuron is refractory if nobody fires: int."""
+def gap(network, sets_currents):
+    """Steps after which nothing is on its way and no neuron is refractory if nobody fires: int.
+
+    Nor is a current left, if they cannot be set.
+    """
     longest = max([1] + [p.connections.max_delay for p in network.projections])
     refractory = max([0.0, *(population.parameter("tau_refrac").max() for population in network.populations
                              if not population.is_source)])
-    return longest + math.ceil(refractory / network.timestep) + SPARE
+    currents = 0.0 if sets_currents else FADED * max(
+        flowing.time_constants(population, network.timestep).max() for population in network.populations
+        if not population.is_source)
+    return longest + math.ceil((refractory + currents) / network.timestep) + SPARE
 
 
 class Simulation:
@@ -130,7 +140,7 @@ class Simulation:
     def __init__(self, network, sim, dialect, record, limits=None):
         self.network, self.sim, self.dialect, self.record = network, sim, dialect, record
         self.t = self._taken = self._origin = 0      # the last: of the simulator's time
-        self._gap = 0 if dialect.resets or not network.reset_every else gap(network)
+        self._gap = 0 if dialect.resets or not network.reset_every else gap(network, dialect.sets_currents)
         sim.setup(timestep=network.timestep, min_delay=network.timestep, **dialect.setup)
         self._parts = {p.label: self._population(p, (limits or {}).get(p.label)) for p in network.populations}
         # Rewards and punishments come last: sPyNNaker wants to know the rule beside them.

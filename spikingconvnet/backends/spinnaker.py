@@ -197,8 +197,8 @@ class Simulation(pynn.Simulation):
         """Run some steps more at the end of an image, of which nothing is kept.
 
         Neurons stamp their packets with a colour, the step modulo `COLOURS`, and go on counting through ``sim.reset()``
-        while synapses begin again: packets of the next image would count as late and be lost, unless the image has taken
-        a multiple of `COLOURS` steps (found with the binaries of sPyNNaker 7.4.1). And a source fills its buffer anew
+        while synapses begin again: packets of the next image would count as late and be lost, unless an image takes a
+        multiple of `COLOURS` steps (found with the binaries of sPyNNaker 7.4.1). And a source fills its buffer anew
         only if a run has another first or last step than the one before, see
         ``reverse_ip_tag_multicast_source_machine_vertex.py``, ``_fill_send_buffer``.
         """
@@ -305,6 +305,10 @@ def convolutions(network):
     connectors, choices = {}, {}
     for projection in network.projections:
         if isinstance(projection.connections, ConvConnections):
+            post = network.population(projection.post)
+            if not post.per_channel and post.shape[0] > 1 and post.shape[1:] == (1, 1):
+                choices[projection.label] = f"lists of connections onto one population of {post.size:,} units"
+                continue
             try:
                 connectors[projection.label] = _on_board(network, projection)
                 choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"
