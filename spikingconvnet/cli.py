@@ -33,6 +33,7 @@ EXIT_CODES = """exit codes:
 
 
 READ_ONLY = ("info", "check", "map")       # modes that write nothing
+RECIPES = Path(spikingconvnet.__file__).parent / "recipes"
 WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
 
 
@@ -178,7 +179,7 @@ def _parameters_file(options):
     if options.parameters:
         return Path(options.parameters)
     if options.mode in ("loaddata", "demo") and options.rule and RULES[options.rule].whole:
-        return Path(spikingconvnet.__file__).parent / "recipes" / f"{options.rule}.py"
+        return RECIPES / f"{options.rule}.py"
     here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
     if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
         return here

@@ -199,7 +199,8 @@ class Experiment:
 
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
-        return self.store.read(f"layers/{number}", self.command("training", number), self._layer_digest(number))
+        command = self.command("training", None if self.model.runs_as_one else number)
+        return self.store.read(f"layers/{number}", command, self._layer_digest(number))
 
     def trained(self, number):
         """Layer `number` as inference needs it: TrainedLayer."""

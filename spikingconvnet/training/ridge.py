@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.build import TrainedLayer
+from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
 from spikingconvnet.errors import require
+from spikingconvnet.layers import SpikeCount
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.training.balance import activations, gain, pooled
 
@@ -97,5 +98,7 @@ def _balanced(model, kernels, images, rule):
     layers = []
     for stage, kernel, before, now in zip(model.stages, kernels, [1.0, *largest], largest):
         in_mv = rule.threshold * kernel.astype(np.float64) * before / now
-        layers.append(TrainedLayer(in_mv / gain(stage.layer.neuron), np.full(stage.out_shape[0], rule.threshold)))
+        fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
+        layers.append(TrainedLayer(in_mv / gain(stage.layer.neuron),
+                                   np.full(stage.out_shape[0], rule.threshold if fires else OUT_OF_REACH)))
     return layers
