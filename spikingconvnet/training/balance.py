@@ -136,7 +136,10 @@ def peak_input(stage, layer, spikes):
     largest = np.zeros(3)
     for first in range(0, spikes.n_samples, BATCH):
         counts = spikes.samples(first, min(first + BATCH, spikes.n_samples)).raster().astype(np.float32)
-        counts = counts[counts.any(axis=1)].reshape(-1, *spikes.shape)
+        counts = counts[counts.any(axis=1)]
+        if not len(counts):
+            continue
+        counts = counts.reshape(-1, *spikes.shape)
         e, i = (responses(stage, part, counts) for part in (excitatory, inhibitory))
         largest = np.maximum(largest, [part.max(initial=0.0) for part in (e, i, abs(e - i))])
     return Peak(*largest.tolist())
