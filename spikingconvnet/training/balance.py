@@ -47,7 +47,7 @@ def gain(neuron, timestep=1.0):
     An IFCurrDelta holds the weight as a current for one step; of an IFCurrExp the current adds up to ``tau_syn_E / dt``
     times the weight. Weights divided by it are in mV a spike. The leak is that of the board's integers, whose
     exponential loses the last bit: with a `tau_m` of 2048 ms they leak, and add, 17/16 of what they should, with
-    32,768 ms twice as much.
+    32,768 ms twice as much, and beyond that nothing; with 512 ms it is 1.
 
     Parameters
     ----------
