@@ -257,7 +257,8 @@ def _training(experiment, options):
         if options.layer is not None:
             raise SettingsError(f"--layer: {rule} trains all layers at once; leave --layer out")
         result = _train_chain(experiment, rule)
-        _plot(experiment, [f"kernels-{n}" for n in _pictured(experiment)])
+        if pictured := _pictured(experiment):
+            _plot(experiment, [f"kernels-{n}" for n in pictured])
         return result
     layers = [str(stage.number) for stage in experiment.model.stages]
     if options.layer not in (*layers, "svm"):
