@@ -155,9 +155,9 @@ def _check(options):
     for name in ("run_dir", "source", "target", "cluster", "arch"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
-    for name, modes in (("layer", ("training",)), ("rule", ("loaddata", "training", "demo")),
-                        ("source", ("loaddata", "demo")),
-                        ("split", ("testing",))):
+    brings_parameters = options.rule is not None and RULES[options.rule].whole
+    for name, modes in (("layer", ("training",)), ("rule", ("training", "demo") + ("loaddata",) * brings_parameters),
+                        ("source", ("loaddata", "demo")), ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
