@@ -28,15 +28,16 @@ from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, SimulationFailed, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
-from spikingconvnet.training import floors, stdp
+from spikingconvnet.training import RULES, balance, stdp
 
 logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
 RECORDED_SAMPLES = 100      # of a split, and at most one replica
+CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the rule does not learn from them
+CHECKED_SAMPLES = 50        # images that a chain is checked with
 CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
-RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
 
 
 class Experiment:
@@ -88,6 +89,19 @@ class Experiment:
 
     def load_data(self):
         """Read, check, split, filter and encode the images: number of images of each split."""
+        s, counts = self.settings, {}
+        rng = np.random.default_rng([s.seed, 0])
+        how = self._how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
+        for name, part in self._images().items():
+            encoded = CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None
+            spikes = encode(part.images[:encoded], s.image_filter, s.encoder, rng).with_gap(s.slot)
+            self.store.write(f"data/{name}", self._data_digest(), how, labels=part.labels, images=part.images[:64],
+                             content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
+            counts[name] = len(part)
+        return counts
+
+    def _images(self):
+        """Images and labels of every split, from the data set: dict of str to datasets.ImageSet."""
         s, source = self.settings, self.settings.dataset
         cache = self.store.path / "downloads"
         train, test = (datasets.load(source, part, cache) for part in ("train", "test"))
@@ -97,17 +111,8 @@ class Experiment:
             require(shape == s.model.input_shape, str(source), "images", f"{shape[1]}x{shape[2]} pixels",
                     f"{s.model.input_shape[1]}x{s.model.input_shape[2]}, the input shape of MODEL in the parameters",
                     DataError)
-        rng = np.random.default_rng([s.seed, 0])
-        counts = {}
-        for name, images, chosen in (("train", train, split.train), ("validation", train, split.validation),
-                                     ("test", test, split.test)):
-            part = images.select(chosen)
-            spikes = encode(part.images, s.image_filter, s.encoder, rng).with_gap(s.slot)
-            self.store.write(f"data/{name}", self._data_digest(), self._how(source=str(source)), labels=part.labels,
-                             images=part.images[:64], content=np.array(digest(spikes.offsets, spikes.neurons)),
-                             **pack_spikes(spikes))
-            counts[name] = len(part)
-        return counts
+        return {"train": train.select(split.train), "validation": train.select(split.validation),
+                "test": test.select(split.test)}
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
@@ -140,6 +145,7 @@ class Experiment:
         HealthError
             The runs on a board are invalid, and `force` is not set; so for all that simulates and stores.
         """
+        self._check_rule(rule, whole=False)
         watch = self._watch(f"layer {number}, training")
         stage = self.model.stages[number - 1]
         made_from = self._layer_digest(number)
@@ -151,15 +157,13 @@ class Experiment:
         unfinished = self._unfinished(number, rule)
         with _telling(f"layer {number}: training", stage.layer.training.chunks, "chunks",
                       lambda: len((unfinished.read() or {"wins": ()})["wins"])):
-            trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
-                                  partial(self.progress, description=f"layer {number}: training"),
-                                  unfinished.read(), unfinished.write)
+            trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
+                                         partial(self.progress, description=f"layer {number}: training"),
+                                         unfinished.read(), unfinished.write)
         unfinished.forget()             # before the verdict: of an invalid run nothing is gone on with
         how = self._how(watch.settle(), rule=rule, health=trained.health)
-        self.store.write(f"layers/{number}", made_from, how,
-                         initial=trained.initial,
-                         learned=trained.learned, kernels=trained.inference.kernels,
-                         v_thresh=trained.inference.v_thresh, wins=trained.course.wins,
+        self.store.write(f"layers/{number}", made_from, how, initial=trained.initial, learned=trained.learned,
+                         **trained.inference.arrays(), wins=trained.course.wins,
                          thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
         self._noted({"how": how})
         return trained
@@ -169,10 +173,68 @@ class Experiment:
         made_from = digest(self._layer_digest(number), rule, self.machine, spikingconvnet.__version__)
         return Unfinished(self.store, f"layers/{number}", made_from, self._how(rule=rule))
 
+    def train_chain(self, rule):
+        """Train all layers at once on the training images, by the rule that the parameters' RULE holds settings of.
+
+        Parameters
+        ----------
+        rule : str
+            See ``training``.
+
+        Returns
+        -------
+        dict
+            The rule's health, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
+            ``training.balance``.
+        """
+        self._check_rule(rule, whole=True)
+        train, s = RULES[rule].load(), self.settings
+        images, labels = self._values("train")
+        validation = self._values("validation") if s.n_validation else None
+        found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
+                              partial(self.progress, description=f"{rule}: training"), validation)
+        watch = self._watch(f"{rule}: lowering")
+        layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], partial(self._open, watch),
+                                      s.reset)
+        board = watch.settle()
+        for stage, layer, peak in zip(self.model.stages, layers, peaks):
+            own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
+            self.store.write(f"layers/{stage.number}", self._layer_digest(stage.number),
+                             self._how(board, rule=rule, health={**health, **own}), **layer.arrays())
+            health = {**health, stage.label: own}
+        return health
+
+    def _values(self, split):
+        """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
+        stored, part = self.data(split), self._images()[split]
+        if not np.array_equal(stored["labels"], part.labels):
+            raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
+                             f" run: {self.command('loaddata')}")
+        values = np.concatenate([self.settings.image_filter(part.images[first:first + 1000]).astype(np.float32)
+                                 for first in range(0, len(part.labels), 1000)])
+        return values, np.searchsorted(self._classes(), part.labels)
+
+    def _check_rule(self, rule, whole):
+        """Raise a SettingsError unless this rule can train this model."""
+        kind = "all layers at once" if RULES[rule].whole else "one layer after another"
+        if RULES[rule].whole != self.model.runs_as_one:
+            readout = "SpikeCount() or Membrane()" if RULES[rule].whole else "Classifier()"
+            raise SettingsError(f"--rule {rule}: trains {kind}, for a MODEL that ends with {readout}; this one ends"
+                                f" with {self.model.readout}")
+        if RULES[rule].whole and getattr(self.settings.rule, "name", None) != rule:
+            raise SettingsError(f"--rule {rule}: needs its settings as RULE in the parameters, which hold"
+                                f" {'none' if self.settings.rule is None else self.settings.rule}")
+        if RULES[rule].whole != whole:
+            raise SettingsError(f"--rule {rule}: trains {kind}")
+
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
-        return self._noted(self.store.read(f"layers/{number}", self.command("training", number),
-                                           self._layer_digest(number)))
+        command = self.command("training", None if self.model.runs_as_one else number)
+        return self._noted(self.store.read(f"layers/{number}", command, self._layer_digest(number)))
+
+    def trained(self, number):
+        """Layer `number` as inference needs it: TrainedLayer."""
+        return TrainedLayer.from_arrays(self.layer(number))
 
     def is_trained(self, number, rule=None):
         """Whether layer `number` has been trained with the settings in force, and by `rule` if that is given."""
@@ -187,40 +249,55 @@ class Experiment:
 
     def _responses(self, number, split, data, grid=None):
         """Spikes of a layer, or their counts on `grid`, for every replica: from the cache, or computed and cached."""
-        n = len(data["labels"])
+        n = data["spikes"].n_samples
         firsts = range(0, n, REPLICA_SAMPLES)
         if number == 0:
             return [data["spikes"].samples(first, min(first + REPLICA_SAMPLES, n)) for first in firsts]
         names = [f"{f'spikes/{number}-' if grid is None else 'features/'}{split}-{first // REPLICA_SAMPLES:03d}"
                  for first in firsts]
-        digests = self._replica_digests(number, data, firsts, grid)
+
+        description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
+
+        def compute(missing):
+            sources = self._responses(number - 1, split, data)
+            return ((pack_spikes(response) if grid is None else {"counts": response}, judged) for response, judged
+                    in self._simulate(number, [sources[i] for i in missing], grid, description))
+
+        found = self._cached(names, self._replica_digests(number, data, firsts, grid), compute, description)
+        return [unpack_spikes(part) if grid is None else part["counts"] for part in found]
+
+    def _cached(self, names, digests, compute, description):
+        """Results of all replicas: from the cache, or by ``compute(missing replicas)`` one after another, and kept.
+
+        `compute` gives an iterator over arrays and the verdict on the run behind them.
+        """
         found = [self.store.cached(name, made_from) for name, made_from in zip(names, digests)]
         missing = [i for i, cached in enumerate(found) if cached is None]
-        if missing:
-            sources = self._responses(number - 1, split, data)
-            description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
-            responses = self._simulate(number, [sources[i] for i in missing], grid, description)
-            with _telling(description, len(found), "replicas", lambda: sum(part is not None for part in found)):
-                for i, (response, judged) in zip(missing, responses):
-                    arrays, how = pack_spikes(response) if grid is None else {"counts": response}, self._how(judged)
-                    self.store.write(names[i], digests[i], how, **arrays)
-                    found[i] = {**arrays, "how": how}
-        return [unpack_spikes(part) if grid is None else part["counts"] for part in map(self._noted, found)]
+        computed = compute(missing) if missing else ()
+        with _telling(description, len(found), "replicas", lambda: sum(part is not None for part in found)):
+            for i, (arrays, judged) in zip(missing, computed):
+                how = self._how(judged)
+                self.store.write(names[i], digests[i], how, **arrays)
+                found[i] = {**arrays, "how": how}
+        return [self._noted(part) for part in found]
 
     def _simulate(self, number, sources, grid, description):
         """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side.
 
         Yields each with the verdict on its run.
         """
-        stage, arrays = self.model.stages[number - 1], self.layer(number)
-        trained = TrainedLayer(arrays["kernels"], arrays["v_thresh"])
+        stage, trained = self.model.stages[number - 1], self.trained(number)
+        networks = [build.inference_network([stage], [trained], source) for source in sources]
+        return self._side_by_side(networks, description, replicas.respond, label=stage.label, grid=grid)
+
+    def _side_by_side(self, networks, description, work, **options):
+        """``work(networks that share a run, ...)`` for every network, replica by replica, each with the verdict."""
         jobs = self.jobs or os.cpu_count()
         at_once = self.backend.REPLICAS_AT_ONCE or jobs
         with replicas.workers(at_once, self.cluster) as pool:
-            futures = [pool.submit(replicas.respond, networks, stage.label, self.backend_name, grid,
-                                   jobs=max(1, jobs // min(at_once, len(sources))), **self._options)
-                       for networks in self._copies([build.inference_network([stage], [trained], source)
-                                                     for source in sources])]
+            futures = [pool.submit(work, group, backend=self.backend_name,
+                                   jobs=max(1, jobs // min(at_once, len(networks))), **options, **self._options)
+                       for group in self._copies(networks)]
             for future in self.progress(futures, description):
                 watch = self._watch(description)
                 with watch.failures():
@@ -263,10 +340,8 @@ class Experiment:
             Its membranes, mV.
         """
         data = self.data("train")
-        trained = [self.layer(n) for n in range(1, number + 1)]
-        network = build.inference_network(
-            self.model.stages[:number], [TrainedLayer(a["kernels"], a["v_thresh"]) for a in trained],
-            data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples)))
+        shown = data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples))
+        network = self._chain(number, shown)
         label = self.model.stages[number - 1].label
         watch = Watch(f"layer {number}, example", force=True)      # nothing of it is stored
         with self._open(watch, network, (label,) if membranes else ()) as simulation:
@@ -283,20 +358,56 @@ class Experiment:
         split : str
         path : str or Path
         """
-        arrays = [self.layer(stage.number) for stage in self.model.stages]
         spikes = self.data(split)["spikes"]
         n = min(spikes.n_samples, RECORDED_SAMPLES, REPLICA_SAMPLES)
-        network = build.inference_network(
-            self.model.stages, [TrainedLayer(a["kernels"], a["v_thresh"]) for a in arrays], spikes.samples(0, n))
+        network = self._chain(len(self.model.stages), spikes.samples(0, n))
         shown = f"{n} {split} images"
         watch = Watch(f"recording of {shown}", force=True)     # of an invalid run it is what one wants to look at
         made = recorded.run(partial(self._open, watch), network, {})
         recorded.save(path, replace(made, how=self._how(watch.settle(), shown=shown)))
 
+    def _chain(self, number, spikes):
+        """The layers up to `number` as one network behind `spikes`."""
+        return build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
+                                       spikes, self.settings.reset)
+
     # ------------------------------------------------------------ readout
 
+    def answers(self, split):
+        """What the output units of a model that runs as one network answer to the images of a split.
+
+        Of the training images the first `CHAIN_SAMPLES` are shown.
+
+        Returns
+        -------
+        dict of str to array
+            ``units`` (n, steps of the window), ``output`` (n, units) and ``spikes`` (n, layers and the input), see
+            ``replicas.classify``; ``labels`` (n,).
+        """
+        data, number = self.data(split), len(self.model.stages)
+        n = data["spikes"].n_samples
+        firsts, description = range(0, n, REPLICA_SAMPLES), f"{split} images"
+
+        def compute(missing):
+            sources = self._responses(0, split, data)
+            networks = [self._chain(number, sources[i]) for i in missing]
+            return self._side_by_side(networks, description, replicas.classify, layer=self.model.readout)
+
+        found = self._cached([f"answers/{split}-{first // REPLICA_SAMPLES:03d}" for first in firsts],
+                             self._replica_digests(number, data, firsts, self._readout_digest()), compute,
+                             description)
+        return {"labels": data["labels"][:n], **{name: np.concatenate([part[name] for part in found])
+                                             for name in ("units", "output", "spikes")}}
+
     def features(self, split):
-        """Spike counts for the classifier and labels: uint16 (n, features), int (n,)."""
+        """What is read out, and labels: float (n, features), int (n,).
+
+        Spike counts for the classifier; of a model that runs as one network those of its output units, or their mean
+        membranes.
+        """
+        if self.model.runs_as_one:
+            answers = self.answers(split)
+            return answers["output"], answers["labels"]
         data, stage = self.data(split), self.model.stages[-1]
         parts = self._responses(stage.number, split, data, self.model.classifier.cells(stage.out_shape))
         return np.concatenate(parts), data["labels"]
@@ -311,10 +422,32 @@ class Experiment:
 
     def test(self, split="test"):
         """Classify a split: its score."""
+        if self.model.runs_as_one:
+            answers = self.answers(split)
+            return readout.score(self._classes()[answers["units"][:, -1]], answers["labels"])
         arrays = self._noted(self.store.read("svm", self.command("training", "svm"), self._svm_digest()))
         fitted = readout.Readout(arrays["classes"], arrays["coefficients"], arrays["intercepts"])
         counts, labels = self.features(split)
         return readout.score(fitted.predict(counts), labels)
+
+    def over_time(self, split="test"):
+        """How a model that runs as one network answers while an image is shown, on average over a split.
+
+        Returns
+        -------
+        dict
+            ``steps``: ends of the window, steps since the image began; ``accuracy``: what it would be with each of
+            them; ``spikes``: spikes an image, by population, ``input`` first.
+        """
+        answers, (first, last) = self.answers(split), self.model.readout.window(self.settings.slot)
+        right = self._classes()[answers["units"]] == answers["labels"][:, None]
+        names = [build.INPUT, *(stage.label for stage in self.model.stages)]
+        return {"steps": list(range(first + 1, last + 1)), "accuracy": right.mean(axis=0).tolist(),
+                "spikes": dict(zip(names, answers["spikes"].mean(axis=0).tolist()))}
+
+    def _classes(self):
+        """The class that each output unit stands for."""
+        return np.sort(np.array(self.settings.classes))
 
     def results(self):
         """Entries of ``results.json`` that belong to what is stored now, the newest last."""
@@ -322,7 +455,7 @@ class Experiment:
         found = {}
         for name, entry in self.store.results().items():
             try:
-                made_from = current[name](int(name.split()[1])) if name in current else self._svm_digest()
+                made_from = current[name](int(name.split()[1])) if name in current else self._readout_digest()
             except StoreError:
                 continue
             if entry.get("made_from") == made_from:
@@ -331,7 +464,7 @@ class Experiment:
 
     def keep_result(self, name, result):
         """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
-        made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._svm_digest()
+        made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._readout_digest()
         self.store.write_results(name, {**result, **self.verdict(), "made_from": made_from})
 
     # ------------------------------------------------------------ runs on a board
@@ -375,12 +508,34 @@ class Experiment:
     # ------------------------------------------------------------ before a run
 
     def networks(self):
-        """What a board would be given: a Subject for training and one for inference of every layer.
+        """What a board would be given: a Subject for training and one for inference of every layer, or one for all.
 
         Spikes are those that are stored, of the replica with the busiest step; a source whose spikes are not there yet
         is silent. Kernels are those that were learned, or random ones.
         """
+        if self.model.runs_as_one:
+            return [self._network()]
         return [subject for stage in self.model.stages for subject in self._networks(stage)]
+
+    def _network(self):
+        """The chain behind the first training images; what its layers fire is told by the local engine."""
+        data, stages = self._if_there(self.data, "train"), self.model.stages
+        learned = all(self.is_trained(stage.number) for stage in stages)
+        shown = (Spikes.empty(stages[0].source_shape, 1, self.settings.slot) if data is None
+                 else data["spikes"].samples(0, min(CHECKED_SAMPLES, data["spikes"].n_samples)))
+        layers = ([self.trained(stage.number) for stage in stages] if learned else balance.lower(
+            self.model, [self._random(stage) for stage in stages], shown, get_backend("local").open,
+            self.settings.reset)[0])
+        network = build.inference_network(stages, layers, shown, self.settings.reset)
+        basis = f"{'learned' if learned else 'random'} kernels, {'no spikes yet' if data is None else 'stored spikes'}"
+        fired = get_backend("local").run(network, jobs=self.jobs).spikes
+        return Subject("all layers, inference", network, shown.n_steps,
+                       (stages[-1].label,) * self.model.readout.needs_membranes, basis=basis, fired=fired)
+
+    def _random(self, stage):
+        shape, rng = stage.layer.kernel_shape(stage.in_shape), np.random.default_rng([self.settings.seed, stage.number])
+        return TrainedLayer(rng.normal(0.0, np.prod(shape[1:]) ** -0.5, shape),
+                            np.full(stage.out_shape[0], stage.layer.neuron.v_thresh))
 
     def _networks(self, stage):
         source, rng = self._stored_spikes(stage.number - 1), np.random.default_rng([self.settings.seed, stage.number])
@@ -392,8 +547,8 @@ class Experiment:
                                           np.full(len(kernels), stage.layer.training.neuron.v_thresh))
         basis = ", ".join(("random kernels" if arrays is None else "learned kernels",
                            "no spikes yet" if source is None else "stored spikes"))
-        trained = TrainedLayer(stdp.inference_kernels(stage.layer, kernels) if arrays is None else arrays["kernels"],
-                               np.ones(stage.out_shape[0]) if arrays is None else arrays["v_thresh"])
+        trained = (TrainedLayer(stdp.inference_kernels(stage.layer, kernels), np.ones(stage.out_shape[0]))
+                   if arrays is None else TrainedLayer.from_arrays(arrays))
         inference = build.inference_network([stage], [trained], shown)
         name = f"layer {stage.number}"
         return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
@@ -424,7 +579,7 @@ class Experiment:
         return None if found is None else unpack_spikes(found)
 
     def mapped(self):
-        """What sPyNNaker would use for the inference of every layer, in as many copies as asked for, see
+        """What sPyNNaker would use for the inference of every layer or of all, in as many copies as asked for, see
         ``backends.spinnaker.mapped``: dict of str to dict."""
         from spikingconvnet.backends import spinnaker
 
@@ -450,23 +605,32 @@ class Experiment:
         s = self.settings
         source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
         return digest("data", source, s.classes, s.n_train, s.n_validation,
-                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed)
+                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch))
 
     def _content(self, number):
         """Digest of what layer `number` (0: the input) computes."""
         if number == 0:
             return str(self.data("train")["content"])
         layer = self.layer(number)
-        return digest(layer["kernels"], layer["v_thresh"], self._layer_digest(number))
+        more = [value for name, value in TrainedLayer.from_arrays(layer).arrays().items()
+                if name not in ("kernels", "v_thresh")]
+        return digest(layer["kernels"], layer["v_thresh"], *more, self._layer_digest(number))
 
     def _layer_digest(self, number):
-        return digest("layer", self.model.stages[number - 1], self.settings.seed, self._content(number - 1))
+        stage = self.model.stages[number - 1]
+        return digest("layer", stage, self.settings.seed, self._content(number - 1), *["dense"] * stage.dense,
+                      *[] if self.settings.rule is None else [self.settings.rule, self.settings.reset])
 
     def _replica_digests(self, number, data, firsts, grid=None):
         """Of what the replicas of a layer are computed from; a board's are not taken for those of the local engine."""
         machine = [self.machine] * (self.machine != "local")
         content = ("spikes", self._content(number), str(data["content"]), *machine)
         return [digest(*content, first, REPLICA_SAMPLES, grid) for first in firsts]
+
+    def _readout_digest(self):
+        if not self.model.runs_as_one:
+            return self._svm_digest()
+        return digest("readout", self.model.readout, self.settings.reset, self._content(len(self.model.stages)))
 
     def _svm_digest(self):
         return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))

@@ -112,6 +112,26 @@ def test_random_networks_give_the_same_integers(drawn_seed, board, tmp_path):
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_images_that_start_at_rest_give_the_same_integers(seed, board, tmp_path):
+    """Static networks with delays of up to 20 steps, reset while inputs are on their way; in pieces or by images."""
+    rng = np.random.default_rng([seed, 13])
+    networks = [random_network(Recipe(
+        n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)), n_projections=int(rng.integers(1, 7)),
+        n_samples=3, n_steps=20, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
+        weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=False, delta=bool(rng.integers(2)),
+        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=True), rng)
+        for _ in range(6)] + [convolutional_network(rng, [3, 2], n_steps=20)]
+    network = replace(together(networks), reset_every=20)
+    chunks = [[60], [20, 13, 7, 20], [7, 33, 20]][seed]
+    local = by(native, network, chunks)
+    assert sum(map(len, local.spikes.values())) > 0
+    assert local.differences(by(native, replace(network, reset_every=0), chunks)) != []
+    found = on_board(network, board, tmp_path, chunks)
+    found.weights = local.weights                   # they do not change, and those of kernels are not read back
+    assert local.differences(replace_saturation(found, local)) == []
+
+
 @pytest.mark.parametrize("rule", SPLIT_RULES)
 def test_split_cores_give_the_same_integers(rule, board, tmp_path):
     """Neurons on one core, synapses on another, which counts a spike once for each projection onto itself."""

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from spikingconvnet.backends.base import Recording, Weights, recorded_neurons
+from spikingconvnet.backends.base import Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.local import native
 from spikingconvnet.backends.local.fixed_point import accum, split
 from spikingconvnet.backends.local.general_stage import GeneralStage
@@ -97,7 +97,7 @@ class Simulation:
         """Simulate `n_steps` more steps, at least 1; given spikes end with their last sample."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
         given = [p for p in self.network.populations if p.has_given_spikes]
-        spikes = {p.label: _window(p.cell.spikes, self.t, n_steps) for p in given}
+        spikes = {p.label: p.cell.spikes.window(self.t, n_steps) for p in given}
         spikes.update({label: source.run(n_steps) for label, source in self._random.items()})
         membranes = {}
         for stage in self._stages:
@@ -130,7 +130,7 @@ class Simulation:
         """What was recorded since the last call: Recording."""
         chunks, self._chunks = self._chunks, []
         slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
-        spikes = {label: _join([c[0][label] for c in chunks], slot) for label in (chunks[0][0] if chunks else ())}
+        spikes = {label: joined([c[0][label] for c in chunks], slot) for label in (chunks[0][0] if chunks else ())}
         membranes = {label: {name: np.concatenate([c[1][label][name] for c in chunks]) for name in traces}
                      for label, traces in (chunks[0][1] if chunks else {}).items()}
         saturated = {}
@@ -152,9 +152,9 @@ def _stage(network, lowered, members, record, kernels):
 
 
 def _is_uniform_convolution(population, lowered, projection):
-    """Whether one set of constants holds for the whole population, thresholds excepted."""
-    scalars = (lowered.resistance, lowered.membrane_decay, lowered.v_rest, lowered.v_reset, lowered.i_offset,
-               lowered.refractory, *lowered.decay, *lowered.inject)
+    """Whether one set of constants holds for the whole population; `v_thresh`, `i_offset` and `v` may differ."""
+    scalars = (lowered.resistance, lowered.membrane_decay, lowered.v_rest, lowered.v_reset, lowered.refractory,
+               *lowered.decay, *lowered.inject)
     shifts = lowered.shift.reshape(2, population.shape[0], -1)
     return (isinstance(projection.connections, ConvConnections) and projection.pre != projection.post
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
@@ -174,20 +174,6 @@ def _stage_order(network):
                                                    for a, b in edges))
         order.append(waiting.pop(ready))
     return order
-
-
-def _window(spikes, t, n_steps):
-    """Steps ``t .. t + n_steps - 1`` of a timeline as one sample, silent beyond its end."""
-    offsets = spikes.offsets[t:t + n_steps + 1]
-    beyond = np.full(n_steps + 1 - len(offsets), spikes.offsets[-1])
-    offsets = np.concatenate([offsets, beyond]) if len(beyond) else offsets
-    return Spikes(spikes.shape, n_steps, offsets - offsets[0], spikes.neurons[offsets[0]:offsets[-1]])
-
-
-def _join(parts, slot):
-    joined = Spikes.concatenate([Spikes(p.shape, 1, p.offsets, p.neurons) for p in parts])
-    steps = len(joined.offsets) - 1
-    return Spikes(joined.shape, slot if slot and steps % slot == 0 else steps, joined.offsets, joined.neurons)
 
 
 # ---------------------------------------------------------------- convolution
@@ -227,18 +213,16 @@ def conv_weights(weights, stride, first, last):
 
 
 def conv_factors(lowered):
-    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (17,).
+    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (16,).
 
     Pairs as ``fixed_point.split`` makes them of what is injected and left of a current, of the membrane's decay and of
-    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset`, refractory steps and
-    `i_offset`.
+    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset` and refractory steps.
     """
     resistance = int(lowered.resistance[0])
     factors = (*lowered.inject[:, 0], *lowered.decay[:, 0], int(lowered.membrane_decay[0]) << 17,
                (resistance & 0x7fff) << 17)
     return np.array([part for factor in factors for part in split(factor)]
-                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0],
-                       lowered.i_offset[0]], np.int32)
+                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0]], np.int32)
 
 
 class ConvStage:
@@ -256,7 +240,7 @@ class ConvStage:
         self.kernels = kernels
         connections = self.connections = projection.connections
         population = lowered.populations[projection.post]
-        self.labels, self.source = (projection.post,), projection.pre
+        self.labels, self.source, self.reset_every = (projection.post,), projection.pre, network.reset_every
         self.maps, self.rows, self.width = connections.post_shape
         blocks = -(-self.maps // MAPS_PER_BLOCK)
         self.block = -(-self.maps // blocks)
@@ -271,11 +255,13 @@ class ConvStage:
         self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
         self.spans[..., 0] = state[2]
         self.flags = np.zeros((blocks, self.rows, 4), np.int64)
-        self.per_lane = aligned((blocks, self.rows, 3, state[2]), np.int32)
+        self.per_lane = aligned((blocks, self.rows, 5, state[2]), np.int32)
         for index in (0, 1):
             self.per_lane[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
+        self.per_lane[:, :, 3] = self._per_lane(population.i_offset, 0)
+        self.per_lane[:, :, 4] = self._per_lane(population.v_init, population.v_rest[0])
         self.set_threshold(projection.post, population.v_thresh)
-        self.v[:] = self._per_lane(population.v_init, population.v_rest[0])
+        self.v[:] = self.per_lane[:, :, 4]
         _, height, width = connections.pre_shape
         pool_rows, pool_columns = connections.pool
         row, column = np.arange(height) // pool_rows, np.arange(width) // pool_columns
@@ -322,20 +308,26 @@ class ConvStage:
             t, n_steps, *sorted_input, row * connections.strides[0], geometry, self.weights[block],
             self.v[block, row], self.timer[block, row], self.syn_e[block, row], self.syn_i[block, row],
             self.ring_e[block, row], self.ring_i[block, row], self.spans[block, row], self.flags[block, row],
-            self.per_lane[block, row], self.factors)
+            self.per_lane[block, row], self.factors, self.reset_every)
 
     def _merge(self, jobs, events, n_steps):
-        """Events of all rows as Spikes in the order (step, map, row, column)."""
+        """Events of all rows as Spikes in the order (step, map, row, column).
+
+        Lanes of one position are maps in their order: there a block of maps is what a map is elsewhere.
+        """
         positions = self.rows * self.width
-        counts = np.zeros(n_steps * self.maps, np.int64)
+        maps, starts, groups = self.block, self.starts, self.maps
+        if positions == 1:
+            maps, positions, starts, groups = 1, self.block, range(len(starts)), len(starts)
+        counts = np.zeros(n_steps * groups, np.int64)
         for (block, _), (step, lane) in zip(jobs, events):
-            self.kernels.count_events(step, lane, self.block, self.starts[block], self.maps, counts)
+            self.kernels.count_events(step, lane, maps, starts[block], groups, counts)
         ends = np.cumsum(counts)
         shape = self.connections.post_shape
         out = np.empty(ends[-1] if len(ends) else 0, neuron_dtype(shape))
         place = ends - counts
         for (block, row), (step, lane) in zip(jobs, events):
-            self.kernels.place_events(step, lane, self.block, self.starts[block], self.maps, row, self.width,
+            self.kernels.place_events(step, lane, maps, starts[block], groups, row, self.width,
                                       positions, place, out)
-        offsets = np.concatenate([[0], ends.reshape(n_steps, self.maps)[:, -1]])
+        offsets = np.concatenate([[0], ends.reshape(n_steps, groups)[:, -1]])
         return Spikes(shape, n_steps, offsets, out)
