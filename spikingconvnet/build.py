@@ -25,10 +25,41 @@ class TrainedLayer:
         Signed weights, nA.
     v_thresh : float64 array (maps,)
         Threshold of each output map, mV.
+    i_offset : float64 array (maps,)
+        Constant current of each output map beside that of the neuron model, nA; 0 by default.
+    v : float64 array (neurons,) or None
+        Membranes at the start, mV; None takes the neuron model's.
+    max_expected_summed_weight : float or None
+        Largest input of a neuron in one step, nA, see ``network.Population``; None leaves the choice to sPyNNaker.
     """
 
     kernels: np.ndarray
     v_thresh: np.ndarray
+    i_offset: np.ndarray = None
+    v: np.ndarray = None
+    max_expected_summed_weight: float = None
+
+    def __post_init__(self):
+        if self.i_offset is None:
+            object.__setattr__(self, "i_offset", np.zeros(len(self.v_thresh)))
+
+    def arrays(self):
+        """Itself as arrays for a file, those left out that are as by default: dict of str to array."""
+        found = {"kernels": self.kernels, "v_thresh": self.v_thresh}
+        if np.any(self.i_offset):
+            found["i_offset"] = self.i_offset
+        if self.v is not None:
+            found["v"] = self.v
+        if self.max_expected_summed_weight is not None:
+            found["max_expected_summed_weight"] = np.array(self.max_expected_summed_weight)
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The inverse of :meth:`arrays`; other arrays may be among them."""
+        largest = arrays.get("max_expected_summed_weight")
+        return cls(arrays["kernels"], arrays["v_thresh"], arrays.get("i_offset"), arrays.get("v"),
+                   None if largest is None else float(largest))
 
 
 # ---------------------------------------------------------------- training
@@ -158,7 +189,7 @@ OUT_OF_REACH = 65535.0      # mV, the largest s16.15
 # ---------------------------------------------------------------- inference
 
 
-def inference_network(stages, trained, spikes):
+def inference_network(stages, trained, spikes, reset=False):
     """A chain of trained layers behind a source.
 
     Parameters
@@ -168,10 +199,12 @@ def inference_network(stages, trained, spikes):
     trained : list of TrainedLayer
     spikes : Spikes
         Of shape ``stages[0].source_shape``; its samples, gap included, are the timeline.
+    reset : bool
+        Whether every sample starts at rest.
 
     Returns
     -------
-    Network, all static: a source ``input`` and one population per stage, one board population per map
+    Network, all static: a source ``input`` and one population per stage; one board population per map of a convolution
     """
     require(len(stages) == len(trained), "inference_network", "trained", len(trained), f"{len(stages)} layers",
             NetworkError)
@@ -182,11 +215,21 @@ def inference_network(stages, trained, spikes):
     for stage, layer in zip(stages, trained):
         connections = ConvConnections(all_channel_kernels(stage, layer.kernels), stage.source_shape,
                                       stage.layer.strides, stage.pool.pool_size if stage.pool else (1, 1))
-        positions = stage.out_shape[1] * stage.out_shape[2]
-        populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron,
-                                      {"v_thresh": np.repeat(layer.v_thresh, positions)}, per_channel=True))
+        populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron, _values(stage, layer),
+                                      not stage.dense, layer.max_expected_summed_weight))
         projections.append(Projection(stage.label, populations[-2].label, stage.label, connections))
-    return Network(populations, projections)
+    return Network(populations, projections, reset_every=spikes.n_steps if reset else 0)
+
+
+def _values(stage, layer):
+    """Parameters that a trained layer sets neuron by neuron."""
+    positions = stage.out_shape[1] * stage.out_shape[2]
+    values = {"v_thresh": np.repeat(layer.v_thresh, positions)}
+    if np.any(layer.i_offset):
+        values["i_offset"] = np.repeat(layer.i_offset, positions) + stage.layer.neuron.i_offset
+    if layer.v is not None:
+        values["v"] = layer.v
+    return values
 
 
 def all_channel_kernels(stage, kernels):

@@ -16,10 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import spikingconvnet
-from spikingconvnet import backends, settings
+from spikingconvnet import arch, backends, settings
 from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetError, StoreError
-from spikingconvnet.experiment import REPLICA_SAMPLES, RULES, Experiment
+from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
 from spikingconvnet.store import RunDirectory
+from spikingconvnet.training import RULES
 
 EXIT_CODES = """exit codes:
   0  done
@@ -32,6 +33,7 @@ EXIT_CODES = """exit codes:
 
 
 READ_ONLY = ("info", "check", "map")       # modes that write nothing
+WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
 
 
 def main(args=None):
@@ -101,7 +103,10 @@ def _parser():
         help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
     add("--rule", choices=tuple(RULES),
-        help="with --mode training or demo: how kernels are found; random and kmeans are floors (default: stdp)")
+        help="with --mode training or demo: how kernels are found; random, kmeans and ridge are floors (default: that"
+             " of RULE in the parameters, or stdp). With loaddata or demo a rule that trains all layers at once brings"
+             " its own parameters")
+    add("--arch", metavar="A-B-C", help="with such a rule: another MODEL, as 784-1200-10 or 28x28-12c5-2s-10")
     add("--parameters", metavar="FILE", help="the experiment (default: the one that the run directory was loaded with;"
                                              " for loaddata and demo parameters.py here)")
     add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
@@ -146,10 +151,11 @@ def _check(options):
     """Refuse values that argparse lets through, and options that the mode would not use."""
     if options.jobs is not None and options.jobs < 1:
         raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
-    for name in ("run_dir", "source", "target", "cluster"):
+    for name in ("run_dir", "source", "target", "cluster", "arch"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
-    for name, modes in (("layer", ("training",)), ("rule", ("training", "demo")), ("source", ("loaddata", "demo")),
+    for name, modes in (("layer", ("training",)), ("rule", ("loaddata", "training", "demo")),
+                        ("source", ("loaddata", "demo")),
                         ("split", ("testing",))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
@@ -164,7 +170,6 @@ def _check(options):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"
-    options.rule = options.rule or "stdp"
     options.split = options.split or "test"
 
 
@@ -172,6 +177,8 @@ def _parameters_file(options):
     """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with."""
     if options.parameters:
         return Path(options.parameters)
+    if options.mode in ("loaddata", "demo") and options.rule and RULES[options.rule].whole:
+        return Path(spikingconvnet.__file__).parent / "recipes" / f"{options.rule}.py"
     here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
     if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
         return here
@@ -183,16 +190,30 @@ def _parameters_file(options):
 def _kept_options(path, options):
     """Options that say which experiment is meant, so that a command in an error text means the same one."""
     words = [] if path == Path("parameters.py") else ["--parameters", str(path)]
-    return shlex.join(words + (["--seed", str(options.seed)] if options.seed is not None else []))
+    given = {"--seed": options.seed, "--arch": options.arch}
+    return shlex.join(words + [word for name, value in given.items() if value is not None
+                               for word in (name, str(value))])
 
 
 def _with_overrides(loaded, path, options, store):
-    """Settings with the command line's seed and source, or with those that the run was loaded with."""
+    """Settings with the command line's seed, source and architecture, or with those that the run was loaded with."""
     kept = store.how("data/train") if path.resolve() == (store.path / "parameters.py").resolve() else {}
     seed, source = options.seed, options.source
     seed = kept.get("seed") if seed is None else seed
     source = kept.get("source") if source is None else source
-    return replace(loaded.with_seed(seed), dataset=source or loaded.dataset)
+    loaded = replace(loaded.with_seed(seed), dataset=source or loaded.dataset)
+    chain = options.arch or kept.get("arch")
+    return _with_arch(loaded, chain) if chain else loaded
+
+
+def _with_arch(loaded, text):
+    rule = loaded.rule
+    if rule is None:
+        raise SettingsError(f"--arch {text}: needs a rule that trains all layers at once, with its settings as RULE in"
+                            " the parameters")
+    model = arch.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.readout,
+                       getattr(rule, "output_neuron", None))
+    return replace(loaded, model=model, arch=text)
 
 
 def _progress(items, description):
@@ -221,16 +242,50 @@ def _load(experiment, options):
     return counts
 
 
+def _rule(experiment, options):
+    """Name of the rule to train with: the one asked for, or that of the parameters."""
+    own = experiment.settings.rule
+    if own is not None and own.name not in RULES:
+        raise SettingsError(f"RULE: must be the settings of one of {', '.join(RULES)}, got those of {own.name!r}")
+    return options.rule or ("stdp" if own is None else own.name)
+
+
 def _training(experiment, options):
+    rule = _rule(experiment, options)
+    if experiment.model.runs_as_one:
+        if options.layer is not None:
+            raise SettingsError(f"--layer: {rule} trains all layers at once; leave --layer out")
+        result = _train_chain(experiment, rule)
+        _plot(experiment, [f"kernels-{n}" for n in _pictured(experiment)])
+        return result
     layers = [str(stage.number) for stage in experiment.model.stages]
     if options.layer not in (*layers, "svm"):
         got = "is missing;" if options.layer is None else f"got {options.layer!r},"
         raise SettingsError(f"--layer: {got} must be one of {', '.join(layers)}, svm")
     if options.layer == "svm":
         return _train_svm(experiment)
-    result = _train_layer(experiment, int(options.layer), options.rule)
-    _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * (options.rule == "stdp"))
+    result = _train_layer(experiment, int(options.layer), rule)
+    _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * (rule == "stdp"))
     return result
+
+
+def _train_chain(experiment, rule):
+    health = _without_nan(experiment.train_chain(rule))
+    for stage in experiment.model.stages:
+        experiment.keep_result(f"layer {stage.number}", {"layer": stage.number, "rule": rule, "health": health})
+    _forget(experiment, 1)
+    _say(f"{rule}: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
+                                 if isinstance(value, (int, float))))
+    for stage in experiment.model.stages:
+        own = health[stage.label]
+        _say(f"{stage.label}: inputs of a step up to {own['inputs']['excitatory']:.4g} nA excitatory,"
+             f" {own['inputs']['inhibitory']:.4g} inhibitory; threshold {own['v_thresh']:.4g} mV")
+    return {"rule": rule, "health": health}
+
+
+def _pictured(experiment):
+    """Numbers of the layers whose kernels are pictures."""
+    return [stage.number for stage in experiment.model.stages if max(stage.layer.kernel_size) > 1]
 
 
 def _train_layer(experiment, number, rule):
@@ -263,17 +318,33 @@ def _test(experiment, options):
         {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
          f"n_{options.split}": n, "classes": score.classes.tolist(), "recall": score.recall.tolist(),
          "precision": score.precision.tolist(), "confusion": score.confusion.tolist()})
+    if experiment.model.runs_as_one:
+        result |= {"over_time": experiment.over_time(options.split)}
     experiment.keep_result(options.split, result)
     _say(f"{n:,} {options.split} images; share recognised by class: "
          + ", ".join(f"{c}: none shown" if r is None else f"{c}: {100 * r:.1f} %"
                      for c, r in zip(score.classes, result["recall"])))
     _say("first half of them {:.2f} %, second half {:.2f} %".format(*(100 * a for a in score.by_half)))
+    if experiment.model.runs_as_one:
+        _say(_over_time_text(result["over_time"]))
     return result
+
+
+def _over_time_text(course):
+    final = course["accuracy"][-1]
+    enough = next(t for t, a in zip(course["steps"], course["accuracy"]) if a >= final - WITHIN)
+    shown = [(step, f"{100 * a:.2f}") for step, a in zip(course["steps"], course["accuracy"])
+             if step % 10 == 0 or step == course["steps"][-1]]
+    spikes = ", ".join(f"{n:,.0f} {label}" for label, n in course["spikes"].items())
+    return (f"accuracy after {', '.join(str(step) for step, _ in shown)} steps: {', '.join(a for _, a in shown)} %;"
+            f" within {100 * WITHIN:g} % of the last after {enough}\nspikes an image: {spikes}")
 
 
 def _info(experiment, options):
     layers = {f"layer {s.number}": experiment.is_trained(s.number) for s in experiment.model.stages}
-    state = {"data": experiment.has_data(), **layers, "svm": experiment.has_svm()}
+    state = {"data": experiment.has_data(), **layers}
+    if not experiment.model.runs_as_one:
+        state["svm"] = experiment.has_svm()
     results = experiment.results()
     lines = [experiment.model.summary(), f"run directory {experiment.store.path}, data set"
              f" {experiment.settings.dataset}, seed {experiment.settings.seed}"]
@@ -311,13 +382,23 @@ def _demo(experiment, options):
     _say(experiment.model.summary())
     if not experiment.has_data():
         _load(experiment, options)
-    for stage in experiment.model.stages:
-        if not experiment.is_trained(stage.number, options.rule):
-            _train_layer(experiment, stage.number, options.rule)
-    if not experiment.has_svm():
-        _train_svm(experiment)
+    _train(experiment, _rule(experiment, options))
     result = _test(experiment, options)
     return {**result, "plots": [str(p) for p in _plot(experiment, None)]}
+
+
+def _train(experiment, rule):
+    """Train what is not trained yet."""
+    stages = experiment.model.stages
+    if experiment.model.runs_as_one:
+        if not all(experiment.is_trained(stage.number, rule) for stage in stages):
+            _train_chain(experiment, rule)
+        return
+    for stage in stages:
+        if not experiment.is_trained(stage.number, rule):
+            _train_layer(experiment, stage.number, rule)
+    if not experiment.has_svm():
+        _train_svm(experiment)
 
 
 def _forget(experiment, number):

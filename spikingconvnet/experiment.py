@@ -25,14 +25,14 @@ from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, SettingsError, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
-from spikingconvnet.training import floors, stdp
+from spikingconvnet.training import RULES, balance, stdp
 
 logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
+CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the rule does not learn from them
 CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
-RULES = {"stdp": stdp.train, "random": floors.random, "kmeans": floors.kmeans}
 
 
 class Experiment:
@@ -81,6 +81,19 @@ class Experiment:
 
     def load_data(self):
         """Read, check, split, filter and encode the images: number of images of each split."""
+        s, counts = self.settings, {}
+        rng = np.random.default_rng([s.seed, 0])
+        how = self._how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
+        for name, part in self._images().items():
+            encoded = CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None
+            spikes = encode(part.images[:encoded], s.image_filter, s.encoder, rng).with_gap(s.slot)
+            self.store.write(f"data/{name}", self._data_digest(), how, labels=part.labels, images=part.images[:64],
+                             content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
+            counts[name] = len(part)
+        return counts
+
+    def _images(self):
+        """Images and labels of every split, from the data set: dict of str to datasets.ImageSet."""
         s, source = self.settings, self.settings.dataset
         cache = self.store.path / "downloads"
         train, test = (datasets.load(source, part, cache) for part in ("train", "test"))
@@ -90,17 +103,8 @@ class Experiment:
             require(shape == s.model.input_shape, str(source), "images", f"{shape[1]}x{shape[2]} pixels",
                     f"{s.model.input_shape[1]}x{s.model.input_shape[2]}, the input shape of MODEL in the parameters",
                     DataError)
-        rng = np.random.default_rng([s.seed, 0])
-        counts = {}
-        for name, images, chosen in (("train", train, split.train), ("validation", train, split.validation),
-                                     ("test", test, split.test)):
-            part = images.select(chosen)
-            spikes = encode(part.images, s.image_filter, s.encoder, rng).with_gap(s.slot)
-            self.store.write(f"data/{name}", self._data_digest(), self._how(source=str(source)), labels=part.labels,
-                             images=part.images[:64], content=np.array(digest(spikes.offsets, spikes.neurons)),
-                             **pack_spikes(spikes))
-            counts[name] = len(part)
-        return counts
+        return {"train": train.select(split.train), "validation": train.select(split.validation),
+                "test": test.select(split.test)}
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
@@ -126,22 +130,79 @@ class Experiment:
         rule : 'stdp', 'random' or 'kmeans'
             The last two are floors to compare with, see ``training.floors``.
         """
+        self._check_rule(rule, whole=False)
         stage = self.model.stages[number - 1]
         made_from = self._layer_digest(number)
         spikes = self.all_spikes(number - 1, "train")
-        trained = RULES[rule](stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                              partial(self.backend.open, jobs=self.jobs, **self._options),
-                              partial(self.progress, description=f"layer {number}: training"))
+        trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                                     self._open, partial(self.progress, description=f"layer {number}: training"))
         self.store.write(f"layers/{number}", made_from, self._how(rule=rule, health=trained.health),
-                         initial=trained.initial,
-                         learned=trained.learned, kernels=trained.inference.kernels,
-                         v_thresh=trained.inference.v_thresh, wins=trained.course.wins,
-                         thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
+                         initial=trained.initial, learned=trained.learned, **trained.inference.arrays(),
+                         wins=trained.course.wins, thresholds=trained.course.thresholds,
+                         mean_weight=trained.course.mean_weight)
         return trained
+
+    def train_chain(self, rule):
+        """Train all layers at once on the training images, by the rule that the parameters' RULE holds settings of.
+
+        Parameters
+        ----------
+        rule : str
+            See ``training``.
+
+        Returns
+        -------
+        dict
+            The rule's health, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
+            ``training.balance``.
+        """
+        self._check_rule(rule, whole=True)
+        train, s = RULES[rule].load(), self.settings
+        images, labels = self._values("train")
+        validation = self._values("validation") if s.n_validation else None
+        found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
+                              partial(self.progress, description=f"{rule}: training"), validation)
+        layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], self._open, s.reset)
+        for stage, layer, peak in zip(self.model.stages, layers, peaks):
+            own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
+            self.store.write(f"layers/{stage.number}", self._layer_digest(stage.number),
+                             self._how(rule=rule, health={**health, **own}), **layer.arrays())
+            health = {**health, stage.label: own}
+        return health
+
+    def _values(self, split):
+        """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
+        stored, part = self.data(split), self._images()[split]
+        if not np.array_equal(stored["labels"], part.labels):
+            raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
+                             f" run: {self.command('loaddata')}")
+        values = np.concatenate([self.settings.image_filter(part.images[first:first + 1000]).astype(np.float32)
+                                 for first in range(0, len(part.labels), 1000)])
+        return values, np.searchsorted(self._classes(), part.labels)
+
+    def _check_rule(self, rule, whole):
+        """Raise a SettingsError unless this rule can train this model."""
+        kind = "all layers at once" if RULES[rule].whole else "one layer after another"
+        if RULES[rule].whole != self.model.runs_as_one:
+            readout = "SpikeCount() or Membrane()" if RULES[rule].whole else "Classifier()"
+            raise SettingsError(f"--rule {rule}: trains {kind}, for a MODEL that ends with {readout}; this one ends"
+                                f" with {self.model.readout}")
+        if RULES[rule].whole and getattr(self.settings.rule, "name", None) != rule:
+            raise SettingsError(f"--rule {rule}: needs its settings as RULE in the parameters, which hold"
+                                f" {'none' if self.settings.rule is None else self.settings.rule}")
+        if RULES[rule].whole != whole:
+            raise SettingsError(f"--rule {rule}: trains {kind}")
+
+    def _open(self, network, record=()):
+        return self.backend.open(network, record, self.jobs, **self._options)
 
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
         return self.store.read(f"layers/{number}", self.command("training", number), self._layer_digest(number))
+
+    def trained(self, number):
+        """Layer `number` as inference needs it: TrainedLayer."""
+        return TrainedLayer.from_arrays(self.layer(number))
 
     def is_trained(self, number, rule=None):
         """Whether layer `number` has been trained with the settings in force, and by `rule` if that is given."""
@@ -156,35 +217,45 @@ class Experiment:
 
     def _responses(self, number, split, data, grid=None):
         """Spikes of a layer, or their counts on `grid`, for every replica: from the cache, or computed and cached."""
-        n = len(data["labels"])
+        n = data["spikes"].n_samples
         firsts = range(0, n, REPLICA_SAMPLES)
         if number == 0:
             return [data["spikes"].samples(first, min(first + REPLICA_SAMPLES, n)) for first in firsts]
         names = [f"{f'spikes/{number}-' if grid is None else 'features/'}{split}-{first // REPLICA_SAMPLES:03d}"
                  for first in firsts]
-        digests = self._replica_digests(number, data, firsts, grid)
-        found = [self.store.cached(name, made_from) for name, made_from in zip(names, digests)]
-        missing = [i for i, cached in enumerate(found) if cached is None]
-        if missing:
+
+        def compute(missing):
             sources = self._responses(number - 1, split, data)
             description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
-            responses = self._simulate(number, [sources[i] for i in missing], grid, description)
-            for i, response in zip(missing, responses):
-                found[i] = pack_spikes(response) if grid is None else {"counts": response}
-                self.store.write(names[i], digests[i], self._how(), **found[i])
+            for response in self._simulate(number, [sources[i] for i in missing], grid, description):
+                yield pack_spikes(response) if grid is None else {"counts": response}
+
+        found = self._cached(names, self._replica_digests(number, data, firsts, grid), compute)
         return [unpack_spikes(part) if grid is None else part["counts"] for part in found]
+
+    def _cached(self, names, digests, compute):
+        """Results of all replicas: from the cache, or by ``compute(missing replicas)`` one after another, and kept."""
+        found = [self.store.cached(name, made_from) for name, made_from in zip(names, digests)]
+        missing = [i for i, cached in enumerate(found) if cached is None]
+        for i, arrays in zip(missing, compute(missing) if missing else ()):
+            found[i] = arrays
+            self.store.write(names[i], digests[i], self._how(), **arrays)
+        return found
 
     def _simulate(self, number, sources, grid, description):
         """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side."""
-        stage, arrays = self.model.stages[number - 1], self.layer(number)
-        trained = TrainedLayer(arrays["kernels"], arrays["v_thresh"])
+        stage, trained = self.model.stages[number - 1], self.trained(number)
+        networks = [build.inference_network([stage], [trained], source) for source in sources]
+        return self._side_by_side(networks, description, replicas.respond, label=stage.label, grid=grid)
+
+    def _side_by_side(self, networks, description, work, **options):
+        """``work(networks that share a run, ...)`` for every network, replica by replica."""
         jobs = self.jobs or os.cpu_count()
         at_once = self.backend.REPLICAS_AT_ONCE or jobs
         with replicas.workers(at_once, self.cluster) as pool:
-            futures = [pool.submit(replicas.respond, networks, stage.label, self.backend_name, grid,
-                                   jobs=max(1, jobs // min(at_once, len(sources))), **self._options)
-                       for networks in self._copies([build.inference_network([stage], [trained], source)
-                                                     for source in sources])]
+            futures = [pool.submit(work, group, backend=self.backend_name,
+                                   jobs=max(1, jobs // min(at_once, len(networks))), **options, **self._options)
+                       for group in self._copies(networks)]
             for future in self.progress(futures, description):
                 responses, recording = future.result()
                 yield from responses
@@ -212,20 +283,54 @@ class Experiment:
             Its membranes, mV.
         """
         data = self.data("train")
-        trained = [self.layer(n) for n in range(1, number + 1)]
-        network = build.inference_network(
-            self.model.stages[:number], [TrainedLayer(a["kernels"], a["v_thresh"]) for a in trained],
-            data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples)))
+        shown = data["spikes"].samples(0, min(n_samples, data["spikes"].n_samples))
+        network = self._chain(number, shown)
         label = self.model.stages[number - 1].label
-        with self.backend.open(network, (label,) if membranes else (), self.jobs, **self._options) as simulation:
+        with self._open(network, (label,) if membranes else ()) as simulation:
             simulation.run(simulation.source_steps)
             recording = simulation.recording()
         return recording.spikes[label], recording.membrane(label) if membranes else None
 
+    def _chain(self, number, spikes):
+        """The layers up to `number` as one network behind `spikes`."""
+        return build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
+                                       spikes, self.settings.reset)
+
     # ------------------------------------------------------------ readout
 
+    def answers(self, split):
+        """What the output units answer to the images of a split (of training the first `CHAIN_SAMPLES`); of a model that
+        runs as one network.
+
+        Returns
+        -------
+        dict of str to array
+            ``units`` (n, steps of the window), ``output`` (n, units) and ``spikes`` (n, layers and the input), see
+            ``replicas.classify``; ``labels`` (n,).
+        """
+        data, number = self.data(split), len(self.model.stages)
+        n = data["spikes"].n_samples
+        firsts = range(0, n, REPLICA_SAMPLES)
+
+        def compute(missing):
+            sources = self._responses(0, split, data)
+            networks = [self._chain(number, sources[i]) for i in missing]
+            return self._side_by_side(networks, f"{split} images", replicas.classify, layer=self.model.readout)
+
+        found = self._cached([f"answers/{split}-{first // REPLICA_SAMPLES:03d}" for first in firsts],
+                             self._replica_digests(number, data, firsts, self._readout_digest()), compute)
+        return {"labels": data["labels"][:n], **{name: np.concatenate([part[name] for part in found])
+                                             for name in ("units", "output", "spikes")}}
+
     def features(self, split):
-        """Spike counts for the classifier and labels: uint16 (n, features), int (n,)."""
+        """What is read out, and labels: float (n, features), int (n,).
+
+        Spike counts for the classifier; of a model that runs as one network those of its output units, or their mean
+        membranes.
+        """
+        if self.model.runs_as_one:
+            answers = self.answers(split)
+            return answers["output"], answers["labels"]
         data, stage = self.data(split), self.model.stages[-1]
         parts = self._responses(stage.number, split, data, self.model.classifier.cells(stage.out_shape))
         return np.concatenate(parts), data["labels"]
@@ -240,10 +345,32 @@ class Experiment:
 
     def test(self, split="test"):
         """Classify a split: its score."""
+        if self.model.runs_as_one:
+            answers = self.answers(split)
+            return readout.score(self._classes()[answers["units"][:, -1]], answers["labels"])
         arrays = self.store.read("svm", self.command("training", "svm"), self._svm_digest())
         fitted = readout.Readout(arrays["classes"], arrays["coefficients"], arrays["intercepts"])
         counts, labels = self.features(split)
         return readout.score(fitted.predict(counts), labels)
+
+    def over_time(self, split="test"):
+        """How a model that runs as one network answers while an image is shown, on average over a split.
+
+        Returns
+        -------
+        dict
+            ``steps``: ends of the window, steps since the image began; ``accuracy``: what it would be with each of
+            them; ``spikes``: spikes an image, by population, ``input`` first.
+        """
+        answers, (first, last) = self.answers(split), self.model.readout.window(self.settings.slot)
+        right = self._classes()[answers["units"]] == answers["labels"][:, None]
+        names = [build.INPUT, *(stage.label for stage in self.model.stages)]
+        return {"steps": list(range(first + 1, last + 1)), "accuracy": right.mean(axis=0).tolist(),
+                "spikes": dict(zip(names, answers["spikes"].mean(axis=0).tolist()))}
+
+    def _classes(self):
+        """The class that each output unit stands for."""
+        return np.sort(np.array(self.settings.classes))
 
     def results(self):
         """Entries of ``results.json`` that belong to what is stored now, the newest last."""
@@ -251,7 +378,7 @@ class Experiment:
         found = {}
         for name, entry in self.store.results().items():
             try:
-                made_from = current[name](int(name.split()[1])) if name in current else self._svm_digest()
+                made_from = current[name](int(name.split()[1])) if name in current else self._readout_digest()
             except StoreError:
                 continue
             if entry.get("made_from") == made_from:
@@ -260,7 +387,7 @@ class Experiment:
 
     def keep_result(self, name, result):
         """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
-        made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._svm_digest()
+        made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._readout_digest()
         self.store.write_results(name, {**result, "made_from": made_from})
 
     def has_svm(self):
@@ -297,8 +424,8 @@ class Experiment:
                                           np.full(len(kernels), stage.layer.training.neuron.v_thresh))
         basis = ", ".join(("random kernels" if arrays is None else "learned kernels",
                            "no spikes yet" if source is None else "stored spikes"))
-        trained = TrainedLayer(stdp.inference_kernels(stage.layer, kernels) if arrays is None else arrays["kernels"],
-                               np.ones(stage.out_shape[0]) if arrays is None else arrays["v_thresh"])
+        trained = (TrainedLayer(stdp.inference_kernels(stage.layer, kernels), np.ones(stage.out_shape[0]))
+                   if arrays is None else TrainedLayer.from_arrays(arrays))
         inference = build.inference_network([stage], [trained], shown)
         name = f"layer {stage.number}"
         return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
@@ -353,23 +480,32 @@ class Experiment:
         s = self.settings
         source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
         return digest("data", source, s.classes, s.n_train, s.n_validation,
-                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed)
+                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch))
 
     def _content(self, number):
         """Digest of what layer `number` (0: the input) computes."""
         if number == 0:
             return str(self.data("train")["content"])
         layer = self.layer(number)
-        return digest(layer["kernels"], layer["v_thresh"], self._layer_digest(number))
+        more = [value for name, value in TrainedLayer.from_arrays(layer).arrays().items()
+                if name not in ("kernels", "v_thresh")]
+        return digest(layer["kernels"], layer["v_thresh"], *more, self._layer_digest(number))
 
     def _layer_digest(self, number):
-        return digest("layer", self.model.stages[number - 1], self.settings.seed, self._content(number - 1))
+        stage = self.model.stages[number - 1]
+        return digest("layer", stage, self.settings.seed, self._content(number - 1), *["dense"] * stage.dense,
+                      *[] if self.settings.rule is None else [self.settings.rule, self.settings.reset])
 
     def _replica_digests(self, number, data, firsts, grid=None):
         """Of what the replicas of a layer are computed from; a board's are not taken for those of the local engine."""
         machine = [self.machine] * (self.machine != "local")
         content = ("spikes", self._content(number), str(data["content"]), *machine)
         return [digest(*content, first, REPLICA_SAMPLES, grid) for first in firsts]
+
+    def _readout_digest(self):
+        if not self.model.runs_as_one:
+            return self._svm_digest()
+        return digest("readout", self.model.readout, self.settings.reset, self._content(len(self.model.stages)))
 
     def _svm_digest(self):
         return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))

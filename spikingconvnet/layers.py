@@ -110,8 +110,8 @@ class Conv2D:
     per_map : bool
         As in the 2018 original: every filter is applied to every input channel on its own, which makes
         ``filters * channels`` output channels from one set of single-channel kernels.
-    neuron : IFCurrExp
-        Neuron model at inference; `v_thresh` is set by calibration, see `firing`.
+    neuron : IFCurrExp or IFCurrDelta
+        Neuron model at inference; `v_thresh` is set by calibration (see `firing`) or training.
     firing : float
         Share of (window position, sample) pairs in which a map's neurons reach the threshold that calibration sets.
     gain : float
@@ -190,7 +190,10 @@ class AvgPool2D:
 
 @dataclass(frozen=True)
 class Dense:
-    """Every unit sees the whole input: a convolution whose one window is the input. Attributes as :class:`Conv2D`."""
+    """Every unit sees the whole input: a convolution whose one window is the input, in one population.
+
+    Attributes as :class:`Conv2D`.
+    """
 
     units: int
     neuron: IFCurrExp = Conv2D.neuron
@@ -213,6 +216,86 @@ class Dense:
 
     def __str__(self):
         return f"Dense  {self.units} units"
+
+
+def _check_window(readout):
+    owner, first, last = type(readout).__name__, readout.first, readout.last
+    require(_is_whole(first) and first >= 0, owner, "first", first, "a step, 0 or more")
+    require(last is None or (_is_whole(last) and last > first), owner, "last", last,
+            f"a step after first ({first}), or None for the end of the image")
+
+
+class _OutputUnits:
+    """A readout of the last layer's units: unit k stands for the k-th class."""
+
+    def window(self, n_steps):
+        """First step and end of the window in an image of `n_steps` steps; a SettingsError if it is longer."""
+        last = n_steps if self.last is None else self.last
+        require(self.first < last <= n_steps, type(self).__name__, "first, last", (self.first, self.last),
+                f"within the {n_steps} steps of an image (SLOT)")
+        return self.first, last
+
+    def output_shape(self, in_shape):
+        """That of the units: (units, 1, 1)."""
+        return in_shape
+
+    def _steps(self):
+        return f"steps {self.first} to {'the end' if self.last is None else self.last - 1}"
+
+
+@dataclass(frozen=True)
+class SpikeCount(_OutputUnits):
+    """The class is the unit of the last layer, a Dense one, that fires most while an image is shown.
+
+    Attributes
+    ----------
+    first, last : int, int or None
+        Spikes are counted in steps ``first .. last - 1`` of an image; None: until its end.
+    ties : 'v' or 'lowest'
+        Which of the units that fire equally often: the one with the highest membrane at the end of the window, or the
+        first. Membranes are recorded at the beginning of steps, so at the end of an image it is that before its last
+        step.
+    """
+
+    first: int = 0
+    last: int = None
+    ties: str = "v"
+
+    def __post_init__(self):
+        _check_window(self)
+        require(self.ties in ("v", "lowest"), "SpikeCount", "ties", self.ties, "'v' or 'lowest'")
+
+    @property
+    def needs_membranes(self):
+        """Whether the units' membranes have to be recorded."""
+        return self.ties == "v"
+
+    def __str__(self):
+        return f"SpikeCount  most spikes in {self._steps()}, ties: {self.ties}"
+
+
+@dataclass(frozen=True)
+class Membrane(_OutputUnits):
+    """The class is the unit of the last layer, a Dense one, with the highest mean membrane while an image is shown.
+
+    The units are not meant to fire: their thresholds are out of reach.
+
+    Attributes
+    ----------
+    first, last : int, int or None
+        The mean is that of the membranes at the beginning of steps ``first .. last - 1``; None: until the end.
+    """
+
+    first: int = 0
+    last: int = None
+
+    needs_membranes = True
+
+    def __post_init__(self):
+        _check_window(self)
+
+    def __str__(self):
+        return f"Membrane  highest mean in {self._steps()}"
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ Layers that learn are numbered from 1 as in ``--layer n``: pooling has no number
 that follows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spikingconvnet.errors import SettingsError, require
-from spikingconvnet.layers import AvgPool2D, Classifier, Conv2D, Dense
+from spikingconvnet.layers import AvgPool2D, Classifier, Conv2D, Dense, Membrane, SpikeCount
+
+READOUTS = (Classifier, SpikeCount, Membrane)
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Stage:
         Pooling between the two.
     in_shape, out_shape : (C, H, W)
         What the layer sees (after pooling) and makes.
+    dense : bool
+        Whether it is a Dense layer: one population, not one a map.
     """
 
     number: int
@@ -34,6 +38,7 @@ class Stage:
     pool: AvgPool2D
     in_shape: tuple
     out_shape: tuple
+    dense: bool = field(default=False, repr=False)       # digests were made without it
 
     @property
     def label(self):
@@ -48,8 +53,8 @@ class Sequential:
     ----------
     input_shape : (C, H, W)
         Shape of the encoded input; on/off-centre filters make two channels.
-    layers : Conv2D, AvgPool2D, Dense, Classifier
-        The classifier comes last, once; more can be appended with :meth:`add`.
+    layers : Conv2D, AvgPool2D, Dense, and Classifier, SpikeCount or Membrane
+        One of the last three comes last; more can be appended with :meth:`add`.
 
     >>> model = Sequential((2, 28, 28), Conv2D(32, 7), Classifier(grid=4))
     >>> model.shapes
@@ -67,15 +72,19 @@ class Sequential:
 
     def add(self, layer):
         """Append a layer; one that does not fit is a SettingsError."""
-        require(isinstance(layer, (Conv2D, AvgPool2D, Dense, Classifier)), "Sequential", "layers", layer,
-                "Conv2D, AvgPool2D, Dense or Classifier")
-        if self.layers and isinstance(self.layers[-1], Classifier):
-            raise SettingsError(f"Sequential.layers: nothing may follow the Classifier, got {layer}")
+        require(isinstance(layer, (Conv2D, AvgPool2D, Dense, *READOUTS)), "Sequential", "layers", layer,
+                "Conv2D, AvgPool2D, Dense or Classifier, SpikeCount, Membrane")
+        if self.layers and isinstance(self.layers[-1], READOUTS):
+            raise SettingsError(f"Sequential.layers: nothing may follow the {type(self.layers[-1]).__name__},"
+                                f" got {layer}")
         if self.layers and isinstance(self.layers[-1], AvgPool2D) and isinstance(layer, AvgPool2D):
             raise SettingsError("Sequential.layers: two AvgPool2D in a row; write one with the product of their sizes")
         if isinstance(layer, Classifier) and (not self.layers or isinstance(self.layers[-1], AvgPool2D)):
             raise SettingsError("Sequential.layers: a Classifier needs a Conv2D or Dense before it;"
                                 " to pool for the readout use Classifier(grid=...)")
+        if isinstance(layer, (SpikeCount, Membrane)) and not (self.layers and isinstance(self.layers[-1], Dense)):
+            raise SettingsError(f"Sequential.layers: a {type(layer).__name__} needs a Dense with one unit a class"
+                                " before it")
         try:
             shape = layer.output_shape(self.shapes[-1])
         except SettingsError as error:
@@ -93,7 +102,7 @@ class Sequential:
                 pool = self.layers[i - 1] if i and isinstance(self.layers[i - 1], AvgPool2D) else None
                 conv = layer.as_convolution(self.shapes[i]) if isinstance(layer, Dense) else layer
                 stages.append(Stage(len(stages) + 1, conv, self.shapes[i - 1] if pool else self.shapes[i], pool,
-                                    self.shapes[i], self.shapes[i + 1]))
+                                    self.shapes[i], self.shapes[i + 1], isinstance(layer, Dense)))
         return stages
 
     @property
@@ -102,6 +111,19 @@ class Sequential:
         if not self.layers or not isinstance(self.layers[-1], Classifier):
             raise SettingsError("MODEL: has no Classifier; end it with Classifier(grid=4)")
         return self.layers[-1]
+
+    @property
+    def readout(self):
+        """The Classifier, SpikeCount or Membrane at the end; a model without one is a SettingsError."""
+        if not self.layers or not isinstance(self.layers[-1], READOUTS):
+            raise SettingsError("MODEL: has no Classifier; end it with Classifier(grid=4), or with SpikeCount() or"
+                                " Membrane() behind a Dense")
+        return self.layers[-1]
+
+    @property
+    def runs_as_one(self):
+        """Whether all layers run together as one network, whose last one is read out; otherwise one after another."""
+        return isinstance(self.readout, (SpikeCount, Membrane))
 
     def summary(self):
         """The chain as text: one line a layer with shape, neurons, learned weights and synapses."""
@@ -116,7 +138,8 @@ class Sequential:
                 counts = (f"{_size(shape):,}", f"{_size(kernel):,}", f"{_size(shape) * _size(kernel[1:]) * area:,}")
                 name = str(number)
             else:
-                counts, name = ("", "", ""), "svm" if isinstance(layer, Classifier) else ""
+                counts = ("", "", "")
+                name = "svm" if isinstance(layer, Classifier) else "readout" if isinstance(layer, READOUTS) else ""
             rows.append((name, str(layer), "x".join(map(str, shape)), *counts))
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         return "\n".join("  ".join(cell.ljust(w) if i < 2 else cell.rjust(w)

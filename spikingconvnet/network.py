@@ -154,11 +154,15 @@ class Network:
     projections : tuple of Projection
     timestep : float
         ms.
+    reset_every : int
+        Steps after which all state returns to the start, again and again: membranes, currents, refractory times, and
+        spikes and weights on their way are gone. Sources go on. 0: never. What learns or is random is not reset.
     """
 
     populations: tuple
     projections: tuple
     timestep: float = 1.0
+    reset_every: int = 0
 
     def __post_init__(self):
         object.__setattr__(self, "populations", tuple(self.populations))
@@ -171,9 +175,18 @@ class Network:
         for population in self.populations:
             self._check_rules(population)
             self._check_board_connectors(population)
+        self._check_reset()
         lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations if p.has_given_spikes}
         require(len(lengths) <= 1, "Network", "sources", sorted(lengths),
                 "spikes of equally many samples and steps", NetworkError)
+
+    def _check_reset(self):
+        require(isinstance(self.reset_every, int) and self.reset_every >= 0, "Network", "reset_every", self.reset_every,
+                "a whole number of steps, 0 for never", NetworkError)
+        changing = ([p.label for p in self.projections if p.plasticity]
+                    + [p.label for p in self.populations if isinstance(p.cell, SpikeSourcePoisson)])
+        require(not (self.reset_every and changing), "Network", "reset_every", self.reset_every,
+                f"0 while something learns or fires at random ({', '.join(changing)})", NetworkError)
 
     def _check_rules(self, population):
         """A core holds one rule, and one kind of dopamine for rules that know dopamine."""

@@ -1,4 +1,5 @@
-"""Readout: spike counts of the last layer into a linear support vector machine (scikit-learn's LinearSVC).
+"""Readout: spike counts of the last layer into a linear support vector machine (scikit-learn's LinearSVC), or its
+units themselves, one a class.
 
 A fitted readout is two plain arrays and a scale; nothing is pickled.
 """
@@ -35,6 +36,58 @@ def spike_counts(spikes, grid):
     flat = np.bincount(sample * cells + grid_cells(spikes.shape, grid)[spikes.neurons],
                        minlength=spikes.n_samples * cells)
     return np.minimum(flat, 65535).astype(np.uint16).reshape(spikes.n_samples, cells)
+
+
+def by_spike_count(spikes, window, v=None):
+    """The unit that has fired most at every step of the window.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Of the output units, shape (units, 1, 1).
+    window : (first, last)
+        Spikes of the steps ``first .. last - 1`` of a sample count.
+    v : int array (n_samples * n_steps, units) or None
+        Membranes before each step, raw s16.15, in which ties are decided at the end of the window; in the lowest unit
+        without.
+
+    Returns
+    -------
+    units : uint16 array (n_samples, last - first)
+        In column t the answer if the window ended behind step ``first + t``.
+    counts : float64 array (n_samples, units)
+        Spikes in the whole window.
+    """
+    first, last = window
+    fired = spikes.raster().reshape(spikes.n_samples, spikes.n_steps, -1)[:, first:last]
+    counts = np.cumsum(fired, axis=1, dtype=np.int64)
+    score = counts
+    if v is not None:
+        at = np.minimum(np.arange(first + 1, last + 1), spikes.n_steps - 1)
+        score = (counts << 33) + v.reshape(spikes.n_samples, spikes.n_steps, -1)[:, at]
+    return np.argmax(score, axis=2).astype(np.uint16), counts[:, -1].astype(np.float64)
+
+
+def by_membrane(v, n_steps, window):
+    """The unit with the highest mean membrane at every step of the window.
+
+    Parameters
+    ----------
+    v : int array (n_samples * n_steps, units)
+        Membranes before each step, raw s16.15.
+    n_steps : int
+    window : (first, last)
+
+    Returns
+    -------
+    units : uint16 array (n_samples, last - first)
+        As of :func:`by_spike_count`.
+    means : float64 array (n_samples, units)
+        mV.
+    """
+    first, last = window
+    total = np.cumsum(v.reshape(-1, n_steps, v.shape[1])[:, first:last], axis=1, dtype=np.int64)
+    return np.argmax(total, axis=2).astype(np.uint16), total[:, -1] / (32768.0 * (last - first))
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ import numpy as np
 from spikingconvnet import readout
 from spikingconvnet.backends import get_backend
 from spikingconvnet.errors import BackendError
+from spikingconvnet.layers import Membrane
 from spikingconvnet.network import Network
 from spikingconvnet.spikes import Spikes
 
@@ -28,7 +29,7 @@ def together(networks):
         populations += [replace(p, label=f"{p.label}#{i}") for p in network.populations]
         projections += [replace(p, label=f"{p.label}#{i}", pre=f"{p.pre}#{i}", post=f"{p.post}#{i}")
                         for p in network.projections]
-    return Network(populations, projections, networks[0].timestep)
+    return Network(populations, projections, networks[0].timestep, networks[0].reset_every)
 
 
 def respond(networks, label, backend, grid=None, **options):
@@ -52,19 +53,71 @@ def respond(networks, label, backend, grid=None, **options):
     recording : Recording
         The last one, for its warnings.
     """
-    network = networks[0] if len(networks) == 1 else together(networks)
-    labels = [label] if len(networks) == 1 else [f"{label}#{i}" for i in range(len(networks))]
-    source = next(p.cell.spikes for p in network.populations if p.has_given_spikes)
-    parts = {name: [] for name in labels}
-    with get_backend(backend).open(network, **options) as simulation:
-        for start in range(0, source.n_samples, BATCH):
-            simulation.run(min(BATCH, source.n_samples - start) * source.n_steps)
-            recording = simulation.recording()
-            for name in labels:
-                spikes = recording.spikes[name]
-                parts[name].append(spikes if grid is None else readout.spike_counts(spikes, grid))
+    parts = [[] for _ in networks]
+    for recording, _ in _batches(networks, backend, (), options):
+        for part, suffix in zip(parts, _suffixes(networks)):
+            spikes = recording.spikes[label + suffix]
+            part.append(spikes if grid is None else readout.spike_counts(spikes, grid))
     join = Spikes.concatenate if grid is None else np.concatenate
-    return [join(parts[name]) for name in labels], recording
+    return [join(part) for part in parts], recording
+
+
+def classify(networks, layer, backend, **options):
+    """What the output units of each network answer to its whole timeline, all networks being simulated as one.
+
+    Parameters
+    ----------
+    networks : list of Network
+        As for :func:`respond`; the last population holds the output units.
+    layer : layers.SpikeCount or layers.Membrane
+    backend : str
+    options
+        For the backend's ``open``.
+
+    Returns
+    -------
+    answers : list of dict
+        ``units`` uint16 (samples, steps of the window), ``output`` float64 (samples, units), see ``readout``; and
+        ``spikes`` uint32 (samples, populations), how many each population fired, the source first.
+    recording : Recording
+        The last one, for its warnings.
+    """
+    labels = [p.label for p in networks[0].populations]
+    record = [labels[-1] + suffix for suffix in _suffixes(networks)] if layer.needs_membranes else []
+    parts = [[] for _ in networks]
+    for recording, samples in _batches(networks, backend, record, options):
+        for part, suffix, network in zip(parts, _suffixes(networks), networks):
+            source = network.populations[0].cell.spikes.samples(samples.start, samples.stop)
+            part.append(_answer([source, *(recording.spikes[label + suffix] for label in labels[1:])], layer,
+                                recording.membranes.get(labels[-1] + suffix, {}).get("v")))
+    return [{name: np.concatenate([one[name] for one in part]) for name in part[0]} for part in parts], recording
+
+
+def _answer(spikes, layer, v):
+    """Of one batch; `spikes` of all populations."""
+    window = layer.window(spikes[0].n_steps)
+    if isinstance(layer, Membrane):
+        units, output = readout.by_membrane(v, spikes[0].n_steps, window)
+    else:
+        units, output = readout.by_spike_count(spikes[-1], window, v)
+    fired = [np.diff(s.offsets[::s.n_steps]) for s in spikes]
+    return {"units": units, "output": output, "spikes": np.stack(fired, axis=1).astype(np.uint32)}
+
+
+def _suffixes(networks):
+    """What :func:`together` puts behind the labels of each network."""
+    return [""] if len(networks) == 1 else [f"#{i}" for i in range(len(networks))]
+
+
+def _batches(networks, backend, record, options):
+    """Recordings of `BATCH` samples after another, and the range of these samples."""
+    network = networks[0] if len(networks) == 1 else together(networks)
+    source = next(p.cell.spikes for p in network.populations if p.has_given_spikes)
+    with get_backend(backend).open(network, record, **options) as simulation:
+        for start in range(0, source.n_samples, BATCH):
+            samples = range(start, min(start + BATCH, source.n_samples))
+            simulation.run(len(samples) * source.n_steps)
+            yield simulation.recording(), samples
 
 
 @contextmanager

@@ -9,14 +9,21 @@ SHOWN_IMAGES = 6
 RASTER_SAMPLES = 3
 ACTIVITY_SAMPLES = 200
 SHOWN_MEMBRANES = 5
+SHOWN_KERNELS = 100
 FOUND = {"stdp": "kernels before and after STDP", "random": "random kernels", "kmeans": "k-means kernels"}
 
 
 def figure_names(experiment):
     """Names of all figures that an experiment of this model can make."""
-    numbers = [stage.number for stage in experiment.model.stages]
-    return ["inputs", *(f"{kind}-{n}" for n in numbers for kind in ("kernels", "training", "raster", "membranes",
-                                                                    "activity")), "confusion"]
+    return ["inputs", *(f"{kind}-{stage.number}" for stage in experiment.model.stages
+                        for kind in _kinds(stage, experiment.model.runs_as_one)), "confusion"]
+
+
+def _kinds(stage, as_one):
+    """Figures of one layer: kernels and activity where they are pictures, a course where it has one of its own."""
+    pictures = max(stage.layer.kernel_size) > 1 or not as_one
+    maps = not (stage.dense and as_one)
+    return [*["kernels"] * pictures, *["training"] * (not as_one), "raster", "membranes", *["activity"] * maps]
 
 
 def outdated_by(experiment, number):
@@ -86,10 +93,10 @@ def _layer_name(number):
 
 def _kernels(experiment, number):
     layer = experiment.layer(number)
-    learned, rule = layer["learned"], layer["how"]["rule"]
+    learned, rule = layer.get("learned", layer["kernels"])[:SHOWN_KERNELS], layer["how"]["rule"]
     names = _channel_names(experiment) if number == 1 and learned.shape[1] == 2 else None
-    return plotting.kernels(layer["initial"] if rule == "stdp" else None, learned,
-                            f"{_layer_name(number)}: {FOUND[rule]}", names)
+    return plotting.kernels(layer["initial"][:SHOWN_KERNELS] if rule == "stdp" else None, learned,
+                            f"{_layer_name(number)}: {FOUND.get(rule, f'kernels by {rule}')}", names)
 
 
 def _training(experiment, number):

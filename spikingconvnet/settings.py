@@ -34,6 +34,12 @@ class Settings:
         Steps per image on the timeline, the gap between images included.
     model : Sequential
     seed : int
+    reset : bool
+        Whether every image starts at rest; for models that run as one network.
+    rule : settings record of a rule that trains all layers at once, or None
+        See ``training``.
+    arch : str or None
+        What ``--arch`` made the model of.
     """
 
     dataset: str
@@ -47,6 +53,9 @@ class Settings:
     n_test: int = None
     per_class: bool = False
     seed: int = 0
+    reset: bool = False
+    rule: object = None
+    arch: str = None
 
     def __post_init__(self):
         require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
@@ -62,7 +71,19 @@ class Settings:
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
                 self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
         require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
-        _ = self.model.classifier
+        named = is_dataclass(self.rule) and isinstance(getattr(self.rule, "name", None), str)
+        require(self.rule is None or (named and not isinstance(self.rule, type)), "parameters", "RULE", self.rule,
+                "the settings of a rule that trains all layers at once; if it is a class, call it: RULE = ...()")
+        require(self.rule is None or self.model.runs_as_one, "parameters", "MODEL", str(self.model.readout),
+                "a model that ends with SpikeCount() or Membrane(), because RULE trains all layers at once")
+        require(isinstance(self.reset, bool), "parameters", "RESET", self.reset, "True or False")
+        if not self.model.runs_as_one:
+            require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"
+                    " layers are replayed one after another on one timeline")
+            return
+        self.model.readout.window(self.slot)
+        require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
+                f"a model with one output unit for each of the {len(self.classes)} CLASSES")
 
     def with_seed(self, seed):
         """The same experiment with another seed."""
@@ -71,7 +92,8 @@ class Settings:
 
 _NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_VALIDATION": "n_validation",
           "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
-          "MODEL": "model", "SEED": "seed"}
+          "MODEL": "model", "SEED": "seed", "RESET": "reset",
+          "RULE": "rule"}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 _FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
            AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs

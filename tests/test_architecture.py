@@ -17,9 +17,9 @@ ROWS = (
     ("spikes", "geometry", "neurons", "plasticity", "datasets", "preprocessing"),
     ("layers", "connectivity", "encoding", "readout"),
     ("model", "network"),
-    ("build", "store", "settings", "backends"),
+    ("build", "store", "settings", "backends", "arch"),
     ("training", "deployment", "plotting", "replicas"),
-    ("experiment",),
+    ("experiment", "recipes"),
     ("report",),
     ("cli",),
 )

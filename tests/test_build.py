@@ -243,7 +243,8 @@ def test_an_inference_network_has_the_connections_of_the_naive_convolutions(laye
         assert (projection.pre, projection.post, projection.plasticity) == (before, stage.label, None)
         assert isinstance(projection.connections, ConvConnections)
         assert projection.connections.post_shape == stage.out_shape
-        assert population.shape == stage.out_shape and population.per_channel and population.cell == stage.layer.neuron
+        assert (population.shape, population.cell) == (stage.out_shape, stage.layer.neuron)
+        assert population.per_channel == (stage.layer.kernel_size != stage.in_shape[1:])
         per_map = population.parameter("v_thresh").reshape(stage.out_shape[0], -1)
         assert (per_map == layer.v_thresh[:, None]).all()
         before = stage.label

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D, Dense
+from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D, Dense, Membrane, SpikeCount
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))
 PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -109,7 +109,26 @@ def test_a_classifier_counts_cells_or_neurons():
             Classifier(C=value)
 
 
-@pytest.mark.parametrize("layer", [Conv2D(2, 3), AvgPool2D(2), Dense(3), Classifier(), STDP()])
+@pytest.mark.parametrize("readout", [SpikeCount, Membrane])
+def test_windows_of_output_units_lie_inside_the_image(readout):
+    assert readout().window(30) == (0, 30) and readout(first=4, last=20).window(30) == (4, 20)
+    assert readout().output_shape((7, 1, 1)) == (7, 1, 1)
+    for kind, wrong in (("first", {"first": -1}), ("last", {"first": 5, "last": 5}), ("last", {"last": 2.0})):
+        with pytest.raises(SettingsError, match=rf"^{readout.__name__}\.{kind}: must be a step"):
+            readout(**wrong)
+    for wrong in ({"last": 31}, {"first": 30}):
+        with pytest.raises(SettingsError, match="within the 30 steps of an image"):
+            readout(**wrong).window(30)
+
+
+def test_ties_between_units_are_decided_by_membranes_or_the_lowest():
+    assert SpikeCount().needs_membranes and not SpikeCount(ties="lowest").needs_membranes
+    with pytest.raises(SettingsError, match=r"^SpikeCount\.ties: must be 'v' or 'lowest', got 'random'"):
+        SpikeCount(ties="random")
+
+
+@pytest.mark.parametrize("layer", [Conv2D(2, 3), AvgPool2D(2), Dense(3), Classifier(), SpikeCount(), Membrane(2),
+                                   STDP()])
 def test_layers_are_frozen_and_compare_by_value(layer):
     with pytest.raises(FrozenInstanceError):
         layer.neuron = None
@@ -119,4 +138,6 @@ def test_layers_are_frozen_and_compare_by_value(layer):
 def test_layers_describe_themselves():
     assert str(Conv2D(2, (3, 4), (1, 2))) == "Conv2D  2 filters 3x4 stride 1x2, all channels"
     assert "per map" in str(Conv2D(2, 3, per_map=True)) and str(AvgPool2D((2, 3))) == "AvgPool2D  2x3"
+    assert str(SpikeCount()) == "SpikeCount  most spikes in steps 0 to the end, ties: v"
+    assert str(Membrane(3, 9)) == "Membrane  highest mean in steps 3 to 8"
     assert "one count per neuron" in str(Classifier()) and "2x3 cells" in str(Classifier((2, 3)))

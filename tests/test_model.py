@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.layers import AvgPool2D, Classifier, Conv2D, Dense
+from spikingconvnet.layers import AvgPool2D, Classifier, Conv2D, Dense, Membrane, SpikeCount
 from spikingconvnet.model import Sequential
 
 SMALL = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -52,6 +52,9 @@ def test_a_pool_may_come_first_and_belongs_to_the_first_stage():
     ([Conv2D(2, 3), Conv2D(2, 9)], r"^layer 2 of the model: Conv2D\.kernel_size: must be at most 5 rows"),
     ([Conv2D(2, 3), AvgPool2D(9)], r"^layer 2 of the model: AvgPool2D\.pool_size"),
     ([Conv2D(2, 3), Classifier(grid=9)], r"^layer 2 of the model: Classifier\.grid"),
+    ([Dense(2), SpikeCount(), Dense(2)], "nothing may follow the SpikeCount"),
+    ([Conv2D(2, 7), SpikeCount()], "a SpikeCount needs a Dense with one unit a class before it"),
+    ([Membrane()], "a Membrane needs a Dense"),
     (["Conv2D"], r"^Sequential\.layers: must be Conv2D, AvgPool2D, Dense or Classifier"),
     ([Conv2D], r"^Sequential\.layers: must be Conv2D, AvgPool2D, Dense or Classifier")])
 def test_a_chain_that_does_not_fit_is_refused_with_the_reason(layers, text):

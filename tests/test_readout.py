@@ -145,3 +145,34 @@ def test_a_score_equals_counting_by_hand(pairs):
 def test_a_prediction_per_label_is_needed(n):
     with pytest.raises(DataError, match=f"as many as labels \\(2\\), got {n}$"):
         score(np.zeros(n, int), np.zeros(2, int))
+
+
+# Output units
+
+
+def naive_answer(counts, v):
+    """Most spikes, then the highest membrane, then the lowest unit."""
+    return max(range(len(counts)), key=lambda unit: (counts[unit], v[unit], -unit))
+
+
+@pytest.mark.parametrize("window", [(0, 6), (2, 5), (5, 6)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_unit_that_fires_most_is_the_answer_at_every_step(window, ties):
+    rng = np.random.default_rng([*window, ties])
+    raster = rng.random((7, 6, 3)) < 0.4
+    sample, step, unit = np.nonzero(raster)
+    spikes = Spikes.from_events(sample, unit, step, (3, 1, 1), 7, 6)
+    v = rng.integers(-3, 3, (42, 3)) * (1 << 28)
+    units, counts = readout.by_spike_count(spikes, window, v if ties else None)
+    first, last = window
+    assert units.shape == (7, last - first) and counts.tolist() == raster[:, first:last].sum(axis=1).tolist()
+    for s in range(7):
+        for t in range(first, last):
+            membranes = v.reshape(7, 6, 3)[s, min(t + 1, 5)] if ties else [0, 0, 0]
+            assert units[s, t - first] == naive_answer(raster[s, first:t + 1].sum(axis=0), membranes)
+
+
+def test_membranes_are_averaged_from_the_windows_first_step_on():
+    v = np.array([[9, 0], [1, 3], [1, 3], [9, 0], [9, 0], [2, 2], [8, 2], [0, 0]]) * 32768
+    units, means = readout.by_membrane(v, 4, (1, 3))
+    assert units.tolist() == [[1, 1], [0, 0]] and means.tolist() == [[1.0, 3.0], [5.0, 2.0]]

@@ -23,6 +23,7 @@ from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError, SpikingConvNetError, require
+from spikingconvnet.neurons import IFCurrExp
 
 logger = logging.getLogger(__name__)
 
@@ -238,6 +239,11 @@ def _on_board(network, projection):
             len(network.incoming(post.label)), "one convolution for sPyNNaker's connector", NetworkError)
     require(post.per_channel or post.shape[0] == 1, f"Population {post.label!r}", "per_channel", False,
             "True for sPyNNaker's connector", NetworkError)
+    require(isinstance(post.cell, IFCurrExp), f"Population {post.label!r}", "cell", type(post.cell).__name__,
+            "IFCurrExp for sPyNNaker's connector, which has no other binary", NetworkError)
+    pre = network.population(projection.pre)
+    require(pre.per_channel or pre.is_source or pre.shape[0] == 1, f"Population {pre.label!r}", "per_channel", False,
+            "True before sPyNNaker's connector", NetworkError)
     return projection.connections.on_board()
 
 

@@ -1,0 +1,64 @@
+"""Rules by name: what finds the weights of a model. A rule's module is imported when it is used.
+
+A rule trains one layer after another (``stdp.train``), or all of them at once (`whole`). The latter has a settings
+record, a frozen dataclass that a parameters file names ``RULE``, with the attributes
+
+    name            that of the rule
+    neuron          record of ``neurons`` that ``--arch`` gives to the layers
+    output_neuron   the same for the last layer, if it differs
+
+and a function
+
+    train(model, images, labels, rng, rule, progress, validation=None) -> layers, health
+
+    model       model.Sequential that ``runs_as_one``
+    images      float32 array (n, C, H, W), 0 to 1: the training images as FILTER makes them
+    labels      int array (n,): unit of the last layer that should answer, 0 to units - 1
+    rng         numpy.random.Generator, the only source of chance
+    rule        the settings record
+    progress    wraps the iterable of a long loop
+    validation  (images, labels) of the validation split, or None without any
+    layers      list of build.TrainedLayer, one a stage of the model
+    health      dict of str to numbers or lists of numbers, for the user to judge the training
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from spikingconvnet.errors import BackendError
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where a rule is found.
+
+    Attributes
+    ----------
+    name : str
+    module, function : str
+    whole : bool
+        Whether it trains all layers at once.
+    needs : str or None
+        A library, and the package's extra of that name that installs it.
+    """
+
+    name: str
+    module: str
+    function: str = "train"
+    whole: bool = False
+    needs: str = None
+
+    def load(self):
+        """The function that trains; a missing library is a BackendError that names the command that installs it."""
+        if self.needs and find_spec(self.needs) is None:
+            raise BackendError(f"--rule {self.name}: No module named {self.needs!r}; install it with:"
+                               f" pip install 'spikingconvnet[{self.needs}]'")
+        return getattr(import_module(self.module), self.function)
+
+
+RULES = {rule.name: rule for rule in (
+    Rule("stdp", "spikingconvnet.training.stdp"),
+    Rule("random", "spikingconvnet.training.floors", "random"),
+    Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
+    Rule("ridge", "spikingconvnet.training.ridge", whole=True))}

@@ -15,7 +15,7 @@ const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 
 /* Places in the factors that simulator.py prepares. */
 enum { INJECT_E = 0, INJECT_I = 2, DECAY_E = 4, DECAY_I = 6, MEMBRANE = 8, RESISTANCE = 10, V_REST = 12, GAIN = 13,
-       V_RESET = 14, REFRACTORY = 15, I_OFFSET = 16 };
+       V_RESET = 14, REFRACTORY = 15 };
 
 struct inputs {         /* spikes that reach a row, by group of lanes and in the order of their steps */
     int64_t *start;
@@ -28,9 +28,9 @@ struct window {         /* the part of the input that a row sees, its kernels, a
 };
 
 struct row {
-    int64_t lanes, neurons, delay, room, events, cut;
+    int64_t lanes, neurons, delay, reset_every, room, events, cut;      /* reset_every: steps, 0 for never */
     int32_t *v, *timer, *syn_e, *syn_i, *ring_e, *ring_i;
-    const int32_t *v_thresh, *shift_e, *shift_i;
+    const int32_t *v_thresh, *shift_e, *shift_i, *i_offset, *v_init;
     int32_t *out_step, *out_lane;
 };
 
@@ -184,15 +184,16 @@ int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, const int64_t *row_of
                  const int16_t *channels, const int16_t *rows_in, int64_t top, int64_t height, int64_t stride,
                  int64_t width, int64_t maps, int64_t pieces, const int32_t *weights, int64_t kernel_rows, int32_t *v,
                  int32_t *timer, int32_t *syn_e, int32_t *syn_i, int32_t *ring_e, int32_t *ring_i, int64_t delay,
-                 int64_t n_lanes, int64_t *cut, const int32_t *per_lane, const int32_t *factors, int64_t *start,
+                 int64_t n_lanes, int64_t reset_every, int64_t *cut, const int32_t *per_lane, const int32_t *factors, int64_t *start,
                  int32_t *in_step, int32_t *in_place, int64_t n_columns, int32_t *reach, int64_t *count,
                  int32_t *out_step, int32_t *out_lane, int64_t room, int64_t *events, int64_t widest)
 {
     const int64_t group = maps % BLOCK ? BLOCK : maps;
     const struct window w = {top, height, stride, width, maps, kernel_rows, pieces, group, weights};
     struct inputs in = {start, in_step, in_place};
-    struct row r = {n_lanes, width * maps, delay, room, *events, 0, v, timer, syn_e, syn_i, ring_e, ring_i, per_lane,
-                    per_lane + n_lanes, per_lane + 2 * n_lanes, out_step, out_lane};
+    struct row r = {n_lanes, width * maps, delay, reset_every, room, *events, 0, v, timer, syn_e, syn_i, ring_e, ring_i,
+                    per_lane, per_lane + n_lanes, per_lane + 2 * n_lanes, per_lane + 3 * n_lanes, per_lane + 4 * n_lanes,
+                    out_step, out_lane};
     if (lane == 0)
         group_inputs(row_offsets, columns, channels, rows_in, &w, n_steps, n_columns, n_lanes / group, &in,
                      (struct column *)reach, count);

@@ -28,16 +28,15 @@ INLINED V NAME(injected)(V w, V shift, const int32_t *factor, V *cut)
  *
  * `whole`: tau_m / cm is a whole number. `waits`: a refractory timer may run. `look`: whether `moves` is wanted.
  */
-INLINED uint64_t NAME(update)(V *v, V *e, V *i, V *timer, const V *v_thresh, V *moves, const int32_t *f, int n, int whole,
-                              int waits, int look)
+INLINED uint64_t NAME(update)(V *v, V *e, V *i, V *timer, const V *v_thresh, const V *i_offset, V *moves, const int32_t *f,
+                              int n, int whole, int waits, int look)
 {
-    const int32_t target = f[V_REST] + f[I_OFFSET] * f[GAIN];
     uint64_t fires = 0;
     for (int m = 0; m < n; m++) {
         const V net = e[m] - i[m], before = v[m];
-        V alpha = net * f[GAIN] + target;
+        V alpha = (net + i_offset[m]) * f[GAIN] + f[V_REST];
         if (!whole)
-            alpha += NAME(scaled)(net + f[I_OFFSET], f + RESISTANCE);
+            alpha += NAME(scaled)(net + i_offset[m], f + RESISTANCE);
         v[m] = WHERE((V){0} + f[MEMBRANE], before, alpha) - NAME(mulhi)(alpha - before, f[MEMBRANE + 1]);
         if (waits) {
             const V waiting = timer[m] > 0;
@@ -60,7 +59,7 @@ INLINED uint64_t NAME(update)(V *v, V *e, V *i, V *timer, const V *v_thresh, V *
 INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from, int64_t to, int64_t lane,
                            const int32_t *weights, int64_t t, int64_t n_steps, const int32_t *f, int n, int whole)
 {
-    V v[3], e[3], i[3], timer[3], v_thresh[3], inside[3], cut[3];
+    V v[3], e[3], i[3], timer[3], v_thresh[3], i_offset[3], inside[3], cut[3];
     for (int m = 0; m < n; m++) {
         const int64_t at = lane + m * LANES;
         v[m] = VECTOR(r->v, at);
@@ -68,12 +67,29 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
         i[m] = VECTOR(r->syn_i, at);
         timer[m] = VECTOR(r->timer, at);
         v_thresh[m] = CONSTANT(r->v_thresh, at);
+        i_offset[m] = CONSTANT(r->i_offset, at);
         cut[m] = (V){0};
         for (int64_t j = 0; j < LANES; j++)     /* the row's last vector may be longer than the row */
             inside[m][j] = -(at + j < r->neurons);
     }
     int64_t k = from, step = 0, busy = f[REFRACTORY];       /* steps for which a refractory timer may run */
+    int64_t reset = r->reset_every ? (r->reset_every - t % r->reset_every) % r->reset_every : n_steps;
+    reset = lesser(reset, n_steps);
     while (step < n_steps) {
+        if (step == reset) {
+            for (int m = 0; m < n; m++) {
+                v[m] = CONSTANT(r->v_init, lane + m * LANES);
+                e[m] = i[m] = timer[m] = (V){0};
+            }
+            for (int64_t slot = 0; step < r->delay && slot < r->delay; slot++)
+                for (int m = 0; m < n; m++)
+                    VECTOR(r->ring_e, slot * r->lanes + lane + m * LANES) =
+                        VECTOR(r->ring_i, slot * r->lanes + lane + m * LANES) = (V){0};
+            while (k < to && in->step[k] < step)        /* on their way when the images change */
+                k++;
+            busy = 0;
+            reset = lesser(reset + r->reset_every, n_steps);
+        }
         const int first = step < r->delay;
         if (first || (k < to && in->step[k] + r->delay == step)) {
             V w_e[3], w_i[3];
@@ -102,12 +118,12 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
         uint64_t fires;
         const int look = !busy && step % REST_INTERVAL == 0;
         if (busy || !whole) {
-            fires = NAME(update)(v, e, i, timer, v_thresh, &moves, f, n, whole, 1, look);
+            fires = NAME(update)(v, e, i, timer, v_thresh, i_offset, &moves, f, n, whole, 1, look);
             busy -= busy > 0;
         } else if (look)
-            fires = NAME(update)(v, e, i, timer, v_thresh, &moves, f, n, 1, 0, 1);
+            fires = NAME(update)(v, e, i, timer, v_thresh, i_offset, &moves, f, n, 1, 0, 1);
         else
-            fires = NAME(update)(v, e, i, timer, v_thresh, &moves, f, n, 1, 0, 0);
+            fires = NAME(update)(v, e, i, timer, v_thresh, i_offset, &moves, f, n, 1, 0, 0);
         step++;
         if (fires) {
             busy = f[REFRACTORY];
@@ -121,7 +137,7 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
                 r->out_lane[r->events++] = (int32_t)(lane + __builtin_ctzll(fires));
             }
         } else if (look && step >= r->delay && !NAME(bits)(moves))      /* at rest until the next input */
-            step = k < to ? lesser(in->step[k] + r->delay, n_steps) : n_steps;
+            step = k < to ? lesser(in->step[k] + r->delay, reset) : reset;
     }
     for (; k < to; k++)
         for (int m = 0; m < n; m++) {

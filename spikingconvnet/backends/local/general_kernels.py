@@ -284,6 +284,20 @@ def _collect(neurons, slot, n):
 
 
 @compiled
+def _reset(neurons):
+    """Membranes, timers, currents and inputs on their way as they were before the first step."""
+    for block in range(neurons.state.shape[0] // 256):
+        for lane in range(16):
+            at = block * 256 + lane
+            neurons.state[at] = neurons.v_init[block * 16 + lane]
+            neurons.state[at + 16], neurons.state[at + 32], neurons.state[at + 48] = 0, 0, 0
+    for slot in range(neurons.pending.shape[0]):
+        if neurons.pending[slot]:
+            neurons.pending[slot] = 0
+            neurons.ring[slot] = 0
+
+
+@compiled
 def _fire(state, n, step, out_step, out_id, events):
     """Reset the neurons that reach their threshold and append them to the output; how many it holds now."""
     for j in range(n):
@@ -298,10 +312,11 @@ def _fire(state, n, step, out_step, out_id, events):
 
 @compiled
 def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, own, rules, history, record,
-                  spiking):
+                  spiking, reset_every):
     """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
 
-    Spike ids below `n_sources` are sources, the others the `n` neurons. See ``layout.py`` for the arrays.
+    Spike ids below `n_sources` are sources, the others the `n` neurons. See ``layout.py`` for the arrays. Every
+    `reset_every` steps (0: never) all state returns to the start; nothing learns then.
     """
     slots, state = neurons.ring.shape[0], neurons.state
     source_ids, out_id = spiking.ids, spiking.out_id
@@ -309,6 +324,8 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
     events = 0
     for step in range(n_steps):
         slot = (t + step) % slots
+        if reset_every and (t + step) % reset_every == 0:
+            _reset(neurons)
         if neurons.pending[slot]:
             neurons.pending[slot] = 0
             _collect(neurons, slot, n)

@@ -24,7 +24,7 @@ enum { SLOW_SHIFT = 2, ELIGIBILITY_SHIFT = 4, DOPAMINE_SHIFT = 2 };
 struct neurons {
     int64_t n, size, slots;
     int32_t *state, *saturated, *ring;
-    const int32_t *inject;
+    const int32_t *inject, *v_init;
     int64_t *pending;
 };
 
@@ -225,6 +225,7 @@ struct network {
     struct row *rows;
     int32_t *weight, *eligibility;
     int64_t n_own, n_sources, n_recorded;      /* 0 own ones: no neurons are on split cores */
+    int64_t reset_every;        /* steps, 0 for never */
     const int64_t *recorded, *offsets;
     int32_t *trace_v, *trace_e, *trace_i;
     const int32_t *ids;
@@ -238,6 +239,22 @@ static void remember_all(const struct network *net, const int32_t *fired, int64_
     for (int64_t k = 0; k < n; k++)
         if (r->rule_of[fired[k]] >= 0 && !r->split[r->rule_of[fired[k]]])
             remember(&net->events, r, fired[k], t, 0, 0);
+}
+
+/* Everything as it was before the first step; nothing learns here. */
+static void reset(const struct neurons *all)
+{
+    for (int64_t block = 0; block * BLOCK < all->n; block++) {
+        int32_t *s = all->state + block * FIELDS * BLOCK;
+        memcpy(s + V_NOW * BLOCK, all->v_init + block * BLOCK, BLOCK * sizeof *s);
+        for (int field = TIMER; field <= SYN_I; field++)
+            memset(s + field * BLOCK, 0, BLOCK * sizeof *s);
+    }
+    for (int64_t slot = 0; slot < all->slots; slot++)
+        if (all->pending[slot]) {
+            memset(all->ring + 2 * slot * all->size, 0, 2 * all->size * sizeof *all->ring);
+            all->pending[slot] = 0;
+        }
 }
 
 #ifdef __x86_64__
@@ -324,8 +341,8 @@ INLINED uint32_t g128_bits(W4 x)
 #include "general_steps.h"
 
 int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, int64_t size, int64_t slots,
-                      int32_t *state, int32_t *inject, int32_t *saturated, int32_t *ring, int64_t *pending,
-                      int64_t *static_start, int32_t *static_runs, int32_t *static_weight,
+                      int32_t *state, int32_t *inject, int32_t *v_init, int32_t *saturated, int32_t *ring,
+                      int64_t *pending, int64_t *static_start, int32_t *static_runs, int32_t *static_weight,
                       int64_t *plastic_start, int64_t *row_start, int32_t *row_state, int32_t *plastic_runs,
                       int32_t *weight, int32_t *eligibility,
                       int64_t *modulator_start, int32_t *modulated, int32_t *amount,
@@ -334,19 +351,20 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
                       int64_t n_rules,
                       int32_t *times, int32_t *traces, int32_t *counts, int32_t *newest,
                       int64_t *recorded, int32_t *trace_v, int32_t *trace_e, int32_t *trace_i, int64_t n_recorded,
-                      int64_t *offsets, int32_t *ids, int32_t *out_step, int32_t *out_id, int64_t widest)
+                      int64_t *offsets, int32_t *ids, int32_t *out_step, int32_t *out_id, int64_t reset_every,
+                      int64_t widest)
 {
     int64_t modulate = 0;
     for (int64_t rule = 0; rule < n_rules; rule++)
         modulate |= kinds[rule] >= MODULATED;
     const struct network net = {
-        {n, size, slots, state, saturated, ring, inject, pending},
+        {n, size, slots, state, saturated, ring, inject, v_init, pending},
         {times, traces, counts, newest, newest + size},
         {rule_of, kinds, split, amounts, tables, table_steps, modulate},
         static_start, plastic_start, row_start, modulator_start, own_start,
         (const struct run *)static_runs, (const struct run *)plastic_runs,
         static_weight, modulated, amount, own_row, (struct row *)row_state, weight, eligibility,
-        n_own, n_sources, n_recorded, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
+        n_own, n_sources, n_recorded, reset_every, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
 #ifdef __x86_64__
     if (widest >= 64 && __builtin_cpu_supports("avx512f"))
         return g512_steps(&net, t, n_steps);

@@ -28,7 +28,7 @@ class GeneralStage:
     BUFFERED_SPIKES = 1 << 21
 
     def __init__(self, network, lowered, members, record, kernels):
-        self.kernels = kernels
+        self.kernels, self.reset_every = kernels, network.reset_every
         self.labels = tuple(members)
         self.populations = [network.population(label) for label in members]
         self.record = {label: record[label] for label in members if label in record}
@@ -55,9 +55,10 @@ class GeneralStage:
         blocks = -(-self.n // layout.LANES)
         self.size = (blocks + 1) * layout.LANES
         self.neurons = layout.Neurons(*(layout.aligned(shape, np.int32) for shape in (
-            blocks * layout.FIELDS * layout.LANES, (2, 3, self.size), self.size, (slots, 2, self.size))),
+            blocks * layout.FIELDS * layout.LANES, (2, 3, self.size), self.size, self.size, (slots, 2, self.size))),
             pending=np.zeros(slots, np.int64))
         self._set_field("v_thresh", np.full(blocks * layout.LANES, layout.SILENT_THRESHOLD))
+        self.neurons.v_init[:self.n] = joined("v_init")
         for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
                              ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
                              ("resistance", joined("resistance")), ("refractory", joined("refractory")),
@@ -192,7 +193,7 @@ class GeneralStage:
             spiking = layout.Spiking(offsets[first:last + 1], ids, out_step, out_id)
             n = self.kernels.general_steps(
                 t + first, last - first, self.n, self.n_sources, self.neurons, self.static, self.plastic,
-                self.modulators, self.own, self.rules, self.history, record, spiking)
+                self.modulators, self.own, self.rules, self.history, record, spiking, self.reset_every)
             steps.append(out_step[:n] + first)
             fired.append(out_id[:n].copy())
         return self._spikes(np.concatenate(steps), np.concatenate(fired), n_steps), self._membranes(traces)

@@ -146,6 +146,8 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
     int64_t events = 0, slot = t % all->slots;
     for (int64_t step = 0; step < n_steps; step++, slot = slot + 1 == all->slots ? 0 : slot + 1) {
         const int32_t now = (int32_t)(t + step);
+        if (net->reset_every && (t + step) % net->reset_every == 0)
+            reset(all);
         if (all->pending[slot]) {
             all->pending[slot] = 0;
             NAME(collect)(all, all->ring + 2 * slot * all->size);

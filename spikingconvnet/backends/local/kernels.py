@@ -14,7 +14,7 @@ from numba import int32, int64, njit, uint32
 SATURATED = 0xffff
 PAD = 16                                                        # zeros at both ends of a line of weights
 INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
-V_REST, GAIN, V_RESET, REFRACTORY, I_OFFSET = range(12, 17)
+V_REST, GAIN, V_RESET, REFRACTORY = range(12, 16)
 LEFT, AT_REST, CUT, BUSY = range(4)                                             # places in conv_row's flags
 
 compiled = njit(nogil=True, error_model="numpy", cache=True)
@@ -64,18 +64,17 @@ def _inject_row(syn, ring, shift, mask, low):
 
 
 @compiled
-def _integrate_row(v, syn_e, syn_i, v_thresh, factors):
+def _integrate_row(v, syn_e, syn_i, v_thresh, i_offset, factors):
     """Membranes and currents of a row; whether any lane fires, and all bits of the currents that are left.
 
     For neurons without refractory time and with a whole `tau_m / cm`.
     """
     fires, left = int32(0), int32(0)
     e_mask, e_low, i_mask, i_low = factors[DECAY_E], factors[DECAY_E + 1], factors[DECAY_I], factors[DECAY_I + 1]
-    decay, gain = _membrane_decay(factors), factors[GAIN]
-    target = int32(factors[V_REST] + factors[I_OFFSET] * gain)
+    decay, gain, rest = _membrane_decay(factors), factors[GAIN], factors[V_REST]
     for j in range(v.shape[0]):
         e, i = syn_e[j], syn_i[j]
-        alpha = int32(int32(e - i) * gain + target)
+        alpha = int32(int32(e - i + i_offset[j]) * gain + rest)
         now = int32(alpha - kmul_fraction(int32(alpha - v[j]), decay))
         v[j] = now
         fires = int32(fires | int32(now >= v_thresh[j]))
@@ -88,15 +87,15 @@ def _integrate_row(v, syn_e, syn_i, v_thresh, factors):
 
 
 @compiled
-def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors):
+def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, i_offset, factors):
     """As :func:`_integrate_row` for any `tau_refrac` and `tau_m / cm`."""
     fires, left = int32(0), int32(0)
     e_mask, e_low, i_mask, i_low = factors[DECAY_E], factors[DECAY_E + 1], factors[DECAY_I], factors[DECAY_I + 1]
-    decay, gain, offset = _membrane_decay(factors), factors[GAIN], factors[I_OFFSET]
+    decay, gain = _membrane_decay(factors), factors[GAIN]
     r_mask, r_low, rest = factors[RESISTANCE], factors[RESISTANCE + 1], factors[V_REST]
     for j in range(v.shape[0]):
         e, i = syn_e[j], syn_i[j]
-        current = int32(e - i + offset)
+        current = int32(e - i + i_offset[j])
         alpha = int32(current * gain + rest + (current & r_mask) + mulhi(current, r_low))
         now = int32(alpha - kmul_fraction(int32(alpha - v[j]), decay)) if timer[j] <= 0 else v[j]
         timer[j] -= int32(timer[j] > 0)
@@ -111,17 +110,29 @@ def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors):
 
 
 @compiled
-def _relax_row(v, v_thresh, factors):
+def _relax_row(v, v_thresh, i_offset, factors):
     """Membranes of a row without currents; whether any lane fires, and whether anything changes."""
     fires, change = int32(0), int32(0)
-    decay = _membrane_decay(factors)
-    target = int32(factors[V_REST] + factors[I_OFFSET] * factors[GAIN])
+    decay, gain, rest = _membrane_decay(factors), factors[GAIN], factors[V_REST]
     for j in range(v.shape[0]):
+        target = int32(i_offset[j] * gain + rest)
         now = int32(target - kmul_fraction(int32(target - v[j]), decay))
         change = int32(change | int32(now ^ v[j]))
         v[j] = now
         fires = int32(fires | int32(now >= v_thresh[j]))
     return fires, change
+
+
+@compiled
+def _reset_row(v, timer, syn_e, syn_i, ring_e, ring_i, spans, v_init):
+    """Everything as it was before the first step."""
+    for j in range(v.shape[0]):
+        v[j] = v_init[j]
+        timer[j], syn_e[j], syn_i[j] = 0, 0, 0
+    for slot in range(spans.shape[0]):
+        for j in range(spans[slot, 0], spans[slot, 1]):
+            ring_e[slot, j], ring_i[slot, j] = 0, 0
+        spans[slot, 0], spans[slot, 1] = v.shape[0], 0
 
 
 @compiled
@@ -155,7 +166,7 @@ def _add(target_e, target_i, weights):
 
 @compiled
 def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
-             ring_e, ring_i, spans, flags, per_lane, factors):
+             ring_e, ring_i, spans, flags, per_lane, factors, reset_every):
     """Steps ``t .. t + n_steps - 1`` of one output row of one block of maps.
 
     Parameters
@@ -175,10 +186,12 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
         First lane and end of the lanes with weights on their way, by slot.
     flags : int64 (4,)
         Bits of the currents left, row at rest, saturated slots, steps for which a refractory timer may still run.
-    per_lane : int32 (3, lanes)
-        Threshold and shifts.
-    factors : int32 (17,)
+    per_lane : int32 (5, lanes)
+        Threshold, shifts, `i_offset` and start of the membrane.
+    factors : int32 (16,)
         See ``simulator.conv_factors``.
+    reset_every : int
+        Steps after which all state returns to the start; 0 for never.
 
     Returns
     -------
@@ -189,7 +202,7 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
     kernel_rows = weights.shape[1]
     delay = ring_e.shape[0]
     left, rest, busy = int32(flags[LEFT]), flags[AT_REST] != 0, flags[BUSY]
-    v_thresh = per_lane[0]
+    v_thresh, i_offset = per_lane[0], per_lane[3]
     whole = factors[RESISTANCE] == 0 and factors[RESISTANCE + 1] == 0
     fired = np.empty(v.shape[0], np.uint8)
     events = 0
@@ -200,6 +213,9 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
             out_lane = np.concatenate((out_lane, np.empty_like(out_lane)))
         slot = (t + step) % delay
         fires = int32(0)
+        if reset_every and (t + step) % reset_every == 0:
+            _reset_row(v, timer, syn_e, syn_i, ring_e, ring_i, spans, per_lane[4])
+            left, rest, busy = int32(0), False, int64(0)
         begin, end = spans[slot]
         if begin < end:
             spans[slot, 0], spans[slot, 1] = v.shape[0], 0
@@ -212,13 +228,13 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
             flags[CUT] += cut
             left = int32(left | bits)
         if busy or not whole:
-            fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, factors)
+            fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, i_offset, factors)
             busy, rest = max(busy - 1, 0), False
         elif left:
-            fires, left = _integrate_row(v, syn_e, syn_i, v_thresh, factors)
+            fires, left = _integrate_row(v, syn_e, syn_i, v_thresh, i_offset, factors)
             rest = False
         elif not rest:
-            fires, change = _relax_row(v, v_thresh, factors)
+            fires, change = _relax_row(v, v_thresh, i_offset, factors)
             rest = change == 0 and fires == 0
         if fires:
             events = _fire_row(v, timer, v_thresh, factors, fired, step, out_step, out_lane, events)

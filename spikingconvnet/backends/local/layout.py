@@ -35,6 +35,8 @@ class Neurons(NamedTuple):
     inject : (2, 3, size)
         Of each receptor the shift of the ring buffer, and the share of an input that a step delivers, as
         ``fixed_point.split`` makes it.
+    v_init : (size,)
+        Membranes at the start.
     saturated : (size,)
         Slots that were cut.
     ring : (slots, 2, size)
@@ -45,6 +47,7 @@ class Neurons(NamedTuple):
 
     state: np.ndarray
     inject: np.ndarray
+    v_init: np.ndarray
     saturated: np.ndarray
     ring: np.ndarray
     pending: np.ndarray

@@ -288,7 +288,7 @@ def _bits(n):
 
 def _shifts(population, incoming, timestep):
     per_part = {}
-    for projection in incoming:
+    for projection in incoming if population.max_expected_summed_weight is None else ():
         for key, statistics in projection_statistics(projection, population).items():
             per_part.setdefault(key, []).extend(statistics)
     shift = np.zeros((2, population.shape[0] if population.per_channel else 1), np.int64)

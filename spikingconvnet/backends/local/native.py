@@ -63,7 +63,7 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
 
 
 def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
-             ring_e, ring_i, spans, flags, per_lane, factors):
+             ring_e, ring_i, spans, flags, per_lane, factors, reset_every):
     """See ``kernels.conv_row``; `spans` and all flags but the cut slots are only used there."""
     height, stride, width, maps, pieces = geometry
     kernel_rows, lanes, n_columns = weights.shape[1], len(v), (width + pieces) * stride
@@ -76,8 +76,9 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
     lane, events, cut = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
     while lane < lanes:
         lane = _call("conv_row", t, n_steps, lane, row_offsets, columns, channels, rows_in, top, *geometry, weights,
-                     kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, cut, per_lane, factors, start,
-                     in_step, in_place, n_columns, reach, count, *out, out.shape[1], events, WIDEST)
+                     kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, reset_every, cut,
+                     per_lane, factors, start, in_step, in_place, n_columns, reach, count, *out, out.shape[1], events,
+                     WIDEST)
         if lane < lanes:
             full, out = out, np.empty((2, 2 * out.shape[1]), np.int32)
             out[:, :events[0]] = full[:, :events[0]]
@@ -100,12 +101,12 @@ def place_events(step, lane, maps, first_map, all_maps, row, width, positions, p
 
 
 def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, own, rules, history, record,
-                  spiking):
+                  spiking, reset_every):
     """See ``general_kernels.general_steps``."""
     slots, _, size = neurons.ring.shape
     return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
                  *own, len(own.start), *rules, rules.tables.shape[2], len(rules.kinds), *history, *record,
-                 len(record.ids), *spiking, WIDEST)
+                 len(record.ids), *spiking, reset_every, WIDEST)
 
 
 def first_countdowns(state, slow, interval, waiting):

@@ -82,6 +82,12 @@ class ReferenceNeurons:
                 self.synaptic[receptor][n] = decay(self.synaptic[receptor][n], int(c.decay[receptor, n]))
         return fired
 
+    def reset(self):
+        """Membranes, timers, currents and weights on their way as before the first step."""
+        size = self.constants.size
+        self.v, self.timer, self.synaptic = self.constants.v_init.tolist(), [0] * size, [[0] * size, [0] * size]
+        self.ring = [[[0] * size for _ in range(2)] for _ in self.ring]
+
     def remember(self, neuron, event):
         """Append a postsynaptic event; the oldest real one makes room for the seventeenth."""
         events = self.history[neuron]
@@ -196,6 +202,8 @@ class ReferenceSimulation:
         for _ in range(n_steps):
             fired = {}
             for label, neurons in self.neurons.items():
+                if self.network.reset_every and self.t % self.network.reset_every == 0:
+                    neurons.reset()
                 neurons.collect(self.t % self.slots)
                 if label in traces:
                     for name, values in zip(("v", "gsyn_exc", "gsyn_inh"), (neurons.v, *neurons.synaptic)):

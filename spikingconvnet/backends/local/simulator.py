@@ -150,9 +150,9 @@ def _stage(network, lowered, members, record, kernels):
 
 
 def _is_uniform_convolution(population, lowered, projection):
-    """Whether one set of constants holds for the whole population, thresholds excepted."""
-    scalars = (lowered.resistance, lowered.membrane_decay, lowered.v_rest, lowered.v_reset, lowered.i_offset,
-               lowered.refractory, *lowered.decay, *lowered.inject)
+    """Whether one set of constants holds for the whole population; `v_thresh`, `i_offset` and `v` may differ."""
+    scalars = (lowered.resistance, lowered.membrane_decay, lowered.v_rest, lowered.v_reset, lowered.refractory,
+               *lowered.decay, *lowered.inject)
     shifts = lowered.shift.reshape(2, population.shape[0], -1)
     return (isinstance(projection.connections, ConvConnections) and projection.pre != projection.post
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
@@ -225,18 +225,16 @@ def conv_weights(weights, stride, first, last):
 
 
 def conv_factors(lowered):
-    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (17,).
+    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (16,).
 
     Pairs as ``fixed_point.split`` makes them of what is injected and left of a current, of the membrane's decay and of
-    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset`, refractory steps and
-    `i_offset`.
+    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset` and refractory steps.
     """
     resistance = int(lowered.resistance[0])
     factors = (*lowered.inject[:, 0], *lowered.decay[:, 0], int(lowered.membrane_decay[0]) << 17,
                (resistance & 0x7fff) << 17)
     return np.array([part for factor in factors for part in split(factor)]
-                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0],
-                       lowered.i_offset[0]], np.int32)
+                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0]], np.int32)
 
 
 class ConvStage:
@@ -254,7 +252,7 @@ class ConvStage:
         self.kernels = kernels
         connections = self.connections = projection.connections
         population = lowered.populations[projection.post]
-        self.labels, self.source = (projection.post,), projection.pre
+        self.labels, self.source, self.reset_every = (projection.post,), projection.pre, network.reset_every
         self.maps, self.rows, self.width = connections.post_shape
         blocks = -(-self.maps // MAPS_PER_BLOCK)
         self.block = -(-self.maps // blocks)
@@ -269,11 +267,13 @@ class ConvStage:
         self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
         self.spans[..., 0] = state[2]
         self.flags = np.zeros((blocks, self.rows, 4), np.int64)
-        self.per_lane = aligned((blocks, self.rows, 3, state[2]), np.int32)
+        self.per_lane = aligned((blocks, self.rows, 5, state[2]), np.int32)
         for index in (0, 1):
             self.per_lane[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
+        self.per_lane[:, :, 3] = self._per_lane(population.i_offset, 0)
+        self.per_lane[:, :, 4] = self._per_lane(population.v_init, population.v_rest[0])
         self.set_threshold(projection.post, population.v_thresh)
-        self.v[:] = self._per_lane(population.v_init, population.v_rest[0])
+        self.v[:] = self.per_lane[:, :, 4]
         _, height, width = connections.pre_shape
         pool_rows, pool_columns = connections.pool
         row, column = np.arange(height) // pool_rows, np.arange(width) // pool_columns
@@ -320,7 +320,7 @@ class ConvStage:
             t, n_steps, *sorted_input, row * connections.strides[0], geometry, self.weights[block],
             self.v[block, row], self.timer[block, row], self.syn_e[block, row], self.syn_i[block, row],
             self.ring_e[block, row], self.ring_i[block, row], self.spans[block, row], self.flags[block, row],
-            self.per_lane[block, row], self.factors)
+            self.per_lane[block, row], self.factors, self.reset_every)
 
     def _merge(self, jobs, events, n_steps):
         """Events of all rows as Spikes in the order (step, map, row, column)."""

@@ -36,7 +36,7 @@ def conv_kept(network, delay):
     lanes, blocks, padded_maps = conv_lanes(maps, width)
     pieces = -(-kernel_columns // connections.strides[1])
     weights = 4 * channels * kernel_rows * connections.strides[1] * (pieces * padded_maps + 32 * blocks)
-    kept = (112 * n + (28 + 8 * delay) * rows * blocks * lanes + (32 + 16 * delay) * rows * blocks + weights
+    kept = (112 * n + (36 + 8 * delay) * rows * blocks * lanes + (32 + 16 * delay) * rows * blocks + weights
             + 6 * network.population(projection.pre).size)
     return kept, 32 * n
 
@@ -76,7 +76,7 @@ def general_kept(network):
         synapses[p.plasticity is not None] += len(listed.pre)
         runs += 1 + np.count_nonzero(np.diff(listed.pre) | (np.diff(listed.post) != 1))
         rows += len(np.unique(listed.pre)) if p.plasticity else 0
-    kept = (112 * n + 96 * padded + 8 * (delay + 1) * padded + 24 * ids + 4 * synapses[False] + 16 * synapses[True]
+    kept = (112 * n + 100 * padded + 8 * (delay + 1) * padded + 24 * ids + 4 * synapses[False] + 16 * synapses[True]
             + 24 * runs + 24 * rows + (268 * padded if rows else 0))
     return kept, 170 * sum(synapses.values()) + 32 * n
 

@@ -74,6 +74,44 @@ def test_a_run_in_pieces_equals_one_run(seed):
     assert by_reference(network, [STEPS]).differences(by_reference(network, chunked(STEPS, rng))) == []
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_resets_give_the_same_integers_in_both_engines_whatever_the_pieces(seed):
+    rng = np.random.default_rng([seed, 9])
+    network = random_network(replace(seeded_recipe(seed), plastic=False), rng)
+    network = replace(network, reset_every=int(rng.choice([1, 2, 7, 15, 40, STEPS])))
+    assert by_reference(network, [STEPS]).differences(by_kernels(network, chunked(STEPS, rng))) == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_resets_of_a_convolution_give_the_same_integers_whatever_the_pieces(seed):
+    """Delays of up to four steps: inputs on their way are lost when the images change."""
+    rng = np.random.default_rng([seed, 10])
+    network = convolutional_network(rng, [[2, BLOCK + 1], [7], [33, 3]][seed % 3], [6.0, 0.3][seed % 2])
+    last = network.populations[-1]
+    drawn = {name: np.round(rng.uniform(low, 0.8, last.size), 3) for name, low in (("i_offset", -0.5), ("v", -1.0))}
+    populations = [*network.populations[:-1], replace(last, values=last.values | drawn)]
+    network = Network(populations, network.projections, reset_every=int(rng.choice([1, 2, 3, 11, 12, 36])))
+    chunks = chunked(60, rng)
+    with simulator.open(network, jobs=1) as simulation:
+        assert {type(stage) for stage in simulation._stages} == {simulator.ConvStage}
+    reference = by_reference(network, [60])
+    assert reference.differences(by_kernels(network, chunks, record=())) == []
+    assert reference.differences(by_kernels(network, chunks)) == []
+
+
+@pytest.mark.parametrize("stage", ["convolution", "general"])
+def test_every_image_gives_what_it_would_give_alone(stage):
+    network = replace(convolutional_network(np.random.default_rng(3), [5, 3]), reset_every=12)
+    labels = ["map 0", "map 1"]
+    whole = simulator.run(network, record=labels if stage == "general" else ())
+    source = network.population("input")
+    for sample in range(3):
+        cell = SpikeSourceArray(source.cell.spikes.samples(sample, sample + 1))
+        alone = simulator.run(Network([replace(source, cell=cell), *network.populations[1:]], network.projections))
+        assert all(alone.spikes[label] == whole.spikes[label].samples(sample, sample + 1) for label in labels)
+    assert whole.spikes["map 1"].n_events > 0
+
+
 @pytest.mark.parametrize("rule", SPLIT_RULES)
 @pytest.mark.parametrize("loops", LOOPS)
 def test_spikes_that_come_back_on_split_cores_give_the_same_integers_in_both_engines(rule, loops):

@@ -9,7 +9,7 @@ from spikingconvnet.backends.local import native, simulator
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import AdditiveWeightDependence, STDPMechanism
 from spikingconvnet.spikes import Spikes
 
@@ -142,7 +142,7 @@ def test_nothing_is_kept_of_the_membranes_that_nobody_asked_for(monkeypatch):
     kernels = native.or_else()
     general_steps = kernels.general_steps
     monkeypatch.setattr(kernels, "general_steps",
-                        lambda *given: seen.append([a.shape for a in given[-2][1:]]) or general_steps(*given))
+                        lambda *given: seen.append([a.shape for a in given[-3][1:]]) or general_steps(*given))
     membranes = simulator.run(network, record={"out": [7, 3]}).membranes
     simulator.run(network)
     assert seen[0] == [(24, 2)] * 3 and seen[-1] == [(24, 0)] * 3 and set(membranes) == {"out"}
@@ -241,7 +241,8 @@ def test_a_diamond_gives_the_same_integers_in_one_stage_and_in_four(monkeypatch)
 def conv_network(population_of=None, **projection):
     connections = ConvConnections(np.full((2, 1, 2, 2), 0.5), (1, 4, 5), **projection)
     pre = source(shape=(1, 4, 5), per_step=4.0)
-    post = Population("map", connections.post_shape, LIVELY, per_channel=True, **(population_of or {}))
+    post = Population("map", connections.post_shape,
+                      **({"cell": LIVELY, "per_channel": True} | (population_of or {})))
     return Network([pre, post], [Projection("p", "in", "map", connections)])
 
 
@@ -254,7 +255,9 @@ def test_a_convolution_is_a_stage_of_its_own_unless_it_is_recorded_or_not_unifor
     assert stages_of(conv_network()) == ["ConvStage"]
     assert stages_of(conv_network(), ["map"]) == ["GeneralStage"]
     assert stages_of(conv_network({"values": {"v_thresh": np.linspace(1, 2, 24)}})) == ["ConvStage"]
-    assert stages_of(conv_network({"values": {"i_offset": np.linspace(0, 1, 24)}})) == ["GeneralStage"]
+    assert stages_of(conv_network({"values": {"i_offset": np.linspace(0, 1, 24)}})) == ["ConvStage"]
+    assert stages_of(conv_network({"cell": IFCurrDelta()})) == ["ConvStage"]
+    assert stages_of(conv_network({"values": {"tau_m": np.linspace(1, 9, 24)}})) == ["GeneralStage"]
 
 
 def test_a_delay_longer_than_the_samples_gives_the_same_integers_in_both_kinds_of_stage():

@@ -1,0 +1,24 @@
+"""Random hidden layers and a fitted output, as integrate-and-fire neurons. Units: steps of 1 ms, ms, mV, nA, nF."""
+
+from spikingconvnet.encoding import RegularEncoder
+from spikingconvnet.layers import Dense, SpikeCount
+from spikingconvnet.model import Sequential
+from spikingconvnet.preprocessing import Intensity
+from spikingconvnet.training.ridge import Ridge
+
+SEED = 0
+
+DATASET = "data/mnist"
+CLASSES = range(10)
+N_TRAIN = 60_000
+N_VALIDATION = 0
+N_TEST = 10_000
+
+# A pixel of full intensity fires in every step. One more step shows the membranes at the end of the window.
+FILTER = Intensity()
+ENCODER = RegularEncoder(n_steps=40, max_rate=1.0)
+SLOT = 41
+RESET = True                # integrate-and-fire neurons do not leak: every image starts at rest
+
+RULE = Ridge()
+MODEL = Sequential((1, 28, 28), Dense(1200, neuron=RULE.neuron), Dense(10, neuron=RULE.neuron), SpikeCount(last=40))
