@@ -84,9 +84,11 @@ class Experiment:
         s, counts = self.settings, {}
         rng = np.random.default_rng([s.seed, 0])
         how = self._how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
-        for name, part in self._images().items():
+        parts = self._images()
+        image_filter = self._filter(parts["train"])
+        for name, part in parts.items():
             encoded = CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None
-            spikes = encode(part.images[:encoded], s.image_filter, s.encoder, rng).with_gap(s.slot)
+            spikes = encode(part.images[:encoded], image_filter, s.encoder, rng).with_gap(s.slot)
             self.store.write(f"data/{name}", self._data_digest(), how, labels=part.labels, images=part.images[:64],
                              content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
             counts[name] = len(part)
@@ -105,6 +107,11 @@ class Experiment:
                     DataError)
         return {"train": train.select(split.train), "validation": train.select(split.validation),
                 "test": test.select(split.test)}
+
+    def _filter(self, train):
+        """The parameters' FILTER, fitted to the training images if it is one that has to be."""
+        chosen = self.settings.image_filter
+        return chosen.fitted(train.images) if hasattr(chosen, "fitted") else chosen
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
@@ -161,7 +168,8 @@ class Experiment:
         images, labels = self._values("train")
         validation = self._values("validation") if s.n_validation else None
         found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
-                              partial(self.progress, description=f"{rule}: training"), validation)
+                              partial(self.progress, description=f"{rule}: training"), validation,
+                              **self._simulating(rule))
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], self._open, s.reset)
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
@@ -170,13 +178,18 @@ class Experiment:
             health = {**health, stage.label: own}
         return health
 
+    def _simulating(self, rule):
+        """What a rule is given that learns in a simulator."""
+        return {"encoder": self.settings.encoder, "open_network": self._open} if RULES[rule].simulates else {}
+
     def _values(self, split):
         """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
-        stored, part = self.data(split), self._images()[split]
+        stored, parts = self.data(split), self._images()
+        part, image_filter = parts[split], self._filter(parts["train"])
         if not np.array_equal(stored["labels"], part.labels):
             raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
                              f" run: {self.command('loaddata')}")
-        values = np.concatenate([self.settings.image_filter(part.images[first:first + 1000]).astype(np.float32)
+        values = np.concatenate([image_filter(part.images[first:first + 1000]).astype(np.float32)
                                  for first in range(0, len(part.labels), 1000)])
         return values, np.searchsorted(self._classes(), part.labels)
 
