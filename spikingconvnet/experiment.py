@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import spikingconvnet
-from spikingconvnet import build, datasets, readout, replicas
+from spikingconvnet import build, crossvalidation, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
@@ -177,6 +177,28 @@ class Experiment:
                              self._how(rule=rule, health={**health, **own}), **layer.arrays())
             health = {**health, stage.label: own}
         return health
+
+    def cross_validate(self, rule, scheme):
+        """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
+
+        Parameters
+        ----------
+        rule : str
+            See ``training``.
+        scheme : crossvalidation.Scheme
+
+        Returns
+        -------
+        dict of str to float array (repeats,)
+            See ``crossvalidation.cross_validate``.
+        """
+        self._check_rule(rule, whole=True)
+        parts = [datasets.load(self.settings.dataset, part, self.store.path / "downloads") for part in ("train", "test")]
+        everything = datasets.ImageSet(*(np.concatenate([getattr(part, name) for part in parts])
+                                         for name in ("images", "labels")))
+        return crossvalidation.cross_validate(
+            everything, self.settings, scheme, self.backend_name, {"jobs": self.jobs or 1, **self._options},
+            partial(self.progress, description=f"{rule}: folds"))
 
     def _simulating(self, rule):
         """What a rule is given that learns in a simulator."""
