@@ -35,6 +35,7 @@ EXIT_CODES = """exit codes:
 
 DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
 READ_ONLY = ("info", "check", "map")       # modes that write nothing
+RECIPES = Path(spikingconvnet.__file__).parent / "recipes"
 WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
 
 
@@ -200,10 +201,10 @@ def _parameters_file(options):
 
 def _recipe(rule, dataset):
     """The parameters file that a rule brings with it: its first one, or that for a data set."""
-    folder = Path(spikingconvnet.__file__).parent / "recipes"
-    found = {Path(settings.load(path).dataset).name: path for path in (folder / f"{rule}.py", *folder.glob(f"{rule}-*.py"))}
+    first = RECIPES / f"{rule}.py"
     if dataset is None:
-        return folder / f"{rule}.py"
+        return first
+    found = {Path(settings.load(path).dataset).name: path for path in (first, *RECIPES.glob(f"{rule}-*.py"))}
     if dataset not in found:
         raise SettingsError(f"--dataset {dataset}: --rule {rule} has parameters for {', '.join(sorted(found))};"
                             " write others and name them with --parameters")

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
 CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the rule does not learn from them
+CHECKED_SAMPLES = 50        # images that a chain is checked with
 CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
 
@@ -233,7 +234,8 @@ class Experiment:
 
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
-        return self.store.read(f"layers/{number}", self.command("training", number), self._layer_digest(number))
+        command = self.command("training", None if self.model.runs_as_one else number)
+        return self.store.read(f"layers/{number}", command, self._layer_digest(number))
 
     def trained(self, number):
         """Layer `number` as inference needs it: TrainedLayer."""
@@ -334,8 +336,9 @@ class Experiment:
     # ------------------------------------------------------------ readout
 
     def answers(self, split):
-        """What the output units answer to the images of a split (of training the first `CHAIN_SAMPLES`); of a model that
-        runs as one network.
+        """What the output units of a model that runs as one network answer to the images of a split.
+
+        Of the training images the first `CHAIN_SAMPLES` are shown.
 
         Returns
         -------
@@ -442,12 +445,33 @@ class Experiment:
     # ------------------------------------------------------------ before a run
 
     def networks(self):
-        """What a board would be given: a Subject for training and one for inference of every layer.
+        """What a board would be given: a Subject for training and one for inference of every layer, or one for all.
 
         Spikes are those that are stored, of the replica with the busiest step; a source whose spikes are not there yet
         is silent. Kernels are those that were learned, or random ones.
         """
+        if self.model.runs_as_one:
+            return [self._network()]
         return [subject for stage in self.model.stages for subject in self._networks(stage)]
+
+    def _network(self):
+        """The chain behind the first training images; what its layers fire is told by the local engine."""
+        data, stages = self._if_there(self.data, "train"), self.model.stages
+        learned = all(self.is_trained(stage.number) for stage in stages)
+        shown = (Spikes.empty(stages[0].source_shape, 1, self.settings.slot) if data is None
+                 else data["spikes"].samples(0, min(CHECKED_SAMPLES, data["spikes"].n_samples)))
+        network = (self._chain(len(stages), shown) if learned else
+                   build.inference_network(stages, [self._random(stage) for stage in stages], shown,
+                                           self.settings.reset))
+        basis = f"{'learned' if learned else 'random'} kernels, {'no spikes yet' if data is None else 'stored spikes'}"
+        fired = get_backend("local").run(network, jobs=self.jobs).spikes
+        return Subject("all layers, inference", network, shown.n_steps,
+                       (stages[-1].label,) * self.model.readout.needs_membranes, basis=basis, fired=fired)
+
+    def _random(self, stage):
+        shape, rng = stage.layer.kernel_shape(stage.in_shape), np.random.default_rng([self.settings.seed, stage.number])
+        return TrainedLayer(rng.normal(0.0, np.prod(shape[1:]) ** -0.5, shape),
+                            np.full(stage.out_shape[0], stage.layer.neuron.v_thresh))
 
     def _networks(self, stage):
         source, rng = self._stored_spikes(stage.number - 1), np.random.default_rng([self.settings.seed, stage.number])
@@ -491,7 +515,7 @@ class Experiment:
         return None if found is None else unpack_spikes(found)
 
     def mapped(self):
-        """What sPyNNaker would use for the inference of every layer, in as many copies as asked for, see
+        """What sPyNNaker would use for the inference of every layer or of all, in as many copies as asked for, see
         ``backends.spinnaker.mapped``: dict of str to dict."""
         from spikingconvnet.backends import spinnaker
 

@@ -114,6 +114,14 @@ class Spikes:
         offsets = self.offsets[start * self.n_steps:stop * self.n_steps + 1]
         return Spikes(self.shape, self.n_steps, offsets - offsets[0], self.neurons[offsets[0]:offsets[-1]])
 
+    def window(self, start, n_steps):
+        """Steps ``start .. start + n_steps - 1`` of the timeline as one sample, silent beyond its end."""
+        offsets = self.offsets[start:start + n_steps + 1]
+        if not len(offsets):
+            return Spikes.empty(self.shape, 1, n_steps)
+        offsets = np.concatenate([offsets, np.full(n_steps + 1 - len(offsets), offsets[-1])])
+        return Spikes(self.shape, n_steps, offsets - offsets[0], self.neurons[offsets[0]:offsets[-1]])
+
     def with_gap(self, n_steps):
         """The same spikes with `n_steps` steps per sample, at least as many as now: silence is added at the end."""
         require(n_steps >= self.n_steps, "Spikes", "n_steps", n_steps, f"at least {self.n_steps}")

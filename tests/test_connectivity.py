@@ -131,3 +131,16 @@ def test_a_board_generates_one_weight_or_none(make, text):
     with pytest.raises(NetworkError, match=text):
         make()
     assert DenseConnections(np.ones((2, 2)), rounding="machine").to_list().rounding == "host"
+
+
+def test_average_pooling_is_merged_into_the_next_convolution():
+    """5 x 5 over a pooled map is 10 x 10 at a stride of 2 over the map itself, every weight a quarter."""
+    rng = np.random.default_rng(7)
+    kernels = rng.integers(-8, 9, (3, 2, 3, 2)).astype(float)
+    pooled = ConvConnections(kernels, (2, 9, 8), (1, 1), (2, 2)).to_list()
+    merged = ConvConnections(kernels.repeat(2, axis=2).repeat(2, axis=3) / 4, (2, 8, 8), (2, 2)).to_list()
+    inside = pooled.pre % 72 // 8 < 8           # the ninth row is dropped
+    assert inside.all()
+    channel, place = np.divmod(pooled.pre, 72)
+    assert (channel * 64 + place).tolist() == merged.pre.tolist()
+    assert pooled.post.tolist() == merged.post.tolist() and pooled.weight.tolist() == merged.weight.tolist()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.spikes import Spikes
 
 ACCUM = 32768.0     # s16.15: raw / 2**15
 
@@ -77,6 +78,13 @@ def log_warnings(recording, logger):
         if slots:
             logger.warning("warning: population %s: %d inputs of a step did not fit 16 bits and were cut; lower the"
                            " weights, or raise max_expected_summed_weight", label, slots)
+
+
+def joined(parts, slot):
+    """Recordings of one population one after another, in samples of `slot` steps if they are whole ones: Spikes."""
+    spikes = Spikes.concatenate([Spikes(p.shape, 1, p.offsets, p.neurons) for p in parts])
+    steps = len(spikes.offsets) - 1
+    return Spikes(spikes.shape, slot if slot and steps % slot == 0 else steps, spikes.offsets, spikes.neurons)
 
 
 @dataclass(frozen=True, eq=False)

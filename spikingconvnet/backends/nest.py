@@ -16,7 +16,6 @@ from spikingconvnet.backends import pynn
 from spikingconvnet.backends.base import recorded_neurons
 
 REPLICAS_AT_ONCE = 1        # NEST keeps its state in globals
-FAR_BELOW = -1e6            # mV, where no neuron fires before the network's first step
 LEAST_WEIGHT = 1e-30        # nA; NEST takes the sign of a plastic weight from it, and 0 has none
 
 
@@ -38,7 +37,7 @@ DIALECT = pynn.Dialect(
     "nest", "pyNN.nest", "nest", setup={"spike_precision": "on_grid"},
     membranes={"v": "V_m", "gsyn_exc": "I_syn_ex", "gsyn_inh": "I_syn_in"},
     rules={name: None for name in ("SpikeNearestPairRule", "Vogels2011Rule", "PfisterSpikeTripletRule")},
-    has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect)
+    has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect, sets_currents=False)
 
 
 def open(network, record=(), jobs=None):
@@ -109,8 +108,11 @@ class Simulation(pynn.Simulation):
                 self._recorders[part.label] = self._connect_recorders(part, v)
 
     def _record(self, part, chosen):
-        part.initialize(v=FAR_BELOW)
+        part.initialize(v=pynn.FAR_BELOW)       # nobody fires before the network's first step
         self._chosen[part.label] = chosen
+
+    def _set_state(self, part, v):
+        part.initialize(v=v)        # NEST does not let synaptic currents be set
 
     def _connect_recorders(self, part, v):
         """Spike recorder, multimeter if membranes are recorded, and the first state, which a multimeter misses."""

@@ -4,6 +4,7 @@ The simulators differ in tables, not in code: a `Dialect` says what one of them 
 whole before the run starts, because setting them again between two runs is slow on some simulators and wrong on others.
 """
 
+import math
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -17,6 +18,9 @@ from spikingconvnet.neurons import IFCurrExp, SpikeSourcePoisson, parameter_name
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 RECEPTORS = ("excitatory", "inhibitory")
+SPARE = 3           # steps of a gap more than the longest delay and refractory time
+FADED = 20          # time constants in which a current fades to 2e-9 of itself
+FAR_BELOW = -1e9    # mV, where no neuron fires
 NEVER = 1 << 20     # steps after the end at which a source without any spike fires, where lists may not all be empty
 
 
@@ -65,6 +69,11 @@ class Dialect:
     connect : callable or None
         ``connect(sim, projection, pre, post, values)`` makes the connections of a projection at once, where PyNN makes
         them one by one; `values` are the arrays ``weight`` (nA) and ``delay`` (ms).
+    resets : bool
+        Whether ``sim.reset()`` brings everything back to the start, and sources take new spikes then. Otherwise images
+        that start at rest are kept apart by a gap in which nobody fires, and the state is set behind it.
+    sets_currents : bool
+        Whether synaptic currents can be set then; otherwise the gap is as long as they take to fade.
     """
 
     name: str
@@ -86,6 +95,8 @@ class Dialect:
     least_delay: int = 1
     least_sources: int = 1
     connect: object = None
+    resets: bool = False
+    sets_currents: bool = True
 
 
 def load(dialect):
@@ -95,6 +106,20 @@ def load(dialect):
     except ImportError as error:
         raise BackendError(f"--backend {dialect.name}: {error}; install it with:"
                            f" pip install 'spikingconvnet[{dialect.extra}]'") from error
+
+
+def gap(network, sets_currents):
+    """Steps after which nothing is on its way and no neuron is refractory if nobody fires: int.
+
+    Nor is a current left, if they cannot be set.
+    """
+    longest = max([1] + [p.connections.max_delay for p in network.projections])
+    refractory = max([0.0, *(population.parameter("tau_refrac").max() for population in network.populations
+                             if not population.is_source)])
+    currents = 0.0 if sets_currents else FADED * max(
+        flowing.time_constants(population, network.timestep).max() for population in network.populations
+        if not population.is_source)
+    return longest + math.ceil((refractory + currents) / network.timestep) + SPARE
 
 
 class Simulation:
@@ -114,7 +139,8 @@ class Simulation:
 
     def __init__(self, network, sim, dialect, record, limits=None):
         self.network, self.sim, self.dialect, self.record = network, sim, dialect, record
-        self.t = self._taken = 0
+        self.t = self._taken = self._origin = 0      # the last: of the simulator's time
+        self._gap = 0 if dialect.resets or not network.reset_every else gap(network, dialect.sets_currents)
         sim.setup(timestep=network.timestep, min_delay=network.timestep, **dialect.setup)
         self._parts = {p.label: self._population(p, (limits or {}).get(p.label)) for p in network.populations}
         # Rewards and punishments come last: sPyNNaker wants to know the rule beside them.
@@ -135,8 +161,41 @@ class Simulation:
     def run(self, n_steps):
         """Simulate `n_steps` more steps, at least 1."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
+        every, end = self.network.reset_every, self.t + n_steps
+        while self.t < end:
+            if every and self.t and self.t % every == 0:
+                self._start_anew()
+            steps = min(end, self.t + every - self.t % every) - self.t if every else n_steps
+            self._advance(steps)
+            self.t += steps
+            self._after_piece()
+
+    def _after_piece(self):
+        """A run up to a reset, or to its end, is done."""
+
+    def _advance(self, n_steps):
         self.sim.run(n_steps * self.network.timestep)
-        self.t += n_steps
+
+    def _start_anew(self):
+        """Let what is on its way arrive while nobody can fire, then set the state of the start."""
+        for population in self.network.populations:
+            if not population.is_source:
+                for _, part in self._parts[population.label]:
+                    self._set_state(part, FAR_BELOW)
+        self.sim.run(self._gap * self.network.timestep)
+        for population in self.network.populations:
+            if not population.is_source:
+                v = population.parameter("v")
+                for first, part in self._parts[population.label]:
+                    self._set_state(part, v[first:first + part.size].tolist())
+
+    def _set_state(self, part, v):
+        """Set membranes, and synaptic currents to 0."""
+        part.initialize(v=v, isyn_exc=0.0, isyn_inh=0.0)
+
+    def _sim_step(self, step):
+        """Steps of the simulator at which steps of the network take place: int array."""
+        return step + (step // self.network.reset_every * self._gap if self._gap else 0)
 
     def set(self, label, v_thresh):
         """Set the thresholds of a population: float array (size,) in mV."""
@@ -171,7 +230,7 @@ class Simulation:
                 data = [(begin, self._data(part)) for begin, part in self._parts[population.label]]
                 spikes[population.label] = self._spikes(population, data, first, last, slot)
                 if population.label in self.record:
-                    membranes[population.label] = self._membranes(population.label, data, first, last)
+                    membranes[population.label] = self._membranes(population, data, first, last)
         return Recording(spikes, membranes)
 
     # ------------------------------------------------------------ populations
@@ -195,16 +254,19 @@ class Simulation:
 
     def _source(self, population, first, size, index, limits):
         spikes, dt = population.cell.spikes, self.network.timestep
-        step = np.repeat(np.arange(len(spikes.offsets) - 1), np.diff(spikes.offsets)) + self.dialect.first_step
-        own = (spikes.neurons >= first) & (spikes.neurons < first + size)
-        step, neurons = step[own], spikes.neurons[own] - first
-        order = np.argsort(neurons, kind="stable")
-        ends = np.searchsorted(neurons[order], np.arange(1, size))
-        times = [part.tolist() for part in np.split(step[order] * dt, ends)]
+        times = [part.tolist() for part in self._source_times(spikes, first, size)]
         times += [[]] * (self.dialect.least_sources - size)
-        if not len(step):
+        if not any(times):
             times[0] = [(len(spikes.offsets) + NEVER) * dt]
         return self._make(population, len(times), index, self.sim.SpikeSourceArray(spike_times=times))
+
+    def _source_times(self, spikes, first, size):
+        """Times (ms) of the spikes of `size` sources: an array for each."""
+        own = (spikes.neurons >= first) & (spikes.neurons < first + size)
+        step, neurons = self._sim_step(spikes.steps()[own]) + self.dialect.first_step, spikes.neurons[own] - first
+        order = np.argsort(neurons, kind="stable")
+        ends = np.searchsorted(neurons[order], np.arange(1, size))
+        return np.split(step[order] * self.network.timestep, ends)
 
     def _neurons(self, population, first, size, index, limits):
         cell, values = self._cell(population)
@@ -396,28 +458,38 @@ class Simulation:
         for begin, recorded in data:
             times, neurons = self._events(recorded)
             steps.append(np.rint(times / self.network.timestep).astype(np.int64)
-                         - self.dialect.first_step - self.dialect.stamp)
+                         - self.dialect.first_step - self.dialect.stamp + self._origin)
             ids.append(neurons + begin)
         steps, ids = np.concatenate(steps), np.concatenate(ids)
-        inside = (steps >= first) & (steps < last)
+        inside = steps >= self._origin
+        if self._gap:
+            image, steps = np.divmod(steps, self.network.reset_every + self._gap)
+            inside &= steps < self.network.reset_every
+            steps += image * self.network.reset_every
+        inside &= (steps >= first) & (steps < last)
         steps, ids = steps[inside] - first, ids[inside]
         order = np.lexsort((ids, steps))
         offsets = np.searchsorted(steps[order], np.arange(last - first + 1))
         n_steps = slot if slot and (last - first) % slot == 0 else last - first
         return Spikes(population.shape, n_steps, offsets, ids[order].astype(neuron_dtype(population.shape)))
 
-    def _membranes(self, label, data, first, last):
+    def _membranes(self, population, data, first, last):
         """Raw s16.15 of the chosen neurons, in the order asked for."""
-        chosen = self.record[label]
+        chosen = self.record[population.label]
         order, found = np.sort(chosen), {}
+        rows = self._sim_step(np.arange(first, last)) - self._origin
+        begun = self._sim_step(first - 1) + 1 - self._origin if first > self._origin else 0
         for name, recorded in self.dialect.membranes.items():
-            parts = [self._signal(segment, recorded, first, last)
-                     for (begin, segment), (_, part) in zip(data, self._parts[label])
+            parts = [self._signal(segment, recorded, begun, rows[-1] + 1 if len(rows) else begun)
+                     for (begin, segment), (_, part) in zip(data, self._parts[population.label])
                      if ((chosen >= begin) & (chosen < begin + part.size)).any()]
-            values = np.concatenate(parts, axis=1)[:, np.searchsorted(order, chosen)] if len(chosen) \
+            values = np.concatenate(parts, axis=1)[rows - begun][:, np.searchsorted(order, chosen)] if len(chosen) \
                 else np.zeros((last - first, 0))
             if self.dialect.flowing and name != "v":
-                values = abs(values) * flowing.currents(self.network.population(label), self.network.timestep)[1][
+                values = abs(values) * flowing.currents(population, self.network.timestep)[1][
                     ("gsyn_exc", "gsyn_inh").index(name), chosen]
+            if self._gap:       # the simulator has recorded the end of the gap there
+                values[np.arange(first, last) % self.network.reset_every == 0] = (
+                    population.parameter("v")[chosen] if name == "v" else 0.0)
             found[name] = np.rint(values * ACCUM).clip(-(1 << 31), (1 << 31) - 1).astype(np.int32)
         return found

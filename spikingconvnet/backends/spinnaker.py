@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 
 from spikingconvnet.backends import pynn
-from spikingconvnet.backends.base import recorded_neurons
+from spikingconvnet.backends.base import joined, recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
@@ -31,11 +31,12 @@ BOARDS = {"spin3": (3, "192.168.240.253"), "spin5": (5, "192.168.240.1")}      #
 CHIPS_OF_A_BOARD = 48       # SpiNN-5
 REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
 DIALECT = pynn.Dialect(
-    "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True,
+    "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True, resets=True,
     rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule", "Neuromodulation",
                                                      "WeightDependenceAdditiveTriplet")}
     | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
 PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
+COLOURS = 16                # 2 ** n_colour_bits of spynnaker.cfg
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
@@ -135,6 +136,7 @@ class Simulation(pynn.Simulation):
 
     def __init__(self, network, sim, record, lowered, log, time_scale=1):
         self._lowered, self._log = lowered, log
+        self._chosen, self._finished, self._ran = {}, [], None
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
@@ -159,9 +161,87 @@ class Simulation(pynn.Simulation):
     def recording(self):
         """What was recorded since the last call: Recording, with what the board does in silence."""
         with self._apart():
-            recording = super().recording()
+            recording = self._joined() if self._finished else super().recording()
         counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
         return replace(recording, counters=counters, warnings=tuple(self._lowered.warnings))
+
+    # ------------------------------------------------------------ images that start at rest
+
+    def _start_anew(self):
+        """Everything back to the start, and the spikes of the next image into the sources.
+
+        sPyNNaker 7.4.1 cannot do the latter by ``set(spike_times=...)`` for more than one source: it takes an array's
+        indices to a list (``reverse_ip_tag_multi_cast_source.py``, ``send_buffer_times``).
+        """
+        self.sim.reset()
+        self._origin = self.t
+        for population in self.network.populations:
+            if population.has_given_spikes:
+                for first, part in self._parts[population.label]:
+                    times = self._source_times(population.cell.spikes, first, part.size)
+                    ticks = np.empty(len(times), object)
+                    ticks[:] = [np.rint(one / self.network.timestep).astype(np.int64) for one in times]
+                    part._vertex.send_buffer_times = ticks
+
+    def _source_times(self, spikes, first, size):
+        """Of the image that begins now, and a spike of every source behind its end: sPyNNaker reserves memory for the
+        busiest step when it maps the first image, and later ones may be busier."""
+        every, dt = self.network.reset_every, self.network.timestep
+        if not every:
+            return super()._source_times(spikes, first, size)
+        image = spikes.window(self._origin, every)
+        times = super()._source_times(image, first, size)
+        return [np.append(one, (every + 3 * COLOURS) * dt) for one in times]
+
+    def _advance(self, n_steps):
+        """Run some steps more at the end of an image, of which nothing is kept.
+
+        Neurons stamp their packets with a colour, the step modulo `COLOURS`, and go on counting through ``sim.reset()``
+        while synapses begin again: packets of the next image would count as late and be lost, unless an image takes a
+        multiple of `COLOURS` steps (found with the binaries of sPyNNaker 7.4.1). And a source fills its buffer anew
+        only if a run has another first or last step than the one before, see
+        ``reverse_ip_tag_multicast_source_machine_vertex.py``, ``_fill_send_buffer``.
+        """
+        every, begin = self.network.reset_every, self.t - self._origin
+        end = begin + n_steps
+        if every and end == every:
+            end += -end % COLOURS
+            end += COLOURS * (self._ran == (begin, end))
+        self._ran = begin, end
+        super()._advance(end - begin)
+
+    def _after_piece(self):
+        if self.network.reset_every:
+            self._finished.append(super().recording())
+
+    def _joined(self):
+        """The recordings of all pieces since the last call as one."""
+        pieces, self._finished = self._finished, []
+        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
+        first = pieces[0]
+        return replace(first, spikes={label: joined([p.spikes[label] for p in pieces], slot) for label in first.spikes},
+                       membranes={label: {name: np.concatenate([p.membranes[label][name] for p in pieces])
+                                          for name in traces} for label, traces in first.membranes.items()})
+
+    def _record(self, part, chosen):
+        super()._record(part, chosen)
+        self._chosen[part.label] = chosen.tolist()
+
+    def _data(self, part):
+        return part if self.network.reset_every else super()._data(part)
+
+    def _events(self, data):
+        if not self.network.reset_every:
+            return super()._events(data)
+        found = data.spinnaker_get_data("spikes")       # get_data would read all images again
+        return found[:, 1], found[:, 0].astype(int)
+
+    def _signal(self, data, name, first, last):
+        if not self.network.reset_every:
+            return super()._signal(data, name, first, last)
+        return np.asarray(data.spinnaker_get_data(name, True, self._chosen[data.label]), np.float64)[first:last]
+
+    # ------------------------------------------------------------ populations and projections
 
     def _splits(self, population):
         return super()._splits(population) or population.label in self._planes
@@ -225,6 +305,10 @@ def convolutions(network):
     connectors, choices = {}, {}
     for projection in network.projections:
         if isinstance(projection.connections, ConvConnections):
+            post = network.population(projection.post)
+            if not post.per_channel and post.shape[0] > 1 and post.shape[1:] == (1, 1):
+                choices[projection.label] = f"lists of connections onto one population of {post.size:,} units"
+                continue
             try:
                 connectors[projection.label] = _on_board(network, projection)
                 choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"

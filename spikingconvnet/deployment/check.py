@@ -49,6 +49,8 @@ class Subject:
         Whether copies may share the samples; learning cannot be shared.
     basis : str
         What its weights and spikes are taken from.
+    fired : dict of str to Spikes
+        What populations of neurons fire over the source's timeline, where it is known.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Subject:
     record: tuple = ()
     replicated: bool = True
     basis: str = ""
+    fired: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +114,9 @@ def check(subject, on):
     network = subject.network
     try:
         lowered = lower(network)
-        projections, margins = quantisation.quantise(network, lowered), quantisation.margins(network, lowered)
-        found = resources(network, subject.record)
+        projections, margins = quantisation.quantise(network, lowered), quantisation.margins(
+            network, lowered, subject.fired)
+        found = resources(network, subject.record, subject.fired)
     except NetworkError as error:
         return Checked(subject.name, subject.basis, [], [], None, 1, {}, {}, [Finding(FATAL, str(error))])
     slowdown = max(1, math.ceil(found.loads[0].worst)) if found.loads else 1

@@ -141,36 +141,32 @@ def _learning(projection, rule, shift):
 # ---------------------------------------------------------------- saturation
 
 
-def margins(network, lowered=None):
+def margins(network, lowered=None, fired=None):
     """How close inputs come to saturation: a Margin for every population of neurons and receptor that has inputs.
 
-    Measured in the `BUSIEST` steps of each source; neurons behind neurons have the bound alone.
-    Parameters as :func:`quantise`.
+    Measured in the `BUSIEST` steps of each source, and of the neurons whose spikes are in `fired` (dict of str to
+    Spikes); neurons behind others have the bound alone. Parameters as :func:`quantise`.
     """
     lowered, found = lowered or lower(network), []
+    known_spikes = {p.label: p.cell.spikes for p in network.populations if p.has_given_spikes} | (fired or {})
     for label in lowered.populations:
         incoming = network.incoming(label)
-        sums = [_sums(network, lowered, projection) for projection in incoming]
+        sums = [_sums(network, lowered, projection, known_spikes.get(projection.pre)) for projection in incoming]
         for receptor, name in enumerate(RECEPTORS):
             bound = sum(part[receptor][0] for part in sums)
             if bound > 0:
                 shift = int(lowered.populations[label].shift[receptor].max())
-                known = all(_n_events(network, p) for p, part in zip(incoming, sums) if part[receptor][0])
+                known = all(p.pre in known_spikes and known_spikes[p.pre].n_events
+                            for p, part in zip(incoming, sums) if part[receptor][0])
                 largest = sum(part[receptor][1] for part in sums)
                 found.append(Margin(label, name, LARGEST * 2.0 ** (shift - 15), float(LARGEST / bound),
                                     float(LARGEST / largest) if known and largest else None))
     return found
 
 
-def _n_events(network, projection):
-    population = network.population(projection.pre)
-    return len(population.cell.spikes.neurons) if population.has_given_spikes else 0
-
-
-def _sums(network, lowered, projection):
+def _sums(network, lowered, projection, spikes):
     """For each receptor (raw units): the sum of all weights of a neuron, and the largest input of a busy step."""
-    pre = network.population(projection.pre)
-    busy = _busiest(pre) if pre.has_given_spikes else np.zeros((0, pre.size), np.float32)
+    busy = np.zeros((0, network.population(projection.pre).size), np.float32) if spikes is None else _busiest(spikes)
     if isinstance(projection.connections, ConvConnections):
         return _convolved_sums(lowered.convolution(projection.label), projection.connections, busy)
     integers, size = lowered.projection(projection.label), lowered.populations[projection.post].size
@@ -187,9 +183,8 @@ def _sums(network, lowered, projection):
     return found
 
 
-def _busiest(population):
+def _busiest(spikes):
     """Spikes of every neuron in the busiest steps: float32 array (steps, neurons)."""
-    spikes = population.cell.spikes
     counts = np.diff(spikes.offsets)
     steps = np.argpartition(counts, -min(BUSIEST, len(counts)))[-BUSIEST:]
     return np.stack([np.bincount(spikes.neurons[spikes.offsets[s]:spikes.offsets[s + 1]], minlength=spikes.size)

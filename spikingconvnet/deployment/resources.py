@@ -97,8 +97,8 @@ class Load:
     neurons : int
     spikes, events : int
         That arrive in the busiest step: packets, and synapses that they reach, on average over the sources and the
-        cores of the population; kernels as in the middle of an image. Neurons are taken to fire at the 30 Hz that
-        sPyNNaker plans for.
+        cores of the population; kernels as in the middle of an image. Neurons whose spikes are not known are taken
+        to fire at the 30 Hz that sPyNNaker plans for.
     mean : float
         Share of the time of a step that is used on average.
     worst : float
@@ -145,7 +145,7 @@ class Resources:
     recording: list
 
 
-def resources(network, record=()):
+def resources(network, record=(), fired=None):
     """Resources of a network.
 
     Parameters
@@ -153,6 +153,8 @@ def resources(network, record=()):
     network : Network
     record : collection of str
         Labels of populations whose membranes are recorded at times.
+    fired : dict of str to Spikes or None
+        What populations of neurons fire over the timeline of the sources, where it is known.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def resources(network, record=()):
     sent = [vertex.spikes.sum(axis=1) for vertex in made if vertex.is_source]
     return Resources(sum(vertex.size for vertex in made if not vertex.is_source), sum(cores for cores, _ in groups),
                      chips_counted(groups), sum(size for _, size in groups), max(size for _, size in groups),
-                     int(np.sum(sent, axis=0).max(initial=0)) if sent else 0, _loads(made), groups,
+                     int(np.sum(sent, axis=0).max(initial=0)) if sent else 0, _loads(made, fired or {}), groups,
                      _groups(made, record) if record else groups)
 
 
@@ -177,12 +179,16 @@ def _groups(made, record=()):
     return groups + [(1, sdram.delay_extension()) for vertex in made if vertex.stages for _ in range(vertex.cores)]
 
 
-def _loads(made):
+def _loads(made, fired):
     """Load of one core of each vertex that has neurons, heaviest first."""
     sent, numbers, loads = {}, {}, []
     for index, vertex in enumerate(made):
         if vertex.is_source:
             sent[index] = vertex.spikes.sum(axis=1)
+        elif vertex.label in fired:
+            spikes = fired[vertex.label]
+            own = (spikes.neurons >= vertex.first) & (spikes.neurons < vertex.first + vertex.size)
+            sent[index] = np.bincount(spikes.steps()[own], minlength=len(spikes.offsets) - 1)
     known = {}
     for vertex in made:
         if not vertex.is_source:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet import build
+from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, accum, expk, kdiv
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.geometry import receptive_fields
@@ -44,7 +45,9 @@ def gain(neuron, timestep=1.0):
     """What a steady input of one spike a step through a weight of 1 nA adds to the membrane's distance in a step, mV.
 
     An IFCurrDelta holds the weight as a current for one step; of an IFCurrExp the current adds up to ``tau_syn_E / dt``
-    times the weight. Weights divided by it are in mV a spike.
+    times the weight. Weights divided by it are in mV a spike. The leak is that of the board's integers, whose
+    exponential loses the last bit: with a `tau_m` of 2048 ms they leak, and add, 17/16 of what they should, with
+    32,768 ms twice as much.
 
     Parameters
     ----------
@@ -52,7 +55,8 @@ def gain(neuron, timestep=1.0):
     timestep : float
         ms.
     """
-    return current(neuron, timestep) * neuron.tau_m / neuron.cm * -math.expm1(-timestep / neuron.tau_m)
+    leak = ACCUM_ONE - expk(-kdiv(accum(timestep), accum(neuron.tau_m)))
+    return current(neuron, timestep) * neuron.tau_m / neuron.cm * leak / ACCUM_ONE
 
 
 def current(neuron, timestep=1.0):

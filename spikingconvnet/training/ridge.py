@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.build import TrainedLayer
+from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
 from spikingconvnet.errors import require
+from spikingconvnet.layers import SpikeCount
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.training.balance import activations, gain, pooled
 
 SCALED_ON = 1000        # images from which the largest activations are taken
+JUDGED_ON = 10_000      # images of which the training accuracy is told
 BATCH = 250
 
 
@@ -55,7 +57,7 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
     kernels = [rng.normal(0.0, 1.0 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
                for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
     kernels[-1] = _fitted(model, kernels, images, labels, rule, progress)
-    health = {"train_accuracy": _accuracy(model, kernels, images, labels)}
+    health = {"train_accuracy": _accuracy(model, kernels, images[:JUDGED_ON], labels[:JUDGED_ON])}
     if validation is not None:
         health["validation_accuracy"] = _accuracy(model, kernels, *validation)
     return _balanced(model, kernels, images[:SCALED_ON], rule), health
@@ -96,5 +98,7 @@ def _balanced(model, kernels, images, rule):
     layers = []
     for stage, kernel, before, now in zip(model.stages, kernels, [1.0, *largest], largest):
         in_mv = rule.threshold * kernel.astype(np.float64) * before / now
-        layers.append(TrainedLayer(in_mv / gain(stage.layer.neuron), np.full(stage.out_shape[0], rule.threshold)))
+        fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
+        layers.append(TrainedLayer(in_mv / gain(stage.layer.neuron),
+                                   np.full(stage.out_shape[0], rule.threshold if fires else OUT_OF_REACH)))
     return layers

@@ -53,6 +53,18 @@ def test_spikes_and_membranes_agree_with_the_local_engine(cell, delay):
     assert set(found.membranes["maps"]) == {"v"}        # PyNN records no currents there
 
 
+@pytest.mark.parametrize("chunks", [[300], [1, 99, 130, 70]])
+@pytest.mark.parametrize("cell", CELLS)
+def test_images_that_start_at_rest_agree_with_the_local_engine(cell, chunks):
+    network = replace(recurrent(CELLS[cell], varied=False), reset_every=100)
+    local, _ = run("local", network, chunks, ("maps", "out"))
+    found, _ = run("brian2", network, chunks, ("maps", "out"))
+    assert_spikes_coincide(found, local)
+    assert_membranes_agree(found, local, ("v",))
+    carried_on, _ = run("local", replace(network, reset_every=0), chunks, ("maps", "out"))
+    assert (local.membranes["maps"]["v"][100] != carried_on.membranes["maps"]["v"][100]).any()
+
+
 def test_a_threshold_set_between_two_runs_acts_from_the_first_step():
     network = recurrent(CELLS["exp"])
     thresholds = [{}, {"maps": np.linspace(-67.0, -62.0, network.population("maps").size)}]

@@ -53,6 +53,18 @@ def test_spikes_and_membranes_agree_with_the_local_engine(cell, delay):
     assert_membranes_agree(found, local, VARIABLES)
 
 
+@pytest.mark.parametrize("chunks", [[300], [1, 99, 130, 70]])
+@pytest.mark.parametrize("cell", CELLS)
+def test_images_that_start_at_rest_agree_with_the_local_engine(cell, chunks):
+    network = replace(recurrent(CELLS[cell], varied=True), reset_every=100)
+    local, _ = run("local", network, chunks, ("maps", "out"))
+    found, _ = run("nest", network, chunks, ("maps", "out"))
+    assert_spikes_coincide(found, local)
+    assert_membranes_agree(found, local, VARIABLES)
+    carried_on, _ = run("local", replace(network, reset_every=0), chunks, ("maps", "out"))
+    assert (local.membranes["maps"]["v"][100] != carried_on.membranes["maps"]["v"][100]).any()
+
+
 def test_a_delay_of_one_step_between_neurons_acts_as_two():
     cell = CELLS["exp"]
     found, _ = run("nest", recurrent(cell, 2, lateral_delay=1), [300])

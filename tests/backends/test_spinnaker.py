@@ -30,16 +30,19 @@ from random_networks import (  # noqa: E402
 )
 from test_golden import MODULATED, on_the_board  # noqa: E402
 
-from spikingconvnet import settings  # noqa: E402
+from spikingconvnet import datasets, settings  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
-from spikingconvnet.backends.local import native  # noqa: E402
+from spikingconvnet.backends.local import native, simulator  # noqa: E402
 from spikingconvnet.connectivity import ConvConnections, DenseConnections  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
+from spikingconvnet.encoding import GaussianReceptiveFields, RegularEncoder  # noqa: E402
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # noqa: E402
 from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
 from spikingconvnet.replicas import together  # noqa: E402
+from spikingconvnet.training import rstdp  # noqa: E402
+from spikingconvnet.training.rstdp import RSTDP  # noqa: E402
 
 PER_RUN = 12
 
@@ -103,6 +106,26 @@ def test_random_networks_give_the_same_integers(drawn_seed, board, tmp_path):
     local = by(native, network, chunks)
     assert sum(map(len, local.spikes.values())) > 0
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_that_start_at_rest_give_the_same_integers(seed, board, tmp_path):
+    """Static networks with delays of up to 20 steps, reset while inputs are on their way; in pieces or by images."""
+    rng = np.random.default_rng([seed, 13])
+    networks = [random_network(Recipe(
+        n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)), n_projections=int(rng.integers(1, 7)),
+        n_samples=3, n_steps=20, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
+        weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=False, delta=bool(rng.integers(2)),
+        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=True), rng)
+        for _ in range(6)] + [convolutional_network(rng, [3, 2], n_steps=20)]
+    network = replace(together(networks), reset_every=20)
+    chunks = [[60], [20, 13, 7, 20], [7, 33, 20]][seed]
+    local = by(native, network, chunks)
+    assert sum(map(len, local.spikes.values())) > 0
+    assert local.differences(by(native, replace(network, reset_every=0), chunks)) != []
+    found = on_board(network, board, tmp_path, chunks)
+    found.weights = local.weights                   # they do not change, and those of kernels are not read back
+    assert local.differences(replace_saturation(found, local)) == []
 
 
 @pytest.mark.parametrize("rule", SPLIT_RULES)
@@ -271,3 +294,21 @@ def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
 def test_a_board_is_named_by_kind_or_address(target, version, host):
     with spinnaker._machine(target) as text:
         assert f"version = {version}\n" in text and f"machine_name = {host}\n" in text
+
+
+def test_reward_and_punishment_teach_the_same_weights_on_a_board(board, tmp_path):
+    """Flowers of all species, two epochs, each a chunk of the run."""
+    flowers = datasets.load("iris", "train").select(np.arange(9))
+    rule = RSTDP(epochs=2, pulses=(4, 3), initial=(0.2, 0.35))
+    fields = GaussianReceptiveFields(fields=5).fitted(flowers.images)
+    patterns = RegularEncoder(n_steps=16, max_rate=0.5)(fields(flowers.images))
+    learned = {}
+    for name, opened in (("local", simulator.open), ("board", partial(spinnaker.open, target=board,
+                                                                      directory=tmp_path))):
+        rng = np.random.default_rng(0)
+        initial = rng.uniform(*rule.initial, (patterns.size, 3))
+        learned[name] = rstdp.learn(patterns, flowers.labels.astype(int), initial, rng, rule, opened)
+    assert np.array_equal(learned["local"][0], learned["board"][0])
+    assert learned["local"][1] == learned["board"][1]
+    assert sum(learned["local"][1]["wrong"]) > 0 and sum(learned["local"][1]["missing"]) > 0
+    assert np.mean(abs(learned["local"][0] - initial) > 0.01) > 0.1

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from spikingconvnet.backends.base import Recording, Weights, recorded_neurons
+from spikingconvnet.backends.base import Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.local import native
 from spikingconvnet.backends.local.fixed_point import accum, split
 from spikingconvnet.backends.local.general_stage import GeneralStage
@@ -95,7 +95,7 @@ class Simulation:
         """Simulate `n_steps` more steps, at least 1; given spikes end with their last sample."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
         given = [p for p in self.network.populations if p.has_given_spikes]
-        spikes = {p.label: _window(p.cell.spikes, self.t, n_steps) for p in given}
+        spikes = {p.label: p.cell.spikes.window(self.t, n_steps) for p in given}
         spikes.update({label: source.run(n_steps) for label, source in self._random.items()})
         membranes = {}
         for stage in self._stages:
@@ -128,7 +128,7 @@ class Simulation:
         """What was recorded since the last call: Recording."""
         chunks, self._chunks = self._chunks, []
         slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
-        spikes = {label: _join([c[0][label] for c in chunks], slot) for label in (chunks[0][0] if chunks else ())}
+        spikes = {label: joined([c[0][label] for c in chunks], slot) for label in (chunks[0][0] if chunks else ())}
         membranes = {label: {name: np.concatenate([c[1][label][name] for c in chunks]) for name in traces}
                      for label, traces in (chunks[0][1] if chunks else {}).items()}
         saturated = {}
@@ -172,20 +172,6 @@ def _stage_order(network):
                                                    for a, b in edges))
         order.append(waiting.pop(ready))
     return order
-
-
-def _window(spikes, t, n_steps):
-    """Steps ``t .. t + n_steps - 1`` of a timeline as one sample, silent beyond its end."""
-    offsets = spikes.offsets[t:t + n_steps + 1]
-    beyond = np.full(n_steps + 1 - len(offsets), spikes.offsets[-1])
-    offsets = np.concatenate([offsets, beyond]) if len(beyond) else offsets
-    return Spikes(spikes.shape, n_steps, offsets - offsets[0], spikes.neurons[offsets[0]:offsets[-1]])
-
-
-def _join(parts, slot):
-    joined = Spikes.concatenate([Spikes(p.shape, 1, p.offsets, p.neurons) for p in parts])
-    steps = len(joined.offsets) - 1
-    return Spikes(joined.shape, slot if slot and steps % slot == 0 else steps, joined.offsets, joined.neurons)
 
 
 # ---------------------------------------------------------------- convolution

@@ -234,10 +234,10 @@ def _connections(pre, post, recipe, rng):
                           rng.gamma(1.5, recipe.weight, n), rng.integers(1, recipe.largest_delay + 1, n))
 
 
-def convolutional_network(rng, maps, activity=6.0):
+def convolutional_network(rng, maps, activity=6.0, n_steps=12):
     """A source and a chain of convolutions, `maps` being the number of maps of each: labels "input", "map 0", ..."""
     shape = int(rng.integers(1, 4)), int(rng.integers(3, 10)), int(rng.integers(3, 10))
-    populations = [Population("input", shape, SpikeSourceArray(random_spikes(shape, 3, 12, activity, rng)))]
+    populations = [Population("input", shape, SpikeSourceArray(random_spikes(shape, 3, n_steps, activity, rng)))]
     projections = []
     for layer, n in enumerate(maps):
         last = layer == len(maps) - 1
