@@ -78,8 +78,8 @@ def cross_validate(flowers, settings, scheme, backend, options, progress=iter):
     flowers : datasets.ImageSet
         All samples.
     settings : settings.Settings
-        With a rule that trains a whole chain; filter, encoder and model are used as in an experiment, the filter fitted to
-        the training part of every fold alone.
+        With a rule that trains a whole chain; filter, encoder and model are used as in an experiment, the filter
+        fitted to the training part of every fold alone.
     scheme : Scheme
     backend : str
         That simulates training (if the rule does) and test.

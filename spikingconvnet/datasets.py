@@ -178,7 +178,8 @@ def iris():
     Returns
     -------
     ImageSet
-        150 "images" (1, 4): length and width of sepal and petal in mm, as they were measured; labels 0 setosa, 1 versicolor, 2 virginica.
+        150 "images" (1, 4): length and width of sepal and petal in mm, as they were measured; labels 0 setosa,
+        1 versicolor, 2 virginica.
     """
     from sklearn.datasets import load_iris
 

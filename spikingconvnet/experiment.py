@@ -194,7 +194,8 @@ class Experiment:
             See ``crossvalidation.cross_validate``.
         """
         self._check_rule(rule, whole=True)
-        parts = [datasets.load(self.settings.dataset, part, self.store.path / "downloads") for part in ("train", "test")]
+        source, cache = self.settings.dataset, self.store.path / "downloads"
+        parts = [datasets.load(source, part, cache) for part in ("train", "test")]
         everything = datasets.ImageSet(*(np.concatenate([getattr(part, name) for part in parts])
                                          for name in ("images", "labels")))
         return crossvalidation.cross_validate(

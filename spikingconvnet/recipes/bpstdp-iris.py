@@ -13,10 +13,10 @@ N_TRAIN = 120
 N_VALIDATION = 0
 N_TEST = 30
 
-FILTER = GaussianReceptiveFields(fields=10, width=1.0)
+FILTER = GaussianReceptiveFields(fields=10, width=2.0)
 ENCODER = RegularEncoder(n_steps=48, max_rate=1.0, random_phase=True)
 SLOT = 53
 RESET = True
 
-RULE = BPSTDP(epochs=60, n_steps=48, window=4, mu=0.002, hidden_ratio=1.0, output_threshold=2.0, deviation=0.3)
+RULE = BPSTDP(epochs=30, n_steps=48, window=4, mu=0.002, hidden_ratio=1.0, output_threshold=2.0, deviation=0.3)
 MODEL = Sequential((10, 1, 4), Dense(30, neuron=RULE.neuron), Dense(3, neuron=RULE.neuron), SpikeCount(last=52))

@@ -1,4 +1,4 @@
-"""R-STDP on the irises, 32-3, made for a board. Units: steps of 1 ms, ms, mV, nA, nF."""
+"""R-STDP on the irises, 40-3, made for a board. Units: steps of 1 ms, ms, mV, nA, nF."""
 
 from spikingconvnet.encoding import GaussianReceptiveFields, RegularEncoder
 from spikingconvnet.layers import Dense, Membrane
@@ -13,11 +13,11 @@ N_TRAIN = 120
 N_VALIDATION = 0
 N_TEST = 30
 
-# Eight fields for each of the four measures; up to eight spikes in 16 steps.
-FILTER = GaussianReceptiveFields(fields=8, width=1.0)
+# Ten fields for each of the four measures; up to eight spikes in 16 steps.
+FILTER = GaussianReceptiveFields(fields=10, width=1.0)
 ENCODER = RegularEncoder(n_steps=16, max_rate=0.5)
 SLOT = 18                   # step 17 begins when the last spikes have arrived
 RESET = True
 
 RULE = RSTDP(epochs=5, pattern_steps=16)
-MODEL = Sequential((8, 1, 4), Dense(3, neuron=RULE.neuron), Membrane(first=17, last=18))
+MODEL = Sequential((10, 1, 4), Dense(3, neuron=RULE.neuron), Membrane(first=17, last=18))

@@ -4,11 +4,12 @@ One output unit per class behind plastic synapses, in any simulator that knows `
 engine, or sPyNNaker's own binaries on a board. A board's host cannot pick a winner in time, and dopamine reaches every
 neuron. So a sample is shown in two trials, which differ in who is asked:
 
-* *The others.* After the pattern a *probe* asks every unit but the label's: it fires if its membrane is above `target`
-  less `margin`. Its synapses become eligible, and a **punishment** follows: who fired wrongly loses weight.
-* *The own.* The probe asks the label's unit, which fires if its membrane is above `target` plus `margin`. A *kick* comes
-  some steps later and makes it fire if it has not, because a refractory time follows every spike. Then a **reward** comes
-  so late that the eligibility of a right answer is gone and that of a kick is not: who was missing gains weight.
+* *The others.* After the pattern a *probe* asks every unit but the label's: it fires if its membrane is above
+  `target` less `margin`. Its synapses become eligible, and a **punishment** follows: who fired wrongly loses weight.
+* *The own.* The probe asks the label's unit, which fires if its membrane is above `target` plus `margin`. A *kick*
+  comes some steps later and makes it fire if it has not, because a refractory time follows every spike. Then a
+  **reward** comes so late that the eligibility of a right answer is gone and that of a kick is not: who was missing
+  gains weight.
 
 Which trials there are is known before the run, what they change is not: a unit that answers rightly learns nothing.
 A board changes weights only when an input fires, so all inputs of the pattern fire once more at the end (*flush*).
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 INPUT, TEACHER, REWARD, PUNISHMENT, OUTPUT, SYNAPSES = ("input", "teacher", "reward", "punishment", "output",
                                                         "synapses")
 FORGETTING = 16         # steps after which sPyNNaker's table of eligibility has its next entry
+KICK = 1.1              # times the threshold
 DECAY = 2.0             # ms, time constant of eligibility and dopamine: nothing is left after `FORGETTING` steps
 
 
@@ -79,7 +81,7 @@ class RSTDP:
     punish: int = 24
     kick: int = 24
     reward: int = 36
-    flush: int = 44
+    flush: int = 48
     slot: int = 120
     pulses: tuple = (4, 3, 2, 1)
     amount: float = 0.05
@@ -201,7 +203,7 @@ def training_network(shown, labels, initial, rule):
     everyone = DenseConnections(np.full((1, classes), rule.amount), rounding="machine")
     return Network(
         (*(Population(label, spikes.shape, SpikeSourceArray(spikes)) for label, spikes in sources.items()),
-         Population(OUTPUT, (classes, 1, 1), cell)),
+         Population(OUTPUT, (classes, 1, 1), cell, max_expected_summed_weight=_largest_input(shown, rule))),
         (Projection(SYNAPSES, INPUT, OUTPUT, DenseConnections(initial), plasticity=stdp),
          Projection(TEACHER, TEACHER, OUTPUT, _teaching(classes, rule)),
          *(Projection(label, label, OUTPUT, everyone, label, dopamine) for label in (REWARD, PUNISHMENT))))
@@ -237,9 +239,19 @@ def trials(shown, labels, classes, rule):
             spikes(dopamine[0], (1, 1, 1)))
 
 
+def _largest_input(shown, rule):
+    """Of a unit in one step, nA: a kick, or all inputs of a pattern at the flush with the largest weights.
+
+    sPyNNaker's own estimate is far larger, which would leave the weights eight times as coarse.
+    """
+    sample, neuron, _ = shown.events()
+    active = np.unique(sample * shown.size + neuron) // shown.size
+    return max(KICK * rule.v_thresh / gain(rule.neuron), rule.w_max * np.bincount(active, minlength=1).max().item())
+
+
 def _teaching(classes, rule):
     """From the teacher's neurons to the units: what lifts a membrane over the threshold from the level asked about."""
     others, own = (rule.v_thresh - rule.target + sign * rule.margin for sign in (1, -1))
-    strength = np.repeat([others, own, 1.1 * rule.v_thresh], classes) / gain(rule.neuron)
+    strength = np.repeat([others, own, KICK * rule.v_thresh], classes) / gain(rule.neuron)
     return ConnectionList(np.arange(3 * classes), np.tile(np.arange(classes), 3), strength,
                           np.ones(3 * classes, np.int64))
