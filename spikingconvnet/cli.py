@@ -162,7 +162,8 @@ def _check(options):
     for name in ("run_dir", "source", "target", "cluster", "arch"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
-    for name, modes in (("layer", ("training",)), ("rule", ("loaddata", "training", "demo")),
+    brings_parameters = options.rule is not None and RULES[options.rule].whole
+    for name, modes in (("layer", ("training",)), ("rule", ("training", "demo") + ("loaddata",) * brings_parameters),
                         ("source", ("loaddata", "demo")), ("split", ("testing",)), ("cv", ("training",)),
                         ("dataset", ("loaddata", "training", "demo"))):
         if getattr(options, name) is not None and options.mode not in modes:
@@ -282,7 +283,8 @@ def _training(experiment, options):
         if options.layer is not None:
             raise SettingsError(f"--layer: {rule} trains all layers at once; leave --layer out")
         result = _train_chain(experiment, rule)
-        _plot(experiment, [f"kernels-{n}" for n in _pictured(experiment)])
+        if pictured := _pictured(experiment):
+            _plot(experiment, [f"kernels-{n}" for n in pictured])
         return result
     layers = [str(stage.number) for stage in experiment.model.stages]
     if options.layer not in (*layers, "svm"):

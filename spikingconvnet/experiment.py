@@ -461,9 +461,10 @@ class Experiment:
         learned = all(self.is_trained(stage.number) for stage in stages)
         shown = (Spikes.empty(stages[0].source_shape, 1, self.settings.slot) if data is None
                  else data["spikes"].samples(0, min(CHECKED_SAMPLES, data["spikes"].n_samples)))
-        network = (self._chain(len(stages), shown) if learned else
-                   build.inference_network(stages, [self._random(stage) for stage in stages], shown,
-                                           self.settings.reset))
+        layers = ([self.trained(stage.number) for stage in stages] if learned else balance.lower(
+            self.model, [self._random(stage) for stage in stages], shown, get_backend("local").open,
+            self.settings.reset)[0])
+        network = build.inference_network(stages, layers, shown, self.settings.reset)
         basis = f"{'learned' if learned else 'random'} kernels, {'no spikes yet' if data is None else 'stored spikes'}"
         fired = get_backend("local").run(network, jobs=self.jobs).spikes
         return Subject("all layers, inference", network, shown.n_steps,

@@ -8,6 +8,7 @@ whose digest does not fit the settings in force is not used.
     layers/1.npz           kernels before and after, inference kernels, thresholds, course of the training
     spikes/1-train-000.npz spikes of a trained layer, one file per replica (cache)
     features/train-000.npz spike counts for the classifier, one file per replica (cache)
+    answers/test-000.npz   what output units answer, one file per replica (cache)
     svm.npz                the classifier
     results.json           scores and costs of every command
     plots/                 figures

@@ -176,3 +176,49 @@ def test_on_split_cores_a_spike_is_learned_once_for_every_recurrent_projection(t
     assert none == [once, once] and one == [once, once] and once > 1.2
     assert two[0] == two[1] > 1.0 + 1.7 * (once - 1.0)          # two projections: twice
     assert first == [once, 1.0]                                 # without a row of its own: never
+
+
+# ---------------------------------------------------------------- sim.reset()
+
+
+def relays(n_steps):
+    """Two inputs onto two neurons onto two others, one to one; in the first image input 0 fires, then input 1."""
+    spikes = Spikes.from_events([0, 1, 2], [0, 1, 1], [3, 5, 7], (1, 1, 2), 3, n_steps)
+    cell = IFCurrDelta(tau_m=20.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0, tau_refrac=0.0)
+    ones = ConnectionList([0, 1], [0, 1], [2.0, 2.0], [1, 1])
+    return Network((Population("in", (1, 1, 2), SpikeSourceArray(spikes)), Population("first", (1, 1, 2), cell),
+                    Population("second", (1, 1, 2), cell)),
+                   (Projection("a", "in", "first", ones), Projection("b", "first", "second", ones)),
+                   reset_every=n_steps)
+
+
+def fired_on_board(network, board, directory):
+    """(image, neuron, step) of all spikes by population, reset after every image."""
+    with spinnaker.open(network, target=board, directory=directory) as simulation:
+        simulation.run(simulation.source_steps)
+        spikes = simulation.recording().spikes
+    return {label: list(zip(*(part.tolist() for part in one.events()))) for label, one in spikes.items()}
+
+
+@pytest.fixture
+def board(tmp_path):
+    with (tmp_path / "log").open("w") as log, Board(log=log) as made:
+        yield made
+
+
+FIRST = [(0, 0, 4), (1, 1, 6), (2, 1, 8)]
+SECOND = [(0, 0, 5), (1, 1, 7), (2, 1, 9)]
+
+
+def test_after_a_reset_packets_are_lost_unless_the_run_was_a_multiple_of_16_steps(board, tmp_path, monkeypatch):
+    assert fired_on_board(relays(20), board, tmp_path) == {"first": FIRST, "second": SECOND}
+    monkeypatch.setattr(spinnaker, "COLOURS", 1)
+    assert fired_on_board(relays(20), board, tmp_path) == {"first": FIRST, "second": SECOND[:1]}
+
+
+def test_spikes_of_several_sources_cannot_be_set_between_runs(board, tmp_path):
+    with spinnaker.open(relays(32), target=board, directory=tmp_path) as simulation:
+        simulation.run(32)
+        (_, source), = simulation._parts["in"]
+        with simulation._apart(), pytest.raises(TypeError, match="integer scalar arrays"):
+            source.set(spike_times=[[1.0], [2.0]])

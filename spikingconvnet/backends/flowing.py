@@ -7,6 +7,7 @@ of plasticity are fractions of `w_max` there, as PyNN defines them.
 
 import numpy as np
 
+from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, accum, expk, kdiv
 from spikingconvnet.neurons import IFCurrExp
 from spikingconvnet.plasticity import AdditiveWeightDependence
 
@@ -26,7 +27,7 @@ def time_constants(population, timestep):
         tau = np.stack([population.parameter("tau_syn_E"), population.parameter("tau_syn_I")])
     else:
         tau = np.full((2, population.size), ONE_STEP * timestep)
-    tau_m = population.parameter("tau_m")
+    tau_m = membrane(population, timestep)[0]
     return np.where(abs(tau / tau_m - 1.0) < APART, tau_m * (1.0 + APART), tau)
 
 
@@ -42,12 +43,30 @@ def currents(population, timestep):
     factor, scale : (2, size) float arrays
         By receptor: of the weights; and of a flowing current that gives the board's.
     """
-    dt, tau_m, cm = timestep, population.parameter("tau_m"), population.parameter("cm")
+    dt, (tau_m, cm) = timestep, membrane(population, timestep)
     tau = time_constants(population, dt)
     inject = tau / dt * -np.expm1(-dt / tau) if isinstance(population.cell, IFCurrExp) else np.ones(tau.shape)
     held = tau_m / cm * -np.expm1(-dt / tau_m)
     flowing = tau_m * tau / (tau - tau_m) * (np.exp(-dt / tau) - np.exp(-dt / tau_m)) / cm
     return inject * held / flowing, flowing / held
+
+
+def membrane(population, timestep):
+    """Time constants (ms) and capacitances (nF) of membranes that leak as much in a step as on a board: (2, size)."""
+    tau_m, cm = population.parameter("tau_m"), population.parameter("cm")
+    share = leak(tau_m, timestep)
+    same = np.where(share > 0, -timestep / np.log1p(-np.maximum(share, 1e-9)), tau_m)
+    return np.stack([same, cm * same / tau_m])
+
+
+def leak(tau_m, timestep):
+    """Share of its way to the target that a membrane goes in a step on a board, whose exponential loses its last bit.
+
+    At 20 ms it is 3e-4 of itself more than exact, at 2048 ms a sixteenth. An array like `tau_m` (ms).
+    """
+    values, index = np.unique(tau_m, return_inverse=True)
+    raw = [ACCUM_ONE - expk(-kdiv(accum(timestep), accum(tau))) for tau in values.tolist()]
+    return np.array(raw)[index] / ACCUM_ONE
 
 
 def plasticity(mechanism, factor, late):

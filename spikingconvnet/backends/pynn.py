@@ -276,7 +276,8 @@ class Simulation:
         cell = cell(**values)
         limit = population.max_expected_summed_weight
         limit = limits[index].tolist() if limits is not None else [limit, limit] if limit is not None else None
-        more = {"additional_parameters": {"max_expected_summed_weight": limit}} if limit else {}
+        scaled = limit and not self.dialect.flowing         # only a board has a scale
+        more = {"additional_parameters": {"max_expected_summed_weight": limit}} if scaled else {}
         part = self._make(population, size, index, cell, **more)
         part.initialize(v=v)
         chosen = self.record.get(population.label, np.zeros(0, int))
@@ -292,6 +293,7 @@ class Simulation:
         dt = self.network.timestep
         steps = np.ceil(np.rint(values["tau_refrac"] * ACCUM) / ACCUM / dt)
         values["tau_refrac"] = (steps + self.dialect.refractory * (steps > 0)) * dt
+        values["tau_m"], values["cm"] = flowing.membrane(population, dt)
         values["tau_syn_E"], values["tau_syn_I"] = flowing.time_constants(population, dt)
         return self.sim.IF_curr_exp, values
 

@@ -136,7 +136,7 @@ class Simulation(pynn.Simulation):
 
     def __init__(self, network, sim, record, lowered, log, time_scale=1):
         self._lowered, self._log = lowered, log
-        self._chosen, self._finished, self._ran = {}, [], None
+        self._chosen, self._finished = {}, []
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
@@ -191,24 +191,18 @@ class Simulation(pynn.Simulation):
             return super()._source_times(spikes, first, size)
         image = spikes.window(self._origin, every)
         times = super()._source_times(image, first, size)
-        return [np.append(one, (every + 3 * COLOURS) * dt) for one in times]
+        return [np.append(one, (every + COLOURS) * dt) for one in times]
 
     def _advance(self, n_steps):
         """Run some steps more at the end of an image, of which nothing is kept.
 
         Neurons stamp their packets with a colour, the step modulo `COLOURS`, and go on counting through ``sim.reset()``
         while synapses begin again: packets of the next image would count as late and be lost, unless an image takes a
-        multiple of `COLOURS` steps (found with the binaries of sPyNNaker 7.4.1). And a source fills its buffer anew
-        only if a run has another first or last step than the one before, see
-        ``reverse_ip_tag_multicast_source_machine_vertex.py``, ``_fill_send_buffer``.
+        multiple of `COLOURS` steps (found with the binaries of sPyNNaker 7.4.1).
         """
-        every, begin = self.network.reset_every, self.t - self._origin
-        end = begin + n_steps
-        if every and end == every:
-            end += -end % COLOURS
-            end += COLOURS * (self._ran == (begin, end))
-        self._ran = begin, end
-        super()._advance(end - begin)
+        every = self.network.reset_every
+        ends = every and self.t + n_steps - self._origin == every
+        super()._advance(n_steps + (-every % COLOURS if ends else 0))
 
     def _after_piece(self):
         if self.network.reset_every:

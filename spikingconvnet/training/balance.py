@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet import build
-from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, accum, expk, kdiv
+from spikingconvnet.backends.flowing import leak
 from spikingconvnet.build import TrainedLayer
-from spikingconvnet.errors import SettingsError
+from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.geometry import receptive_fields
 
 SAMPLES = 100               # training images on which inputs are measured
@@ -47,7 +47,7 @@ def gain(neuron, timestep=1.0):
     An IFCurrDelta holds the weight as a current for one step; of an IFCurrExp the current adds up to ``tau_syn_E / dt``
     times the weight. Weights divided by it are in mV a spike. The leak is that of the board's integers, whose
     exponential loses the last bit: with a `tau_m` of 2048 ms they leak, and add, 17/16 of what they should, with
-    32,768 ms twice as much.
+    32,768 ms twice as much; with 512 ms it is 1.
 
     Parameters
     ----------
@@ -55,8 +55,9 @@ def gain(neuron, timestep=1.0):
     timestep : float
         ms.
     """
-    leak = ACCUM_ONE - expk(-kdiv(accum(timestep), accum(neuron.tau_m)))
-    return current(neuron, timestep) * neuron.tau_m / neuron.cm * leak / ACCUM_ONE
+    require(neuron.tau_m <= 32768.0, type(neuron).__name__, "tau_m", neuron.tau_m,
+            "at most 32768 ms: on a board exp(-dt / tau_m) is 1 beyond, and inputs have no effect")
+    return current(neuron, timestep) * neuron.tau_m / neuron.cm * float(leak(np.array([neuron.tau_m]), timestep)[0])
 
 
 def current(neuron, timestep=1.0):
@@ -136,7 +137,10 @@ def peak_input(stage, layer, spikes):
     largest = np.zeros(3)
     for first in range(0, spikes.n_samples, BATCH):
         counts = spikes.samples(first, min(first + BATCH, spikes.n_samples)).raster().astype(np.float32)
-        counts = counts[counts.any(axis=1)].reshape(-1, *spikes.shape)
+        counts = counts[counts.any(axis=1)]
+        if not len(counts):
+            continue
+        counts = counts.reshape(-1, *spikes.shape)
         e, i = (responses(stage, part, counts) for part in (excitatory, inhibitory))
         largest = np.maximum(largest, [part.max(initial=0.0) for part in (e, i, abs(e - i))])
     return Peak(*largest.tolist())

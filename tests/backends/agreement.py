@@ -86,7 +86,7 @@ def assert_membranes_agree(found, wanted, variables):
     for label in wanted.membranes:
         for name in variables:
             ours, theirs = (r.membrane(label, name)[:last] for r in (found, wanted))
-            assert ours.shape == theirs.shape and len(ours) > 100
+            assert ours.shape == theirs.shape and len(ours) > 50
             assert abs(ours - theirs).max() <= (V_TOLERANCE if name == "v" else I_TOLERANCE), (label, name)
 
 
@@ -128,6 +128,22 @@ def trained_and_tested(backend, directory):
     experiment.train_svm()
     score = experiment.test()
     return experiment.layer(1), experiment.features("test")[0].astype(float), score.accuracy
+
+
+def chain_answers(backend, directory):
+    """Answers of the recipe ``ridge`` on a few digits: of a backend, and of the local engine."""
+    root = Path(__file__).parent.parent.parent
+    text = (root / "spikingconvnet/recipes/ridge.py").read_text()
+    for old, new in (("60_000", "300"), ("10_000", "20"), ("Dense(1200", "Dense(40"),
+                     ('"data/mnist"', repr(str(root / "data/mnist")))):
+        assert old in text
+        text = text.replace(old, new)
+    path = directory / "parameters.py"
+    path.write_text(text)
+    local, other = (Experiment(settings.load(path), directory / "run", name, jobs=1) for name in ("local", backend))
+    local.load_data()
+    local.train_chain("ridge")
+    return other.answers("test"), local.answers("test")
 
 
 def with_mechanism(network, mechanism):

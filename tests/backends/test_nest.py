@@ -17,6 +17,7 @@ from agreement import (  # noqa: E402
     DISTANCES,
     assert_membranes_agree,
     assert_spikes_coincide,
+    chain_answers,
     pairs,
     recurrent,
     run,
@@ -63,6 +64,14 @@ def test_images_that_start_at_rest_agree_with_the_local_engine(cell, chunks):
     assert_membranes_agree(found, local, VARIABLES)
     carried_on, _ = run("local", replace(network, reset_every=0), chunks, ("maps", "out"))
     assert (local.membranes["maps"]["v"][100] != carried_on.membranes["maps"]["v"][100]).any()
+
+
+def test_a_chain_that_is_read_out_by_its_units_answers_alike(tmp_path):
+    """Images that start at rest, through training to testing. Between layers NEST needs a step more than a board."""
+    found, local = chain_answers("nest", tmp_path)
+    spikes, expected = found["spikes"].sum(axis=0), local["spikes"].sum(axis=0)
+    assert expected.min() > 50 and np.allclose(spikes, expected, rtol=0.1)
+    assert np.mean(found["units"][:, -1] == local["units"][:, -1]) >= 0.9
 
 
 def test_a_delay_of_one_step_between_neurons_acts_as_two():

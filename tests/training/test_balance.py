@@ -100,6 +100,9 @@ def test_the_gain_is_what_a_steady_input_does_to_a_membrane(cell):
 
 def test_a_time_constant_of_2048_ms_leaks_and_adds_a_sixteenth_too_much():
     assert balance.gain(CELL) == 17 / 16 and balance.gain(replace(CELL, tau_m=32768.0)) == 2.0
+    assert balance.gain(replace(CELL, tau_m=512.0)) == 1.0
+    with pytest.raises(SettingsError, match="IFCurrDelta.tau_m: must be at most 32768 ms.*inputs have no effect"):
+        balance.gain(replace(CELL, tau_m=32769.0))
     assert balance.gain(replace(CELL, tau_m=20.0)) == pytest.approx(20 * -math.expm1(-1 / 20), rel=1e-3)
 
 

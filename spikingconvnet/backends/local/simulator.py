@@ -309,17 +309,23 @@ class ConvStage:
             self.per_lane[block, row], self.factors, self.reset_every)
 
     def _merge(self, jobs, events, n_steps):
-        """Events of all rows as Spikes in the order (step, map, row, column)."""
+        """Events of all rows as Spikes in the order (step, map, row, column).
+
+        Lanes of one position are maps in their order: there a block of maps is what a map is elsewhere.
+        """
         positions = self.rows * self.width
-        counts = np.zeros(n_steps * self.maps, np.int64)
+        maps, starts, groups = self.block, self.starts, self.maps
+        if positions == 1:
+            maps, positions, starts, groups = 1, self.block, range(len(starts)), len(starts)
+        counts = np.zeros(n_steps * groups, np.int64)
         for (block, _), (step, lane) in zip(jobs, events):
-            self.kernels.count_events(step, lane, self.block, self.starts[block], self.maps, counts)
+            self.kernels.count_events(step, lane, maps, starts[block], groups, counts)
         ends = np.cumsum(counts)
         shape = self.connections.post_shape
         out = np.empty(ends[-1] if len(ends) else 0, neuron_dtype(shape))
         place = ends - counts
         for (block, row), (step, lane) in zip(jobs, events):
-            self.kernels.place_events(step, lane, self.block, self.starts[block], self.maps, row, self.width,
+            self.kernels.place_events(step, lane, maps, starts[block], groups, row, self.width,
                                       positions, place, out)
-        offsets = np.concatenate([[0], ends.reshape(n_steps, self.maps)[:, -1]])
+        offsets = np.concatenate([[0], ends.reshape(n_steps, groups)[:, -1]])
         return Spikes(shape, n_steps, offsets, out)
