@@ -4,6 +4,7 @@ Many small networks share one run, because sPyNNaker takes seconds to set up wha
 ``pytest tests/backends/test_spinnaker.py --board-networks 240`` compares more of them.
 """
 
+import shutil
 import sys
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ from test_golden import MODULATED, on_the_board  # noqa: E402
 from spikingconvnet import datasets, settings  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
 from spikingconvnet.backends.local import native, simulator  # noqa: E402
+from spikingconvnet.cli import RECIPES  # noqa: E402
 from spikingconvnet.connectivity import ConvConnections, DenseConnections  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
 from spikingconvnet.encoding import GaussianReceptiveFields, RegularEncoder  # noqa: E402
@@ -312,3 +314,22 @@ def test_reward_and_punishment_teach_the_same_weights_on_a_board(board, tmp_path
     assert learned["local"][1] == learned["board"][1]
     assert sum(learned["local"][1]["wrong"]) > 0 and sum(learned["local"][1]["missing"]) > 0
     assert np.mean(abs(learned["local"][0] - initial) > 0.01) > 0.1
+
+
+def test_a_chain_of_bp_stdp_answers_the_same_on_a_board(tmp_path):
+    """The recipe for the irises, three epochs, four flowers: spikes, membranes of the output, answers."""
+    text = (RECIPES / "bpstdp-iris.py").read_text().replace("epochs=30", "epochs=3")
+    text = text.replace("N_TEST = 30", "N_TEST = 4")
+    (tmp_path / "parameters.py").write_text(text)
+    answers = {}
+    for backend, target in (("local", None), ("spinnaker", "emulated")):
+        experiment = Experiment(settings.load(tmp_path / "parameters.py"), tmp_path / backend, backend, target=target)
+        experiment.load_data()
+        if backend == "spinnaker":      # training itself simulates nothing but the inputs of its layers
+            shutil.copytree(tmp_path / "local" / "layers", tmp_path / backend / "layers")
+        else:
+            experiment.train_chain("bpstdp")
+        answers[backend] = experiment.answers("test")
+    for name, found in answers["local"].items():
+        assert np.array_equal(found, answers["spinnaker"][name]), name
+    assert answers["local"]["spikes"].sum(axis=0).all()
