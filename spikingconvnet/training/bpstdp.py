@@ -176,7 +176,7 @@ def _padded(weights):
     """The same with units up to a whole number of the kernels' lanes, which never fire: tuple of arrays."""
     from spikingconvnet.training.bpstdp_kernels import LANES
 
-    return tuple(np.pad(layer, ((0, 0), (0, -layer.shape[1] % LANES))) for layer in weights)
+    return tuple(np.ascontiguousarray(np.pad(layer, ((0, 0), (0, -layer.shape[1] % LANES)))) for layer in weights)
 
 
 def _sizes(weights):
