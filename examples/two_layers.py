@@ -18,15 +18,15 @@ SLOT = 40
 
 INFERENCE = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=1.0, tau_syn_I=1.0, tau_refrac=0.0)
 TRAINING = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=3.0, tau_refrac=35.0)
-RULE = STDPMechanism(SpikePairRule(tau_plus=10.0, tau_minus=10.0, A_plus=0.02, A_minus=0.02),
-                     AdditiveWeightDependence(w_min=0.0, w_max=1.0))
+MECHANISM = STDPMechanism(SpikePairRule(tau_plus=10.0, tau_minus=10.0, A_plus=0.02, A_minus=0.02),
+                          AdditiveWeightDependence(w_min=0.0, w_max=1.0))
 
 MODEL = Sequential(
     (2, 28, 28),
     Conv2D(16, 5, neuron=INFERENCE,
-           training=STDP(windows=2000, chunks=20, min_spikes=6, neuron=TRAINING, mechanism=RULE)),
+           training=STDP(windows=2000, chunks=20, min_spikes=6, neuron=TRAINING, mechanism=MECHANISM)),
     AvgPool2D(2),
     Conv2D(64, 5, neuron=INFERENCE,
            training=STDP(windows=4000, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
-                         mechanism=RULE, gate=400.0, lateral=60.0)),
+                         mechanism=MECHANISM, gate=400.0, lateral=60.0)),
     Classifier(grid=4, C=3.0))

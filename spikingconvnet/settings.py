@@ -13,6 +13,7 @@ from pathlib import Path
 
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, require
 from spikingconvnet.model import Sequential
+from spikingconvnet.plasticity import STDPMechanism
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def from_names(found, path):
     A name of the user's own is fine if it holds a record of the package (a neuron, a rule) that others are built from.
     """
     found = dict(found)
+    if isinstance(found.get("RULE"), STDPMechanism):      # a name of the user's own before rules for chains had it
+        del found["RULE"]
     for name in [name for name in found if name not in _NAMES]:
         own = is_dataclass(found[name])
         near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.8 if own else 0.6)

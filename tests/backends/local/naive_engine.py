@@ -522,26 +522,34 @@ class NaiveEngine:
         {"pre", "post": places in `populations`, "receptor": 0 or 1, "synapses": [(pre, post, weight in nA, delay in
         steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule and its `kind`, a key of `RULES`}. A
         reward or punishment has "modulates": 1 or -1 in place of "receptor" and "stdp".
+    reset_every : int
+        Steps after which neurons and what is on its way to them are as at the start again; 0 for never.
 
     After `run`, per population: `v`, `exc`, `inh` are lists of one list per step (raw accums, V before the step's
     update, currents after the step's input), `spikes` is a list of (step, neuron), `saturated` counts overflows.
     """
 
-    def __init__(self, populations, projections):
-        count = len(populations)
+    def __init__(self, populations, projections, reset_every=0):
+        count, self.populations, self.reset_every = len(populations), populations, reset_every
         self.sources = {i: population["spikes"] for i, population in enumerate(populations) if "spikes" in population}
-        self.neurons = {i: [Neuron(population["kind"], p) for p in population["neurons"]]
-                        for i, population in enumerate(populations) if i not in self.sources}
+        self.neurons = self._new_neurons()
         self.shifts = {i: populations[i]["shifts"] for i in self.neurons}
         self.split = {i for i in self.neurons if populations[i].get("split")}
         self.slots = {i: ring_slots([s[3] for p in projections if p["post"] == i for s in p["synapses"]])
                       for i in self.neurons}
-        self.rings = {i: [[[0] * len(cells) for _ in range(2)] for _ in range(self.slots[i])]
-                      for i, cells in self.neurons.items()}
+        self.rings = self._new_rings()
         self.projections = [(p["pre"], p["post"], self._synapses(p)) for p in projections]
         self.v, self.exc, self.inh, self.spikes = ([[] for _ in range(count)] for _ in range(4))
         self.saturated = [0] * count
         self.t = 0
+
+    def _new_neurons(self):
+        return {i: [Neuron(population["kind"], p) for p in population["neurons"]]
+                for i, population in enumerate(self.populations) if i not in self.sources}
+
+    def _new_rings(self):
+        return {i: [[[0] * len(cells) for _ in range(2)] for _ in range(self.slots[i])]
+                for i, cells in self.neurons.items()}
 
     def _synapses(self, p):
         if "modulates" in p:
@@ -559,6 +567,8 @@ class NaiveEngine:
 
     def _step(self):
         t = self.t
+        if self.reset_every and t > 0 and t % self.reset_every == 0:
+            self.neurons, self.rings = self._new_neurons(), self._new_rings()
         fired = {i: [n for n, steps in enumerate(trains) for step in steps if step == t]
                  for i, trains in self.sources.items()}
         for i, cells in self.neurons.items():

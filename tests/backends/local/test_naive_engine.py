@@ -88,6 +88,14 @@ def test_the_reference_computes_what_the_naive_twin_computes(seed, rule):
     check(random_network(recipe, rng))
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_the_reference_resets_as_the_naive_twin_does(seed):
+    rng = np.random.default_rng([seed, 8])
+    recipe = Recipe(n_sources=1 + seed % 2, n_populations=int(rng.integers(1, 4)), n_projections=6, plastic=False,
+                    delta=seed % 3 == 0, weight=float(rng.choice([0.3, 2.0])), drive=float(rng.choice([0.5, 4.0])))
+    check(dataclasses.replace(random_network(recipe, rng), reset_every=int(rng.choice([1, 7, 20, 30]))))
+
+
 @pytest.mark.parametrize("rule", SPLIT_RULES)
 @pytest.mark.parametrize("loops", LOOPS)
 def test_the_reference_computes_what_the_naive_twin_computes_on_split_cores(rule, loops):
@@ -98,7 +106,7 @@ def test_the_reference_computes_what_the_naive_twin_computes_on_split_cores(rule
 
 def check(network):
     """Everything that a run of both engines leaves behind."""
-    naive = NaiveEngine(*naive_parts(network)).run(STEPS)
+    naive = NaiveEngine(*naive_parts(network), network.reset_every).run(STEPS)
     ours = by_reference(network, [STEPS])
     for i, population in enumerate(network.populations):
         if not population.is_source:
@@ -106,8 +114,9 @@ def check(network):
             assert traces["v"].tolist() == naive.v[i], population.label
             assert (traces["gsyn_exc"].tolist(), traces["gsyn_inh"].tolist()) == (naive.exc[i], naive.inh[i])
             assert ours.spikes[population.label] == naive.spikes[i]
-            # The twin counts a full slot when it is filled, we when it is emptied.
-            waiting = any(0xffff in currents for slot in naive.rings[i] for currents in slot)
+            # The twin counts a full slot when it is filled, we when it is emptied, unless a reset comes before.
+            waiting = (any(0xffff in currents for slot in naive.rings[i] for currents in slot)
+                       or network.reset_every and naive.saturated[i] > 0)
             assert (ours.saturated[population.label] > 0) == (naive.saturated[i] > 0) or waiting
     for i, projection in enumerate(network.projections):
         assert ours.weights[projection.label] == naive.weights(i), projection.label
