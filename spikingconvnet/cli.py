@@ -18,6 +18,7 @@ from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import arch, backends, settings
+from spikingconvnet.crossvalidation import NETWORK, Scheme
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
 from spikingconvnet.store import RunDirectory
@@ -37,6 +38,7 @@ EXIT_CODES = """exit codes:
   130  interrupted; everything that was finished is kept, the same command goes on"""
 
 
+DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 READ_ONLY = ("info", "check", "map")       # modes that write nothing
 RECIPES = Path(spikingconvnet.__file__).parent / "recipes"
@@ -133,6 +135,10 @@ def _parser():
              " of RULE in the parameters, or stdp). With loaddata or demo a rule that trains all layers at once brings"
              " its own parameters")
     add("--arch", metavar="A-B-C", help="with such a rule: another MODEL, as 784-1200-10 or 28x28-12c5-2s-10")
+    add("--dataset", choices=DATASETS, help="with loaddata, training or demo and such a rule: what its own parameters"
+                                            " are for, where it has some for several data sets")
+    add("--cv", metavar="NxK", help="with --mode training and such a rule: N times K-fold cross-validation on the whole"
+                                    " data set, as 10x5; nothing has to be loaded, nothing is kept")
     add("--parameters", metavar="FILE", help="the experiment (default: the one that the run directory was loaded with;"
                                              " for loaddata and demo parameters.py here)")
     add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
@@ -179,13 +185,14 @@ def _run(options):
                             options.backend, options.jobs, _progress, _program(),
                             target, options.cluster, options.copies, options.time_scale or 1,
                             _kept_options(path, options), options.force)
-    if options.mode not in READ_ONLY:
+    writes = options.mode not in READ_ONLY and not options.cv
+    if writes:
         store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **_MODES[options.mode](experiment, options)}
     if options.mode in ("training", "testing", "demo"):
         result |= _verdict(experiment, options)
-    if options.mode not in READ_ONLY:
+    if writes:
         store.keep_parameters(path)
     return result
 
@@ -212,12 +219,16 @@ def _check(options):
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule is not None and RULES[options.rule].whole
     for name, modes in (("layer", ("training",)), ("rule", ("training", "demo") + ("loaddata",) * brings_parameters),
-                        ("source", ("loaddata", "demo")), ("split", ("testing",)), ("record", ("training", "testing"))):
+                        ("source", ("loaddata", "demo")), ("split", ("testing",)), ("record", ("training", "testing")),
+                        ("cv", ("training",)), ("dataset", ("loaddata", "training", "demo"))):
         if getattr(options, name) is not None and options.mode not in modes:
             raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
     if options.cluster is not None and (options.mode not in ("training", "testing", "demo") or options.layer == "1"):
         raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
                             " --mode training of svm and of layers above 1, for which earlier layers are replayed")
+    if options.dataset and not (options.rule and RULES[options.rule].whole):
+        raise SettingsError("--dataset: needs --rule " + " or ".join(name for name, rule in RULES.items() if rule.whole)
+                            + "; for other data sets there is --source")
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
         if value is not None and options.backend != "spinnaker":
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
@@ -253,14 +264,27 @@ def _parameters_file(options):
     """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with."""
     if options.parameters:
         return Path(options.parameters)
-    if options.mode in ("loaddata", "demo") and options.rule and RULES[options.rule].whole:
-        return RECIPES / f"{options.rule}.py"
+    new = options.mode in ("loaddata", "demo") or options.cv or options.dataset
+    if new and options.rule and RULES[options.rule].whole:
+        return _recipe(options.rule, options.dataset)
     here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
     if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
         return here
     if here.is_file() and here.read_bytes() != kept.read_bytes():
         _say(f"using {kept}, with which the run was loaded; {here} differs and is not used")
     return kept
+
+
+def _recipe(rule, dataset):
+    """The parameters file that a rule brings with it: its first one, or that for a data set."""
+    first = RECIPES / f"{rule}.py"
+    if dataset is None:
+        return first
+    found = {Path(settings.load(path).dataset).name: path for path in (first, *RECIPES.glob(f"{rule}-*.py"))}
+    if dataset not in found:
+        raise SettingsError(f"--dataset {dataset}: --rule {rule} has parameters for {', '.join(sorted(found))};"
+                            " write others and name them with --parameters")
+    return found[dataset]
 
 
 def _kept_options(path, options):
@@ -328,6 +352,8 @@ def _rule(experiment, options):
 
 def _training(experiment, options):
     rule = _rule(experiment, options)
+    if options.cv:
+        return _cross_validate(experiment, rule, Scheme.parse(options.cv))
     if experiment.model.runs_as_one:
         if options.layer is not None:
             raise SettingsError(f"--layer: {rule} trains all layers at once; leave --layer out")
@@ -344,6 +370,15 @@ def _training(experiment, options):
     result = _train_layer(experiment, int(options.layer), rule, options.record)
     _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * (rule == "stdp"))
     return result
+
+
+def _cross_validate(experiment, rule, scheme):
+    found = {rule if name == NETWORK else name: 100 * shares
+             for name, shares in experiment.cross_validate(rule, scheme).items()}
+    result = {"rule": rule, "cv": str(scheme), "percent": {name: shares.tolist() for name, shares in found.items()}}
+    lines = [f"{scheme.repeats} times {scheme.folds} folds: mean of the repeats, their standard deviation, %"]
+    lines += [f"{name:<24}{shares.mean():6.2f}{shares.std():6.2f}" for name, shares in found.items()]
+    return {**result, "text": "\n".join(lines)}
 
 
 def _train_chain(experiment, rule):

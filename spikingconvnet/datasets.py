@@ -48,6 +48,8 @@ READ_TIMEOUT = 30.0             # seconds without a byte
 DOWNLOAD_TIMEOUT = 1800.0       # seconds for one file
 CHUNK = 1 << 20                 # bytes
 PIECE = 1 << 19                 # pixels that python-mnist holds as lists at a time, 8 bytes each
+IRIS = "iris"                   # a data set that comes with scikit-learn
+IRIS_TEST = 5                   # every fifth flower of a species is in its test part
 AGAIN = "get the file again, or run: main.py --mode loaddata --source DIR_OR_URL"
 
 MNIST_SHAPE = {"train": (60000, 28, 28), "test": (10000, 28, 28)}
@@ -140,7 +142,7 @@ def load(source, part, cache_dir=None):
     source : str or path
         Directory that holds the files, plain or gzip, by their canonical names (``train-images-idx3-ubyte.gz``), with
         a dot (``train-images.idx3-ubyte``) or with the name of a set in front (``emnist-digits-train-...``); or the
-        http(s) address of a directory that holds the canonical ``.gz`` names.
+        http(s) address of a directory that holds the canonical ``.gz`` names; or ``"iris"``, see :func:`iris`.
     part : str
         ``"train"`` or ``"test"``.
     cache_dir : str or path, optional
@@ -161,11 +163,36 @@ def load(source, part, cache_dir=None):
         Another `part`.
     """
     require(part in tuple(STEMS), "load", "part", part, "'train' or 'test'")
+    if source == IRIS:
+        return _iris_part(part)
     require(isinstance(source, (str, os.PathLike)) and os.fspath(source), "load", "source", source,
             "a directory or an http(s) address", DataError)
     if re.match("https?://", str(source), re.IGNORECASE):
         return _load_address(str(source), part, cache_dir)
     return _load_directory(source, part)
+
+
+def iris():
+    """Anderson's irises (Fisher 1936), as scikit-learn holds them: 50 flowers of each of three species.
+
+    Returns
+    -------
+    ImageSet
+        150 "images" (1, 4): length and width of sepal and petal in mm, as they were measured; labels 0 setosa,
+        1 versicolor, 2 virginica.
+    """
+    from sklearn.datasets import load_iris
+
+    centimetres, species = load_iris(return_X_y=True)
+    return ImageSet(np.rint(10.0 * centimetres).astype(np.uint8)[:, None], species.astype(np.uint8))
+
+
+def _iris_part(part):
+    """120 flowers to train with, in mixed order, or 30 to test; one split of 30 is worth little, see --cv."""
+    flowers = iris()
+    tested = np.arange(len(flowers)) % IRIS_TEST == IRIS_TEST - 1
+    chosen = np.flatnonzero(tested == (part == "test"))
+    return flowers.select(chosen.reshape(3, -1).T.ravel())
 
 
 def cache_folder(address, cache_dir):

@@ -2,11 +2,12 @@
 
 An encoder is called with float values (N, C, H, W), where 1 is a strong input, and a ``numpy.random.Generator``; it
 returns :class:`~spikingconvnet.spikes.Spikes` with ``n_steps`` steps per sample. Random encoders draw sample by sample,
-so the spikes do not depend on how the samples are batched.
+so the spikes do not depend on how the samples are batched. :class:`GaussianReceptiveFields` makes channels for them
+out of numbers that are not grey values.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,19 +59,24 @@ class RegularEncoder:
         Spikes per step at value 1 and above, at most 1.
     threshold : float
         Values up to this one are silent.
+    random_phase : bool
+        Whether the sum of every input begins at a number of its own between 0 and 1 and not at 0, so that equal inputs
+        do not fire together.
     """
 
     n_steps: int = 50
     max_rate: float = 0.2
     threshold: float = 0.0
+    random_phase: bool = False
 
     def __post_init__(self):
         _check_rate(self)
 
     def __call__(self, values, rng=None):
-        """Spikes of `values`, float (N, C, H, W); `rng` is not used."""
+        """Spikes of `values`, float (N, C, H, W); `rng` is used for random phases only."""
         rate = _rates(self, values)
-        total = np.floor(np.arange(self.n_steps + 1)[:, None, None] * rate)
+        phase = rng.random(rate.shape) if self.random_phase else 0.0
+        total = np.floor(np.arange(self.n_steps + 1)[:, None, None] * rate + phase)
         step, sample, neuron = np.nonzero(np.diff(total, axis=0))
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
 
@@ -92,6 +98,69 @@ class RateEncoder:
         rate = _rates(self, values)
         sample, step, neuron = np.nonzero(rng.random((len(values), self.n_steps, rate.shape[1])) < rate[:, None])
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
+
+
+@dataclass(frozen=True)
+class GaussianReceptiveFields:
+    """A population code, used as a filter: every number answers in several channels, each with a preferred value.
+
+    The preferred values lie evenly between the smallest and the largest number of the training samples, which
+    :meth:`fitted` looks up; numbers beyond them answer like the nearest of the two.
+
+    Source: Bohte, La Poutre and Kok 2002, IEEE Trans Neural Netw 13, 426.
+
+    Attributes
+    ----------
+    fields : int
+        Channels, at least 2.
+    width : float
+        Standard deviation of a field, in distances of neighbouring preferred values.
+    silent_below : float
+        Answers below this one become 0; 1 is the answer to the preferred value.
+    low, high : tuple of numbers or None
+        Smallest and largest value of every position (row by row) of the training samples.
+    """
+
+    fields: int = 8
+    width: float = 1.0
+    silent_below: float = 0.1
+    low: tuple = None
+    high: tuple = None
+
+    def __post_init__(self):
+        owner = "GaussianReceptiveFields"
+        require(self.fields >= 2, owner, "fields", self.fields, "at least 2")
+        require(self.width > 0, owner, "width", self.width, "above 0")
+        require(0 <= self.silent_below < 1, owner, "silent_below", self.silent_below, "0 or more and below 1")
+        require((self.low is None) == (self.high is None), owner, "low, high", (self.low, self.high), "both or none")
+        require(self.low is None or len(self.low) == len(self.high), owner, "low, high", (self.low, self.high),
+                "of one length")
+
+    @property
+    def channels(self):
+        """As of any filter."""
+        return self.fields
+
+    @property
+    def channel_names(self):
+        """As of any filter."""
+        return tuple(f"field {k + 1}" for k in range(self.fields))
+
+    def fitted(self, images):
+        """The same with the range of these samples, (N, H, W) with N at least 1; given ones are kept."""
+        if self.low is not None:
+            return self
+        flat = images.reshape(len(images), -1)
+        return replace(self, low=tuple(flat.min(axis=0).tolist()), high=tuple(flat.max(axis=0).tolist()))
+
+    def __call__(self, images):
+        """Numbers (N, H, W) to float64 (N, fields, H, W)."""
+        require(self.low is not None, "GaussianReceptiveFields", "low, high", None, "set, or found by fitted(images)")
+        low, high = (np.reshape(np.asarray(end, np.float64), images.shape[1:]) for end in (self.low, self.high))
+        place = np.divide(images - low, high - low, out=np.zeros(images.shape), where=high > low).clip(0.0, 1.0)
+        distance = place[:, None] * (self.fields - 1) - np.arange(self.fields)[:, None, None]
+        answer = np.exp(-0.5 * (distance / self.width) ** 2)
+        return np.where(answer >= self.silent_below, answer, 0.0)
 
 
 def encode(images, image_filter, encoder, rng, batch=1000):

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import spikingconvnet
-from spikingconvnet import build, datasets, readout, replicas
+from spikingconvnet import build, crossvalidation, datasets, readout, replicas
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
@@ -25,7 +25,7 @@ from spikingconvnet.deployment import health, recorded, resources
 from spikingconvnet.deployment.check import Subject
 from spikingconvnet.deployment.watch import Watch
 from spikingconvnet.encoding import encode
-from spikingconvnet.errors import DataError, SettingsError, SimulationFailed, StoreError, require
+from spikingconvnet.errors import DataError, HealthError, SettingsError, SimulationFailed, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import RULES, balance, stdp
@@ -92,9 +92,11 @@ class Experiment:
         s, counts = self.settings, {}
         rng = np.random.default_rng([s.seed, 0])
         how = self._how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
-        for name, part in self._images().items():
+        parts = self._images()
+        image_filter = self._filter(parts["train"])
+        for name, part in parts.items():
             encoded = CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None
-            spikes = encode(part.images[:encoded], s.image_filter, s.encoder, rng).with_gap(s.slot)
+            spikes = encode(part.images[:encoded], image_filter, s.encoder, rng).with_gap(s.slot)
             self.store.write(f"data/{name}", self._data_digest(), how, labels=part.labels, images=part.images[:64],
                              content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
             counts[name] = len(part)
@@ -113,6 +115,11 @@ class Experiment:
                     DataError)
         return {"train": train.select(split.train), "validation": train.select(split.validation),
                 "test": test.select(split.test)}
+
+    def _filter(self, train):
+        """The parameters' FILTER, fitted to the training images if it is one that has to be."""
+        chosen = self.settings.image_filter
+        return chosen.fitted(train.images) if hasattr(chosen, "fitted") else chosen
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
@@ -160,11 +167,15 @@ class Experiment:
             trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
                                          partial(self.progress, description=f"layer {number}: training"),
                                          unfinished.read(), unfinished.write)
-        unfinished.forget()             # before the verdict: of an invalid run nothing is gone on with
-        how = self._how(watch.settle(), rule=rule, health=trained.health)
+        try:
+            how = self._how(watch.settle(), rule=rule, health=trained.health)
+        except HealthError:
+            unfinished.forget()         # with what an invalid run has done nothing can go on
+            raise
         self.store.write(f"layers/{number}", made_from, how, initial=trained.initial, learned=trained.learned,
                          **trained.inference.arrays(), wins=trained.course.wins,
                          thresholds=trained.course.thresholds, mean_weight=trained.course.mean_weight)
+        unfinished.forget()
         self._noted({"how": how})
         return trained
 
@@ -188,12 +199,12 @@ class Experiment:
             ``training.balance``.
         """
         self._check_rule(rule, whole=True)
-        train, s = RULES[rule].load(), self.settings
+        train, s, watch = RULES[rule].load(), self.settings, self._watch(f"{rule}: training")
         images, labels = self._values("train")
         validation = self._values("validation") if s.n_validation else None
         found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
-                              partial(self.progress, description=f"{rule}: training"), validation)
-        watch = self._watch(f"{rule}: lowering")
+                              partial(self.progress, description=f"{rule}: training"), validation,
+                              **self._simulating(rule, watch))
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], partial(self._open, watch),
                                       s.reset)
         board = watch.settle()
@@ -204,13 +215,43 @@ class Experiment:
             health = {**health, stage.label: own}
         return health
 
+    def cross_validate(self, rule, scheme):
+        """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
+
+        Parameters
+        ----------
+        rule : str
+            See ``training``.
+        scheme : crossvalidation.Scheme
+
+        Returns
+        -------
+        dict of str to float array (repeats,)
+            See ``crossvalidation.cross_validate``.
+        """
+        self._check_rule(rule, whole=True)
+        source, cache = self.settings.dataset, self.store.path / "downloads"
+        parts = [datasets.load(source, part, cache) for part in ("train", "test")]
+        everything = datasets.ImageSet(*(np.concatenate([getattr(part, name) for part in parts])
+                                         for name in ("images", "labels")))
+        return crossvalidation.cross_validate(
+            everything, self.settings, scheme, self.backend_name, {"jobs": self.jobs or 1, **self._options},
+            partial(self.progress, description=f"{rule}: folds"))
+
+    def _simulating(self, rule, watch):
+        """What a rule is given that learns in a simulator."""
+        if not RULES[rule].simulates:
+            return {}
+        return {"encoder": self.settings.encoder, "open_network": partial(self._open, watch)}
+
     def _values(self, split):
         """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
-        stored, part = self.data(split), self._images()[split]
+        stored, parts = self.data(split), self._images()
+        part, image_filter = parts[split], self._filter(parts["train"])
         if not np.array_equal(stored["labels"], part.labels):
             raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
                              f" run: {self.command('loaddata')}")
-        values = np.concatenate([self.settings.image_filter(part.images[first:first + 1000]).astype(np.float32)
+        values = np.concatenate([image_filter(part.images[first:first + 1000]).astype(np.float32)
                                  for first in range(0, len(part.labels), 1000)])
         return values, np.searchsorted(self._classes(), part.labels)
 

@@ -985,3 +985,17 @@ def test_mnist_splits_into_50000_10000_and_10000_with_test_digits_from_the_test_
     parts = split(train, test, n_train=50000, n_validation=10000)
     assert (parts.train[-1], parts.validation[0], len(parts.validation), parts.test.tolist()) == (
         49999, 50000, 10000, list(range(10000)))
+
+
+def test_irises_are_the_measured_millimetres_of_three_species():
+    flowers = datasets.iris()
+    assert flowers.images.shape == (150, 1, 4) and np.bincount(flowers.labels).tolist() == [50, 50, 50]
+    assert flowers.images[0, 0].tolist() == [51, 35, 14, 2] and flowers.images[149, 0].tolist() == [59, 30, 51, 18]
+
+
+def test_irises_have_a_training_and_a_test_part_without_a_common_flower():
+    train, test = (datasets.load("iris", part) for part in ("train", "test"))
+    assert np.bincount(train.labels).tolist() == [40, 40, 40] and np.bincount(test.labels).tolist() == [10, 10, 10]
+    both = np.concatenate([train.images, test.images]).reshape(150, 4)
+    assert sorted(both.tolist()) == sorted(datasets.iris().images.reshape(150, 4).tolist())
+    assert train.labels[:6].tolist() == [0, 1, 2, 0, 1, 2]

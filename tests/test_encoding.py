@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spikingconvnet.encoding import LatencyEncoder, RateEncoder, RegularEncoder, encode
+from spikingconvnet.encoding import GaussianReceptiveFields, LatencyEncoder, RateEncoder, RegularEncoder, encode
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.preprocessing import DifferenceOfGaussians, Intensity
 
@@ -117,3 +117,46 @@ def test_the_same_generator_gives_the_same_spikes_and_another_seed_others():
 def test_an_encoder_that_makes_no_sense_is_refused(make):
     with pytest.raises(SettingsError, match=r"^(Latency|Rate|Regular)Encoder\."):
         make()
+
+
+def test_random_phases_keep_the_rate_and_spread_the_spikes():
+    values = np.full((300, 1, 1, 2), 0.5)
+    spikes = RegularEncoder(n_steps=20, max_rate=0.5, random_phase=True)(values, np.random.default_rng(0))
+    assert spikes.counts().mean() == 5.0 and set(np.unique(spikes.counts())) == {5}
+    first = np.array([[steps[0] for steps in sample] for sample in steps_of(spikes)])
+    assert np.bincount(first.ravel(), minlength=4).min() > 100 and first.max() == 3
+
+
+def test_random_phases_do_not_depend_on_the_batch():
+    images = np.random.default_rng(1).integers(0, 256, (5, 4, 3)).astype(np.uint8)
+    encoder = RegularEncoder(6, 0.8, random_phase=True)
+    assert encode(images, Intensity(), encoder, np.random.default_rng(2), batch=2) == encode(
+        images, Intensity(), encoder, np.random.default_rng(2))
+
+
+def test_receptive_fields_answer_by_distance_in_units_of_their_spacing():
+    fields = GaussianReceptiveFields(fields=5, width=0.5, silent_below=0.1, low=(0, 10), high=(8, 50))
+    found = fields(np.array([[[4, 15]]], np.uint8))[0, :, 0]
+    assert fields.channels == len(fields.channel_names) == 5 and found.shape == (5, 2)
+    assert found[:, 0].tolist() == [0.0, np.exp(-2.0), 1.0, np.exp(-2.0), 0.0]      # exp(-8) is silent
+    assert np.allclose(found[:, 1], [np.exp(-0.5), np.exp(-0.5), 0, 0, 0])
+
+
+def test_receptive_fields_know_the_training_samples_alone():
+    train, others = np.array([[[10, 3]], [[20, 3]]], np.uint8), np.array([[[30, 9]], [[0, 1]], [[15, 3]]], np.uint8)
+    fields = GaussianReceptiveFields(fields=3, width=0.3).fitted(train)
+    assert (fields.low, fields.high) == ((10, 3), (20, 3)) and fields.fitted(others) == fields
+    assert fields(others)[:, :, 0, 0].tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]     # beyond the end: like the end
+    assert fields(others)[:, 0, 0, 1].tolist() == [1, 1, 1]                             # a constant says nothing
+
+
+def test_receptive_fields_without_a_range_are_refused():
+    with pytest.raises(SettingsError, match="low, high: must be set, or found by fitted"):
+        GaussianReceptiveFields()(np.zeros((1, 1, 4), np.uint8))
+
+
+@pytest.mark.parametrize("wrong", [{"fields": 1}, {"width": 0.0}, {"silent_below": 1.0}, {"low": (1,)},
+                                   {"low": (1,), "high": (2, 3)}])
+def test_impossible_receptive_fields_are_refused(wrong):
+    with pytest.raises(SettingsError, match="GaussianReceptiveFields"):
+        GaussianReceptiveFields(**wrong)

@@ -39,6 +39,9 @@ class Rule:
     module, function : str
     whole : bool
         Whether it trains all layers at once.
+    simulates : bool
+        Whether it learns in a simulator or on a board: its function is also given ``encoder``, that of the parameters,
+        and ``open_network``, the backend's ``open``.
     needs : str or None
         A library, and the package's extra of that name that installs it.
     """
@@ -47,6 +50,7 @@ class Rule:
     module: str
     function: str = "train"
     whole: bool = False
+    simulates: bool = False
     needs: str = None
 
     def load(self):
@@ -61,4 +65,6 @@ RULES = {rule.name: rule for rule in (
     Rule("stdp", "spikingconvnet.training.stdp"),
     Rule("random", "spikingconvnet.training.floors", "random"),
     Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
-    Rule("ridge", "spikingconvnet.training.ridge", whole=True))}
+    Rule("ridge", "spikingconvnet.training.ridge", whole=True),
+    Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True),
+    Rule("rstdp", "spikingconvnet.training.rstdp", whole=True, simulates=True))}

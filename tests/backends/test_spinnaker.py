@@ -31,18 +31,22 @@ from random_networks import (  # noqa: E402
 )
 from test_golden import MODULATED, on_the_board  # noqa: E402
 
+from spikingconvnet import datasets, settings  # noqa: E402
 from spikingconvnet import experiment as experiment_module  # noqa: E402
-from spikingconvnet import settings  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
-from spikingconvnet.backends.local import native  # noqa: E402
+from spikingconvnet.backends.local import native, simulator  # noqa: E402
+from spikingconvnet.cli import RECIPES  # noqa: E402
 from spikingconvnet.connectivity import ConvConnections, DenseConnections  # noqa: E402
 from spikingconvnet.deployment.health import judge  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
+from spikingconvnet.encoding import GaussianReceptiveFields, RegularEncoder  # noqa: E402
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # noqa: E402
 from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
 from spikingconvnet.replicas import together  # noqa: E402
+from spikingconvnet.training import rstdp  # noqa: E402
+from spikingconvnet.training.rstdp import RSTDP  # noqa: E402
 
 PER_RUN = 12
 PREDICTED = {"saturated", "wrapped_weights", "silent_delays"}       # findings in which the local backend does the same
@@ -312,3 +316,40 @@ def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
 def test_a_board_is_named_by_kind_or_address(target, version, host):
     with spinnaker._machine(target) as text:
         assert f"version = {version}\n" in text and f"machine_name = {host}\n" in text
+
+
+def test_reward_and_punishment_teach_the_same_weights_on_a_board(board, tmp_path):
+    """Flowers of all species, two epochs, each a chunk of the run."""
+    flowers = datasets.load("iris", "train").select(np.arange(9))
+    rule = RSTDP(epochs=2, pulses=(4, 3), initial=(0.2, 0.35))
+    fields = GaussianReceptiveFields(fields=5).fitted(flowers.images)
+    patterns = RegularEncoder(n_steps=16, max_rate=0.5)(fields(flowers.images))
+    learned = {}
+    for name, opened in (("local", simulator.open), ("board", partial(spinnaker.open, target=board,
+                                                                      directory=tmp_path))):
+        rng = np.random.default_rng(0)
+        initial = rng.uniform(*rule.initial, (patterns.size, 3))
+        learned[name] = rstdp.learn(patterns, flowers.labels.astype(int), initial, rng, rule, opened)
+    assert np.array_equal(learned["local"][0], learned["board"][0])
+    assert learned["local"][1] == learned["board"][1]
+    assert sum(learned["local"][1]["wrong"]) > 0 and sum(learned["local"][1]["missing"]) > 0
+    assert np.mean(abs(learned["local"][0] - initial) > 0.01) > 0.1
+
+
+def test_a_chain_of_bp_stdp_answers_the_same_on_a_board(tmp_path):
+    """The recipe for the irises, three epochs, four flowers: spikes, membranes of the output, answers."""
+    text = (RECIPES / "bpstdp-iris.py").read_text().replace("epochs=30", "epochs=3")
+    text = text.replace("N_TEST = 30", "N_TEST = 4")
+    (tmp_path / "parameters.py").write_text(text)
+    answers = {}
+    for backend, target in (("local", None), ("spinnaker", "emulated")):
+        experiment = Experiment(settings.load(tmp_path / "parameters.py"), tmp_path / backend, backend, target=target)
+        experiment.load_data()
+        if backend == "spinnaker":      # training itself simulates nothing but the inputs of its layers
+            shutil.copytree(tmp_path / "local" / "layers", tmp_path / backend / "layers")
+        else:
+            experiment.train_chain("bpstdp")
+        answers[backend] = experiment.answers("test")
+    for name, found in answers["local"].items():
+        assert np.array_equal(found, answers["spinnaker"][name]), name
+    assert answers["local"]["spikes"].sum(axis=0).all()
