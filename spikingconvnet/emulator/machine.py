@@ -16,6 +16,7 @@ from collections import deque
 
 from spikingconvnet.emulator.chip import Chip
 from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.cpu import CPUs
 from spikingconvnet.emulator.errors import SetupError
 from spikingconvnet.emulator.memory_map import (
     CPU_CLOCK_MHZ,
@@ -62,7 +63,7 @@ class Machine:
         self._queued, self._trees, self._running, self._spent = set(), {}, None, 0.0
         self._clocked = []                          # chips that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
-        self._make_core = make_core
+        self._make_core, self._cpus = make_core, CPUs(make_core.CPU)
         self.chips = {xy: self._chip(*xy) for xy in CHIPS[version]}
         self.wires = {xy: self._wires(*xy) for xy in self.chips}
         self.monitors = {xy: Monitor(self, chip) for xy, chip in self.chips.items()}
@@ -76,7 +77,7 @@ class Machine:
 
     def _core_of(self, x, y):
         def make(number, bus, memories):
-            core = self._make_core(number, bus, memories, lambda: self.cycle, self._report_core)
+            core = self._make_core(number, self._cpus, bus, memories, lambda: self.cycle, self._report_core)
             core.place = x, y, number
             return core
         return make
