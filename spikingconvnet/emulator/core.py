@@ -88,7 +88,7 @@ class Core:
         self._pc = aplx.load(self.bus, image)
         self._devices = {base: self._system.device(base) for base in CHIP_DEVICES}
         self._make_devices()
-        self._cpu = self._cpus.least_used()
+        self._cpu = self._cpus.take()
         self._cpu.add(self)
         self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
         self._write("R0", flags << 8 | app_id)

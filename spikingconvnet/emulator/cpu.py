@@ -1,10 +1,10 @@
 """The CPU emulator (Unicorn's ARM926), and how cores share it.
 
-Each of Unicorn's CPUs takes 3 MB before it has run anything, a core's registers 4 KB. So a machine has a limited number
-of them (`CPUs`); more cores than that take turns. The registers of a core are put into its CPU before the core runs and
-taken out when another one is to run. What a core calls an address is translated (`Space`) to one of a common space in
-which the memories of all cores of the CPU have places of their own, so code is translated once and stays valid. Cores
-that run the same program share the translation too, as long as they do not write to their code.
+Each of Unicorn's CPUs takes 3 MB before it has run anything, a core's registers 4 KB. So only some cores of a machine
+have one of their own (`CPUs`); all others take turns on another one. The registers of a core are put into its CPU
+before it runs and taken out when another one is to run. What a core calls an address is translated (`Space`) to one of
+a common space in which the memories of all cores of the CPU have places of their own, so code is translated once and
+stays valid. Cores that run the same program share the translation too, as long as they do not write to their code.
 """
 
 import threading
@@ -45,8 +45,8 @@ READ, WRITE, EXECUTE = 1, 2, 4                      # uc_prot, unicorn.h
 CORE_DEVICES = (*VIC_BASES, *TIMER_BASES, *CC_BASES, *DMA_BASES)
 CHIP_DEVICES = {**{base: ROUTER_SIZE for base in ROUTER_BASES}, **{base: DEVICE_SIZE for base in SYSCTL_BASES}}
 _NEVER = 1                                          # an address at which no program ends
-_CODE_BUFFER = 3 << 19                             # bytes for translated code; from 2 MB on the kernel takes huge pages
-LIMIT = 32                                          # CPUs of a machine: 100 MB; changing cores costs time
+LIMIT = 32                                          # cores with a CPU of their own: 100 MB; taking turns costs time
+_OWN_CODE, _SHARED_CODE = 1 << 20, 32 << 20         # bytes for translated code, of which those in use take memory
 _FIRST_PLACE, _PLACES = 1 << 32, 1 << 16            # in the common space: above the devices', at multiples of
 
 
@@ -98,28 +98,32 @@ class Space:
 
 
 class CPUs:
-    """The CPUs of a machine, of a class like `CPU`: one for each core up to `LIMIT`."""
+    """The CPUs of a machine, of a class like `CPU`: one for each core up to `LIMIT`, and one for all others.
+
+    One only, because changing cores empties Unicorn's TLB, and that doubles the size of one that was rather full: some
+    MB for a CPU that is shared.
+    """
 
     def __init__(self, make):
-        self._make, self._all = make, []
+        self._make, self._own, self._shared = make, [], make(_SHARED_CODE)
 
-    def least_used(self):
-        """The CPU with the fewest cores."""
-        found = min(self._all, key=len, default=None)
-        if found is None or len(found) and len(self._all) < LIMIT:
-            self._all.append(found := self._make())
-        return found
+    def take(self):
+        """The CPU for one more core."""
+        free = next((cpu for cpu in self._own if not cpu), None)
+        if free is None and len(self._own) < LIMIT:
+            self._own.append(free := self._make(_OWN_CODE))
+        return self._shared if free is None else free
 
 
 class CPU:
-    """One CPU and the cores that take turns on it; it takes memory only while there are any.
+    """One CPU, with so many bytes for translated code, and its cores; it takes memory only while there are any.
 
     A core has `memories`, (base, Memory) each and its ITCM first, and serves accesses to devices with
     ``load(base, offset, width)`` and ``store(base, offset, width, value)``.
     """
 
-    def __init__(self):
-        self._uc, self._current, self._spaces = None, None, {}
+    def __init__(self, code):
+        self._uc, self._current, self._spaces, self._code = None, None, {}, code
         self._running, self._lock = None, threading.Lock()
         self._refused = ""                          # what Unicorn did not let the program do
 
@@ -155,7 +159,7 @@ class CPU:
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
         uc.ctl_set_page_size(PAGE_SIZE)
-        uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
+        uc.ctl_set_tcg_buffer_size(self._code)
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note)
         self._places, self._programs, self._next = {}, {}, _FIRST_PLACE
