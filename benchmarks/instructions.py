@@ -22,7 +22,7 @@ import numpy as np
 
 from spikingconvnet.backends import spinnaker
 from spikingconvnet.connectivity import ConvConnections, DenseConnections
-from spikingconvnet.emulator import cli, core
+from spikingconvnet.emulator import cli, core, cpu
 from spikingconvnet.emulator.board import configuration
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
@@ -62,20 +62,23 @@ def serve(path, arguments):
     """The process of a :class:`CountingBoard`."""
     import unicorn
 
-    counts, begin = Counter(), core.Core._begin
+    counts, begin, opened = Counter(), core.Core._begin, cpu.CPU._open
 
     def begin_counted(self):
         begin(self)
         self.images = getattr(self, "images", 0) + 1
 
-        def block(uc, address, size, data):
-            thumb = uc.reg_read(core._REGISTER["CPSR"]) & core.T_BIT
-            counts[(*self.place, self.images)] += size // (2 if thumb else 4)
+    def open_counted(self):
+        opened(self)
 
-        self.counting = block
+        def block(uc, address, size, data):
+            running = self._running
+            thumb = self.read(running, "CPSR") & core.T_BIT
+            counts[(*running.place, running.images)] += size // (2 if thumb else 4)
+
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, block)
 
-    core.Core._begin = begin_counted
+    core.Core._begin, cpu.CPU._open = begin_counted, open_counted
     code = cli.main(arguments)
     Path(path).write_text(json.dumps([[*key, n] for key, n in counts.items()]))
     return code

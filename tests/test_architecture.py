@@ -27,7 +27,7 @@ ROWS = (
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 EXCEPTIONS = {("neurons", "spikes")}        # SpikeSourceArray holds Spikes
 HOMES = {"numba": "kernels.py", "sklearn": ("readout.py", "datasets.py"), "matplotlib": "plotting/",
-         "mnist": "datasets.py", "tqdm": "cli.py", "unicorn": "core.py", "distributed": "replicas.py"}
+         "mnist": "datasets.py", "tqdm": "cli.py", "unicorn": "cpu.py", "distributed": "replicas.py"}
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed"]
 

@@ -8,7 +8,8 @@ import sys
 import threading
 
 from spikingconvnet.emulator import faults, native_core
-from spikingconvnet.emulator.core import Core, require_unicorn
+from spikingconvnet.emulator.core import Core
+from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faulty_machine import FaultyMachine

@@ -1,10 +1,10 @@
-"""One ARM968 core: the CPU emulator (Unicorn), exceptions by hand, and running until the program waits.
+"""One ARM968 core: its memory and devices, exceptions by hand, and running until the program waits.
 
-Unicorn's ARM926 model executes the same instructions, stops at "wait for interrupt" (`mcr p15, 0, r0, c7, c0, 4`), and
-never takes interrupts by itself. So a core runs from one wait to the next; there the next interrupt is entered as the
-hardware would. spin1_api waits with interrupts masked and unmasks them right after (`dispatch`, spin1_api.c:524); here
-the interrupt is taken at the wait itself, mask or not. A program that polls a timer waits too: Unicorn is stopped
-inside that read, which the program repeats when it is resumed.
+Unicorn's ARM926 model (`cpu.py`) executes the same instructions, stops at "wait for interrupt"
+(`mcr p15, 0, r0, c7, c0, 4`), and never takes interrupts by itself. So a core runs from one wait to the next; there
+the next interrupt is entered as the hardware would. spin1_api waits with interrupts masked and unmasks them right after
+(`dispatch`, spin1_api.c:524); here the interrupt is taken at the wait itself, mask or not. A program that polls a timer
+waits too: Unicorn is stopped inside that read, which the program repeats when it is resumed.
 
 Not modelled: alignment faults, cycles of instructions, caches of the real core (it has none).
 """
@@ -15,45 +15,28 @@ import time
 from enum import Enum
 
 from spikingconvnet.emulator import aplx, peripherals
-from spikingconvnet.emulator.errors import BusError, SetupError
+from spikingconvnet.emulator.cpu import CHIP_DEVICES, CPU, Trap, require_unicorn
+from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.memory import Bus, Memory
 from spikingconvnet.emulator.memory_map import (
     CC_BASES,
-    DEVICE_SIZE,
     DMA_BASES,
     DTCM_BASE,
     DTCM_SIZE,
     ITCM_BASE,
     ITCM_SIZE,
-    ROUTER_BASES,
-    ROUTER_SIZE,
     RTE,
     SDRAM_BASES,
-    SYSCTL_BASES,
     SYSRAM_BASES,
     TIMER_BASES,
     VIC_BASES,
 )
-
-try:
-    import unicorn
-    from unicorn import arm_const
-except ImportError:                                 # the extra [emulator] is not installed
-    unicorn = None
-else:
-    _REGISTER = {name: getattr(arm_const, f"UC_ARM_REG_{name}")
-                 for name in (*(f"R{i}" for i in range(8)), "CPSR", "SPSR", "SP", "LR", "PC")}
-    _ACCESSES = {unicorn.UC_MEM_READ_UNMAPPED: "read", unicorn.UC_MEM_WRITE_UNMAPPED: "write",
-                 unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch"}
 
 I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture Reference Manual (ARMv5), A2.5
 FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
 UNDEF_VECTOR, SVC_VECTOR, PABT_VECTOR, DABT_VECTOR, IRQ_VECTOR, FIQ_VECTOR = 0x04, 0x08, 0x0c, 0x10, 0x18, 0x1c
 
 WFI, WFI_MASK = 0x0e070f90, 0x0fff0fff              # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
-_NEVER = 1                                          # an address at which no program ends
-_CODE_BUFFER = 1 << 20                              # bytes for translated code; a program has at most 32 KB
-_PAGE_SIZE = 4096                                   # the default of 1024 makes four times as many jumps slow
 BURST = 32                                          # packets that a FIQ handler takes before the program goes on
 _GRACE = 0.05                                       # s in which a program is expected to touch a device
 _MAX_FAULTS = 8                                     # exceptions in exceptions before the core is given up
@@ -65,35 +48,30 @@ class Rest(Enum):
     OFF, READY, WFI, POLL, DEAD, BUSY = range(6)        # BUSY: in the middle of its program until time has passed
 
 
-def require_unicorn():
-    """Raise SetupError unless the CPU emulator can be imported."""
-    if unicorn is None:
-        raise SetupError("the emulated board needs the package unicorn; run: pip install 'spikingconvnet[emulator]'")
-
-
 class Core:
     """A core of a chip, from `start` to `stop`.
 
     Parameters
     ----------
     number : virtual core number, 1 to 17; `physical` is the same unless somebody says otherwise before `start`
+    cpus : the machine's CPUs, of the class `CPU` here
     system : Bus of the chip
     memories : the chip's (SDRAM, SysRAM)
     clock : callable -> the machine's cycle
     report : callable(core, text) for what a person should know
     """
 
-    def __init__(self, number, system, memories, clock, report):
-        self.number, self.physical, self.rest = number, number, Rest.OFF
+    CPU = CPU
+
+    def __init__(self, number, cpus, system, memories, clock, report):
+        self.number, self.physical, self.rest, self._cpus, self._cpu = number, number, Rest.OFF, cpus, None
         self._system, self._memories, self._clock, self._report = system, memories, clock, report
         self.inbox, self.lost, self._burst, self._faults = [], 0, 0, 0
         self._instructions = 0                      # after so many Unicorn stops; 0: never
         self._fault = None                          # a BusError on its way out of Unicorn
         self._life = threading.Lock()               # held while the core is switched off or asked to pause
-        self._refused = ""                          # what Unicorn did not let the program do
         self._pause, self._yielded, self._halted = 0.0, False, False
         self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
-        self._uc = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -102,18 +80,17 @@ class Core:
         require_unicorn()
         self.stop()
         self.itcm, self.dtcm = Memory("ITCM", ITCM_SIZE), Memory("DTCM", DTCM_SIZE)
+        sdram, sysram = self._memories
+        self.memories = [(ITCM_BASE, self.itcm), (DTCM_BASE, self.dtcm), *((base, sdram) for base in SDRAM_BASES),
+                         *((base, sysram) for base in SYSRAM_BASES)]
         self.bus = Bus()
-        for base, memory in ((ITCM_BASE, self.itcm), (DTCM_BASE, self.dtcm), *self._shared()):
+        for base, memory in self.memories:
             self.bus.add_memory(base, memory)
         self._pc = aplx.load(self.bus, image)
+        self._devices = {base: self._system.device(base) for base in CHIP_DEVICES}
         self._make_devices()
-        self._uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
-        self._uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
-        self._uc.ctl_set_page_size(_PAGE_SIZE)
-        self._uc.ctl_set_tcg_buffer_size(_CODE_BUFFER)
-        self._uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        self._uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note)
-        self._map()
+        self._cpu = self._cpus.take()
+        self._cpu.add(self)
         self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
         self._write("R0", flags << 8 | app_id)
         self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
@@ -125,56 +102,43 @@ class Core:
     def stop(self):
         """Switch the core off."""
         with self._life:
-            self.inbox, self._uc, self.rest = [], None, Rest.OFF
-
-    def _shared(self):
-        sdram, sysram = self._memories
-        return [(base, sdram) for base in SDRAM_BASES] + [(base, sysram) for base in SYSRAM_BASES]
+            if self._cpu is not None:
+                self._cpu.remove(self)
+            self.inbox, self.rest, self._cpu = [], Rest.OFF, None
 
     def _make_devices(self):
         self.vic = peripherals.VIC()
         self.timers = peripherals.Timers(self.vic, self._clock)
         self.comms = peripherals.CommsController(self.vic)
-        self.dma = peripherals.DMA(self.vic, self.bus, self.physical)
-
-    def _map(self):
-        everything, data = unicorn.UC_PROT_ALL, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
-        self._uc.mem_map_ptr(ITCM_BASE, ITCM_SIZE, everything, self.itcm.address)
-        for base, memory in ((DTCM_BASE, self.dtcm), *self._shared()):
-            self._uc.mem_map_ptr(base, memory.size, data, memory.address)
-        self._map_devices()
-        for bases, size in ((ROUTER_BASES, ROUTER_SIZE), (SYSCTL_BASES, DEVICE_SIZE)):
-            for base in bases:
-                self._map_device(base, size, self._system.device(base))
-
-    def _map_devices(self):
-        self._uc.hook_add(unicorn.UC_HOOK_TLB_FILL, _translate)
+        self.dma = peripherals.DMA(self.vic, self.bus, self.physical, lambda address: self._cpu.own(self, address))
         for bases, device in ((VIC_BASES, self.vic), (TIMER_BASES, self.timers), (CC_BASES, self.comms),
                               (DMA_BASES, self.dma)):
-            for base in bases:
-                self._map_device(base, DEVICE_SIZE, device)
+            self._devices.update(dict.fromkeys(bases, device))
 
-    def _map_device(self, base, size, device):
-        def load(_uc, offset, width, _data):
-            if self._yields():
-                return 0
-            try:
-                value = device.load(self._whole(device, offset, width))
-            except BusError as error:
-                return self._stop_with(error)
-            self._has_read(device)
-            return value
+    # -- devices ------------------------------------------------------------------------------------------------------
 
-        def store(_uc, offset, width, value, _data):
-            if self._yields():
-                return
-            try:
-                device.store(self._whole(device, offset, width), value)
-            except BusError as error:
-                self._stop_with(error)
-            self._has_written()
+    def load(self, base, offset, width):
+        """The program reads a register."""
+        if self._yields():
+            return 0
+        device = self._devices[base]
+        try:
+            value = device.load(self._whole(device, offset, width))
+        except BusError as error:
+            return self._stop_with(error)
+        self._has_read(device)
+        return value
 
-        self._uc.mmio_map(base, size, load, None, store, None)
+    def store(self, base, offset, width, value):
+        """The program writes a register."""
+        if self._yields():
+            return
+        device = self._devices[base]
+        try:
+            device.store(self._whole(device, offset, width), value)
+        except BusError as error:
+            self._stop_with(error)
+        self._has_written()
 
     @staticmethod
     def _whole(device, offset, width):
@@ -187,30 +151,30 @@ class Core:
         if not self._pause:
             return False
         self._yielded, self._pause = True, 0.0
-        self._uc.emu_stop()
+        self._cpu.stop()
         return True
 
     def _has_read(self, device):
         if device is not self.timers:
             self.timers.progress()
         elif device.waiting:
-            self._uc.emu_stop()
+            self._cpu.stop()
 
     def _has_written(self):
         self.timers.progress()
 
     def _stop_with(self, error):
         self._fault = error
-        self._uc.emu_stop()
+        self._cpu.stop()
         return 0
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
     def _read(self, register):
-        return self._uc.reg_read(_REGISTER[register])
+        return self._cpu.read(self, register)
 
     def _write(self, register, value):
-        self._uc.reg_write(_REGISTER[register], value)
+        self._cpu.write(self, register, value)
 
     def registers(self):
         """r0 to r7, psr, sp, lr and pc by name, as they are now."""
@@ -280,6 +244,10 @@ class Core:
 
     def run(self):
         """Run until the program waits and nothing is left for it; `rest` says why. READY: it was asked to pause."""
+        with self._cpu.turn_of(self):
+            self._run()
+
+    def _run(self):
         while True:
             if self.rest is not Rest.READY:
                 if self.inbox and not self.comms.received:
@@ -316,27 +284,23 @@ class Core:
             if not self._pause:
                 self._pause = now
                 self._ask()
-            elif now - self._pause > _GRACE and self._uc is not None:
-                self._halt()
+            elif now - self._pause > _GRACE and self._cpu is not None:
+                self._cpu.if_running(self, self._halt)
 
     def _ask(self):
         """For a subclass: `pause` has been called for the first time."""
 
     def _halt(self):
         self._halted = True
-        self._uc.emu_stop()
+        self._cpu.stop()
 
     def _emulate(self):
         """Let the CPU go until something stops it; whether there is a reason to go on."""
-        error = None
         thumb = 1 if self._read("CPSR") & T_BIT else 0
-        try:
-            self._uc.emu_start(self._pc | thumb, _NEVER, count=self._instructions)
-        except unicorn.UcError as caught:
-            error = caught
+        trapped = self._cpu.run(self, self._pc | thumb, self._instructions)
         self._pc = self._read("PC")
-        if self._fault or error:
-            return self._except(error)
+        if self._fault or trapped:
+            return self._except(trapped)
         if self._yielded or self._halted:           # perhaps at a wait: programs bear being woken for nothing
             self._yielded = self._halted = False
         elif self.timers.waiting:
@@ -348,10 +312,6 @@ class Core:
     def _at_wait(self):
         return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WFI_MASK == WFI
 
-    def _watch(self, address, callback):
-        """Call back whenever the program is about to execute the instruction at an address."""
-        self._uc.hook_add(unicorn.UC_HOOK_CODE, callback, begin=address, end=address)
-
     # -- faults -------------------------------------------------------------------------------------------------------
 
     def crash(self, why):
@@ -360,18 +320,15 @@ class Core:
         if self._except(None):
             self.rest = Rest.READY
 
-    def _note(self, _uc, access, address, size, _value, _data):
-        """Remember an access that Unicorn is about to refuse."""
-        verb = _ACCESSES.get(access)
-        self._refused = f"{verb} of {size} bytes at {address:#010x}, where nothing is" if verb else ""
-        return False
+    def _except(self, trapped):
+        """Enter the exception that a fault is; its handler in the program reports it as on a board.
 
-    def _except(self, error):
-        """Enter the exception that a fault is; its handler in the program reports it as on a board."""
+        trapped : (Trap, text), None if a device refused an access
+        """
         fault, self._fault = self._fault, None
-        code, vector, mode, offset = self._classify(error) if fault is None else _DATA_ABORT
-        self._report(self, f"{code.name} at pc {self._pc:#010x}: {fault or self._refused or error}")
-        self._refused = ""
+        trap, text = trapped if fault is None else (Trap.DATA, str(fault))
+        code, vector, mode, offset = self._classify(trap)
+        self._report(self, f"{code.name} at pc {self._pc:#010x}: {text}")
         self._faults += 1
         if self._faults > _MAX_FAULTS:
             self._give_up(code)
@@ -379,15 +336,13 @@ class Core:
         self._enter(vector, mode, self._pc + offset & 0xffffffff, I_BIT)
         return True
 
-    def _classify(self, error):
-        if error.errno in (unicorn.UC_ERR_FETCH_UNMAPPED, unicorn.UC_ERR_FETCH_PROT):
-            return _PREFETCH_ABORT
-        thumb = self._read("CPSR") & T_BIT
-        if error.errno == unicorn.UC_ERR_INSN_INVALID:
-            return RTE.UNDEF, UNDEF_VECTOR, UND_MODE, 2 if thumb else 4
-        if error.errno == unicorn.UC_ERR_EXCEPTION:
-            return self._trap(2 if thumb else 4)
-        return _DATA_ABORT
+    def _classify(self, trap):
+        size = 2 if self._read("CPSR") & T_BIT else 4
+        if trap is Trap.UNDEFINED:
+            return RTE.UNDEF, UNDEF_VECTOR, UND_MODE, size
+        if trap is Trap.EXCEPTION:
+            return self._trap(size)
+        return _PREFETCH_ABORT if trap is Trap.FETCH else _DATA_ABORT
 
     def _trap(self, size):
         """SVC (Unicorn stands behind it) or a breakpoint."""
@@ -399,18 +354,6 @@ class Core:
     def _give_up(self, code):
         """The handlers themselves fault: nothing of the program is left to report it."""
         self.rest, self.failure = Rest.DEAD, code
-
-
-def _translate(_uc, address, _access, entry, _data):
-    """Fill Unicorn's TLB: addresses are physical, and code runs in ITCM only.
-
-    With its own translation Unicorn checks at every store whether it changes code, which makes stores 5 to 10 times
-    slower; it does not for pages that it has been told hold none.
-    """
-    entry.paddr = address
-    readable = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
-    entry.perms = unicorn.UC_PROT_ALL if address < ITCM_SIZE else readable
-    return True
 
 
 _DATA_ABORT = RTE.DABT, DABT_VECTOR, ABT_MODE, 8

@@ -1,5 +1,5 @@
-/* The core loop and the devices of a core in C: core.py and peripherals.py say what it does and why, and are its
- * specification; tests demand the same results. The CPU emulator is called through pointers, so nothing is linked.
+/* The core loop and the devices of a core in C: core.py, cpu.py and peripherals.py say what it does and why, and are
+ * its specification; tests demand the same results. The CPU emulator is called through pointers, so nothing is linked.
  *
  * Registers are words at the offsets listed in peripherals.py (spinnaker.h of spinnaker_tools 813bfef).
  */
@@ -20,7 +20,10 @@ typedef struct {
     int (*mmio_map)(void *uc, uint64_t address, size_t size, mmio_read read, void *read_data, mmio_write write,
                     void *write_data);
     int (*hook_add)(void *uc, size_t *hook, int type, void *callback, void *data, uint64_t begin, uint64_t end, ...);
-    int cpsr, spsr, lr, pc, tlb_fill;
+    int (*context_save)(void *uc, void *context);
+    int (*context_restore)(void *uc, void *context);
+    int (*ctl)(void *uc, int control, ...);
+    int cpsr, spsr, lr, pc, tlb_fill, mem_write, flush_tlb;
 } unicorn_api;
 
 typedef struct {
@@ -32,6 +35,7 @@ enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, an
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
 enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, SLOTS = 16, SLOT_ENABLE = 0x20, MEMORIES = 8 };
+enum { PAGE = 4096, READ = 1, WRITE = 2, EXECUTE = 4 };         /* cpu.py */
 enum { RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01, READ_COST = 50, POLLS = 6, BURST = 32 };
 #define NONE UINT64_MAX
 #define ALWAYS (1u << CC_TMT | 1u << CC_TNF)
@@ -42,9 +46,21 @@ typedef struct {
     int raw, halted;
 } timer;
 
+typedef struct core core;
+
+/* cpu.CPU: the core whose registers are in it */
 typedef struct {
     const unicorn_api *api;
     void *uc;
+    core *current;
+} cpu;
+
+struct core {
+    const unicorn_api *api;
+    cpu *cpu;
+    void *uc, *registers;
+    uint64_t program;                                           /* cpu.Space; 0: its own */
+    int refused;
     const uint8_t *itcm;
     uint64_t now;
     uint32_t pc;
@@ -66,18 +82,31 @@ typedef struct {
     /* DMA controller */
     uint32_t system, tcm, description, gctl, processor, sctl, bursts;
     int done;
-    struct { uint32_t base, size; uint8_t *bytes; } memories[MEMORIES];
+    struct { uint32_t base, size; uint8_t *bytes; uint64_t place; } memories[MEMORIES];         /* the first: ITCM */
     int n_memories;
-} core;
+};
+
+/* Put the registers of a core in, or only those of the last one out. */
+static int switch_to(cpu *p, core *c) {
+    int error = 0;
+    if (p->current == c) return 0;
+    if (p->current) error = p->api->context_save(p->uc, p->current->registers);
+    if (c && !error) error = p->api->context_restore(p->uc, c->registers);
+    if (c && !error) error = p->api->ctl(p->uc, p->api->flush_tlb);
+    p->current = error ? NULL : c;
+    return error;
+}
 
 static uint32_t get(core *c, int reg) {
     uint64_t value = 0;
+    switch_to(c->cpu, c);
     c->api->reg_read(c->uc, reg, &value);
     return (uint32_t) value;
 }
 
 static void put(core *c, int reg, uint32_t value) {
     uint64_t wide = value;
+    switch_to(c->cpu, c);
     c->api->reg_write(c->uc, reg, &wide);
 }
 
@@ -132,7 +161,7 @@ static int slot(const core *c) {
 }
 
 static uint64_t vic_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, index = (offset & 0xff) / 4, bank = offset & ~0xffu;
     (void) uc;
     if (yields(c) || partial(c, "VIC", offset, size)) return 0;
@@ -158,7 +187,7 @@ static uint64_t vic_read(void *uc, uint64_t wide, unsigned size, void *data) {
 }
 
 static void vic_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, index = (offset & 0xff) / 4, bank = offset & ~0xffu, value = (uint32_t) value64;
     (void) uc;
     if (yields(c) || partial(c, "VIC", offset, size)) return;
@@ -202,7 +231,7 @@ static uint32_t count(const core *c, timer *t) {
 }
 
 static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, value;
     timer *t = &c->timers[offset >= 0x20];
     (void) uc;
@@ -226,7 +255,7 @@ static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
 }
 
 static void timer_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
     timer *t = &c->timers[offset >= 0x20];
     int started = value & RUN && !(t->control & RUN);
@@ -283,7 +312,7 @@ static void send_packet(core *c, uint32_t key) {
 #define CC "communications controller"
 
 static uint64_t comms_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide;
     (void) uc;
     if (yields(c) || partial(c, CC, offset, size)) return 0;
@@ -299,7 +328,7 @@ static uint64_t comms_read(void *uc, uint64_t wide, unsigned size, void *data) {
 }
 
 static void comms_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
     (void) uc;
     if (yields(c) || partial(c, CC, offset, size)) return;
@@ -333,6 +362,10 @@ static void transfer(core *c, uint32_t length) {
     uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
     if (!target) return;
     memmove(target, source, length);
+    if (c->program && !to_system && c->tcm < c->memories[0].size) {
+        c->program = 0;
+        c->api->ctl(c->uc, c->api->flush_tlb);
+    }
     c->done = 1;
     if (c->sctl & 1) {
         uint32_t burst = 4u << ((c->description >> 24 & 1) + (c->description >> 21 & 7));
@@ -343,7 +376,7 @@ static void transfer(core *c, uint32_t length) {
 #define DMA "DMA controller"
 
 static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide;
     (void) uc;
     if (yields(c) || partial(c, DMA, offset, size)) return 0;
@@ -361,7 +394,7 @@ static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
 }
 
 static void dma_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = data;
+    core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
     (void) uc;
     if (yields(c) || partial(c, DMA, offset, size)) return;
@@ -400,9 +433,18 @@ static void enter(core *c, uint32_t vector, uint32_t mode, uint32_t link, uint32
 
 /* Let the CPU go until something stops it; whether there is a reason to go on. */
 static int emulate(core *c) {
-    int error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, 1, 0, 0);
-    c->pc = get(c, c->api->pc);
-    c->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
+    int error = switch_to(c->cpu, c), again;
+    do {
+        if (!error) error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, 1, 0, 0);
+        c->pc = get(c, c->api->pc);
+        c->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
+        again = error && c->refused;
+        if (again) {
+            c->refused = 0;
+            c->program = 0;
+            error = c->api->ctl(c->uc, c->api->flush_tlb);
+        }
+    } while (again);
     if (error || c->fault) {
         c->fault = error ? -error : c->fault;
         c->rest = FAULT;
@@ -422,21 +464,65 @@ static int emulate(core *c) {
     return c->rest != READY;
 }
 
-/* core._translate */
-static _Bool translate(void *uc, uint64_t address, int access, tlb_entry *entry, void *data) {
-    (void) uc, (void) access, (void) data;
+/* Space.translate */
+static _Bool translate(void *uc, uint64_t wide, int access, tlb_entry *entry, void *data) {
+    core *c = ((cpu *) data)->current;
+    uint32_t address = (uint32_t) wide;
+    (void) uc;
+    if (!c) return 0;                                           /* a memory is being taken away */
     entry->paddr = address;
-    entry->perms = address < 0x8000 ? 7 : 3;
+    entry->perms = READ | WRITE;
+    for (int i = 0; i < c->n_memories; i++) {
+        uint32_t offset = address - c->memories[i].base;
+        if (offset >= c->memories[i].size) continue;
+        entry->paddr = c->memories[i].place + offset;
+        if (i) break;
+        if (!c->program || offset < PAGE) {
+            entry->perms |= EXECUTE;
+            break;
+        }
+        c->refused = access == c->api->mem_write;
+        entry->paddr = c->program + offset;
+        entry->perms = READ | EXECUTE;
+        return !c->refused;
+    }
     return 1;
 }
 
 #define API __attribute__((visibility("default")))
 
-API core *core_new(const unicorn_api *api, void *uc, const uint8_t *itcm, uint32_t processor) {
+API cpu *cpu_new(const unicorn_api *api, void *uc) {
+    cpu *p = calloc(1, sizeof *p);
+    if (p) {
+        p->api = api;
+        p->uc = uc;
+    }
+    return p;
+}
+
+API void cpu_free(cpu *p) { free(p); }
+
+API int cpu_switch(cpu *p, core *c) { return switch_to(p, c); }
+
+API int cpu_hook(cpu *p) {
+    size_t hook;
+    return p->api->hook_add(p->uc, &hook, p->api->tlb_fill, (void *) translate, p, 1, 0);
+}
+
+API int cpu_map(cpu *p, int device, uint64_t base, uint64_t size) {
+    static const mmio_read reads[] = {vic_read, timer_read, comms_read, dma_read};
+    static const mmio_write writes[] = {vic_write, timer_write, comms_write, dma_write};
+    return p->api->mmio_map(p->uc, base, size, reads[device], p, writes[device], p);
+}
+
+API core *core_new(cpu *p, void *registers, uint64_t program, const uint8_t *itcm, uint32_t processor) {
     core *c = calloc(1, sizeof *c);
     if (c) {
-        c->api = api;
-        c->uc = uc;
+        c->api = p->api;
+        c->cpu = p;
+        c->uc = p->uc;
+        c->registers = registers;
+        c->program = program;
         c->itcm = itcm;
         c->processor = processor;
         c->rest = READY;
@@ -450,23 +536,13 @@ API void core_free(core *c) {
     free(c);
 }
 
-API int core_hook(core *c) {
-    size_t hook;
-    return c->api->hook_add(c->uc, &hook, c->api->tlb_fill, (void *) translate, c, 1, 0);
-}
-
-API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes) {
+API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes, uint64_t place) {
     if (c->n_memories == MEMORIES) return -1;
     c->memories[c->n_memories].base = base;
     c->memories[c->n_memories].size = size;
+    c->memories[c->n_memories].place = place;
     c->memories[c->n_memories++].bytes = bytes;
     return 0;
-}
-
-API int core_map(core *c, int device, uint64_t base, uint64_t size) {
-    static const mmio_read reads[] = {vic_read, timer_read, comms_read, dma_read};
-    static const mmio_write writes[] = {vic_write, timer_write, comms_write, dma_write};
-    return c->api->mmio_map(c->uc, base, size, reads[device], c, writes[device], c);
 }
 
 /* Run with packets of three words on offer; *taken of them were taken. Returns why the core stopped. */

@@ -16,6 +16,7 @@ from collections import deque
 
 from spikingconvnet.emulator.chip import Chip
 from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.cpu import CPUs
 from spikingconvnet.emulator.errors import SetupError
 from spikingconvnet.emulator.memory_map import (
     CPU_CLOCK_MHZ,
@@ -63,7 +64,7 @@ class Machine:
         self._queued, self._trees, self._running, self._spent = set(), {}, None, 0.0
         self._clocked = []                          # chips that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
-        self._make_core = make_core
+        self._make_core, self._cpus = make_core, CPUs(make_core.CPU)
         self.chips = {xy: self._chip(*xy) for xy in self._places()}
         self.wires = {xy: self._wires(*xy) for xy in self.chips}
         self.monitors = {xy: Monitor(self, chip) for xy, chip in self.chips.items()}
@@ -88,7 +89,8 @@ class Machine:
 
     def _core_of(self, x, y):
         def make(number, bus, memories):
-            core = self._core_class((x, y, number))(number, bus, memories, lambda: self.cycle, self._report_core)
+            core = self._core_class((x, y, number))(number, self._cpus, bus, memories, lambda: self.cycle,
+                                                    self._report_core)
             core.place = x, y, number
             return core
         return make

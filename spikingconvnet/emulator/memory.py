@@ -29,8 +29,8 @@ class Bus:
         self._memories, self._devices = {}, {}
 
     def add_memory(self, base, memory):
-        """Let a memory appear at `base` (a multiple of 16 MB, or below 16 MB)."""
-        for page in range(base >> 16, (base + memory.size + 0xffff) >> 16):
+        """Let a memory appear at `base` (a multiple of 1 MB)."""
+        for page in range(base >> 20, (base + memory.size + 0xfffff) >> 20):
             self._memories[page] = base, memory
 
     def add_device(self, base, size, device):
@@ -40,7 +40,7 @@ class Bus:
 
     def locate(self, address, length):
         """The memory that holds `length` bytes at `address`, and the offset in it; BusError if no memory does."""
-        base, memory = self._memories.get(address >> 16, (0, None))
+        base, memory = self._memories.get(address >> 20, (0, None))
         if memory is None or not 0 <= length <= memory.size - (address - base):
             raise BusError(f"no memory holds {length} bytes at {address:#010x}")
         return memory, address - base

@@ -294,7 +294,10 @@ class CommsController(Device):
 
 
 class DMA(Device):
-    """DMA controller: a transfer happens at once when its description is written (spinnaker.h:410)."""
+    """DMA controller: a transfer happens at once when its description is written (spinnaker.h:410).
+
+    `written` is called with the address that a transfer has written to.
+    """
 
     name = "DMA controller"
     ADRS, ADRT, DESC, CTRL, STAT, GCTL = range(0x04, 0x1c, 4)
@@ -304,8 +307,8 @@ class DMA(Device):
     CLEAR_DONE, ABORT = 0x08, 0x02                  # CTRL; spinn_extra.h:363
     DONE = 1 << 10                                  # STAT, and GCTL: interrupt if done; spinn_extra.h:400
 
-    def __init__(self, vic, bus, processor):
-        self._vic, self._bus, self._processor = vic, bus, processor
+    def __init__(self, vic, bus, processor, written):
+        self._vic, self._bus, self._processor, self._written = vic, bus, processor, written
         self.system = self.tcm = self.description = self.gctl = self.sctl = self.bursts = 0
         self.done = False
 
@@ -348,6 +351,7 @@ class DMA(Device):
         if self.description & self.TO_SYSTEM:
             source, target = target, source
         self._bus.write(target, self._bus.read(source, length))
+        self._written(target)
         self.done = True
         if self.sctl & self.COUNT:                  # 2^burst (bits 23:21) words, or double words (bit 24)
             burst = 4 << (self.description >> 24 & 1) + (self.description >> 21 & 7)

@@ -10,6 +10,7 @@ Not modelled: cycles of instructions and waiting for memory; a slice that ends e
 import struct
 
 from spikingconvnet.emulator.core import WFI, WFI_MASK, Core, Rest
+from spikingconvnet.emulator.cpu import CPU, CPUs
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ
 
 _SLICE = 10                                         # us that a slice takes, if that is a number of instructions
@@ -26,8 +27,8 @@ class SlowCore(Core):
     core : the other parameters of `Core`
     """
 
-    def __init__(self, speed, *core):
-        super().__init__(*core)
+    def __init__(self, speed, number, _cpus, *core):
+        super().__init__(number, CPUs(CPU), *core)      # its own: code that others have translated is not counted
         self._slice = min(max(round(speed * _SLICE), _FEWEST), _MOST)
         self._duration = max(round(self._slice / speed * CPU_CLOCK_MHZ), 1)     # cycles
         self.busy_until, self._reached = 0, False
@@ -38,7 +39,7 @@ class SlowCore(Core):
         self.busy_until, self._instructions = 0, _MANY
         for index, (word,) in enumerate(struct.iter_unpack("<I", self.itcm.bytes)):
             if word & WFI_MASK == WFI:
-                self._watch(4 * index, self._note_wait)
+                self._cpu.watch(4 * index, self._note_wait)
 
     def _note_wait(self, *_):
         self._reached = True
@@ -51,7 +52,7 @@ class SlowCore(Core):
         super()._has_written()
         if self._ticking and self._instructions == _MANY:           # the timer has just been started: slices from here
             self._halted = True
-            self._uc.emu_stop()
+            self._cpu.stop()
 
     @property
     def _ticking(self):
@@ -68,7 +69,8 @@ class SlowCore(Core):
         """Run a slice, or, while the timer does not tick, like any other core."""
         self._reached = False
         if self._ticking:
-            self._run_slice()
+            with self._cpu.turn_of(self):
+                self._run_slice()
             return
         self._instructions = _MANY
         if self.rest is Rest.BUSY:

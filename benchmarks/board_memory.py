@@ -1,0 +1,146 @@
+"""Resident memory and CPU time of the emulated board, for the networks that docs/emulated-board.md names.
+
+    python benchmarks/board_memory.py [layer] [idle] [stdp] [--no-native] [--same-process]
+
+=====  ===================================================================================
+layer  the layer of ``make demo`` on 20 digits: 23,232 neurons, 104 cores
+idle   256 neurons IF_curr_exp without input on one core
+stdp   784 sources (20 % at 64 Hz) -> 100 neurons with STDP and inhibition among each other
+=====  ===================================================================================
+
+Memory is the kernel's ``VmRSS`` when the board has started and when the network has run, all its cores loaded, and
+``VmHWM``, the peak. `host` is the peak of sPyNNaker's process. CPU is that of the board's process, per second of
+simulated time, of a second run of the loaded network. With ``--same-process`` the board is a thread of sPyNNaker's
+process: `start` is then that process before there is a board, and the others are of both together.
+It needs sPyNNaker and unicorn, as ``pip install -e '.[test]'`` installs them.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from spikingconvnet import datasets
+from spikingconvnet.backends import pynn, spinnaker
+from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.emulator import Board, board, cli
+from spikingconvnet.emulator.ethernet import Ethernet
+from spikingconvnet.emulator.machine import Machine
+from spikingconvnet.encoding import LatencyEncoder, encode
+from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet.spikes import Spikes
+
+MNIST = Path(__file__).resolve().parent.parent / "data/mnist"
+DIGITS, SLOT = 20, 28
+CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=8.0, tau_syn_E=2.0, tau_syn_I=2.0,
+                 tau_refrac=0.0)
+
+
+def layer():
+    """The demo's convolution with random kernels."""
+    images = datasets.load(MNIST, "test").images[:DIGITS]
+    rng = np.random.default_rng(0)
+    spikes = encode(images, DifferenceOfGaussians(), LatencyEncoder(), rng).with_gap(SLOT)
+    connections = ConvConnections(rng.uniform(0.0, 1.0, (48, 2, 7, 7)), spikes.shape)
+    return Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                    Population("maps", connections.post_shape, CELL, per_channel=True)),
+                   (Projection("conv", "in", "maps", connections),))
+
+
+def idle():
+    """Neurons that nobody drives."""
+    return Network((Population("cells", (1, 1, 256), IFCurrExp()),), ())
+
+
+def stdp(steps=6000):
+    """Pixels that learn to drive neurons that inhibit each other."""
+    rng = np.random.default_rng(0)
+    fires = rng.random((steps, 784)) < np.where(np.arange(784) < 157, 0.064, 0.0)
+    step, neuron = np.nonzero(fires)
+    spikes = Spikes.from_events(0 * step, neuron, step, (1, 28, 28), 1, steps)
+    rule = STDPMechanism(SpikePairRule(tau_plus=20.0, tau_minus=20.0, A_plus=0.02, A_minus=0.02),
+                         AdditiveWeightDependence(w_min=0.0, w_max=1.0))
+    weights = DenseConnections(rng.uniform(0.0, 0.3, (784, 100)))
+    return Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                    Population("cells", (1, 1, 100), IFCurrExp(tau_m=20.0))),
+                   (Projection("learned", "in", "cells", weights, plasticity=rule),
+                    Projection("lateral", "cells", "cells", LateralInhibition(100, 1.0), "inhibitory")))
+
+
+CASES = {"layer": (layer, 8 * SLOT, DIGITS * SLOT), "idle": (idle, 1000, 11_000), "stdp": (stdp, 1000, 6000)}
+
+
+def resident(process, name="VmRSS"):
+    """MB of a process that are in memory, or were at most (``VmHWM``)."""
+    (line,) = [line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith(name)]
+    return int(line.split()[1]) / 1000
+
+
+def cpu(process):
+    """User and system CPU seconds of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def board_here(native):
+    """A board as a thread of this process."""
+    ethernet = Ethernet()
+    machine = Machine(5, ethernet.host, report=cli._report, make_core=cli._core_class(native))
+    thread = threading.Thread(target=ethernet.serve, args=(machine,))
+    thread.start()
+    yield SimpleNamespace(process_id=os.getpid(), configuration=lambda: board.configuration(5, ethernet.host))
+    ethernet.close()
+    thread.join()
+
+
+def measure(case, native, here):
+    """One line of the table."""
+    make, first, second = CASES[case]
+    network = make()
+    pynn.load(spinnaker.DIALECT)
+    before = resident(os.getpid())
+    with tempfile.TemporaryDirectory() as folder, (board_here if here else Board)(native=native) as made:
+        empty = resident(made.process_id)
+        with spinnaker.open(network, target=made, directory=Path(folder)) as simulation:
+            simulation.run(first)
+            began = cpu(made.process_id)
+            simulation.run(second - first)
+            seconds = (cpu(made.process_id) - began) / ((second - first) / 1000)
+            running, peak = resident(made.process_id), resident(made.process_id, "VmHWM")
+        host = resident(os.getpid(), "VmHWM")
+    return (f"{case:6}{before if here else empty:10.1f}{running:10.1f}{peak:10.1f}{host:10.1f}"
+            f"{seconds:18.3f}")
+
+
+def main():
+    """Print one line for each case."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="case", help=", ".join(CASES) + "; without any: all")
+    parser.add_argument("--no-native", action="store_true", help="the core loop in Python")
+    parser.add_argument("--same-process", action="store_true", help="the board as a thread of sPyNNaker's process")
+    parser.add_argument("--one", choices=CASES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(measure(options.one, not options.no_native, options.same_process))
+        return
+    print("case  start (MB) loaded (MB) peak (MB) host (MB) CPU s per simulated s")
+    flags = ["--no-native"] * options.no_native + ["--same-process"] * options.same_process
+    for case in options.cases or CASES:
+        done = subprocess.run([sys.executable, __file__, "--one", case, *flags], stdout=subprocess.PIPE, text=True,
+                              check=True)
+        print(done.stdout.splitlines()[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""The CPU emulator (Unicorn's ARM926), and how cores share it.
+
+Each of Unicorn's CPUs takes 3 MB before it has run anything, a core's registers 4 KB. So only some cores of a machine
+have one of their own (`CPUs`); all others take turns on another one. The registers of a core are put into its CPU
+before it runs and taken out when another one is to run. What a core calls an address is translated (`Space`) to one of
+a common space in which the memories of all cores of the CPU have places of their own, so code is translated once and
+stays valid. Cores that run the same program share the translation too, as long as they do not write to their code.
+"""
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+
+from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.memory import Memory
+from spikingconvnet.emulator.memory_map import (
+    CC_BASES,
+    DEVICE_SIZE,
+    DMA_BASES,
+    ITCM_BASE,
+    ITCM_SIZE,
+    ROUTER_BASES,
+    ROUTER_SIZE,
+    SYSCTL_BASES,
+    TIMER_BASES,
+    VIC_BASES,
+)
+
+try:
+    import unicorn
+    from unicorn import arm_const
+    from unicorn.unicorn_py3.unicorn import uclib
+except ImportError:                                 # the extra [emulator] is not installed
+    unicorn = None
+else:
+    _REGISTER = {name: getattr(arm_const, f"UC_ARM_REG_{name}")
+                 for name in (*(f"R{i}" for i in range(8)), "CPSR", "SPSR", "SP", "LR", "PC")}
+    _ACCESSES = {unicorn.UC_MEM_READ_UNMAPPED: "read", unicorn.UC_MEM_WRITE_UNMAPPED: "write",
+                 unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch"}
+    FLUSH_TLB = unicorn.UC_CTL_IO_WRITE << 30 | unicorn.UC_CTL_TLB_FLUSH       # uc_ctl_flush_tlb, unicorn.h
+
+PAGE_SIZE = 4096                                    # the default of 1024 makes four times as many jumps slow
+READ, WRITE, EXECUTE = 1, 2, 4                      # uc_prot, unicorn.h
+CORE_DEVICES = (*VIC_BASES, *TIMER_BASES, *CC_BASES, *DMA_BASES)
+CHIP_DEVICES = {**{base: ROUTER_SIZE for base in ROUTER_BASES}, **{base: DEVICE_SIZE for base in SYSCTL_BASES}}
+_NEVER = 1                                          # an address at which no program ends
+LIMIT = 32                                          # cores with a CPU of their own: 100 MB; taking turns costs time
+_OWN_CODE, _SHARED_CODE = 1 << 20, 32 << 20         # bytes for translated code, of which those in use take memory
+_FIRST_PLACE, _PLACES = 1 << 32, 1 << 16            # in the common space: above the devices', at multiples of
+
+
+class Trap(Enum):
+    """Why the CPU stopped in the middle."""
+
+    FETCH, UNDEFINED, EXCEPTION, DATA = range(4)
+
+
+def require_unicorn():
+    """Raise SetupError unless the CPU emulator can be imported."""
+    if unicorn is None:
+        raise SetupError("the emulated board needs the package unicorn; run: pip install 'spikingconvnet[emulator]'")
+
+
+@dataclass
+class Space:
+    """What a core's addresses are in the common space, and its registers while another core runs.
+
+    Attributes
+    ----------
+    memories : list of (base, size, place)
+        The first one is its ITCM.
+    program : int or None
+        Place of the copy of its program that it shares with others; None once it has written to its own.
+    registers : unicorn.UcContext
+    """
+
+    memories: list
+    program: int
+    registers: object
+    refused: bool = False                           # a write to the shared program
+
+    def translate(self, address, writes):
+        """(address in the common space, permissions), None for a write to the shared program.
+
+        Devices, and addresses at which nothing is, are where they are. Code runs in ITCM only, whose first page every
+        core has to itself: it holds the exception vectors, which programs write to.
+        """
+        for base, size, place in self.memories:
+            if 0 <= address - base < size:
+                if base != ITCM_BASE:
+                    return place + address - base, READ | WRITE
+                if self.program is None or address < PAGE_SIZE:
+                    return place + address, READ | WRITE | EXECUTE
+                self.refused = writes
+                return None if writes else (self.program + address, READ | EXECUTE)
+        return address, READ | WRITE
+
+
+class CPUs:
+    """The CPUs of a machine, of a class like `CPU`: one for each core up to `LIMIT`, and one for all others.
+
+    One only, because changing cores empties Unicorn's TLB, and that doubles the size of one that was rather full: some
+    MB for a CPU that is shared.
+    """
+
+    def __init__(self, make):
+        self._make, self._own, self._shared = make, [], make(_SHARED_CODE)
+
+    def take(self):
+        """The CPU for one more core."""
+        free = next((cpu for cpu in self._own if not cpu), None)
+        if free is None and len(self._own) < LIMIT:
+            self._own.append(free := self._make(_OWN_CODE))
+        return self._shared if free is None else free
+
+
+class CPU:
+    """One CPU, with so many bytes for translated code, and its cores; it takes memory only while there are any.
+
+    A core has `memories`, (base, Memory) each and its ITCM first, and serves accesses to devices with
+    ``load(base, offset, width)`` and ``store(base, offset, width, value)``.
+    """
+
+    def __init__(self, code):
+        self._uc, self._current, self._spaces, self._code = None, None, {}, code
+        self._running, self._lock = None, threading.Lock()
+        self._refused = ""                          # what Unicorn did not let the program do
+
+    def __len__(self):
+        return len(self._spaces)
+
+    # -- cores --------------------------------------------------------------------------------------------------------
+
+    def add(self, core):
+        """Let a core take part, with registers as after a reset."""
+        if self._uc is None:
+            self._open()
+        self._place(core.memories[0][1], READ | WRITE | EXECUTE)
+        memories = [(base, memory.size, self._place(memory)) for base, memory in core.memories]
+        self._switch(None)
+        self._uc.context_restore(self._reset)
+        self._spaces[core] = Space(memories, self._program(core.memories[0][1]), self._uc.context_save())
+
+    def remove(self, core):
+        """Forget a core if it takes part; the last one takes the CPU with it."""
+        if core not in self._spaces:
+            return
+        self._switch(None)
+        del self._spaces[core]
+        if not self._spaces:
+            self._close()
+            return
+        for _, memory in core.memories[:2]:
+            self._uc.mem_unmap(self._places.pop(memory), memory.size)
+        self._uc.ctl_flush_tb()                     # Unicorn may put the next memory where these were
+
+    def _open(self):
+        self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
+        uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
+        uc.ctl_set_page_size(PAGE_SIZE)
+        uc.ctl_set_tcg_buffer_size(self._code)
+        uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
+        uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note)
+        self._places, self._programs, self._next = {}, {}, _FIRST_PLACE
+        for base, size in CHIP_DEVICES.items():
+            self._map_device(base, size)
+        self._map_core()
+        self._reset = uc.context_save()
+
+    def _map_core(self):
+        self._uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._translate)
+        for base in CORE_DEVICES:
+            self._map_device(base, DEVICE_SIZE)
+
+    def _map_device(self, base, size):
+        self._uc.mmio_map(base, size, self._load, base, self._store, base)
+
+    def _close(self):
+        self._uc = self._reset = self._places = self._programs = None
+
+    def _place(self, memory, permissions=READ | WRITE):
+        """Address of a memory in the common space."""
+        if memory not in self._places:
+            self._uc.mem_map_ptr(self._next, memory.size, permissions, memory.address)
+            self._places[memory] = self._next
+            self._next += -(-memory.size // _PLACES) * _PLACES
+        return self._places[memory]
+
+    def _program(self, itcm):
+        """Address of the copy of a program that all cores share that begin with it."""
+        words = bytes(itcm.bytes)
+        if words not in self._programs:
+            self._programs[words] = copy = Memory("program", ITCM_SIZE)
+            copy.bytes[:] = words
+        return self._place(self._programs[words], READ | EXECUTE)
+
+    def _switch(self, core):
+        """Put the registers of a core in, or only those of the last one out."""
+        if self._current is core:
+            return
+        if self._current is not None:
+            self._uc.context_update(self._spaces[self._current].registers)
+        if core is not None:
+            self._uc.context_restore(self._spaces[core].registers)
+            uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
+        self._current = core
+
+    def own(self, core, address):
+        """Something other than its program has written to a core's memory."""
+        if ITCM_BASE <= address < ITCM_SIZE and self._spaces[core].program is not None:
+            self._spaces[core].program = None
+            uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
+
+    # -- registers ----------------------------------------------------------------------------------------------------
+
+    def read(self, core, register):
+        """A register of a core, by name."""
+        self._switch(core)
+        return self._uc.reg_read(_REGISTER[register])
+
+    def write(self, core, register, value):
+        """Set a register of a core."""
+        self._switch(core)
+        self._uc.reg_write(_REGISTER[register], value)
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def turn_of(self, core):
+        """The time in which a core runs."""
+        with self._lock:
+            self._running = core
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running = None
+
+    def stop(self):
+        """Let the program stop that runs, from a device that it accesses."""
+        self._uc.emu_stop()
+
+    def if_running(self, core, action):
+        """Call an action, from another thread, if it is a core's turn, which does not end before the action has."""
+        with self._lock:
+            if self._running is core:
+                action()
+
+    def watch(self, address, callback):
+        """Call back whenever a program is about to execute the instruction at an address."""
+        self._uc.hook_add(unicorn.UC_HOOK_CODE, callback, begin=address, end=address)
+
+    def run(self, core, address, instructions=0):
+        """Run a core's program until something stops it: None, or (Trap, what it was) in the middle.
+
+        instructions : after so many it stops; 0: never
+        """
+        self._switch(core)
+        space = self._spaces[core]
+        while True:
+            try:
+                self._uc.emu_start(address, _NEVER, count=instructions)
+                return None
+            except unicorn.UcError as error:
+                if not space.refused:
+                    return self.trap(error.errno)
+            space.refused, space.program = False, None
+            uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
+            address = self.read(core, "PC") | (self.read(core, "CPSR") >> 5 & 1)
+
+    def trap(self, errno):
+        """(Trap, text) for an error of Unicorn's."""
+        text, self._refused = self._refused or str(unicorn.UcError(errno)), ""
+        traps = {unicorn.UC_ERR_FETCH_UNMAPPED: Trap.FETCH, unicorn.UC_ERR_FETCH_PROT: Trap.FETCH,
+                 unicorn.UC_ERR_INSN_INVALID: Trap.UNDEFINED, unicorn.UC_ERR_EXCEPTION: Trap.EXCEPTION}
+        return traps.get(errno, Trap.DATA), text
+
+    # -- callbacks ----------------------------------------------------------------------------------------------------
+
+    def _note(self, _uc, access, address, size, _value, _data):
+        """Remember an access that Unicorn is about to refuse."""
+        verb = _ACCESSES.get(access)
+        self._refused = f"{verb} of {size} bytes at {address:#010x}, where nothing is" if verb else ""
+        return False
+
+    def _translate(self, _uc, address, access, entry, _data):
+        """Fill Unicorn's TLB.
+
+        With its own translation Unicorn checks at every store whether it changes code, which makes stores 5 to 10 times
+        slower; it does not for pages that it has been told hold none.
+        """
+        if self._running is None:                   # a memory is being taken away
+            return False
+        found = self._spaces[self._running].translate(address, access == unicorn.UC_MEM_WRITE)
+        if found is None:
+            return False
+        entry.paddr, entry.perms = found
+        return True
+
+    def _load(self, _uc, offset, width, base):
+        return self._running.load(base, offset, width)
+
+    def _store(self, _uc, offset, width, value, base):
+        self._running.store(base, offset, width, value)

@@ -1,0 +1,107 @@
+"""The C library with the core loop and the devices, and the `CPU` whose cores are its: see ``native_core.py``.
+
+``setup.py`` compiles ``core_native.c`` where it finds a C compiler. It is not linked with Unicorn: it gets pointers to
+the functions of the library that the package `unicorn` has loaded.
+"""
+
+import ctypes
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+from spikingconvnet.emulator.cpu import CPU, FLUSH_TLB
+from spikingconvnet.emulator.memory_map import CC_BASES, DEVICE_SIZE, DMA_BASES, TIMER_BASES, VIC_BASES
+
+try:
+    from unicorn import UC_HOOK_TLB_FILL, UC_MEM_WRITE, UcError, arm_const
+    from unicorn.unicorn_py3.unicorn import uclib
+except ImportError:                                 # the extra [emulator] is not installed
+    uclib = None
+
+_VOID, _INT, _U32, _U64 = None, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64
+_POINTER, _WORDS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
+_PROTOTYPES = {
+    "cpu_new": (_POINTER, _POINTER, _POINTER), "cpu_free": (_VOID, _POINTER), "cpu_switch": (_INT, _POINTER, _POINTER),
+    "cpu_hook": (_INT, _POINTER), "cpu_map": (_INT, _POINTER, _INT, _U64, _U64),
+    "core_new": (_POINTER, _POINTER, _POINTER, _U64, _POINTER, _U32), "core_free": (_VOID, _POINTER),
+    "core_memory": (_INT, _POINTER, _U32, _U32, _POINTER, _U64),
+    "core_run": (_INT, _POINTER, _U64, _POINTER, _U32, _WORDS), "core_ready": (_INT, _POINTER, _U32),
+    "core_line": (_VOID, _POINTER, _INT, _INT), "core_expire": (_VOID, _POINTER, _INT, _U64),
+    "core_deadlines": (_VOID, _POINTER, ctypes.POINTER(_U64)), "core_sent": (_WORDS, _POINTER, ctypes.POINTER(_U64)),
+    "core_pc": (_U32, _POINTER), "core_set_pc": (_VOID, _POINTER, _U32), "core_pause": (_VOID, _POINTER),
+    "core_halt": (_VOID, _POINTER), "core_yields": (_INT, _POINTER), "core_progress": (_VOID, _POINTER),
+    "core_fault": (_VOID, _POINTER, ctypes.c_char_p),
+    "core_take_fault": (_INT, _POINTER, ctypes.POINTER(ctypes.c_char_p)),
+    "core_except": (_VOID, _POINTER, _U32, _U32, _U32),
+}
+
+
+@cache
+def library():
+    """The extension with its prototypes, or None where it was not built: ctypes.CDLL."""
+    here = Path(__file__).parent
+    built = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_native{suffix}").exists()]
+    if not built or uclib is None:
+        return None
+    loaded = ctypes.CDLL(str(built[0]))
+    for name, (result, *arguments) in _PROTOTYPES.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    return loaded
+
+
+class _Api(ctypes.Structure):
+    """`unicorn_api` in core_native.c."""
+
+    _functions_ = ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_mmio_map", "uc_hook_add",
+                   "uc_context_save", "uc_context_restore", "uc_ctl")
+    _registers_ = ("CPSR", "SPSR", "LR", "PC")
+    _fields_ = [(name, _POINTER) for name in _functions_] + [
+        (name, _INT) for name in (*_registers_, "tlb_fill", "mem_write", "flush_tlb")]
+
+    @classmethod
+    @cache
+    def get(cls):
+        """The functions of the loaded library."""
+        functions = [ctypes.cast(getattr(uclib, name), _POINTER).value for name in cls._functions_]
+        registers = [getattr(arm_const, f"UC_ARM_REG_{name}") for name in cls._registers_]
+        return cls(*functions, *registers, UC_HOOK_TLB_FILL, UC_MEM_WRITE, FLUSH_TLB)
+
+
+def _check(status):
+    if status:
+        raise UcError(status)
+
+
+class NativeCPU(CPU):
+    """See `CPU`; it translates addresses, changes cores and serves their own devices in C."""
+
+    _cpu = None
+
+    def add(self, core):
+        """Let a core take part; `made` becomes its C part."""
+        super().add(core)
+        space = self._spaces[core]
+        made = library().core_new(self._cpu, space.registers.context, space.program, core.itcm.address, core.physical)
+        if not made:
+            raise MemoryError("no memory for a core")
+        for (base, size, place), (_, memory) in zip(space.memories, core.memories):
+            _check(library().core_memory(made, base, size, memory.address, place))
+        core.made = made
+
+    def _map_core(self):
+        self._cpu = library().cpu_new(ctypes.byref(_Api.get()), self._uc._uch)
+        if not self._cpu:
+            raise MemoryError("no memory for a CPU")
+        _check(library().cpu_hook(self._cpu))
+        for device, bases in enumerate((VIC_BASES, TIMER_BASES, CC_BASES, DMA_BASES)):
+            for base in bases:
+                _check(library().cpu_map(self._cpu, device, base, DEVICE_SIZE))
+
+    def _close(self):
+        super()._close()
+        library().cpu_free(self._cpu)
+        self._cpu = None
+
+    def _switch(self, core):
+        _check(library().cpu_switch(self._cpu, None if core is None else core.made))
