@@ -82,6 +82,19 @@ class Experiment:
     def load_data(self):
         """Read, check, split, filter and encode the images: number of images of each split."""
         s, source = self.settings, self.settings.dataset
+        rng = np.random.default_rng([s.seed, 0])
+        counts = {}
+        for name, part in self._images().items():
+            spikes = encode(part.images, s.image_filter, s.encoder, rng).with_gap(s.slot)
+            self.store.write(f"data/{name}", self._data_digest(), self._how(source=str(source)), labels=part.labels,
+                             images=part.images[:64], content=np.array(digest(spikes.offsets, spikes.neurons)),
+                             **pack_spikes(spikes))
+            counts[name] = len(part)
+        return counts
+
+    def _images(self):
+        """Images and labels of each split, read and checked: dict of str to datasets.ImageSet."""
+        s, source = self.settings, self.settings.dataset
         cache = self.store.path / "downloads"
         train, test = (datasets.load(source, part, cache) for part in ("train", "test"))
         split = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
@@ -90,17 +103,8 @@ class Experiment:
             require(shape == s.model.input_shape, str(source), "images", f"{shape[1]}x{shape[2]} pixels",
                     f"{s.model.input_shape[1]}x{s.model.input_shape[2]}, the input shape of MODEL in the parameters",
                     DataError)
-        rng = np.random.default_rng([s.seed, 0])
-        counts = {}
-        for name, images, chosen in (("train", train, split.train), ("validation", train, split.validation),
-                                     ("test", test, split.test)):
-            part = images.select(chosen)
-            spikes = encode(part.images, s.image_filter, s.encoder, rng).with_gap(s.slot)
-            self.store.write(f"data/{name}", self._data_digest(), self._how(source=str(source)), labels=part.labels,
-                             images=part.images[:64], content=np.array(digest(spikes.offsets, spikes.neurons)),
-                             **pack_spikes(spikes))
-            counts[name] = len(part)
-        return counts
+        return {"train": train.select(split.train), "validation": train.select(split.validation),
+                "test": test.select(split.test)}
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force."""
@@ -226,14 +230,31 @@ class Experiment:
 
     def features(self, split):
         """Spike counts for the classifier and labels: uint16 (n, features), int (n,)."""
-        data, stage = self.data(split), self.model.stages[-1]
-        parts = self._responses(stage.number, split, data, self.model.classifier.cells(stage.out_shape))
+        return self._counted(split, self.data(split))
+
+    def _counted(self, name, data):
+        stage = self.model.stages[-1]
+        parts = self._responses(stage.number, name, data, self.model.classifier.cells(stage.out_shape))
         return np.concatenate(parts), data["labels"]
 
+    def _deformed_features(self, chosen):
+        """The same for deformed copies of the training images at `chosen`."""
+        s = self.settings
+        images, rng = self._images()["train"].select(chosen), np.random.default_rng([s.seed, 0, 1])
+        spikes = encode(s.deformation(images.images, rng), s.image_filter, s.encoder, rng).with_gap(s.slot)
+        return self._counted("deformed", {"spikes": spikes, "labels": np.repeat(images.labels, s.deformation.copies),
+                                          "content": digest(spikes.offsets, spikes.neurons)})
+
     def train_svm(self):
-        """Fit the classifier on the training images: its score on them."""
+        """Fit the classifier on the training images, and again with deformed copies of those near its margins if there
+        is a `deformation`: its score on the training images."""
         counts, labels = self.features("train")
-        fitted = readout.fit(counts, labels, self.model.classifier.C, seed=self.settings.seed)
+        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed)
+        fitted = fit(counts, labels)
+        near = [] if self.settings.deformation is None else fitted.near_margin(counts, labels)
+        if len(near):
+            more = self._deformed_features(near)
+            fitted = fit(*(np.concatenate(pair) for pair in zip((counts, labels), more)))
         self.store.write("svm", self._svm_digest(), self._how(), classes=fitted.classes,
                          coefficients=fitted.coefficients, intercepts=fitted.intercepts)
         return readout.score(fitted.predict(counts), labels)
@@ -372,7 +393,8 @@ class Experiment:
         return [digest(*content, first, REPLICA_SAMPLES, grid) for first in firsts]
 
     def _svm_digest(self):
-        return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))
+        s = self.settings
+        return digest("svm", self.model.classifier, s.seed, s.deformation, self._content(len(self.model.stages)))
 
     def _how(self, **more):
         return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
