@@ -192,8 +192,8 @@ def markdown(table):
     """The table as text, grouped by reading and filters."""
     readings = ["pixels", *READINGS]
     order = sorted(table, key=lambda k: (readings.index(k[3]), k[1], ["pixels", *RULES].index(k[0]), k[2] or 0))
-    lines = ["| reading | filters | kernels | features | spikes per image | all labels (%) | 100 per class | 10 per class"
-             " |\n|---|---|---|---|---|---|---|---|"]
+    lines = ["| reading | filters | kernels | features | spikes per image | all labels (%) | 100 per class |"
+             " 10 per class |\n|---|---|---|---|---|---|---|---|"]
     for rule, filters, windows, reading in order:
         row = table[rule, filters, windows, reading]
         spikes = f"{np.mean(row['spikes']):.0f}" if np.isfinite(row["spikes"]).all() else ""
