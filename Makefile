@@ -1,4 +1,5 @@
-# make demo: everything from a fresh clone to the test accuracy; make test: the test-suite.
+# make demo: everything from a fresh clone to the test accuracy; make best: the same for the most accurate recipe;
+# make test: the test-suite.
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
@@ -10,9 +11,12 @@ $(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/back
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	touch $@
 
-.PHONY: demo test lint clean
+.PHONY: demo best test lint clean
 demo: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --run-dir $(RUN_DIR)
+
+best: $(INSTALLED)
+	$(VENV)/bin/python main.py --mode demo --parameters examples/best.py --run-dir runs/best
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest

@@ -449,14 +449,32 @@ class Experiment:
         if self.model.runs_as_one:
             answers = self.answers(split)
             return answers["output"], answers["labels"]
-        data, stage = self.data(split), self.model.stages[-1]
-        parts = self._responses(stage.number, split, data, self.model.classifier.cells(stage.out_shape))
+        return self._counted(split, self.data(split))
+
+    def _counted(self, name, data):
+        stage = self.model.stages[-1]
+        parts = self._responses(stage.number, name, data, self.model.classifier.cells(stage.out_shape))
         return np.concatenate(parts), data["labels"]
 
+    def _deformed_features(self, chosen):
+        """The same for deformed copies of the training images at `chosen`."""
+        s = self.settings
+        train, rng = self._images()["train"], np.random.default_rng([s.seed, 0, 1])
+        images = train.select(chosen)
+        spikes = encode(s.deformation(images.images, rng), self._filter(train), s.encoder, rng).with_gap(s.slot)
+        return self._counted("deformed", {"spikes": spikes, "labels": np.repeat(images.labels, s.deformation.copies),
+                                          "content": digest(spikes.offsets, spikes.neurons)})
+
     def train_svm(self):
-        """Fit the classifier on the training images: its score on them."""
+        """Fit the classifier on the training images, and again with deformed copies of those near its margins if there
+        is a `deformation`: its score on the training images."""
         counts, labels = self.features("train")
-        fitted = readout.fit(counts, labels, self.model.classifier.C, seed=self.settings.seed)
+        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed)
+        fitted = fit(counts, labels)
+        near = [] if self.settings.deformation is None else fitted.near_margin(counts, labels)
+        if len(near):
+            more = self._deformed_features(near)
+            fitted = fit(*(np.concatenate(pair) for pair in zip((counts, labels), more)))
         self.store.write("svm", self._svm_digest(), self._how(self.verdict()), classes=fitted.classes,
                          coefficients=fitted.coefficients, intercepts=fitted.intercepts)
         return readout.score(fitted.predict(counts), labels)
@@ -674,7 +692,8 @@ class Experiment:
         return digest("readout", self.model.readout, self.settings.reset, self._content(len(self.model.stages)))
 
     def _svm_digest(self):
-        return digest("svm", self.model.classifier, self.settings.seed, self._content(len(self.model.stages)))
+        s = self.settings
+        return digest("svm", self.model.classifier, s.seed, s.deformation, self._content(len(self.model.stages)))
 
     def _how(self, board=None, **more):
         """How a result is made, with the verdict on the runs behind it if they were on a board."""

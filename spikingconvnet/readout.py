@@ -117,6 +117,14 @@ class Readout:
         """Class of each sample: array (n_samples,) of values of `classes`."""
         return self.classes[np.argmax(self.decision(counts), axis=1)]
 
+    def near_margin(self, counts, labels):
+        """Samples on the wrong side of a margin of any class, the support vectors: int array of their indices.
+
+        Copies of others would change nothing (Schoelkopf, Burges and Vapnik 1996, doi 10.1007/3-540-61510-5_12).
+        """
+        side = np.where(np.asarray(labels)[:, None] == self.classes, 1.0, -1.0)
+        return np.flatnonzero((side * self.decision(counts) < 1.0).any(axis=1))
+
 
 def fit(counts, labels, C=1.0, seed=0):
     """Fit a Readout with scikit-learn's ``LinearSVC`` (one against the rest, squared hinge).

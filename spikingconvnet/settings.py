@@ -41,6 +41,9 @@ class Settings:
         See ``training``.
     arch : str or None
         What ``--arch`` made the model of.
+    deformation : preprocessing.Deformation or None
+        Makes more images for the classifier out of those training images that lie near its margins; layers do not see
+        them.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class Settings:
     reset: bool = False
     rule: object = None
     arch: str = None
+    deformation: object = None
 
     def __post_init__(self):
         require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
@@ -69,6 +73,8 @@ class Settings:
         require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
                 f"more steps than the encoder's {self.encoder.n_steps}")
         require(isinstance(self.seed, int) and self.seed >= 0, "parameters", "SEED", self.seed, "0 or more")
+        require(self.deformation is None or hasattr(self.deformation, "copies"), "parameters", "DEFORMATION",
+                self.deformation, "a Deformation, or None")
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
                 self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
         require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
@@ -93,8 +99,7 @@ class Settings:
 
 _NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_VALIDATION": "n_validation",
           "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
-          "MODEL": "model", "SEED": "seed", "RESET": "reset",
-          "RULE": "rule"}
+          "MODEL": "model", "SEED": "seed", "RESET": "reset", "RULE": "rule", "DEFORMATION": "deformation"}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 _FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
            AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs

@@ -30,7 +30,7 @@ from spikingconvnet.encoding import LatencyEncoder
 from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
 from spikingconvnet.model import Sequential
 from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet.preprocessing import Deformation, DifferenceOfGaussians
 
 DATASET = {dataset!r}
 N_TRAIN = 120

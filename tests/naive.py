@@ -191,6 +191,34 @@ def difference_of_gaussians(image, sigma_centre, sigma_surround, contrast):
     return [[[max(v, 0.0) for v in row] for row in difference], [[max(-v, 0.0) for v in row] for row in difference]]
 
 
+def deformed(image, draws, rotation, stretch, shear, shift):
+    """One copy of an image; draws, -1 to 1, of angle, slant, stretch and move of rows and columns (two each)."""
+    height, width = len(image), len(image[0])
+    angle, slant = math.radians(rotation) * draws[0], shear * draws[1]
+    grow = [math.exp(stretch * draws[2]), math.exp(stretch * draws[3])]
+    cos, sin = math.cos(angle), math.sin(angle)
+    matrix = [[(cos - sin * slant) * grow[0], -sin * grow[1]], [(sin + cos * slant) * grow[0], cos * grow[1]]]
+    matrix = [[round(value * 4096) for value in row] for row in matrix]
+    moves = [round(shift * draws[4] * 256), round(shift * draws[5] * 256)]
+
+    def pixel(row, column):
+        return image[row][column] if 0 <= row < height and 0 <= column < width else 0
+
+    copy = []
+    for row in range(height):
+        copy.append([])
+        for column in range(width):
+            # twice the distance from the centre, a whole number, times the matrix: in 2**-13 pixel
+            away = (2 * row - height + 1, 2 * column - width + 1)
+            y, x = (math.floor((m[0] * away[0] + m[1] * away[1]) / 32) + (n - 1) * 128 + move
+                    for m, n, move in zip(matrix, (height, width), moves))
+            value = sum(weight * share * pixel(y // 256 + down, x // 256 + right)
+                        for down, weight in ((0, 256 - y % 256), (1, y % 256))
+                        for right, share in ((0, 256 - x % 256), (1, x % 256)))
+            copy[-1].append((value + 32768) // 65536)
+    return copy
+
+
 def latency_step(value, n_steps, threshold, saturation):
     """Step of the one spike of a value; None if it is silent."""
     if value <= threshold:

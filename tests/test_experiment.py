@@ -13,11 +13,12 @@ import pytest
 from distributed import LocalCluster
 
 from spikingconvnet import experiment as module
-from spikingconvnet import replicas, settings
+from spikingconvnet import readout, replicas, settings
 from spikingconvnet.errors import SimulationFailed, StoreError
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.network import Network, Population
 from spikingconvnet.neurons import SpikeSourceArray
+from spikingconvnet.preprocessing import Deformation
 from spikingconvnet.spikes import Spikes
 
 
@@ -219,6 +220,28 @@ def test_a_missing_first_layer_is_named_when_the_second_is_trained(run):
     made.load_data()
     with pytest.raises(StoreError, match="--mode training --layer 1"):
         made.train_layer(2)
+
+
+def test_deformed_copies_of_hard_images_join_the_fit_and_nothing_else(run):
+    plain, joined = run("plain"), run("joined", DEFORMATION=Deformation(copies=2))
+    assert np.array_equal(plain.layer(1)["learned"], joined.layer(1)["learned"])
+    plain.train_svm()
+    joined.train_svm()
+    before, after = (made.store.read("svm", "")["coefficients"] for made in (plain, joined))
+    counts, labels = joined.features("train")
+    first = readout.fit(counts, labels, joined.model.classifier.C, seed=joined.settings.seed)
+    assert np.array_equal(first.coefficients, before) and not np.array_equal(after, before)
+    near = first.near_margin(counts, labels)
+    more, more_labels = joined._deformed_features(near)
+    assert len(more) == 2 * len(near) and more_labels.tolist() == labels[near].repeat(2).tolist() and more.any()
+    again = run("again", DEFORMATION=Deformation(copies=2))
+    again.train_svm()
+    assert np.array_equal(again.store.read("svm", "")["coefficients"], after)
+
+
+def test_another_deformation_makes_the_classifier_stale(run):
+    run("shared").train_svm()
+    assert not run("shared", trained=False, DEFORMATION=Deformation(copies=2)).has_svm()
 
 
 def test_splits_do_not_overlap_and_test_images_come_from_the_test_file(run, small_mnist):

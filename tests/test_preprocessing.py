@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.preprocessing import DifferenceOfGaussians, Intensity, gaussian_matrix
+from spikingconvnet.preprocessing import Deformation, DifferenceOfGaussians, Intensity, gaussian_matrix
 
 
 def images_of(shape, seed):
@@ -79,3 +79,41 @@ def test_intensity_is_the_grey_value_from_zero_to_one():
     images = np.array([[[0, 51, 255]], [[255, 0, 102]]], np.uint8)
     assert Intensity()(images).tolist() == [[[[0.0, 0.2, 1.0]]], [[[1.0, 0.0, 0.4]]]]
     assert Intensity()(images).shape[1] == Intensity.channels == 1 and DifferenceOfGaussians.channels == 2
+
+
+@settings(max_examples=25)
+@given(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 7)), st.integers(1, 3), st.floats(0, 180),
+       st.floats(0, 1), st.floats(0, 1), st.floats(0, 9), st.integers(0, 2 ** 32))
+def test_deformed_copies_equal_their_twins_bit_by_bit(shape, copies, rotation, stretch, shear, shift, seed):
+    images = images_of(shape, seed)
+    found = Deformation(copies, rotation, stretch, shear, shift)(images, np.random.default_rng(seed))
+    draws = np.random.default_rng(seed).uniform(-1.0, 1.0, (shape[0] * copies, 6))
+    wanted = [naive.deformed(images[i // copies].tolist(), d, rotation, stretch, shear, shift)
+              for i, d in enumerate(draws.tolist())]
+    assert found.dtype == np.uint8 and found.tolist() == wanted
+
+
+def test_nothing_asked_for_gives_the_image_and_a_move_moves_it():
+    images = images_of((2, 5, 8), 1)
+    still = Deformation(2, 0.0, 0.0, 0.0, 0.0)(images, np.random.default_rng(0))
+    assert np.array_equal(still, images.repeat(2, axis=0))
+
+    class Whole:
+        def uniform(self, low, high, size):
+            return np.tile([0.0, 0.0, 0.0, 0.0, 1.0, -1.0], (size[0], 1))
+
+    moved = Deformation(1, 0.0, 0.0, 0.0, 2.0)(images, Whole())
+    assert np.array_equal(moved[:, :3, 2:], images[:, 2:, :6]) and not moved[:, 3:].any() and not moved[:, :, :2].any()
+
+
+def test_copies_of_the_first_images_do_not_depend_on_those_after_them():
+    images = images_of((4, 9, 7), 2)
+    all_of_them, first = (Deformation(3)(part, np.random.default_rng(5)) for part in (images, images[:2]))
+    assert len(all_of_them) == 12 and np.array_equal(all_of_them[:6], first) and not np.array_equal(first[0], first[1])
+
+
+@pytest.mark.parametrize("values", [{"copies": 0}, {"rotation": -1.0}, {"stretch": -0.1}, {"shear": -0.1},
+                                    {"shift": float("nan")}])
+def test_a_deformation_that_makes_no_sense_is_refused(values):
+    with pytest.raises(SettingsError, match=rf"^Deformation\.{next(iter(values))}"):
+        Deformation(**values)

@@ -147,6 +147,15 @@ def test_a_prediction_per_label_is_needed(n):
         score(np.zeros(n, int), np.zeros(2, int))
 
 
+def test_samples_near_a_margin_are_those_that_a_loop_finds():
+    counts, labels = counts_of(60, 6, 3, 4)
+    fitted = fit(counts, labels, C=30.0)
+    near = [i for i, (count, label) in enumerate(zip(counts.astype(float), labels))
+            if any((1 if c == label else -1) * (count @ w + b) < 1
+                   for c, w, b in zip(fitted.classes, fitted.coefficients, fitted.intercepts))]
+    assert 0 < len(near) < 60 and fitted.near_margin(counts, labels).tolist() == near
+
+
 # Output units
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from spikingconvnet.encoding import LatencyEncoder
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet.preprocessing import Deformation, DifferenceOfGaussians
 from spikingconvnet.settings import load
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +46,14 @@ def test_a_good_file_gives_its_values_and_the_documented_defaults(write):
     assert (found.n_train, found.n_validation, found.n_test, found.per_class) == (None, 0, None, False)
     assert found.image_filter == DifferenceOfGaussians() and found.encoder == LatencyEncoder(n_steps=15)
     assert found.model.shapes[0] == (2, 28, 26) and load(str(write())).slot == 38
+
+
+def test_deformed_copies_are_made_only_if_asked_for(write):
+    text = GOOD.replace("import DifferenceOfGaussians", "import Deformation, DifferenceOfGaussians")
+    assert load(write()).deformation is None
+    assert load(write("DEFORMATION = Deformation(copies=2)", text=text)).deformation == Deformation(copies=2)
+    with pytest.raises(SettingsError, match="DEFORMATION: must be a Deformation, or None"):
+        load(write("DEFORMATION = 3"))
 
 
 def test_imported_classes_hidden_names_and_small_names_are_no_parameters(write):

@@ -1,0 +1,261 @@
+"""What STDP is worth: kernels found in five ways, through one pipeline, for few and many filters, labels and features.
+
+    python benchmarks/worth.py --store DIR [--filters 4 8 16 32] [--rules ...] [--seeds 0 1 2] [--windows N ...]
+    python benchmarks/worth.py --store DIR --parameters examples/two_layers.py        # the last layer of any experiment
+    python benchmarks/worth.py --store DIR --source digits                            # or the directory of any IDX set
+
+A cell is one layer found by one rule with one number of filters and one seed. Its spike counts are read out on a grid
+of cells per map and summed over the whole map (global), by a linear SVM that knows all labels, 100 and 10 per class.
+Every cell is kept in DIR as JSON; the same command goes on where it was interrupted and prints what is there. Layers
+below the last learn by STDP. Cells are read on validation images (the last of the training file); the test set is not
+opened.
+"""
+
+import argparse
+import json
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spikingconvnet import datasets, readout, settings
+from spikingconvnet.experiment import Experiment
+from spikingconvnet.layers import Classifier
+from spikingconvnet.model import Sequential
+
+RULES = ("random", "kmeans", "depression", "stdp")      # depression: STDP without its potentiation
+GRID = 6
+READINGS = {f"grid {GRID}": GRID, "grid 2": 2, "global": 1}
+LABELS = {"all": None, "100": 100, "10": 10}            # per class
+DRAWS = 5                                               # choices of few labels that a figure is the mean of
+C = 3.0
+COLOURS = {"random": "#7f7f7f", "kmeans": "#009E73", "depression": "#E69F00", "stdp": "#0072B2"}
+
+
+# ---------------------------------------------------------------- one cell
+
+
+def experiment_of(base, filters, rule, windows, seed, folder):
+    """The experiment of a cell: the last layer that learns has `filters` filters and shows `windows` windows."""
+    *below, last, _ = base.model.layers
+    training = last.training if windows is None else replace(last.training, windows=windows)
+    if rule == "depression":
+        mechanism = training.mechanism
+        timing = replace(mechanism.timing_dependence, A_plus=0.0)
+        training = replace(training, mechanism=replace(mechanism, timing_dependence=timing))
+    model = Sequential(base.model.input_shape, *below, replace(last, filters=filters, training=training),
+                       Classifier(GRID, C))
+    return Experiment(replace(base, model=model, seed=seed), folder, jobs=1)
+
+
+def measured(experiment, rule):
+    """Scores and costs of a cell: dict for JSON."""
+    begin = time.process_time()
+    if not experiment.has_data():
+        experiment.load_data()
+    *below, last = experiment.model.stages
+    for stage in below:
+        if not experiment.is_trained(stage.number):
+            experiment.train_layer(stage.number)
+    trained = experiment.train_layer(last.number, rule if rule in ("random", "kmeans") else "stdp")
+    train, validation = experiment.features("train"), experiment.features("validation")
+    found = {"health": trained.health, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
+             "scores": {}, "features": {}}
+    for reading, cells in READINGS.items():
+        counts = [coarser(part, last.out_shape[0], cells) for part, _ in (train, validation)]
+        found["features"][reading] = counts[0].shape[1]
+        found["scores"][reading] = scores(counts[0], train[1], counts[1], validation[1], experiment.settings.seed)
+    return {**found, "cpu_seconds": round(time.process_time() - begin, 1)}
+
+
+def coarser(counts, maps, cells):
+    """Counts on GRID x GRID cells per map as counts on `cells` x `cells`: (samples, maps * cells * cells)."""
+    ratio = GRID // cells
+    blocks = counts.reshape(len(counts), maps, cells, ratio, cells, ratio)
+    return blocks.sum(axis=(3, 5), dtype=np.uint32).reshape(len(counts), -1)
+
+
+def scores(counts, labels, asked, truth, seed):
+    """Accuracy, %, by how many labels per class the SVM knows: dict of str to float."""
+    found = {}
+    for name, per_class in LABELS.items():
+        accuracies = []
+        for draw in range(1 if per_class is None else DRAWS):
+            chosen = few(labels, per_class, np.random.default_rng([seed, draw]))
+            fitted = readout.fit(counts[chosen], labels[chosen], C, seed)
+            accuracies.append(100 * readout.score(fitted.predict(asked), truth).accuracy)
+        found[name] = float(np.mean(accuracies))
+    return found
+
+
+def few(labels, per_class, rng):
+    """Indices of `per_class` samples of each class, drawn at random; None takes all there are."""
+    if per_class is None:
+        return np.arange(len(labels))
+    order = rng.permutation(len(labels))
+    return np.sort(np.concatenate([order[labels[order] == c][:per_class] for c in np.unique(labels)]))
+
+
+def pixels(base, seed, folder):
+    """The cell of the grey values: no layer at all."""
+    part = Experiment(replace(base, seed=seed), folder)._images()
+    flat = {name: images.images.reshape(len(images), -1) for name, images in part.items()}
+    found = scores(flat["train"], part["train"].labels, flat["validation"], part["validation"].labels, seed)
+    return {"scores": {"pixels": found}, "features": {"pixels": flat["train"].shape[1]}}
+
+
+# ---------------------------------------------------------------- all cells
+
+
+def cells_of(options):
+    """Every cell that is asked for, the cheap ones first: (filters, windows, seed, rule)."""
+    return [(filters, windows, seed, rule) for filters in sorted(options.filters) for seed in options.seeds
+            for rule in options.rules for windows in (options.windows if rule in ("depression", "stdp") else [None])]
+
+
+def name_of(filters, windows, seed, rule):
+    """Name of a cell's file."""
+    return f"{rule}-{filters}-{seed}" + (f"-{windows}" if windows else "")
+
+
+def run(base, options, store):
+    """Measure the cells that are not in `store` yet."""
+    for seed in options.seeds:
+        keep(store / f"pixels-{seed}.json", lambda seed=seed: {
+            "rule": "pixels", "filters": 0, "windows": None, "seed": seed, **pixels(base, seed, store / "pixels")})
+    for filters, windows, seed, rule in cells_of(options):
+        def cell(filters=filters, windows=windows, seed=seed, rule=rule):
+            made = experiment_of(base, filters, rule, windows, seed, store / f"run-{seed}")
+            found = measured(made, rule)
+            for path in (made.store.path / "features").glob("*.npz"):
+                path.unlink()
+            return {"rule": rule, "filters": filters, "windows": windows, "seed": seed, **found}
+
+        keep(store / f"{name_of(filters, windows, seed, rule)}.json", cell)
+
+
+def keep(path, make):
+    """Write what ``make()`` gives as JSON, unless it is there."""
+    if not path.is_file():
+        text = json.dumps(make())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".tmp").write_text(text)
+        path.with_suffix(".tmp").rename(path)
+
+
+def digits(folder):
+    """scikit-learn's 1,797 digits as IDX files, enlarged to 24 x 24 in a frame of 2: 1,297 train, 500 test."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    large = np.kron(images.reshape(-1, 8, 8) * 15.9375, np.ones((1, 3, 3))).astype(np.uint8)
+    large = np.pad(large, ((0, 0), (2, 2), (2, 2)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, stem in ((slice(0, 1297), "train"), (slice(1297, None), "t10k")):
+        for kind, array in (("images", large[part]), ("labels", labels[part].astype(np.uint8))):
+            sizes = np.array([datasets.MAGIC[kind], *array.shape], ">u4")
+            (folder / f"{stem}-{kind}-idx{array.ndim}-ubyte").write_bytes(sizes.tobytes() + array.tobytes())
+    return folder
+
+
+# ---------------------------------------------------------------- what came out
+
+
+def gathered(store):
+    """All cells of a store: list of dict."""
+    return [json.loads(path.read_text()) for path in sorted(store.glob("*.json"))]
+
+
+def rows(found):
+    """Seeds of a cell together: dict from (rule, filters, windows, reading) to dict of label count to accuracies, and
+    the number of features and spikes per image."""
+    table = {}
+    for cell in found:
+        for reading, by_labels in cell["scores"].items():
+            row = table.setdefault((cell["rule"], cell["filters"], cell["windows"], reading),
+                                   {"features": cell["features"][reading], "spikes": [], **{n: [] for n in LABELS}})
+            row["spikes"].append(cell.get("spikes_per_image", np.nan))
+            for name, accuracy in by_labels.items():
+                row[name].append(accuracy)
+    return table
+
+
+def spread(values):
+    """Mean and standard deviation over seeds as text."""
+    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else f"{np.mean(values):.2f}"
+
+
+def markdown(table):
+    """The table as text, grouped by reading and filters."""
+    readings = ["pixels", *READINGS]
+    order = sorted(table, key=lambda k: (readings.index(k[3]), k[1], ["pixels", *RULES].index(k[0]), k[2] or 0))
+    lines = ["| reading | filters | kernels | features | spikes per image | all labels (%) | 100 per class |"
+             " 10 per class |\n|---|---|---|---|---|---|---|---|"]
+    for rule, filters, windows, reading in order:
+        row = table[rule, filters, windows, reading]
+        spikes = f"{np.mean(row['spikes']):.0f}" if np.isfinite(row["spikes"]).all() else ""
+        name = f"{rule}, {windows} windows" if windows else rule
+        lines.append(f"| {reading} | {filters or ''} | {name} | {row['features']} | {spikes} | "
+                     + " | ".join(spread(row[n]) for n in LABELS) + " |")
+    return "\n".join(lines)
+
+
+def drawn(table, reading_rows=(f"grid {GRID}", "global")):
+    """Accuracy against filters, a panel for each reading and label count: Figure."""
+    figure = Figure(figsize=(10, 5.5), layout="constrained")
+    axes = figure.subplots(len(reading_rows), len(LABELS), sharex=True)
+    for line, reading in zip(axes, reading_rows):
+        for axis, labels in zip(line, LABELS):
+            for rule in RULES:
+                points = sorted((f, r) for (who, f, windows, where), r in table.items()
+                                if (who, windows, where) == (rule, None, reading))
+                if points:
+                    filters = [f for f, _ in points]
+                    axis.errorbar(filters, [np.mean(r[labels]) for _, r in points],
+                                  [np.std(r[labels]) for _, r in points], color=COLOURS[rule], label=rule, marker=".",
+                                  capsize=2)
+            axis.set_xscale("log", base=2)
+            axis.set_title(f"{reading}, {labels} labels" + ("" if labels == "all" else " per class"), fontsize=9)
+            axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=8)
+    figure.supxlabel("filters")
+    figure.supylabel("accuracy (%), mean and standard deviation over seeds")
+    return figure
+
+
+def main(args=None):
+    """Measure what is missing, print the table, draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--store", type=Path, required=True)
+    add("--parameters", default="parameters.py")
+    add("--source", help="directory of an IDX set, or digits: scikit-learn's")
+    add("--filters", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128])
+    add("--rules", nargs="+", default=RULES, choices=RULES)
+    add("--windows", type=int, nargs="+", default=[None], help="training windows (default: those of the parameters)")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--train", type=int, default=10_000)
+    add("--validation", type=int, default=10_000)
+    add("--figure", type=Path, help="where the figure goes (PNG)")
+    add("--only-print", action="store_true", help="print what is there, measure nothing")
+    options = parser.parse_args(args)
+    logging.disable(logging.WARNING)                # sPyNNaker's weights that round to zero, in every cell
+    base = settings.load(options.parameters)
+    if options.source == "digits":
+        base, options.train, options.validation = replace(base, dataset=str(digits(options.store / "digits"))), 897, 400
+    elif options.source:
+        base = replace(base, dataset=options.source)
+    base = replace(base, n_train=options.train, n_validation=options.validation, n_test=1, deformation=None)
+    if not options.only_print:
+        run(base, options, options.store)
+    table = rows(gathered(options.store))
+    print(markdown(table))
+    if options.figure:
+        drawn(table).savefig(options.figure, dpi=80, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()

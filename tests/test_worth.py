@@ -1,0 +1,60 @@
+"""The benchmark of what STDP is worth: its cells are kept, its few labels are fair, its built-in digits are a set."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikingconvnet import datasets
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def worth():
+    """The benchmark as a module."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import worth
+    finally:
+        sys.path.pop(0)
+    return worth
+
+
+def test_the_digits_of_scikit_learn_become_a_set_like_any_other(worth, tmp_path):
+    folder = worth.digits(tmp_path / "digits")
+    train, test = (datasets.load(folder, part) for part in ("train", "test"))
+    assert (len(train), len(test)) == (1297, 500) and train.images.shape[1:] == (28, 28)
+    assert train.images.max() == 255 and not train.images[:, :2].any() and set(train.labels.tolist()) == set(range(10))
+
+
+def test_few_labels_are_equally_many_of_each_class_and_all_are_all(worth):
+    labels = np.repeat([3, 5, 8], [20, 7, 30])
+    chosen = worth.few(labels, 6, np.random.default_rng(0))
+    assert np.unique(labels[chosen], return_counts=True)[1].tolist() == [6, 6, 6] and len(set(chosen.tolist())) == 18
+    assert worth.few(labels, None, None).tolist() == list(range(57))
+
+
+def test_coarser_counts_are_sums_of_the_finer_ones(worth):
+    counts = np.random.default_rng(0).integers(0, 9, (4, 2 * worth.GRID ** 2)).astype(np.uint16)
+    assert np.array_equal(worth.coarser(counts, 2, worth.GRID), counts)
+    assert np.array_equal(worth.coarser(counts, 2, 1), counts.reshape(4, 2, -1).sum(axis=2))
+    quarters = counts.reshape(4, 2, worth.GRID, worth.GRID)
+    assert worth.coarser(counts, 2, 2)[3, 5] == quarters[3, 1, :worth.GRID // 2, worth.GRID // 2:].sum()
+
+
+def test_cells_are_kept_and_not_measured_again(worth, tmp_path, capsys, monkeypatch):
+    command = ["--parameters", str(ROOT / "parameters.py"), "--store", str(tmp_path), "--source", "digits", "--filters",
+               "2", "--rules", "random", "depression", "--seeds", "1"]
+    worth.main([*command, "--figure", str(tmp_path / "worth.png")])
+    table = capsys.readouterr().out
+    cells = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    assert set(cells) == {"pixels-1", "random-2-1", "depression-2-1"} and (tmp_path / "worth.png").stat().st_size > 5000
+    assert cells["random-2-1"]["features"] == {"grid 6": 72, "grid 2": 8, "global": 2}
+    assert all(15 < accuracy <= 100 for cell in cells.values() for by_labels in cell["scores"].values()
+               for accuracy in by_labels.values())
+    monkeypatch.setattr(worth, "measured", None)
+    worth.main(command)
+    assert capsys.readouterr().out == table and "| global | 2 | depression | 2 |" in table
