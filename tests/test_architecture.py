@@ -26,9 +26,9 @@ ROWS = (
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 EXCEPTIONS = {("neurons", "spikes")}        # SpikeSourceArray holds Spikes
 HOMES = {"numba": "kernels.py", "sklearn": "readout.py", "matplotlib": "plotting/", "mnist": "datasets.py",
-         "tqdm": "cli.py", "unicorn": "core.py", "distributed": "replicas.py"}
+         "tqdm": "cli.py", "unicorn": "core.py", "distributed": "replicas.py", "torch": "training/gradients/"}
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
-HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed"]
+HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed", "torch"]
 
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.preprocessing import DifferenceOfGaussians, Intensity, gaussian_matrix
+from spikingconvnet.preprocessing import BitPlanes, DifferenceOfGaussians, Intensity, gaussian_matrix
 
 
 def images_of(shape, seed):
@@ -79,3 +79,11 @@ def test_intensity_is_the_grey_value_from_zero_to_one():
     images = np.array([[[0, 51, 255]], [[255, 0, 102]]], np.uint8)
     assert Intensity()(images).tolist() == [[[[0.0, 0.2, 1.0]]], [[[1.0, 0.0, 0.4]]]]
     assert Intensity()(images).shape[1] == Intensity.channels == 1 and DifferenceOfGaussians.channels == 2
+
+
+def test_bit_planes_are_the_bits_of_the_grey_value_the_highest_first():
+    images = np.array([[[0, 160, 255], [1, 128, 3]]], np.uint8)
+    planes = BitPlanes()(images)
+    assert planes.shape == (1, 8, 2, 3) and planes[0, :, 0, 1].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
+    assert planes[0, :, 1, 2].tolist() == [0] * 6 + [1, 1] and len(BitPlanes.channel_names) == BitPlanes.channels
+    assert np.allclose(BitPlanes.together(planes), images[:, None] / 255)
