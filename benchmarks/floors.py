@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from spikingconvnet import datasets, readout, settings
-from spikingconvnet.experiment import RULES, Experiment
+from spikingconvnet.experiment import Experiment
 
 PIXEL_C = 1.0
 
@@ -50,7 +50,7 @@ def main(args=None):
     base = settings.load(options.parameters)
     features = base.model.shapes[-1][0]
     print(f"| kernels | features | {options.split} accuracy (%), seeds {options.seeds} | CPU s |\n|---|---|---|---|")
-    for name in ("raw pixels", *sorted(RULES, key=["random", "kmeans", "stdp"].index)):
+    for name in ("raw pixels", "random", "kmeans", "stdp"):
         begin, found = time.process_time(), []
         for seed in options.seeds[:1] if name == "raw pixels" else options.seeds:
             folder = Path(options.run_dir) / f"{name.replace(' ', '-')}-{seed}"

@@ -50,6 +50,32 @@ class Intensity:
 
 
 @dataclass(frozen=True)
+class BitPlanes:
+    """The eight bits of each grey value as channels of 0 and 1, the highest first.
+
+    With a spike in every step wherever a bit is set, and weights in the ratio of the bits, a neuron sums up the grey
+    value itself in every step: a constant current, exact, from spikes.
+    """
+
+    channels = 8
+    channel_names = tuple(f"bit {bit}" for bit in range(7, -1, -1))
+
+    def __call__(self, images):
+        """uint8 (N, H, W) to float64 (N, 8, H, W)."""
+        return np.unpackbits(images[:, None], axis=1).astype(np.float64)
+
+    @staticmethod
+    def values():
+        """What a bit of each channel is worth, in all 1."""
+        return tuple(2.0 ** bit / 255.0 for bit in range(7, -1, -1))
+
+    @classmethod
+    def together(cls, planes):
+        """Grey values of (N, 8, H, W): float64 (N, 1, H, W), 0 to 1."""
+        return np.tensordot(cls.values(), planes, axes=(0, 1))[:, None]
+
+
+@dataclass(frozen=True)
 class DifferenceOfGaussians:
     """On-centre and off-centre cells of the retina: a narrow minus a wide Gaussian, its positive and negative part.
 

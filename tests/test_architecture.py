@@ -27,9 +27,10 @@ ROWS = (
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 EXCEPTIONS = {("neurons", "spikes")}        # SpikeSourceArray holds Spikes
 HOMES = {"numba": "kernels.py", "sklearn": ("readout.py", "datasets.py"), "matplotlib": "plotting/",
-         "mnist": "datasets.py", "tqdm": "cli.py", "unicorn": "cpu.py", "distributed": "replicas.py"}
+         "mnist": "datasets.py", "tqdm": "cli.py", "unicorn": "cpu.py", "distributed": "replicas.py",
+         "torch": "training/gradients/"}
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
-HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed"]
+HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed", "torch"]
 
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.preprocessing import Deformation, DifferenceOfGaussians, Intensity, gaussian_matrix
+from spikingconvnet.preprocessing import BitPlanes, Deformation, DifferenceOfGaussians, Intensity, gaussian_matrix
 
 
 def images_of(shape, seed):
@@ -117,3 +117,11 @@ def test_copies_of_the_first_images_do_not_depend_on_those_after_them():
 def test_a_deformation_that_makes_no_sense_is_refused(values):
     with pytest.raises(SettingsError, match=rf"^Deformation\.{next(iter(values))}"):
         Deformation(**values)
+
+
+def test_bit_planes_are_the_bits_of_the_grey_value_the_highest_first():
+    images = np.array([[[0, 160, 255], [1, 128, 3]]], np.uint8)
+    planes = BitPlanes()(images)
+    assert planes.shape == (1, 8, 2, 3) and planes[0, :, 0, 1].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
+    assert planes[0, :, 1, 2].tolist() == [0] * 6 + [1, 1] and len(BitPlanes.channel_names) == BitPlanes.channels
+    assert np.allclose(BitPlanes.together(planes), images[:, None] / 255)

@@ -55,10 +55,16 @@ class Rule:
 
     def load(self):
         """The function that trains; a missing library is a BackendError that names the command that installs it."""
-        if self.needs and find_spec(self.needs) is None:
-            raise BackendError(f"--rule {self.name}: No module named {self.needs!r}; install it with:"
-                               f" pip install 'spikingconvnet[{self.needs}]'")
+        if self.needs:
+            need(self.needs, f"--rule {self.name}")
         return getattr(import_module(self.module), self.function)
+
+
+def need(library, who):
+    """Raise a BackendError that names the command that installs a library, unless it is there."""
+    if find_spec(library) is None:
+        raise BackendError(f"{who}: No module named {library!r}; install it with:"
+                           f" pip install 'spikingconvnet[{library}]'")
 
 
 RULES = {rule.name: rule for rule in (
@@ -66,5 +72,6 @@ RULES = {rule.name: rule for rule in (
     Rule("random", "spikingconvnet.training.floors", "random"),
     Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
     Rule("ridge", "spikingconvnet.training.ridge", whole=True),
+    Rule("convert", "spikingconvnet.training.convert", whole=True),
     Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True),
     Rule("rstdp", "spikingconvnet.training.rstdp", whole=True, simulates=True))}

@@ -1,0 +1,248 @@
+"""Conversion: a network of rectifying units is trained, and its units become integrate-and-fire neurons.
+
+The rate of an integrate-and-fire neuron is its input over its threshold, where that is above nothing and below one
+spike a step: a rectifying unit with a ceiling. So every layer is divided by its largest activation, which changes no
+answer, because without biases the responses of all layers scale with it (Diehl et al. 2015, doi
+10.1109/IJCNN.2015.7280696, algorithms 1 and 2; the quantile, and biases as constant currents, are those of Rueckauer et
+al. 2017, doi 10.3389/fnins.2017.00682). Dividing the weights or multiplying the thresholds is the same. Average pooling
+is linear and part of the next layer's connections.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
+from spikingconvnet.errors import DataError, SettingsError, require
+from spikingconvnet.layers import SpikeCount
+from spikingconvnet.model import Sequential
+from spikingconvnet.neurons import IFCurrDelta
+from spikingconvnet.preprocessing import BitPlanes
+from spikingconvnet.training import need
+from spikingconvnet.training.balance import activations, gain
+from spikingconvnet.training.descent import Descent
+
+SCALED_ON = 1000        # training images from which the largest activations are taken
+JUDGED_ON = 10_000      # images of which the training accuracy is told
+BATCH = 250
+
+NORMS = ("robust", "data", "model", "none")
+BALANCES = ("weights", "thresholds")
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Settings of the rule.
+
+    Attributes
+    ----------
+    norm : 'robust', 'data', 'model' or 'none'
+        What a layer is divided by: the `quantile` of its activations to training images; the largest of these and of
+        its weights; the largest sum of a unit's positive weights, with which no unit can ever exceed one spike a step;
+        nothing.
+    quantile : float
+        For 'robust'.
+    balance : 'weights' or 'thresholds'
+        Whether weights are divided or thresholds multiplied.
+    threshold : float
+        Of all neurons before balancing, mV; lower ones answer sooner and count more coarsely.
+    start : float
+        Membranes at the start, as a share of the threshold.
+    rate : float
+        Spikes a step of an input of 1, the encoder's ``max_rate``.
+    bias : bool
+        Whether units have biases; they become constant currents.
+    dropout : float
+        Share of what a Dense layer sees of the layer before it that is dropped during training.
+    descent : Descent
+    weights : str or None
+        File with the weights of a network that is trained already, see :func:`save`; nothing is trained then.
+    neuron : IFCurrDelta
+        Of the layers that ``--arch`` makes. It must not be refractory, and hardly leak; a `tau_m` of more than 32768 ms
+        has no effect of inputs left in s16.15.
+    """
+
+    norm: str = "robust"
+    quantile: float = 0.999
+    balance: str = "weights"
+    threshold: float = 1.0
+    start: float = 0.0
+    rate: float = 1.0
+    bias: bool = False
+    dropout: float = 0.5
+    descent: Descent = Descent()
+    weights: str = None
+    neuron: IFCurrDelta = IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0,
+                                      v=0.0)
+
+    name = "convert"
+
+    def __post_init__(self):
+        require(self.norm in NORMS, "Convert", "norm", self.norm, " or ".join(NORMS))
+        require(self.balance in BALANCES, "Convert", "balance", self.balance, " or ".join(BALANCES))
+        require(0 < self.quantile <= 1, "Convert", "quantile", self.quantile, "above 0 and at most 1")
+        require(self.threshold > 0, "Convert", "threshold", self.threshold, "above 0 mV")
+        require(0 <= self.start < 1, "Convert", "start", self.start, "from 0 to below 1")
+        require(0 < self.rate <= 1, "Convert", "rate", self.rate, "above 0 and at most 1 spike a step")
+        require(0 <= self.dropout < 1, "Convert", "dropout", self.dropout, "from 0 to below 1")
+        require(isinstance(self.descent, Descent), "Convert", "descent", self.descent, "a Descent(...)")
+
+
+def train(model, images, labels, rng, rule, progress=iter, validation=None):
+    """Layers of integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict.
+
+    An input of ``BitPlanes.channels`` channels is taken for the bits of one.
+    """
+    _check_neurons(model)
+    chain, images = grey(model), _grey_values(model, images)
+    if validation is not None:
+        validation = (_grey_values(model, validation[0]), validation[1])
+    if rule.weights is not None:
+        (kernels, biases), health = load(rule.weights, chain), {}
+    else:
+        need("torch", "--rule convert")
+        from spikingconvnet.training.gradients import relu
+
+        kernels, biases, health = relu.train(chain, images, labels, rng, rule, progress, validation)
+    layers, scales = converted(chain, kernels, biases, images[:SCALED_ON], rule)
+    layers[0] = _for_planes(model, layers[0])
+    right = accuracy(chain, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])
+    return layers, {**health, "ann_train_accuracy": right, "scales": scales}
+
+
+def accuracy(model, kernels, biases, images, labels):
+    """Share of the images that the rectifying units get right."""
+    right = [np.argmax(activations(model, kernels, images[first:first + BATCH], biases)[-1][..., 0, 0], axis=1)
+             == labels[first:first + BATCH] for first in range(0, len(labels), BATCH)]
+    return float(np.mean(np.concatenate(right)))
+
+
+def converted(model, kernels, biases, images, rule):
+    """Layers of spiking neurons that stand for rectifying units.
+
+    Parameters
+    ----------
+    model : model.Sequential
+    kernels, biases : lists of float array
+        Of the rectifying units.
+    images : float array (n, C, H, W)
+        From which activations are taken.
+    rule : Convert
+
+    Returns
+    -------
+    layers : list of TrainedLayer
+    scales : list of float
+        What each layer was divided by: its activation that is one spike a step.
+    """
+    scales = scales_of(model, kernels, biases, images, rule)
+    return [_layer(model, stage, rule, kernels[stage.number - 1], biases[stage.number - 1], before, now)
+            for stage, before, now in zip(model.stages, [1.0 / rule.rate, *scales], scales)], scales
+
+
+def scales_of(model, kernels, biases, images, rule):
+    """What each layer is divided by, see `Convert.norm`: list of float."""
+    if rule.norm == "none":
+        return [1.0] * len(kernels)
+    if rule.norm == "model":
+        return _worst_cases(kernels, biases)
+    parts = [activations(model, kernels, images[first:first + BATCH], biases)
+             for first in range(0, len(images), BATCH)]
+    found = []
+    for number, kernel in enumerate(kernels):
+        values = np.concatenate([part[number] for part in parts])
+        largest = np.quantile(values, rule.quantile) if rule.norm == "robust" else max(values.max(), kernel.max())
+        found.append(max(float(largest), 1e-9))
+    return found
+
+
+def _worst_cases(kernels, biases):
+    """Largest activation of each layer if every unit before it that helps is at its own largest, the input at 1."""
+    found = [1.0]
+    for kernel, bias in zip(kernels, biases):
+        helped = np.maximum(kernel, 0.0).reshape(len(kernel), -1).sum(axis=1) * found[-1]
+        found.append(max(float((helped + np.maximum(bias, 0.0)).max()), 1e-9))
+    return found[1:]
+
+
+def _layer(model, stage, rule, kernel, bias, before, now):
+    """A layer whose input of one spike a step stands for `before`, and whose own for `now`."""
+    threshold = rule.threshold * (1.0 if rule.balance == "weights" else now / before)
+    in_na = threshold / now / gain(stage.layer.neuron)      # of an activation of 1
+    fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
+    v = np.full(math.prod(stage.out_shape), rule.start * threshold) if rule.start else None
+    return TrainedLayer(kernel.astype(np.float64) * before * in_na,
+                        np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH), bias * in_na, v)
+
+
+def _check_neurons(model):
+    for stage in model.stages:
+        neuron = stage.layer.neuron
+        plain = isinstance(neuron, IFCurrDelta) and neuron.v_rest == neuron.v_reset == neuron.tau_refrac == 0
+        if not plain or neuron.i_offset:
+            raise SettingsError(f"layer {stage.number}: --rule convert needs an IFCurrDelta with v_rest, v_reset,"
+                                f" tau_refrac and i_offset of 0, as in spikingconvnet/recipes/convert.py, got {neuron}")
+
+
+# ---------------------------------------------------------------- constant currents
+
+
+def _has_planes(model):
+    return model.input_shape[0] == BitPlanes.channels
+
+
+def grey(model):
+    """The model on grey values instead of their bits."""
+    return Sequential((1, *model.input_shape[1:]), *model.layers) if _has_planes(model) else model
+
+
+def _grey_values(model, images):
+    """Grey values of the images: float32 (n, channels, H, W)."""
+    return BitPlanes.together(images).astype(np.float32) if _has_planes(model) else images
+
+
+def _for_planes(model, layer):
+    """The first layer on the bits of what it saw."""
+    if not _has_planes(model):
+        return layer
+    kernels = layer.kernels * np.array(BitPlanes.values())[:, None, None]
+    return TrainedLayer(kernels, layer.v_thresh, layer.i_offset, layer.v)
+
+
+# ---------------------------------------------------------------- networks that are trained already
+
+
+def save(path, kernels, biases):
+    """Keep the weights of rectifying units in a file for ``Convert(weights=...)``.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends with ``.npz``.
+    kernels : list of float array (units, channels, rows, columns)
+        Of a Dense layer: with the shape of what it sees.
+    biases : list of float array (units,)
+    """
+    arrays = {f"{name}{number}": array for name, found in (("kernels", kernels), ("biases", biases))
+              for number, array in enumerate(found, start=1)}
+    np.savez(path, **arrays)
+
+
+def load(path, model):
+    """Kernels and biases of a file that :func:`save` wrote, checked against the model: two lists of float64 array."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    except (OSError, ValueError) as error:
+        raise DataError(f"Convert.weights: {path}: cannot be read ({error}); write it with training.convert.save"
+                        ) from error
+    found = []
+    for stage in model.stages:
+        shape = stage.layer.kernel_shape(stage.in_shape)
+        for name, wanted in ((f"kernels{stage.number}", shape), (f"biases{stage.number}", shape[:1])):
+            if name not in arrays or arrays[name].shape != wanted:
+                got = arrays[name].shape if name in arrays else "nothing"
+                raise DataError(f"Convert.weights: {path}: {name}: must be of shape {wanted}, as MODEL says, got {got}")
+            found.append(arrays[name].astype(np.float64))
+    return found[::2], found[1::2]

@@ -1,0 +1,125 @@
+"""What rules that follow a gradient share: weights of a chain, shifted batches, Adam with one cycle of learning rates.
+
+The only place of torch, with the other files of this folder. Everything is drawn from the generator that is passed in.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from spikingconvnet.errors import SettingsError
+
+JUDGED_AT_ONCE = 500        # images
+
+
+class Chain(torch.nn.Module):
+    """Weights of a model's layers, and what the layers sum up.
+
+    Parameters
+    ----------
+    model : model.Sequential
+    rng : numpy.random.Generator
+    spread : float
+        Standard deviation of the weights at the start, times the root of the inputs of a unit.
+    bias : bool
+        Whether units have one, 0 at the start.
+    """
+
+    def __init__(self, model, rng, spread, bias=False):
+        super().__init__()
+        self.stages = model.stages
+        for stage in self.stages:
+            if stage.layer.per_map:
+                raise SettingsError(f"layer {stage.number}: Conv2D.per_map is for layers that learn with STDP")
+        shapes = [stage.layer.kernel_shape(stage.in_shape) for stage in self.stages]
+        self.kernels = torch.nn.ParameterList([
+            torch.from_numpy(rng.normal(0.0, spread / math.sqrt(math.prod(shape[1:])), shape).astype(np.float32))
+            for shape in shapes])
+        self.biases = torch.nn.ParameterList([torch.zeros(shape[0]) for shape in shapes]) if bias else None
+
+    def response(self, number, values):
+        """What layer `number` (from 1) makes of values (n, *source_shape): tensor (n, *out_shape)."""
+        stage, kernel = self.stages[number - 1], self.kernels[number - 1]
+        bias = None if self.biases is None else self.biases[number - 1]
+        if stage.pool is not None:
+            values = functional.avg_pool2d(values, stage.pool.pool_size)
+        if stage.dense:
+            found = functional.linear(values.flatten(1), kernel.flatten(1), bias)
+            return found[:, :, None, None]
+        return functional.conv2d(values, kernel, bias, stage.layer.strides)
+
+    def arrays(self):
+        """Kernels and biases of all layers: lists of float64 array; zeros without biases."""
+        kernels = [kernel.detach().numpy().astype(np.float64) for kernel in self.kernels]
+        if self.biases is None:
+            return kernels, [np.zeros(len(kernel)) for kernel in kernels]
+        return kernels, [bias.detach().numpy().astype(np.float64) for bias in self.biases]
+
+
+def generator(rng):
+    """A generator of torch, seeded from that of numpy."""
+    return torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+
+
+def shifted(images, distance, rng):
+    """Images moved by up to `distance` pixels, each on its own; what comes in is dark: float32 (n, C, H, W)."""
+    if not distance:
+        return images
+    n, channels, height, width = images.shape
+    padded = np.pad(images, ((0, 0), (0, 0), (distance, distance), (distance, distance)))
+    row, column = rng.integers(0, 2 * distance + 1, (2, n))
+    rows, columns = row[:, None] + np.arange(height), column[:, None] + np.arange(width)
+    moved = padded[np.arange(n)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return np.ascontiguousarray(moved.transpose(0, 3, 1, 2))
+
+
+def fit(chain, loss, images, labels, descent, rng, progress=iter):
+    """Change the weights of `chain` so that ``loss(images, labels)`` falls.
+
+    Parameters
+    ----------
+    chain : torch.nn.Module
+    loss : callable
+        Of tensors (n, C, H, W) and (n,): tensor of one number.
+    images : float32 array (n, C, H, W)
+    labels : int array (n,)
+    descent : descent.Descent
+    rng : numpy.random.Generator
+    progress : callable
+
+    Returns
+    -------
+    list of float
+        Mean loss of every epoch.
+    """
+    steps = descent.epochs * math.ceil(len(images) / descent.batch)
+    if not steps:
+        return []
+    optimiser = torch.optim.Adam(chain.parameters(), lr=descent.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, descent.learning_rate, total_steps=steps + 1)
+    course = []
+    for _ in progress(range(descent.epochs)):
+        order, total = rng.permutation(len(images)), 0.0
+        for first in range(0, len(order), descent.batch):
+            chosen = order[first:first + descent.batch]
+            shown = torch.from_numpy(shifted(images[chosen], descent.shift, rng))
+            value = loss(shown, torch.from_numpy(labels[chosen].astype(np.int64)))
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            schedule.step()
+            total += float(value.detach()) * len(chosen)
+        course.append(total / len(order))
+    return course
+
+
+def accuracy(answer, images, labels):
+    """Share of the images for which ``answer(images)``, tensor (n, units), is highest in the labelled unit."""
+    right = 0
+    with torch.no_grad():
+        for first in range(0, len(images), JUDGED_AT_ONCE):
+            found = answer(torch.from_numpy(images[first:first + JUDGED_AT_ONCE])).argmax(dim=1).numpy()
+            right += int((found == labels[first:first + JUDGED_AT_ONCE]).sum())
+    return right / len(images) if len(images) else float("nan")

@@ -1,0 +1,247 @@
+"""Rectifying units as integrate-and-fire neurons: rates by hand, scales that change nothing, stored weights."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikingconvnet import build, datasets, replicas, settings
+from spikingconvnet.backends import get_backend
+from spikingconvnet.encoding import RateEncoder, RegularEncoder
+from spikingconvnet.errors import BackendError, DataError, SettingsError
+from spikingconvnet.experiment import Experiment
+from spikingconvnet.layers import AvgPool2D, Conv2D, Dense, Membrane, SpikeCount
+from spikingconvnet.model import Sequential
+from spikingconvnet.neurons import IFCurrExp
+from spikingconvnet.preprocessing import BitPlanes
+from spikingconvnet.training import balance, convert
+from spikingconvnet.training.convert import Convert
+
+CELL = Convert().neuron
+MNIST = Path(__file__).parents[2] / "data" / "mnist"
+# convert.save of gradients.relu.train on the first 55,000 training digits: 5 epochs, no dropout, shift 1, generator
+# seeded with [0, 1]; rounded to float16.
+STORED = Path(__file__).parent / "weights" / "28x28-2s-24-10.npz"
+STEPS = 40
+
+
+def chain(readout=None):
+    return Sequential((2, 9, 8), Conv2D(3, (3, 2), (1, 2), neuron=CELL), AvgPool2D((2, 1)), Conv2D(4, 2, neuron=CELL),
+                      Dense(5, neuron=CELL), readout or SpikeCount())
+
+
+def network_of(model, rng, bias=0.0):
+    """Random kernels and biases of all layers."""
+    shapes = [stage.layer.kernel_shape(stage.in_shape) for stage in model.stages]
+    return ([rng.normal(0.1, np.prod(shape[1:]) ** -0.5, shape) for shape in shapes],
+            [bias * rng.normal(0.0, 0.3, shape[0]) for shape in shapes])
+
+
+def spiking(model, layers, images, n_steps=STEPS, encoder=None):
+    """Recording of the chain behind regular spikes, each image from rest."""
+    spikes = (encoder or RegularEncoder(n_steps=n_steps, max_rate=1.0))(images, np.random.default_rng(0)).with_gap(
+        n_steps + 1)
+    network = build.inference_network(model.stages, layers, spikes, True)
+    return get_backend("local").run(network, record=("layer1",), jobs=1)
+
+
+def rates(recording, label, n, n_steps=STEPS):
+    spikes = recording.spikes[label]
+    return spikes.raster().reshape(n, n_steps + 1, -1).sum(axis=1) / n_steps
+
+
+@pytest.mark.parametrize("norm", convert.NORMS)
+@pytest.mark.parametrize("how", convert.BALANCES)
+def test_conversion_divides_every_layer_by_its_scale_and_keeps_the_answers(norm, how):
+    rng = np.random.default_rng(1)
+    model, images = chain(), rng.random((20, 2, 9, 8))
+    kernels, biases = network_of(model, rng, bias=1.0)
+    layers, scales = convert.converted(model, kernels, biases, images, Convert(norm=norm, balance=how, threshold=0.5))
+    gain = balance.gain(CELL)
+    in_thresholds = balance.activations(
+        model, [gain * layer.kernels / layer.v_thresh[:, None, None, None] for layer in layers], images,
+        [gain * layer.i_offset / layer.v_thresh for layer in layers])
+    for one, other, scale in zip(in_thresholds, balance.activations(model, kernels, images, biases), scales):
+        assert np.allclose(one * scale, other) and other.any()
+    assert how == "thresholds" or all((layer.v_thresh == 0.5).all() for layer in layers)
+
+
+def test_the_scales_are_those_of_the_papers():
+    rng = np.random.default_rng(2)
+    model, images = chain(), rng.random((20, 2, 9, 8))
+    kernels, biases = network_of(model, rng, bias=1.0)
+    values = balance.activations(model, kernels, images, biases)
+
+    def scales(norm):
+        return convert.scales_of(model, kernels, biases, images, Convert(norm=norm))
+
+    assert scales("none") == [1.0] * 3 and scales("robust") == [float(np.quantile(v, 0.999)) for v in values]
+    assert scales("data") == [float(max(v.max(), k.max())) for v, k in zip(values, kernels)]
+    worst = 1.0
+    for kernel, bias, found in zip(kernels, biases, scales("model")):
+        worst = max(sum(w for w in unit.ravel() if w > 0) * worst + max(b, 0.0) for unit, b in zip(kernel, bias))
+        assert found == pytest.approx(worst)
+    assert scales("robust") != scales("data") != scales("model")
+
+
+def test_with_the_model_norm_no_input_of_a_step_passes_the_threshold():
+    rng = np.random.default_rng(3)
+    model = chain()
+    kernels, biases = network_of(model, rng)
+    layers, _ = convert.converted(model, kernels, biases, None, Convert(norm="model"))
+    ones = np.ones((1, 2, 9, 8))
+    drives = [balance.responses(stage, np.maximum(layer.kernels, 0), np.ones((1, *stage.source_shape)))
+              for stage, layer in zip(model.stages, layers)]
+    assert balance.responses(model.stages[0], np.maximum(layers[0].kernels, 0), ones).max() > 0.5
+    assert all(drive.max() * balance.gain(CELL) <= 1 + 1e-9 for drive in drives)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_a_neuron_fires_at_the_rate_of_the_rectifying_unit(start):
+    """One source that fires in every step; a neuron that is reset to zero needs whole steps, and one a step at most."""
+    weights = np.array([-0.5, 0.0, 0.26, 0.51, 1.01, 2.0])
+    model = Sequential((1, 1, 1), Dense(6, neuron=CELL), SpikeCount())
+    layers, _ = convert.converted(model, [weights.reshape(6, 1, 1, 1)], [np.zeros(6)], None,
+                                  Convert(norm="none", start=start))
+    found = rates(spiking(model, layers, np.ones((1, 1, 1, 1))), "layer1", 1)[0]
+    assert np.allclose(found, [0, 0, 1 / 4, 1 / 2, 1, 1], atol=1.01 / STEPS)
+    assert layers[0].v is None if start == 0 else (layers[0].v == 0.5).all()
+
+
+def test_a_bias_is_a_constant_current():
+    biases = np.array([-0.25, 0.0, 0.5, -0.6])
+    model = Sequential((1, 1, 1), Dense(4, neuron=CELL), SpikeCount())
+    layers, _ = convert.converted(model, [np.full((4, 1, 1, 1), 0.51)], [biases], None, Convert(norm="none"))
+    found = rates(spiking(model, layers, np.ones((1, 1, 1, 1))), "layer1", 1)[0]
+    assert np.allclose(found, [1 / 4, 1 / 2, 1, 0], atol=1.01 / STEPS)
+
+
+@pytest.mark.parametrize("encoder", [RegularEncoder, RateEncoder])
+def test_bright_input_is_not_clipped_at_half_intensity(encoder):
+    """A conversion that was published clips it there: its rates were twice the intensity, at most 1."""
+    values = np.array([0.25, 0.5, 0.75, 1.0]).reshape(1, 1, 1, 4)
+    spikes = encoder(n_steps=400, max_rate=1.0)(values, np.random.default_rng(0))
+    counts = np.bincount(spikes.neurons, minlength=4) / 400
+    assert np.allclose(counts, values.ravel(), atol=0.06) and counts[3] > counts[2] + 0.1 > counts[1] + 0.2
+
+
+def test_a_slower_encoder_is_made_up_for_by_the_first_weights():
+    model, images = Sequential((1, 1, 1), Dense(1, neuron=CELL), SpikeCount()), np.ones((1, 1, 1, 1))
+    found = []
+    for rate in (1.0, 0.25):
+        layers, _ = convert.converted(model, [np.full((1, 1, 1, 1), 0.2)], [np.zeros(1)], None,
+                                      Convert(norm="none", rate=rate))
+        found.append(rates(spiking(model, layers, images, encoder=RegularEncoder(n_steps=STEPS, max_rate=rate)),
+                           "layer1", 1)[0, 0])
+    assert found[1] == pytest.approx(found[0], abs=0.05) and found[0] > 0.1
+
+
+def test_bit_planes_drive_the_first_layer_with_a_constant_current():
+    rng = np.random.default_rng(4)
+    pixels = rng.integers(0, 256, (2, 3, 4), dtype=np.uint8)
+    planes = BitPlanes()(pixels)
+    assert np.allclose(BitPlanes.together(planes), pixels[:, None] / 255) and planes.shape == (2, 8, 3, 4)
+    model = Sequential((8, 3, 4), Dense(2, neuron=CELL), Membrane())
+    kernels = rng.normal(0, 0.1, (2, 1, 3, 4))
+    chain = convert.grey(model)
+    layers, _ = convert.converted(chain, [kernels], [np.zeros(2)], None, Convert(norm="none"))
+    recording = spiking(model, [convert._for_planes(model, layers[0])], planes, n_steps=8)
+    v = recording.membrane("layer1").reshape(2, 9, 2)
+    drive = np.einsum("nhw,uhw->nu", pixels / 255, kernels[:, 0])
+    assert np.allclose(np.diff(v, axis=1)[:, 1:], drive[:, None], atol=4e-3) and np.abs(drive).min() > 5e-3
+
+
+# A stored network
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A function that makes an Experiment from the recipe with the stored network: loaded and trained."""
+    def make(n_test=300, directory="run", **changes):
+        recipe = settings.load(Path(convert.__file__).parents[1] / "recipes" / "convert.py")
+        rule = replace(recipe.rule, weights=str(STORED), **changes)
+        model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL), Dense(10, neuron=CELL),
+                           SpikeCount(last=40))
+        made = Experiment(replace(recipe, dataset=str(MNIST), model=model, rule=rule, n_train=2000, n_test=n_test),
+                          tmp_path / directory, jobs=1)
+        made.load_data()
+        return made, made.train_chain("convert")
+
+    return make
+
+
+def ann_answers(made):
+    """What the rectifying units answer to the test images."""
+    kernels, biases = convert.load(STORED, made.model)
+    images = datasets.load(MNIST, "test").images[:len(made.data("test")["labels"]), None] / 255
+    return balance.activations(made.model, kernels, images, biases)[-1][..., 0, 0].argmax(axis=1)
+
+
+def test_a_stored_network_loses_next_to_nothing(run):
+    made, health = run()
+    course, right = made.over_time("test"), ann_answers(made) == made.data("test")["labels"]
+    assert health["ann_train_accuracy"] > 0.92 and right.mean() > 0.9
+    assert course["accuracy"][-1] > right.mean() - 0.02
+    assert course["accuracy"][19] > course["accuracy"][4] and course["spikes"]["layer1"] > 20
+    assert len(health["scales"]) == 2 and min(health["scales"]) > 1
+
+
+def test_weights_and_thresholds_balance_alike(run):
+    one, other = (run(60, how, balance=how)[0].answers("test") for how in convert.BALANCES)
+    assert np.mean(one["units"][:, -1] == other["units"][:, -1]) > 0.98
+    assert np.allclose(one["spikes"].mean(axis=0), other["spikes"].mean(axis=0), rtol=0.02)
+
+
+def test_the_emulated_board_gives_the_same_answers(run):
+    made, _ = run(2)
+    local = made.answers("test")
+    network = made._chain(2, made.data("test")["spikes"])
+    (found,), _ = replicas.classify([network], made.model.readout, "spinnaker",
+                                    directory=made.store.path / "spinnaker")
+    assert all(np.array_equal(found[name], local[name]) for name in found) and local["spikes"][:, 1:].all()
+
+
+# What is refused
+
+
+def test_neurons_that_do_not_integrate_are_refused():
+    for cell in (replace(CELL, tau_refrac=1.0), replace(CELL, v_rest=-1.0), IFCurrExp(), replace(CELL, i_offset=0.1)):
+        model = Sequential((1, 2, 2), Dense(2, neuron=cell), SpikeCount())
+        with pytest.raises(SettingsError, match="layer 1: --rule convert needs an IFCurrDelta with v_rest"):
+            convert.train(model, None, None, None, Convert())
+
+
+def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
+    model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
+    path = tmp_path / "w.npz"
+    convert.save(path, [np.ones((2, 1, 2, 2))], [np.zeros(2)])
+    kernels, biases = convert.load(path, model)
+    assert kernels[0].tolist() == np.ones((2, 1, 2, 2)).tolist() and biases[0].tolist() == [0, 0]
+    with pytest.raises(DataError, match=r"kernels1: must be of shape \(3, 1, 2, 2\), as MODEL says, got \(2, "):
+        convert.load(path, Sequential((1, 2, 2), Dense(3, neuron=CELL), SpikeCount()))
+    with pytest.raises(DataError, match="none.npz: cannot be read"):
+        convert.load(tmp_path / "none.npz", model)
+    (tmp_path / "text.npz").write_text("text")
+    with pytest.raises(DataError, match="text.npz: cannot be read"):
+        convert.load(tmp_path / "text.npz", model)
+
+
+@pytest.mark.parametrize("change, text", [
+    ({"norm": "best"}, "norm: must be robust or data"), ({"balance": "x"}, "balance: must be weights or thresholds"),
+    ({"quantile": 0.0}, "quantile"), ({"threshold": 0.0}, "threshold"), ({"start": 1.0}, "start"),
+    ({"rate": 1.5}, "rate"), ({"dropout": 1.0}, "dropout"), ({"descent": 3}, "descent")])
+def test_settings_out_of_range_are_refused(change, text):
+    with pytest.raises(SettingsError, match=f"Convert.{text}"):
+        Convert(**change)
+
+
+def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
+    import spikingconvnet.training as training
+
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
+    with pytest.raises(BackendError, match=r"--rule convert: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
+        convert.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), Convert())
+    assert "torch" in sys.modules or "spikingconvnet.training.gradients.relu" not in sys.modules
