@@ -42,7 +42,7 @@ from spikingconvnet.spikes import Spikes
 
 MNIST = Path(__file__).resolve().parent.parent / "data/mnist"
 DIGITS, SLOT = 20, 28
-CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=8.0, tau_syn_E=2.0, tau_syn_I=2.0,
+CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=2.5, tau_syn_E=2.0, tau_syn_I=2.0,
                  tau_refrac=0.0)
 
 
