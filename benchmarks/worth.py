@@ -192,14 +192,14 @@ def markdown(table):
     """The table as text, grouped by reading and filters."""
     readings = ["pixels", *READINGS]
     order = sorted(table, key=lambda k: (readings.index(k[3]), k[1], ["pixels", *RULES].index(k[0]), k[2] or 0))
-    lines = ["| reading | filters | kernels | features | spikes per image | all labels (%) | 100 per class |"
-             " 10 per class |\n|---|---|---|---|---|---|---|---|"]
+    lines = ["| reading | filters | kernels | features | spikes per image | seeds | all labels (%) | 100 per class |"
+             " 10 per class |\n|---|---|---|---|---|---|---|---|---|"]
     for rule, filters, windows, reading in order:
         row = table[rule, filters, windows, reading]
         spikes = f"{np.mean(row['spikes']):.0f}" if np.isfinite(row["spikes"]).all() else ""
         name = f"{rule}, {windows} windows" if windows else rule
-        lines.append(f"| {reading} | {filters or ''} | {name} | {row['features']} | {spikes} | "
-                     + " | ".join(spread(row[n]) for n in LABELS) + " |")
+        lines.append(f"| {reading} | {filters or ''} | {name} | {row['features']} | {spikes} |"
+                     f" {len(row['spikes'])} | " + " | ".join(spread(row[n]) for n in LABELS) + " |")
     return "\n".join(lines)
 
 
@@ -254,7 +254,7 @@ def main(args=None):
     table = rows(gathered(options.store))
     print(markdown(table))
     if options.figure:
-        drawn(table).savefig(options.figure, dpi=80, metadata={"Software": None})
+        drawn(table).savefig(options.figure, dpi=65, metadata={"Software": None})
 
 
 if __name__ == "__main__":
