@@ -4,7 +4,8 @@
 
 Networks are trained on all 60,000 training digits, once a network and seed (kept in the run directory; training needs
 torch), and every variant reads the 10,000 test digits once. `float` is the same network without leak and rounding on
-the first 1,000 of them, beside the local engine's answers to the same digits.
+the first 1,000 of them, beside the local engine's answers to the same digits. On a busy machine set
+OPENBLAS_NUM_THREADS=1.
 """
 
 import argparse
