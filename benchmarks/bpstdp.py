@@ -29,13 +29,15 @@ def main(args=None):
     parser.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
     options = parser.parse_args(args)
     if options.run_dir:
-        print("| run | board's integers, test accuracy (%) | single precision | CPU s of the kernels |\n|---|---|---|---|")
+        print("| run | board's integers, test accuracy (%) | single precision | CPU s of the kernels |")
+        print("|---|---|---|---|")
         for folder in options.run_dir:
             integers, single, seconds = _mnist(Path(folder))
             print(f"| {folder} | {100 * integers:.2f} | {100 * single:.2f} | {seconds:.2f} |", flush=True)
     if options.cv:
         found = 100 * _irises(options.cv, options.seed)
-        print(f"irises, single precision, {options.cv}: {found.mean():.2f} %, standard deviation {found.std(ddof=1):.2f}")
+        print(f"irises, single precision, {options.cv}: {found.mean():.2f} %, standard deviation"
+              f" {found.std(ddof=1):.2f}")
 
 
 def _mnist(folder):
