@@ -9,6 +9,7 @@ Prints a table, and the CPU time that the kernels take for the test images. Sing
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from spikingconvnet import datasets, settings
 from spikingconvnet.crossvalidation import Scheme, stratified_folds
 from spikingconvnet.experiment import Experiment
+from spikingconvnet.store import RunDirectory
 from spikingconvnet.training import balance, bpstdp
 
 RECIPES = Path(settings.__file__).parent / "recipes"
@@ -42,7 +44,8 @@ def main(args=None):
 
 def _mnist(folder):
     """Accuracy in integers (as stored) and in single precision, and the CPU time of the latter."""
-    chosen = settings.load(folder / "parameters.py")
+    loaded = RunDirectory(folder).how("data/train")
+    chosen = replace(settings.load(folder / "parameters.py").with_seed(loaded["seed"]), dataset=loaded["source"])
     experiment = Experiment(chosen, folder)
     weights = [unscaled(experiment.trained(stage.number), stage.layer.neuron, threshold)
                for stage, threshold in zip(chosen.model.stages, thresholds(chosen))]
