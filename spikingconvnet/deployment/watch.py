@@ -33,12 +33,13 @@ class Watch:
 
     @contextmanager
     def failures(self):
-        """Tell what a machine has said about a run that fails inside; the error goes on."""
+        """Tell what a machine has said about a run that fails inside, if anything; the error goes on."""
         try:
             yield
         except BackendError as error:
-            if error.provenance is not None:
-                self._tell(judge(error.provenance))
+            found = error.provenance
+            if found is not None and (found.readings or found.messages or found.states):    # more than the error says
+                self._tell(judge(found))
             raise
 
     def see(self, provenance):
