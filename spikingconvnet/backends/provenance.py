@@ -100,7 +100,7 @@ class Provenance:
     chips : tuple of (x, y)
         Those whose routers should have readings.
     ends : tuple of int
-        Last step of every run.
+        Last step of every run, as the machine counts them.
     time_scale : int or None
         That was asked for.
     failure : str
@@ -109,6 +109,8 @@ class Provenance:
         States of the cores that did not stop as they should.
     counters : dict of str to dict of str to int
         What the board does in silence to each projection, see Recording.
+    earlier : tuple of Provenance
+        Up to each reset, where every image starts at rest: time begins anew, and sPyNNaker's database with it.
     """
 
     readings: tuple = ()
@@ -120,6 +122,7 @@ class Provenance:
     failure: str = ""
     states: tuple = ()
     counters: dict = field(default_factory=dict)
+    earlier: tuple = ()
 
 
 def read(path):

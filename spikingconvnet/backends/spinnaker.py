@@ -165,7 +165,7 @@ class Simulation(pynn.Simulation):
 
     def __init__(self, network, sim, record, lowered, log, time_scale=1):
         self._lowered, self._log, self._time_scale = lowered, log, time_scale
-        self._ends, self._failed = [], None
+        self._ends, self._earlier, self._failed = [], [], None
         self._chosen, self._finished = {}, []
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
@@ -198,7 +198,6 @@ class Simulation(pynn.Simulation):
             self._failed = error
             error.provenance = self.provenance
             raise
-        self._ends.append(self.t)
 
     def set(self, label, v_thresh):
         """Set the thresholds of a population: float array (size,) in mV."""
@@ -218,6 +217,9 @@ class Simulation(pynn.Simulation):
     @property
     def provenance(self):
         """What the machine says about the runs so far: provenance.Provenance; to be asked for before the end."""
+        return replace(self._since_reset(), earlier=tuple(self._earlier))
+
+    def _since_reset(self):
         known = {"ends": tuple(self._ends), "time_scale": self._time_scale, "counters": self._counters()}
         if self._failed:
             known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__))}
@@ -249,7 +251,7 @@ class Simulation(pynn.Simulation):
     def _given(self):
         """Spikes by neuron that sources were given for the steps so far, by population and first neuron of a part.
 
-        A source that projects to nobody sends nothing.
+        A source that projects to nobody sends nothing. The counts of cores, unlike their time, go on through resets.
         """
         found = {}
         for label in {p.pre for p in self.network.projections}:
@@ -270,6 +272,8 @@ class Simulation(pynn.Simulation):
         sPyNNaker 7.4.1 cannot do the latter by ``set(spike_times=...)`` for more than one source: it takes an array's
         indices to a list (``reverse_ip_tag_multi_cast_source.py``, ``send_buffer_times``).
         """
+        self._earlier.append(self._since_reset())
+        self._ends = []
         self.sim.reset()
         self._origin = self.t
         for population in self.network.populations:
@@ -299,7 +303,9 @@ class Simulation(pynn.Simulation):
         """
         every = self.network.reset_every
         ends = every and self.t + n_steps - self._origin == every
-        super()._advance(n_steps + (-every % COLOURS if ends else 0))
+        n_steps += -every % COLOURS if ends else 0
+        super()._advance(n_steps)
+        self._ends.append((self._ends[-1] if self._ends else 0) + n_steps)
 
     def _after_piece(self):
         if self.network.reset_every:

@@ -113,6 +113,11 @@ def judge(provenance):
     ----------
     provenance : provenance.Provenance
     """
+    since_reset = _judge(provenance)
+    return merge([*map(_judge, provenance.earlier), since_reset]) if provenance.earlier else since_reset
+
+
+def _judge(provenance):
     beside = {(r.x, r.y, r.p, r.item) for r in provenance.readings if r.table == CORE}
     found = defaultdict(list)
     for reading in (*provenance.readings, *_derived(provenance), *_engine(provenance), *_remarks(provenance)):
