@@ -25,6 +25,7 @@ def write_and_die(self, **arrays):
     if len(arrays["wins"]) == int(sys.argv[1]):
         os.kill(os.getpid(), signal.{signal})
 store.Unfinished.write = write_and_die
+signal.signal(signal.SIGINT, signal.default_int_handler)        # a shell ignores it for what runs in the background
 sys.exit(cli.main(sys.argv[2:]))
 """
 
