@@ -31,6 +31,7 @@ HALVINGS = 14
 
 
 def main():
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=500)
     images = load(str(MNIST), "test", Path("runs")).images[:parser.parse_args().images]

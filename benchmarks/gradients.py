@@ -70,6 +70,7 @@ def trained(name, seed, folder):
 
 
 def model_of(text, rule, channels=1, steps=1):
+    """The Sequential of an ``--arch``, read out by spike counts over `steps` steps."""
     return arch.parse(text, (channels, 28, 28), rule.neuron, SpikeCount(last=steps))
 
 

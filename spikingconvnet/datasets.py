@@ -445,6 +445,7 @@ class _MemoryReader(MNIST):
         self.content = {"images": images, "labels": labels}
 
     def opener(self, path_fn, *args, **kwargs):
+        """The bytes instead of a file of that name; called by python-mnist."""
         return io.BytesIO(self.content[path_fn])
 
 

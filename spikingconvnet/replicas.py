@@ -189,6 +189,7 @@ class _Dask:
         self._client, self._address = client, address
 
     def submit(self, function, *args, **kwargs):
+        """As that of an Executor; failures of the cluster come out of ``result()`` as SimulationFailed."""
         future = self._client.submit(function, *args, pure=False, **kwargs)
         return SimpleNamespace(result=partial(self._result, future))
 
@@ -207,4 +208,5 @@ class _Here:
     """The calling thread; a result is computed when it is asked for."""
 
     def submit(self, function, *args, **kwargs):
+        """As that of an Executor."""
         return SimpleNamespace(result=partial(function, *args, **kwargs))

@@ -300,14 +300,10 @@ def test_rules_are_told_apart_and_their_words_fit():
     assert not NEUTRAL & {rule.item for rule in RULES if rule.table == "core"}
 
 
-installed = pytest.mark.skipif(find_spec("spynnaker") is None, reason="sPyNNaker is not installed")
-
-
 def package_file(name):
     return Path(find_spec(name.split("/")[0]).submodule_search_locations[0]).parent / name
 
 
-@installed
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}: {rule.item}")
 def test_the_source_of_a_rule_is_where_it_says(rule):
     name, line = rule.source.rsplit(":", 1)
@@ -318,7 +314,6 @@ def test_the_source_of_a_rule_is_where_it_says(rule):
         assert lines[0].strip()
 
 
-@installed
 def test_the_tables_of_these_tests_are_sPyNNakers():
     def tables(text):
         statements = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)\((.*?)\);", re.sub("--.*", "", text), re.DOTALL)
@@ -353,7 +348,6 @@ def written(tree, method):
                     yield names[argument.attr]
 
 
-@installed
 def test_every_item_that_sPyNNaker_writes_is_known():
     known = NEUTRAL | {rule.item for rule in RULES}
     found = {item for tree in python_sources() for method in ("insert_core", "insert_router", "insert_connector",
@@ -361,7 +355,6 @@ def test_every_item_that_sPyNNaker_writes_is_known():
     assert len(found) > 70 and found - known == set()
 
 
-@installed
 def test_every_remark_of_sPyNNaker_has_a_rule_or_is_explained():
     remarks = {remark for tree in python_sources() for remark in written(tree, "insert_report")}
     texts = (*EXPLAINED, *(rule.item for rule in RULES if rule.table == "remark"))

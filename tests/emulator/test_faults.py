@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -243,8 +242,6 @@ RUNS = {"whole": [], "dropped": ["dropped-packets=0.1"], "late": ["late-packets=
         "slow sources": ["slow-core=0,0,1,1mips"], "mixed": MIXED, "mixed python": MIXED}
 REPORTS = ("[Reports]\nread_router_provenance_data = True\nread_placements_provenance_data = True\n"
            "write_provenance = True\nkeep_data_database = True\n")
-needs_spynnaker = pytest.mark.skipif(find_spec("spynnaker") is None,
-                                     reason="needs sPyNNaker: pip install -e .[test]")
 
 
 def start(place, wrong, *options):
@@ -305,7 +302,6 @@ def spikes(run):
 SENT, SOURCES, NEURONS, LEARNERS = 1890, 1, 2, 3        # packets; cores
 
 
-@needs_spynnaker
 def test_without_faults_spynnaker_has_nothing_to_report(silent, runs):
     run = runs["whole"]
     assert run[0]["reports"] == [] and "error" not in run[0]
@@ -317,7 +313,6 @@ def test_without_faults_spynnaker_has_nothing_to_report(silent, runs):
     assert timing.isdisjoint(what for _, _, _, what, _ in run[0]["cores"])
 
 
-@needs_spynnaker
 def test_dropped_packets_are_counted_by_the_router_and_missing_at_the_cores(runs):
     run, dropped = runs["dropped"], routers(runs["dropped"], "RunDropped_Multicast_Packets")
     assert 140 < dropped < 240 and routers(run, "RunLocal_Multicast_Packets") == SENT - dropped
@@ -326,7 +321,6 @@ def test_dropped_packets_are_counted_by_the_router_and_missing_at_the_cores(runs
     assert said(run, f"The router on 0, 0 has dropped {dropped} multicast route packets")
 
 
-@needs_spynnaker
 def test_late_packets_are_found_late_by_the_binaries(runs):
     late = cores(runs["late"], "Late spikes")
     assert late[NEURONS] == late[LEARNERS] and 140 < late[NEURONS] < 240
@@ -336,7 +330,6 @@ def test_late_packets_are_found_late_by_the_binaries(runs):
     assert said(runs["late"], f"{late[LEARNERS]} that were skipped because a spike was received later than the delay")
 
 
-@needs_spynnaker
 def test_dead_parts_are_not_on_the_machine_and_nothing_else_changes(runs):
     machine, whole = runs["dead"][0]["machine"], runs["whole"][0]["machine"]
     assert machine["chips"] == [chip for chip in whole["chips"] if chip != [1, 1]]
@@ -346,7 +339,6 @@ def test_dead_parts_are_not_on_the_machine_and_nothing_else_changes(runs):
     assert runs["dead"][0]["spikes"] == runs["whole"][0]["spikes"] and runs["dead"][0]["reports"] == []
 
 
-@needs_spynnaker
 def test_a_core_that_crashes_ends_the_run_with_its_registers(runs):
     result, text = runs["crash"]
     assert result["error"].startswith("SpiNNManCoresNotInStateException")
@@ -354,7 +346,6 @@ def test_a_core_that_crashes_ends_the_run_with_its_registers(runs):
     assert "board: core 0,0,2 (IF_curr_exp): DABT at pc 0x0000" in text
 
 
-@needs_spynnaker
 def test_neurons_on_a_slow_core_fall_behind(runs):
     run = runs["slow neurons"]
     for what in ("Number_of_late_spikes", "Times_the_background_queue_overloaded",
@@ -365,7 +356,6 @@ def test_neurons_on_a_slow_core_fall_behind(runs):
     assert spikes(run) < spikes(runs["whole"])
 
 
-@needs_spynnaker
 def test_sources_on_a_slow_core_overrun_their_timer_and_send_late(runs):
     run = runs["slow sources"]
     assert set(cores(run, "Times_the_timer_tic_over_ran")) == {SOURCES}
@@ -374,7 +364,6 @@ def test_sources_on_a_slow_core_overrun_their_timer_and_send_late(runs):
     assert set(cores(run, "Late spikes")) == {NEURONS, LEARNERS}
 
 
-@needs_spynnaker
 def test_the_same_seed_gives_the_same_faults_in_c_and_in_python(runs):
     first, second = runs["mixed"][0], runs["mixed python"][0]
     assert routers(runs["mixed"], "RunDropped_Multicast_Packets") > 0
@@ -383,7 +372,6 @@ def test_the_same_seed_gives_the_same_faults_in_c_and_in_python(runs):
     assert first == second
 
 
-@needs_spynnaker
 def test_a_board_that_falls_silent_is_a_timeout(silent):
     said_by_board = failed = False
     for line in silent.stdout:

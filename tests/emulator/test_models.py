@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from models import NETWORKS
 from models.catalogue import GROUPS, Check
 from models.table import results, rows
 
-pytestmark = pytest.mark.skipif(find_spec("spynnaker") is None, reason="needs sPyNNaker: pip install -e .[test]")
 HERE = Path(__file__).parent
 
 

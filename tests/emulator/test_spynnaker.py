@@ -7,13 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(find_spec("spynnaker") is None, reason="needs sPyNNaker: pip install -e .[test]")
 HERE = Path(__file__).parent
 RUNS = {"combined": ["--native", "{script}", "0"], "again": ["--native", "{script}", "0"],
         "split": ["--native", "--version", "3", "{script}", "1"], "python": ["--no-native", "{script}", "0"]}
