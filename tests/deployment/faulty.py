@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from spikingconvnet.backends.local.fixed_point import decay, i32
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.reference import ReferenceSimulation
 from spikingconvnet.deployment.partition import cores
@@ -49,7 +50,8 @@ class Faulty(ReferenceSimulation):
             for receptor in (0, 1):
                 for n in range(size):
                     extra = beyond[receptor][n] << int(neurons.constants.shift[receptor, n])
-                    neurons.synaptic[receptor][n] += extra * int(neurons.constants.inject[receptor, n]) >> 32
+                    neurons.synaptic[receptor][n] = i32(neurons.synaptic[receptor][n]
+                                                        + decay(extra, int(neurons.constants.inject[receptor, n])))
 
         neurons.collect = collected
 
