@@ -19,7 +19,7 @@ best: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --parameters examples/best.py --run-dir runs/best
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 lint: $(INSTALLED)
 	$(VENV)/bin/python -m ruff check .
