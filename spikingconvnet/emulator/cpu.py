@@ -161,7 +161,7 @@ class CPU:
         uc.ctl_set_page_size(PAGE_SIZE)
         uc.ctl_set_tcg_buffer_size(self._code)
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        # Only where no memory is: Unicorn (notdirty_write, cputlb.c) leaves stores slow wherever a hook might be called.
+        # Where no memory is: Unicorn (notdirty_write, cputlb.c) leaves stores slow wherever a hook might be called.
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note, begin=0, end=_FIRST_PLACE - 1)
         self._places, self._programs, self._next = {}, {}, _FIRST_PLACE
         for base, size in CHIP_DEVICES.items():

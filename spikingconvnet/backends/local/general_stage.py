@@ -87,10 +87,12 @@ class GeneralStage:
         self.own = self._own(lowered, integers, own_rows)
 
     def _static(self, projections):
-        pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
+        columns = self._columns(projections, "receptor", "delay", "weight")
+        pre, post, receptor, delay, _ = columns
         order = np.lexsort((post, delay, receptor, pre))
-        first, runs = layout.runs(pre[order], post[order], receptor[order], delay[order], delay[order])
-        return layout.Static(self._starts(pre[order][first]), runs, _with_room(weight[order]))
+        pre, post, receptor, delay, weight = layout.filled(*(column[order] for column in columns))
+        first, runs = layout.runs(pre, post, receptor, delay, delay)
+        return layout.Static(self._starts(pre[first]), runs, _with_room(weight))
 
     def _modulators(self, projections):
         pre, post, receptor, weight = self._columns(projections, "receptor", "weight")

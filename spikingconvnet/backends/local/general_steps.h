@@ -188,6 +188,73 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
     return events;
 }
 
+/* Neurons lo .. lo + PART - 1 over some steps, reached by given spikes and static synapses alone. */
+static void NAME(part)(const struct network *net, int64_t lo, int64_t t, int64_t first, int64_t n_steps,
+                       int64_t *pending, int32_t *fired, uint16_t *fires)
+{
+    const struct neurons *all = &net->neurons;
+    const int64_t words = all->size / BLOCK, width = all->n - lo < PART ? all->n - lo : PART;
+    const struct neurons part = {width, all->size, all->slots, all->state + lo * FIELDS, all->saturated + lo,
+                                 all->ring + lo, all->inject + lo, all->v_init + lo, pending};
+    int64_t slot = (t + first) % all->slots;
+    for (int64_t step = 0; step < n_steps; step++, slot = slot + 1 == all->slots ? 0 : slot + 1) {
+        if (net->reset_every && (t + first + step) % net->reset_every == 0)
+            reset(&part);
+        if (pending[slot]) {
+            pending[slot] = 0;
+            NAME(collect)(&part, part.ring + 2 * slot * part.size);
+        }
+        const int64_t n_fired = NAME(update)(&part, fired);
+        for (int64_t k = 0; k < n_fired; k++)
+            fires[step * words + (lo + fired[k]) / BLOCK] |= 1 << fired[k] % BLOCK;
+        for (int64_t k = net->offsets[first + step]; k < net->offsets[first + step + 1]; k++) {
+            const int32_t spike = net->ids[k];
+            for (int64_t r = net->static_start[spike]; r < net->static_start[spike + 1]; r++) {
+                const struct run *whole = net->static_runs + r;
+                const int32_t begin = greater(whole->post - (int32_t)lo, 0);
+                const int32_t count = lesser(whole->post - (int32_t)lo + whole->count, (int32_t)width) - begin;
+                const struct run run = {begin, whole->receptor, whole->delay, whole->stored,
+                                        whole->first + begin + (int32_t)lo - whole->post, count};
+                if (count > 0)
+                    NAME(deliver)(&run, net->static_weight, &part, slot);
+            }
+        }
+    }
+}
+
+/* Networks without learning and loops: a part of the neurons after the other over AHEAD steps, since the weights of a
+ * part stay in the cache. `fires`, AHEAD x blocks, has a bit for each neuron. */
+static int64_t NAME(ahead)(const struct network *net, int64_t t, int64_t n_steps, uint16_t *fires)
+{
+    const struct neurons *all = &net->neurons;
+    const int64_t words = all->size / BLOCK;
+    int64_t events = 0, pending[all->slots], left[all->slots];
+    int32_t fired[PART];
+    for (int64_t first = 0; first < n_steps; first += AHEAD) {
+        const int64_t steps = n_steps - first < AHEAD ? n_steps - first : AHEAD;
+        memset(fires, 0, steps * words * sizeof *fires);
+        memset(left, 0, sizeof left);
+        for (int64_t lo = 0; lo < all->n; lo += PART) {
+            memcpy(pending, all->pending, sizeof pending);
+            NAME(part)(net, lo, t, first, steps, pending, fired, fires);
+            for (int64_t slot = 0; slot < all->slots; slot++)
+                left[slot] |= pending[slot];
+        }
+        memcpy(all->pending, left, sizeof left);
+        for (int64_t at = 0; at < steps * words; at++)
+            for (uint32_t bits = fires[at]; bits; bits &= bits - 1) {
+                net->out_step[events] = (int32_t)(first + at / words);
+                net->out_id[events++] = (int32_t)(at % words * BLOCK) + __builtin_ctz(bits);
+            }
+    }
+    return events;
+}
+
+static int64_t NAME(run)(const struct network *net, int64_t t, int64_t n_steps, uint16_t *fires)
+{
+    return fires ? NAME(ahead)(net, t, n_steps, fires) : NAME(steps)(net, t, n_steps);
+}
+
 #undef LANES
 #undef VECTOR
 #undef CONSTANT

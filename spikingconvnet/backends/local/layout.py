@@ -236,6 +236,34 @@ def stacked_rules(rules, split, rule_of):
                  np.array(padded, np.int32).reshape(-1, len(TABLES), width))
 
 
+def filled(row, post, receptor, delay, weight):
+    """Synapses of weight 0 in gaps in which they take no more memory than another run: weights of both signs, for one
+    receptor each, become two long runs.
+
+    Parameters
+    ----------
+    row, post, receptor, delay, weight : int arrays (synapses,)
+        Sorted by row, receptor, delay and postsynaptic neuron.
+
+    Returns
+    -------
+    The same five, longer.
+    """
+    gap = np.diff(post)
+    for key in (row, receptor, delay):
+        gap = np.where(np.diff(key) == 0, gap, 0)
+    short = (gap > 1) & (gap <= 1 + len(RUN_FIELDS))
+    if not short.any():
+        return row, post, receptor, delay, weight
+    steps = np.append(np.where(short, gap, 1), 1)
+    place = np.cumsum(steps) - steps
+    lengthened = [np.repeat(column, steps) for column in (row, post, receptor, delay)]
+    lengthened[1] += np.arange(len(lengthened[1])) - np.repeat(place, steps)
+    weights = np.zeros(len(lengthened[0]), weight.dtype)
+    weights[place] = weight
+    return *lengthened, weights
+
+
 def runs(row, post, receptor, delay, stored):
     """Group synapses that are sorted by row into runs.
 

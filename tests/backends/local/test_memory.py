@@ -78,7 +78,7 @@ def general_kept(network):
         rows += len(np.unique(listed.pre)) if p.plasticity else 0
     kept = (112 * n + 100 * padded + 8 * (delay + 1) * padded + 24 * ids + 4 * synapses[False] + 16 * synapses[True]
             + 24 * runs + 24 * rows + (268 * padded if rows else 0))
-    return kept, 170 * sum(synapses.values()) + 32 * n
+    return kept, 200 * sum(synapses.values()) + 32 * n
 
 
 def general_run(network, steps, inputs, outputs, traces):

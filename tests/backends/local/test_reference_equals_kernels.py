@@ -79,7 +79,9 @@ def test_resets_give_the_same_integers_in_both_engines_whatever_the_pieces(seed)
     rng = np.random.default_rng([seed, 9])
     network = random_network(replace(seeded_recipe(seed), plastic=False), rng)
     network = replace(network, reset_every=int(rng.choice([1, 2, 7, 15, 40, STEPS])))
-    assert by_reference(network, [STEPS]).differences(by_kernels(network, chunked(STEPS, rng))) == []
+    reference, chunks = by_reference(network, [STEPS]), chunked(STEPS, rng)
+    assert reference.differences(by_kernels(network, chunks)) == []
+    assert reference.differences(by_kernels(network, chunks, record=())) == []
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -319,3 +321,21 @@ def test_a_convolution_into_a_recurrent_population_and_a_list_beside_it():
                       [Projection("p", "input", "map", connections), Projection("back", "loop", "map", back),
                        Projection("forth", "map", "loop", forth)])
     assert by_reference(network, [40]).differences(by_kernels(network, [40], record=())) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_layers_without_loops_that_are_wider_than_a_cache_give_the_same_integers_whatever_the_pieces(seed):
+    """Weights of both signs and several delays, with resets and without, longer than the kernels run at a time."""
+    rng = np.random.default_rng([seed, 11])
+    n_in, n, steps = 20, int(rng.integers(129, 300)), 600
+    pre, post = np.nonzero(rng.random((n_in, n)) < [0.3, 0.9, 1.0][seed % 3])
+    connections = ConnectionList(pre, post, rng.normal(0.2, 1.0, len(pre)), rng.integers(1, 4, len(pre)), signed=True)
+    spikes = random_spikes((1, 1, n_in), 1, steps, 2.0, rng)
+    cell = IFCurrExp(tau_m=10.0, cm=1.0, v_thresh=-60.0, tau_refrac=1.0)
+    network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)), Population("cells", (1, 1, n), cell)),
+                      (Projection("weights", "in", "cells", connections),), reset_every=[0, 25][seed % 2])
+    found = by_kernels(network, [steps], record=())
+    assert by_reference(network, [steps]).differences(found) == []
+    assert found.differences(by_kernels(network, chunked(steps, rng), record=())) == []
+    fired = [step for step, _ in found.spikes["cells"]]
+    assert min(fired) < 100 and max(fired) > 550
