@@ -6,14 +6,12 @@
  */
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define INLINED static inline __attribute__((always_inline))
 
 /* Places in the arrays; see layout.py. */
 enum { BLOCK = 16, HISTORY = 16, TRACES = 3, SATURATED = 0xffff, FULLEST = 1 << 30 };
-enum { PART = 128, AHEAD = 512 };   /* neurons whose 784 rows fit a cache of 1 MB, and the steps they take at a time */
 enum { V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE, V_THRESH, DECAY_E_MASK, DECAY_E,
        DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, FIELDS = 16 };
 enum { PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
@@ -254,8 +252,7 @@ static void reset(const struct neurons *all)
     }
     for (int64_t slot = 0; slot < all->slots; slot++)
         if (all->pending[slot]) {
-            for (int64_t r = 0; r < 2; r++)
-                memset(all->ring + (2 * slot + r) * all->size, 0, all->n * sizeof *all->ring);
+            memset(all->ring + 2 * slot * all->size, 0, 2 * all->size * sizeof *all->ring);
             all->pending[slot] = 0;
         }
 }
@@ -368,17 +365,12 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
         (const struct run *)static_runs, (const struct run *)plastic_runs,
         static_weight, modulated, amount, own_row, (struct row *)row_state, weight, eligibility,
         n_own, n_sources, n_recorded, reset_every, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
-    const int loops = static_start[n_sources + n] > static_start[n_sources];
-    uint16_t *fires = n_rules || n_recorded || loops ? NULL : malloc(AHEAD * (size / BLOCK) * sizeof *fires);
-    int64_t (*run)(const struct network *, int64_t, int64_t, uint16_t *) = g128_run;
 #ifdef __x86_64__
     if (widest >= 64 && __builtin_cpu_supports("avx512f"))
-        run = g512_run;
-    else if (widest >= 32 && __builtin_cpu_supports("avx2"))
-        run = g256_run;
+        return g512_steps(&net, t, n_steps);
+    if (widest >= 32 && __builtin_cpu_supports("avx2"))
+        return g256_steps(&net, t, n_steps);
 #endif
     (void)widest;
-    const int64_t events = run(&net, t, n_steps, fires);
-    free(fires);
-    return events;
+    return g128_steps(&net, t, n_steps);
 }

@@ -324,8 +324,8 @@ def test_a_convolution_into_a_recurrent_population_and_a_list_beside_it():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_layers_without_loops_that_are_wider_than_a_cache_give_the_same_integers_whatever_the_pieces(seed):
-    """Weights of both signs and several delays, with resets and without, longer than the kernels run at a time."""
+def test_layers_of_weights_of_both_signs_give_the_same_integers_whatever_the_pieces(seed):
+    """With gaps of all lengths and several delays, with resets and without."""
     rng = np.random.default_rng([seed, 11])
     n_in, n, steps = 20, int(rng.integers(129, 300)), 600
     pre, post = np.nonzero(rng.random((n_in, n)) < [0.3, 0.9, 1.0][seed % 3])
