@@ -1,6 +1,7 @@
 """What several test modules share: a small MNIST, parameters files for it, and the naive twins on the import path."""
 
 import gzip
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
-settings.register_profile("patient", deadline=None)     # a busy machine may take its time over an example
+# A busy machine may take its time over an example. Under CI examples are the same every time, elsewhere new ones.
+settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("patient")
 
 
