@@ -478,9 +478,10 @@ def _on_board(entry):
 
 def _check_networks(experiment, options):
     from spikingconvnet.deployment import check, resources
+    from spikingconvnet.subjects import subjects
 
     on = resources.machine(options.target or "spin5")
-    checked = [check.check(subject, on) for subject in experiment.networks()]
+    checked = [check.check(subject, on) for subject in subjects(experiment)]
     fits = check.verdict(checked) != check.VERDICTS[2]
     return {**check.as_dict(checked, on), "text": check.as_text(checked, on), "exit_code": 0 if fits else 2}
 
@@ -569,7 +570,9 @@ def _plot(experiment, names):
 
 
 def _map(experiment, options):
-    found = experiment.mapped()
+    from spikingconvnet.subjects import mapped
+
+    found = mapped(experiment)
     for name, used in found.items():
         _say(f"{name}, copies: {used['copies']}: {used['cores']} cores, {used['chips']} chips,"
              f" {used['boards']} boards; mapped by sPyNNaker, nothing computed")

@@ -22,21 +22,18 @@ from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.deployment import health, recorded, resources
-from spikingconvnet.deployment.check import Subject
 from spikingconvnet.deployment.watch import Watch
 from spikingconvnet.encoding import encode
 from spikingconvnet.errors import DataError, HealthError, SettingsError, SimulationFailed, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
-from spikingconvnet.training import RULES, balance, stdp
+from spikingconvnet.training import RULES, balance
 
 logger = logging.getLogger(__name__)
 
 REPLICA_SAMPLES = 5000
 RECORDED_SAMPLES = 100      # of a split, and at most one replica
 CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the rule does not learn from them
-CHECKED_SAMPLES = 50        # images that a chain is checked with
-CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 SPLITS = ("train", "validation", "test")
 
 
@@ -279,7 +276,7 @@ class Experiment:
 
     def is_trained(self, number, rule=None):
         """Whether layer `number` has been trained with the settings in force, and by `rule` if that is given."""
-        return self._is_there(self.layer, number) and rule in (None, self.layer(number)["how"]["rule"])
+        return if_there(self.layer, number) is not None and rule in (None, self.layer(number)["how"]["rule"])
 
     def all_spikes(self, number, split):
         """Spikes of a layer (0: the input) for a whole split."""
@@ -287,6 +284,19 @@ class Experiment:
         if number == 0:
             return data["spikes"]
         return Spikes.concatenate(self._responses(number, split, data))
+
+    def kept_spikes(self, number):
+        """Spikes of a layer for the first training replica, of the input (0) for that with the busiest step; None where
+        there are none yet."""
+        data = if_there(self.data, "train")
+        if data is None or (number and not self.is_trained(number)):
+            return None
+        if number == 0:
+            spikes = data["spikes"]
+            busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // REPLICA_SAMPLES * REPLICA_SAMPLES
+            return spikes.samples(busiest, min(busiest + REPLICA_SAMPLES, spikes.n_samples))
+        found = self.store.cached(f"spikes/{number}-train-000", *self._replica_digests(number, data, [0]))
+        return None if found is None else unpack_spikes(found)
 
     def _responses(self, number, split, data, grid=None):
         """Spikes of a layer, or their counts on `grid`, for every replica: from the cache, or computed and cached."""
@@ -350,7 +360,7 @@ class Experiment:
 
     def _copies(self, networks):
         """Groups of networks that share one run: as many as asked for, with timelines of one length."""
-        copies, groups = self._copies_of(networks[0], len(networks)), []
+        copies, groups = self.copies_of(networks[0], len(networks)), []
         for network in networks:
             samples = network.population(build.INPUT).cell.spikes.n_samples
             if not groups or len(groups[-1]) == copies or groups[-1][0].population(
@@ -359,7 +369,7 @@ class Experiment:
             groups[-1].append(network)
         return groups
 
-    def _copies_of(self, network, wanted):
+    def copies_of(self, network, wanted):
         """Copies of a network that share one run: those asked for; or as many as fit, at least 1, at most `wanted`."""
         if self.copies != "auto":
             return self.copies
@@ -552,105 +562,7 @@ class Experiment:
 
     def has_svm(self):
         """Whether the classifier has been fitted with the settings in force."""
-        return self._is_there(lambda: self.store.read("svm", "", self._svm_digest()))
-
-    @staticmethod
-    def _if_there(read, *args):
-        try:
-            return read(*args)
-        except StoreError:
-            return None
-
-    def _is_there(self, read, *args):
-        return self._if_there(read, *args) is not None
-
-    # ------------------------------------------------------------ before a run
-
-    def networks(self):
-        """What a board would be given: a Subject for training and one for inference of every layer, or one for all.
-
-        Spikes are those that are stored, of the replica with the busiest step; a source whose spikes are not there yet
-        is silent. Kernels are those that were learned, or random ones.
-        """
-        if self.model.runs_as_one:
-            return [self._network()]
-        return [subject for stage in self.model.stages for subject in self._networks(stage)]
-
-    def _network(self):
-        """The chain behind the first training images; what its layers fire is told by the local engine."""
-        data, stages = self._if_there(self.data, "train"), self.model.stages
-        learned = all(self.is_trained(stage.number) for stage in stages)
-        shown = (Spikes.empty(stages[0].source_shape, 1, self.settings.slot) if data is None
-                 else data["spikes"].samples(0, min(CHECKED_SAMPLES, data["spikes"].n_samples)))
-        layers = ([self.trained(stage.number) for stage in stages] if learned else balance.lower(
-            self.model, [self._random(stage) for stage in stages], shown, get_backend("local").open,
-            self.settings.reset)[0])
-        network = build.inference_network(stages, layers, shown, self.settings.reset)
-        basis = f"{'learned' if learned else 'random'} kernels, {'no spikes yet' if data is None else 'stored spikes'}"
-        fired = get_backend("local").run(network, jobs=self.jobs).spikes
-        return Subject("all layers, inference", network, shown.n_steps,
-                       (stages[-1].label,) * self.model.readout.needs_membranes, basis=basis, fired=fired)
-
-    def _random(self, stage):
-        shape, rng = stage.layer.kernel_shape(stage.in_shape), np.random.default_rng([self.settings.seed, stage.number])
-        return TrainedLayer(rng.normal(0.0, np.prod(shape[1:]) ** -0.5, shape),
-                            np.full(stage.out_shape[0], stage.layer.neuron.v_thresh))
-
-    def _networks(self, stage):
-        source, rng = self._stored_spikes(stage.number - 1), np.random.default_rng([self.settings.seed, stage.number])
-        arrays = self._if_there(self.layer, stage.number)
-        shown = source or Spikes.empty(stage.source_shape, 1, self.settings.slot)
-        windows = self._some_windows(stage, source, rng)
-        kernels = stdp.random_kernels(stage, rng) if arrays is None else arrays["initial"]
-        training = build.training_network(stage, windows, kernels.reshape(len(kernels), -1).T,
-                                          np.full(len(kernels), stage.layer.training.neuron.v_thresh))
-        basis = ", ".join(("random kernels" if arrays is None else "learned kernels",
-                           "no spikes yet" if source is None else "stored spikes"))
-        trained = (TrainedLayer(stdp.inference_kernels(stage.layer, kernels), np.ones(stage.out_shape[0]))
-                   if arrays is None else TrainedLayer.from_arrays(arrays))
-        inference = build.inference_network([stage], [trained], shown)
-        name = f"layer {stage.number}"
-        return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
-                        basis=basis.replace("learned", "initial").replace("random", "initial")),
-                Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis))
-
-    def _some_windows(self, stage, source, rng):
-        training = stage.layer.training
-        if source is None:
-            return Spikes.empty(stage.layer.kernel_shape(stage.in_shape)[1:], 1, training.slot)
-        chunks = min(training.chunks, CHECKED_WINDOWS)
-        fewer = replace(training, chunks=chunks, windows=chunks * max(1, CHECKED_WINDOWS // chunks))
-        return build.window_spikes(replace(stage, layer=replace(stage.layer, training=fewer)),
-                                   build.pooled_input(stage, source), rng)
-
-    def _stored_spikes(self, number):
-        """Spikes of layer `number` (0: the input) for the training replica with the busiest step; None if not there."""
-        data = self._if_there(self.data, "train")
-        if data is None:
-            return None
-        if number == 0:
-            spikes = data["spikes"]
-            busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // REPLICA_SAMPLES * REPLICA_SAMPLES
-            return spikes.samples(busiest, min(busiest + REPLICA_SAMPLES, spikes.n_samples))
-        if not self.is_trained(number):
-            return None
-        found = self.store.cached(f"spikes/{number}-train-000", *self._replica_digests(number, data, [0]))
-        return None if found is None else unpack_spikes(found)
-
-    def mapped(self):
-        """What sPyNNaker would use for the inference of every layer or of all, in as many copies as asked for, see
-        ``backends.spinnaker.mapped``: dict of str to dict."""
-        from spikingconvnet.backends import spinnaker
-
-        found, data = {}, self._if_there(self.data, "train")
-        wanted = 1 if data is None else -(-len(data["labels"]) // REPLICA_SAMPLES)
-        for subject in self.networks():
-            if subject.replicated:
-                copies = self._copies_of(subject.network, wanted)
-                network = replicas.together([subject.network] * copies) if copies > 1 else subject.network
-                used = spinnaker.mapped(network, self.store.path / "spinnaker")
-                found[subject.name] = {"copies": copies, **used}
-        return found
+        return if_there(lambda: self.store.read("svm", "", self._svm_digest())) is not None
 
     # ------------------------------------------------------------ digests
 
@@ -699,6 +611,14 @@ class Experiment:
         """How a result is made, with the verdict on the runs behind it if they were on a board."""
         more |= {"board": board} if board else {}
         return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
+
+
+def if_there(read, *args):
+    """What ``read(*args)`` finds in a store, or None."""
+    try:
+        return read(*args)
+    except StoreError:
+        return None
 
 
 @contextmanager

@@ -21,7 +21,7 @@ ROWS = (
     ("training", "deployment", "plotting", "replicas"),
     ("crossvalidation",),
     ("experiment", "recipes"),
-    ("report",),
+    ("report", "subjects"),
     ("cli",),
 )
 ISLANDS = {"emulator"}                       # they import nothing else of the package

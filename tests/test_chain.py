@@ -14,6 +14,7 @@ from spikingconvnet import cli, replicas, report, settings  # noqa: E402
 from spikingconvnet import experiment as module  # noqa: E402
 from spikingconvnet.errors import SettingsError, StoreError  # noqa: E402
 from spikingconvnet.experiment import Experiment  # noqa: E402
+from spikingconvnet.subjects import subjects  # noqa: E402
 
 PARAMETERS = """
 from spikingconvnet.encoding import RegularEncoder
@@ -164,7 +165,7 @@ def test_a_chain_is_checked_with_what_its_layers_fire(run):
     from spikingconvnet.deployment import check, resources
 
     made = run()
-    subject, = made.networks()
+    subject, = subjects(made)
     checked = check.check(subject, resources.machine("spin5"))
     assert subject.basis == "learned kernels, stored spikes" and subject.network.reset_every == 13
     assert {(m.label, m.receptor) for m in checked.margins if m.measured} == {
@@ -175,7 +176,7 @@ def test_a_chain_is_checked_with_what_its_layers_fire(run):
     fired, = [load.spikes for load in checked.resources.loads if load.label == "layer2 0"]
     raster = subject.fired["layer1"]
     assert fired == np.diff(raster.offsets).max() > 0
-    before, = run("untrained", trained=False).networks()
+    before, = subjects(run("untrained", trained=False))
     assert before.basis == "random kernels, no spikes yet"
 
 

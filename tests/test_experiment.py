@@ -20,6 +20,7 @@ from spikingconvnet.network import Network, Population
 from spikingconvnet.neurons import SpikeSourceArray
 from spikingconvnet.preprocessing import Deformation
 from spikingconvnet.spikes import Spikes
+from spikingconvnet.subjects import subjects
 
 
 @pytest.fixture
@@ -85,18 +86,18 @@ def test_copies_that_share_a_run_give_the_same_features(run, monkeypatch):
 def test_as_many_copies_as_fit_the_target_and_no_more_than_there_are_replicas(run, target, wanted, copies, caplog):
     made = run()
     on_board = Experiment(made.settings, made.store.path, "spinnaker", target=target, copies="auto")
-    network = next(subject.network for subject in on_board.networks() if subject.replicated)
+    network = next(subject.network for subject in subjects(on_board) if subject.replicated)
     with caplog.at_level(logging.INFO):
-        assert on_board._copies_of(network, wanted) == copies
+        assert on_board.copies_of(network, wanted) == copies
     assert f"copies: {copies}, because " in caplog.text
 
 
 def test_a_target_that_holds_not_even_one_copy_is_asked_for_one(run, monkeypatch):
     made = run()
     on_board = Experiment(made.settings, made.store.path, "spinnaker", target="spin3", copies="auto")
-    network = next(subject.network for subject in on_board.networks() if subject.replicated)
+    network = next(subject.network for subject in subjects(on_board) if subject.replicated)
     monkeypatch.setattr(module.resources, "replicas", lambda groups, on: 0)
-    assert on_board._copies_of(network, 5) == 1
+    assert on_board.copies_of(network, 5) == 1
 
 
 def network_of(samples):
