@@ -260,3 +260,25 @@ def windows(events, n_samples, fields, pattern_steps):
             views.append(sorted((field.index(i), step) for s, i, step in events
                                 if s == sample and i in field and step < pattern_steps))
     return views
+
+
+def deslanted(image, limit):
+    """A grey image without its slant, pixel by pixel: nested lists of whole numbers."""
+    height, width = len(image), len(image[0])
+    points = [(r, c, image[r][c]) for r in range(height) for c in range(width)]
+    total = sum(a for _, _, a in points)
+    if not total:
+        return image
+    rows, columns = sum(r * a for r, _, a in points), sum(c * a for _, c, a in points)
+    variance = total * sum(r * r * a for r, _, a in points) - rows ** 2
+    covariance = total * sum(r * c * a for r, c, a in points) - rows * columns
+    slant = round(256 * max(-limit, min(limit, covariance / variance))) if variance else 0
+    found = []
+    for r, line in enumerate(image):
+        move, new = slant * (r * total - rows) // total, []
+        for c in range(width):
+            whole, rest = divmod(256 * c + move, 256)
+            near, far = (line[x] if 0 <= x < width else 0 for x in (whole, whole + 1))
+            new.append((near * (256 - rest) + far * rest + 128) // 256)
+        found.append(new)
+    return found

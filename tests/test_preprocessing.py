@@ -6,8 +6,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from spikingconvnet.encoding import GaussianReceptiveFields
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.preprocessing import BitPlanes, Deformation, DifferenceOfGaussians, Intensity, gaussian_matrix
+from spikingconvnet.preprocessing import (
+    BitPlanes,
+    Deformation,
+    Deslanted,
+    DifferenceOfGaussians,
+    Intensity,
+    gaussian_matrix,
+)
 
 
 def images_of(shape, seed):
@@ -125,3 +133,37 @@ def test_bit_planes_are_the_bits_of_the_grey_value_the_highest_first():
     assert planes.shape == (1, 8, 2, 3) and planes[0, :, 0, 1].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
     assert planes[0, :, 1, 2].tolist() == [0] * 6 + [1, 1] and len(BitPlanes.channel_names) == BitPlanes.channels
     assert np.allclose(BitPlanes.together(planes), images[:, None] / 255)
+
+
+@given(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 7)), st.floats(0.1, 2.0), st.integers(0, 2 ** 32))
+@example((1, 5, 6), 1.0, 0)
+def test_deslanting_equals_its_twin_pixel_by_pixel(shape, limit, seed):
+    images = images_of(shape, seed) * np.random.default_rng(seed).integers(0, 2, shape, dtype=np.uint8)
+    found = Deslanted(Intensity(), limit).upright(images)
+    assert found.dtype == np.uint8 and found.tolist() == [naive.deslanted(image.tolist(), limit) for image in images]
+
+
+def test_a_slanted_bar_is_set_upright_and_an_upright_one_stays():
+    slanted, upright = np.zeros((2, 1, 15, 15), np.uint8)
+    for row in range(3, 12):
+        slanted[0, row, row] = 200
+        upright[0, row, 7] = 200
+    assert np.array_equal(Deslanted(Intensity()).upright(slanted), upright)
+    assert np.array_equal(Deslanted(Intensity()).upright(upright), upright)
+    half = Deslanted(Intensity(), limit=0.5).upright(slanted)[0]
+    assert (half.argmax(axis=1)[3:12] == 7 + np.arange(-4, 5) // 2).all()
+
+
+def test_what_is_deslanted_goes_through_the_filter_and_has_its_channels():
+    images, dog = images_of((3, 9, 8), 2), DifferenceOfGaussians()
+    deslanted = Deslanted(dog)
+    assert (deslanted.channels, deslanted.channel_names) == (dog.channels, dog.channel_names)
+    assert np.array_equal(deslanted(images), dog(deslanted.upright(images)))
+    assert not np.array_equal(deslanted(images), dog(images))
+
+
+@pytest.mark.parametrize("arguments, name", [({"filter": GaussianReceptiveFields()}, "filter"),
+                                             ({"filter": Intensity(), "limit": 0.0}, "limit")])
+def test_what_cannot_be_deslanted_is_refused(arguments, name):
+    with pytest.raises(SettingsError, match=f"Deslanted.{name}: must be"):
+        Deslanted(**arguments)
