@@ -3,8 +3,8 @@
     python benchmarks/bpstdp.py --run-dir runs/bpstdp-0 runs/bpstdp-1 runs/bpstdp-2     # after --mode testing in each
     python benchmarks/bpstdp.py --cv 10x5
 
-Prints a table, and the CPU time that the kernels take for the test images. Single precision is answered by
-``training.bpstdp.answers``, from the stored layers with their scaling for a board taken back.
+Prints a table, and the CPU time that the test images take in the engine and in the rule's kernels. Single precision is
+answered by ``training.bpstdp.answers``, from the stored layers with their scaling for a board taken back.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import datasets, settings
+from spikingconvnet import build, datasets, replicas, settings
 from spikingconvnet.crossvalidation import Scheme, stratified_folds
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.store import RunDirectory
@@ -31,11 +31,12 @@ def main(args=None):
     parser.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
     options = parser.parse_args(args)
     if options.run_dir:
-        print("| run | board's integers, test accuracy (%) | single precision | CPU s of the kernels |")
-        print("|---|---|---|---|")
+        print("| run | board's integers, test accuracy (%) | CPU s | single precision | CPU s |")
+        print("|---|---|---|---|---|")
         for folder in options.run_dir:
-            integers, single, seconds = _mnist(Path(folder))
-            print(f"| {folder} | {100 * integers:.2f} | {100 * single:.2f} | {seconds:.2f} |", flush=True)
+            integers, engine, single, kernels = _mnist(Path(folder))
+            print(f"| {folder} | {100 * integers:.2f} | {engine:.2f} | {100 * single:.2f} | {kernels:.2f} |",
+                  flush=True)
     if options.cv:
         found = 100 * _irises(options.cv, options.seed)
         print(f"irises, single precision, {options.cv}: {found.mean():.2f} %, standard deviation"
@@ -43,19 +44,30 @@ def main(args=None):
 
 
 def _mnist(folder):
-    """Accuracy in integers (as stored) and in single precision, and the CPU time of the latter."""
+    """Accuracy in integers (as stored) and its CPU time, and the same in single precision."""
     loaded = RunDirectory(folder).how("data/train")
     chosen = replace(settings.load(folder / "parameters.py").with_seed(loaded["seed"]), dataset=loaded["source"])
     experiment = Experiment(chosen, folder)
     weights = [unscaled(experiment.trained(stage.number), stage.layer.neuron, threshold)
                for stage, threshold in zip(chosen.model.stages, thresholds(chosen))]
+    engine = _engine_seconds(experiment)
     test = datasets.load(chosen.dataset, "test")
     images, rng = chosen.image_filter(test.images).astype(np.float32), np.random.default_rng([chosen.seed, 2])
     bpstdp.answers(weights, images[:1], rng, chosen.rule)           # compiles
     begin = time.process_time()
     answers = bpstdp.answers(weights, images, rng, chosen.rule)
     seconds = time.process_time() - begin
-    return experiment.store.results()["test"]["accuracy"], np.mean(answers == test.labels), seconds
+    return experiment.store.results()["test"]["accuracy"], engine, np.mean(answers == test.labels), seconds
+
+
+def _engine_seconds(experiment):
+    """CPU time of the engine for the stored test images, in the batches of ``--mode testing``."""
+    stages, spikes = experiment.model.stages, experiment.data("test")["spikes"]
+    layers = [experiment.trained(stage.number) for stage in stages]
+    network = build.inference_network(stages, layers, spikes, experiment.settings.reset)
+    begin = time.process_time()
+    replicas.classify([network], experiment.model.readout, "local", jobs=1)
+    return time.process_time() - begin
 
 
 def thresholds(chosen):

@@ -49,6 +49,8 @@ INLINED V16 avx512_mulhi(V16 x, int32_t low)
     const __m512i even = _mm512_mul_epi32(a, factor), odd = _mm512_mul_epi32(_mm512_srli_epi64(a, 32), factor);
     return (V16)_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
 }
+INLINED V16 avx512_magnitude(V16 x) { return (V16)_mm512_abs_epi32((__m512i)x); }
+INLINED V16 avx512_half(V16 x) { return (V16)_mm512_srli_epi32((__m512i)x, 1); }
 INLINED uint32_t avx512_bits(V16 x) { return _mm512_test_epi32_mask((__m512i)x, (__m512i)x); }
 #define V V16
 #define NAME(x) avx512_##x
@@ -64,6 +66,8 @@ INLINED V8 avx2_mulhi(V8 x, int32_t low)
     const __m256i even = _mm256_mul_epi32(a, factor), odd = _mm256_mul_epi32(_mm256_srli_epi64(a, 32), factor);
     return (V8)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
 }
+INLINED V8 avx2_magnitude(V8 x) { return (V8)_mm256_abs_epi32((__m256i)x); }
+INLINED V8 avx2_half(V8 x) { return (V8)_mm256_srli_epi32((__m256i)x, 1); }
 INLINED uint32_t avx2_bits(V8 x)
 {
     return 0xff & ~(uint32_t)_mm256_movemask_ps((__m256)_mm256_cmpeq_epi32((__m256i)x, _mm256_setzero_si256()));
@@ -79,6 +83,13 @@ INLINED V4 plain_mulhi(V4 x, int32_t low)
 {
     for (int k = 0; k < 4; k++)
         x[k] = (int32_t)(((int64_t)x[k] * low) >> 32);
+    return x;
+}
+INLINED V4 plain_magnitude(V4 x) { return (x ^ (x >> 31)) - (x >> 31); }
+INLINED V4 plain_half(V4 x)
+{
+    for (int k = 0; k < 4; k++)
+        x[k] = (int32_t)((uint32_t)x[k] >> 1);
     return x;
 }
 INLINED uint32_t plain_bits(V4 x)
@@ -186,7 +197,7 @@ int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, const int64_t *row_of
                  int32_t *timer, int32_t *syn_e, int32_t *syn_i, int32_t *ring_e, int32_t *ring_i, int64_t delay,
                  int64_t n_lanes, int64_t reset_every, int64_t *cut, const int32_t *per_lane, const int32_t *factors, int64_t *start,
                  int32_t *in_step, int32_t *in_place, int64_t n_columns, int32_t *reach, int64_t *count,
-                 int32_t *out_step, int32_t *out_lane, int64_t room, int64_t *events, int64_t widest)
+                 int32_t *out_step, int32_t *out_lane, int64_t room, int64_t *events, int64_t grouped, int64_t widest)
 {
     const int64_t group = maps % BLOCK ? BLOCK : maps;
     const struct window w = {top, height, stride, width, maps, kernel_rows, pieces, group, weights};
@@ -194,7 +205,7 @@ int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, const int64_t *row_of
     struct row r = {n_lanes, width * maps, delay, reset_every, room, *events, 0, v, timer, syn_e, syn_i, ring_e, ring_i,
                     per_lane, per_lane + n_lanes, per_lane + 2 * n_lanes, per_lane + 3 * n_lanes, per_lane + 4 * n_lanes,
                     out_step, out_lane};
-    if (lane == 0)
+    if (!grouped)
         group_inputs(row_offsets, columns, channels, rows_in, &w, n_steps, n_columns, n_lanes / group, &in,
                      (struct column *)reach, count);
     lane = best(widest)(lane, &in, &w, &r, t, n_steps, factors);

@@ -1,6 +1,7 @@
 /* Lanes of a convolution's row, a vector at a time; included by conv_native.c once for each kind of processor.
  *
- * The includer defines V (a vector of int32), NAME(x), and for V the functions mulhi and bits (one bit per lane).
+ * The includer defines V (a vector of int32), NAME(x), and for V the functions mulhi, magnitude, half (of unsigned
+ * numbers) and bits (one bit per lane).
  * Vectors are those of GCC and clang: their operators act on each lane. The state of a vector stays in registers
  * for all steps of a run; a vector at rest is passed over until its next input.
  */
@@ -92,26 +93,27 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
         }
         const int first = step < r->delay;
         if (first || (k < to && in->step[k] + r->delay == step)) {
-            V w_e[3], w_i[3];
+            V sum[3], both[3];      /* excitatory less inhibitory weights, and all of them */
             for (int m = 0; m < n; m++)
-                w_e[m] = w_i[m] = (V){0};
+                sum[m] = both[m] = (V){0};
             if (first)
                 for (int m = 0; m < n; m++) {
                     const int64_t slot = (t + step) % r->delay * r->lanes + lane + m * LANES;
-                    w_e[m] = VECTOR(r->ring_e, slot);
-                    w_i[m] = VECTOR(r->ring_i, slot);
+                    sum[m] = VECTOR(r->ring_e, slot) - VECTOR(r->ring_i, slot);
+                    both[m] = VECTOR(r->ring_e, slot) + VECTOR(r->ring_i, slot);
                     VECTOR(r->ring_e, slot) = VECTOR(r->ring_i, slot) = (V){0};
                 }
             for (; k < to && in->step[k] + r->delay == step; k++)
                 for (int m = 0; m < n; m++) {
-                    const V w = CONSTANT(weights, in->place[k] + m * LANES), excites = w > 0;
-                    w_e[m] += w & excites;
-                    w_i[m] -= w & ~excites;
+                    const V w = CONSTANT(weights, in->place[k] + m * LANES);
+                    sum[m] += w;
+                    both[m] += NAME(magnitude)(w);
                 }
             for (int m = 0; m < n; m++) {
                 const int64_t at = lane + m * LANES;
-                e[m] += NAME(injected)(w_e[m] & inside[m], CONSTANT(r->shift_e, at), f + INJECT_E, cut + m);
-                i[m] += NAME(injected)(w_i[m] & inside[m], CONSTANT(r->shift_i, at), f + INJECT_I, cut + m);
+                const V w_e = NAME(half)(both[m] + sum[m]) & inside[m], w_i = NAME(half)(both[m] - sum[m]) & inside[m];
+                e[m] += NAME(injected)(w_e, CONSTANT(r->shift_e, at), f + INJECT_E, cut + m);
+                i[m] += NAME(injected)(w_i, CONSTANT(r->shift_i, at), f + INJECT_I, cut + m);
             }
         }
         V moves = {0};

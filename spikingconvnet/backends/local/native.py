@@ -62,31 +62,44 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
     return row_offsets, columns[:n], channels[:n], rows[:n]
 
 
-def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
-             ring_e, ring_i, spans, flags, per_lane, factors, reset_every):
-    """See ``kernels.conv_row``; `spans` and all flags but the cut slots are only used there."""
+def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, blocks, factors, reset_every):
+    """See ``kernels.conv_row``, for all blocks of maps of a row: they have their inputs in common.
+
+    Parameters
+    ----------
+    blocks : list of tuple
+        Arguments of ``kernels.conv_row`` from `weights` to `per_lane`; `spans` and all flags but the cut slots are only
+        used there.
+
+    Returns
+    -------
+    list of (out_step, out_lane)
+    """
     height, stride, width, maps, pieces = geometry
-    kernel_rows, lanes, n_columns = weights.shape[1], len(v), (width + pieces) * stride
+    (kernel_rows, lanes), n_columns = (blocks[0][0].shape[1], len(blocks[0][1])), (width + pieces) * stride
     inputs = _call("window_inputs", n_steps, row_offsets, top, height, kernel_rows)
     groups = pieces if maps % BLOCK == 0 else 2 + pieces * maps // BLOCK        # of lanes, that one spike reaches
     start, count = np.empty(lanes // BLOCK + 1, np.int64), np.empty(n_columns, np.int64)
     in_step, in_place = (np.empty(inputs * groups, np.int32) for _ in range(2))
-    reach = np.empty((n_columns, 3), np.int32)
+    reach, place = np.empty((n_columns, 3), np.int32), np.empty(n_steps + 1, np.int64)
     out = np.empty((2, 6 * BLOCK * n_steps), np.int32)      # a call wants to find room for half of it
-    lane, events, cut = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
-    while lane < lanes:
-        lane = _call("conv_row", t, n_steps, lane, row_offsets, columns, channels, rows_in, top, *geometry, weights,
-                     kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, reset_every, cut,
-                     per_lane, factors, start, in_step, in_place, n_columns, reach, count, *out, out.shape[1], events,
-                     WIDEST)
-        if lane < lanes:
-            full, out = out, np.empty((2, 2 * out.shape[1]), np.int32)
-            out[:, :events[0]] = full[:, :events[0]]
-    flags[CUT] += cut[0]
-    n = int(events[0])
-    ordered = np.empty((2, n), np.int32)
-    _call("sort_by_step", *out, n, n_steps, np.empty(n_steps + 1, np.int64), *ordered)
-    return ordered[0], ordered[1]
+    found, grouped = [], 0
+    for weights, v, timer, syn_e, syn_i, ring_e, ring_i, _, flags, per_lane in blocks:
+        lane, events, cut = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
+        while lane < lanes:
+            lane = _call("conv_row", t, n_steps, lane, row_offsets, columns, channels, rows_in, top, *geometry, weights,
+                         kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, reset_every, cut,
+                         per_lane, factors, start, in_step, in_place, n_columns, reach, count, *out, out.shape[1],
+                         events, grouped, WIDEST)
+            grouped = 1
+            if lane < lanes:
+                full, out = out, np.empty((2, 2 * out.shape[1]), np.int32)
+                out[:, :events[0]] = full[:, :events[0]]
+        flags[CUT] += cut[0]
+        ordered = np.empty((2, int(events[0])), np.int32)
+        _call("sort_by_step", *out, ordered.shape[1], n_steps, place, *ordered)
+        found.append(tuple(ordered))
+    return found
 
 
 def count_events(step, lane, maps, first_map, all_maps, counts):

@@ -294,24 +294,23 @@ class ConvStage:
         source = spikes[self.source]
         sorted_input = self.kernels.sort_by_row(source.offsets, source.neurons, self.row_of, self.column_of,
                                                 self.channel_of, height)
-        jobs = [(block, row) for block in range(len(self.starts)) for row in range(self.rows)]
-        events = list(threads.map(lambda job: self._row(*job, t, n_steps, sorted_input), jobs))
-        return {self.labels[0]: self._merge(jobs, events, n_steps)}, {}
+        events = list(threads.map(lambda row: self._row(row, t, n_steps, sorted_input), range(self.rows)))
+        return {self.labels[0]: self._merge(events, n_steps)}, {}
 
-    def _row(self, block, row, t, n_steps, sorted_input):
-        """Steps and lanes of the spikes of one row."""
+    def _row(self, row, t, n_steps, sorted_input):
+        """Steps and lanes of the spikes of one row: a pair for every block of maps."""
         connections = self.connections
         stride = connections.strides[1]
         geometry = (connections.pooled_shape[1], stride, self.width, self.block,
                     -(-connections.kernels.shape[3] // stride))
-        return self.kernels.conv_row(
-            t, n_steps, *sorted_input, row * connections.strides[0], geometry, self.weights[block],
-            self.v[block, row], self.timer[block, row], self.syn_e[block, row], self.syn_i[block, row],
-            self.ring_e[block, row], self.ring_i[block, row], self.spans[block, row], self.flags[block, row],
-            self.per_lane[block, row], self.factors, self.reset_every)
+        state = (self.v, self.timer, self.syn_e, self.syn_i, self.ring_e, self.ring_i, self.spans, self.flags,
+                 self.per_lane)
+        blocks = [(weights, *(array[block, row] for array in state)) for block, weights in enumerate(self.weights)]
+        return self.kernels.conv_row(t, n_steps, *sorted_input, row * connections.strides[0], geometry, blocks,
+                                     self.factors, self.reset_every)
 
-    def _merge(self, jobs, events, n_steps):
-        """Events of all rows as Spikes in the order (step, map, row, column).
+    def _merge(self, events, n_steps):
+        """Events of all rows, by row and block, as Spikes in the order (step, map, row, column).
 
         Lanes of one position are maps in their order: there a block of maps is what a map is elsewhere.
         """
@@ -320,14 +319,15 @@ class ConvStage:
         if positions == 1:
             maps, positions, starts, groups = 1, self.block, range(len(starts)), len(starts)
         counts = np.zeros(n_steps * groups, np.int64)
-        for (block, _), (step, lane) in zip(jobs, events):
-            self.kernels.count_events(step, lane, maps, starts[block], groups, counts)
+        for blocks in events:
+            for start, (step, lane) in zip(starts, blocks):
+                self.kernels.count_events(step, lane, maps, start, groups, counts)
         ends = np.cumsum(counts)
         shape = self.connections.post_shape
         out = np.empty(ends[-1] if len(ends) else 0, neuron_dtype(shape))
         place = ends - counts
-        for (block, row), (step, lane) in zip(jobs, events):
-            self.kernels.place_events(step, lane, maps, starts[block], groups, row, self.width,
-                                      positions, place, out)
+        for row, blocks in enumerate(events):
+            for start, (step, lane) in zip(starts, blocks):
+                self.kernels.place_events(step, lane, maps, start, groups, row, self.width, positions, place, out)
         offsets = np.concatenate([[0], ends.reshape(n_steps, groups)[:, -1]])
         return Spikes(shape, n_steps, offsets, out)
