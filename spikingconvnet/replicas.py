@@ -4,6 +4,7 @@ The integers of a replica do not depend on where it runs, nor on how many others
 runs a replica again whose worker has died.
 """
 
+import asyncio
 import logging
 import warnings
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -22,6 +23,7 @@ from spikingconvnet.network import Network
 from spikingconvnet.spikes import Spikes
 
 BATCH = 250         # samples simulated at a time
+PATIENCE = 30.0     # s between two looks at a cluster that works
 
 
 def together(networks):
@@ -197,11 +199,29 @@ class _Dask:
         from distributed.scheduler import KilledWorker
 
         try:
+            self._wait(future)
             return future.result()
         except (KilledWorker, CancelledError, OSError) as error:
             text = " ".join(str(error).split())
             raise SimulationFailed(f"--cluster {self._address}: {type(error).__name__}: {text}; start its scheduler or"
                                    " workers again") from error
+
+
+    def _wait(self, future):
+        """Until the future is done; TimeoutError if the cluster has had no worker at two looks at it.
+
+        Tasks wait for workers for ever, and a worker that died under heavy load may not have been started again.
+        """
+        from distributed import wait
+
+        workers = True
+        while not future.done():
+            try:
+                wait(future, timeout=PATIENCE)
+            except (TimeoutError, asyncio.TimeoutError):        # two classes before Python 3.11
+                before, workers = workers, self._client.scheduler_info()["workers"]
+                if not before and not workers:
+                    raise TimeoutError(f"no worker for {PATIENCE:g} s") from None
 
 
 class _Here:

@@ -133,9 +133,19 @@ def test_a_cluster_without_workers_left_is_an_error_that_says_what_is_kept(run, 
 
     monkeypatch.setattr(replicas._Dask, "submit", submit_deadly)
     made.jobs = 1
-    with pytest.raises(SimulationFailed, match="layer 1: counts, train: --cluster local: KilledWorker: .* 1 of 3 repl"):
+    with pytest.raises(SimulationFailed, match="layer 1: counts, train: --cluster local: "
+                       "(KilledWorker: |TimeoutError: no worker).* 1 of 3 repl"):
         made.features("train")
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_cluster_that_has_no_worker_is_an_error_and_no_wait_for_ever(run, monkeypatch):
+    monkeypatch.setattr(replicas, "PATIENCE", 0.5)
+    made = run()
+    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
+        made.cluster = cluster.scheduler_address
+        with pytest.raises(SimulationFailed, match="TimeoutError: no worker for 0.5 s; start its scheduler or workers"):
+            made.features("test")
 
 
 def die(*args, **kwargs):
