@@ -31,8 +31,7 @@ MNIST = Path(__file__).parent.parent / "data" / "mnist"
 RECIPE = Path(surrogate.__file__).parents[1] / "recipes" / "surrogate.py"
 NETWORKS = {"dense": ("784-512-10", surrogate.Surrogate(descent=Descent(epochs=10, shift=1)), 25),   # steps an image
             "conv": ("28x28-12c5-2s-64c5-2s-10", surrogate.Surrogate(
-                descent=Descent(epochs=2, batch=64, learning_rate=1e-3), start=Convert(descent=Descent(epochs=6)),
-                evidence=2.0), 12)}
+                descent=Descent(epochs=3, batch=64, learning_rate=5e-4), start=Convert(descent=Descent(epochs=8))), 10)}
 N_TRAIN = 55_000
 IN_FLOAT = 1000
 BATCH = 50

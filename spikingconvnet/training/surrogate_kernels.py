@@ -109,3 +109,35 @@ def weight_gradient(grad, ids, ends, found):
     for row in range(ends.shape[0]):
         add_rows(grad[row // n_inputs], ids, begin, ends[row], found[row % n_inputs])
         begin = ends[row]
+
+
+# ---------------------------------------------------------------- average pooling
+
+
+@compiled
+def pool(values, rows, columns, found):
+    """Means of `rows` x `columns` values: (planes, height, width) to the whole pools that fit in, in their order."""
+    share = float32(1.0 / (rows * columns))
+    for plane in range(found.shape[0]):
+        for i in range(found.shape[1]):
+            for j in range(found.shape[2]):
+                total = float32(0.0)
+                for a in range(rows):
+                    for b in range(columns):
+                        total += values[plane, i * rows + a, j * columns + b]
+                found[plane, i, j] = total * share
+
+
+@compiled
+def unpool(grad, rows, columns, found):
+    """Gradient by the values, `found`, from that by their means; values beyond the last whole pool have none."""
+    share = float32(1.0 / (rows * columns))
+    height, width = grad.shape[1] * rows, grad.shape[2] * columns
+    for plane in range(found.shape[0]):
+        found[plane, height:] = float32(0.0)
+        found[plane, :, width:] = float32(0.0)
+        for i in range(height):
+            for j in range(grad.shape[2]):
+                value = grad[plane, i // rows, j] * share
+                for b in range(columns):
+                    found[plane, i, j * columns + b] = value

@@ -78,6 +78,18 @@ def test_products_with_spikes_are_products(shape):
     assert np.allclose(weights.grad.numpy(), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("shape, size", [((2, 3, 4, 6), (2, 2)), ((1, 2, 7, 8), (3, 2)), ((2, 1, 5, 5), (1, 5))])
+def test_means_of_pools_are_those_of_torch(shape, size):
+    values, results = random_values(shape), []
+    for how in (lambda given: spiking.MeanOfPools.apply(given, *size),
+                lambda given: torch.nn.functional.avg_pool2d(given, size)):
+        given = torch.from_numpy(values.copy()).requires_grad_()
+        found = how(given)
+        (found * torch.from_numpy(random_values(found.shape, 1))).sum().backward()
+        results.append((found.detach().numpy(), given.grad.numpy()))
+    assert all(np.allclose(one, other, atol=1e-6) and one.any() for one, other in zip(*results))
+
+
 @pytest.mark.parametrize("encoder", [
     REGULAR, encoding.RegularEncoder(n_steps=7, max_rate=0.5, threshold=0.3),
     encoding.RegularEncoder(n_steps=8, max_rate=1.0, random_phase=True), encoding.LatencyEncoder(n_steps=6)],

@@ -56,6 +56,11 @@ class Spiking(Chain):
         return self._sums(stage, torch.from_numpy(shown).float().unflatten(2, stage.source_shape), 0.0)
 
 
+    def pooled(self, values, size):
+        """See :class:`MeanOfPools`."""
+        return MeanOfPools.apply(values, *size)
+
+
 class SpikesByWeights(torch.autograd.Function):
     """Drives (steps, n, units) of a layer with weights (units, inputs) for a raster, uint8 (steps, n, inputs)."""
 
@@ -102,6 +107,29 @@ class LeakyIntegrateAndFire(torch.autograd.Function):
         surrogate_kernels.backward(*_flat(ctx.v, grad.contiguous(), found), np.float32(ctx.decay),
                                    np.float32(ctx.slope))
         return found, None, None, None
+
+
+class MeanOfPools(torch.autograd.Function):
+    """Average pooling of values (n, maps, height, width) where torch's takes longer than a convolution behind it."""
+
+    @staticmethod
+    def forward(ctx, values, rows, columns):
+        """See ``surrogate_kernels.pool``."""
+        n, maps, height, width = ctx.shape = values.shape
+        ctx.size, found = (rows, columns), torch.empty(n, maps, height // rows, width // columns)
+        surrogate_kernels.pool(_planes(values), rows, columns, _planes(found))
+        return found
+
+    @staticmethod
+    def backward(ctx, grad):
+        """See ``surrogate_kernels.unpool``."""
+        found = torch.empty(ctx.shape)
+        surrogate_kernels.unpool(_planes(grad), *ctx.size, _planes(found))
+        return found, None, None
+
+
+def _planes(values):
+    return values.detach().contiguous().flatten(0, 1).numpy()
 
 
 def _flat(*tensors):
