@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
 
-from spikingconvnet import arch, datasets, encoding  # noqa: E402
+from spikingconvnet import arch, cli, crossvalidation, datasets, encoding, settings  # noqa: E402
 from spikingconvnet.layers import SpikeCount  # noqa: E402
 from spikingconvnet.training import surrogate  # noqa: E402
 from spikingconvnet.training.convert import Convert  # noqa: E402
@@ -95,11 +95,11 @@ def test_means_of_pools_are_those_of_torch(shape, size):
     encoding.RegularEncoder(n_steps=8, max_rate=1.0, random_phase=True), encoding.LatencyEncoder(n_steps=6)],
     ids=["regular", "slow", "phases", "latency"])
 def test_training_sees_the_spikes_of_the_encoder(encoder):
-    values = random_values((6, 1, 3, 5))
-    values[0, 0, 0] = 1.0, 0.0, 128 / 255, 1 / 255, 254 / 255
-    shown = spiking.raster(encoder, values.reshape(6, -1), np.random.default_rng(3))
+    grey = np.arange(256, dtype=np.float32).reshape(1, 1, 16, 16) / 255
+    values = np.concatenate([random_values((6, 1, 16, 16)), grey])
+    shown = spiking.raster(encoder, values.reshape(7, -1), np.random.default_rng(3))
     spikes = encoder(values, np.random.default_rng(3))
-    assert np.array_equal(shown.transpose(1, 0, 2).reshape(-1, 15), spikes.raster()) and shown.any()
+    assert np.array_equal(shown.transpose(1, 0, 2).reshape(-1, 256), spikes.raster()) and shown.any()
 
 
 def test_random_spikes_have_the_rates_of_the_encoder():
@@ -138,6 +138,17 @@ def test_training_learns_and_repeats_itself(small_mnist):
     assert health["float_validation_accuracy"] > 0.9 and health["loss"][-1] < health["loss"][0] / 2
     one, same, other = (found("28x28-2c5-2s-10", seed, 1)[0] for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(one, same)) and not np.array_equal(one[0], other[0])
+
+
+def test_it_is_cross_validated_with_the_encoder_of_the_parameters(small_mnist):
+    chosen = settings.load(cli.RECIPES / "surrogate.py")
+    model = arch.parse("784-20-10", (1, 28, 28), CELL, SpikeCount())
+    rule = Surrogate(descent=Descent(epochs=6, batch=20, shift=0, learning_rate=0.01))
+    chosen = replace(chosen, encoder=REGULAR, slot=12, model=model, rule=rule)
+    digits = datasets.load(str(small_mnist), "train")
+    found = crossvalidation.one_fold(digits, digits.labels, digits, chosen, np.random.default_rng(0),
+                                     "local", {"jobs": 1})
+    assert np.mean(found == digits.labels) > 0.8
 
 
 def test_training_begins_with_converted_rectifying_units(small_mnist):

@@ -55,7 +55,6 @@ class Spiking(Chain):
             return SpikesByWeights.apply(self.kernels[0].flatten(1), shown)[..., None, None]
         return self._sums(stage, torch.from_numpy(shown).float().unflatten(2, stage.source_shape), 0.0)
 
-
     def pooled(self, values, size):
         """See :class:`MeanOfPools`."""
         return MeanOfPools.apply(values, *size)
@@ -144,7 +143,7 @@ def raster(encoder, values, rng):
     if not isinstance(encoder, (RateEncoder, RegularEncoder)):
         spikes = encoder(values[:, None, None], rng)
         return spikes.raster().reshape(len(values), encoder.n_steps, -1).transpose(1, 0, 2).astype(np.uint8)
-    rate = np.where(values > encoder.threshold, np.minimum(values, 1.0) * encoder.max_rate, 0.0)
+    rate = np.where(values > encoder.threshold, np.minimum(values, 1.0) * encoder.max_rate, 0.0).astype(np.float64)
     shape = encoder.n_steps, *values.shape
     if isinstance(encoder, RateEncoder):
         share = np.minimum(np.rint(65536 * rate), 65535).astype(np.uint16)
