@@ -129,7 +129,8 @@ def one_fold(train, labels, test, settings, rng, backend, options):
     order = rng.permutation(len(train))
     train, labels = train.select(order), labels[order]
     open_network = partial(get_backend(backend).open, **options)
-    more = {"encoder": settings.encoder, "open_network": open_network} if rule.simulates else {}
+    more = {"encoder": settings.encoder} if rule.simulates or rule.encodes else {}
+    more |= {"open_network": open_network} if rule.simulates else {}
     layers, _ = rule.load()(settings.model, image_filter(train.images).astype(np.float32), labels, rng, settings.rule,
                             iter, None, **more)
     shown = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)

@@ -236,9 +236,9 @@ class Experiment:
             partial(self.progress, description=f"{rule}: folds"))
 
     def _simulating(self, rule, watch):
-        """What a rule is given that learns in a simulator."""
+        """What a rule is given that learns from spikes, or in a simulator."""
         if not RULES[rule].simulates:
-            return {}
+            return {"encoder": self.settings.encoder} if RULES[rule].encodes else {}
         return {"encoder": self.settings.encoder, "open_network": partial(self._open, watch)}
 
     def _values(self, split):

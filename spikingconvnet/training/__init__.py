@@ -39,6 +39,8 @@ class Rule:
     module, function : str
     whole : bool
         Whether it trains all layers at once.
+    encodes : bool
+        Whether it learns from spikes of its own making: its function is also given ``encoder``, that of the parameters.
     simulates : bool
         Whether it learns in a simulator or on a board: its function is also given ``encoder``, that of the parameters,
         and ``open_network``, the backend's ``open``.
@@ -50,6 +52,7 @@ class Rule:
     module: str
     function: str = "train"
     whole: bool = False
+    encodes: bool = False
     simulates: bool = False
     needs: str = None
 
@@ -73,5 +76,6 @@ RULES = {rule.name: rule for rule in (
     Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
     Rule("ridge", "spikingconvnet.training.ridge", whole=True),
     Rule("convert", "spikingconvnet.training.convert", whole=True),
+    Rule("surrogate", "spikingconvnet.training.surrogate", whole=True, encodes=True),
     Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True),
     Rule("rstdp", "spikingconvnet.training.rstdp", whole=True, simulates=True))}

@@ -44,11 +44,15 @@ class Chain(torch.nn.Module):
         stage, kernel = self.stages[number - 1], self.kernels[number - 1]
         bias = None if self.biases is None else self.biases[number - 1]
         if stage.pool is not None:
-            values = functional.avg_pool2d(values, stage.pool.pool_size)
+            values = self.pooled(values, stage.pool.pool_size)
         if stage.dense:
             found = functional.linear(values.flatten(1), kernel.flatten(1), bias)
             return found[:, :, None, None]
         return functional.conv2d(values, kernel, bias, stage.layer.strides)
+
+    def pooled(self, values, size):
+        """Means of pools of `size` (rows, columns)."""
+        return functional.avg_pool2d(values, size)
 
     def arrays(self):
         """Kernels and biases of all layers: lists of float64 array; zeros without biases."""
