@@ -73,5 +73,6 @@ RULES = {rule.name: rule for rule in (
     Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
     Rule("ridge", "spikingconvnet.training.ridge", whole=True),
     Rule("convert", "spikingconvnet.training.convert", whole=True),
+    Rule("softlif", "spikingconvnet.training.softlif", whole=True),
     Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True),
     Rule("rstdp", "spikingconvnet.training.rstdp", whole=True, simulates=True))}
