@@ -10,9 +10,11 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from functools import wraps
 
 PROBE_RETRIES = 3       # of 1 s each
 LONGEST = 400           # characters of an error text
+PATIENCE = 60           # an emulated board may take so many times as long as sPyNNaker thinks that cores need
 
 logger = logging.getLogger("spinn_front_end_common")    # its messages go to the file of the run
 
@@ -50,6 +52,29 @@ def watched():
         base._recover_from_error, sys.excepthook = recover, hook
         if in_main:
             signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def patient(factor=PATIENCE):
+    """Until the context ends, wait longer for cores to come into a state.
+
+    sPyNNaker gives them a time that suits a board and cannot be configured (the synapse expander a second for 1000
+    bytes, ``synapse_expander.py`` of 7.4.1). An emulated board with large lists of connections on a busy machine takes
+    longer; a core that hangs is found by the board's own watchdog, and one that fails ends the waiting at once.
+    """
+    from spinnman.transceiver.base_transceiver import BaseTransceiver
+
+    wait = BaseTransceiver.wait_for_cores_to_be_in_state
+
+    @wraps(wait)
+    def wait_longer(*place, timeout=None, **more):
+        return wait(*place, timeout=None if timeout is None else factor * timeout, **more)
+
+    BaseTransceiver.wait_for_cores_to_be_in_state = wait_longer
+    try:
+        yield
+    finally:
+        BaseTransceiver.wait_for_cores_to_be_in_state = wait
 
 
 def _answers():
