@@ -14,7 +14,7 @@ from functools import wraps
 
 PROBE_RETRIES = 3       # of 1 s each
 LONGEST = 400           # characters of an error text
-PATIENCE = 60           # an emulated board may take so many times as long as sPyNNaker thinks that cores need
+PATIENCE = 3600         # seconds for the cores of an emulated board, as for the end of a run in its configuration
 
 logger = logging.getLogger("spinn_front_end_common")    # its messages go to the file of the run
 
@@ -55,12 +55,12 @@ def watched():
 
 
 @contextmanager
-def patient(factor=PATIENCE):
-    """Until the context ends, wait longer for cores to come into a state.
+def patient(seconds=PATIENCE):
+    """Until the context ends, wait at least so long for cores to come into a state, where sPyNNaker has a limit.
 
-    sPyNNaker gives them a time that suits a board and cannot be configured (the synapse expander a second for 1000
-    bytes, ``synapse_expander.py`` of 7.4.1). An emulated board with large lists of connections on a busy machine takes
-    longer; a core that hangs is found by the board's own watchdog, and one that fails ends the waiting at once.
+    Its limits suit a board, whose cores work side by side, and cannot be configured (``synapse_expander.py`` of 7.4.1:
+    a second for 1000 bytes of the largest core). Emulated cores take turns. One that hangs is found by the emulated
+    board's own watchdog, and one that fails ends the waiting at once.
     """
     from spinnman.transceiver.base_transceiver import BaseTransceiver
 
@@ -68,7 +68,7 @@ def patient(factor=PATIENCE):
 
     @wraps(wait)
     def wait_longer(*place, timeout=None, **more):
-        return wait(*place, timeout=None if timeout is None else factor * timeout, **more)
+        return wait(*place, timeout=None if timeout is None else max(timeout, seconds), **more)
 
     BaseTransceiver.wait_for_cores_to_be_in_state = wait_longer
     try:

@@ -103,7 +103,7 @@ class SoftLIF:
     random_start: bool = True
     rate: float = 1.0
     dropout: float = 0.5
-    descent: Descent = Descent()
+    descent: Descent = Descent(epochs=8, learning_rate=0.02)
     weights: str = None
     neuron: IFCurrExp = NEURON
     output_neuron: IFCurrExp = replace(NEURON, tau_refrac=0.0)

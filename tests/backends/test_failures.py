@@ -185,6 +185,8 @@ def test_an_emulated_board_is_given_longer_for_cores_to_come_into_a_state(monkey
     own = transceiver.wait_for_cores_to_be_in_state
     with failures.patient(7):
         transceiver.wait_for_cores_to_be_in_state(None, "cores", 30, timeout=2.0, time_between_polls=1.0)
+        transceiver.wait_for_cores_to_be_in_state(None, "cores", 30, timeout=20.0)
         transceiver.wait_for_cores_to_be_in_state(None, "cores", 30)
-    assert asked == [((None, "cores", 30), 14.0, {"time_between_polls": 1.0}), ((None, "cores", 30), None, {})]
+    place = None, "cores", 30
+    assert asked == [(place, 7, {"time_between_polls": 1.0}), (place, 20.0, {}), (place, None, {})]
     assert transceiver.wait_for_cores_to_be_in_state is own
