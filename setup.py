@@ -45,7 +45,7 @@ setup(
         "cluster": ["distributed>=2024.1"],
         "emulator": ["unicorn==2.1.4"],
         "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
-        "torch": ["torch>=2.2"],        # for --rule convert or surrogate; what they train runs without
+        "torch": ["torch>=2.2"],        # for --rule convert, softlif, surrogate; what they train runs without
         "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", "numpy<2.4"],     # Brian2 2.9 fails to import with NumPy 2.4
         "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1",
                  "unicorn==2.1.4", "distributed>=2024.1"],

@@ -478,7 +478,7 @@ def _machine(target):
             raise BackendError(f"--target emulated: {error}; install it with: pip install 'spikingconvnet[emulator]'"
                                ) from error
         try:
-            with Board() as board:
+            with Board() as board, failures.patient():
                 yield board.configuration()
         except SetupError as error:
             raise SimulationFailed(f"--target emulated: {error}") from error

@@ -76,6 +76,7 @@ RULES = {rule.name: rule for rule in (
     Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
     Rule("ridge", "spikingconvnet.training.ridge", whole=True),
     Rule("convert", "spikingconvnet.training.convert", whole=True),
+    Rule("softlif", "spikingconvnet.training.softlif", whole=True),
     Rule("surrogate", "spikingconvnet.training.surrogate", whole=True, encodes=True),
     Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True),
     Rule("rstdp", "spikingconvnet.training.rstdp", whole=True, simulates=True))}

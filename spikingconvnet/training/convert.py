@@ -229,13 +229,16 @@ def save(path, kernels, biases):
     np.savez(path, **arrays)
 
 
-def load(path, model):
-    """Kernels and biases of a file that :func:`save` wrote, checked against the model: two lists of float64 array."""
+def load(path, model, owner="Convert"):
+    """Kernels and biases of a file that :func:`save` wrote, checked against the model: two lists of float64 array.
+
+    Settings of type `owner` name the file, for error texts.
+    """
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = dict(stored)
     except (OSError, ValueError) as error:
-        raise DataError(f"Convert.weights: {path}: cannot be read ({error}); write it with training.convert.save"
+        raise DataError(f"{owner}.weights: {path}: cannot be read ({error}); write it with training.convert.save"
                         ) from error
     found = []
     for stage in model.stages:
@@ -243,6 +246,6 @@ def load(path, model):
         for name, wanted in ((f"kernels{stage.number}", shape), (f"biases{stage.number}", shape[:1])):
             if name not in arrays or arrays[name].shape != wanted:
                 got = arrays[name].shape if name in arrays else "nothing"
-                raise DataError(f"Convert.weights: {path}: {name}: must be of shape {wanted}, as MODEL says, got {got}")
+                raise DataError(f"{owner}.weights: {path}: {name}: must be of shape {wanted}, as MODEL says, got {got}")
             found.append(arrays[name].astype(np.float64))
     return found[::2], found[1::2]
