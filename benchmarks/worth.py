@@ -51,16 +51,21 @@ def experiment_of(base, filters, rule, windows, seed, folder):
     return Experiment(replace(base, model=model, seed=seed), folder, jobs=1)
 
 
-def measured(experiment, rule):
-    """Scores and costs of a cell: dict for JSON."""
-    begin = time.process_time()
+def learned(experiment, rule):
+    """Load the images and train every layer, the last one by `rule`: its stdp.Trained."""
     if not experiment.has_data():
         experiment.load_data()
     *below, last = experiment.model.stages
     for stage in below:
         if not experiment.is_trained(stage.number):
             experiment.train_layer(stage.number)
-    trained = experiment.train_layer(last.number, rule if rule in ("random", "kmeans") else "stdp")
+    return experiment.train_layer(last.number, rule if rule in ("random", "kmeans") else "stdp")
+
+
+def measured(experiment, rule):
+    """Scores and costs of a cell: dict for JSON."""
+    begin = time.process_time()
+    trained, last = learned(experiment, rule), experiment.model.stages[-1]
     train, validation = experiment.features("train"), experiment.features("validation")
     found = {"health": trained.health, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
              "scores": {}, "features": {}}
