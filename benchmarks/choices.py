@@ -161,10 +161,10 @@ def measured(chosen, rule, folder):
     """Accuracy on the validation images, %, and costs of a row: dict for JSON."""
     begin = time.process_time()
     experiment = Experiment(chosen, folder, jobs=1)
-    learned = worth.learned(experiment, rule)
+    health = worth.learned(experiment, rule)
     experiment.train_svm()
     counts = experiment.features("train")[0]
-    return {"health": learned.health, "features": counts.shape[1],
+    return {"health": health, "features": counts.shape[1],
             "spikes_per_image": float(counts.sum(axis=1, dtype=np.int64).mean()),
             "accuracy": 100 * experiment.test("validation").accuracy,
             "cpu_seconds": round(time.process_time() - begin, 1)}

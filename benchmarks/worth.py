@@ -52,22 +52,25 @@ def experiment_of(base, filters, rule, windows, seed, folder):
 
 
 def learned(experiment, rule):
-    """Load the images and train every layer, the last one by `rule`: its stdp.Trained."""
+    """Load the images and train what is not trained yet, the last layer by `rule`: its health."""
     if not experiment.has_data():
         experiment.load_data()
     *below, last = experiment.model.stages
     for stage in below:
-        if not experiment.is_trained(stage.number):
+        if not experiment.is_trained(stage.number, "stdp"):
             experiment.train_layer(stage.number)
-    return experiment.train_layer(last.number, rule if rule in ("random", "kmeans") else "stdp")
+    rule = rule if rule in ("random", "kmeans") else "stdp"
+    if not experiment.is_trained(last.number, rule):
+        experiment.train_layer(last.number, rule)
+    return experiment.layer(last.number)["how"]["health"]
 
 
 def measured(experiment, rule):
     """Scores and costs of a cell: dict for JSON."""
     begin = time.process_time()
-    trained, last = learned(experiment, rule), experiment.model.stages[-1]
+    health, last = learned(experiment, rule), experiment.model.stages[-1]
     train, validation = experiment.features("train"), experiment.features("validation")
-    found = {"health": trained.health, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
+    found = {"health": health, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
              "scores": {}, "features": {}}
     for reading, cells in READINGS.items():
         counts = [coarser(part, last.out_shape[0], cells) for part, _ in (train, validation)]
