@@ -123,17 +123,21 @@ def depth(base):
            for name, layer, grids in (("16 of 5x5", first, (2, 3, 4, 8)),
                                       ("64 of 7x7", replace(first, filters=64, kernel_size=7), (1, 2)))
            for n in grids}
-    longer = replace(second, training=replace(second.training, windows=4000))
+    small = replace(second, kernel_size=4, firing=0.4)
+    short = replace(small, training=replace(second.training, windows=600))
     two = {f"2 layers: {name}, {n}x{n} cells: {rule}": (stacked(base, first, pool, layer, grid=n), rule)
            for name, layer, cells in (
-               ("64 of 4x4", second, [(n, rule) for n in (4, 2, 1) for rule in ("stdp", "random", "kmeans")]),
-               ("64 of 4x4, 4,000 windows", longer, [(4, "stdp")]),
-               ("64 of 4x4, firing 0.1", replace(second, firing=0.1), [(4, "stdp")]),
-               ("64 of 8x8", replace(second, kernel_size=8), [(1, rule) for rule in ("stdp", "random", "kmeans")]))
+               ("64 of 5x5", second, [(n, "stdp") for n in (4, 2, 1)]),
+               ("64 of 5x5, firing 0.4", replace(second, firing=0.4), [(4, "stdp")]),
+               ("64 of 4x4, firing 0.4", small, [(4, "stdp")]),
+               ("64 of 4x4, firing 0.4, 600 windows", short,
+                [(n, rule) for n in (4, 2, 1) for rule in ("stdp", "random", "kmeans")]),
+               ("64 of 8x8, firing 0.25", replace(second, kernel_size=8, firing=0.25),
+                [(1, rule) for rule in ("stdp", "random", "kmeans")]))
            for n, rule in cells}
-    top = replace(second, filters=128, training=replace(second.training, gate=3000.0, lateral=200.0))
-    three = {f"3 layers: 32 of 4x4, 128 of 4x4, whole maps: {rule}":
-             (stacked(base, first, pool, replace(second, filters=32), AvgPool2D(2), top, grid=1), rule)
+    top = replace(short, filters=128, training=replace(short.training, gate=3000.0, lateral=200.0))
+    three = {f"3 layers: 32 of 4x4, 128 of 4x4, 600 windows each, whole maps: {rule}":
+             (stacked(base, first, pool, replace(short, filters=32), AvgPool2D(2), top, grid=1), rule)
              for rule in ("stdp", "random", "kmeans")}
     return one | two | three
 

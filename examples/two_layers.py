@@ -26,8 +26,7 @@ MODEL = Sequential(
     Conv2D(16, 5, neuron=INFERENCE,
            training=STDP(windows=2000, chunks=20, min_spikes=6, neuron=TRAINING, mechanism=MECHANISM)),
     AvgPool2D(2),
-    # Few windows: with thousands of them the second layer's kernels become more alike, and worse than random ones.
-    Conv2D(64, 4, neuron=INFERENCE, firing=0.4,
-           training=STDP(windows=600, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
+    Conv2D(64, 5, neuron=INFERENCE,
+           training=STDP(windows=4000, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
                          mechanism=MECHANISM, gate=400.0, lateral=60.0)),
     Classifier(grid=4, C=3.0))
