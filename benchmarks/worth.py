@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from spikingconvnet import datasets, readout, settings
 from spikingconvnet.experiment import Experiment
@@ -221,11 +222,11 @@ def drawn(table, reading_rows=(f"grid {GRID}", "global")):
                 points = sorted((f, r) for (who, f, windows, where), r in table.items()
                                 if (who, windows, where) == (rule, None, reading))
                 if points:
-                    filters = [f for f, _ in points]
-                    axis.errorbar(filters, [np.mean(r[labels]) for _, r in points],
-                                  [np.std(r[labels]) for _, r in points], color=COLOURS[rule], label=rule, marker=".",
-                                  capsize=2)
+                    filters, found = [f for f, _ in points], [r[labels] for _, r in points]
+                    axis.errorbar(filters, [np.mean(f) for f in found], [np.std(f, ddof=len(f) > 1) for f in found],
+                                  color=COLOURS[rule], label=rule, marker=".", capsize=2)
             axis.set_xscale("log", base=2)
+            axis.xaxis.set_major_formatter(ScalarFormatter())
             axis.set_title(f"{reading}, {labels} labels" + ("" if labels == "all" else " per class"), fontsize=9)
             axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=8)
