@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from spikingconvnet import datasets, readout, settings
 from spikingconvnet.experiment import Experiment
@@ -51,18 +52,26 @@ def experiment_of(base, filters, rule, windows, seed, folder):
     return Experiment(replace(base, model=model, seed=seed), folder, jobs=1)
 
 
-def measured(experiment, rule):
-    """Scores and costs of a cell: dict for JSON."""
-    begin = time.process_time()
+def learned(experiment, rule):
+    """Load the images and train what is not trained yet, the last layer by `rule`: its health."""
     if not experiment.has_data():
         experiment.load_data()
     *below, last = experiment.model.stages
     for stage in below:
-        if not experiment.is_trained(stage.number):
+        if not experiment.is_trained(stage.number, "stdp"):
             experiment.train_layer(stage.number)
-    trained = experiment.train_layer(last.number, rule if rule in ("random", "kmeans") else "stdp")
+    rule = rule if rule in ("random", "kmeans") else "stdp"
+    if not experiment.is_trained(last.number, rule):
+        experiment.train_layer(last.number, rule)
+    return experiment.layer(last.number)["how"]["health"]
+
+
+def measured(experiment, rule):
+    """Scores and costs of a cell: dict for JSON."""
+    begin = time.process_time()
+    health, last = learned(experiment, rule), experiment.model.stages[-1]
     train, validation = experiment.features("train"), experiment.features("validation")
-    found = {"health": trained.health, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
+    found = {"health": health, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
              "scores": {}, "features": {}}
     for reading, cells in READINGS.items():
         counts = [coarser(part, last.out_shape[0], cells) for part, _ in (train, validation)]
@@ -213,11 +222,11 @@ def drawn(table, reading_rows=(f"grid {GRID}", "global")):
                 points = sorted((f, r) for (who, f, windows, where), r in table.items()
                                 if (who, windows, where) == (rule, None, reading))
                 if points:
-                    filters = [f for f, _ in points]
-                    axis.errorbar(filters, [np.mean(r[labels]) for _, r in points],
-                                  [np.std(r[labels]) for _, r in points], color=COLOURS[rule], label=rule, marker=".",
-                                  capsize=2)
+                    filters, found = [f for f, _ in points], [r[labels] for _, r in points]
+                    axis.errorbar(filters, [np.mean(f) for f in found], [np.std(f, ddof=len(f) > 1) for f in found],
+                                  color=COLOURS[rule], label=rule, marker=".", capsize=2)
             axis.set_xscale("log", base=2)
+            axis.xaxis.set_major_formatter(ScalarFormatter())
             axis.set_title(f"{reading}, {labels} labels" + ("" if labels == "all" else " per class"), fontsize=9)
             axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=8)
