@@ -152,6 +152,8 @@ def _parser():
              " which is slower with more cores at work)")
     add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
                                        " (default: 1; --mode check says what is needed)")
+    add("--packet-buffer", type=int, metavar="N", help="with --backend spinnaker: packets that each core holds until it"
+                                                       " works them off (default: sPyNNaker's 256)")
     add("--force", action="store_true", help="with --backend spinnaker: store results of an invalid run all the same")
     add("--strict", action="store_true", help="with --backend spinnaker: exit code 7 if a run is suspect")
     add("--cluster", metavar="ADDRESS", help="with --mode testing or demo, and training of svm or"
@@ -184,7 +186,7 @@ def _run(options):
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, _program(),
                             target, options.cluster, options.copies, options.time_scale or 1,
-                            _kept_options(path, options), options.force)
+                            _kept_options(path, options), options.force, options.packet_buffer)
     writes = options.mode not in READ_ONLY and not options.cv
     if writes:
         store.check_own(path)
@@ -229,7 +231,8 @@ def _check(options):
     if options.dataset and not (options.rule and RULES[options.rule].whole):
         raise SettingsError("--dataset: needs --rule " + " or ".join(name for name, rule in RULES.items() if rule.whole)
                             + "; for other data sets there is --source")
-    for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale)):
+    for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale),
+                          ("--packet-buffer", options.packet_buffer)):
         if value is not None and options.backend != "spinnaker":
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
         if value not in (None, "auto") and value < 1:

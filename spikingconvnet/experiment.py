@@ -53,6 +53,8 @@ class Experiment:
         Replicas that share one run, as copies of the network on one machine; `auto` is as many as it should hold.
     time_scale : int
         How many times slower than real time a SpiNNaker board runs.
+    packet_buffer : int or None
+        Packets that each core of a board holds until it works them off; None is sPyNNaker's own number.
     jobs : int or None
         Threads; the results do not depend on it.
     progress : callable
@@ -64,14 +66,15 @@ class Experiment:
     """
 
     def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py", target=None, cluster=None, copies=1, time_scale=1, options="", force=False):
+                 program="main.py", target=None, cluster=None, copies=1, time_scale=1, options="", force=False,
+                 packet_buffer=None):
         self.settings = settings
         self.model = settings.model
         self.store = RunDirectory(run_dir)
         self.backend_name, self.cluster, self.copies = backend, cluster, copies
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
         self._options = {"target": target, "directory": self.store.path / backend,
-                         "time_scale": time_scale} if target else {}
+                         "time_scale": time_scale, "packet_buffer": packet_buffer} if target else {}
         self.jobs = jobs
         self.progress = progress
         self.program, self.options = program, options

@@ -246,6 +246,8 @@ def test_the_confusion_matrix_is_that_of_the_split_that_was_tested_last(command,
 @pytest.mark.parametrize("words, text", [
     (["--copies", 2], "--copies: belongs to --backend spinnaker"),
     (["--time-scale", 2], "--time-scale: belongs to --backend spinnaker"),
+    (["--packet-buffer", 512], "--packet-buffer: belongs to --backend spinnaker"),
+    (["--backend", "spinnaker", "--packet-buffer", 0], "--packet-buffer: must be at least 1, got 0"),
     (["--target", "emulated"], "--target: belongs to --backend spinnaker"),
     (["--backend", "spinnaker", "--copies", 0], "--copies: must be at least 1, got 0"),
     (["--backend", "spinnaker", "--time-scale", -1], "--time-scale: must be at least 1, got -1"),

@@ -49,7 +49,8 @@ COLOURS = 16                # 2 ** n_colour_bits of spynnaker.cfg
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
-def open(network, record=(), jobs=None, target="emulated", directory=None, time_scale=1):
+def open(network, record=(), jobs=None, target="emulated", directory=None, time_scale=1,
+         packet_buffer=None):
     """Start a simulation of `network` on a SpiNNaker machine.
 
     Parameters
@@ -65,6 +66,8 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
         Where the configuration and sPyNNaker's reports go; None takes a temporary one.
     time_scale : int
         How many times slower than real time a board runs, so that busy steps are done in time.
+    packet_buffer : int or None
+        Packets that each core holds until it works them off, 4 bytes each; None is sPyNNaker's own number.
 
     Returns
     -------
@@ -84,7 +87,7 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(_machine(target))
-        resources.enter_context(_private_configuration(home, configuration(machine, home)))
+        resources.enter_context(_private_configuration(home, configuration(machine, home, packet_buffer)))
         simulation = Simulation(network, sim, record, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
     for choice in dict.fromkeys(f"{label.partition('#')[0]}: {choice}" for label, choice in simulation.choices.items()):
@@ -459,9 +462,10 @@ def fixed_scales(network, lowered):
     return limits
 
 
-def configuration(machine, home):
-    """Text of the configuration file: the section of the machine, and reports inside `home`."""
-    return (f"{machine}\n[Mode]\nmode = Production\n[Logging]\ninstantiate = False\n"
+def configuration(machine, home, packet_buffer=None):
+    """Text of the configuration file: the section of the machine, reports inside `home`, size of the input buffers."""
+    buffer = f"[Simulation]\nincoming_spike_buffer_size = {packet_buffer}\n" if packet_buffer else ""
+    return (f"{machine}\n{buffer}[Mode]\nmode = Production\n[Logging]\ninstantiate = False\n"
             f"[Reports]\ndefault_report_file_path = {home}\ndisplay_algorithm_timings = False\n"
             + "".join(f"{option} = True\n" for option in PROVENANCE))
 

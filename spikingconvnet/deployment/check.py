@@ -204,7 +204,8 @@ def _of_resources(found, on, slowdown):
     most = max((load.spikes for load in found.loads), default=0)
     if most > SPIKE_BUFFER:
         yield Finding(WARNING, f"{most:,} spikes reach a core in one step, and its buffer holds {SPIKE_BUFFER}; what"
-                               " comes faster than it is worked off is lost", "spread the input over more steps")
+                               " comes faster than it is worked off is lost",
+                      f"spread the input over more steps, or run with --packet-buffer {1 << (most - 1).bit_length()}")
 
 
 def _too_large(found, groups, on, when):

@@ -9,6 +9,7 @@ DERIVED, ENGINE, REMARK = "derived", "engine", "remark"     # tables that no dat
 
 SLOWER = "--time-scale {slower}"
 SPREAD = SLOWER + ", or spread the input over more steps"
+LARGER = SPREAD + ", or raise --packet-buffer"
 LESS = "lower the weights, or raise the population's max_expected_summed_weight"
 AGAIN = "run again"
 BOARD = "run again; if it comes back, use another board"
@@ -135,7 +136,7 @@ RULES = (
          "spinn_front_end_common/utility_models/data_speed_up_packet_gatherer_machine_vertex.py:1065"),
     # ---- packets that reach a core
     Rule("lost_input", CORE, "Times_the_input_buffer_lost_packets", INVALID,
-         "{n} packets found the input buffer of a core full and are lost", SPREAD,
+         "{n} packets found the input buffer of a core full and are lost", LARGER,
          "spynnaker/pyNN/models/neuron/population_machine_vertex.py:105"),
     Rule("late_packets", CORE, "Number_of_late_spikes", INVALID,
          "{n} packets were handled a step late by cores that do not make up for it", SPREAD,

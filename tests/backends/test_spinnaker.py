@@ -45,6 +45,7 @@ from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
 from spikingconvnet.replicas import together  # noqa: E402
+from spikingconvnet.spikes import Spikes  # noqa: E402
 from spikingconvnet.training import rstdp  # noqa: E402
 from spikingconvnet.training.rstdp import RSTDP  # noqa: E402
 
@@ -300,6 +301,26 @@ def test_an_address_without_a_board_is_one_sentence(tmp_path):
     with pytest.raises(BackendError, match="Failed to communicate.*messages are in"):
         with spinnaker.open(network, target="127.0.0.99", directory=tmp_path) as simulation:
             simulation.run(10)
+
+
+def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packets(board, tmp_path):
+    step, neuron = np.repeat([5, 9], 700), np.tile(np.arange(700), 2)
+    spikes = Spikes.from_events(0 * step, neuron, step, (1, 1, 700), 1, 20)
+    weights = np.random.default_rng(0).uniform(0.0, 0.02, (700, 20))
+    network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)), Population("cells", (1, 1, 20), IFCurrExp())),
+                      (Projection("weights", "in", "cells", DenseConnections(weights)),))
+    found = []
+    for size in (None, 1024):
+        with spinnaker.open(network, ["cells"], target=board, directory=tmp_path / str(size),
+                            packet_buffer=size) as simulation:
+            simulation.run(20)
+            found.append(simulation.recording())
+    local = simulator.run(network, record=["cells"])
+    same = [all(np.array_equal(recording.membranes["cells"][name], local.membranes["cells"][name])
+                for name in ("v", "gsyn_exc")) for recording in found]
+    assert same == [False, True]
+    lost, whole = (judge(recording.provenance) for recording in found)
+    assert "lost_input" in {finding.name for finding in lost.findings} and whole.verdict == "valid"
 
 
 def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
