@@ -307,7 +307,8 @@ def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packe
     step, neuron = np.repeat([5, 9], 700), np.tile(np.arange(700), 2)
     spikes = Spikes.from_events(0 * step, neuron, step, (1, 1, 700), 1, 20)
     weights = np.random.default_rng(0).uniform(0.0, 0.02, (700, 20))
-    network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)), Population("cells", (1, 1, 20), IFCurrExp())),
+    sources = Population("in", spikes.shape, SpikeSourceArray(spikes))
+    network = Network((sources, Population("cells", (1, 1, 20), IFCurrExp())),
                       (Projection("weights", "in", "cells", DenseConnections(weights)),))
     found = []
     for size in (None, 1024):
