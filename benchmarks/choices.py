@@ -28,7 +28,7 @@ from spikingconvnet import plasticity, settings
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.layers import AvgPool2D
 from spikingconvnet.model import Sequential
-from spikingconvnet.preprocessing import Deformation
+from spikingconvnet.preprocessing import Deformation, Deslanted
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -80,6 +80,7 @@ def network(base):
         "nothing": base, **{f"{n}x{n} cells": read(base, grid=n) for n in (4, 7, 8, 11)},
         **{f"C = {C:g}": read(base, C=C) for C in (1.0, 10.0)},
         **{f"{n} deformed copies": copied(base, n) for n in (1, 2, 4)},
+        "digits set upright": replace(base, image_filter=Deslanted(base.image_filter)),
         "kernels not centred": last(base, centred=False),
         **{f"firing {share:g}": last(base, firing=share) for share in (0.03, 0.2, 0.25, 0.4)},
         "tau_syn 1 ms": synapses(base, 1.0, base.slot),

@@ -23,7 +23,7 @@ def choices():
 def test_every_row_is_another_experiment_in_a_file_of_its_own(choices, tmp_path):
     for group in choices.GROUPS:
         rows = choices.rows_of(group)
-        told = {(repr((s.model.layers, s.slot, s.deformation)), rule) for s, rule in rows.values()}
+        told = {(repr((s.image_filter, s.model.layers, s.slot, s.deformation)), rule) for s, rule in rows.values()}
         assert len(told) == len(rows) == len({choices.path_of(tmp_path, group, row, 0) for row in rows}) > 5
         assert {s.n_test for s, _ in rows.values()} == {1} and all(s.n_validation >= 4000 for s, _ in rows.values())
 
