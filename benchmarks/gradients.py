@@ -29,6 +29,7 @@ MNIST = Path(__file__).parent.parent / "data" / "mnist"
 RECIPES = Path(convert.__file__).parents[1] / "recipes"
 IN_FLOAT = 1000
 BATCH = 50
+PACKET_BUFFER = 4096    # on a board: the first layer fires 450 spikes in a step, and 256 is what a core holds otherwise
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def on_board(made, n):
     counts or membranes and as many spikes of every layer."""
     local, spikes = made.answers("test"), made.data("test")["spikes"].samples(0, n)
     (found,), _ = replicas.classify([made._chain(len(made.model.stages), spikes)], made.model.readout, "spinnaker",
-                                    directory=made.store.path / "spinnaker")
+                                    directory=made.store.path / "spinnaker", packet_buffer=PACKET_BUFFER)
     same = [all(np.array_equal(found[name][i], local[name][i]) for name in found) for i in range(n)]
     return f"{sum(same)} of {n}"
 
