@@ -31,7 +31,8 @@ MNIST = Path(__file__).parent.parent / "data" / "mnist"
 RECIPE = Path(surrogate.__file__).parents[1] / "recipes" / "surrogate.py"
 NETWORKS = {"dense": ("784-512-10", surrogate.Surrogate(descent=Descent(epochs=10, shift=1)), 25),   # steps an image
             "conv": ("28x28-12c5-2s-64c5-2s-10", surrogate.Surrogate(
-                descent=Descent(epochs=2, batch=64, learning_rate=5e-4), start=Convert(descent=Descent(epochs=12))), 15)}
+                descent=Descent(epochs=2, batch=64, learning_rate=5e-4),
+                start=Convert(descent=Descent(epochs=12))), 15)}
 N_TRAIN = 55_000
 BATCH = 50
 TIE = 1e-3              # of a spike, for a membrane at the threshold

@@ -40,7 +40,8 @@ def other_python(directory):
 
 def test_an_environment_is_used_again_by_its_own_python_and_made_anew_by_another(planned, tmp_path):
     first = planned(sys.executable)
-    assert first[0] == f"{sys.executable} -m venv --clear .venv" and first[-1] == ".venv/bin/python -m pytest -n auto --dist loadfile"
+    assert first[0] == f"{sys.executable} -m venv --clear .venv"
+    assert first[-1] == ".venv/bin/python -m pytest -n auto --dist loadfile"
     stamp = tmp_path / first[-2].removeprefix("touch ")
     stamp.parent.mkdir()
     stamp.touch()
