@@ -31,6 +31,8 @@ from spikingconvnet.spikes import Spikes
 
 MADE_FROM = "made_from"     # digest of what produced the arrays
 HOW = "how"                 # JSON: backend, seed, version
+# What reading a damaged file may raise.
+UNREADABLE = OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile
 
 
 def digest(*parts):
@@ -112,9 +114,9 @@ class RunDirectory:
         if not path.is_file():
             raise StoreError(f"{path}: not there yet; run: {command}")
         try:
-            arrays = _read_arrays(path)
+            arrays = read_arrays(path)
             found, arrays[HOW] = str(arrays.pop(MADE_FROM)), json.loads(str(arrays[HOW]))
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise StoreError(f"{path}: damaged ({error}); make it again with: {command}") from error
         if made_from not in (None, found):
             raise StoreError(f"{path}: was made with other settings than those in force;"
@@ -224,7 +226,7 @@ def unpack_spikes(arrays, prefix=""):
                   arrays[f"{prefix}neurons"])
 
 
-def _read_arrays(path):
+def read_arrays(path):
     """Arrays of an ``.npz`` file, every byte of them checked.
 
     ``numpy.load`` is not enough: it looks members up by name and stops reading where the array's header says, so a

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
-from spikingconvnet.errors import DataError, SettingsError, require
+from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.layers import SpikeCount
 from spikingconvnet.model import Sequential
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.preprocessing import BitPlanes
-from spikingconvnet.training import need
+from spikingconvnet.training import need, weights
 from spikingconvnet.training.balance import activations, gain
 from spikingconvnet.training.descent import Descent
 
@@ -226,26 +226,15 @@ def save(path, kernels, biases):
     """
     arrays = {f"{name}{number}": array for name, found in (("kernels", kernels), ("biases", biases))
               for number, array in enumerate(found, start=1)}
-    np.savez(path, **arrays)
+    weights.write(path, arrays)
 
 
 def load(path, model, owner="Convert"):
     """Kernels and biases of a file that :func:`save` wrote, checked against the model: two lists of float64 array.
 
-    Settings of type `owner` name the file, for error texts.
+    Settings of type `owner` name the file, for error texts; see ``weights.read``.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{owner}.weights: {path}: cannot be read ({error}); write it with training.convert.save"
-                        ) from error
-    found = []
-    for stage in model.stages:
-        shape = stage.layer.kernel_shape(stage.in_shape)
-        for name, wanted in ((f"kernels{stage.number}", shape), (f"biases{stage.number}", shape[:1])):
-            if name not in arrays or arrays[name].shape != wanted:
-                got = arrays[name].shape if name in arrays else "nothing"
-                raise DataError(f"{owner}.weights: {path}: {name}: must be of shape {wanted}, as MODEL says, got {got}")
-            found.append(arrays[name].astype(np.float64))
-    return found[::2], found[1::2]
+    kernels = {f"kernels{stage.number}": stage.layer.kernel_shape(stage.in_shape) for stage in model.stages}
+    biases = {f"biases{number}": shape[:1] for number, shape in enumerate(kernels.values(), start=1)}
+    found = weights.read(path, {**kernels, **biases}, owner, "training.convert.save")
+    return [found[name] for name in kernels], [found[name] for name in biases]

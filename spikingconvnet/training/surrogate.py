@@ -19,10 +19,10 @@ import numpy as np
 
 from spikingconvnet.backends.flowing import leak
 from spikingconvnet.build import TrainedLayer
-from spikingconvnet.errors import DataError, SettingsError, require
+from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.layers import SpikeCount
 from spikingconvnet.neurons import IFCurrDelta
-from spikingconvnet.training import balance, convert, need
+from spikingconvnet.training import balance, convert, need, weights
 from spikingconvnet.training.descent import Descent
 
 
@@ -196,24 +196,18 @@ def save(path, kernels, n_steps):
     n_steps : int
         With which they were trained.
     """
-    np.savez(path, n_steps=np.array(n_steps), **{f"kernels{number}": array for number, array
-                                                 in enumerate(kernels, start=1)})
+    weights.write(path, {"n_steps": np.array(n_steps),
+                         **{f"kernels{number}": array for number, array in enumerate(kernels, start=1)}})
 
 
 def load(path, model, n_steps):
-    """Weights of a file that :func:`save` wrote, checked against the model and the steps: list of float64 array."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except (OSError, ValueError) as error:
-        raise DataError(f"Surrogate.weights: {path}: cannot be read ({error}); write it with training.surrogate.save"
-                        ) from error
-    if int(arrays.get("n_steps", 0)) != n_steps:
-        raise SettingsError(f"Surrogate.weights: {path}: was trained with {arrays.get('n_steps', 'no')} steps an image,"
+    """Weights of a file that :func:`save` wrote, checked against the model and the steps: list of float64 array.
+
+    See ``weights.read``; a SettingsError if it was trained with other steps.
+    """
+    kernels = {f"kernels{stage.number}": stage.layer.kernel_shape(stage.in_shape) for stage in model.stages}
+    found = weights.read(path, {"n_steps": (), **kernels}, "Surrogate", "training.surrogate.save")
+    if found["n_steps"] != n_steps:
+        raise SettingsError(f"Surrogate.weights: {path}: was trained with {found['n_steps']:g} steps an image,"
                             f" and ENCODER makes {n_steps}")
-    for stage in model.stages:
-        name, shape = f"kernels{stage.number}", stage.layer.kernel_shape(stage.in_shape)
-        if name not in arrays or arrays[name].shape != shape:
-            got = arrays[name].shape if name in arrays else "nothing"
-            raise DataError(f"Surrogate.weights: {path}: {name}: must be of shape {shape}, as MODEL says, got {got}")
-    return [arrays[f"kernels{stage.number}"].astype(np.float64) for stage in model.stages]
+    return [found[name] for name in kernels]

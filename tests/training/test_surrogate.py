@@ -176,8 +176,10 @@ def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"kernels1: must be of shape \(3, 1, 2, 2\), as MODEL says, got \(2, "):
         surrogate.load(path, Sequential((1, 2, 2), Dense(3, neuron=CELL), SpikeCount()), 7)
     np.savez(tmp_path / "other.npz", kernels1=np.ones(3))
-    with pytest.raises(SettingsError, match="other.npz: was trained with no steps an image, and ENCODER makes 7"):
+    with pytest.raises(DataError, match="other.npz: n_steps: must be of shape"):
         surrogate.load(tmp_path / "other.npz", model, 7)
+    with pytest.raises(SettingsError, match="w.npz: was trained with 7 steps an image, and ENCODER makes 9"):
+        surrogate.load(path, model, 9)
     (tmp_path / "text.npz").write_text("text")
     for name in ("none.npz", "text.npz"):
         with pytest.raises(DataError, match=f"{name}: cannot be read"):
