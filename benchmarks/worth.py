@@ -1,10 +1,12 @@
 """What STDP is worth: kernels found in five ways, through one pipeline, for few and many filters, labels and features.
 
-    python benchmarks/worth.py --store DIR [--filters 4 8 16 32] [--rules ...] [--seeds 0 1 2] [--windows N ...]
+    python benchmarks/worth.py --store DIR [--filters 4 8 16 32] [--rules ...] [--seeds 0 1 2] [--lateral 0 3]
+    python benchmarks/worth.py --store DIR --filters 16 --rules stdp --windows 250 1000 8000      # how much training?
     python benchmarks/worth.py --store DIR --parameters examples/two_layers.py        # the last layer of any experiment
     python benchmarks/worth.py --store DIR --source digits                            # or the directory of any IDX set
 
-A cell is one layer found by one rule with one number of filters and one seed. Its spike counts are read out on a grid
+A cell is one layer found by one rule with one number of filters and one seed; `--lateral` makes its maps compete when
+it answers, by that many nA. Its spike counts are read out on a grid
 of cells per map and summed over the whole map (global), by a linear SVM that knows all labels, 100 and 10 per class.
 Every cell is kept in DIR as JSON; the same command goes on where it was interrupted and prints what is there. Layers
 below the last learn by STDP. Cells are read on validation images (the last of the training file); the test set is not
@@ -39,7 +41,7 @@ COLOURS = {"random": "#7f7f7f", "kmeans": "#009E73", "depression": "#E69F00", "s
 # ---------------------------------------------------------------- one cell
 
 
-def experiment_of(base, filters, rule, windows, seed, folder):
+def experiment_of(base, filters, rule, windows, lateral, seed, folder):
     """The experiment of a cell: the last layer that learns has `filters` filters and shows `windows` windows."""
     *below, last, _ = base.model.layers
     training = last.training if windows is None else replace(last.training, windows=windows)
@@ -47,7 +49,7 @@ def experiment_of(base, filters, rule, windows, seed, folder):
         mechanism = training.mechanism
         timing = replace(mechanism.timing_dependence, A_plus=0.0)
         training = replace(training, mechanism=replace(mechanism, timing_dependence=timing))
-    model = Sequential(base.model.input_shape, *below, replace(last, filters=filters, training=training),
+    model = Sequential(base.model.input_shape, *below, replace(last, filters=filters, training=training, lateral=lateral),
                        Classifier(GRID, C))
     return Experiment(replace(base, model=model, seed=seed), folder, jobs=1)
 
@@ -120,30 +122,35 @@ def pixels(base, seed, folder):
 
 
 def cells_of(options):
-    """Every cell that is asked for, the cheap ones first: (filters, windows, seed, rule)."""
-    return [(filters, windows, seed, rule) for filters in sorted(options.filters) for seed in options.seeds
+    """Every cell that is asked for, the cheap ones first: dict of what it is."""
+    return [{"rule": rule, "filters": filters, "windows": windows, "lateral": lateral, "seed": seed}
+            for filters in sorted(options.filters) for lateral in options.lateral for seed in options.seeds
             for rule in options.rules for windows in (options.windows if rule in ("depression", "stdp") else [None])]
 
 
-def name_of(filters, windows, seed, rule):
+def name_of(cell):
     """Name of a cell's file."""
-    return f"{rule}-{filters}-{seed}" + (f"-{windows}" if windows else "")
+    more = f"-{cell['windows']}" * bool(cell["windows"]) + f"-lateral-{cell['lateral']:g}" * bool(cell["lateral"])
+    return f"{cell['rule']}-{cell['filters']}-{cell['seed']}{more}"
 
 
 def run(base, options, store):
     """Measure the cells that are not in `store` yet."""
     for seed in options.seeds:
         keep(store / f"pixels-{seed}.json", lambda seed=seed: {
-            "rule": "pixels", "filters": 0, "windows": None, "seed": seed, **pixels(base, seed, store / "pixels")})
-    for filters, windows, seed, rule in cells_of(options):
-        def cell(filters=filters, windows=windows, seed=seed, rule=rule):
-            made = experiment_of(base, filters, rule, windows, seed, store / f"run-{seed}")
-            found = measured(made, rule)
-            for path in (made.store.path / "features").glob("*.npz"):
-                path.unlink()
-            return {"rule": rule, "filters": filters, "windows": windows, "seed": seed, **found}
+            "rule": "pixels", "filters": 0, "windows": None, "lateral": 0.0, "seed": seed,
+            **pixels(base, seed, store / "pixels")})
+    for cell in cells_of(options):
+        keep(store / f"{name_of(cell)}.json", lambda cell=cell: {**cell, **answered(base, cell, store)})
 
-        keep(store / f"{name_of(filters, windows, seed, rule)}.json", cell)
+
+def answered(base, cell, store):
+    """Measure a cell in the run directory of its seed, whose features go when they have been read out."""
+    made = experiment_of(base, folder=store / f"run-{cell['seed']}", **cell)
+    found = measured(made, cell["rule"])
+    for path in (made.store.path / "features").glob("*.npz"):
+        path.unlink()
+    return found
 
 
 def keep(path, make):
@@ -179,12 +186,12 @@ def gathered(store):
 
 
 def rows(found):
-    """Seeds of a cell together: dict from (rule, filters, windows, reading) to dict of label count to accuracies, and
-    the number of features and spikes per image."""
+    """Seeds of a cell together: dict from (rule, filters, windows, lateral, reading) to dict of label count to
+    accuracies, and the number of features and spikes per image."""
     table = {}
     for cell in found:
         for reading, by_labels in cell["scores"].items():
-            row = table.setdefault((cell["rule"], cell["filters"], cell["windows"], reading),
+            row = table.setdefault((*(cell[name] for name in ("rule", "filters", "windows", "lateral")), reading),
                                    {"features": cell["features"][reading], "spikes": [], **{n: [] for n in LABELS}})
             row["spikes"].append(cell.get("spikes_per_image", np.nan))
             for name, accuracy in by_labels.items():
@@ -200,39 +207,61 @@ def spread(values):
 def markdown(table):
     """The table as text, grouped by reading and filters."""
     readings = ["pixels", *READINGS]
-    order = sorted(table, key=lambda k: (readings.index(k[3]), k[1], ["pixels", *RULES].index(k[0]), k[2] or 0))
-    lines = ["| reading | filters | kernels | features | spikes per image | seeds | all labels (%) | 100 per class |"
-             " 10 per class |\n|---|---|---|---|---|---|---|---|---|"]
-    for rule, filters, windows, reading in order:
-        row = table[rule, filters, windows, reading]
+    order = sorted(table, key=lambda k: (readings.index(k[4]), k[3], k[1], ["pixels", *RULES].index(k[0]), k[2] or 0))
+    lines = ["| reading | lateral (nA) | filters | kernels | features | spikes per image | seeds | all labels (%) |"
+             " 100 per class | 10 per class |\n|---|---|---|---|---|---|---|---|---|---|"]
+    for rule, filters, windows, lateral, reading in order:
+        row = table[rule, filters, windows, lateral, reading]
         spikes = f"{np.mean(row['spikes']):.0f}" if np.isfinite(row["spikes"]).all() else ""
         name = f"{rule}, {windows} windows" if windows else rule
-        lines.append(f"| {reading} | {filters or ''} | {name} | {row['features']} | {spikes} |"
+        lines.append(f"| {reading} | {lateral:g} | {filters or ''} | {name} | {row['features']} | {spikes} |"
                      f" {len(row['spikes'])} | " + " | ".join(spread(row[n]) for n in LABELS) + " |")
     return "\n".join(lines)
 
 
-def drawn(table, reading_rows=(f"grid {GRID}", "global")):
-    """Accuracy against filters, a panel for each reading and label count: Figure."""
-    figure = Figure(figsize=(10, 5.5), layout="constrained")
-    axes = figure.subplots(len(reading_rows), len(LABELS), sharex=True)
-    for line, reading in zip(axes, reading_rows):
-        for axis, labels in zip(line, LABELS):
-            for rule in RULES:
-                points = sorted((f, r) for (who, f, windows, where), r in table.items()
-                                if (who, windows, where) == (rule, None, reading))
-                if points:
-                    filters, found = [f for f, _ in points], [r[labels] for _, r in points]
-                    axis.errorbar(filters, [np.mean(f) for f in found], [np.std(f, ddof=len(f) > 1) for f in found],
-                                  color=COLOURS[rule], label=rule, marker=".", capsize=2)
-            axis.set_xscale("log", base=2)
-            axis.xaxis.set_major_formatter(ScalarFormatter())
-            axis.set_title(f"{reading}, {labels} labels" + ("" if labels == "all" else " per class"), fontsize=9)
-            axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize=8)
-    figure.supxlabel("filters")
-    figure.supylabel("accuracy (%), mean and standard deviation over seeds")
+def drawn(table):
+    """What the table tells as one picture: Figure.
+
+    Above: accuracy on a grid by filters, with all labels and with few, and by training windows. Below: the same for
+    whole maps, and accuracy by number of features. Full lines: every map for itself; dashed ones: maps that compete.
+    """
+    figure = Figure(figsize=(11, 6.2), layout="constrained")
+    axes = figure.subplots(2, 3)
+    for line, reading in zip(axes, (f"grid {GRID}", "global")):
+        name = {"global": "whole maps"}.get(reading, f"{GRID}x{GRID} cells")
+        for axis, labels in zip(line, ("all", "10")):
+            _curves(axis, table, labels, lambda k: k[1], lambda k, reading=reading: k[4] == reading and not k[2])
+            axis.set(title=f"{name}, {'all labels' if labels == 'all' else labels + ' labels per class'}",
+                     xlabel="filters")
+    _curves(axes[0, 2], table, "all", lambda k: k[2], lambda k: k[4] == f"grid {GRID}" and k[2])
+    axes[0, 2].set(title=f"{GRID}x{GRID} cells, {_filters_by_windows(table)} filters", xlabel="training windows")
+    _curves(axes[1, 2], table, "10", lambda k: table[k]["features"], lambda k: not k[2] and not k[3], best=True)
+    axes[1, 2].set(title="the best reading, 10 labels per class", xlabel="features")
+    axes[0, 0].legend(fontsize=8)
+    figure.supylabel("accuracy (%), mean and standard deviation over seeds", fontsize=9)
     return figure
+
+
+def _filters_by_windows(table):
+    return " or ".join(str(n) for n in sorted({k[1] for k in table if k[2]})) or "no"
+
+
+def _curves(axis, table, labels, across, chosen, best=False):
+    """A curve for every rule and inhibition: accuracy by ``across(key)`` of the keys that are ``chosen``."""
+    keys = [key for key in table if chosen(key) and key[0] in RULES]
+    for rule, lateral in sorted({(k[0], k[3]) for k in keys}, key=lambda p: (RULES.index(p[0]), p[1])):
+        points = {}
+        for key in keys:
+            if (key[0], key[3]) == (rule, lateral):
+                points.setdefault(across(key), []).append(table[key][labels])
+        at = sorted(points)
+        found = [max(points[x], key=np.mean) if best else points[x][0] for x in at]
+        axis.errorbar(at, [np.mean(f) for f in found], [np.std(f, ddof=len(f) > 1) for f in found],
+                      color=COLOURS[rule], linestyle="--" if lateral else "-", marker=".", capsize=2,
+                      label=f"{rule}, competing" if lateral else rule)
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.grid(alpha=0.3)
 
 
 def main(args=None):
@@ -245,6 +274,7 @@ def main(args=None):
     add("--filters", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128])
     add("--rules", nargs="+", default=RULES, choices=RULES)
     add("--windows", type=int, nargs="+", default=[None], help="training windows (default: those of the parameters)")
+    add("--lateral", type=float, nargs="+", default=[0.0], help="inhibition between maps at inference, nA")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--train", type=int, default=10_000)
     add("--validation", type=int, default=10_000)

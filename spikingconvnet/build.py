@@ -218,7 +218,22 @@ def inference_network(stages, trained, spikes, reset=False):
         populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron, _values(stage, layer),
                                       not stage.dense, layer.max_expected_summed_weight))
         projections.append(Projection(stage.label, populations[-2].label, stage.label, connections))
+        if stage.layer.lateral and stage.out_shape[0] > 1:
+            projections.append(Projection(f"{stage.label} lateral", stage.label, stage.label,
+                                          competition(stage.out_shape, stage.layer.lateral)))
     return Network(populations, projections, reset_every=spikes.n_steps if reset else 0)
+
+
+def competition(shape, lateral):
+    """Inhibition between the maps of a layer at each place: ConvConnections with kernels of one weight.
+
+    Parameters
+    ----------
+    shape : (maps, rows, columns)
+    lateral : float, nA
+    """
+    others = 1.0 - np.eye(shape[0])
+    return ConvConnections(-lateral * others[:, :, None, None], shape)
 
 
 def _values(stage, layer):

@@ -30,6 +30,7 @@ def _check_maps(layer, count):
             "a whole number, at least 1")
     require(0 < layer.firing < 1, owner, "firing", layer.firing, "between 0 and 1")
     require(layer.gain > 0, owner, "gain", layer.gain, "above 0")
+    require(layer.lateral >= 0, owner, "lateral", layer.lateral, "0 or more; the receptor inhibits")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ class Conv2D:
         Length of each learned kernel (as one vector, mean removed), nA.
     centred : bool
         Whether the mean of each learned kernel is removed, which makes signed kernels of non-negative weights.
+    lateral : float
+        Competition at inference: inhibition with which a spike reaches the other maps at its place one step later, nA.
+        A few times the threshold silences them for the rest of an image (Kheradpisheh et al. 2018, section 2.2).
     training : STDP
         How the kernels are learned.
     """
@@ -132,6 +136,7 @@ class Conv2D:
     gain: float = 20.0
     centred: bool = True
     training: STDP = field(default_factory=STDP)
+    lateral: float = 0.0
 
     def __post_init__(self):
         object.__setattr__(self, "kernel_size", _pair(self.kernel_size, "Conv2D", "kernel_size"))
@@ -152,8 +157,9 @@ class Conv2D:
 
     def __str__(self):
         kind = "per map" if self.per_map else "all channels"
+        competition = f", lateral {self.lateral:g} nA" if self.lateral else ""
         return (f"Conv2D  {self.filters} filters {self.kernel_size[0]}x{self.kernel_size[1]}"
-                f" stride {self.strides[0]}x{self.strides[1]}, {kind}")
+                f" stride {self.strides[0]}x{self.strides[1]}, {kind}{competition}")
 
 
 @dataclass(frozen=True)
@@ -201,6 +207,7 @@ class Dense:
     gain: float = 20.0
     centred: bool = True
     training: STDP = field(default_factory=STDP)
+    lateral: float = 0.0
 
     def __post_init__(self):
         _check_maps(self, "units")
@@ -208,7 +215,7 @@ class Dense:
     def as_convolution(self, in_shape):
         """The Conv2D that computes the same on an input of this shape."""
         return Conv2D(self.units, in_shape[1:], (1, 1), neuron=self.neuron, firing=self.firing, gain=self.gain,
-                      centred=self.centred, training=self.training)
+                      centred=self.centred, training=self.training, lateral=self.lateral)
 
     def output_shape(self, in_shape):
         """(units, 1, 1)."""

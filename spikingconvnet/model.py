@@ -85,6 +85,10 @@ class Sequential:
         if isinstance(layer, (SpikeCount, Membrane)) and not (self.layers and isinstance(self.layers[-1], Dense)):
             raise SettingsError(f"Sequential.layers: a {type(layer).__name__} needs a Dense with one unit a class"
                                 " before it")
+        competing = [one for one in self.layers if getattr(one, "lateral", 0)]
+        if isinstance(layer, (SpikeCount, Membrane)) and competing:
+            raise SettingsError(f"Sequential.layers: {competing[0]} competes (lateral), which the rules that train all"
+                                f" layers at once do not know; a {type(layer).__name__} needs layers with lateral=0")
         try:
             shape = layer.output_shape(self.shapes[-1])
         except SettingsError as error:

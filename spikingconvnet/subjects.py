@@ -12,7 +12,7 @@ from spikingconvnet.experiment import REPLICA_SAMPLES, if_there
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.training import balance, stdp
 
-CHECKED_SAMPLES = 50        # images that a chain is checked with
+CHECKED_SAMPLES = 50        # images that a chain, or a layer whose maps compete, is checked with
 CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 
 
@@ -62,11 +62,14 @@ def _training_and_inference(experiment, stage):
                        "no spikes yet" if source is None else "stored spikes"))
     trained = (TrainedLayer(stdp.inference_kernels(stage.layer, kernels), np.ones(stage.out_shape[0]))
                if arrays is None else TrainedLayer.from_arrays(arrays))
+    if stage.layer.lateral:         # what the layer fires comes back to it
+        shown = shown.samples(0, min(CHECKED_SAMPLES, shown.n_samples))
     inference = build.inference_network([stage], [trained], shown)
+    fired = get_backend("local").run(inference, jobs=experiment.jobs).spikes if stage.layer.lateral else {}
     name = f"layer {stage.number}"
     return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
                     basis=basis.replace("learned", "initial").replace("random", "initial")),
-            Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis))
+            Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis, fired=fired))
 
 
 def _some_windows(stage, source, rng):

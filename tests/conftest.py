@@ -44,7 +44,7 @@ SLOT = 30
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=1.0, tau_syn_I=1.0, tau_refrac=0.0)
 MODEL = Sequential(
     (2, 28, 28),
-    Conv2D(4, (5, 4), neuron=CELL, training=STDP(windows=60, chunks=3, min_spikes=5)),
+    Conv2D(4, (5, 4), neuron=CELL, lateral={lateral}, training=STDP(windows=60, chunks=3, min_spikes=5)),
     {second}
     Classifier(grid=3, C=0.1))"""
 
@@ -66,9 +66,12 @@ def small_mnist(tmp_path_factory):
 
 @pytest.fixture
 def parameters(small_mnist, tmp_path):
-    """A function that writes a parameters file with one or two layers: its path. Keywords replace or add names."""
-    def write(layers=1, **replacements):
-        text = PARAMETERS.format(dataset=str(small_mnist), second=SECOND if layers == 2 else "")
+    """A function that writes a parameters file with one or two layers, the first of which may compete: its path.
+
+    Keywords replace or add names.
+    """
+    def write(layers=1, lateral=0.0, **replacements):
+        text = PARAMETERS.format(dataset=str(small_mnist), lateral=lateral, second=SECOND if layers == 2 else "")
         for name, value in replacements.items():
             text, found = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", text, flags=re.MULTILINE)
             text += "" if found else f"\n{name} = {value!r}"

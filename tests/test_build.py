@@ -24,8 +24,8 @@ def stage_of(*layers, shape=SHAPE):
     return Sequential(shape, *layers, Classifier()).stages[-1]
 
 
-def conv(filters=3, kernel=(2, 3), strides=(1, 2), per_map=False, **more):
-    return Conv2D(filters, kernel, strides, per_map=per_map, training=replace(TRAINING, **more))
+def conv(filters=3, kernel=(2, 3), strides=(1, 2), per_map=False, lateral=0.0, **more):
+    return Conv2D(filters, kernel, strides, per_map=per_map, lateral=lateral, training=replace(TRAINING, **more))
 
 
 def random_spikes(shape=SHAPE, n_samples=3, n_steps=9, n_events=150, seed=0):
@@ -248,6 +248,24 @@ def test_an_inference_network_has_the_connections_of_the_naive_convolutions(laye
         per_map = population.parameter("v_thresh").reshape(stage.out_shape[0], -1)
         assert (per_map == layer.v_thresh[:, None]).all()
         before = stage.label
+
+
+@pytest.mark.parametrize("layer", [conv(lateral=2.5), conv(per_map=True, lateral=2.5), Dense(4, lateral=2.5)])
+def test_maps_that_compete_inhibit_each_other_at_each_place_and_nowhere_else(layer):
+    stage, (_, spikes) = stage_of(layer), random_spikes()
+    network = build.inference_network([stage], [trained_of(stage)], spikes)
+    projection, positions = network.projection(f"{stage.label} lateral"), stage.out_shape[1] * stage.out_shape[2]
+    found = projection.connections.to_list()
+    expected = [(a, b, -2.5) for a in range(naive.size(stage.out_shape)) for b in range(naive.size(stage.out_shape))
+                if a != b and a % positions == b % positions]
+    assert list(zip(found.pre.tolist(), found.post.tolist(), found.weight.tolist())) == expected
+    assert (projection.pre, projection.post) == (stage.label, stage.label) and set(found.delay.tolist()) == {1}
+
+
+@pytest.mark.parametrize("layer", [conv(), conv(filters=1, lateral=2.5)])
+def test_without_inhibition_or_with_a_single_map_nothing_competes(layer):
+    stage, (_, spikes) = stage_of(layer), random_spikes()
+    assert len(build.inference_network([stage], [trained_of(stage)], spikes).projections) == 1
 
 
 def test_kernels_of_another_layer_or_spikes_of_another_source_are_refused():

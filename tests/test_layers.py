@@ -57,8 +57,9 @@ def test_filters_and_units_are_whole_numbers_from_one_on(value):
 
 
 @pytest.mark.parametrize("name, value", [("firing", 0), ("firing", 1), ("firing", float("nan")), ("gain", 0),
-                                         ("gain", -1.0), ("gain", float("nan"))])
-def test_firing_and_gain_are_checked_where_the_layer_is_written(name, value):
+                                         ("gain", -1.0), ("gain", float("nan")), ("lateral", -1.0),
+                                         ("lateral", float("nan"))])
+def test_firing_gain_and_lateral_are_checked_where_the_layer_is_written(name, value):
     for make, owner in ((lambda **more: Conv2D(2, 3, **more), "Conv2D"), (lambda **more: Dense(2, **more), "Dense")):
         with pytest.raises(SettingsError, match=rf"^{owner}\.{name}: "):
             make(**{name: value})
@@ -137,6 +138,7 @@ def test_layers_are_frozen_and_compare_by_value(layer):
 
 def test_layers_describe_themselves():
     assert str(Conv2D(2, (3, 4), (1, 2))) == "Conv2D  2 filters 3x4 stride 1x2, all channels"
+    assert str(Conv2D(2, 3, lateral=2.5)).endswith("all channels, lateral 2.5 nA")
     assert "per map" in str(Conv2D(2, 3, per_map=True)) and str(AvgPool2D((2, 3))) == "AvgPool2D  2x3"
     assert str(SpikeCount()) == "SpikeCount  most spikes in steps 0 to the end, ties: v"
     assert str(Membrane(3, 9)) == "Membrane  highest mean in steps 3 to 8"

@@ -55,6 +55,7 @@ def test_a_pool_may_come_first_and_belongs_to_the_first_stage():
     ([Dense(2), SpikeCount(), Dense(2)], "nothing may follow the SpikeCount"),
     ([Conv2D(2, 7), SpikeCount()], "a SpikeCount needs a Dense with one unit a class before it"),
     ([Membrane()], "a Membrane needs a Dense"),
+    ([Conv2D(2, 7, lateral=1.0), Dense(2), SpikeCount()], "competes .lateral., which the rules .* do not know"),
     (["Conv2D"], r"^Sequential\.layers: must be Conv2D, AvgPool2D, Dense or Classifier"),
     ([Conv2D], r"^Sequential\.layers: must be Conv2D, AvgPool2D, Dense or Classifier")])
 def test_a_chain_that_does_not_fit_is_refused_with_the_reason(layers, text):

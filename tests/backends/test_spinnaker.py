@@ -31,7 +31,7 @@ from random_networks import (  # noqa: E402
 )
 from test_golden import MODULATED, on_the_board  # noqa: E402
 
-from spikingconvnet import datasets, settings  # noqa: E402
+from spikingconvnet import build, datasets, settings  # noqa: E402
 from spikingconvnet import experiment as experiment_module  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
 from spikingconvnet.backends.local import native, simulator  # noqa: E402
@@ -172,7 +172,7 @@ def replace_saturation(results, other):
 @pytest.mark.parametrize("seed", range(2))
 def test_convolutions_as_lists_give_the_same_integers(seed, board, tmp_path):
     rng = np.random.default_rng([seed, 8])
-    network = together([convolutional_network(rng, [3, 2]) for _ in range(3)])
+    network = together([convolutional_network(rng, [3, 2], competing=competing) for competing in (False, True, True)])
     local = by(native, network, [36], record=())
     assert sum(map(len, local.spikes.values())) > 0
     assert local.spikes == on_board(network, board, tmp_path, [36]).spikes
@@ -208,9 +208,9 @@ def test_a_convolution_with_a_stride_becomes_lists_and_the_reason_is_said():
 
 
 def test_training_and_testing_on_the_board_store_what_the_local_backend_stores(parameters, tmp_path):
-    """Two layers from real digits: weights, thresholds, features and predictions, bit for bit."""
+    """Two layers from real digits, maps of the first compete: weights, thresholds, features, predictions, bit for bit."""
     made = {}
-    path = parameters(layers=2, N_TRAIN=24, N_VALIDATION=0, N_TEST=8)
+    path = parameters(layers=2, lateral=60.0, N_TRAIN=24, N_VALIDATION=0, N_TEST=8)
     for backend, target in (("local", None), ("spinnaker", "emulated")):
         experiment = Experiment(settings.load(path), tmp_path / backend, backend, target=target)
         experiment.load_data()
@@ -224,6 +224,16 @@ def test_training_and_testing_on_the_board_store_what_the_local_backend_stores(p
             assert np.array_equal(files[0][key], files[1][key]), (name, key)
     assert np.array_equal(made["local"][1].confusion, made["spinnaker"][1].confusion)
     assert made["spinnaker"][0].layer(1)["how"]["made_on"] == "emulated"
+    silenced, free = (read_counts(made["local"][0], tmp_path / str(lateral), lateral) for lateral in (60.0, 0.0))
+    assert 0 < silenced < 0.8 * free
+
+
+def read_counts(trained, folder, lateral):
+    """Spikes of the first layer with another inhibition between its maps, on the digits of an experiment."""
+    stage, spikes = trained.model.stages[0], trained.data("test")["spikes"]
+    network = build.inference_network([replace(stage, layer=replace(stage.layer, lateral=lateral))],
+                                      [trained.trained(1)], spikes)
+    return len(by(native, network, [spikes.n_samples * spikes.n_steps], record=()).spikes[stage.label])
 
 
 def test_copies_on_a_board_give_the_features_of_one_network_after_the_other(parameters, tmp_path, monkeypatch):

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet import cli
+from spikingconvnet import cli, settings
 from spikingconvnet.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.deployment.check import DIGITS, VERDICTS, Subject, as_dict, as_text, check, verdict
 from spikingconvnet.deployment.resources import MACHINES
+from spikingconvnet.experiment import Experiment
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
+from spikingconvnet.subjects import CHECKED_SAMPLES, subjects
 
 SPIN3, SPIN5 = MACHINES["spin3"], MACHINES["spin5"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,6 +136,19 @@ def test_learned_kernels_and_stored_spikes_are_used_when_they_are_there(run):
     assert all(m["measured"] is None or m["measured"] >= m["bound"] for n in names.values() for m in n["margins"])
     inference = names["layer 1, inference"]
     assert inference["neurons"] == 4 * 24 * 25 and "lists of connections" in inference["connectors"]["layer1"]
+
+
+def test_maps_that_compete_load_a_board_with_their_own_spikes(run, tmp_path):
+    """What they fire comes back to them: the local engine tells how much."""
+    assert run("--mode", "demo", lateral=60.0)[0] == 0
+    report = json.loads(run("--mode", "check", "--json", lateral=60.0)[1])
+    inference = next(n for n in report["networks"] if n["name"] == "layer 1, inference")
+    assert "must be one convolution" in inference["connectors"]["layer1"]
+    assert {p["label"] for p in inference["projections"]} >= {"layer1", "layer1 lateral"}
+    most = max(load["spikes"] for load in inference["loads"])
+    inside = subjects(Experiment(settings.load(tmp_path / "parameters.py"), tmp_path / "run"))[1]
+    source, own = inside.network.population("input").cell.spikes, inside.fired["layer1"]
+    assert source.n_samples == CHECKED_SAMPLES and most > np.diff(source.offsets).max() and len(own) > 0
 
 
 def test_a_target_that_is_too_small_ends_with_two(run):

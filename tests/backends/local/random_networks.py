@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from spikingconvnet import build
 from spikingconvnet.backends.local import native, numba_kernels, simulator
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.reference import ReferenceSimulation
@@ -234,8 +235,11 @@ def _connections(pre, post, recipe, rng):
                           rng.gamma(1.5, recipe.weight, n), rng.integers(1, recipe.largest_delay + 1, n))
 
 
-def convolutional_network(rng, maps, activity=6.0, n_steps=12):
-    """A source and a chain of convolutions, `maps` being the number of maps of each: labels "input", "map 0", ..."""
+def convolutional_network(rng, maps, activity=6.0, n_steps=12, competing=False):
+    """A source and a chain of convolutions, `maps` being the number of maps of each: labels "input", "map 0", ...
+
+    `competing`: the maps of every convolution inhibit each other at each place.
+    """
     shape = int(rng.integers(1, 4)), int(rng.integers(3, 10)), int(rng.integers(3, 10))
     populations = [Population("input", shape, SpikeSourceArray(random_spikes(shape, 3, n_steps, activity, rng)))]
     projections = []
@@ -244,6 +248,9 @@ def convolutional_network(rng, maps, activity=6.0, n_steps=12):
         connections = _convolution(populations[-1].shape, n, 10 if last else 3, rng)
         populations.append(_convolved(f"map {layer}", connections, rng))
         projections.append(Projection(f"to map {layer}", populations[-2].label, f"map {layer}", connections))
+        if competing:
+            projections.append(Projection(f"within map {layer}", f"map {layer}", f"map {layer}",
+                                          build.competition(connections.post_shape, float(rng.uniform(0.5, 20.0)))))
     return Network(populations, projections)
 
 

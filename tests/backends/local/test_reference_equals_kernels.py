@@ -101,6 +101,17 @@ def test_resets_of_a_convolution_give_the_same_integers_whatever_the_pieces(seed
     assert reference.differences(by_kernels(network, chunks)) == []
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_maps_that_compete_give_the_same_integers(seed):
+    rng = np.random.default_rng([seed, 14])
+    network = convolutional_network(rng, [[2, 9], [7], [33, 3]][seed % 3], [6.0, 0.3][seed % 2], competing=True)
+    network = replace(network, reset_every=[0, 12][seed % 4 == 3])
+    chunks = chunked(36, rng)
+    reference = by_reference(network, [36])
+    assert reference.differences(by_kernels(network, chunks, record=())) == []
+    assert reference.differences(by_kernels(network, chunks)) == []
+
+
 @pytest.mark.parametrize("stage", ["convolution", "general"])
 def test_every_image_gives_what_it_would_give_alone(stage):
     network = replace(convolutional_network(np.random.default_rng(3), [5, 3]), reset_every=12)
