@@ -49,8 +49,8 @@ def experiment_of(base, filters, rule, windows, lateral, seed, folder):
         mechanism = training.mechanism
         timing = replace(mechanism.timing_dependence, A_plus=0.0)
         training = replace(training, mechanism=replace(mechanism, timing_dependence=timing))
-    model = Sequential(base.model.input_shape, *below, replace(last, filters=filters, training=training, lateral=lateral),
-                       Classifier(GRID, C))
+    last = replace(last, filters=filters, training=training, lateral=lateral)
+    model = Sequential(base.model.input_shape, *below, last, Classifier(GRID, C))
     return Experiment(replace(base, model=model, seed=seed), folder, jobs=1)
 
 
