@@ -47,14 +47,17 @@ def test_coarser_counts_are_sums_of_the_finer_ones(worth):
 
 def test_cells_are_kept_and_not_measured_again(worth, tmp_path, capsys, monkeypatch):
     command = ["--parameters", str(ROOT / "parameters.py"), "--store", str(tmp_path), "--source", "digits", "--filters",
-               "2", "--rules", "random", "depression", "--seeds", "1"]
+               "2", "--rules", "random", "depression", "--seeds", "1", "--lateral", "0", "8"]
     worth.main([*command, "--figure", str(tmp_path / "worth.png")])
     table = capsys.readouterr().out
     cells = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
-    assert set(cells) == {"pixels-1", "random-2-1", "depression-2-1"} and (tmp_path / "worth.png").stat().st_size > 5000
+    assert set(cells) == {"pixels-1", *(f"{rule}-2-1{more}" for rule in ("random", "depression")
+                                        for more in ("", "-lateral-8"))}
+    assert cells["random-2-1-lateral-8"]["spikes_per_image"] < cells["random-2-1"]["spikes_per_image"]
+    assert (tmp_path / "worth.png").stat().st_size > 5000
     assert cells["random-2-1"]["features"] == {"grid 6": 72, "grid 2": 8, "global": 2}
     assert all(15 < accuracy <= 100 for cell in cells.values() for by_labels in cell["scores"].values()
                for accuracy in by_labels.values())
     monkeypatch.setattr(worth, "measured", None)
     worth.main(command)
-    assert capsys.readouterr().out == table and "| global | 2 | depression | 2 |" in table
+    assert capsys.readouterr().out == table and "| global | 8 | 2 | depression | 2 |" in table
