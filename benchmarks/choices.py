@@ -1,6 +1,6 @@
 """What else the accuracy is made of: one experiment, one thing changed at a time.
 
-    python benchmarks/choices.py --store DIR [--groups network learning maps depth] [--rows NAME ...] [--seeds 0 1 2]
+    python benchmarks/choices.py --store DIR [--groups network learning ...] [--rows NAME ...] [--seeds 0 1 2]
 
 A group is a table of experiments that differ from its base; a row is measured through the package, from the images to
 the validation images (the last of the training file; the test set is not opened), and kept in DIR as JSON. The same
@@ -10,27 +10,38 @@ network   64 filters of parameters.py, 10,000 training digits: the network and w
 learning  32 filters of parameters.py, 10,000 training digits: how the kernels are learned
 maps      32 filters of parameters.py, 10,000 training digits, counts summed over whole maps: is there a recipe with
           which STDP beats random kernels?
-depth     examples/two_layers.py, 8,000 training and 4,000 validation digits: one, two and three layers
+readout   16 filters of parameters.py, 10,000 training digits: a readout that a board can learn by itself
+depth     examples/three_layers.py, 10,000 training digits: one, two and three layers
 """
 
 import argparse
 import json
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import worth
 
-from spikingconvnet import plasticity, settings
+from spikingconvnet import crossvalidation, plasticity, readout, settings
+from spikingconvnet.datasets import ImageSet
+from spikingconvnet.encoding import RegularEncoder
+from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import AvgPool2D
+from spikingconvnet.layers import Dense, Membrane
 from spikingconvnet.model import Sequential
-from spikingconvnet.preprocessing import Deformation, Deslanted
+from spikingconvnet.preprocessing import Deformation, Deslanted, Intensity
+from spikingconvnet.training import stdp
+from spikingconvnet.training.rstdp import RSTDP
 
 ROOT = Path(__file__).resolve().parent.parent
+IMAGES = 10_000         # for training, and as many for validation
+FIGURES = ("accuracy", "100", "10")
 
 
 # ---------------------------------------------------------------- changes: settings in, settings out
@@ -69,19 +80,107 @@ def copied(base, copies):
     return replace(base, deformation=Deformation(copies=copies))
 
 
-# ---------------------------------------------------------------- groups: dict of name to (settings, rule)
+# ---------------------------------------------------------------- changes of the package's own course
+
+
+def by_timestamp(target):
+    """Thresholds that make winners fire in step `target` of a window, and filters win equally often.
+
+    Falez et al. 2019, IJCNN, equations 5 to 8 (doi 10.1109/IJCNN.2019.8852346), between chunks instead of spikes, for
+    the logarithm of a threshold.
+    """
+    def thresholds_after(stage, v_thresh, fired, rate):
+        _, neuron, step = fired.events()
+        wins = np.bincount(neuron, minlength=len(v_thresh))
+        even = stdp.homeostasis(v_thresh, wins, wins.mean() + 1e-9, rate)
+        late = np.bincount(neuron, step - target, len(v_thresh)) / np.maximum(wins, 1)
+        return even * np.exp(-rate * np.tanh(late / 5.0))
+
+    return patch.object(stdp, "thresholds_after", thresholds_after)
+
+
+def by_adaptation(base, amount, tau):
+    """Thresholds that no host moves: the calibrated ones times `base`; every win raises the winner's by `amount` mV,
+    which decays with `tau` windows.
+
+    What the adaptation current of sPyNNaker's ``IFCurrExpCa2Adaptive`` does (`amount` / (tau_m / cm) nA a spike), told
+    every chunk.
+    """
+    start = []
+
+    def thresholds_after(stage, v_thresh, fired, rate):
+        start.append(v_thresh)
+        kept = np.exp(-fired.n_samples / tau)
+        floor = base * start[0]
+        return floor + (v_thresh - floor) * kept + amount * np.bincount(fired.neurons, minlength=len(v_thresh))
+
+    return patch.object(stdp, "thresholds_after", thresholds_after)
+
+
+def by_reward(rule, max_rate):
+    """A readout by R-STDP on a board, of the counts as rates: a function like :func:`by_margin`."""
+    def answered(counts, labels, asked, truth, seed):
+        top = np.maximum(np.quantile(counts, 0.99, axis=0), 1.0)
+        images = [ImageSet(np.minimum(part * (255.0 / top), 255.0).astype(np.uint8)[:, None], known)
+                  for part, known in ((counts, labels), (asked, truth))]
+        model = Sequential((1, 1, counts.shape[1]), Dense(10, neuron=rule.neuron), Membrane(first=17, last=18))
+        chosen = settings.Settings("", Intensity(), RegularEncoder(n_steps=16, max_rate=max_rate), 18, model,
+                                   reset=True, rule=rule)
+        units = crossvalidation.one_fold(images[0], labels, images[1], chosen, np.random.default_rng(seed), "local",
+                                         {"jobs": 1})
+        return 100 * float(np.mean(units == truth))
+
+    return answered
+
+
+def by_margin(C):
+    """A readout by the linear support vector machine: a function of training counts and labels, counts that are asked
+    and their labels, and a seed, that gives the accuracy, %."""
+    def answered(counts, labels, asked, truth, seed):
+        return 100 * readout.score(readout.fit(counts, labels, C, seed).predict(asked), truth).accuracy
+
+    return answered
+
+
+# ---------------------------------------------------------------- groups: dict of name to Row
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment.
+
+    Attributes
+    ----------
+    settings : tuple of Settings
+        The counts of several stand side by side before the readout.
+    rule : str
+    course : callable
+        Gives a context in which the layers are trained.
+    answered : callable or None
+        As :func:`by_margin`; None is what the package does.
+    """
+
+    settings: tuple
+    rule: str = "stdp"
+    course: callable = nullcontext
+    answered: callable = None
+
+
+def rows_by_stdp(changed):
+    """Rows of dict of str to Settings."""
+    return {name: Row((made,)) for name, made in changed.items()}
 
 
 def network(base):
     """The network and what its classifier sees."""
     base = last(base, filters=64)
-    wide = last(base, filters=128)
+    wide, half = last(base, filters=128), [last(base, filters=32, kernel_size=n) for n in (5, 9)]
     changed = {
         "nothing": base, **{f"{n}x{n} cells": read(base, grid=n) for n in (4, 7, 8, 11)},
         **{f"C = {C:g}": read(base, C=C) for C in (1.0, 10.0)},
         **{f"{n} deformed copies": copied(base, n) for n in (1, 2, 4)},
         "digits set upright": replace(base, image_filter=Deslanted(base.image_filter)),
-        "kernels not centred": last(base, centred=False),
+        "kernels not centred": last(base, centred=False), "maps compete, 3 nA": last(base, lateral=3.0),
         **{f"firing {share:g}": last(base, firing=share) for share in (0.03, 0.2, 0.25, 0.4)},
         "tau_syn 1 ms": synapses(base, 1.0, base.slot),
         "tau_syn 5 ms, slot 38": synapses(base, 5.0, 38),
@@ -90,7 +189,7 @@ def network(base):
         "stride 2": last(base, strides=2),
         "96 filters": last(base, filters=96),
         "128 filters": wide, **{f"128 filters, {n}x{n} cells": read(wide, grid=n) for n in (4, 8)}}
-    return {name: (made, "stdp") for name, made in changed.items()}
+    return {**rows_by_stdp(changed), "32 kernels 5x5 beside 32 kernels 9x9": Row(tuple(half))}
 
 
 def learning(base):
@@ -106,94 +205,112 @@ def learning(base):
     made |= {f"{n:,} windows": trained(base, windows=n) for n in (500, 1000, 2000, 8000, 20_000)}
     made |= {"thresholds stay": trained(base, homeostasis=(1e-9, 1e-9)),
              "no lateral inhibition": trained(base, lateral=0.0), "no gate": trained(base, gate=0.0)}
-    return {**{name: (row, "stdp") for name, row in made.items()},
-            "random kernels": (base, "random"), "k-means": (base, "kmeans")}
+    often = trained(base, chunks=400)
+    return {**rows_by_stdp(made),
+            **{f"winners aim at step {t}": Row((base,), course=partial(by_timestamp, t)) for t in (8, 11, 14)},
+            **{f"adaptation, {base_share:g} of the start, {a:g} mV a win, {tau} windows":
+               Row((often,), course=partial(by_adaptation, base_share, a, tau))
+               for base_share, a, tau in ((0.5, 0.03, 500), (0.5, 0.05, 500), (0.2, 0.1, 500))},
+            "random kernels": Row((base,), "random"), "k-means": Row((base,), "kmeans")}
 
 
 def maps(base):
     """Counts summed over whole maps, for kernels of three kinds."""
     base = read(last(base, filters=32), grid=1)
-    return {f"{n}x{n}, firing {share:g}: {rule}": (last(base, kernel_size=n, firing=share), rule)
-            for n, share in ((7, 0.1), (7, 0.25), (7, 0.4), (5, 0.25), (9, 0.25)) for rule in ("random", "stdp")}
+    made = {f"{n}x{n}, firing {share:g}": last(base, kernel_size=n, firing=share)
+            for n, share in ((7, 0.1), (7, 0.25), (7, 0.4), (5, 0.25), (9, 0.25))}
+    made |= {f"7x7, firing 0.1, lateral {w:g} nA": last(base, lateral=w) for w in (1.0, 3.0, 10.0)}
+    return {f"{name}: {rule}": Row((one,), rule) for name, one in made.items() for rule in ("random", "stdp")}
+
+
+def readouts(base):
+    """Machines that read the counts: fitted on a host, or learned by what a board can do."""
+    base = last(base, filters=16)
+    weak = RSTDP(epochs=3, pattern_steps=16, initial=(0.0, 0.04))
+    return {"linear support vector machine": Row((base,)),
+            **{f"R-STDP, {rule.epochs} epochs, pulses of {rule.amount:g}": Row((base,), answered=by_reward(rule, 0.5))
+               for rule in (weak, replace(weak, epochs=8), replace(weak, epochs=8, amount=0.02))}}
 
 
 def depth(base):
-    """One, two and three layers, by number of features."""
-    first, pool, second = base.model.layers[:-1]
-    one = {f"1 layer: {name}, {n}x{n} cells": (stacked(base, layer, grid=n), "stdp")
-           for name, layer, grids in (("16 of 5x5", first, (2, 3, 4, 8)),
-                                      ("64 of 7x7", replace(first, filters=64, kernel_size=7), (1, 2)))
-           for n in grids}
-    small = replace(second, kernel_size=4, firing=0.4)
-    short = replace(small, training=replace(second.training, windows=600))
-    two = {f"2 layers: {name}, {n}x{n} cells: {rule}": (stacked(base, first, pool, layer, grid=n), rule)
-           for name, layer, cells in (
-               ("64 of 5x5", second, [(n, "stdp") for n in (4, 2, 1)]),
-               ("64 of 5x5, firing 0.4", replace(second, firing=0.4), [(4, "stdp")]),
-               ("64 of 4x4, firing 0.4", small, [(4, "stdp")]),
-               ("64 of 4x4, firing 0.4, 600 windows", short,
-                [(n, rule) for n in (4, 2, 1) for rule in ("stdp", "random", "kmeans")]),
-               ("64 of 8x8, firing 0.25", replace(second, kernel_size=8, firing=0.25),
-                [(1, rule) for rule in ("stdp", "random", "kmeans")]))
-           for n, rule in cells}
-    top = replace(short, filters=128, training=replace(short.training, gate=3000.0, lateral=200.0))
-    three = {f"3 layers: 32 of 4x4, 128 of 4x4, 600 windows each, whole maps: {rule}":
-             (stacked(base, first, pool, replace(short, filters=32), AvgPool2D(2), top, grid=1), rule)
-             for rule in ("stdp", "random", "kmeans")}
-    return one | two | three
+    """One, two and three layers, by number of features; the first layer with competition and without."""
+    first, pool, second, third = base.model.layers[:-1]
+    free = replace(first, lateral=0.0)
+    rows = {f"1 layer{', competing' * bool(layer.lateral)}, {n}x{n} cells": Row((stacked(base, layer, grid=n),))
+            for layer in (free, first) for n in (1, 2, 4, 8)}
+    rows |= {f"1 layer of 64 kernels{', competing' * bool(w)}, whole maps": Row((stacked(
+        base, replace(first, filters=64, lateral=w), grid=1),)) for w in (0.0, first.lateral)}
+    wide = replace(second, lateral=0.0, filters=64)
+    large = replace(wide, kernel_size=9, firing=0.4, training=replace(second.training, gate=1000.0, pattern_steps=25))
+    for below in (free, first):
+        for kernels, layer, grids in (("4x4", wide, (2, 4)), ("9x9", large, (1,))):
+            rows |= {f"2 layers{', the first competing' * bool(below.lateral)}: 64 of {kernels}, {n}x{n} cells: {rule}":
+                     Row((stacked(base, below, pool, layer, grid=n),), rule)
+                     for rule in ("random", "kmeans", "stdp") for n in grids}
+    return rows | {f"3 layers, whole maps: {rule}": Row((stacked(base, first, pool, second, third, grid=1),), rule)
+                   for rule in ("random", "kmeans", "stdp")}
 
 
 @dataclass(frozen=True)
 class Group:
-    """A table: its rows, made from a parameters file, and how many images it takes."""
+    """A table: its rows, made from a parameters file."""
 
     rows: callable
     parameters: str
-    train: int
-    validation: int
 
 
-GROUPS = {"network": Group(network, "parameters.py", 10_000, 10_000),
-          "learning": Group(learning, "parameters.py", 10_000, 10_000),
-          "maps": Group(maps, "parameters.py", 10_000, 10_000),
-          "depth": Group(depth, "examples/two_layers.py", 8_000, 4_000)}
+GROUPS = {"network": Group(network, "parameters.py"), "learning": Group(learning, "parameters.py"),
+          "maps": Group(maps, "parameters.py"), "readout": Group(readouts, "parameters.py"),
+          "depth": Group(depth, "examples/three_layers.py")}
 
 
 # ---------------------------------------------------------------- measuring
 
 
-def measured(chosen, rule, folder):
-    """Accuracy on the validation images, %, and costs of a row: dict for JSON."""
+def measured(row, seed, folder):
+    """Accuracy on the validation images with all labels and with few, %, and costs of a row: dict for JSON."""
     begin = time.process_time()
-    experiment = Experiment(chosen, folder, jobs=1)
-    health = worth.learned(experiment, rule)
-    experiment.train_svm()
-    counts = experiment.features("train")[0]
-    return {"health": health, "features": counts.shape[1],
+    made = [Experiment(one.with_seed(seed), Path(folder) / ("beside" * place), jobs=1)
+            for place, one in enumerate(row.settings)]
+    with row.course():
+        health = [worth.learned(experiment, row.rule) for experiment in made]
+    counts, asked = (np.hstack([experiment.features(split)[0] for experiment in made])
+                     for split in ("train", "validation"))
+    labels, truth = (made[0].data(split)["labels"] for split in ("train", "validation"))
+    if row.answered is None and len(made) == 1:         # deformed copies are the experiment's
+        made[0].train_svm()
+        accuracy = 100 * made[0].test("validation").accuracy
+    else:
+        accuracy = (row.answered or by_margin(made[0].model.classifier.C))(counts, labels, asked, truth, seed)
+    few = worth.scores(counts, labels, asked, truth, seed, ("100", "10")) if row.answered is None else {}
+    return {"health": health[0], "features": counts.shape[1], "accuracy": accuracy, **few,
             "spikes_per_image": float(counts.sum(axis=1, dtype=np.int64).mean()),
-            "accuracy": 100 * experiment.test("validation").accuracy,
             "cpu_seconds": round(time.process_time() - begin, 1)}
 
 
 def rows_of(name, scale=1):
-    """Rows of a group: dict of str to (settings, rule)."""
+    """Rows of a group: dict of str to Row."""
     group = GROUPS[name]
-    base = replace(settings.load(ROOT / group.parameters), n_train=group.train // scale,
-                   n_validation=group.validation // scale, n_test=1, deformation=None)
-    return group.rows(base)
+    return group.rows(replace(settings.load(ROOT / group.parameters), n_train=IMAGES // scale,
+                              n_validation=IMAGES // scale, n_test=1, deformation=None))
 
 
 def table(name, rows, found):
     """A group as text; `found` are its cells: dict of row to list of dict."""
-    images, _ = next(iter(rows.values()))
+    images = next(iter(rows.values())).settings[0]
     lines = [f"{name}: {GROUPS[name].parameters}, {images.n_train:,} training and {images.n_validation:,} validation"
              " images", "",
-             "| changed | features | spikes per image | seeds | validation (%) |", "|---|---|---|---|---|"]
+             "| changed | features | spikes per image | seeds | all labels (%) | 100 per class | 10 per class |",
+             "|---|---|---|---|---|---|---|"]
     for row in rows:
         cells = found.get(row, [])
-        if cells:
-            lines.append(f"| {row} | {cells[0]['features']} | {np.mean([c['spikes_per_image'] for c in cells]):.0f} |"
-                         f" {len(cells)} | {worth.spread([c['accuracy'] for c in cells])} |")
+        worked = [cell for cell in cells if "accuracy" in cell]
+        if worked:
+            figures = [worth.spread([c[of] for c in worked]) if of in worked[0] else "" for of in FIGURES]
+            lines.append(f"| {row} | {worked[0]['features']} | {np.mean([c['spikes_per_image'] for c in worked]):.0f} |"
+                         f" {len(worked)} | " + " | ".join(figures) + " |")
+        elif cells:
+            lines.append(f"| {row} | | | {len(cells)} | {cells[0]['refused']} | | |")
     return "\n".join(lines)
 
 
@@ -212,10 +329,10 @@ def main(args=None):
     for name in options.groups:
         rows = rows_of(name, options.scale)
         for seed in [] if options.only_print else options.seeds:
-            for row, (chosen, rule) in rows.items():
-                if options.rows is None or row in options.rows:
-                    worth.keep(path_of(options.store, name, row, seed), partial(
-                        cell, row, chosen.with_seed(seed), rule, options.store / f"run-{name}-{seed}"))
+            for row in options.rows or rows:
+                if row in rows:
+                    worth.keep(path_of(options.store, name, row, seed),
+                               partial(cell, row, rows[row], seed, options.store / f"run-{name}-{seed}"))
         found = {}
         for path in sorted((options.store / name).glob("*.json")):
             kept = json.loads(path.read_text())
@@ -228,9 +345,17 @@ def path_of(store, group, row, seed):
     return store / group / (row.translate(str.maketrans({" ": "-", ",": "", ":": "", "=": ""})) + f"-{seed}.json")
 
 
-def cell(row, chosen, rule, folder):
-    """A row for one seed: dict for JSON."""
-    return {"row": row, "seed": chosen.seed, **measured(chosen, rule, folder)}
+def cell(name, row, seed, folder):
+    """A row for one seed: dict for JSON; one whose layers cannot be calibrated says so.
+
+    A run directory does not know of another `course`, so such rows have their own for a while.
+    """
+    with nullcontext(folder) if row.course is nullcontext else TemporaryDirectory() as directory:
+        try:
+            found = measured(row, seed, directory)
+        except SettingsError as error:
+            found = {"refused": str(error).split(";")[0]}
+    return {"row": name, "seed": seed, **found}
 
 
 if __name__ == "__main__":

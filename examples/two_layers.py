@@ -1,4 +1,4 @@
-"""Two layers, the second trained on the replayed spikes of the first, 10,000 training and all test digits."""
+"""Two layers, the second trained on the replayed spikes of the first, whose maps compete."""
 
 from spikingconvnet.encoding import LatencyEncoder
 from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
@@ -9,7 +9,7 @@ from spikingconvnet.preprocessing import DifferenceOfGaussians
 
 SEED = 0
 DATASET = "data/mnist"
-N_TRAIN = 10_000
+N_TRAIN = 60_000
 N_TEST = 10_000
 
 FILTER = DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, contrast=0.423)
@@ -21,12 +21,13 @@ TRAINING = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_sy
 MECHANISM = STDPMechanism(SpikePairRule(tau_plus=10.0, tau_minus=10.0, A_plus=0.02, A_minus=0.02),
                           AdditiveWeightDependence(w_min=0.0, w_max=1.0))
 
+# A spike of the first layer silences the other maps at its place: without it the second layer learns less.
 MODEL = Sequential(
     (2, 28, 28),
-    Conv2D(16, 5, neuron=INFERENCE,
+    Conv2D(16, 5, neuron=INFERENCE, lateral=10.0,
            training=STDP(windows=2000, chunks=20, min_spikes=6, neuron=TRAINING, mechanism=MECHANISM)),
     AvgPool2D(2),
-    Conv2D(64, 5, neuron=INFERENCE,
-           training=STDP(windows=4000, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
+    Conv2D(64, 4, neuron=INFERENCE, firing=0.2,
+           training=STDP(windows=2000, chunks=20, slot=80, pattern_steps=25, min_spikes=20, neuron=TRAINING,
                          mechanism=MECHANISM, gate=400.0, lateral=60.0)),
     Classifier(grid=4, C=3.0))

@@ -1,6 +1,7 @@
 """What several test modules share: a small MNIST, parameters files for it, and the naive twins on the import path."""
 
 import gzip
+import importlib
 import os
 import re
 import sys
@@ -62,6 +63,19 @@ def small_mnist(tmp_path_factory):
             start = content[:4] + n.to_bytes(4, "big") + content[8:header]
             (directory / f"{part}-{kind}-ubyte").write_bytes(start + content[header:header + n * size])
     return directory
+
+
+@pytest.fixture(scope="session")
+def benchmark_named():
+    """A function that imports a benchmark, which may import others, by its name."""
+    def load(name):
+        sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.path.pop(0)
+
+    return load
 
 
 @pytest.fixture

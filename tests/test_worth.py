@@ -1,7 +1,6 @@
 """The benchmark of what STDP is worth: its cells are kept, its few labels are fair, its built-in digits are a set."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,9 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def worth():
+def worth(benchmark_named):
     """The benchmark as a module."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import worth
-    finally:
-        sys.path.pop(0)
-    return worth
+    return benchmark_named("worth")
 
 
 def test_the_digits_of_scikit_learn_become_a_set_like_any_other(worth, tmp_path):

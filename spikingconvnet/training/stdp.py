@@ -130,18 +130,36 @@ def learn(stage, windows, initial, open_network, progress=iter, so_far=None, kee
 
 def _chunk(simulation, stage, so_far, rate):
     """Show one more chunk and move the thresholds: its Recording, and what is finished now."""
-    training, filters = stage.layer.training, stage.layer.filters
-    per_chunk, v_thresh = training.windows // training.chunks, so_far["thresholds"][-1]
+    training, v_thresh = stage.layer.training, so_far["thresholds"][-1]
+    per_chunk = training.windows // training.chunks
     simulation.run(per_chunk * training.slot)
     recording = simulation.recording()
-    counts = recording.spikes[build.FILTERS].counts().reshape(per_chunk, filters)
+    fired = recording.spikes[build.FILTERS]
     learned = simulation.weights(build.KERNELS).value.reshape(so_far["learned"].shape)
-    wins = np.bincount(np.minimum(counts.sum(axis=1), 2), minlength=3)
-    moved = homeostasis(v_thresh, counts.sum(axis=0), TARGET_WINS * per_chunk / filters, rate, training.neuron.v_rest)
+    winners = fired.counts().reshape(per_chunk, -1).sum(axis=1)
+    wins = np.bincount(np.minimum(winners, 2), minlength=3)
+    moved = thresholds_after(stage, v_thresh, fired, rate)
     simulation.set(build.FILTERS, moved)
     return recording, {"thresholds": np.vstack([so_far["thresholds"], moved]),
                        "wins": np.vstack([so_far["wins"], wins]),
                        "mean_weight": np.append(so_far["mean_weight"], learned.mean()), "learned": learned}
+
+
+def thresholds_after(stage, v_thresh, fired, rate):
+    """Thresholds for the next chunk, made of those of the last and of who fired then: float array (filters,), mV.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    v_thresh : float array (filters,), mV
+    fired : Spikes
+        Of the filters, a sample for each window of the chunk.
+    rate : float
+        See :func:`homeostasis`.
+    """
+    filters = stage.layer.filters
+    return homeostasis(v_thresh, np.bincount(fired.neurons, minlength=filters),
+                       TARGET_WINS * fired.n_samples / filters, rate, stage.layer.training.neuron.v_rest)
 
 
 def _show_again(simulation, stage, so_far, progress):

@@ -1,0 +1,36 @@
+"""Three layers, each trained on the replayed spikes of the one before; the last is counted over whole maps."""
+
+from spikingconvnet.encoding import LatencyEncoder
+from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
+from spikingconvnet.model import Sequential
+from spikingconvnet.neurons import IFCurrExp
+from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.preprocessing import DifferenceOfGaussians
+
+SEED = 0
+DATASET = "data/mnist"
+N_TRAIN = 60_000
+N_TEST = 10_000
+
+FILTER = DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, contrast=0.423)
+ENCODER = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.6)
+SLOT = 40
+
+INFERENCE = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=1.0, tau_syn_I=1.0, tau_refrac=0.0)
+TRAINING = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=3.0, tau_refrac=35.0)
+MECHANISM = STDPMechanism(SpikePairRule(tau_plus=10.0, tau_minus=10.0, A_plus=0.02, A_minus=0.02),
+                          AdditiveWeightDependence(w_min=0.0, w_max=1.0))
+
+# Maps of the first two layers compete: without it the layer behind them learns less.
+MODEL = Sequential(
+    (2, 28, 28),
+    Conv2D(16, 5, neuron=INFERENCE, lateral=10.0,
+           training=STDP(windows=2000, chunks=20, min_spikes=6, neuron=TRAINING, mechanism=MECHANISM)),
+    AvgPool2D(2),
+    Conv2D(32, 4, neuron=INFERENCE, firing=0.2, lateral=1.5,
+           training=STDP(windows=2000, chunks=20, slot=80, pattern_steps=25, min_spikes=20, neuron=TRAINING,
+                         mechanism=MECHANISM, gate=400.0, lateral=60.0)),
+    Conv2D(128, 7, neuron=INFERENCE, firing=0.4,
+           training=STDP(windows=600, chunks=20, slot=80, pattern_steps=25, min_spikes=20, neuron=TRAINING,
+                         mechanism=MECHANISM, gate=2000.0, lateral=100.0)),
+    Classifier(grid=1, C=3.0))
