@@ -222,45 +222,50 @@ def markdown(table):
 def drawn(table):
     """What the table tells as one picture: Figure.
 
-    Above: accuracy on a grid by filters, with all labels and with few, and by training windows. Below: the same for
-    whole maps, and accuracy by number of features. Full lines: every map for itself; dashed ones: maps that compete.
+    Accuracy on a grid (above) and over whole maps (below) by filters, with all labels and with few; by spikes per image
+    and by number of features, whatever the reading; by training windows. Full lines: every map for itself; dashed ones:
+    maps that compete.
     """
-    figure = Figure(figsize=(11, 6.2), layout="constrained")
-    axes = figure.subplots(2, 3)
+    figure = Figure(figsize=(14, 6.2), layout="constrained")
+    axes = figure.subplots(2, 4)
+    fixed = [key for key in table if not key[2]]
     for line, reading in zip(axes, (f"grid {GRID}", "global")):
-        name = {"global": "whole maps"}.get(reading, f"{GRID}x{GRID} cells")
         for axis, labels in zip(line, ("all", "10")):
-            _curves(axis, table, labels, lambda k: k[1], lambda k, reading=reading: k[4] == reading and not k[2])
-            axis.set(title=f"{name}, {'all labels' if labels == 'all' else labels + ' labels per class'}",
-                     xlabel="filters")
-    _curves(axes[0, 2], table, "all", lambda k: k[2], lambda k: k[4] == f"grid {GRID}" and k[2])
-    axes[0, 2].set(title=f"{GRID}x{GRID} cells, {_filters_by_windows(table)} filters", xlabel="training windows")
-    _curves(axes[1, 2], table, "10", lambda k: table[k]["features"], lambda k: not k[2] and not k[3], best=True)
-    axes[1, 2].set(title="the best reading, 10 labels per class", xlabel="features")
-    axes[0, 0].legend(fontsize=8)
+            _curves(axis, table, labels, [k for k in fixed if k[4] == reading], lambda k: k[1])
+            axis.set(title=_title(reading, labels), xlabel="filters")
+    on_grid = [key for key in table if key[4] == f"grid {GRID}"]
+    _curves(axes[0, 2], table, "all", [k for k in on_grid if not k[2]], lambda k: np.mean(table[k]["spikes"]))
+    axes[0, 2].set(title=_title(f"grid {GRID}", "all"), xlabel="spikes per image")
+    _curves(axes[1, 2], table, "10", fixed, lambda k: table[k]["features"], best=True)
+    axes[1, 2].set(title="best reading so far, 10 labels per class", xlabel="features, at most")
+    for axis, labels in zip(axes[:, 3], ("all", "10")):
+        trained = [key for key in on_grid if key[2]]
+        _curves(axis, table, labels, trained, lambda k: k[2])
+        many = " or ".join(str(n) for n in sorted({k[1] for k in trained}))
+        axis.set(title=_title(f"grid {GRID}", labels) + f", {many} filters" * bool(many), xlabel="training windows")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=9)
     figure.supylabel("accuracy (%), mean and standard deviation over seeds", fontsize=9)
     return figure
 
 
-def _filters_by_windows(table):
-    return " or ".join(str(n) for n in sorted({k[1] for k in table if k[2]})) or "no"
+def _title(reading, labels):
+    cells = "whole maps" if reading == "global" else f"{GRID}x{GRID} cells"
+    return f"{cells}, {'all labels' if labels == 'all' else labels + ' labels per class'}"
 
 
-def _curves(axis, table, labels, across, chosen, best=False):
-    """A curve for every rule and inhibition: accuracy by ``across(key)`` of the keys that are ``chosen``."""
-    keys = [key for key in table if chosen(key) and key[0] in RULES]
+def _curves(axis, table, labels, keys, across, best=False):
+    """A curve for every rule and inhibition: accuracy by ``across(key)``; `best`: the best up to there."""
+    keys = [key for key in keys if key[0] in RULES]
     for rule, lateral in sorted({(k[0], k[3]) for k in keys}, key=lambda p: (RULES.index(p[0]), p[1])):
-        points = {}
-        for key in keys:
-            if (key[0], key[3]) == (rule, lateral):
-                points.setdefault(across(key), []).append(table[key][labels])
-        at = sorted(points)
-        found = [max(points[x], key=np.mean) if best else points[x][0] for x in at]
-        axis.errorbar(at, [np.mean(f) for f in found], [np.std(f, ddof=len(f) > 1) for f in found],
-                      color=COLOURS[rule], linestyle="--" if lateral else "-", marker=".", capsize=2,
-                      label=f"{rule}, competing" if lateral else rule)
+        found = sorted((across(k), table[k][labels]) for k in keys if (k[0], k[3]) == (rule, lateral))
+        if best:
+            found = [(x, max((f for at, f in found if at <= x), key=np.mean)) for x, _ in found]
+        axis.errorbar([x for x, _ in found], [np.mean(f) for _, f in found],
+                      [np.std(f, ddof=len(f) > 1) for _, f in found], color=COLOURS[rule], marker=".", capsize=2,
+                      linestyle="--" if lateral else "-", label=f"{rule}, competing" if lateral else rule)
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.tick_params(axis="x", labelsize=8)
     axis.grid(alpha=0.3)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet import cli
+from spikingconvnet import cli, modes
 from spikingconvnet.errors import SimulationFailed
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.readout import Score
@@ -130,7 +130,7 @@ def test_an_interrupt_is_not_an_error_trace(command, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli._MODES, "info", interrupt)
+    monkeypatch.setitem(modes.MODES, "info", interrupt)
     code, out, err = command("--mode", "info")
     assert (code, out) == (130, "") and "the same command goes on" in err
 
@@ -261,7 +261,7 @@ def test_a_failure_names_the_commands_that_come_next_without_a_password(command,
     def fail(*_):
         raise SimulationFailed("the board is gone")
 
-    monkeypatch.setitem(cli._MODES, "testing", fail)
+    monkeypatch.setitem(modes.MODES, "testing", fail)
     target = "spalloc:https://me:secret@boards.example/spalloc/"
     code, _, err = command("--mode", "testing", "--backend", "spinnaker", "--target", target)
     shown = "--target spalloc:https://me:PASSWORD@boards.example/spalloc/"
@@ -282,7 +282,7 @@ def test_a_cluster_is_refused_where_nothing_would_run_on_it(command, words):
     (["--target", "spin3", "--copies", "2"], 2), (["--target", "virtual"], 1)])
 def test_a_board_holds_as_many_copies_as_fit_unless_it_is_emulated(command, words, copies, monkeypatch):
     found = []
-    monkeypatch.setitem(cli._MODES, "testing", lambda experiment, options: found.append(experiment.copies) or {
+    monkeypatch.setitem(modes.MODES, "testing", lambda experiment, options: found.append(experiment.copies) or {
         "split": "test", "accuracy": 0.0})
     assert command("--mode", "testing", "--backend", "spinnaker", *words)[0] == 0
     assert found == [copies]
