@@ -237,18 +237,19 @@ def depth(base):
     first, pool, second, third = base.model.layers[:-1]
     free = replace(first, lateral=0.0)
     rows = {f"1 layer{', competing' * bool(layer.lateral)}, {n}x{n} cells": Row((stacked(base, layer, grid=n),))
-            for layer in (free, first) for n in (1, 2, 4, 8)}
+            for layer in (free, first) for n in (2, 4, 8)}
     rows |= {f"1 layer of 64 kernels{', competing' * bool(w)}, whole maps": Row((stacked(
         base, replace(first, filters=64, lateral=w), grid=1),)) for w in (0.0, first.lateral)}
     wide = replace(second, lateral=0.0, filters=64)
-    large = replace(wide, kernel_size=9, firing=0.4, training=replace(second.training, gate=1000.0, pattern_steps=25))
+    large = replace(wide, kernel_size=9, firing=0.4, training=replace(second.training, gate=1000.0))
     for below in (free, first):
         for kernels, layer, grids in (("4x4", wide, (2, 4)), ("9x9", large, (1,))):
             rows |= {f"2 layers{', the first competing' * bool(below.lateral)}: 64 of {kernels}, {n}x{n} cells: {rule}":
                      Row((stacked(base, below, pool, layer, grid=n),), rule)
                      for rule in ("random", "kmeans", "stdp") for n in grids}
-    return rows | {f"3 layers, whole maps: {rule}": Row((stacked(base, first, pool, second, third, grid=1),), rule)
-                   for rule in ("random", "kmeans", "stdp")}
+    return rows | {f"3 layers{', the first two competing' * competing}, 4x4 cells: {rule}": Row((stacked(
+        base, first, pool, second if competing else replace(second, lateral=0.0), third),), rule)
+        for competing in (False, True) for rule in ("random", "kmeans", "stdp")}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Three layers, each trained on the replayed spikes of the one before; the last is counted over whole maps."""
+"""Three layers, each trained on the replayed spikes of the one before; maps of the first two compete."""
 
 from spikingconvnet.encoding import LatencyEncoder
 from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
@@ -28,9 +28,9 @@ MODEL = Sequential(
            training=STDP(windows=2000, chunks=20, min_spikes=6, neuron=TRAINING, mechanism=MECHANISM)),
     AvgPool2D(2),
     Conv2D(32, 4, neuron=INFERENCE, firing=0.2, lateral=1.5,
-           training=STDP(windows=2000, chunks=20, slot=80, pattern_steps=25, min_spikes=20, neuron=TRAINING,
-                         mechanism=MECHANISM, gate=400.0, lateral=60.0)),
-    Conv2D(128, 7, neuron=INFERENCE, firing=0.4,
-           training=STDP(windows=600, chunks=20, slot=80, pattern_steps=25, min_spikes=20, neuron=TRAINING,
-                         mechanism=MECHANISM, gate=2000.0, lateral=100.0)),
-    Classifier(grid=1, C=3.0))
+           training=STDP(windows=1000, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
+                         mechanism=MECHANISM, gate=400.0, lateral=60.0, homeostasis=(0.3, 0.3))),
+    Conv2D(64, 3, neuron=INFERENCE, firing=0.2,
+           training=STDP(windows=600, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
+                         mechanism=MECHANISM, gate=400.0, lateral=60.0, homeostasis=(0.5, 0.3))),
+    Classifier(grid=4, C=3.0))

@@ -28,6 +28,6 @@ MODEL = Sequential(
            training=STDP(windows=2000, chunks=20, min_spikes=6, neuron=TRAINING, mechanism=MECHANISM)),
     AvgPool2D(2),
     Conv2D(64, 4, neuron=INFERENCE, firing=0.2,
-           training=STDP(windows=2000, chunks=20, slot=80, pattern_steps=25, min_spikes=20, neuron=TRAINING,
-                         mechanism=MECHANISM, gate=400.0, lateral=60.0)),
+           training=STDP(windows=1000, chunks=40, slot=75, pattern_steps=20, min_spikes=20, neuron=TRAINING,
+                         mechanism=MECHANISM, gate=400.0, lateral=60.0, homeostasis=(0.3, 0.3))),
     Classifier(grid=4, C=3.0))
