@@ -233,23 +233,22 @@ def readouts(base):
 
 
 def depth(base):
-    """One, two and three layers, by number of features; the first layer with competition and without."""
+    """One, two and three layers at 1,024 features, and at 64 over whole maps; the layers below compete or do not."""
     first, pool, second, third = base.model.layers[:-1]
-    free = replace(first, lateral=0.0)
-    rows = {f"1 layer{', competing' * bool(layer.lateral)}, {n}x{n} cells": Row((stacked(base, layer, grid=n),))
-            for layer in (free, first) for n in (2, 4, 8)}
-    rows |= {f"1 layer of 64 kernels{', competing' * bool(w)}, whole maps": Row((stacked(
-        base, replace(first, filters=64, lateral=w), grid=1),)) for w in (0.0, first.lateral)}
-    wide = replace(second, lateral=0.0, filters=64)
-    large = replace(wide, kernel_size=9, firing=0.4, training=replace(second.training, gate=1000.0))
-    for below in (free, first):
-        for kernels, layer, grids in (("4x4", wide, (2, 4)), ("9x9", large, (1,))):
-            rows |= {f"2 layers{', the first competing' * bool(below.lateral)}: 64 of {kernels}, {n}x{n} cells: {rule}":
-                     Row((stacked(base, below, pool, layer, grid=n),), rule)
-                     for rule in ("random", "kmeans", "stdp") for n in grids}
-    return rows | {f"3 layers{', the first two competing' * competing}, 4x4 cells: {rule}": Row((stacked(
-        base, first, pool, second if competing else replace(second, lateral=0.0), third),), rule)
-        for competing in (False, True) for rule in ("random", "kmeans", "stdp")}
+    rows = {}
+    for lateral in (0.0, first.lateral):
+        below, competing = replace(first, lateral=lateral), ", competing" * bool(lateral)
+        rows |= {f"1 layer of 16{competing}, {n}x{n} cells": (stacked(base, below, grid=n), "stdp") for n in (4, 8)}
+        rows[f"1 layer of 64{competing}, whole maps"] = stacked(base, replace(below, filters=64), grid=1), "stdp"
+        wide = replace(second, lateral=0.0, filters=64)
+        large = replace(wide, kernel_size=9, firing=0.4, training=replace(second.training, gate=1000.0))
+        middle = second if lateral else replace(second, lateral=0.0)
+        for name, grid, layers in (("2 layers, 64 of 4x4 {}, 4x4 cells", 4, (wide,)),
+                                   ("2 layers, 64 of 9x9 {}, whole maps", 1, (large,)),
+                                   ("3 layers, 64 of 3x3 {}, 4x4 cells", 4, (middle, third))):
+            rows |= {f"{name.format('behind competing maps' if lateral else 'on top')}: {rule}":
+                     (stacked(base, below, pool, *layers, grid=grid), rule) for rule in ("random", "kmeans", "stdp")}
+    return {name: Row((made,), rule) for name, (made, rule) in rows.items()}
 
 
 @dataclass(frozen=True)
