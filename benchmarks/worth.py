@@ -242,7 +242,7 @@ def drawn(table):
         trained = [key for key in on_grid if key[2]]
         _curves(axis, table, labels, trained, lambda k: k[2])
         many = " or ".join(str(n) for n in sorted({k[1] for k in trained}))
-        axis.set(title=_title(f"grid {GRID}", labels) + f", {many} filters" * bool(many), xlabel="training windows")
+        axis.set(title=_title(f"grid {GRID}", labels), xlabel=f"training windows, {many} filters")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=9)
     figure.supylabel("accuracy (%), mean and standard deviation over seeds", fontsize=9)
     return figure
