@@ -86,7 +86,7 @@ def copied(base, copies):
 def by_timestamp(target):
     """Thresholds that make winners fire in step `target` of a window, and filters win equally often.
 
-    Falez et al. 2019, IJCNN, equations 5 to 8 (doi 10.1109/IJCNN.2019.8852346), between chunks instead of spikes, for
+    After Falez et al. 2019, IJCNN (doi 10.1109/IJCNN.2019.8852346), but between chunks instead of spikes, and for
     the logarithm of a threshold.
     """
     def thresholds_after(stage, v_thresh, fired, rate):
