@@ -93,3 +93,32 @@ def grid_cells(in_shape, grid):
     rows, columns = grid
     cell = (np.arange(height) * rows // height)[:, None] * columns + np.arange(width) * columns // width
     return (np.arange(channels)[:, None, None] * rows * columns + cell).ravel()
+
+
+def through(kernels, below, strides, pool=(1, 1)):
+    """Kernels of a layer as kernels over the input of the layer below it, as if that layer were linear.
+
+    Parameters
+    ----------
+    kernels : float array (filters, channels, rows, columns)
+    below : float array (channels, input channels, rows, columns)
+        Kernels of the layer below, one for each channel.
+    strides, pool : (rows, columns)
+        Of the layer below, and of the average pooling behind it.
+
+    Returns
+    -------
+    float array (filters, input channels, rows, columns)
+
+    >>> through(np.array([[[[1.0, 2.0]]]]), np.array([[[[1.0, 0.0, 3.0]]]]), (1, 1)).tolist()
+    [[[[1.0, 2.0, 3.0, 6.0]]]]
+    """
+    fine = np.kron(kernels, np.ones((1, 1, *pool))) / (pool[0] * pool[1])
+    rows, columns = below.shape[2:]
+    found = np.zeros((len(kernels), below.shape[1], *((n - 1) * stride + size for n, stride, size in
+                                                      zip(fine.shape[2:], strides, (rows, columns)))))
+    for row in range(fine.shape[2]):
+        for column in range(fine.shape[3]):
+            top, left = row * strides[0], column * strides[1]
+            found[:, :, top:top + rows, left:left + columns] += np.tensordot(fine[:, :, row, column], below, 1)
+    return found

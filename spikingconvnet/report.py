@@ -3,7 +3,9 @@
 import numpy as np
 
 from spikingconvnet import plotting
+from spikingconvnet.build import all_channel_kernels
 from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.geometry import through
 
 SHOWN_IMAGES = 6
 RASTER_SAMPLES = 3
@@ -23,7 +25,8 @@ def _kinds(stage, as_one):
     """Figures of one layer: kernels and activity where they are pictures, a course where it has one of its own."""
     pictures = max(stage.layer.kernel_size) > 1 or not as_one
     maps = not (stage.dense and as_one)
-    return [*["kernels"] * pictures, *["training"] * (not as_one), "raster", "membranes", *["activity"] * maps]
+    kernels = (["kernels", "fields"] if stage.number > 1 else ["kernels"]) * pictures
+    return [*kernels, *["training"] * (not as_one), "raster", "membranes", *["activity"] * maps]
 
 
 def outdated_by(experiment, number):
@@ -68,7 +71,7 @@ def plot(experiment, names=None):
 
 def _figure(experiment, name):
     kind, _, number = name.partition("-")
-    makers = {"inputs": _inputs, "kernels": _kernels, "training": _training, "raster": _raster,
+    makers = {"inputs": _inputs, "kernels": _kernels, "fields": _fields, "training": _training, "raster": _raster,
               "membranes": _membranes, "activity": _activity, "confusion": _confusion}
     if kind not in makers or name not in figure_names(experiment):
         raise SettingsError(f"plot: no figure is called {name!r}; there are {', '.join(figure_names(experiment))}")
@@ -97,6 +100,21 @@ def _kernels(experiment, number):
     names = _channel_names(experiment) if number == 1 and learned.shape[1] == 2 else None
     return plotting.kernels(layer["initial"][:SHOWN_KERNELS] if rule == "stdp" else None, learned,
                             f"{_layer_name(number)}: {FOUND.get(rule, f'kernels by {rule}')}", names)
+
+
+def _fields(experiment, number):
+    """Kernels of a deeper layer led back to the input through those below, each as a share of its largest weight."""
+    stages = experiment.model.stages
+    found = all_channel_kernels(stages[number - 1], experiment.layer(number)["kernels"])[:SHOWN_KERNELS]
+    for above, stage in zip(stages[number - 1:0:-1], stages[number - 2::-1]):
+        below = all_channel_kernels(stage, experiment.layer(stage.number)["kernels"])
+        found = through(found, below, stage.layer.strides, above.pool.pool_size if above.pool else (1, 1))
+    if stages[0].pool:
+        found = np.kron(found, np.ones((1, 1, *stages[0].pool.pool_size)))
+    largest = abs(found).max(axis=(1, 2, 3), keepdims=True)
+    return plotting.kernels(None, found / np.where(largest > 0, largest, 1.0),
+                            f"{_layer_name(number)}: kernels led back to the input",
+                            _channel_names(experiment) if found.shape[1] == 2 else None, "relative")
 
 
 def _training(experiment, number):

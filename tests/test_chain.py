@@ -186,8 +186,8 @@ def test_example_and_figures_know_a_chain(run):
     reference = by_reference(chain_of(made, "train", 3), [39])
     assert events(spikes) == reference.spikes["layer2"] and v.shape == (39, 20)
     assert report.figure_names(made) == ["inputs", "kernels-1", "raster-1", "membranes-1", "activity-1", "kernels-2",
-                                         "raster-2", "membranes-2", "raster-3", "membranes-3", "confusion"]
-    assert len(report.plot(made, ["kernels-1", "activity-1", "membranes-3"])) == 6
+                                         "fields-2", "raster-2", "membranes-2", "raster-3", "membranes-3", "confusion"]
+    assert len(report.plot(made, ["kernels-1", "activity-1", "fields-2", "membranes-3"])) == 8
 
 
 @pytest.mark.parametrize("changes, text", [

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from spikingconvnet.geometry import grid_cells, output_size, pooled_neurons, receptive_fields
+from spikingconvnet.geometry import grid_cells, output_size, pooled_neurons, receptive_fields, through
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 8))
 PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -49,3 +49,20 @@ def test_grid_cells_equal_the_naive_ones_and_none_is_empty(shape, data):
 def test_a_cell_per_neuron_numbers_the_neurons():
     assert grid_cells((2, 3, 5), (3, 5)).tolist() == list(range(30))
     assert pooled_neurons((2, 3, 5), (1, 1)).tolist() == list(range(30))
+
+
+@given(st.integers(1, 3), PAIRS, PAIRS, st.tuples(st.integers(1, 2), st.integers(1, 2)), st.integers(0, 99))
+@example(2, (3, 2), (2, 1), (2, 2), 0)
+def test_kernels_led_back_are_the_product_of_both_layers(channels, size, strides, pool, seed):
+    rng = np.random.default_rng(seed)
+    below = rng.normal(size=(3, channels, *size))
+    above = rng.normal(size=(2, 3, *rng.integers(1, 4, 2)))
+    field = through(above, below, strides, pool)
+    shape = field.shape[1:]                                 # an input that one window of the upper layer fills
+    middle = (3, *output_size(shape, size, strides))
+    weights = [np.zeros((np.prod(middle), np.prod(shape))), np.zeros((2, np.prod(middle)))]
+    for table, (kernels, given_shape, steps, pooled) in zip(
+            weights, ((below, shape, strides, (1, 1)), (above, middle, (1, 1), pool))):
+        for pre, post, weight in naive.conv_connections(kernels.tolist(), given_shape, steps, pooled):
+            table[post, pre] += weight
+    assert np.allclose(weights[1] @ weights[0], field.reshape(2, -1))

@@ -21,7 +21,7 @@ from spikingconvnet.plotting.frame import (
 MIN_WIDTH = 4.0                 # inches, for the title
 
 
-def kernels(before, after, title="Kernels before and after training", channel_names=None):
+def kernels(before, after, title="Kernels before and after training", channel_names=None, unit="nA"):
     """Kernels before and after training and their change, or only the kernels: a panel each, one tile per filter.
 
     Two channels are shown as their difference, more than two as their mean; the panel's title and its colour bar say
@@ -36,6 +36,8 @@ def kernels(before, after, title="Kernels before and after training", channel_na
     title : str
     channel_names : sequence of two str, optional
         Names of two channels, such as on-centre and off-centre.
+    unit : str
+        Of the weights.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def kernels(before, after, title="Kernels before and after training", channel_na
     for axes, (name, tiles, limits, is_signed) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         image = _tiled(axes, tiles, columns, width, range(len(tiles)), DIVERGING if is_signed else SEQUENTIAL, limits)
         axes.set_title(f"{name}\n{reading}", fontsize=10)
-        figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, label=f"{quantity} (nA)",
+        figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, label=f"{quantity} ({unit})",
                         ticks=MaxNLocator(4))
     return laid_out(figure)
 
