@@ -224,12 +224,12 @@ def test_training_and_testing_on_the_board_store_what_the_local_backend_stores(p
             assert np.array_equal(files[0][key], files[1][key]), (name, key)
     assert np.array_equal(made["local"][1].confusion, made["spinnaker"][1].confusion)
     assert made["spinnaker"][0].layer(1)["how"]["made_on"] == "emulated"
-    silenced, free = (read_counts(made["local"][0], tmp_path / str(lateral), lateral) for lateral in (60.0, 0.0))
+    silenced, free = (spikes_with(lateral, made["local"][0]) for lateral in (60.0, 0.0))
     assert 0 < silenced < 0.8 * free
 
 
-def read_counts(trained, folder, lateral):
-    """Spikes of the first layer with another inhibition between its maps, on the digits of an experiment."""
+def spikes_with(lateral, trained):
+    """Spikes with which the first layer answers the test images of an experiment if its maps inhibit each other so."""
     stage, spikes = trained.model.stages[0], trained.data("test")["spikes"]
     network = build.inference_network([replace(stage, layer=replace(stage.layer, lateral=lateral))],
                                       [trained.trained(1)], spikes)
