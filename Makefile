@@ -1,14 +1,15 @@
 # make demo: everything from a fresh clone to the test accuracy; make best: the same for the most accurate recipe;
-# make test: the test-suite.
+# make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch.
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
+EXTRAS ?= test
 # Named after the interpreter, so that another PYTHON gets a new environment instead of the old one.
-INSTALLED := $(VENV)/.installed-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
+INSTALLED := $(VENV)/.installed-$(EXTRAS)-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 
-$(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/backends/local/*.[ch])
+$(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/*/*.[ch] spikingconvnet/*/*/*.[ch])
 	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
 	touch $@
 
 .PHONY: demo best test lint clean

@@ -19,6 +19,22 @@ NATIVE = Extension("spikingconvnet.backends.local._native", sources=KERNELS, dep
 NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=["spikingconvnet/emulator/core_native.c"],
                         extra_compile_args=["-O2"], optional=True)
 
+# sPyNNaker 7.4.1 reads its record of rewiring with int() of arrays of one number, which NumPy 2.4 refuses; Brian2 2.9
+# does not import with it.
+NUMPY = "numpy<2.4"
+EXTRAS = {
+    "spinnaker": ["sPyNNaker==1!7.4.1", NUMPY],
+    "cluster": ["distributed>=2024.1"],
+    "emulator": ["unicorn==2.1.4"],
+    "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
+    "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
+    "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],
+}
+EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "psutil>=5.9", "ruff>=0.6",
+                  *EXTRAS["spinnaker"], *EXTRAS["emulator"], *EXTRAS["cluster"]]
+# Everything that a test can need. One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
+EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], "torch==2.13.0"]
+
 setup(
     name="spikingconvnet",
     version=VERSION,
@@ -40,16 +56,7 @@ setup(
         "tqdm>=4.66",
         "packaging>=23",
     ],
-    extras_require={
-        "spinnaker": ["sPyNNaker==1!7.4.1"],
-        "cluster": ["distributed>=2024.1"],
-        "emulator": ["unicorn==2.1.4"],
-        "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
-        "torch": ["torch>=2.2"],        # for --rule convert, softlif, surrogate; what they train runs without
-        "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", "numpy<2.4"],     # Brian2 2.9 fails to import with NumPy 2.4
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1",
-                 "unicorn==2.1.4", "distributed>=2024.1"],
-    },
+    extras_require=EXTRAS,
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -26,6 +26,32 @@ def pytest_addoption(parser):
                      help="random projections whose weights sPyNNaker writes on a virtual board (default: 250)")
 
 
+
+LISTED_SKIPS = frozenset()          # reasons for which a test may be skipped under CI
+_skipped = set()
+
+
+def pytest_runtest_logreport(report):
+    """Remember why tests were skipped."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped.add(report.longrepr[2].removeprefix("Skipped: "))
+
+
+pytest_collectreport = pytest_runtest_logreport     # whole files
+
+
+def pytest_sessionfinish(session):
+    """Under CI a skip that is not listed is a failure: what never runs is never seen to break."""
+    if "CI" in os.environ and _skipped - LISTED_SKIPS and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say which skips are not listed."""
+    for reason in sorted(_skipped - LISTED_SKIPS) if "CI" in os.environ else ():
+        terminalreporter.write_line(f"not listed as a skip in tests/conftest.py: {reason}", red=True)
+
+
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
 
 PARAMETERS = """

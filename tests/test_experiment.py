@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
+import patience
 import pytest
 from distributed import LocalCluster
 
@@ -273,10 +273,7 @@ def test_a_killed_run_goes_on_where_it_stopped(parameters, tmp_path):
             " made.train_layer(1); made.features('train')")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = subprocess.Popen([sys.executable, "-c", code, path, killed])
-    for _ in range(6000):
-        if (killed / "features/train-000.npz").exists() or process.poll() is not None:
-            break
-        time.sleep(0.01)
+    assert patience.wait_until((killed / "features/train-000.npz").exists, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = {p: p.stat().st_mtime_ns for p in (killed / "features").glob("train-*.npz")}

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("brian2", reason="Brian2 is not installed; expected in CI, which does not install it")
-pytest.importorskip("pyNN", reason="PyNN is not installed; expected in CI, which does not install it")
+pytest.importorskip("brian2", reason="Brian2 is not installed")
+pytest.importorskip("pyNN", reason="PyNN is not installed")
 sys.path.insert(0, str(Path(__file__).parent))
 from agreement import (  # noqa: E402
     CELLS,

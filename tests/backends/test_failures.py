@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import patience
 import pytest
 
 from spikingconvnet import cli, emulator, settings
@@ -158,12 +159,9 @@ def test_ctrl_c_while_a_board_is_at_work_is_an_interrupt(command, tmp_path, mark
         [sys.executable, ROOT / "main.py", "--mode", "training", "--layer", "1", *BOARD, "--parameters",
          tmp_path / "parameters.py", "--run-dir", "run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)
-    for _ in range(6000):
-        if process.poll() is not None or log.exists() and marker in log.read_text():
-            break
-        time.sleep(0.01)
+    assert patience.wait_until(lambda: log.exists() and marker in log.read_text(), process)
     os.killpg(process.pid, signal.SIGINT)
-    err = process.communicate(timeout=60)[1]
+    err = patience.communicate(process)[1]
     assert process.returncode == 130 and "the same command goes on" in err and "Traceback" not in err
 
 

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import patience
 import pytest
 from conftest import Bench
 from programs import SEEN, WFI, branch, program
@@ -257,7 +258,7 @@ def start(place, wrong, *options):
 def finish(place, name):
     """(result, messages) of a run."""
     with start(place, RUNS[name], "--no-native" if name.endswith("python") else "--native") as process:
-        text, _ = process.communicate(timeout=300)
+        text, _ = patience.communicate(process)
     lines = [line for line in text.splitlines() if line.startswith("RESULT ")]
     assert len(lines) == 1, text
     return json.loads(lines[0].removeprefix("RESULT ")), text

@@ -1,10 +1,10 @@
 """Every network of the catalogue in `models`, run by unmodified sPyNNaker on the emulated board."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+import patience
 import pytest
 from models import NETWORKS
 from models.catalogue import GROUPS, Check
@@ -17,10 +17,8 @@ HERE = Path(__file__).parent
 def outcome(tmp_path_factory):
     """Everything that the script of the catalogue says, run once."""
     command = [sys.executable, "-m", "spikingconvnet.emulator", "--native", str(HERE / "run_models.py"), *GROUPS]
-    done = subprocess.run(command, cwd=tmp_path_factory.mktemp("models"), text=True, timeout=1200,
-                          env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return done.stdout
+    return patience.run(command, cwd=tmp_path_factory.mktemp("models"),
+                        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])})[0]
 
 
 def test_the_catalogue_has_thirty_networks_of_every_group():

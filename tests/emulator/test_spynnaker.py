@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import patience
 import pytest
 
 HERE = Path(__file__).parent
@@ -34,7 +35,7 @@ def runs(tmp_path_factory):
                                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     finished = {}
     for name, (place, process) in started.items():
-        text, _ = process.communicate(timeout=300)
+        text, _ = patience.communicate(process)
         assert process.returncode == 0, text
         (line,) = [line for line in text.splitlines() if line.startswith("RESULT ")]
         finished[name] = json.loads(line.removeprefix("RESULT ")), text, place
@@ -82,9 +83,8 @@ def test_the_boards_had_nothing_to_complain_about(runs):
 def test_spynnaker_reports_a_core_that_dies_as_it_does_on_a_board(tmp_path):
     command = [sys.executable, "-m", "spikingconvnet.emulator", "--version", "3", str(HERE / "broken_network.py"),
                str(tmp_path / "IF_curr_exp.aplx")]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(HERE.parents[1])}, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-    assert done.returncode == 1
-    assert "SpiNNManCoresNotInStateException" in done.stdout
-    assert "0:0:1 (ph: 1) in state RUN_TIME_EXCEPTION:UNDEF" in done.stdout and "LR=" in done.stdout
-    assert "board: core 0,0,1 (starting): UNDEF at pc 0x0000" in done.stdout
+    text, code = patience.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(HERE.parents[1])})
+    assert code == 1
+    assert "SpiNNManCoresNotInStateException" in text
+    assert "0:0:1 (ph: 1) in state RUN_TIME_EXCEPTION:UNDEF" in text and "LR=" in text
+    assert "board: core 0,0,1 (starting): UNDEF at pc 0x0000" in text

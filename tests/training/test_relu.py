@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from spikingconvnet import arch, datasets  # noqa: E402
 from spikingconvnet.errors import SettingsError  # noqa: E402

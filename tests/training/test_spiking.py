@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from spikingconvnet import arch, cli, crossvalidation, datasets, encoding, settings  # noqa: E402
 from spikingconvnet.layers import SpikeCount  # noqa: E402
