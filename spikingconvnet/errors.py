@@ -33,6 +33,10 @@ class SimulationFailed(BackendError):
     """A simulator, board or cluster that failed while it was at work; what was finished is kept, so try again."""
 
 
+class IncompleteRecording(BackendError):
+    """A run that has come to its end, but of which the machine has recorded less than it was asked for."""
+
+
 class DataError(SpikingConvNetError, ValueError):
     """A data set that is missing, damaged or of the wrong form (exit code 4)."""
 

@@ -162,12 +162,12 @@ class Experiment:
             opened = recorded.recording(opened, self._how(shown=f"training of layer {number}"),
                                         partial(recorded.save, record), recorded.learns)
         unfinished = self._unfinished(number, rule)
-        with _telling(f"layer {number}: training", stage.layer.training.chunks, "chunks",
-                      lambda: len((unfinished.read() or {"wins": ()})["wins"])):
-            trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
-                                         partial(self.progress, description=f"layer {number}: training"),
-                                         unfinished.read(), unfinished.write)
         try:
+            with _telling(f"layer {number}: training", stage.layer.training.chunks, "chunks",
+                          lambda: len((unfinished.read() or {"wins": ()})["wins"])):
+                trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]), opened,
+                                             partial(self.progress, description=f"layer {number}: training"),
+                                             unfinished.read(), unfinished.write)
             how = self._how(watch.settle(), rule=rule, health=trained.health)
         except HealthError:
             unfinished.forget()         # with what an invalid run has done nothing can go on
@@ -630,4 +630,6 @@ def _telling(what, total, parts, finished):
     try:
         yield
     except SimulationFailed as error:
-        raise SimulationFailed(f"{what}: {error}; {finished()} of {total} {parts} are kept") from error
+        told = SimulationFailed(f"{what}: {error}; {finished()} of {total} {parts} are kept")
+        told.provenance = error.provenance
+        raise told from error

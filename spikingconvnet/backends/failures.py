@@ -14,7 +14,10 @@ from functools import wraps
 
 PROBE_RETRIES = 3       # of 1 s each
 LONGEST = 400           # characters of an error text
-PATIENCE = 3600         # seconds for the cores of an emulated board, as for the end of a run in its configuration
+LOOK = 3.0              # seconds of waiting for cores between two looks at whether the board goes on
+STILL = 4               # looks in a row at which nothing has moved
+OVERRUN = 10            # seconds of the board's own clock that a run may take longer than it should
+CLOCK_MS, P2V_MAP, SLEEP, CORES = 0xf5007f10, 0xf5007f94, 0xf2000064, 18    # sark.h:990 and 1045, spinnaker.h:836
 
 logger = logging.getLogger("spinn_front_end_common")    # its messages go to the file of the run
 
@@ -55,26 +58,93 @@ def watched():
 
 
 @contextmanager
-def patient(seconds=PATIENCE):
-    """Until the context ends, wait at least so long for cores to come into a state, where sPyNNaker has a limit.
+def patient(emulated):
+    """Until the context ends, wait for cores to come into a state for as long as the board goes on, and no longer.
 
-    Its limits suit a board, whose cores work side by side, and cannot be configured (``synapse_expander.py`` of 7.4.1:
-    a second for 1000 bytes of the largest core). Emulated cores take turns. One that hangs is found by the emulated
-    board's own watchdog, and one that fails ends the waiting at once.
+    sPyNNaker's limits cannot be configured (``synapse_expander.py`` of 7.4.1: a second for 1000 bytes of the largest
+    core), or there are none (``application_runner.py``, before a run). They suit a board, whose cores work side by
+    side; emulated cores take turns, so theirs are left out. Instead a look at the board every `LOOK` seconds decides:
+    see :class:`Progress`. A core that fails ends the waiting at once.
+
+    Parameters
+    ----------
+    emulated : bool
+        Whether the limits that sPyNNaker has are left out.
     """
+    from spinnman.exceptions import SpiNNManCoresNotInStateException
+    from spinnman.model.enums import CPUState
     from spinnman.transceiver.base_transceiver import BaseTransceiver
 
     wait = BaseTransceiver.wait_for_cores_to_be_in_state
 
     @wraps(wait)
-    def wait_longer(*place, timeout=None, **more):
-        return wait(*place, timeout=None if timeout is None else max(timeout, seconds), **more)
+    def wait_while_it_goes_on(transceiver, cores, *place, timeout=None, **more):
+        if timeout is not None and not emulated:
+            return wait(transceiver, cores, *place, timeout=timeout, **more)
+        progress = Progress(transceiver)
+        failed = more.get("error_states", {CPUState.RUN_TIME_EXCEPTION, CPUState.WATCHDOG})
+        while True:
+            try:
+                return wait(transceiver, cores, *place, timeout=LOOK, **more)
+            except SpiNNManCoresNotInStateException as error:
+                infos = error.failed_core_states()
+                states = {core: infos.get_cpu_info(*core).state for core in infos}
+                if failed & set(states.values()) or not progress.seen(states):
+                    raise
 
-    BaseTransceiver.wait_for_cores_to_be_in_state = wait_longer
+    BaseTransceiver.wait_for_cores_to_be_in_state = wait_while_it_goes_on
     try:
         yield
     finally:
         BaseTransceiver.wait_for_cores_to_be_in_state = wait
+
+
+class Progress:
+    """Whether cores that are waited for may still come into the state that they should.
+
+    They cannot, once nothing on the board moves: its clock stands still and every core sleeps; an emulated board's
+    clock stands still when nobody has anything to do, and while a core works, which then is awake. And they are taken
+    not to if the board's own clock has moved on by the time of the run and `OVERRUN` seconds more since the last core
+    changed its state. The clock of the one who waits is not asked: a busy machine makes nothing fail.
+
+    Parameters
+    ----------
+    transceiver : spinnman.transceiver.Transceiver
+    """
+
+    def __init__(self, transceiver):
+        self._transceiver = transceiver
+        self._states, self._clock, self._since, self._still = None, None, 0, 0
+
+    def seen(self, states):
+        """Take note of the states of the cores that are waited for, by (x, y, p); False if it is time to give up."""
+        from spinn_front_end_common.data import FecDataView as view
+
+        clock, before = self._now(min(states)), self._clock
+        if states != self._states:
+            self._states, self._since = states, clock
+        self._clock, self._still = clock, self._still + 1 if clock == before and self._asleep(view) else 0
+        limit = _run_ms(view) + OVERRUN * 1000
+        return self._still < STILL and clock - self._since <= limit
+
+    def _now(self, place):
+        """Milliseconds of the clock of a chip (``clock_ms`` of `sv_t`, sark.h)."""
+        return int.from_bytes(self._transceiver.read_memory(*place[:2], CLOCK_MS, 8), "little")
+
+    def _asleep(self, view):
+        """Whether all cores but monitors wait for an interrupt (`SC_SLEEP`, by physical number)."""
+        return not any(self._awake(x, y) for x, y in view.get_machine().chip_coordinates)
+
+    def _awake(self, x, y):
+        sleeping = int.from_bytes(self._transceiver.read_memory(x, y, SLEEP, 4), "little")
+        virtual = self._transceiver.read_memory(x, y, P2V_MAP, CORES)
+        return [core for core in range(CORES) if 0 < virtual[core] < CORES and not sleeping >> core & 1]
+
+
+def _run_ms(view):
+    """How long the board's clock takes for the run that is at work, if one is."""
+    end = view.get_current_run_timesteps()
+    return 0 if not end else (end - view.get_first_machine_time_step()) * view.get_hardware_time_step_ms()
 
 
 def _answers():

@@ -17,7 +17,8 @@ from spikingconvnet.errors import BackendError
 
 CORE, ROUTER, TRANSFER, CONNECTOR, GATHERER = "core", "router", "transfer", "connector", "gatherer"
 RECORDING, SETUP = "recording", "setup"
-MISSING_DATA = "missing_data"
+MISSING_DATA, MISSING_STEPS = "missing_data", "missing_steps"
+TRACE, TRACE_BYTES = "S1615", 4          # membranes and currents: bytes of a value, and of the time before each step's
 PHASE = re.compile("^(Load|Run|Extract|)(.*)$", re.DOTALL)      # prefixes of router_provenance_gatherer
 REINJECTION = {"Received_For_Reinjection", "Missed_For_Reinjection", "Reinjection_Overflows", "Reinjected",
                "Dumped_from_a_Link", "Dumped_from_a_processor"}
@@ -145,7 +146,7 @@ def read(path):
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
             readings = [*_cores(connection), *_routers(connection), *_connectors(connection), *_gatherers(connection),
-                        *_recordings(connection), *_setup(connection)]
+                        *_recordings(connection), *_traces(connection), *_setup(connection)]
             messages = [str(message) for message, in _rows(connection, "SELECT message FROM reports ORDER BY rowid")]
         finally:
             connection.close()
@@ -167,8 +168,8 @@ def _check_length(path):
         raise ValueError(f"cut off at {path.stat().st_size} of {wanted} bytes")
 
 
-def _rows(connection, query):
-    return connection.execute(query).fetchall()
+def _rows(connection, query, values=()):
+    return connection.execute(query, values).fetchall()
 
 
 def _number(value):
@@ -228,6 +229,40 @@ def _recordings(connection):
                         " JOIN recording_region USING (recording_region_id) JOIN core USING (core_id)"
                         " JOIN extraction USING (extraction_id) WHERE missing_data = 1 GROUP BY x, y, processor"):
         yield Reading(RECORDING, MISSING_DATA, regions, x, y, p, run=max(0, _number(run) - 1))
+
+
+def _traces(connection):
+    """Steps that a core's membranes and currents lack, of all that it ran; each step is a record with its time.
+
+    Spikes cannot be counted like that: a step without any leaves no record.
+    """
+    if not _rows(connection, "SELECT 1 FROM sqlite_master WHERE name = 'region_metadata'"):
+        return              # sPyNNaker adds that table when it has mapped a network
+    missing, before = defaultdict(lambda: defaultdict(int)), {}
+    for x, y, p, region, neurons, run, end, size in _rows(
+            connection, "SELECT x, y, processor, recording_region_id, recording_neurons_st, n_run, run_timestep,"
+                        " (SELECT COALESCE(SUM(content_len), 0) FROM recording_data AS data WHERE"
+                        " data.extraction_id = extraction.extraction_id AND data.recording_region_id = region_id)"
+                        " FROM extraction, region_metadata JOIN recording USING (rec_id)"
+                        " JOIN recording_region ON recording_region_id = region_id JOIN core USING (core_id)"
+                        " WHERE data_type = ? ORDER BY extraction_id", (TRACE,)):
+        steps = _number(end) - before.get(region, 0)
+        before[region] = end
+        lacks = steps - _number(size) // (TRACE_BYTES * (1 + _length(str(neurons))))
+        missing[x, y, p][run] = max(lacks, missing[x, y, p][run])
+    for (x, y, p), runs in missing.items():
+        yield Reading(RECORDING, MISSING_STEPS, sum(runs.values()), x, y, p,
+                      run=max(0, min((run for run, lacks in runs.items() if lacks), default=1) - 1))
+
+
+def _length(ranges):
+    """Number of neurons in a text of `array_to_string`, neo_buffer_database.py.
+
+    >>> _length("0:255,260")
+    257
+    """
+    ends = [list(map(int, part.split(":"))) for part in ranges.split(",")]
+    return sum(part[-1] - part[0] + 1 for part in ends)
 
 
 def _setup(connection):

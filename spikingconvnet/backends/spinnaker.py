@@ -24,6 +24,7 @@ from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMI
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import (
     BackendError,
+    IncompleteRecording,
     NetworkError,
     SettingsError,
     SimulationFailed,
@@ -87,6 +88,7 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(_machine(target))
+        resources.enter_context(failures.patient(emulated=target == "emulated" or hasattr(target, "configuration")))
         resources.enter_context(_private_configuration(home, configuration(machine, home, packet_buffer)))
         simulation = Simulation(network, sim, record, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
@@ -183,7 +185,7 @@ class Simulation(pynn.Simulation):
     def __exit__(self, kind, error, trace):
         with self.resources:
             try:
-                with self._apart():
+                with self._telling(), self._apart():
                     done_with = [Path(_database())] if self._ends and not self._failed else []  # kept after a failure
                     super().__exit__(kind, error, trace)
                     for database in done_with:
@@ -194,25 +196,47 @@ class Simulation(pynn.Simulation):
 
     def run(self, n_steps):
         """Simulate `n_steps` more steps, at least 1."""
+        with self._telling(), self._apart():
+            super().run(n_steps)
+
+    def set(self, label, v_thresh):
+        """Set the thresholds of a population: float array (size,) in mV."""
+        with self._telling(), self._apart():
+            super().set(label, v_thresh)
+
+    def recording(self):
+        """What was recorded since the last call: Recording, with what the board does in silence.
+
+        Raises
+        ------
+        IncompleteRecording
+            Of some steps there are no membranes. Like all failures here, it has the provenance of the runs.
+        """
+        with self._telling(), self._apart():
+            recording = self._joined() if self._finished else self._recorded()
+        return replace(recording, counters=self._counters(), warnings=tuple(self._lowered.warnings),
+                       provenance=self.provenance)
+
+    @contextmanager
+    def _telling(self):
+        """Have whatever fails inside tell what the machine has said about the runs so far."""
         try:
-            with self._apart():
-                super().run(n_steps)
+            yield
         except BackendError as error:
             self._failed = error
             error.provenance = self.provenance
             raise
 
-    def set(self, label, v_thresh):
-        """Set the thresholds of a population: float array (size,) in mV."""
-        with self._apart():
-            super().set(label, v_thresh)
-
-    def recording(self):
-        """What was recorded since the last call: Recording, with what the board does in silence."""
-        with self._apart():
-            recording = self._joined() if self._finished else super().recording()
-        return replace(recording, counters=self._counters(), warnings=tuple(self._lowered.warnings),
-                       provenance=self.provenance)
+    def _recorded(self):
+        """What sPyNNaker has recorded, if it is all there: its own reading fails or moves steps otherwise."""
+        if self.record:
+            found = self._since_reset()
+            gaps = [r for r in found.readings if r.item == provenance.MISSING_STEPS and r.value]
+            if gaps:
+                core = next(core for core in found.cores if (core.x, core.y, core.p) == (gaps[0].x, gaps[0].y, gaps[0].p))
+                raise IncompleteRecording(f"sPyNNaker: the recording lacks {gaps[0].value} of {found.ends[-1]} steps of"
+                                          f" {core} and is not taken for a whole one; its messages are in {self._log}")
+        return super().recording()
 
     def _counters(self):
         return {label: dict(counts) for label, counts in self._lowered.counters.items()}
@@ -224,7 +248,7 @@ class Simulation(pynn.Simulation):
 
     def _since_reset(self):
         known = {"ends": tuple(self._ends), "time_scale": self._time_scale, "counters": self._counters()}
-        if self._failed:
+        if isinstance(self._failed, SimulationFailed):
             known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__))}
         try:
             with self._apart():
@@ -312,7 +336,7 @@ class Simulation(pynn.Simulation):
 
     def _after_piece(self):
         if self.network.reset_every:
-            self._finished.append(super().recording())
+            self._finished.append(self._recorded())
 
     def _joined(self):
         """The recordings of all pieces since the last call as one."""
@@ -385,7 +409,7 @@ class Simulation(pynn.Simulation):
         """Weights of a projection as read back from the board: Weights."""
         require(label not in self._connectors, f"Projection {label!r}", "connections", "a ConvolutionConnector",
                 "lists of connections: sPyNNaker does not read a kernel back", NetworkError)
-        with self._apart():
+        with self._telling(), self._apart():
             weights = super().weights(label)
         listed = self._lowered.projection(label)
         population = self._lowered.populations[listed.post]
@@ -482,7 +506,7 @@ def _machine(target):
             raise BackendError(f"--target emulated: {error}; install it with: pip install 'spikingconvnet[emulator]'"
                                ) from error
         try:
-            with Board() as board, failures.patient():
+            with Board() as board:
                 yield board.configuration()
         except SetupError as error:
             raise SimulationFailed(f"--target emulated: {error}") from error

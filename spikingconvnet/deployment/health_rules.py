@@ -59,7 +59,7 @@ class Rule:
 RULES = (
     # ---- the run as a whole
     Rule("failed", DERIVED, "failed", INVALID,
-         "the run did not come to its end", AGAIN,
+         "the run did not come to its end, or could not be read", AGAIN,
          "spinn_front_end_common/interface/abstract_spinnaker_base.py:2062"),
     Rule("core_states", DERIVED, "core_states", INVALID,
          "{n} cores did not stop as they should", BOARD,
@@ -85,6 +85,9 @@ RULES = (
     Rule("recording_lost", RECORDING, "missing_data", INVALID,
          "{n} recordings lack data, because they did not fit their buffers", FEWER,
          "spinn_front_end_common/interface/buffer_management/buffer_manager.py:77"),
+    Rule("recording_gaps", RECORDING, "missing_steps", INVALID,
+         "{n} recorded steps are missing: cores did not come to them", SLOWER,
+         "spynnaker/pyNN/utilities/neo_buffer_database.py:810"),
     # ---- packets on their way
     Rule("dropped_packets", DERIVED, "dropped_packets", INVALID,
          "{n} packets were dropped by routers and never sent again", SPREAD,

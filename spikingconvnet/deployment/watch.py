@@ -4,7 +4,7 @@ import logging
 from contextlib import contextmanager
 
 from spikingconvnet.deployment.health import INVALID, NOTE, judge, merge
-from spikingconvnet.errors import BackendError, HealthError
+from spikingconvnet.errors import BackendError, HealthError, IncompleteRecording
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,18 @@ class Watch:
 
     @contextmanager
     def failures(self):
-        """Tell what a machine has said about a run that fails inside, if anything; the error goes on."""
+        """Tell what a machine has said about a run that fails inside, if anything; the error goes on.
+
+        Raises
+        ------
+        HealthError
+            The run has come to its end, but not all of it was recorded; `force` cannot help that.
+        """
         try:
             yield
+        except IncompleteRecording as error:
+            self._tell(judge(error.provenance))
+            raise HealthError(f"{self.name}: the run is {INVALID}, so nothing of it is stored; {error}") from error
         except BackendError as error:
             found = error.provenance
             if found is not None and (found.readings or found.messages or found.states):    # more than the error says

@@ -52,6 +52,10 @@ SHARED_MESSAGES = 7                                 # tools/boot/sark.struct, nu
 _FIRST_APP = 1
 
 
+def _mask(numbers):
+    return sum(1 << number for number in numbers)
+
+
 class Chip:
     """A chip at (x, y).
 
@@ -158,8 +162,8 @@ class Chip:
         return self._physical.index(physical) if physical in self._physical else 255
 
     def _bits(self, numbers):
-        """Physical cores as bits."""
-        return sum(1 << self._physical[number] for number in numbers)
+        """Virtual numbers as bits of physical cores."""
+        return _mask(self._physical[number] for number in numbers)
 
     def vcpu(self, number, field, size=4):
         """A field of a core's block of state."""
@@ -184,7 +188,7 @@ class Chip:
             self.bus.write(app, bytes((0, 0, 0, numbers[0])) + bytes(4))
         self.bus.store(app + AppData.CORES, self.bus.load(app + AppData.CORES, 1) + len(numbers), 1)
         self.bus.store(app + AppData.MASK, self.bus.load(app + AppData.MASK) | mask)
-        self.system_controller.store(SystemController.SET_FLAG, self._bits(numbers))
+        self.system_controller.store(SystemController.SET_FLAG, _mask(numbers))
         for number in numbers:
             self.set_vcpu(number, VCPU.CPU_STATE, CPUState.INIT, 1)
             self.set_vcpu(number, VCPU.APP_ID, app_id, 1)
@@ -217,7 +221,7 @@ class Chip:
                 self.set_vcpu(number, VCPU.CPU_STATE, CPUState.PWRDN, 1)
         elif signal in (Signal.SYNC0, Signal.SYNC1):
             flag = SystemController.SET_FLAG if signal == Signal.SYNC1 else SystemController.CLR_FLAG
-            self.system_controller.store(flag, mask)
+            self.system_controller.store(flag, _mask(numbers))      # programs look for their virtual number there
             self._interrupt(mask, True)
         else:
             for number in numbers:

@@ -15,7 +15,7 @@ from conftest import Bench
 from programs import SEEN, WFI, branch, program
 
 from spikingconvnet.emulator import Faults, SetupError, cli, faults
-from spikingconvnet.emulator.memory_map import NUM_CPUS, SDRAM_SYSTEM, SV, SV_BASE, VCPU, CPUState
+from spikingconvnet.emulator.memory_map import NUM_CPUS, SDRAM_SYSTEM, SV, SV_BASE, VCPU, CPUState, Signal
 from spikingconvnet.emulator.packets import SDP, Command
 
 ALL = Faults(seed=3, dropped_packets=0.25, late_packets=(0.5, 1.5), dead_chips=((1, 1), (0, 1)),
@@ -131,7 +131,18 @@ def test_programs_and_routes_reach_the_physical_core(make_core):
     bench.machine._packets = [((0, 0), [(0, KEY, 0)])]
     bench.machine.step()
     assert bench.chip.cores[2] in bench.machine._ready
-    assert bench.chip.system_controller.flags == 1 << 3                 # `start` sets the barrier flags of its cores
+
+
+def test_the_barrier_flags_of_a_core_are_those_of_its_virtual_number(make_core):
+    """`resume_wait` of spin1_api.c looks for ``1 << sark.virt_cpu``, `signal_app` of scamp-app.c sets it so."""
+    bench = faulty(make_core, dead_cores=((0, 0, 1), (0, 0, 3)))
+    flags = bench.chip.system_controller
+    bench.start(program([WFI, branch(1, 0)]), cores=(2, 5))
+    assert flags.flags == 1 << 2 | 1 << 5
+    bench.chip.signal(Signal.SYNC0, 30, 0xff)
+    assert flags.flags == 0
+    bench.chip.signal(Signal.SYNC1, 30, 0xff)
+    assert flags.flags == 1 << 2 | 1 << 5
 
 
 def sent_through(share, seed=0, keys=(KEY,), number=400):
