@@ -20,7 +20,8 @@ import numpy as np
 from spikingconvnet.backends import failures, provenance, pynn
 from spikingconvnet.backends.base import joined, recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
-from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
+from spikingconvnet.backends.local.split_cores import ROW_LIMIT
+from spikingconvnet.backends.partition import convolutions, tile
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import (
     BackendError,
@@ -30,7 +31,6 @@ from spikingconvnet.errors import (
     SpikingConvNetError,
     require,
 )
-from spikingconvnet.neurons import IFCurrExp
 
 logger = logging.getLogger(__name__)
 
@@ -348,10 +348,13 @@ class Simulation(pynn.Simulation):
 
     def _make(self, population, size, index, cell, **more):
         if population.label not in self._planes:
-            return super()._make(population, size, index, cell, **more)
+            made = super()._make(population, size, index, cell, **more)
+            if population.neurons_per_core:
+                made.set_max_atoms_per_core(population.neurons_per_core)
+            return made
         _, rows, columns = population.shape
         made = super()._make(population, size, index, cell, structure=self.sim.Grid2D(columns / rows), **more)
-        made.set_max_atoms_per_core(tile(rows, columns))
+        made.set_max_atoms_per_core(tile(rows, columns, population.neurons_per_core))
         return made
 
     def _project(self, projection):
@@ -394,51 +397,6 @@ class Simulation(pynn.Simulation):
         if listed.modulates:        # sPyNNaker reads amounts of dopamine as if they were weights
             return replace(weights, raw=raw, value=raw / 2.0 ** (15 - AMOUNT_SHIFT))
         return replace(weights, raw=raw)
-
-
-def convolutions(network):
-    """Which convolutions sPyNNaker's own connector computes.
-
-    Returns
-    -------
-    connectors : dict of str to dict of (channel, map) to BoardConvolution
-        By label of the projection; the other convolutions become one list of connections per receptor and map.
-    choices : dict of str to str
-        For every convolution, what it becomes and why.
-    """
-    connectors, choices = {}, {}
-    for projection in network.projections:
-        if isinstance(projection.connections, ConvConnections):
-            post = network.population(projection.post)
-            if not post.per_channel and post.shape[0] > 1 and post.shape[1:] == (1, 1):
-                choices[projection.label] = f"lists of connections onto one population of {post.size:,} units"
-                continue
-            try:
-                connectors[projection.label] = _on_board(network, projection)
-                choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"
-            except NetworkError as error:
-                choices[projection.label] = f"lists of connections, because {error}"
-    return connectors, choices
-
-
-def _on_board(network, projection):
-    post = network.population(projection.post)
-    require(len(network.incoming(post.label)) == 1, f"Population {post.label!r}", "projections",
-            len(network.incoming(post.label)), "one convolution for sPyNNaker's connector", NetworkError)
-    require(post.per_channel or post.shape[0] == 1, f"Population {post.label!r}", "per_channel", False,
-            "True for sPyNNaker's connector", NetworkError)
-    require(isinstance(post.cell, IFCurrExp), f"Population {post.label!r}", "cell", type(post.cell).__name__,
-            "IFCurrExp for sPyNNaker's connector, which has no other binary", NetworkError)
-    pre = network.population(projection.pre)
-    require(pre.per_channel or pre.is_source or pre.shape[0] == 1, f"Population {pre.label!r}", "per_channel", False,
-            "True before sPyNNaker's connector", NetworkError)
-    return projection.connections.on_board()
-
-
-def tile(rows, columns):
-    """Largest (columns, rows) of a core for a plane of neurons: whole parts of it, at most `NEURONS_PER_CORE`."""
-    width = max(n for n in range(1, columns + 1) if columns % n == 0 and n <= NEURONS_PER_CORE)
-    return width, max(n for n in range(1, rows + 1) if rows % n == 0 and n * width <= NEURONS_PER_CORE)
 
 
 def fixed_scales(network, lowered):

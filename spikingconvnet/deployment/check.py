@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.backends.spinnaker import convolutions
+from spikingconvnet.backends.partition import convolutions
 from spikingconvnet.deployment import quantisation
 from spikingconvnet.deployment.resources import (
     MACHINES,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.deployment import partition, sdram
+from spikingconvnet.backends import partition
+from spikingconvnet.deployment import sdram
 from spikingconvnet.errors import SettingsError
 
 CYCLES_PER_STEP = 200_000         # 1 ms at 200 MHz

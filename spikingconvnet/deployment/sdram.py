@@ -4,7 +4,7 @@ Sources as in ``partition``, whose `Vertex` is what is measured here. Sizes are 
 """
 
 from spikingconvnet.backends.local.lowering import SLOW_SHIFT, decay_table
-from spikingconvnet.deployment.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD
+from spikingconvnet.backends.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD
 from spikingconvnet.plasticity import PfisterSpikeTripletRule, SpikeNearestPairRule, Vogels2011Rule
 
 # Provenance words, besides 6 of every core: `N_ITEMS` of the structures of population_machine_*.py.

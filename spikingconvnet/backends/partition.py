@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spikingconvnet.backends.local.lowering import NEURONS_PER_CORE, RING_BUFFER_BITS, RULE_KINDS
+from spikingconvnet.backends.local.lowering import MODULATED_KINDS, RING_BUFFER_BITS, RULE_KINDS
+from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT, neurons_of_core
 from spikingconvnet.backends.local.weight_scale import SPIKES_PER_SECOND
-from spikingconvnet.backends.spinnaker import ROW_LIMIT, convolutions, tile
-from spikingconvnet.errors import NetworkError
-from spikingconvnet.neurons import SpikeSourcePoisson
+from spikingconvnet.connectivity import ConvConnections
+from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.neurons import IFCurrExp, SpikeSourcePoisson
 
 PLANNED_STEPS = 1000              # spinnaker.cfg, minimum_auto_time_steps: SDRAM is planned for a run of this length
 WORD = 4
@@ -49,8 +50,8 @@ class Rows:
     near, far, longest : int
         Most synapses of a row in one core, with delays within the ring buffer, beyond it, and of any delay.
     synapses : int
-    plastic, generated : bool
-        `generated` on the board, from an all-to-all connection of one weight.
+    plastic, generated, modulates : bool
+        `generated` on the board, from an all-to-all connection of one weight; `modulates`: a reward or punishment.
     kernel : int
         Weights of a ConvolutionConnector; 0 for rows.
     """
@@ -63,6 +64,7 @@ class Rows:
     synapses: int
     plastic: bool = False
     generated: bool = False
+    modulates: bool = False
     kernel: int = 0
 
 
@@ -83,6 +85,7 @@ class Vertex:
         Slices; each takes ``1 + synapse_cores`` cores.
     synapse_cores : int
     rule : STDPMechanism or None
+    modulation : Neuromodulation or None
     incoming : list of Rows
     slots : int
         Length of its ring buffer, steps.
@@ -99,6 +102,7 @@ class Vertex:
     core_size: int
     cores: int
     rule: object = None
+    modulation: object = None
     synapse_cores: int = 0
     incoming: list = field(default_factory=list)
     slots: int = 1
@@ -179,9 +183,9 @@ def _parts(population, planes):
     n_parts = _n_parts(population, planes)
     size = population.size // n_parts
     if population.label in planes:
-        core_size, cores = _tiled(*population.shape[1:])
+        core_size, cores = _tiled(*population.shape[1:], population.neurons_per_core)
     else:
-        core_size = size if population.is_source else min(size, NEURONS_PER_CORE)
+        core_size = neurons_of_core(population)
         cores = -(-size // core_size)
     parts = [Vertex(population.label, first, size, population.cell, core_size, cores)
              for first in range(0, population.size, size)]
@@ -192,9 +196,9 @@ def _parts(population, planes):
     return parts
 
 
-def _tiled(rows, columns):
+def _tiled(rows, columns, most):
     """Neurons of a core and cores of a plane; a plane that fits one core is not cut (get_multidimensional_slices)."""
-    width, height = tile(rows, columns)
+    width, height = tile(rows, columns, most)
     return width * height, -(-columns // width) * -(-rows // height)
 
 
@@ -203,7 +207,7 @@ def _core_of(population, planes, core_size, cores):
     if population.label not in planes:
         return np.arange(population.size // _n_parts(population, planes)) // core_size
     _, rows, columns = population.shape
-    width, height = tile(rows, columns)
+    width, height = tile(rows, columns, population.neurons_per_core)
     row, column = np.divmod(np.arange(rows * columns), columns)
     return (row // height) * (columns // width) + column // width
 
@@ -248,10 +252,13 @@ def _add_rows(made, parts, projection):
     for (which, _), chosen in _grouped(group, piece):
         pre_part, post_part = divmod(which // 2, n_post)
         vertex = made[parts[projection.post][post_part]]
-        vertex.rule = projection.plasticity or vertex.rule
+        if projection.learns:
+            vertex.rule = projection.plasticity
+        elif projection.modulates:
+            vertex.modulation = projection.plasticity
         vertex.incoming.append(_PendingRows(
             parts[projection.pre][pre_part], int(delay[chosen].max()), pre[chosen], core[chosen], delay[chosen],
-            projection.plasticity is not None, generated))
+            projection.learns, generated, projection.modulates))
 
 
 def _grouped(group, piece):
@@ -274,6 +281,7 @@ class _PendingRows:
     delays: np.ndarray
     plastic: bool
     generated: bool
+    modulates: bool
 
     kernel = 0
 
@@ -284,7 +292,8 @@ class _PendingRows:
         else:
             near, far, longest = (self._longest(chosen) for chosen in (self.delays <= slots, self.delays > slots,
                                                                        self.delays > 0))
-        return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated)
+        return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated,
+                    self.modulates)
 
     def _longest(self, chosen):
         if not chosen.any():
@@ -334,5 +343,57 @@ def _synapse_cores(vertex, made):
 
 
 def _rule_kind(vertex):
-    rule = vertex.rule
-    return RULE_KINDS[type(rule.timing_dependence), type(rule.weight_dependence)]
+    kind = RULE_KINDS[vertex.rule.kind]
+    return MODULATED_KINDS[kind] if vertex.modulation else kind
+
+
+# ---------------------------------------------------------------- convolutions
+
+
+def convolutions(network):
+    """Which convolutions sPyNNaker's own connector computes.
+
+    Returns
+    -------
+    connectors : dict of str to dict of (channel, map) to BoardConvolution
+        By label of the projection; the other convolutions become one list of connections per receptor and map.
+    choices : dict of str to str
+        For every convolution, what it becomes and why.
+    """
+    connectors, choices = {}, {}
+    for projection in network.projections:
+        if isinstance(projection.connections, ConvConnections):
+            post = network.population(projection.post)
+            if not post.per_channel and post.shape[0] > 1 and post.shape[1:] == (1, 1):
+                choices[projection.label] = f"lists of connections onto one population of {post.size:,} units"
+                continue
+            try:
+                connectors[projection.label] = _on_board(network, projection)
+                choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"
+            except NetworkError as error:
+                choices[projection.label] = f"lists of connections, because {error}"
+    return connectors, choices
+
+
+def _on_board(network, projection):
+    post = network.population(projection.post)
+    require(len(network.incoming(post.label)) == 1, f"Population {post.label!r}", "projections",
+            len(network.incoming(post.label)), "one convolution for sPyNNaker's connector", NetworkError)
+    require(post.per_channel or post.shape[0] == 1, f"Population {post.label!r}", "per_channel", False,
+            "True for sPyNNaker's connector", NetworkError)
+    require(isinstance(post.cell, IFCurrExp), f"Population {post.label!r}", "cell", type(post.cell).__name__,
+            "IFCurrExp for sPyNNaker's connector, which has no other binary", NetworkError)
+    pre = network.population(projection.pre)
+    require(pre.per_channel or pre.is_source or pre.shape[0] == 1, f"Population {pre.label!r}", "per_channel", False,
+            "True before sPyNNaker's connector", NetworkError)
+    return projection.connections.on_board()
+
+
+def tile(rows, columns, most=None):
+    """Largest (columns, rows) of a core for a plane of neurons: whole parts of it, at most `most` neurons.
+
+    None stands for `NEURONS_PER_CORE`.
+    """
+    most = most or NEURONS_PER_CORE
+    width = max(n for n in range(1, columns + 1) if columns % n == 0 and n <= most)
+    return width, max(n for n in range(1, rows + 1) if rows % n == 0 and n * width <= most)
