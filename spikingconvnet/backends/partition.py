@@ -32,6 +32,8 @@ COMBINED_BINARIES = {             # the compiled binaries that pip installs, as 
 STATIC_SYNAPSES_PER_SECOND = 13_000_000     # of a core, synapse_dynamics_static.py
 PLASTIC_SYNAPSES_PER_SECOND = 1_400_000     # synapse_dynamics_stdp.py
 MOST_PLASTIC_ROW = 254                      # synapses whose row still takes 256 words, master_pop_table.py
+MOST_MODULATED_ROW = 169                    # the same of 4 bytes and not 2, synapse_dynamics_stdp.py
+MOST_REWARDED = 255                         # and of a word each, synapse_dynamics_neuromodulation.py
 MOST_SYNAPSE_CORES = 15                     # of a chip beside the neuron core, a monitor and SC&MP's core
 MOST_DELAY_STAGES = 8                       # delay_extension_vertex.py, MAX_SLOTS
 RECEPTORS = 2
@@ -89,8 +91,8 @@ class Vertex:
     incoming : list of Rows
     slots : int
         Length of its ring buffer, steps.
-    stages : int
-        Delay stages of the extension that follows it; 0 without one.
+    stages, stage_steps : int
+        Delay stages of the extension that follows it, 0 without one, and the steps of each.
     spikes : int array (steps, cores) or None
         Of a source: spikes of every core in each step.
     """
@@ -107,6 +109,7 @@ class Vertex:
     incoming: list = field(default_factory=list)
     slots: int = 1
     stages: int = 0
+    stage_steps: int = 1
     spikes: object = None
 
     @property
@@ -302,15 +305,25 @@ class _PendingRows:
         return int(np.bincount(source * (int(self.core.max()) + 1) + self.core[chosen]).max())
 
 
+def ring_slots(longest, neurons):
+    """Steps of the ring buffer of a core with so many neurons, for a longest delay in steps: int."""
+    return min(1 << n_bits(longest), 1 << RING_BUFFER_BITS - n_bits(neurons) - n_bits(RECEPTORS))
+
+
+def _most_of_a_row(vertex, rows):
+    """Synapses of a row that sPyNNaker can hold: int, or infinity where lists are cut."""
+    if rows.modulates:
+        return MOST_REWARDED
+    return math.inf if not rows.plastic else MOST_MODULATED_ROW if vertex.modulation else MOST_PLASTIC_ROW
+
+
 def _add_delay_stages(made):
     """Ring buffers, rows and delay extensions, `_DelaySupportAdder` of delay_support_adder.py."""
-    steps = {}
     for vertex in made:
         if vertex.is_source:
             continue
         longest = max([rows.delay for rows in vertex.incoming], default=0)
-        bits = RING_BUFFER_BITS - _bits(min(vertex.size, vertex.core_size)) - _bits(RECEPTORS)
-        vertex.slots = min(1 << _bits(longest), 1 << bits)
+        vertex.slots = ring_slots(longest, min(vertex.size, vertex.core_size))
         if longest > vertex.slots * (MOST_DELAY_STAGES + 1):
             raise NetworkError(f"Population {vertex.label!r}: a delay of {longest} steps; with"
                                f" {min(vertex.size, vertex.core_size)} neurons on a core a board reaches"
@@ -318,18 +331,21 @@ def _add_delay_stages(made):
         vertex.incoming = [rows if rows.kernel else rows.counted(vertex.slots, min(vertex.size, vertex.core_size))
                            for rows in vertex.incoming]
         for rows in vertex.incoming:
-            if rows.plastic and rows.longest > MOST_PLASTIC_ROW:
+            most = _most_of_a_row(vertex, rows)
+            if rows.longest > most:
                 raise NetworkError(f"Population {vertex.label!r}: {rows.longest} plastic synapses from one neuron to"
-                                   f" one core; a row holds {MOST_PLASTIC_ROW}; use at most that many neurons")
+                                   f" one core; a row holds {most}; set its neurons_per_core to at most that many")
             if rows.delay > vertex.slots:
-                if steps.setdefault(rows.pre, vertex.slots) != vertex.slots:
-                    raise NetworkError(f"Population {made[rows.pre].label!r}: delays to populations with ring buffers"
-                                       f" of {steps[rows.pre]} and of {vertex.slots} steps; sPyNNaker extends the"
+                source = made[rows.pre]
+                if source.stages and source.stage_steps != vertex.slots:
+                    raise NetworkError(f"Population {source.label!r}: delays to populations with ring buffers of"
+                                       f" {source.stage_steps} and of {vertex.slots} steps; sPyNNaker extends the"
                                        " delays of a population for one length only")
-                made[rows.pre].stages = max(made[rows.pre].stages, -(-rows.delay // vertex.slots) - 1)
+                source.stage_steps = vertex.slots
+                source.stages = max(source.stages, -(-rows.delay // vertex.slots) - 1)
 
 
-def _bits(n):
+def n_bits(n):
     """Bits for n values, pacman utility_calls.get_n_bits."""
     return 0 if n == 0 else max(1, math.ceil(math.log2(n)))
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from spikingconvnet.backends import failures, provenance, pynn
+from spikingconvnet.backends import dtcm, failures, provenance, pynn
 from spikingconvnet.backends.base import joined, recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import ROW_LIMIT
@@ -77,6 +77,8 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     ------
     BackendError
         Without sPyNNaker, without a board, or on a virtual board, which computes nothing.
+    NetworkError
+        For what no board can run: sPyNNaker cannot map it, or a core does not have the memory (``dtcm``).
     """
     if target == "virtual":
         raise BackendError("--target virtual: a virtual board only maps a network and computes nothing, so it neither"
@@ -87,6 +89,8 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(_machine(target))
+        if "virtual_board" not in machine:
+            dtcm.require_fits(network, record, packet_buffer)
         resources.enter_context(_private_configuration(home, configuration(machine, home, packet_buffer)))
         simulation = Simulation(network, sim, record, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
@@ -225,7 +229,8 @@ class Simulation(pynn.Simulation):
     def _since_reset(self):
         known = {"ends": tuple(self._ends), "time_scale": self._time_scale, "counters": self._counters()}
         if self._failed:
-            known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__))}
+            known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__)),
+                      "said": provenance.said(_database())}
         try:
             with self._apart():
                 return replace(provenance.read(_database()), cores=tuple(self._cores()), chips=tuple(_chips()), **known)
