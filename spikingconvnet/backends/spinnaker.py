@@ -173,7 +173,7 @@ class Simulation(pynn.Simulation):
     def __init__(self, network, sim, record, lowered, log, time_scale=1):
         self._lowered, self._log, self._time_scale = lowered, log, time_scale
         self._ends, self._earlier, self._failed = [], [], None
-        self._chosen, self._finished = {}, []
+        self._chosen, self._finished, self._mechanisms = {}, [], {}
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
@@ -371,6 +371,22 @@ class Simulation(pynn.Simulation):
             self.sim.ConvolutionConnector(one.kernel, pool_shape=one.pool if max(one.pool) > 1 else None),
             self.sim.Convolution(delay=one.delay * delay)))
             for (channel, index), one in self._connectors[projection.label].items()]
+
+    def _synapse(self, projection, receptor, weight=None, delay=None):
+        """One mechanism for all lists that learn beside a reward or punishment.
+
+        sPyNNaker 7.4.1 tells only the last mechanism of a population of its neuromodulation, writes the rows of the
+        others without it, and the core that reads them has a data abort (``synapse_dynamics_stdp.py``, ``merge``).
+        """
+        if not (projection.learns and self.network.modulation(projection.post)):
+            return super()._synapse(projection, receptor, weight, delay)
+        given = weight, delay
+        mechanism, first = self._mechanisms.setdefault(
+            projection.post, (super()._synapse(projection, receptor, weight, delay), given))
+        require(given == first, f"Projection {projection.label!r}", "connections", "generated on the board",
+                "lists, or all of one weight and delay, beside a reward or punishment: sPyNNaker 7.4.1 tells one"
+                " mechanism alone of the neuromodulation", NetworkError)
+        return mechanism
 
     @contextmanager
     def _apart(self):
