@@ -138,8 +138,9 @@ def _parser():
              " which is slower with more cores at work)")
     add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
                                        " (default: 1; --mode check says what is needed)")
-    add("--packet-buffer", type=int, metavar="N", help="with --backend spinnaker: packets that each core holds until it"
-                                                       " works them off (default: sPyNNaker's 256)")
+    add("--packet-buffer", type=int, metavar="N",
+        help="with --backend spinnaker or --mode check: packets that each core holds until it works them off (default:"
+             " sPyNNaker's 256)")
     add("--force", action="store_true", help="with --backend spinnaker: store results of an invalid run all the same")
     add("--strict", action="store_true", help="with --backend spinnaker: exit code 7 if a run is suspect")
     add("--cluster", metavar="ADDRESS", help="with --mode testing or demo, and training of svm or"
@@ -217,7 +218,8 @@ def _check(options):
                             + "; for other data sets there is --source")
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale),
                           ("--packet-buffer", options.packet_buffer)):
-        if value is not None and options.backend != "spinnaker":
+        checked = option == "--packet-buffer" and options.mode == "check"
+        if value is not None and options.backend != "spinnaker" and not checked:
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
         if value not in (None, "auto") and value < 1:
             raise SettingsError(f"{option}: must be at least 1, got {value}")

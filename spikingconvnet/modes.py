@@ -186,7 +186,7 @@ def _check_networks(experiment, options):
     from spikingconvnet.subjects import subjects
 
     on = resources.machine(options.target or "spin5")
-    checked = [check.check(subject, on) for subject in subjects(experiment)]
+    checked = [check.check(subject, on, options.packet_buffer) for subject in subjects(experiment)]
     fits = check.verdict(checked) != check.VERDICTS[2]
     return {**check.as_dict(checked, on), "text": check.as_text(checked, on), "exit_code": 0 if fits else 2}
 

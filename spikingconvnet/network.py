@@ -3,6 +3,7 @@
 All randomness happens before a network exists; that is what makes runs on different simulators comparable bit for bit.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,7 @@ from spikingconvnet.plasticity import MODULATED, Neuromodulation, STDPMechanism
 
 RECEPTORS = ("excitatory", "inhibitory")
 MODULATORS = ("reward", "punishment")
+MOST_PER_CORE = 256         # neurons of a core: a row of synapses has 8 bits for them, sPyNNaker 7.4.1 synapse_io.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,10 @@ class Population:
         Whether every channel is a population of its own on the board, with its own weight scale.
     max_expected_summed_weight : float or None
         nA; replaces sPyNNaker's own estimate of the largest input of one step, from which it chooses the weight scale.
+    neurons_per_core : int or None
+        Most neurons of a board's core, 1 to `MOST_PER_CORE` (a source: 1 or more); None is sPyNNaker's own number,
+        256 neurons or a whole source. Fewer leave each neuron more of a core's 64 KiB and the ring buffer more steps;
+        PyNN on sPyNNaker calls it ``Population.set_max_atoms_per_core``. That of a SpikeSourcePoisson is its cell's.
     """
 
     label: str
@@ -46,6 +52,7 @@ class Population:
     values: dict = field(default_factory=dict)
     per_channel: bool = False
     max_expected_summed_weight: float = None
+    neurons_per_core: int = None
 
     def __post_init__(self):
         require(len(self.shape) == 3 and min(self.shape) >= 1, self._name, "shape", self.shape,
@@ -66,6 +73,16 @@ class Population:
                     f"one for each of its {cores} cores of {self.cell.neurons_per_core} sources", NetworkError)
             for name, value in self.values.items():
                 check_poisson_times(name, np.asarray(value, np.float64).tolist())
+        if self.neurons_per_core is not None:
+            self._check_neurons_per_core()
+
+    def _check_neurons_per_core(self):
+        require(not isinstance(self.cell, SpikeSourcePoisson), self._name, "neurons_per_core", self.neurons_per_core,
+                "None; that of a SpikeSourcePoisson belongs to its cell, whose seeds depend on it", NetworkError)
+        most = math.inf if self.is_source else MOST_PER_CORE
+        require(isinstance(self.neurons_per_core, int) and 1 <= self.neurons_per_core <= most, self._name,
+                "neurons_per_core", self.neurons_per_core,
+                "a whole number, at least 1" + f" and at most {MOST_PER_CORE}" * (not self.is_source), NetworkError)
 
     @property
     def _name(self):

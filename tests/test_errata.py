@@ -14,8 +14,9 @@ sys.path[:0] = [str(ROOT / "tests" / "backends" / "local"), str(ROOT / "tests" /
 from virtual_board import VirtualBoard, mapped  # noqa: E402
 
 from spikingconvnet.backends import spinnaker  # noqa: E402
+from spikingconvnet.backends.dtcm import PACKET_BUFFER  # noqa: E402
 from spikingconvnet.connectivity import ConnectionList, DenseConnections, LateralInhibition  # noqa: E402
-from spikingconvnet.deployment.resources import SPIKE_BUFFER, resources  # noqa: E402
+from spikingconvnet.deployment.resources import resources  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
 from spikingconvnet.errors import BackendError  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
@@ -139,7 +140,7 @@ def test_the_counters_of_lost_packets_are_switched_off_by_default():
 def test_sdram_is_planned_for_1000_steps_and_cores_for_30_hz():
     assert settings("spinn_front_end_common")["minimum_auto_time_steps"] == "1000"
     found = settings("spynnaker")
-    assert found["spikes_per_second"] == "30" and int(found["incoming_spike_buffer_size"]) == SPIKE_BUFFER
+    assert found["spikes_per_second"] == "30" and int(found["incoming_spike_buffer_size"]) == PACKET_BUFFER
 
 
 # ---------------------------------------------------------------- binaries

@@ -20,6 +20,8 @@ RECORDING, SETUP = "recording", "setup"
 MISSING_DATA, MISSING_STEPS = "missing_data", "missing_steps"
 TRACE, TRACE_BYTES = "S1615", 4          # membranes and currents: bytes of a value, and of the time before each step's
 PHASE = re.compile("^(Load|Run|Extract|)(.*)$", re.DOTALL)      # prefixes of router_provenance_gatherer
+IOBUF_FILE = re.compile(r"iobuf_for_chip_(\d+)_(\d+)_processor_id_(\d+)\.txt")
+IOBUF_ERROR = re.compile(r"^\[ERROR\] \(.*?\): (.*)$", re.MULTILINE)     # and the file and line of the program
 REINJECTION = {"Received_For_Reinjection", "Missed_For_Reinjection", "Reinjection_Overflows", "Reinjected",
                "Dumped_from_a_Link", "Dumped_from_a_processor"}
 STATES = {"Entries", "Unique_Routes", "Error status"}           # of routers, no counts
@@ -108,6 +110,8 @@ class Provenance:
         Why the last run did not come to its end.
     states : tuple of (x, y, p, str)
         States of the cores that did not stop as they should.
+    said : tuple of (x, y, p, str)
+        Errors that the programs of cores have reported in words, if the last run did not come to its end.
     counters : dict of str to dict of str to int
         What the board does in silence to each projection, see Recording.
     earlier : tuple of Provenance
@@ -122,6 +126,7 @@ class Provenance:
     time_scale: int = None
     failure: str = ""
     states: tuple = ()
+    said: tuple = ()
     counters: dict = field(default_factory=dict)
     earlier: tuple = ()
 
@@ -153,6 +158,20 @@ def read(path):
     except (OSError, sqlite3.Error, UnicodeError, ValueError, OverflowError) as error:
         raise BackendError(f"{path}: not a database of sPyNNaker 7.4.1 ({error}); run again") from error
     return Provenance(tuple(readings), tuple(dict.fromkeys(messages)))
+
+
+def said(path):
+    """What cores have reported as errors (IOBUF) before a run failed: tuple of (x, y, p, text), each once.
+
+    sPyNNaker writes it, of the cores that failed, beside its database `path`: ``iobuf_extractor.py`` of
+    SpiNNFrontEndCommon 7.4.1.
+    """
+    found = []
+    for file in sorted((Path(path).parent / "provenance_data" / "app_provenance_data").glob("iobuf_for_chip_*.txt")):
+        place = IOBUF_FILE.fullmatch(file.name)
+        for text in IOBUF_ERROR.findall(file.read_text(errors="replace")) if place else ():
+            found.append((*map(int, place.groups()), text.strip()))
+    return tuple(dict.fromkeys(found))
 
 
 def _check_length(path):

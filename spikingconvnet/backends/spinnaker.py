@@ -17,10 +17,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
-from spikingconvnet.backends import failures, provenance, pynn
+from spikingconvnet.backends import dtcm, failures, provenance, pynn
 from spikingconvnet.backends.base import joined, recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
-from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
+from spikingconvnet.backends.local.split_cores import ROW_LIMIT
+from spikingconvnet.backends.partition import convolutions, tile
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import (
     BackendError,
@@ -31,7 +32,6 @@ from spikingconvnet.errors import (
     SpikingConvNetError,
     require,
 )
-from spikingconvnet.neurons import IFCurrExp
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,8 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     ------
     BackendError
         Without sPyNNaker, without a board, or on a virtual board, which computes nothing.
+    NetworkError
+        For what no board can run: sPyNNaker cannot map it, or a core does not have the memory (``dtcm``).
     """
     if target == "virtual":
         raise BackendError("--target virtual: a virtual board only maps a network and computes nothing, so it neither"
@@ -88,6 +90,8 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(_machine(target))
+        if "virtual_board" not in machine:
+            dtcm.require_fits(network, record, packet_buffer)
         resources.enter_context(failures.patient(emulated=target == "emulated" or hasattr(target, "configuration")))
         resources.enter_context(_private_configuration(home, configuration(machine, home, packet_buffer)))
         simulation = Simulation(network, sim, record, lowered, home / LOG, time_scale)
@@ -171,7 +175,7 @@ class Simulation(pynn.Simulation):
     def __init__(self, network, sim, record, lowered, log, time_scale=1):
         self._lowered, self._log, self._time_scale = lowered, log, time_scale
         self._ends, self._earlier, self._failed = [], [], None
-        self._chosen, self._finished = {}, []
+        self._chosen, self._finished, self._mechanisms = {}, [], {}
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
@@ -249,7 +253,8 @@ class Simulation(pynn.Simulation):
     def _since_reset(self):
         known = {"ends": tuple(self._ends), "time_scale": self._time_scale, "counters": self._counters()}
         if isinstance(self._failed, SimulationFailed):
-            known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__))}
+            known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__)),
+                      "said": provenance.said(_database())}
         try:
             with self._apart():
                 return replace(provenance.read(_database()), cores=tuple(self._cores()), chips=tuple(_chips()), **known)
@@ -372,10 +377,13 @@ class Simulation(pynn.Simulation):
 
     def _make(self, population, size, index, cell, **more):
         if population.label not in self._planes:
-            return super()._make(population, size, index, cell, **more)
+            made = super()._make(population, size, index, cell, **more)
+            if population.neurons_per_core:
+                made.set_max_atoms_per_core(population.neurons_per_core)
+            return made
         _, rows, columns = population.shape
         made = super()._make(population, size, index, cell, structure=self.sim.Grid2D(columns / rows), **more)
-        made.set_max_atoms_per_core(tile(rows, columns))
+        made.set_max_atoms_per_core(tile(rows, columns, population.neurons_per_core))
         return made
 
     def _project(self, projection):
@@ -387,6 +395,22 @@ class Simulation(pynn.Simulation):
             self.sim.ConvolutionConnector(one.kernel, pool_shape=one.pool if max(one.pool) > 1 else None),
             self.sim.Convolution(delay=one.delay * delay)))
             for (channel, index), one in self._connectors[projection.label].items()]
+
+    def _synapse(self, projection, receptor, weight=None, delay=None):
+        """One mechanism for all lists that learn beside a reward or punishment.
+
+        sPyNNaker 7.4.1 tells only the last mechanism of a population of its neuromodulation, writes the rows of the
+        others without it, and the core that reads them has a data abort (``synapse_dynamics_stdp.py``, ``merge``).
+        """
+        if not (projection.learns and self.network.modulation(projection.post)):
+            return super()._synapse(projection, receptor, weight, delay)
+        given = weight, delay
+        mechanism, first = self._mechanisms.setdefault(
+            projection.post, (super()._synapse(projection, receptor, weight, delay), given))
+        require(given == first, f"Projection {projection.label!r}", "connections", "generated on the board",
+                "lists, or all of one weight and delay, beside a reward or punishment: sPyNNaker 7.4.1 tells one"
+                " mechanism alone of the neuromodulation", NetworkError)
+        return mechanism
 
     @contextmanager
     def _apart(self):
@@ -418,51 +442,6 @@ class Simulation(pynn.Simulation):
         if listed.modulates:        # sPyNNaker reads amounts of dopamine as if they were weights
             return replace(weights, raw=raw, value=raw / 2.0 ** (15 - AMOUNT_SHIFT))
         return replace(weights, raw=raw)
-
-
-def convolutions(network):
-    """Which convolutions sPyNNaker's own connector computes.
-
-    Returns
-    -------
-    connectors : dict of str to dict of (channel, map) to BoardConvolution
-        By label of the projection; the other convolutions become one list of connections per receptor and map.
-    choices : dict of str to str
-        For every convolution, what it becomes and why.
-    """
-    connectors, choices = {}, {}
-    for projection in network.projections:
-        if isinstance(projection.connections, ConvConnections):
-            post = network.population(projection.post)
-            if not post.per_channel and post.shape[0] > 1 and post.shape[1:] == (1, 1):
-                choices[projection.label] = f"lists of connections onto one population of {post.size:,} units"
-                continue
-            try:
-                connectors[projection.label] = _on_board(network, projection)
-                choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"
-            except NetworkError as error:
-                choices[projection.label] = f"lists of connections, because {error}"
-    return connectors, choices
-
-
-def _on_board(network, projection):
-    post = network.population(projection.post)
-    require(len(network.incoming(post.label)) == 1, f"Population {post.label!r}", "projections",
-            len(network.incoming(post.label)), "one convolution for sPyNNaker's connector", NetworkError)
-    require(post.per_channel or post.shape[0] == 1, f"Population {post.label!r}", "per_channel", False,
-            "True for sPyNNaker's connector", NetworkError)
-    require(isinstance(post.cell, IFCurrExp), f"Population {post.label!r}", "cell", type(post.cell).__name__,
-            "IFCurrExp for sPyNNaker's connector, which has no other binary", NetworkError)
-    pre = network.population(projection.pre)
-    require(pre.per_channel or pre.is_source or pre.shape[0] == 1, f"Population {pre.label!r}", "per_channel", False,
-            "True before sPyNNaker's connector", NetworkError)
-    return projection.connections.on_board()
-
-
-def tile(rows, columns):
-    """Largest (columns, rows) of a core for a plane of neurons: whole parts of it, at most `NEURONS_PER_CORE`."""
-    width = max(n for n in range(1, columns + 1) if columns % n == 0 and n <= NEURONS_PER_CORE)
-    return width, max(n for n in range(1, rows + 1) if rows % n == 0 and n * width <= NEURONS_PER_CORE)
 
 
 def fixed_scales(network, lowered):

@@ -11,8 +11,8 @@ from itertools import combinations, islice
 import numpy as np
 
 from spikingconvnet.backends.local.reference import SATURATED
+from spikingconvnet.backends.partition import cores
 from spikingconvnet.deployment.inputs import CURRENTS, Inputs, Packet
-from spikingconvnet.deployment.partition import cores
 
 NOT_TOLD = "not told"
 ROUNDING = 4            # units in the last place that one step may round away: three products and a sum

@@ -3,12 +3,12 @@
 import math
 from dataclasses import asdict, dataclass, field
 
+from spikingconvnet.backends import dtcm
 from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.backends.spinnaker import convolutions
+from spikingconvnet.backends.partition import convolutions
 from spikingconvnet.deployment import quantisation
 from spikingconvnet.deployment.resources import (
     MACHINES,
-    SPIKE_BUFFER,
     SURVEY,
     chips_counted,
     replicas,
@@ -73,6 +73,8 @@ class Checked:
     margins : list of quantisation.Margin
     resources : resources.Resources or None
         None if no board could hold the network.
+    memory : dtcm.Use or None
+        The core whose own memory is fullest.
     slowdown : int
         Time scale factor at which the busiest core is expected to keep up; 1 is real time.
     copies : dict of str to (int, float)
@@ -87,6 +89,7 @@ class Checked:
     projections: list
     margins: list
     resources: object
+    memory: object
     slowdown: int
     copies: dict
     connectors: dict
@@ -99,13 +102,15 @@ class Checked:
         return VERDICTS[2 if FATAL in kinds else 1 if WARNING in kinds else 0]
 
 
-def check(subject, on):
+def check(subject, on, packet_buffer=None):
     """Check one network against a machine.
 
     Parameters
     ----------
     subject : Subject
     on : resources.Machine
+    packet_buffer : int or None
+        Packets that each core holds until it works them off; None is sPyNNaker's own number.
 
     Returns
     -------
@@ -117,18 +122,21 @@ def check(subject, on):
         projections, margins = quantisation.quantise(network, lowered), quantisation.margins(
             network, lowered, subject.fired)
         found = resources(network, subject.record, subject.fired)
+        memory, lacks = dtcm.memory(network, subject.record, packet_buffer)
     except NetworkError as error:
-        return Checked(subject.name, subject.basis, [], [], None, 1, {}, {}, [Finding(FATAL, str(error))])
+        return Checked(subject.name, subject.basis, [], [], None, None, 1, {}, {}, [Finding(FATAL, str(error))])
     slowdown = max(1, math.ceil(found.loads[0].worst)) if found.loads else 1
     machines = [on, *(MACHINES[name] for name in SURVEY if name != on.name and subject.replicated)]
     copies = {one.name: _digits(replicas(found.groups, one), subject, slowdown) for one in machines}
     findings = [finding for one in projections for finding in _of_projection(one)]
     findings += [finding for one in margins for finding in _of_margin(one)]
+    findings += [Finding(FATAL, lack.text, lack.change) for lack in lacks]
     findings += _of_resources(found, on, slowdown)
+    findings += _of_bursts(found, packet_buffer or dtcm.PACKET_BUFFER, dtcm.largest_packet_buffer(memory))
     if not found.spikes_per_step:
         findings.append(Finding(NOTE, "no spikes of its source are stored yet, so loads, times and margins are those of"
                                       " silence", "load the data, and train and test the layers before it"))
-    return Checked(subject.name, subject.basis, projections, margins, found, slowdown, copies,
+    return Checked(subject.name, subject.basis, projections, margins, found, memory[0], slowdown, copies,
                    convolutions(network)[1], findings)
 
 
@@ -201,11 +209,18 @@ def _of_resources(found, on, slowdown):
                                f" {worst.events:,} synaptic events reach a core of {worst.neurons} neurons, an"
                                f" estimated {worst.worst:.1f} ms of work for 1 ms",
                       f"spread the input over more steps, or run at a time scale factor of {slowdown}")
+
+
+def _of_bursts(found, buffer, largest):
+    """Bursts of packets that the `buffer` of a core may not hold; `largest`: the one that its memory has room for."""
     most = max((load.spikes for load in found.loads), default=0)
-    if most > SPIKE_BUFFER:
-        yield Finding(WARNING, f"{most:,} spikes reach a core in one step, and its buffer holds {SPIKE_BUFFER}; what"
+    wanted = 1 << max(0, most - 1).bit_length()
+    if most > buffer:
+        larger = (f", or run with --packet-buffer {wanted}" if wanted <= largest else
+                  f"; a core's memory has no room for a --packet-buffer of {wanted}, but for {largest}")
+        yield Finding(WARNING, f"{most:,} spikes reach a core in one step, and its buffer holds {buffer:,}; what"
                                " comes faster than it is worked off is lost",
-                      f"spread the input over more steps, or run with --packet-buffer {1 << (most - 1).bit_length()}")
+                      f"spread the input over more steps{larger}")
 
 
 def _too_large(found, groups, on, when):
@@ -242,6 +257,8 @@ def _plain(one):
     if found:
         made |= {"neurons": found.neurons, "cores": found.cores, "chips": found.chips, "sdram": found.sdram,
                  "sdram_recording": sum(size for _, size in found.recording), "slowdown": one.slowdown,
+                 "dtcm": {"population": one.memory.label, "needed": one.memory.needed, "there": one.memory.there,
+                          "neurons": one.memory.neurons, "parts": one.memory.parts},
                  "spikes_per_step": found.spikes_per_step, "loads": [asdict(load) for load in found.loads],
                  "copies": {name: {"copies": n, "seconds": seconds} for name, (n, seconds) in one.copies.items()}}
     return made
@@ -284,6 +301,8 @@ def _resource_lines(one):
         worst = found.loads[0]
         yield (f"  busiest core ({worst.label}): an estimated {100 * worst.mean:.0f} % of a step on average,"
                f" {100 * worst.worst:.0f} % in the busiest one")
+    yield (f"  fullest core ({one.memory.label}, {one.memory.neurons:,} {_plural(one.memory.neurons, 'neuron')}):"
+           f" {one.memory.needed:,} of {one.memory.there:,} bytes of its own memory")
     for name, (copies, seconds) in one.copies.items():
         time = "" if seconds is None else f", {DIGITS:,} digits in {seconds:,.1f} s"
         time += f" at a time scale factor of {one.slowdown}" if time and one.slowdown > 1 else ""

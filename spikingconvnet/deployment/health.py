@@ -16,6 +16,7 @@ from spikingconvnet.deployment.health_rules import (
     EXPLAINED,
     INVALID,
     NEUTRAL,
+    NO_MEMORY,
     NOTE,
     REMARK,
     RULES,
@@ -185,9 +186,7 @@ def _steps(readings, ends):
 def _derived(provenance):
     """What only several numbers together tell."""
     if provenance.failure:
-        yield Reading(DERIVED, "failed", 1, between=provenance.failure)
-        for x, y, p, state in provenance.states:
-            yield Reading(DERIVED, "core_states", 1, x, y, p, between=state)
+        yield from _of_failure(provenance)
     if not any(reading.table in (CORE, ROUTER) for reading in provenance.readings):
         yield Reading(DERIVED, "no_provenance", 1)
         return
@@ -205,6 +204,19 @@ def _derived(provenance):
         yield from _of_router(place, items)
     if not provenance.failure:
         yield from _silent(provenance, cores, routers)
+
+
+def _of_failure(provenance):
+    """A run that did not come to its end; a core that has said that its memory was too small is no broken one."""
+    said = defaultdict(list)
+    for x, y, p, text in provenance.said:
+        said[x, y, p].append(text)
+    small = {place for place, texts in said.items() if any(re.search(NO_MEMORY, text) for text in texts)}
+    yield Reading(DERIVED, "failed_for_memory" if small else "failed", 1, between=provenance.failure)
+    for x, y, p, state in provenance.states:
+        place = (x, y, p)
+        between = ": ".join([state, *said.get(place, ())])
+        yield Reading(DERIVED, "core_memory" if place in small else "core_states", 1, *place, between=between)
 
 
 def _of_core(place, items, provenance):

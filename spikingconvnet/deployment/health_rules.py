@@ -11,6 +11,8 @@ SLOWER = "--time-scale {slower}"
 SPREAD = SLOWER + ", or spread the input over more steps"
 LARGER = SPREAD + ", or raise --packet-buffer"
 LESS = "lower the weights, or raise the population's max_expected_summed_weight"
+FEWER_ON_A_CORE = ("set neurons_per_core of the population (--mode check says how many fit), or take a smaller"
+                   " --packet-buffer")
 AGAIN = "run again"
 BOARD = "run again; if it comes back, use another board"
 ROUTES = "run again; if it comes back, sPyNNaker's keys or routes are wrong: its log says more"
@@ -61,6 +63,12 @@ RULES = (
     Rule("failed", DERIVED, "failed", INVALID,
          "the run did not come to its end, or could not be read", AGAIN,
          "spinn_front_end_common/interface/abstract_spinnaker_base.py:2062"),
+    Rule("failed", DERIVED, "failed_for_memory", INVALID,
+         "the run did not come to its end", FEWER_ON_A_CORE,
+         "spinn_front_end_common/interface/abstract_spinnaker_base.py:2062"),
+    Rule("core_memory", DERIVED, "core_memory", INVALID,
+         "{n} times a core did not find enough of its own memory (DTCM)", FEWER_ON_A_CORE,
+         "spinn_front_end_common/utilities/iobuf_extractor.py:39"),
     Rule("core_states", DERIVED, "core_states", INVALID,
          "{n} cores did not stop as they should", BOARD,
          "spinnman/exceptions.py:348"),
@@ -277,6 +285,11 @@ NEUTRAL = frozenset((
     "default_routed_external_multicast_packets", "Entries", "Unique_Routes", "Local_P2P_Packets",
     "External_P2P_Packets", "Local_NN_Packets", "External_NN_Packets", "Local_FR_Packets", "External_FR_Packets",
     "Received_For_Reinjection", "bit_fields_merged", "Extraction time", "No Extraction time", "time_scale_factor"))
+
+# What programs say that do not get a block of the DTCM: texts of the .dict files beside sPyNNaker's binaries. Recording
+# regions are in the SDRAM, and callbacks take nothing.
+NO_MEMORY = ("DTCM|Out of memory|allocated? (?!recording region|SDP|DMA)|"
+             "Could not initialise (DMA buffers|weight region)|setting up input buffer")
 
 # sPyNNaker's remarks on items that have a rule, and two that say nothing about a fault.
 EXPLAINED = (

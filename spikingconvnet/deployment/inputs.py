@@ -17,7 +17,7 @@ from spikingconvnet.backends.local.lowering import rule_kind
 from spikingconvnet.backends.local.reference import HISTORY, SATURATED
 from spikingconvnet.backends.local.reference_rules import PLACEHOLDER, after_post, after_pre, learn
 from spikingconvnet.backends.local.split_cores import is_split
-from spikingconvnet.deployment.partition import cores
+from spikingconvnet.backends.partition import cores
 
 CURRENTS = ("gsyn_exc", "gsyn_inh")
 

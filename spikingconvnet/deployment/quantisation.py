@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.backends.local.lowering import ACCUM_ONE, STDP_ONE, lower
+from spikingconvnet.backends.local.lowering import ACCUM_ONE, AMOUNT_SHIFT, STDP_ONE, lower
 from spikingconvnet.connectivity import ConvConnections
 from spikingconvnet.geometry import pooled_neurons, receptive_fields
 
@@ -118,9 +118,9 @@ def _quantised(lowered, projection):
     else:
         integers = lowered.projection(projection.label)
         receptors = np.unique(integers.receptor).tolist()
-    shift = int(population.shift[receptors or [0]].max())
+    shift = AMOUNT_SHIFT if projection.modulates else int(population.shift[receptors or [0]].max())
     counts = lowered.counters[projection.label]
-    learning = _learning(projection, integers.rule, shift) if projection.plasticity else None
+    learning = _learning(projection, integers.rule, shift) if projection.learns else None
     return Quantised(projection.label, counts["weights"], 2.0 ** (shift - 15), counts["lost_weights"],
                      counts["wrapped_weights"], counts["silent_delays"], counts["extended_delays"],
                      population.delay_slots, learning)
@@ -150,7 +150,7 @@ def margins(network, lowered=None, fired=None):
     lowered, found = lowered or lower(network), []
     known_spikes = {p.label: p.cell.spikes for p in network.populations if p.has_given_spikes} | (fired or {})
     for label in lowered.populations:
-        incoming = network.incoming(label)
+        incoming = [projection for projection in network.incoming(label) if not projection.modulates]
         sums = [_sums(network, lowered, projection, known_spikes.get(projection.pre)) for projection in incoming]
         for receptor, name in enumerate(RECEPTORS):
             bound = sum(part[receptor][0] for part in sums)
@@ -175,7 +175,7 @@ def _sums(network, lowered, projection, spikes):
         chosen = integers.receptor == receptor
         source, target = integers.pre_id[chosen], integers.post_id[chosen]
         weight = integers.weight[chosen].astype(np.float64)
-        if projection.plasticity:               # they may all grow to the bound
+        if projection.learns:                   # they may all grow to the bound
             top = integers.rule.w_max >> int(lowered.populations[projection.post].shift[receptor].max())
             weight = np.maximum(weight, top)
         sums = [np.bincount(target, weight * counts[source], size).max(initial=0.0) for counts in busy]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.deployment import partition, sdram
+from spikingconvnet.backends import partition
+from spikingconvnet.deployment import sdram
 from spikingconvnet.errors import SettingsError
 
 CYCLES_PER_STEP = 200_000         # 1 ms at 200 MHz
@@ -23,7 +24,6 @@ CHIPS_OF_17_CORES = {(1, 1), (1, 3), (3, 1), (3, 3), (3, 5), (5, 2), (5, 4), (5,
 SDRAM_PER_CHIP = 123_469_792      # version_spin1.py; what SC&MP leaves of 128 MiB
 MONITOR_SDRAM = 488_476           # the monitor of every chip
 GATHERER_SDRAM = 477_250          # more on a board's Ethernet chip
-SPIKE_BUFFER = 256                # spikes that a core keeps for later, spynnaker.cfg incoming_spike_buffer_size
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 Sources as in ``partition``, whose `Vertex` is what is measured here. Sizes are bytes.
 """
 
-from spikingconvnet.backends.local.lowering import SLOW_SHIFT, decay_table
-from spikingconvnet.deployment.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD
+from spikingconvnet.backends.local.lowering import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, decay_table
+from spikingconvnet.backends.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD
 from spikingconvnet.plasticity import PfisterSpikeTripletRule, SpikeNearestPairRule, Vogels2011Rule
 
 # Provenance words, besides 6 of every core: `N_ITEMS` of the structures of population_machine_*.py.
@@ -116,6 +116,14 @@ def _dynamics(vertex):
     if vertex.rule is None:
         return 0
     timing = vertex.rule.timing_dependence
+    return _rule(timing) + (_modulation(vertex.modulation) if vertex.modulation else 0)
+
+
+def _modulation(modulation):
+    return 3 * WORD + _table(modulation.tau_c, ELIGIBILITY_SHIFT) + _table(modulation.tau_d, DOPAMINE_SHIFT)
+
+
+def _rule(timing):
     if isinstance(timing, Vogels2011Rule):
         return WORD + WORD + _table(timing.tau) + 16 * RECEPTORS
     tables = _table(timing.tau_plus) + _table(timing.tau_minus)
@@ -142,21 +150,21 @@ def _synapses(vertex, made):
         generator += WORD * (1 + bool(stages))
         for rows in projections:
             entries += 1 + bool(stages)
-            header = 44 + 3 * WORD + WORD * (19 if rows.plastic else 12)
+            header = 44 + 3 * WORD + WORD * (6 if rows.modulates else 19 if rows.plastic else 12)
             generator += header * source.cores if rows.generated else 0
             for synapses, depth in ((rows.near, 1), (rows.far, stages)):
-                block = source.core_size * depth * _row(synapses, vertex.rule if rows.plastic else None)
+                block = source.core_size * depth * _row(synapses, vertex, rows)
                 for _ in range(source.cores if synapses else 0):
                     address = -(-address // 16) * 16 + block
     return address + 2 * WORD + 20 * sources + WORD * entries + generator + filters
 
 
-def _row(synapses, rule):
-    if rule is None:
-        words = synapses
+def _row(synapses, vertex, rows):
+    if not rows.plastic:
+        words = synapses + rows.modulates
     else:
-        header = {PfisterSpikeTripletRule: 8, SpikeNearestPairRule: 4}.get(type(rule.timing_dependence), 8)
-        words = -(-synapses // 2) + -(-(header + 2 * synapses) // WORD)
+        header = 4 if isinstance(vertex.rule.timing_dependence, SpikeNearestPairRule) else 8
+        words = -(-synapses // 2) + -(-(header + (4 if vertex.modulation else 2) * synapses) // WORD)
     return WORD * (words + 3)
 
 

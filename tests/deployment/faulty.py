@@ -7,7 +7,7 @@ import numpy as np
 from spikingconvnet.backends.local.fixed_point import decay, i32
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.local.reference import ReferenceSimulation
-from spikingconvnet.deployment.partition import cores
+from spikingconvnet.backends.partition import cores
 from spikingconvnet.deployment.recorded import Recorded, shown
 from spikingconvnet.spikes import Spikes
 

@@ -19,13 +19,14 @@ from random_networks import (  # noqa: E402
 )
 from virtual_board import mapped  # noqa: E402
 
+from spikingconvnet.backends import partition  # noqa: E402
 from spikingconvnet.connectivity import (  # noqa: E402
     ConnectionList,
     ConvConnections,
     DenseConnections,
     LateralInhibition,
 )
-from spikingconvnet.deployment import partition, sdram  # noqa: E402
+from spikingconvnet.deployment import sdram  # noqa: E402
 from spikingconvnet.deployment.resources import chips_counted, resources  # noqa: E402
 from spikingconvnet.errors import BackendError, NetworkError  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from spikingconvnet.backends import partition
 from spikingconvnet.connectivity import ConvConnections, DenseConnections
-from spikingconvnet.deployment import partition
 from spikingconvnet.deployment import resources as module
 from spikingconvnet.deployment.resources import MACHINES, SDRAM_PER_CHIP, chips_counted, machine, replicas, resources
 from spikingconvnet.errors import SettingsError

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum, expk, expulr, kdiv
-from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, is_split, warning
+from spikingconvnet.backends.local.split_cores import is_split, neurons_of_core, warning
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError
@@ -278,7 +278,7 @@ def _injection(step, tau):
 
 
 def _delay_slots(population, delay):
-    bits = [_bits(n) for n in (min(population.size, NEURONS_PER_CORE), 2)]
+    bits = [_bits(n) for n in (neurons_of_core(population), 2)]
     return min(1 << _bits(delay), 1 << (RING_BUFFER_BITS - sum(bits)))
 
 

@@ -50,13 +50,19 @@ def own_synapses(population, projection):
 
 def _same_core(population, projection):
     neuron, size = np.arange(population.size), _part_size(population)
-    core = neuron // size * population.size + neuron % size // NEURONS_PER_CORE
+    core = neuron // size * population.size + neuron % size // neurons_of_core(population)
     return core[projection.pre_id] == core[projection.post_id]
 
 
 def _part_size(population):
     """Neurons of a population on the board."""
     return population.size // (population.shape[0] if population.per_channel else 1)
+
+
+def neurons_of_core(population):
+    """Neurons of a full core of a population, at most those of one channel if channels are populations: int."""
+    usual = population.size if population.is_source else NEURONS_PER_CORE
+    return min(_part_size(population), population.neurons_per_core or usual)
 
 
 def transfers(population, projections, slots):
@@ -105,17 +111,20 @@ def _longest_row(pre):
     return int(np.unique(pre, return_counts=True)[1].max(initial=0))
 
 
-def synapse_cores(projections, sizes):
+def synapse_cores(population, projections, sizes):
     """About how many cores of synapses sPyNNaker takes for a core of neurons.
 
     Parameters
     ----------
+    population : Population
+        On split cores.
     projections : list of LoweredProjection
-        All that end in a population on split cores.
+        All that end there.
     sizes : dict of str to int
         Neurons of every population.
     """
-    rate = sum(_longest_row(p.pre_id * (1 << 20) + p.post_id // NEURONS_PER_CORE) * ASSUMED_RATE * sizes[p.pre]
+    core_size = neurons_of_core(population)
+    rate = sum(_longest_row(p.pre_id * (1 << 20) + p.post_id // core_size) * ASSUMED_RATE * sizes[p.pre]
                for p in projections)
     return max(1, math.ceil(rate / CORE_CAPACITY))
 
@@ -129,7 +138,7 @@ def warning(population, projections, slots, sizes):
     if counts != [1]:
         text += (f"; a spike is {' or '.join(map(str, counts))} events for its neuron's synapses, one for each"
                  " projection of the population onto itself")
-    cores = synapse_cores(projections, sizes)
+    cores = synapse_cores(population, projections, sizes)
     if cores > 1 and _onto_itself(population, projections):
         text += f"; it needs about {cores} cores of synapses, not all of which will learn, and that is not modelled"
     return text

@@ -102,7 +102,8 @@ def test_own_synapses_are_plastic_ones_inside_a_core():
 def test_sPyNNaker_counts_on_30_spikes_a_second():
     made = network(255, (np.repeat(np.arange(255), 255), np.tile(np.arange(255), 255), 1, False))
     lowered = lower(made)
-    assert synapse_cores([lowered.projection(p.label) for p in made.projections], {"in": 1, "c": 255}) == 2
+    projections = [lowered.projection(p.label) for p in made.projections]
+    assert synapse_cores(made.population("c"), projections, {"in": 1, "c": 255}) == 2
     assert "about 2 cores of synapses" in lowered.warnings[-1]
 
 

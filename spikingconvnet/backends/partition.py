@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spikingconvnet.backends.local.lowering import NEURONS_PER_CORE, RING_BUFFER_BITS, RULE_KINDS
+from spikingconvnet.backends.local.lowering import MODULATED_KINDS, RING_BUFFER_BITS, RULE_KINDS
+from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT, neurons_of_core
 from spikingconvnet.backends.local.weight_scale import SPIKES_PER_SECOND
-from spikingconvnet.backends.spinnaker import ROW_LIMIT, convolutions, tile
-from spikingconvnet.errors import NetworkError
-from spikingconvnet.neurons import SpikeSourcePoisson
+from spikingconvnet.connectivity import ConvConnections
+from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.neurons import IFCurrExp, SpikeSourcePoisson
 
 PLANNED_STEPS = 1000              # spinnaker.cfg, minimum_auto_time_steps: SDRAM is planned for a run of this length
 WORD = 4
@@ -31,6 +32,8 @@ COMBINED_BINARIES = {             # the compiled binaries that pip installs, as 
 STATIC_SYNAPSES_PER_SECOND = 13_000_000     # of a core, synapse_dynamics_static.py
 PLASTIC_SYNAPSES_PER_SECOND = 1_400_000     # synapse_dynamics_stdp.py
 MOST_PLASTIC_ROW = 254                      # synapses whose row still takes 256 words, master_pop_table.py
+MOST_MODULATED_ROW = 169                    # the same of 4 bytes and not 2, synapse_dynamics_stdp.py
+MOST_REWARDED = 255                         # and of a word each, synapse_dynamics_neuromodulation.py
 MOST_SYNAPSE_CORES = 15                     # of a chip beside the neuron core, a monitor and SC&MP's core
 MOST_DELAY_STAGES = 8                       # delay_extension_vertex.py, MAX_SLOTS
 RECEPTORS = 2
@@ -49,8 +52,8 @@ class Rows:
     near, far, longest : int
         Most synapses of a row in one core, with delays within the ring buffer, beyond it, and of any delay.
     synapses : int
-    plastic, generated : bool
-        `generated` on the board, from an all-to-all connection of one weight.
+    plastic, generated, modulates : bool
+        `generated` on the board, from an all-to-all connection of one weight; `modulates`: a reward or punishment.
     kernel : int
         Weights of a ConvolutionConnector; 0 for rows.
     """
@@ -63,6 +66,7 @@ class Rows:
     synapses: int
     plastic: bool = False
     generated: bool = False
+    modulates: bool = False
     kernel: int = 0
 
 
@@ -83,11 +87,12 @@ class Vertex:
         Slices; each takes ``1 + synapse_cores`` cores.
     synapse_cores : int
     rule : STDPMechanism or None
+    modulation : Neuromodulation or None
     incoming : list of Rows
     slots : int
         Length of its ring buffer, steps.
-    stages : int
-        Delay stages of the extension that follows it; 0 without one.
+    stages, stage_steps : int
+        Delay stages of the extension that follows it, 0 without one, and the steps of each.
     spikes : int array (steps, cores) or None
         Of a source: spikes of every core in each step.
     """
@@ -99,10 +104,12 @@ class Vertex:
     core_size: int
     cores: int
     rule: object = None
+    modulation: object = None
     synapse_cores: int = 0
     incoming: list = field(default_factory=list)
     slots: int = 1
     stages: int = 0
+    stage_steps: int = 1
     spikes: object = None
 
     @property
@@ -179,9 +186,9 @@ def _parts(population, planes):
     n_parts = _n_parts(population, planes)
     size = population.size // n_parts
     if population.label in planes:
-        core_size, cores = _tiled(*population.shape[1:])
+        core_size, cores = _tiled(*population.shape[1:], population.neurons_per_core)
     else:
-        core_size = size if population.is_source else min(size, NEURONS_PER_CORE)
+        core_size = neurons_of_core(population)
         cores = -(-size // core_size)
     parts = [Vertex(population.label, first, size, population.cell, core_size, cores)
              for first in range(0, population.size, size)]
@@ -192,9 +199,9 @@ def _parts(population, planes):
     return parts
 
 
-def _tiled(rows, columns):
+def _tiled(rows, columns, most):
     """Neurons of a core and cores of a plane; a plane that fits one core is not cut (get_multidimensional_slices)."""
-    width, height = tile(rows, columns)
+    width, height = tile(rows, columns, most)
     return width * height, -(-columns // width) * -(-rows // height)
 
 
@@ -203,7 +210,7 @@ def _core_of(population, planes, core_size, cores):
     if population.label not in planes:
         return np.arange(population.size // _n_parts(population, planes)) // core_size
     _, rows, columns = population.shape
-    width, height = tile(rows, columns)
+    width, height = tile(rows, columns, population.neurons_per_core)
     row, column = np.divmod(np.arange(rows * columns), columns)
     return (row // height) * (columns // width) + column // width
 
@@ -248,10 +255,13 @@ def _add_rows(made, parts, projection):
     for (which, _), chosen in _grouped(group, piece):
         pre_part, post_part = divmod(which // 2, n_post)
         vertex = made[parts[projection.post][post_part]]
-        vertex.rule = projection.plasticity or vertex.rule
+        if projection.learns:
+            vertex.rule = projection.plasticity
+        elif projection.modulates:
+            vertex.modulation = projection.plasticity
         vertex.incoming.append(_PendingRows(
             parts[projection.pre][pre_part], int(delay[chosen].max()), pre[chosen], core[chosen], delay[chosen],
-            projection.plasticity is not None, generated))
+            projection.learns, generated, projection.modulates))
 
 
 def _grouped(group, piece):
@@ -274,6 +284,7 @@ class _PendingRows:
     delays: np.ndarray
     plastic: bool
     generated: bool
+    modulates: bool
 
     kernel = 0
 
@@ -284,7 +295,8 @@ class _PendingRows:
         else:
             near, far, longest = (self._longest(chosen) for chosen in (self.delays <= slots, self.delays > slots,
                                                                        self.delays > 0))
-        return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated)
+        return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated,
+                    self.modulates)
 
     def _longest(self, chosen):
         if not chosen.any():
@@ -293,15 +305,25 @@ class _PendingRows:
         return int(np.bincount(source * (int(self.core.max()) + 1) + self.core[chosen]).max())
 
 
+def ring_slots(longest, neurons):
+    """Steps of the ring buffer of a core with so many neurons, for a longest delay in steps: int."""
+    return min(1 << n_bits(longest), 1 << RING_BUFFER_BITS - n_bits(neurons) - n_bits(RECEPTORS))
+
+
+def _most_of_a_row(vertex, rows):
+    """Synapses of a row that sPyNNaker can hold: int, or infinity where lists are cut."""
+    if rows.modulates:
+        return MOST_REWARDED
+    return math.inf if not rows.plastic else MOST_MODULATED_ROW if vertex.modulation else MOST_PLASTIC_ROW
+
+
 def _add_delay_stages(made):
     """Ring buffers, rows and delay extensions, `_DelaySupportAdder` of delay_support_adder.py."""
-    steps = {}
     for vertex in made:
         if vertex.is_source:
             continue
         longest = max([rows.delay for rows in vertex.incoming], default=0)
-        bits = RING_BUFFER_BITS - _bits(min(vertex.size, vertex.core_size)) - _bits(RECEPTORS)
-        vertex.slots = min(1 << _bits(longest), 1 << bits)
+        vertex.slots = ring_slots(longest, min(vertex.size, vertex.core_size))
         if longest > vertex.slots * (MOST_DELAY_STAGES + 1):
             raise NetworkError(f"Population {vertex.label!r}: a delay of {longest} steps; with"
                                f" {min(vertex.size, vertex.core_size)} neurons on a core a board reaches"
@@ -309,18 +331,21 @@ def _add_delay_stages(made):
         vertex.incoming = [rows if rows.kernel else rows.counted(vertex.slots, min(vertex.size, vertex.core_size))
                            for rows in vertex.incoming]
         for rows in vertex.incoming:
-            if rows.plastic and rows.longest > MOST_PLASTIC_ROW:
+            most = _most_of_a_row(vertex, rows)
+            if rows.longest > most:
                 raise NetworkError(f"Population {vertex.label!r}: {rows.longest} plastic synapses from one neuron to"
-                                   f" one core; a row holds {MOST_PLASTIC_ROW}; use at most that many neurons")
+                                   f" one core; a row holds {most}; set its neurons_per_core to at most that many")
             if rows.delay > vertex.slots:
-                if steps.setdefault(rows.pre, vertex.slots) != vertex.slots:
-                    raise NetworkError(f"Population {made[rows.pre].label!r}: delays to populations with ring buffers"
-                                       f" of {steps[rows.pre]} and of {vertex.slots} steps; sPyNNaker extends the"
+                source = made[rows.pre]
+                if source.stages and source.stage_steps != vertex.slots:
+                    raise NetworkError(f"Population {source.label!r}: delays to populations with ring buffers of"
+                                       f" {source.stage_steps} and of {vertex.slots} steps; sPyNNaker extends the"
                                        " delays of a population for one length only")
-                made[rows.pre].stages = max(made[rows.pre].stages, -(-rows.delay // vertex.slots) - 1)
+                source.stage_steps = vertex.slots
+                source.stages = max(source.stages, -(-rows.delay // vertex.slots) - 1)
 
 
-def _bits(n):
+def n_bits(n):
     """Bits for n values, pacman utility_calls.get_n_bits."""
     return 0 if n == 0 else max(1, math.ceil(math.log2(n)))
 
@@ -334,5 +359,57 @@ def _synapse_cores(vertex, made):
 
 
 def _rule_kind(vertex):
-    rule = vertex.rule
-    return RULE_KINDS[type(rule.timing_dependence), type(rule.weight_dependence)]
+    kind = RULE_KINDS[vertex.rule.kind]
+    return MODULATED_KINDS[kind] if vertex.modulation else kind
+
+
+# ---------------------------------------------------------------- convolutions
+
+
+def convolutions(network):
+    """Which convolutions sPyNNaker's own connector computes.
+
+    Returns
+    -------
+    connectors : dict of str to dict of (channel, map) to BoardConvolution
+        By label of the projection; the other convolutions become one list of connections per receptor and map.
+    choices : dict of str to str
+        For every convolution, what it becomes and why.
+    """
+    connectors, choices = {}, {}
+    for projection in network.projections:
+        if isinstance(projection.connections, ConvConnections):
+            post = network.population(projection.post)
+            if not post.per_channel and post.shape[0] > 1 and post.shape[1:] == (1, 1):
+                choices[projection.label] = f"lists of connections onto one population of {post.size:,} units"
+                continue
+            try:
+                connectors[projection.label] = _on_board(network, projection)
+                choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"
+            except NetworkError as error:
+                choices[projection.label] = f"lists of connections, because {error}"
+    return connectors, choices
+
+
+def _on_board(network, projection):
+    post = network.population(projection.post)
+    require(len(network.incoming(post.label)) == 1, f"Population {post.label!r}", "projections",
+            len(network.incoming(post.label)), "one convolution for sPyNNaker's connector", NetworkError)
+    require(post.per_channel or post.shape[0] == 1, f"Population {post.label!r}", "per_channel", False,
+            "True for sPyNNaker's connector", NetworkError)
+    require(isinstance(post.cell, IFCurrExp), f"Population {post.label!r}", "cell", type(post.cell).__name__,
+            "IFCurrExp for sPyNNaker's connector, which has no other binary", NetworkError)
+    pre = network.population(projection.pre)
+    require(pre.per_channel or pre.is_source or pre.shape[0] == 1, f"Population {pre.label!r}", "per_channel", False,
+            "True before sPyNNaker's connector", NetworkError)
+    return projection.connections.on_board()
+
+
+def tile(rows, columns, most=None):
+    """Largest (columns, rows) of a core for a plane of neurons: whole parts of it, at most `most` neurons.
+
+    None stands for `NEURONS_PER_CORE`.
+    """
+    most = most or NEURONS_PER_CORE
+    width = max(n for n in range(1, columns + 1) if columns % n == 0 and n <= most)
+    return width, max(n for n in range(1, rows + 1) if rows % n == 0 and n * width <= most)
