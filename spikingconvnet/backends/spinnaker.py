@@ -19,8 +19,8 @@ import numpy as np
 
 from spikingconvnet.backends import failures, provenance, pynn
 from spikingconvnet.backends.base import joined, recorded_neurons
-from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
-from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT
+from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower, rule_kind
+from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT, is_split
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import (
     BackendError,
@@ -46,6 +46,7 @@ PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_fro
 PROVENANCE = ("write_provenance", "read_router_provenance_data", "read_placements_provenance_data",
               "read_graph_provenance_data", "keep_data_database")      # what mode = Production leaves off
 COLOURS = 16                # 2 ** n_colour_bits of spynnaker.cfg
+ROUNDED_UP = 1e-6           # ms; it tells of 1e-5 and more
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
@@ -173,6 +174,7 @@ class Simulation(pynn.Simulation):
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
+        self._split = split_populations(network, self._connectors)
         with self._apart():
             dialect = replace(DIALECT, setup={"time_scale_factor": time_scale})
             super().__init__(network, sim, dialect, record, fixed_scales(network, lowered))
@@ -297,6 +299,13 @@ class Simulation(pynn.Simulation):
         times = super()._source_times(image, first, size)
         return [np.append(one, (every + COLOURS) * dt) for one in times]
 
+    def _duration(self, n_steps):
+        """Less by what sPyNNaker tolerates in silence, because it rounds up to whole steps: 57 * 0.2 / 0.2 is above 57.
+
+        Source: SpiNNFrontEndCommon 7.4.1 ``abstract_spinnaker_base.py``, ``__timesteps``.
+        """
+        return super()._duration(n_steps) - ROUNDED_UP
+
     def _advance(self, n_steps):
         """Run some steps more at the end of an image, of which nothing is kept.
 
@@ -347,6 +356,8 @@ class Simulation(pynn.Simulation):
         return super()._splits(population) or population.label in self._planes
 
     def _make(self, population, size, index, cell, **more):
+        if population.label in self._split:
+            more["n_synapse_cores"] = 1
         if population.label not in self._planes:
             return super()._make(population, size, index, cell, **more)
         _, rows, columns = population.shape
@@ -433,6 +444,22 @@ def _on_board(network, projection):
     require(pre.per_channel or pre.is_source or pre.shape[0] == 1, f"Population {pre.label!r}", "per_channel", False,
             "True before sPyNNaker's connector", NetworkError)
     return projection.connections.on_board()
+
+
+def split_populations(network, connectors):
+    """Populations whose neurons and synapses have cores of their own: set of str.
+
+    Each core of neurons gets one core of synapses, however many sPyNNaker would take (see ``split_cores.py``).
+
+    Parameters
+    ----------
+    network : Network
+    connectors : collection of str
+        Projections that become sPyNNaker's own connectors for convolutions, of which there is a combined binary only.
+    """
+    return {p.label for p in network.populations
+            if not p.is_source and is_split(p, rule_kind(network, p.label), network.timestep)
+            and any(q.label not in connectors and len(q.connections.to_list().pre) for q in network.incoming(p.label))}
 
 
 def tile(rows, columns):

@@ -124,7 +124,7 @@ def check(subject, on):
     copies = {one.name: _digits(replicas(found.groups, one), subject, slowdown) for one in machines}
     findings = [finding for one in projections for finding in _of_projection(one)]
     findings += [finding for one in margins for finding in _of_margin(one)]
-    findings += _of_resources(found, on, slowdown)
+    findings += _of_resources(found, on, slowdown, network.timestep)
     if not found.spikes_per_step:
         findings.append(Finding(NOTE, "no spikes of its source are stored yet, so loads, times and margins are those of"
                                       " silence", "load the data, and train and test the layers before it"))
@@ -140,7 +140,8 @@ def verdict(checked):
 def _digits(copies, subject, slowdown):
     if not copies or not subject.replicated:
         return min(copies, 1), None
-    return copies, math.ceil(DIGITS / copies) * subject.slot / 1000.0 * slowdown
+    seconds = subject.slot * subject.network.timestep / 1000.0
+    return copies, math.ceil(DIGITS / copies) * seconds * slowdown
 
 
 # ---------------------------------------------------------------- findings
@@ -190,7 +191,7 @@ def _of_margin(one):
                                " one step; how many do is not known yet", "load the data, then check again")
 
 
-def _of_resources(found, on, slowdown):
+def _of_resources(found, on, slowdown, timestep):
     for groups, when in ((found.groups, ""), (found.recording, " while membranes are recorded")):
         if not replicas(groups, on):
             yield _too_large(found, groups, on, when)
@@ -199,7 +200,7 @@ def _of_resources(found, on, slowdown):
         worst = found.loads[0]
         yield Finding(WARNING, f"population {worst.label}: in the busiest step {worst.spikes:,} spikes and"
                                f" {worst.events:,} synaptic events reach a core of {worst.neurons} neurons, an"
-                               f" estimated {worst.worst:.1f} ms of work for 1 ms",
+                               f" estimated {worst.worst * timestep:.1f} ms of work for {timestep:g} ms",
                       f"spread the input over more steps, or run at a time scale factor of {slowdown}")
     most = max((load.spikes for load in found.loads), default=0)
     if most > SPIKE_BUFFER:

@@ -1,7 +1,8 @@
 """How sPyNNaker spreads a network over cores, and what it asks of each core's share of the SDRAM.
 
 A population becomes one application vertex (one for each channel where the spinnaker backend splits channels), a vertex
-becomes slices of neurons, a slice one core; or, for a rule without a combined binary, a neuron core and synapse cores.
+becomes slices of neurons, a slice one core; or, for a rule without a combined binary and at time steps below 1 ms, a
+neuron core and a synapse core.
 Nothing here needs sPyNNaker: the numbers are its own, and tests compare them with its mapping on a virtual board.
 
 Sources: sPyNNaker 7.4.1 ``population_vertex.py``, ``splitter_population_vertex_fixed.py``,
@@ -15,23 +16,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spikingconvnet.backends.local.lowering import NEURONS_PER_CORE, RING_BUFFER_BITS, RULE_KINDS
-from spikingconvnet.backends.local.weight_scale import SPIKES_PER_SECOND
-from spikingconvnet.backends.spinnaker import ROW_LIMIT, convolutions, tile
+from spikingconvnet.backends.local.lowering import NEURONS_PER_CORE, RING_BUFFER_BITS
+from spikingconvnet.backends.spinnaker import ROW_LIMIT, convolutions, split_populations, tile
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.neurons import SpikeSourcePoisson
 
 PLANNED_STEPS = 1000              # spinnaker.cfg, minimum_auto_time_steps: SDRAM is planned for a run of this length
 WORD = 4
 SYSTEM = 412                      # pointer table of 32 regions, one allocation, simulation header
-COMBINED_BINARIES = {             # the compiled binaries that pip installs, as IF_curr_..._stdp_mad_<rule>.aplx
-    "exponential": frozenset(RULE_KINDS.values()),
-    "delta": frozenset({"pair_additive", "nearest_pair_additive"}),
-}
-STATIC_SYNAPSES_PER_SECOND = 13_000_000     # of a core, synapse_dynamics_static.py
-PLASTIC_SYNAPSES_PER_SECOND = 1_400_000     # synapse_dynamics_stdp.py
 MOST_PLASTIC_ROW = 254                      # synapses whose row still takes 256 words, master_pop_table.py
-MOST_SYNAPSE_CORES = 15                     # of a chip beside the neuron core, a monitor and SC&MP's core
 MOST_DELAY_STAGES = 8                       # delay_extension_vertex.py, MAX_SLOTS
 RECEPTORS = 2
 
@@ -81,7 +74,10 @@ class Vertex:
         Neurons of a full core.
     cores : int
         Slices; each takes ``1 + synapse_cores`` cores.
+    timestep : float
+        ms.
     synapse_cores : int
+        1 where neurons and synapses have cores of their own, otherwise 0.
     rule : STDPMechanism or None
     incoming : list of Rows
     slots : int
@@ -98,6 +94,7 @@ class Vertex:
     cell: object
     core_size: int
     cores: int
+    timestep: float = 1.0
     rule: object = None
     synapse_cores: int = 0
     incoming: list = field(default_factory=list)
@@ -138,15 +135,16 @@ def vertices(network):
     made, parts = [], {}
     for population in network.populations:
         parts[population.label] = range(len(made), len(made) + _n_parts(population, planes))
-        made += _parts(population, planes)
+        made += _parts(population, planes, network.timestep)
     for projection in network.projections:
         if projection.label in connectors:
             _add_kernels(made, parts, projection, connectors[projection.label])
         else:
             _add_rows(made, parts, projection)
     _add_delay_stages(made)
+    apart = split_populations(network, connectors)
     for vertex in made:
-        vertex.synapse_cores = _synapse_cores(vertex, made)
+        vertex.synapse_cores = int(vertex.label in apart)
     return made
 
 
@@ -162,7 +160,7 @@ def cores(network):
     found = {}
     for population in network.populations:
         if not population.is_source:
-            parts = _parts(population, planes)
+            parts = _parts(population, planes, network.timestep)
             of_part = _core_of(population, planes, parts[0].core_size, parts[0].cores)
             found[population.label] = np.concatenate([of_part + i * parts[0].cores for i in range(len(parts))])
     return found
@@ -172,7 +170,7 @@ def _n_parts(population, planes):
     return population.shape[0] if population.per_channel or population.label in planes else 1
 
 
-def _parts(population, planes):
+def _parts(population, planes, timestep):
     if isinstance(population.cell, SpikeSourcePoisson):
         raise NetworkError(f"Population {population.label!r}: random sources are only drawn by the local backend; give"
                            " their spikes as a SpikeSourceArray")
@@ -183,7 +181,7 @@ def _parts(population, planes):
     else:
         core_size = size if population.is_source else min(size, NEURONS_PER_CORE)
         cores = -(-size // core_size)
-    parts = [Vertex(population.label, first, size, population.cell, core_size, cores)
+    parts = [Vertex(population.label, first, size, population.cell, core_size, cores, timestep)
              for first in range(0, population.size, size)]
     if population.has_given_spikes:
         core_of = _core_of(population, planes, core_size, cores)
@@ -323,16 +321,3 @@ def _add_delay_stages(made):
 def _bits(n):
     """Bits for n values, pacman utility_calls.get_n_bits."""
     return 0 if n == 0 else max(1, math.ceil(math.log2(n)))
-
-
-def _synapse_cores(vertex, made):
-    """Synapse cores of a slice: 0 where one binary does both (`use_combined_core` at steps of 1 ms or more)."""
-    if vertex.rule is None or _rule_kind(vertex) in COMBINED_BINARIES[vertex.cell.synapses]:
-        return 0
-    events = sum(math.ceil(rows.longest * SPIKES_PER_SECOND * made[rows.pre].size) for rows in vertex.incoming)
-    return min(math.ceil(events / PLASTIC_SYNAPSES_PER_SECOND), MOST_SYNAPSE_CORES)
-
-
-def _rule_kind(vertex):
-    rule = vertex.rule
-    return RULE_KINDS[type(rule.timing_dependence), type(rule.weight_dependence)]
