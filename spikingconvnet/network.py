@@ -170,7 +170,7 @@ class Network:
     populations : tuple of Population
     projections : tuple of Projection
     timestep : float
-        ms.
+        ms, above 0. The local backend, boards and checks take those of ``lowering.TIMESTEPS``.
     reset_every : int
         Steps after which all state returns to the start, again and again: membranes, currents, refractory times, and
         spikes and weights on their way are gone. Sources go on. 0: never. What learns or is random is not reset.
@@ -184,6 +184,9 @@ class Network:
     def __post_init__(self):
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
+        number = isinstance(self.timestep, (int, float)) and not isinstance(self.timestep, bool)
+        require(number and 0 < self.timestep < math.inf, "Network", "timestep", self.timestep, "a number of ms above 0",
+                NetworkError)
         for kind, parts in (("populations", self.populations), ("projections", self.projections)):
             labels = [part.label for part in parts]
             require(len(set(labels)) == len(labels), "Network", kind, labels, "of different labels", NetworkError)

@@ -60,8 +60,11 @@ class IFCurrExp:
 class IFCurrDelta:
     """Leaky integrate-and-fire whose synapses act for one step only: PyNN's ``IF_curr_delta`` as SpiNNaker runs it.
 
-    Weights are currents in nA that flow during one step. Attributes as :class:`IFCurrExp`, without time constants of
-    synapses.
+    Weights are currents in nA that flow during one step of 1 ms. In a step of another length as much charge flows: the
+    current is 1 ms / timestep times as large; recorded currents are those before that factor. Attributes as
+    :class:`IFCurrExp`, without time constants of synapses.
+
+    Source: sPyNNaker 7.4.1 ``input_type_delta.h``, ``scale_factor``.
     """
 
     tau_m: float = 20.0

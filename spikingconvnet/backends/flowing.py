@@ -31,6 +31,11 @@ def time_constants(population, timestep):
     return np.where(abs(tau / tau_m - 1.0) < APART, tau_m * (1.0 + APART), tau)
 
 
+def input_scale(population, timestep):
+    """What a board multiplies synaptic currents with before they act: 1, but for an IFCurrDelta 1 ms / timestep."""
+    return 1.0 if isinstance(population.cell, IFCurrExp) else kdiv(ACCUM_ONE, accum(timestep)) / ACCUM_ONE
+
+
 def currents(population, timestep):
     """How currents that flow relate to the board's, which are held for a step.
 
@@ -46,7 +51,7 @@ def currents(population, timestep):
     dt, (tau_m, cm) = timestep, membrane(population, timestep)
     tau = time_constants(population, dt)
     inject = tau / dt * -np.expm1(-dt / tau) if isinstance(population.cell, IFCurrExp) else np.ones(tau.shape)
-    held = tau_m / cm * -np.expm1(-dt / tau_m)
+    held = input_scale(population, dt) * tau_m / cm * -np.expm1(-dt / tau_m)
     flowing = tau_m * tau / (tau - tau_m) * (np.exp(-dt / tau) - np.exp(-dt / tau_m)) / cm
     return inject * held / flowing, flowing / held
 

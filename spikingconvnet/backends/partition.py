@@ -1,7 +1,8 @@
 """How sPyNNaker spreads a network over cores, and what it asks of each core's share of the SDRAM.
 
 A population becomes one application vertex (one for each channel where the spinnaker backend splits channels), a vertex
-becomes slices of neurons, a slice one core; or, for a rule without a combined binary, a neuron core and synapse cores.
+becomes slices of neurons, a slice one core; or, for a rule without a combined binary and at time steps below 1 ms, a
+neuron core and a synapse core.
 Nothing here needs sPyNNaker: the numbers are its own, and tests compare them with its mapping on a virtual board.
 
 Sources: sPyNNaker 7.4.1 ``population_vertex.py``, ``splitter_population_vertex_fixed.py``,
@@ -15,9 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spikingconvnet.backends.local.lowering import MODULATED_KINDS, RING_BUFFER_BITS, RULE_KINDS
-from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT, neurons_of_core
-from spikingconvnet.backends.local.weight_scale import SPIKES_PER_SECOND
+from spikingconvnet.backends.local.lowering import RING_BUFFER_BITS, rule_kind
+from spikingconvnet.backends.local.split_cores import NEURONS_PER_CORE, ROW_LIMIT, is_split, neurons_of_core
 from spikingconvnet.connectivity import ConvConnections
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.neurons import IFCurrExp, SpikeSourcePoisson
@@ -25,16 +25,9 @@ from spikingconvnet.neurons import IFCurrExp, SpikeSourcePoisson
 PLANNED_STEPS = 1000              # spinnaker.cfg, minimum_auto_time_steps: SDRAM is planned for a run of this length
 WORD = 4
 SYSTEM = 412                      # pointer table of 32 regions, one allocation, simulation header
-COMBINED_BINARIES = {             # the compiled binaries that pip installs, as IF_curr_..._stdp_mad_<rule>.aplx
-    "exponential": frozenset(RULE_KINDS.values()),
-    "delta": frozenset({"pair_additive", "nearest_pair_additive"}),
-}
-STATIC_SYNAPSES_PER_SECOND = 13_000_000     # of a core, synapse_dynamics_static.py
-PLASTIC_SYNAPSES_PER_SECOND = 1_400_000     # synapse_dynamics_stdp.py
 MOST_PLASTIC_ROW = 254                      # synapses whose row still takes 256 words, master_pop_table.py
 MOST_MODULATED_ROW = 169                    # the same of 4 bytes and not 2, synapse_dynamics_stdp.py
 MOST_REWARDED = 255                         # and of a word each, synapse_dynamics_neuromodulation.py
-MOST_SYNAPSE_CORES = 15                     # of a chip beside the neuron core, a monitor and SC&MP's core
 MOST_DELAY_STAGES = 8                       # delay_extension_vertex.py, MAX_SLOTS
 RECEPTORS = 2
 
@@ -85,7 +78,10 @@ class Vertex:
         Neurons of a full core.
     cores : int
         Slices; each takes ``1 + synapse_cores`` cores.
+    timestep : float
+        ms.
     synapse_cores : int
+        1 where neurons and synapses have cores of their own, otherwise 0.
     rule : STDPMechanism or None
     modulation : Neuromodulation or None
     incoming : list of Rows
@@ -103,6 +99,7 @@ class Vertex:
     cell: object
     core_size: int
     cores: int
+    timestep: float = 1.0
     rule: object = None
     modulation: object = None
     synapse_cores: int = 0
@@ -145,15 +142,16 @@ def vertices(network):
     made, parts = [], {}
     for population in network.populations:
         parts[population.label] = range(len(made), len(made) + _n_parts(population, planes))
-        made += _parts(population, planes)
+        made += _parts(population, planes, network.timestep)
     for projection in network.projections:
         if projection.label in connectors:
             _add_kernels(made, parts, projection, connectors[projection.label])
         else:
             _add_rows(made, parts, projection)
     _add_delay_stages(made)
+    apart = split_populations(network, connectors)
     for vertex in made:
-        vertex.synapse_cores = _synapse_cores(vertex, made)
+        vertex.synapse_cores = int(vertex.label in apart)
     return made
 
 
@@ -169,7 +167,7 @@ def cores(network):
     found = {}
     for population in network.populations:
         if not population.is_source:
-            parts = _parts(population, planes)
+            parts = _parts(population, planes, network.timestep)
             of_part = _core_of(population, planes, parts[0].core_size, parts[0].cores)
             found[population.label] = np.concatenate([of_part + i * parts[0].cores for i in range(len(parts))])
     return found
@@ -179,7 +177,7 @@ def _n_parts(population, planes):
     return population.shape[0] if population.per_channel or population.label in planes else 1
 
 
-def _parts(population, planes):
+def _parts(population, planes, timestep):
     if isinstance(population.cell, SpikeSourcePoisson):
         raise NetworkError(f"Population {population.label!r}: random sources are only drawn by the local backend; give"
                            " their spikes as a SpikeSourceArray")
@@ -190,7 +188,7 @@ def _parts(population, planes):
     else:
         core_size = neurons_of_core(population)
         cores = -(-size // core_size)
-    parts = [Vertex(population.label, first, size, population.cell, core_size, cores)
+    parts = [Vertex(population.label, first, size, population.cell, core_size, cores, timestep)
              for first in range(0, population.size, size)]
     if population.has_given_spikes:
         core_of = _core_of(population, planes, core_size, cores)
@@ -350,17 +348,20 @@ def n_bits(n):
     return 0 if n == 0 else max(1, math.ceil(math.log2(n)))
 
 
-def _synapse_cores(vertex, made):
-    """Synapse cores of a slice: 0 where one binary does both (`use_combined_core` at steps of 1 ms or more)."""
-    if vertex.rule is None or _rule_kind(vertex) in COMBINED_BINARIES[vertex.cell.synapses]:
-        return 0
-    events = sum(math.ceil(rows.longest * SPIKES_PER_SECOND * made[rows.pre].size) for rows in vertex.incoming)
-    return min(math.ceil(events / PLASTIC_SYNAPSES_PER_SECOND), MOST_SYNAPSE_CORES)
+def split_populations(network, connectors):
+    """Populations whose neurons and synapses have cores of their own: set of str.
 
+    Each core of neurons gets one core of synapses, however many sPyNNaker would take (see ``split_cores.py``).
 
-def _rule_kind(vertex):
-    kind = RULE_KINDS[vertex.rule.kind]
-    return MODULATED_KINDS[kind] if vertex.modulation else kind
+    Parameters
+    ----------
+    network : Network
+    connectors : collection of str
+        Projections that become sPyNNaker's own connectors for convolutions, of which there is a combined binary only.
+    """
+    return {p.label for p in network.populations
+            if not p.is_source and is_split(p, rule_kind(network, p.label), network.timestep)
+            and any(q.label not in connectors and len(q.connections.to_list().pre) for q in network.incoming(p.label))}
 
 
 # ---------------------------------------------------------------- convolutions

@@ -176,7 +176,11 @@ class Simulation:
         """A run up to a reset, or to its end, is done."""
 
     def _advance(self, n_steps):
-        self.sim.run(n_steps * self.network.timestep)
+        self.sim.run(self._duration(n_steps))
+
+    def _duration(self, n_steps):
+        """Time in ms that the simulator takes for so many steps."""
+        return n_steps * self.network.timestep
 
     def _start_anew(self):
         """Let what is on its way arrive while nobody can fire, then set the state of the start."""
@@ -184,7 +188,7 @@ class Simulation:
             if not population.is_source:
                 for _, part in self._parts[population.label]:
                     self._set_state(part, FAR_BELOW)
-        self.sim.run(self._gap * self.network.timestep)
+        self.sim.run(self._duration(self._gap))
         for population in self.network.populations:
             if not population.is_source:
                 v = population.parameter("v")

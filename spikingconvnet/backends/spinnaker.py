@@ -21,7 +21,7 @@ from spikingconvnet.backends import dtcm, failures, provenance, pynn
 from spikingconvnet.backends.base import joined, recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
 from spikingconvnet.backends.local.split_cores import ROW_LIMIT
-from spikingconvnet.backends.partition import convolutions, tile
+from spikingconvnet.backends.partition import convolutions, split_populations, tile
 from spikingconvnet.connectivity import ConvConnections, LateralInhibition
 from spikingconvnet.errors import (
     BackendError,
@@ -47,6 +47,7 @@ PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_fro
 PROVENANCE = ("write_provenance", "read_router_provenance_data", "read_placements_provenance_data",
               "read_graph_provenance_data", "keep_data_database")      # what mode = Production leaves off
 COLOURS = 16                # 2 ** n_colour_bits of spynnaker.cfg
+ROUNDED_UP = 1e-6           # ms; it tells of 1e-5 and more
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
 
@@ -179,6 +180,7 @@ class Simulation(pynn.Simulation):
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
+        self._split = split_populations(network, self._connectors)
         with self._apart():
             dialect = replace(DIALECT, setup={"time_scale_factor": time_scale})
             super().__init__(network, sim, dialect, record, fixed_scales(network, lowered))
@@ -326,6 +328,13 @@ class Simulation(pynn.Simulation):
         times = super()._source_times(image, first, size)
         return [np.append(one, (every + COLOURS) * dt) for one in times]
 
+    def _duration(self, n_steps):
+        """Less by what sPyNNaker tolerates in silence, because it rounds up to whole steps: 57 * 0.2 / 0.2 is above 57.
+
+        Source: SpiNNFrontEndCommon 7.4.1 ``abstract_spinnaker_base.py``, ``__timesteps``.
+        """
+        return super()._duration(n_steps) - ROUNDED_UP
+
     def _advance(self, n_steps):
         """Run some steps more at the end of an image, of which nothing is kept.
 
@@ -376,6 +385,8 @@ class Simulation(pynn.Simulation):
         return super()._splits(population) or population.label in self._planes
 
     def _make(self, population, size, index, cell, **more):
+        if population.label in self._split:
+            more["n_synapse_cores"] = 1
         if population.label not in self._planes:
             made = super()._make(population, size, index, cell, **more)
             if population.neurons_per_core:

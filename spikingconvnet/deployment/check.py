@@ -131,7 +131,7 @@ def check(subject, on, packet_buffer=None):
     findings = [finding for one in projections for finding in _of_projection(one)]
     findings += [finding for one in margins for finding in _of_margin(one)]
     findings += [Finding(FATAL, lack.text, lack.change) for lack in lacks]
-    findings += _of_resources(found, on, slowdown)
+    findings += _of_resources(found, on, slowdown, network.timestep)
     findings += _of_bursts(found, packet_buffer or dtcm.PACKET_BUFFER, dtcm.largest_packet_buffer(memory))
     if not found.spikes_per_step:
         findings.append(Finding(NOTE, "no spikes of its source are stored yet, so loads, times and margins are those of"
@@ -148,7 +148,8 @@ def verdict(checked):
 def _digits(copies, subject, slowdown):
     if not copies or not subject.replicated:
         return min(copies, 1), None
-    return copies, math.ceil(DIGITS / copies) * subject.slot / 1000.0 * slowdown
+    seconds = subject.slot * subject.network.timestep / 1000.0
+    return copies, math.ceil(DIGITS / copies) * seconds * slowdown
 
 
 # ---------------------------------------------------------------- findings
@@ -198,7 +199,7 @@ def _of_margin(one):
                                " one step; how many do is not known yet", "load the data, then check again")
 
 
-def _of_resources(found, on, slowdown):
+def _of_resources(found, on, slowdown, timestep):
     for groups, when in ((found.groups, ""), (found.recording, " while membranes are recorded")):
         if not replicas(groups, on):
             yield _too_large(found, groups, on, when)
@@ -207,7 +208,7 @@ def _of_resources(found, on, slowdown):
         worst = found.loads[0]
         yield Finding(WARNING, f"population {worst.label}: in the busiest step {worst.spikes:,} spikes and"
                                f" {worst.events:,} synaptic events reach a core of {worst.neurons} neurons, an"
-                               f" estimated {worst.worst:.1f} ms of work for 1 ms",
+                               f" estimated {worst.worst * timestep:.1f} ms of work for {timestep:g} ms",
                       f"spread the input over more steps, or run at a time scale factor of {slowdown}")
 
 

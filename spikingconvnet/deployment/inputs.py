@@ -13,10 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
-from spikingconvnet.backends.local.lowering import rule_kind
 from spikingconvnet.backends.local.reference import HISTORY, SATURATED
 from spikingconvnet.backends.local.reference_rules import PLACEHOLDER, after_post, after_pre, learn
-from spikingconvnet.backends.local.split_cores import is_split
 from spikingconvnet.backends.partition import cores
 
 CURRENTS = ("gsyn_exc", "gsyn_inh")
@@ -104,8 +102,7 @@ class Inputs:
     @cached_property
     def is_followed(self):
         """Whether its weights can be learned again: not on split cores, and not under neuromodulation."""
-        network, kind = self.recorded.network, rule_kind(self.recorded.network, self.label)
-        return network.modulation(self.label) is None and not is_split(network.population(self.label), kind)
+        return self.recorded.network.modulation(self.label) is None and not self.constants.split
 
     @cached_property
     def projections(self):
@@ -220,11 +217,12 @@ class Inputs:
         """Membranes before the threshold is looked at, from those and the currents before the update: int64 array
         (steps, neurons)."""
         constant = {name: getattr(self.constants, name)[self.neurons] for name in
-                    ("resistance", "membrane_decay", "v_rest", "i_offset", "refractory")}
+                    ("resistance", "membrane_decay", "v_rest", "i_offset", "refractory", "input_scale")}
         v, step = self.trace["v"], np.arange(self.steps)[:, None]
         last = np.maximum.accumulate(np.where(self.fired, step, -1 << 40), axis=0)
         last = np.vstack([np.full((1, len(self.neurons)), -1 << 40), last[:-1]])
-        current = i32(self.trace["gsyn_exc"] - self.trace["gsyn_inh"] + constant["i_offset"])
+        inward, outward = (kmul(self.trace[name], constant["input_scale"]) for name in CURRENTS)
+        current = i32(inward - outward + constant["i_offset"])
         alpha = i32(kmul(current, constant["resistance"]) + constant["v_rest"])
         moved = i32(alpha - kmul(constant["membrane_decay"], i32(alpha - v)))
         return np.where(step - last <= constant["refractory"], v, moved)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.backends import partition
+from spikingconvnet.backends.local.weight_scale import SPIKES_PER_SECOND
 from spikingconvnet.deployment import sdram
 from spikingconvnet.errors import SettingsError
 
-CYCLES_PER_STEP = 200_000         # 1 ms at 200 MHz
+CYCLES_PER_MS = 200_000           # at 200 MHz
 CYCLES_PER_INSTRUCTION = 1.5      # assumed: branches, loads used at once and multiplications take 2 or 3
 # Instructions of IF_curr_exp*.aplx, counted on the emulated board by benchmarks/instructions.py.
 STEP_COST, NEURON_COST = 730, 126
@@ -200,13 +201,10 @@ def _loads(made, fired):
             busiest, spikes, events, mean = known[key]
             neurons = min(vertex.size, vertex.core_size)
             idle = STEP_COST + NEURON_COST * neurons
-            loads.append(Load(f"{vertex.label} {number}", neurons, spikes, events, _share(idle + mean),
-                              _share(idle + busiest)))
+            mean, worst = ((idle + one) * CYCLES_PER_INSTRUCTION / (CYCLES_PER_MS * vertex.timestep)
+                           for one in (mean, busiest))
+            loads.append(Load(f"{vertex.label} {number}", neurons, spikes, events, mean, worst))
     return sorted(loads, key=lambda load: -load.worst)
-
-
-def _share(instructions):
-    return instructions * CYCLES_PER_INSTRUCTION / CYCLES_PER_STEP
 
 
 def _arriving(vertex, made, sent):
@@ -219,7 +217,7 @@ def _arriving(vertex, made, sent):
         kinds = [KERNEL if one.kernel else PLASTIC if one.plastic else STATIC for one in rows]
         one_spike = (max(SPIKE_COST[kind] for kind in kinds)
                      + sum(n * SYNAPSE_COST[kind] for n, kind in zip(reached, kinds)))
-        counts = sent.get(pre, made[pre].size * partition.SPIKES_PER_SECOND / 1000.0)
+        counts = sent.get(pre, made[pre].size * SPIKES_PER_SECOND * vertex.timestep / 1000.0)
         cost, spikes, events = cost + counts * one_spike, spikes + counts, events + counts * sum(reached)
     step = int(np.argmax(cost))
     return float(cost[step]), int(spikes[step]), int(events[step]), float(cost.mean())

@@ -62,7 +62,7 @@ def _combined(vertex, made):
 
 
 def _split(vertex, made):
-    """A neuron core and its synapse cores, which add what they have through the SDRAM."""
+    """A neuron core and its synapse core, which hands over what it has through the SDRAM."""
     n = min(vertex.size, vertex.core_size)
     transfer = 2 ** _ceil_bits(n) * RECEPTORS * 2
     neurons = (_common(RECORDED_BY_NEURONS, NEURON_ITEMS + NEURON_MAIN_ITEMS) + _neurons(vertex, n)
@@ -115,25 +115,26 @@ def _dynamics(vertex):
     """Parameters of the rule: two tables of decay (four for triplets), bounds and amplitudes."""
     if vertex.rule is None:
         return 0
-    timing = vertex.rule.timing_dependence
-    return _rule(timing) + (_modulation(vertex.modulation) if vertex.modulation else 0)
+    rule = _rule(vertex.rule.timing_dependence, vertex.timestep)
+    return rule + (_modulation(vertex.modulation, vertex.timestep) if vertex.modulation else 0)
 
 
-def _modulation(modulation):
-    return 3 * WORD + _table(modulation.tau_c, ELIGIBILITY_SHIFT) + _table(modulation.tau_d, DOPAMINE_SHIFT)
+def _modulation(modulation, dt):
+    return 3 * WORD + _table(modulation.tau_c, dt, ELIGIBILITY_SHIFT) + _table(modulation.tau_d, dt, DOPAMINE_SHIFT)
 
 
-def _rule(timing):
+def _rule(timing, dt):
     if isinstance(timing, Vogels2011Rule):
-        return WORD + WORD + _table(timing.tau) + 16 * RECEPTORS
-    tables = _table(timing.tau_plus) + _table(timing.tau_minus)
+        return WORD + WORD + _table(timing.tau, dt) + 16 * RECEPTORS
+    tables = _table(timing.tau_plus, dt) + _table(timing.tau_minus, dt)
     if isinstance(timing, PfisterSpikeTripletRule):
-        return WORD + tables + _table(timing.tau_x, SLOW_SHIFT) + _table(timing.tau_y, SLOW_SHIFT) + 24 * RECEPTORS
+        slow = _table(timing.tau_x, dt, SLOW_SHIFT) + _table(timing.tau_y, dt, SLOW_SHIFT)
+        return WORD + tables + slow + 24 * RECEPTORS
     return WORD + tables + 16 * RECEPTORS
 
 
-def _table(tau, shift=0):
-    return 2 * (len(decay_table(tau, 1.0, shift)) + 2)
+def _table(tau, timestep, shift=0):
+    return 2 * (len(decay_table(tau, timestep, shift)) + 2)
 
 
 def _synapses(vertex, made):

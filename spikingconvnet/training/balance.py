@@ -44,10 +44,10 @@ class Peak:
 def gain(neuron, timestep=1.0):
     """What a steady input of one spike a step through a weight of 1 nA adds to the membrane's distance in a step, mV.
 
-    An IFCurrDelta holds the weight as a current for one step; of an IFCurrExp the current adds up to ``tau_syn_E / dt``
-    times the weight. Weights divided by it are in mV a spike. The leak is that of the board's integers, whose
-    exponential loses the last bit: with a `tau_m` of 2048 ms they leak, and add, 17/16 of what they should, with
-    32,768 ms twice as much; with 512 ms it is 1.
+    An IFCurrDelta holds the weight's charge of 1 ms as a current for one step; of an IFCurrExp the current adds up to
+    ``tau_syn_E / dt`` times the weight. Weights divided by it are in mV a spike. The leak is that of the board's
+    integers, whose exponential loses the last bit: with a `tau_m` of 2048 ms they leak, and add, 17/16 of what they
+    should, with 32,768 ms twice as much; with 512 ms it is 1.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def gain(neuron, timestep=1.0):
 def current(neuron, timestep=1.0):
     """Current that a steady input of one spike a step through 1 nA ends in, nA; of the longer time constant."""
     if neuron.synapses == "delta":
-        return 1.0
+        return 1.0 / timestep
     return max(neuron.tau_syn_E, neuron.tau_syn_I) / timestep
 
 

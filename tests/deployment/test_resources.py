@@ -92,7 +92,7 @@ def test_a_kernel_is_shared_by_the_cores_of_a_map():
 
 def test_the_measured_cost_of_learning_is_near_spynnakers_own_figure():
     """It plans for 1,400,000 plastic synapses a second on a core (synapse_dynamics_stdp.py)."""
-    per_second = 1000 * module.CYCLES_PER_STEP / (module.SYNAPSE_COST["plastic"] * module.CYCLES_PER_INSTRUCTION)
+    per_second = 1000 * module.CYCLES_PER_MS / (module.SYNAPSE_COST["plastic"] * module.CYCLES_PER_INSTRUCTION)
     assert 0.7 * 1_400_000 < per_second < 1.3 * 1_400_000
 
 

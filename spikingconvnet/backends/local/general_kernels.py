@@ -259,7 +259,8 @@ def _update_neurons(state):
         for lane in range(16):
             j = first + lane
             e, i, timer = state[j + 32], state[j + 48], state[j + 16]
-            alpha = int32(kmul(int32(e - i + state[j + 64]), state[j + 80]) + state[j + 96])
+            inward, outward = kmul(e, state[j + 240]), kmul(i, state[j + 240])
+            alpha = int32(kmul(int32(inward - outward + state[j + 64]), state[j + 80]) + state[j + 96])
             now = int32(alpha - kmul(int32(alpha - state[j]), state[j + 112])) if timer <= 0 else state[j]
             state[j] = now
             state[j + 16] = timer - int32(timer > 0)

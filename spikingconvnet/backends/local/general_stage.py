@@ -4,7 +4,7 @@ import numpy as np
 
 from spikingconvnet.backends.local import layout
 from spikingconvnet.backends.local.fixed_point import split
-from spikingconvnet.backends.local.split_cores import is_split, own_synapses, transfers
+from spikingconvnet.backends.local.split_cores import own_synapses, transfers
 from spikingconvnet.spikes import Spikes, neuron_dtype
 
 
@@ -62,7 +62,7 @@ class GeneralStage:
         for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
                              ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
                              ("resistance", joined("resistance")), ("refractory", joined("refractory")),
-                             ("membrane_decay", joined("membrane_decay"))):
+                             ("membrane_decay", joined("membrane_decay")), ("input_scale", joined("input_scale"))):
             self._set_field(name, values)
         for receptor, letter in enumerate("ei"):
             mask, low = split(np.concatenate([p.decay[receptor] for p in parts]))
@@ -102,7 +102,7 @@ class GeneralStage:
 
     def _own(self, lowered, projections, rows):
         """What own spikes start; `rows` are places of rows by label of the projection and neuron."""
-        split = {p.post for p in projections if p.rule and is_split(self._population(p.post), p.rule.kind)}
+        split = {label for label in self.labels if lowered.populations[label].split}
         if not split:
             return layout.Own(np.zeros(0, np.int64), np.zeros(0, np.int32))
         counts, row = [np.zeros(1, np.int64)], []
@@ -127,7 +127,9 @@ class GeneralStage:
         projection = np.repeat(np.arange(len(projections)), sizes)
         stored = delay % np.repeat([lowered.populations[p.post].delay_slots for p in projections] or [1],
                                    sizes or [0])
-        own = np.concatenate([own_synapses(self._population(p.post), p) for p in projections] or [np.zeros(0, bool)])
+        split = [lowered.populations[p.post].split for p in projections]
+        own = np.concatenate([own_synapses(self._population(p.post), p, apart) for p, apart in zip(projections, split)]
+                             or [np.zeros(0, bool)])
         # A row is one presynaptic neuron of one projection; its synapses may come in any order. Own ones come last.
         self.plastic_order = order = np.lexsort((post, delay, receptor, projection, pre, own))
         row = ((own * self.n_spike_ids + pre) * len(projections) + projection)[order]
@@ -145,7 +147,6 @@ class GeneralStage:
         self.plastic = layout.Plastic(
             self._starts(rows[:first_own]), np.append(begins, len(first)).astype(np.int64), row_state, runs,
             _with_room(weight[order]), _with_room(np.zeros(len(order))))
-        split = [is_split(self._population(p.post), p.rule.kind) for p in projections]
         self.rules = layout.stacked_rules([p.rule for p in projections], split, rule_of)
         self.history = layout.empty_history(self.size if projections else 0)
         own_rows = zip(range(first_own, len(rows)), row_state[first_own:, 3].tolist(), rows[first_own:].tolist())

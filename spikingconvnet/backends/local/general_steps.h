@@ -52,7 +52,11 @@ INLINED int64_t NAME(update)(const struct neurons *all, int32_t *out)
         int32_t *s = all->state + (j / BLOCK) * FIELDS * BLOCK + j % BLOCK;
         const V e = VECTOR(s + SYN_E * BLOCK), i = VECTOR(s + SYN_I * BLOCK), v = VECTOR(s + V_NOW * BLOCK);
         const V timer = VECTOR(s + TIMER * BLOCK), waits = timer > 0;
-        const V current = e - i + CONSTANT(s + I_OFFSET * BLOCK);
+        const V scale = CONSTANT(s + INPUT_SCALE * BLOCK);
+        V input = e - i;
+        if (NAME(bits)(scale != ACCUM_ONE))
+            input = NAME(kmul)(e, scale) - NAME(kmul)(i, scale);
+        const V current = input + CONSTANT(s + I_OFFSET * BLOCK);
         const V alpha = NAME(kmul)(current, CONSTANT(s + RESISTANCE * BLOCK)) + CONSTANT(s + V_REST * BLOCK);
         const V now = BOTH(waits, v, alpha - NAME(kmul)(alpha - v, CONSTANT(s + MEMBRANE * BLOCK)));
         VECTOR(s + V_NOW * BLOCK) = now;

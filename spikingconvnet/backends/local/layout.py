@@ -11,7 +11,7 @@ import numpy as np
 
 LANES = FIELDS = 16     # of a block of neurons; their numbers in the order of NEURON_FIELDS
 NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
-                 "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory")
+                 "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory", "input_scale")
 HISTORY = 16            # events kept per neuron, a permanent placeholder included
 TRACES = 3              # of an event: its trace, the slower one or dopamine, whether it is a reward or punishment
 RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "nearest_pair_multiplicative",

@@ -14,7 +14,7 @@ from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, STDP_ONE, accum
 from spikingconvnet.backends.local.split_cores import is_split, neurons_of_core, warning
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
-from spikingconvnet.errors import NetworkError
+from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.network import MODULATORS
 from spikingconvnet.plasticity import (
     MODULATED,
@@ -27,6 +27,7 @@ from spikingconvnet.plasticity import (
     WeightDependenceAdditiveTriplet,
 )
 
+TIMESTEPS = (0.1, 0.2, 0.5, 1.0, 2.0)   # ms
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
 COUNTER_TEXTS = {
@@ -71,6 +72,10 @@ class LoweredPopulation:
         Left shift of each receptor's ring buffer.
     delay_slots : int
         Length of the board's ring buffer in steps.
+    input_scale : accum
+        What synaptic currents are multiplied with before they act: 1, but for IFCurrDelta ``1 ms / timestep``.
+    split : bool
+        Whether synapses learn on another core than that of the neurons, see ``split_cores.py``.
     """
 
     label: str
@@ -87,6 +92,8 @@ class LoweredPopulation:
     inject: np.ndarray
     shift: np.ndarray
     delay_slots: int
+    input_scale: np.ndarray
+    split: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,11 +201,12 @@ class Lowered:
 
     @cached_property
     def _split_warnings(self):
-        found, sizes = [], {p.label: p.size for p in self.network.populations}
+        found = []
         for label, population in self.populations.items():
-            if is_split(self.network.population(label), rule_kind(self.network, label)):
+            if population.split:
                 incoming = [self.projection(p.label) for p in self.network.incoming(label)]
-                found.append(warning(self.network.population(label), incoming, population.delay_slots, sizes))
+                found.append(warning(self.network.population(label), incoming, population.delay_slots,
+                                     self.network.timestep))
         return found
 
     def _slots(self, label):
@@ -228,7 +236,7 @@ class Lowered:
 
 
 def lower(network):
-    """Integers of `network`; a value that SpiNNaker cannot hold is a NetworkError.
+    """Integers of `network`; a value that SpiNNaker cannot hold, or a time step not of `TIMESTEPS`, is a NetworkError.
 
     Parameters
     ----------
@@ -238,6 +246,9 @@ def lower(network):
     -------
     Lowered
     """
+    require(network.timestep in TIMESTEPS, "Network", "timestep", network.timestep,
+            f"one of {', '.join(f'{step:g}' for step in TIMESTEPS)} ms, for which this arithmetic was compared with a"
+            " board's; nest and brian2 take others", NetworkError)
     return Lowered(network, {p.label: _lower_population(p, network) for p in network.populations if not p.is_source})
 
 
@@ -256,9 +267,11 @@ def _lower_population(population, network):
         taus = [_accums(population.parameter(name)) for name in ("tau_syn_E", "tau_syn_I")]
         decay = np.array([_each(lambda tau: expulr(-kdiv(step, tau)), tau) for tau in taus])
         inject = np.array([_each(lambda tau: _injection(step, tau), tau) for tau in taus])
+        scale = ACCUM_ONE
     else:
         decay, inject = np.zeros((2, population.size), np.int64), np.full((2, population.size), UNIT)
-    incoming = network.incoming(population.label)
+        scale = kdiv(ACCUM_ONE, step)
+    incoming, kind = network.incoming(population.label), rule_kind(network, population.label)
     delay = max([1] + [p.connections.max_delay for p in incoming])
     return LoweredPopulation(
         population.label, population.size,
@@ -268,7 +281,8 @@ def _lower_population(population, network):
         i_offset=raw["i_offset"],
         refractory=_each(lambda tau: -(-kdiv(tau, step) // ACCUM_ONE), raw["tau_refrac"]),
         decay=decay, inject=inject, shift=_shifts(population, incoming, network.timestep),
-        delay_slots=_delay_slots(population, delay))
+        delay_slots=_delay_slots(population, delay), input_scale=np.broadcast_to(np.int64(scale), population.size),
+        split=kind is not None and is_split(population, kind, network.timestep))
 
 
 def _injection(step, tau):
@@ -289,7 +303,7 @@ def _bits(n):
 def _shifts(population, incoming, timestep):
     per_part = {}
     for projection in incoming if population.max_expected_summed_weight is None else ():
-        for key, statistics in projection_statistics(projection, population).items():
+        for key, statistics in projection_statistics(projection, population, timestep).items():
             per_part.setdefault(key, []).extend(statistics)
     shift = np.zeros((2, population.shape[0] if population.per_channel else 1), np.int64)
     for channel in range(shift.shape[1]):

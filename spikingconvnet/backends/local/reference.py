@@ -12,7 +12,6 @@ Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponent
 import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
-from spikingconvnet.backends.local.lowering import rule_kind
 from spikingconvnet.backends.local.poisson import PoissonSource, ReferenceCore
 from spikingconvnet.backends.local.reference_rules import (
     PLACEHOLDER,
@@ -22,7 +21,7 @@ from spikingconvnet.backends.local.reference_rules import (
     learn,
     learn_modulated,
 )
-from spikingconvnet.backends.local.split_cores import is_split, own_synapses, transfers
+from spikingconvnet.backends.local.split_cores import own_synapses, transfers
 from spikingconvnet.neurons import SpikeSourcePoisson
 
 HISTORY = 16            # postsynaptic events kept per neuron, a permanent placeholder included
@@ -69,7 +68,9 @@ class ReferenceNeurons:
         fired = []
         for n in range(c.size):
             if self.timer[n] <= 0:
-                current = i32(self.synaptic[0][n] - self.synaptic[1][n] + int(c.i_offset[n]))
+                scale = int(c.input_scale[n])
+                current = i32(kmul(self.synaptic[0][n], scale) - kmul(self.synaptic[1][n], scale)
+                              + int(c.i_offset[n]))
                 alpha = i32(kmul(current, int(c.resistance[n])) + int(c.v_rest[n]))
                 self.v[n] = i32(alpha - kmul(int(c.membrane_decay[n]), i32(alpha - self.v[n])))
             else:
@@ -168,13 +169,12 @@ class ReferenceSimulation:
         slots = 1 + max([1] + [p.connections.max_delay for p in network.projections])
         self.neurons = {label: ReferenceNeurons(c, slots) for label, c in lowered.populations.items()}
         integers = [lowered.projection(p.label) for p in network.projections]
-        self.projections = {p.label: ReferenceProjection(p, self.neurons[p.post],
-                                                         own_synapses(network.population(p.post), p))
-                            for p in integers}
+        self.projections = {p.label: ReferenceProjection(p, self.neurons[p.post], own_synapses(
+            network.population(p.post), p, lowered.populations[p.post].split)) for p in integers}
         self.transfers = {}
         for label in self.neurons:
             incoming = [p for p in integers if p.post == label]
-            if is_split(network.population(label), rule_kind(network, label)):
+            if lowered.populations[label].split:
                 self.transfers[label] = transfers(network.population(label), incoming,
                                                   lowered.populations[label].delay_slots)
         self.slots, self.t = slots, 0

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from spikingconvnet.backends.base import Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.local import native
-from spikingconvnet.backends.local.fixed_point import accum, split
+from spikingconvnet.backends.local.fixed_point import ACCUM_ONE, accum, split
 from spikingconvnet.backends.local.general_stage import GeneralStage
 from spikingconvnet.backends.local.layout import LANES, SILENT_THRESHOLD, aligned
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
@@ -157,6 +157,7 @@ def _is_uniform_convolution(population, lowered, projection):
                *lowered.decay, *lowered.inject)
     shifts = lowered.shift.reshape(2, population.shape[0], -1)
     return (isinstance(projection.connections, ConvConnections) and projection.pre != projection.post
+            and (lowered.input_scale == ACCUM_ONE).all()
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
 
 

@@ -1,27 +1,25 @@
 """Populations that sPyNNaker 7.4.1 puts on split cores, neurons on one and synapses on another, and what follows.
 
-It does so where it has no binary that holds both. The core of the synapses learns of a spike of the neurons from the
-packet that comes back to it, which waits its turn among the packets of the step. In a population without synapses onto
-itself the packet becomes one event of the neuron's history. In one with them every recurrent projection is an entry of
-the address list, and each entry makes an event and transfers a row, one after another; so two projections count
-every spike twice. A spike whose rows are all empty makes none, because the bit field filters it; rows of plastic
-projections are never empty, since they hold the presynaptic trace.
+It does so where it has no binary that holds both, and always at time steps below 1 ms. The core of the synapses learns
+of a spike of the neurons from the packet that comes back to it, which waits its turn among the packets of the step. In
+a population without synapses onto itself the packet becomes one event of the neuron's history. In one with them every
+recurrent projection is an entry of the address list, and each entry makes an event and transfers a row, one after
+another; so two projections count every spike twice. A spike whose rows are all empty makes none, because the bit field
+filters it; rows of plastic projections are never empty, since they hold the presynaptic trace.
 
-Not modelled: several cores of synapses for one core of neurons, which sPyNNaker takes for many synapses; some of them,
-or all, then miss the spikes of a population that is connected to itself.
+The spinnaker backend asks for one core of synapses for each core of neurons. sPyNNaker left to itself takes several for
+many synapses; sums are then cut at 16 bits on each of them, and some of them, or all, miss the spikes of a population
+that is connected to itself.
 
 Source: sPyNNaker 7.4.1 ``spike_processing_fast.c`` (``spike_processing_fast_time_step_loop``), ``population_vertex.py``
 (``use_combined_core``, ``__update_n_synapse_cores``), and its binaries on an emulated board.
 """
 
-import math
-
 import numpy as np
 
 ROW_LIMIT = 256             # synapses of a row, ``synapse_io.py``; longer ones take several projections
 NEURONS_PER_CORE = 256      # sPyNNaker's default
-ASSUMED_RATE = 30.0         # Hz, of every presynaptic neuron; spynnaker.cfg, spikes_per_second
-CORE_CAPACITY = 1400000     # synapses a second on one core, ``synapse_dynamics_stdp.py``
+COMBINED_FROM = 1.0         # ms of a time step, ``use_combined_core``
 COMBINED = {                # rules of which there is a binary for neurons and synapses, by the synapses of the cell
     "exponential": ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "nearest_pair_multiplicative",
                     "vogels_2011_additive", "pfister_triplet_additive"),
@@ -29,12 +27,21 @@ COMBINED = {                # rules of which there is a binary for neurons and s
 }
 
 
-def is_split(population, kind):
-    """Whether neurons and synapses have cores of their own under that kind of LoweredRule, or None."""
-    return kind is not None and kind not in COMBINED[population.cell.synapses]
+def is_split(population, kind, timestep):
+    """Whether neurons and synapses have cores of their own, if there are synapses in lists.
+
+    Parameters
+    ----------
+    population : Population
+    kind : str or None
+        Of its LoweredRule.
+    timestep : float
+        ms.
+    """
+    return timestep < COMBINED_FROM or (kind is not None and kind not in COMBINED[population.cell.synapses])
 
 
-def own_synapses(population, projection):
+def own_synapses(population, projection, split):
     """Which synapses a spike meets on the core that it comes back to: bool array (synapses,).
 
     Parameters
@@ -42,8 +49,10 @@ def own_synapses(population, projection):
     population : Population
         The postsynaptic one.
     projection : LoweredProjection
+    split : bool
+        ``LoweredPopulation.split`` of that population.
     """
-    if projection.rule and projection.pre == population.label and is_split(population, projection.rule.kind):
+    if projection.rule and projection.pre == population.label and split:
         return _same_core(population, projection)
     return np.zeros(len(projection.pre_id), bool)
 
@@ -111,34 +120,15 @@ def _longest_row(pre):
     return int(np.unique(pre, return_counts=True)[1].max(initial=0))
 
 
-def synapse_cores(population, projections, sizes):
-    """About how many cores of synapses sPyNNaker takes for a core of neurons.
-
-    Parameters
-    ----------
-    population : Population
-        On split cores.
-    projections : list of LoweredProjection
-        All that end there.
-    sizes : dict of str to int
-        Neurons of every population.
-    """
-    core_size = neurons_of_core(population)
-    rate = sum(_longest_row(p.pre_id * (1 << 20) + p.post_id // core_size) * ASSUMED_RATE * sizes[p.pre]
-               for p in projections)
-    return max(1, math.ceil(rate / CORE_CAPACITY))
-
-
-def warning(population, projections, slots, sizes):
-    """What a user should know about a population on split cores: str. Parameters as above."""
-    text = (f"population {population.label}: sPyNNaker 7.4.1 has no binary for its neurons together with its plasticity"
-            " and splits them between cores; where a neuron has 15 events between two inputs of a plastic synapse, or"
-            " the delay is the length of the ring buffer, the order of packets decides what is learnt")
+def warning(population, projections, slots, timestep):
+    """What a user should know about a population on split cores: str. Parameters as of `transfers` and `is_split`."""
+    why = (f"at a time step of {timestep:g} ms sPyNNaker 7.4.1 splits its neurons and its synapses between cores"
+           if timestep < COMBINED_FROM else
+           "sPyNNaker 7.4.1 has no binary for its neurons together with its plasticity and splits them between cores")
+    text = (f"population {population.label}: {why}; where a neuron has 15 events between two inputs of a plastic"
+            " synapse, or the delay is the length of the ring buffer, the order of packets decides what is learnt")
     counts = sorted({len(entries) for entries in transfers(population, projections, slots)})
     if counts != [1]:
         text += (f"; a spike is {' or '.join(map(str, counts))} events for its neuron's synapses, one for each"
                  " projection of the population onto itself")
-    cores = synapse_cores(population, projections, sizes)
-    if cores > 1 and _onto_itself(population, projections):
-        text += f"; it needs about {cores} cores of synapses, not all of which will learn, and that is not modelled"
     return text

@@ -101,7 +101,7 @@ def _poisson_bound(weights, rate, steps_per_second):
     return spikes * weights.mean + RING_BUFFER_SIGMA * math.sqrt(spikes * weights.mean ** 2 + weight_variance)
 
 
-def projection_statistics(projection, population):
+def projection_statistics(projection, population, timestep=1.0):
     """Statistics of a projection for every board population and receptor that it reaches.
 
     Parameters
@@ -109,6 +109,8 @@ def projection_statistics(projection, population):
     projection : Projection
     population : Population
         The postsynaptic one.
+    timestep : float
+        ms; sPyNNaker takes the variance of delays in ms, which of equal delays is not always exactly 0.
 
     Returns
     -------
@@ -133,7 +135,8 @@ def projection_statistics(projection, population):
         chosen = (channel == key[0]) & (receptor == key[1])
         weight = abs(connections.weight[chosen])
         fan_in = int(np.bincount(connections.post[chosen]).max())
-        delay_variance = float(np.var(connections.delay[chosen]))
+        generated = projection.connections.rounding == "machine"        # from one delay, not from a list
+        delay_variance = 0.0 if generated else float(np.var(connections.delay[chosen] * timestep))
         if projection.learns:
             top = max(float(weight.max()), projection.plasticity.weight_dependence.w_max)
             found[key] = [WeightStatistics(fan_in, top, 0.0, top, delay_variance)]

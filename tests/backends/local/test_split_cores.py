@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.backends.local.lowering import lower, rule_kind
-from spikingconvnet.backends.local.split_cores import is_split, own_synapses, synapse_cores, transfers
+from spikingconvnet.backends.local.lowering import lower
+from spikingconvnet.backends.local.split_cores import own_synapses, transfers
 from spikingconvnet.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
@@ -54,8 +54,8 @@ def test_a_population_is_split_where_there_is_no_binary_for_both(cell, rule, mod
     if modulated:
         reward = Projection("reward", "in", "c", ConnectionList([0], [0], [1.0], [1]), "reward", Neuromodulation())
         made = Network(made.populations, [*made.projections, reward])
-    assert is_split(made.population("c"), rule_kind(made, "c")) is expected
-    assert not is_split(made.population("c"), None)
+    assert lower(made).populations["c"].split is expected
+    assert lower(replace(made, timestep=0.5)).populations["c"].split
 
 
 def test_without_a_projection_onto_itself_every_spike_is_one_event():
@@ -94,17 +94,9 @@ def test_neurons_of_another_channel_or_core_are_others():
 
 def test_own_synapses_are_plastic_ones_inside_a_core():
     made = network(300, ([0, 1, 299], [299, 2, 256], 1, True), ([0], [1], 1, False))
-    found = [own_synapses(made.population("c"), lower(made).projection(label)).tolist() for label in
+    found = [own_synapses(made.population("c"), lower(made).projection(label), True).tolist() for label in
              ("p", "loop 0", "loop 1")]
     assert found == [[False], [False, True, True], [False]]
-
-
-def test_sPyNNaker_counts_on_30_spikes_a_second():
-    made = network(255, (np.repeat(np.arange(255), 255), np.tile(np.arange(255), 255), 1, False))
-    lowered = lower(made)
-    projections = [lowered.projection(p.label) for p in made.projections]
-    assert synapse_cores(made.population("c"), projections, {"in": 1, "c": 255}) == 2
-    assert "about 2 cores of synapses" in lowered.warnings[-1]
 
 
 def test_split_cores_are_in_the_warnings_of_the_recording():
@@ -114,6 +106,8 @@ def test_split_cores_are_in_the_warnings_of_the_recording():
     assert combined == () and len(alone) == len(twice) == 1
     assert alone[0].startswith("population c: sPyNNaker 7.4.1 has no binary") and "a spike is" not in alone[0]
     assert "a spike is 2 events for its neuron's synapses" in twice[0]
+    fine = simulator.run(replace(network(3, rule=ADDITIVE), timestep=0.2)).warnings
+    assert len(fine) == 1 and "at a time step of 0.2 ms sPyNNaker 7.4.1 splits its neurons" in fine[0]
 
 
 def test_two_projections_onto_itself_double_the_trace():
@@ -138,4 +132,5 @@ def test_two_projections_onto_itself_double_the_trace():
 def test_static_synapses_alone_never_split_a_population():
     made = network(2)
     static = replace(made.projections[0], plasticity=None, connections=DenseConnections(np.ones((1, 2))))
-    assert lower(Network(made.populations, [static])).warnings == []
+    for timestep in (0.1, 1.0):
+        assert lower(Network(made.populations, [static], timestep)).warnings == []
