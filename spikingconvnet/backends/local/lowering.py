@@ -103,6 +103,8 @@ class LoweredRule:
         0 but for triplets.
     alpha : 4.11
         0 but for the rule of Vogels et al.
+    backprop_delay : bool
+        Whether learning sees postsynaptic spikes later by the delay as the board stores it.
     lut_plus, lut_minus : 4.11
         Decay of the presynaptic and the postsynaptic trace by step.
     lut_x, lut_y : 4.11
@@ -122,6 +124,7 @@ class LoweredRule:
     a3_plus: int
     a3_minus: int
     alpha: int
+    backprop_delay: bool
     lut_plus: np.ndarray
     lut_minus: np.ndarray
     lut_x: np.ndarray
@@ -393,6 +396,7 @@ def _lower_rule(mechanism, timestep):
         a3_plus=accum(weight.A3_plus * scale) if triplets else 0,
         a3_minus=accum(weight.A3_minus * scale) if triplets else 0,
         alpha=round(timing.alpha * STDP_ONE) if isinstance(timing, Vogels2011Rule) else 0,
+        backprop_delay=mechanism.backprop_delay,
         lut_plus=decay_table(tau_plus, timestep), lut_minus=decay_table(tau_minus, timestep),
         lut_x=decay_table(timing.tau_x, timestep, SLOW_SHIFT) if triplets else NO_TABLE,
         lut_y=decay_table(timing.tau_y, timestep, SLOW_SHIFT) if triplets else NO_TABLE,
