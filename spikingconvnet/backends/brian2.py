@@ -2,7 +2,8 @@
 
 Brian2 applies a spike after the neurons' update of the step in which it arrives, so every delay is one step shorter
 here. A postsynaptic spike reaches a plastic synapse after a delay of its own, which PyNN does not know; with it
-learning sees the distances that it sees on SpiNNaker, with and without `backprop_delay`. Brian2's numpy target is used: no compiler, no files.
+learning sees the distances that it sees on SpiNNaker, with and without `backprop_delay`. Brian2's numpy target is used:
+no compiler, no files.
 """
 
 import logging

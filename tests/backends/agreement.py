@@ -94,7 +94,7 @@ DISTANCES = np.arange(-6, 8)
 
 
 def pairs(delay=1, receptor="excitatory", mechanism=None):
-    """One presynaptic and one postsynaptic spike for each synapse, `DISTANCES` steps apart where the mechanism sees them.
+    """One presynaptic and one postsynaptic spike for each synapse, `DISTANCES` steps apart as the mechanism sees them.
 
     A teacher makes all neurons fire in step 51; a last presynaptic spike has every pair counted.
     """

@@ -190,7 +190,7 @@ class Lowered:
 
     @property
     def warnings(self):
-        """The counters that are not 0, and what split cores do, as texts: list of str."""
+        """The counters that are not 0, what split cores do, and where order decides, as texts: list of str."""
         on_split_cores = self._split_warnings       # first, because it may count
         return [text.format(label=label, slots=self._slots(label), **counts) for label, counts in self.counters.items()
                 for name, text in COUNTER_TEXTS.items() if counts[name]] + on_split_cores
@@ -202,6 +202,10 @@ class Lowered:
             if is_split(self.network.population(label), rule_kind(self.network, label)):
                 incoming = [self.projection(p.label) for p in self.network.incoming(label)]
                 found.append(warning(self.network.population(label), incoming, population.delay_slots, sizes))
+            elif any(p.learns and not p.plasticity.backprop_delay for p in self.network.incoming(label)):
+                found.append(f"population {label}: it learns without the delay (backprop_delay=False); a board decides"
+                             " by the order of a step's packets whether an input meets the spikes that the neurons fire"
+                             " in that step, here it does")
         return found
 
     def _slots(self, label):

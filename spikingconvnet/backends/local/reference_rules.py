@@ -1,8 +1,8 @@
 """Plasticity rules as a SpiNNaker board computes them, one synapse at a time in plain Python integers.
 
 A weight changes only when a presynaptic spike arrives. The postsynaptic spikes since the presynaptic spike before,
-shifted by the dendritic delay unless the rule says otherwise (`backprop_delay`), are then met one after another, and at the end the newest of all of them. What a rule
-does with them is one function here, named as sPyNNaker names its binary.
+shifted by the dendritic delay unless the rule says otherwise (`backprop_delay`), are then met one after another, and at
+the end the newest of all of them. What a rule does with them is one function here, named as sPyNNaker names its binary.
 
 Sources (sPyNNaker 7.4.1): ``timing_*_impl.h``, ``weight_*_impl.h``; where they and the compiled binaries disagree, the
 binaries.

@@ -123,8 +123,9 @@ def synapse_cores(projections, sizes):
 def warning(population, projections, slots, sizes):
     """What a user should know about a population on split cores: str. Parameters as above."""
     text = (f"population {population.label}: sPyNNaker 7.4.1 has no binary for its neurons together with its plasticity"
-            " and splits them between cores; where a neuron has 15 events between two inputs of a plastic synapse, or"
-            " the delay is the length of the ring buffer, the order of packets decides what is learnt")
+            " and splits them between cores; where a neuron has 15 events between two inputs of a plastic synapse, the"
+            " delay is the length of the ring buffer, or it does not count (backprop_delay=False), the order of packets"
+            " decides what is learnt")
     counts = sorted({len(entries) for entries in transfers(population, projections, slots)})
     if counts != [1]:
         text += (f"; a spike is {' or '.join(map(str, counts))} events for its neuron's synapses, one for each"

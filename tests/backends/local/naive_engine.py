@@ -523,7 +523,8 @@ class NaiveEngine:
     projections : list of dict
         {"pre", "post": places in `populations`, "receptor": 0 or 1, "synapses": [(pre, post, weight in nA, delay in
         steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule, its `kind`, a key of `RULES`, and
-        whether it has a `backprop_delay`}. A reward or punishment has "modulates": 1 or -1 in place of "receptor" and "stdp".
+        whether it has a `backprop_delay`}. A reward or punishment has "modulates": 1 or -1 in place of "receptor" and
+        "stdp".
     reset_every : int
         Steps after which neurons and what is on its way to them are as at the start again; 0 for never.
 

@@ -115,6 +115,11 @@ def test_split_cores_are_in_the_warnings_of_the_recording():
     assert "a spike is 2 events for its neuron's synapses" in twice[0]
 
 
+def test_a_recording_says_where_the_order_of_packets_decides_what_an_input_meets():
+    early = simulator.run(network(3, rule=replace(ADDITIVE, backprop_delay=False))).warnings
+    assert len(early) == 1 and early[0].startswith("population c: it learns without the delay (backprop_delay=False)")
+
+
 def test_two_projections_onto_itself_double_the_trace():
     """A spike of the neuron and 3 steps later one of the input: depression by a trace of 2 instead of 1."""
     def weight(*loops):
