@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import build, datasets, replicas, settings
+from spikingconvnet import build, datasets, encoding, replicas, settings
 from spikingconvnet.crossvalidation import Scheme, stratified_folds
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.store import RunDirectory
@@ -52,12 +52,17 @@ def _mnist(folder):
                for stage, threshold in zip(chosen.model.stages, thresholds(chosen))]
     engine = _engine_seconds(experiment)
     test = datasets.load(chosen.dataset, "test")
-    images, rng = chosen.image_filter(test.images).astype(np.float32), np.random.default_rng([chosen.seed, 2])
+    images, rng = _rates(test.images, chosen.image_filter, chosen.encoder), np.random.default_rng([chosen.seed, 2])
     bpstdp.answers(weights, images[:1], rng, chosen.rule)           # compiles
     begin = time.process_time()
     answers = bpstdp.answers(weights, images, rng, chosen.rule)
     seconds = time.process_time() - begin
     return experiment.store.results()["test"]["accuracy"], engine, np.mean(answers == test.labels), seconds
+
+
+def _rates(images, image_filter, encoder):
+    """Spikes a step of every input: float32 array (n, C, H, W)."""
+    return encoder.max_rate * encoding.shown(images, image_filter, encoder)
 
 
 def _engine_seconds(experiment):
@@ -95,8 +100,9 @@ def _irises(scheme, seed):
             image_filter = chosen.image_filter.fitted(train.images)
             shapes = [stage.layer.kernel_shape(stage.in_shape) for stage in chosen.model.stages]
             weights = bpstdp.initial_weights(shapes, chosen.rule, rng)
-            bpstdp.learn(weights, image_filter(train.images).astype(np.float32), train.labels, rng, chosen.rule)
-            answers = bpstdp.answers(weights, image_filter(test.images).astype(np.float32), rng, chosen.rule)
+            shown = [_rates(part.images, image_filter, chosen.encoder) for part in (train, test)]
+            bpstdp.learn(weights, shown[0], train.labels, rng, chosen.rule)
+            answers = bpstdp.answers(weights, shown[1], rng, chosen.rule)
             right[repeat] += np.sum(answers == test.labels)
     return right / len(flowers)
 

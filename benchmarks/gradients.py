@@ -21,7 +21,7 @@ from spikingconvnet import arch, cli, datasets, readout, replicas, settings
 from spikingconvnet.encoding import RateEncoder, RegularEncoder
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.layers import Membrane, SpikeCount
-from spikingconvnet.preprocessing import BitPlanes
+from spikingconvnet.preprocessing import BitPlanes, worth_of
 from spikingconvnet.training import balance, convert, softlif
 from spikingconvnet.training.descent import Descent
 
@@ -155,7 +155,7 @@ def experiment(network, variant, seed, weights, directory):
 
 def of_units(made, weights):
     """Share of the test digits that the units get right, as they were trained but without noise."""
-    model, rule = convert.grey(made.model), made.settings.rule
+    model, rule = convert.grey(made.model, worth_of(made.settings.image_filter)), made.settings.rule
     kernels, biases = convert.load(weights, model)
     digits = datasets.load(str(MNIST), "test", made.store.path)
     images = (digits.images / 255).astype(np.float32)[:, None]

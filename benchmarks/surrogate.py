@@ -72,7 +72,7 @@ def trained(name, seed, folder):
         values = (digits.images / 255).astype(np.float32)[:, None]
         images, labels, rng = values[:N_TRAIN], digits.labels[:N_TRAIN], np.random.default_rng([seed, 1])
         model = arch.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
-        start, before = surrogate.started(model, images, labels, rng, rule)
+        start, before = surrogate.started(model, images, labels, rng, rule, encoder_of(n_steps))
         kernels, health = spiking.train(model, images, labels, rng, encoder_of(n_steps), rule, start, noted(begin),
                                         (values[N_TRAIN:], digits.labels[N_TRAIN:]))
         path.with_suffix(".json").write_text(json.dumps({**before, **health,

@@ -13,7 +13,7 @@ import numpy as np
 
 from spikingconvnet import build, readout, replicas, training
 from spikingconvnet.backends import get_backend
-from spikingconvnet.encoding import encode
+from spikingconvnet.encoding import encode, shown
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.training import RULES, balance
 
@@ -129,12 +129,10 @@ def one_fold(train, labels, test, settings, rng, backend, options):
     order = rng.permutation(len(train))
     train, labels = train.select(order), labels[order]
     open_network = partial(get_backend(backend).open, **options)
-    more = {"encoder": settings.encoder} if rule.simulates or rule.encodes else {}
-    more |= {"open_network": open_network} if rule.simulates else {}
-    layers, _ = rule.load()(settings.model, image_filter(train.images).astype(np.float32), labels, rng, settings.rule,
-                            iter, None, **more)
-    shown = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
-    layers, _ = balance.lower(settings.model, layers, shown, open_network, settings.reset)
+    layers, _ = rule.load()(settings.model, shown(train.images, image_filter, settings.encoder), labels, rng,
+                            settings.rule, iter, None, **rule.given(settings.encoder, chosen, open_network))
+    spikes = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
+    layers, _ = balance.lower(settings.model, layers, spikes, open_network, settings.reset)
     asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     network = build.inference_network(settings.model.stages, layers, asked, settings.reset)
     answers, _ = replicas.classify([network], settings.model.readout, backend, **options)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikingconvnet.errors import require
+from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.spikes import Spikes
 
 
@@ -80,6 +80,10 @@ class RegularEncoder:
         step, sample, neuron = np.nonzero(np.diff(total, axis=0))
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
 
+    def shown(self, values):
+        """What the spikes of `values` say, their rate over `max_rate`: an array like `values`, 0 to 1."""
+        return _shown(self, values)
+
 
 @dataclass(frozen=True)
 class RateEncoder:
@@ -98,6 +102,10 @@ class RateEncoder:
         rate = _rates(self, values)
         sample, step, neuron = np.nonzero(rng.random((len(values), self.n_steps, rate.shape[1])) < rate[:, None])
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
+
+    def shown(self, values):
+        """See :meth:`RegularEncoder.shown`."""
+        return _shown(self, values)
 
 
 @dataclass(frozen=True)
@@ -183,6 +191,47 @@ def encode(images, image_filter, encoder, rng, batch=1000):
     return Spikes.concatenate([encoder(image_filter(images[start:start + batch]), rng) for start in starts])
 
 
+def shown(images, image_filter, encoder):
+    """What the input of a network says of images: values of the filter as the spikes of the encoder show them.
+
+    An encoder with a rate shows nothing above 1, and nothing up to its threshold (:meth:`RegularEncoder.shown`); others
+    are taken to show what they are given.
+
+    Parameters
+    ----------
+    images : uint8 array (N, H, W)
+    image_filter, encoder
+        As for :func:`encode`.
+
+    Returns
+    -------
+    float32 array (N, C, H, W)
+    """
+    values = image_filter(images)
+    return (encoder.shown(values) if hasattr(encoder, "shown") else values).astype(np.float32)
+
+
+def rate_of(encoder, who):
+    """Spikes a step with which an encoder shows a value of 1, its ``max_rate``.
+
+    Parameters
+    ----------
+    encoder : callable of this module
+        Or one of your own with ``max_rate`` and ``shown(values)``, as of :class:`RegularEncoder`.
+    who : str
+        What needs a rate, for the error.
+
+    Raises
+    ------
+    SettingsError
+        An encoder that has no rate: a latency is none.
+    """
+    if not (hasattr(encoder, "max_rate") and hasattr(encoder, "shown")):
+        raise SettingsError(f"parameters.ENCODER: {who} needs values as rates of spikes, as RegularEncoder and"
+                            f" RateEncoder show them (one of your own: with max_rate and shown(values)), got {encoder}")
+    return encoder.max_rate
+
+
 def _check_rate(encoder):
     name = type(encoder).__name__
     require(encoder.n_steps >= 1, name, "n_steps", encoder.n_steps, "at least 1")
@@ -194,6 +243,9 @@ def _flat(values):
     return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
+def _shown(encoder, values):
+    return np.where(values > encoder.threshold, np.minimum(values, 1.0), 0.0)
+
+
 def _rates(encoder, values):
-    flat = _flat(values)
-    return np.where(flat > encoder.threshold, np.minimum(flat, 1.0) * encoder.max_rate, 0.0)
+    return _shown(encoder, _flat(values)) * encoder.max_rate

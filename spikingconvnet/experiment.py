@@ -23,7 +23,7 @@ from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.deployment import health, recorded, resources
 from spikingconvnet.deployment.watch import Watch
-from spikingconvnet.encoding import encode
+from spikingconvnet.encoding import encode, shown
 from spikingconvnet.errors import DataError, HealthError, SettingsError, SimulationFailed, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
@@ -204,7 +204,7 @@ class Experiment:
         validation = self._values("validation") if s.n_validation else None
         found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
                               partial(self.progress, description=f"{rule}: training"), validation,
-                              **self._simulating(rule, watch))
+                              **RULES[rule].given(s.encoder, s.image_filter, partial(self._open, watch)))
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], partial(self._open, watch),
                                       s.reset)
         board = watch.settle()
@@ -238,12 +238,6 @@ class Experiment:
             everything, self.settings, scheme, self.backend_name, {"jobs": self.jobs or 1, **self._options},
             partial(self.progress, description=f"{rule}: folds"))
 
-    def _simulating(self, rule, watch):
-        """What a rule is given that learns from spikes, or in a simulator."""
-        if not RULES[rule].simulates:
-            return {"encoder": self.settings.encoder} if RULES[rule].encodes else {}
-        return {"encoder": self.settings.encoder, "open_network": partial(self._open, watch)}
-
     def _values(self, split):
         """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
         stored, parts = self.data(split), self._images()
@@ -251,7 +245,7 @@ class Experiment:
         if not np.array_equal(stored["labels"], part.labels):
             raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
                              f" run: {self.command('loaddata')}")
-        values = np.concatenate([image_filter(part.images[first:first + 1000]).astype(np.float32)
+        values = np.concatenate([shown(part.images[first:first + 1000], image_filter, self.settings.encoder)
                                  for first in range(0, len(part.labels), 1000)])
         return values, np.searchsorted(self._classes(), part.labels)
 

@@ -57,7 +57,8 @@ class STDP:
     neuron : IFCurrExp
         Neuron model during training; `v_thresh` is set by calibration.
     mechanism : STDPMechanism
-        Timing rule and weight dependence.
+        Timing rule and weight dependence, and whether learning sees the delay of synapses, here one step
+        (`backprop_delay`).
     gate, lateral : float
         Weights of the gate spike and of lateral inhibition, nA.
     volley : (int, int)

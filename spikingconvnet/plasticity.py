@@ -234,12 +234,24 @@ class STDPMechanism:
     ----------
     timing_dependence, weight_dependence : records of this module
         Which of them fit together is in `WEIGHT_DEPENDENCES`.
+    backprop_delay : bool
+        Whether a postsynaptic spike takes the delay of a synapse to travel back to it, so that a pair's distance is
+        ``t_post + delay - t_pre``; otherwise learning sees ``t_post - t_pre`` whatever the delay, and only the current
+        comes late. Without it a board decides by the order of a step's packets whether a presynaptic spike still meets
+        postsynaptic ones of the same step; here it does, see ``docs/architecture.md``.
+
+    Source: sPyNNaker 7.4.1, ``synapse_dynamics_stdp.py`` (`backprop_delay`) and ``synapse_dynamics_stdp_mad_impl.c``
+    (``post_delay``), which every rule of this module goes through or shares with
+    ``synapse_dynamics_stdp_izhikevich_neuromodulation.c``.
     """
 
     timing_dependence: object = SpikePairRule()
     weight_dependence: object = AdditiveWeightDependence()
+    backprop_delay: bool = True
 
     def __post_init__(self):
+        require(isinstance(self.backprop_delay, bool), "STDPMechanism", "backprop_delay", self.backprop_delay,
+                "True or False")
         timing, weight = self.timing_dependence, self.weight_dependence
         require(type(timing) in WEIGHT_DEPENDENCES, "STDPMechanism", "timing_dependence", timing,
                 " or ".join(rule.__name__ for rule in WEIGHT_DEPENDENCES))

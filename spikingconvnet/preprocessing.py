@@ -1,5 +1,8 @@
 """Image filters: grey values in, non-negative channels out, the same numbers on every machine. And deformed copies.
 
+A filter says what it puts out: how many ``channels``, and ``worth``, what a 1 in each of them is worth, where they are
+the digits of one number. Without ``worth``, or if it is None, every channel is a quantity of its own.
+
 The Gaussians are rounded to whole multiples of 2**-12 and applied as matrix products of whole numbers in float64, which
 is exact (all sums stay below 2**53) and so does not depend on the order in which a BLAS adds.
 """
@@ -37,6 +40,17 @@ def gaussian_matrix(size, sigma):
     return np.where(abs(distance) <= radius, profile[np.clip(distance, -radius, radius) + radius], 0.0)
 
 
+def worth_of(image_filter):
+    """What a 1 in each channel of a filter is worth of the one number that they show together: tuple, or None if every
+    channel is a quantity of its own."""
+    return getattr(image_filter, "worth", None)
+
+
+def together(values, worth):
+    """The numbers that channels show together: (N, C, H, W) to float64 (N, 1, H, W); `worth` as of :func:`worth_of`."""
+    return np.tensordot(worth, values, axes=(0, 1))[:, None]
+
+
 @dataclass(frozen=True)
 class Intensity:
     """Grey values as one channel, 0 (dark) to 1 (255)."""
@@ -59,20 +73,11 @@ class BitPlanes:
 
     channels = 8
     channel_names = tuple(f"bit {bit}" for bit in range(7, -1, -1))
+    worth = tuple(2.0 ** bit / 255.0 for bit in range(7, -1, -1))       # in all 1
 
     def __call__(self, images):
         """uint8 (N, H, W) to float64 (N, 8, H, W)."""
         return np.unpackbits(images[:, None], axis=1).astype(np.float64)
-
-    @staticmethod
-    def values():
-        """What a bit of each channel is worth, in all 1."""
-        return tuple(2.0 ** bit / 255.0 for bit in range(7, -1, -1))
-
-    @classmethod
-    def together(cls, planes):
-        """Grey values of (N, 8, H, W): float64 (N, 1, H, W), 0 to 1."""
-        return np.tensordot(cls.values(), planes, axes=(0, 1))[:, None]
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,11 @@ class Deslanted:
     def channel_names(self):
         """Names of the channels that `filter` makes."""
         return self.filter.channel_names
+
+    @property
+    def worth(self):
+        """What `filter` says of its channels."""
+        return worth_of(self.filter)
 
     def __call__(self, images):
         """uint8 (N, H, W) to what `filter` makes of the upright images."""

@@ -11,9 +11,11 @@ import traceback
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 
+from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, require
 from spikingconvnet.model import Sequential
 from spikingconvnet.plasticity import STDPMechanism
+from spikingconvnet.preprocessing import worth_of
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,17 @@ class Settings:
                 self.deformation, "a Deformation, or None")
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
                 self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
+        worth = worth_of(self.image_filter)
+        require(worth is None or len(worth) == self.image_filter.channels, "parameters", "FILTER.worth", worth,
+                f"a number for each of its {self.image_filter.channels} channels, or None")
         require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
         named = is_dataclass(self.rule) and isinstance(getattr(self.rule, "name", None), str)
         require(self.rule is None or (named and not isinstance(self.rule, type)), "parameters", "RULE", self.rule,
                 "the settings of a rule that trains all layers at once; if it is a class, call it: RULE = ...()")
         require(self.rule is None or self.model.runs_as_one, "parameters", "MODEL", str(self.model.readout),
                 "a model that ends with SpikeCount() or Membrane(), because RULE trains all layers at once")
+        if getattr(self.rule, "takes_rates", False):
+            rate_of(self.encoder, f"RULE {self.rule.name}")
         require(isinstance(self.reset, bool), "parameters", "RESET", self.reset, "True or False")
         if not self.model.runs_as_one:
             require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spikingconvnet.encoding import GaussianReceptiveFields, LatencyEncoder, RateEncoder, RegularEncoder, encode
+from spikingconvnet.encoding import (
+    GaussianReceptiveFields,
+    LatencyEncoder,
+    RateEncoder,
+    RegularEncoder,
+    encode,
+    rate_of,
+    shown,
+)
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.preprocessing import DifferenceOfGaussians, Intensity
 
@@ -160,3 +168,26 @@ def test_receptive_fields_without_a_range_are_refused():
 def test_impossible_receptive_fields_are_refused(wrong):
     with pytest.raises(SettingsError, match="GaussianReceptiveFields"):
         GaussianReceptiveFields(**wrong)
+
+
+@pytest.mark.parametrize("encoder", [RegularEncoder(400, 0.5, 0.25), RateEncoder(4000, 0.5, 0.25)])
+def test_what_an_encoder_shows_is_the_rate_of_its_spikes(encoder):
+    """Nothing up to its threshold, nothing above 1; and showing that gives the same spikes."""
+    values = np.array([0.0, 0.25, 0.3, 0.7, 1.0, 1.6]).reshape(1, 1, 1, 6)
+    spikes = encoder(values, np.random.default_rng(0))
+    shown = encoder.shown(values)
+    assert shown.ravel().tolist() == [0.0, 0.0, 0.3, 0.7, 1.0, 1.0]
+    assert np.allclose(spikes.counts().ravel() / encoder.n_steps, 0.5 * shown.ravel(), atol=0.03)
+    assert encoder(shown, np.random.default_rng(0)) == spikes and rate_of(encoder, "RULE x") == 0.5
+
+
+def test_images_are_shown_as_filter_and_encoder_make_them():
+    images = np.array([[[0, 51, 102, 255]]], np.uint8)
+    found = shown(images, Intensity(), RegularEncoder(threshold=0.2))
+    assert found.dtype == np.float32 and np.allclose(found, [[[[0.0, 0.0, 0.4, 1.0]]]])
+    assert np.allclose(shown(images, Intensity(), LatencyEncoder()), [[[[0.0, 0.2, 0.4, 1.0]]]])
+
+
+def test_a_latency_has_no_rate():
+    with pytest.raises(SettingsError, match=r"^parameters.ENCODER: RULE x needs values as rates .*, got LatencyEnc"):
+        rate_of(LatencyEncoder(), "RULE x")

@@ -104,6 +104,20 @@ def test_all_to_all_without_itself_cannot_be_written_by_the_host_beyond_one_core
 # ---------------------------------------------------------------- sPyNNaker's host code
 
 
+@pytest.mark.parametrize("backprop_delay", [True, False])
+def test_of_two_projections_the_last_decides_in_silence_whether_the_delay_counts(backprop_delay, tmp_path):
+    rule = STDPMechanism(backprop_delay=not backprop_delay)
+    network = Network((source([1]), Population("out", (1, 1, 1), IFCurrExp())),
+                      (Projection("p", "in", "out", DenseConnections([[0.5]]), plasticity=rule),))
+    with spinnaker.open(network, target=VirtualBoard(), directory=tmp_path) as simulation:
+        sim, (_, pre), (_, post) = simulation.sim, *simulation._parts["in"], *simulation._parts["out"]
+        sim.Projection(pre, post, sim.AllToAllConnector(), sim.STDPMechanism(
+            timing_dependence=sim.SpikePairRule(A_plus=0.01, A_minus=0.01),
+            weight_dependence=sim.AdditiveWeightDependence(), backprop_delay=backprop_delay))
+        assert post._vertex.synapse_dynamics.backprop_delay == backprop_delay
+        simulation.run(10)
+
+
 @pytest.mark.parametrize("size, kernel, stride, theirs, fields", [(28, 4, 3, 8, 9), (28, 4, 2, 12, 13), (4, 2, 2, 1, 2),
                                                                   (28, 5, 1, 24, 24)])
 def test_a_strided_convolution_of_spynnaker_may_be_one_row_smaller(size, kernel, stride, theirs, fields):

@@ -87,6 +87,9 @@ def test_signed_connections_do_not_learn():
     ([source(), source("more", n_steps=6)], [], "equally many samples and steps"),
     ([source(), neurons()], [dense("a", plasticity=STDPMechanism()),
                              dense("b", plasticity=STDPMechanism(SpikePairRule(A_plus=0.5)))],
+     "a SpiNNaker core holds one"),
+    ([source(), neurons()], [dense("a", plasticity=STDPMechanism()),
+                             dense("b", plasticity=STDPMechanism(backprop_delay=False))],
      "a SpiNNaker core holds one")])
 def test_parts_that_do_not_fit_make_no_network(populations, projections, text):
     with pytest.raises(NetworkError, match=text):

@@ -49,6 +49,12 @@ def test_equal_mechanisms_are_one_rule():
     assert STDPMechanism(SpikePairRule(A_plus=0.5)) != STDPMechanism()
     assert STDPMechanism(SpikeNearestPairRule()) != STDPMechanism()
     assert STDPMechanism(weight_dependence=MultiplicativeWeightDependence()) != STDPMechanism()
+    assert STDPMechanism(backprop_delay=False) != STDPMechanism()
+
+
+def test_whether_the_delay_counts_is_true_or_false():
+    with pytest.raises(SettingsError, match="^STDPMechanism.backprop_delay: must be True or False, got 1$"):
+        STDPMechanism(backprop_delay=1)
 
 
 @pytest.mark.parametrize("timing, weight, text", [

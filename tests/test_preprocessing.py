@@ -15,6 +15,8 @@ from spikingconvnet.preprocessing import (
     DifferenceOfGaussians,
     Intensity,
     gaussian_matrix,
+    together,
+    worth_of,
 )
 
 
@@ -132,7 +134,7 @@ def test_bit_planes_are_the_bits_of_the_grey_value_the_highest_first():
     planes = BitPlanes()(images)
     assert planes.shape == (1, 8, 2, 3) and planes[0, :, 0, 1].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
     assert planes[0, :, 1, 2].tolist() == [0] * 6 + [1, 1] and len(BitPlanes.channel_names) == BitPlanes.channels
-    assert np.allclose(BitPlanes.together(planes), images[:, None] / 255)
+    assert np.allclose(together(planes, BitPlanes.worth), images[:, None] / 255)
 
 
 @given(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(1, 7)), st.floats(0.1, 2.0), st.integers(0, 2 ** 32))
@@ -167,3 +169,10 @@ def test_what_is_deslanted_goes_through_the_filter_and_has_its_channels():
 def test_what_cannot_be_deslanted_is_refused(arguments, name):
     with pytest.raises(SettingsError, match=f"Deslanted.{name}: must be"):
         Deslanted(**arguments)
+
+
+@pytest.mark.parametrize("image_filter, worth", [
+    (Intensity(), None), (DifferenceOfGaussians(), None), (GaussianReceptiveFields(fields=8), None),
+    (Deslanted(Intensity()), None), (BitPlanes(), BitPlanes.worth), (Deslanted(BitPlanes()), BitPlanes.worth)])
+def test_filters_say_whether_their_channels_are_the_digits_of_one_number(image_filter, worth):
+    assert worth_of(image_filter) == worth and worth_of(len) is None

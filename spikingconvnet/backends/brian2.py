@@ -2,7 +2,8 @@
 
 Brian2 applies a spike after the neurons' update of the step in which it arrives, so every delay is one step shorter
 here. A postsynaptic spike reaches a plastic synapse after a delay of its own, which PyNN does not know; with it
-learning sees the distances that it sees on SpiNNaker. Brian2's numpy target is used: no compiler, no files.
+learning sees the distances that it sees on SpiNNaker, with and without `backprop_delay`. Brian2's numpy target is used:
+no compiler, no files.
 """
 
 import logging
@@ -33,7 +34,8 @@ def connect(sim, projection, pre, post, values):
             setattr(synapses, name, value)
     if isinstance(synapse_type, sim.STDPMechanism):
         steps = np.rint(values["delay"] / sim.get_time_step())
-        synapses.post.delay = (2 * steps + 1) * sim.get_time_step() * import_module("brian2").ms
+        back = 2 * steps + 1 if synapse_type.backprop_delay else steps
+        synapses.post.delay = back * sim.get_time_step() * import_module("brian2").ms
         synapses.post.order = synapses.pre.order - 1        # so that a coincidence only depresses, as on SpiNNaker
     projection._n_connections += len(pre)
 

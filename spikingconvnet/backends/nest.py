@@ -40,7 +40,7 @@ DIALECT = pynn.Dialect(
     "nest", "pyNN.nest", "nest", setup={"spike_precision": "on_grid"},
     membranes={"v": "V_m", "gsyn_exc": "I_syn_ex", "gsyn_inh": "I_syn_in"},
     rules={name: None for name in ("SpikeNearestPairRule", "Vogels2011Rule", "PfisterSpikeTripletRule")},
-    has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect, sets_currents=False)
+    backprop_choice=False, has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect, sets_currents=False)
 
 
 def open(network, record=(), jobs=None):

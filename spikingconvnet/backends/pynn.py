@@ -48,6 +48,8 @@ class Dialect:
         PyNN says.
     mechanism : dict
         More arguments of ``STDPMechanism``.
+    backprop_choice : bool
+        Whether learning may see postsynaptic spikes without the delay (``STDPMechanism.backprop_delay``).
     has_w_min : bool
         Whether a plastic weight may have a lower bound above 0.
     plastic_inhibition : bool
@@ -85,6 +87,7 @@ class Dialect:
     splits_channels: bool = False
     rules: dict = field(default_factory=dict)
     mechanism: dict = field(default_factory=dict)
+    backprop_choice: bool = True
     has_w_min: bool = True
     plastic_inhibition: bool = True
     flowing: bool = False
@@ -411,15 +414,19 @@ class Simulation:
             factor = self._factor(projection.post)[RECEPTORS.index(receptor), 0].item()
             changed = flowing.plasticity(projection.plasticity, -factor if receptor == "inhibitory" else factor, late)
             given = {"weight": changed[1]["w_max"]}     # of the right sign; the lists have the weights
-        return self.sim.STDPMechanism(timing_dependence=self._rule(timing, changed[0]),
-                                      weight_dependence=self._rule(dependence, changed[1]),
-                                      **self.dialect.mechanism, **given)
+        mechanism = self.sim.STDPMechanism(timing_dependence=self._rule(timing, changed[0]),
+                                           weight_dependence=self._rule(dependence, changed[1]),
+                                           **self.dialect.mechanism, **given)
+        mechanism.backprop_delay = projection.plasticity.backprop_delay     # sPyNNaker's own; Brian2 is told by it
+        return mechanism
 
     def _check_plastic(self, projection, receptor):
         owner, rule, local = f"Projection {projection.label!r}", projection.plasticity, "; the local backend takes both"
         name, factor = self.dialect.name, self._factor(projection.post)[RECEPTORS.index(receptor)]
         for record in (rule.timing_dependence, rule.weight_dependence):
             self._class(record)
+        require(rule.backprop_delay or self.dialect.backprop_choice, owner, "backprop_delay", False,
+                f"True for {name}, whose delays are dendritic{local}", NetworkError)
         require(rule.weight_dependence.w_min == 0 or self.dialect.has_w_min, owner, "w_min",
                 rule.weight_dependence.w_min, f"0 for {name}{local}", NetworkError)
         require(receptor == "excitatory" or self.dialect.plastic_inhibition, owner, "receptor", receptor,

@@ -187,6 +187,10 @@ def _of_learning(label, learning, step):
     if learning.clipped:
         yield Finding(WARNING, f"projection {label}: {learning.clipped:,} weights start outside w_min .. w_max and jump"
                                " there when they first change", "start within the bounds")
+    if not learning.backprop_delay:
+        yield Finding(WARNING, f"projection {label}: it learns without the delay, so on a board the order of a step's"
+                               " packets decides whether an input meets the spikes that its neurons fire in that step",
+                      "backprop_delay=True, with which it does not")
 
 
 def _of_margin(one):

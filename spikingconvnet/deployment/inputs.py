@@ -14,7 +14,7 @@ import numpy as np
 
 from spikingconvnet.backends.local.fixed_point import decay, i32, kmul
 from spikingconvnet.backends.local.reference import HISTORY, SATURATED
-from spikingconvnet.backends.local.reference_rules import PLACEHOLDER, after_post, after_pre, learn
+from spikingconvnet.backends.local.reference_rules import PLACEHOLDER, after_post, after_pre, learn, learning_delay
 from spikingconvnet.backends.partition import cores
 
 CURRENTS = ("gsyn_exc", "gsyn_inh")
@@ -178,6 +178,7 @@ class Inputs:
         rule, slots = lowered.rule, self.constants.delay_slots
         weights, out = lowered.weight.tolist(), np.zeros(len(step), np.int64)
         stored = lowered.delay % slots
+        back = [learning_delay(rule, steps) for steps in stored.tolist()]
         history = [[PLACEHOLDER] for _ in self.neurons]
         fired_step, fired_column = np.nonzero(self.fired)
         last, now, position = {}, {}, 0
@@ -192,7 +193,7 @@ class Inputs:
             now[s] = after_pre(rule, last[s], t)
             column, receptor = int(lowered.post_id[s]), int(lowered.receptor[s])
             shift = int(self.constants.shift[receptor, self.neurons[column]])
-            weights[s] = out[event] = learn(rule, weights[s], shift, history[column], last[s], now[s], int(stored[s]))
+            weights[s] = out[event] = learn(rule, weights[s], shift, history[column], last[s], now[s], back[s])
         return out, stored[synapse] > 0
 
     def currents(self, sums, first=0):

@@ -31,6 +31,9 @@ class Learning:
         Weights that start outside the rule's bounds and jump there when they are first touched.
     levels : int
         Weights that can be told apart between the bounds.
+    backprop_delay : bool
+        Whether postsynaptic spikes come to the synapse by its delay; otherwise the order of a step's packets decides
+        which of them an input meets.
     """
 
     a_plus: float
@@ -38,6 +41,7 @@ class Learning:
     potentiation_lost: bool
     clipped: int
     levels: int
+    backprop_delay: bool
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def _learning(projection, rule, shift):
     bounds = projection.plasticity.weight_dependence
     return Learning(plus, minus, plus * trace / STDP_ONE < 1.0,
                     int(np.sum((weight < bounds.w_min) | (weight > bounds.w_max))),
-                    ((rule.w_max - rule.w_min) >> shift) + 1)
+                    ((rule.w_max - rule.w_min) >> shift) + 1, rule.backprop_delay)
 
 
 # ---------------------------------------------------------------- saturation

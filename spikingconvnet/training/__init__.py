@@ -6,13 +6,14 @@ record, a frozen dataclass that a parameters file names ``RULE``, with the attri
     name            that of the rule
     neuron          record of ``neurons`` that ``--arch`` gives to the layers
     output_neuron   the same for the last layer, if it differs
+    takes_rates     whether units see values as rates, so that an encoder without a rate is refused
 
 and a function
 
     train(model, images, labels, rng, rule, progress, validation=None) -> layers, health
 
     model       model.Sequential that ``runs_as_one``
-    images      float32 array (n, C, H, W), 0 to 1: the training images as FILTER makes them
+    images      float32 array (n, C, H, W), 0 to 1: the training images as FILTER makes them and ENCODER shows them
     labels      int array (n,): unit of the last layer that should answer, 0 to units - 1
     rng         numpy.random.Generator, the only source of chance
     rule        the settings record
@@ -40,7 +41,10 @@ class Rule:
     whole : bool
         Whether it trains all layers at once.
     encodes : bool
-        Whether it learns from spikes of its own making: its function is also given ``encoder``, that of the parameters.
+        Whether it makes spikes itself, or has to know what those of the input stand for: its function is also given
+        ``encoder``, that of the parameters.
+    filters : bool
+        Whether it has to know what the channels are: its function is also given ``image_filter``, FILTER.
     simulates : bool
         Whether it learns in a simulator or on a board: its function is also given ``encoder``, that of the parameters,
         and ``open_network``, the backend's ``open``.
@@ -53,6 +57,7 @@ class Rule:
     function: str = "train"
     whole: bool = False
     encodes: bool = False
+    filters: bool = False
     simulates: bool = False
     needs: str = None
 
@@ -61,6 +66,12 @@ class Rule:
         if self.needs:
             need(self.needs, f"--rule {self.name}")
         return getattr(import_module(self.module), self.function)
+
+    def given(self, encoder, image_filter, open_network):
+        """What its function is given beside what every rule is: dict."""
+        found = {"encoder": encoder} if self.encodes or self.simulates else {}
+        found |= {"image_filter": image_filter} if self.filters else {}
+        return found | ({"open_network": open_network} if self.simulates else {})
 
 
 def need(library, who):
@@ -74,9 +85,9 @@ RULES = {rule.name: rule for rule in (
     Rule("stdp", "spikingconvnet.training.stdp"),
     Rule("random", "spikingconvnet.training.floors", "random"),
     Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
-    Rule("ridge", "spikingconvnet.training.ridge", whole=True),
-    Rule("convert", "spikingconvnet.training.convert", whole=True),
-    Rule("softlif", "spikingconvnet.training.softlif", whole=True),
-    Rule("surrogate", "spikingconvnet.training.surrogate", whole=True, encodes=True),
-    Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True),
+    Rule("ridge", "spikingconvnet.training.ridge", whole=True, encodes=True),
+    Rule("convert", "spikingconvnet.training.convert", whole=True, encodes=True, filters=True),
+    Rule("softlif", "spikingconvnet.training.softlif", whole=True, encodes=True),
+    Rule("surrogate", "spikingconvnet.training.surrogate", whole=True, encodes=True, filters=True),
+    Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True, encodes=True),
     Rule("rstdp", "spikingconvnet.training.rstdp", whole=True, simulates=True))}

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.build import TrainedLayer
+from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.training.balance import gain
@@ -30,11 +31,10 @@ class BPSTDP:
     Attributes
     ----------
     epochs : int
-        How often every image is shown, in an order of its own each time.
+        How often every image is shown, in an order of its own each time; spikes come at the rates that the encoder
+        makes, evenly spaced, with random phases.
     n_steps, window : int
         Steps of an image, and of a window; the former is a multiple of the latter.
-    max_rate : float
-        Spikes per step of an input of 1; trains are regular, with random phases.
     mu : float
         Learning rate of the output layer at the start.
     hidden_ratio : float
@@ -54,7 +54,6 @@ class BPSTDP:
     epochs: int = 10
     n_steps: int = 20
     window: int = 4
-    max_rate: float = 1.0
     mu: float = 0.002
     hidden_ratio: float = 4.0
     last: float = 0.05
@@ -66,20 +65,20 @@ class BPSTDP:
                                       v=0.0)
 
     name = "bpstdp"
+    takes_rates = True
 
     def __post_init__(self):
         for name in ("epochs", "n_steps", "window"):
             require(getattr(self, name) >= 1, "BPSTDP", name, getattr(self, name), "at least 1")
         require(self.n_steps % self.window == 0, "BPSTDP", "n_steps", self.n_steps,
                 f"a multiple of window ({self.window})")
-        require(0 < self.max_rate <= 1, "BPSTDP", "max_rate", self.max_rate, "above 0 and at most 1 spike per step")
         require(0 <= self.last <= 1, "BPSTDP", "last", self.last, "between 0 and 1")
         require(self.shift >= 0, "BPSTDP", "shift", self.shift, "0 pixels or more")
         for name in ("mu", "hidden_ratio", "deviation", "hidden_threshold", "output_threshold"):
             require(getattr(self, name) > 0, "BPSTDP", name, getattr(self, name), "above 0")
 
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None):
+def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
     """Layers and health, see ``spikingconvnet.training``.
 
     Health is what the training looks like without a board, in single precision: ``validation_accuracy`` after every
@@ -90,8 +89,11 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
     for stage in model.stages:
         if not stage.dense or stage.pool is not None:
             raise SettingsError(f"--rule bpstdp: trains Dense layers, layer {stage.number} of MODEL is {stage.layer}")
+    rate = rate_of(encoder, "RULE bpstdp")
     weights = initial_weights([stage.layer.kernel_shape(stage.in_shape) for stage in model.stages], rule, rng)
-    health = learn(weights, images, labels, rng, rule, progress, validation)
+    if validation is not None:
+        validation = (rate * validation[0], validation[1])
+    health = learn(weights, rate * images, labels, rng, rule, progress, validation)
     return lowered(model, weights, rule), health
 
 
@@ -107,7 +109,8 @@ def learn(weights, images, labels, rng, rule, progress=iter, validation=None):
     Parameters
     ----------
     weights : list of float32 array (inputs, units)
-    images : float array (n, C, H, W), 0 to 1
+    images : float array (n, C, H, W)
+        Spikes a step of every input, 0 to 1.
     labels : int array (n,)
     rng : numpy.random.Generator
     rule : BPSTDP
@@ -138,7 +141,8 @@ def learn(weights, images, labels, rng, rule, progress=iter, validation=None):
 
 
 def answers(weights, images, rng, rule):
-    """What a trained chain answers in single precision: int64 array (n,), most spikes, then the higher membrane."""
+    """What a trained chain answers to `images` as :func:`learn` takes them, in single precision: int64 array (n,), most
+    spikes, then the higher membrane."""
     unused = np.zeros(len(images), np.int64)
     return _show(_padded(weights), _sizes(weights), images, unused, rng, replace(rule, shift=0),
                  np.zeros((0, len(weights))))[0]
@@ -188,7 +192,7 @@ def _show(weights, sizes, images, labels, rng, rule, mu):
     """Answers, and spikes by layer; `mu` (images, layers) without images teaches nothing."""
     from spikingconvnet.training import bpstdp_kernels
 
-    rates = np.minimum(shifted(images, rule.shift, rng).reshape(len(images), -1), 1.0) * rule.max_rate
+    rates = shifted(images, rule.shift, rng).reshape(len(images), -1)
     theta = np.array([rule.hidden_threshold] * (len(weights) - 1) + [rule.output_threshold], np.float32)
     found, spikes = np.zeros(len(images), np.int64), np.zeros(len(sizes), np.int64)
     bpstdp_kernels.run(rates.astype(np.float32), labels.astype(np.int64), _keys(len(images), rng), weights, theta,

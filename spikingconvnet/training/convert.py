@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
+from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.layers import SpikeCount
 from spikingconvnet.model import Sequential
 from spikingconvnet.neurons import IFCurrDelta
-from spikingconvnet.preprocessing import BitPlanes
+from spikingconvnet.preprocessing import together, worth_of
 from spikingconvnet.training import need, weights
 from spikingconvnet.training.balance import activations, gain
 from spikingconvnet.training.descent import Descent
@@ -49,8 +50,6 @@ class Convert:
         Of all neurons before balancing, mV; lower ones answer sooner and count more coarsely.
     start : float
         Membranes at the start, as a share of the threshold.
-    rate : float
-        Spikes a step of an input of 1, the encoder's ``max_rate``.
     bias : bool
         Whether units have biases; they become constant currents.
     dropout : float
@@ -68,7 +67,6 @@ class Convert:
     balance: str = "weights"
     threshold: float = 1.0
     start: float = 0.0
-    rate: float = 1.0
     bias: bool = False
     dropout: float = 0.5
     descent: Descent = Descent()
@@ -77,6 +75,7 @@ class Convert:
                                       v=0.0)
 
     name = "convert"
+    takes_rates = True
 
     def __post_init__(self):
         require(self.norm in NORMS, "Convert", "norm", self.norm, " or ".join(NORMS))
@@ -84,20 +83,21 @@ class Convert:
         require(0 < self.quantile <= 1, "Convert", "quantile", self.quantile, "above 0 and at most 1")
         require(self.threshold > 0, "Convert", "threshold", self.threshold, "above 0 mV")
         require(0 <= self.start < 1, "Convert", "start", self.start, "from 0 to below 1")
-        require(0 < self.rate <= 1, "Convert", "rate", self.rate, "above 0 and at most 1 spike a step")
         require(0 <= self.dropout < 1, "Convert", "dropout", self.dropout, "from 0 to below 1")
         require(isinstance(self.descent, Descent), "Convert", "descent", self.descent, "a Descent(...)")
 
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None):
+def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder, image_filter=None):
     """Layers of integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict.
 
-    An input of ``BitPlanes.channels`` channels is taken for the bits of one.
+    The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one number
+    (``preprocessing.worth_of``), units see that number.
     """
     _check_neurons(model)
-    chain, images = grey(model), _grey_values(model, images)
+    rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
+    chain, images = grey(model, worth), _grey_values(images, worth)
     if validation is not None:
-        validation = (_grey_values(model, validation[0]), validation[1])
+        validation = (_grey_values(validation[0], worth), validation[1])
     if rule.weights is not None:
         (kernels, biases), health = load(rule.weights, chain), {}
     else:
@@ -105,8 +105,8 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
         from spikingconvnet.training.gradients import relu
 
         kernels, biases, health = relu.train(chain, images, labels, rng, rule, progress, validation)
-    layers, scales = converted(chain, kernels, biases, images[:SCALED_ON], rule)
-    layers[0] = _for_planes(model, layers[0])
+    layers, scales = converted(chain, kernels, biases, images[:SCALED_ON], rule, rate)
+    layers[0] = _for_channels(layers[0], worth)
     right = accuracy(chain, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])
     return layers, {**health, "ann_train_accuracy": right, "scales": scales}
 
@@ -118,7 +118,7 @@ def accuracy(model, kernels, biases, images, labels):
     return float(np.mean(np.concatenate(right)))
 
 
-def converted(model, kernels, biases, images, rule):
+def converted(model, kernels, biases, images, rule, rate=1.0):
     """Layers of spiking neurons that stand for rectifying units.
 
     Parameters
@@ -129,6 +129,8 @@ def converted(model, kernels, biases, images, rule):
     images : float array (n, C, H, W)
         From which activations are taken.
     rule : Convert
+    rate : float
+        Spikes a step of an input of 1, the encoder's ``max_rate``.
 
     Returns
     -------
@@ -138,7 +140,7 @@ def converted(model, kernels, biases, images, rule):
     """
     scales = scales_of(model, kernels, biases, images, rule)
     return [_layer(model, stage, rule, kernels[stage.number - 1], biases[stage.number - 1], before, now)
-            for stage, before, now in zip(model.stages, [1.0 / rule.rate, *scales], scales)], scales
+            for stage, before, now in zip(model.stages, [1.0 / rate, *scales], scales)], scales
 
 
 def scales_of(model, kernels, biases, images, rule):
@@ -188,25 +190,21 @@ def _check_neurons(model):
 # ---------------------------------------------------------------- constant currents
 
 
-def _has_planes(model):
-    return model.input_shape[0] == BitPlanes.channels
+def grey(model, worth):
+    """The model on the numbers that channels show together, see ``preprocessing.worth_of``; itself if they do not."""
+    return model if worth is None else Sequential((1, *model.input_shape[1:]), *model.layers)
 
 
-def grey(model):
-    """The model on grey values instead of their bits."""
-    return Sequential((1, *model.input_shape[1:]), *model.layers) if _has_planes(model) else model
+def _grey_values(images, worth):
+    """What the first layer of :func:`grey` is shown: float32 (n, channels, H, W)."""
+    return images if worth is None else together(images, worth).astype(np.float32)
 
 
-def _grey_values(model, images):
-    """Grey values of the images: float32 (n, channels, H, W)."""
-    return BitPlanes.together(images).astype(np.float32) if _has_planes(model) else images
-
-
-def _for_planes(model, layer):
-    """The first layer on the bits of what it saw."""
-    if not _has_planes(model):
+def _for_channels(layer, worth):
+    """The first layer of :func:`grey` on the channels of what it saw."""
+    if worth is None:
         return layer
-    kernels = layer.kernels * np.array(BitPlanes.values())[:, None, None]
+    kernels = layer.kernels * np.array(worth)[:, None, None]
     return TrainedLayer(kernels, layer.v_thresh, layer.i_offset, layer.v)
 
 

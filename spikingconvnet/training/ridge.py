@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
+from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import require
 from spikingconvnet.layers import SpikeCount
 from spikingconvnet.neurons import IFCurrDelta
@@ -45,6 +46,7 @@ class Ridge:
                                       v=0.0)
 
     name = "ridge"
+    takes_rates = True
 
     def __post_init__(self):
         require(self.strength > 0, "Ridge", "strength", self.strength, "above 0")
@@ -52,15 +54,19 @@ class Ridge:
         require(self.threshold > 0, "Ridge", "threshold", self.threshold, "above 0 mV")
 
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None):
-    """Kernels of all layers, see ``spikingconvnet.training``: list of TrainedLayer, dict."""
+def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
+    """Kernels of all layers, see ``spikingconvnet.training``: list of TrainedLayer, dict.
+
+    The first layer is scaled for the rate of the encoder.
+    """
+    rate = rate_of(encoder, "RULE ridge")
     kernels = [rng.normal(0.0, 1.0 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
                for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
     kernels[-1] = _fitted(model, kernels, images, labels, rule, progress)
     health = {"train_accuracy": _accuracy(model, kernels, images[:JUDGED_ON], labels[:JUDGED_ON])}
     if validation is not None:
         health["validation_accuracy"] = _accuracy(model, kernels, *validation)
-    return _balanced(model, kernels, images[:SCALED_ON], rule), health
+    return _balanced(model, kernels, images[:SCALED_ON], rule, rate), health
 
 
 def _fitted(model, kernels, images, labels, rule, progress):
@@ -89,14 +95,14 @@ def _accuracy(model, kernels, images, labels):
     return float(np.mean(np.concatenate(right))) if right else float("nan")
 
 
-def _balanced(model, kernels, images, rule):
-    """Layers whose largest activation is one spike a step."""
+def _balanced(model, kernels, images, rule, rate):
+    """Layers whose largest activation is one spike a step; that of an input of 1 is `rate`."""
     largest = [1.0] * len(model.stages)
     parts = [activations(model, kernels, images[first:first + BATCH]) for first in range(0, len(images), BATCH)]
     for n in range(len(model.stages)):
         largest[n] = max(float(np.quantile(np.concatenate([part[n] for part in parts]), rule.quantile)), 1e-9)
     layers = []
-    for stage, kernel, before, now in zip(model.stages, kernels, [1.0, *largest], largest):
+    for stage, kernel, before, now in zip(model.stages, kernels, [1.0 / rate, *largest], largest):
         in_mv = rule.threshold * kernel.astype(np.float64) * before / now
         fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
         layers.append(TrainedLayer(in_mv / gain(stage.layer.neuron),

@@ -14,6 +14,7 @@ import numpy as np
 
 from spikingconvnet.backends.flowing import leak
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
+from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.layers import SpikeCount
 from spikingconvnet.neurons import IFCurrExp
@@ -84,8 +85,6 @@ class SoftLIF:
     random_start : bool
         Whether membranes of hidden layers start anywhere between reset and threshold and not at rest, so that neurons
         of equal input do not fire together.
-    rate : float
-        Spikes a step of an input of 1, the encoder's ``max_rate``.
     dropout : float
         Share of what a Dense layer sees of the layer before it that is dropped during training.
     descent : Descent
@@ -101,7 +100,6 @@ class SoftLIF:
     noise: float = 10.0
     amplitude: float = 20.0
     random_start: bool = True
-    rate: float = 1.0
     dropout: float = 0.5
     descent: Descent = Descent(epochs=8, learning_rate=0.02)
     weights: str = None
@@ -109,13 +107,13 @@ class SoftLIF:
     output_neuron: IFCurrExp = replace(NEURON, tau_refrac=0.0)
 
     name = "softlif"
+    takes_rates = True
 
     def __post_init__(self):
         require(self.softness > 0, "SoftLIF", "softness", self.softness, "above 0")
         require(self.noise >= 0, "SoftLIF", "noise", self.noise, "0 Hz or more")
         require(self.amplitude > 0, "SoftLIF", "amplitude", self.amplitude, "above 0")
         require(isinstance(self.random_start, bool), "SoftLIF", "random_start", self.random_start, "True or False")
-        require(0 < self.rate <= 1, "SoftLIF", "rate", self.rate, "above 0 and at most 1 spike a step")
         require(0 <= self.dropout < 1, "SoftLIF", "dropout", self.dropout, "from 0 to below 1")
         require(isinstance(self.descent, Descent), "SoftLIF", "descent", self.descent, "a Descent(...)")
 
@@ -124,9 +122,13 @@ class SoftLIF:
         return RateCurve.of(neuron, self.softness)
 
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None):
-    """Layers of leaky integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict."""
+def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
+    """Layers of leaky integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict.
+
+    The first layer is scaled for the rate of the encoder.
+    """
     _check_neurons(model)
+    rate = rate_of(encoder, "RULE softlif")
     if rule.weights is not None:
         (kernels, biases), health = convert.load(rule.weights, model, "SoftLIF"), {}
     else:
@@ -135,7 +137,8 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
 
         kernels, biases, health = soft_lif.train(model, images, labels, rng, rule, progress, validation)
     right = accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON], rule)
-    return (deployed(model, kernels, biases, images[:SCALED_ON], rule, rng), {**health, "soft_train_accuracy": right})
+    return (deployed(model, kernels, biases, images[:SCALED_ON], rule, rng, rate),
+            {**health, "soft_train_accuracy": right})
 
 
 def accuracy(model, kernels, biases, images, labels, rule):
@@ -157,7 +160,7 @@ def _logits(model, kernels, biases, values, rule):
     return values[..., 0, 0]
 
 
-def deployed(model, kernels, biases, images, rule, rng):
+def deployed(model, kernels, biases, images, rule, rng, rate=1.0):
     """Layers of spiking neurons in the place of soft units.
 
     A spike through 1 nA is a charge of ``tau_syn_E`` pC, so at a rate of one a step the current is ``tau_syn_E`` steps
@@ -173,6 +176,8 @@ def deployed(model, kernels, biases, images, rule, rng):
     rule : SoftLIF
     rng : numpy.random.Generator
         For membranes at the start.
+    rate : float
+        Spikes a step of an input of 1, the encoder's ``max_rate``.
 
     Returns
     -------
@@ -183,7 +188,7 @@ def deployed(model, kernels, biases, images, rule, rng):
     if fires:
         factor, offset = firing(logits(model, kernels, biases, images, rule))
         kernels[-1], biases[-1] = factor * kernels[-1], factor * biases[-1] + offset
-    layers, worth = [], 1.0 / rule.rate
+    layers, worth = [], 1.0 / rate
     for stage, kernel, bias in zip(model.stages, kernels, biases):
         neuron, hidden = stage.layer.neuron, stage.number < len(model.stages)
         in_na = neuron.v_thresh * neuron.cm / neuron.tau_m

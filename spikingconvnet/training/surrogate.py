@@ -75,8 +75,13 @@ class Surrogate:
         plain = self.start is None or isinstance(self.start, convert.Convert) and not self.start.bias
         require(plain, "Surrogate", "start", self.start, "None, or a Convert(...) without biases")
 
+    @property
+    def takes_rates(self):
+        """Whether it begins with rectifying units, which see values as rates."""
+        return self.start is not None
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
+
+def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder, image_filter=None):
     """Layers of leaky integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict."""
     check(model, encoder.n_steps)
     if rule.weights is not None:
@@ -85,17 +90,18 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None, *, e
         need("torch", "--rule surrogate")
         from spikingconvnet.training.gradients import spiking
 
-        begin, before = started(model, images, labels, rng, rule, progress)
+        begin, before = started(model, images, labels, rng, rule, encoder, image_filter, progress)
         kernels, health = spiking.train(model, images, labels, rng, encoder, rule, begin, progress, validation)
         health = {**before, **health}
     return lowered(model, kernels), health
 
 
-def started(model, images, labels, rng, rule, progress=iter):
+def started(model, images, labels, rng, rule, encoder, image_filter=None, progress=iter):
     """Weights to begin with, from rectifying units, and their health: list of float64 array or None, dict."""
     if rule.start is None:
         return None, {}
-    layers, health = convert.train(model, images, labels, rng, rule.start, progress)
+    layers, health = convert.train(model, images, labels, rng, rule.start, progress, encoder=encoder,
+                                   image_filter=image_filter)
     return [rule.boost * balance.gain(stage.layer.neuron) * layer.kernels / layer.v_thresh[:, None, None, None]
             for stage, layer in zip(model.stages, layers)], {"ann_" + name.removeprefix("ann_"): value
                                                              for name, value in health.items()}

@@ -94,16 +94,16 @@ DISTANCES = np.arange(-6, 8)
 
 
 def pairs(delay=1, receptor="excitatory", mechanism=None):
-    """One presynaptic and one postsynaptic spike for each synapse, `DISTANCES` steps apart at the synapse.
+    """One presynaptic and one postsynaptic spike for each synapse, `DISTANCES` steps apart as the mechanism sees them.
 
     A teacher makes all neurons fire in step 51; a last presynaptic spike has every pair counted.
     """
+    mechanism = mechanism or STDPMechanism(SpikePairRule(10.0, 20.0, 0.1, 0.05), AdditiveWeightDependence(0.0, 1.2))
     n, end = len(DISTANCES), 250
-    step = np.concatenate([51 + delay - DISTANCES, np.full(n, end - 20)])
+    step = np.concatenate([51 + delay * mechanism.backprop_delay - DISTANCES, np.full(n, end - 20)])
     spikes = Spikes.from_events(0 * step, np.tile(np.arange(n), 2), step, (1, 1, n), 1, end)
     teacher = Spikes.from_events([0], [0], [50], (1, 1, 1), 1, end)
     cell = IFCurrDelta(tau_m=10.0, cm=1.0, v_rest=-65.0, v_reset=-65.0, v_thresh=-62.0, v=-65.0, tau_refrac=0.0)
-    mechanism = mechanism or STDPMechanism(SpikePairRule(10.0, 20.0, 0.1, 0.05), AdditiveWeightDependence(0.0, 1.2))
     one_to_one = ConnectionList(np.arange(n), np.arange(n), np.full(n, 0.5), np.full(n, delay))
     return Network(
         (Population("in", spikes.shape, SpikeSourceArray(spikes)),

@@ -99,9 +99,10 @@ def test_recordings_follow_each_other_and_chosen_neurons_keep_their_order():
 
 @pytest.mark.parametrize("low", [0.0, 0.3])
 @pytest.mark.parametrize("delay", [1, 3])
-def test_weights_learn_what_the_local_engine_learns_at_every_distance(delay, low):
+@pytest.mark.parametrize("backprop_delay", [True, False])
+def test_weights_learn_what_the_local_engine_learns_at_every_distance(delay, low, backprop_delay):
     network = pairs(delay, mechanism=STDPMechanism(SpikePairRule(10.0, 20.0, 0.1, 0.05),
-                                                   AdditiveWeightDependence(low, 1.2)))
+                                                   AdditiveWeightDependence(low, 1.2), backprop_delay))
     local, found = (run(backend, network, [250])[1]["plastic"] - 0.5 for backend in ("local", "brian2"))
     assert abs(local).min() > 0.03 and local[DISTANCES == 0] < 0
     assert abs(found - local).max() <= 2 * UNIT

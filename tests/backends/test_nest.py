@@ -148,6 +148,7 @@ def test_multiplicative_weights_learn_what_the_local_engine_learns():
 
 @pytest.mark.parametrize("mechanism, words", [
     (STDPMechanism(SpikePairRule(), AdditiveWeightDependence(0.1, 1.0)), "'plastic'.w_min: must be 0 for nest"),
+    (STDPMechanism(backprop_delay=False), "'plastic'.backprop_delay: must be True for nest, whose delays are dendrit"),
     (STDPMechanism(SpikeNearestPairRule(), AdditiveWeightDependence()), "SpikeNearestPairRule: nest does not have it"),
     (STDPMechanism(Vogels2011Rule(0.1), AdditiveWeightDependence()), "Vogels2011Rule: nest does not have it")])
 def test_rules_that_nest_does_not_have_are_refused_with_the_way_out(mechanism, words):

@@ -137,22 +137,37 @@ def test_images_that_start_at_rest_give_the_same_integers(seed, board, tmp_path)
     assert local.differences(replace_saturation(found, local)) == []
 
 
+def test_learning_without_the_delay_gives_the_same_integers(board, tmp_path):
+    """`backprop_delay=False`, recurrent, delays of up to 20 steps."""
+    rng = np.random.default_rng(17)
+    recipe = Recipe(n_populations=2, n_projections=6, n_steps=75, drive=1.0, delta=True, modulated=False,
+                    backprop_delay=False)
+    network = together([independent(lambda: random_network(recipe, rng), 150) for _ in range(8)])
+    local = by(native, network, [60, 90])
+    late = [replace(p, plasticity=replace(p.plasticity, backprop_delay=True)) if p.learns else p
+            for p in network.projections]
+    changed = local.differences(by(native, replace(network, projections=late), [60, 90]))
+    assert sum(name.startswith("weights") for name in changed) > 12
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [60, 90]), local)) == []
+
+
 @pytest.mark.parametrize("rule", SPLIT_RULES)
 def test_split_cores_give_the_same_integers(rule, board, tmp_path):
     """Neurons on one core, synapses on another, which counts a spike once for each projection onto itself."""
     rng = np.random.default_rng([SPLIT_RULES.index(rule), 11])
-    network = together([independent(partial(split_network, rule, loops, rng, delay), 60)
-                        for loops in LOOPS for delay in (5, 16)])
+    network = together([independent(partial(split_network, rule, loops, rng, delay, backprop_delay), 60)
+                        for loops in LOOPS for delay, backprop_delay in ((5, True), (16, loops not in ("P", "PsP")))])
     local = by(native, network, [25, 35])
     assert sum(len(spikes) > 0 for spikes in local.spikes.values()) > len(LOOPS)
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, [25, 35]), local)) == []
 
 
-def test_every_rule_that_a_golden_file_holds_gives_the_same_integers(board, tmp_path):
+@pytest.mark.parametrize("backprop_delay", [True, False])
+def test_every_rule_that_a_golden_file_holds_gives_the_same_integers(backprop_delay, board, tmp_path):
     """Neuromodulation among them; there inputs, rewards and spikes have steps of their own."""
-    network = together([on_the_board(rule, golden) for rule, golden in MODULATED.items()])
+    network = together([on_the_board(rule, golden, backprop_delay) for rule, golden in MODULATED.items()])
     local = by(native, network, [300])
-    assert local.weights["from inputs#0"] == MODULATED["add"]["final_weights_raw"]
+    assert (local.weights["from inputs#0"] == MODULATED["add"]["final_weights_raw"]) == backprop_delay
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, [300]), local)) == []
 
 

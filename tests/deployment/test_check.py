@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,8 @@ def test_a_small_network_fits():
      "raise A_plus"),
     (subject(row([0.5, 0.5], [4, 3]), 2, 1, RULE), "fits with warnings", "1 plastic synapses have a delay of 4 steps",
      "below 4 steps"),
+    (subject(row([0.5, 0.5], [3, 3]), 2, 1, replace(RULE, backprop_delay=False)), "fits with warnings",
+     "p: it learns without the delay, so on a board the order", "backprop_delay=True"),
     (subject(row([1.5, 0.5]), 2, 1, RULE), "fits with warnings", "1 weights start outside w_min .. w_max",
      "start within"),
     (subject(row([1.5, 1.5]), 2, 1, limit=0.9, spikes=[(0, 1), (1, 1)]), "fits with warnings",

@@ -38,7 +38,8 @@ def drawn(seed):
     rng = np.random.default_rng(seed)
     return rng, random_network(Recipe(
         n_steps=STEPS // 2, weight=float(rng.choice([0.2, 2.0, 20.0])), delta=bool(rng.integers(2)), modulated=False,
-        max_expected_summed_weight=[None, 1.0][rng.integers(2)], spikes_per_step=float(rng.choice([0.5, 5.0]))), rng)
+        max_expected_summed_weight=[None, 1.0][rng.integers(2)], spikes_per_step=float(rng.choice([0.5, 5.0])),
+        backprop_delay=bool(seed % 3)), rng)
 
 
 def small(n=12, core=None, spikes_per_step=2.0, seed=0, max_expected_summed_weight=None, **cell):

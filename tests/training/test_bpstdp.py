@@ -85,9 +85,10 @@ def digits(n, first=0):
     return Intensity()(part.images).astype(np.float32), part.labels.astype(np.int64)
 
 
-def validated(rule, weights):
-    """Accuracy on 500 digits after one epoch of 1000 others."""
-    health = bpstdp.learn(weights, *digits(1000), np.random.default_rng(1), rule, iter, digits(500, 50_000))
+def validated(rule, weights, rate=1.0):
+    """Accuracy on 500 digits after one epoch of 1000 others; white pixels fire at `rate` spikes a step."""
+    (images, labels), (asked, right) = digits(1000), digits(500, 50_000)
+    health = bpstdp.learn(weights, rate * images, labels, np.random.default_rng(1), rule, iter, (rate * asked, right))
     return health["validation_accuracy"][-1]
 
 
@@ -95,9 +96,9 @@ def test_positive_start_weights_learn_half_of_the_digits_and_centred_ones_most()
     """The seed's Beta(1, 1) weights, mean 0.5, and threshold 5: all hidden units fire nearly all the time, alike."""
     rng, shapes = np.random.default_rng(0), ((784, 200), (200, 10))
     positive = [rng.beta(1.0, 1.0, shape).astype(np.float32) for shape in shapes]
-    seed = BPSTDP(epochs=1, n_steps=99, window=3, max_rate=0.1, hidden_threshold=5.0, output_threshold=5.0,
-                  hidden_ratio=1.0, mu=0.0005)
-    assert validated(seed, positive) < 0.6
+    seed = BPSTDP(epochs=1, n_steps=99, window=3, hidden_threshold=5.0, output_threshold=5.0, hidden_ratio=1.0,
+                  mu=0.0005)
+    assert validated(seed, positive, rate=0.1) < 0.6
     centred = BPSTDP(epochs=1)
     assert validated(centred, bpstdp.initial_weights([(200, 1, 28, 28), (10, 200, 1, 1)], centred, rng)) > 0.7
 
@@ -120,11 +121,11 @@ def test_a_board_answers_like_the_training_in_its_integers():
     rule, rng = BPSTDP(epochs=1), np.random.default_rng(0)
     model = Sequential((1, 28, 28), Dense(100, neuron=rule.neuron), Dense(10, neuron=rule.neuron), SpikeCount(last=24))
     images, labels = digits(1000)
-    layers, health = bpstdp.train(model, images, labels, rng, rule)
+    encoder = encoding.RegularEncoder(n_steps=20, max_rate=1.0, random_phase=True)
+    layers, health = bpstdp.train(model, images, labels, rng, rule, encoder=encoder)
     weights = [(layer.kernels.reshape(len(layer.kernels), -1).T * balance.gain(rule.neuron)).astype(np.float32)
                for layer in layers]
     shown, truth = digits(300, 50_000)
-    encoder = encoding.RegularEncoder(n_steps=20, max_rate=1.0, random_phase=True)
     spikes = encoder(shown, rng).with_gap(25)
     lowered, peaks = balance.lower(model, layers, spikes, simulator.open, True)
     network = build.inference_network(model.stages, lowered, spikes, True)
@@ -138,12 +139,13 @@ def test_a_convolution_is_refused():
     rule = BPSTDP()
     model = Sequential((1, 8, 8), Conv2D(2, 3, neuron=rule.neuron), Dense(3, neuron=rule.neuron), SpikeCount())
     with pytest.raises(SettingsError, match="trains Dense layers, layer 1 of MODEL is Conv2D"):
-        bpstdp.train(model, np.zeros((1, 1, 8, 8)), np.zeros(1, int), np.random.default_rng(0), rule)
+        bpstdp.train(model, np.zeros((1, 1, 8, 8)), np.zeros(1, int), np.random.default_rng(0), rule,
+                     encoder=encoding.RegularEncoder())
 
 
 @pytest.mark.parametrize("changes, text", [
     ({"n_steps": 21}, "BPSTDP.n_steps: must be a multiple of window"), ({"epochs": 0}, "BPSTDP.epochs"),
-    ({"max_rate": 1.5}, "BPSTDP.max_rate"), ({"mu": 0.0}, "BPSTDP.mu: must be above 0"),
+    ({"mu": 0.0}, "BPSTDP.mu: must be above 0"),
     ({"last": 2.0}, "BPSTDP.last"), ({"shift": -1}, "BPSTDP.shift")])
 def test_impossible_settings_are_refused(changes, text):
     with pytest.raises(SettingsError, match=text):

@@ -9,7 +9,7 @@ import pytest
 
 from spikingconvnet import build, datasets, replicas, settings
 from spikingconvnet.backends import get_backend
-from spikingconvnet.encoding import RateEncoder, RegularEncoder
+from spikingconvnet.encoding import GaussianReceptiveFields, RateEncoder, RegularEncoder
 from spikingconvnet.errors import BackendError, DataError, SettingsError
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.layers import AvgPool2D, Conv2D, Dense, Membrane, SpikeCount
@@ -25,6 +25,7 @@ MNIST = Path(__file__).parents[2] / "data" / "mnist"
 # seeded with [0, 1]; rounded to float16.
 STORED = Path(__file__).parent / "weights" / "28x28-2s-24-10.npz"
 STEPS = 40
+ENCODER = RegularEncoder(n_steps=STEPS, max_rate=1.0)
 
 
 def chain(readout=None):
@@ -131,8 +132,8 @@ def test_a_slower_encoder_is_made_up_for_by_the_first_weights():
     model, images = Sequential((1, 1, 1), Dense(1, neuron=CELL), SpikeCount()), np.ones((1, 1, 1, 1))
     found = []
     for rate in (1.0, 0.25):
-        layers, _ = convert.converted(model, [np.full((1, 1, 1, 1), 0.2)], [np.zeros(1)], None,
-                                      Convert(norm="none", rate=rate))
+        layers, _ = convert.converted(model, [np.full((1, 1, 1, 1), 0.2)], [np.zeros(1)], None, Convert(norm="none"),
+                                      rate)
         found.append(rates(spiking(model, layers, images, encoder=RegularEncoder(n_steps=STEPS, max_rate=rate)),
                            "layer1", 1)[0, 0])
     assert found[1] == pytest.approx(found[0], abs=0.05) and found[0] > 0.1
@@ -142,15 +143,29 @@ def test_bit_planes_drive_the_first_layer_with_a_constant_current():
     rng = np.random.default_rng(4)
     pixels = rng.integers(0, 256, (2, 3, 4), dtype=np.uint8)
     planes = BitPlanes()(pixels)
-    assert np.allclose(BitPlanes.together(planes), pixels[:, None] / 255) and planes.shape == (2, 8, 3, 4)
+    assert planes.shape == (2, 8, 3, 4)
     model = Sequential((8, 3, 4), Dense(2, neuron=CELL), Membrane())
     kernels = rng.normal(0, 0.1, (2, 1, 3, 4))
-    chain = convert.grey(model)
+    chain = convert.grey(model, BitPlanes.worth)
     layers, _ = convert.converted(chain, [kernels], [np.zeros(2)], None, Convert(norm="none"))
-    recording = spiking(model, [convert._for_planes(model, layers[0])], planes, n_steps=8)
+    recording = spiking(model, [convert._for_channels(layers[0], BitPlanes.worth)], planes, n_steps=8)
     v = recording.membrane("layer1").reshape(2, 9, 2)
     drive = np.einsum("nhw,uhw->nu", pixels / 255, kernels[:, 0])
     assert np.allclose(np.diff(v, axis=1)[:, 1:], drive[:, None], atol=4e-3) and np.abs(drive).min() > 5e-3
+
+
+def test_eight_channels_that_are_no_bits_stay_eight_channels(tmp_path):
+    """Fields of Gaussian receptors: each a quantity of its own, through weights of its own."""
+    rng, fields = np.random.default_rng(6), GaussianReceptiveFields(fields=8).fitted(np.array([[[0, 0]], [[9, 9]]]))
+    model = Sequential((8, 1, 2), Dense(3, neuron=CELL), Membrane())
+    kernels, numbers = rng.normal(0.0, 0.2, (3, 8, 1, 2)), rng.integers(0, 10, (5, 1, 2))
+    convert.save(tmp_path / "w.npz", [kernels], [np.zeros(3)])
+    values = fields(numbers).astype(np.float32)
+    rule = Convert(norm="none", weights=str(tmp_path / "w.npz"))
+    layers, _ = convert.train(model, values, np.zeros(5, int), rng, rule, encoder=ENCODER, image_filter=fields)
+    v = spiking(model, layers, values).membrane("layer1").reshape(5, STEPS + 1, 3)
+    answers = np.einsum("nchw,uchw->nu", values, kernels)
+    assert np.allclose(v[:, -1] / STEPS, answers, atol=0.05) and np.ptp(answers) > 0.5
 
 
 # A stored network
@@ -159,13 +174,13 @@ def test_bit_planes_drive_the_first_layer_with_a_constant_current():
 @pytest.fixture
 def run(tmp_path):
     """A function that makes an Experiment from the recipe with the stored network: loaded and trained."""
-    def make(n_test=300, directory="run", **changes):
+    def make(n_test=300, directory="run", encoder=ENCODER, **changes):
         recipe = settings.load(Path(convert.__file__).parents[1] / "recipes" / "convert.py")
-        rule = replace(recipe.rule, weights=str(STORED), **changes)
+        rule = replace(recipe.rule, **{"weights": str(STORED), **changes})
         model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL), Dense(10, neuron=CELL),
-                           SpikeCount(last=40))
-        made = Experiment(replace(recipe, dataset=str(MNIST), model=model, rule=rule, n_train=2000, n_test=n_test),
-                          tmp_path / directory, jobs=1)
+                           SpikeCount(last=encoder.n_steps))
+        made = Experiment(replace(recipe, dataset=str(MNIST), model=model, rule=rule, n_train=2000, n_test=n_test,
+                                  encoder=encoder, slot=encoder.n_steps + 1), tmp_path / directory, jobs=1)
         made.load_data()
         return made, made.train_chain("convert")
 
@@ -186,6 +201,18 @@ def test_a_stored_network_loses_next_to_nothing(run):
     assert course["accuracy"][-1] > right.mean() - 0.02
     assert course["accuracy"][19] > course["accuracy"][4] and course["spikes"]["layer1"] > 20
     assert len(health["scales"]) == 2 and min(health["scales"]) > 1
+
+
+def test_biases_and_inputs_keep_their_proportion_behind_a_slower_encoder(run, tmp_path):
+    """A network with biases; the answers of its units are kept, though white pixels fire in one step of five."""
+    kernels, biases = convert.load(STORED, Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL),
+                                                      Dense(10, neuron=CELL), SpikeCount()))
+    biases[0][:] = 0.5 * np.random.default_rng(0).normal(size=24)
+    convert.save(tmp_path / "w.npz", kernels, biases)
+    made, _ = run(200, weights=str(tmp_path / "w.npz"), encoder=RegularEncoder(n_steps=100, max_rate=0.2))
+    images = datasets.load(MNIST, "test").images[:200, None] / 255
+    units = balance.activations(made.model, kernels, images, biases)[-1][..., 0, 0].argmax(axis=1)
+    assert np.mean(made.answers("test")["units"][:, -1] == units) > 0.9
 
 
 def test_weights_and_thresholds_balance_alike(run):
@@ -210,7 +237,7 @@ def test_neurons_that_do_not_integrate_are_refused():
     for cell in (replace(CELL, tau_refrac=1.0), replace(CELL, v_rest=-1.0), IFCurrExp(), replace(CELL, i_offset=0.1)):
         model = Sequential((1, 2, 2), Dense(2, neuron=cell), SpikeCount())
         with pytest.raises(SettingsError, match="layer 1: --rule convert needs an IFCurrDelta with v_rest"):
-            convert.train(model, None, None, None, Convert())
+            convert.train(model, None, None, None, Convert(), encoder=ENCODER)
 
 
 def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
@@ -231,7 +258,7 @@ def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
 @pytest.mark.parametrize("change, text", [
     ({"norm": "best"}, "norm: must be robust or data"), ({"balance": "x"}, "balance: must be weights or thresholds"),
     ({"quantile": 0.0}, "quantile"), ({"threshold": 0.0}, "threshold"), ({"start": 1.0}, "start"),
-    ({"rate": 1.5}, "rate"), ({"dropout": 1.0}, "dropout"), ({"descent": 3}, "descent")])
+    ({"dropout": 1.0}, "dropout"), ({"descent": 3}, "descent")])
 def test_settings_out_of_range_are_refused(change, text):
     with pytest.raises(SettingsError, match=f"Convert.{text}"):
         Convert(**change)
@@ -243,5 +270,6 @@ def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(training, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
     with pytest.raises(BackendError, match=r"--rule convert: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
-        convert.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), Convert())
+        convert.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), Convert(),
+                      encoder=ENCODER)
     assert "torch" in sys.modules or "spikingconvnet.training.gradients.relu" not in sys.modules

@@ -20,6 +20,8 @@ from spikingconvnet.spikes import Spikes
 from spikingconvnet.training import convert, softlif
 from spikingconvnet.training.softlif import RateCurve, SoftLIF
 
+ENCODER = RegularEncoder(n_steps=60, max_rate=1.0)
+
 CELL, OUTPUT = SoftLIF().neuron, SoftLIF().output_neuron
 MNIST = Path(__file__).parents[2] / "data" / "mnist"
 # convert.save of gradients.soft_lif.train on the first 55,000 training digits: 5 epochs at up to 0.01, no dropout,
@@ -93,10 +95,10 @@ def run_chain(model, layers, images, n_steps, record=(), rate=1.0):
 
 @pytest.mark.parametrize("rate", [1.0, 0.5])
 def test_the_membranes_of_the_output_are_the_responses_of_soft_units(rate):
-    rng, rule, n_steps = np.random.default_rng(1), SoftLIF(rate=rate, softness=1e-3), 1000
+    rng, rule, n_steps = np.random.default_rng(1), SoftLIF(softness=1e-3), 1000
     model, images = chain(Membrane()), rng.random((6, 2, 9, 8))
     kernels, biases = network_of(model, rng)
-    layers = softlif.deployed(model, kernels, biases, images, rule, rng)
+    layers = softlif.deployed(model, kernels, biases, images, rule, rng, rate)
     v = run_chain(model, layers, images, n_steps, ["layer3"], rate).membrane("layer3").reshape(6, n_steps + 1, 5)
     wanted = softlif.logits(model, kernels, biases, images, rule)
     error = v[:, 200:].mean(axis=1) - wanted
@@ -188,18 +190,18 @@ def test_neurons_without_a_counterpart_are_refused():
                  replace(CELL, v_thresh=0.0)):
         model = Sequential((1, 2, 2), Dense(2, neuron=cell), SpikeCount())
         with pytest.raises(SettingsError, match="layer 1: --rule softlif needs an IFCurrExp with tau_syn_I like"):
-            softlif.train(model, None, None, None, SoftLIF())
+            softlif.train(model, None, None, None, SoftLIF(), encoder=ENCODER)
 
 
 def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
     convert.save(tmp_path / "w.npz", [np.ones((2, 1, 2, 2))], [np.zeros(2)])
     model = Sequential((1, 2, 2), Dense(3, neuron=CELL), Membrane())
     with pytest.raises(DataError, match=r"SoftLIF.weights: .*kernels1: must be of shape \(3, 1, 2, 2\)"):
-        softlif.train(model, None, None, None, SoftLIF(weights=str(tmp_path / "w.npz")))
+        softlif.train(model, None, None, None, SoftLIF(weights=str(tmp_path / "w.npz")), encoder=ENCODER)
 
 
 @pytest.mark.parametrize("change", [
-    {"softness": 0.0}, {"noise": -1.0}, {"amplitude": 0.0}, {"random_start": 1}, {"rate": 1.5}, {"dropout": 1.0},
+    {"softness": 0.0}, {"noise": -1.0}, {"amplitude": 0.0}, {"random_start": 1}, {"dropout": 1.0},
     {"descent": 3}])
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(SettingsError, match=f"SoftLIF.{next(iter(change))}"):
@@ -212,5 +214,6 @@ def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(training, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), Membrane())
     with pytest.raises(BackendError, match=r"--rule softlif: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
-        softlif.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), SoftLIF())
+        softlif.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), SoftLIF(),
+                      encoder=ENCODER)
     assert "torch" in sys.modules or "spikingconvnet.training.gradients.soft_lif" not in sys.modules

@@ -11,13 +11,13 @@ elementary operations in ``kernels.py`` delete ``__pycache__``. Therefore the ru
 from numba import int32, int64
 
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
-from spikingconvnet.backends.local.layout import AMOUNTS, FULLEST, HISTORY, RULES, RUN_FIELDS, TABLES, TRACES
+from spikingconvnet.backends.local.layout import AMOUNTS, FULLEST, HISTORY, NEVER, RULES, RUN_FIELDS, TABLES, TRACES
 
 (PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
  PFISTER_TRIPLET_ADDITIVE, MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS) = range(len(RULES))
 W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE = range(len(AMOUNTS))
 PLUS, MINUS, X, Y, C, D = range(len(TABLES))
-POST, RECEPTOR, DELAY, STORED, FIRST, COUNT = range(len(RUN_FIELDS))
+POST, RECEPTOR, DELAY, BACK, FIRST, COUNT = range(len(RUN_FIELDS))
 SLOW_SHIFT = 2          # see lowering.py for the shifts
 ELIGIBILITY_SHIFT = 4
 DOPAMINE_SHIFT = 2
@@ -160,7 +160,7 @@ def _learn(run, state, slow, t, plastic, shifts, history, rules):
     shifts : int32 (size,)
         Of the run's receptor.
     """
-    last_time, last, rule, delay = int64(state[0]), int64(state[1]), state[3], int64(run[STORED])
+    last_time, last, rule, delay = int64(state[0]), int64(state[1]), state[3], int64(run[BACK])
     kind, tables, amounts = rules.kinds[rule], rules.tables[rule], rules.amounts[rule]
     plus, minus, w_min, w_max = tables[PLUS], tables[MINUS], amounts[W_MIN], amounts[W_MAX]
     a_plus, a_minus = amounts[A_PLUS], amounts[A_MINUS]
@@ -239,7 +239,7 @@ def _row(row, t, slot, neurons, plastic, history, rules):
     for r in range(plastic.row_start[row], plastic.row_start[row + 1]):
         run = plastic.runs[r]
         _learn(run, row_state, slow, t, plastic, neurons.inject[run[RECEPTOR], 0], history, rules)
-        if run[STORED] != 0:        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
+        if run[DELAY] != NEVER:
             _deliver(run, plastic.weight, slot, neurons)
     trace = _s16(_m16(row_state[1], _look_up(rules.tables[rule, PLUS], since)) + 2048)
     row_state[0], row_state[1], row_state[2] = t, trace, slow

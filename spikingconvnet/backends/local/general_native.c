@@ -11,7 +11,7 @@
 #define INLINED static inline __attribute__((always_inline))
 
 /* Places in the arrays; see layout.py. */
-enum { BLOCK = 16, HISTORY = 16, TRACES = 3, SATURATED = 0xffff, FULLEST = 1 << 30, ACCUM_ONE = 1 << 15 };
+enum { BLOCK = 16, HISTORY = 16, TRACES = 3, NEVER = 0, SATURATED = 0xffff, FULLEST = 1 << 30, ACCUM_ONE = 1 << 15 };
 enum { V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE, V_THRESH, DECAY_E_MASK, DECAY_E,
        DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, INPUT_SCALE, FIELDS };
 enum { PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
@@ -29,7 +29,7 @@ struct neurons {
 };
 
 struct run {            /* synapses to postsynaptic neurons one after another */
-    int32_t post, receptor, delay, stored, first, count;
+    int32_t post, receptor, delay, back, first, count;
 };
 
 struct row {            /* of a presynaptic neuron and a plastic projection */

@@ -127,13 +127,15 @@ class GeneralStage:
         projection = np.repeat(np.arange(len(projections)), sizes)
         stored = delay % np.repeat([lowered.populations[p.post].delay_slots for p in projections] or [1],
                                    sizes or [0])
+        back = stored * np.repeat(np.array([p.rule.backprop_delay for p in projections], bool), sizes)
+        arrival = np.where(stored, delay, layout.NEVER)
         split = [lowered.populations[p.post].split for p in projections]
         own = np.concatenate([own_synapses(self._population(p.post), p, apart) for p, apart in zip(projections, split)]
                              or [np.zeros(0, bool)])
         # A row is one presynaptic neuron of one projection; its synapses may come in any order. Own ones come last.
         self.plastic_order = order = np.lexsort((post, delay, receptor, projection, pre, own))
         row = ((own * self.n_spike_ids + pre) * len(projections) + projection)[order]
-        first, runs = layout.runs(row, post[order], receptor[order], delay[order], stored[order])
+        first, runs = layout.runs(row, post[order], receptor[order], arrival[order], back[order])
         rows, begins = np.unique(row[first], return_index=True)
         row_state = np.zeros((len(rows), 4), np.int32)
         rule_of = np.full(self.size, -1)

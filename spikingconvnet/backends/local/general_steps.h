@@ -96,11 +96,11 @@ INLINED void NAME(deliver)(const struct run *run, const int32_t *weight, const s
 INLINED void NAME(learn_pairs)(const struct run *run, const struct spike *s, const struct events *e,
                                const int32_t *shifts, int32_t *weights)
 {
-    const int32_t begin = greater(s->last_time - run->stored, 0);
+    const int32_t begin = greater(s->last_time - run->back, 0);
     for (int32_t k = 0; k < run->count; k += LANES) {
         const V inside = NAME(first_lanes)(run->count - k), time = CONSTANT(e->newest_time + run->post + k);
         const V busy = (time > begin) & inside, shift = CONSTANT(shifts + run->post + k);
-        const V distance = s->t - run->stored - time, beyond = (V)((U)distance > (uint32_t)s->last_step);
+        const V distance = s->t - run->back - time, beyond = (V)((U)distance > (uint32_t)s->last_step);
         const V faded = NAME(gather)(s->tables[MINUS], BOTH(beyond, s->last_step, distance));
         const V trace = (CONSTANT(e->newest_trace + run->post + k) * faded) >> 11;
         const V before = VECTOR(weights + k), w = before << shift;
@@ -110,7 +110,7 @@ INLINED void NAME(learn_pairs)(const struct run *run, const struct spike *s, con
         VECTOR(weights + k) = BOTH(inside & ~busy, after, before);
         for (uint32_t bits = NAME(bits)(busy); bits; bits &= bits - 1) {
             const int32_t at = k + __builtin_ctz(bits);
-            learn_one(PAIR_ADDITIVE, s, e, run->post + at, run->stored, shifts[run->post + at], weights + at, 0);
+            learn_one(PAIR_ADDITIVE, s, e, run->post + at, run->back, shifts[run->post + at], weights + at, 0);
         }
     }
 }
@@ -134,9 +134,9 @@ INLINED void NAME(row)(const struct network *net, int64_t row, int32_t t, int64_
             NAME(learn_pairs)(run, &s, &net->events, shifts, net->weight + run->first);
         else
             for (int32_t k = 0; k < run->count; k++)
-                learn_one(s.kind, &s, &net->events, run->post + k, run->stored, shifts[run->post + k],
+                learn_one(s.kind, &s, &net->events, run->post + k, run->back, shifts[run->post + k],
                           net->weight + run->first + k, net->eligibility + run->first + k);
-        if (run->stored)        /* sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0 */
+        if (run->delay != NEVER)
             NAME(deliver)(run, net->weight, all, slot);
     }
     state->slow = s.slow;

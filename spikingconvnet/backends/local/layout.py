@@ -19,7 +19,8 @@ RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "neare
          "izhikevich_neuromodulation_pair_multiplicative", "izhikevich_neuromodulation_vogels_2011_additive")
 AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha", "weight_min", "weight_max", "release")
 TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y", "lut_c", "lut_d")
-RUN_FIELDS = ("post", "receptor", "delay", "stored", "first", "count")
+RUN_FIELDS = ("post", "receptor", "delay", "back", "first", "count")
+NEVER = 0               # delay of a plastic run that sPyNNaker 7.4.1 skips, because it stores the delay as 0
 CACHE_LINE = 64         # bytes; a vector that lies across two lines costs a sixth of the time of a convolution
 SILENT_THRESHOLD = np.iinfo(np.int32).max
 FULLEST = 1 << 30       # what a slot of the ring buffer holds at most; it counts as 65535 long before
@@ -56,7 +57,8 @@ class Neurons(NamedTuple):
 class Static(NamedTuple):
     """Synapses that do not learn, in runs.
 
-    A run are synapses of one presynaptic neuron, receptor and delay to postsynaptic neurons one after another.
+    A run are synapses of one presynaptic neuron, receptor and delay to postsynaptic neurons one after another; `back`
+    are the steps after which learning sees a postsynaptic spike.
 
     Attributes
     ----------
@@ -264,12 +266,12 @@ def filled(row, post, receptor, delay, weight):
     return *lengthened, weights
 
 
-def runs(row, post, receptor, delay, stored):
+def runs(row, post, receptor, delay, back):
     """Group synapses that are sorted by row into runs.
 
     Parameters
     ----------
-    row, post, receptor, delay, stored : int arrays (synapses,)
+    row, post, receptor, delay, back : int arrays (synapses,)
 
     Returns
     -------
@@ -277,10 +279,10 @@ def runs(row, post, receptor, delay, stored):
         First synapse of each.
     runs : int32 array (runs, RUN_FIELDS)
     """
-    keys = np.stack([row, receptor, delay, stored])
+    keys = np.stack([row, receptor, delay, back])
     fresh = np.ones(len(row), bool)
     fresh[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0) | (np.diff(post) != 1)
     first = np.flatnonzero(fresh)
     count = np.diff(np.append(first, len(row)))
-    columns = (post[first], receptor[first], delay[first], stored[first], first, count)
+    columns = (post[first], receptor[first], delay[first], back[first], first, count)
     return first, np.stack(columns, axis=1).astype(np.int32)

@@ -110,6 +110,8 @@ class LoweredRule:
         0 but for triplets.
     alpha : 4.11
         0 but for the rule of Vogels et al.
+    backprop_delay : bool
+        Whether learning sees postsynaptic spikes later by the delay as the board stores it.
     lut_plus, lut_minus : 4.11
         Decay of the presynaptic and the postsynaptic trace by step.
     lut_x, lut_y : 4.11
@@ -129,6 +131,7 @@ class LoweredRule:
     a3_plus: int
     a3_minus: int
     alpha: int
+    backprop_delay: bool
     lut_plus: np.ndarray
     lut_minus: np.ndarray
     lut_x: np.ndarray
@@ -194,7 +197,7 @@ class Lowered:
 
     @property
     def warnings(self):
-        """The counters that are not 0, and what split cores do, as texts: list of str."""
+        """The counters that are not 0, what split cores do, and where order decides, as texts: list of str."""
         on_split_cores = self._split_warnings       # first, because it may count
         return [text.format(label=label, slots=self._slots(label), **counts) for label, counts in self.counters.items()
                 for name, text in COUNTER_TEXTS.items() if counts[name]] + on_split_cores
@@ -207,6 +210,10 @@ class Lowered:
                 incoming = [self.projection(p.label) for p in self.network.incoming(label)]
                 found.append(warning(self.network.population(label), incoming, population.delay_slots,
                                      self.network.timestep))
+            elif any(p.learns and not p.plasticity.backprop_delay for p in self.network.incoming(label)):
+                found.append(f"population {label}: it learns without the delay (backprop_delay=False); a board decides"
+                             " by the order of a step's packets whether an input meets the spikes that the neurons fire"
+                             " in that step, here it does")
         return found
 
     def _slots(self, label):
@@ -407,6 +414,7 @@ def _lower_rule(mechanism, timestep):
         a3_plus=accum(weight.A3_plus * scale) if triplets else 0,
         a3_minus=accum(weight.A3_minus * scale) if triplets else 0,
         alpha=round(timing.alpha * STDP_ONE) if isinstance(timing, Vogels2011Rule) else 0,
+        backprop_delay=mechanism.backprop_delay,
         lut_plus=decay_table(tau_plus, timestep), lut_minus=decay_table(tau_minus, timestep),
         lut_x=decay_table(timing.tau_x, timestep, SLOW_SHIFT) if triplets else NO_TABLE,
         lut_y=decay_table(timing.tau_y, timestep, SLOW_SHIFT) if triplets else NO_TABLE,

@@ -20,6 +20,7 @@ from spikingconvnet.backends.local.reference_rules import (
     after_pre,
     learn,
     learn_modulated,
+    learning_delay,
 )
 from spikingconvnet.backends.local.split_cores import own_synapses, transfers
 from spikingconvnet.neurons import SpikeSourcePoisson
@@ -130,7 +131,8 @@ class ReferenceProjection:
             if rule:
                 stored = delay % self.post.constants.delay_slots
                 shift = int(self.post.constants.shift[receptor, neuron])
-                self._learn(index, shift, self.post.history[neuron], last, now, stored)
+                self._learn(index, shift, self.post.history[neuron], last, now,
+                            learning_delay(rule, stored))
                 if not stored:
                     continue        # sPyNNaker 7.4.1 skips a plastic synapse whose stored delay is 0
             slot = (t + delay) % len(self.post.ring)

@@ -1,8 +1,8 @@
 """Plasticity rules as a SpiNNaker board computes them, one synapse at a time in plain Python integers.
 
 A weight changes only when a presynaptic spike arrives. The postsynaptic spikes since the presynaptic spike before,
-shifted by the dendritic delay, are then met one after another, and at the end the newest of all of them. What a rule
-does with them is one function here, named as sPyNNaker names its binary.
+shifted by the dendritic delay unless the rule says otherwise (`backprop_delay`), are then met one after another, and at
+the end the newest of all of them. What a rule does with them is one function here, named as sPyNNaker names its binary.
 
 Sources (sPyNNaker 7.4.1): ``timing_*_impl.h``, ``weight_*_impl.h``; where they and the compiled binaries disagree, the
 binaries.
@@ -72,6 +72,11 @@ def _after(last, t, table, slow_table):
     return Spike(t, s16(m16(last.trace, look_up(table, distance)) + 2048), slow)
 
 
+def learning_delay(rule, stored):
+    """Steps that a postsynaptic spike takes back to a synapse whose delay the board stores as `stored`."""
+    return stored if rule.backprop_delay else 0
+
+
 def learn(rule, weight, shift, history, last, now, delay):
     """New 16-bit weight of a synapse.
 
@@ -85,7 +90,7 @@ def learn(rule, weight, shift, history, last, now, delay):
     last, now : Spike
         The presynaptic spike before and the one that arrives.
     delay : steps
-        As the board stores it.
+        See :func:`learning_delay`.
     """
     first, end = window(history, last.time, now.time, delay)
     value = _RULES[rule.kind](rule, i32(weight << shift), history[first - 1:end], first > 1, last, now, delay)

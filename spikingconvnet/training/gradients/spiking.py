@@ -143,7 +143,7 @@ def raster(encoder, values, rng):
     if not isinstance(encoder, (RateEncoder, RegularEncoder)):
         spikes = encoder(values[:, None, None], rng)
         return spikes.raster().reshape(len(values), encoder.n_steps, -1).transpose(1, 0, 2).astype(np.uint8)
-    rate = np.where(values > encoder.threshold, np.minimum(values, 1.0) * encoder.max_rate, 0.0).astype(np.float64)
+    rate = (encoder.shown(values) * encoder.max_rate).astype(np.float64)
     shape = encoder.n_steps, *values.shape
     if isinstance(encoder, RateEncoder):
         share = np.minimum(np.rint(65536 * rate), 65535).astype(np.uint16)

@@ -183,6 +183,7 @@ class PlasticRows:
     def __init__(self, rule, n_post, shift):
         self.w_min, self.w_max = accum(rule["w_min"]), accum(rule["w_max"])
         self.shift = shift
+        self.back = rule.get("backprop_delay", True)                    # whether postsynaptic spikes come by the delay
         self.histories = [[(0, self.no_traces)] for _ in range(n_post)]
         self.rows = {}                                                  # pre: its last spike
 
@@ -198,7 +199,7 @@ class PlasticRows:
     def update(self, synapse, pre, t):
         """Change a synapse [post, weight, delay, eligibility] before the spike of `pre` is delivered."""
         post, weight, delay, _ = synapse
-        synapse[1] = self.updated_weight(weight, pre, post, t, delay)
+        synapse[1] = self.updated_weight(weight, pre, post, t, delay if self.back else 0)
 
     def updated_weight(self, weight, pre, post, t, delay):
         last = self.rows.get(pre, (0, self.no_traces))
@@ -399,6 +400,7 @@ class Modulated:
 
     def update(self, synapse, pre, t):
         post, weight, delay, eligibility = synapse
+        delay = delay if self.back else 0
         last, history = self.rows.get(pre, (0, self.no_traces)), self.histories[post]
         begin = last[0] - delay if last[0] >= delay else 0
         previous, valid, events = self._window(history, begin, t - delay if t >= delay else 0)
@@ -520,8 +522,9 @@ class NaiveEngine:
         "split": whether synapses have a core of their own}.
     projections : list of dict
         {"pre", "post": places in `populations`, "receptor": 0 or 1, "synapses": [(pre, post, weight in nA, delay in
-        steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule and its `kind`, a key of `RULES`}. A
-        reward or punishment has "modulates": 1 or -1 in place of "receptor" and "stdp".
+        steps)], "stdp": None or a dict of w_min, w_max, the parameters of a rule, its `kind`, a key of `RULES`, and
+        whether it has a `backprop_delay`}. A reward or punishment has "modulates": 1 or -1 in place of "receptor" and
+        "stdp".
     reset_every : int
         Steps after which neurons and what is on its way to them are as at the start again; 0 for never.
 

@@ -4,7 +4,7 @@ A `Recipe` says what a network is made of and a generator draws the numbers, so 
 the other keeps networks irregular. Not a test itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 import numpy as np
@@ -39,6 +39,7 @@ class Recipe:
     """What a random network is made of; one of its projections in two is plastic if `plastic`.
 
     `rule` is a key of `RULES`; without it every population draws its own, if not `modulated` one without rewards.
+    `backprop_delay` is that of all mechanisms.
     """
 
     n_sources: int = 1
@@ -56,6 +57,7 @@ class Recipe:
     varied: bool = True
     drive: float = 0.5
     max_expected_summed_weight: float = None
+    backprop_delay: bool = True
 
 
 def random_network(recipe, rng):
@@ -80,7 +82,7 @@ def random_network(recipe, rng):
     return Network(populations, projections)
 
 
-def split_network(rule, loops, rng, largest_delay=20):
+def split_network(rule, loops, rng, largest_delay=20, backprop_delay=True):
     """A population that sPyNNaker puts on split cores, its input, and projections onto itself.
 
     Of its neurons the last has no synapses of these, and others may have none.
@@ -93,7 +95,7 @@ def split_network(rule, loops, rng, largest_delay=20):
         One of `LOOPS`.
     """
     recipe = Recipe(rule=rule, spikes_per_step=float(rng.choice([0.5, 2.0])), weight=float(rng.choice([0.2, 2.0])),
-                    largest_delay=largest_delay)
+                    largest_delay=largest_delay, backprop_delay=backprop_delay)
     source, size = _source("source", recipe, rng), int(rng.integers(2, 20))
     cell = IFCurrDelta(tau_m=float(np.round(rng.uniform(5.0, 30.0), 3)), v_thresh=-62.0, v=-65.0, tau_refrac=2.0)
     cells = Population("cells", (1, 1, size), cell, {"i_offset": np.round(rng.uniform(0.0, 0.8, size), 3)})
@@ -114,7 +116,7 @@ def depends_on_order(network, n_steps):
     """Whether it makes a difference in which order packets of different cores reach a core of synapses.
 
     On split cores that decides whether the last event of a full history is still there, and whether a row of stored
-    delay 0 meets the events of its own step. A board defines no order.
+    delay 0, or that learns without the delay, meets the events of its own step. A board defines no order.
     """
     if not ReferenceSimulation(lower(network)).transfers:
         return False
@@ -161,7 +163,8 @@ def _population(label, recipe, rng):
 def _rule(recipe, rng):
     kind = recipe.rule or rng.choice([r for r in RULES if recipe.modulated or not r.startswith("modulated")]).item()
     low, high = (0.0, recipe.weight) if rng.random() < 0.5 else (0.2 * recipe.weight, 2.0 * recipe.weight)
-    return RULES[kind](low, high, rng)
+    mechanism, modulation = RULES[kind](low, high, rng)
+    return replace(mechanism, backprop_delay=recipe.backprop_delay), modulation
 
 
 def _taus(n, rng):

@@ -30,6 +30,7 @@ FOLDER = Path(__file__).parents[2] / "golden"
 GOLDEN = json.loads((FOLDER / "from_binaries.json").read_text())
 MODULATED = json.loads((FOLDER / "neuromodulation.json").read_text())
 OTHERS = json.loads((FOLDER / "plasticity_rules.json").read_text())
+WITHOUT_DELAY = json.loads((FOLDER / "without_backprop_delay.json").read_text())
 PARTS = {"add": (SpikePairRule, AdditiveWeightDependence), "mult": (SpikePairRule, MultiplicativeWeightDependence),
          "vogels": (Vogels2011Rule, AdditiveWeightDependence),
          "pair_mult": (SpikePairRule, MultiplicativeWeightDependence),
@@ -109,10 +110,10 @@ def trains(label, steps, n_steps):
     return Population(label, shape, SpikeSourceArray(spikes))
 
 
-def on_the_board(rule, golden):
+def on_the_board(rule, golden, backprop_delay=True):
     """The network of a PyNN script that ran on the emulated board."""
-    timing, weights = PARTS[rule]
-    mechanism, n = STDPMechanism(timing(**golden["timing"]), weights(**golden["bounds"])), len(golden["kicks"])
+    (timing, weights), n = PARTS[rule], len(golden["kicks"])
+    mechanism = STDPMechanism(timing(**golden["timing"]), weights(**golden["bounds"]), backprop_delay)
     pre, post, weight, delay = zip(*golden["synapses"])
     parts = [("excitatory", "inputs", ConnectionList(pre, post, weight, delay), mechanism),
              ("excitatory", "kicks", ConnectionList(range(n), range(n), [golden["kick_weight"]] * n, [1] * n), None)]
@@ -136,6 +137,15 @@ def test_every_rule_gives_what_its_binary_gave_on_an_emulated_board(engine, rule
         assert np.array_equal(results.membranes["out"][name], golden[name]), name
     assert results.weights["from inputs"] == golden["final_weights_raw"]
     assert results.weights["from inputs"] != lower(made).projection("from inputs").weight.tolist()
+
+
+@pytest.mark.parametrize("rule, golden", [*MODULATED.items(), *OTHERS.items()])
+@engines
+def test_without_backprop_delay_every_rule_gives_what_its_binary_gave_on_an_emulated_board(engine, rule, golden):
+    found = WITHOUT_DELAY["modulated" if golden in MODULATED.values() else "others"][rule]
+    results = engine(on_the_board(rule, golden, backprop_delay=False), [golden["T"]])
+    assert results.weights["from inputs"] == found["final_weights_raw"] != golden["final_weights_raw"]
+    assert results.spikes["out"] == [tuple(s) for s in found["spikes"]]
 
 
 def test_the_golden_networks_hold_every_rule_and_a_weight_below_zero():

@@ -70,7 +70,8 @@ def naive_rule(mechanism, modulation):
     """Parameters of all parts and the twin's name of the pair."""
     parts = mechanism.timing_dependence, mechanism.weight_dependence
     kind = NAIVE_KINDS[tuple(type(part).__name__ for part in parts)]
-    rule = {"kind": kind, **dataclasses.asdict(parts[0]), **dataclasses.asdict(parts[1])}
+    rule = {"kind": kind, "backprop_delay": mechanism.backprop_delay, **dataclasses.asdict(parts[0]),
+            **dataclasses.asdict(parts[1])}
     if modulation is None:
         return rule
     return rule | {"kind": f"modulated {kind}", "tau_c": modulation.tau_c, "tau_d": modulation.tau_d,
@@ -84,7 +85,7 @@ def test_the_reference_computes_what_the_naive_twin_computes(seed, rule):
     recipe = Recipe(n_sources=seed % 3, n_populations=int(rng.integers(1, 4)), n_projections=int(rng.integers(1, 8)),
                     largest_delay=int(rng.choice([1, 2, 4, 8, 13, 20])), plastic=seed % 6 != 0, delta=seed % 4 == 0,
                     weight=float(rng.choice([0.01, 0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
-                    max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=rule)
+                    max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=rule, backprop_delay=seed % 5 > 1)
     check(random_network(recipe, rng))
 
 
@@ -100,8 +101,8 @@ def test_the_reference_resets_as_the_naive_twin_does(seed):
 @pytest.mark.parametrize("loops", LOOPS)
 def test_the_reference_computes_what_the_naive_twin_computes_on_split_cores(rule, loops):
     rng = np.random.default_rng([SPLIT_RULES.index(rule), LOOPS.index(loops), 5])
-    for _ in range(4):
-        check(split_network(rule, loops, rng, int(rng.choice([5, 16, 20]))))
+    for backprop_delay in (True, True, True, False):
+        check(split_network(rule, loops, rng, int(rng.choice([5, 16, 20])), backprop_delay))
 
 
 def check(network):

@@ -3,6 +3,8 @@
 Comparisons with the naive twin are in test_naive_engine.py, with the binaries' traces in test_golden.py.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from random_networks import by_kernels, by_reference
@@ -50,12 +52,12 @@ def rule(w_max=1.0, w_min=0.0, a_plus=0.0, a_minus=0.0, tau=20.0):
     return STDPMechanism(SpikePairRule(tau, tau, a_plus, a_minus), AdditiveWeightDependence(w_min, w_max))
 
 
-def kicked(engine, pre, fires, weight, mechanism):
-    """A neuron that is made to fire in the steps `fires`, behind a plastic synapse of delay 1: results and shift."""
+def kicked(engine, pre, fires, weight, mechanism, delay=1):
+    """A neuron that is made to fire in the steps `fires`, behind a plastic synapse: results and shift."""
     cell = IFCurrDelta(tau_refrac=0.0)
     network = Network(
         [Population("in", (1, 1, 2), sources([pre, [t - 1 for t in fires]], 300)), Population("out", (1, 1, 1), cell)],
-        [Projection("p", "in", "out", ConnectionList([0], [0], [weight], [1]), plasticity=mechanism),
+        [Projection("p", "in", "out", ConnectionList([0], [0], [weight], [delay]), plasticity=mechanism),
          Projection("kick", "in", "out", ConnectionList([1], [0], [20.0], [1]))])
     results = engine(network, [300])
     assert results.spikes["out"] == [(t, 0) for t in fires]
@@ -226,6 +228,26 @@ def test_a_pair_changes_the_weight_by_its_distance_at_the_synapse_and_a_coincide
     weight += 0 if gain is None else change(1638, gain)
     weight -= 0 if loss is None else change(655, loss)
     assert results.weights["p"] == [weight >> shift]
+
+
+@ENGINES
+@pytest.mark.parametrize("pre, gain, loss", [
+    ([1, 250], 49, None), ([49, 250], 1, None), ([50, 250], None, 0), ([51, 250], None, 1), ([53, 250], None, 3),
+    ([31, 50, 250], 19, 0)])
+def test_without_backprop_delay_learning_sees_the_distance_of_the_spikes_whatever_the_delay(engine, pre, gain, loss):
+    """As above behind a delay of 3, with which the neuron's spike of step 50 would come to the synapse in step 53."""
+    mechanism = replace(rule(0.9, a_plus=0.05, a_minus=0.02), backprop_delay=False)
+    results, shift = kicked(engine, pre, [50], weight=0.5, mechanism=mechanism, delay=3)
+
+    def change(amount, distance):
+        return (amount * (int(2048 * np.exp(-distance / 20.0)) << 4)) >> 15
+
+    weight = 16384
+    weight += 0 if gain is None else change(1638, gain)
+    weight -= 0 if loss is None else change(655, loss)
+    assert results.weights["p"] == [weight >> shift]
+    arrived = np.flatnonzero(results.membranes["out"]["gsyn_exc"][:, 0])
+    assert {t + 3 for t in pre} <= set(arrived.tolist())         # currents come by the delay all the same
 
 
 @ENGINES

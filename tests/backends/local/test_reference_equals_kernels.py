@@ -37,7 +37,8 @@ recipes = st.builds(
     largest_delay=st.integers(1, 20), spikes_per_step=st.sampled_from([0.0, 0.3, 2.0, 6.0]),
     weight=st.sampled_from([0.001, 0.3, 2.0, 40.0]), plastic=st.booleans(), delta=st.booleans(),
     rule=st.sampled_from([None, *RULES]), varied=st.booleans(),
-    drive=st.sampled_from([0.0, 0.5, 4.0]), max_expected_summed_weight=st.sampled_from([None, None, 0.3, 4.0]))
+    drive=st.sampled_from([0.0, 0.5, 4.0]), max_expected_summed_weight=st.sampled_from([None, None, 0.3, 4.0]),
+    backprop_delay=st.booleans())
 
 
 def seeded_recipe(seed):
@@ -46,7 +47,8 @@ def seeded_recipe(seed):
     return Recipe(n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)), n_projections=6,
                   largest_delay=int(rng.choice([1, 2, 4, 7, 20])), plastic=seed % 4 != 0, delta=seed % 3 == 0,
                   weight=float(rng.choice([0.3, 2.0, 40.0])), drive=float(rng.choice([0.5, 4.0])),
-                  max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=[*RULES, None][seed % (len(RULES) + 1)])
+                  max_expected_summed_weight=[None, None, 1.0][seed % 3], rule=[*RULES, None][seed % (len(RULES) + 1)],
+                  backprop_delay=seed % 7 > 1)
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -129,17 +131,19 @@ def test_every_image_gives_what_it_would_give_alone(stage):
 @pytest.mark.parametrize("loops", LOOPS)
 def test_spikes_that_come_back_on_split_cores_give_the_same_integers_in_both_engines(rule, loops):
     rng = np.random.default_rng([SPLIT_RULES.index(rule), LOOPS.index(loops), 4])
-    for _ in range(4):
-        network = split_network(rule, loops, rng, int(rng.choice([5, 16, 20])))
+    for backprop_delay in (True, True, True, False):
+        network = split_network(rule, loops, rng, int(rng.choice([5, 16, 20])), backprop_delay)
         assert by_reference(network, [STEPS]).differences(by_kernels(network, [STEPS])) == []
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("size", [13, 70])
-def test_rows_longer_and_shorter_than_vectors_learn_the_same_in_both_engines(rule, size):
+@pytest.mark.parametrize("backprop_delay", [True, False])
+def test_rows_longer_and_shorter_than_vectors_learn_the_same_in_both_engines(rule, size, backprop_delay):
     """Layers as training has them: every input to every neuron, and lateral inhibition."""
     rng = np.random.default_rng([size, 3])
     mechanism, modulation = RULES[rule](0.1, 1.0, rng)
+    mechanism = replace(mechanism, backprop_delay=backprop_delay)
     shape = (1, 3, 4)
     cell = IFCurrExp(tau_m=10.0, v_thresh=-64.0, tau_syn_E=2.0, tau_syn_I=3.0)
     populations = [Population("in", shape, SpikeSourceArray(random_spikes(shape, 3, 40, 1.0, rng))),

@@ -110,6 +110,11 @@ def test_split_cores_are_in_the_warnings_of_the_recording():
     assert len(fine) == 1 and "at a time step of 0.2 ms sPyNNaker 7.4.1 splits its neurons" in fine[0]
 
 
+def test_a_recording_says_where_the_order_of_packets_decides_what_an_input_meets():
+    early = simulator.run(network(3, rule=replace(ADDITIVE, backprop_delay=False))).warnings
+    assert len(early) == 1 and early[0].startswith("population c: it learns without the delay (backprop_delay=False)")
+
+
 def test_two_projections_onto_itself_double_the_trace():
     """A spike of the neuron and 3 steps later one of the input: depression by a trace of 2 instead of 1."""
     def weight(*loops):
