@@ -5,21 +5,27 @@ and projections come in the order of the network, inside a population neurons, i
 weights belong to step 0, weights that learn to the end. Causes are in ``causes``.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
 from spikingconvnet.deployment import causes, netlist
 from spikingconvnet.deployment.causes import NOT_TOLD, Cause
 from spikingconvnet.errors import StoreError
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
 
+CELLS = (IFCurrExp, IFCurrDelta, SpikeSourceArray, SpikeSourcePoisson)
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh", "spikes", "weights")
 NAMES = {"v": "V", "gsyn_exc": "excitatory current", "gsyn_inh": "inhibitory current", "spikes": "spikes",
          "weights": "weights"}
 COMPARED_ANYHOW = (         # that these differ is a difference of its own, with a cause
-    ("SpikeSourceArray", "spikes"), ("ConnectionList", "weight"), ("DenseConnections", "weight"),
-    ("LateralInhibition", "weight"), ("ConvConnections", "kernels"), ("BoardConvolution", "kernel"),
-    ("BoardPoolDense", "weight"))
+    *((cell.__name__, part.name) for cell in CELLS for part in fields(cell)),
+    *((wiring, name) for wiring in ("ConnectionList", "DenseConnections", "LateralInhibition", "ConvConnections",
+                                    "BoardConvolution", "BoardPoolDense")
+      for name in ("weight", "kernels", "kernel", "delay")),
+    *(("Projection", name) for name in ("receptor", "plasticity")),
+    *(("Population", name) for name in ("values", "max_expected_summed_weight")),
+    *(("Network", name) for name in ("timestep", "reset_every")))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Faulty(ReferenceSimulation):
 
     def __init__(self, network):
         super().__init__(lower(network))
-        self.dropped = set()
+        self.dropped, self.repeated = set(), []
         for projection in self.projections.values():
             projection.spike = _dropping(self, projection, projection.spike)
 
@@ -30,6 +30,18 @@ class Faulty(ReferenceSimulation):
         """Lose a spike, the first of equal ones, on its way to all neurons or to those of one core of every population.
         """
         self.dropped.add((pre, neuron, step, core))
+
+    def repeat(self, pre, neuron, step, late=()):
+        """Deliver a spike, the first of equal ones, once for each step that it is `late`: (0, 0) twice, (1,) later."""
+        self.dropped.add((pre, neuron, step, None))
+        self.repeated += [(pre, neuron, step + steps) for steps in late]
+
+    def _transmit(self, fired):
+        again = {label: list(neurons) for label, neurons in fired.items()}
+        for pre, neuron, step in self.repeated:
+            if step == self.t:
+                again[pre].append(neuron)
+        super()._transmit({label: sorted(neurons) for label, neurons in again.items()})
 
     def delay(self, label, steps):
         """Deliver a projection `steps` later."""

@@ -273,7 +273,7 @@ def _lower_population(population, network):
     if cell.synapses == "exponential":
         taus = [_accums(population.parameter(name)) for name in ("tau_syn_E", "tau_syn_I")]
         decay = np.array([_each(lambda tau: expulr(-kdiv(step, tau)), tau) for tau in taus])
-        inject = np.array([_each(lambda tau: _injection(step, tau), tau) for tau in taus])
+        inject = np.array([_each(lambda tau: injection(step, tau), tau) for tau in taus])
         scale = ACCUM_ONE
     else:
         decay, inject = np.zeros((2, population.size), np.int64), np.full((2, population.size), UNIT)
@@ -292,7 +292,7 @@ def _lower_population(population, network):
         split=kind is not None and is_split(population, kind, network.timestep))
 
 
-def _injection(step, tau):
+def injection(step, tau):
     """exp. synapse: (1 - e**-x) / x with x = step / tau, as u032, so that a spike's charge does not depend on x."""
     lost = 0xffffffff - expulr(-kdiv(step, tau))
     return ((kdiv(tau, step) * lost) >> 15) & 0xffffffff
@@ -350,7 +350,7 @@ def _lower_projection(projection, population, network):
     order = np.lexsort((connections.post, connections.pre))
     rule = None
     if projection.learns:
-        rule = _lower_rule(projection.plasticity, network.timestep)
+        rule = lower_rule(projection.plasticity, network.timestep)
         if modulation := network.modulation(projection.post):
             rule = _modulated(rule, modulation, network.timestep)
         _check_plastic_delays(projection, connections.delay, population)
@@ -401,7 +401,8 @@ def _check_plastic_delays(projection, delay, population):
                            f" the {slots} slots of the ring buffer; use at most {slots - 1} steps")
 
 
-def _lower_rule(mechanism, timestep):
+def lower_rule(mechanism, timestep):
+    """LoweredRule of an STDPMechanism, without neuromodulation; `timestep` in ms."""
     timing, weight = mechanism.timing_dependence, mechanism.weight_dependence
     triplets = isinstance(timing, PfisterSpikeTripletRule)
     # Only the rule of triplets has its amplitudes multiplied by w_max.
