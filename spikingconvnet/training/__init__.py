@@ -6,6 +6,9 @@ record, a frozen dataclass that a parameters file names ``RULE``, with the attri
     name            that of the rule
     neuron          record of ``neurons`` that ``--arch`` gives to the layers
     output_neuron   the same for the last layer, if it differs
+    rate, rates     if layers stand for units: spikes a step of an input of 1, and ``rates(neuron, drive, v_thresh)``,
+                    those of units under a steady current of ``drive`` nA; what was trained is then compared, see
+                    ``parity``
 
 and a function
 
