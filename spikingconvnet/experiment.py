@@ -27,7 +27,7 @@ from spikingconvnet.encoding import encode, shown
 from spikingconvnet.errors import DataError, HealthError, SettingsError, SimulationFailed, StoreError, require
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
-from spikingconvnet.training import RULES, balance
+from spikingconvnet.training import RULES, balance, convert, parity
 
 logger = logging.getLogger(__name__)
 
@@ -207,6 +207,7 @@ class Experiment:
                               **RULES[rule].given(s.encoder, s.image_filter, partial(self._open, watch)))
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], partial(self._open, watch),
                                       s.reset)
+        health |= self._parity(layers, images)
         board = watch.settle()
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
@@ -214,6 +215,20 @@ class Experiment:
                              self._how(board, rule=rule, health={**health, **own}), **layer.arrays())
             health = {**health, stage.label: own}
         return health
+
+    def _parity(self, layers, images):
+        """Reports of ``training.parity`` on layers that stand for units; a dict, empty for other rules."""
+        s, spikes = self.settings, self.data("train")["spikes"]
+        if not hasattr(s.rule, "rates"):
+            return {}
+        shown = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
+        network = build.inference_network(self.model.stages, layers, shown, s.reset)
+        found = get_backend("local").run(network, jobs=self.jobs).spikes
+        fired = [shown, *(found[stage.label] for stage in self.model.stages)]
+        reports = [parity.judge_rates(self.model, layers, s.rule, images[:shown.n_samples], fired, s.encoder)]
+        if s.rule.name == "convert":
+            reports.insert(0, convert.judge(s.rule, self.model, self._filter(self._images()["train"])))
+        return {"parity": [report.as_dict() for report in reports if report]}
 
     def cross_validate(self, rule, scheme):
         """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.

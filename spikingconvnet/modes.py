@@ -93,6 +93,8 @@ def _train_chain(experiment, rule):
     _forget(experiment, 1)
     say(f"{rule}: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
                                  if isinstance(value, (int, float))))
+    for report in health.get("parity", ()):
+        say(report["text"])
     for stage in experiment.model.stages:
         own = health[stage.label]
         say(f"{stage.label}: inputs of a step up to {own['inputs']['excitatory']:.4g} nA excitatory,"

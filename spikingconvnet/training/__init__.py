@@ -7,6 +7,8 @@ record, a frozen dataclass that a parameters file names ``RULE``, with the attri
     neuron          record of ``neurons`` that ``--arch`` gives to the layers
     output_neuron   the same for the last layer, if it differs
     takes_rates     whether units see values as rates, so that an encoder without a rate is refused
+    rates           if layers stand for units: ``rates(neuron, drive, v_thresh)``, spikes a step of units under a steady
+                    current of ``drive`` nA; what was trained is then compared, see ``parity``
 
 and a function
 

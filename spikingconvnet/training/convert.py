@@ -21,8 +21,9 @@ from spikingconvnet.model import Sequential
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.preprocessing import together, worth_of
 from spikingconvnet.training import need, weights
-from spikingconvnet.training.balance import activations, gain
+from spikingconvnet.training.balance import activations, current, gain
 from spikingconvnet.training.descent import Descent
+from spikingconvnet.training.parity import Reference
 
 SCALED_ON = 1000        # training images from which the largest activations are taken
 JUDGED_ON = 10_000      # images of which the training accuracy is told
@@ -85,6 +86,10 @@ class Convert:
         require(0 <= self.start < 1, "Convert", "start", self.start, "from 0 to below 1")
         require(0 <= self.dropout < 1, "Convert", "dropout", self.dropout, "from 0 to below 1")
         require(isinstance(self.descent, Descent), "Convert", "descent", self.descent, "a Descent(...)")
+
+    def rates(self, neuron, drive, v_thresh):
+        """Spikes a step that stand for units under a steady current of `drive` nA, without a ceiling."""
+        return np.maximum(drive * (gain(neuron) / current(neuron)) / v_thresh, 0.0)
 
 
 def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder, image_filter=None):
@@ -211,7 +216,7 @@ def _for_channels(layer, worth):
 # ---------------------------------------------------------------- networks that are trained already
 
 
-def save(path, kernels, biases):
+def save(path, kernels, biases, reference=None):
     """Keep the weights of rectifying units in a file for ``Convert(weights=...)``.
 
     Parameters
@@ -221,10 +226,21 @@ def save(path, kernels, biases):
     kernels : list of float array (units, channels, rows, columns)
         Of a Dense layer: with the shape of what it sees.
     biases : list of float array (units,)
+    reference : parity.Reference or None
+        What the network that they were made of answers to some grey images, see ``gradients.relu.reference``; training
+        then compares. A few hundred images are enough.
     """
     arrays = {f"{name}{number}": array for name, found in (("kernels", kernels), ("biases", biases))
               for number, array in enumerate(found, start=1)}
-    weights.write(path, arrays)
+    weights.write(path, {**arrays, **({} if reference is None else _plain_arrays(reference))})
+
+
+def _plain_arrays(reference):
+    pixels = reference.images * 255.0
+    require(pixels.shape[1] == 1 and abs(pixels - np.rint(pixels)).max() < 1e-2, "Reference", "images",
+            f"{pixels.shape[1:]}, other values", "grey images (n, 1, H, W), their values over 255, to be kept")
+    return {"images": np.rint(pixels[:, 0]).astype(np.uint8),
+            **{f"answers{number}": np.float32(found) for number, found in enumerate(reference.answers, start=1)}}
 
 
 def load(path, model, owner="Convert"):
@@ -236,3 +252,31 @@ def load(path, model, owner="Convert"):
     biases = {f"biases{number}": shape[:1] for number, shape in enumerate(kernels.values(), start=1)}
     found = weights.read(path, {**kernels, **biases}, owner, "training.convert.save")
     return [found[name] for name in kernels], [found[name] for name in biases]
+
+
+def judge(rule, model, image_filter):
+    """Compare the weights that `rule` names with what their network answers: parity.Report, None without a reference.
+
+    Parameters
+    ----------
+    rule : Convert
+    model : model.Sequential
+    image_filter : callable
+        FILTER of the parameters: the images of the reference pass through it as those of the data set do.
+
+    Raises
+    ------
+    parity.ParityError
+    """
+    if rule.weights is None:
+        return None
+    found = weights.everything(rule.weights, "Convert", "training.convert.save")
+    if "images" not in found:
+        return None
+    worth = worth_of(image_filter)
+    n, chain = len(found["images"]), grey(model, worth)
+    shapes = {"images": (n, *chain.input_shape[1:]),
+              **{f"answers{stage.number}": (n, *stage.out_shape) for stage in chain.stages}}
+    images, *answers = weights.read(rule.weights, shapes, "Convert", "training.convert.save").values()
+    values = _grey_values(image_filter(images.astype(np.uint8)).astype(np.float32), worth)
+    return Reference(np.float32(images[:, None] / 255.0), answers).judge(chain, *load(rule.weights, chain), values)

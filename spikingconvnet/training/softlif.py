@@ -121,6 +121,10 @@ class SoftLIF:
         """Soft rate of a unit in the place of `neuron`: RateCurve."""
         return RateCurve.of(neuron, self.softness)
 
+    def rates(self, neuron, drive, v_thresh):
+        """Spikes a step of units under a steady current of `drive` nA."""
+        return self.curve(neuron)(drive * neuron.tau_m / neuron.cm / v_thresh)
+
 
 def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
     """Layers of leaky integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict.

@@ -31,10 +31,7 @@ def read(path, shapes, owner, writer):
     DataError
         The file is missing or damaged, an array is missing, of another shape, or not of finite numbers.
     """
-    try:
-        arrays = read_arrays(path)
-    except UNREADABLE as error:
-        raise DataError(f"{owner}.weights: {path}: cannot be read ({error}); write it with {writer}") from error
+    arrays = everything(path, owner, writer)
     for name, shape in shapes.items():
         got = arrays[name].shape if name in arrays else "nothing"
         if got != shape:
@@ -42,3 +39,11 @@ def read(path, shapes, owner, writer):
         if arrays[name].dtype.kind not in "fiu" or not np.isfinite(arrays[name]).all():
             raise DataError(f"{owner}.weights: {path}: {name}: must be finite numbers")
     return {name: arrays[name].astype(np.float64) for name in shapes}
+
+
+def everything(path, owner, writer):
+    """All arrays of a file, unchecked: dict. Parameters and errors as of :func:`read`."""
+    try:
+        return read_arrays(path)
+    except UNREADABLE as error:
+        raise DataError(f"{owner}.weights: {path}: cannot be read ({error}); write it with {writer}") from error
