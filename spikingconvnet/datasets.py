@@ -44,6 +44,7 @@ MAGIC = {"images": 2051, "labels": 2049}
 TYPES = {0x08: "unsigned bytes", 0x09: "signed bytes", 0x0B: "16-bit integers", 0x0C: "32-bit integers",
          0x0D: "32-bit floats", 0x0E: "64-bit floats"}      # third byte of an IDX file; the fourth counts its axes
 MAX_AXES = 8                    # that an error tells the shape of
+DIM = 128                       # a brightest grey value below this one is not taken for white of 255 without a word
 MAX_SIDE = 4096                 # pixels
 MAX_UNPACKED = 1 << 31          # bytes of one file
 MAX_DOWNLOAD = 1 << 29          # bytes of one file
@@ -531,6 +532,77 @@ def _parse(images, labels, shape):
         parsed.images[start:stop] = np.frombuffer(b"".join(map(bytes, pixels)), np.uint8).reshape(-1, rows, columns)
         parsed.labels[start:stop] = classes
     return parsed
+
+
+# Range
+
+
+def full_range(images, white, name, own_range=False):
+    """Grey values that end at `white` as ones that end at 255, after a look at what range they have.
+
+    Parameters
+    ----------
+    images : uint8 array (N, H, W), N at least 1
+    white : int or None
+        1 to 255; None takes 255, if the images look like that.
+    name : str
+        Of the images, for the error text.
+    own_range : bool
+        Whether the range is of no importance, because what sees the images looks for it by itself.
+
+    Returns
+    -------
+    uint8 array (N, H, W)
+
+    Raises
+    ------
+    DataError
+        Pixels that are all 0, images that are all the same, values above `white`, or without a `white` none of `DIM` or
+        more: binary images and those of 4 bits have nearly nothing left as shares of 255.
+    """
+    brightest = int(images.max())
+    if not brightest:
+        raise DataError(f"{name}: every pixel is 0; {AGAIN}")
+    if len(images) > 1 and (images == images[0]).all():
+        raise DataError(f"{name}: all {len(images):,} images are the same; {AGAIN}")
+    if white is None and brightest < DIM and not own_range:
+        raise DataError(f"{name}: no value is above {brightest}, where 255 is white; if {brightest} is white in them,"
+                        f" write WHITE = {brightest} in the parameters, which scales them; if they are that dark,"
+                        " WHITE = 255")
+    if white is not None and brightest > white:
+        raise DataError(f"{name}: values go up to {brightest}, above the WHITE = {white} of the parameters; raise it")
+    return images if white in (None, 255) else np.rint(images * (255.0 / white)).astype(np.uint8)
+
+
+def check_classes(labels, source):
+    """Refuse a split that teaches nothing, and warn of classes that it cannot teach.
+
+    Parameters
+    ----------
+    labels : dict of str to integer array
+        Of the images of ``train``, ``validation`` and ``test``.
+    source : str
+        The data set, for the error text.
+
+    Raises
+    ------
+    SettingsError
+        No training images.
+    DataError
+        Training images of one class.
+    """
+    known = np.unique(labels["train"]).tolist()
+    if not known:
+        raise SettingsError("parameters.N_TRAIN: is 0, so there is nothing to learn from; raise it")
+    if len(known) == 1:
+        raise DataError(f"{source}: all {len(labels['train']):,} training images are of class {known[0]}, so there is"
+                        " nothing to tell apart; raise N_TRAIN, set PER_CLASS = True, or give another --source")
+    for name in ("validation", "test"):
+        unknown = np.setdiff1d(labels[name], known).tolist()
+        if unknown:
+            log.warning("warning: no training image is of class %s, so the %s %s images of it cannot be recognised;"
+                        " raise N_TRAIN, or set PER_CLASS = True", " or ".join(map(str, unknown)),
+                        f"{np.isin(labels[name], unknown).sum():,}", name)
 
 
 # Split

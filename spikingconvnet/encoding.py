@@ -6,13 +6,16 @@ so the spikes do not depend on how the samples are batched. :class:`GaussianRece
 out of numbers that are not grey values.
 """
 
+import logging
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikingconvnet.errors import require
+from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.spikes import Spikes
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,32 @@ def encode(images, image_filter, encoder, rng, batch=1000):
     """
     starts = range(0, max(len(images), 1), batch)
     return Spikes.concatenate([encoder(image_filter(images[start:start + batch]), rng) for start in starts])
+
+
+def check_fires(spikes, images, image_filter, encoder, name):
+    """Refuse images none of which becomes a spike, and say how many do not.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        That `encoder` has made of what `image_filter` makes of the images.
+    images : uint8 array (N, H, W)
+    name : str
+        Of the images.
+
+    Raises
+    ------
+    SettingsError
+        No image has a spike; the text says what values the encoder is given, and from which on it fires.
+    """
+    silent = np.count_nonzero(np.diff(spikes.offsets[::spikes.n_steps]) == 0)
+    if silent and silent == spikes.n_samples:
+        threshold, largest = getattr(encoder, "threshold", 0.0), image_filter(images[:1000]).max()
+        raise SettingsError(f"parameters.FILTER, ENCODER: make no spike of any of the {silent:,} {name} images; FILTER"
+                            f" makes values up to {largest:.3g}"
+                            + (f", ENCODER is silent up to its threshold of {threshold:.3g}" if threshold else ""))
+    if silent:
+        logger.warning("warning: %s of %s %s images become no spike", f"{silent:,}", f"{spikes.n_samples:,}", name)
 
 
 def _check_rate(encoder):

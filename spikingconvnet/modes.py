@@ -12,6 +12,7 @@ from spikingconvnet.crossvalidation import NETWORK, Scheme
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.training import RULES
 
+NOT_YET = "not yet"
 WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
 
 
@@ -169,11 +170,18 @@ def _info(experiment, options):
              f" {experiment.settings.dataset}, seed {experiment.settings.seed}"]
     for name, done in state.items():
         rule = f", {results[name]['rule']}" if "rule" in results.get(name, {}) else ""
-        lines.append(f"{name}: {'done' + rule + _on_board(results.get(name, {})) if done else 'not yet'}")
+        lines.append(f"{name}: "
+                     + (f"done{rule}{_on_board(results.get(name, {}))}" if done else _not_done(experiment, name)))
     lines += [f"{name} accuracy {100 * entry['accuracy']:.2f} %{_on_board(entry)}" for name, entry in results.items()
               if name in ("test", "validation")]
     return {"version": spikingconvnet.__version__, "shapes": experiment.model.shapes, "done": state,
             "results": results, "text": "\n".join(lines)}
+
+
+def _not_done(experiment, name):
+    """In words, why ``data``, ``layer n`` or ``svm`` is not there."""
+    file = {"data": "data/train", "svm": "svm"}.get(name, name.replace("layer ", "layers/"))
+    return "of other settings than those in force" if experiment.store.file(file).is_file() else NOT_YET
 
 
 def _on_board(entry):
@@ -218,6 +226,10 @@ def _compare(_, options):
 
 
 def _plot_all(experiment, options):
+    for stage in experiment.model.stages:
+        name = f"layer {stage.number}"
+        if not experiment.is_trained(stage.number) and _not_done(experiment, name) != NOT_YET:
+            say(f"{name}: {_not_done(experiment, name)}, so its figures are not drawn")
     return {"plots": [str(p) for p in _plot(experiment, None)]}
 
 

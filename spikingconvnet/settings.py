@@ -30,6 +30,8 @@ class Settings:
         Images of each split; None takes all there are.
     per_class : bool
         Whether the three numbers count images per class.
+    white : int or None
+        Grey value of the images that stands for white, 1 to 255; None is 255, if they look like that.
     image_filter, encoder : callables of ``preprocessing`` and ``encoding``
     slot : int
         Steps per image on the timeline, the gap between images included.
@@ -61,10 +63,14 @@ class Settings:
     rule: object = None
     arch: str = None
     deformation: object = None
+    white: int = None
 
     def __post_init__(self):
         require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
         object.__setattr__(self, "classes", tuple(self.classes))
+        require(len(self.classes) >= 2, "parameters", "CLASSES", self.classes, "two classes or more, to tell apart")
+        require(self.white is None or type(self.white) is int and 1 <= self.white <= 255, "parameters", "WHITE",
+                self.white, "a grey value from 1 to 255, or left out")
         for name, value, number in (("FILTER", self.image_filter, "channels"), ("ENCODER", self.encoder, "n_steps")):
             require(callable(value) and hasattr(value, number) and not isinstance(value, type), "parameters", name,
                     value, f"an object that can be called and has {number}; if it is a class, call it: {name} = ...()")
@@ -99,7 +105,8 @@ class Settings:
 
 _NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_VALIDATION": "n_validation",
           "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
-          "MODEL": "model", "SEED": "seed", "RESET": "reset", "RULE": "rule", "DEFORMATION": "deformation"}
+          "MODEL": "model", "SEED": "seed", "RESET": "reset", "RULE": "rule", "DEFORMATION": "deformation",
+          "WHITE": "white"}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 _FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
            AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs

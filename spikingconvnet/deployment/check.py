@@ -126,7 +126,7 @@ def check(subject, on):
     findings += [finding for one in margins for finding in _of_margin(one)]
     findings += _of_resources(found, on, slowdown)
     if not found.spikes_per_step:
-        findings.append(Finding(NOTE, "no spikes of its source are stored yet, so loads, times and margins are those of"
+        findings.append(Finding(NOTE, "no spikes of its source are known, so loads, times and margins are those of"
                                       " silence", "load the data, and train and test the layers before it"))
     return Checked(subject.name, subject.basis, projections, margins, found, slowdown, copies,
                    convolutions(network)[1], findings)
