@@ -10,6 +10,7 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet.crossvalidation import NETWORK, Scheme
 from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.store import near
 from spikingconvnet.training import RULES
 
 NOT_YET = "not yet"
@@ -211,6 +212,9 @@ def _compare(_, options):
     from spikingconvnet.deployment import compare, compare_runs, recorded
 
     a, b = options.paths
+    for path in (a, b):
+        if not Path(path).exists():
+            raise StoreError(f"{path}: no such run directory or recording{near(path)}")
     kinds = [Path(path).is_dir() for path in (a, b)]
     if kinds[0] != kinds[1]:
         raise SettingsError(f"--mode compare: takes two run directories or two recordings, got one of each: {a} and"

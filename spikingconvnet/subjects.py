@@ -104,11 +104,12 @@ def mapped(experiment):
     from spikingconvnet.backends import spinnaker
 
     found, data = {}, if_there(experiment.data, "train")
+    directory = experiment.store.path / "spinnaker" if data is not None else None       # nothing is begun by looking
     wanted = 1 if data is None else -(-len(data["labels"]) // REPLICA_SAMPLES)
     for subject in subjects(experiment):
         if subject.replicated:
             copies = experiment.copies_of(subject.network, wanted)
             network = replicas.together([subject.network] * copies) if copies > 1 else subject.network
-            used = spinnaker.mapped(network, experiment.store.path / "spinnaker")
+            used = spinnaker.mapped(network, directory)
             found[subject.name] = {"copies": copies, **used}
     return found
