@@ -436,7 +436,8 @@ def test_another_shape_than_that_of_the_images_is_told_in_every_mode(command, pa
 
 @pytest.mark.parametrize("old, new, data", [
     ("Conv2D(4, (5, 4)", "Conv2D(5, (5, 4)", True), ("Conv2D(4, (5, 4)", "Conv2D(4, (6, 4)", True),
-    ("SLOT = 30", "SLOT = 31", False), ("contrast=0.35", "contrast=0.3", False), ("N_TRAIN = 120", "CLASSES = range(9)\nN_TRAIN = 100", False)])
+    ("SLOT = 30", "SLOT = 31", False), ("contrast=0.35", "contrast=0.3", False),
+    ("N_TRAIN = 120", "CLASSES = range(9)\nN_TRAIN = 100", False)])
 def test_what_was_made_with_other_settings_is_neither_used_nor_called_missing(command, tmp_path, old, new, data):
     for words in (["loaddata"], ["training", "--layer", 1], ["training", "--layer", "svm"]):
         command("--mode", *words)
