@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.errors import NetworkError, SettingsError, require
+from spikingconvnet.errors import DataError, NetworkError, SettingsError, require
 from spikingconvnet.geometry import pooled_neurons, receptive_fields
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import SpikeSourceArray
@@ -109,7 +109,7 @@ def window_spikes(stage, spikes, rng):
     fields = window_inputs(stage)
     n_inputs = fields.shape[1]
     member = np.full(spikes.size, -1)
-    events, shown = [], 0
+    events, shown, fullest = [], 0, 0
     for _ in range(100 * training.windows):
         sample, field = rng.integers(spikes.n_samples), fields[rng.integers(len(fields))]
         begin = sample * spikes.n_steps
@@ -119,6 +119,7 @@ def window_spikes(stage, spikes, rng):
         member[field] = -1
         seen = inputs >= 0
         silent = np.setdiff1d(np.arange(n_inputs), inputs[seen])
+        fullest = max(fullest, n_inputs - len(silent))
         if n_inputs - len(silent) < training.min_spikes:
             continue
         steps = np.searchsorted(spikes.offsets[begin:], np.arange(first, last)[seen], side="right") - 1
@@ -128,8 +129,21 @@ def window_spikes(stage, spikes, rng):
         shown += 1
         if shown == training.windows:
             return Spikes.from_events(*(np.concatenate(part) for part in zip(*events)), shape, shown, training.slot)
-    raise SettingsError(f"layer {stage.number}: only {shown} of {training.windows} windows with at least"
-                        f" {training.min_spikes} spikes were found; lower STDP.min_spikes in the parameters")
+    raise _too_few_windows(stage, spikes, shown, fullest)
+
+
+def _too_few_windows(stage, spikes, shown, fullest):
+    """The error with what is in the way: a silent source, spikes behind the pattern, or windows that are too empty."""
+    training = stage.layer.training
+    says = (f"layer {stage.number}: only {shown} of {training.windows} windows with at least {training.min_spikes}"
+            " spiking inputs were found; ")
+    if not spikes.n_events:
+        return DataError(f"{says}its source has no spikes at all, so no setting of STDP helps")
+    if not fullest:
+        return SettingsError(f"{says}none of those looked at has a spike in its first {training.pattern_steps} steps;"
+                             f" the source first fires in step {spikes.events()[2].min()}, so raise STDP.pattern_steps"
+                             " in the parameters")
+    return SettingsError(f"{says}the fullest of those looked at has {fullest}; lower STDP.min_spikes in the parameters")
 
 
 def window_inputs(stage):

@@ -21,7 +21,7 @@ from spikingconvnet import arch, backends, settings
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
 from spikingconvnet.modes import MODES, program, say
-from spikingconvnet.store import RunDirectory
+from spikingconvnet.store import RunDirectory, near
 from spikingconvnet.training import RULES
 
 EXIT_CODES = """exit codes:
@@ -41,6 +41,16 @@ EXIT_CODES = """exit codes:
 DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 READ_ONLY = ("info", "check", "map")       # modes that write nothing
+NEW = ("loaddata", "demo")                  # modes that may begin a run
+FOR_NEW = ("check", "map")                  # modes that also look at an experiment that has not begun
+RUNS = (*NEW, "training", "testing", "info", "plot", *FOR_NEW)          # modes of an experiment
+SIMULATE = ("training", "testing", "demo", "plot")
+USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record": ("training", "testing"),
+           "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
+           "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor"),
+           "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE, "packet_buffer": SIMULATE,
+           "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
+NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
 RECIPES = Path(spikingconvnet.__file__).parent / "recipes"
 
 
@@ -53,17 +63,12 @@ def main(args=None):
         Command line without the program's name; None takes ``sys.argv``.
     """
     options = _parser().parse_intermixed_args(args)
-    if options.mode == "board":
-        if find_spec("unicorn") is None:
-            print("error: --mode board: no module named 'unicorn'; install it with:"
-                  " pip install 'spikingconvnet[emulator]'", file=sys.stderr)
-            return BackendError.exit_code
-        from spikingconvnet.emulator import cli as board
-
-        return board.main([])
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     try:
+        _check(options)
+        if options.mode == "board":
+            return _board()
         result = _run(options)
     except SpikingConvNetError as error:
         print(f"error: {error}{_way_on(error, options, args)}", file=sys.stderr)
@@ -74,6 +79,16 @@ def main(args=None):
     code = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
     return _print(result, options) or code
+
+
+def _board():
+    """Serve an emulated board until interrupted: the exit code."""
+    if find_spec("unicorn") is None:
+        raise BackendError("--mode board: no module named 'unicorn'; install it with:"
+                           " pip install 'spikingconvnet[emulator]'")
+    from spikingconvnet.emulator import cli as board
+
+    return board.main([])
 
 
 def _way_on(error, options, args):
@@ -127,9 +142,9 @@ def _parser():
                                     " data set, as 10x5; nothing has to be loaded, nothing is kept")
     add("--parameters", metavar="FILE", help="the experiment (default: the one that the run directory was loaded with;"
                                              " for loaddata and demo parameters.py here)")
-    add("--run-dir", metavar="DIR", default="runs/default", help="where results are kept (default: runs/default)")
+    add("--run-dir", metavar="DIR", help="where results are kept (default: runs/default)")
     add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
-    add("--backend", default="local", choices=backends.names(), help="what simulates (default: local)")
+    add("--backend", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated); with --mode check also"
                          " spin3, spin5, spin5x3 or full (default: spin5)")
     add("--copies", type=_number_or_auto, metavar="N|auto",
@@ -162,11 +177,11 @@ def _number_or_auto(text):
 
 
 def _run(options):
-    _check(options)
     if options.mode in ("doctor", "compare"):           # of no experiment
         return {"mode": options.mode, **MODES[options.mode](None, options)}
-    path = _parameters_file(options)
     store = RunDirectory(options.run_dir)
+    _check_run_directory(store, options)
+    path = _parameters_file(options)
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, program(),
@@ -205,14 +220,17 @@ def _check(options):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule is not None and RULES[options.rule].whole
-    for name, modes in (("layer", ("training",)), ("rule", ("training", "demo") + ("loaddata",) * brings_parameters),
-                        ("source", ("loaddata", "demo")), ("split", ("testing",)), ("record", ("training", "testing")),
-                        ("cv", ("training",)), ("dataset", ("loaddata", "training", "demo"))):
-        if getattr(options, name) is not None and options.mode not in modes:
-            raise SettingsError(f"--{name}: belongs to --mode {' or '.join(modes)}, not to --mode {options.mode}")
-    if options.cluster is not None and (options.mode not in ("training", "testing", "demo") or options.layer == "1"):
+    if options.cluster is not None and (options.mode not in SIMULATE[:3]
+                                        or options.mode == "training" and options.layer in (None, "1")):
         raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
                             " --mode training of svm and of layers above 1, for which earlier layers are replayed")
+    for name, modes in {**USED_BY, "rule": ("training", "demo") + ("loaddata",) * brings_parameters}.items():
+        if getattr(options, name) not in (None, False) and options.mode not in modes:
+            raise SettingsError(f"--{name.replace('_', '-')}: belongs to --mode {' or '.join(modes)}, not to --mode"
+                                f" {options.mode}")
+    _check_together(options)
+    options.named, options.run_dir = options.run_dir is not None, options.run_dir or "runs/default"
+    options.backend = options.backend or "local"
     if options.dataset and not (options.rule and RULES[options.rule].whole):
         raise SettingsError("--dataset: needs --rule " + " or ".join(name for name, rule in RULES.items() if rule.whole)
                             + "; for other data sets there is --source")
@@ -232,12 +250,36 @@ def _check(options):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"
+        backends.check_target(options.target, *("spin5x3", "full") * (options.mode in FOR_NEW))
     if options.copies is None:
         has_board = options.backend == "spinnaker" and options.target not in ("emulated", "virtual")
         options.copies = "auto" if has_board else 1
     if options.record is not None:
         _check_record(options)
     options.split = options.split or "test"
+
+
+def _check_together(options):
+    """Refuse options that another one makes useless."""
+    pairs = [("cv", name) for name in NOT_WITH_CV] + [("parameters", "dataset")]
+    for one, other in pairs:
+        if getattr(options, one) and getattr(options, other):
+            raise SettingsError(f"--{other}: has nothing to do with --{one}")
+    if options.layer == "svm" and options.rule is not None:
+        raise SettingsError("--rule: has nothing to do with --layer svm, whose kernels are trained before it")
+    if options.layer == "1" and options.copies is not None:
+        raise SettingsError("--copies: has nothing to do here; layer 1 learns on one copy, and copies share the replay"
+                            " of earlier layers, the counts for svm, and testing")
+
+
+def _check_run_directory(store, options):
+    """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
+    begin = f"{program()} --mode loaddata --run-dir {shlex.quote(str(store.path))}"
+    more = _kept_options(Path(options.parameters or "parameters.py"), options)
+    if options.mode in FOR_NEW and options.parameters and not store.path.exists():
+        say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
+    elif store.path.is_file() or options.named and options.mode in ("info", *FOR_NEW):
+        store.require_run(f"{begin} {more}".strip())
 
 
 def _check_record(options):

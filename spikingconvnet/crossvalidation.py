@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from spikingconvnet import build, readout, replicas, training
+from spikingconvnet import build, readout, replicas, silence, training
 from spikingconvnet.backends import get_backend
 from spikingconvnet.encoding import encode, shown
 from spikingconvnet.errors import SettingsError, require
@@ -136,6 +136,9 @@ def one_fold(train, labels, test, settings, rng, backend, options):
     asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     network = build.inference_network(settings.model.stages, layers, asked, settings.reset)
     answers, _ = replicas.classify([network], settings.model.readout, backend, **options)
+    fired = dict(zip((population.label for population in network.populations), answers[0]["spikes"].sum(axis=0)))
+    silence.check_chain(settings.model, layers, asked, fired, f"{len(test)} samples of a fold", "--mode training --cv",
+                        settings.reset)
     return answers[0]["units"][:, -1].astype(np.int64)
 
 

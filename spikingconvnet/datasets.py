@@ -41,6 +41,10 @@ log = logging.getLogger(__name__)
 STEMS = {"train": ("train",), "test": ("t10k", "test")}
 DIMENSIONS = {"images": 3, "labels": 1}
 MAGIC = {"images": 2051, "labels": 2049}
+TYPES = {0x08: "unsigned bytes", 0x09: "signed bytes", 0x0B: "16-bit integers", 0x0C: "32-bit integers",
+         0x0D: "32-bit floats", 0x0E: "64-bit floats"}      # third byte of an IDX file; the fourth counts its axes
+MAX_AXES = 8                    # that an error tells the shape of
+DIM = 128                       # a brightest grey value below this one is not taken for white of 255 without a word
 MAX_SIDE = 4096                 # pixels
 MAX_UNPACKED = 1 << 31          # bytes of one file
 MAX_DOWNLOAD = 1 << 29          # bytes of one file
@@ -50,7 +54,10 @@ CHUNK = 1 << 20                 # bytes
 PIECE = 1 << 19                 # pixels that python-mnist holds as lists at a time, 8 bytes each
 IRIS = "iris"                   # a data set that comes with scikit-learn
 IRIS_TEST = 5                   # every fifth flower of a species is in its test part
-AGAIN = "get the file again, or run: main.py --mode loaddata --source DIR_OR_URL"
+LOAD = "main.py --mode loaddata --source DIR_OR_URL"
+AGAIN = f"get the file again, or run: {LOAD}"
+MADE = {"images": "uint8 (N, rows, columns), from 0, the background, to 255, the mean of colours,",
+        "labels": "uint8 (N,), the class of each image,"}
 
 MNIST_SHAPE = {"train": (60000, 28, 28), "test": (10000, 28, 28)}
 MNIST_MD5 = {  # of the unpacked files
@@ -172,6 +179,35 @@ def load(source, part, cache_dir=None):
     return _load_directory(source, part)
 
 
+def save(folder, part, images, labels):
+    """Write one part of a data set as the two IDX files that :func:`load` reads.
+
+    Parameters
+    ----------
+    folder : str or path
+        Made if it is not there.
+    part : str
+        ``"train"`` or ``"test"``.
+    images : uint8 array (N, H, W)
+        Grey values from 0, the background, to 255.
+    labels : uint8 array (N,)
+
+    Raises
+    ------
+    DataError
+        Arrays of another type or shape, or none.
+    SettingsError
+        Another `part`.
+    """
+    require(part in tuple(STEMS), "save", "part", part, "'train' or 'test'")
+    found = ImageSet(images, labels)
+    require(len(found) >= 1, "save", "images", found.images.shape, "1 image or more", DataError)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for kind, array in (("images", found.images), ("labels", found.labels)):
+        header = struct.pack(f">{1 + array.ndim}I", MAGIC[kind], *array.shape)
+        Path(folder, _canonical_name(part, kind).removesuffix(".gz")).write_bytes(header + array.tobytes())
+
+
 def iris():
     """Anderson's irises (Fisher 1936), as scikit-learn holds them: 50 flowers of each of three species.
 
@@ -273,9 +309,12 @@ def _missing(folder, part, found, reason=None):
     looked_for = ", ".join(f"{prefix}{stem}-{kind}{dot}idx{DIMENSIONS[kind]}-ubyte[.gz]" for kind in DIMENSIONS
                            for stem in STEMS[part] for prefix, dot in (("", "-"), ("", "."), ("SET-", "-")))
     present = [path.name for kinds in found.values() for paths in kinds.values() for path in paths]
-    reason = reason or f"the {part} set is not there" + (f", only {', '.join(present)}" if present else "")
+    if not reason:
+        kinds = re.compile(rf"(?:{'|'.join(STEMS[part])})-\w+[-.]idx\d-\w+")
+        others = sorted(name for name in os.listdir(folder) if kinds.search(name) and name not in present)
+        reason = f"the {part} set is not there" + (f", only {', '.join(present + others)}" if present + others else "")
     return DataError(f"{folder}: {reason}; looked for an images and a labels file among {looked_for}; "
-                     "run: main.py --mode loaddata --source DIR_OR_URL")
+                     f"run: {LOAD}")
 
 
 # Download
@@ -320,7 +359,7 @@ def _download(address, path):
             error.close()
         reason = " ".join(str(error).split()) or type(error).__name__  # some are of several lines, a server's words
         raise DataError(f"{address}: cannot be downloaded ({reason}); "
-                        "check the address and run: main.py --mode loaddata --source DIR_OR_URL") from error
+                        f"check the address and run: {LOAD}") from error
     return _File(path, address)
 
 
@@ -390,7 +429,8 @@ def _unpack(file, kind):
         with open(file.path, "rb") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             stream = gzip.GzipFile(fileobj=raw) if packed else raw
-            _extend(content, stream, 4 + 4 * DIMENSIONS[kind])
+            _extend(content, stream, 4)
+            _extend(content, stream, 4 + 4 * max(DIMENSIONS[kind], _other_kind(content, kind)[1]))
             shape = _declared_shape(file.name, bytes(content), kind)
             expected = len(content) + math.prod(shape)
             if expected > MAX_UNPACKED:
@@ -417,9 +457,10 @@ def _extend(content, stream, size):
 def _declared_shape(name, header, kind):
     """Shape in an IDX header (magic number, then one big-endian uint32 an axis), checked."""
     size = 4 + 4 * DIMENSIONS[kind]
+    _check_kind(name, header, kind)
     if len(header) < size:
         raise _fault(name, f"{size} bytes of header expected, {len(header) or 'an empty file'} found")
-    magic, count, *sides = struct.unpack(f">{size // 4}I", header)
+    magic, count, *sides = struct.unpack(f">{size // 4}I", header[:size])
     if magic != MAGIC[kind]:
         raise _fault(name, f"not an IDX file of {kind}: magic number {MAGIC[kind]} expected, {magic} found")
     if count < 1:
@@ -428,6 +469,28 @@ def _declared_shape(name, header, kind):
         if not 1 <= side <= MAX_SIDE:
             raise _fault(name, f"1 to {MAX_SIDE} {axis} expected, {side} found")
     return count, *sides
+
+
+def _other_kind(header, kind):
+    """Type and number of axes of a file that is IDX, but not as its images or labels have to be; otherwise 0 and 0."""
+    is_idx = len(header) >= 4 and header[0] == header[1] == 0 and header[2] in TYPES and 1 <= header[3] <= MAX_AXES
+    found = (header[2], header[3]) if is_idx else (0, 0)
+    return (0, 0) if found == divmod(MAGIC[kind], 256) else found
+
+
+def _check_kind(name, header, kind):
+    """Refuse a whole IDX file of another type or with other axes: getting it again would not help."""
+    code, n_axes = _other_kind(header, kind)
+    if not code or len(header) < 4 + 4 * n_axes:
+        return
+    shape = "x".join(map(str, struct.unpack(f">{n_axes}I", header[4:4 + 4 * n_axes])))
+    raise DataError(f"{name}: an IDX file of {TYPES[code]} with {_axes(n_axes)}, {shape}; {kind} have to be {TYPES[8]}"
+                    f" with {_axes(DIMENSIONS[kind])}; make them {MADE[kind]} and write them with"
+                    f" spikingconvnet.datasets.save, then run: {LOAD}")
+
+
+def _axes(n):
+    return f"{n} {'axis' if n == 1 else 'axes'}"
 
 
 def _check_md5(name, content, expected):
@@ -469,6 +532,77 @@ def _parse(images, labels, shape):
         parsed.images[start:stop] = np.frombuffer(b"".join(map(bytes, pixels)), np.uint8).reshape(-1, rows, columns)
         parsed.labels[start:stop] = classes
     return parsed
+
+
+# Range
+
+
+def full_range(images, white, name, own_range=False):
+    """Grey values that end at `white` as ones that end at 255, after a look at what range they have.
+
+    Parameters
+    ----------
+    images : uint8 array (N, H, W), N at least 1
+    white : int or None
+        1 to 255; None takes 255, if the images look like that.
+    name : str
+        Of the images, for the error text.
+    own_range : bool
+        Whether the range is of no importance, because what sees the images looks for it by itself.
+
+    Returns
+    -------
+    uint8 array (N, H, W)
+
+    Raises
+    ------
+    DataError
+        Pixels that are all 0, images that are all the same, values above `white`, or without a `white` none of `DIM` or
+        more: binary images and those of 4 bits have nearly nothing left as shares of 255.
+    """
+    brightest = int(images.max())
+    if not brightest:
+        raise DataError(f"{name}: every pixel is 0; {AGAIN}")
+    if len(images) > 1 and (images == images[0]).all():
+        raise DataError(f"{name}: all {len(images):,} images are the same; {AGAIN}")
+    if white is None and brightest < DIM and not own_range:
+        raise DataError(f"{name}: no value is above {brightest}, where 255 is white; if {brightest} is white in them,"
+                        f" write WHITE = {brightest} in the parameters, which scales them; if they are that dark,"
+                        " WHITE = 255")
+    if white is not None and brightest > white:
+        raise DataError(f"{name}: values go up to {brightest}, above the WHITE = {white} of the parameters; raise it")
+    return images if white in (None, 255) else np.rint(images * (255.0 / white)).astype(np.uint8)
+
+
+def check_classes(labels, source):
+    """Refuse a split that teaches nothing, and warn of classes that it cannot teach.
+
+    Parameters
+    ----------
+    labels : dict of str to integer array
+        Of the images of ``train``, ``validation`` and ``test``.
+    source : str
+        The data set, for the error text.
+
+    Raises
+    ------
+    SettingsError
+        No training images.
+    DataError
+        Training images of one class.
+    """
+    known = np.unique(labels["train"]).tolist()
+    if not known:
+        raise SettingsError("parameters.N_TRAIN: is 0, so there is nothing to learn from; raise it")
+    if len(known) == 1:
+        raise DataError(f"{source}: all {len(labels['train']):,} training images are of class {known[0]}, so there is"
+                        " nothing to tell apart; raise N_TRAIN, set PER_CLASS = True, or give another --source")
+    for name in ("validation", "test"):
+        unknown = np.setdiff1d(labels[name], known).tolist()
+        if unknown:
+            log.warning("warning: no training image is of class %s, so the %s %s images of it cannot be recognised;"
+                        " raise N_TRAIN, or set PER_CLASS = True", " or ".join(map(str, unknown)),
+                        f"{np.isin(labels[name], unknown).sum():,}", name)
 
 
 # Split

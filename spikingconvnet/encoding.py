@@ -6,6 +6,7 @@ so the spikes do not depend on how the samples are batched. :class:`GaussianRece
 out of numbers that are not grey values.
 """
 
+import logging
 import math
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ import numpy as np
 
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.spikes import Spikes
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,32 @@ def rate_of(encoder, who):
         raise SettingsError(f"parameters.ENCODER: {who} needs values as rates of spikes, as RegularEncoder and"
                             f" RateEncoder show them (one of your own: with max_rate and shown(values)), got {encoder}")
     return encoder.max_rate
+
+
+def check_fires(spikes, images, image_filter, encoder, name):
+    """Refuse images none of which becomes a spike, and say how many do not.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        That `encoder` has made of what `image_filter` makes of the images.
+    images : uint8 array (N, H, W)
+    name : str
+        Of the images.
+
+    Raises
+    ------
+    SettingsError
+        No image has a spike; the text says what values the encoder is given, and from which on it fires.
+    """
+    silent = np.count_nonzero(np.diff(spikes.offsets[::spikes.n_steps]) == 0)
+    if silent and silent == spikes.n_samples:
+        threshold, largest = getattr(encoder, "threshold", 0.0), image_filter(images[:1000]).max()
+        raise SettingsError(f"parameters.FILTER, ENCODER: make no spike of any of the {silent:,} {name} images; FILTER"
+                            f" makes values up to {largest:.3g}"
+                            + (f", ENCODER is silent up to its threshold of {threshold:.3g}" if threshold else ""))
+    if silent:
+        logger.warning("warning: %s of %s %s images become no spike", f"{silent:,}", f"{spikes.n_samples:,}", name)
 
 
 def _check_rate(encoder):

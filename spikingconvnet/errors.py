@@ -49,6 +49,10 @@ class StoreError(SpikingConvNetError, RuntimeError):
     exit_code = 5
 
 
+class ModelChanged(StoreError):
+    """A run directory whose images have not the shape that the model of the parameters takes."""
+
+
 class NetworkError(SpikingConvNetError, ValueError):
     """A netlist that no board could run (exit code 2)."""
 

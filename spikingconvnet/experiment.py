@@ -8,6 +8,7 @@ side on all cores.
 
 import logging
 import os
+import re
 import shlex
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,14 +18,22 @@ from pathlib import Path
 import numpy as np
 
 import spikingconvnet
-from spikingconvnet import build, crossvalidation, datasets, readout, replicas
+from spikingconvnet import build, crossvalidation, datasets, readout, replicas, silence
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.deployment import health, recorded, resources
 from spikingconvnet.deployment.watch import Watch
-from spikingconvnet.encoding import encode, shown
-from spikingconvnet.errors import DataError, HealthError, SettingsError, SimulationFailed, StoreError, require
+from spikingconvnet.encoding import check_fires, encode, shown
+from spikingconvnet.errors import (
+    DataError,
+    HealthError,
+    ModelChanged,
+    SettingsError,
+    SimulationFailed,
+    StoreError,
+    require,
+)
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, Unfinished, digest, pack_spikes, unpack_spikes
 from spikingconvnet.training import RULES, balance, convert, parity
@@ -89,32 +98,48 @@ class Experiment:
 
     def load_data(self):
         """Read, check, split, filter and encode the images: number of images of each split."""
-        s, counts = self.settings, {}
-        rng = np.random.default_rng([s.seed, 0])
+        s, rng = self.settings, np.random.default_rng([self.settings.seed, 0])
         how = self._how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
         parts = self._images()
-        image_filter = self._filter(parts["train"])
+        datasets.check_classes({name: part.labels for name, part in parts.items()}, s.dataset)
+        image_filter, encoded = self._filter(parts["train"]), {}
         for name, part in parts.items():
-            encoded = CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None
-            spikes = encode(part.images[:encoded], image_filter, s.encoder, rng).with_gap(s.slot)
+            shown = part.images[:CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None]
+            encoded[name] = encode(shown, image_filter, s.encoder, rng).with_gap(s.slot)
+            check_fires(encoded[name], shown, image_filter, s.encoder, name)
+        for name, part in parts.items():
+            spikes = encoded[name]
             self.store.write(f"data/{name}", self._data_digest(), how, labels=part.labels, images=part.images[:64],
                              content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
-            counts[name] = len(part)
-        return counts
+        return {name: len(part) for name, part in parts.items()}
 
     def _images(self):
         """Images and labels of every split, from the data set: dict of str to datasets.ImageSet."""
+        s, (train, test) = self.settings, self._files()
+        try:
+            split = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test,
+                                   s.per_class)
+        except SettingsError as error:
+            text = re.sub(r"^split\.([^:]+)", lambda match: f"parameters.{match[1].upper()}", str(error))
+            raise SettingsError(f"{text} in {s.dataset}") from None
+        left_out = np.count_nonzero(~np.isin(train.labels, s.classes))
+        if left_out:
+            logger.info("CLASSES of the parameters leave out %s of %s training images", f"{left_out:,}",
+                        f"{len(train):,}")
+        return {"train": train.select(split.train), "validation": train.select(split.validation),
+                "test": test.select(split.test)}
+
+    def _files(self):
+        """What the files of the data set hold, training and test part, as MODEL and FILTER need it: two ImageSets."""
         s, source = self.settings, self.settings.dataset
-        cache = self.store.path / "downloads"
-        train, test = (datasets.load(source, part, cache) for part in ("train", "test"))
-        split = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
-        for part in (train, test):
-            shape = (s.image_filter.channels, *part.images.shape[1:])
+        for part in ("train", "test"):
+            found = datasets.load(source, part, self.store.path / "downloads")
+            shape = (s.image_filter.channels, *found.images.shape[1:])
             require(shape == s.model.input_shape, str(source), "images", f"{shape[1]}x{shape[2]} pixels",
                     f"{s.model.input_shape[1]}x{s.model.input_shape[2]}, the input shape of MODEL in the parameters",
                     DataError)
-        return {"train": train.select(split.train), "validation": train.select(split.validation),
-                "test": test.select(split.test)}
+            yield datasets.ImageSet(datasets.full_range(found.images, s.white, f"{source}, {part} images",
+                                                        hasattr(s.image_filter, "fitted")), found.labels)
 
     def _filter(self, train):
         """The parameters' FILTER, fitted to the training images if it is one that has to be."""
@@ -122,16 +147,26 @@ class Experiment:
         return chosen.fitted(train.images) if hasattr(chosen, "fitted") else chosen
 
     def has_data(self):
-        """Whether the images have been loaded with the settings in force."""
-        return all(self.store.cached(f"data/{split}", self._data_digest()) is not None for split in SPLITS)
+        """Whether the images have been loaded with the settings in force, and MODEL takes them."""
+        found = [self.store.cached(f"data/{split}", self._data_digest()) for split in SPLITS]
+        return all(arrays is not None and tuple(arrays["shape"]) == self.model.input_shape for arrays in found)
 
     def data(self, split):
         """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""
         arrays = self.store.read(f"data/{split}", self.command("loaddata"), self._data_digest())
+        held, taken = ("x".join(map(str, shape)) for shape in (arrays["shape"], self.model.input_shape))
+        if held != taken:
+            raise ModelChanged(f"{self.store.file(f'data/{split}')}: holds {held}, MODEL of the parameters takes"
+                               f" {taken}; give MODEL the shape of the images, or load others:"
+                               f" {self.command('loaddata')}")
         if not len(arrays["labels"]):
             raise SettingsError(f"N_{split.upper()}: is 0, so there are no {split} images; set it in the parameters,"
                                 f" then run: {self.command('loaddata')}")
         arrays["spikes"] = unpack_spikes(arrays)
+        if not arrays["spikes"].n_events:
+            raise DataError(f"{self.store.file(f'data/{split}')}: holds {arrays['spikes'].n_samples:,} images and no"
+                            f" spike; load them again with FILTER and ENCODER that make some:"
+                            f" {self.command('loaddata')}")
         return arrays
 
     # ------------------------------------------------------------ layers
@@ -207,7 +242,7 @@ class Experiment:
                               **RULES[rule].given(s.encoder, s.image_filter, partial(self._open, watch)))
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], partial(self._open, watch),
                                       s.reset)
-        health |= self._parity(layers, images)
+        health |= self._judged(layers, images)
         board = watch.settle()
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
@@ -216,16 +251,31 @@ class Experiment:
             health = {**health, stage.label: own}
         return health
 
-    def _parity(self, layers, images):
-        """Reports of ``training.parity`` on layers that stand for units; a dict, empty for other rules."""
+    def _judged(self, layers, images):
+        """Trained layers, judged by what they fire for the first training images by the local engine: a dict with the
+        reports of ``training.parity``, empty for layers that do not stand for units.
+
+        Parameters
+        ----------
+        layers : list of TrainedLayer
+        images : float32 array (n, C, H, W)
+            What units are shown, see ``training``.
+
+        Raises
+        ------
+        SettingsError
+            A layer that never fires, or rates or answers that are not those of the units.
+        """
         s, spikes = self.settings, self.data("train")["spikes"]
+        first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
+        network = build.inference_network(self.model.stages, layers, first, s.reset)
+        found = get_backend("local").run(network, jobs=self.jobs).spikes
+        self.check_fires(first, {label: spikes.n_events for label, spikes in found.items()},
+                         f"{first.n_samples} training images", layers)
         if not hasattr(s.rule, "rates"):
             return {}
-        shown = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
-        network = build.inference_network(self.model.stages, layers, shown, s.reset)
-        found = get_backend("local").run(network, jobs=self.jobs).spikes
-        fired = [shown, *(found[stage.label] for stage in self.model.stages)]
-        reports = [parity.judge_rates(self.model, layers, s.rule, images[:shown.n_samples], fired, s.encoder)]
+        fired = [first, *(found[stage.label] for stage in self.model.stages)]
+        reports = [parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder)]
         if s.rule.name == "convert":
             reports.insert(0, convert.judge(s.rule, self.model, self._filter(self._images()["train"])))
         return {"parity": [report.as_dict() for report in reports if report]}
@@ -245,8 +295,7 @@ class Experiment:
             See ``crossvalidation.cross_validate``.
         """
         self._check_rule(rule, whole=True)
-        source, cache = self.settings.dataset, self.store.path / "downloads"
-        parts = [datasets.load(source, part, cache) for part in ("train", "test")]
+        parts = list(self._files())
         everything = datasets.ImageSet(*(np.concatenate([getattr(part, name) for part in parts])
                                          for name in ("images", "labels")))
         return crossvalidation.cross_validate(
@@ -308,7 +357,11 @@ class Experiment:
             busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // REPLICA_SAMPLES * REPLICA_SAMPLES
             return spikes.samples(busiest, min(busiest + REPLICA_SAMPLES, spikes.n_samples))
         found = self.store.cached(f"spikes/{number}-train-000", *self._replica_digests(number, data, [0]))
-        return None if found is None else unpack_spikes(found)
+        if found is None:
+            return None
+        spikes = unpack_spikes(found)
+        self._require_spikes(number, "train", data, spikes.n_events)
+        return spikes
 
     def _responses(self, number, split, data, grid=None):
         """Spikes of a layer, or their counts on `grid`, for every replica: from the cache, or computed and cached."""
@@ -327,7 +380,15 @@ class Experiment:
                     in self._simulate(number, [sources[i] for i in missing], grid, description))
 
         found = self._cached(names, self._replica_digests(number, data, firsts, grid), compute, description)
+        self._require_spikes(number, split, data, any(part["counts"].any() for part in found))
         return [unpack_spikes(part) if grid is None else part["counts"] for part in found]
+
+    def _require_spikes(self, number, split, data, fired):
+        """Refuse to go on with a layer that has been trained by itself and has not fired for any image of a split."""
+        if not fired:
+            raise silence.error([self.model.stages[number - 1]], [self.trained(number)],
+                                self._responses(number - 1, split, data)[0], f"{len(data['labels']):,} {split} images",
+                                self.command("training", number))
 
     def _cached(self, names, digests, compute, description):
         """Results of all replicas: from the cache, or by ``compute(missing replicas)`` one after another, and kept.
@@ -459,8 +520,17 @@ class Experiment:
         found = self._cached([f"answers/{split}-{first // REPLICA_SAMPLES:03d}" for first in firsts],
                              self._replica_digests(number, data, firsts, self._readout_digest()), compute,
                              description)
-        return {"labels": data["labels"][:n], **{name: np.concatenate([part[name] for part in found])
-                                             for name in ("units", "output", "spikes")}}
+        answers = {name: np.concatenate([part[name] for part in found]) for name in ("units", "output", "spikes")}
+        labels = [build.INPUT, *(stage.label for stage in self.model.stages)]
+        fired = dict(zip(labels, answers["spikes"].sum(axis=0)))
+        self.check_fires(data["spikes"], fired, f"{n:,} {split} images")
+        return {"labels": data["labels"][:n], **answers}
+
+    def check_fires(self, spikes, fired, samples, layers=None):
+        """Refuse a chain one of whose layers has not fired at all, see ``silence.check_chain``; None takes the stored
+        layers."""
+        layers = layers or [self.trained(stage.number) for stage in self.model.stages]
+        silence.check_chain(self.model, layers, spikes, fired, samples, self.command("training"), self.settings.reset)
 
     def features(self, split):
         """What is read out, and labels: float (n, features), int (n,).
@@ -588,7 +658,8 @@ class Experiment:
         s = self.settings
         source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
         return digest("data", source, s.classes, s.n_train, s.n_validation,
-                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch))
+                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch),
+                      *[("white", s.white)] * (s.white is not None))
 
     def _content(self, number):
         """Digest of what layer `number` (0: the input) computes."""
@@ -626,9 +697,11 @@ class Experiment:
 
 
 def if_there(read, *args):
-    """What ``read(*args)`` finds in a store, or None."""
+    """What ``read(*args)`` finds in a store, or None; images of another shape than the model's are still an error."""
     try:
         return read(*args)
+    except ModelChanged:
+        raise
     except StoreError:
         return None
 

@@ -3,7 +3,7 @@
 Shapes are (channels, rows, columns). A number given for a pair means a square.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Integral
 
 from spikingconvnet.errors import require
@@ -100,6 +100,15 @@ class STDP:
         require(self.initial_winners > 0, "STDP", "initial_winners", self.initial_winners, "above 0")
 
 
+_BY_DEFAULT = STDP()        # told by its identity from one that a user has written
+
+
+def for_stdp_alone(layer):
+    """Names of the settings that a Conv2D or Dense was given and only layer-wise learning reads: list of str."""
+    given = [name for name in ("firing", "gain", "centred") if getattr(layer, name) != getattr(Conv2D, name)]
+    return given + ["training"] * (layer.training is not _BY_DEFAULT)
+
+
 @dataclass(frozen=True)
 class Conv2D:
     """A convolution of spikes: one kernel per filter over all input channels, shared by all window positions.
@@ -136,7 +145,7 @@ class Conv2D:
     firing: float = 0.1
     gain: float = 20.0
     centred: bool = True
-    training: STDP = field(default_factory=STDP)
+    training: STDP = _BY_DEFAULT
     lateral: float = 0.0
 
     def __post_init__(self):
@@ -207,7 +216,7 @@ class Dense:
     firing: float = 0.1
     gain: float = 20.0
     centred: bool = True
-    training: STDP = field(default_factory=STDP)
+    training: STDP = _BY_DEFAULT
     lateral: float = 0.0
 
     def __post_init__(self):

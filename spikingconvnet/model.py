@@ -7,7 +7,7 @@ that follows.
 from dataclasses import dataclass, field
 
 from spikingconvnet.errors import SettingsError, require
-from spikingconvnet.layers import AvgPool2D, Classifier, Conv2D, Dense, Membrane, SpikeCount
+from spikingconvnet.layers import AvgPool2D, Classifier, Conv2D, Dense, Membrane, SpikeCount, for_stdp_alone
 
 READOUTS = (Classifier, SpikeCount, Membrane)
 
@@ -89,6 +89,8 @@ class Sequential:
         if isinstance(layer, (SpikeCount, Membrane)) and competing:
             raise SettingsError(f"Sequential.layers: {competing[0]} competes (lateral), which the rules that train all"
                                 f" layers at once do not know; a {type(layer).__name__} needs layers with lateral=0")
+        if isinstance(layer, (SpikeCount, Membrane)):
+            self._refuse_unread(layer)
         try:
             shape = layer.output_shape(self.shapes[-1])
         except SettingsError as error:
@@ -96,6 +98,15 @@ class Sequential:
         self.layers.append(layer)
         self.shapes.append(shape)
         return self
+
+    def _refuse_unread(self, readout):
+        """Raise a SettingsError if a layer has settings that no rule for all layers at once reads."""
+        for layer in self.layers:
+            unread = [] if isinstance(layer, AvgPool2D) else for_stdp_alone(layer)
+            if unread:
+                raise SettingsError(f"{type(layer).__name__}.{', '.join(unread)}: has no effect in a model that ends"
+                                    f" with {type(readout).__name__}, whose layers are trained all at once by RULE of"
+                                    " the parameters; leave it out, or end the model with Classifier()")
 
     @property
     def stages(self):

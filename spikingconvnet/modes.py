@@ -10,8 +10,10 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet.crossvalidation import NETWORK, Scheme
 from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.store import near
 from spikingconvnet.training import RULES
 
+NOT_YET = "not yet"
 WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
 
 
@@ -171,11 +173,18 @@ def _info(experiment, options):
              f" {experiment.settings.dataset}, seed {experiment.settings.seed}"]
     for name, done in state.items():
         rule = f", {results[name]['rule']}" if "rule" in results.get(name, {}) else ""
-        lines.append(f"{name}: {'done' + rule + _on_board(results.get(name, {})) if done else 'not yet'}")
+        lines.append(f"{name}: "
+                     + (f"done{rule}{_on_board(results.get(name, {}))}" if done else _not_done(experiment, name)))
     lines += [f"{name} accuracy {100 * entry['accuracy']:.2f} %{_on_board(entry)}" for name, entry in results.items()
               if name in ("test", "validation")]
     return {"version": spikingconvnet.__version__, "shapes": experiment.model.shapes, "done": state,
             "results": results, "text": "\n".join(lines)}
+
+
+def _not_done(experiment, name):
+    """In words, why ``data``, ``layer n`` or ``svm`` is not there."""
+    file = {"data": "data/train", "svm": "svm"}.get(name, name.replace("layer ", "layers/"))
+    return "of other settings than those in force" if experiment.store.file(file).is_file() else NOT_YET
 
 
 def _on_board(entry):
@@ -205,6 +214,9 @@ def _compare(_, options):
     from spikingconvnet.deployment import compare, compare_runs, recorded
 
     a, b = options.paths
+    for path in (a, b):
+        if not Path(path).exists():
+            raise StoreError(f"{path}: no such run directory or recording{near(path)}")
     kinds = [Path(path).is_dir() for path in (a, b)]
     if kinds[0] != kinds[1]:
         raise SettingsError(f"--mode compare: takes two run directories or two recordings, got one of each: {a} and"
@@ -220,6 +232,10 @@ def _compare(_, options):
 
 
 def _plot_all(experiment, options):
+    for stage in experiment.model.stages:
+        name = f"layer {stage.number}"
+        if not experiment.is_trained(stage.number) and _not_done(experiment, name) != NOT_YET:
+            say(f"{name}: {_not_done(experiment, name)}, so its figures are not drawn")
     return {"plots": [str(p) for p in _plot(experiment, None)]}
 
 

@@ -4,6 +4,7 @@ The file is Python, run with :mod:`runpy`; only its capital names count. A name 
 kind is a SettingsError that says what would have been right.
 """
 
+import ast
 import difflib
 import os
 import runpy
@@ -32,6 +33,8 @@ class Settings:
         Images of each split; None takes all there are.
     per_class : bool
         Whether the three numbers count images per class.
+    white : int or None
+        Grey value of the images that stands for white, 1 to 255; None is 255, if they look like that.
     image_filter, encoder : callables of ``preprocessing`` and ``encoding``
     slot : int
         Steps per image on the timeline, the gap between images included.
@@ -63,10 +66,14 @@ class Settings:
     rule: object = None
     arch: str = None
     deformation: object = None
+    white: int = None
 
     def __post_init__(self):
         require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
         object.__setattr__(self, "classes", tuple(self.classes))
+        require(len(self.classes) >= 2, "parameters", "CLASSES", self.classes, "two classes or more, to tell apart")
+        require(self.white is None or type(self.white) is int and 1 <= self.white <= 255, "parameters", "WHITE",
+                self.white, "a grey value from 1 to 255, or left out")
         for name, value, number in (("FILTER", self.image_filter, "channels"), ("ENCODER", self.encoder, "n_steps")):
             require(callable(value) and hasattr(value, number) and not isinstance(value, type), "parameters", name,
                     value, f"an object that can be called and has {number}; if it is a class, call it: {name} = ...()")
@@ -95,6 +102,8 @@ class Settings:
             require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"
                     " layers are replayed one after another on one timeline")
             return
+        require(self.deformation is None, "parameters", "DEFORMATION", self.deformation,
+                "left out for a model without a Classifier, which alone sees deformed copies")
         self.model.readout.window(self.slot)
         require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
                 f"a model with one output unit for each of the {len(self.classes)} CLASSES")
@@ -106,7 +115,8 @@ class Settings:
 
 _NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_VALIDATION": "n_validation",
           "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
-          "MODEL": "model", "SEED": "seed", "RESET": "reset", "RULE": "rule", "DEFORMATION": "deformation"}
+          "MODEL": "model", "SEED": "seed", "RESET": "reset", "RULE": "rule", "DEFORMATION": "deformation",
+          "WHITE": "white"}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 _FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
            AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs
@@ -138,23 +148,36 @@ def load(path):
         raise SettingsError(f"{path}{_line(error, path)}: {error}") from error
     except _FAULTS as error:
         raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
-    return from_names(found, path)
+    return _from_names(found, path, _unread(path))
 
 
-def from_names(found, path):
-    """Settings from a dict of capital names, see :func:`load`.
+def _unread(path):
+    """Names that a parameters file gives a value to and does not use itself, with their lines: dict of str to int."""
+    tree = ast.parse(path.read_bytes())
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    top = [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    return {node.id: node.lineno for part in top for node in ast.walk(part)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in read}
+
+
+def _from_names(found, path, unread):
+    """Settings from a dict of capital names, see :func:`load`; what nothing reads is refused.
 
     A name of the user's own is fine if it holds a record of the package (a neuron, a rule) that others are built from.
     """
     found = dict(found)
+    for name, line in unread.items():
+        if name not in _NAMES and name.upper() in _NAMES:
+            raise SettingsError(f"{path}, line {line}: {name} is not a parameter; did you mean {name.upper()}?")
     if isinstance(found.get("RULE"), STDPMechanism):      # a name of the user's own before rules for chains had it
-        del found["RULE"]
+        require("RULE" not in unread, f"{path}: parameters", "RULE", found.pop("RULE"),
+                "used by a layer, as STDP(mechanism=RULE), or the settings of a rule that trains all layers at once")
     for name in [name for name in found if name not in _NAMES]:
         own = is_dataclass(found[name])
         near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.8 if own else 0.6)
-        if near or not own:
+        if near or not own or name in unread:
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_NAMES)}"
-            raise SettingsError(f"{path}: {name} is not a parameter; {hint}")
+            raise SettingsError(f"{path}: {name} is not a parameter{', and nothing uses it' if own else ''}; {hint}")
         del found[name]
     missing = [name for name in _REQUIRED if name not in found]
     if missing:

@@ -15,6 +15,7 @@ whose digest does not fit the settings in force is not used.
     plots/                 figures
 """
 
+import difflib
 import hashlib
 import io
 import json
@@ -62,6 +63,19 @@ class RunDirectory:
 
     def __init__(self, path):
         self.path = Path(path)
+
+    def require_run(self, begin):
+        """Raise a StoreError that names the nearest runs if the directory holds none.
+
+        Parameters
+        ----------
+        begin : str
+            The command that begins one.
+        """
+        if self.path.is_file():
+            raise StoreError(f"{self.path}: is a file and no run directory; choose another --run-dir")
+        if not self.file("data/train").is_file():
+            raise StoreError(f"{self.path}: holds no run{near(self.path)}; begin one with: {begin}")
 
     def file(self, name):
         """Path of a result: ``layers/1`` is ``<run directory>/layers/1.npz``."""
@@ -112,7 +126,8 @@ class RunDirectory:
         """
         path = self.file(name)
         if not path.is_file():
-            raise StoreError(f"{path}: not there yet; run: {command}")
+            elsewhere = "" if self.file("data/train").is_file() else near(self.path)
+            raise StoreError(f"{path}: not there yet{elsewhere}; run: {command}")
         try:
             arrays = read_arrays(path)
             found, arrays[HOW] = str(arrays.pop(MADE_FROM)), json.loads(str(arrays[HOW]))
@@ -179,6 +194,14 @@ class RunDirectory:
         if Path(path).resolve() != target.resolve():
             with open(path, "rb") as source:
                 _write(target, lambda stream: shutil.copyfileobj(source, stream))
+
+
+def near(path):
+    """`` (did you mean ...?)`` with run directories beside a path and in it, the most alike first; or nothing."""
+    path = Path(path)
+    runs = {str(found.parent.parent) for folder in (path, path.parent) for found in folder.glob("*/data/train.npz")}
+    alike = difflib.get_close_matches(str(path), sorted(runs), 3, 0.0)
+    return f" (did you mean {' or '.join(alike)}?)" if alike else ""
 
 
 class Unfinished:

@@ -37,10 +37,27 @@ def _chain(experiment):
         experiment.model, [_random(stage, settings.seed) for stage in stages], shown, get_backend("local").open,
         settings.reset)[0])
     network = build.inference_network(stages, layers, shown, settings.reset)
-    basis = f"{'learned' if learned else 'random'} kernels, {'no spikes yet' if data is None else 'stored spikes'}"
+    basis = f"{_kernels(experiment, stages, learned)}, {_spikes(experiment, data)}"
     fired = get_backend("local").run(network, jobs=experiment.jobs).spikes
+    if learned:
+        experiment.check_fires(shown, {label: spikes.n_events for label, spikes in fired.items()},
+                               f"{shown.n_samples} training images")
     return Subject("all layers, inference", network, shown.n_steps,
                    (stages[-1].label,) * experiment.model.readout.needs_membranes, basis=basis, fired=fired)
+
+
+def _kernels(experiment, stages, learned):
+    """In words, what kernels a network is made with, and why not with those that are stored."""
+    stored = any(experiment.store.file(f"layers/{stage.number}").is_file() for stage in stages)
+    return "learned kernels" if learned else "random kernels" + " (those stored are of other settings)" * stored
+
+
+def _spikes(experiment, found):
+    """The same for its spikes."""
+    if found is not None:
+        return "stored spikes"
+    stored = experiment.store.file("data/train").is_file() and not experiment.has_data()
+    return "no spikes (those stored are of other settings)" if stored else "no spikes yet"
 
 
 def _random(stage, seed):
@@ -58,8 +75,7 @@ def _training_and_inference(experiment, stage):
     kernels = stdp.random_kernels(stage, rng) if arrays is None else arrays["initial"]
     training = build.training_network(stage, windows, kernels.reshape(len(kernels), -1).T,
                                       np.full(len(kernels), stage.layer.training.neuron.v_thresh))
-    basis = ", ".join(("random kernels" if arrays is None else "learned kernels",
-                       "no spikes yet" if source is None else "stored spikes"))
+    basis = f"{_kernels(experiment, [stage], arrays is not None)}, {_spikes(experiment, source)}"
     trained = (TrainedLayer(stdp.inference_kernels(stage.layer, kernels), np.ones(stage.out_shape[0]))
                if arrays is None else TrainedLayer.from_arrays(arrays))
     if stage.layer.lateral:         # what the layer fires comes back to it
@@ -88,11 +104,12 @@ def mapped(experiment):
     from spikingconvnet.backends import spinnaker
 
     found, data = {}, if_there(experiment.data, "train")
+    directory = experiment.store.path / "spinnaker" if data is not None else None       # nothing is begun by looking
     wanted = 1 if data is None else -(-len(data["labels"]) // REPLICA_SAMPLES)
     for subject in subjects(experiment):
         if subject.replicated:
             copies = experiment.copies_of(subject.network, wanted)
             network = replicas.together([subject.network] * copies) if copies > 1 else subject.network
-            used = spinnaker.mapped(network, experiment.store.path / "spinnaker")
+            used = spinnaker.mapped(network, directory)
             found[subject.name] = {"copies": copies, **used}
     return found

@@ -18,6 +18,7 @@ ROWS = (
     ("layers", "connectivity", "encoding", "readout"),
     ("model", "network"),
     ("build", "store", "settings", "backends", "arch"),
+    ("silence",),
     ("training", "deployment", "plotting", "replicas"),
     ("crossvalidation",),
     ("experiment", "recipes"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spikingconvnet import build
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.errors import NetworkError, SettingsError
+from spikingconvnet.errors import DataError, NetworkError, SettingsError
 from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D, Dense
 from spikingconvnet.model import Sequential
 from spikingconvnet.spikes import Spikes
@@ -92,14 +92,24 @@ def test_all_windows_with_enough_spikes_are_drawn_and_no_other():
 def test_min_spikes_counts_inputs_and_not_spikes():
     spikes = Spikes.from_events([0] * 4, [0] * 4, range(4), (2, 2, 3), 1, 9)
     stage = stage_of(conv(kernel=(2, 3), strides=(1, 1)), shape=(2, 2, 3))
-    with pytest.raises(SettingsError, match="layer 1: only 0 of 24 windows with at least 2 spikes"):
+    with pytest.raises(SettingsError, match="layer 1: only 0 of 24 windows with at least 2 spiking inputs were found;"
+                                            " the fullest of those looked at has 1; lower STDP.min_spikes"):
         build.window_spikes(stage, spikes, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("n_samples", [0, 3])
-def test_silence_has_no_windows_to_show(n_samples):
-    with pytest.raises(SettingsError):
+@pytest.mark.parametrize("n_samples, error, text", [
+    (0, SettingsError, "at least one sample"), (3, DataError, "its source has no spikes at all, so no setting of")])
+def test_silence_has_no_windows_to_show(n_samples, error, text):
+    with pytest.raises(error, match=text):
         build.window_spikes(stage_of(conv()), Spikes.empty(SHAPE, n_samples, 9), np.random.default_rng(0))
+
+
+def test_a_source_that_fires_behind_the_pattern_is_told_from_empty_windows():
+    late = Spikes.from_events([0] * 12, range(12), [7] * 12, (2, 2, 3), 1, 9)
+    stage = stage_of(conv(strides=(1, 1)), shape=(2, 2, 3))
+    with pytest.raises(SettingsError, match="has a spike in its first 6 steps; the source first fires in step 7, so"
+                                            " raise STDP.pattern_steps"):
+        build.window_spikes(stage, late, np.random.default_rng(0))
 
 
 def test_spikes_after_the_pattern_are_not_shown_and_a_full_window_has_no_volley():

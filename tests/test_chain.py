@@ -202,13 +202,6 @@ def test_parameters_that_do_not_fit_are_refused(write, changes, text):
         settings.load(write(**changes))
 
 
-def test_an_stdp_mechanism_called_rule_is_a_name_of_the_users_own(write):
-    path = write(rule="None")
-    path.write_text(path.read_text().replace(
-        "RULE = None", "from spikingconvnet.plasticity import STDPMechanism\nRULE = STDPMechanism()"))
-    assert settings.load(path).rule is None
-
-
 def test_a_rule_trains_the_kind_of_model_that_it_is_for(run):
     made = run(trained=False, rule="None")
     with pytest.raises(SettingsError, match="--rule stdp: trains one layer after another, .* ends with SpikeCount"):

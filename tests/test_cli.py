@@ -109,11 +109,12 @@ def test_wrong_usage_of_argparse_ends_with_two(command):
 
 
 def test_a_missing_parameters_file_is_named(command, tmp_path):
-    code, _, err = command("--mode", "info", file=tmp_path / "absent.py")
+    code, _, err = command("--mode", "loaddata", file=tmp_path / "absent.py")
     assert code == 2 and "absent.py: no such parameters file" in err
 
 
 def test_info_shows_the_model_and_what_is_trained(command):
+    command("--mode", "loaddata")
     code, out, _ = command("--mode", "info")
     assert code == 0 and "Conv2D  4 filters 5x4" in out and "layer 1: not yet" in out
     command("--mode", "demo")
@@ -130,8 +131,8 @@ def test_an_interrupt_is_not_an_error_trace(command, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(modes.MODES, "info", interrupt)
-    code, out, err = command("--mode", "info")
+    monkeypatch.setitem(modes.MODES, "plot", interrupt)
+    code, out, err = command("--mode", "plot")
     assert (code, out) == (130, "") and "the same command goes on" in err
 
 
@@ -326,3 +327,130 @@ def test_a_run_can_be_moved(command, tmp_path, monkeypatch):
     (tmp_path / "run").rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")
     assert cli.main(["--mode", "testing", "--run-dir", "."]) == 0
+
+
+@pytest.mark.parametrize("mode", [["check"], ["testing"], ["map"], ["training", "--layer", 1], ["demo"], ["plot"]])
+def test_a_target_that_is_no_machine_is_refused_in_every_mode(command, mode, tmp_path):
+    code, out, err = command("--mode", *mode, "--backend", "spinnaker", "--target", "spin.7.")
+    assert (code, out) == (2, "") and "--target spin.7.: no machine is called that" in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("words, text", [
+    (["loaddata", "--backend", "nest"], "--backend: belongs to --mode training or testing or demo or plot"),
+    (["info", "--backend", "spinnaker"], "--backend: belongs to"),
+    (["info", "--backend", "spinnaker", "--target", "spin5"], "--backend: belongs to"),
+    (["plot", "--backend", "spinnaker", "--copies", 2], "--copies: belongs to --mode training or testing or demo"),
+    (["check", "--backend", "spinnaker", "--copies", 2], "--copies: belongs to"),
+    (["training", "--layer", 1, "--backend", "spinnaker", "--copies", 2], "--copies: has nothing to do here; layer 1"),
+    (["map", "--backend", "spinnaker", "--time-scale", 2], "--time-scale: belongs to"),
+    (["map", "--backend", "spinnaker", "--packet-buffer", 512], "--packet-buffer: belongs to"),
+    (["plot", "--backend", "spinnaker", "--force"], "--force: belongs to --mode training or testing or demo, not"),
+    (["info", "--strict"], "--strict: belongs to"),
+    (["training", "--layer", "svm", "--rule", "random"], "--rule: has nothing to do with --layer svm"),
+    (["training", "--cv", "2x2", "--layer", 1], "--layer: has nothing to do with --cv"),
+    (["training", "--cv", "2x2", "--backend", "spinnaker", "--copies", 2], "--copies: has nothing to do with --cv"),
+    (["training", "--cv", "2x2", "--backend", "spinnaker", "--force"], "--force: has nothing to do with --cv"),
+    (["training", "--cluster", "local"], "--cluster: has nothing to do here"),
+    (["loaddata", "--rule", "rstdp", "--dataset", "iris"], "--dataset: has nothing to do with --parameters"),
+    (["doctor"], "--parameters: belongs to"), (["board"], "--parameters: belongs to")])
+def test_an_option_that_nothing_would_read_is_refused(command, words, text):
+    code, out, err = command("--mode", *words)
+    assert (code, out) == (2, "") and text in err
+
+
+@pytest.mark.parametrize("words", [["doctor", "--seed", "1"], ["board", "--seed", "1"], ["doctor", "--run-dir", "x"],
+                                   ["board", "--run-dir", "x"], ["doctor", "--jobs", "1"], ["board", "--target", "x"]])
+def test_modes_of_no_experiment_refuse_its_options(words, capsys):
+    assert cli.main(["--mode", *words]) == 2
+    assert f"{words[1]}: belongs to --mode " in capsys.readouterr().err
+
+
+@pytest.fixture
+def typo(parameters, tmp_path, monkeypatch, capsys):
+    """A function that runs a command where one run is, none is here, and another is named: (exit code, out, err)."""
+    path = parameters()
+    assert cli.main(["--mode", "loaddata", "--parameters", str(path), "--run-dir", str(tmp_path / "runs/demo")]) == 0
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    capsys.readouterr()
+
+    def call(*words, run_dir):
+        before = sorted(tmp_path.rglob("*"))
+        code = cli.main([*words, "--run-dir", str(tmp_path / run_dir)])
+        assert sorted(tmp_path.rglob("*")) == before
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.mark.parametrize("mode", [["info"], ["plot"], ["testing"], ["training", "--layer", "1"], ["check"],
+                                  ["map", "--backend", "spinnaker"]])
+@pytest.mark.parametrize("run_dir", ["runs/demmo", "runs"])
+def test_a_mistyped_run_directory_is_an_error_that_names_the_nearest(typo, tmp_path, mode, run_dir):
+    file = [] if mode[0] in ("info", "check", "map") else ["--parameters", str(tmp_path / "parameters.py")]
+    code, out, err = typo("--mode", *mode, *file, run_dir=run_dir)
+    assert (code, out) == (5, "") and f"did you mean {tmp_path / 'runs/demo'}?" in err and "--mode loaddata" in err
+    assert str(tmp_path / run_dir) in err
+
+
+@pytest.mark.parametrize("mode", ["loaddata", "demo", "info", "plot", "testing", "check"])
+def test_a_file_is_no_run_directory(typo, tmp_path, mode):
+    code, _, err = typo("--mode", mode, "--parameters", str(tmp_path / "parameters.py"), run_dir="parameters.py")
+    assert code == 5 and "parameters.py: is a file and no run directory; choose another --run-dir" in err
+
+
+def test_an_experiment_that_has_not_begun_is_looked_at_with_its_parameters_and_a_word(typo, tmp_path):
+    code, out, err = typo("--mode", "check", "--parameters", str(tmp_path / "parameters.py"), run_dir="runs/demmo")
+    assert code == 0 and out and f"runs/demmo: holds no run yet (did you mean {tmp_path / 'runs/demo'}?), so the" in err
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_mistyped_run_is_not_compared(tmp_path, capsys, typo, order):
+    paths = [str(tmp_path / name) for name in ("runs/demo", "runs/dmo")][::order]
+    assert cli.main(["--mode", "compare", *paths]) == 5
+    assert f"runs/dmo: no such run directory or recording (did you mean {tmp_path / 'runs/demo'}?)" in (
+        capsys.readouterr().err)
+
+
+def shaped(path, shape):
+    """Another input shape in a parameters file."""
+    path.write_text(path.read_text().replace("(2, 28, 28)", shape))
+    return path
+
+
+@pytest.mark.parametrize("shape", ["(2, 32, 32)", "(2, 20, 28)"])
+def test_another_shape_than_that_of_the_images_is_told_in_every_mode(command, parameters, shape, tmp_path):
+    for words in (["loaddata"], ["training", "--layer", 1], ["training", "--layer", "svm"]):
+        assert command("--mode", *words)[0] == 0
+    path, takes = shaped(parameters(), shape), shape.strip("()").replace(", ", "x")
+    for words in (["training", "--layer", 1], ["training", "--layer", "svm"], ["testing"], ["check"], ["plot"],
+                  ["info"], ["map", "--backend", "spinnaker"]):
+        code, out, err = command("--mode", *words, file=path)
+        assert (code, out) == (5, ""), words
+        assert f".npz: holds 2x28x28, MODEL of the parameters takes {takes}; give MODEL the shape of" in err
+        assert f"--mode loaddata --run-dir {tmp_path / 'run'}" in err and err.count("\n") == 1
+    code, _, err = command("--mode", "demo", file=path)
+    assert code == 4 and "images: must be " in err
+
+
+@pytest.mark.parametrize("old, new, data", [
+    ("Conv2D(4, (5, 4)", "Conv2D(5, (5, 4)", True), ("Conv2D(4, (5, 4)", "Conv2D(4, (6, 4)", True),
+    ("SLOT = 30", "SLOT = 31", False), ("contrast=0.35", "contrast=0.3", False),
+    ("N_TRAIN = 120", "CLASSES = range(9)\nN_TRAIN = 100", False)])
+def test_what_was_made_with_other_settings_is_neither_used_nor_called_missing(command, tmp_path, old, new, data):
+    for words in (["loaddata"], ["training", "--layer", 1], ["training", "--layer", "svm"]):
+        command("--mode", *words)
+    path = tmp_path / "changed.py"
+    path.write_text((tmp_path / "parameters.py").read_text().replace(old, new))
+    code, _, err = command("--mode", "testing", file=path)
+    assert code == 5 and "other settings" in err
+    code, out, err = command("--mode", "plot", file=path)
+    assert "layer 1: of other settings than those in force, so its figures are not drawn" in err
+    assert code == (0 if data else 5)
+    out = command("--mode", "info", file=path)[1]
+    assert f"data: {'done' if data else 'of other settings than those in force'}" in out
+    assert "layer 1: of other settings than those in force" in out and "not yet" not in out
+    code, out, _ = command("--mode", "check", file=path)
+    assert code == 0 and "random kernels (those stored are of other settings)" in out
+    assert ("no spikes (those stored are of other settings)" in out) != data

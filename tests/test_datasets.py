@@ -358,7 +358,7 @@ def header(magic, *shape):
     (IMAGE_BYTES[:16], "24 bytes are missing (40 expected by its header, 16 found)"),
     (IMAGE_BYTES[:-1], "1 bytes are missing (40 expected by its header, 39 found)"),
     (IMAGE_BYTES + b"\0", "more bytes follow after the 40 expected by its header"),
-    (LABEL_BYTES + bytes(20), "magic number 2051 expected, 2049 found"),
+    (LABEL_BYTES + bytes(20), "an IDX file of unsigned bytes with 1 axis, 3; images have to be unsigned bytes with 3"),
     (b"<!DOCTYPE html><html>", "magic number 2051 expected, 1008813135 found"),
     (header(2051, 3, 2, 4)[::-1] + bytes(24), "magic number 2051 expected, 67108864 found"),
     (header(2051, 0, 2, 4), "at least one of its images expected, 0 found"),
@@ -378,7 +378,8 @@ def test_each_fault_of_an_image_file_is_told_with_what_was_expected_and_found(tm
 
 @pytest.mark.parametrize("labels, words", [
     (b"", "8 bytes of header expected, an empty file found"),
-    (IMAGE_BYTES, "magic number 2049 expected, 2051 found"),
+    (IMAGE_BYTES, "an IDX file of unsigned bytes with 3 axes, 3x2x4; labels have to be unsigned bytes with 1 axis;"),
+    (header(0x0C01, 3) + bytes(12), "an IDX file of 32-bit integers with 1 axis, 3; labels have to be unsigned bytes"),
     (header(2049, 0), "at least one of its labels expected, 0 found"),
     (LABEL_BYTES[:-1], "1 bytes are missing (11 expected by its header, 10 found)"),
     (LABEL_BYTES + b"\n", "more bytes follow after the 11 expected by its header"),
@@ -386,6 +387,49 @@ def test_each_fault_of_an_image_file_is_told_with_what_was_expected_and_found(tm
 ])
 def test_each_fault_of_a_label_file_is_told_with_what_was_expected_and_found(tmp_path, labels, words):
     fails(write(tmp_path, labels=labels), str(tmp_path / "train-labels-idx1-ubyte"), words, RETRY)
+
+
+@pytest.mark.parametrize("code, name, dtype", [
+    (0x09, "signed bytes", "i1"), (0x0B, "16-bit integers", ">i2"), (0x0C, "32-bit integers", ">i4"),
+    (0x0D, "32-bit floats", ">f4"), (0x0E, "64-bit floats", ">f8"), (0x08, "unsigned bytes", "u1")])
+@pytest.mark.parametrize("shape", [(3, 2, 4), (3, 2, 4, 3), (3, 8)])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "packed"])
+def test_a_whole_idx_file_of_another_kind_is_told_what_it_is_and_how_to_make_it(tmp_path, code, name, dtype, shape,
+                                                                                pack):
+    images = header(code << 8 | len(shape), *shape) + np.ones(shape, dtype).tobytes()
+    if (code, len(shape)) == (8, 3):
+        assert load(write(tmp_path, pack(images)), "train").images.shape == shape
+        return
+    text = fails(write(tmp_path, pack(images)), str(tmp_path / "train-images-idx3-ubyte"),
+                 f"an IDX file of {name} with {len(shape)} axes, {'x'.join(map(str, shape))}; images have to be",
+                 "unsigned bytes with 3 axes", "uint8 (N, rows, columns)", "spikingconvnet.datasets.save", RETRY)
+    assert "get the file again" not in text
+
+
+def test_files_named_as_of_another_kind_are_named(tmp_path):
+    (tmp_path / "train-images-idx4-ubyte").write_bytes(b"")
+    (tmp_path / "train-labels-idx1-int").write_bytes(b"")
+    fails(tmp_path, "the train set is not there, only train-images-idx4-ubyte, train-labels-idx1-int;", RETRY)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_set_that_was_saved_is_read_back_and_is_what_the_naive_twin_writes(tmp_path, part):
+    datasets.save(tmp_path / "own" / "set", part, ORIGINAL.images, ORIGINAL.labels)
+    assert load(tmp_path / "own" / "set", part) == ORIGINAL
+    assert (tmp_path / "own" / "set" / NAMES[part, "images"]).read_bytes() == IMAGE_BYTES
+    assert (tmp_path / "own" / "set" / NAMES[part, "labels"]).read_bytes() == LABEL_BYTES
+
+
+@pytest.mark.parametrize("images, labels", [
+    (ORIGINAL.images.astype(float), ORIGINAL.labels), (ORIGINAL.images, ORIGINAL.labels.astype(int)),
+    (ORIGINAL.images[0], ORIGINAL.labels), (ORIGINAL.images, ORIGINAL.labels[:2]),
+    (ORIGINAL.images[:0], ORIGINAL.labels[:0])])
+def test_what_could_not_be_read_back_is_not_saved(tmp_path, images, labels):
+    with pytest.raises(DataError):
+        datasets.save(tmp_path, "train", images, labels)
+    with pytest.raises(SettingsError, match="save.part"):
+        datasets.save(tmp_path, "t10k", ORIGINAL.images, ORIGINAL.labels)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_example_of_a_digit_file_that_lacks_100_bytes_reads_as_a_user_needs_it(tmp_path):

@@ -74,8 +74,56 @@ def test_there_are_parameters_files_to_load():
 
 
 def test_a_record_under_a_name_of_its_own_is_a_building_block(write):
-    found = load(write("from spikingconvnet.neurons import IFCurrExp", "CELL = IFCurrExp()", text=GOOD))
-    assert found.slot == 38
+    cell = ("from spikingconvnet.neurons import IFCurrExp", "CELL = IFCurrExp()")
+    used = "MODEL = Sequential((2, 28, 26), Conv2D(4, (5, 3), neuron=CELL), Classifier(grid=4))"
+    assert load(write(*cell, used)).slot == 38
+    with pytest.raises(SettingsError, match="CELL is not a parameter, and nothing uses it; known are DATASET"):
+        load(write(*cell))
+
+
+@pytest.mark.parametrize("name", ["n_train", "seed", "Slot", "reset"])
+def test_a_small_name_of_a_parameter_that_nothing_uses_is_a_mistake(write, name):
+    with pytest.raises(SettingsError, match=rf"line 12: {name} is not a parameter; did you mean {name.upper()}\?"):
+        load(write(f"{name} = 40"))
+    assert load(write(f"{name} = 40", f"helper = {name}")).slot == 38
+    assert load(write("def small():", f"    {name} = 40")).slot == 38
+
+
+def test_a_small_name_is_no_parameter_behind_a_recipe_either(tmp_path):
+    path = tmp_path / "parameters.py"
+    path.write_text("from spikingconvnet.recipes.ridge import *\n")
+    assert load(path).n_train == 60_000
+    path.write_text("from spikingconvnet.recipes.ridge import *\nn_train = 100\n")
+    with pytest.raises(SettingsError, match=r"line 2: n_train is not a parameter; did you mean N_TRAIN\?"):
+        load(path)
+
+
+def test_a_mechanism_called_rule_has_to_be_used(write):
+    rule = ("from spikingconvnet.plasticity import STDPMechanism", "RULE = STDPMechanism()")
+    with pytest.raises(SettingsError, match="RULE: must be used by a layer, as STDP"):
+        load(write(*rule))
+    used = "MODEL = Sequential((2, 28, 26), Conv2D(4, 5, training=STDP(mechanism=RULE)), Classifier(grid=4))"
+    assert load(write(*rule, used)).rule is None
+
+
+@pytest.mark.parametrize("readout", ["SpikeCount()", "Membrane()"])
+@pytest.mark.parametrize("given", ["training=STDP()", "training=STDP(windows=40, chunks=2)", "firing=0.2", "gain=3.0",
+                                   "centred=False"])
+@pytest.mark.parametrize("layer", ["Dense(4, {}), Dense(10)", "Conv2D(4, 5, {}), Dense(10)", "Dense(10, {})"])
+def test_what_only_layer_wise_learning_reads_is_refused_where_all_layers_learn_at_once(write, readout, given, layer):
+    imports = "from spikingconvnet.layers import Dense, Membrane, SpikeCount"
+    model = f"MODEL = Sequential((2, 28, 28), {layer.format(given)}, {readout})"
+    with pytest.raises(SettingsError, match=rf"line 13: \w+\.{given.partition('=')[0]}: has no effect in a model that"):
+        load(write(imports, model))
+    assert load(write(imports, model.replace(f", {given}", ""))).slot == 38
+    assert load(write(imports, model.replace(readout, "Classifier()"))).slot == 38
+
+
+def test_deformed_copies_belong_to_a_classifier(write):
+    with pytest.raises(SettingsError, match="DEFORMATION: must be left out for a model without a Classifier"):
+        load(write("from spikingconvnet.layers import Dense, SpikeCount",
+                   "from spikingconvnet.preprocessing import Deformation", "DEFORMATION = Deformation()",
+                   "MODEL = Sequential((2, 28, 28), Dense(10), SpikeCount())"))
 
 
 @pytest.mark.parametrize("line, hint", [("N_TRIAN = 5", "did you mean N_TRAIN?"), ("SEEDS = 5", "did you mean SEED?"),

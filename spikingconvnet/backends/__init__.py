@@ -1,12 +1,19 @@
-"""Backends by name: modules with ``open(network, record, jobs, ...)``, imported on use."""
+"""Backends by name, modules with ``open(network, record, jobs, ...)``, imported on use; and what may be a target."""
 
+import difflib
+import ipaddress
+import re
+import socket
 from importlib import import_module
+from urllib.parse import urlsplit
 
 from spikingconvnet.errors import SettingsError
 
 _MODULES = {"local": "spikingconvnet.backends.local.simulator", "spinnaker": "spikingconvnet.backends.spinnaker",
             "nest": "spikingconvnet.backends.nest", "brian2": "spikingconvnet.backends.brian2"}
 TARGETS = "emulated, virtual, spin3[:HOST], spin5[:HOST], spalloc:URL or the name or address of a SpiNN-5"
+BOARDS = ("spin3", "spin5")
+HOST = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 
 
 def names():
@@ -19,3 +26,59 @@ def get_backend(name):
     if name not in _MODULES:
         raise SettingsError(f"--backend: must be one of {', '.join(_MODULES)}, got {name!r}")
     return import_module(_MODULES[name])
+
+
+def check_target(target, *more):
+    """Refuse what is neither a machine nor, as far as can be told without asking it, a board's name or address.
+
+    Parameters
+    ----------
+    target : str
+    more : str
+        Machines that are known beside those of `TARGETS`.
+
+    Raises
+    ------
+    SettingsError
+        With what there is; a bare name has to be one that this machine can look up.
+    """
+    known = dict.fromkeys(("emulated", "virtual", *BOARDS, *more))
+    kind, colon, host = target.partition(":")
+    if target in known:
+        return
+    listed = ", ".join((*(name for name in more if name not in TARGETS), TARGETS))
+    if kind == "spalloc":
+        _check_server(host, listed)
+    elif kind in BOARDS and colon:
+        if not _is_host(host):
+            raise SettingsError(f"--target {target}: {host!r} is no board's name or address")
+    elif not (_is_host(target) and ("." in target or _can_be_looked_up(target))):
+        hint = "".join(f" (did you mean {near}?)" for near in difflib.get_close_matches(target, known, 1))
+        raise SettingsError(f"--target {target}: no machine is called that{hint}, and no board's name or address can be"
+                            f" looked up by it; there are {listed}")
+
+
+def _check_server(url, listed):
+    """Refuse what is no address of a server; it may hold a password, so it is not repeated."""
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        right = False
+    if not right:
+        raise SettingsError(f"--target spalloc:URL: URL must be the http(s) address of a server; there are {listed}")
+
+
+def _is_host(name):
+    """Whether it has the form of a host's name or of an address."""
+    try:
+        return bool(ipaddress.IPv4Address(name))
+    except ValueError:
+        return bool(re.fullmatch(HOST, name, re.IGNORECASE)) and not re.fullmatch(r"[0-9.]+", name)
+
+
+def _can_be_looked_up(name):
+    try:
+        return bool(socket.gethostbyname(name))
+    except OSError:
+        return False

@@ -134,7 +134,7 @@ def check(subject, on, packet_buffer=None):
     findings += _of_resources(found, on, slowdown, network.timestep)
     findings += _of_bursts(found, packet_buffer or dtcm.PACKET_BUFFER, dtcm.largest_packet_buffer(memory))
     if not found.spikes_per_step:
-        findings.append(Finding(NOTE, "no spikes of its source are stored yet, so loads, times and margins are those of"
+        findings.append(Finding(NOTE, "no spikes of its source are known, so loads, times and margins are those of"
                                       " silence", "load the data, and train and test the layers before it"))
     return Checked(subject.name, subject.basis, projections, margins, found, memory[0], slowdown, copies,
                    convolutions(network)[1], findings)

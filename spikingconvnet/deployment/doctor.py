@@ -29,6 +29,7 @@ OK, MISSING, BROKEN = "ok", "missing", "broken"
 SCP_PORT, VERSION_COMMAND, COMMAND_OK = 17893, 0, 0x80
 SCAMP = (4, 0)                  # the SC&MP that sPyNNaker 7.4.1 asks for, SpiNNMan base_transceiver.py
 ANSWER_SECONDS = 1.0
+ADDRESSES = {"spin3": "192.168.240.253", "spin5": "192.168.240.1"}      # as delivered
 
 
 @dataclass(frozen=True)
@@ -183,8 +184,9 @@ def _spalloc():
 def _board(target):
     if target.startswith("spalloc:"):
         return Line("target spalloc", OK, "a server is asked for boards when a run starts")
+    kind, _, host = target.partition(":")       # spin3:HOST
     try:
-        name, major, minor = _ask_version(target)
+        name, major, minor = _ask_version(host or ADDRESSES.get(kind, target))
     except TimeoutError:
         return Line(f"target {target}", BROKEN, f"no answer on UDP port {SCP_PORT} within {ANSWER_SECONDS:g} s",
                     "is it powered, is its address right, is it on this network?")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.backends import partition
+from spikingconvnet.backends import check_target, partition
 from spikingconvnet.backends.local.weight_scale import SPIKES_PER_SECOND
 from spikingconvnet.deployment import sdram
 from spikingconvnet.errors import SettingsError
@@ -78,7 +78,13 @@ def machine(target):
 
     >>> machine("spin3").cores, machine("192.168.240.1").cores
     (63, 759)
+
+    Raises
+    ------
+    SettingsError
+        Neither a machine nor a name or address, see ``backends.check_target``; or a virtual board, which is any.
     """
+    check_target(target, *MACHINES)
     if target.startswith("spalloc:"):
         return MACHINES["full"]
     if target == "virtual":

@@ -73,7 +73,7 @@ def test_a_small_network_fits():
      "fits with warnings", "300 spikes reach a core in one step", "spread the input"),
     (subject(DenseConnections(np.full((50, 200), 0.001)), 50, 200, spikes=[(i, 1) for i in range(50)]),
      "fits with warnings", "ms of work for 1 ms", "time scale factor of 3"),
-    (subject(row([0.5]), 1, 1, spikes=[]), "fits", "no spikes of its source are stored", "load the data"),
+    (subject(row([0.5]), 1, 1, spikes=[]), "fits", "no spikes of its source are known", "load the data"),
     (subject(DenseConnections(np.full((1, 2_000_000), 0.5)), 1, 2_000_000), "does not fit",
      "7,814 cores on 559 chips; spin5 has 759 cores", "12 boards of 48 chips")])
 def test_every_fault_is_found_with_the_change_that_helps(made, found, text, change):

@@ -129,6 +129,7 @@ def test_wrong_words_are_refused(command, words, text):
 
 
 def test_a_run_directory_is_not_compared_with_a_recording(command, tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"")
     code, _, err = command("--mode", "compare", tmp_path, tmp_path / "a.npz")
     assert code == 2 and "got one of each" in err
 
