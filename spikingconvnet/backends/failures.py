@@ -10,11 +10,9 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
-from functools import wraps
 
 PROBE_RETRIES = 3       # of 1 s each
 LONGEST = 400           # characters of an error text
-PATIENCE = 3600         # seconds for the cores of an emulated board, as for the end of a run in its configuration
 
 logger = logging.getLogger("spinn_front_end_common")    # its messages go to the file of the run
 
@@ -52,29 +50,6 @@ def watched():
         base._recover_from_error, sys.excepthook = recover, hook
         if in_main:
             signal.signal(signal.SIGINT, handler)
-
-
-@contextmanager
-def patient(seconds=PATIENCE):
-    """Until the context ends, wait at least so long for cores to come into a state, where sPyNNaker has a limit.
-
-    Its limits suit a board, whose cores work side by side, and cannot be configured (``synapse_expander.py`` of 7.4.1:
-    a second for 1000 bytes of the largest core). Emulated cores take turns. One that hangs is found by the emulated
-    board's own watchdog, and one that fails ends the waiting at once.
-    """
-    from spinnman.transceiver.base_transceiver import BaseTransceiver
-
-    wait = BaseTransceiver.wait_for_cores_to_be_in_state
-
-    @wraps(wait)
-    def wait_longer(*place, timeout=None, **more):
-        return wait(*place, timeout=None if timeout is None else max(timeout, seconds), **more)
-
-    BaseTransceiver.wait_for_cores_to_be_in_state = wait_longer
-    try:
-        yield
-    finally:
-        BaseTransceiver.wait_for_cores_to_be_in_state = wait
 
 
 def _answers():

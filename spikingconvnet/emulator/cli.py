@@ -30,6 +30,9 @@ def parser():
                       help="stop a core that runs for longer without coming to rest")
     made.add_argument("--native", action=argparse.BooleanOptionalAction, default=None,
                       help="insist on, or do without, the compiled core loop")
+    made.add_argument("--real-time", action=argparse.BooleanOptionalAction, default=None,
+                      help="keep simulated time to the wall clock, or never do (default: with live input or output and "
+                           "in runs without end)")
     made.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE",
                       help="let something go wrong; more than once: several. "
                            + ", ".join(f"{name}={form.example}" for name, form in faults.FORMS.items()))
@@ -77,7 +80,7 @@ def _machine(options, wrong, host):
 
 def _serve(options, wrong):
     require_unicorn()
-    ethernet = Ethernet(options.host)
+    ethernet = Ethernet(options.host, options.real_time)
     machine = _machine(options, wrong, ethernet.host)
     gc.freeze()                                     # chips and cores stay: not worth looking through again and again
     for number in (signal.SIGINT, signal.SIGTERM):
