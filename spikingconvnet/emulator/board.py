@@ -97,8 +97,11 @@ def configuration(version, host):
             "post_simulation_overrun_before_error = 3600\n")
 
 
-def private_home(text):
-    """A temporary directory that serves as a home with the configuration `text` in it; a context manager."""
+def private_home(version, host):
+    """A temporary directory that serves as a home in which every front end finds a board; a context manager."""
     home = tempfile.TemporaryDirectory(prefix="emulated-board-")
-    Path(home.name, ".spynnaker.cfg").write_text(text)
+    for name, text in ((".spynnaker.cfg", configuration(version, host)),
+                       (".spiNNakerGraphFrontEnd.cfg", configuration(version, host)),
+                       (".spinnman.cfg", f"[Machine]\nversion = {version}\nmachine_name = {host}\n")):
+        Path(home.name, name).write_text(text)
     return home

@@ -1,4 +1,4 @@
-"""The command line: serve a board until interrupted, or run a script against one."""
+"""The command line: serve a board until interrupted, or run a script or module against one."""
 
 import argparse
 import gc
@@ -23,7 +23,7 @@ def parser():
     """The options."""
     made = argparse.ArgumentParser(
         prog="python -m spikingconvnet.emulator",
-        description="An emulated SpiNNaker board. Without SCRIPT: serve one until interrupted.")
+        description="An emulated SpiNNaker board. Without SCRIPT or MODULE: serve one until interrupted.")
     made.add_argument("--version", type=int, default=5, choices=sorted(CHIPS), help="3: 4 chips, 5: 48 chips")
     made.add_argument("--host", help="loopback address to listen on (default: 127.0.0.2 or the next free one)")
     made.add_argument("--watchdog", type=float, default=300.0, metavar="SECONDS",
@@ -38,6 +38,8 @@ def parser():
                            + ", ".join(f"{name}={form.example}" for name, form in faults.FORMS.items()))
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
     made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
+    made.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE [ARGS]",
+                      help="module to run against a private board, as python -m does: pytest, for example")
     made.add_argument("script", nargs="?", metavar="SCRIPT", help="PyNN script to run against a private board")
     made.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the script's own arguments")
     return made
@@ -93,16 +95,27 @@ def _serve(options, wrong):
     return 0
 
 
+def _command(options):
+    """What to run against the board, as `script.run` wants it; None: nothing."""
+    if options.module == []:
+        raise SetupError("-m: the name of a module is missing, as in: -m pytest tests")
+    if options.module:
+        return ["-m", *options.module]
+    return None if options.script is None else [options.script, *options.arguments]
+
+
 def main(args=None):
     """Run the command line; the exit code."""
     options = parser().parse_args(args)
     try:
         wrong = faults.parse(options.fault)
         wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
-        if options.script is None:
+        command = _command(options)
+        if command is None:
             return _serve(options, wrong)
-        return run(options.script, options.arguments, version=options.version, host=options.host,
-                   native=options.native, watchdog=options.watchdog, faults=wrong)
+        return run(command, version=options.version, host=options.host,
+                   native=options.native, watchdog=options.watchdog, faults=wrong,
+                   real_time=options.real_time)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
