@@ -41,14 +41,15 @@ setup(
         "packaging>=23",
     ],
     extras_require={
-        "spinnaker": ["sPyNNaker==1!7.4.1"],
+        # sPyNNaker 7.4.1 makes a number of an array of one (neo_buffer_database.py:935), an error from NumPy 2.4.0 on
+        "spinnaker": ["sPyNNaker==1!7.4.1", "numpy<2.4"],
         "cluster": ["distributed>=2024.1"],
         "emulator": ["unicorn==2.1.4"],
         "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
         "torch": ["torch>=2.2"],        # for --rule convert, softlif, surrogate; what they train runs without
         "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", "numpy<2.4"],     # Brian2 2.9 fails to import with NumPy 2.4
         "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6", "sPyNNaker==1!7.4.1",
-                 "unicorn==2.1.4", "distributed>=2024.1"],
+                 "numpy<2.4", "unicorn==2.1.4", "distributed>=2024.1"],
     },
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.cli:main"]},
     classifiers=[
