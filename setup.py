@@ -19,7 +19,7 @@ NATIVE = Extension("spikingconvnet.backends.local._native", sources=KERNELS, dep
 NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=["spikingconvnet/emulator/core_native.c"],
                         extra_compile_args=["-O2"], optional=True)
 
-# sPyNNaker 7.4.1 reads its record of rewiring with int() of arrays of one number, which NumPy 2.4 refuses; Brian2 2.9
+# sPyNNaker 7.4.1 makes a number of an array of one (neo_buffer_database.py:935), an error from NumPy 2.4.0 on; Brian2 2.9
 # does not import with it.
 NUMPY = "numpy<2.4"
 EXTRAS = {

@@ -3,14 +3,15 @@
 API. ``with Board(version=5) as board:`` starts a board (3: SpiNN-3, 5: SpiNN-5) in a process of its own on a free
 loopback address, `board.host`; sPyNNaker uses it with ``machine_name = <host>`` and ``version = <version>`` in its
 configuration, of which `board.configuration()` is the whole text. The board is there, booted and empty, until the
-block ends. `script.run(path, arguments, **options of Board)` runs a PyNN script against a private board and returns
-its exit code; so does ``python -m spikingconvnet.emulator SCRIPT [ARGS]``, which without a script serves a board
-until interrupted (`cli.main(args) -> exit code`). `machine.Machine` is the hardware itself, in this process, without
-sockets: for tests.
+block ends. `script.run(command, **options of Board)` runs a script or ``["-m", module]`` against a private board and
+returns its exit code; so does ``python -m spikingconvnet.emulator SCRIPT [ARGS]`` (or ``-m MODULE [ARGS]``), which
+without either serves a board until interrupted (`cli.main(args) -> exit code`). `machine.Machine` is the hardware
+itself, in this process, without sockets: for tests.
 
 What is emulated is each core's program, instruction by instruction, and the devices it sees; time is idealised: cores
-are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faults(...))`` or ``--fault`` says so. The
-package imports nothing else of spikingconvnet.
+are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faults(...))`` or ``--fault`` says so. With
+live input or output, and in runs without end, it keeps to the wall clock (`pace`). The package imports nothing else of
+spikingconvnet.
 """
 
 from spikingconvnet.emulator.board import Board

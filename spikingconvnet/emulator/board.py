@@ -23,16 +23,20 @@ class Board:
     native : True: the compiled core loop; False: pure Python; None: the compiled one if it is there
     watchdog : seconds that a core may run without coming to rest
     faults : faults.Faults: what shall go wrong; None: nothing
+    real_time : True: simulated time keeps to the wall clock; False: it never does; None: with live input or output and
+        in runs without end, which mean nothing otherwise (`pace.Pace`)
     log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
 
     Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name.
     """
 
-    def __init__(self, version=5, host=None, native=None, watchdog=300.0, log=None, faults=None):
+    def __init__(self, version=5, host=None, native=None, watchdog=300.0, log=None, faults=None,
+                 real_time=None):
         self.version, self.host = version, host
         self._arguments = ["--version", str(version), "--watchdog", str(watchdog)]
         self._arguments += ["--host", host] if host else []
-        self._arguments += [] if native is None else ["--native" if native else "--no-native"]
+        for option, value in (("native", native), ("real-time", real_time)):
+            self._arguments += [] if value is None else [f"--{option}" if value else f"--no-{option}"]
         self._arguments += [] if faults is None else faults.options()
         self._log, self._process, self._alive = log, None, None
 
@@ -93,8 +97,11 @@ def configuration(version, host):
             "post_simulation_overrun_before_error = 3600\n")
 
 
-def private_home(text):
-    """A temporary directory that serves as a home with the configuration `text` in it; a context manager."""
+def private_home(version, host):
+    """A temporary directory that serves as a home in which every front end finds a board; a context manager."""
     home = tempfile.TemporaryDirectory(prefix="emulated-board-")
-    Path(home.name, ".spynnaker.cfg").write_text(text)
+    for name, text in ((".spynnaker.cfg", configuration(version, host)),
+                       (".spiNNakerGraphFrontEnd.cfg", configuration(version, host)),
+                       (".spinnman.cfg", f"[Machine]\nversion = {version}\nmachine_name = {host}\n")):
+        Path(home.name, name).write_text(text)
     return home

@@ -1,4 +1,4 @@
-"""The command line: serve a board until interrupted, or run a script against one."""
+"""The command line: serve a board until interrupted, or run a script or module against one."""
 
 import argparse
 import gc
@@ -23,18 +23,23 @@ def parser():
     """The options."""
     made = argparse.ArgumentParser(
         prog="python -m spikingconvnet.emulator",
-        description="An emulated SpiNNaker board. Without SCRIPT: serve one until interrupted.")
+        description="An emulated SpiNNaker board. Without SCRIPT or MODULE: serve one until interrupted.")
     made.add_argument("--version", type=int, default=5, choices=sorted(CHIPS), help="3: 4 chips, 5: 48 chips")
     made.add_argument("--host", help="loopback address to listen on (default: 127.0.0.2 or the next free one)")
     made.add_argument("--watchdog", type=float, default=300.0, metavar="SECONDS",
                       help="stop a core that runs for longer without coming to rest")
     made.add_argument("--native", action=argparse.BooleanOptionalAction, default=None,
                       help="insist on, or do without, the compiled core loop")
+    made.add_argument("--real-time", action=argparse.BooleanOptionalAction, default=None,
+                      help="keep simulated time to the wall clock, or never do (default: with live input or output and "
+                           "in runs without end)")
     made.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE",
                       help="let something go wrong; more than once: several. "
                            + ", ".join(f"{name}={form.example}" for name, form in faults.FORMS.items()))
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
     made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
+    made.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE [ARGS]",
+                      help="module to run against a private board, as python -m does: pytest, for example")
     made.add_argument("script", nargs="?", metavar="SCRIPT", help="PyNN script to run against a private board")
     made.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="the script's own arguments")
     return made
@@ -77,7 +82,7 @@ def _machine(options, wrong, host):
 
 def _serve(options, wrong):
     require_unicorn()
-    ethernet = Ethernet(options.host)
+    ethernet = Ethernet(options.host, options.real_time)
     machine = _machine(options, wrong, ethernet.host)
     gc.freeze()                                     # chips and cores stay: not worth looking through again and again
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -90,16 +95,27 @@ def _serve(options, wrong):
     return 0
 
 
+def _command(options):
+    """What to run against the board, as `script.run` wants it; None: nothing."""
+    if options.module == []:
+        raise SetupError("-m: the name of a module is missing, as in: -m pytest tests")
+    if options.module:
+        return ["-m", *options.module]
+    return None if options.script is None else [options.script, *options.arguments]
+
+
 def main(args=None):
     """Run the command line; the exit code."""
     options = parser().parse_args(args)
     try:
         wrong = faults.parse(options.fault)
         wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
-        if options.script is None:
+        command = _command(options)
+        if command is None:
             return _serve(options, wrong)
-        return run(options.script, options.arguments, version=options.version, host=options.host,
-                   native=options.native, watchdog=options.watchdog, faults=wrong)
+        return run(command, version=options.version, host=options.host,
+                   native=options.native, watchdog=options.watchdog, faults=wrong,
+                   real_time=options.real_time)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -3,6 +3,10 @@
 Two threads: one only receives, the other owns the machine, answers what has arrived and lets the machine go on in
 between. A core that runs is paused when a datagram arrives, so answers come soon; pausing does not change results.
 
+Only what asks for the states of cores waits until those that have something to do have done it: on a board they work
+side by side, and a front end that counts them right after it has started them gives up soon (SpiNNFrontEndCommon 7.4.1,
+``load_executable_images.py``: 10 s).
+
 Not modelled: boot images (the machine is booted; what comes to the boot port is dropped, as a booted board does), ARP,
 ping, fragments.
 """
@@ -16,12 +20,36 @@ import time
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.monitor import asks_for_states
+from spikingconvnet.emulator.pace import Pace
 from spikingconvnet.emulator.packets import SDP
 
 _PATIENCE = 0.06                                    # s after which it is looked whether a core should be paused
 _FIRST_HOST, _LAST_HOST = 2, 254                    # 127.0.0.1 makes SpiNNMan expect a virtual board
 _BUFFER = 4 << 20                                   # bytes that the kernel keeps while a core runs
 _STOP = object()
+_REASSURE = 0.4                                     # s after which one whose question waits hears something; SpiNNMan
+                                                    # asks again after 1 s and gives up after 11 (7.4.1, constants.py)
+_NOBODYS = 0x8000                                   # added to a sequence number: one that is not in use
+
+
+class _Question:
+    """A message whose answer has to wait, from whom and since when; and when its sender last heard of the board."""
+
+    def __init__(self, message, sender):
+        self.message, self.sender = message, sender
+        self.since = self.heard = time.monotonic()
+
+    @property
+    def waited(self):
+        """Seconds that it has waited."""
+        return time.monotonic() - self.since
+
+    def reassurance(self):
+        """Something that answers nothing: SpiNNMan drops it and begins to wait anew."""
+        empty = packets.answer(self.message.payload, packets.Result.TIMEOUT)
+        sequence = int.from_bytes(empty[2:4], "little") ^ _NOBODYS
+        return self.message.reply(empty[:2] + sequence.to_bytes(2, "little"))
 
 
 def _socket(host, port):
@@ -60,9 +88,10 @@ class Ethernet:
     Parameters
     ----------
     host : loopback address to listen on; None: the first of 127.0.0.2, 127.0.0.3, ... that is free
+    real_time : whether simulated time keeps to the wall clock; None: while somebody outside takes part (`pace.Pace`)
     """
 
-    def __init__(self, host=None):
+    def __init__(self, host=None, real_time=None):
         if host is not None:
             self._check(host)
         hosts = [host] if host else [f"127.0.0.{n}" for n in range(_FIRST_HOST, _LAST_HOST + 1)]
@@ -74,6 +103,8 @@ class Ethernet:
         for sock in (self._scp, self._boot, self._wakers[0]):
             self._selector.register(sock, selectors.EVENT_READ)
         self._closing = threading.Event()
+        self._real_time, self._pace = real_time, None
+        self._questions = []                        # that wait for cores to come to rest
 
     @staticmethod
     def _check(host):
@@ -89,12 +120,14 @@ class Ethernet:
     def serve(self, machine):
         """Answer for a machine until `close` is called."""
         self._machine, machine.transmit, machine.tags.changed = machine, self._transmit, self._follow_tags
+        self._pace = Pace(machine, self._real_time)
         receiver = threading.Thread(target=self._receive, name="ethernet", daemon=True)
         receiver.start()
         try:
             while self._answer():
-                if machine.busy:
+                if self._pace.spare() == 0:
                     machine.step()
+                self._answer_questions()
         finally:
             self._closing.set()
             self._wakers[1].send(b"x")
@@ -107,14 +140,17 @@ class Ethernet:
         self._arrived.put(_STOP)
 
     def _answer(self):
-        """Deal with what has arrived, waiting for it if the machine has nothing to do; False to stop."""
-        wait = not self._machine.busy
-        while wait or not self._arrived.empty():
-            item = self._arrived.get()
+        """Deal with what has arrived, waiting for it while the machine has nothing to do; False to stop."""
+        spare = self._pace.spare()
+        while spare != 0 or not self._arrived.empty():
+            try:
+                item = self._arrived.get(timeout=spare)
+            except queue.Empty:
+                break
             if item is _STOP:
                 return False
             self._handle(*item)
-            wait = False
+            spare = 0
         return True
 
     def _handle(self, data, sender, port):
@@ -126,7 +162,21 @@ class Ethernet:
             return
         if message.flags & packets.REPLY_EXPECTED and message.tag == packets.TAG_NONE:
             message = self._with(message, tag=self._machine.tags.transient(sender))
-        self._machine.accept(self._with(message, srce_addr=self._machine.root.address))
+        message = self._with(message, srce_addr=self._machine.root.address)
+        self._pace.hear(message)
+        if self._machine.at_rest or not asks_for_states(message):
+            self._machine.accept(message)
+        elif all(message != question.message for question in self._questions):      # not one that is asked again
+            self._questions.append(_Question(message, sender))
+
+    def _answer_questions(self):
+        """Tell the states of cores if all are at rest, and in any case to one who has waited long enough."""
+        longest = 2 * self._machine.watchdog        # which itself ends a core that does not come to rest
+        while self._questions and (self._machine.at_rest or self._questions[0].waited > longest):
+            if not self._machine.at_rest:
+                self._machine.report(f"cores have not come to rest for {longest:g} s; their states are "
+                                     "told as they are")
+            self._machine.accept(self._questions.pop(0).message)
 
     @staticmethod
     def _with(message, **changes):
@@ -138,6 +188,7 @@ class Ethernet:
         number = table.reverse().get(port)
         if number is None or len(data) > packets.MAX_PAYLOAD:
             return
+        self._pace.tell()
         tag = table.table[number]
         tag.address, tag.tx_port = sender
         self._machine.accept(SDP(0x07, number, tag.dest_port, packets.PORT_ETHERNET, tag.dest_addr,
@@ -150,6 +201,8 @@ class Ethernet:
         if not tag.flags & tags.VALID:
             self._machine.report(f"a message for IP tag {message.tag}, which is not set")
             return
+        if not tag.flags & tags.TRANSIENT:
+            self._pace.tell()
         tag.count += 1
         data = message.payload if tag.flags & tags.STRIP else packets.UDP_PADDING + message.encode()
         try:
@@ -179,9 +232,18 @@ class Ethernet:
         while not self._closing.is_set():
             for key, _ in self._selector.select(_PATIENCE):
                 self._accept(key.fileobj)
+            self._reassure()
             if not self._arrived.empty() or time.monotonic() - paused > 1:      # once a second: for the watchdog
                 paused = time.monotonic()
                 self._machine.pause()
+
+    def _reassure(self):
+        """Let those whose questions wait know that the board is there."""
+        now = time.monotonic()
+        for question in tuple(self._questions):
+            if now - question.heard > _REASSURE:
+                question.heard = now
+                self._scp.sendto(packets.UDP_PADDING + question.reassurance().encode(), question.sender)
 
     def _accept(self, sock):
         try:

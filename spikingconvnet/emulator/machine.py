@@ -167,6 +167,25 @@ class Machine:
         """Whether `step` would do something."""
         return bool(self._ready or self._packets or self._events)
 
+    @property
+    def at_rest(self):
+        """Whether all cores have done what they can at this instant: their states are what a board would show."""
+        return not (self._ready or self._packets)
+
+    def next_instant(self):
+        """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs."""
+        while self._events and self._stale(*self._events[0]):
+            heapq.heappop(self._events)
+        return self._events[0][0] if self._events else None
+
+    def _stale(self, instant, place, timer):
+        """Whether an event is the deadline of a timer that has been stopped or set anew since."""
+        x, y, number = place
+        core = self.chips[x, y].cores.get(number)
+        if core is None or timer >= len(core.scheduled):        # no timer's
+            return False
+        return core.rest in (Rest.OFF, Rest.DEAD) or core.deadlines()[timer] != instant
+
     def step(self):
         """Do the next thing there is: run a core, let packets arrive, or let the clock jump."""
         if self._ready:

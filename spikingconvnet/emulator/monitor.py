@@ -9,7 +9,15 @@ import struct
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import BusError, CorruptError, ImageError
-from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, SDRAM_SYSTEM, VCPU, Signal
+from spikingconvnet.emulator.memory_map import (
+    NUM_CPUS,
+    NUM_LINKS,
+    SDRAM_SYSTEM,
+    SYSRAM_BASES,
+    VCPU,
+    VCPU_BASE,
+    Signal,
+)
 from spikingconvnet.emulator.packets import Command, Result
 from spikingconvnet.emulator.router import TABLE_SIZE
 
@@ -26,6 +34,18 @@ class Refused(Exception):
     def __init__(self, result, why=""):
         super().__init__(why)
         self.result, self.why = result, why
+
+
+def asks_for_states(message):
+    """Whether the answer to an SDP message tells states of cores: a count, a chip's summary, a core's block."""
+    command = packets.SCP.decode(message.payload) if message.dest_port == 0 else None
+    if command is None:
+        return False
+    if command.code in (Command.READ, Command.LINK_READ):
+        address, length = command.arguments[:2]
+        blocks = (base + VCPU_BASE - SYSRAM_BASES[0] for base in SYSRAM_BASES)
+        return any(address < block + NUM_CPUS * VCPU.SIZE and block < address + length for block in blocks)
+    return command.code in (Command.COUNT, Command.INFO)
 
 
 class Monitor:

@@ -1,11 +1,14 @@
-"""Running an unmodified PyNN script against a board of its own: ``python -m spikingconvnet.emulator SCRIPT [ARGS]``.
+"""Running an unmodified script against a board of its own: ``python -m spikingconvnet.emulator SCRIPT [ARGS]``.
 
-The script runs in its own Python process with the caller's directory, arguments and packages. What is private is the
-home directory, where sPyNNaker looks for its configuration: nothing in the user's is read or written. A
-``spynnaker.cfg`` in the current directory is read as always, but what it says about the machine gives way
-to the emulated board.
+The script, or with ``-m`` a module such as pytest, runs in its own Python process with the caller's directory,
+arguments and packages. What is private is the home directory, where the front ends (sPyNNaker, SpiNNMan, the graph
+front end) look for their configuration: nothing in the user's is read or written. A ``spynnaker.cfg`` in the directory
+in which a simulation is set up is read as always, but what it says about the machine gives way to the emulated board,
+in words.
 """
 
+import importlib.util
+import logging
 import os
 import runpy
 import signal
@@ -18,19 +21,33 @@ from spikingconvnet.emulator.board import Board, private_home
 from spikingconvnet.emulator.errors import SetupError
 
 MACHINE = "SPIKINGCONVNET_EMULATED_MACHINE"         # the board's configuration, for the script's process
-_LOCATION = ("machine_name", "version", "versions", "spalloc_server", "remote_spinnaker_url", "virtual_board", "width",
-             "height", "json_path", "bmp_names", "auto_detect_bmp", "machine_spec_file", "turn_off_machine",
-             "reset_machine_on_startup", "down_chips", "down_cores", "down_links", "enable_advanced_monitor_support",
-             "enable_reinjection")                  # options of [Machine] that choose, switch or describe a machine
+# Options of [Machine] that say which machine it is, what is done to it before and after, and what runs on its monitors
+_OURS = ("machine_name", "version", "versions", "spalloc_server", "remote_spinnaker_url", "virtual_board", "width",
+         "height", "json_path", "bmp_names", "auto_detect_bmp", "turn_off_machine", "reset_machine_on_startup",
+         "enable_advanced_monitor_support", "enable_reinjection", "post_simulation_overrun_before_error")
+
+logger = logging.getLogger(__name__)
 
 
-def run(script, arguments, **board):
-    """Run a script against a board made with the options `board`; the script's exit code."""
-    if not Path(script).is_file():
-        raise SetupError(f"{script}: no such script")
-    with Board(**board) as emulated, private_home(emulated.configuration()) as home:
-        command = [sys.executable, "-m", "spikingconvnet.emulator.script", script, *arguments]
-        process = subprocess.Popen(command, env=_environment(home, emulated.configuration()))
+def run(command, **board):
+    """Run a script, or a module, against a board made with the options `board`.
+
+    Parameters
+    ----------
+    command : list of str: ``[SCRIPT, *ARGS]`` or ``["-m", MODULE, *ARGS]``
+
+    Returns
+    -------
+    int
+        Its exit code.
+
+    Raises SetupError if there is no such script or no board can be made.
+    """
+    if command[0] != "-m" and not Path(command[0]).is_file():
+        raise SetupError(f"{command[0]}: no such script")
+    with Board(**board) as emulated, private_home(emulated.version, emulated.host) as home:
+        process = subprocess.Popen([sys.executable, "-m", "spikingconvnet.emulator.script", *command],
+                                   env=_environment(home, emulated.configuration()))
         try:
             code = process.wait()
         except KeyboardInterrupt:
@@ -49,30 +66,58 @@ def _environment(home, configuration):
 
 
 def _insist_on_machine():
-    """Have sPyNNaker's configuration name the emulated board however it is loaded."""
+    """Have every front end's configuration name the emulated board, wherever the script is when it is loaded."""
+    if importlib.util.find_spec("spinn_utilities") is None:
+        return                                      # a script that uses no front end
     from spinn_utilities import conf_loader
 
-    original = conf_loader.load_config
+    original, told = conf_loader.load_config, set()
 
     def load_config(local_name, user_cfg, defaults):
-        loaded = original(local_name, user_cfg, defaults)
-        chosen = conf_loader.load_defaults(defaults)
+        loaded, chosen = original(local_name, user_cfg, defaults), conf_loader.load_defaults(defaults)
+        ours = [option for option in _OURS if chosen.has_option("Machine", option)]
         chosen.read_string(os.environ[MACHINE])
-        for option in chosen.options("Machine"):
-            if option in map(chosen.optionxform, _LOCATION):
-                loaded.set("Machine", option, chosen.get("Machine", option))
+        text = _gives_way(local_name, _said(conf_loader, local_name), chosen, ours)
+        if text and text not in told:               # sPyNNaker loads it twice
+            told.add(text)
+            logger.warning("emulator: %s", text)
+        for option in ours:
+            loaded.set("Machine", option, chosen.get("Machine", option))
         return loaded
 
     conf_loader.load_config = load_config
 
 
-def main(arguments):
-    """Be the process of a script: ``SCRIPT [ARGS]``."""
-    if Path("spynnaker.cfg").exists():
-        _insist_on_machine()
-    sys.argv = list(arguments)
-    sys.path[0] = str(Path(arguments[0]).resolve().parent)
-    runpy.run_path(arguments[0], run_name="__main__")
+def _said(conf_loader, local_name):
+    """What the configuration file in the current directory says, if there is one, and the file it leads to."""
+    said = conf_loader.load_defaults([local_name] if local_name else [])
+    if said.has_option("Machine", "machine_spec_file"):
+        said.read(said.get("Machine", "machine_spec_file"))
+    return said
+
+
+def _gives_way(local_name, said, chosen, ours):
+    """Which options of the file in the current directory give way to the emulated board's: a sentence, or nothing."""
+    changed = [option for option in ours if said.has_option("Machine", option)
+               and said.get("Machine", option) != chosen.get("Machine", option)]
+    before, after = (", ".join(f"{option} = {source.get('Machine', option)}" for option in changed)
+                     for source in (said, chosen))
+    return f"{Path(local_name).resolve()} says {before}; on this board {after}" if changed else ""
+
+
+def main(command):
+    """Be the process of a script or module: ``SCRIPT [ARGS]`` or ``-m MODULE [ARGS]``."""
+    _insist_on_machine()
+    if command[0] != "-m":
+        sys.argv = list(command)
+        sys.path[0] = str(Path(command[0]).resolve().parent)
+        runpy.run_path(command[0], run_name="__main__")
+        return
+    sys.argv = command[1:]                          # run_module puts the module's file in the first place
+    sys.path[0] = os.getcwd()
+    if importlib.util.find_spec(command[1]) is None:
+        sys.exit(f"error: -m {command[1]}: no module of that name in {os.getcwd()} or among the installed ones")
+    runpy.run_module(command[1], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -34,10 +34,15 @@ class Tag:
 
 
 class Tags:
-    """All tags. `changed` is called when UDP ports of reverse tags may have changed."""
+    """All tags.
+
+    `changed` is called when UDP ports of reverse tags may have changed. `live` says whether a host has set a tag, which
+    the answers to its commands do not need: data of programs leave or enter.
+    """
 
     def __init__(self, changed=lambda: None):
         self.table, self.changed = [Tag() for _ in range(SIZE)], changed
+        self.live = False
         self._next = 0                              # entry of the pool to give away next
 
     def transient(self, sender):
@@ -55,11 +60,15 @@ class Tags:
         reverse = bool(flags & REVERSE)
         self.table[number] = Tag(address, 0 if reverse else port, flags & 0x0f00 | VALID, 0, port if reverse else 0,
                                  dest_addr, dest_port)
-        self.changed()
+        self._set()
 
     def clear(self, number):
         """Free a tag."""
         self.table[number] = Tag()
+        self._set()
+
+    def _set(self):
+        self.live = any(tag.flags & VALID and not tag.flags & TRANSIENT for tag in self.table)
         self.changed()
 
     def reverse(self):

@@ -172,19 +172,3 @@ def test_an_error_of_spinnman_becomes_one_line():
     assert failures.in_one_line(Held("long")) == "TimeoutError: no answer"
     assert failures.in_one_line(ValueError("a\nStack trace: ['secret']")) == "ValueError: a"
     assert len(failures.in_one_line(ValueError("x" * 5000))) < 450
-
-
-def test_an_emulated_board_is_given_longer_for_cores_to_come_into_a_state(monkeypatch):
-    from spinnman.transceiver.base_transceiver import BaseTransceiver as transceiver
-
-    asked = []
-    monkeypatch.setattr(transceiver, "wait_for_cores_to_be_in_state",
-                        lambda *place, timeout=None, **more: asked.append((place, timeout, more)))
-    own = transceiver.wait_for_cores_to_be_in_state
-    with failures.patient(7):
-        transceiver.wait_for_cores_to_be_in_state(None, "cores", 30, timeout=2.0, time_between_polls=1.0)
-        transceiver.wait_for_cores_to_be_in_state(None, "cores", 30, timeout=20.0)
-        transceiver.wait_for_cores_to_be_in_state(None, "cores", 30)
-    place = None, "cores", 30
-    assert asked == [(place, 7, {"time_between_polls": 1.0}), (place, 20.0, {}), (place, None, {})]
-    assert transceiver.wait_for_cores_to_be_in_state is own

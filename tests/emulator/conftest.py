@@ -14,7 +14,8 @@ from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM
 
 sys.path.insert(0, str(Path(__file__).parent))
 # Scripts for sPyNNaker, no doctests
-collect_ignore = ["stdp_network.py", "broken_network.py", "faulty_network.py", "run_models.py", "models"]
+collect_ignore = ["stdp_network.py", "broken_network.py", "faulty_network.py", "live_network.py", "run_models.py",
+                  "models"]
 
 
 class Bench:

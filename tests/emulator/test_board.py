@@ -128,7 +128,7 @@ def test_a_script_that_is_not_there_is_an_error_without_a_board(capsys):
     assert cli.main(["nowhere.py"]) == 2
     assert capsys.readouterr().err == "error: nowhere.py: no such script\n"
     with pytest.raises(SetupError):
-        script.run("nowhere.py", [])
+        script.run(["nowhere.py"])
 
 
 def test_a_board_that_cannot_start_says_so():

@@ -16,6 +16,7 @@ from programs import WFI, binary, program
 from spikingconvnet.emulator import native_core, packets
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.memory_map import SDRAM_HEAP, SDRAM_SYSTEM, SV_BASE, VCPU, VCPU_BASE, Signal
+from spikingconvnet.emulator.pace import Pace
 from spikingconvnet.emulator.packets import SCP_PORT, SDP, Command
 
 CASES = int(os.environ.get("FUZZ_CASES", "1500"))
@@ -79,10 +80,11 @@ def test_no_datagram_stops_the_monitor(new_bench):
     rng = np.random.default_rng(1)
     ethernet, watched = Ethernet(), new_bench()
     for case in range(CASES):
-        ethernet._machine = watched.machine
+        ethernet._machine, ethernet._pace = watched.machine, Pace(watched.machine)
         watched.chip.bus.write(SDRAM_SYSTEM, program([WFI]))
         ethernet._handle(datagram(rng), SENDER, SCP_PORT)
         watched.machine.run(until=watched.machine.cycle + 200_000)
+        ethernet._answer_questions()
         if case % 100 == 99:
             assert alive(watched)
             watched = new_bench()
