@@ -161,3 +161,12 @@ def test_poisson_sources_may_differ_and_need_no_samples():
 def test_poisson_sources_that_do_not_fit_are_refused(make, text):
     with pytest.raises(NetworkError, match=text):
         make()
+
+
+@pytest.mark.parametrize("cell, neurons, text", [
+    (IFCurrExp(), 0, "at least 1 and at most 256, got 0"), (IFCurrExp(), 257, "at most 256, got 257"),
+    (IFCurrExp(), 2.5, "a whole number"), (SpikeSourcePoisson(core_seeds=((1, 1, 1, 1),)), 2, "belongs to its cell")])
+def test_neurons_on_a_core_that_no_board_takes_are_refused(cell, neurons, text):
+    with pytest.raises(NetworkError, match=f"'p'.neurons_per_core.*{text}"):
+        Population("p", (1, 1, 300), cell, neurons_per_core=neurons)
+    assert Population("p", (1, 1, 300), IFCurrExp(), neurons_per_core=1).neurons_per_core == 1

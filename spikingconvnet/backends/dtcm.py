@@ -153,13 +153,13 @@ def _text(use):
 
 def _change(use, vertex, made, timestep, record, packet_buffer):
     changes = []
+    packets = largest_packet_buffer([use])
+    if packet_buffer and packets:
+        changes.append(f"take a --packet-buffer of at most {packets}")
     most = next((n for n in range(use.neurons - 1, 0, -1)
                  if all(one.fits for one in _uses(_with(vertex, n), made, timestep, record, packet_buffer))), 0)
     if most:
         changes.append(f"set neurons_per_core of population {use.label} to at most {most}")
-    packets = _largest_packets(use) if packet_buffer and use.binary != "delay_extension" else 0
-    if packets:
-        changes.append(f"take a --packet-buffer of at most {packets}")
     if vertex.label in record and all(one.fits for one in _uses(vertex, made, timestep, (), packet_buffer)):
         changes.append("record the membranes of fewer neurons")
     return ", or ".join(changes) or "use shorter delays or time constants, or fewer projections to the population"

@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks"), str(Path(__file__
 import core_memory  # noqa: E402
 from core_memory import Drawn  # noqa: E402
 
+from spikingconvnet import cli  # noqa: E402
 from spikingconvnet.backends import dtcm, spinnaker  # noqa: E402
 from spikingconvnet.backends.dtcm import memory  # noqa: E402
 from spikingconvnet.connectivity import ConnectionList  # noqa: E402
@@ -230,3 +231,17 @@ def test_delta_neurons_and_several_populations_are_named_each():
     network = together([plastic(254, 15), plastic(254, 17)])
     assert len(memory(network)[1]) == 2
     assert memory(Network((Population("alone", (1, 1, 256), IFCurrDelta()),), ()))[1] == []
+
+
+def test_a_packet_buffer_is_refused_by_check_and_before_the_run(parameters, tmp_path, capsys):
+    def call(*words):
+        code = cli.main([*words, "--parameters", str(parameters()), "--run-dir", str(tmp_path / "run")])
+        return code, *capsys.readouterr()
+
+    code, out, _ = call("--mode", "check", "--packet-buffer", "16384")
+    sentence = "bytes of its own memory (DTCM)"
+    assert code == 2 and sentence in out and "take a --packet-buffer of at most" in out
+    assert call("--mode", "check", "--packet-buffer", "2048")[0] == 0
+    assert call("--mode", "loaddata")[0] == 0
+    code, _, err = call("--mode", "training", "--layer", "1", "--backend", "spinnaker", "--packet-buffer", "16384")
+    assert code == 2 and sentence in err and "take a --packet-buffer of at most" in err

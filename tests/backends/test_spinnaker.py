@@ -44,6 +44,12 @@ from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # n
 from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
+from spikingconvnet.plasticity import (  # noqa: E402
+    AdditiveWeightDependence,
+    Neuromodulation,
+    SpikePairRule,
+    STDPMechanism,
+)
 from spikingconvnet.replicas import together  # noqa: E402
 from spikingconvnet.spikes import Spikes  # noqa: E402
 from spikingconvnet.training import rstdp  # noqa: E402
@@ -115,6 +121,52 @@ def test_random_networks_give_the_same_integers(drawn_seed, board, tmp_path):
     local = by(native, network, chunks)
     assert sum(map(len, local.spikes.values())) > 0
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
+
+
+def on_small_cores(network, rng):
+    """The network with few neurons on each core of some populations, sources included."""
+    return replace(network, populations=[
+        replace(p, neurons_per_core=int(rng.integers(2, 9))) if rng.integers(3) else p for p in network.populations])
+
+
+def test_few_neurons_on_a_core_give_the_same_integers(board, tmp_path):
+    """Rules with and without split cores, recurrent ones among them; ring buffers are longer then, and planes tiled."""
+    rng = np.random.default_rng(17)
+    recipe = Recipe(n_populations=2, n_projections=5, n_samples=3, n_steps=60, spikes_per_step=2.0, weight=4.0,
+                    drive=0.5, modulated=False)
+    networks = [independent(lambda delta=delta: on_small_cores(
+        random_network(replace(recipe, delta=delta), rng), rng), 180) for delta in 4 * [False, True]]
+    networks.append(on_small_cores(convolutional_network(rng, [3, 2], n_steps=60), rng))
+    network = together(networks)
+    found = on_board(network, board, tmp_path, [70, 50])
+    local = by(native, network, [70, 50])
+    for results in (local, found):      # from several cores two synapses of one pair come back in any order
+        results.weights = {label: sorted(results.weights[label]) for label in found.weights}
+    assert sum(map(len, local.spikes.values())) > 0
+    assert local.differences(replace_saturation(found, local)) == []
+
+
+def test_several_plastic_projections_beside_a_reward_give_the_same_integers(board, tmp_path):
+    """All lists share one mechanism; of several sPyNNaker 7.4.1 tells one alone of the reward, and the core crashes."""
+    rng = np.random.default_rng(23)
+    spikes = {label: random_spikes((1, 1, size), 1, 60, 1.0, rng) for label, size in (("a", 9), ("b", 7), ("r", 2))}
+    rule = STDPMechanism(SpikePairRule(A_plus=0.05, A_minus=0.04), AdditiveWeightDependence(0.0, 3.0))
+    network = Network(
+        (*(Population(label, one.shape, SpikeSourceArray(one)) for label, one in spikes.items()),
+         Population("out", (1, 1, 6), IFCurrExp(v_thresh=-63.0))),
+        (Projection("a", "a", "out", DenseConnections(rng.uniform(0.5, 2.0, (9, 6))), plasticity=rule),
+         Projection("b", "b", "out", DenseConnections(rng.uniform(0.5, 2.0, (7, 6))), plasticity=rule),
+         Projection("r", "r", "out", DenseConnections(np.full((2, 6), 0.1), 1, "machine"), "reward",
+                    Neuromodulation(tau_c=100.0, tau_d=20.0, w_max=3.0))))
+    local = by(native, network, [60])
+    before = [w for p in network.projections[:2] for w in p.connections.weight.ravel()]
+    assert len(local.spikes["out"]) > 10 and len(before) == sum(len(local.weights[label]) for label in "ab")
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [60]), local)) == []
+    generated = [replace(p, connections=DenseConnections(np.full(p.connections.weight.shape, w), 1, "machine"))
+                 for p, w in zip(network.projections, (1.0, 2.0))]
+    with pytest.raises(NetworkError, match="'b'.*lists, or all of one weight and delay, beside a reward"):
+        spinnaker.open(replace(network, projections=(*generated, network.projections[2])), target=board,
+                       directory=tmp_path / "generated")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -18,7 +18,7 @@ from spikingconvnet.deployment.resources import MACHINES, resources
 from spikingconvnet.experiment import Experiment
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.subjects import CHECKED_SAMPLES, subjects
 
@@ -96,6 +96,24 @@ def test_membranes_that_do_not_fit_while_they_are_recorded_are_named():
     plain, recorded = (check(subject(listed, 10_000, 40 * 256, record=record), SPIN3) for record in ((), ("out",)))
     assert (plain.verdict, recorded.verdict) == ("fits", "does not fit")
     assert "while membranes are recorded; spin3 has 63 cores" in recorded.findings[0].text
+
+
+def test_a_rule_beside_a_reward_is_checked():
+    """An amount of dopamine is no current: it has a step of its own and no part in the margins."""
+    plain = subject(DenseConnections(np.full((9, 7), 0.5)), 9, 7, RULE, spikes=[(i, 1) for i in range(9)])
+    network = replace(plain.network, projections=(*plain.network.projections, Projection(
+        "r", "in", "out", DenseConnections(np.full((9, 7), 8.0), 1, "machine"), "reward", Neuromodulation())))
+    before, after = (check(replace(plain, network=one), SPIN5) for one in (plain.network, network))
+    assert after.verdict == before.verdict and after.margins[0].bound == before.margins[0].bound
+    assert [one.step for one in after.projections] == [before.projections[0].step, 2.0 ** -11]
+    assert after.resources.cores == before.resources.cores + 1 and after.memory.binary.startswith("synapses_stdp_izhi")
+
+
+def test_the_memory_of_the_fullest_core_is_told():
+    one = check(subject(row([0.5, 0.7]), 2, 1), SPIN5)
+    assert f"fullest core (out, 1 neuron): {one.memory.needed:,} of 60,796 bytes" in as_text([one], SPIN5)
+    told = as_dict([one], SPIN5)["networks"][0]["dtcm"]
+    assert told["needed"] == sum(told["parts"].values()) == one.memory.needed < told["there"] == 60_796
 
 
 def test_the_report_is_text_and_numbers():

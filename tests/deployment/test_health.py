@@ -17,7 +17,7 @@ from provenance_database import ITEMS, SCHEMA, Story  # noqa: E402
 from spikingconvnet.backends import provenance  # noqa: E402
 from spikingconvnet.backends.provenance import Provenance  # noqa: E402
 from spikingconvnet.deployment.health import VERDICTS, judge, merge, worst  # noqa: E402
-from spikingconvnet.deployment.health_rules import EXPLAINED, NEUTRAL, RULES  # noqa: E402
+from spikingconvnet.deployment.health_rules import EXPLAINED, NEUTRAL, NO_MEMORY, RULES  # noqa: E402
 from spikingconvnet.deployment.watch import Watch  # noqa: E402
 from spikingconvnet.errors import BackendError, HealthError  # noqa: E402
 
@@ -139,6 +139,40 @@ def test_what_else_can_go_wrong_is_found(spoil, name, verdict, story, tmp_path):
     spoil(story)
     health = health_of(story, tmp_path)
     assert [f.name for f in health.findings if f.severity != "note"] == [name] and health.verdict == verdict
+
+
+def test_a_core_that_says_that_its_memory_is_too_small_is_no_broken_board(story, tmp_path):
+    whole = story.provenance(tmp_path / "data.sqlite3")
+    states = ((0, 0, 1, "RUN_TIME_EXCEPTION"), (0, 0, 2, "RUN_TIME_EXCEPTION"))
+    said = ((0, 0, 1, "Skipping bitfield 3"), (0, 0, 1, "Unable to allocate neuron array - Out of DTCM"))
+    health = judge(replace(whole, failure="it ended", states=states, said=said))
+    found = {f.name: f for f in health.findings if f.name in ("failed", "core_memory", "core_states")}
+    assert all("neurons_per_core" in found[name].fix for name in ("failed", "core_memory"))
+    assert "Out of DTCM" in found["core_memory"].where[0] and "another board" in found["core_states"].fix
+    broken = judge(replace(whole, failure="it ended", states=states[:1]))
+    assert [f.fix for f in broken.findings if f.name == "failed"] == ["run again"]
+
+
+def test_what_cores_have_said_is_read_from_the_files_beside_the_database(tmp_path):
+    folder = tmp_path / "provenance_data" / "app_provenance_data"
+    folder.mkdir(parents=True)
+    (folder / "iobuf_for_chip_1_0_processor_id_12.txt").write_text(
+        "[INFO] (neuron.c: 1): fine\n" + 2 * "[ERROR] (post_events.h: 90): Out of DTCM: Try \n")
+    (folder / "iobuf_for_chip_x.txt").write_text("[ERROR] (a.c: 1): not of a core\n")
+    assert provenance.said(tmp_path / "data.sqlite3") == ((1, 0, 12, "Out of DTCM: Try"),)
+    assert provenance.said(tmp_path / "nowhere" / "data.sqlite3") == ()
+
+
+@pytest.mark.parametrize("text, small", [
+    ("Could not allocate %u entries for ring buffers", True), ("Not enough space to allocate LUT.  Try reducing", True),
+    ("Could not initialise DMA buffers", True), ("failed to allocate memory for bitfield of size %u bytes", True),
+    ("Could not allocated space for recording_info", True), ("Unable to allocate neuron array - Out of DTCM", True),
+    ("Could not allocate recording region %u of %u bytes, available was %u bytes", False),
+    ("Cannot allocate SDP callback on port %d as its already been allocated.", False),
+    ("Error processing spike 0x%.8x for address 0x%.8x (local=0x%.8x)", False)])
+def test_texts_of_the_programs_that_tell_of_a_core_s_memory(text, small):
+    written = package_file("spynnaker/pyNN/model_binaries/IF_curr_exp.dict").read_text()
+    assert text in written and bool(re.search(NO_MEMORY, text)) == small
 
 
 def test_a_run_of_which_nothing_is_known_is_never_valid(story, tmp_path):

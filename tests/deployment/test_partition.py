@@ -4,6 +4,7 @@
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,16 @@ def pytest_generate_tests(metafunc):
 def test_random_networks_take_the_cores_chips_and_sdram_that_spynnaker_gives_them(drawn_seed, tmp_path):
     network = drawn(drawn_seed)
     assert predicted(network) == by_spynnaker(network, tmp_path)
+
+
+def test_networks_with_few_neurons_on_a_core_too(tmp_path):
+    rng = np.random.default_rng(31)
+    network = together(large_networks(rng)[3:9])
+    cores = rng.integers(2, 60, len(network.populations)).tolist()
+    network = replace(network, populations=[replace(p, neurons_per_core=n) if n % 3 else p
+                                            for p, n in zip(network.populations, cores)])
+    rows, chips = predicted(network)
+    assert max(n for n, *_ in rows) > 4 and (rows, chips) == by_spynnaker(network, tmp_path)
 
 
 def source(shape, rng, per_step=3.0):
@@ -185,8 +196,10 @@ def test_a_plastic_row_that_spynnaker_cannot_hold_is_refused(tmp_path):
             "p", "in", "out", DenseConnections(np.full((4, n_post), 0.5)), plasticity=STDPMechanism()),))
 
     assert partition.vertices(dense(254))[1].incoming[0].longest == 254
-    with pytest.raises(NetworkError, match="255 plastic synapses .* a row holds 254"):
+    with pytest.raises(NetworkError, match="255 plastic synapses .* a row holds 254; set its neurons_per_core"):
         partition.vertices(dense(255))
+    fewer = replace(dense(255), populations=(pre, Population("out", (1, 1, 255), IFCurrExp(), neurons_per_core=254)))
+    assert [vertex.cores for vertex in partition.vertices(fewer)] == [1, 2]
     with pytest.raises(BackendError, match="SynapseRowTooBigException.*254 for this connection type"):
         with mapped(dense(255), tmp_path):
             pass

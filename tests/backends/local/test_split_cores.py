@@ -99,6 +99,22 @@ def test_own_synapses_are_plastic_ones_inside_a_core():
     assert found == [[False], [False, True, True], [False]]
 
 
+def test_neurons_of_another_core_are_others_where_the_population_says_so():
+    made = network(6, ([0, 1, 4], [2, 1, 5], 1, True), ([0], [1], 1, False))
+    fewer = replace(made, populations=[replace(p, neurons_per_core=2) if p.label == "c" else p
+                                       for p in made.populations])
+    assert own_synapses(fewer.population("c"), lower(fewer).projection("loop 0"), True).tolist() == [False, True, True]
+    assert own_synapses(made.population("c"), lower(made).projection("loop 0"), True).all()
+
+
+def test_the_ring_buffer_is_as_long_as_the_neurons_of_a_core_leave_it():
+    far = network(256, ([0, 1], [1, 0], 200, False))
+    for neurons, slots in ((None, 32), (129, 32), (128, 64), (30, 256)):
+        made = replace(far, populations=[replace(p, neurons_per_core=neurons) for p in far.populations])
+        assert lower(made).populations["c"].delay_slots == slots
+    assert lower(network(300, ([0], [1], 200, False), per_channel=True)).populations["c"].delay_slots == 32
+
+
 def test_split_cores_are_in_the_warnings_of_the_recording():
     combined = simulator.run(network(3, rule=ADDITIVE)).warnings
     alone = simulator.run(network(3)).warnings
