@@ -19,8 +19,8 @@ NATIVE = Extension("spikingconvnet.backends.local._native", sources=KERNELS, dep
 NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=["spikingconvnet/emulator/core_native.c"],
                         extra_compile_args=["-O2"], optional=True)
 
-# sPyNNaker 7.4.1 makes a number of an array of one (neo_buffer_database.py:935), an error from NumPy 2.4.0 on; Brian2 2.9
-# does not import with it.
+# sPyNNaker 7.4.1 makes a number of an array of one (neo_buffer_database.py:935), an error from NumPy 2.4.0 on; Brian2
+# 2.9 does not import with it.
 NUMPY = "numpy<2.4"
 EXTRAS = {
     "spinnaker": ["sPyNNaker==1!7.4.1", NUMPY],

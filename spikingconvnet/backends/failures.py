@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from functools import wraps
 
 PROBE_RETRIES = 3       # of 1 s each
 LONGEST = 400           # characters of an error text

@@ -183,7 +183,7 @@ class Simulation(pynn.Simulation):
         self._split = split_populations(network, self._connectors)
         with self._apart():
             dialect = replace(DIALECT, setup={"time_scale_factor": time_scale})
-            super().__init__(network, sim, dialect, record, fixed_scales(network, lowered))
+            super().__init__(network, sim, dialect, record, fixed_scales(network, lowered, self._planes))
         for projection in network.projections:          # lowered for their counters
             is_conv = isinstance(projection.connections, ConvConnections) and projection.plasticity is None
             (lowered.convolution if is_conv else lowered.projection)(projection.label)
@@ -239,8 +239,9 @@ class Simulation(pynn.Simulation):
             found = self._since_reset()
             gaps = [r for r in found.readings if r.item == provenance.MISSING_STEPS and r.value]
             if gaps:
-                core = next(core for core in found.cores if (core.x, core.y, core.p) == (gaps[0].x, gaps[0].y, gaps[0].p))
-                raise IncompleteRecording(f"sPyNNaker: the recording lacks {gaps[0].value} of {found.ends[-1]} steps of"
+                first = gaps[0]
+                core = next(c for c in found.cores if (c.x, c.y, c.p) == (first.x, first.y, first.p))
+                raise IncompleteRecording(f"sPyNNaker: the recording lacks {first.value} of {found.ends[-1]} steps of"
                                           f" {core} and is not taken for a whole one; its messages are in {self._log}")
         return super().recording()
 
@@ -455,11 +456,19 @@ class Simulation(pynn.Simulation):
         return replace(weights, raw=raw)
 
 
-def fixed_scales(network, lowered):
+def fixed_scales(network, lowered, planes=()):
     """Largest inputs that make sPyNNaker choose the weight scales of `lowered` where its own list would give others.
 
     A convolution is written as one list per receptor and map, but its scale is that of the connectors that sPyNNaker
-    has for convolutions; and a board that generates lateral inhibition itself counts every neuron as its own input.
+    has for convolutions; a board that generates lateral inhibition itself counts every neuron as its own input; and
+    of a list in several pieces it adds up the largest inputs of all.
+
+    Parameters
+    ----------
+    network : Network
+    lowered : Lowered
+    planes : collection of str
+        Populations that become one of sPyNNaker's for each channel, besides those that say so.
 
     Returns
     -------
@@ -468,12 +477,20 @@ def fixed_scales(network, lowered):
     """
     limits = {}
     for population in network.populations:
-        if any(isinstance(p.connections, (ConvConnections, LateralInhibition))
+        if any(isinstance(p.connections, (ConvConnections, LateralInhibition)) or _in_pieces(network, p, planes)
                for p in network.incoming(population.label)):
             shift = lowered.populations[population.label].shift
             first = shift.reshape(2, population.shape[0] if population.per_channel else 1, -1)[:, :, 0]
             limits[population.label] = 0.75 * 2.0 ** first.T
     return limits
+
+
+def _in_pieces(network, projection, planes):
+    """Whether a list becomes several projections to one of sPyNNaker's populations."""
+    pre, listed = network.population(projection.pre), projection.connections.to_list()
+    if pre.shape[0] > 1 and (pre.per_channel or pre.label in planes):
+        return True
+    return projection.connections.rounding == "host" and bool(np.bincount(listed.pre).max(initial=0) > ROW_LIMIT)
 
 
 def configuration(machine, home, packet_buffer=None):

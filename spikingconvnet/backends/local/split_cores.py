@@ -126,8 +126,8 @@ def warning(population, projections, slots, timestep):
            if timestep < COMBINED_FROM else
            "sPyNNaker 7.4.1 has no binary for its neurons together with its plasticity and splits them between cores")
     text = (f"population {population.label}: {why}; where a neuron has 15 events between two inputs of a plastic"
-            " synapse, the delay is the length of the ring buffer, or it does not count (backprop_delay=False), the order"
-            " of packets decides what is learnt")
+            " synapse, the delay is the length of the ring buffer, or it does not count (backprop_delay=False), the"
+            " order of packets decides what is learnt")
     counts = sorted({len(entries) for entries in transfers(population, projections, slots)})
     if counts != [1]:
         text += (f"; a spike is {' or '.join(map(str, counts))} events for its neuron's synapses, one for each"
