@@ -291,9 +291,9 @@ def faulty(fault, at_most=0):
 
 
 def on_cores(fault):
-    """The same in a network of populations that have several cores."""
+    """The same in a network of populations that have several cores, none of which learns."""
     def pair(rng):
-        network = drawn(rng)
+        network = with_projections(drawn(rng), lambda p: replace(p, plasticity=None))
         network = replace(network, populations=tuple(p if p.is_source else replace(p, per_channel=True)
                                                      for p in network.populations))
         return by_reference(network, STEPS), by_reference(network, STEPS, fault(network, rng)), {}

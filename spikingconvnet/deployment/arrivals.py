@@ -18,6 +18,7 @@ from spikingconvnet.spikes import Spikes
 
 ROUNDING = 4            # units in the last place that one step may round away: three products and a sum
 LATEST = 8              # steps by which delays may be off
+LATEST_LEARNED = 3      # the same where a longer delay changes the ring buffer and with it what is learned
 MOST_LOST = 1000        # packets
 MOST_AT_ONCE = 3        # packets that may be missing in one step on one core
 MOST_COMBINED = 20000   # sets of packets of a step that are tried
@@ -194,16 +195,17 @@ def _delay_of_projections(case):
 
 def _explains_later(case, group, later):
     shortest = min((lowered.delay.min(initial=1 << 20) for one in case.replays for i, lowered in one.projections
-                          if i in group), default=0)
-    if shortest + later < 1 or not all(_may_explain(one, off.currents, group, later) for one, off in zip(
-            case.replays, case.off)):
+                    if i in group), default=0)
+    if shortest + later < 1:
         return False
-    learns = any(case.network.projections[i].learns for i in group)
-    labels = {case.network.projections[i].label for i in group}
-    if learns and case.explains(with_projections(case.suspect.network, lambda p: replace(
-            p, connections=replace(p.connections, delay=p.connections.delay + later)) if p.label in labels else p)):
-        return True
-    if any(off.learned for off in case.off):
+    posts = {case.network.projections[i].post for i in group}
+    if abs(later) <= LATEST_LEARNED and any(p.learns and p.post in posts for p in case.network.projections):
+        labels = {case.network.projections[i].label for i in group}
+        if case.explains(with_projections(case.suspect.network, lambda p: replace(p, connections=replace(
+                p.connections, delay=p.connections.delay + later)) if p.label in labels else p)):
+            return True
+    if any(off.learned for off in case.off) or not all(_may_explain(one, off.currents, group, later)
+                                                       for one, off in zip(case.replays, case.off)):
         return False
     return not any(one.deviations(later=dict.fromkeys(group, later)).any() for side in (case.beginnings, case.replays)
                    for one in side)

@@ -18,6 +18,7 @@ __all__ = ["ADVICE", "NOT_TOLD", "Cause", "cause"]
 FEWEST_SHIFTED = 20     # spikes that must all be shifted alike to call it a delay, where currents were not recorded
 MANY = 8                # small deviations that something else explains exactly are not rounding
 MOST_ALIKE = 6          # packets that something simpler explains as well are not lost
+MUCH_MORE = 3           # times as many packets as of another fate are none of that fate
 FEWEST_STILL = 10       # steps in which a core must stand still
 MOST_TWINS = 300_000    # neurons times steps that the reference computes for another order of packets
 
@@ -56,6 +57,8 @@ def _chosen(case, found):
     names = {one.name for one in found}
     if names - {"rounding"} and case.deviant and _places(case) >= MANY:
         found = [one for one in found if one.name != "rounding"]
+    fewest = min([_packets_of(one) for one in found if one.name in arrivals.FATES], default=0)
+    found = [one for one in found if one.name not in arrivals.FATES or _packets_of(one) < MUCH_MORE * fewest]
     if names - set(arrivals.FATES):
         found = [one for one in found if one.name not in arrivals.FATES or _packets_of(one) < MOST_ALIKE]
     names = list(dict.fromkeys(one.name for one in found))

@@ -265,11 +265,11 @@ def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25):
         right = np.flatnonzero(wrong == 0)
         if len(right):
             break
-        best = int(np.argmin(wrong))
-        if grid[-1] - grid[0] < len(grid):
+        best = np.flatnonzero(wrong == wrong.min())
+        first, last = grid[max(best[0] - 1, 0)], grid[min(best[-1] + 1, len(grid) - 1)]
+        if last - first < len(grid) and grid[-1] - grid[0] < len(grid) or last - first > 0.6 * (grid[-1] - grid[0]):
             return None
-        first, last = grid[max(best - 2, 0)], grid[min(best + 2, len(grid) - 1)]
-        grid = np.unique(np.rint(np.linspace(first, last, 33)).astype(np.int64))
+        grid = np.unique(np.rint(np.linspace(first, last, 17)).astype(np.int64))
     ends = [_end(residuals, grid[right[0]], grid[right[0] - 1] if right[0] else grid[0]),
             _end(residuals, grid[right[-1]], grid[right[-1] + 1] if right[-1] + 1 < len(grid) else grid[-1])]
     return ends[0], ends[1]

@@ -4,6 +4,7 @@ For every parameter the values are sought with which the recorded membranes, cur
 from those before; a network with such a value is an explanation if the local engine then computes the whole recording.
 """
 
+import math
 from dataclasses import fields, replace
 
 import numpy as np
@@ -21,8 +22,9 @@ LARGEST = (1 << 31) - 1
 LONGEST_REFRACTORY = 200    # steps
 TIMESTEPS = (0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 10.0)     # ms
 SYNAPSES = 3                # whose learned weights are followed while a rule's parameter is sought
-WRONG_STEPS = 1             # the same of currents of a neuron
-FINEST = 1 << 20            # of what is sought of a rule, by unit
+WRONG_STEPS = 3             # the same of currents of a neuron
+FINEST = 2.0 ** -22         # of what is sought of a rule, relative
+MOST_DECIMALS = 20          # numbers of as many decimals that are tried
 MEMBRANE = ("tau_m", "cm", "v_rest", "i_offset")
 
 
@@ -263,9 +265,11 @@ def _of_rule(case, one, off):
     """Parameters of the rule with which a population's weights are learned."""
     network = case.suspect.network
     mechanism = next(p.plasticity for p in network.incoming(one.label) if p.learns)
-    residuals_of = _by_weights(one, off) if off.learned else _by_currents(one, off)
-    if residuals_of is None:
-        return
+    parts = [by(one, off) for by, differ in ((_by_weights, off.learned), (_by_currents, off.currents.any())) if differ]
+
+    def residuals_of(rule):
+        return np.concatenate([residuals(rule) for residuals in parts])
+
     for part in ("timing_dependence", "weight_dependence"):
         for parameter in fields(getattr(mechanism, part)):
             declared = getattr(getattr(mechanism, part), parameter.name)
@@ -288,17 +292,21 @@ def _with(mechanism, part, name, value):
 
 
 def _tried(span):
-    """Numbers inside a span: the one of fewest decimals, then others."""
+    """Numbers inside a span: those of few decimals first, then its ends and its middle."""
     if span is None:
         return []
     low, high = span
-    found = [round((low + high) / 2, digits) for digits in range(7)] + [low, high, (low + high) / 2]
-    return list(dict.fromkeys(value for value in found if low <= value <= high))[:4]
+    found = [low, high, (low + high) / 2]
+    for digits in range(6, -1, -1):
+        first, last = math.ceil(low * 10 ** digits), math.floor(high * 10 ** digits)
+        if last - first < MOST_DECIMALS:
+            found = [round(n / 10 ** digits, digits) for n in range(first, last + 1)] + found
+    return list(dict.fromkeys(found))
 
 
 def _span(mechanism, part, name, declared, residuals_of, timestep):
     """The smallest and largest value of a rule's parameter that a few weights follow from, or None."""
-    unit = max(abs(declared), 2.0 ** -11) / FINEST * 16
+    unit = max(abs(declared), 2.0 ** -11) * FINEST
 
     def residuals(values):
         rows = []
@@ -314,7 +322,7 @@ def _span(mechanism, part, name, declared, residuals_of, timestep):
     tried = residuals(np.array([start // 4, start, start * 4 + 16]))
     if (tried[0] == tried[1]).all() and (tried[1] == tried[2]).all():
         return None             # it makes no difference there
-    span = solutions(residuals, start, 0 if declared >= 0 else -LARGEST, FINEST * 64, 2.0)
+    span = solutions(residuals, start, 0 if declared >= 0 else -LARGEST, LARGEST, 2.0)
     return None if span is None else (span[0] * unit, span[1] * unit)
 
 
@@ -324,7 +332,10 @@ def _by_weights(one, off):
     for index, lowered in one.projections:
         if index in off.weights:
             wrong = off.weights[index]
-            order = np.argsort(-abs(wrong), kind="stable")
+            right = one.recorded.weights[one.recorded.network.projections[index].label]
+            right = right[np.isin(one.lowered.projection(lowered.label).post_id, one.neurons)]
+            _, which, alike = np.unique(right, return_inverse=True, return_counts=True)
+            order = np.lexsort((-abs(wrong), (wrong == 0) * len(right) + alike[which]))     # not those at a bound
             order = np.unique(np.concatenate([order[:SYNAPSES], order[-1:]]))
             chosen.append((index, part_of(lowered, order), wrong[order]))
     recorded = [one.series(index, lowered)[1] + wrong for index, lowered, wrong in chosen]
@@ -362,7 +373,7 @@ def _by_currents(one, off):
         return np.where(abs(away) <= np.maximum(unit, 0.5)[receptors, None], 0, np.rint(away * 16)).astype(
             np.int64).ravel()
 
-    return residuals if any(lowered.rule is not None and len(lowered.post_id) for _, lowered in mine) else None
+    return residuals
 
 
 def _add(sums, rows, _):
