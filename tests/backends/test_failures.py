@@ -191,6 +191,15 @@ def test_an_error_of_spinnman_becomes_one_line():
     assert len(failures.in_one_line(ValueError("x" * 5000))) < 450
 
 
+def test_of_many_cores_in_a_wrong_state_some_are_named():
+    state = SimpleNamespace(state=SimpleNamespace(name="SYNC0"), run_time_error=SimpleNamespace(name="NONE"))
+    infos = Infos({(0, 0, core): state for core in range(1, 17)})
+    error = SimpleNamespace(failed_core_states=lambda: infos)
+    line = failures.in_one_line(error)
+    assert line.startswith("core 0,0,1 is in state SYNC0; core 0,0,2 is in") and line.endswith("; and 12 more")
+    assert line.count("SYNC0") == failures.MOST == 4
+
+
 class Waiting:
     """A transceiver whose cores never come into the state that is wanted; what it has is set from outside."""
 

@@ -9,7 +9,7 @@ DEAD = ("dead-core=0,0,1", "dead-core=0,0,4", "dead-chip=1,1")
 
 @pytest.fixture
 def end(benchmark_named, tmp_path):
-    """A function that runs a kind of network on a board with faults, in pieces: whether it ends right, how, the text."""
+    """A function that runs a kind of network on a board with faults, in pieces: see ``board_faults.outcome``."""
     return lambda *run: benchmark_named("board_faults").outcome(*run, tmp_path)
 
 
