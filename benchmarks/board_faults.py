@@ -114,7 +114,8 @@ def outcome(faults, kind, pieces, directory):
             return told, type(error).__name__, str(error).replace(str(directory), "...")
     health, same = judge(recording.provenance), found == expected
     names = [finding.name for finding in health.findings if finding.severity != "note"]
-    return same or health.verdict != "valid", health.verdict, "same integers" if same else ", ".join(names) or "DIFFERS"
+    text = ", ".join(["same integers" if same else "other integers", *names])
+    return same or health.verdict != "valid", health.verdict, text
 
 
 def main():

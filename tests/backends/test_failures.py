@@ -113,10 +113,12 @@ def test_a_training_whose_board_fails_twice_ends_with_the_same_integers(command,
 
 
 def test_a_recording_that_is_not_whole_is_an_invalid_run_with_its_verdict(command, faulty, experiment, tmp_path):
-    """Testing with --record on a board whose cores are too slow to record all steps of the membranes."""
-    experiment("run").train_layer(1)
-    faulty(Faults(slow_cores=tuple((0, 0, core, 0.5) for core in range(1, 17))))
-    code, err = command("--mode", "testing", "--record", tmp_path / "a.npz", *BOARD, "--force")
+    """Testing with --record: the board of the recording has cores that are too slow to record all steps."""
+    trained, slow = experiment("run"), Faults(slow_cores=((0, 0, 2, 0.5), (0, 0, 3, 0.5)))
+    trained.train_layer(1)
+    trained.train_svm()
+    faulty(Faults(), slow)
+    code, err = command("--mode", "testing", "--record", tmp_path / "a.npz", *BOARD)
     assert code == 6 and "Traceback" not in err and not (tmp_path / "a.npz").exists()
     assert "on the board: invalid" in err and "recorded steps are missing: cores did not come to them" in err
     assert "the run is invalid, so nothing of it is stored; sPyNNaker: the recording lacks" in err
