@@ -114,7 +114,7 @@ def test_a_training_whose_board_fails_twice_ends_with_the_same_integers(command,
 
 def test_a_recording_that_is_not_whole_is_an_invalid_run_with_its_verdict(command, faulty, experiment, tmp_path):
     """Testing with --record: the board of the recording has cores that are too slow to record all steps."""
-    trained, slow = experiment("run"), Faults(slow_cores=((0, 0, 2, 0.5), (0, 0, 3, 0.5)))
+    trained, slow = experiment("run"), Faults(slow_cores=((0, 0, 11, 0.5), (0, 0, 12, 0.5)))
     trained.train_layer(1)
     trained.train_svm()
     faulty(Faults(), slow)
