@@ -14,6 +14,7 @@ from functools import wraps
 
 PROBE_RETRIES = 3       # of 1 s each
 LONGEST = 400           # characters of an error text
+MOST = 4                # cores that it names
 LOOK = 3.0              # seconds of waiting for cores between two looks at whether the board goes on
 STILL = 4               # looks in a row at which nothing has moved
 OVERRUN = 10            # seconds of the board's own clock that a run may take longer than it should
@@ -171,7 +172,9 @@ def in_one_line(error):
     cause = getattr(error, "exception", error)          # SpinnmanGenericProcessException holds another
     if hasattr(cause, "failed_core_states"):            # SpiNNManCoresNotInStateException does not tell their states
         infos = cause.failed_core_states()
-        return "; ".join(f"core {x},{y},{p} is in state {_state(infos.get_cpu_info(x, y, p))}" for x, y, p in infos)
+        places = list(infos)
+        told = [f"core {x},{y},{p} is in state {_state(infos.get_cpu_info(x, y, p))}" for x, y, p in places[:MOST]]
+        return "; ".join(told) + (f"; and {len(places) - MOST} more" if len(places) > MOST else "")
     text = " ".join(str(cause).partition("Stack trace:")[0].split())
     return f"{type(cause).__name__}: {text if len(text) <= LONGEST else text[:LONGEST] + ' ...'}"
 

@@ -237,11 +237,10 @@ class Simulation(pynn.Simulation):
         """What sPyNNaker has recorded, if it is all there: its own reading fails or moves steps otherwise."""
         if self.record:
             found = self._since_reset()
-            gaps = [r for r in found.readings if r.item == provenance.MISSING_STEPS and r.value]
-            if gaps:
-                first = gaps[0]
-                core = next(c for c in found.cores if (c.x, c.y, c.p) == (first.x, first.y, first.p))
-                raise IncompleteRecording(f"sPyNNaker: the recording lacks {first.value} of {found.ends[-1]} steps of"
+            gap = next((r for r in found.readings if r.item == provenance.MISSING_STEPS and r.value), None)
+            if gap is not None:
+                core = next(core for core in found.cores if (core.x, core.y, core.p) == (gap.x, gap.y, gap.p))
+                raise IncompleteRecording(f"sPyNNaker: the recording lacks {gap.value} of {found.ends[-1]} steps of"
                                           f" {core} and is not taken for a whole one; its messages are in {self._log}")
         return super().recording()
 

@@ -1,11 +1,13 @@
 """Provenance databases made by hand: what sPyNNaker 7.4.1 writes about runs, clean or with something wrong.
 
-Tables from ``spinn_front_end_common/utilities/db.sql``; which core writes which items from the classes that call
-``ProvenanceWriter.insert_core``. `test_health.py` compares both with an installed sPyNNaker.
+Tables from ``spinn_front_end_common/utilities/db.sql`` and ``spynnaker/pyNN/utilities/db.sql``; which core writes which
+items from the classes that call ``ProvenanceWriter.insert_core``. `test_health.py` compares both with an installed
+sPyNNaker.
 """
 
 import sqlite3
 from dataclasses import replace
+from itertools import product
 
 from spikingconvnet.backends import provenance
 from spikingconvnet.backends.provenance import Core
@@ -42,7 +44,18 @@ CREATE TABLE IF NOT EXISTS reports(message STRING NOT NULL);
 CREATE TABLE IF NOT EXISTS connector_provenance(
     connector_id INTEGER PRIMARY KEY AUTOINCREMENT, pre_population STRING NOT NULL, post_population STRING NOT NULL,
     the_type  STRING NOT NULL, description STRING NOT NULL, the_value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS recording (
+    rec_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pop_id INTEGER NOT NULL REFERENCES population(pop_id) ON DELETE RESTRICT, variable TEXT NOT NULL, data_type TEXT,
+    buffered_type TEXT NOT NULL, t_start float NOT NULL, sampling_interval_ms float, units TEXT, n_colour_bits INT);
+CREATE TABLE IF NOT EXISTS region_metadata(
+    region_metadata_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    rec_id INTEGER NOT NULL REFERENCES recording(rec_id) ON DELETE RESTRICT,
+    region_id INTEGER NOT NULL REFERENCES recording_region(recording_region_id) ON DELETE RESTRICT,
+    recording_neurons_st TEXT, vertex_slice TEXT, base_key INT);
 """
+TRACES = ("v", "gsyn_exc")      # recorded by cores of the kind "combined", of three neurons
+NEURONS_RECORDED, ROW = "4:5,8", 4 * (1 + 3)
 
 SYSTEM = ("Times_the_transmission_of_spikes_overran", "Times_the_callback_queue_was_overloaded",
           "Times_the_dma_queue_was_overloaded", "Times_the_user_queue_was_overloaded", "Times_the_timer_tic_over_ran",
@@ -114,7 +127,7 @@ class Story:
                      for core, kind in self.cores.items() for item in ITEMS[kind] if item in WORK}
         self.sent = {core: sorted(rng.integers(0, 900, len(ends)).tolist()) for core in self.cores}
         self.added, self.gone, self.messages, self.time_scale, self.missing_data = {}, set(), [], 1, set()
-        self.clipped = self.lost_sequences = 0
+        self.clipped, self.lost_sequences, self.gaps = 0, 0, {}     # gaps: steps, by variable and run
         self.traffic = {(chip, item): rng.integers(0, 5000, 3 * len(ends) + 1).tolist()
                         for chip in self.chips for item in COUNTED}
 
@@ -164,6 +177,8 @@ class Story:
                 connection.execute("INSERT INTO recording_data(recording_region_id, extraction_id, content,"
                                    " content_len, missing_data) VALUES(?, ?, x'00', 1, ?)",
                                    (region, extraction, int((self.cores[core], run) in self.missing_data)))
+            self._traces(connection, [ids[core] for core, kind in self.cores.items() if kind == "combined"], run,
+                         extraction)
             self._routers(connection, "Extract", run)
             for core, kind in self.cores.items():
                 rows = [(ids[core], item, self._core_value(core, kind, item, run)) for item in ITEMS[kind]]
@@ -183,6 +198,22 @@ class Story:
         connection.commit()
         connection.close()
         return path
+
+    def _traces(self, connection, cores, run, extraction):
+        """What cores have recorded of membranes, every step with its time before it."""
+        steps = self.ends[run] - (self.ends[run - 1] if run else 0)
+        for number, (core, name) in enumerate(product(cores, TRACES), 1):
+            if run == 0:
+                region = connection.execute("INSERT INTO recording_region(core_id, local_region_index) VALUES(?, ?)",
+                                            (core, 100 + number)).lastrowid
+                connection.execute("INSERT INTO recording VALUES(?, 1, ?, 'S1615', 'MATRIX', 0, 1, '', 4)",
+                                   (number, name))
+                connection.execute("INSERT INTO region_metadata(rec_id, region_id, recording_neurons_st)"
+                                   " VALUES(?, ?, ?)", (number, region, NEURONS_RECORDED))
+            size = ROW * (steps - self.gaps.get((name, run), 0))
+            connection.execute(
+                "INSERT INTO recording_data(recording_region_id, extraction_id, content, content_len, missing_data)"
+                " SELECT region_id, ?, x'00', ?, 0 FROM region_metadata WHERE rec_id = ?", (extraction, size, number))
 
     def _routers(self, connection, phase, run):
         for chip in self.chips:

@@ -175,6 +175,17 @@ def test_texts_of_the_programs_that_tell_of_a_core_s_memory(text, small):
     assert text in written and bool(re.search(NO_MEMORY, text)) == small
 
 
+def test_recorded_steps_that_are_missing_are_counted_by_core_and_run(story, tmp_path):
+    story.gaps |= {("v", 1): 7, ("gsyn_exc", 1): 9}
+    finding, = [f for f in health_of(story, tmp_path).findings if f.severity != "note"]
+    assert (finding.name, finding.severity, finding.value, finding.steps) == ("recording_gaps", "invalid", 9, (20, 50))
+    assert finding.where == ("core 0,0,1 (combined, neurons 0 to 99)",) and finding.fix == "--time-scale 2"
+    story.gaps |= {("v", 0): 20}
+    (tmp_path / "data.sqlite3").unlink()
+    finding, = [f for f in health_of(story, tmp_path).findings if f.severity != "note"]
+    assert (finding.value, finding.steps) == (29, (0, 20))
+
+
 def test_a_run_of_which_nothing_is_known_is_never_valid(story, tmp_path):
     whole = story.provenance(tmp_path / "data.sqlite3")
     assert [f.name for f in judge(replace(whole, readings=())).findings] == ["no_provenance"]
@@ -350,10 +361,11 @@ def test_the_source_of_a_rule_is_where_it_says(rule):
 
 def test_the_tables_of_these_tests_are_sPyNNakers():
     def tables(text):
-        statements = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)\((.*?)\);", re.sub("--.*", "", text), re.DOTALL)
+        statements = re.findall(r"CREATE TABLE IF NOT EXISTS (\w+) ?\((.*?)\);", re.sub("--.*", "", text), re.DOTALL)
         return {name: " ".join(columns.split()) for name, columns in statements}
 
-    theirs = tables(package_file("spinn_front_end_common/utilities/db.sql").read_text())
+    theirs = {name: columns for path in ("spinn_front_end_common/utilities/db.sql", "spynnaker/pyNN/utilities/db.sql")
+              for name, columns in tables(package_file(path).read_text()).items()}
     for name, columns in tables(SCHEMA).items():
         assert columns.replace(" ,", ",") == theirs[name].replace(" ,", ","), name
 

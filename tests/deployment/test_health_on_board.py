@@ -1,6 +1,7 @@
 """The verdict on real runs: sPyNNaker and its binaries on an emulated board, with faults on demand."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from spikingconvnet.backends.local import simulator
 from spikingconvnet.connectivity import ConvConnections, DenseConnections
 from spikingconvnet.deployment.health import judge
 from spikingconvnet.emulator import Board, Faults
-from spikingconvnet.errors import BackendError
+from spikingconvnet.errors import BackendError, IncompleteRecording, SimulationFailed
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.spikes import Spikes
@@ -103,6 +104,36 @@ def test_a_core_that_is_too_slow_is_found_and_the_fix_helps(tmp_path):
     assert {finding.where for finding in health.findings} == {("core 0,0,2 (out, neurons 0 to 255)",)}
     assert all("--time-scale 2" in finding.fix for finding in health.findings)
     assert slower.verdict == "valid", slower.findings
+
+
+@pytest.mark.parametrize("every, lacks", [(0, "40 of 40"), (STEPS // 2, "[0-9]+ of 32")])
+def test_membranes_that_a_slow_core_did_not_record_are_not_given_and_the_verdict_is(every, lacks, tmp_path):
+    """In one run, and of images that start at rest; the cores of the population have recorded different steps."""
+    resets = replace(network(), reset_every=every)
+    with board(tmp_path, slow_cores=((0, 0, 2, 20.0),)) as made:
+        with pytest.raises(IncompleteRecording, match=rf"lacks {lacks} steps of core 0,0,2 \(out, neurons 0 to 255\)"
+                           ) as caught:
+            runs(made, tmp_path, net=resets, record=("out",))
+    health = judge(caught.value.provenance)
+    found = {finding.name: finding for finding in health.findings}
+    assert health.verdict == "invalid" and found["recording_gaps"].where == ("core 0,0,2 (out, neurons 0 to 255)",)
+    assert "failed" not in found and {"background_queue", "backgrounds_queued", "late_packets"} & set(found)
+    assert list((tmp_path / "run").glob("reports/*/run_1/**/data*.sqlite3"))
+
+
+def test_what_fails_after_a_run_tells_what_the_machine_has_said(tmp_path, monkeypatch):
+    """Weights and recordings that sPyNNaker cannot read, whatever the reason."""
+    with board(tmp_path) as made, spinnaker.open(network(), target=made, directory=tmp_path / "run") as simulation:
+        simulation.run(10)
+
+        def unreadable(*_):
+            raise IndexError("index 10 is out of bounds")
+
+        for name, read in (("_listed", lambda: simulation.weights("dense")), ("_data", simulation.recording)):
+            with monkeypatch.context() as patch, pytest.raises(SimulationFailed, match="IndexError: index") as caught:
+                patch.setattr(simulation, name, unreadable)
+                read()
+            assert caught.value.provenance.cores and judge(caught.value.provenance).findings[0].name == "failed"
 
 
 def test_a_core_that_crashes_is_named_with_what_it_held(tmp_path):
