@@ -1,4 +1,4 @@
-"""A PyNN script that talks to its network while it runs: a ball game, then a run that is ended from outside."""
+"""A PyNN script that talks to its network while it runs: spikes into a run, then a ball game in a run without end."""
 
 import json
 import threading
@@ -6,54 +6,60 @@ import time
 
 import pyNN.spiNNaker as sim
 
-THROWS, RUN, PAUSE = 5, 2000, 0.15      # spikes to and fro, in a run of so many ms, s before each
-SEEN = 8                                # live spikes after which the run without end is ended
+SPIKES, GAP, RUN = 3, 0.3, 3000         # s between two, ms
+THROWS, PAUSE = 5, 0.15                 # s before each
 live = sim.external_devices.SpynnakerLiveSpikesConnection
-result = {"thrown": 0, "seen": 0}
+result = {"caught": []}
 
 
-def throw(_label, connection):
-    time.sleep(PAUSE)
-    result["thrown"] += 1
-    connection.send_spike("source", 0)
+def send(_label, connection):
+    for _ in range(SPIKES):
+        time.sleep(GAP)
+        connection.send_spike("source", 0)
 
 
-def catch(label, _time, _neurons):
-    if result["thrown"] < THROWS:
-        throw(label, game)
+def injector(connection):
+    return sim.Population(1, sim.external_devices.SpikeInjector(database_notify_port_num=connection.local_port),
+                          label="source")
+
+
+sender = live(send_labels=["source"], local_port=None)
+sender.add_start_resume_callback("source", send)
+sim.setup(1.0)
+source = injector(sender)
+source.record("spikes")
+sim.run(RUN)
+result["injected"] = source.get_data("spikes").segments[0].spiketrains[0].magnitude.tolist()
+sim.end()
+sender.close()
 
 
 def begin(*_):
     result["began"] = time.monotonic()
 
 
-def watch(_label, step, _neurons):
-    result["seen"] += 1
-    if result["seen"] == SEEN:
-        result["step"], result["took"] = step, time.monotonic() - result["began"]
+def throw(_label, connection):
+    time.sleep(PAUSE)
+    connection.send_spike("source", 0)
+
+
+def catch(label, step, _neurons):
+    result["caught"].append(step)
+    if len(result["caught"]) < THROWS:
+        throw(label, game)
+    else:
+        result["took"] = time.monotonic() - result["began"]
         threading.Thread(target=sim.external_devices.request_stop).start()
 
 
 game = live(send_labels=["source"], receive_labels=["source"], local_port=None)
+game.add_init_callback("source", begin)                         # before the run begins
 game.add_start_resume_callback("source", throw)
 game.add_receive_callback("source", catch)
 sim.setup(1.0)
-source = sim.Population(1, sim.external_devices.SpikeInjector(database_notify_port_num=game.local_port), label="source")
-sim.external_devices.activate_live_output_for(source, database_notify_port_num=game.local_port)
-source.record("spikes")
-sim.run(RUN)
-result["times"] = source.get_data("spikes").segments[0].spiketrains[0].magnitude.tolist()
-sim.end()
-game.close()
-
-view = live(receive_labels=["cell"], local_port=None)
-view.add_init_callback("cell", begin)                           # before the run begins
-view.add_receive_callback("cell", watch)
-sim.setup(1.0)
-cell = sim.Population(1, sim.IF_curr_exp(i_offset=2.0, tau_refrac=200.0), label="cell")
-sim.external_devices.activate_live_output_for(cell, database_notify_port_num=view.local_port)
+sim.external_devices.activate_live_output_for(injector(game), database_notify_port_num=game.local_port)
 sim.external_devices.run_forever()
 result["simulated"] = float(sim.get_current_time())
 sim.end()
-view.close()
+game.close()
 print("RESULT " + json.dumps(result), flush=True)

@@ -158,14 +158,14 @@ def live(tmp_path_factory):
     return json.loads(line.removeprefix("RESULT "))
 
 
-def test_spikes_go_to_and_fro_while_a_network_runs(live):
-    assert live["thrown"] == len(live["times"]) == 5
-    assert live["times"] == sorted(live["times"])
+def test_spikes_that_are_sent_while_a_network_runs_arrive(live):
+    assert len(live["injected"]) == 3 and live["injected"] == sorted(live["injected"])
 
 
 def test_a_run_without_end_is_not_ahead_of_the_wall_clock(live):
-    assert live["took"] * 1000 >= live["step"] > 1000           # which a machine without a clock reaches in no time
-    assert live["simulated"] > live["step"]
+    assert live["caught"] == sorted(live["caught"])
+    assert 0 < live["caught"][-1] <= live["took"] * 1000        # a machine without a clock is seconds ahead by then
+    assert live["simulated"] >= live["caught"][-1]
 
 
 def test_the_project_s_own_runs_are_free(monkeypatch):
