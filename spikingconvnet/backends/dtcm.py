@@ -5,9 +5,10 @@ else it asks of the heap between them while it initialises, and a core that is r
 of DTCM"). Here every block is counted, in the order of the binaries. Tests compare it with the heaps that the binaries
 have laid out on an emulated board, block by block; ``benchmarks/core_memory.py`` looks for the largest cores.
 
-A block takes whole words and 8 bytes more (spinnaker_tools 4.0, ``sark_alloc.c``, ``sark_xalloc``; ``block_t`` in
-``sark.h``). Sizes are bytes. What is not counted: the filters of packets without a row, which a core leaves out if they
-do not fit (``population_table_binary_search_impl.c``), unless what it learns depends on them.
+A block takes whole words and 8 bytes more (spinnaker_tools, ``sark_alloc.c``, ``sark_xalloc``; ``sark.h:637``). Sizes
+are bytes. Lines of sPyNNaker 7.4.1's programs are those of their messages when a block is refused, as the .dict files
+beside the binaries give them. What is not counted: the filters of packets without a row, which a core leaves out if
+they do not fit (``population_table_binary_search_impl.c:308``), unless what it learns depends on them.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,8 @@ from spikingconvnet.backends.partition import RECEPTORS, WORD
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.plasticity import PfisterSpikeTripletRule, SpikeNearestPairRule, Vogels2011Rule
 
-STACKS = (1 << 16) - 2048           # where they begin: the end of the heap (sark_base.c, sark_init)
-HEAP = 16 + 8                       # its header and its last block (sark_alloc.c, sark_heap_init)
+STACKS = (1 << 16) - 2048           # where they begin: the end of the heap (sark_base.c:446)
+HEAP = 16 + 8                       # its header and its last block (sark.h:652)
 BLOCK = 8                           # header of each block
 HEAP_BASES = {                      # `heap_base` of sark.h's sark_vec_t, at 0x4c of every binary that pip installs
     "IF_curr_exp": 2668, "IF_curr_exp_stdp_mad": 2700, "IF_curr_exp_stdp_mad_pfister_triplet": 2708,
@@ -31,13 +32,13 @@ HEAP_BASES = {                      # `heap_base` of sark.h's sark_vec_t, at 0x4
     "synapses_stdp_izhikevich_neuromodulation": 2396,
     "delay_extension": 2116, "reverse_iptag_multicast_source": 2420,
 }
-SARK = (4 * 292, 28 * 16)           # message buffers and events, sark_base.c and spin1_api.c
+SARK = (4 * 292, 28 * 16)           # message buffers and events, sark_base.c:459 and sark_event.c:550
 PACKET_BUFFER = 256                 # packets: spynnaker.cfg, incoming_spike_buffer_size; delay_extension.c
 LONGEST_ROW = (255 + 3) * WORD      # of a DMA buffer, whatever the rows: population_table_binary_search_impl.c
-CHANNEL = 16                        # recording.c, recording_channel_t
-VARIABLES = 3                       # v and two synaptic currents, neuron_impl_standard.h
-HISTORY = {SpikeNearestPairRule: 68, PfisterSpikeTripletRule: 196}      # of a neuron, post_events.h
-USUAL_HISTORY, MODULATED_HISTORY = 100, 136                             # the latter: post_events_with_da.h
+CHANNEL = 16                        # recording.c:174
+VARIABLES = 3                       # v and two synaptic currents
+HISTORY = {SpikeNearestPairRule: 68, PfisterSpikeTripletRule: 196}      # of a neuron, post_events.h:91
+USUAL_HISTORY, MODULATED_HISTORY = 100, 136                             # the latter: post_events_with_da.h:100
 CELLS = {"exponential": (4, 32, 4, 24), "delta": (4, 32, 4, 4, 8)}      # key, neuron, (input,) threshold, synapse
 NAMES = {"exponential": "IF_curr_exp", "delta": "IF_curr_delta"}
 SYSTEM, NEURONS, RECORDING, RING, SOURCES, LEARNING, ROWS, PACKETS, KERNELS, TRANSFER, DELAYS, FILTERS = (
@@ -188,37 +189,36 @@ def _uses(vertex, made, timestep, record, packet_buffer):
     elif vertex.synapse_cores:
         found = [_neuron_core(vertex, n, record), _synapse_core(vertex, made, n, timestep, packet_buffer)]
     else:
-        found = [_combined(vertex, made, n, timestep, record, packet_buffer)]
+        found = [_combined(vertex, n, timestep, record, packet_buffer)]
     return found + [_extension(vertex, n)] * bool(vertex.stages)
 
 
-def _combined(vertex, made, n, timestep, record, packet_buffer):
+def _combined(vertex, n, timestep, record, packet_buffer):
     name = NAMES[vertex.cell.synapses]
     blocks = {SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (6 * CHANNEL, *_recording(vertex, n, record))}
     if vertex.is_convolution:
         return Use(vertex.label, f"{name}_conv", n, blocks | {
             KERNELS: _kernels(vertex), PACKETS: _packets(packet_buffer), RING: _ring(vertex, n)})
-    return Use(vertex.label, name + _suffix(vertex), n, blocks | _synapses(vertex, made, n, timestep, packet_buffer))
+    return Use(vertex.label, name + _suffix(vertex), n, blocks | _synapses(vertex, n, timestep, packet_buffer))
 
 
 def _neuron_core(vertex, n, record):
-    transfer = 2 * RECEPTORS * (1 << partition.n_bits(n))       # c_main_neurons.c: two buffers and their sum
+    transfer = 2 * RECEPTORS * (1 << partition.n_bits(n))       # c_main_neurons.c:286: two buffers and their sum
     return Use(vertex.label, f"{NAMES[vertex.cell.synapses]}_neuron", n, {
         SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (4 * CHANNEL, *_recording(vertex, n, record)),
         TRANSFER: 3 * (transfer,)})
 
 
 def _synapse_core(vertex, made, n, timestep, packet_buffer):
-    blocks = {SYSTEM: SARK, RECORDING: (2 * CHANNEL,), **_synapses(vertex, made, n, timestep, packet_buffer)}
-    own = [pre for pre in {rows.pre for rows in vertex.incoming} if made[pre].label == vertex.label]
-    if own:             # on split cores a spike is learned or not as its filter says, see split_cores
-        sources = {rows.pre for rows in vertex.incoming}
+    blocks = {SYSTEM: SARK, RECORDING: (2 * CHANNEL,), **_synapses(vertex, n, timestep, packet_buffer)}
+    sources = {rows.pre for rows in vertex.incoming}
+    if any(made[pre].label == vertex.label for pre in sources):     # its filter says what it learns, see split_cores
         blocks[FILTERS] = (WORD * len(sources), *(WORD * -(-made[pre].size // 32) for pre in sources))
     return Use(vertex.label, "synapses" + _suffix(vertex), n, blocks)
 
 
 def _extension(vertex, n):
-    """delay_extension.c, read_parameters: a counter of a byte for each neuron and step, and one step more."""
+    """delay_extension.c:240, 253: a counter of a byte for each neuron and step, and one step more."""
     steps = 1 << (vertex.stages * vertex.stage_steps).bit_length()
     return Use(vertex.label, "delay_extension", n, {
         SYSTEM: SARK, DELAYS: (WORD * steps, *steps * (n,)), PACKETS: _packets(None)})
@@ -237,12 +237,12 @@ def _suffix(vertex):
 
 
 def _neurons(vertex, n):
-    """neuron.c, neuron_initialise; neuron_impl_standard.h, neuron_impl_initialise; shifts of the ring buffers."""
+    """neuron.c:123 (shifts of the ring buffers); neuron_impl_standard.h:95 to 145."""
     return WORD * RECEPTORS, *(size * n for size in CELLS[vertex.cell.synapses])
 
 
 def _recording(vertex, n, record):
-    """neuron_recording.c: tables of variables, of spikes, and what is recorded of a step."""
+    """neuron_recording.c:134 to 262: tables of variables, of spikes, and what is recorded of a step."""
     indices, values = 2 * n, WORD + WORD * (_recorded(vertex, n, record) + 1)
     return (24 * VARIABLES, WORD * VARIABLES, WORD * VARIABLES, *VARIABLES * (indices,), 24, WORD, WORD, indices,
             *VARIABLES * (values,), WORD + WORD * -(-(n + 1) // 32))
@@ -261,10 +261,10 @@ def _recorded(vertex, n, record):
     return int(np.bincount(chosen // vertex.core_size).max(initial=0))
 
 
-def _synapses(vertex, made, n, timestep, packet_buffer):
-    """synapses.c, population table, plasticity and spike processing."""
+def _synapses(vertex, n, timestep, packet_buffer):
+    """synapses.c:281, 315; population_table_binary_search_impl.c:430, 443; spike_processing.c:454; in_spikes.h."""
     blocks = {RING: (WORD * RECEPTORS, *_ring(vertex, n)), ROWS: 2 * (LONGEST_ROW,), PACKETS: _packets(packet_buffer)}
-    sources, entries = _table_entries(vertex, made)
+    sources, entries = _table_entries(vertex)
     if sources:
         blocks[SOURCES] = 20 * sources, WORD * entries
     if vertex.rule:
@@ -282,18 +282,15 @@ def _packets(packet_buffer):
     return (16 + WORD * (1 << ((packet_buffer or PACKET_BUFFER) - 1).bit_length()),)
 
 
-def _table_entries(vertex, made):
+def _table_entries(vertex):
     """Entries of the population table and of its address list: a source, and what comes from its extension."""
-    sources, entries = set(), 0
-    for rows in vertex.incoming:
-        delayed = any(other.delay > vertex.slots for other in vertex.incoming if other.pre == rows.pre)
-        sources |= {(rows.pre, stage) for stage in range(1 + delayed)}
-        entries += 1 + delayed
-    return len(sources), entries
+    sources = {rows.pre for rows in vertex.incoming}
+    delayed = {rows.pre for rows in vertex.incoming if rows.delay > vertex.slots}
+    return len(sources) + len(delayed), sum(1 + (rows.pre in delayed) for rows in vertex.incoming)
 
 
 def _rule(timing, timestep):
-    """Tables of decay, maths.h: maths_copy_int16_lut."""
+    """Tables of decay, maths.h:64."""
     if isinstance(timing, Vogels2011Rule):
         return (_table(timing.tau, timestep),)
     tables = _table(timing.tau_plus, timestep), _table(timing.tau_minus, timestep)
