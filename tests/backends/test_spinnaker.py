@@ -98,7 +98,8 @@ def drawn(seed):
         n_sources=int(rng.integers(1, 3)), n_populations=int(rng.integers(1, 4)),
         n_projections=int(rng.integers(1, 7)), n_steps=n_steps, spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])),
         weight=float(rng.choice([0.2, 2.0, 20.0])), plastic=bool(rng.integers(3)), delta=bool(rng.integers(2)),
-        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2)), modulated=False), rng), 2 * n_steps)
+        drive=float(rng.choice([0.0, 0.5, 2.0])), varied=bool(rng.integers(2)), modulated=False,
+        backprop_delay=bool(rng.integers(3))), rng), 2 * n_steps)
         for _ in range(PER_RUN)]
     return together(networks), chunked(2 * n_steps, rng) if rng.integers(2) else [2 * n_steps]
 
