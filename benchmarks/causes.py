@@ -331,9 +331,11 @@ def order_of_packets(rng):
 
 
 def both(rng):
-    """Two manipulations of different kinds, each of which makes a difference of its own."""
+    """Two manipulations of different causes, each of which makes a difference of its own."""
     network = drawn(rng)
     names = rng.choice(list(CHANGES), 2, replace=False)
+    if RIGHT[names[0]] & RIGHT[names[1]]:
+        raise Impossible
     first, second = (CHANGES[name](network, np.random.default_rng(rng.integers(1 << 32)))[0] for name in names)
     changed = CHANGES[names[1]](first, rng)[0]
     hidden = {p.label: p.cell.spikes for p in network.populations if p.is_source}

@@ -98,7 +98,7 @@ def _one_by_one(case, arrivals):
     """The same of one spike that does not show where it arrives, but only in what is learned from it."""
     if len(case.astray) != 1:
         return [], []
-    (one, off), found, end = case.astray[0], [], case.first.step
+    one, found, end = case.astray[0][0], [], case.first.step
     short = next(part for part in case.beginnings if part.label == one.label)
     senders = {(lowered.pre, int(neuron)) for _, lowered in one.projections if lowered.rule is not None
                for neuron in lowered.pre_id}
