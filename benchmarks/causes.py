@@ -3,10 +3,10 @@
     python benchmarks/causes.py --manipulations 100 --seed 1        # of each kind
     python benchmarks/causes.py --kinds "lost packet,tau_m" --manipulations 20
 
-Two runs of a small random network are recorded, one of them after a manipulation of a known kind: another parameter, weight,
-delay or input, which the recording of the manipulated run declares in some draws and conceals in others, or a fault inside
-the simulation. A manipulation that changes nothing is drawn again. The table says what `compare` told of each kind;
-a told cause that is not the one put in ends the command with exit code 1.
+Two runs of a small random network are recorded, one of them after a manipulation of a known kind: another parameter,
+weight, delay or input, which its recording declares in some draws and conceals in others, or a fault inside the
+simulation. A manipulation that changes nothing is drawn again. The table says what `compare` told of each kind; a told
+cause that is not the one put in ends the command with exit code 1.
 """
 
 import argparse
@@ -331,18 +331,20 @@ def order_of_packets(rng):
 
 
 def both(rng):
-    """Two manipulations of different kinds, each of which makes a difference of its own."""
+    """Two manipulations of different causes, each of which makes a difference of its own."""
     network = drawn(rng)
     names = rng.choice(list(CHANGES), 2, replace=False)
+    if RIGHT[names[0]] & RIGHT[names[1]]:
+        raise Impossible
     first, second = (CHANGES[name](network, np.random.default_rng(rng.integers(1 << 32)))[0] for name in names)
     changed = CHANGES[names[1]](first, rng)[0]
-    runs = [run(part) for part in (network, first, second, changed)]
-    for alone in runs[:3]:
-        if compare(replace(alone, network=network), replace(runs[3], network=network)).identical:
-            raise Impossible
-    hidden = {p.label: runs[0].spikes[p.label] for p in network.populations if p.is_source}
-    a, b = (replace(r, network=network, weights={}, spikes={**r.spikes, **hidden}) for r in (runs[0], runs[3]))
-    return a, b, {}
+    hidden = {p.label: p.cell.spikes for p in network.populations if p.is_source}
+    runs = [replace(r, network=network, spikes={**r.spikes, **hidden}, weights={
+        p.label: r.weights[p.label] for p in network.projections if p.learns})
+        for r in map(run, (network, first, second, changed))]
+    if any(compare(alone, runs[3]).identical for alone in runs[:3]):
+        raise Impossible
+    return runs[0], runs[3], {}
 
 
 CHANGES = {
@@ -423,7 +425,8 @@ def main(arguments=None):
         total += counts
         print(f"{kind:22}{counts['right']:7}{counts['not told']:10}{counts['wrong']:7}  "
               + ", ".join(f"{name} {n}" for name, n in told.most_common()), flush=True)
-    print(f"{'all':22}{total['right']:7}{total['not told']:10}{total['wrong']:7}  {time.process_time() - began:.0f} CPU s")
+    print(f"{'all':22}{total['right']:7}{total['not told']:10}{total['wrong']:7}"
+          f"  {time.process_time() - began:.0f} CPU s")
     return int(total["wrong"] > 0)
 
 

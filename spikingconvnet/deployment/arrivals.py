@@ -40,6 +40,8 @@ def packets(case):
 def _packets(case, name, arrivals):
     found, more = _explaining(case, arrivals)
     if not found:
+        found, more = _one_by_one(case, arrivals)
+    if not found:
         return
     first, n = found[0], len({(p.pre, p.neuron, p.step) for p in found})
     where = case.cores_text(first.post, first.cores)
@@ -66,6 +68,8 @@ def _as_dict(packet):
 
 def _explaining(case, arrivals):
     """Packets of a fate that explain every deviation: those found, and others that the first may be; or none."""
+    if not any(off.currents.any() for off in case.off):
+        return [], []
     side, deviations = case.replays, [off.currents for off in case.off]
     found, others = [], []
     while any(part.any() for part in deviations):
@@ -88,6 +92,25 @@ def _explaining(case, arrivals):
     if any(part.any() for one in side for part in one.weight_deviations(found).values()):
         return [], []
     return _merged(found), others
+
+
+def _one_by_one(case, arrivals):
+    """The same of one spike that does not show where it arrives, but only in what is learned from it."""
+    if len(case.astray) != 1:
+        return [], []
+    one, found, end = case.astray[0][0], [], case.first.step
+    short = next(part for part in case.beginnings if part.label == one.label)
+    senders = {(lowered.pre, int(neuron)) for _, lowered in one.projections if lowered.rule is not None
+               for neuron in lowered.pre_id}
+    for pre, neuron in sorted(senders):
+        spikes = one.recorded.spikes[pre]
+        steps = np.unique(spikes.steps()[(spikes.neurons == neuron)])
+        for step in steps[steps <= end][-MOST_TRIED:].tolist():
+            packet = [Packet(pre, neuron, step, one.label, frozenset(one.core.tolist()), arrivals)]
+            if not (short.deviations(packet).any() or one.deviations(packet).any() or any(
+                    part.any() for part in one.weight_deviations(packet).values())):
+                found += packet
+    return found[:1], found[1:]
 
 
 def _candidates(case, one, off, step, found, arrivals):
@@ -262,6 +285,8 @@ def _later_synapse(case, one, index, lowered, s, delay):
 
 def _differs_first(case, one, less, more):
     """Whether two sums differ where the currents do first, and not before."""
+    if not any(off.currents.any() for off in case.off):
+        return True
     step, column = _first(case, one)
     return not (less != more)[:, :step].any() and bool((less != more)[:, step, column].any())
 
@@ -445,7 +470,9 @@ def _times(connections, factor):
 def _factors(case, group):
     """Numbers that the weights of projections may have been multiplied with, by the first step that is off."""
     found = []
-    for one, _ in case.astray:
+    for one, off in case.astray:
+        if not off.currents.any():
+            continue
         step, _ = _first(case, one)
         came = one.expected
         rows = np.isin(came.projection, group) & (came.arrival == step)
@@ -553,11 +580,16 @@ def _with_synapse(case, one, index, lowered, s, **change):
 def data(case):
     """A spike of a source that it was not given, alone or instead of one a few steps before or after."""
     network = case.suspect.network
-    step = min(_first(case, one)[0] for one, off in case.astray if off.currents.any())
+    steps = [_first(case, one)[0] for one, off in case.astray if off.currents.any()]
+    if not steps:                       # only what is learned shows a spike that would come behind the last step
+        steps = range(case.steps, case.steps + 1 + max(p.connections.max_delay for p in network.projections))
+    else:
+        steps = [min(steps)]
     for population in network.populations:
         if population.has_given_spikes:
             spikes = population.cell.spikes
-            for neuron, extra, gone in _other_spikes(case, population, step):
+            for neuron, extra, gone in dict.fromkeys(
+                    other for step in steps for other in _other_spikes(case, population, step)):
                 changed = replace(population.cell, spikes=_with_spike(spikes, neuron, extra, gone))
                 if case.explains(with_population(network, population.label, cell=changed)):
                     return [_other_data(case, population.label, neuron, extra, gone)]
@@ -583,8 +615,10 @@ def _senders(case, label, step):
     """Neurons of a population and delays whose synapses lead to every current that is off in a step."""
     reached, wrong = {}, set()
     for place, (one, off) in enumerate(zip(case.replays, case.off)):
-        wrong |= {(place, int(r), int(n)) for r, n in np.argwhere(off.currents[:, step])}
+        if step < one.steps:
+            wrong |= {(place, int(r), int(n)) for r, n in np.argwhere(off.currents[:, step])}
         for index, lowered in one.projections:
+            lowered = lowered if step < one.steps else part_of(lowered, np.flatnonzero(off.weights.get(index, ())))
             if lowered.pre == label:
                 for pre, delay, r, n in zip(*(getattr(lowered, name).tolist() for name in (
                         "pre_id", "delay", "receptor", "post_id"))):
@@ -605,6 +639,6 @@ def _with_spike(spikes, neuron, extra, gone):
 
 def _other_data(case, label, neuron, extra, gone):
     instead = "" if gone is None else f" instead of step {gone:,}"
-    return Cause("data", f"with a spike of neuron {neuron} of source {label} in step {extra:,}{instead}, which it was not"
-                 f" given, {case.deviant} is exactly what its network gives before step {case.steps:,}",
+    return Cause("data", f"with a spike of neuron {neuron} of source {label} in step {extra:,}{instead}, which it was"
+                 f" not given, {case.deviant} is exactly what its network gives before step {case.steps:,}",
                  {"in": case.deviant, "population": label, "neuron": neuron, "step": extra, "instead_of": gone})

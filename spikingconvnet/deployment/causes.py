@@ -1,8 +1,8 @@
 """Why two recordings of a network differ: a cause is named only if what was recorded proves it, otherwise it is not.
 
-The proof is arithmetic: every cause says which integers the recording that left its network would show, and has to give
-all of them. If two do, neither is told. Hypotheses are in ``arrivals`` and ``parameters``, what they must stand up to is in
-``explained``, and what the networks themselves say differently in ``declared``.
+The proof is arithmetic: every cause says which integers the recording that left its network would show, and has to
+give all of them. If two do, neither is told. Hypotheses are in ``arrivals`` and ``parameters``, what they must stand up
+to in ``explained``, and what the networks themselves say differently in ``declared``.
 """
 
 import numpy as np
@@ -19,6 +19,7 @@ FEWEST_SHIFTED = 20     # spikes that must all be shifted alike to call it a del
 MANY = 8                # small deviations that something else explains exactly are not rounding
 MOST_ALIKE = 6          # packets that something simpler explains as well are not lost
 MUCH_MORE = 3           # times as many packets as of another fate are none of that fate
+FEWEST_SENDERS = 3      # whose synapses all learned otherwise, before it is the rule's parameter and no packet
 FEWEST_STILL = 10       # steps in which a core must stand still
 MOST_TWINS = 300_000    # neurons times steps that the reference computes for another order of packets
 
@@ -47,8 +48,11 @@ def _explanations(case):
         for tell in (arrivals.saturation, arrivals.packets, arrivals.delays, arrivals.weights, arrivals.data):
             found += tell(case)
     found += _standstill(case) + parameters.undeclared(case)
-    if not found or _places(case) < MANY or any(one.name == "weights" for one in found):
-        found += parameters.of_rules(case)      # what explains more than a few numbers no rule could do by accident
+    few = _places(case) < MANY
+    if not found or few or any(one.name == "weights" for one in found):
+        rules = parameters.of_rules(case)       # what explains more than a few numbers no rule could do by accident
+        few = few or bool(rules) and parameters.senders(case) < FEWEST_SENDERS
+        found += [Cause(NOT_TOLD, one.evidence, one.details) for one in rules] if few else rules
     return found
 
 
@@ -64,7 +68,10 @@ def _chosen(case, found):
     names = list(dict.fromkeys(one.name for one in found))
     if not found:
         return Cause(NOT_TOLD, _what_is_known(case))
+    if names == [NOT_TOLD]:
+        return Cause(NOT_TOLD, f"too few numbers differ: {found[0].evidence}, but that may be by accident")
     if len(names) > 1:
+        names = ["parameter" if name == NOT_TOLD else name for name in names]
         return Cause(NOT_TOLD, f"{' or '.join(names)}, each of which would explain it: "
                      + "; or: ".join(one.evidence for one in found), {"or": [{"name": one.name, **one.details}
                                                                              for one in found]})

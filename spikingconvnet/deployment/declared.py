@@ -109,9 +109,9 @@ def _of_projection(ours, theirs):
     if len(differ):
         ratio = np.unique(np.round(weights[1][differ] / np.where(weights[0][differ], weights[0][differ], np.nan), 9))
         times = f", those of B {ratio[0]:g} times those of A" * bool(len(ratio) == 1 and np.isfinite(ratio[0]))
-        found.append(Cause("weights", f"{len(differ):,} of {len(weights[0]):,} weights of {owner} differ{times}: the two"
-                           " networks were given other weights", {"projection": label, "power_of_two": 0,
-                                                                 "same_given": False}))
+        text = f"{len(differ):,} of {len(weights[0]):,} weights of {owner} differ{times}"
+        found.append(Cause("weights", f"{text}: the two networks were given other weights", {
+            "projection": label, "power_of_two": 0, "same_given": False}))
     differ = np.flatnonzero(delays[0] != delays[1])
     if len(differ):
         s = differ[0]

@@ -1,7 +1,7 @@
 """What an explanation of two recordings must stand up to: every integer of the one that left its network's arithmetic.
 
-A change of a network is an explanation if the local engine, given that network, computes all that was recorded; a change
-of what reached the neurons, if ``inputs`` finds every step of theirs to follow from it.
+A change of a network is an explanation if the local engine, given that network, computes all that was recorded; a
+change of what reached the neurons, if ``inputs`` finds every step of theirs to follow from it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -240,7 +240,7 @@ def shortest(low, high):
     return low / ACCUM_ONE
 
 
-def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25):
+def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25, window=4096):
     """Whole numbers for which every residual is 0, where they are less wrong the nearer one comes.
 
     Parameters
@@ -253,6 +253,8 @@ def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25):
         Bounds.
     ratio : float
         Between the distances from `declared` that are tried first.
+    window : int
+        How many are tried one by one at the end; so far residuals may go up and down with what is rounded.
 
     Returns
     -------
@@ -267,9 +269,12 @@ def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25):
             break
         best = np.flatnonzero(wrong == wrong.min())
         first, last = grid[max(best[0] - 1, 0)], grid[min(best[-1] + 1, len(grid) - 1)]
-        if last - first < len(grid) and grid[-1] - grid[0] < len(grid) or last - first > 0.6 * (grid[-1] - grid[0]):
+        if grid[-1] - grid[0] < len(grid) or last - first > 0.6 * (grid[-1] - grid[0]):
             return None
-        grid = np.unique(np.rint(np.linspace(first, last, 17)).astype(np.int64))
+        points = window if last - first <= window else 17
+        around = max(0, window - int(last - first)) // 2
+        first, last = max(low, first - around), min(high, last + around)
+        grid = np.unique(np.rint(np.linspace(first, last, points + 1)).astype(np.int64))
     ends = [_end(residuals, grid[right[0]], grid[right[0] - 1] if right[0] else grid[0]),
             _end(residuals, grid[right[-1]], grid[right[-1] + 1] if right[-1] + 1 < len(grid) else grid[-1])]
     return ends[0], ends[1]

@@ -29,8 +29,8 @@ MEMBRANE = ("tau_m", "cm", "v_rest", "i_offset")
 
 
 def undeclared(case):
-    """Parameters of the network or of neurons that explain everything in which the deviant recording leaves its network:
-    list of Cause."""
+    """Parameters of the network or of neurons that explain all in which the deviant recording leaves its network: list
+    of Cause."""
     found = [*_timesteps(case)]
     if len(case.astray) == 1:
         found += [*_of_cells(case, *case.astray[0])]
@@ -49,7 +49,24 @@ def of_rules(case):
         if case.network.projections[index].learns:
             rows = (one.expected.projection == index) & (one.expected.arrival < one.steps)
             came[one.expected.receptor[rows], one.expected.arrival[rows], one.expected.column[rows]] = True
-    return [] if off.currents[~came].any() or not came.any() and not off.learned else [*_of_rule(case, one, off)]
+    if off.currents[~came].any() or not (came.any() or off.learned):
+        return []
+    return [*_of_rule(case, one, off)]
+
+
+def senders(case):
+    """How many presynaptic neurons have synapses of which it is known that they learned otherwise."""
+    found = set()
+    for one, off in case.astray:
+        for index, lowered in one.projections:
+            wrong = np.flatnonzero(off.weights.get(index, ()))
+            found |= {(lowered.pre, int(neuron)) for neuron in lowered.pre_id[wrong]}
+        came = one.expected
+        for r, step, column in np.argwhere(off.currents):
+            rows = (came.receptor == r) & (came.arrival == step) & (came.column == column)
+            sent = {(int(p), int(n)) for p, n in zip(came.projection[rows], came.neuron[rows])}
+            found |= {(case.network.projections[p].pre, n) for p, n in sent if len(sent) == 1}
+    return len(found)
 
 
 def _timesteps(case):
@@ -95,6 +112,8 @@ def _of_cells(case, one, off):
             one.label).cell.synapses == "exponential":
         seek = {name: _synaptic for i, name in enumerate(("tau_syn_E", "tau_syn_I"))
                 if off.currents[i].any() and not off.currents[1 - i].any()}
+    if "v_thresh" in seek and _is_silent(one, off):
+        return              # it may as well be dead
     columns = np.flatnonzero(off.membranes.any(axis=0) | off.spikes.any(axis=0) | off.currents.any(axis=(0, 1)))
     for name, spans_of in seek.items():
         spans = {}
@@ -104,6 +123,12 @@ def _of_cells(case, one, off):
                 break
         else:
             yield from _of_population(case, one, name, spans)
+
+
+def _is_silent(one, off):
+    """Whether one neuron alone does not fire any more."""
+    columns = np.flatnonzero(off.spikes.any(axis=0))
+    return len(columns) == 1 and not one.fired[np.argmax(off.spikes[:, columns[0]]):, columns[0]].any()
 
 
 def _of_population(case, one, name, spans):
@@ -322,7 +347,7 @@ def _span(mechanism, part, name, declared, residuals_of, timestep):
     tried = residuals(np.array([start // 4, start, start * 4 + 16]))
     if (tried[0] == tried[1]).all() and (tried[1] == tried[2]).all():
         return None             # it makes no difference there
-    span = solutions(residuals, start, 0 if declared >= 0 else -LARGEST, LARGEST, 2.0)
+    span = solutions(residuals, start, 0 if declared >= 0 else -LARGEST, LARGEST, 2.0, 16)
     return None if span is None else (span[0] * unit, span[1] * unit)
 
 
@@ -354,8 +379,8 @@ def _by_currents(one, off):
     until = int(wrong[min(WRONG_STEPS, len(wrong)) - 1]) + 1
     short = Inputs(one.recorded, one.label, until)
     receptors = np.flatnonzero(off.currents[:, :until, column].any(axis=1))
-    mine = [(index, part_of(lowered, np.flatnonzero((lowered.post_id == column) & np.isin(lowered.receptor, receptors))))
-            for index, lowered in short.projections]
+    mine = [(index, part_of(lowered, np.flatnonzero(
+        (lowered.post_id == column) & np.isin(lowered.receptor, receptors)))) for index, lowered in short.projections]
     static = np.zeros((2, until))
     for index, lowered in mine:
         if lowered.rule is None:
