@@ -166,7 +166,7 @@ def _traced(network):
     if isinstance(network, dict):
         raise SettingsError("network: is a state_dict, which has the weights without the network; make the network,"
                             " then: network.load_state_dict(...)")
-    if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
+    if not isinstance(network, nn.Module):
         raise SettingsError(f"network: must be a torch.nn.Module that torch.fx can trace, got {type(network).__name__}")
     root = copy.deepcopy(network).cpu().double().eval()
     try:
@@ -183,8 +183,10 @@ def _returning(root, nodes):
         with graph.inserting_after(node):       # before an operation in place changes it
             kept.append(graph.call_method("clone", (node,)))
     next(node for node in graph.nodes if node.op == "output").args = (tuple(kept),)
-    graph.eliminate_dead_code()
-    return fx.GraphModule(root, graph)
+    module = fx.GraphModule(root, graph)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module
 
 
 class Reader:
