@@ -85,13 +85,21 @@ def test_images_beyond_0_to_1_and_other_shapes_are_refused(case):
 # Files with a reference, and training
 
 
+@pytest.fixture(scope="module")
+def trained(bench, digits, tmp_path_factory):
+    """The Case of a network that was trained behind Normalize."""
+    path = tmp_path_factory.mktemp("trained") / "network.pt"
+    network = bench.trained(bench.NETWORKS["sequential: one layer"], True, digits, 12, 0, path)
+    return bench.conversion(network, digits.images[:60], True)
+
+
 @pytest.fixture
-def stored(bench, digits, tmp_path):
-    """A network that was trained behind Normalize, and its file: Case, Path."""
-    network = bench.trained(bench.NETWORKS["sequential: one layer"], True, digits, 12, 0, tmp_path / "network.pt")
-    made, path = bench.conversion(network, digits.images[:60], True), tmp_path / "weights.npz"
-    convert.save(path, made.kernels, made.biases, relu.reference(network, made.inputs, made.images))
-    return made, path
+def stored(trained, tmp_path):
+    """The same and its file: Case, Path."""
+    path = tmp_path / "weights.npz"
+    convert.save(path, trained.kernels, trained.biases,
+                 relu.reference(trained.network, trained.inputs, trained.images))
+    return trained, path
 
 
 @pytest.fixture
