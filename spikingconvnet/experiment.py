@@ -277,7 +277,9 @@ class Experiment:
         fired = [first, *(found[stage.label] for stage in self.model.stages)]
         reports = [parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder)]
         if s.rule.name == "convert":
-            reports.insert(0, convert.judge(s.rule, self.model, self._filter(self._images()["train"])))
+            fitted = hasattr(s.image_filter, "fitted")
+            image_filter = self._filter(self._images()["train"]) if fitted else s.image_filter
+            reports.insert(0, convert.judge(s.rule, self.model, image_filter))
         return {"parity": [report.as_dict() for report in reports if report]}
 
     def cross_validate(self, rule, scheme):

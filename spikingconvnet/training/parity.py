@@ -20,6 +20,7 @@ UNITS = 1e-3            # largest difference of a unit's answers, as a share of 
 INPUT = 0.05            # largest difference of the spikes of an input, as a share, beside one spike of every neuron
 RATES = 0.2, 1.2        # spikes of a layer, as a share of what its units answer to the spikes before it
 ALIKE = 0.7             # least correlation of a layer's rates with these answers
+TOLD_BY = 30            # images by which a cause is told, beside the one that differs most
 BATCH = 25              # images that go through a layer at a time
 ENOUGH = 3              # answers of a unit from which a scale and an offset can be told
 
@@ -163,7 +164,7 @@ class Reference:
                                   f" {len(fed)} images", report)
             if not rows[-1].difference <= UNITS:
                 raise ParityError(f"{rows[-1]}, more than {UNITS:g} of the layer's largest answer; likely cause:"
-                                  f" {layer.cause()}", report)
+                                  f" {layer.on(rows[-1].image).cause()}", report)
         return Report(len(fed), tuple(rows), self._agree(model, kernels, biases, images))
 
     def _agree(self, model, kernels, biases, images):
@@ -194,6 +195,11 @@ class _Layer:
         self.stage, self.kernel, self.bias, self.fed, self.theirs, self.last = stage, kernel, bias, fed, theirs, last
         self.scale = float(abs(theirs).max(initial=0.0)) or 1.0
 
+    def on(self, image):
+        """The same on one image and the first ones."""
+        chosen = [image, *range(min(TOLD_BY, len(self.fed)))]
+        return _Layer(self.stage, self.kernel, self.bias, self.fed[chosen], self.theirs[chosen], self.last)
+
     def answers(self, kernel=None, bias=None, fed=None):
         """What units answer, with other weights or inputs if they are given."""
         return self._rectified(self._drive(kernel, fed) + (self.bias if bias is None else bias)[:, None, None])
@@ -217,7 +223,8 @@ class _Layer:
         for text, fed in self._other_inputs():
             if self._is(self.answers(fed=fed)):
                 return text
-        return self._input_scale() or self._unit_scales() or self._order() or "not told"
+        others = (self._input_scale, self._biases, self._factor, self._scales, self._order)
+        return next((text for find in others if (text := find())), "not told")
 
     def _other_kernels(self):
         units, channels, rows, columns = self.kernel.shape
@@ -264,27 +271,41 @@ class _Layer:
         """Where answers can be compared as they are: all of the last layer, those above 0 of the others."""
         return np.ones(self.theirs.shape, bool) if self.last else self.theirs > UNITS * self.scale
 
-    def _unit_scales(self):
-        """Whether units have another scale or offset, each its own."""
+    def _biases(self):
+        """Whether only the biases are others."""
         drive, seen = self._drive(), self._seen()
-        scales, offsets = np.ones(len(self.bias)), self.bias.astype(np.float64)
-        for unit in range(len(self.bias)):
-            if seen[:, unit].sum() >= ENOUGH and np.ptp(drive[:, unit][seen[:, unit]]) > 0:
-                columns = [drive[:, unit], np.ones_like(drive[:, unit])]
-                scales[unit], offsets[unit] = _fit(columns, self.theirs[:, unit], seen[:, unit])
-        if not self._is(self._rectified(drive * scales[:, None, None] + offsets[:, None, None])):
+        told = seen.any(axis=(0, 2, 3))
+        offsets = np.array([np.median((self.theirs - drive)[:, unit][seen[:, unit]]) if told[unit] else bias
+                            for unit, bias in enumerate(self.bias)])
+        if not self._fits(drive + offsets[:, None, None], told):
             return None
-        moved, told = abs(offsets - self.bias) > UNITS * self.scale, seen.any(axis=(0, 2, 3))
-        if np.allclose(scales, 1.0, atol=1e-2):
-            unit = int(np.argmax(abs(offsets - self.bias)))
-            return f"biases: unit {unit} has {self.bias[unit]:.4g}, the network's {offsets[unit]:.4g}"
-        if np.allclose(scales[told], np.median(scales[told]), rtol=1e-2) and not moved.any():
-            factor = float(np.median(scales[told]))
-            pool = self.stage.pool
-            if pool is not None and np.isclose(factor, pool.area, rtol=1e-2):
-                return f"a pool that sums: the network's weights count {factor:.4g} times, the pool's area"
-            return f"all weights of the layer count {factor:.4g} times in the network"
-        return "every unit has a scale and an offset of its own: a BatchNorm that is not folded, or other statistics"
+        unit = int(np.argmax(abs(offsets - self.bias)))
+        return f"biases: unit {unit} has {self.bias[unit]:.4g}, the network's {offsets[unit]:.4g}"
+
+    def _factor(self):
+        """Whether all weights count a number of times more or less."""
+        drive, seen, offsets = self._drive(), self._seen(), self.bias[:, None, None]
+        factor, = _fit([drive], self.theirs - offsets, seen)
+        if not self._fits(factor * drive + offsets, seen.any(axis=(0, 2, 3))):
+            return None
+        if self.stage.pool is not None and np.isclose(factor, self.stage.pool.area, rtol=1e-2):
+            return f"a pool that sums: the network's weights count {factor:.4g} times, the pool's area"
+        return f"all weights of the layer count {factor:.4g} times in the network"
+
+    def _scales(self):
+        """Whether every unit has another scale and offset, its own."""
+        drive, seen = self._drive(), self._seen()
+        told = seen.sum(axis=(0, 2, 3)) >= ENOUGH
+        found = drive.copy()
+        for unit in np.flatnonzero(told):
+            columns = [drive[:, unit], np.ones_like(drive[:, unit])]
+            found[:, unit] = np.tensordot(_fit(columns, self.theirs[:, unit], seen[:, unit]), columns, 1)
+        fits = told.mean() >= 0.5 and self._fits(found, told)
+        return "every unit has a scale and an offset of its own: BatchNorm of other statistics" if fits else None
+
+    def _fits(self, responses, told):
+        """Whether these responses are the network's, in the units of which that can be told."""
+        return told.any() and self._is(np.where(told[:, None, None], self._rectified(responses), self.theirs))
 
     def _order(self):
         """Whether the units stand in another order."""
@@ -370,22 +391,31 @@ def _units(stage, layer, rule, rates):
 
 def _rate_fault(row, ours, theirs, rate, n_steps):
     """What is wrong with the rates of a layer or of the input, in words, or None."""
-    name = f"layer {row.layer}" if row.layer else "input"
     if not ours.any():
-        return (f"{name}: is silent: not one spike in {len(ours)} images, where its units answer up to"
-                f" {theirs.max():.3g} spikes a step; likely cause: "
-                + ("inputs that never reach its thresholds" if theirs.max() * n_steps < 1 else
-                   f"images that are shown too shortly, {n_steps} steps") if row.layer else "images that are all dark")
+        return _silence(row, len(ours), theirs.max(), n_steps)
     if not row.layer:
-        slack = INPUT + np.count_nonzero(theirs) / n_steps / max(theirs.sum(), 1e-9)
-        if abs(row.ratio - 1.0) > slack:
-            return (f"input: fires {row.ratio:.3g} times as often as values of up to 1 at the ENCODER's max_rate of"
-                    f" {rate:g} should; likely cause: its shown(values) are not what its spikes say")
-        return None
+        return _input_fault(row, theirs, rate, n_steps)
     alike = np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] if np.ptp(ours) and np.ptp(theirs) else 1.0
     if RATES[0] <= row.ratio <= RATES[1] and alike >= ALIKE:
         return None
-    return (f"{row}; all together {row.ratio:.3g} of its units' spikes (from {RATES[0]:g} to {RATES[1]:g} are right),"
-            f" correlation {alike:.3g} (at least {ALIKE:g}); likely cause: "
-            + (f"images are shown too shortly, {n_steps} steps" if row.ratio < RATES[0] else
-               "neurons that do not integrate as the rule's, or weights beyond the board's 16 bits"))
+    cause = (f"images are shown too shortly, {n_steps} steps" if row.ratio <= 1.0 else
+             "neurons that do not integrate as those of the rule")
+    return (f"{row}; all together {row.ratio:.3g} of its units' spikes ({RATES[0]:g} to {RATES[1]:g} are right),"
+            f" correlation {alike:.3g} (at least {ALIKE:g}); likely cause: {cause}")
+
+
+def _silence(row, n, most, n_steps):
+    if not row.layer:
+        return f"input: is silent: not one spike in {n} images; likely cause: images that are dark"
+    cause = "no unit is above 0" if most <= 0 else (
+        f"images are shown too shortly, {n_steps} steps, or its thresholds are too high")
+    return (f"layer {row.layer}: is silent: not one spike in {n} images, where its units answer up to {most:.3g} spikes"
+            f" a step; likely cause: {cause}")
+
+
+def _input_fault(row, theirs, rate, n_steps):
+    slack = INPUT + np.count_nonzero(theirs) / n_steps / max(theirs.sum(), 1e-9)      # regular spikes are rounded down
+    if abs(row.ratio - 1.0) <= slack:
+        return None
+    return (f"input: fires {row.ratio:.3g} times as often as its values at the ENCODER's max_rate of {rate:g} should;"
+            " likely cause: the encoder's shown(values) are not what its spikes say")

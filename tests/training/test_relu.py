@@ -68,18 +68,6 @@ def test_a_network_of_torch_becomes_a_chain():
     assert np.allclose(found, network(torch.from_numpy(values)).detach().numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("layers, text", [
-    ([nn.Linear(4, 3), nn.Sigmoid(), nn.Linear(3, 2)], "Sigmoid.*cannot be converted; known are Conv2d"),
-    ([nn.Linear(4, 3), nn.Linear(3, 2)], "Linear.*: needs a ReLU behind it"),
-    ([nn.Conv2d(1, 2, 2), nn.AvgPool2d(1), nn.ReLU(), nn.Linear(2, 2)], "AvgPool2d.*must come behind a ReLU"),
-    ([nn.Conv2d(1, 2, 2, padding=1), nn.ReLU(), nn.Linear(18, 2)], "Conv2d.*must be square"),
-    ([nn.Linear(4, 3), nn.ReLU()], "must end with a Linear without a ReLU"),
-    ([nn.Linear(5, 3)], "sees 5 values, but the layers before it make")])
-def test_networks_without_a_counterpart_are_refused(layers, text):
-    with pytest.raises(SettingsError, match=text):
-        relu.weights_of(nn.Sequential(*layers), (1, 2, 2))
-
-
 def test_layers_of_the_original_are_refused():
     model = Sequential((2, 4, 4), Conv2D(2, 2, per_map=True, neuron=CELL), Dense(2, neuron=CELL), SpikeCount())
     with pytest.raises(SettingsError, match="layer 1: Conv2D.per_map"):

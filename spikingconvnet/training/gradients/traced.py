@@ -166,10 +166,10 @@ def _traced(network):
     if isinstance(network, dict):
         raise SettingsError("network: is a state_dict, which has the weights without the network; make the network,"
                             " then: network.load_state_dict(...)")
-    if not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
+    if not isinstance(network, nn.Module):
         raise SettingsError(f"network: must be a torch.nn.Module that torch.fx can trace, got {type(network).__name__}")
-    root = copy.deepcopy(network).cpu().double().eval()
     try:
+        root = copy.deepcopy(network).cpu().double().eval()
         return root, _Tracer().trace(root)
     except UNTRACEABLE as error:
         raise SettingsError(f"network: torch.fx cannot trace the forward of {type(network).__name__}: {error}; write it"
@@ -183,8 +183,10 @@ def _returning(root, nodes):
         with graph.inserting_after(node):       # before an operation in place changes it
             kept.append(graph.call_method("clone", (node,)))
     next(node for node in graph.nodes if node.op == "output").args = (tuple(kept),)
-    graph.eliminate_dead_code()
-    return fx.GraphModule(root, graph)
+    module = fx.GraphModule(root, graph)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module
 
 
 class Reader:
@@ -459,7 +461,7 @@ class Reader:
     def _squeeze(self, step):
         if self.shape[1:] != (1, 1) or not step.rest or 0 in step.rest:
             raise SettingsError(f"{step.name}: must drop rows and columns of maps of one place; flatten(1) does")
-        self.flat |= not self.flat and set(step.rest) in ({-1, -2}, {2, 3})
+        self.flat = True
 
     def _view(self, step):
         sizes = step.rest[0] if len(step.rest) == 1 and isinstance(step.rest[0], (tuple, list)) else step.rest
