@@ -27,10 +27,11 @@ from spikingconvnet.training import RULES
 EXIT_CODES = """exit codes:
   0  done
   1  an error inside the program, with a traceback
-  2  wrong usage, or a parameter that cannot be used; --mode check: the model does not fit the target
+  2  wrong usage, a parameter that cannot be used or is not, or a layer that never fires; --mode check: the model
+     does not fit the target
   3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
   4  bad data
-  5  an earlier step is missing, or the run directory holds results of other settings; --mode compare: two
+  5  a run directory or an earlier step is missing, or holds results of other settings; --mode compare: two
      recordings that cannot be compared
   6  a run on a board is invalid, or what it stands on; results are not stored without --force
   7  with --strict: a run on a board is suspect, or what it stands on
