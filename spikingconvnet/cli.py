@@ -275,10 +275,12 @@ def _check_run_directory(store, options):
     """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
     begin = f"{program()} --mode loaddata --run-dir {shlex.quote(str(store.path))}"
     more = _kept_options(Path(options.parameters or "parameters.py"), options)
-    if options.mode in FOR_NEW and options.parameters and not store.path.exists():
-        say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
-    elif store.path.is_file() or options.named and options.mode in ("info", *FOR_NEW):
+    begins = options.mode in NEW or options.cv or options.dataset
+    meant = options.named and not begins and (options.mode == "info" or not options.parameters)
+    if store.path.is_file() or meant:
         store.require_run(f"{begin} {more}".strip())
+    elif options.named and options.mode in FOR_NEW and not store.file("data/train").is_file():
+        say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
 
 
 def _check_record(options):
