@@ -169,11 +169,8 @@ def digits(folder):
     images, labels = load_digits(return_X_y=True)
     large = np.kron(images.reshape(-1, 8, 8) * 15.9375, np.ones((1, 3, 3))).astype(np.uint8)
     large = np.pad(large, ((0, 0), (2, 2), (2, 2)))
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, stem in ((slice(0, 1297), "train"), (slice(1297, None), "t10k")):
-        for kind, array in (("images", large[part]), ("labels", labels[part].astype(np.uint8))):
-            sizes = np.array([datasets.MAGIC[kind], *array.shape], ">u4")
-            (folder / f"{stem}-{kind}-idx{array.ndim}-ubyte").write_bytes(sizes.tobytes() + array.tobytes())
+    for name, part in (("train", slice(0, 1297)), ("test", slice(1297, None))):
+        datasets.save(folder, name, large[part], labels[part].astype(np.uint8))
     return folder
 
 

@@ -27,10 +27,11 @@ from spikingconvnet.training import RULES
 EXIT_CODES = """exit codes:
   0  done
   1  an error inside the program, with a traceback
-  2  wrong usage, or a parameter that cannot be used; --mode check: the model does not fit the target
+  2  wrong usage, a parameter that cannot be used or is not, or a layer that never fires; --mode check: the model
+     does not fit the target
   3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
   4  bad data
-  5  an earlier step is missing, or the run directory holds results of other settings; --mode compare: two
+  5  a run directory or an earlier step is missing, or holds results of other settings; --mode compare: two
      recordings that cannot be compared
   6  a run on a board is invalid, or what it stands on; results are not stored without --force
   7  with --strict: a run on a board is suspect, or what it stands on
@@ -276,10 +277,12 @@ def _check_run_directory(store, options):
     """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
     begin = f"{program()} --mode loaddata --run-dir {shlex.quote(str(store.path))}"
     more = _kept_options(Path(options.parameters or "parameters.py"), options)
-    if options.mode in FOR_NEW and options.parameters and not store.path.exists():
-        say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
-    elif store.path.is_file() or options.named and options.mode in ("info", *FOR_NEW):
+    begins = options.mode in NEW or options.cv or options.dataset
+    meant = options.named and not begins and (options.mode == "info" or not options.parameters)
+    if store.path.is_file() or meant:
         store.require_run(f"{begin} {more}".strip())
+    elif options.named and options.mode in FOR_NEW and not store.file("data/train").is_file():
+        say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
 
 
 def _check_record(options):

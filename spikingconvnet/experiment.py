@@ -100,7 +100,12 @@ class Experiment:
         """Read, check, split, filter and encode the images: number of images of each split."""
         s, rng = self.settings, np.random.default_rng([self.settings.seed, 0])
         how = self._how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
-        parts = self._images()
+        train, test = self._files()
+        left_out = np.setdiff1d(train.labels, s.classes).tolist()
+        if left_out:
+            logger.info("images of classes that CLASSES of the parameters does not name are not used: %s",
+                        ", ".join(map(str, left_out)))
+        parts = self._split(train, test)
         datasets.check_classes({name: part.labels for name, part in parts.items()}, s.dataset)
         image_filter, encoded = self._filter(parts["train"]), {}
         for name, part in parts.items():
@@ -115,17 +120,16 @@ class Experiment:
 
     def _images(self):
         """Images and labels of every split, from the data set: dict of str to datasets.ImageSet."""
-        s, (train, test) = self.settings, self._files()
+        return self._split(*self._files())
+
+    def _split(self, train, test):
+        s = self.settings
         try:
             split = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test,
                                    s.per_class)
         except SettingsError as error:
             text = re.sub(r"^split\.([^:]+)", lambda match: f"parameters.{match[1].upper()}", str(error))
             raise SettingsError(f"{text} in {s.dataset}") from None
-        left_out = np.count_nonzero(~np.isin(train.labels, s.classes))
-        if left_out:
-            logger.info("CLASSES of the parameters leave out %s of %s training images", f"{left_out:,}",
-                        f"{len(train):,}")
         return {"train": train.select(split.train), "validation": train.select(split.validation),
                 "test": test.select(split.test)}
 

@@ -388,10 +388,10 @@ def typo(parameters, tmp_path, monkeypatch, capsys):
                                   ["map", "--backend", "spinnaker"]])
 @pytest.mark.parametrize("run_dir", ["runs/demmo", "runs"])
 def test_a_mistyped_run_directory_is_an_error_that_names_the_nearest(typo, tmp_path, mode, run_dir):
-    file = [] if mode[0] in ("info", "check", "map") else ["--parameters", str(tmp_path / "parameters.py")]
-    code, out, err = typo("--mode", *mode, *file, run_dir=run_dir)
-    assert (code, out) == (5, "") and f"did you mean {tmp_path / 'runs/demo'}?" in err and "--mode loaddata" in err
-    assert str(tmp_path / run_dir) in err
+    for file in ([], ["--parameters", str(tmp_path / "parameters.py")] * (mode[0] not in ("check", "map"))):
+        code, out, err = typo("--mode", *mode, *file, run_dir=run_dir)
+        assert (code, out) == (5, "") and f"did you mean {tmp_path / 'runs/demo'}?" in err
+        assert str(tmp_path / run_dir) in err and "--mode loaddata" in err
 
 
 @pytest.mark.parametrize("mode", ["loaddata", "demo", "info", "plot", "testing", "check"])

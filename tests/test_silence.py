@@ -161,6 +161,12 @@ def test_what_is_asked_of_the_set_is_named_as_in_the_parameters(write, command, 
     assert code == 2 and text in err and f" in {tmp_path / 'set'}" in err
 
 
+def test_classes_that_are_left_out_are_named(write, command, caplog):
+    with caplog.at_level("INFO"):
+        assert command(write(classes=3, n_train=60, more="N_TEST = 30"), "--mode", "loaddata")[0] == 0
+    assert "images of classes that CLASSES of the parameters does not name are not used: 3\n" in caplog.text
+
+
 # Input without spikes
 
 

@@ -119,6 +119,14 @@ def test_a_board_that_is_not_there_is_one_line():
     assert line.state == BROKEN and ("cannot be asked" in line.text or "no answer" in line.text) and line.fix
 
 
+@pytest.mark.parametrize("target, host", [("spin3", "192.168.240.253"), ("spin5", "192.168.240.1"),
+                                          ("spin5:10.0.0.5", "10.0.0.5"), ("spin3:board", "board"), ("board", "board")])
+def test_a_kind_of_board_is_asked_at_its_address(monkeypatch, target, host):
+    asked = []
+    monkeypatch.setattr(doctor, "_ask_version", lambda name: asked.append(name) or ("SC&MP", 4, 0))
+    assert lines_of(GOOD, target)[f"target {target}"].state == OK and asked == [host]
+
+
 @pytest.mark.parametrize("answer", [b"", b"\0" * 12, b"\0" * 60, bytes(10) + b"\x80\0" + bytes(6) + bytes(2)
                                     + b"\xff\xff" + bytes(4) + b"SC&MP\0what\0"])
 def test_an_answer_that_is_not_a_versions_is_an_error_with_a_text(answer):
