@@ -294,19 +294,24 @@ class Inverted(Intensity):
         return 1.0 - super().__call__(images)
 
 
+class HalfAsOften(RegularEncoder):
+    """An encoder that does not do what it says."""
+
+    def __call__(self, values, rng=None):
+        """Spikes."""
+        return super().__call__(0.5 * values, rng)
+
+
 TRAINING = {
-    "encoder at another rate": ({"encoder": RegularEncoder(n_steps=40, max_rate=0.5)}, "rate is not the ENCODER's"),
+    "encoder that makes fewer": ({"encoder": HalfAsOften(n_steps=40, max_rate=1.0)}, "the encoder's shown(values)"),
     "images shown too shortly": ({"encoder": RegularEncoder(n_steps=2, max_rate=1.0)}, "shown too shortly"),
     "filter inverts": ({"image_filter": Inverted()}, "mean=1, std=-1")}
 
 
 def written(digits, tests, folder):
     """The digits as a data set of its own, small ones are read sooner: its directory."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, found in (("train", digits), ("t10k", tests)):
-        for kind, array in (("images-idx3", found.images), ("labels-idx1", found.labels.astype(np.uint8))):
-            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
-            (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    for part, found in (("train", digits), ("test", tests)):
+        datasets.save(folder, part, found.images, found.labels)
     return folder
 
 
