@@ -17,6 +17,7 @@ import selectors
 import socket
 import threading
 import time
+from contextlib import suppress
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import SetupError
@@ -174,8 +175,7 @@ class Ethernet:
         longest = 2 * self._machine.watchdog        # which itself ends a core that does not come to rest
         while self._questions and (self._machine.at_rest or self._questions[0].waited > longest):
             if not self._machine.at_rest:
-                self._machine.report(f"cores have not come to rest for {longest:g} s; their states are "
-                                     "told as they are")
+                self._machine.report(f"cores have not come to rest for {longest:g} s; told their states as they are")
             self._machine.accept(self._questions.pop(0).message)
 
     @staticmethod
@@ -243,7 +243,8 @@ class Ethernet:
         for question in tuple(self._questions):
             if now - question.heard > _REASSURE:
                 question.heard = now
-                self._scp.sendto(packets.UDP_PADDING + question.reassurance().encode(), question.sender)
+                with suppress(OSError):             # it has gone; a complaint about the answer itself will be reported
+                    self._scp.sendto(packets.UDP_PADDING + question.reassurance().encode(), question.sender)
 
     def _accept(self, sock):
         try:
