@@ -142,6 +142,18 @@ def test_a_question_that_is_asked_again_is_answered_once(host):
         answered(waits)
 
 
+def test_who_sends_a_command_that_takes_long_hears_that_the_board_is_there(host):
+    Gated.gate = threading.Event()
+    board = host(Gated)
+    accept = board.machine.accept
+    board.machine.accept = lambda message: Gated.gate.wait() and accept(message)
+    waits = board.ask(0, Command.VER, 0, 0, 0)
+    for _ in range(2):
+        assert heard(waits)[:2] == (Result.TIMEOUT, 7 ^ 0x8000)
+    Gated.gate.set()
+    assert b"SC&MP" in answered(waits)[0]
+
+
 def test_a_core_that_does_not_end_is_stopped_by_the_watchdog_and_then_counted(host):
     Gated.gate = threading.Event()
     board = host(Gated, watchdog=0.3)
