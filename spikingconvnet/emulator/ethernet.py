@@ -17,6 +17,7 @@ import selectors
 import socket
 import threading
 import time
+from contextlib import suppress
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import SetupError
@@ -105,6 +106,7 @@ class Ethernet:
         self._closing = threading.Event()
         self._real_time, self._pace = real_time, None
         self._questions = []                        # that wait for cores to come to rest
+        self._in_hand = ()                          # the one that is being dealt with
 
     @staticmethod
     def _check(host):
@@ -165,7 +167,7 @@ class Ethernet:
         message = self._with(message, srce_addr=self._machine.root.address)
         self._pace.hear(message)
         if self._machine.at_rest or not asks_for_states(message):
-            self._machine.accept(message)
+            self._deal_with(_Question(message, sender))
         elif all(message != question.message for question in self._questions):      # not one that is asked again
             self._questions.append(_Question(message, sender))
 
@@ -174,9 +176,14 @@ class Ethernet:
         longest = 2 * self._machine.watchdog        # which itself ends a core that does not come to rest
         while self._questions and (self._machine.at_rest or self._questions[0].waited > longest):
             if not self._machine.at_rest:
-                self._machine.report(f"cores have not come to rest for {longest:g} s; their states are "
-                                     "told as they are")
-            self._machine.accept(self._questions.pop(0).message)
+                self._machine.report(f"cores have not come to rest for {longest:g} s; told their states as they are")
+            self._deal_with(self._questions.pop(0))
+
+    def _deal_with(self, question):
+        """Hand a message to the machine, which may take its time: to stop hundreds of cores, for example."""
+        self._in_hand = (question,)
+        self._machine.accept(question.message)
+        self._in_hand = ()
 
     @staticmethod
     def _with(message, **changes):
@@ -238,12 +245,13 @@ class Ethernet:
                 self._machine.pause()
 
     def _reassure(self):
-        """Let those whose questions wait know that the board is there."""
+        """Let those who wait for an answer know that the board is there."""
         now = time.monotonic()
-        for question in tuple(self._questions):
-            if now - question.heard > _REASSURE:
+        for question in (*self._questions, *self._in_hand):
+            if question.message.flags & packets.REPLY_EXPECTED and now - question.heard > _REASSURE:
                 question.heard = now
-                self._scp.sendto(packets.UDP_PADDING + question.reassurance().encode(), question.sender)
+                with suppress(OSError):             # it has gone; a complaint about the answer itself will be reported
+                    self._scp.sendto(packets.UDP_PADDING + question.reassurance().encode(), question.sender)
 
     def _accept(self, sock):
         try:

@@ -64,7 +64,8 @@ def faulty(monkeypatch):
     """A function that gives the boards to come their faults, the first one first; those after them have none."""
     def plan(*faults):
         left = list(faults)
-        monkeypatch.setattr(emulator, "Board", lambda: Board(faults=left.pop(0) if left else Faults()))
+        monkeypatch.setattr(emulator, "Board",
+                            lambda **options: Board(faults=left.pop(0) if left else Faults(), **options))
 
     return plan
 

@@ -142,6 +142,18 @@ def test_a_question_that_is_asked_again_is_answered_once(host):
         answered(waits)
 
 
+def test_who_sends_a_command_that_takes_long_hears_that_the_board_is_there(host):
+    Gated.gate = threading.Event()
+    board = host(Gated)
+    accept = board.machine.accept
+    board.machine.accept = lambda message: Gated.gate.wait() and accept(message)
+    waits = board.ask(0, Command.VER, 0, 0, 0)
+    for _ in range(2):
+        assert heard(waits)[:2] == (Result.TIMEOUT, 7 ^ 0x8000)
+    Gated.gate.set()
+    assert b"SC&MP" in answered(waits)[0]
+
+
 def test_a_core_that_does_not_end_is_stopped_by_the_watchdog_and_then_counted(host):
     Gated.gate = threading.Event()
     board = host(Gated, watchdog=0.3)
@@ -154,7 +166,7 @@ def test_cores_that_never_come_to_rest_do_not_hold_answers_up_for_ever(host):
     Restless.again = staticmethod(board.machine._wake)
     start(board)
     assert answered(board.ask(*QUESTIONS["count"]))[0][0] == 1
-    assert board.reports == ["cores have not come to rest for 0.6 s; their states are told as they are"]
+    assert board.reports == ["cores have not come to rest for 0.6 s; told their states as they are"]
 
 
 @pytest.mark.parametrize("code, arguments, asks", [
