@@ -158,3 +158,9 @@ def test_poisson_sources_may_differ_and_need_no_samples():
 def test_poisson_sources_that_do_not_fit_are_refused(make, text):
     with pytest.raises(NetworkError, match=text):
         make()
+
+
+@pytest.mark.parametrize("timestep", [0.0, -1.0, float("nan"), float("inf"), "1", True, None])
+def test_a_time_step_that_is_no_number_above_0_is_refused(timestep):
+    with pytest.raises(NetworkError, match="Network.timestep: must be a number of ms above 0"):
+        Network((), (), timestep)

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.backends.spinnaker import convolutions
+from spikingconvnet.backends.spinnaker import check_reset, convolutions
 from spikingconvnet.deployment import quantisation
 from spikingconvnet.deployment.resources import (
     MACHINES,
@@ -114,6 +114,7 @@ def check(subject, on):
     network = subject.network
     try:
         lowered = lower(network)
+        check_reset(network, lowered)
         projections, margins = quantisation.quantise(network, lowered), quantisation.margins(
             network, lowered, subject.fired)
         found = resources(network, subject.record, subject.fired)

@@ -4,6 +4,7 @@
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,14 @@ def pytest_generate_tests(metafunc):
 def test_random_networks_take_the_cores_chips_and_sdram_that_spynnaker_gives_them(drawn_seed, tmp_path):
     network = drawn(drawn_seed)
     assert predicted(network) == by_spynnaker(network, tmp_path)
+
+
+@pytest.mark.parametrize("timestep", [0.2, 2.0])
+def test_other_time_steps_take_what_spynnaker_gives_them(timestep, tmp_path):
+    """Longer tables of decay, and below 1 ms a core of synapses for every core of neurons that has any."""
+    network = replace(drawn(int(10 * timestep)), timestep=timestep)
+    assert predicted(network) == by_spynnaker(network, tmp_path)
+    assert any(v.synapse_cores and v.rule is None for v in partition.vertices(network)) == (timestep < 1.0)
 
 
 def source(shape, rng, per_step=3.0):
