@@ -89,7 +89,7 @@ def drawn(seed, number):
     rng = np.random.default_rng([seed, number, 2026])
     kind = rng.choice(["static", "plastic", "plastic", "reset", "convolution"])
     size = int(rng.integers(300, 601))
-    n_steps = int(STEPS[0] * (STEPS[1] / STEPS[0]) ** (rng.random() ** 2))
+    n_steps = int(STEPS[0] * (STEPS[1] / STEPS[0]) ** (rng.random() ** 3))
     timestep = float(rng.choice(TIMESTEPS))
     if kind == "convolution":
         network = _convolutional(n_steps, timestep, rng)
@@ -227,8 +227,8 @@ def _convolutional(n_steps, timestep, rng):
 def outcome(case, board):
     """What becomes of a network: one of `OUTCOMES`, and words about it."""
     try:
-        found = check.check(check.Subject("network", case.network, sum(case.pieces)), MACHINES["emulated"])
         network, expected = _locally(case)
+        found = check.check(check.Subject("network", network, sum(case.pieces)), MACHINES["emulated"])
         fatal = [finding.text for finding in found.findings if finding.severity == check.FATAL]
         if fatal:
             return REFUSED, fatal[0]
@@ -272,8 +272,7 @@ def _locally(case):
 
 
 def _recorded(backend, case, **options):
-    with (tempfile.TemporaryDirectory() as directory,
-          backend.open(case.network, case.record, **options, **({"directory": directory} if options else {})) as sim):
+    with backend.open(case.network, case.record, **options) as sim:
         for steps, thresholds in zip(case.pieces, case.thresholds):
             for label, values in thresholds.items():
                 sim.set(label, v_thresh=values)
@@ -376,6 +375,8 @@ def main(arguments=None):
     parser.add_argument("--only", type=int, nargs="+", help="numbers of the networks to run")
     options = parser.parse_args(arguments)
     numbers = options.only or range(options.first, options.first + options.networks)
+    # sPyNNaker writes into the directories of its runs until the process ends.
+    tempfile.tempdir = tempfile.mkdtemp(prefix="fidelity-")
     with open(os.devnull, "w") as log, Board(log=log) as board:
         counts = Counter(run(options.seed, numbers, board, lambda text: print(text, flush=True)))
     print(", ".join(f"{counts[name]} {name}" for name in OUTCOMES), f"of {sum(counts.values())}")

@@ -170,3 +170,9 @@ def test_neurons_on_a_core_that_no_board_takes_are_refused(cell, neurons, text):
     with pytest.raises(NetworkError, match=f"'p'.neurons_per_core.*{text}"):
         Population("p", (1, 1, 300), cell, neurons_per_core=neurons)
     assert Population("p", (1, 1, 300), IFCurrExp(), neurons_per_core=1).neurons_per_core == 1
+
+
+@pytest.mark.parametrize("timestep", [0.0, -1.0, float("nan"), float("inf"), "1", True, None])
+def test_a_time_step_that_is_no_number_above_0_is_refused(timestep):
+    with pytest.raises(NetworkError, match="Network.timestep: must be a number of ms above 0"):
+        Network((), (), timestep)

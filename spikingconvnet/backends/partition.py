@@ -351,7 +351,9 @@ def n_bits(n):
 def split_populations(network, connectors):
     """Populations whose neurons and synapses have cores of their own: set of str.
 
-    Each core of neurons gets one core of synapses, however many sPyNNaker would take (see ``split_cores.py``).
+    Each core of neurons gets one core of synapses, however many sPyNNaker would take (see ``split_cores.py``). Networks
+    that are reset get none, at any time step: ``sim.reset()`` leaves what a core of synapses has handed over for the
+    next step, and it would arrive in the first step of the next image.
 
     Parameters
     ----------
@@ -359,6 +361,8 @@ def split_populations(network, connectors):
     connectors : collection of str
         Projections that become sPyNNaker's own connectors for convolutions, of which there is a combined binary only.
     """
+    if network.reset_every:
+        return set()
     return {p.label for p in network.populations
             if not p.is_source and is_split(p, rule_kind(network, p.label), network.timestep)
             and any(q.label not in connectors and len(q.connections.to_list().pre) for q in network.incoming(p.label))}

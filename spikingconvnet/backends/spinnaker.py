@@ -80,7 +80,8 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     BackendError
         Without sPyNNaker, without a board, or on a virtual board, which computes nothing.
     NetworkError
-        For what no board can run: sPyNNaker cannot map it, or a core does not have the memory (``dtcm``).
+        For what no board can run: sPyNNaker cannot map it, or a core does not have the memory (``dtcm``). For what it
+        would compute otherwise than the engine: :func:`check_reset`, ``lowering.lower``.
     """
     if target == "virtual":
         raise BackendError("--target virtual: a virtual board only maps a network and computes nothing, so it neither"
@@ -88,6 +89,7 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
     sim = pynn.load(DIALECT)
     record = recorded_neurons(network, record)
     lowered = lower(network)
+    check_reset(network, lowered)
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(_machine(target))
@@ -385,8 +387,8 @@ class Simulation(pynn.Simulation):
         return super()._splits(population) or population.label in self._planes
 
     def _make(self, population, size, index, cell, **more):
-        if population.label in self._split:
-            more["n_synapse_cores"] = 1
+        if not population.is_source:
+            more["n_synapse_cores"] = int(population.label in self._split)
         if population.label not in self._planes:
             made = super()._make(population, size, index, cell, **more)
             if population.neurons_per_core:
@@ -482,6 +484,19 @@ def fixed_scales(network, lowered, planes=()):
             first = shift.reshape(2, population.shape[0] if population.per_channel else 1, -1)[:, :, 0]
             limits[population.label] = 0.75 * 2.0 ** first.T
     return limits
+
+
+def check_reset(network, lowered):
+    """Raise NetworkError if spikes could be on their way in a core that extends delays when the network is reset.
+
+    ``sim.reset()`` leaves them there, and they would arrive in the next image (found with the binaries of sPyNNaker
+    7.4.1).
+    """
+    for projection in network.projections if network.reset_every else ():
+        slots, longest = lowered.populations[projection.post].delay_slots, projection.connections.max_delay
+        require(longest <= slots, f"Projection {projection.label!r}", "delay", longest,
+                f"at most {slots} steps on a board in a network that is reset; longer ones take cores for delays, which"
+                " sPyNNaker does not reset", NetworkError)
 
 
 def _in_pieces(network, projection, planes):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from spikingconvnet.backends import dtcm
 from spikingconvnet.backends.local.lowering import lower
 from spikingconvnet.backends.partition import convolutions
+from spikingconvnet.backends.spinnaker import check_reset
 from spikingconvnet.deployment import quantisation
 from spikingconvnet.deployment.resources import (
     MACHINES,
@@ -119,6 +120,7 @@ def check(subject, on, packet_buffer=None):
     network = subject.network
     try:
         lowered = lower(network)
+        check_reset(network, lowered)
         projections, margins = quantisation.quantise(network, lowered), quantisation.margins(
             network, lowered, subject.fired)
         found = resources(network, subject.record, subject.fired)

@@ -17,6 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "local"))
 from random_networks import (  # noqa: E402
     LOOPS,
+    RULES,
     SPLIT_RULES,
     Recipe,
     Results,
@@ -34,16 +35,20 @@ from test_golden import MODULATED, on_the_board  # noqa: E402
 from spikingconvnet import build, datasets, settings  # noqa: E402
 from spikingconvnet import experiment as experiment_module  # noqa: E402
 from spikingconvnet.backends import spinnaker  # noqa: E402
-from spikingconvnet.backends.local import native, simulator  # noqa: E402
+from spikingconvnet.backends.local import layout, native, simulator  # noqa: E402
+from spikingconvnet.backends.local.lowering import lower  # noqa: E402
+from spikingconvnet.backends.local.poisson import PoissonSource  # noqa: E402
 from spikingconvnet.cli import RECIPES  # noqa: E402
-from spikingconvnet.connectivity import ConvConnections, DenseConnections  # noqa: E402
+from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections  # noqa: E402
+from spikingconvnet.deployment import check  # noqa: E402
 from spikingconvnet.deployment.health import judge  # noqa: E402
+from spikingconvnet.deployment.resources import MACHINES  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
 from spikingconvnet.encoding import GaussianReceptiveFields, RegularEncoder  # noqa: E402
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # noqa: E402
 from spikingconvnet.experiment import Experiment  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray  # noqa: E402
+from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
 from spikingconvnet.plasticity import (  # noqa: E402
     AdditiveWeightDependence,
     Neuromodulation,
@@ -56,6 +61,7 @@ from spikingconvnet.training import rstdp  # noqa: E402
 from spikingconvnet.training.rstdp import RSTDP  # noqa: E402
 
 PER_RUN = 12
+FIDELITY = (0, 1, 3, 101, 201, 203, 205)        # of benchmarks/fidelity.py with --seed 7
 PREDICTED = {"saturated", "wrapped_weights", "silent_delays"}       # findings in which the local backend does the same
 open_board = spinnaker.open
 
@@ -202,6 +208,118 @@ def test_learning_without_the_delay_gives_the_same_integers(board, tmp_path):
     changed = local.differences(by(native, replace(network, projections=late), [60, 90]))
     assert sum(name.startswith("weights") for name in changed) > 12
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, [60, 90]), local)) == []
+
+
+@pytest.mark.parametrize("timestep, chunks", [(0.1, [3, 7, 70]), (0.2, [31, 57]), (0.5, [80]), (2.0, [31, 49])])
+def test_other_time_steps_give_the_same_integers(timestep, chunks, board, tmp_path):
+    """Both cells, static synapses and every rule, on split cores below 1 ms; runs as long as they were asked for."""
+    rng = np.random.default_rng([int(10 * timestep), 14])
+
+    def draw(delta, rule):
+        network = replace(random_network(Recipe(
+            n_sources=2, n_projections=5, spikes_per_step=float(rng.choice([0.5, 2.0])), rule=rule, delta=delta,
+            weight=float(rng.choice([0.2, 2.0])), plastic=bool(rule), modulated=False, drive=1.0), rng),
+            timestep=timestep)
+        return network if tables(network) < 8000 else draw(delta, rule)
+
+    kinds = [rule for rule in RULES if not rule.startswith("modulated")]
+    network = together([independent(partial(draw, delta, rule), sum(chunks))
+                        for rule in (None, *kinds) for delta in (False, True)])
+    local = by(native, network, chunks)
+    assert sum(len(spikes) > 0 for spikes in local.spikes.values()) > len(kinds)
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
+
+
+def tables(network):
+    """Most numbers in the tables of decay of a rule; a core has no room for long time constants in short steps."""
+    rules = [lower(network).projection(p.label).rule for p in network.projections if p.learns]
+    return max([0] + [sum(len(getattr(rule, name)) for name in layout.TABLES) for rule in rules])
+
+
+@pytest.mark.parametrize("timestep", [0.2, 2.0])
+def test_rewards_and_convolutions_at_other_time_steps_give_the_same_integers(timestep, board, tmp_path):
+    rng = np.random.default_rng([int(10 * timestep), 15])
+    for network, steps in ((together([on_the_board(rule, golden) for rule, golden in MODULATED.items()]), 300),
+                           (convolutional_network(rng, [3, 2]), 36)):
+        network = replace(network, timestep=timestep)
+        local = by(native, network, [steps])
+        assert sum(map(len, local.spikes.values())) > 0
+        found = on_board(network, board, tmp_path / str(steps), [steps])
+        found.weights |= {label: local.weights[label] for label in local.weights.keys() - found.weights.keys()}
+        assert local.differences(replace_saturation(found, local)) == []
+
+
+def oscillator(timestep, delay, size=1):
+    """A neuron that fires by itself, in the last step of every image too, and neurons that hear it."""
+    cell = IFCurrExp(tau_m=10.0, v_thresh=-60.0, i_offset=3.0, tau_refrac=0.0)
+    spikes = Spikes.from_events([0], [0], [3], (1, 1, 1), 1, 60)
+    return Network(
+        (Population("in", (1, 1, 1), SpikeSourceArray(spikes)), Population("osc", (1, 1, 1), cell),
+         Population("out", (1, 1, size), IFCurrExp(v_thresh=-20.0))),
+        (Projection("p", "in", "out", ConnectionList([0], [0], [0.5], [1])),
+         Projection("q", "osc", "out", ConnectionList([0], [0], [2.0], [delay]))), timestep, reset_every=20)
+
+
+def test_a_reset_below_1_ms_leaves_nothing_of_the_image_before(board, tmp_path):
+    """Cores of synapses have handed over the input of the next step, and ``sim.reset()`` does not take it back."""
+    network = together([oscillator(0.5, delay) for delay in (1, 2, 3, 4)])
+    local = by(native, network, [60])
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [60]), local)) == []
+
+
+def test_a_reset_with_delays_beyond_the_ring_buffer_is_refused_on_a_board(board, tmp_path):
+    network = oscillator(1.0, 33, 256)
+    assert by(native, network, [60]).spikes["osc"]
+    with pytest.raises(NetworkError, match="'q'.delay: must be at most 32 steps on a board in a network that is reset"):
+        on_board(network, board, tmp_path, [60])
+    text = check.check(check.Subject("n", network, 20), MACHINES["emulated"]).findings[0].text
+    assert "must be at most 32 steps on a board" in text
+
+
+def test_lists_in_several_pieces_keep_the_weight_scale_of_one(board, tmp_path):
+    """sPyNNaker adds up the largest inputs of its projections: those of rows of more than 256 synapses, of channels."""
+    rng = np.random.default_rng(16)
+    spikes = random_spikes((2, 1, 10), 1, 40, 2.0, rng)
+    cell = IFCurrExp(v_thresh=-63.0)
+    network = Network(
+        (Population("in", spikes.shape, SpikeSourceArray(spikes)), Population("many", (1, 1, 300), cell),
+         Population("parts", (2, 1, 20), cell, per_channel=True), Population("out", (1, 1, 5), cell)),
+        (Projection("p", "in", "many", DenseConnections(np.full((20, 300), 0.9))),
+         Projection("q", "in", "parts", DenseConnections(np.full((20, 40), 0.9))),
+         Projection("r", "parts", "out", DenseConnections(np.full((40, 5), 0.9)))))
+    local = by(native, network, [40])
+    assert local.spikes["out"]
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [40]), local)) == []
+
+
+def test_the_benchmark_of_fidelity_finds_nothing(benchmark_named, board):
+    """Some of its networks; ``python benchmarks/fidelity.py --networks 300`` runs more."""
+    fidelity = benchmark_named("fidelity")
+    said = []
+    found = fidelity.run(7, FIDELITY, board, said.append)
+    assert found == [fidelity.IDENTICAL] * len(found), said
+
+
+@pytest.mark.parametrize("timestep", [0.1, 0.5, 2.0])
+def test_poisson_sources_send_the_packets_of_the_local_engine_at_other_time_steps(timestep, board, tmp_path):
+    """sPyNNaker alone, because the backend takes no random sources: slow ones and fast ones, one that starts late."""
+    values = {"rate": np.array([0.5, 4.0, 30.0, 300.0, 3000.0, 900.0]), "start": np.array([0.0] * 5 + [40.0]),
+              "duration": np.array([1e6] * 5 + [70.0])}
+    idle = Network((Population("out", (1, 1, 1), IFCurrExp()),), (), timestep)
+    with spinnaker.open(idle, target=board, directory=tmp_path) as simulation, simulation._apart():
+        source = simulation.sim.Population(6, simulation.sim.SpikeSourcePoisson(
+            **{name: part.tolist() for name, part in values.items()}), additional_parameters={"seed": 7})
+        source.record("spikes")
+        simulation.sim.run(simulation._duration(400))
+        trains = source.get_data("spikes").segments[0].spiketrains
+        core, = source._vertex.machine_vertices
+        seed = tuple(int(word) for word in source._vertex.kiss_seed(core.vertex_slice))
+    cell = SpikeSourcePoisson(core_seeds=(seed,))
+    drawn = PoissonSource(Population("in", (1, 1, 6), cell, values), timestep).run(400)
+    assert drawn.n_events > 100
+    for neuron, train in enumerate(trains):
+        steps = drawn.steps()[drawn.neurons == neuron]
+        assert np.rint(train.magnitude / timestep).astype(int).tolist() == steps.tolist(), neuron
 
 
 @pytest.mark.parametrize("rule", SPLIT_RULES)

@@ -98,6 +98,14 @@ def test_networks_with_few_neurons_on_a_core_too(tmp_path):
     assert max(n for n, *_ in rows) > 4 and (rows, chips) == by_spynnaker(network, tmp_path)
 
 
+@pytest.mark.parametrize("timestep", [0.2, 2.0])
+def test_other_time_steps_take_what_spynnaker_gives_them(timestep, tmp_path):
+    """Longer tables of decay, and below 1 ms a core of synapses for every core of neurons that has any."""
+    network = replace(drawn(int(10 * timestep)), timestep=timestep)
+    assert predicted(network) == by_spynnaker(network, tmp_path)
+    assert any(v.synapse_cores and v.rule is None for v in partition.vertices(network)) == (timestep < 1.0)
+
+
 def source(shape, rng, per_step=3.0):
     return Population("in", shape, SpikeSourceArray(random_spikes(shape, 2, 20, per_step, rng)))
 

@@ -1,6 +1,6 @@
 """Slow twin of the local engine: SpiNNaker's arithmetic in Python's own integers, one neuron and one synapse at a time.
 
-IF_curr_exp and IF_curr_delta, static synapses and seven kinds of STDP, at a time step of 1 ms. It imports nothing from
+IF_curr_exp and IF_curr_delta, static synapses and seven kinds of STDP, at any time step. It imports nothing from
 the package and was written from a description of sPyNNaker 7.4.1's binaries, not from the package's code, so an error
 has to be made twice to go unseen. Real numbers exist only as Decimal and Fraction, while parameters become integers.
 
@@ -99,12 +99,17 @@ def exp_fraction(raw):
 
 
 @cache
-def exponential_table(tau, shift=0):
-    """floor(2048 e**(-(i << shift) / tau)), as long as it is above zero, rounded up to an even length."""
-    tau = Decimal(str(tau))
+def exponential_table(tau, step=1, shift=0):
+    """floor(2048 e**(-(i << shift) step / tau)), as long as it is above zero, rounded up to an even length."""
+    tau = Decimal(str(tau)) / Decimal(str(step))
     length = Decimal(2048).ln() * tau / (1 << shift)
     pairs = int(length // 2) + (1 if length % 2 > 0 else 0)
     return [int(((-(i << shift) / tau).exp() * 2048).to_integral_value(ROUND_FLOOR)) for i in range(2 * pairs)]
+
+
+def tables(rule, names, shift=0):
+    """Tables of some time constants of a rule."""
+    return [exponential_table(rule[name], rule["step"], shift) for name in names]
 
 
 def look_up(table, interval, shift=0):
@@ -112,20 +117,20 @@ def look_up(table, interval, shift=0):
     return table[index] if index < len(table) else 0
 
 
-def membrane_constants(tau_m, cm):
-    """(R, exp(-1 ms / tau_m)) as accums."""
-    return accum_quotient(accum(tau_m), accum(cm)), exp_accum(-accum_quotient(ONE, accum(tau_m)))
+def membrane_constants(tau_m, cm, step=1):
+    """(R, exp(-step / tau_m)) as accums."""
+    return accum_quotient(accum(tau_m), accum(cm)), exp_accum(-accum_quotient(accum(step), accum(tau_m)))
 
 
-def synapse_constants(tau):
+def synapse_constants(tau, step=1):
     """(decay, injection) multipliers of a synaptic current, as unsigned 0.32 fractions."""
-    decay = exp_fraction(-accum_quotient(ONE, accum(tau)))
-    injection = ((accum_quotient(accum(tau), ONE) * (0xffffffff - decay)) >> 15) % (1 << 32)
+    decay = exp_fraction(-accum_quotient(accum(step), accum(tau)))
+    injection = ((accum_quotient(accum(tau), accum(step)) * (0xffffffff - decay)) >> 15) % (1 << 32)
     return decay, injection
 
 
-def refractory_steps(tau_refrac):
-    quotient = accum_quotient(accum(tau_refrac), ONE)
+def refractory_steps(tau_refrac, step=1):
+    quotient = accum_quotient(accum(tau_refrac), accum(step))
     return (quotient >> 15) + (1 if quotient & (ONE - 1) else 0)
 
 
@@ -135,16 +140,17 @@ def ring_weight(weight, shift):
 
 
 class Neuron:
-    """One LIF neuron; `parameters` maps PyNN's names to numbers and says `kind`: "exp" or "delta"."""
+    """One LIF neuron of a `kind`, "exp" or "delta"; `parameters` maps PyNN's names to numbers, `step` is in ms."""
 
-    def __init__(self, kind, parameters):
-        self.resistance, self.membrane_decay = membrane_constants(parameters["tau_m"], parameters["cm"])
+    def __init__(self, kind, parameters, step):
+        self.resistance, self.membrane_decay = membrane_constants(parameters["tau_m"], parameters["cm"], step)
         self.v_rest, self.v_reset = accum(parameters["v_rest"]), accum(parameters["v_reset"])
         self.v_thresh, self.i_offset = accum(parameters["v_thresh"]), accum(parameters["i_offset"])
-        self.refractory = refractory_steps(parameters["tau_refrac"])
-        self.synapses = None
+        self.refractory = refractory_steps(parameters["tau_refrac"], step)
+        self.synapses, self.gain = None, accum_quotient(ONE, accum(step))       # a weight is a charge of 1 ms
         if kind == "exp":
-            self.synapses = [synapse_constants(parameters[name]) for name in ("tau_syn_E", "tau_syn_I")]
+            self.gain = ONE
+            self.synapses = [synapse_constants(parameters[name], step) for name in ("tau_syn_E", "tau_syn_I")]
         self.v, self.timer, self.currents = accum(parameters["v"]), 0, [0, 0]
 
     def receive(self, receptor, slot, shift):
@@ -155,9 +161,10 @@ class Neuron:
             self.currents[receptor] = wrap_signed(self.currents[receptor] + charge, 32)
 
     def advance(self):
-        """One millisecond; whether the neuron fires."""
+        """One step; whether the neuron fires."""
         if self.timer <= 0:
-            current = wrap_signed(self.currents[0] - self.currents[1] + self.i_offset, 32)
+            inward, outward = (accum_product(current, self.gain) for current in self.currents)
+            current = wrap_signed(inward - outward + self.i_offset, 32)
             target = wrap_signed(accum_product(current, self.resistance) + self.v_rest, 32)
             distance = wrap_signed(target - self.v, 32)
             self.v = wrap_signed(target - accum_product(self.membrane_decay, distance), 32)
@@ -239,7 +246,7 @@ class PairRule(PlasticRows):
 
     def __init__(self, rule, n_post, shift):
         super().__init__(rule, n_post, shift)
-        self.plus, self.minus = exponential_table(rule["tau_plus"]), exponential_table(rule["tau_minus"])
+        self.plus, self.minus = tables(rule, ("tau_plus", "tau_minus"))
         self.a_plus, self.a_minus = accum(rule["A_plus"]), accum(rule["A_minus"])
 
     def post_traces(self, last, t):
@@ -299,7 +306,7 @@ class VogelsRule(PlasticRows):
 
     def __init__(self, rule, n_post, shift):
         super().__init__(rule, n_post, shift)
-        self.table = exponential_table(rule["tau"])
+        self.table, = tables(rule, ("tau",))
         self.alpha, self.amount = round(Fraction(rule["alpha"]) * UNIT_TRACE), accum(rule["A_plus"])
 
     def post_traces(self, last, t):
@@ -323,8 +330,8 @@ class TripletRule(PlasticRows):
 
     def __init__(self, rule, n_post, shift):
         super().__init__(rule, n_post, shift)
-        self.plus, self.minus = exponential_table(rule["tau_plus"]), exponential_table(rule["tau_minus"])
-        self.x, self.y = exponential_table(rule["tau_x"], 2), exponential_table(rule["tau_y"], 2)
+        self.plus, self.minus = tables(rule, ("tau_plus", "tau_minus"))
+        self.x, self.y = tables(rule, ("tau_x", "tau_y"), 2)
         self.a2_plus, self.a2_minus, self.a3_plus, self.a3_minus = (
             accum(rule[name] * rule["w_max"]) for name in ("A_plus", "A_minus", "A3_plus", "A3_minus"))
 
@@ -369,7 +376,7 @@ class Modulated:
 
     def __init__(self, rule, n_post, shift):
         super().__init__(rule, n_post, shift)
-        self.table_c, self.table_d = exponential_table(rule["tau_c"], 4), exponential_table(rule["tau_d"], 2)
+        (self.table_c,), (self.table_d,) = tables(rule, ("tau_c",), 4), tables(rule, ("tau_d",), 2)
         self.constant = accum(1 / (-(1 / rule["tau_c"] + 1 / rule["tau_d"])))
         self.lowest, self.highest = accum(rule["weight_min"]), accum(rule["weight_max"])
         self.marks = [0] * n_post
@@ -527,13 +534,15 @@ class NaiveEngine:
         "stdp".
     reset_every : int
         Steps after which neurons and what is on its way to them are as at the start again; 0 for never.
+    step : float
+        ms; rules have it, too.
 
     After `run`, per population: `v`, `exc`, `inh` are lists of one list per step (raw accums, V before the step's
     update, currents after the step's input), `spikes` is a list of (step, neuron), `saturated` counts overflows.
     """
 
-    def __init__(self, populations, projections, reset_every=0):
-        count, self.populations, self.reset_every = len(populations), populations, reset_every
+    def __init__(self, populations, projections, reset_every=0, step=1.0):
+        count, self.populations, self.reset_every, self.step = len(populations), populations, reset_every, step
         self.sources = {i: population["spikes"] for i, population in enumerate(populations) if "spikes" in population}
         self.neurons = self._new_neurons()
         self.shifts = {i: populations[i]["shifts"] for i in self.neurons}
@@ -547,7 +556,7 @@ class NaiveEngine:
         self.t = 0
 
     def _new_neurons(self):
-        return {i: [Neuron(population["kind"], p) for p in population["neurons"]]
+        return {i: [Neuron(population["kind"], p, self.step) for p in population["neurons"]]
                 for i, population in enumerate(self.populations) if i not in self.sources}
 
     def _new_rings(self):

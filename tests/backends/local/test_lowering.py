@@ -1,5 +1,7 @@
 """A network in integers: constants, weights and look-up tables as sPyNNaker 7.4.1 writes them."""
 
+from dataclasses import replace
+
 import naive_engine
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from spikingconvnet.backends.local.lowering import MODULATED_KINDS, RULE_KINDS, 
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.plasticity import (
     WEIGHT_DEPENDENCES,
     AdditiveWeightDependence,
@@ -181,7 +183,7 @@ def test_a_plastic_delay_longer_than_the_ring_buffer_is_refused_with_the_longest
 
 
 def test_the_slower_tables_have_the_naive_twins_entries_for_every_fourth_step():
-    assert decay_table(101.0, shift=2).tolist() == naive_engine.exponential_table(101.0, 2)
+    assert decay_table(101.0, shift=2).tolist() == naive_engine.exponential_table(101.0, 1, 2)
     assert decay_table(101.0, shift=2)[1] == decay_table(101.0)[4]
 
 
@@ -217,8 +219,8 @@ def test_constants_of_a_rule_under_neuromodulation_are_sPyNNakers():
     rule = lowered.projection("p").rule
     assert (rule.weight_min, rule.weight_max, rule.w_min, rule.w_max) == (8192, 65536, 0, 32768)
     assert rule.release == round(-32768 / (1 / 1000 + 1 / 200)) == -5461333
-    assert rule.lut_c.tolist() == naive_engine.exponential_table(1000.0, 4) and len(rule.lut_c) == 478
-    assert rule.lut_d.tolist() == naive_engine.exponential_table(200.0, 2) and len(rule.lut_d) == 382
+    assert rule.lut_c.tolist() == naive_engine.exponential_table(1000.0, 1, 4) and len(rule.lut_c) == 478
+    assert rule.lut_d.tolist() == naive_engine.exponential_table(200.0, 1, 2) and len(rule.lut_d) == 382
 
 
 @pytest.mark.parametrize("amount, host, machine", [(0.05, 102, 102), (0.03, 61, 61), (0.5 / 2048, 0, 1),
@@ -253,3 +255,18 @@ def test_a_long_static_delay_is_no_reason_to_refuse_but_is_counted():
 def test_a_parameter_beyond_s16_15_is_refused():
     with pytest.raises(NetworkError, match="s16.15"):
         constants(IFCurrExp(), v_thresh=np.array([0.0, 70000.0, 1.0]))
+
+
+def test_a_delta_input_is_a_charge_of_1_ms_whatever_the_step():
+    cell = IFCurrDelta()
+    network = Network((Population("out", (1, 1, 2), cell), Population("exp", (1, 1, 1), IFCurrExp())), ())
+    for timestep, scale in ((0.1, 327660), (0.2, 163830), (0.5, 65536), (1.0, 32768), (2.0, 16384)):
+        lowered = lower(replace(network, timestep=timestep)).populations
+        assert lowered["out"].input_scale.tolist() == [scale] * 2 and lowered["exp"].input_scale.tolist() == [32768]
+
+
+@pytest.mark.parametrize("timestep", [0.05, 0.25, 0.3, 3.0])
+def test_a_time_step_that_was_not_compared_with_a_board_is_refused(timestep):
+    network = Network((Population("out", (1, 1, 2), IFCurrExp()),), (), timestep)
+    with pytest.raises(NetworkError, match=r"Network.timestep: must be one of 0.1, 0.2, 0.5, 1, 2 ms, .*nest and bri"):
+        lower(network)

@@ -29,7 +29,7 @@ def naive_parts(network):
     place = {p.label: i for i, p in enumerate(network.populations)}
     populations = [_source(p) if p.is_source else _cells(p, lowered[p.label]) | {"split": _is_split(network, p)}
                    for p in network.populations]
-    return populations, [_projection(p, place, network.modulation(p.post)) for p in network.projections]
+    return populations, [_projection(p, place, network) for p in network.projections]
 
 
 def _source(population):
@@ -48,30 +48,31 @@ def _cells(population, lowered):
 
 
 def _is_split(network, population):
-    """Whether sPyNNaker has no binary for neurons and synapses together."""
-    rules = [naive_rule(p.plasticity, network.modulation(p.post))["kind"] for p in network.incoming(population.label)
-             if p.learns]
+    """Whether sPyNNaker has no binary for neurons and synapses together, or does not use it, below 1 ms."""
+    rules = [naive_rule(p.plasticity, network.modulation(p.post), network.timestep)["kind"]
+             for p in network.incoming(population.label) if p.learns]
     together = {"exponential": NAIVE_KINDS.values(), "delta": ("pair additive", "nearest")}[population.cell.synapses]
-    return any(rule not in together for rule in rules)
+    return any(network.timestep < 1.0 or rule not in together for rule in rules)
 
 
-def _projection(projection, place, modulation):
+def _projection(projection, place, network):
     connections = projection.connections.to_list()
     columns = [getattr(connections, name).tolist() for name in ("pre", "post", "weight", "delay")]
     synapses = sorted(zip(*columns), key=lambda s: s[:2])
     ends = {"pre": place[projection.pre], "post": place[projection.post], "synapses": synapses}
     if projection.modulates:
         return {**ends, "modulates": {"reward": 1, "punishment": -1}[projection.receptor]}
-    rule = projection.plasticity and naive_rule(projection.plasticity, modulation)
+    rule = projection.plasticity and naive_rule(projection.plasticity, network.modulation(projection.post),
+                                                network.timestep)
     return {**ends, "receptor": ("excitatory", "inhibitory").index(projection.receptor), "stdp": rule}
 
 
-def naive_rule(mechanism, modulation):
+def naive_rule(mechanism, modulation, timestep):
     """Parameters of all parts and the twin's name of the pair."""
     parts = mechanism.timing_dependence, mechanism.weight_dependence
     kind = NAIVE_KINDS[tuple(type(part).__name__ for part in parts)]
-    rule = {"kind": kind, "backprop_delay": mechanism.backprop_delay, **dataclasses.asdict(parts[0]),
-            **dataclasses.asdict(parts[1])}
+    rule = {"kind": kind, "step": timestep, "backprop_delay": mechanism.backprop_delay,
+            **dataclasses.asdict(parts[0]), **dataclasses.asdict(parts[1])}
     if modulation is None:
         return rule
     return rule | {"kind": f"modulated {kind}", "tau_c": modulation.tau_c, "tau_d": modulation.tau_d,
@@ -97,6 +98,16 @@ def test_the_reference_resets_as_the_naive_twin_does(seed):
     check(dataclasses.replace(random_network(recipe, rng), reset_every=int(rng.choice([1, 7, 20, 30]))))
 
 
+@pytest.mark.parametrize("timestep", [0.1, 0.2, 0.5, 2.0])
+@pytest.mark.parametrize("rule", RULES)
+def test_at_other_time_steps_too(timestep, rule):
+    rng = np.random.default_rng([list(RULES).index(rule), int(10 * timestep)])
+    for delta in (False, True):
+        recipe = Recipe(n_projections=6, largest_delay=int(rng.choice([5, 20])), delta=delta, rule=rule,
+                        weight=float(rng.choice([0.3, 2.0])), drive=4.0)
+        check(dataclasses.replace(random_network(recipe, rng), timestep=timestep))
+
+
 @pytest.mark.parametrize("rule", SPLIT_RULES)
 @pytest.mark.parametrize("loops", LOOPS)
 def test_the_reference_computes_what_the_naive_twin_computes_on_split_cores(rule, loops):
@@ -107,7 +118,7 @@ def test_the_reference_computes_what_the_naive_twin_computes_on_split_cores(rule
 
 def check(network):
     """Everything that a run of both engines leaves behind."""
-    naive = NaiveEngine(*naive_parts(network), network.reset_every).run(STEPS)
+    naive = NaiveEngine(*naive_parts(network), network.reset_every, network.timestep).run(STEPS)
     ours = by_reference(network, [STEPS])
     for i, population in enumerate(network.populations):
         if not population.is_source:

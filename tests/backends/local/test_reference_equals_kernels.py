@@ -58,6 +58,14 @@ def test_any_network_gives_the_same_integers_in_both_engines(recipe, seed):
     assert by_reference(network, [STEPS]).differences(by_kernels(network, [STEPS])) == []
 
 
+@pytest.mark.parametrize("timestep", [0.1, 0.2, 0.5, 2.0])
+@pytest.mark.parametrize("seed", range(8))
+def test_at_other_time_steps_too(seed, timestep):
+    rng = np.random.default_rng([seed, int(10 * timestep)])
+    network = replace(random_network(replace(seeded_recipe(seed), delta=True), rng), timestep=timestep)
+    assert by_reference(network, [STEPS]).differences(by_kernels(network, [STEPS])) == []
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_a_run_in_pieces_with_new_thresholds_in_between_gives_the_same_integers_in_both_engines(seed):
     rng = np.random.default_rng(seed)
