@@ -262,16 +262,17 @@ def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25, window=4096):
     """
     away = np.unique(np.rint(ratio ** np.arange(0, 31 / np.log2(ratio) + 0.01)).astype(np.int64))
     grid = np.unique(np.clip(np.concatenate([declared - away, [declared], declared + away]), low, high))
+    reach = 4 if window > 16 else 1         # neighbours between which the best may be
     while True:
         wrong = abs(residuals(grid).astype(np.float64)).sum(axis=1)
         right = np.flatnonzero(wrong == 0)
         if len(right):
             break
         best = np.flatnonzero(wrong == wrong.min())
-        first, last = grid[max(best[0] - 1, 0)], grid[min(best[-1] + 1, len(grid) - 1)]
+        first, last = grid[max(best[0] - reach, 0)], grid[min(best[-1] + reach, len(grid) - 1)]
         if grid[-1] - grid[0] < len(grid) or last - first > 0.6 * (grid[-1] - grid[0]):
             return None
-        points = window if last - first <= window else 17
+        points = window if last - first <= window else 16 * reach
         around = max(0, window - int(last - first)) // 2
         first, last = max(low, first - around), min(high, last + around)
         grid = np.unique(np.rint(np.linspace(first, last, points + 1)).astype(np.int64))
