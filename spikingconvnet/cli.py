@@ -268,9 +268,9 @@ def _check_together(options):
             raise SettingsError(f"--{other}: has nothing to do with --{one}")
     if options.layer == "svm" and options.rule is not None:
         raise SettingsError("--rule: has nothing to do with --layer svm, whose kernels are trained before it")
-    if options.layer == "1" and options.copies is not None:
-        raise SettingsError("--copies: has nothing to do here; layer 1 learns on one copy, and copies share the replay"
-                            " of earlier layers, the counts for svm, and testing")
+    if options.mode == "training" and options.layer in (None, "1") and options.copies is not None:
+        raise SettingsError("--copies: has nothing to do here; learning takes one copy, and copies share the replay of"
+                            " earlier layers, the counts for svm, and testing")
 
 
 def _check_run_directory(store, options):
