@@ -12,8 +12,8 @@ import numpy as np
 from spikingconvnet.backends.local import simulator
 from spikingconvnet.backends.local.fixed_point import ACCUM_ONE
 from spikingconvnet.backends.local.lowering import Lowered, lower
+from spikingconvnet.backends.partition import cores
 from spikingconvnet.deployment.inputs import Inputs
-from spikingconvnet.deployment.partition import cores
 from spikingconvnet.errors import SpikingConvNetError
 
 NOT_TOLD = "not told"

@@ -17,11 +17,11 @@ from random_networks import Recipe, convolutional_network, random_network, rando
 
 from spikingconvnet.backends.local import simulator  # noqa: E402
 from spikingconvnet.backends.local.lowering import rule_kind  # noqa: E402
+from spikingconvnet.backends.local.split_cores import COMBINED  # noqa: E402
 from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections  # noqa: E402
 from spikingconvnet.deployment import causes  # noqa: E402
 from spikingconvnet.deployment.compare import VARIABLES, as_dict, as_text, compare  # noqa: E402
 from spikingconvnet.deployment.inputs import Inputs  # noqa: E402
-from spikingconvnet.deployment.partition import COMBINED_BINARIES  # noqa: E402
 from spikingconvnet.deployment.recorded import MEMBRANES, check_file, load, recording, save, spread  # noqa: E402
 from spikingconvnet.errors import SettingsError, StoreError  # noqa: E402
 from spikingconvnet.network import Network, Population, Projection  # noqa: E402
@@ -488,7 +488,7 @@ def test_half_a_unit_of_a_weight_is_rounding_for_a_simulator_that_does_not_round
 
 def test_learned_weights_that_differ_a_little_are_rounding_only_if_every_neuron_was_recorded():
     network = next(network for _, network in map(drawn, range(99)) if all(
-        p.learns and len(p.connections.to_list().pre) and rule_kind(network, p.post) in COMBINED_BINARIES["delta"]
+        p.learns and len(p.connections.to_list().pre) and rule_kind(network, p.post) in COMBINED["delta"]
         for p in network.projections[:1]))
     a = recorded(network, STEPS)
     label = network.projections[0].label
