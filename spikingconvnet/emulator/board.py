@@ -1,7 +1,6 @@
 """An emulated board as a user handles it: a process that serves it, for as long as a ``with`` block lasts."""
 
 import os
-import select
 import subprocess
 import sys
 import tempfile
@@ -9,8 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from spikingconvnet.emulator.errors import SetupError
-
-START_SECONDS = 60
 
 
 class Board:
@@ -21,7 +18,7 @@ class Board:
     version : 3 (4 chips) or 5 (48 chips)
     host : loopback address; None: the first free one of 127.0.0.2, 127.0.0.3, ...
     native : True: the compiled core loop; False: pure Python; None: the compiled one if it is there
-    watchdog : seconds that a core may run without coming to rest
+    watchdog : seconds of CPU that a core may run without coming to rest
     faults : faults.Faults: what shall go wrong; None: nothing
     real_time : True: simulated time keeps to the wall clock; False: it never does; None: with live input or output and
         in runs without end, which mean nothing otherwise (`pace.Pace`)
@@ -62,8 +59,7 @@ class Board:
         return self
 
     def _wait(self, ready):
-        readable, _, _ = select.select([ready], [], [], START_SECONDS)
-        host = os.read(ready, 64).decode() if readable else ""
+        host = os.read(ready, 64).decode()          # nothing: the process has ended
         if not host:
             raise SetupError("the board's process did not start; its messages say why")
         return host.strip()

@@ -27,7 +27,7 @@ def parser():
     made.add_argument("--version", type=int, default=5, choices=sorted(CHIPS), help="3: 4 chips, 5: 48 chips")
     made.add_argument("--host", help="loopback address to listen on (default: 127.0.0.2 or the next free one)")
     made.add_argument("--watchdog", type=float, default=300.0, metavar="SECONDS",
-                      help="stop a core that runs for longer without coming to rest")
+                      help="stop a core that runs for more CPU time without coming to rest")
     made.add_argument("--native", action=argparse.BooleanOptionalAction, default=None,
                       help="insist on, or do without, the compiled core loop")
     made.add_argument("--real-time", action=argparse.BooleanOptionalAction, default=None,

@@ -51,7 +51,7 @@ class Machine:
     ip_address : of the board, as text
     transmit : callable(SDP): a message for a host
     report : callable(text): what a person should know about cores that fail
-    watchdog : seconds that a core may run without coming to rest
+    watchdog : seconds of this computer's CPU that a core may run without coming to rest, so that a busy one stops none
     make_core : Core or a class like it
     """
 
@@ -204,10 +204,10 @@ class Machine:
         self._queued.discard(core)
         if not core.ready:
             return
-        self._running, began = core, time.monotonic()
+        self._running, began = core, time.thread_time()
         core.run()
         self._running = None
-        self._spent += time.monotonic() - began
+        self._spent += time.thread_time() - began
         if core.rest is Rest.OFF:
             return
         self._after(core)

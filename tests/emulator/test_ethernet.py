@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 
 import pytest
 from programs import WFI, branch, program
@@ -35,6 +36,15 @@ class Gated(Core):
     def run(self):
         if self.gate.wait(0.002):
             super().run()
+
+
+class Endless(Core):
+    """A core that works and is paused again and again."""
+
+    def run(self):
+        until = time.thread_time() + 0.002
+        while time.thread_time() < until:
+            pass
 
 
 class Restless(Core):
@@ -155,8 +165,7 @@ def test_who_sends_a_command_that_takes_long_hears_that_the_board_is_there(host)
 
 
 def test_a_core_that_does_not_end_is_stopped_by_the_watchdog_and_then_counted(host):
-    Gated.gate = threading.Event()
-    board = host(Gated, watchdog=0.3)
+    board = host(Endless, watchdog=0.3)
     start(board)
     assert answered(board.ask(0, Command.COUNT, 30, CPUState.WDOG, 0))[0][0] == 1
 
