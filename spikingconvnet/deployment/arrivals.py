@@ -217,9 +217,7 @@ def _delay_of_projections(case):
 
 
 def _explains_later(case, group, later):
-    shortest = min((lowered.delay.min(initial=1 << 20) for one in case.replays for i, lowered in one.projections
-                    if i in group), default=0)
-    if shortest + later < 1:
+    if min(np.min(case.network.projections[i].connections.delay, initial=1 << 20) for i in group) + later < 1:
         return False
     posts = {case.network.projections[i].post for i in group}
     if abs(later) <= LATEST_LEARNED and any(p.learns and p.post in posts for p in case.network.projections):

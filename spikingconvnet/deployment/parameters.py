@@ -302,7 +302,10 @@ def _of_rule(case, one, off):
             for value in _tried(span):
                 if value == declared:
                     continue
-                rule = _with(mechanism, part, parameter.name, value)
+                try:
+                    rule = _with(mechanism, part, parameter.name, value)
+                except SpikingConvNetError:     # bounds that cross, say
+                    continue
                 if case.explains(with_projections(network, lambda p, rule=rule: replace(p, plasticity=rule) if (
                         p.learns and p.post == one.label) else p)):
                     yield _cause(case, f"{parameter.name} of the rule that learns onto population {one.label}", value,
