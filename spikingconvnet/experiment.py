@@ -270,35 +270,20 @@ class Experiment:
         SettingsError
             A layer that never fires, or rates or answers that are not those of the units.
         """
-        s, spikes = self.settings, self.data("train")["spikes"]
+        s, spikes, reports = self.settings, self.data("train")["spikes"], []
+        if s.rule.name == "convert":        # units first: what they say of a cause is more than rates can
+            fitted = hasattr(s.image_filter, "fitted")
+            image_filter = self._filter(self._images()["train"]) if fitted else s.image_filter
+            reports.append(convert.judge(s.rule, self.model, image_filter))
         first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
         network = build.inference_network(self.model.stages, layers, first, s.reset)
         found = get_backend("local").run(network, jobs=self.jobs).spikes
         self.check_fires(first, {label: spikes.n_events for label, spikes in found.items()},
                          f"{first.n_samples} training images", layers)
-        if not hasattr(s.rule, "rates"):
-            return {}
-<<<<<<< HEAD
-        fired = [first, *(found[stage.label] for stage in self.model.stages)]
-        reports = [parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder)]
-        if s.rule.name == "convert":
-            fitted = hasattr(s.image_filter, "fitted")
-            image_filter = self._filter(self._images()["train"]) if fitted else s.image_filter
-            reports.insert(0, convert.judge(s.rule, self.model, image_filter))
-=======
-        reports = []
-        if s.rule.name == "convert":        # units first: what they say of a cause is more than rates can
-            fitted = hasattr(s.image_filter, "fitted")
-            image_filter = self._filter(self._images()["train"]) if fitted else s.image_filter
-            reports.append(convert.judge(s.rule, self.model, image_filter))
-        shown = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
-        network = build.inference_network(self.model.stages, layers, shown, s.reset)
-        found = get_backend("local").run(network, jobs=self.jobs).spikes
-        fired = [shown, *(found[stage.label] for stage in self.model.stages)]
-        reports.append(parity.judge_rates(self.model, layers, s.rule, images[:shown.n_samples], fired,
-                                          s.encoder.n_steps))
->>>>>>> wt-parity
-        return {"parity": [report.as_dict() for report in reports if report]}
+        if hasattr(s.rule, "rates"):
+            fired = [first, *(found[stage.label] for stage in self.model.stages)]
+            reports.append(parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder))
+        return {"parity": told} if (told := [report.as_dict() for report in reports if report]) else {}
 
     def cross_validate(self, rule, scheme):
         """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
