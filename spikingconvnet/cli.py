@@ -49,8 +49,8 @@ SIMULATE = ("training", "testing", "demo", "plot")
 USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record": ("training", "testing"),
            "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
            "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor"),
-           "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE, "packet_buffer": SIMULATE,
-           "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
+           "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE,
+           "packet_buffer": (*SIMULATE, "check"), "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
 NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
 RECIPES = Path(spikingconvnet.__file__).parent / "recipes"
 

@@ -120,10 +120,10 @@ def memory(network, record=(), packet_buffer=None):
     made = partition.vertices(network)
     found, lacking = [], {}
     for vertex in made:
-        cores = _uses(vertex, made, network.timestep, record, packet_buffer)
+        cores = _uses(vertex, made, record, packet_buffer)
         for use in cores:
             if not use.fits and use.label not in lacking:
-                change = _change(use, vertex, made, network.timestep, record, packet_buffer)
+                change = _change(use, vertex, made, record, packet_buffer)
                 lacking[use.label] = Lack(_text(use), change)
         found += cores
     return sorted(found, key=lambda use: use.there - use.needed), list(lacking.values())
@@ -152,16 +152,16 @@ def _text(use):
             f" memory (DTCM), and {use.there:,} are there ({told})")
 
 
-def _change(use, vertex, made, timestep, record, packet_buffer):
+def _change(use, vertex, made, record, packet_buffer):
     changes = []
     packets = largest_packet_buffer([use])
     if packet_buffer and packets:
         changes.append(f"take a --packet-buffer of at most {packets}")
     most = next((n for n in range(use.neurons - 1, 0, -1)
-                 if all(one.fits for one in _uses(_with(vertex, n), made, timestep, record, packet_buffer))), 0)
+                 if all(one.fits for one in _uses(_with(vertex, n), made, record, packet_buffer))), 0)
     if most:
         changes.append(f"set neurons_per_core of population {use.label} to at most {most}")
-    if vertex.label in record and all(one.fits for one in _uses(vertex, made, timestep, (), packet_buffer)):
+    if vertex.label in record and all(one.fits for one in _uses(vertex, made, (), packet_buffer)):
         changes.append("record the membranes of fewer neurons")
     return ", or ".join(changes) or "use shorter delays or time constants, or fewer projections to the population"
 
@@ -181,25 +181,25 @@ def _with(vertex, neurons):
 # ---------------------------------------------------------------- cores
 
 
-def _uses(vertex, made, timestep, record, packet_buffer):
+def _uses(vertex, made, record, packet_buffer):
     """The Uses of one vertex and of the extension that delays its spikes."""
     n = min(vertex.size, vertex.core_size)
     if vertex.is_source:
         found = [Use(vertex.label, "reverse_iptag_multicast_source", n, {SYSTEM: (*SARK, 272, 280, 16)})]
     elif vertex.synapse_cores:
-        found = [_neuron_core(vertex, n, record), _synapse_core(vertex, made, n, timestep, packet_buffer)]
+        found = [_neuron_core(vertex, n, record), _synapse_core(vertex, made, n, packet_buffer)]
     else:
-        found = [_combined(vertex, n, timestep, record, packet_buffer)]
+        found = [_combined(vertex, n, record, packet_buffer)]
     return found + [_extension(vertex, n)] * bool(vertex.stages)
 
 
-def _combined(vertex, n, timestep, record, packet_buffer):
+def _combined(vertex, n, record, packet_buffer):
     name = NAMES[vertex.cell.synapses]
     blocks = {SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (6 * CHANNEL, *_recording(vertex, n, record))}
     if vertex.is_convolution:
         return Use(vertex.label, f"{name}_conv", n, blocks | {
             KERNELS: _kernels(vertex), PACKETS: _packets(packet_buffer), RING: _ring(vertex, n)})
-    return Use(vertex.label, name + _suffix(vertex), n, blocks | _synapses(vertex, n, timestep, packet_buffer))
+    return Use(vertex.label, name + _suffix(vertex), n, blocks | _synapses(vertex, n, packet_buffer))
 
 
 def _neuron_core(vertex, n, record):
@@ -209,8 +209,8 @@ def _neuron_core(vertex, n, record):
         TRANSFER: 3 * (transfer,)})
 
 
-def _synapse_core(vertex, made, n, timestep, packet_buffer):
-    blocks = {SYSTEM: SARK, RECORDING: (2 * CHANNEL,), **_synapses(vertex, n, timestep, packet_buffer)}
+def _synapse_core(vertex, made, n, packet_buffer):
+    blocks = {SYSTEM: SARK, RECORDING: (2 * CHANNEL,), **_synapses(vertex, n, packet_buffer)}
     sources = {rows.pre for rows in vertex.incoming}
     if any(made[pre].label == vertex.label for pre in sources):     # its filter says what it learns, see split_cores
         blocks[FILTERS] = (WORD * len(sources), *(WORD * -(-made[pre].size // 32) for pre in sources))
@@ -261,14 +261,14 @@ def _recorded(vertex, n, record):
     return int(np.bincount(chosen // vertex.core_size).max(initial=0))
 
 
-def _synapses(vertex, n, timestep, packet_buffer):
+def _synapses(vertex, n, packet_buffer):
     """synapses.c:281, 315; population_table_binary_search_impl.c:430, 443; spike_processing.c:454; in_spikes.h."""
     blocks = {RING: (WORD * RECEPTORS, *_ring(vertex, n)), ROWS: 2 * (LONGEST_ROW,), PACKETS: _packets(packet_buffer)}
     sources, entries = _table_entries(vertex)
     if sources:
         blocks[SOURCES] = 20 * sources, WORD * entries
     if vertex.rule:
-        blocks[LEARNING] = *_rule(vertex.rule.timing_dependence, timestep), *_learning(vertex, n, timestep)
+        blocks[LEARNING] = *_rule(vertex.rule.timing_dependence, vertex.timestep), *_learning(vertex, n)
     return blocks
 
 
@@ -299,13 +299,13 @@ def _rule(timing, timestep):
     return tables
 
 
-def _learning(vertex, n, timestep):
+def _learning(vertex, n):
     """Weights of each receptor and their shifts, histories, and the tables of neuromodulation."""
-    timing, modulation = type(vertex.rule.timing_dependence), vertex.modulation
+    timing, modulation, dt = type(vertex.rule.timing_dependence), vertex.modulation, vertex.timestep
     weights = (24 if timing is PfisterSpikeTripletRule else 16) * RECEPTORS
     history = MODULATED_HISTORY if modulation else HISTORY.get(timing, USUAL_HISTORY)
-    tables = () if modulation is None else (_table(modulation.tau_c, timestep, ELIGIBILITY_SHIFT),
-                                            _table(modulation.tau_d, timestep, DOPAMINE_SHIFT), WORD * RECEPTORS)
+    tables = () if modulation is None else (_table(modulation.tau_c, dt, ELIGIBILITY_SHIFT),
+                                            _table(modulation.tau_d, dt, DOPAMINE_SHIFT), WORD * RECEPTORS)
     return weights, WORD * RECEPTORS, history * n, *tables
 
 
