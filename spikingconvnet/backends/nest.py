@@ -36,6 +36,7 @@ def connect(sim, projection, pre, post, values):
     projection._sources.update(np.unique(sources).tolist())     # PyNN reads the weights back through them
 
 
+DEFAULT_DELAY = 1.0         # ms, of static_synapse; NEST refuses a longest delay below it
 DIALECT = pynn.Dialect(
     "nest", "pyNN.nest", "nest", setup={"spike_precision": "on_grid"},
     membranes={"v": "V_m", "gsyn_exc": "I_syn_ex", "gsyn_inh": "I_syn_in"},
@@ -100,6 +101,7 @@ class Simulation(pynn.Simulation):
     def __init__(self, network, sim, record, threads):
         self._nest, self._recorders, self._chosen = import_module("nest"), {}, {}
         longest = max([1] + [p.connections.max_delay for p in network.projections]) * network.timestep
+        longest = max(longest, DEFAULT_DELAY)
         dialect = replace(DIALECT, setup={**DIALECT.setup, "threads": threads, "max_delay": longest})
         super().__init__(network, sim, dialect, record)
         sim.run((DIALECT.first_step - 1) * network.timestep)

@@ -68,7 +68,7 @@ def _split(vertex, made):
     neurons = (_common(RECORDED_BY_NEURONS, NEURON_ITEMS + NEURON_MAIN_ITEMS) + _neurons(vertex, n)
                + 6 * WORD + transfer * vertex.synapse_cores)
     core = _common(RECORDED_BY_SYNAPSES, SYNAPSE_ITEMS + FAST_SPIKE_ITEMS) + 3 * WORD + 5 * WORD
-    shared = _synapse_parameters() + _dynamics(vertex) + WORD + _synapses(vertex, made)
+    shared = _synapse_parameters() + max(_dynamics(vertex), WORD) + WORD + _synapses(vertex, made)
     return neurons + shared + core * vertex.synapse_cores
 
 

@@ -54,6 +54,15 @@ def test_spikes_and_membranes_agree_with_the_local_engine(cell, delay):
     assert_membranes_agree(found, local, VARIABLES)
 
 
+@pytest.mark.parametrize("cell, timestep", [("exp", 0.1), ("exp", 0.5), ("exp", 2.0), ("delta", 0.5), ("delta", 2.0)])
+def test_other_time_steps_agree_too(cell, timestep):
+    network = replace(recurrent(CELLS[cell]), timestep=timestep)
+    local, _ = run("local", network, [1, 99, 200], ("maps", "out"))
+    found, _ = run("nest", network, [1, 99, 200], ("maps", "out"))
+    assert_spikes_coincide(found, local)
+    assert_membranes_agree(found, local, VARIABLES)
+
+
 @pytest.mark.parametrize("chunks", [[300], [1, 99, 130, 70]])
 @pytest.mark.parametrize("cell", CELLS)
 def test_images_that_start_at_rest_agree_with_the_local_engine(cell, chunks):
