@@ -246,7 +246,7 @@ class Experiment:
                               **RULES[rule].given(s.encoder, s.image_filter, partial(self._open, watch)))
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"], partial(self._open, watch),
                                       s.reset)
-        health |= self._judged(layers, images)
+        health |= self.judge(layers, images)
         board = watch.settle()
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
@@ -255,15 +255,19 @@ class Experiment:
             health = {**health, stage.label: own}
         return health
 
-    def _judged(self, layers, images):
-        """Trained layers, judged by what they fire for the first training images by the local engine: a dict with the
-        reports of ``training.parity``, empty for layers that do not stand for units.
+    def judge(self, layers, images):
+        """Judge trained layers by what they fire for the first training images by the local engine.
 
         Parameters
         ----------
         layers : list of TrainedLayer
         images : float32 array (n, C, H, W)
             What units are shown, see ``training``.
+
+        Returns
+        -------
+        dict
+            ``parity``: the reports of ``training.parity``, where layers stand for units.
 
         Raises
         ------

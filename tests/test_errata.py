@@ -5,6 +5,7 @@ import re
 import sys
 from configparser import ConfigParser
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -80,11 +81,9 @@ def test_a_virtual_board_believes_in_binaries_that_do_not_exist(tmp_path):
     network = Network((source([1]), Population("out", (1, 1, 1), IFCurrDelta())),
                       (Projection("p", "in", "out", DenseConnections([[0.5]]), plasticity=rule),))
     cores = []
-    with spinnaker.open(network, target=VirtualBoard(), directory=tmp_path / "as it is") as simulation:
-        simulation.run(10)
-        cores.append(len(simulation._parts["out"][0][1]._vertex.machine_vertices))
-    with mapped(network, tmp_path / "as on a board") as simulation:
-        cores.append(len(simulation._parts["out"][0][1]._vertex.machine_vertices))
+    for name, split in (("asked for one core", lambda *_: set()), ("as it is", spinnaker.split_populations)):
+        with patch.object(spinnaker, "split_populations", split), mapped(network, tmp_path / name) as simulation:
+            cores.append(len(simulation._parts["out"][0][1]._vertex.machine_vertices))
     assert cores == [1, 2]
 
 

@@ -1,24 +1,25 @@
 """What the extras install together."""
 
-import ast
-from pathlib import Path
+from importlib.metadata import requires
 
 import pytest
 from packaging.requirements import Requirement
 
-SETUP = ast.parse((Path(__file__).parents[1] / "setup.py").read_text())
-(EXTRAS,) = [ast.literal_eval(node.value) for node in ast.walk(SETUP)
-             if isinstance(node, ast.keyword) and node.arg == "extras_require"]
-WITH_SPYNNAKER = [name for name, lines in EXTRAS.items() if any("sPyNNaker" in line for line in lines)]
+REQUIRED = [Requirement(line) for line in requires("spikingconvnet")]
 
 
-def test_the_extras_with_spynnaker_are_known():
-    assert {"spinnaker", "test"} <= set(WITH_SPYNNAKER)
+def of_extra(extra):
+    """Version specifiers of what an extra installs: dict of str to SpecifierSet."""
+    return {one.name: one.specifier for one in REQUIRED if one.marker and one.marker.evaluate({"extra": extra})}
 
 
-@pytest.mark.parametrize("extra", WITH_SPYNNAKER)
-@pytest.mark.parametrize("numpy, good", [("2.3.5", True), ("2.4.0", False), ("2.4.6", False)])
-def test_spynnaker_is_installed_with_a_numpy_with_which_it_reads_rewiring(extra, numpy, good):
-    """Tried with its wheels: 2.3.5 reads them with a warning, 2.4.0 and 2.4.6 raise TypeError."""
-    wanted = [Requirement(line).specifier for line in EXTRAS[extra] if Requirement(line).name == "numpy"]
-    assert all(numpy in specifier for specifier in wanted) is good
+@pytest.mark.parametrize("extra", ["spinnaker", "test", "complete"])
+def test_spynnaker_is_installed_with_a_numpy_with_which_it_reads_rewiring(extra):
+    """Tried with its wheels: 2.3.5 reads them with a warning, 2.4.0 raises TypeError."""
+    found = of_extra(extra)
+    assert "sPyNNaker" in found and found["numpy"].contains("2.3.5") and not found["numpy"].contains("2.4.0")
+
+
+def test_no_other_extra_brings_spynnaker():
+    extras = {str(one.marker).split('"')[1] for one in REQUIRED if one.marker}
+    assert {extra for extra in extras if "sPyNNaker" in of_extra(extra)} == {"spinnaker", "test", "complete"}

@@ -228,7 +228,7 @@ def test_a_rule_whose_layers_never_fire_stores_nothing(write, tmp_path, layer):
     object.__setattr__(trained[layer - 1], "v_thresh", trained[layer - 1].v_thresh + 30_000.0)
     with pytest.raises(SettingsError, match=rf"layer {layer}: none of its .* [\d.]+ spikes a sample reach it, its"
                                             r" membranes come up to -?[\d.e+]+ mV and its lowest threshold is 3e\+04"):
-        made.check_training(trained)
+        made.judge(trained, made._values("train")[0])
 
 
 def test_a_layer_that_was_trained_alone_and_never_fires_has_no_features(write, command, tmp_path):

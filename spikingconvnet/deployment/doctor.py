@@ -22,6 +22,7 @@ OWN = (                         # (package, versions, extra); as in setup.py
     ("matplotlib", ">=3.8", None), ("python-mnist", ">=0.7", None), ("tqdm", ">=4.66", None),
     ("packaging", ">=23", None), ("sPyNNaker", "==1!7.4.1", "spinnaker"), ("unicorn", "==2.1.4", "emulator"))
 ASKED = ("numba", "scipy", "scikit-learn", "sPyNNaker", "PyNN", "nest-simulator", "brian2")     # pairs beside our own
+UNSAID = {"sPyNNaker": ("numpy<2.4",)}     # what a package wants without saying so, see setup.py
 OF_INTEREST = ("numpy", "scipy", "pynn", "llvmlite", "neo", "lazyarray", "quantities", "spinnman", "spinnmachine",
                "spinnfrontendcommon", "spinnutilities", "sacman", "spinnakerpacman", "sympy")
 PYTHON = ">=3.10,<3.14"
@@ -113,7 +114,7 @@ def _pairs(version, requires):
     for name in ASKED:
         if _version(name, version) is None:
             continue
-        for requirement in map(Requirement, requires(name) or ()):
+        for requirement in map(Requirement, (*(requires(name) or ()), *UNSAID.get(name, ()))):
             wanted = requirement.name.lower().replace("_", "-")
             if (wanted in OF_INTEREST and requirement.specifier
                     and (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))):

@@ -230,8 +230,8 @@ def with_projections(network, change):
 def shortest(low, high):
     """The number of fewest decimals whose s16.15 is from `low` to `high`, both raw.
 
-    >>> shortest(393500, 393530)
-    12.01
+    >>> shortest(393500, 393530), shortest(393500, 393550)
+    (12.009, 12.01)
     """
     for digits in range(7):
         for value in {round(raw / ACCUM_ONE, digits) for raw in (low, (low + high) / 2, high)}:

@@ -87,7 +87,7 @@ def test_the_final_weights_are_the_binaries_also_after_a_run_in_pieces(engine):
 @keys
 def test_the_naive_twin_meets_the_binaries_too(key):
     golden = GOLDEN[key]
-    rule = {"kind": "pair additive", "tau_plus": 16.7, "tau_minus": 33.3, "A_plus": 0.03, "A_minus": 0.021,
+    rule = {"kind": "pair additive", "step": 1.0, "tau_plus": 16.7, "tau_minus": 33.3, "A_plus": 0.03, "A_minus": 0.021,
             "w_min": 0.1, "w_max": 1.3}
     engine = NaiveEngine(
         [{"spikes": golden["pre_spikes"]},
