@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from itertools import chain, cycle, repeat
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,12 +101,12 @@ def test_a_training_whose_board_fails_twice_ends_with_the_same_integers(command,
     assert f"its messages are in {log}; 1 of {CHUNKS} chunks are kept; go on with: " in err
     assert "--mode training --layer 1 --backend spinnaker --parameters" in err
 
-    begin = time.monotonic()
     code, err = command(*words)
-    assert code == 3 and time.monotonic() - begin < 180 and "Traceback" not in err
+    assert code == 3 and "Traceback" not in err
     assert f"layer 1: 1 of {CHUNKS} chunks were finished before" in err
     assert "error: layer 1: training: sPyNNaker: the board no longer answers: SpinnmanTimeoutException" in err
     assert f"2 of {CHUNKS} chunks are kept; go on with: " in err and "timed out" in log.read_text()
+    assert "the board does not answer, so it is not asked for its state" in log.read_text()
 
     code, err = command(*words)
     assert code == 0 and f"layer 1: 2 of {CHUNKS} chunks were finished before" in err
