@@ -336,8 +336,9 @@ def both(rng):
     names = rng.choice(list(CHANGES), 2, replace=False)
     if RIGHT[names[0]] & RIGHT[names[1]]:
         raise Impossible
-    first, second = (CHANGES[name](network, np.random.default_rng(rng.integers(1 << 32)))[0] for name in names)
-    changed = CHANGES[names[1]](first, rng)[0]
+    seeds = rng.integers(1 << 32, size=2)       # what is drawn for the second is the same alone and behind the first
+    first, second = (CHANGES[name](network, np.random.default_rng(seed))[0] for name, seed in zip(names, seeds))
+    changed = CHANGES[names[1]](first, np.random.default_rng(seeds[1]))[0]
     hidden = {p.label: p.cell.spikes for p in network.populations if p.is_source}
     runs = [replace(r, network=network, spikes={**r.spikes, **hidden}, weights={
         p.label: r.weights[p.label] for p in network.projections if p.learns})
