@@ -135,6 +135,13 @@ def test_a_board_answers_like_the_training_in_its_integers():
     assert lowered[0].v_thresh[0] < 1.0 and peaks[0].net * 2048 < 65536 and health["input_spikes"] > 1000
 
 
+def test_an_encoder_that_shows_images_for_other_steps_is_refused():
+    model = Sequential((1, 1, 3), Dense(2, neuron=BPSTDP().neuron), SpikeCount())
+    with pytest.raises(SettingsError, match="BPSTDP.n_steps: must be the 40 steps for which ENCODER shows.*, got 20"):
+        bpstdp.train(model, np.zeros((1, 1, 1, 3)), np.zeros(1, int), np.random.default_rng(0), BPSTDP(),
+                     encoder=encoding.RegularEncoder(n_steps=40))
+
+
 def test_a_convolution_is_refused():
     rule = BPSTDP()
     model = Sequential((1, 8, 8), Conv2D(2, 3, neuron=rule.neuron), Dense(3, neuron=rule.neuron), SpikeCount())
