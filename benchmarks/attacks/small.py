@@ -1,0 +1,64 @@
+"""A small experiment, every mode of which takes about a second: 60 training digits, one layer of 4 maps or two."""
+
+import gzip
+from pathlib import Path
+
+from attacks.harness import ROOT, apart
+
+MNIST = ROOT / "data" / "mnist"
+SHARES = (("train", 80), ("t10k", 30))
+
+PARAMETERS = """
+from spikingconvnet.encoding import LatencyEncoder
+from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
+from spikingconvnet.model import Sequential
+from spikingconvnet.neurons import IFCurrExp
+from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.preprocessing import DifferenceOfGaussians
+
+SEED = 0
+DATASET = "digits"
+CLASSES = range(10)
+N_TRAIN = 60
+N_VALIDATION = 20
+N_TEST = 30
+PER_CLASS = False
+FILTER = DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, contrast=0.35)
+ENCODER = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.6)
+SLOT = 30
+CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=1.0, tau_syn_I=1.0, tau_refrac=0.0)
+MODEL = Sequential(
+    (2, 28, 28),
+    Conv2D(4, (5, 4), neuron=CELL, firing=0.1, gain=4.0,
+           training=STDP(windows=30, chunks=3, slot=60, pattern_steps=15, min_spikes=5,
+                         mechanism=STDPMechanism(SpikePairRule(tau_plus=10.0, tau_minus=10.0, A_plus=0.02,
+                                                               A_minus=0.02),
+                                                 AdditiveWeightDependence(w_min=0.0, w_max=1.0)),
+                         gate=60.0, lateral=25.0, homeostasis=(0.2, 0.2))),
+    {second}
+    Classifier(grid=3, C=0.1))
+"""
+SECOND = """AvgPool2D(2),
+    Conv2D(3, 3, neuron=CELL, training=STDP(windows=20, chunks=2, slot=70, pattern_steps=20, min_spikes=3)),"""
+
+
+def write(directory, layers=1):
+    """Write images and a parameters file: the file's path."""
+    digits = Path(directory) / "digits"
+    digits.mkdir()
+    for part, n in SHARES:
+        for kind, header, size in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
+            content = gzip.decompress((MNIST / f"{part}-{kind}-ubyte.gz").read_bytes())
+            start = content[:4] + n.to_bytes(4, "big") + content[8:header]
+            (digits / f"{part}-{kind}-ubyte").write_bytes(start + content[header:header + n * size])
+    path = Path(directory) / "parameters.py"
+    path.write_text(PARAMETERS.replace("{second}", SECOND if layers == 2 else ""))
+    return path
+
+
+def run(directory, layers=1, mode="demo", *more):
+    """Write them and run a mode in a process of its own: the run directory."""
+    path, where = write(directory, layers), Path(directory) / "run"
+    apart("import sys; from spikingconvnet import cli; sys.exit(cli.main(sys.argv[1:]))", "--mode", mode,
+          "--parameters", path, "--run-dir", where, *more)
+    return where
