@@ -18,6 +18,7 @@ from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import arch, backends, settings
+from spikingconvnet.deployment import stored
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
 from spikingconvnet.modes import MODES, program, say
@@ -331,7 +332,8 @@ def _kept_options(path, options):
 
 def _with_overrides(loaded, path, options, store):
     """Settings with the command line's seed, source and architecture, or with those that the run was loaded with."""
-    kept = store.how("data/train") if path.resolve() == (store.path / "parameters.py").resolve() else {}
+    is_kept = path.resolve() == (store.path / "parameters.py").resolve()
+    kept = store.how("data/train", stored.data("train")) if is_kept else {}
     seed, source = options.seed, options.source
     seed = kept.get("seed") if seed is None else seed
     source = kept.get("source") if source is None else source

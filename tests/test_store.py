@@ -294,6 +294,6 @@ def test_digests_tell_values_order_type_and_layout_apart():
 def test_the_file_is_a_plain_zip_of_plain_arrays(written):
     run, content = written
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert set(archive.namelist()) == {*(f"{k}.npy" for k in TRUE), "made_from.npy", "how.npy"}
+        assert set(archive.namelist()) == {*(f"{k}.npy" for k in TRUE), "made_from.npy", "how.npy", "seal.npy"}
     with np.load(run.file("layers/1"), allow_pickle=False) as found:
         assert json.loads(str(found["how"])) == HOW
