@@ -13,6 +13,8 @@ whose digest does not fit the settings in force is not used.
     svm.npz                the classifier
     results.json           scores and costs of every command
     plots/                 figures
+    .lock                  who writes, while something does
+    .*.tmp                 a file in the making; of a process that was killed, until the next command
 """
 
 import difflib
@@ -21,13 +23,15 @@ import io
 import json
 import os
 import shutil
-import socket
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from spikingconvnet import locks
 from spikingconvnet.errors import StoreError
+from spikingconvnet.files import write_whole
 from spikingconvnet.spikes import Spikes
 
 MADE_FROM = "made_from"     # digest of what produced the arrays
@@ -59,10 +63,17 @@ class RunDirectory:
     ----------
     path : str or Path
         Made when the first result is written.
+    command : str or None
+        What another process is told that wants to write there; None takes the program's name.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, command=None):
         self.path = Path(path)
+        self._command = command or Path(sys.argv[0]).name
+
+    def locked(self):
+        """A context in which no other process writes, see ``locks.writing``."""
+        return locks.writing(self.path, self._command)
 
     def require_run(self, begin):
         """Raise a StoreError that names the nearest runs if the directory holds none.
@@ -97,7 +108,9 @@ class RunDirectory:
         Raises
         ------
         StoreError
-            An array holds objects (it would need pickle), or the file cannot be written.
+            An array holds objects (it would need pickle).
+        SurroundingsError
+            The file cannot be written.
         """
         for key, array in arrays.items():
             if np.asarray(array).dtype.hasobject:
@@ -106,7 +119,7 @@ class RunDirectory:
         def save(stream):
             np.savez(stream, **arrays, **{MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))})
 
-        _write(self.file(name), save)
+        write_whole(self.file(name), save)
 
     def read(self, name, command, made_from=None):
         """A result as a dict of arrays.
@@ -156,7 +169,8 @@ class RunDirectory:
         """Keep a command's numbers in ``results.json``, one entry per mode, the newest last."""
         merged = {key: value for key, value in self.results().items() if key != mode}
         merged[mode] = results
-        _write(self.path / "results.json", lambda stream: stream.write(json.dumps(merged, indent=2).encode()))
+        content = json.dumps(merged, indent=2).encode()
+        write_whole(self.path / "results.json", lambda stream: stream.write(content))
 
     def results(self):
         """All entries of ``results.json``; empty if there is none."""
@@ -191,9 +205,14 @@ class RunDirectory:
     def keep_parameters(self, path):
         """Copy the parameters file whole."""
         target = self.path / "parameters.py"
-        if Path(path).resolve() != target.resolve():
+        if not same_file(path, target):
             with open(path, "rb") as source:
-                _write(target, lambda stream: shutil.copyfileobj(source, stream))
+                write_whole(target, lambda stream: shutil.copyfileobj(source, stream))
+
+
+def same_file(a, b):
+    """Whether two paths lead to one file; one that leads nowhere is the same as none."""
+    return os.path.realpath(a) == os.path.realpath(b)
 
 
 def near(path):
@@ -263,20 +282,3 @@ def read_arrays(path):
             content = io.BytesIO(archive.read(member))      # to the end, where zipfile compares the checksum
             arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
     return arrays
-
-
-def _write(path, save):
-    """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as stream:
-                save(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another --run-dir") from error
