@@ -7,7 +7,6 @@ Results go to stdout (one JSON object with ``--json``), messages and progress ba
 import argparse
 import json
 import logging
-import os
 import re
 import shlex
 import sys
@@ -17,12 +16,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import spikingconvnet
-from spikingconvnet import arch, backends, settings
+from spikingconvnet import arch, backends, settings, surroundings
 from spikingconvnet.deployment import stored
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
 from spikingconvnet.modes import MODES, program, say
-from spikingconvnet.store import RunDirectory, near
+from spikingconvnet.store import RunDirectory, near, same_file
 from spikingconvnet.training import RULES
 
 EXIT_CODES = """exit codes:
@@ -32,12 +31,15 @@ EXIT_CODES = """exit codes:
      does not fit the target
   3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
   4  bad data
-  5  a run directory or an earlier step is missing, or holds results of other settings; --mode compare: two
-     recordings that cannot be compared
+  5  a run directory or an earlier step is missing, or holds results of other settings, or another command writes
+     there; --mode compare: two recordings that cannot be compared
   6  a run on a board is invalid, or what it stands on; results are not stored without --force
   7  with --strict: a run on a board is suspect, or what it stands on
   8  --mode compare: the two differ
-  130  interrupted; everything that was finished is kept, the same command goes on"""
+  9  the system refuses something: rights, room, memory, open files, a path that cannot be, stdout that cannot be
+     written
+  130, 143, 129  interrupted by Ctrl-C, SIGTERM or the end of the terminal; everything that was finished is kept, the
+     same command goes on"""
 
 
 DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
@@ -64,23 +66,35 @@ def main(args=None):
     args : list of str or None
         Command line without the program's name; None takes ``sys.argv``.
     """
-    options = _parser().parse_intermixed_args(args)
+    options = None
+    try:
+        with surroundings.told():
+            options = _parser().parse_intermixed_args(args)
+            return _command(options)
+    except SpikingConvNetError as error:
+        say(f"error: {_one_line(error)}{_way_on(error, options, args)}")
+        return error.exit_code
+    except KeyboardInterrupt as stop:
+        say(surroundings.INTERRUPTED)
+        return getattr(stop, "exit_code", 130)
+
+
+def _command(options):
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin, begin_cpu = time.perf_counter(), time.process_time()
-    try:
-        _check(options)
-        if options.mode == "board":
-            return _board()
-        result = _run(options)
-    except SpikingConvNetError as error:
-        print(f"error: {error}{_way_on(error, options, args)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
-        return 130
+    _check(options)
+    if options.mode == "board":
+        return _board()
+    result = _run(options)
     code = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
-    return _print(result, options) or code
+    _print(result, options)
+    return code
+
+
+def _one_line(error):
+    """An error's text with whatever would not be seen as it is, as in names of files, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(error))
 
 
 def _board():
@@ -105,20 +119,12 @@ def _way_on(error, options, args):
 
 
 def _print(result, options):
-    """The result on stdout; a reader that has gone or a full disk is not a traceback."""
-    try:
-        if options.json:
-            print(json.dumps(result), flush=True)
-        elif "text" in result:
-            print(result["text"], flush=True)
-        elif options.mode in ("testing", "demo"):
-            print(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %", flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            print(f"error: stdout: cannot be written ({error.strerror})", file=sys.stderr)
-        return 1
-    return 0
+    if options.json:
+        surroundings.say_on_stdout(json.dumps(result))
+    elif "text" in result:
+        surroundings.say_on_stdout(result["text"])
+    elif options.mode in ("testing", "demo"):
+        surroundings.say_on_stdout(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %")
 
 
 def _parser():
@@ -181,23 +187,29 @@ def _number_or_auto(text):
 def _run(options):
     if options.mode in ("doctor", "compare"):           # of no experiment
         return {"mode": options.mode, **MODES[options.mode](None, options)}
-    store = RunDirectory(options.run_dir)
+    store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)
     path = _parameters_file(options)
+    if options.mode in READ_ONLY or options.cv:
+        return _of_experiment(store, path, options)
+    with store.locked():
+        store.check_own(path)
+        result = _of_experiment(store, path, options)
+        store.keep_parameters(path)
+    return result
+
+
+def _of_experiment(store, path, options):
+    """What the mode of an experiment gives."""
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, program(),
                             target, options.cluster, options.copies, options.time_scale or 1,
                             _kept_options(path, options), options.force, options.packet_buffer)
-    writes = options.mode not in READ_ONLY and not options.cv
-    if writes:
-        store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **MODES[options.mode](experiment, options)}
     if options.mode in ("training", "testing", "demo"):
         result |= _verdict(experiment, options)
-    if writes:
-        store.keep_parameters(path)
     return result
 
 
@@ -332,7 +344,7 @@ def _kept_options(path, options):
 
 def _with_overrides(loaded, path, options, store):
     """Settings with the command line's seed, source and architecture, or with those that the run was loaded with."""
-    is_kept = path.resolve() == (store.path / "parameters.py").resolve()
+    is_kept = same_file(path, store.path / "parameters.py")
     kept = store.how("data/train", stored.data("train")) if is_kept else {}
     seed, source = options.seed, options.source
     seed = kept.get("seed") if seed is None else seed

@@ -24,12 +24,14 @@ import urllib.request
 import warnings
 import zlib
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from spikingconvnet.errors import DataError, SettingsError, require
+from spikingconvnet.files import write_whole
 
 with warnings.catch_warnings():
     # python-mnist compares with ``is 'lists'``: right, but a SyntaxWarning wherever its bytecode is not yet cached.
@@ -385,12 +387,9 @@ def _copy(answer, file):
 def _keep(files, folder):
     """Copy verified files into `folder`, each in one step, so that a reader never sees half of one."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as staging:
-            for file in files:
-                shutil.copyfile(file.path, Path(staging, file.path.name))
-            for file in files:
-                os.replace(Path(staging, file.path.name), folder / file.path.name)
+        for file in files:
+            with open(file.path, "rb") as source:
+                write_whole(folder / file.path.name, partial(shutil.copyfileobj, source))
     except OSError as error:
         raise DataError(f"{folder}: a download cannot be kept there ({error}); give another cache directory") from error
 

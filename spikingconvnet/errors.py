@@ -49,6 +49,10 @@ class StoreError(SpikingConvNetError, RuntimeError):
     exit_code = 5
 
 
+class RunDirectoryInUse(StoreError):
+    """A run directory that another process is writing."""
+
+
 class ModelChanged(StoreError):
     """A run directory whose images have not the shape that the model of the parameters takes."""
 
@@ -63,6 +67,12 @@ class HealthError(SpikingConvNetError, RuntimeError):
     """A run on a board whose numbers cannot be right (exit code 6)."""
 
     exit_code = 6
+
+
+class SurroundingsError(SpikingConvNetError, OSError):
+    """What the system refuses: no rights, no room, no memory, too few handles, a path that cannot be (exit code 9)."""
+
+    exit_code = 9
 
 
 def require(condition, owner, attribute, value, wanted, error=SettingsError):

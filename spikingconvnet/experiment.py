@@ -13,7 +13,7 @@ import re
 import shlex
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +47,18 @@ CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the ru
 SPLITS = ("train", "validation", "test")
 
 
+def writes(step):
+    """A step of an Experiment, with the lock of its run directory held."""
+    @wraps(step)
+    def locked(self, *args, **kwargs):
+        with self.store.locked():
+            return step(self, *args, **kwargs)
+
+    return locked
+
+
 class Experiment:
-    """One experiment in one run directory.
+    """One experiment in one run directory, which no other process writes while a step does.
 
     Parameters
     ----------
@@ -97,6 +107,7 @@ class Experiment:
 
     # ------------------------------------------------------------ data
 
+    @writes
     def load_data(self):
         """Read, check, split, filter and encode the images: number of images of each split."""
         s, rng = self.settings, np.random.default_rng([self.settings.seed, 0])
@@ -181,6 +192,7 @@ class Experiment:
 
     # ------------------------------------------------------------ layers
 
+    @writes
     def train_layer(self, number, rule="stdp", record=None):
         """Train layer `number` on the training images: stdp.Trained.
 
@@ -233,6 +245,7 @@ class Experiment:
                                    inputs=math.prod(window))
         return Unfinished(self.store, f"layers/{number}", made_from, self._how(rule=rule), schema)
 
+    @writes
     def train_chain(self, rule):
         """Train all layers at once on the training images, by the rule that the parameters' RULE holds settings of.
 
@@ -264,6 +277,13 @@ class Experiment:
                              self._how(board, rule=rule, health={**health, **own}), **layer.arrays())
             health = {**health, stage.label: own}
         return health
+
+    def chain_health(self):
+        """What :meth:`train_chain` returned, from what it has stored."""
+        last = self.model.stages[-1]
+        health = dict(self.layer(last.number)["how"]["health"])
+        own = {name: health.pop(name) for name in ("inputs", "v_thresh")}
+        return {**health, last.label: own}
 
     def judge(self, layers, images):
         """Judge trained layers by what they fire for the first training images by the local engine.
@@ -430,12 +450,13 @@ class Experiment:
         """
         found = [self.store.cached(*file) for file in zip(names, digests, schemas)]
         missing = [i for i, cached in enumerate(found) if cached is None]
-        computed = compute(missing) if missing else ()
-        with _telling(description, len(found), "replicas", lambda: sum(part is not None for part in found)):
-            for i, (arrays, judged) in zip(missing, computed):
-                how = self._how(judged)
-                self.store.write(names[i], digests[i], how, **arrays)
-                found[i] = {**arrays, "how": how}
+        if missing:
+            with self.store.locked(), _telling(description, len(found), "replicas",
+                                               lambda: sum(part is not None for part in found)):
+                for i, (arrays, judged) in zip(missing, compute(missing)):
+                    how = self._how(judged)
+                    self.store.write(names[i], digests[i], how, **arrays)
+                    found[i] = {**arrays, "how": how}
         return [self._noted(part) for part in found]
 
     def _simulate(self, number, sources, grid, description):
@@ -593,6 +614,7 @@ class Experiment:
         return self._counted("deformed", {"spikes": spikes, "labels": np.repeat(images.labels, s.deformation.copies),
                                           "content": digest(spikes.offsets, spikes.neurons)})
 
+    @writes
     def train_svm(self):
         """Fit the classifier on the training images, and again with deformed copies of those near its margins if there
         is a `deformation`: its score on the training images."""
@@ -649,9 +671,15 @@ class Experiment:
                 found[name] = entry
         return found
 
+    @writes
     def keep_result(self, name, result):
         """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
-        made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._readout_digest()
+        if name.startswith("layer "):
+            number = int(name.split()[1])
+            made_from = self._content(number)
+            self._unfinished(number, None).forget()     # by a command that was killed behind the layer itself
+        else:
+            made_from = self._readout_digest()
         self.store.write_results(name, {**result, **self.verdict(), "made_from": made_from})
 
     # ------------------------------------------------------------ runs on a board

@@ -15,6 +15,8 @@ checked as it is read, see ``schema``.
     svm.npz                the classifier
     results.json           scores and costs of every command
     plots/                 figures
+    .lock                  who writes, while something does
+    .*.tmp                 a file in the making; of a process that was killed, until the next command
 """
 
 import difflib
@@ -24,14 +26,16 @@ import math
 import os
 import re
 import shutil
-import socket
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from spikingconvnet import locks
 from spikingconvnet.errors import StoreError
+from spikingconvnet.files import write_whole
 from spikingconvnet.schema import parse_json, refuse
 from spikingconvnet.spikes import Spikes
 
@@ -72,10 +76,17 @@ class RunDirectory:
     ----------
     path : str or Path
         Made when the first result is written.
+    command : str or None
+        What another process is told that wants to write there; None takes the program's name.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, command=None):
         self.path = Path(path)
+        self._command = command or Path(sys.argv[0]).name
+
+    def locked(self):
+        """A context in which no other process writes, see ``locks.writing``."""
+        return locks.writing(self.path, self._command)
 
     def require_run(self, begin):
         """Raise a StoreError that names the nearest runs if the directory holds none.
@@ -110,7 +121,9 @@ class RunDirectory:
         Raises
         ------
         StoreError
-            An array holds objects (it would need pickle), or the file cannot be written.
+            An array holds objects (it would need pickle).
+        SurroundingsError
+            The file cannot be written.
         """
         for key, array in arrays.items():
             if np.asarray(array).dtype.hasobject:
@@ -121,7 +134,7 @@ class RunDirectory:
         def save(stream):
             np.savez(stream, **arrays, **{SEAL: np.array(seal(arrays))})
 
-        _write(self.file(name), save)
+        write_whole(self.file(name), save)
 
     def read(self, name, command, made_from=None, schema=None):
         """A result as a dict of arrays, ``how`` it was made among them as a dict.
@@ -178,7 +191,8 @@ class RunDirectory:
         """Keep a command's numbers in ``results.json``, one entry per mode, the newest last."""
         merged = {key: value for key, value in self.results().items() if key != mode}
         merged[mode] = results
-        _write(self.path / "results.json", lambda stream: stream.write(json.dumps(merged, indent=2).encode()))
+        content = json.dumps(merged, indent=2).encode()
+        write_whole(self.path / "results.json", lambda stream: stream.write(content))
 
     def results(self, check=lambda name, entry: None):
         """All entries of ``results.json``, empty if there is none; ``check(name, entry)`` refuses a wrong
@@ -221,9 +235,14 @@ class RunDirectory:
     def keep_parameters(self, path):
         """Copy the parameters file whole."""
         target = self.path / "parameters.py"
-        if Path(path).resolve() != target.resolve():
+        if not same_file(path, target):
             with open(path, "rb") as source:
-                _write(target, lambda stream: shutil.copyfileobj(source, stream))
+                write_whole(target, lambda stream: shutil.copyfileobj(source, stream))
+
+
+def same_file(a, b):
+    """Whether two paths lead to one file; one that leads nowhere is the same as none."""
+    return os.path.realpath(a) == os.path.realpath(b)
 
 
 def near(path):
@@ -340,20 +359,3 @@ def _read_array(stream, name, size):
     if dtype.kind == "b" and raw.max(initial=0) > 1:
         refuse(name, "of True and False", int(raw.max()))
     return raw.view(dtype).reshape(shape, order="F" if header[3] == b"True" else "C")
-
-
-def _write(path, save):
-    """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as stream:
-                save(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another --run-dir") from error

@@ -164,8 +164,8 @@ def test_a_run_directory_can_be_continued_from_elsewhere_without_naming_paramete
 def test_an_unwritable_run_directory_is_an_error_with_a_way_out(parameters, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    assert cli.main(["--mode", "loaddata", "--parameters", str(parameters()), "--run-dir", str(blocked / "run")]) == 5
-    assert "choose another --run-dir" in capsys.readouterr().err
+    assert cli.main(["--mode", "loaddata", "--parameters", str(parameters()), "--run-dir", str(blocked / "run")]) == 9
+    assert "choose another place for it" in capsys.readouterr().err
 
 
 def test_a_failing_command_leaves_the_kept_parameters_alone(command, tmp_path):
