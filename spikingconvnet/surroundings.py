@@ -54,8 +54,7 @@ def _sentence(error):
         return f"{path}: {error.strerror}; {ADVICE.get(error.errno, 'see what is there, or name another')}"
     if any(text in str(error) for text in REFUSALS):        # libraries that cannot be loaded, threads
         return f"{error}; {ADVICE[errno.EMFILE]}, and {ADVICE[errno.ENOMEM]}"
-    behind = error.__cause__ or error.__context__
-    return None if behind is None else _sentence(behind)
+    return None if error.__cause__ is None else _sentence(error.__cause__)
 
 
 class Lossy(io.FileIO):

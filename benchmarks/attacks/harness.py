@@ -158,7 +158,8 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
     try:
         (base / "context").mkdir()
         context = module.prepare(base / "context")
-        numbers = iter(range(first, first + n))
+        last = min(first + n, module.count(context)) if hasattr(module, "count") else first + n
+        numbers = iter(range(first, last))
         while True:
             while len(at_work) < jobs and (number := next(numbers, None)) is not None:
                 where = base / f"case-{number}"
