@@ -28,6 +28,8 @@ from spikingconvnet.fields import (
 )
 from spikingconvnet.spikes import Spikes
 
+__all__ = ["GaussianReceptiveFields", "LatencyEncoder", "RateEncoder", "RegularEncoder"]
+
 logger = logging.getLogger(__name__)
 
 _STEPS = whole(1, MOST_SLOT)

@@ -32,6 +32,8 @@ from spikingconvnet.geometry import output_size
 from spikingconvnet.neurons import IFCurrDelta, IFCurrExp
 from spikingconvnet.plasticity import STDPMechanism
 
+__all__ = ["AvgPool2D", "Classifier", "Conv2D", "Dense", "Membrane", "STDP", "SpikeCount"]
+
 INHIBITION = real(least(0, "; the receptor inhibits"), below(RANGE, ", the range of s16.15"))
 CELL = record(IFCurrExp, IFCurrDelta)
 STEPS = whole(1, MOST_SLOT)

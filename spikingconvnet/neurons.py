@@ -27,6 +27,8 @@ from spikingconvnet.fields import (
 )
 from spikingconvnet.spikes import Spikes
 
+__all__ = ["IFCurrDelta", "IFCurrExp", "SpikeSourceArray", "SpikeSourcePoisson"]
+
 LARGEST_SEED_C = 698_769_068        # of the generator JKISS64
 
 

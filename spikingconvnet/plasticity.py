@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from spikingconvnet.errors import require
 from spikingconvnet.fields import FINEST, FLAG, NOT_NEGATIVE, below, check_fields, least, real, table
 
+__all__ = ["AdditiveWeightDependence", "MultiplicativeWeightDependence", "Neuromodulation", "PfisterSpikeTripletRule",
+           "STDPMechanism", "SpikeNearestPairRule", "SpikePairRule", "Vogels2011Rule",
+           "WeightDependenceAdditiveTriplet"]
+
 _PAIR = {"tau_plus": table(), "tau_minus": table(), "A_plus": NOT_NEGATIVE, "A_minus": NOT_NEGATIVE}
 _SLOW = 2           # tables of slower traces have an entry for 4 steps, that of eligibility one for 16
 

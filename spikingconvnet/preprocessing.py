@@ -14,6 +14,8 @@ import numpy as np
 from spikingconvnet.errors import require
 from spikingconvnet.fields import above, check_fields, least, most, real, whole
 
+__all__ = ["BitPlanes", "Deformation", "Deslanted", "DifferenceOfGaussians", "Intensity"]
+
 FRACTION_BITS = 12
 
 
