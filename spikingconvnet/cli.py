@@ -8,7 +8,6 @@ import argparse
 import json
 import logging
 import os
-import re
 import shlex
 import sys
 import time
@@ -18,9 +17,11 @@ from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import arch, backends, settings
+from spikingconvnet.address import SPALLOC_LOGIN, apart
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
 from spikingconvnet.modes import MODES, program, say
+from spikingconvnet.replicas import check_cluster
 from spikingconvnet.store import RunDirectory, near
 from spikingconvnet.training import RULES
 
@@ -63,7 +64,12 @@ def main(args=None):
     args : list of str or None
         Command line without the program's name; None takes ``sys.argv``.
     """
-    options = _parser().parse_intermixed_args(args)
+    parser = _parser()
+    try:
+        args = apart(sys.argv[1:] if args is None else args)
+    except SettingsError as error:
+        parser.error(str(error))
+    options = parser.parse_intermixed_args(args)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     try:
@@ -93,14 +99,16 @@ def _board():
 
 
 def _way_on(error, options, args):
-    """The commands that come next after a failure of what simulates; a password in the target is not repeated."""
+    """The commands that come next after a failure of what simulates; without what is secret, which `args` lack."""
     if not isinstance(error, SimulationFailed):
         return ""
     doctor = f"{program()} --mode doctor --target {shlex.quote(options.target or '')}"
-    again = f"go on with: {program()} {shlex.join(sys.argv[1:] if args is None else args)}"
+    again = f"go on with: {program()} {shlex.join(args)}"
     if options.backend == "spinnaker" and options.target != "emulated":
         again = f"look whether it answers with: {doctor}; then {again}"
-    return "; " + re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:PASSWORD@", again)
+    if any(getattr(arg, "has_secret", False) for arg in args):
+        again += f" (with the name and password in {SPALLOC_LOGIN}_USER and {SPALLOC_LOGIN}_PASSWORD, or again in the address)"
+    return f"; {again}"
 
 
 def _print(result, options):
@@ -217,6 +225,8 @@ def _check(options):
     if len(options.paths) != 2 * (options.mode == "compare"):
         raise SettingsError(f"--mode {options.mode}: takes {'two' if options.mode == 'compare' else 'no'} paths, got"
                             f" {shlex.join(options.paths) or 'none'}")
+    if options.cluster is not None:
+        check_cluster(options.cluster)
     for name in ("run_dir", "source", "target", "cluster", "arch", "record"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")

@@ -12,6 +12,7 @@ import traceback
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 
+from spikingconvnet.address import SOURCE_LOGIN, Address
 from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, require
 from spikingconvnet.model import Sequential
@@ -26,7 +27,8 @@ class Settings:
     Attributes
     ----------
     dataset : str
-        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file.
+        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file. A URL is
+        kept as an ``address.Address``, whose text lacks what is secret.
     classes : tuple of int
         Classes used.
     n_train, n_validation, n_test : int or None
@@ -69,6 +71,8 @@ class Settings:
     white: int = None
 
     def __post_init__(self):
+        if isinstance(self.dataset, str) and "://" in self.dataset:
+            object.__setattr__(self, "dataset", Address(self.dataset))
         require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
         object.__setattr__(self, "classes", tuple(self.classes))
         require(len(self.classes) >= 2, "parameters", "CLASSES", self.classes, "two classes or more, to tell apart")
@@ -197,7 +201,13 @@ def _line(error, path):
 
 def _locate(dataset, path):
     require(isinstance(dataset, (str, os.PathLike)), "parameters", "DATASET", dataset, "a directory or URL")
-    if "://" in str(dataset) or Path(dataset).is_absolute() or Path(dataset).exists():
+    if "://" in str(dataset):
+        address = Address(dataset)
+        require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as the"
+                " file is copied into the run directory; give the whole address as --source, or a user's name and password"
+                f" in {SOURCE_LOGIN}_USER and {SOURCE_LOGIN}_PASSWORD")
+        return address
+    if Path(dataset).is_absolute() or Path(dataset).exists():
         return str(dataset)
     beside = next((folder / dataset for folder in Path(path).resolve().parents if (folder / dataset).exists()), None)
     return str(beside or dataset)
