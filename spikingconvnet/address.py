@@ -1,8 +1,8 @@
 """Addresses of data sets, servers and clusters: what everybody may see of them, and what is secret in them.
 
-An :class:`Address` is a text that lacks its secrets, so nothing that prints, stores, sends or digests it tells more than
-it should, and whoever forgets that it has some is refused by the other side. ``apart`` makes one of every word of a
-command line before anything else looks at it.
+An :class:`Address` is a text that lacks its secrets, so nothing that prints, stores, sends or digests it tells more
+than it should, and whoever forgets that it has some is refused by the other side. ``apart`` makes one of every word of
+a command line before anything else looks at it.
 """
 
 import base64
@@ -43,8 +43,8 @@ class Login:
 class Address(str):
     """An address without what is secret in it; without a scheme, the text itself.
 
-    Secret are the user's name and password, and in query and fragment what has the name of a secret, no name, or a value
-    that is no word of up to 15 letters and digits. Addresses that differ in secrets alone are equal.
+    Secret are the user's name and password, and in query and fragment what has the name of a secret, no name, or a
+    value that is no word of up to 15 letters and digits. Addresses that differ in secrets alone are equal.
 
     Parameters
     ----------
@@ -73,8 +73,9 @@ class Address(str):
         authority, rest = re.fullmatch("([^/?#]*)(.*)", text[found.end():], re.DOTALL).groups()
         userinfo, _, host = authority.rpartition("@")
         if "@" in rest and re.search("[:@]", authority):
-            raise SettingsError("an address can be read in two ways and is not repeated here, as it may hold a password;"
-                                " write / ? # and @ in a user's name, a password and a path as %2F %3F %23 and %40")
+            raise SettingsError("an address can be read in two ways and is not repeated here, as it may hold a"
+                                " password; write / ? # and @ in a user's name, a password and a path as %2F %3F %23"
+                                " and %40")
         if not HOST.fullmatch(host):
             raise SettingsError("an address has a port that is no number and is not repeated here, as it may be a"
                                 " password; write https://USER:PASSWORD@HOST:PORT/")
@@ -113,8 +114,8 @@ def _refuse_hidden(text):
     inner = SCHEME.search(text)
     if inner and Address(text[inner.start():]).has_secret or re.match(r"(?![./~]).*?:.*@", text, re.DOTALL):
         raise SettingsError("an address with a password has its scheme in front, as https://USER:PASSWORD@HOST/ or"
-                            " spalloc:https://USER:PASSWORD@HOST/, and what is given is not repeated here; a file of such"
-                            " a name is written ./NAME")
+                            " spalloc:https://USER:PASSWORD@HOST/, and what is given is not repeated here; a file of"
+                            " such a name is written ./NAME")
 
 
 def _login(userinfo):
@@ -155,15 +156,15 @@ def apart(words):
 
 
 def hidden(text):
-    """A text of somebody else without the secrets that this process was given by its environment.
+    """A text of somebody else without the secrets of spalloc that are in the environment of this process.
 
-    A server may repeat in its answers what it was sent.
+    A server may repeat in its answers what it was sent, and SpiNNMan tells how long a password is.
     """
-    user, password = (os.environ.get(f"SPALLOC_{name}", "") for name in ("USER", "PASSWORD"))
-    whole = Login(user, password).basic().removeprefix("Basic ") if password else ""
-    known = {form(secret) for secret in (password, whole, os.environ.get("OIDC_BEARER_TOKEN", ""))
-             for form in (str, quote, quote_plus, lambda secret: quote(secret, safe=""), lambda secret: repr(secret)[1:-1])
-             if len(secret) >= SHORTEST}
-    for secret in sorted(known, key=len, reverse=True):
-        text = text.replace(secret, "(hidden)")
+    password, token = os.environ.get(f"{SPALLOC_LOGIN}_PASSWORD", ""), os.environ.get("OIDC_BEARER_TOKEN", "")
+    whole = Login(os.environ.get(f"{SPALLOC_LOGIN}_USER", ""), password).basic().partition(" ")[2] if password else ""
+    length = f"a {len(password)} character password" if password else ""
+    found = {form(secret) for secret in (password, whole, token, length)
+             for form in (str, quote, quote_plus, lambda text: quote(text, safe=""), lambda text: repr(text)[1:-1])}
+    for secret in sorted(found, key=len, reverse=True):
+        text = text.replace(secret, "(hidden)") if len(secret) >= SHORTEST else text
     return text

@@ -107,7 +107,7 @@ def _way_on(error, options, args):
     if options.backend == "spinnaker" and options.target != "emulated":
         again = f"look whether it answers with: {doctor}; then {again}"
     if any(getattr(arg, "has_secret", False) for arg in args):
-        again += f" (with the name and password in {SPALLOC_LOGIN}_USER and {SPALLOC_LOGIN}_PASSWORD, or again in the address)"
+        again += f" (with the login in its address again, or in {SPALLOC_LOGIN}_USER and {SPALLOC_LOGIN}_PASSWORD)"
     return f"; {again}"
 
 

@@ -7,6 +7,7 @@ runs a replica again whose worker has died.
 import asyncio
 import logging
 import re
+import struct
 import tempfile
 import warnings
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -27,6 +28,8 @@ from spikingconvnet.spikes import Spikes
 
 BATCH = 250         # samples simulated at a time
 PATIENCE = 30.0     # s between two looks at a cluster that works
+ANSWER = 10.0       # s in which a scheduler answers
+NO_GREETING = (AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)  # dask's, of other bytes
 CLUSTER = re.compile(r"(?:(?:tcp|tls)://)?(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):([0-9]{1,5})", re.IGNORECASE)
 LOOPBACK = "127.0.0.1"      # what a cluster of our own listens on
 
@@ -144,8 +147,8 @@ def check_cluster(address):
     """
     address = Address(address)
     if address.has_secret or "@" in address:
-        raise SettingsError("--cluster: must be an address without a name or password, which no scheduler asks for; one of"
-                            " tls://HOST:PORT asks for a certificate, see docs/security.md")
+        raise SettingsError("--cluster: must be an address without a name or password, which no scheduler asks for; one"
+                            " of tls://HOST:PORT asks for a certificate, see docs/security.md")
     port = CLUSTER.fullmatch(address)
     if address != "local" and not (port and 0 < int(port[1]) < 1 << 16):
         raise SettingsError(f"--cluster {address}: must be local or the address of a scheduler, as tcp://HOST:8786")
@@ -162,7 +165,9 @@ def workers(n, cluster=None):
     cluster : str or None
         Address of a dask scheduler, or ``local`` for one of its own; None takes threads.
     """
-    if cluster is None and n == 1:
+    if cluster is not None:
+        check_cluster(cluster)
+    elif n == 1:
         yield _Here()
         return
     if cluster is None:
@@ -179,12 +184,36 @@ def workers(n, cluster=None):
                            ) from error
     with _quiet(), ExitStack() as opened:
         try:
-            own = opened.enter_context(_own_cluster(n)) if cluster == "local" else None
-            client = opened.enter_context(Client(own or cluster, timeout=10))
+            if cluster == "local":
+                client = Client(opened.enter_context(_own_cluster(n)))
+            else:
+                _greet(cluster)
+                client = Client(cluster, timeout=ANSWER)
+            opened.enter_context(client)
         except OSError as error:
             raise SimulationFailed(f"--cluster {cluster}: {error}; start one with: dask scheduler, and dask worker on"
                                    " every machine") from error
         yield _Dask(client, cluster)
+
+
+def _greet(address):
+    """Raise OSError unless a scheduler greets in time; dask waits for its greeting without a limit."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async def greeted():
+        comm = await connect(address, timeout=ANSWER, **how)
+        comm.abort()
+
+    how = Security().get_connection_args("client")
+    if address.lower().startswith("tls:") and how["ssl_context"] is None:
+        raise OSError("no certificate is set for tls, see docs/security.md")
+    try:
+        asyncio.run(asyncio.wait_for(greeted(), 2 * ANSWER))
+    except (TimeoutError, asyncio.TimeoutError):        # two classes before Python 3.11
+        raise OSError(f"no scheduler answers there within {2 * ANSWER:g} s") from None
+    except NO_GREETING:
+        raise OSError("what answers there is no scheduler") from None
 
 
 @contextmanager

@@ -203,9 +203,9 @@ def _locate(dataset, path):
     require(isinstance(dataset, (str, os.PathLike)), "parameters", "DATASET", dataset, "a directory or URL")
     if "://" in str(dataset):
         address = Address(dataset)
-        require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as the"
-                " file is copied into the run directory; give the whole address as --source, or a user's name and password"
-                f" in {SOURCE_LOGIN}_USER and {SOURCE_LOGIN}_PASSWORD")
+        require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as"
+                " the file is copied into the run directory; give the whole address as --source, or a user's name and"
+                f" password in {SOURCE_LOGIN}_USER and {SOURCE_LOGIN}_PASSWORD")
         return address
     if Path(dataset).is_absolute() or Path(dataset).exists():
         return str(dataset)
