@@ -198,5 +198,5 @@ def apart(code, *args, where=None):
 
 def report(number, case, outcome):
     """A line of JSON about a case that went wrong."""
-    return json.dumps({"case": number, "what": case.name, "kind": outcome.kind, "code": outcome.code,
+    return json.dumps({"case": number, "what": case.name[:500], "kind": outcome.kind, "code": outcome.code,
                        "wrong": outcome.wrong, "seconds": round(outcome.seconds, 1), "end": outcome.stderr[-800:]})
