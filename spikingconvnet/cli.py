@@ -7,7 +7,6 @@ Results go to stdout (one JSON object with ``--json``), messages and progress ba
 import argparse
 import json
 import logging
-import re
 import shlex
 import sys
 import time
@@ -17,10 +16,12 @@ from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet import arch, backends, settings, surroundings
+from spikingconvnet.address import SPALLOC_LOGIN, apart
 from spikingconvnet.deployment import stored
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
 from spikingconvnet.modes import MODES, program, say
+from spikingconvnet.replicas import check_cluster
 from spikingconvnet.store import RunDirectory, near, same_file
 from spikingconvnet.training import RULES
 
@@ -66,13 +67,14 @@ def main(args=None):
     args : list of str or None
         Command line without the program's name; None takes ``sys.argv``.
     """
-    options = None
+    options, words = None, []
     try:
         with surroundings.told():
-            options = _parser().parse_intermixed_args(args)
+            words = apart(sys.argv[1:] if args is None else args)
+            options = _parser().parse_intermixed_args(words)
             return _command(options)
     except SpikingConvNetError as error:
-        say(f"error: {_one_line(error)}{_way_on(error, options, args)}")
+        say(f"error: {_one_line(error)}{_way_on(error, options, words)}")
         return error.exit_code
     except KeyboardInterrupt as stop:
         say(surroundings.INTERRUPTED)
@@ -108,14 +110,16 @@ def _board():
 
 
 def _way_on(error, options, args):
-    """The commands that come next after a failure of what simulates; a password in the target is not repeated."""
+    """The commands that come next after a failure of what simulates; without what is secret, which `args` lack."""
     if not isinstance(error, SimulationFailed):
         return ""
     doctor = f"{program()} --mode doctor --target {shlex.quote(options.target or '')}"
-    again = f"go on with: {program()} {shlex.join(sys.argv[1:] if args is None else args)}"
+    again = f"go on with: {program()} {shlex.join(args)}"
     if options.backend == "spinnaker" and options.target != "emulated":
         again = f"look whether it answers with: {doctor}; then {again}"
-    return "; " + re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:PASSWORD@", again)
+    if any(getattr(arg, "has_secret", False) for arg in args):
+        again += f" (with the login in its address again, or in {SPALLOC_LOGIN}_USER and {SPALLOC_LOGIN}_PASSWORD)"
+    return f"; {again}"
 
 
 def _print(result, options):
@@ -230,6 +234,8 @@ def _check(options):
     if len(options.paths) != 2 * (options.mode == "compare"):
         raise SettingsError(f"--mode {options.mode}: takes {'two' if options.mode == 'compare' else 'no'} paths, got"
                             f" {shlex.join(options.paths) or 'none'}")
+    if options.cluster is not None:
+        check_cluster(options.cluster)
     for name in ("run_dir", "source", "target", "cluster", "arch", "record"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 
 from spikingconvnet import sizes
+from spikingconvnet.address import SOURCE_LOGIN, Address
 from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, require, told
 from spikingconvnet.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
@@ -27,7 +28,8 @@ class Settings:
     Attributes
     ----------
     dataset : str
-        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file.
+        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file. A URL is
+        kept as an ``address.Address``, whose text lacks what is secret.
     classes : tuple of int
         Classes used.
     n_train, n_validation, n_test : int or None
@@ -70,6 +72,8 @@ class Settings:
     white: int = None
 
     def __post_init__(self):
+        if isinstance(self.dataset, str) and "://" in self.dataset:
+            object.__setattr__(self, "dataset", Address(self.dataset))
         for field, kind in _KINDS.items():
             object.__setattr__(self, field, kind(getattr(self, field), "parameters", NAMES[field]))
         require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
@@ -237,8 +241,14 @@ def _line(error, path):
 
 
 def _locate(dataset, path):
+    if isinstance(dataset, str) and "://" in dataset:
+        address = Address(dataset)
+        require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as"
+                " the file is copied into the run directory; give the whole address as --source, or a user's name and"
+                f" password in {SOURCE_LOGIN}_USER and {SOURCE_LOGIN}_PASSWORD")
+        return address
     dataset = _KINDS["dataset"](dataset, "parameters", "DATASET")
-    if "://" in str(dataset) or Path(dataset).is_absolute() or Path(dataset).exists():
+    if Path(dataset).is_absolute() or Path(dataset).exists():
         return str(dataset)
     beside = next((folder / dataset for folder in Path(path).resolve().parents if (folder / dataset).exists()), None)
     return str(beside or dataset)

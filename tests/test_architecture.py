@@ -14,7 +14,7 @@ PACKAGE = ROOT / "spikingconvnet"
 # A module imports only from rows above its own; within a row nothing, except inside one folder.
 ROWS = (
     ("errors",),
-    ("fields", "sizes", "files", "surroundings"),
+    ("address", "fields", "sizes", "files", "surroundings"),
     ("locks",),
     ("schema", "spikes", "geometry", "neurons", "plasticity", "datasets", "preprocessing"),
     ("layers", "connectivity", "encoding", "readout"),
