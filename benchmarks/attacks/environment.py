@@ -18,10 +18,11 @@ from attacks.harness import ROOT, Case
 MODES = (["info"], ["info", "--json"], ["testing"], ["plot"], ["demo"], ["demo", "--rule", "random"], ["check"],
          ["training", "--layer", "1"], ["training", "--layer", "svm"], ["loaddata"], ["testing", "--record", "r.npz"])
 CODES = 0, 2, 3, 4, 5, 9
-NOBODY = 65534
+NOBODY = 65534      # another user
 NAMES = ("a b", "-x", "--json", "\u202eabc", "a\nb", "\x1b[31mred", "\udcff\udcfe", "x" * 255, "é" * 100, "%s{}",
          "'\"", "~", "$HOME", "*", "a\tb", ".", "..x", "\U0001f41b")
-NO_PATHS = ("x" * 256, "d/" * 2100 + "run", "x" * 5000, "/dev/null/run", "/proc/run", "/dev/full", "/sys/kernel/run", "")
+NO_PATHS = ("x" * 256, "d/" * 2100 + "run", "x" * 5000, "/dev/null/run", "/proc/run", "/dev/full", "/sys/kernel/run",
+            "")
 PARTS = ("results.json", "plots", "layers", "layers/1.npz", "data", "data/train.npz", "svm.npz", "features", ".lock",
          "parameters.py", "plots/inputs.png")
 VARIABLES = {"HOME": ("/nonexistent", "/dev/null", "", "/proc", None), "TMPDIR": ("/nonexistent", "/proc", "/dev/full"),
@@ -32,7 +33,8 @@ VARIABLES = {"HOME": ("/nonexistent", "/dev/null", "", "/proc", None), "TMPDIR":
              "COLUMNS": ("0", "1", "-5", "x", "9" * 30), "OMP_NUM_THREADS": ("0", "x", "100000"),
              "TERM": ("dumb", ""),
              "NUMBA_CACHE_DIR": ("/nonexistent",), "NUMBA_NUM_THREADS": ("x", "0"),
-             "XDG_CACHE_HOME": ("/proc", "/dev/full"), "XDG_CONFIG_HOME": ("/proc",), "OPENBLAS_NUM_THREADS": ("0", "x"), "PATH": ("", "/nonexistent"), "TZ": ("x",),
+             "XDG_CACHE_HOME": ("/proc", "/dev/full"), "XDG_CONFIG_HOME": ("/proc",),
+             "OPENBLAS_NUM_THREADS": ("0", "x"), "PATH": ("", "/nonexistent"), "TZ": ("x",),
              "MATPLOTLIBRC": ("/nonexistent",)}
 
 
