@@ -52,14 +52,14 @@ def ended(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def fork(work, *args, silent=False):
-    """Fork a process for :func:`forked`: its number."""
+def fork(work, *args, silent=False, log=None):
+    """Fork a process for :func:`forked`, what it prints may go to a log: its number."""
     sys.stdout.flush(), sys.stderr.flush()
     pid = os.fork()
     if pid:
         return pid
-    if silent:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    if silent or log:
+        os.dup2(os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT), 2)
     os.dup2(2, 1)
     code = 1
     try:

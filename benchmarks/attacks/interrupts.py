@@ -42,7 +42,8 @@ def case(context, rng, where):
     (mode, seconds), start = modes[rng.integers(len(modes))], STARTS[rng.integers(len(STARTS))]
     number, delay = SIGNALS[rng.integers(len(SIGNALS))], rng.uniform(0, seconds)
     return Case(f"{start[:2]} {mode[:3]}, {number.name} after {delay:.3f} s",
-                lambda: _work([sys.executable, *start, *_command(mode, run)], number, delay, run, where), _judge(number))
+                lambda: _work([sys.executable, *start, *_command(mode, run)], number, delay, run, where),
+                _judge(number))
 
 
 def _work(words, number, delay, run, where):
