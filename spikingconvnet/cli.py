@@ -20,6 +20,7 @@ from spikingconvnet.address import SPALLOC_LOGIN, apart
 from spikingconvnet.deployment import stored
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
+from spikingconvnet.fields import MOST_SEED
 from spikingconvnet.modes import MODES, program, say
 from spikingconvnet.replicas import check_cluster
 from spikingconvnet.store import RunDirectory, near, same_file
@@ -55,6 +56,9 @@ USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record
            "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor"),
            "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE,
            "packet_buffer": (*SIMULATE, "check"), "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
+# Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
+NUMBERS = {"seed": (0, MOST_SEED), "jobs": (1, 1024), "copies": (1, 1000), "time_scale": (1, 21_474),
+           "packet_buffer": (1, 16_384)}
 NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
 RECIPES = Path(spikingconvnet.__file__).parent / "recipes"
 
@@ -155,7 +159,7 @@ def _parser():
     add("--parameters", metavar="FILE", help="the experiment (default: the one that the run directory was loaded with;"
                                              " for loaddata and demo parameters.py here)")
     add("--run-dir", metavar="DIR", help="where results are kept (default: runs/default)")
-    add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
+    add("--seed", type=int, help=f"seed of every random choice, 0 to {MOST_SEED} (default: SEED of the parameters)")
     add("--backend", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated); with --mode check also"
                          " spin3, spin5, spin5x3 or full (default: spin5)")
@@ -229,8 +233,11 @@ def _verdict(experiment, options):
 
 def _check(options):
     """Refuse values that argparse lets through, and options that the mode would not use."""
-    if options.jobs is not None and options.jobs < 1:
-        raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
+    for name, (least, most) in NUMBERS.items():
+        value = getattr(options, name)
+        if value not in (None, "auto") and not least <= value <= most:
+            raise SettingsError(f"--{name.replace('_', '-')}: must be at"
+                                f" {f'least {least}' if value < least else f'most {most:,}'}, got {value}")
     if len(options.paths) != 2 * (options.mode == "compare"):
         raise SettingsError(f"--mode {options.mode}: takes {'two' if options.mode == 'compare' else 'no'} paths, got"
                             f" {shlex.join(options.paths) or 'none'}")
@@ -259,8 +266,6 @@ def _check(options):
         checked = option == "--packet-buffer" and options.mode == "check"
         if value is not None and options.backend != "spinnaker" and not checked:
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
-        if value not in (None, "auto") and value < 1:
-            raise SettingsError(f"{option}: must be at least 1, got {value}")
     for name in ("force", "strict"):
         if getattr(options, name) and options.backend != "spinnaker":
             raise SettingsError(f"--{name}: belongs to --backend spinnaker, not to --backend {options.backend}")

@@ -88,8 +88,8 @@ class DenseConnections:
 
     def __post_init__(self):
         _set_array(self, "weight", 2)
-        _check(self, self.weight, self.delay)
         check_fields(self, NetworkError, delay=_DELAY, rounding=_ROUNDING)
+        _check(self, self.weight, self.delay)
         require(self.rounding == "host" or np.unique(self.weight).size <= 1, "DenseConnections", "rounding",
                 self.rounding, "'host' for several weights: a board generates only one itself", NetworkError)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import spikingconvnet
-from spikingconvnet import build, crossvalidation, datasets, readout, replicas, silence
+from spikingconvnet import build, crossvalidation, datasets, readout, replicas, silence, sizes
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
@@ -609,7 +609,9 @@ class Experiment:
         """The same for deformed copies of the training images at `chosen`."""
         s = self.settings
         train, rng = self._images()["train"], np.random.default_rng([s.seed, 0, 1])
-        images = train.select(chosen)
+        images, copies = train.select(chosen), s.deformation.copies
+        sizes.require_fits("Deformation", "copies", copies,
+                           copies * len(images) * (2 * images.images[0].size + 24 * s.slot))
         spikes = encode(s.deformation(images.images, rng), self._filter(train), s.encoder, rng).with_gap(s.slot)
         return self._counted("deformed", {"spikes": spikes, "labels": np.repeat(images.labels, s.deformation.copies),
                                           "content": digest(spikes.offsets, spikes.neurons)})

@@ -210,6 +210,8 @@ def check_together(owner, values, error=SettingsError):
 
 
 def _seeds(value):
+    if not isinstance(value, (tuple, list)):
+        return REFUSED
     try:
         seeds = tuple(tuple(map(operator.index, seed)) for seed in value)
     except TypeError:

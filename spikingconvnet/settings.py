@@ -11,6 +11,8 @@ import traceback
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from spikingconvnet import sizes
 from spikingconvnet.address import SOURCE_LOGIN, Address
 from spikingconvnet.encoding import rate_of
@@ -123,7 +125,7 @@ def _classes(value):
     """Class ids as a tuple; a range too long to be one is not unrolled."""
     if isinstance(value, range):
         value = tuple(value[:MOST_CLASSES + 1])
-    elif isinstance(value, (set, frozenset)) or hasattr(value, "tolist"):
+    elif isinstance(value, (set, frozenset)) or isinstance(value, np.ndarray) and value.ndim == 1:
         value = tuple(value)
     ids = several(whole(0), "")
     return tuple(ids.plain(value)) if ids.takes(value) else REFUSED

@@ -82,7 +82,7 @@ MODEL = Sequential(
                                                  backprop_delay=True),
                          gate=60.0, lateral=25.0, volley=(4, 5), homeostasis=(0.3, 0.05), initial_winners=2.0)),
     AvgPool2D((2, 2)),
-    Dense(5, neuron=CELL, firing=0.2, gain=4.0, lateral=0.0, centred=True,
+    Dense(5, neuron=CELL, firing=0.05, gain=4.0, lateral=0.0, centred=True,
           training=STDP(windows=20, chunks=2, slot=80, pattern_steps=25, min_spikes=1,
                         mechanism=STDPMechanism(Vogels2011Rule(alpha=0.2, tau=20.0, A_plus=0.01, A_minus=0.01),
                                                 AdditiveWeightDependence(w_min=0.0, w_max=1.0)))),

@@ -92,6 +92,8 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None, *, e
     rate = rate_of(encoder, "RULE bpstdp")
     require(rule.n_steps == encoder.n_steps, "BPSTDP", "n_steps", rule.n_steps,
             f"the {encoder.n_steps} steps for which ENCODER shows an image")
+    side = min(model.input_shape[1:])
+    require(rule.shift < side, "BPSTDP", "shift", rule.shift, f"below {side} pixels, the shorter side of an image")
     weights = initial_weights([stage.layer.kernel_shape(stage.in_shape) for stage in model.stages], rule, rng)
     if validation is not None:
         validation = (rate * validation[0], validation[1])

@@ -24,11 +24,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spikingconvnet import sizes
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
 from spikingconvnet.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.errors import SettingsError, require
-from spikingconvnet.fields import MOST_SLOT, NOT_NEGATIVE, POSITIVE, check_fields, record, several, whole
+from spikingconvnet.fields import MOST_SLOT, MOST_STEPS, NOT_NEGATIVE, POSITIVE, check_fields, record, several, whole
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, SpikeSourceArray
 from spikingconvnet.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
@@ -168,6 +169,11 @@ def learn(spikes, labels, initial, rng, rule, open_network, progress=iter):
         By epoch ``wrong``, units that answered to another's sample, per sample, and ``missing``, the share of samples
         whose own unit had to be kicked; ``at_lower`` and ``at_upper``, shares of weights at their bounds.
     """
+    steps = 2 * rule.epochs * spikes.n_samples * rule.slot
+    require(steps <= MOST_STEPS, "RSTDP", "epochs", rule.epochs,
+            f"at most {rule.epochs * MOST_STEPS // steps:,} of {2 * spikes.n_samples} trials of {rule.slot} steps: a"
+            " board counts steps in 32 bits")
+    sizes.require_fits("RSTDP", "epochs", rule.epochs, 60 * steps)
     order = np.concatenate([rng.permutation(spikes.n_samples) for _ in range(rule.epochs)])
     shown = Spikes.concatenate([spikes.samples(i, i + 1) for i in order])
     wrong, missing = [], []
