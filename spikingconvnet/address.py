@@ -72,7 +72,7 @@ class Address(str):
             return cls._made(text, text, None)
         authority, rest = re.fullmatch("([^/?#]*)(.*)", text[found.end():], re.DOTALL).groups()
         userinfo, _, host = authority.rpartition("@")
-        if "@" in rest and re.search("[:@]", authority):
+        if "@" in rest and re.search("[:@].*@", authority + rest, re.DOTALL):
             raise SettingsError("an address can be read in two ways and is not repeated here, as it may hold a"
                                 " password; write / ? # and @ in a user's name, a password and a path as %2F %3F %23"
                                 " and %40")

@@ -223,9 +223,10 @@ def _own_cluster(n):
     Its scheduler and workers serve a few numbers over HTTP even without a dashboard, and dask's own default for that is
     every interface.
     """
+    from dask import config
     from distributed import LocalCluster
 
-    with (tempfile.TemporaryDirectory(prefix="spikingconvnet-") as scratch,
+    with (tempfile.TemporaryDirectory(prefix="spikingconvnet-") as scratch, config.set(temporary_directory=scratch),
           LocalCluster(n_workers=n, threads_per_worker=1, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0",
                        local_directory=scratch) as cluster):
         yield cluster

@@ -2,7 +2,7 @@
 
 import pytest
 
-CASES = {"command-line": 40}
+CASES = {"command-line": 40, "secrets": 30}
 
 
 @pytest.mark.parametrize("name", CASES)
