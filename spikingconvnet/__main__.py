@@ -16,14 +16,15 @@ def main(args=None):
     try:
         with told():
             from spikingconvnet.cli import main as command
-        with signals:
-            signals.code = signals.judged(command(args))
+        try:
+            with signals:
+                signals.code = signals.judged(command(args))
+        except SystemExit as stop:          # argparse
+            signals.code = stop.code
         say_on_stdout()
     except SurroundingsError as error:
         print(f"error: {error}", file=sys.stderr)
         signals.code = error.exit_code
-    except SystemExit as stop:          # argparse
-        signals.code = stop.code
     except Stopped as stop:             # between two handlers
         signals.leave(stop.number)
     return signals.code

@@ -135,8 +135,14 @@ def _print(result, options):
         surroundings.say_on_stdout(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %")
 
 
+class _Parser(argparse.ArgumentParser):
+    def print_help(self, file=None):
+        """As argparse's, but not without an error if it cannot be written."""
+        surroundings.say_on_stdout(self.format_help().rstrip())
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="spikingconvnet", epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Layer-wise STDP spiking convolutional networks on SpiNNaker.")
     add = parser.add_argument

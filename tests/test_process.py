@@ -132,7 +132,7 @@ def test_streams_that_cannot_be_written(parameters, tmp_path, shell, code, text)
     assert done.returncode == code and done.stderr.startswith(text) and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("limit, value", [(resource.RLIMIT_FSIZE, 100), (resource.RLIMIT_NOFILE, 8)])
+@pytest.mark.parametrize("limit, value", [(resource.RLIMIT_FSIZE, 100), (resource.RLIMIT_NOFILE, 6)])
 def test_limits_of_the_system(parameters, tmp_path, limit, value):
     with started(ROOT / "main.py", "--mode", "loaddata", "--parameters", parameters(), cwd=tmp_path,
                  preexec_fn=lambda: resource.setrlimit(limit, (value, value))) as process:
