@@ -1,4 +1,4 @@
-"""Secrets in addresses stay in them, and nothing listens to the network; ``test_attacks`` searches what a run leaves."""
+"""Secrets in addresses stay in them, and nothing listens to the network; ``test_attacks`` searches what runs leave."""
 
 import pickle
 import socket

@@ -13,6 +13,7 @@ import traceback
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -560,20 +561,27 @@ def _private_configuration(home, text):
 
 @contextmanager
 def _discreet():
-    """Keep secrets out of sPyNNaker's databases: what a server repeats, and the session with it, which opens boards.
+    """Keep secrets out of sPyNNaker's files: what a server repeats, and the session with it, which opens boards.
 
     The session is there for programs that draw while a run is going on (SpiNNMan 7.4.1 ``spalloc_client.py``).
     """
+    from spinn_front_end_common.interface.abstract_spinnaker_base import AbstractSpinnakerBase
     from spinn_front_end_common.interface.provenance import GlobalProvenance
     from spinnman.spalloc.spalloc_client import _SpallocJob
 
-    session, store = _SpallocJob.get_session_credentials_for_db, GlobalProvenance.store_log
-    _SpallocJob.get_session_credentials_for_db = lambda job: {}
-    GlobalProvenance.store_log = lambda database, level, message, *when: store(database, level, hidden(message), *when)
-    try:
+    def connected(simulator, *args):
+        try:
+            return connect(simulator, *args)
+        except Exception as error:      # of any kind, and written into a file before it comes to us
+            _hide_in(error)
+            raise
+
+    store, connect = GlobalProvenance.store_log, AbstractSpinnakerBase._get_transceiver
+    with (patch.object(_SpallocJob, "get_session_credentials_for_db", lambda job: {}),
+          patch.object(AbstractSpinnakerBase, "_get_transceiver", connected),
+          patch.object(GlobalProvenance, "store_log",
+                       lambda database, level, message, *when: store(database, level, hidden(message), *when))):
         yield
-    finally:
-        _SpallocJob.get_session_credentials_for_db, GlobalProvenance.store_log = session, store
 
 
 def _hide_in(error):
