@@ -5,8 +5,6 @@ Whatever the mode, it refuses, or it ends as with the files as they were: what w
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -38,9 +36,8 @@ if sys.argv[1] == "unfinished":
     store.Unfinished.forget = lambda self: None
 sys.exit(cli.main(sys.argv[2:]))
 """
-MODES = {"1": ("testing", "svm", "1", "info", "plot", "check", "compare", "demo"),
-         "2": ("testing", "svm", "2", "info", "plot", "check", "compare", "demo"),
-         "chain": ("testing", "training", "info", "plot", "check", "compare", "demo"), "unfinished": ("1", "demo")}
+MODES = {"1": ("testing", "svm", "info", "check", "compare"), "2": ("testing", "svm", "2", "info", "compare"),
+         "chain": ("testing", "info", "check", "compare"), "unfinished": ("1",)}
 
 
 def prepare(directory):
