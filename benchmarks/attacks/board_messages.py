@@ -185,7 +185,7 @@ def datagrams(rng):
             payload = damaged(rng, payload) if rng.random() < 0.1 else payload
             wild = rng.random() < 0.1
             port = int(rng.choice([0x21, 0x60, 0x3f, 0xff, int(rng.integers(256))])) if wild else 0
-            header = SDP(int(rng.choice([0x87, 0x87, 0x07, int(rng.integers(256))])), int(rng.choice([255, 255, 3, 200])),
+            header = SDP(int(rng.choice([0x87, 0x87, 0x07, int(rng.integers(256))])), int(rng.choice([255, 3, 200])),
                          port, int(rng.choice([0xff, 0xff, 0xff, 0, 0x21])),
                          int(rng.choice([0x505, 0xffff])) if wild else chip, 0, payload[:280])
             data = packets.UDP_PADDING + header.encode()

@@ -28,7 +28,7 @@ from spikingconvnet.emulator.packets import SDP
 _PATIENCE = 0.06                                    # s after which it is looked whether a core should be paused
 _FIRST_HOST, _LAST_HOST = 2, 254                    # 127.0.0.1 makes SpiNNMan expect a virtual board
 _BUFFER = 4 << 20                                   # bytes that the kernel keeps while a core runs
-_MOST_ARRIVED, _MOST_QUESTIONS = 10_000, 256        # datagrams, questions that wait; those that come after them are lost
+_MOST_ARRIVED, _MOST_QUESTIONS = 10_000, 256        # datagrams, questions that wait; later ones are lost
 _STOP = object()
 _REASSURE = 0.4                                     # s after which one whose question waits hears something; SpiNNMan
                                                     # asks again after 1 s and gives up after 11 (7.4.1, constants.py)

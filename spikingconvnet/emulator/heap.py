@@ -14,7 +14,7 @@ _MOST = 1 << 18                                                   # blocks of a 
 
 
 def _joined(parts):
-    """Free parts, (first, end) each, in ascending order and with neighbours made one: (first, end, first of the next)."""
+    """Free parts, (first, end) each, ascending and with neighbours made one: (first, end, first of the next)."""
     joined = []
     for first, end in sorted(parts):
         if joined and joined[-1][1] == first:

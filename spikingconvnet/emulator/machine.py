@@ -86,8 +86,8 @@ class Machine:
         return range(NUM_CPUS)
 
     def _chip(self, x, y):
-        return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self._settle), self.report,
-                    self._working(x, y))
+        return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self._settle),
+                    self.report, self._working(x, y))
 
     def _core_class(self, _place):
         return self._make_core

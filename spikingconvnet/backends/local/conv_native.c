@@ -13,7 +13,11 @@ const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 #define SATURATED 0xffff
 #define REST_INTERVAL 4     /* steps between two looks at whether vectors have come to rest */
 #define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
+#ifdef CHECKED
+#define INLINED static
+#else
 #define INLINED static inline __attribute__((always_inline))
+#endif
 
 /* Places in the factors that simulator.py prepares. */
 enum { INJECT_E = 0, INJECT_I = 2, DECAY_E = 4, DECAY_I = 6, MEMBRANE = 8, RESISTANCE = 10, V_REST = 12, GAIN = 13,

@@ -10,7 +10,11 @@
 
 #include "checked.h"
 
+#ifdef CHECKED
+#define INLINED static
+#else
 #define INLINED static inline __attribute__((always_inline))
+#endif
 
 /* Places in the arrays; see layout.py. */
 enum { BLOCK = 16, HISTORY = 16, TRACES = 3, NEVER = 0, SATURATED = 0xffff, FULLEST = 1 << 30, ACCUM_ONE = 1 << 15 };

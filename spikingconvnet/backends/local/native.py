@@ -50,8 +50,8 @@ def or_else(module="spikingconvnet.backends.local.numba_kernels"):
 # The arguments of each C function in order: numbers, and arrays as name:types:fewest numbers in it, which is a sum of
 # products of numbers, of other arguments and of other arrays' lengths.
 _SIGNATURES = {
-    "sort_by_row": "steps offsets:i8:steps+1 neurons:u2,u4 bytes row_of:i2 column_of:i2:row_of channel_of:i2:row_of height"
-                   " row_offsets:i8:steps*height+1 columns:i2:neurons channels:i2:neurons rows:i2:neurons",
+    "sort_by_row": "steps offsets:i8:steps+1 neurons:u2,u4 bytes row_of:i2 column_of:i2:row_of channel_of:i2:row_of"
+                   " height row_offsets:i8:steps*height+1 columns:i2:neurons channels:i2:neurons rows:i2:neurons",
     "window_inputs": "n_steps row_offsets:i8:n_steps*height+1 top height kernel_rows",
     "sort_by_step": "step:i4:n lane:i4:n n n_steps place:i8:n_steps+1 sorted_step:i4:n sorted_lane:i4:n",
     "conv_row": "t n_steps lane row_offsets:i8:n_steps*height+1 columns:i2 channels:i2:columns rows_in:i2:columns top"
@@ -61,7 +61,8 @@ _SIGNATURES = {
                 " reach:i4:3*n_columns count:i8:n_columns out_step:i4:room out_lane:i4:room room events:i8:1 grouped"
                 " widest",
     "count_events": "step:i4:n lane:i4:n n maps first_map all_maps counts:i8:all_maps",
-    "place_events": "step:i4:n lane:i4:n n maps first_map all_maps row width positions place:i8:all_maps out:u2,u4 bytes",
+    "place_events": "step:i4:n lane:i4:n n maps first_map all_maps row width positions place:i8:all_maps out:u2,u4"
+                    " bytes",
     "general_steps": "t n_steps n n_sources size slots state:i4:16*n inject:i4:6*size v_init:i4:size saturated:i4:size"
                      " ring:i4:2*slots*size pending:i8:slots static_start:i8:n_sources+n+1 static_runs:i4"
                      " static_weight:i4:16 plastic_start:i8:n_sources+n+1 row_start:i8:1 row_state:i4 plastic_runs:i4"

@@ -1,0 +1,1 @@
+"""Mutation testing of the package: what ``benchmarks/mutation.py`` is made of."""

@@ -1,0 +1,63 @@
+"""Which tests are nearest to a line: those that execute it, measured once, test by test, by ``mutants.seen``."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import coverage
+
+
+class Seen:
+    """What every test has executed.
+
+    Parameters
+    ----------
+    directory : Path
+        Files of ``mutants.seen``, one pair for each test file.
+    """
+
+    def __init__(self, directory):
+        self.seconds, self._lines = {}, defaultdict(lambda: defaultdict(set))
+        for path in sorted(Path(directory).glob("*.json")):
+            self.seconds |= json.loads(path.read_text())
+            self._add(coverage.CoverageData(path.with_suffix(".coverage")))
+        self._by_file = defaultdict(list)
+        for test in self.seconds:
+            self._by_file[test.split("::")[0]].append(test)
+
+    def _add(self, data):
+        data.read()
+        for file in data.measured_files():
+            name = file[file.rindex("/spikingconvnet/") + 1:]
+            for line, contexts in data.contexts_by_lineno(file).items():
+                self._lines[name][line].update(contexts)
+
+    def tests(self, file, lines, source_lines):
+        """Tests that execute one of these lines of functions of a file: set of ids.
+
+        A line that a fixture executes counts for every test of the file that the fixture was set up for.
+        """
+        found = set()
+        for line in (line for line in self._lines[file] if line in lines):
+            if not source_lines.in_function(line):
+                continue
+            for phase, _, test in (context.partition("|") for context in self._lines[file][line]):
+                found.update([test] if phase == "call" else self._by_file[test.split("::")[0]])
+        return found & set(self.seconds)
+
+    def nearest(self, fault, source_lines, budget):
+        """Tests for a fault, the nearest first, until their seconds are used up: list of ids.
+
+        First those of test files named after the module, then the others; quick ones before slow ones.
+        """
+        statement = source_lines.statement(fault.line)
+        spans = [statement, *source_lines.around(fault.line)]
+        candidates = next(filter(None, (self.tests(fault.file, span, source_lines) for span in spans)), set())
+        stem = Path(fault.file).stem.removesuffix("_kernels")
+        chosen, total = [], 0.0
+        for test in sorted(candidates, key=lambda test: (stem not in test.split("::")[0], self.seconds[test], test)):
+            total += self.seconds[test] + 0.01
+            if total > budget and chosen:
+                break
+            chosen.append(test)
+        return chosen
