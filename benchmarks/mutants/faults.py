@@ -1,8 +1,8 @@
 """The faults that can be put into the package: cosmic-ray's operators at every place of the source.
 
 A *place* is where a family of operators applies, say arithmetic at line 12, column 8 of ``spikes.py``; it has one or
-more mutants (``+`` becomes ``-``, ``*``, ...). Places are drawn, then one mutant of each, so that a ``+`` with its eleven
-mutants counts no more than an ``if`` with one.
+more mutants (``+`` becomes ``-``, ``*``, ...). Places are drawn, then one mutant of each, so that a ``+`` with its
+eleven mutants counts no more than an ``if`` with one.
 """
 
 import ast
