@@ -6,7 +6,7 @@
 Faults are drawn among all places of the source, see ``mutants/faults.py``; each is put into a copy of the tree.
 A fault is noticed if a test fails or does not come to its end. What is found is kept in ``reports/mutation/``, a line
 of JSON for each fault; the same command goes on where it was stopped, and ``--only`` takes files by a pattern. Faults
-with which the program does the same count as not noticed unless ``mutants/equivalent.txt`` says why they are equivalent.
+with which the program does the same count as not noticed, but for those that ``mutants/equivalent.txt`` gives a reason.
 
 Needs cosmic-ray and coverage beside the tests' packages. Run it where a fault can do no harm, since it may send signals
 or datagrams to whom it likes: ``unshare -n -p -f --mount-proc sh -c 'ip link set lo up; exec python ...'``.

@@ -185,3 +185,11 @@ def test_membranes_are_averaged_from_the_windows_first_step_on():
     v = np.array([[9, 0], [1, 3], [1, 3], [9, 0], [9, 0], [2, 2], [8, 2], [0, 0]]) * 32768
     units, means = readout.by_membrane(v, 4, (1, 3))
     assert units.tolist() == [[1, 1], [0, 0]] and means.tolist() == [[1.0, 3.0], [5.0, 2.0]]
+
+
+def test_one_spike_more_counts_more_than_any_membrane():
+    """The second unit fires once and has the lowest membrane of 32 bits, the first is silent and has the highest."""
+    spikes = Spikes.from_events([0], [1], [0], (2, 1, 1), 1, 2)
+    v = np.array([[2 ** 31 - 1, -2 ** 31]] * 2)
+    assert readout.by_spike_count(spikes, (0, 2), v)[0].tolist() == [[1, 1]]
+    assert readout.by_spike_count(Spikes.empty((2, 1, 1), 1, 2), (0, 2), v[:, ::-1])[0].tolist() == [[1, 1]]

@@ -72,8 +72,8 @@ def arrays(path, rng, others):
         found[name] = _shaped(found[name], rng)
         kind += f" {found[name].shape}"
     elif kind == "value" and found[name].dtype.kind in "fiu":
-        found[name], told = _valued(found[name], rng)
-        kind += told
+        found[name], value = _valued(found[name], rng)
+        kind, plausible = f"value {value}", found[name].dtype.kind != "f" or abs(value) < 1e6
     elif kind == "plausible" and found[name].dtype.kind in "fiu" and found[name].size:
         array, plausible = found[name].copy(), True
         flat = array.reshape(-1)
@@ -91,8 +91,9 @@ def arrays(path, rng, others):
             found["more"] = np.zeros(3)
         else:
             found[name], found[other] = found[other], found[name]
+        plausible = told in ("removed", "exchanged")
     elif kind == "json":
-        name = "how"
+        name, plausible = "how", True
         found[name] = np.array(mutated_json(str(found[name]), rng))
     if forged != "sealed":
         found.pop(SEAL, None)
@@ -122,7 +123,7 @@ def _valued(array, rng):
         flat = array.reshape(-1)
         where = slice(None) if rng.random() < 0.3 or not flat.size else rng.integers(flat.size)
         flat[where] = np.array(value).astype(array.dtype)
-    return array, f" {value}"
+    return array, value
 
 
 def _rezipped(content, name, rng):
@@ -141,7 +142,7 @@ def _rezipped(content, name, rng):
                 elif told == "twice":
                     new.writestr(label, inside)
                 elif told == "name":
-                    label = str(rng.choice(("../../x.npy", "", "/", "a\0b", "a/b/c.npy", "\u202e.npy")))
+                    label = str(rng.choice(("../../x.npy", "x", "/", "a\0b", "a/b/c.npy", "\u202e.npy")))
                 elif told == "no suffix":
                     label = name
             new.writestr(label, inside, zipfile.ZIP_DEFLATED if told == "deflated" else zipfile.ZIP_STORED)

@@ -1,8 +1,8 @@
 """The faults that can be put into the package: cosmic-ray's operators at every place of the source.
 
-A *place* is where a family of operators applies, say arithmetic at line 12, column 8 of ``spikes.py``; it has one or more
-mutants (``+`` becomes ``-``, ``*``, ...). Places are drawn, then one mutant of each, so that a ``+`` with its eleven
-mutants counts no more than an ``if`` with one.
+A *place* is where a family of operators applies, say arithmetic at line 12, column 8 of ``spikes.py``; it has one or
+more mutants (``+`` becomes ``-``, ``*``, ...). Places are drawn, then one mutant of each, so that a ``+`` with its
+eleven mutants counts no more than an ``if`` with one.
 """
 
 import ast
@@ -20,8 +20,8 @@ FAMILIES = {"ReplaceBinaryOperator": "arithmetic", "ReplaceComparisonOperator": 
             "ReplaceFalseWithTrue": "constant", "NumberReplacer": "number", "ReplaceAndWithOr": "and, or",
             "ReplaceOrWithAnd": "and, or", "ReplaceBreakWithContinue": "loop", "ReplaceContinueWithBreak": "loop",
             "ZeroIterationForLoop": "loop", "ExceptionReplacer": "exception", "RemoveDecorator": "decorator"}
-# Not used, since they change nothing but by accident: `is` for `==`, `<` and the like, and the reverse (whether equal numbers
-# are one object is up to the interpreter); another number for the -1 of a reshape (numpy takes any below 0).
+# Not used, since they change nothing but by accident: `is` for `==`, `<` and the like, and the reverse (whether equal
+# numbers are one object is up to the interpreter); another number for the -1 of a reshape (numpy takes any below 0).
 IDENTITY = re.compile(r"_((?!Is)[A-Za-z]+_Is(Not)?|Is(Not)?_(?!Is)[A-Za-z]+)$")
 RESHAPE = re.compile(r"reshape\(.*- ?$")
 

@@ -172,6 +172,6 @@ def check_entry(name, entry):
         confusion = np.array(entry["confusion"], np.int64).reshape(-1, len(entry["confusion"]))
         if not len(confusion) == len(entry["classes"]) > 0 or entry["split"] != name:
             refuse(f"{name}.confusion", "a row for each class", f"{len(confusion)} rows")
-        share = np.trace(confusion) / max(1, confusion.sum())
+        share = float(np.trace(confusion) / max(1, confusion.sum()))
         if entry.get("accuracy") is None or abs(entry["accuracy"] - share) > 1e-12:
             refuse(f"{name}.accuracy", f"{share!r}, as its confusion says", entry.get("accuracy"))

@@ -5,6 +5,7 @@ import struct
 import pytest
 from programs import SEEN, WFI, branch, program
 
+from spikingconvnet.emulator import monitor
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_HEAP, SDRAM_SYSTEM, SV, SV_BASE, VCPU, CPUState, Signal
 from spikingconvnet.emulator.packets import SDP, Command, Result
@@ -159,3 +160,78 @@ def test_filling_and_the_neighbours_memory(plain_bench):
     assert ask(plain_bench, Command.LINK_READ, SEEN, 20, 2)[1] == struct.pack("<5I", *[0xdeadbeef] * 4, 0)
     assert ask(plain_bench, Command.LINK_WRITE, SEEN, 4, 5, b"abcd", chip=1)[0] == Result.OK
     assert ask(plain_bench, Command.READ, SEEN, 4, 0)[1] == b"abcd"
+
+
+@pytest.mark.parametrize("code, arguments, data, result, answer", [
+    (Command.READ, (SEEN, 256, 2), b"", Result.OK, bytes(256)), (Command.READ, (SEEN, 7, 1), b"", Result.OK, bytes(7)),
+    (Command.WRITE, (SEEN, 4, 2), b"abc", Result.ARG, b""), (Command.WRITE, (SEEN, 7, 2), b"abcd", Result.OK, b""),
+    (Command.WRITE, (SEEN, 257, 0), bytes(256), Result.ARG, b""),
+    (Command.FILL, (SEEN + 2, 1, 8), b"", Result.ARG, b""), (Command.FILL, (SEEN, 1, 7), b"", Result.OK, b""),
+    (Command.LINK_READ, (SEEN, 256, 0), b"", Result.OK, bytes(256)),
+    (Command.LINK_READ, (SEEN, 257, 0), b"", Result.ARG, b""),
+    (Command.LINK_READ, (SEEN, 4, 5), b"", Result.OK, bytes(4)),
+    (Command.LINK_READ, (SEEN, 4, 6), b"", Result.ARG, b""),
+    (Command.LINK_READ, (SEEN, 4, 4), b"", Result.TIMEOUT, b""),
+    (Command.LINK_WRITE, (SEEN, 5, 0), b"abcd", Result.ARG, b""),
+    (Command.SIG, (2, Signal.START << 16, 0), b"", Result.OK, b""),
+    (Command.SIG, (0, 13 << 16, 0), b"", Result.OK, b""), (Command.SIG, (0, 14 << 16, 0), b"", Result.ARG, b""),
+    (Command.NNP, (1 << 24, 5 << 28, 0), b"", Result.CMD, b""), (Command.NNP, (0, 4 << 28, 0), b"", Result.CMD, b""),
+    (Command.ALLOC, (7, 0, 0), b"", Result.OK, bytes(4)), (Command.ALLOC, (8, 0, 0), b"", Result.ARG, b""),
+    (Command.RTR, (1 << 16 | 1, 1023, 0), b"", Result.OK, b""),
+    (Command.RTR, (2 << 16 | 1, 1023, 0), b"", Result.ARG, b""),
+    (Command.IPTAG, (2 << 16 | 15, 1, 0), b"", Result.OK, bytes(32)),
+    (Command.IPTAG, (2 << 16 | 16, 1, 0), b"", Result.ARG, b""),
+    (Command.IPTAG, (2 << 16, 8, 0), b"", Result.OK, bytes(256)),
+    (Command.IPTAG, (2 << 16, 9, 0), b"", Result.ARG, b""), (Command.LED, (1, 0, 0), b"", Result.OK, b""),
+    (Command.SYNC, (0, 0, 0), b"", Result.OK, b"")])
+def test_arguments_at_the_edge_of_what_a_command_takes(plain_bench, code, arguments, data, result, answer):
+    assert ask(plain_bench, code, *arguments, data=data) == (result, answer)
+
+
+def test_whole_units_are_read_and_written_and_the_rest_is_left(plain_bench):
+    ask(plain_bench, Command.WRITE, SEEN, 8, 0, b"abcdefgh")
+    assert ask(plain_bench, Command.READ, SEEN, 7, 2)[1] == b"abcd\0\0\0"
+    assert ask(plain_bench, Command.READ, SEEN, 7, 1)[1] == b"abcdef\0"
+    ask(plain_bench, Command.WRITE, SEEN, 7, 1, b"1234567")
+    assert ask(plain_bench, Command.READ, SEEN, 8, 0)[1] == b"123456gh"
+    ask(plain_bench, Command.FILL, SEEN, 0, 7)
+    assert ask(plain_bench, Command.READ, SEEN, 8, 0)[1] == b"\0\0\0\x0056gh"
+    assert ask(plain_bench, Command.LINK_READ, SEEN, 6, 5, chip=1)[1] == bytes(6)
+
+
+def test_signals_go_to_the_root_alone_unless_a_neighbour_passes_them_on(plain_bench):
+    assert ask(plain_bench, Command.SIG, 0, Signal.START << 16, chip=1) == (Result.ARG, b"")
+    assert ask(plain_bench, Command.SIG, 2, Signal.START << 16, chip=1) == (Result.OK, b"")
+
+
+def test_the_fixed_route_is_kept_and_the_router_cleared(plain_bench):
+    assert ask(plain_bench, Command.RTR, 3, 0x7f123456)[0] == Result.OK
+    assert words(ask(plain_bench, Command.RTR, 3, 1 << 31)[1]) == [0x123456]
+    assert words(ask(plain_bench, Command.ALLOC, 30 << 8 | 3, 10)[1]) == [1]
+    ask(plain_bench, Command.RTR, 0)
+    assert words(ask(plain_bench, Command.ALLOC, 30 << 8 | 3, 10)[1]) == [1]
+
+
+@pytest.mark.parametrize("code, arguments, port, told", [
+    (Command.COUNT, (), 0, True), (Command.INFO, (), 0, True), (Command.VER, (), 0, False),
+    (Command.COUNT, (), 1, False),
+    (Command.READ, (0xe5007000, 128), 0, True), (Command.READ, (0xe5006ff0, 16), 0, False),
+    (Command.READ, (0xe5006ff0, 17), 0, True), (Command.LINK_READ, (0xe5007000 + 18 * 128 - 1, 1), 0, True),
+    (Command.READ, (0xe5007000 + 18 * 128, 4), 0, False), (Command.READ, (0xf5007000, 4), 0, True),
+    (Command.WRITE, (0xe5007000, 128), 0, False)])
+def test_whether_an_answer_tells_states_of_cores(code, arguments, port, told):
+    payload = struct.pack("<2H3I", code, 1, *(*arguments, 0, 0, 0)[:3])
+    assert monitor.asks_for_states(SDP(0x87, 3, port, 0xff, 0, 0, payload)) is told
+    assert monitor.asks_for_states(SDP(0x87, 3, 0, 0xff, 0, 0, payload[:15])) is False
+
+
+def test_a_tag_for_the_sender_and_one_of_the_pool(plain_bench):
+    """The sender of tag 3 is the one that tag 3 answers to; a new tag comes from the pool."""
+    sender = plain_bench.machine.tags
+    sender.set(3, 0, "127.0.0.9", 4000, 0, 0)
+    assert words(ask(plain_bench, Command.IPTAG, 0x4 << 28 | 1 << 16 | 5, 1234)[1]) == [5]      # the sender's port
+    assert (sender.table[5].address, sender.table[5].tx_port) == ("127.0.0.9", 4000)
+    assert words(ask(plain_bench, Command.IPTAG, 0, 1234, 0x0100007f)[1]) == [8]
+    assert (sender.table[8].address, sender.table[8].tx_port) == ("127.0.0.1", 1234)
+    ask(plain_bench, Command.IPTAG, 2 << 28 | 1 << 16 | 0x21 << 8 | 6, 0x0102 << 16 | 5555, 0)
+    assert (sender.table[6].rx_port, sender.table[6].dest_addr, sender.table[6].dest_port) == (5555, 0x0102, 0x21)
