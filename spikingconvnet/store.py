@@ -20,6 +20,7 @@ checked as it is read, see ``schema``.
 """
 
 import difflib
+import errno
 import hashlib
 import json
 import math
@@ -42,9 +43,8 @@ from spikingconvnet.spikes import Spikes
 MADE_FROM = "made_from"     # digest of what produced the arrays
 HOW = "how"                 # JSON: backend, seed, version
 SEAL = "seal"               # digest of everything else in the file
-# What reading a damaged file may raise.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, OverflowError, struct.error,
-              zipfile.BadZipFile)
+# What reading a damaged file may raise; what the system refuses, as rights, handles or memory, says nothing of a file.
+UNREADABLE = ValueError, KeyError, EOFError, RuntimeError, OverflowError, struct.error, zipfile.BadZipFile
 # The only header of an array that is believed: as numpy writes it, without records and objects.
 HEADER = re.compile(rb"\x93NUMPY\x01\x00(..)\{'descr': '([<>|][biufcSU]\d{1,9})', 'fortran_order': (True|False), "
                     rb"'shape': \(((?:\d{1,15}, )*(?:\d{1,15},?)?)\), \} *\n", re.DOTALL)
@@ -321,6 +321,15 @@ def read_arrays(path):
     flipped bit in a name or in a shape gives wrong arrays and no error; and it makes room for whatever a header
     declares.
     """
+    try:
+        return _members(path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise zipfile.BadZipFile("its directory leads out of it") from error
+
+
+def _members(path):
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):

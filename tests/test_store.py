@@ -1,10 +1,12 @@
 """The run directory: what was written comes back, or an error with the command that makes it again; nothing else."""
 
+import errno
 import io
 import json
 import os
 import pickle
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -297,3 +299,15 @@ def test_the_file_is_a_plain_zip_of_plain_arrays(written):
         assert set(archive.namelist()) == {*(f"{k}.npy" for k in TRUE), "made_from.npy", "how.npy", "seal.npy"}
     with np.load(run.file("layers/1"), allow_pickle=False) as found:
         assert json.loads(str(found["how"])) == HOW
+
+
+def test_what_the_system_refuses_is_not_told_as_damage(run, monkeypatch):
+    run.write("svm", "digest", HOW, classes=np.arange(3))
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("zipfile.ZipFile", refuse)
+    for read in (partial(run.read, "svm", COMMAND), partial(run.cached, "svm", "digest")):
+        with pytest.raises(OSError, match="Too many open files"):
+            read()

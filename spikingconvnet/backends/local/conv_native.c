@@ -1,7 +1,8 @@
 /* The convolution of kernels.py in C: the same names, the same arguments, the same integers.
  *
  * setup.py builds this file where there is a C compiler; native.py loads it. It knows nothing of Python. What it
- * relies on is said with HOLDS, which the usual build leaves out. Signed overflow wraps (-fwrapv), as it does on the board.
+ * relies on is said with HOLDS, which the usual build leaves out. Signed overflow wraps (-fwrapv), as it does on the
+ * board.
  */
 
 #include <stdint.h>
@@ -13,10 +14,10 @@ const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 #define SATURATED 0xffff
 #define REST_INTERVAL 4     /* steps between two looks at whether vectors have come to rest */
 #define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
-#ifdef CHECKED
-#define INLINED static
-#else
+#ifndef CHECKED
 #define INLINED static inline __attribute__((always_inline))
+#else                       /* the sanitizers take minutes to compile what is put into one function */
+#define INLINED static
 #endif
 
 /* Places in the factors that simulator.py prepares. */

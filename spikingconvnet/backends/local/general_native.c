@@ -1,8 +1,8 @@
 /* Networks of any wiring, as general_kernels.py runs them, in C: the same arguments, the same integers.
  *
  * setup.py builds this file where there is a C compiler; native.py loads it. It knows nothing of Python. What it
- * relies on is said with HOLDS, which the usual build leaves out. Signed overflow wraps (-fwrapv), as it does on the board. The arrays are described in layout.py, the
- * rules in reference_rules.py.
+ * relies on is said with HOLDS, which the usual build leaves out. Signed overflow wraps (-fwrapv), as it does on the
+ * board. The arrays are described in layout.py, the rules in reference_rules.py.
  */
 
 #include <stdint.h>
@@ -10,10 +10,10 @@
 
 #include "checked.h"
 
-#ifdef CHECKED
-#define INLINED static
-#else
+#ifndef CHECKED
 #define INLINED static inline __attribute__((always_inline))
+#else
+#define INLINED static
 #endif
 
 /* Places in the arrays; see layout.py. */

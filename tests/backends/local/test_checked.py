@@ -18,7 +18,8 @@ BREAKS = {          # a bound of each kernel that is one too far, or an index th
     "sort_by_step": ("conv_native.c", "place[step[k] + 1]++;", "place[step[k] + 2 + n_steps]++;"),
     "delay": ("general_steps.h", "arrival -= arrival >= all->slots ? all->slots : 0;", ";"),
     "history": ("general_native.c", "if (at == HISTORY - 1) {", "if (at == HISTORY) {"),
-    "recorded": ("general_steps.h", "const int64_t j = net->recorded[k], at", "const int64_t j = net->recorded[k] + all->n, at"),
+    "recorded": ("general_steps.h", "const int64_t j = net->recorded[k], at",
+                 "const int64_t j = net->recorded[k] + all->n, at"),
 }
 
 
