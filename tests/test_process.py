@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from spikingconvnet import cli, files, locks, surroundings
@@ -196,11 +195,3 @@ def test_a_demo_that_was_killed_before_an_entry_of_its_results_makes_up_for_it(p
         monkeypatch.undo()
         assert cli.main([*words, str(run)]) == 0
         assert (run / "results.json").read_bytes() == (tmp_path / "whole/results.json").read_bytes()
-
-
-@pytest.mark.parametrize("name, cases", [("kills", 3), ("concurrent", 2), ("environment", 8)])
-def test_a_few_cases_of_an_attack(name, cases):
-    seed = int(np.random.default_rng().integers(1 << 30))
-    words = [ROOT / "benchmarks/attack.py", name, "--cases", str(cases), "--seed", str(seed)]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
-    assert done.returncode == 0, f"--seed {seed}: {done.stdout[-3000:]}{done.stderr[-2000:]}"
