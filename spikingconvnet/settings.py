@@ -117,6 +117,7 @@ _NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_V
           "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
           "MODEL": "model", "SEED": "seed", "RESET": "reset", "RULE": "rule", "DEFORMATION": "deformation",
           "WHITE": "white"}
+LARGEST = 1 << 24           # bytes of a parameters file
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 _FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
            AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs
@@ -141,6 +142,9 @@ def load(path):
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it")
+    if path.stat().st_size > LARGEST:
+        raise SettingsError(f"{path}: has {path.stat().st_size:,} bytes, which is no parameters file; it is damaged, so"
+                            " name the one you began with: --parameters FILE")
     try:
         found = {name: value for name, value in runpy.run_path(str(path)).items()
                  if name.isupper() and not name.startswith("_") and (name in _NAMES or not isinstance(value, type))}
