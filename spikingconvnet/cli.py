@@ -5,6 +5,7 @@ Results go to stdout (one JSON object with ``--json``), messages and progress ba
 """
 
 import argparse
+import filecmp
 import json
 import logging
 import shlex
@@ -334,7 +335,7 @@ def _parameters_file(options):
     here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
     if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
         return here
-    if here.is_file() and here.read_bytes() != kept.read_bytes():
+    if here.is_file() and not filecmp.cmp(here, kept, shallow=False):
         say(f"using {kept}, with which the run was loaded; {here} differs and is not used")
     return kept
 

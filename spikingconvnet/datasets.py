@@ -473,6 +473,8 @@ def _unpack(file, kind):
             expected = len(content) + math.prod(shape)
             if expected > MAX_UNPACKED:
                 raise _fault(file.name, f"at most {MAX_UNPACKED} bytes allowed, {expected} declared by its header")
+            if os.path.getsize(file.path) > expected + expected // 1000 + CHUNK:    # zeros behind gzip are all read
+                raise _fault(file.name, f"more bytes follow after the {expected} expected by its header")
             _extend(content, stream, expected + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _fault(file.name, f"damaged gzip stream ({error})") from error

@@ -259,3 +259,11 @@ def test_a_relative_dataset_is_looked_for_beside_the_file_and_above(write, tmp_p
 @pytest.mark.parametrize("dataset", ["http://example.org/mnist", "/nowhere/at/all"])
 def test_a_url_and_an_absolute_directory_stay_as_they_are(write, dataset):
     assert load(write(DATASET=repr(dataset))).dataset == dataset
+
+
+def test_a_file_of_no_sensible_size_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "parameters.py"
+    with open(path, "wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(SettingsError, match="1,099,511,627,776 bytes, which is no parameters file"):
+        load(path)

@@ -38,8 +38,8 @@ def test_the_engines_tests_hold_on_the_checked_build(checked):
                   "pieces_equals or resets_of or compete or split or widest or modulat"))
 
 
-def test_a_training_holds_on_the_checked_build(checked, parameters, tmp_path):
-    ends_well(run(checked, "cli", "--mode", "training", "--layer", "1", "--parameters", parameters(), "--run-dir",
+def test_an_experiment_holds_on_the_checked_build(checked, parameters, tmp_path):
+    ends_well(run(checked, "cli", "--mode", "demo", "--parameters", parameters(layers=2), "--run-dir",
                   tmp_path / "run"))
 
 
