@@ -8,12 +8,7 @@ import pytest
 from patience import run
 
 ATTACK = Path(__file__).parent.parent / "benchmarks/attack.py"
-CASES = {"board-messages": 6, "command-line": 40, "concurrent": 2, "environment": 8, "idx-files": 60, "interrupts": 3,
-         "kills": 3, "file-operations": 12, "parameters": 16, "recordings": 30, "run-directory": 30, "secrets": 20}
-
-
-def test_every_attack_has_its_part(benchmark_named):
-    assert sorted(benchmark_named("attacks").NAMES) == sorted(CASES)
+CASES = {"board-messages": 6, "command-line": 40, "concurrent": 2}
 
 
 @pytest.mark.parametrize("name", CASES)
