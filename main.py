@@ -3,7 +3,7 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from spikingconvnet.cli import main
+        from spikingconvnet.__main__ import main
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(main())

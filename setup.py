@@ -55,9 +55,10 @@ setup(
         "python-mnist>=0.7",
         "tqdm>=4.66",
         "packaging>=23",
+        "filelock>=4.1",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.cli:main"]},
+    entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

@@ -14,6 +14,7 @@ from spikingconvnet.errors import SettingsError
 from spikingconvnet.layers import AvgPool2D, Conv2D, Dense
 from spikingconvnet.model import Sequential
 
+N = "([0-9]{1,9})"
 FORMS = "N units, NcK (N filters of K x K) or Ns (N x N pooling), with a dash between them"
 
 
@@ -61,7 +62,7 @@ def parse(text, input_shape, neuron, readout, output_neuron=None):
 
 
 def _input(token, shape, text):
-    match = re.fullmatch(r"(?:(?:(\d+)x)?(\d+)x)?(\d+)", token)
+    match = re.fullmatch(rf"(?:(?:{N}x)?{N}x)?{N}", token)
     sizes = [int(part) for part in match.groups() if part] if match else []
     given = {1: (prod(shape),), 2: shape[1:] if shape[0] == 1 else None, 3: shape}.get(len(sizes))
     if given is None or tuple(sizes) != tuple(given):
@@ -71,10 +72,10 @@ def _input(token, shape, text):
 
 
 def _layer(token, last, neuron):
-    if match := re.fullmatch(r"(\d+)o" if token.endswith("o") and last else r"(\d+)", token):
+    if match := re.fullmatch(f"{N}o" if token.endswith("o") and last else N, token):
         return Dense(int(match[1]), neuron=neuron)
-    if match := re.fullmatch(r"(\d+)c(\d+)", token):
+    if match := re.fullmatch(f"{N}c{N}", token):
         return Conv2D(int(match[1]), int(match[2]), neuron=neuron)
-    if match := re.fullmatch(r"(\d+)s", token):
+    if match := re.fullmatch(f"{N}s", token):
         return AvgPool2D(int(match[1]))
     raise SettingsError(f"must be {FORMS}")

@@ -5,10 +5,9 @@ Results go to stdout (one JSON object with ``--json``), messages and progress ba
 """
 
 import argparse
+import filecmp
 import json
 import logging
-import os
-import re
 import shlex
 import sys
 import time
@@ -17,11 +16,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import spikingconvnet
-from spikingconvnet import arch, backends, settings
+from spikingconvnet import arch, backends, settings, surroundings
+from spikingconvnet.address import SPALLOC_LOGIN, apart
+from spikingconvnet.deployment import stored
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import REPLICA_SAMPLES, Experiment
+from spikingconvnet.fields import MOST_SEED
 from spikingconvnet.modes import MODES, program, say
-from spikingconvnet.store import RunDirectory, near
+from spikingconvnet.replicas import check_cluster
+from spikingconvnet.store import RunDirectory, near, same_file
 from spikingconvnet.training import RULES
 
 EXIT_CODES = """exit codes:
@@ -31,12 +34,15 @@ EXIT_CODES = """exit codes:
      does not fit the target
   3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
   4  bad data
-  5  a run directory or an earlier step is missing, or holds results of other settings; --mode compare: two
-     recordings that cannot be compared
+  5  a run directory or an earlier step is missing, or holds results of other settings, or another command writes
+     there; --mode compare: two recordings that cannot be compared
   6  a run on a board is invalid, or what it stands on; results are not stored without --force
   7  with --strict: a run on a board is suspect, or what it stands on
   8  --mode compare: the two differ
-  130  interrupted; everything that was finished is kept, the same command goes on"""
+  9  the system refuses something: rights, room, memory, open files, a path that cannot be, stdout that cannot be
+     written
+  130, 143, 129  interrupted by Ctrl-C, SIGTERM or the end of the terminal; everything that was finished is kept, the
+     same command goes on"""
 
 
 DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
@@ -51,6 +57,9 @@ USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record
            "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor"),
            "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE,
            "packet_buffer": (*SIMULATE, "check"), "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
+# Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
+NUMBERS = {"seed": (0, MOST_SEED), "jobs": (1, 1024), "copies": (1, 1000), "time_scale": (1, 21_474),
+           "packet_buffer": (1, 16_384)}
 NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
 RECIPES = Path(spikingconvnet.__file__).parent / "recipes"
 
@@ -63,23 +72,36 @@ def main(args=None):
     args : list of str or None
         Command line without the program's name; None takes ``sys.argv``.
     """
-    options = _parser().parse_intermixed_args(args)
+    options, words = None, []
+    try:
+        with surroundings.told():
+            words = apart(sys.argv[1:] if args is None else args)
+            options = _parser().parse_intermixed_args(words)
+            return _command(options)
+    except SpikingConvNetError as error:
+        say(f"error: {_one_line(error)}{_way_on(error, options, words)}")
+        return error.exit_code
+    except KeyboardInterrupt as stop:
+        say(surroundings.INTERRUPTED)
+        return getattr(stop, "exit_code", 130)
+
+
+def _command(options):
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin, begin_cpu = time.perf_counter(), time.process_time()
-    try:
-        _check(options)
-        if options.mode == "board":
-            return _board()
-        result = _run(options)
-    except SpikingConvNetError as error:
-        print(f"error: {error}{_way_on(error, options, args)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
-        return 130
+    _check(options)
+    if options.mode == "board":
+        return _board()
+    result = _run(options)
     code = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
-    return _print(result, options) or code
+    _print(result, options)
+    return code
+
+
+def _one_line(error):
+    """An error's text with whatever would not be seen as it is, as in names of files, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(error))
 
 
 def _board():
@@ -93,35 +115,35 @@ def _board():
 
 
 def _way_on(error, options, args):
-    """The commands that come next after a failure of what simulates; a password in the target is not repeated."""
+    """The commands that come next after a failure of what simulates; without what is secret, which `args` lack."""
     if not isinstance(error, SimulationFailed):
         return ""
     doctor = f"{program()} --mode doctor --target {shlex.quote(options.target or '')}"
-    again = f"go on with: {program()} {shlex.join(sys.argv[1:] if args is None else args)}"
+    again = f"go on with: {program()} {shlex.join(args)}"
     if options.backend == "spinnaker" and options.target != "emulated":
         again = f"look whether it answers with: {doctor}; then {again}"
-    return "; " + re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:PASSWORD@", again)
+    if any(getattr(arg, "has_secret", False) for arg in args):
+        again += f" (with the login in its address again, or in {SPALLOC_LOGIN}_USER and {SPALLOC_LOGIN}_PASSWORD)"
+    return f"; {again}"
 
 
 def _print(result, options):
-    """The result on stdout; a reader that has gone or a full disk is not a traceback."""
-    try:
-        if options.json:
-            print(json.dumps(result), flush=True)
-        elif "text" in result:
-            print(result["text"], flush=True)
-        elif options.mode in ("testing", "demo"):
-            print(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %", flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            print(f"error: stdout: cannot be written ({error.strerror})", file=sys.stderr)
-        return 1
-    return 0
+    if options.json:
+        surroundings.say_on_stdout(json.dumps(result))
+    elif "text" in result:
+        surroundings.say_on_stdout(result["text"])
+    elif options.mode in ("testing", "demo"):
+        surroundings.say_on_stdout(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %")
+
+
+class _Parser(argparse.ArgumentParser):
+    def print_help(self, file=None):
+        """As argparse's, but not without an error if it cannot be written."""
+        surroundings.say_on_stdout(self.format_help().rstrip())
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="spikingconvnet", epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Layer-wise STDP spiking convolutional networks on SpiNNaker.")
     add = parser.add_argument
@@ -144,7 +166,7 @@ def _parser():
     add("--parameters", metavar="FILE", help="the experiment (default: the one that the run directory was loaded with;"
                                              " for loaddata and demo parameters.py here)")
     add("--run-dir", metavar="DIR", help="where results are kept (default: runs/default)")
-    add("--seed", type=int, help="seed of every random choice (default: SEED of the parameters)")
+    add("--seed", type=int, help=f"seed of every random choice, 0 to {MOST_SEED} (default: SEED of the parameters)")
     add("--backend", choices=backends.names(), help="what simulates (default: local)")
     add("--target", help=f"with --backend spinnaker: {backends.TARGETS} (default: emulated); with --mode check also"
                          " spin3, spin5, spin5x3 or full (default: spin5)")
@@ -180,23 +202,29 @@ def _number_or_auto(text):
 def _run(options):
     if options.mode in ("doctor", "compare"):           # of no experiment
         return {"mode": options.mode, **MODES[options.mode](None, options)}
-    store = RunDirectory(options.run_dir)
+    store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)
     path = _parameters_file(options)
+    if options.mode in READ_ONLY or options.cv:
+        return _of_experiment(store, path, options)
+    with store.locked():
+        store.check_own(path)
+        result = _of_experiment(store, path, options)
+        store.keep_parameters(path)
+    return result
+
+
+def _of_experiment(store, path, options):
+    """What the mode of an experiment gives."""
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(_with_overrides(settings.load(path), path, options, store), options.run_dir,
                             options.backend, options.jobs, _progress, program(),
                             target, options.cluster, options.copies, options.time_scale or 1,
                             _kept_options(path, options), options.force, options.packet_buffer)
-    writes = options.mode not in READ_ONLY and not options.cv
-    if writes:
-        store.check_own(path)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **MODES[options.mode](experiment, options)}
     if options.mode in ("training", "testing", "demo"):
         result |= _verdict(experiment, options)
-    if writes:
-        store.keep_parameters(path)
     return result
 
 
@@ -212,11 +240,16 @@ def _verdict(experiment, options):
 
 def _check(options):
     """Refuse values that argparse lets through, and options that the mode would not use."""
-    if options.jobs is not None and options.jobs < 1:
-        raise SettingsError(f"--jobs: must be at least 1, got {options.jobs}")
+    for name, (least, most) in NUMBERS.items():
+        value = getattr(options, name)
+        if value not in (None, "auto") and not least <= value <= most:
+            raise SettingsError(f"--{name.replace('_', '-')}: must be at"
+                                f" {f'least {least}' if value < least else f'most {most:,}'}, got {value}")
     if len(options.paths) != 2 * (options.mode == "compare"):
         raise SettingsError(f"--mode {options.mode}: takes {'two' if options.mode == 'compare' else 'no'} paths, got"
                             f" {shlex.join(options.paths) or 'none'}")
+    if options.cluster is not None:
+        check_cluster(options.cluster)
     for name in ("run_dir", "source", "target", "cluster", "arch", "record"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
@@ -240,8 +273,6 @@ def _check(options):
         checked = option == "--packet-buffer" and options.mode == "check"
         if value is not None and options.backend != "spinnaker" and not checked:
             raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
-        if value not in (None, "auto") and value < 1:
-            raise SettingsError(f"{option}: must be at least 1, got {value}")
     for name in ("force", "strict"):
         if getattr(options, name) and options.backend != "spinnaker":
             raise SettingsError(f"--{name}: belongs to --backend spinnaker, not to --backend {options.backend}")
@@ -304,7 +335,7 @@ def _parameters_file(options):
     here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
     if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
         return here
-    if here.is_file() and here.read_bytes() != kept.read_bytes():
+    if here.is_file() and not filecmp.cmp(here, kept, shallow=False):
         say(f"using {kept}, with which the run was loaded; {here} differs and is not used")
     return kept
 
@@ -331,7 +362,8 @@ def _kept_options(path, options):
 
 def _with_overrides(loaded, path, options, store):
     """Settings with the command line's seed, source and architecture, or with those that the run was loaded with."""
-    kept = store.how("data/train") if path.resolve() == (store.path / "parameters.py").resolve() else {}
+    is_kept = same_file(path, store.path / "parameters.py")
+    kept = store.how("data/train", stored.data("train")) if is_kept else {}
     seed, source = options.seed, options.source
     seed = kept.get("seed") if seed is None else seed
     source = kept.get("source") if source is None else source

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.fields import FLAG, PAIR, SHAPE, check_fields, choice, least, most, numbers, real, several, whole
 from spikingconvnet.geometry import output_size, pooled_neurons, receptive_fields
+
+_DELAY = whole(1, wanted="at least 1 step")
+_ROUNDING = choice("host", "machine")
+_WEIGHT = real(least(0), most(1e9), wanted="finite and 0 or more nA; the receptor gives the sign")
+_XY = several(whole(1), "(x, y), at least 1", 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,8 @@ class ConnectionList:
 
     def __post_init__(self):
         for name, kind in (("pre", np.int64), ("post", np.int64), ("weight", np.float64), ("delay", np.int64)):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
+            _set_array(self, name, 1, kind)
+        check_fields(self, NetworkError, signed=FLAG)
         _check(self, abs(self.weight) if self.signed else self.weight, self.delay)
         for name in ("post", "weight", "delay"):
             require(len(getattr(self, name)) == len(self.pre), "ConnectionList", name, len(getattr(self, name)),
@@ -80,9 +87,9 @@ class DenseConnections:
     signed = False
 
     def __post_init__(self):
-        object.__setattr__(self, "weight", np.asarray(self.weight, np.float64))
+        _set_array(self, "weight", 2)
+        check_fields(self, NetworkError, delay=_DELAY, rounding=_ROUNDING)
         _check(self, self.weight, self.delay)
-        _check_rounding(self)
         require(self.rounding == "host" or np.unique(self.weight).size <= 1, "DenseConnections", "rounding",
                 self.rounding, "'host' for several weights: a board generates only one itself", NetworkError)
 
@@ -118,8 +125,7 @@ class LateralInhibition:
     signed = False
 
     def __post_init__(self):
-        _check(self, np.array([self.weight]), self.delay)
-        _check_rounding(self)
+        check_fields(self, NetworkError, size=whole(1), weight=_WEIGHT, delay=_DELAY, rounding=_ROUNDING)
 
     @property
     def max_delay(self):
@@ -165,8 +171,9 @@ class ConvConnections:
     rounding = "host"
 
     def __post_init__(self):
-        object.__setattr__(self, "kernels", np.asarray(self.kernels, np.float64))
-        require(self.kernels.ndim == 4 and self.kernels.shape[1] == self.pre_shape[0], "ConvConnections", "kernels",
+        _set_array(self, "kernels", 4)
+        check_fields(self, NetworkError, pre_shape=SHAPE, strides=PAIR, pool=PAIR, delay=_DELAY)
+        require(self.kernels.shape[1] == self.pre_shape[0], "ConvConnections", "kernels",
                 self.kernels.shape, f"(maps, {self.pre_shape[0]}, rows, columns)", NetworkError)
         _check(self, abs(self.kernels), self.delay)
         require(min(self.post_shape) >= 1, "ConvConnections", "kernels", self.kernels.shape,
@@ -252,11 +259,9 @@ class _BoardConnector:
             require(int(np.prod(shape)) == size, name, attribute, shape, f"of {size} neurons", NetworkError)
 
     def _check_pool(self):
-        name = type(self).__name__
-        require(len(self.pre_shape) == 3 and self.pre_shape[0] == 1 and min(self.pre_shape) >= 1, name, "pre_shape",
-                self.pre_shape, "(1, rows, columns): a board has one population per channel", NetworkError)
-        require(len(self.pool) == 2 and min(self.pool) >= 1, name, "pool", self.pool, "(x, y), at least 1",
-                NetworkError)
+        check_fields(self, NetworkError, pre_shape=SHAPE, pool=_XY, delay=_DELAY)
+        require(self.pre_shape[0] == 1, type(self).__name__, "pre_shape", self.pre_shape,
+                "(1, rows, columns): a board has one population per channel", NetworkError)
 
     def _listed(self, pre, post, weight):
         order = np.lexsort((post, pre))
@@ -295,14 +300,11 @@ class BoardConvolution(_BoardConnector):
     delay: int = 1
 
     def __post_init__(self):
-        object.__setattr__(self, "kernel", np.asarray(self.kernel, np.float64))
-        require(self.kernel.ndim == 2 and all(n % 2 == 1 for n in self.kernel.shape), "BoardConvolution", "kernel",
+        _set_array(self, "kernel", 2)
+        require(all(n % 2 == 1 for n in self.kernel.shape), "BoardConvolution", "kernel",
                 self.kernel.shape, "of two odd sizes; the binary reads beyond an even one", NetworkError)
         self._check_pool()
-        for name, least in (("strides", 1), ("padding", 0)):
-            value = getattr(self, name)
-            require(len(value) == 2 and min(value) >= least, "BoardConvolution", name, value,
-                    f"(x, y), at least {least}", NetworkError)
+        check_fields(self, NetworkError, strides=_XY, padding=several(whole(0), "(x, y), at least 0", 2))
         _check(self, abs(self.kernel), self.delay)
 
     @property
@@ -369,14 +371,14 @@ class BoardPoolDense(_BoardConnector):
     delay: int = 1
 
     def __post_init__(self):
-        object.__setattr__(self, "weight", np.asarray(self.weight, np.float64))
+        _set_array(self, "weight", 3)
         self._check_pool()
         size = (self.pre_shape[2], self.pre_shape[1])
         require(all(n % p == 0 for n, p in zip(size, self.pool)), "BoardPoolDense", "pre_shape", self.pre_shape,
                 f"whole multiples of the pool {tuple(self.pool)} (x, y); the binary reads beyond the weights otherwise",
                 NetworkError)
         pooled = tuple(n // p for n, p in zip(size, self.pool))
-        require(self.weight.ndim == 3 and self.weight.shape[:2] == pooled, "BoardPoolDense", "weight",
+        require(self.weight.shape[:2] == pooled, "BoardPoolDense", "weight",
                 self.weight.shape, f"of shape {pooled} (x, y) and the postsynaptic neurons", NetworkError)
         _check(self, abs(self.weight), self.delay)
 
@@ -411,6 +413,8 @@ def _check(owner, magnitude, delay):
             NetworkError)
 
 
-def _check_rounding(owner):
-    require(owner.rounding in ("host", "machine"), type(owner).__name__, "rounding", owner.rounding,
-            "'host' or 'machine'", NetworkError)
+def _set_array(owner, name, axes, dtype=np.float64):
+    """Make a field an array of that many axes."""
+    value = numbers(getattr(owner, name), type(owner).__name__, name, NetworkError, dtype)
+    require(value.ndim == axes, type(owner).__name__, name, value.shape, f"an array of {axes} axes", NetworkError)
+    object.__setattr__(owner, name, value)

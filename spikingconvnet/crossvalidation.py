@@ -15,6 +15,7 @@ from spikingconvnet import build, readout, replicas, silence, training
 from spikingconvnet.backends import get_backend
 from spikingconvnet.encoding import encode, shown
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.fields import check_fields, whole
 from spikingconvnet.training import RULES, balance
 
 NETWORK = "network"     # the rule's row among the results; the others are readout.BASELINES
@@ -28,8 +29,7 @@ class Scheme:
     folds: int
 
     def __post_init__(self):
-        require(self.repeats >= 1, "--cv", "repeats", self.repeats, "at least 1")
-        require(self.folds >= 2, "--cv", "folds", self.folds, "at least 2")
+        check_fields(self, SettingsError, "--cv", repeats=whole(1, 1000), folds=whole(2, 10_000))
 
     @classmethod
     def parse(cls, text):
@@ -39,7 +39,7 @@ class Scheme:
         Scheme(repeats=10, folds=5)
         """
         parts = text.split("x")
-        if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
             raise SettingsError(f"--cv {text}: must be repeats x folds, as 10x5")
         return cls(*map(int, parts))
 

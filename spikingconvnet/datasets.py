@@ -24,12 +24,15 @@ import urllib.request
 import warnings
 import zlib
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from spikingconvnet.address import SOURCE_LOGIN, Address, Login
 from spikingconvnet.errors import DataError, SettingsError, require
+from spikingconvnet.files import write_whole
 
 with warnings.catch_warnings():
     # python-mnist compares with ``is 'lists'``: right, but a SyntaxWarning wherever its bytecode is not yet cached.
@@ -48,6 +51,7 @@ DIM = 128                       # a brightest grey value below this one is not t
 MAX_SIDE = 4096                 # pixels
 MAX_UNPACKED = 1 << 31          # bytes of one file
 MAX_DOWNLOAD = 1 << 29          # bytes of one file
+CLOSED = 401, 403               # statuses of HTTP: who asks is not allowed to
 READ_TIMEOUT = 30.0             # seconds without a byte
 DOWNLOAD_TIMEOUT = 1800.0       # seconds for one file
 CHUNK = 1 << 20                 # bytes
@@ -149,7 +153,8 @@ def load(source, part, cache_dir=None):
     source : str or path
         Directory that holds the files, plain or gzip, by their canonical names (``train-images-idx3-ubyte.gz``), with
         a dot (``train-images.idx3-ubyte``) or with the name of a set in front (``emnist-digits-train-...``); or the
-        http(s) address of a directory that holds the canonical ``.gz`` names; or ``"iris"``, see :func:`iris`.
+        http(s) address of a directory that holds the canonical ``.gz`` names; or ``"iris"``, see :func:`iris`. What is
+        secret in an address (``address.Address``) is sent to its server and goes nowhere else.
     part : str
         ``"train"`` or ``"test"``.
     cache_dir : str or path, optional
@@ -175,7 +180,7 @@ def load(source, part, cache_dir=None):
     require(isinstance(source, (str, os.PathLike)) and os.fspath(source), "load", "source", source,
             "a directory or an http(s) address", DataError)
     if re.match("https?://", str(source), re.IGNORECASE):
-        return _load_address(str(source), part, cache_dir)
+        return _load_address(Address(source), part, cache_dir)
     return _load_directory(source, part)
 
 
@@ -334,7 +339,7 @@ def _load_address(address, part, cache_dir):
         except DataError as error:
             log.warning("%s: fetched again because the kept copy is damaged: %s", address, error)
     with tempfile.TemporaryDirectory() as folder:
-        files = [_download(_join(address, name), Path(folder, name)) for name in names]
+        files = [_download(address, name, Path(folder)) for name in names]
         image_set = _read_pair(*files, part, is_mnist)
         if cached:
             _keep(files, cached)
@@ -349,18 +354,54 @@ def _join(address, name):
     return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
 
 
-def _download(address, path):
-    request = urllib.request.Request(address, headers={"User-Agent": "spikingconvnet"})
+class _Redirections(urllib.request.HTTPRedirectHandler):
+    """Redirections, which take a login along to the same server alone."""
+
+    def redirect_request(self, request, *args):
+        """The request for where an answer leads to, or None; called by urllib."""
+        led = super().redirect_request(request, *args)
+        if led and _server(led.full_url) != _server(request.full_url):
+            led.remove_header("Authorization")
+        return led
+
+
+def _server(address):
+    return urllib.parse.urlsplit(address)[:2]
+
+
+def _opener():
+    """What asks http(s) servers and nobody else: urllib's own would also follow to ftp."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
+                    urllib.request.HTTPSHandler, urllib.request.HTTPDefaultErrorHandler,
+                    urllib.request.HTTPErrorProcessor, _Redirections):
+        opener.add_handler(handler())
+    return opener
+
+
+def _download(address, name, folder):
+    shown, login = _join(address, name), address.login or Login.from_environment(SOURCE_LOGIN)
+    headers = {"User-Agent": "spikingconvnet"} | ({"Authorization": login.basic()} if login else {})
+    address.warn(login, log)
     try:
-        with urllib.request.urlopen(request, timeout=READ_TIMEOUT) as answer, open(path, "wb") as file:
+        request = urllib.request.Request(_join(address.in_full(), name), headers=headers)
+        with _opener().open(request, timeout=READ_TIMEOUT) as answer, open(folder / name, "wb") as file:
             _copy(answer, file)
+        return _File(folder / name, shown)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
-        reason = " ".join(str(error).split()) or type(error).__name__  # some are of several lines, a server's words
-        raise DataError(f"{address}: cannot be downloaded ({reason}); "
-                        f"check the address and run: {LOAD}") from error
-    return _File(path, address)
+        reason = _reason(error)
+    raise DataError(f"{shown}: cannot be downloaded ({reason}); check the address and run: {LOAD}")   # without a cause
+
+
+def _reason(error):
+    """Why a download has failed, in no words of a server's and none of the address, which may hold secrets."""
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        hint = f", whose user's name and password may be in {SOURCE_LOGIN}_USER and {SOURCE_LOGIN}_PASSWORD"
+        return f"HTTP {error.code} {http.client.responses.get(error.code, '')}".rstrip() + hint * (error.code in CLOSED)
+    if isinstance(error, OSError):
+        return " ".join(str(error).split()) or type(error).__name__
+    return type(error).__name__
 
 
 def _copy(answer, file):
@@ -385,12 +426,9 @@ def _copy(answer, file):
 def _keep(files, folder):
     """Copy verified files into `folder`, each in one step, so that a reader never sees half of one."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as staging:
-            for file in files:
-                shutil.copyfile(file.path, Path(staging, file.path.name))
-            for file in files:
-                os.replace(Path(staging, file.path.name), folder / file.path.name)
+        for file in files:
+            with open(file.path, "rb") as source:
+                write_whole(folder / file.path.name, partial(shutil.copyfileobj, source))
     except OSError as error:
         raise DataError(f"{folder}: a download cannot be kept there ({error}); give another cache directory") from error
 
@@ -435,6 +473,8 @@ def _unpack(file, kind):
             expected = len(content) + math.prod(shape)
             if expected > MAX_UNPACKED:
                 raise _fault(file.name, f"at most {MAX_UNPACKED} bytes allowed, {expected} declared by its header")
+            if os.path.getsize(file.path) > expected + expected // 1000 + CHUNK:    # zeros behind gzip are all read
+                raise _fault(file.name, f"more bytes follow after the {expected} expected by its header")
             _extend(content, stream, expected + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _fault(file.name, f"damaged gzip stream ({error})") from error

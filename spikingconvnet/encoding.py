@@ -13,9 +13,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.fields import (
+    FLAG,
+    MOST_SLOT,
+    above,
+    below,
+    check_fields,
+    least,
+    most,
+    optional,
+    real,
+    several,
+    whole,
+)
 from spikingconvnet.spikes import Spikes
 
+__all__ = ["GaussianReceptiveFields", "LatencyEncoder", "RateEncoder", "RegularEncoder"]
+
 logger = logging.getLogger(__name__)
+
+_STEPS = whole(1, MOST_SLOT)
+_VALUE = real(least(0), most(1e6))
+_RATED = {"n_steps": _STEPS, "max_rate": real(above(0), most(1, " spike per step")), "threshold": _VALUE}
 
 
 @dataclass(frozen=True)
@@ -37,8 +56,8 @@ class LatencyEncoder:
     saturation: float = 0.6
 
     def __post_init__(self):
-        require(self.n_steps >= 1, "LatencyEncoder", "n_steps", self.n_steps, "at least 1")
-        require(0 <= self.threshold < self.saturation, "LatencyEncoder", "threshold, saturation",
+        check_fields(self, n_steps=_STEPS, threshold=_VALUE, saturation=_VALUE)
+        require(self.threshold < self.saturation, "LatencyEncoder", "threshold, saturation",
                 (self.threshold, self.saturation), "0 <= threshold < saturation")
 
     def __call__(self, values, rng=None):
@@ -73,7 +92,7 @@ class RegularEncoder:
     random_phase: bool = False
 
     def __post_init__(self):
-        _check_rate(self)
+        check_fields(self, **_RATED, random_phase=FLAG)
 
     def __call__(self, values, rng=None):
         """Spikes of `values`, float (N, C, H, W); `rng` is used for random phases only."""
@@ -98,7 +117,7 @@ class RateEncoder:
     threshold: float = 0.0
 
     def __post_init__(self):
-        _check_rate(self)
+        check_fields(self, **_RATED)
 
     def __call__(self, values, rng):
         """Spikes of `values`, float (N, C, H, W), drawn from `rng`, a ``numpy.random.Generator``."""
@@ -139,10 +158,9 @@ class GaussianReceptiveFields:
     high: tuple = None
 
     def __post_init__(self):
-        owner = "GaussianReceptiveFields"
-        require(self.fields >= 2, owner, "fields", self.fields, "at least 2")
-        require(self.width > 0, owner, "width", self.width, "above 0")
-        require(0 <= self.silent_below < 1, owner, "silent_below", self.silent_below, "0 or more and below 1")
+        owner, ends = "GaussianReceptiveFields", optional(several(real(least(-1e30), most(1e30)), "numbers"))
+        check_fields(self, fields=whole(2, 4096), width=real(above(0), least(1e-3), most(1e6)),
+                     silent_below=real(least(0), below(1)), low=ends, high=ends)
         require((self.low is None) == (self.high is None), owner, "low, high", (self.low, self.high), "both or none")
         require(self.low is None or len(self.low) == len(self.high), owner, "low, high", (self.low, self.high),
                 "of one length")
@@ -259,13 +277,6 @@ def check_fires(spikes, images, image_filter, encoder, name):
                             + (f", ENCODER is silent up to its threshold of {threshold:.3g}" if threshold else ""))
     if silent:
         logger.warning("warning: %s of %s %s images become no spike", f"{silent:,}", f"{spikes.n_samples:,}", name)
-
-
-def _check_rate(encoder):
-    name = type(encoder).__name__
-    require(encoder.n_steps >= 1, name, "n_steps", encoder.n_steps, "at least 1")
-    require(0 < encoder.max_rate <= 1, name, "max_rate", encoder.max_rate, "above 0 and at most 1 spike per step")
-    require(encoder.threshold >= 0, name, "threshold", encoder.threshold, "0 or more")
 
 
 def _flat(values):

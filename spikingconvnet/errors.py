@@ -4,6 +4,9 @@ The command line turns them into one line on stderr and the exit code named here
 """
 
 
+LONGEST = 400       # characters of a value in an error
+
+
 class SpikingConvNetError(Exception):
     """Base of every error that the package raises on purpose (exit code 1)."""
 
@@ -49,6 +52,10 @@ class StoreError(SpikingConvNetError, RuntimeError):
     exit_code = 5
 
 
+class RunDirectoryInUse(StoreError):
+    """A run directory that another process is writing."""
+
+
 class ModelChanged(StoreError):
     """A run directory whose images have not the shape that the model of the parameters takes."""
 
@@ -65,7 +72,23 @@ class HealthError(SpikingConvNetError, RuntimeError):
     exit_code = 6
 
 
+class SurroundingsError(SpikingConvNetError, OSError):
+    """What the system refuses: no rights, no room, no memory, too few handles, a path that cannot be (exit code 9)."""
+
+    exit_code = 9
+
+
 def require(condition, owner, attribute, value, wanted, error=SettingsError):
     """Raise ``owner.attribute: must be <wanted>, got <value>`` unless `condition` holds."""
     if not condition:
-        raise error(f"{owner}.{attribute}: must be {wanted}, got {value!r}")
+        raise error(f"{owner}.{attribute}: must be {wanted}, got {told(value)}")
+
+
+def told(value):
+    """The ``repr`` of a value, on one line of at most `LONGEST` characters."""
+    try:
+        text = repr(value)
+    except ValueError:          # Python does not write whole numbers of more than 4300 digits
+        text = f"{type(value).__name__} of too many digits"
+    line = " ".join(text.split()) if "\n" in text else text
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."

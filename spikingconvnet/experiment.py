@@ -7,22 +7,23 @@ side on all cores.
 """
 
 import logging
+import math
 import os
 import re
 import shlex
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from pathlib import Path
 
 import numpy as np
 
 import spikingconvnet
-from spikingconvnet import build, crossvalidation, datasets, readout, replicas, silence
+from spikingconvnet import build, crossvalidation, datasets, readout, replicas, silence, sizes
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import TrainedLayer
-from spikingconvnet.deployment import health, recorded, resources
+from spikingconvnet.deployment import health, recorded, resources, stored
 from spikingconvnet.deployment.watch import Watch
 from spikingconvnet.encoding import check_fires, encode, shown
 from spikingconvnet.errors import (
@@ -46,8 +47,18 @@ CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the ru
 SPLITS = ("train", "validation", "test")
 
 
+def writes(step):
+    """A step of an Experiment, with the lock of its run directory held."""
+    @wraps(step)
+    def locked(self, *args, **kwargs):
+        with self.store.locked():
+            return step(self, *args, **kwargs)
+
+    return locked
+
+
 class Experiment:
-    """One experiment in one run directory.
+    """One experiment in one run directory, which no other process writes while a step does.
 
     Parameters
     ----------
@@ -96,6 +107,7 @@ class Experiment:
 
     # ------------------------------------------------------------ data
 
+    @writes
     def load_data(self):
         """Read, check, split, filter and encode the images: number of images of each split."""
         s, rng = self.settings, np.random.default_rng([self.settings.seed, 0])
@@ -114,8 +126,9 @@ class Experiment:
             check_fires(encoded[name], shown, image_filter, s.encoder, name)
         for name, part in parts.items():
             spikes = encoded[name]
-            self.store.write(f"data/{name}", self._data_digest(), how, labels=part.labels, images=part.images[:64],
-                             content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
+            self.store.write(f"data/{name}", self._data_digest(), {**how, "split": name}, labels=part.labels,
+                             images=part.images[:64], content=np.array(digest(spikes.offsets, spikes.neurons)),
+                             **pack_spikes(spikes))
         return {name: len(part) for name, part in parts.items()}
 
     def _images(self):
@@ -152,12 +165,13 @@ class Experiment:
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force, and MODEL takes them."""
-        found = [self.store.cached(f"data/{split}", self._data_digest()) for split in SPLITS]
+        found = [self.store.cached(f"data/{split}", self._data_digest(), self._data_schema(split)) for split in SPLITS]
         return all(arrays is not None and tuple(arrays["shape"]) == self.model.input_shape for arrays in found)
 
     def data(self, split):
         """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""
-        arrays = self.store.read(f"data/{split}", self.command("loaddata"), self._data_digest())
+        arrays = self.store.read(f"data/{split}", self.command("loaddata"), self._data_digest(),
+                                 self._data_schema(split))
         held, taken = ("x".join(map(str, shape)) for shape in (arrays["shape"], self.model.input_shape))
         if held != taken:
             raise ModelChanged(f"{self.store.file(f'data/{split}')}: holds {held}, MODEL of the parameters takes"
@@ -173,8 +187,12 @@ class Experiment:
                             f" {self.command('loaddata')}")
         return arrays
 
+    def _data_schema(self, split):
+        return stored.data(split, self.settings.classes, n_steps=self.settings.slot)
+
     # ------------------------------------------------------------ layers
 
+    @writes
     def train_layer(self, number, rule="stdp", record=None):
         """Train layer `number` on the training images: stdp.Trained.
 
@@ -221,8 +239,13 @@ class Experiment:
     def _unfinished(self, number, rule):
         """What is finished of the training of layer `number`: store.Unfinished; another machine begins anew."""
         made_from = digest(self._layer_digest(number), rule, self.machine, spikingconvnet.__version__)
-        return Unfinished(self.store, f"layers/{number}", made_from, self._how(rule=rule))
+        stage = self.model.stages[number - 1]
+        filters, *window = stage.layer.kernel_shape(stage.in_shape)
+        schema = stored.unfinished(stage.layer.training.chunks, stage.layer.training.windows, filters=filters,
+                                   inputs=math.prod(window))
+        return Unfinished(self.store, f"layers/{number}", made_from, self._how(rule=rule), schema)
 
+    @writes
     def train_chain(self, rule):
         """Train all layers at once on the training images, by the rule that the parameters' RULE holds settings of.
 
@@ -254,6 +277,13 @@ class Experiment:
                              self._how(board, rule=rule, health={**health, **own}), **layer.arrays())
             health = {**health, stage.label: own}
         return health
+
+    def chain_health(self):
+        """What :meth:`train_chain` returned, from what it has stored."""
+        last = self.model.stages[-1]
+        health = dict(self.layer(last.number)["how"]["health"])
+        own = {name: health.pop(name) for name in ("inputs", "v_thresh")}
+        return {**health, last.label: own}
 
     def judge(self, layers, images):
         """Judge trained layers by what they fire for the first training images by the local engine.
@@ -339,7 +369,10 @@ class Experiment:
     def layer(self, number):
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
         command = self.command("training", None if self.model.runs_as_one else number)
-        return self._noted(self.store.read(f"layers/{number}", command, self._layer_digest(number)))
+        stage = self.model.stages[number - 1]
+        schema = stored.layer(self.model.runs_as_one, maps=stage.out_shape[0], neurons=math.prod(stage.out_shape),
+                              **dict(zip(stored.KERNELS, stage.layer.kernel_shape(stage.in_shape))))
+        return self._noted(self.store.read(f"layers/{number}", command, self._layer_digest(number), schema))
 
     def trained(self, number):
         """Layer `number` as inference needs it: TrainedLayer."""
@@ -366,7 +399,9 @@ class Experiment:
             spikes = data["spikes"]
             busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // REPLICA_SAMPLES * REPLICA_SAMPLES
             return spikes.samples(busiest, min(busiest + REPLICA_SAMPLES, spikes.n_samples))
-        found = self.store.cached(f"spikes/{number}-train-000", *self._replica_digests(number, data, [0]))
+        images = min(REPLICA_SAMPLES, data["spikes"].n_samples)
+        found = self.store.cached(f"spikes/{number}-train-000", *self._replica_digests(number, data, [0]),
+                                  self._response_schema(number, images))
         if found is None:
             return None
         spikes = unpack_spikes(found)
@@ -389,9 +424,17 @@ class Experiment:
             return ((pack_spikes(response) if grid is None else {"counts": response}, judged) for response, judged
                     in self._simulate(number, [sources[i] for i in missing], grid, description))
 
-        found = self._cached(names, self._replica_digests(number, data, firsts, grid), compute, description)
+        schemas = [self._response_schema(number, min(REPLICA_SAMPLES, n - first), grid) for first in firsts]
+        found = self._cached(names, self._replica_digests(number, data, firsts, grid), schemas, compute, description)
         self._require_spikes(number, split, data, any(part["counts"].any() for part in found))
         return [unpack_spikes(part) if grid is None else part["counts"] for part in found]
+
+    def _response_schema(self, number, images, grid=None):
+        """Schema of the spikes of a layer, or of their counts on `grid`, for so many images."""
+        shape = self.model.stages[number - 1].out_shape
+        if grid is not None:
+            return stored.features(images=images, features=shape[0] * math.prod(grid))
+        return stored.spikes(shape, self.settings.slot, steps=images * self.settings.slot)
 
     def _require_spikes(self, number, split, data, fired):
         """Refuse to go on with a layer that has been trained by itself and has not fired for any image of a split."""
@@ -400,19 +443,20 @@ class Experiment:
                                 self._responses(number - 1, split, data)[0], f"{len(data['labels']):,} {split} images",
                                 self.command("training", number))
 
-    def _cached(self, names, digests, compute, description):
+    def _cached(self, names, digests, schemas, compute, description):
         """Results of all replicas: from the cache, or by ``compute(missing replicas)`` one after another, and kept.
 
         `compute` gives an iterator over arrays and the verdict on the run behind them.
         """
-        found = [self.store.cached(name, made_from) for name, made_from in zip(names, digests)]
+        found = [self.store.cached(*file) for file in zip(names, digests, schemas)]
         missing = [i for i, cached in enumerate(found) if cached is None]
-        computed = compute(missing) if missing else ()
-        with _telling(description, len(found), "replicas", lambda: sum(part is not None for part in found)):
-            for i, (arrays, judged) in zip(missing, computed):
-                how = self._how(judged)
-                self.store.write(names[i], digests[i], how, **arrays)
-                found[i] = {**arrays, "how": how}
+        if missing:
+            with self.store.locked(), _telling(description, len(found), "replicas",
+                                               lambda: sum(part is not None for part in found)):
+                for i, (arrays, judged) in zip(missing, compute(missing)):
+                    how = self._how(judged)
+                    self.store.write(names[i], digests[i], how, **arrays)
+                    found[i] = {**arrays, "how": how}
         return [self._noted(part) for part in found]
 
     def _simulate(self, number, sources, grid, description):
@@ -527,8 +571,11 @@ class Experiment:
             networks = [self._chain(number, sources[i]) for i in missing]
             return self._side_by_side(networks, description, replicas.classify, layer=self.model.readout)
 
+        begin, end = self.model.readout.window(self.settings.slot)
+        schemas = [stored.answers(images=min(REPLICA_SAMPLES, n - first), window=end - begin, populations=number + 1,
+                                  units=len(self.settings.classes)) for first in firsts]
         found = self._cached([f"answers/{split}-{first // REPLICA_SAMPLES:03d}" for first in firsts],
-                             self._replica_digests(number, data, firsts, self._readout_digest()), compute,
+                             self._replica_digests(number, data, firsts, self._readout_digest()), schemas, compute,
                              description)
         answers = {name: np.concatenate([part[name] for part in found]) for name in ("units", "output", "spikes")}
         labels = [build.INPUT, *(stage.label for stage in self.model.stages)]
@@ -562,11 +609,14 @@ class Experiment:
         """The same for deformed copies of the training images at `chosen`."""
         s = self.settings
         train, rng = self._images()["train"], np.random.default_rng([s.seed, 0, 1])
-        images = train.select(chosen)
+        images, copies = train.select(chosen), s.deformation.copies
+        sizes.require_fits("Deformation", "copies", copies,
+                           copies * len(images) * (2 * images.images[0].size + 24 * s.slot))
         spikes = encode(s.deformation(images.images, rng), self._filter(train), s.encoder, rng).with_gap(s.slot)
         return self._counted("deformed", {"spikes": spikes, "labels": np.repeat(images.labels, s.deformation.copies),
                                           "content": digest(spikes.offsets, spikes.neurons)})
 
+    @writes
     def train_svm(self):
         """Fit the classifier on the training images, and again with deformed copies of those near its margins if there
         is a `deformation`: its score on the training images."""
@@ -586,7 +636,7 @@ class Experiment:
         if self.model.runs_as_one:
             answers = self.answers(split)
             return readout.score(self._classes()[answers["units"][:, -1]], answers["labels"])
-        arrays = self._noted(self.store.read("svm", self.command("training", "svm"), self._svm_digest()))
+        arrays = self._noted(self._svm())
         fitted = readout.Readout(arrays["classes"], arrays["coefficients"], arrays["intercepts"])
         counts, labels = self.features(split)
         return readout.score(fitted.predict(counts), labels)
@@ -614,7 +664,7 @@ class Experiment:
         """Entries of ``results.json`` that belong to what is stored now, the newest last."""
         current = {f"layer {n + 1}": self._content for n in range(len(self.model.stages))}
         found = {}
-        for name, entry in self.store.results().items():
+        for name, entry in self.store.results(stored.check_entry).items():
             try:
                 made_from = current[name](int(name.split()[1])) if name in current else self._readout_digest()
             except StoreError:
@@ -623,9 +673,15 @@ class Experiment:
                 found[name] = entry
         return found
 
+    @writes
     def keep_result(self, name, result):
         """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
-        made_from = self._content(int(name.split()[1])) if name.startswith("layer ") else self._readout_digest()
+        if name.startswith("layer "):
+            number = int(name.split()[1])
+            made_from = self._content(number)
+            self._unfinished(number, None).forget()     # by a command that was killed behind the layer itself
+        else:
+            made_from = self._readout_digest()
         self.store.write_results(name, {**result, **self.verdict(), "made_from": made_from})
 
     # ------------------------------------------------------------ runs on a board
@@ -654,7 +710,12 @@ class Experiment:
 
     def has_svm(self):
         """Whether the classifier has been fitted with the settings in force."""
-        return if_there(lambda: self.store.read("svm", "", self._svm_digest())) is not None
+        return if_there(self._svm) is not None
+
+    def _svm(self):
+        """Stored arrays of the classifier."""
+        schema = stored.classifier(self.settings.classes, features=self.model.shapes[-1][0])
+        return self.store.read("svm", self.command("training", "svm"), self._svm_digest(), schema)
 
     # ------------------------------------------------------------ digests
 

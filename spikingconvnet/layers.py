@@ -4,33 +4,40 @@ Shapes are (channels, rows, columns). A number given for a pair means a square.
 """
 
 from dataclasses import dataclass
-from numbers import Integral
 
-from spikingconvnet.errors import require
+from spikingconvnet.errors import require, told
+from spikingconvnet.fields import (
+    FACTOR,
+    FLAG,
+    MOST_SLOT,
+    MOST_STEPS,
+    PAIR,
+    POSITIVE,
+    RANGE,
+    SHARE,
+    SIZE,
+    above,
+    below,
+    check_fields,
+    choice,
+    least,
+    most,
+    optional,
+    real,
+    record,
+    several,
+    whole,
+)
 from spikingconvnet.geometry import output_size
-from spikingconvnet.neurons import IFCurrExp
+from spikingconvnet.neurons import IFCurrDelta, IFCurrExp
 from spikingconvnet.plasticity import STDPMechanism
 
+__all__ = ["AvgPool2D", "Classifier", "Conv2D", "Dense", "Membrane", "STDP", "SpikeCount"]
 
-def _is_whole(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _pair(value, owner, attribute):
-    pair = (value, value) if _is_whole(value) else value
-    require(isinstance(pair, (tuple, list)) and len(pair) == 2 and all(_is_whole(v) for v in pair),
-            owner, attribute, value, "a whole number or (rows, columns)")
-    require(min(pair) >= 1, owner, attribute, value, "at least 1")
-    return int(pair[0]), int(pair[1])
-
-
-def _check_maps(layer, count):
-    owner = type(layer).__name__
-    require(_is_whole(getattr(layer, count)) and getattr(layer, count) >= 1, owner, count, getattr(layer, count),
-            "a whole number, at least 1")
-    require(0 < layer.firing < 1, owner, "firing", layer.firing, "between 0 and 1")
-    require(layer.gain > 0, owner, "gain", layer.gain, "above 0")
-    require(layer.lateral >= 0, owner, "lateral", layer.lateral, "0 or more; the receptor inhibits")
+INHIBITION = real(least(0, "; the receptor inhibits"), below(RANGE, ", the range of s16.15"))
+CELL = record(IFCurrExp, IFCurrDelta)
+STEPS = whole(1, MOST_SLOT)
+_RATE = real(above(0), least(1e-6), most(10))
 
 
 @dataclass(frozen=True)
@@ -84,23 +91,22 @@ class STDP:
     initial_winners: float = 4.0
 
     def __post_init__(self):
-        for name in ("windows", "chunks", "slot", "pattern_steps", "min_spikes"):
-            value = getattr(self, name)
-            require(_is_whole(value) and value >= 1, "STDP", name, value, "a whole number, at least 1")
-        object.__setattr__(self, "volley", _pair(self.volley, "STDP", "volley"))
+        check_fields(self, windows=SIZE, chunks=SIZE, slot=STEPS, pattern_steps=STEPS, min_spikes=SIZE, volley=PAIR,
+                     neuron=CELL, mechanism=record(STDPMechanism), gate=INHIBITION, lateral=INHIBITION,
+                     homeostasis=several(_RATE, "(first, last) step size, above 0 and at most 10", 2),
+                     initial_winners=FACTOR)
+        require(self.windows * self.slot <= MOST_STEPS, "STDP", "windows", self.windows,
+                f"at most {MOST_STEPS // self.slot:,} of {self.slot} steps: a board counts steps in 32 bits")
         require(self.windows % self.chunks == 0, "STDP", "windows", self.windows,
                 f"a multiple of chunks ({self.chunks})")
         require(self.slot > self.pattern_steps + max(self.volley), "STDP", "slot", self.slot,
                 f"longer than pattern and volley ({self.pattern_steps + max(self.volley)})")
         require(min(self.volley) >= 2, "STDP", "volley", self.volley, "after the gate, from 2 on")
-        require(len(self.homeostasis) == 2 and min(self.homeostasis) > 0, "STDP", "homeostasis", self.homeostasis,
-                "(first, last) step size, above 0")
-        for name in ("gate", "lateral"):
-            require(getattr(self, name) >= 0, "STDP", name, getattr(self, name), "0 or more; the receptor inhibits")
-        require(self.initial_winners > 0, "STDP", "initial_winners", self.initial_winners, "above 0")
 
 
 _BY_DEFAULT = STDP()        # told by its identity from one that a user has written
+_MAPS = {"neuron": CELL, "firing": SHARE, "gain": POSITIVE, "centred": FLAG, "training": record(STDP),
+         "lateral": INHIBITION}         # what Conv2D and Dense share
 
 
 def for_stdp_alone(layer):
@@ -149,9 +155,7 @@ class Conv2D:
     lateral: float = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "kernel_size", _pair(self.kernel_size, "Conv2D", "kernel_size"))
-        object.__setattr__(self, "strides", _pair(self.strides, "Conv2D", "strides"))
-        _check_maps(self, "filters")
+        check_fields(self, filters=SIZE, kernel_size=PAIR, strides=PAIR, per_map=FLAG, **_MAPS)
 
     def kernel_shape(self, in_shape):
         """Shape of the kernels: (filters, channels, rows, columns)."""
@@ -186,7 +190,7 @@ class AvgPool2D:
     pool_size: tuple
 
     def __post_init__(self):
-        object.__setattr__(self, "pool_size", _pair(self.pool_size, "AvgPool2D", "pool_size"))
+        check_fields(self, pool_size=PAIR)
 
     @property
     def area(self):
@@ -220,7 +224,7 @@ class Dense:
     lateral: float = 0.0
 
     def __post_init__(self):
-        _check_maps(self, "units")
+        check_fields(self, units=SIZE, **_MAPS)
 
     def as_convolution(self, in_shape):
         """The Conv2D that computes the same on an input of this shape."""
@@ -236,10 +240,10 @@ class Dense:
 
 
 def _check_window(readout):
-    owner, first, last = type(readout).__name__, readout.first, readout.last
-    require(_is_whole(first) and first >= 0, owner, "first", first, "a step, 0 or more")
-    require(last is None or (_is_whole(last) and last > first), owner, "last", last,
-            f"a step after first ({first}), or None for the end of the image")
+    check_fields(readout, first=whole(0, MOST_SLOT, wanted="a step, 0 or more"),
+                 last=optional(whole(0, MOST_SLOT, wanted=f"a step after first ({told(readout.first)})")))
+    require(readout.last is None or readout.last > readout.first, type(readout).__name__, "last", readout.last,
+            f"a step after first ({readout.first}), or None for the end of the image")
 
 
 class _OutputUnits:
@@ -280,7 +284,7 @@ class SpikeCount(_OutputUnits):
 
     def __post_init__(self):
         _check_window(self)
-        require(self.ties in ("v", "lowest"), "SpikeCount", "ties", self.ties, "'v' or 'lowest'")
+        check_fields(self, ties=choice("v", "lowest"))
 
     @property
     def needs_membranes(self):
@@ -331,9 +335,7 @@ class Classifier:
     C: float = 1.0
 
     def __post_init__(self):
-        if self.grid is not None:
-            object.__setattr__(self, "grid", _pair(self.grid, "Classifier", "grid"))
-        require(self.C > 0, "Classifier", "C", self.C, "above 0")
+        check_fields(self, grid=optional(PAIR), C=FACTOR)
 
     def cells(self, in_shape):
         """Cells per map (rows, columns): `grid`, or one cell per neuron."""

@@ -7,6 +7,7 @@ that follows.
 from dataclasses import dataclass, field
 
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.fields import SHAPE
 from spikingconvnet.layers import AvgPool2D, Classifier, Conv2D, Dense, Membrane, SpikeCount, for_stdp_alone
 
 READOUTS = (Classifier, SpikeCount, Membrane)
@@ -62,9 +63,7 @@ class Sequential:
     """
 
     def __init__(self, input_shape, *layers):
-        require(len(input_shape) == 3 and min(input_shape) >= 1, "Sequential", "input_shape", input_shape,
-                "(channels, rows, columns), each at least 1")
-        self.input_shape = tuple(input_shape)
+        self.input_shape = tuple(SHAPE(input_shape, "Sequential", "input_shape"))
         self.layers = []
         self.shapes = [self.input_shape]
         for layer in layers:

@@ -90,9 +90,7 @@ def _cross_validate(experiment, rule, scheme):
 
 def _train_chain(experiment, rule):
     health = _without_nan(experiment.train_chain(rule))
-    for stage in experiment.model.stages:
-        experiment.keep_result(f"layer {stage.number}", {"layer": stage.number, "rule": rule, "health": health})
-    _forget(experiment, 1)
+    _keep_chain(experiment, rule)
     say(f"{rule}: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
                                  if isinstance(value, (int, float))))
     for report in health.get("parity", ()):
@@ -111,18 +109,39 @@ def _pictured(experiment):
 
 def _train_layer(experiment, number, rule, record=None):
     health = experiment.train_layer(number, rule, record).health
-    result = {"layer": number, "rule": rule, "health": health}
-    experiment.keep_result(f"layer {number}", result)
-    _forget(experiment, number)
+    result = _keep_layer(experiment, number)
     say(f"layer {number}, {rule}: " + _health_text(health))
     return result
 
 
 def _train_svm(experiment):
-    score = experiment.train_svm()
+    result = _keep_svm(experiment, experiment.train_svm())
+    say(f"svm: accuracy on its {result['n_train']:,} training images {100 * result['accuracy']:.2f} %")
+    return result
+
+
+# An entry of results.json is the last that a step writes, and comes from what is stored, so that a command which was
+# killed before it can be made up for.
+
+
+def _keep_chain(experiment, rule):
+    _forget(experiment, 1)
+    health = _without_nan(experiment.chain_health())
+    for stage in experiment.model.stages:
+        experiment.keep_result(f"layer {stage.number}", {"layer": stage.number, "rule": rule, "health": health})
+
+
+def _keep_layer(experiment, number):
+    _forget(experiment, number)
+    how = experiment.layer(number)["how"]
+    result = {"layer": number, "rule": how["rule"], "health": how["health"]}
+    experiment.keep_result(f"layer {number}", result)
+    return result
+
+
+def _keep_svm(experiment, score):
     result = {"layer": "svm", "split": "train", "accuracy": score.accuracy, "n_train": int(score.confusion.sum())}
     experiment.keep_result("svm", result)
-    say(f"svm: accuracy on its {result['n_train']:,} training images {100 * score.accuracy:.2f} %")
     return result
 
 
@@ -249,17 +268,23 @@ def _demo(experiment, options):
 
 
 def _train(experiment, rule):
-    """Train what is not trained yet."""
+    """Train what is not trained yet, and make up for entries that a killed command has not come to."""
     stages = experiment.model.stages
     if experiment.model.runs_as_one:
         if not all(experiment.is_trained(stage.number, rule) for stage in stages):
             _train_chain(experiment, rule)
+        elif not all(f"layer {stage.number}" in experiment.results() for stage in stages):
+            _keep_chain(experiment, rule)
         return
     for stage in stages:
         if not experiment.is_trained(stage.number, rule):
             _train_layer(experiment, stage.number, rule)
+        elif f"layer {stage.number}" not in experiment.results():
+            _keep_layer(experiment, stage.number)
     if not experiment.has_svm():
         _train_svm(experiment)
+    elif "svm" not in experiment.results():
+        _keep_svm(experiment, experiment.test("train"))
 
 
 def _forget(experiment, number):
@@ -283,10 +308,7 @@ def _health_text(health):
 def _plot(experiment, names):
     from spikingconvnet import report
 
-    try:
-        paths = report.plot(experiment, names)
-    except OSError as error:
-        raise StoreError(f"{error.filename}: cannot be written ({error.strerror}); choose another --run-dir") from error
+    paths = report.plot(experiment, names)
     say(f"plots: {experiment.store.path / 'plots'} ({', '.join(sorted({p.stem for p in paths}))})")
     return paths
 

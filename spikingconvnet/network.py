@@ -3,26 +3,64 @@
 All randomness happens before a network exists; that is what makes runs on different simulators comparable bit for bit.
 """
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
+from spikingconvnet.connectivity import (
+    BoardConvolution,
+    BoardPoolDense,
+    ConnectionList,
+    ConvConnections,
+    DenseConnections,
+    LateralInhibition,
+)
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.fields import (
+    FLAG,
+    MOST_STEPS,
+    REFUSED,
+    SHAPE,
+    TEXT,
+    Kind,
+    above,
+    below,
+    check_fields,
+    least,
+    numbers,
+    optional,
+    real,
+    record,
+    whole,
+)
 from spikingconvnet.neurons import (
     IFCurrDelta,
     IFCurrExp,
     SpikeSourceArray,
     SpikeSourcePoisson,
-    check_poisson_times,
-    parameter_names,
+    check_together,
+    parameter_kinds,
 )
 from spikingconvnet.plasticity import MODULATED, Neuromodulation, STDPMechanism
 
 RECEPTORS = ("excitatory", "inhibitory")
 MODULATORS = ("reward", "punishment")
 MOST_PER_CORE = 256         # neurons of a core: a row of synapses has 8 bits for them, sPyNNaker 7.4.1 synapse_io.py
+
+_CELLS = IFCurrExp, IFCurrDelta, SpikeSourceArray, SpikeSourcePoisson
+_CELL = record(*_CELLS, wanted="IFCurrExp, IFCurrDelta, SpikeSourceArray or SpikeSourcePoisson")
+_CONNECTIONS = record(ConnectionList, DenseConnections, LateralInhibition, ConvConnections, BoardConvolution,
+                      BoardPoolDense)
+_VALUES = record(dict, wanted="a dict of parameters by name")
+_TIMESTEP = real(above(0), below(1e3), wanted="a number of ms above 0")
+
+
+def _parts(kind):
+    """Several records, as a tuple."""
+    def plain(value):
+        return tuple(value) if type(value) in (tuple, list) and all(isinstance(v, kind) for v in value) else REFUSED
+
+    return Kind(plain, f"a tuple of {kind.__name__}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,34 +93,38 @@ class Population:
     neurons_per_core: int = None
 
     def __post_init__(self):
-        require(len(self.shape) == 3 and min(self.shape) >= 1, self._name, "shape", self.shape,
-                "(channels, rows, columns)", NetworkError)
-        require(isinstance(self.cell, (IFCurrExp, IFCurrDelta, SpikeSourceArray, SpikeSourcePoisson)), self._name,
-                "cell", self.cell, "IFCurrExp, IFCurrDelta, SpikeSourceArray or SpikeSourcePoisson", NetworkError)
+        check_fields(self, NetworkError, "Population", label=TEXT)
+        check_fields(self, NetworkError, self._name, shape=SHAPE, cell=_CELL, per_channel=FLAG, values=_VALUES,
+                     max_expected_summed_weight=optional(real(least(0))))
         if self.has_given_spikes:
             require(self.cell.spikes.shape == tuple(self.shape), self._name, "cell.spikes.shape",
                     self.cell.spikes.shape, f"{self.shape}", NetworkError)
-        for name, value in self.values.items():
-            require(name in parameter_names(self.cell), self._name, "values", name, "a parameter of its cell",
-                    NetworkError)
-            require(np.shape(value) == (self.size,), self._name, name, np.shape(value), f"of shape {(self.size,)}",
-                    NetworkError)
+        self._check_values()
         if isinstance(self.cell, SpikeSourcePoisson):
             cores = -(-self.size // self.cell.neurons_per_core)
             require(len(self.cell.core_seeds) == cores, self._name, "cell.core_seeds", len(self.cell.core_seeds),
                     f"one for each of its {cores} cores of {self.cell.neurons_per_core} sources", NetworkError)
-            for name, value in self.values.items():
-                check_poisson_times(name, np.asarray(value, np.float64).tolist())
         if self.neurons_per_core is not None:
             self._check_neurons_per_core()
+
+    def _check_values(self):
+        kinds = parameter_kinds(self.cell)
+        for name, value in self.values.items():
+            require(name in kinds, self._name, "values", name, "a parameter of its cell", NetworkError)
+            found = numbers(value, self._name, name)
+            require(found.shape == (self.size,), self._name, name, found.shape, f"of shape {(self.size,)}",
+                    NetworkError)
+            for end in (found.min(), found.max()):      # nan is both
+                kinds[name](end, self._name, name, NetworkError)
+        if self.values and not self.is_source:
+            check_together(self._name, {name: self.parameter(name) for name in kinds}, NetworkError)
 
     def _check_neurons_per_core(self):
         require(not isinstance(self.cell, SpikeSourcePoisson), self._name, "neurons_per_core", self.neurons_per_core,
                 "None; that of a SpikeSourcePoisson belongs to its cell, whose seeds depend on it", NetworkError)
-        most = math.inf if self.is_source else MOST_PER_CORE
-        require(isinstance(self.neurons_per_core, int) and 1 <= self.neurons_per_core <= most, self._name,
-                "neurons_per_core", self.neurons_per_core,
-                "a whole number, at least 1" + f" and at most {MOST_PER_CORE}" * (not self.is_source), NetworkError)
+        most = MOST_STEPS if self.is_source else MOST_PER_CORE
+        check_fields(self, NetworkError, self._name,
+                     neurons_per_core=whole( 1, most, wanted=f"a whole number, at least 1 and at most {most:,}"))
 
     @property
     def _name(self):
@@ -137,7 +179,9 @@ class Projection:
     plasticity: object = None
 
     def __post_init__(self):
+        check_fields(self, NetworkError, "Projection", label=TEXT)
         owner = f"Projection {self.label!r}"
+        check_fields(self, NetworkError, owner, pre=TEXT, post=TEXT, connections=_CONNECTIONS, receptor=TEXT)
         require(self.receptor in RECEPTORS + MODULATORS, owner, "receptor", self.receptor,
                 " or ".join(RECEPTORS + MODULATORS), NetworkError)
         require(isinstance(self.plasticity, (STDPMechanism, Neuromodulation, type(None))), owner, "plasticity",
@@ -182,11 +226,8 @@ class Network:
     reset_every: int = 0
 
     def __post_init__(self):
-        object.__setattr__(self, "populations", tuple(self.populations))
-        object.__setattr__(self, "projections", tuple(self.projections))
-        number = isinstance(self.timestep, (int, float)) and not isinstance(self.timestep, bool)
-        require(number and 0 < self.timestep < math.inf, "Network", "timestep", self.timestep, "a number of ms above 0",
-                NetworkError)
+        check_fields(self, NetworkError, populations=_parts(Population), projections=_parts(Projection),
+                     timestep=_TIMESTEP, reset_every=whole(0, wanted="a whole number of steps, 0 for never"))
         for kind, parts in (("populations", self.populations), ("projections", self.projections)):
             labels = [part.label for part in parts]
             require(len(set(labels)) == len(labels), "Network", kind, labels, "of different labels", NetworkError)
@@ -201,8 +242,6 @@ class Network:
                 "spikes of equally many samples and steps", NetworkError)
 
     def _check_reset(self):
-        require(isinstance(self.reset_every, int) and self.reset_every >= 0, "Network", "reset_every", self.reset_every,
-                "a whole number of steps, 0 for never", NetworkError)
         changing = ([p.label for p in self.projections if p.plasticity]
                     + [p.label for p in self.populations if isinstance(p.cell, SpikeSourcePoisson)])
         require(not (self.reset_every and changing), "Network", "reset_every", self.reset_every,

@@ -4,10 +4,30 @@ Units: Hz, ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm).
 """
 
 import math
-from dataclasses import dataclass, fields
+import operator
+from dataclasses import dataclass
 
-from spikingconvnet.errors import require
+import numpy as np
+
+from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.fields import (
+    FINEST,
+    RANGE,
+    REFUSED,
+    S16_15,
+    Kind,
+    above,
+    below,
+    check_fields,
+    least,
+    or_infinity,
+    real,
+    record,
+    whole,
+)
 from spikingconvnet.spikes import Spikes
+
+__all__ = ["IFCurrDelta", "IFCurrExp", "SpikeSourceArray", "SpikeSourcePoisson"]
 
 LARGEST_SEED_C = 698_769_068        # of the generator JKISS64
 
@@ -50,10 +70,8 @@ class IFCurrExp:
     synapses = "exponential"
 
     def __post_init__(self):
-        _check_numbers(self)
-        for name in ("tau_m", "cm", "tau_syn_E", "tau_syn_I"):
-            require(getattr(self, name) > 0, "IFCurrExp", name, getattr(self, name), "above 0")
-        require(self.tau_refrac >= 0, "IFCurrExp", "tau_refrac", self.tau_refrac, "0 or more")
+        check_fields(self, **parameter_kinds(self))
+        check_together(type(self).__name__, vars(self))
 
 
 @dataclass(frozen=True)
@@ -79,10 +97,8 @@ class IFCurrDelta:
     synapses = "delta"
 
     def __post_init__(self):
-        _check_numbers(self)
-        for name in ("tau_m", "cm"):
-            require(getattr(self, name) > 0, "IFCurrDelta", name, getattr(self, name), "above 0")
-        require(self.tau_refrac >= 0, "IFCurrDelta", "tau_refrac", self.tau_refrac, "0 or more")
+        check_fields(self, **parameter_kinds(self))
+        check_together(type(self).__name__, vars(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +111,9 @@ class SpikeSourceArray:
     spikes: Spikes
 
     synapses = None
+
+    def __post_init__(self):
+        check_fields(self, spikes=record(Spikes))
 
 
 @dataclass(frozen=True)
@@ -129,15 +148,7 @@ class SpikeSourcePoisson:
     synapses = None
 
     def __post_init__(self):
-        for name in ("rate", "start", "duration"):
-            check_poisson_times(name, [getattr(self, name)])
-        require(isinstance(self.neurons_per_core, int) and self.neurons_per_core >= 1, "SpikeSourcePoisson",
-                "neurons_per_core", self.neurons_per_core, "a whole number, at least 1")
-        object.__setattr__(self, "core_seeds", tuple(tuple(int(word) for word in seed) for seed in self.core_seeds))
-        for seed in self.core_seeds:
-            require(len(seed) == 4 and all(0 <= word < 1 << 32 for word in seed) and seed[1] != 0
-                    and 1 <= seed[3] <= LARGEST_SEED_C, "SpikeSourcePoisson", "core_seeds", seed,
-                    f"four 32-bit words x, y, z, c with y not 0 and c from 1 to {LARGEST_SEED_C}")
+        check_fields(self, **parameter_kinds(self), neurons_per_core=whole(1), core_seeds=_CORE_SEEDS)
 
 
 def poisson_seeds(rng, n_cores):
@@ -166,20 +177,55 @@ def valid_seed(words):
     return x, y if y else 13_031_301, z, c % LARGEST_SEED_C + 1
 
 
-def check_poisson_times(name, values):
-    """Raise SettingsError unless rates (Hz), starts or durations (ms) are 0 or more and fit the board's u32.32."""
-    for value in values:
-        fits = 0 <= value < 1 << 32 or (name == "duration" and value == math.inf)
-        require(not isinstance(value, bool) and fits, "SpikeSourcePoisson", name, value, "0 or more and below 2**32")
-
-
 def parameter_names(cell):
     """Names of a cell's parameters in PyNN's spelling: those that may differ from neuron to neuron."""
-    return tuple(f.name for f in fields(cell) if f.type is float)
+    return tuple(parameter_kinds(cell))
 
 
-def _check_numbers(cell):
-    for f in fields(cell):
-        value = getattr(cell, f.name)
-        require(isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 65536,
-                type(cell).__name__, f.name, value, "a number below 65536, the range of s16.15")
+def parameter_kinds(cell):
+    """What these parameters may be: dict of str to fields.Kind; empty for given spikes."""
+    return _KINDS.get(type(cell), {})
+
+
+def check_together(owner, values, error=SettingsError):
+    """Raise an error if what a board computes of several parameters of a neuron does not fit its s16.15.
+
+    Parameters
+    ----------
+    owner : str
+    values : dict of str to float, or to float array of one length
+        Parameters of an IFCurrExp or IFCurrDelta; numpy's arithmetic takes both.
+    error : class
+    """
+    resistance = np.divide(values["tau_m"], values["cm"])
+    target = values["v_rest"] + np.multiply(resistance, values["i_offset"])
+    for name, value, wanted in (
+            ("tau_m, cm", resistance, "tau_m / cm below 65536 megaohm"),
+            ("i_offset", target, "such that v_rest + i_offset * tau_m / cm is within 65536 mV"),
+            ("v, v_rest", np.subtract(values["v"], target), "at most 65536 mV from where the membrane goes to"),
+            ("v_reset, v_rest", np.subtract(values["v_reset"], target), "at most 65536 mV from where the membrane goes"
+                                                                        " to")):
+        require(bool(np.all(np.abs(value) < RANGE)), owner, name, float(np.max(np.abs(value))),
+                f"{wanted}, the range of s16.15", error)
+
+
+def _seeds(value):
+    if not isinstance(value, (tuple, list)):
+        return REFUSED
+    try:
+        seeds = tuple(tuple(map(operator.index, seed)) for seed in value)
+    except TypeError:
+        return REFUSED
+    fit = all(len(seed) == 4 and all(0 <= word < 1 << 32 for word in seed) and seed[1] != 0
+              and 1 <= seed[3] <= LARGEST_SEED_C for seed in seeds)
+    return seeds if fit else REFUSED
+
+
+_MV = real(S16_15)
+_ABOVE_ZERO = real(S16_15, above(0), least(2 * FINEST, ", twice the last bit of s16.15"))
+_DELTA = {"tau_m": _ABOVE_ZERO, "cm": _ABOVE_ZERO, "v_rest": _MV, "v_reset": _MV, "v_thresh": _MV,
+          "tau_refrac": real(S16_15, least(0)), "i_offset": _MV, "v": _MV}
+_U32_32 = real(least(0), below(1 << 32), wanted="0 or more and below 2**32")
+_KINDS = {IFCurrExp: {**_DELTA, "tau_syn_E": _ABOVE_ZERO, "tau_syn_I": _ABOVE_ZERO}, IFCurrDelta: _DELTA,
+          SpikeSourcePoisson: {"rate": _U32_32, "start": _U32_32, "duration": or_infinity(_U32_32)}}
+_CORE_SEEDS = Kind(_seeds, f"four 32-bit words x, y, z, c for each core, with y not 0 and c from 1 to {LARGEST_SEED_C}")

@@ -7,21 +7,21 @@ text says; with ``w_max = 1`` the two agree. Source: sPyNNaker 7.4.1, ``pyNN/mod
 from dataclasses import dataclass
 
 from spikingconvnet.errors import require
+from spikingconvnet.fields import FINEST, FLAG, NOT_NEGATIVE, below, check_fields, least, real, table
 
+__all__ = ["AdditiveWeightDependence", "MultiplicativeWeightDependence", "Neuromodulation", "PfisterSpikeTripletRule",
+           "STDPMechanism", "SpikeNearestPairRule", "SpikePairRule", "Vogels2011Rule",
+           "WeightDependenceAdditiveTriplet"]
 
-def _check_above_zero(record, *names):
-    for name in names:
-        require(getattr(record, name) > 0, type(record).__name__, name, getattr(record, name), "above 0")
-
-
-def _check_not_negative(record, *names):
-    for name in names:
-        require(getattr(record, name) >= 0, type(record).__name__, name, getattr(record, name), "0 or more")
+_PAIR = {"tau_plus": table(), "tau_minus": table(), "A_plus": NOT_NEGATIVE, "A_minus": NOT_NEGATIVE}
+_SLOW = 2           # tables of slower traces have an entry for 4 steps, that of eligibility one for 16
 
 
 def _check_bounds(record):
-    require(0 <= record.w_min < record.w_max, type(record).__name__, "w_min, w_max", (record.w_min, record.w_max),
-            "0 <= w_min < w_max")
+    low, high = record.w_min, record.w_max
+    require(NOT_NEGATIVE.takes(low) and NOT_NEGATIVE.takes(high) and high - low >= FINEST, type(record).__name__,
+            "w_min, w_max", (low, high), "0 <= w_min < w_max, at least the last bit of s16.15 apart, below 65536")
+    check_fields(record, w_min=NOT_NEGATIVE, w_max=NOT_NEGATIVE)
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class SpikePairRule:
     A_minus: float = 0.01
 
     def __post_init__(self):
-        _check_above_zero(self, "tau_plus", "tau_minus")
-        _check_not_negative(self, "A_plus", "A_minus")
+        check_fields(self, **_PAIR)
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ class SpikeNearestPairRule:
     A_minus: float = 0.01
 
     def __post_init__(self):
-        _check_above_zero(self, "tau_plus", "tau_minus")
-        _check_not_negative(self, "A_plus", "A_minus")
+        check_fields(self, **_PAIR)
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,7 @@ class Vogels2011Rule:
     A_minus: float = 0.01
 
     def __post_init__(self):
-        _check_above_zero(self, "tau")
-        _check_not_negative(self, "alpha", "A_plus", "A_minus")
-        require(self.alpha < 1 << 15, "Vogels2011Rule", "alpha", self.alpha, "below 32768")
+        check_fields(self, tau=table(), A_plus=NOT_NEGATIVE, A_minus=NOT_NEGATIVE, alpha=real(least(0), below(1 << 15)))
 
 
 @dataclass(frozen=True)
@@ -129,8 +125,7 @@ class PfisterSpikeTripletRule:
     A_minus: float
 
     def __post_init__(self):
-        _check_above_zero(self, "tau_plus", "tau_minus", "tau_x", "tau_y")
-        _check_not_negative(self, "A_plus", "A_minus")
+        check_fields(self, **_PAIR, tau_x=table(_SLOW), tau_y=table(_SLOW))
 
 
 @dataclass(frozen=True)
@@ -178,7 +173,7 @@ class WeightDependenceAdditiveTriplet:
 
     def __post_init__(self):
         _check_bounds(self)
-        _check_not_negative(self, "A3_plus", "A3_minus")
+        check_fields(self, A3_plus=NOT_NEGATIVE, A3_minus=NOT_NEGATIVE)
 
 
 # The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
@@ -222,7 +217,7 @@ class Neuromodulation:
     w_max: float = 1.0
 
     def __post_init__(self):
-        _check_above_zero(self, "tau_c", "tau_d")
+        check_fields(self, tau_c=table(2 * _SLOW), tau_d=table(_SLOW))
         _check_bounds(self)
 
 
@@ -250,8 +245,7 @@ class STDPMechanism:
     backprop_delay: bool = True
 
     def __post_init__(self):
-        require(isinstance(self.backprop_delay, bool), "STDPMechanism", "backprop_delay", self.backprop_delay,
-                "True or False")
+        check_fields(self, backprop_delay=FLAG)
         timing, weight = self.timing_dependence, self.weight_dependence
         require(type(timing) in WEIGHT_DEPENDENCES, "STDPMechanism", "timing_dependence", timing,
                 " or ".join(rule.__name__ for rule in WEIGHT_DEPENDENCES))

@@ -6,6 +6,9 @@ runs a replica again whose worker has died.
 
 import asyncio
 import logging
+import re
+import struct
+import tempfile
 import warnings
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,14 +19,19 @@ from types import SimpleNamespace
 import numpy as np
 
 from spikingconvnet import readout
+from spikingconvnet.address import Address
 from spikingconvnet.backends import get_backend
-from spikingconvnet.errors import BackendError, SimulationFailed
+from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
 from spikingconvnet.layers import Membrane
 from spikingconvnet.network import Network
 from spikingconvnet.spikes import Spikes
 
 BATCH = 250         # samples simulated at a time
 PATIENCE = 30.0     # s between two looks at a cluster that works
+ANSWER = 10.0       # s in which a scheduler answers
+NO_GREETING = (AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)  # dask's, of other bytes
+CLUSTER = re.compile(r"(?:(?:tcp|tls)://)?(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):([0-9]{1,5})", re.IGNORECASE)
+LOOPBACK = "127.0.0.1"      # what a cluster of our own listens on
 
 
 def together(networks):
@@ -124,6 +132,28 @@ def _batches(networks, backend, record, options):
             yield simulation.recording(), samples
 
 
+def check_cluster(address):
+    """Refuse what is no address of a scheduler.
+
+    Parameters
+    ----------
+    address : str
+        ``local``, ``HOST:PORT``, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
+
+    Raises
+    ------
+    SettingsError
+        Anything else. It is not repeated if it has a name or password, which schedulers do not ask for.
+    """
+    address = Address(address)
+    if address.has_secret or "@" in address:
+        raise SettingsError("--cluster: must be an address without a name or password, which no scheduler asks for; one"
+                            " of tls://HOST:PORT asks for a certificate, see docs/security.md")
+    port = CLUSTER.fullmatch(address)
+    if address != "local" and not (port and 0 < int(port[1]) < 1 << 16):
+        raise SettingsError(f"--cluster {address}: must be local or the address of a scheduler, as tcp://HOST:8786")
+
+
 @contextmanager
 def workers(n, cluster=None):
     """Where replicas run: an object with ``submit(function, *args, **kwargs)``, whose futures have ``result()``.
@@ -135,7 +165,9 @@ def workers(n, cluster=None):
     cluster : str or None
         Address of a dask scheduler, or ``local`` for one of its own; None takes threads.
     """
-    if cluster is None and n == 1:
+    if cluster is not None:
+        check_cluster(cluster)
+    elif n == 1:
         yield _Here()
         return
     if cluster is None:
@@ -146,19 +178,58 @@ def workers(n, cluster=None):
             pool.shutdown(cancel_futures=True)
         return
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise BackendError(f"--cluster {cluster}: {error}; install it with: pip install 'spikingconvnet[cluster]'"
                            ) from error
     with _quiet(), ExitStack() as opened:
         try:
-            own = opened.enter_context(LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=":0")
-                                       ) if cluster == "local" else None
-            client = opened.enter_context(Client(own or cluster, timeout=10))
+            if cluster == "local":
+                client = Client(opened.enter_context(_own_cluster(n)))
+            else:
+                _greet(cluster)
+                client = Client(cluster, timeout=ANSWER)
+            opened.enter_context(client)
         except OSError as error:
             raise SimulationFailed(f"--cluster {cluster}: {error}; start one with: dask scheduler, and dask worker on"
                                    " every machine") from error
         yield _Dask(client, cluster)
+
+
+def _greet(address):
+    """Raise OSError unless a scheduler greets in time; dask waits for its greeting without a limit."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async def greeted():
+        comm = await connect(address, timeout=ANSWER, **how)
+        comm.abort()
+
+    how = Security().get_connection_args("client")
+    if address.lower().startswith("tls:") and how["ssl_context"] is None:
+        raise OSError("no certificate is set for tls, see docs/security.md")
+    try:
+        asyncio.run(asyncio.wait_for(greeted(), 2 * ANSWER))
+    except (TimeoutError, asyncio.TimeoutError):        # two classes before Python 3.11
+        raise OSError(f"no scheduler answers there within {2 * ANSWER:g} s") from None
+    except NO_GREETING:
+        raise OSError("what answers there is no scheduler") from None
+
+
+@contextmanager
+def _own_cluster(n):
+    """A cluster of `n` processes that listens to this machine alone and leaves no file.
+
+    Its scheduler and workers serve a few numbers over HTTP even without a dashboard, and dask's own default for that is
+    every interface.
+    """
+    from dask import config
+    from distributed import LocalCluster
+
+    with (tempfile.TemporaryDirectory(prefix="spikingconvnet-") as scratch, config.set(temporary_directory=scratch),
+          LocalCluster(n_workers=n, threads_per_worker=1, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0",
+                       local_directory=scratch) as cluster):
+        yield cluster
 
 
 @contextmanager

@@ -6,17 +6,21 @@ kind is a SettingsError that says what would have been right.
 
 import ast
 import difflib
-import os
 import runpy
 import traceback
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from spikingconvnet import sizes
+from spikingconvnet.address import SOURCE_LOGIN, Address
 from spikingconvnet.encoding import rate_of
-from spikingconvnet.errors import SettingsError, SpikingConvNetError, require
+from spikingconvnet.errors import SettingsError, SpikingConvNetError, require, told
+from spikingconvnet.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
 from spikingconvnet.model import Sequential
 from spikingconvnet.plasticity import STDPMechanism
-from spikingconvnet.preprocessing import worth_of
+from spikingconvnet.preprocessing import Deformation, is_filter, worth_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Settings:
     Attributes
     ----------
     dataset : str
-        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file.
+        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file. A URL is
+        kept as an ``address.Address``, whose text lacks what is secret.
     classes : tuple of int
         Classes used.
     n_train, n_validation, n_test : int or None
@@ -69,35 +74,23 @@ class Settings:
     white: int = None
 
     def __post_init__(self):
-        require(hasattr(self.classes, "__iter__"), "parameters", "CLASSES", self.classes, "class ids, as in range(10)")
-        object.__setattr__(self, "classes", tuple(self.classes))
-        require(len(self.classes) >= 2, "parameters", "CLASSES", self.classes, "two classes or more, to tell apart")
-        require(self.white is None or type(self.white) is int and 1 <= self.white <= 255, "parameters", "WHITE",
-                self.white, "a grey value from 1 to 255, or left out")
-        for name, value, number in (("FILTER", self.image_filter, "channels"), ("ENCODER", self.encoder, "n_steps")):
-            require(callable(value) and hasattr(value, number) and not isinstance(value, type), "parameters", name,
-                    value, f"an object that can be called and has {number}; if it is a class, call it: {name} = ...()")
-        require(isinstance(self.model, Sequential), "parameters", "MODEL", self.model, "a Sequential model")
-        require(isinstance(self.slot, int), "parameters", "SLOT", self.slot, "a whole number of steps")
+        if isinstance(self.dataset, str) and "://" in self.dataset:
+            object.__setattr__(self, "dataset", Address(self.dataset))
+        for field, kind in _KINDS.items():
+            object.__setattr__(self, field, kind(getattr(self, field), "parameters", NAMES[field]))
         require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
                 f"more steps than the encoder's {self.encoder.n_steps}")
-        require(isinstance(self.seed, int) and self.seed >= 0, "parameters", "SEED", self.seed, "0 or more")
-        require(self.deformation is None or hasattr(self.deformation, "copies"), "parameters", "DEFORMATION",
-                self.deformation, "a Deformation, or None")
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
                 self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
         worth = worth_of(self.image_filter)
         require(worth is None or len(worth) == self.image_filter.channels, "parameters", "FILTER.worth", worth,
                 f"a number for each of its {self.image_filter.channels} channels, or None")
         require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
-        named = is_dataclass(self.rule) and isinstance(getattr(self.rule, "name", None), str)
-        require(self.rule is None or (named and not isinstance(self.rule, type)), "parameters", "RULE", self.rule,
-                "the settings of a rule that trains all layers at once; if it is a class, call it: RULE = ...()")
         require(self.rule is None or self.model.runs_as_one, "parameters", "MODEL", str(self.model.readout),
                 "a model that ends with SpikeCount() or Membrane(), because RULE trains all layers at once")
         if getattr(self.rule, "takes_rates", False):
             rate_of(self.encoder, f"RULE {self.rule.name}")
-        require(isinstance(self.reset, bool), "parameters", "RESET", self.reset, "True or False")
+        sizes.check(self)
         if not self.model.runs_as_one:
             require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"
                     " layers are replayed one after another on one timeline")
@@ -113,13 +106,56 @@ class Settings:
         return self if seed is None else replace(self, seed=seed)
 
 
-_NAMES = {"DATASET": "dataset", "CLASSES": "classes", "N_TRAIN": "n_train", "N_VALIDATION": "n_validation",
-          "N_TEST": "n_test", "PER_CLASS": "per_class", "FILTER": "image_filter", "ENCODER": "encoder", "SLOT": "slot",
-          "MODEL": "model", "SEED": "seed", "RESET": "reset", "RULE": "rule", "DEFORMATION": "deformation",
-          "WHITE": "white"}
+def _only(condition, wanted):
+    """A kind of objects that meet a condition, kept as they are."""
+    return Kind(lambda value: value if condition(value) else REFUSED, wanted)
+
+
+def _is_encoder(value):
+    n_steps = getattr(value, "n_steps", None)
+    return callable(value) and not isinstance(value, type) and whole(1, MOST_SLOT).takes(n_steps)
+
+
+def _is_rule(value):
+    named = is_dataclass(value) and isinstance(getattr(value, "name", None), str)
+    return value is None or named and not isinstance(value, type)
+
+
+def _classes(value):
+    """Class ids as a tuple; a range too long to be one is not unrolled."""
+    if isinstance(value, range):
+        value = tuple(value[:MOST_CLASSES + 1])
+    elif isinstance(value, (set, frozenset)) or isinstance(value, np.ndarray) and value.ndim == 1:
+        value = tuple(value)
+    ids = several(whole(0), "")
+    return tuple(ids.plain(value)) if ids.takes(value) else REFUSED
+
+
+MOST_CLASSES = 1000
+_COUNT = whole(0)
+NAMES = {"dataset": "DATASET", "classes": "CLASSES", "n_train": "N_TRAIN", "n_validation": "N_VALIDATION",
+         "n_test": "N_TEST", "per_class": "PER_CLASS", "image_filter": "FILTER", "encoder": "ENCODER", "slot": "SLOT",
+         "model": "MODEL", "seed": "SEED", "reset": "RESET", "rule": "RULE", "deformation": "DEFORMATION",
+         "white": "WHITE"}
+_FIELDS = {name: field for field, name in NAMES.items()}
+_KINDS = {
+    "dataset": Kind(PATH.plain, "a directory or URL"),
+    "n_train": optional(_COUNT), "n_validation": _COUNT, "n_test": optional(_COUNT),
+    "classes": Kind(_classes, "class ids, as in range(10)", (
+        (lambda ids: len(ids) >= 2, "two classes or more, to tell apart"),
+        (lambda ids: len(ids) <= MOST_CLASSES, f"at most {MOST_CLASSES} classes"))),
+    "per_class": FLAG, "reset": FLAG, "seed": SEED, "model": record(Sequential, wanted="a Sequential model"),
+    "white": optional(whole(1, 255, wanted="a grey value from 1 to 255, or left out")),
+    "image_filter": _only(is_filter, "an object that can be called and has channels; if it is a class, call it:"
+                                     " FILTER = ...()"),
+    "encoder": _only(_is_encoder, "an object that can be called and has n_steps; if it is a class, call it:"
+                                  " ENCODER = ...()"),
+    "slot": whole(1, MOST_SLOT, ": a board counts the steps of a timeline in 32 bits", "a whole number of steps"),
+    "deformation": optional(record(Deformation, wanted="a Deformation")),
+    "rule": _only(_is_rule, "the settings of a rule that trains all layers at once; if it is a class, call it:"
+                            " RULE = ...()")}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
-_FAULTS = (SyntaxError, NameError, TypeError, ValueError, ImportError, AttributeError, ArithmeticError, LookupError,
-           AssertionError, OSError, RuntimeError)     # what a parameters file may raise while it runs
+LARGEST_FILE = 1 << 20      # bytes
 
 
 def load(path):
@@ -142,13 +178,24 @@ def load(path):
     if not path.is_file():
         raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it")
     try:
+        require(path.stat().st_size <= LARGEST_FILE, path, "size", path.stat().st_size,
+                f"at most {LARGEST_FILE:,} bytes for a parameters file")
         found = {name: value for name, value in runpy.run_path(str(path)).items()
-                 if name.isupper() and not name.startswith("_") and (name in _NAMES or not isinstance(value, type))}
+                 if name.isupper() and not name.startswith("_") and (name in _FIELDS or not isinstance(value, type))}
+        return _from_names(found, path, _unread(path))
     except SpikingConvNetError as error:
-        raise SettingsError(f"{path}{_line(error, path)}: {error}") from error
-    except _FAULTS as error:
-        raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from error
-    return _from_names(found, path, _unread(path))
+        where = _line(error, path)
+        raise SettingsError(f"{path}{where}: {error}" if where else str(error)) from error
+    # The file is a program of the user's, objects of whose own are looked at as well: it may raise anything.
+    except (Exception, SystemExit) as error:
+        raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {_text(error)}") from error
+
+
+def _text(error):
+    """What an error says; of a SystemExit, what its number means."""
+    if isinstance(error, SystemExit):
+        return "it ends the program; a parameters file only gives values to names"
+    return told(str(error)).strip("'\"") or "no text"
 
 
 def _unread(path):
@@ -167,22 +214,22 @@ def _from_names(found, path, unread):
     """
     found = dict(found)
     for name, line in unread.items():
-        if name not in _NAMES and name.upper() in _NAMES:
+        if name not in _FIELDS and name.upper() in _FIELDS:
             raise SettingsError(f"{path}, line {line}: {name} is not a parameter; did you mean {name.upper()}?")
     if isinstance(found.get("RULE"), STDPMechanism):      # a name of the user's own before rules for chains had it
         require("RULE" not in unread, f"{path}: parameters", "RULE", found.pop("RULE"),
                 "used by a layer, as STDP(mechanism=RULE), or the settings of a rule that trains all layers at once")
-    for name in [name for name in found if name not in _NAMES]:
+    for name in [name for name in found if name not in _FIELDS]:
         own = is_dataclass(found[name])
-        near = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.8 if own else 0.6)
+        near = difflib.get_close_matches(name, _FIELDS, n=1, cutoff=0.8 if own else 0.6)
         if near or not own or name in unread:
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_NAMES)}"
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_FIELDS)}"
             raise SettingsError(f"{path}: {name} is not a parameter{', and nothing uses it' if own else ''}; {hint}")
         del found[name]
     missing = [name for name in _REQUIRED if name not in found]
     if missing:
         raise SettingsError(f"{path}: {', '.join(missing)} missing; see parameters.py for an example")
-    values = {_NAMES[name]: value for name, value in found.items()}
+    values = {_FIELDS[name]: value for name, value in found.items()}
     values["dataset"] = _locate(values["dataset"], path)
     return Settings(**values)
 
@@ -196,8 +243,14 @@ def _line(error, path):
 
 
 def _locate(dataset, path):
-    require(isinstance(dataset, (str, os.PathLike)), "parameters", "DATASET", dataset, "a directory or URL")
-    if "://" in str(dataset) or Path(dataset).is_absolute() or Path(dataset).exists():
+    if isinstance(dataset, str) and "://" in dataset:
+        address = Address(dataset)
+        require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as"
+                " the file is copied into the run directory; give the whole address as --source, or a user's name and"
+                f" password in {SOURCE_LOGIN}_USER and {SOURCE_LOGIN}_PASSWORD")
+        return address
+    dataset = _KINDS["dataset"](dataset, "parameters", "DATASET")
+    if Path(dataset).is_absolute() or Path(dataset).exists():
         return str(dataset)
     beside = next((folder / dataset for folder in Path(path).resolve().parents if (folder / dataset).exists()), None)
     return str(beside or dataset)

@@ -5,6 +5,7 @@ Storage is compressed by step: 2 bytes an event for up to 65,536 neurons and 8 b
 340 spikes in 38 steps take 59 MB; a dense raster of them would take 3.6 GB.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,8 @@ class Spikes:
     neurons: np.ndarray
 
     def __post_init__(self):
-        require(len(self.shape) == 3, "Spikes", "shape", self.shape, "(channels, rows, columns)")
+        require(len(self.shape) == 3 and min(self.shape) >= 0, "Spikes", "shape", self.shape,
+                "(channels, rows, columns)")
         require(self.n_steps >= 1, "Spikes", "n_steps", self.n_steps, "at least 1")
         require(len(self.offsets) >= 1 and (len(self.offsets) - 1) % self.n_steps == 0, "Spikes", "offsets",
                 len(self.offsets), "one more than a whole number of samples")
@@ -44,6 +46,12 @@ class Spikes:
                 "ascending")
         top = int(self.neurons.max()) if len(self.neurons) else 0
         require(top < self.size, "Spikes", "neurons", top, f"below {self.size}")
+
+    def check_order(self):
+        """Raise a SettingsError unless neurons ascend inside every step, as everything that makes Spikes sees to."""
+        falls = np.flatnonzero(self.neurons[1:] < self.neurons[:-1]) + 1
+        begins = self.offsets[np.searchsorted(self.offsets, falls)]
+        require(bool(np.all(begins == falls)), "Spikes", "neurons", "a descending id", "ascending inside a step")
 
     @classmethod
     def from_events(cls, sample, neuron, step, shape, n_samples, n_steps):
@@ -86,7 +94,7 @@ class Spikes:
     @property
     def size(self):
         """Neurons of the population."""
-        return int(np.prod(self.shape))
+        return int(math.prod(self.shape))
 
     @property
     def n_samples(self):

@@ -1,7 +1,9 @@
 """The run directory: every path and file format, safe files only, written whole or not at all.
 
 Results are ``.npz`` files of plain arrays (never pickled objects) that carry a digest of what produced them; a result
-whose digest does not fit the settings in force is not used.
+whose digest does not fit the settings in force is not used. A seal, a digest of everything in the file, tells whether
+it is what was written; what was written before there were seals is believed without one. What a file has to hold is
+checked as it is read, see ``schema``.
 
     parameters.py          the experiment, copied with every command
     data/train.npz         input spikes and labels of a split (also validation, test)
@@ -13,27 +15,42 @@ whose digest does not fit the settings in force is not used.
     svm.npz                the classifier
     results.json           scores and costs of every command
     plots/                 figures
+    .lock                  who writes, while something does
+    .*.tmp                 a file in the making; of a process that was killed, until the next command
 """
 
 import difflib
+import errno
 import hashlib
-import io
 import json
+import math
 import os
+import re
 import shutil
-import socket
+import struct
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from spikingconvnet import locks
 from spikingconvnet.errors import StoreError
+from spikingconvnet.files import write_whole
+from spikingconvnet.schema import parse_json, refuse
 from spikingconvnet.spikes import Spikes
 
 MADE_FROM = "made_from"     # digest of what produced the arrays
 HOW = "how"                 # JSON: backend, seed, version
-# What reading a damaged file may raise.
-UNREADABLE = OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile
+SEAL = "seal"               # digest of everything else in the file
+# What reading a damaged file may raise; what the system refuses, as rights, handles or memory, says nothing of a file.
+UNREADABLE = ValueError, KeyError, EOFError, RuntimeError, OverflowError, struct.error, zipfile.BadZipFile
+# The only header of an array that is believed: as numpy writes it, without records and objects.
+HEADER = re.compile(rb"\x93NUMPY\x01\x00(..)\{'descr': '([<>|][biufcSU]\d{1,9})', 'fortran_order': (True|False), "
+                    rb"'shape': \(((?:\d{1,15}, )*(?:\d{1,15},?)?)\), \} *\n", re.DOTALL)
+LONGEST_HEADER = 4096
+CHUNK = 1 << 22
+LARGEST_RESULTS = 1 << 26   # bytes of results.json
 
 
 def digest(*parts):
@@ -59,10 +76,17 @@ class RunDirectory:
     ----------
     path : str or Path
         Made when the first result is written.
+    command : str or None
+        What another process is told that wants to write there; None takes the program's name.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, command=None):
         self.path = Path(path)
+        self._command = command or Path(sys.argv[0]).name
+
+    def locked(self):
+        """A context in which no other process writes, see ``locks.writing``."""
+        return locks.writing(self.path, self._command)
 
     def require_run(self, begin):
         """Raise a StoreError that names the nearest runs if the directory holds none.
@@ -97,19 +121,23 @@ class RunDirectory:
         Raises
         ------
         StoreError
-            An array holds objects (it would need pickle), or the file cannot be written.
+            An array holds objects (it would need pickle).
+        SurroundingsError
+            The file cannot be written.
         """
         for key, array in arrays.items():
             if np.asarray(array).dtype.hasobject:
                 raise StoreError(f"{self.file(name)}: {key} holds objects; only numbers and text can be stored")
 
+        arrays = {**arrays, MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))}
+
         def save(stream):
-            np.savez(stream, **arrays, **{MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))})
+            np.savez(stream, **arrays, **{SEAL: np.array(seal(arrays))})
 
-        _write(self.file(name), save)
+        write_whole(self.file(name), save)
 
-    def read(self, name, command, made_from=None):
-        """A result as a dict of arrays.
+    def read(self, name, command, made_from=None, schema=None):
+        """A result as a dict of arrays, ``how`` it was made among them as a dict.
 
         Parameters
         ----------
@@ -118,6 +146,8 @@ class RunDirectory:
             What makes this result, for the error text.
         made_from : str or None
             The digest that it must carry.
+        schema : schema.Schema or None
+            What it must hold.
 
         Raises
         ------
@@ -130,25 +160,30 @@ class RunDirectory:
             raise StoreError(f"{path}: not there yet{elsewhere}; run: {command}")
         try:
             arrays = read_arrays(path)
-            found, arrays[HOW] = str(arrays.pop(MADE_FROM)), json.loads(str(arrays[HOW]))
+            if SEAL in arrays and _text(arrays, SEAL) != seal(arrays):
+                raise StoreError("its contents are not those that were written")
+            found, how = _text(arrays, MADE_FROM), parse_json(_text(arrays, HOW))
+            fits = made_from in (None, found)
+            if fits and schema is not None:
+                schema.check(arrays, how)
         except UNREADABLE as error:
             raise StoreError(f"{path}: damaged ({error}); make it again with: {command}") from error
-        if made_from not in (None, found):
+        if not fits:
             raise StoreError(f"{path}: was made with other settings than those in force;"
                              f" make it again with: {command}, or use another --run-dir")
-        return arrays
+        return {**arrays, HOW: how}
 
-    def how(self, name):
+    def how(self, name, schema=None):
         """How a result was made, whatever it was made from: dict, empty if the result is missing or damaged."""
         try:
-            return self.read(name, "")[HOW]
+            return self.read(name, "", None, schema)[HOW]
         except StoreError:
             return {}
 
-    def cached(self, name, made_from):
+    def cached(self, name, made_from, schema=None):
         """A result as a dict of arrays, or None if it is missing, damaged or made from something else."""
         try:
-            return self.read(name, "", made_from)
+            return self.read(name, "", made_from, schema)
         except StoreError:
             return None
 
@@ -156,18 +191,27 @@ class RunDirectory:
         """Keep a command's numbers in ``results.json``, one entry per mode, the newest last."""
         merged = {key: value for key, value in self.results().items() if key != mode}
         merged[mode] = results
-        _write(self.path / "results.json", lambda stream: stream.write(json.dumps(merged, indent=2).encode()))
+        content = json.dumps(merged, indent=2).encode()
+        write_whole(self.path / "results.json", lambda stream: stream.write(content))
 
-    def results(self):
-        """All entries of ``results.json``; empty if there is none."""
+    def results(self, check=lambda name, entry: None):
+        """All entries of ``results.json``, empty if there is none; ``check(name, entry)`` refuses a wrong
+        one.
+        """
         path = self.path / "results.json"
+        if not path.is_file():
+            return {}
         try:
-            entries = json.loads(path.read_text()) if path.is_file() else {}
-        except ValueError as error:
+            if path.stat().st_size > LARGEST_RESULTS:
+                refuse("its size", f"at most {LARGEST_RESULTS:,} bytes", f"{path.stat().st_size:,}")
+            entries = parse_json(path.read_text())
+            for name, entry in entries.items():
+                if not isinstance(entry, dict):
+                    refuse(name, "an object", entry)
+                check(name, entry)
+            return entries
+        except UNREADABLE as error:
             raise StoreError(f"{path}: damaged ({error}); delete it") from error
-        if not isinstance(entries, dict):
-            raise StoreError(f"{path}: damaged (not an object but {type(entries).__name__}); delete it")
-        return entries
 
     def check_own(self, path):
         """Raise a StoreError if the directory holds a ``parameters.py`` that no run has put there.
@@ -191,9 +235,14 @@ class RunDirectory:
     def keep_parameters(self, path):
         """Copy the parameters file whole."""
         target = self.path / "parameters.py"
-        if Path(path).resolve() != target.resolve():
+        if not same_file(path, target):
             with open(path, "rb") as source:
-                _write(target, lambda stream: shutil.copyfileobj(source, stream))
+                write_whole(target, lambda stream: shutil.copyfileobj(source, stream))
+
+
+def same_file(a, b):
+    """Whether two paths lead to one file; one that leads nowhere is the same as none."""
+    return os.path.realpath(a) == os.path.realpath(b)
 
 
 def near(path):
@@ -216,14 +265,17 @@ class Unfinished:
         See :func:`digest`; what was made from something else is not gone on with.
     how : dict
         As for ``RunDirectory.write``.
+    schema : schema.Schema
+        What it holds.
     """
 
-    def __init__(self, store, name, made_from, how):
+    def __init__(self, store, name, made_from, how, schema):
         self._store, self._name, self._made_from, self._how = store, f"{name}-unfinished", made_from, how
+        self._schema = schema
 
     def read(self):
         """What is finished: dict of arrays, or None if nothing is."""
-        return self._store.cached(self._name, self._made_from)
+        return self._store.cached(self._name, self._made_from, self._schema)
 
     def write(self, **arrays):
         """Keep what is finished now, instead of what was kept before."""
@@ -249,34 +301,70 @@ def unpack_spikes(arrays, prefix=""):
                   arrays[f"{prefix}neurons"])
 
 
+def seal(arrays):
+    """Digest of everything in a dict of arrays."""
+    return digest(*(part for name in sorted(arrays) for part in (name, np.asarray(arrays[name]))))
+
+
+def _text(arrays, name):
+    """Take a text out of a dict of arrays."""
+    found = arrays.pop(name)
+    if found.dtype.kind != "U" or found.shape:
+        refuse(name, "one text", f"{found.dtype} {found.shape}")
+    return str(found)
+
+
 def read_arrays(path):
     """Arrays of an ``.npz`` file, every byte of them checked.
 
     ``numpy.load`` is not enough: it looks members up by name and stops reading where the array's header says, so a
-    flipped bit in a name or in a shape gives wrong arrays and no error.
+    flipped bit in a name or in a shape gives wrong arrays and no error; and it makes room for whatever a header
+    declares.
     """
+    try:
+        return _members(path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise zipfile.BadZipFile("its directory leads out of it") from error
+
+
+def _members(path):
     arrays = {}
     with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):
+            raise zipfile.BadZipFile("its arrays are larger than the file")
         for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
             if member.compress_type != zipfile.ZIP_STORED:
-                raise zipfile.BadZipFile(f"{member.filename} is compressed")
-            content = io.BytesIO(archive.read(member))      # to the end, where zipfile compares the checksum
-            arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+                raise zipfile.BadZipFile(f"{name} is compressed")
+            if name in arrays:
+                raise zipfile.BadZipFile(f"{name} is there twice")
+            with archive.open(member) as stream:
+                arrays[name] = _read_array(stream, name, member.file_size)
     return arrays
 
 
-def _write(path, save):
-    """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place."""
+def _read_array(stream, name, size):
+    """The array of a member of `size` bytes, once its header has been found to declare just that."""
+    start = stream.read(10)
+    start += stream.read(min(LONGEST_HEADER, int.from_bytes(start[8:10], "little")))
+    header = HEADER.fullmatch(start)
+    if not header or len(start) != 10 + int.from_bytes(header[1], "little"):
+        refuse(name, "an array as numpy writes it", start[:20].hex())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as stream:
-                save(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another --run-dir") from error
+        dtype, shape = np.dtype(header[2].decode()), tuple(map(int, re.findall(rb"\d+", header[4])))
+    except TypeError:
+        refuse(name, "of a type that numpy knows", header[2].decode())
+    if math.prod(shape) * dtype.itemsize != size - len(start):
+        refuse(name, f"{size - len(start)} bytes long", f"{dtype} {shape}")
+    raw = np.empty(size - len(start), np.uint8)
+    for first in range(0, raw.size, CHUNK):
+        part = memoryview(raw)[first:first + CHUNK]
+        if stream.readinto(part) != len(part):
+            raise EOFError(f"{name} ends too early")
+    if stream.read(1):                              # the end, where zipfile compares the checksum
+        raise EOFError(f"{name} does not end")
+    if dtype.kind == "b" and raw.max(initial=0) > 1:
+        refuse(name, "of True and False", int(raw.max()))
+    return raw.view(dtype).reshape(shape, order="F" if header[3] == b"True" else "C")

@@ -91,6 +91,9 @@ def test_validation_images_are_classified_on_request(command):
     (["--mode", "testing", "--layer", "1"], 2, "--layer: belongs to --mode training"),
     (["--mode", "info", "--source", "x"], 2, "--source: belongs to --mode loaddata"),
     (["--mode", "info", "--jobs", "0"], 2, "--jobs: must be at least 1"),
+    (["--mode", "info", "--jobs", "1000000000"], 2, "--jobs: must be at most 1,024"),
+    (["--mode", "info", "--seed", "-1"], 2, "--seed: must be at least 0, got -1"),
+    (["--mode", "info", "--seed", "4294967296"], 2, "--seed: must be at most 4,294,967,295, got 4294967296"),
     (["--mode", "loaddata", "--source", "nowhere"], 4, "nowhere"),
     (["--mode", "training", "--layer", "1"], 5, "--mode loaddata"),
     (["--mode", "testing"], 5, "--mode loaddata"),
@@ -164,8 +167,8 @@ def test_a_run_directory_can_be_continued_from_elsewhere_without_naming_paramete
 def test_an_unwritable_run_directory_is_an_error_with_a_way_out(parameters, tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    assert cli.main(["--mode", "loaddata", "--parameters", str(parameters()), "--run-dir", str(blocked / "run")]) == 5
-    assert "choose another --run-dir" in capsys.readouterr().err
+    assert cli.main(["--mode", "loaddata", "--parameters", str(parameters()), "--run-dir", str(blocked / "run")]) == 9
+    assert "choose another place for it" in capsys.readouterr().err
 
 
 def test_a_failing_command_leaves_the_kept_parameters_alone(command, tmp_path):
@@ -265,8 +268,9 @@ def test_a_failure_names_the_commands_that_come_next_without_a_password(command,
     monkeypatch.setitem(modes.MODES, "testing", fail)
     target = "spalloc:https://me:secret@boards.example/spalloc/"
     code, _, err = command("--mode", "testing", "--backend", "spinnaker", "--target", target)
-    shown = "--target spalloc:https://me:PASSWORD@boards.example/spalloc/"
-    assert code == 3 and "secret" not in err and err.count(shown) == 2
+    shown = "--target spalloc:https://boards.example/spalloc/"
+    assert code == 3 and "secret" not in err and "me" not in err.split() and err.count(shown) == 2
+    assert "in SPALLOC_USER and SPALLOC_PASSWORD)" in err
     assert f"--mode doctor {shown}; then go on with: " in err
     assert "doctor" not in command("--mode", "testing", "--backend", "spinnaker")[2]
     assert "; go on with: " in command("--mode", "testing")[2]

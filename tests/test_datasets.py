@@ -828,7 +828,7 @@ def test_a_redirection_is_followed(server, cache):
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/mnist", "http://", "http://[", "http://a b/", "https://",
-                                     "http://127.0.0.1:port/", "http://127.0.0.1/\u00e9\n", "HTTP://127.0.0.1:1",
+                                     "http://127.0.0.1/\u00e9\n", "HTTP://127.0.0.1:1",
                                      "http://127.0.0.1:1/\udcff"])
 def test_an_address_that_leads_nowhere_is_a_data_error(cache, address, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
@@ -1043,3 +1043,10 @@ def test_irises_have_a_training_and_a_test_part_without_a_common_flower():
     both = np.concatenate([train.images, test.images]).reshape(150, 4)
     assert sorted(both.tolist()) == sorted(datasets.iris().images.reshape(150, 4).tolist())
     assert train.labels[:6].tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_zeros_behind_a_packed_file_are_not_read_to_their_end(tmp_path):
+    write(tmp_path, PACKED_IMAGES, PACKED_LABELS, suffix=".gz")
+    with open(next(tmp_path.glob("*images*")), "r+b") as stream:
+        stream.truncate(1 << 40)
+    fails(tmp_path, "images", "more bytes follow after the")

@@ -158,11 +158,44 @@ def test_a_missing_file_or_a_directory_says_what_to_copy(tmp_path):
     ("SLOT = 1 / 0", "ZeroDivisionError"), ("SLOT = [][1]", "IndexError"), ("SLOT = {}['a']", "KeyError"),
     ("SLOT = 10.0 ** 1000", "OverflowError"), ("assert SLOT == 1", "AssertionError"),
     ("open('nowhere/at/all')", "FileNotFoundError"), ("raise RuntimeError('no')", "RuntimeError"),
-    ("(lambda f: f(f))(lambda f: f(f))", "RecursionError"),
+    ("(lambda f: f(f))(lambda f: f(f))", "RecursionError"), ("[0] * 2 ** 60", "MemoryError"),
+    ("raise EOFError", "EOFError"), ("next(iter(()))", "StopIteration"), ("exit()", "SystemExit: it ends the program"),
+    ("import sys; sys.exit(3)", "SystemExit: it ends the program"), ("class E(Exception): pass\nraise E", ""),
     ("from spikingconvnet.layers import AvgPool3D", "ImportError")])
 def test_a_file_that_does_not_run_is_an_error_with_its_line(write, line, text):
-    with pytest.raises(SettingsError, match=rf"parameters\.py, line 12: {text}: "):
+    with pytest.raises(SettingsError, match=rf"parameters\.py, line 1[23]: {text}") as caught:
         load(write(line))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_parameters_file_is_refused_by_its_size_or_its_depth(write, tmp_path):
+    path = tmp_path / "parameters.py"
+    path.write_text("#" * (1 << 20) + "\n")
+    with pytest.raises(SettingsError, match=r"parameters\.py\.size: must be at most 1,048,576 bytes"):
+        load(path)
+    path.write_text("SLOT = " + "(" * 5000 + ")" * 5000)
+    with pytest.raises(SettingsError, match=r"parameters\.py"):
+        load(path)
+
+
+@pytest.mark.parametrize("module", ["layers", "encoding", "neurons", "plasticity", "preprocessing"])
+def test_all_records_of_a_module_can_be_imported_at_once(write, module):
+    assert load(write(f"from spikingconvnet.{module} import *")).slot == 38
+
+
+@pytest.mark.parametrize("value, text", [
+    ("range(10 ** 400)", "at most 1000 classes"), ("(x for x in (0, 1))", "class ids"), ("{0, 1, 'a'}", "class ids"),
+    ("[0, 1.0]", "class ids"), ("range(0)", "class ids, as in range|two classes or more")])
+def test_classes_are_some_whole_numbers(write, value, text):
+    with pytest.raises(SettingsError, match=rf"parameters\.CLASSES: must be .*({text})"):
+        load(write(f"CLASSES = {value}"))
+
+
+@pytest.mark.parametrize("seed", [2 ** 32, 10 ** 5000], ids=["33 bits", "5000 digits"])
+def test_a_seed_is_one_that_every_library_takes(write, seed):
+    assert load(write("SEED = 2 ** 32 - 1")).seed == 2 ** 32 - 1
+    with pytest.raises(SettingsError, match=r"parameters\.SEED: must be at most 4,294,967,295"):
+        load(write()).with_seed(seed)
 
 
 def test_bytes_that_are_no_text_are_an_error_of_the_file(tmp_path):
@@ -226,3 +259,11 @@ def test_a_relative_dataset_is_looked_for_beside_the_file_and_above(write, tmp_p
 @pytest.mark.parametrize("dataset", ["http://example.org/mnist", "/nowhere/at/all"])
 def test_a_url_and_an_absolute_directory_stay_as_they_are(write, dataset):
     assert load(write(DATASET=repr(dataset))).dataset == dataset
+
+
+def test_a_file_of_no_sensible_size_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "parameters.py"
+    with open(path, "wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(SettingsError, match="size: must be at most 1,048,576 bytes for a parameters file"):
+        load(path)

@@ -1,10 +1,12 @@
 """The run directory: what was written comes back, or an error with the command that makes it again; nothing else."""
 
+import errno
 import io
 import json
 import os
 import pickle
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from spikingconvnet.errors import StoreError
+from spikingconvnet.errors import StoreError, SurroundingsError
 from spikingconvnet.spikes import Spikes
 from spikingconvnet.store import RunDirectory, digest, pack_spikes, unpack_spikes
 
@@ -164,7 +166,7 @@ def _explode():
 
 
 
-@pytest.mark.parametrize("error, raised", [(OSError(28, "No space left on device"), StoreError),
+@pytest.mark.parametrize("error, raised", [(OSError(28, "No space left on device"), SurroundingsError),
                                            (KeyboardInterrupt(), KeyboardInterrupt), (MemoryError(), MemoryError)])
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(written, monkeypatch, error, raised):
     run, content = written
@@ -195,7 +197,7 @@ def test_a_failure_of_the_last_step_leaves_the_old_file_too(written, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(StoreError, match="cannot be written .Permission denied."):
+    with pytest.raises(SurroundingsError, match="cannot be written .Permission denied."):
         run.write("layers/1", "other", HOW, a=np.zeros(3))
     assert run.file("layers/1").read_bytes() == content
     assert [p.name for p in run.file("layers/1").parent.iterdir()] == ["1.npz"]
@@ -217,7 +219,7 @@ def test_a_result_replaces_the_one_before_it(written):
 
 def test_a_directory_that_cannot_be_made_is_an_error_with_a_way_out(tmp_path):
     (tmp_path / "run").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot be written .*choose another --run-dir"):
+    with pytest.raises(SurroundingsError, match="cannot be written .*choose another place"):
         RunDirectory(tmp_path / "run").write("layers/1", "digest", HOW, **TRUE)
 
 
@@ -294,6 +296,18 @@ def test_digests_tell_values_order_type_and_layout_apart():
 def test_the_file_is_a_plain_zip_of_plain_arrays(written):
     run, content = written
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert set(archive.namelist()) == {*(f"{k}.npy" for k in TRUE), "made_from.npy", "how.npy"}
+        assert set(archive.namelist()) == {*(f"{k}.npy" for k in TRUE), "made_from.npy", "how.npy", "seal.npy"}
     with np.load(run.file("layers/1"), allow_pickle=False) as found:
         assert json.loads(str(found["how"])) == HOW
+
+
+def test_what_the_system_refuses_is_not_told_as_damage(run, monkeypatch):
+    run.write("svm", "digest", HOW, classes=np.arange(3))
+
+    def refuse(*args, **kwargs):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("zipfile.ZipFile", refuse)
+    for read in (partial(run.read, "svm", COMMAND), partial(run.cached, "svm", "digest")):
+        with pytest.raises(OSError, match="Too many open files"):
+            read()

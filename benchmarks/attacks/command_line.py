@@ -1,34 +1,72 @@
-"""Random command lines: options in any combination, with values that no one meant."""
+"""Random command lines: options in any combination, with values that no one meant, with a run behind them or none."""
 
+import json
+import math
+import os
+import shutil
+
+from attacks import small
 from attacks.harness import Case, command
+from spikingconvnet.cli import USED_BY
 
-MODES = ("loaddata", "training", "testing", "info", "plot", "demo", "check", "map", "doctor", "compare", "", "x")
-OPTIONS = ("--layer", "--rule", "--arch", "--dataset", "--cv", "--parameters", "--run-dir", "--seed", "--backend",
-           "--target", "--copies", "--time-scale", "--packet-buffer", "--cluster", "--source", "--split", "--jobs",
-           "--record")
+MODES = ("loaddata", "training", "testing", "info", "plot", "demo", "check", "map", "compare", "", "x")
+RIGHT = {"--layer": ("1", "svm"), "--rule": ("stdp", "random", "kmeans"), "--parameters": ("parameters.py",),
+         "--run-dir": ("run", "other"), "--seed": ("0", "7"), "--backend": ("local",), "--jobs": ("1", "2"),
+         "--split": ("test", "validation"), "--record": ("kept.npz",), "--source": ("digits",), "--cv": ("2x2",),
+         "--target": ("spin3", "spin5"), "--copies": ("1",), "--arch": ("784-10-10",), "--dataset": ("mnist",),
+         "--time-scale": ("1",), "--packet-buffer": ("256",), "--cluster": ("tcp://127.0.0.1:1",)}
+WRONG = ("", "1", "0", "-1", "svm", "1e9", "99999999999999999999", "nan", "stdp", "local", "spinnaker", "nest", "auto",
+         "emulated", "virtual", "spin5:", "iris", "mnist", "10x5", "0x0", "784-10-10", "28x28-12c5-2s-10", "/dev/null",
+         "/dev/full", "/proc/self/mem", "..", "a\udcff", "\u202e", "test", "train", "x" * 300, "-", "--", "a\nb",
+         "\x1b[31m", "run", "digits", "parameters.py", "٣", "0x10", "1_000", " 1", "+1", "1" * 5000)
 FLAGS = ("--force", "--strict", "--json")
-VALUES = ("", "1", "0", "-1", "svm", "1e9", "99999999999999999999", "nan", "stdp", "local", "spinnaker", "nest", "auto",
-          "emulated", "virtual", "spin5:", "iris", "mnist", "10x5", "0x0", "784-10-10", "28x28-12c5-2s-10",
-          "/dev/null", "/dev/full", "/proc/self/mem", "..", "a\udcff", "\u202e", "test", "train", "x" * 300, "-", "--",
-          "a\nb", "\x1b[31m")
+DOCUMENTED = (0, 2, 3, 4, 5, 6, 7, 8)
 
 
 def prepare(directory):
+    """A run of the small experiment that has gone through all modes."""
+    small.run(directory)
+    shutil.rmtree(directory / "run/plots")
+    return directory
+
+
+def case(context, rng, where):
+    """A command with options of its mode, mostly with good values; in a directory that holds a run, or an empty one."""
+    mode, begun = _one(rng, MODES), rng.random() < 0.9
+    own = [option for option in RIGHT if mode in USED_BY.get(option[2:].replace("-", "_"), MODES)]
+    words, wild = ["--mode", mode], rng.random() < 0.2
+    for option in rng.permutation(list(RIGHT) if wild else own)[:rng.integers(0, 4)]:
+        words += [str(option), _one(rng, RIGHT[option] if rng.random() < 0.75 else WRONG)]
+    words += ["--run-dir", "run", *["--parameters", "parameters.py"] * bool(rng.random() < 0.3)] * bool(begun)
+    words += [flag for flag in FLAGS if rng.random() < 0.1]
+    words += [_one(rng, WRONG) for _ in range(2 * (mode == "compare") or wild)]
+
+    def work():
+        if begun:
+            shutil.copytree(context, where, dirs_exist_ok=True)
+        os.chdir(where)
+        return command(*words)()
+
+    return Case(repr(words), work, lambda outcome: _judge(outcome, "--json" in words))
+
+
+def _judge(outcome, as_json):
+    if outcome.code not in DOCUMENTED:
+        return f"exit code {outcome.code}"
+    if outcome.code and "error: " not in outcome.stderr and outcome.code not in (2, 3, 7, 8):
+        return "no sentence"
+    if as_json and outcome.stdout.strip():
+        return _finite(json.loads(outcome.stdout))
     return None
 
 
-def case(_, rng, where):
-    words = ["--mode", str(rng.choice(MODES))] if rng.random() < 0.95 else []
-    for option in rng.choice(OPTIONS, rng.integers(0, 4), replace=False):
-        words += [str(option), VALUES[rng.integers(len(VALUES))]]
-    words += [str(flag) for flag in FLAGS if rng.random() < 0.15]
-    words += [VALUES[rng.integers(len(VALUES))] for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-    # In a directory of its own, where there is neither a parameters file nor data.
-    return Case(repr(words), lambda: _in(where, words))
+def _finite(value):
+    """None, or which number in a result is none."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} in the result"
+    return next((found for part in parts if (found := _finite(part))), None)
 
 
-def _in(where, words):
-    import os
-
-    os.chdir(where)
-    return command(*words)()
+def _one(rng, choices):
+    return choices[rng.integers(len(choices))]

@@ -158,7 +158,8 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
     try:
         (base / "context").mkdir()
         context = module.prepare(base / "context")
-        numbers = iter(range(first, first + n))
+        last = min(first + n, module.count(context)) if hasattr(module, "count") else first + n
+        numbers = iter(range(first, last))
         while True:
             while len(at_work) < jobs and (number := next(numbers, None)) is not None:
                 where = base / f"case-{number}"
@@ -198,5 +199,5 @@ def apart(code, *args, where=None):
 
 def report(number, case, outcome):
     """A line of JSON about a case that went wrong."""
-    return json.dumps({"case": number, "what": case.name, "kind": outcome.kind, "code": outcome.code,
+    return json.dumps({"case": number, "what": case.name[:500], "kind": outcome.kind, "code": outcome.code,
                        "wrong": outcome.wrong, "seconds": round(outcome.seconds, 1), "end": outcome.stderr[-800:]})

@@ -7,6 +7,7 @@ import socket
 from importlib import import_module
 from urllib.parse import urlsplit
 
+from spikingconvnet.address import Address
 from spikingconvnet.errors import SettingsError
 
 _MODULES = {"local": "spikingconvnet.backends.local.simulator", "spinnaker": "spikingconvnet.backends.spinnaker",
@@ -43,12 +44,19 @@ def check_target(target, *more):
         With what there is; a bare name has to be one that this machine can look up.
     """
     known = dict.fromkeys(("emulated", "virtual", *BOARDS, *more))
+    target = Address(target)
     kind, colon, host = target.partition(":")
     if target in known:
         return
     listed = ", ".join((*(name for name in more if name not in TARGETS), TARGETS))
     if kind == "spalloc":
         _check_server(host, listed)
+        if target.in_full() != target:
+            raise SettingsError("--target spalloc:URL: URL must have nothing secret behind a ? or #, which no server"
+                                " takes; a token is given as OIDC_BEARER_TOKEN")
+    elif "@" in target:
+        raise SettingsError("--target: a board has no user's name and no password, so what is given is not repeated;"
+                            f" there are {listed}")
     elif kind in BOARDS and colon:
         if not _is_host(host):
             raise SettingsError(f"--target {target}: {host!r} is no board's name or address")
@@ -59,7 +67,7 @@ def check_target(target, *more):
 
 
 def _check_server(url, listed):
-    """Refuse what is no address of a server; it may hold a password, so it is not repeated."""
+    """Refuse what is no address of a server; it may hold a password that is not seen as one, so it is not repeated."""
     try:
         parts = urlsplit(url)
         right = parts.scheme in ("http", "https") and bool(parts.hostname)

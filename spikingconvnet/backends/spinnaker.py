@@ -13,10 +13,11 @@ import traceback
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from unittest.mock import patch
 
 import numpy as np
 
+from spikingconvnet.address import SPALLOC_LOGIN, Address, hidden
 from spikingconvnet.backends import dtcm, failures, provenance, pynn
 from spikingconvnet.backends.base import joined, recorded_neurons
 from spikingconvnet.backends.local.lowering import AMOUNT_SHIFT, lower
@@ -428,8 +429,8 @@ class Simulation(pynn.Simulation):
     @contextmanager
     def _apart(self):
         """Send sPyNNaker's progress bars and messages to the file, and its failures out as SimulationFailed."""
-        with (self._log.open("a") as log, redirect_stdout(log), redirect_stderr(log), _messages_to(log),
-              failures.watched() as silence):
+        with (self._log.open("a") as file, redirect_stdout(log := _Hiding(file)), redirect_stderr(log),
+              _messages_to(log), failures.watched() as silence):
             try:
                 yield
             except SpikingConvNetError:
@@ -437,6 +438,7 @@ class Simulation(pynn.Simulation):
             except SystemExit as end:       # how its run ends after Ctrl-C
                 raise KeyboardInterrupt from end
             except Exception as error:      # sPyNNaker's own have no common base
+                _hide_in(error)
                 traceback.print_exc(file=log)
                 what = "the board no longer answers: " if silence.noticed else ""
                 raise SimulationFailed(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in"
@@ -532,10 +534,12 @@ def _machine(target):
         except SetupError as error:
             raise SimulationFailed(f"--target emulated: {error}") from error
     elif target.startswith("spalloc:"):
-        url = urlsplit(target.removeprefix("spalloc:"))
-        with _environment(SPALLOC_USER=url.username, SPALLOC_PASSWORD=url.password):     # never into a file
-            server = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
-            yield f"[Machine]\nversion = 5\nspalloc_server = {server}\n"
+        server = Address(target)
+        server.warn(server.login, logger)
+        login = vars(server.login) if server.login else {}
+        with (_environment(**{f"{SPALLOC_LOGIN}_{name.upper()}": value for name, value in login.items()}),    # no file
+              _discreet()):
+            yield f"[Machine]\nversion = 5\nspalloc_server = {server.removeprefix('spalloc:')}\n"
     else:
         kind, _, host = target.partition(":")
         version, usual = BOARDS.get(kind, (5, None))
@@ -553,6 +557,55 @@ def _private_configuration(home, text):
     nowhere = str(home / "nowhere")
     with _environment(HOME=str(home), XDG_CONFIG_HOME=nowhere, XDG_CONFIG_DIRS=nowhere):
         yield
+
+
+@contextmanager
+def _discreet():
+    """Keep secrets out of sPyNNaker's files: what a server repeats, and the session with it, which opens boards.
+
+    The session is there for programs that draw while a run is going on (SpiNNMan 7.4.1 ``spalloc_client.py``).
+    """
+    from spinn_front_end_common.interface.abstract_spinnaker_base import AbstractSpinnakerBase
+    from spinn_front_end_common.interface.provenance import GlobalProvenance
+    from spinnman.spalloc.spalloc_client import _SpallocJob
+
+    def connected(simulator, *args):
+        try:
+            return connect(simulator, *args)
+        except Exception as error:      # of any kind, and written into a file before it comes to us
+            _hide_in(error)
+            raise
+
+    store, connect = GlobalProvenance.store_log, AbstractSpinnakerBase._get_transceiver
+    with (patch.object(_SpallocJob, "get_session_credentials_for_db", lambda job: {}),
+          patch.object(AbstractSpinnakerBase, "_get_transceiver", connected),
+          patch.object(GlobalProvenance, "store_log",
+                       lambda database, level, message, *when: store(database, level, hidden(message), *when))):
+        yield
+
+
+def _hide_in(error):
+    """The error, whose text and causes are rid of what `address.hidden` hides."""
+    error.args = tuple(hidden(arg) if isinstance(arg, str) else _hide_in(arg) if isinstance(arg, Exception) else arg
+                       for arg in error.args)
+    for cause in (error.__cause__, error.__context__):
+        if cause is not None:
+            _hide_in(cause)
+    return error
+
+
+class _Hiding:
+    """A text file that is written without what `address.hidden` hides."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, text):
+        """As that of a file."""
+        return self._file.write(hidden(text))
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
 
 
 @contextmanager

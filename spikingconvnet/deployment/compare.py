@@ -145,6 +145,11 @@ def check_same(a, b):
     if a.n_steps != b.n_steps:
         raise StoreError(f"A and B are not of one length: A has {a.n_steps:,} steps, B {b.n_steps:,}; record the same"
                          " images with both")
+    for label in a.weights.keys() & b.weights.keys():
+        ours, theirs = (len(r.weights[label]) for r in (a, b))
+        if ours != theirs:
+            raise StoreError(f"A and B are not of one network: projection {label}: A has {ours:,} synapses, B"
+                             f" {theirs:,}; record both with the same parameters, seed and layers")
     for label in a.neurons.keys() | b.neurons.keys():
         ours, theirs = (r.neurons.get(label, np.zeros(0, int)).tolist() for r in (a, b))
         if ours != theirs:

@@ -104,6 +104,9 @@ def _of_projection(ours, theirs):
     label, owner = ours.label, f"projection {ours.label}"
     found = [*_other("parameter", owner, ours, theirs, ("receptor", "plasticity"), {"projection": label})]
     lists = [part.connections.to_list() for part in (ours, theirs)]
+    if len(lists[0].pre) != len(lists[1].pre):
+        return [*found, Cause("weights", f"{owner} has {len(lists[0].pre):,} synapses in A and {len(lists[1].pre):,} in"
+                              " B: the two networks were given other weights", {"projection": label})]
     weights, delays = ([getattr(part, name) for part in lists] for name in ("weight", "delay"))
     differ = np.flatnonzero(weights[0] != weights[1])
     if len(differ):

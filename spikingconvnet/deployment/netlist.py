@@ -1,18 +1,49 @@
 """A Network as JSON and plain arrays, and back: what a file needs that is to explain a recording without its run."""
 
 from dataclasses import fields, is_dataclass
+from functools import partial
 
 import numpy as np
 
 from spikingconvnet import connectivity, neurons, plasticity
 from spikingconvnet.errors import StoreError
 from spikingconvnet.network import Network, Population, Projection
+from spikingconvnet.schema import is_integer, is_number, is_text, refuse
 from spikingconvnet.spikes import Spikes
 
 RECORDS = {record.__name__: record for record in (
     Network, Population, Projection, Spikes,
     *(part for module in (connectivity, neurons, plasticity) for part in vars(module).values()
       if isinstance(part, type) and is_dataclass(part)))}
+SIZES = "pre", "post", "delay", "offsets", "neurons"       # arrays of whole numbers; all others are of floats
+ENDLESS = "duration"                                        # what alone may be infinite
+_is_whole = partial(is_integer, least=-(1 << 62), most=1 << 62)
+
+
+def _is_table(value, name):
+    """Whether it is an array of numbers that can be those of a field."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in ("iu" if name in SIZES else "f"):
+        return False
+    return value.dtype.kind != "f" or not np.isnan(value).any() and (name == ENDLESS or np.isfinite(value).all())
+
+
+def _is_tuple(value):
+    """Whether it is a tuple of records, of whole numbers, or of tuples of them."""
+    return isinstance(value, tuple) and all(is_dataclass(part) or _is_whole(part) or _is_tuple(part) for part in value)
+
+
+HOLDS = {           # what a field of each type holds: in words, and whether a value of that name is it
+    float: ("a finite number", lambda value, name: is_number(value) and (name == ENDLESS or abs(value) < 1e300)),
+    int: ("a whole number", lambda value, name: _is_whole(value)),
+    bool: ("true or false", lambda value, name: isinstance(value, bool)),
+    str: ("text", lambda value, name: is_text(value)),
+    tuple: ("a list of records or whole numbers", lambda value, name: _is_tuple(value)),
+    dict: ("arrays by name", lambda value, name: isinstance(value, dict) and all(
+        _is_table(part, key) for key, part in value.items())),
+    np.ndarray: ("an array of numbers", _is_table),
+    Spikes: ("Spikes", lambda value, name: isinstance(value, Spikes)),
+    object: ("a record", lambda value, name: is_dataclass(value)),
+}
 
 
 def encode(value, arrays):
@@ -31,18 +62,46 @@ def encode(value, arrays):
 
 
 def decode(value, arrays):
-    """The inverse of :func:`encode`; lists become tuples. A record that is not known is a StoreError."""
+    """The inverse of :func:`encode`; lists become tuples.
+
+    A record that is not known, or a field that does not hold what its type says, is a StoreError; what a record refuses
+    itself is its own error.
+    """
     if isinstance(value, list):
         return tuple(decode(part, arrays) for part in value)
     if not isinstance(value, dict):
         return value
     if "array" in value:
+        if not is_integer(value["array"], 0, len(arrays) - 1):
+            refuse("network", f"of {len(arrays)} arrays", value["array"])
         return arrays[value["array"]]
+    for kind, content in (("dict", value), ("fields", value)):
+        if kind in content and not isinstance(content[kind], dict):
+            refuse(f"network.{kind}", "an object", content[kind])
     if "dict" in value:
         return {key: decode(part, arrays) for key, part in value["dict"].items()}
-    if value.get("record") not in RECORDS:
-        raise StoreError(f"no record of a network is called {value.get('record')!r}")
-    return RECORDS[value["record"]](**{name: decode(part, arrays) for name, part in value["fields"].items()})
+    name = value.get("record")
+    if not isinstance(name, str) or name not in RECORDS or "fields" not in value:
+        raise StoreError(f"no record of a network is called {name!r}")
+    return _record(RECORDS[name], {field: decode(part, arrays) for field, part in value["fields"].items()})
+
+
+def _record(kind, parts):
+    """A record of what a file says."""
+    own = {f.name: f for f in fields(kind)}
+    for name, part in parts.items():
+        if name not in own:
+            refuse(kind.__name__, f"made of {', '.join(own)}", name)
+        wanted, holds = HOLDS[own[name].type]
+        if not holds(part, name) and not (part is None and own[name].default is None):
+            refuse(f"{kind.__name__}.{name}", wanted, part)
+    missing = [f.name for f in own.values() if f.name not in parts and f.default is f.default_factory]
+    if missing:
+        raise StoreError(f"{kind.__name__}.{missing[0]}: is missing")
+    made = kind(**parts)
+    if kind is Spikes:
+        made.check_order()
+    return made
 
 
 def first_difference(a, b, ignored=(), path=""):

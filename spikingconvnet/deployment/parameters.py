@@ -141,15 +141,24 @@ def _of_population(case, one, name, spans):
     if low <= high:
         value = _value(case, name, low, high)
         everywhere = {k: v for k, v in population.values.items() if k != name}
-        changed = with_population(network, one.label, cell=replace(population.cell, **{name: value}), values=everywhere)
-        if case.explains(changed):
+        if _explains(case, lambda: with_population(network, one.label, cell=replace(population.cell, **{name: value}),
+                                                   values=everywhere)):
             yield _of_neurons(case, one, name, [value], declared, None)
             return
         values[neurons] = value
     else:
         values[neurons] = [_value(case, name, *span) for span in spans.values()]
-    if case.explains(with_population(network, one.label, values={**population.values, name: values})):
+    if _explains(case, lambda: with_population(network, one.label, values={**population.values, name: values})):
         yield _of_neurons(case, one, name, values[neurons].tolist(), declared[neurons], neurons)
+
+
+def _explains(case, make):
+    """Whether the network that ``make()`` gives is an explanation; one with a value that no record takes is none."""
+    try:
+        network = make()
+    except SpikingConvNetError:
+        return False
+    return case.explains(network)
 
 
 def _value(case, name, low, high):

@@ -49,6 +49,7 @@ from spikingconvnet.emulator.router import TABLE_SIZE, Router
 from spikingconvnet.emulator.system_controller import SystemController
 
 SHARED_MESSAGES = 7                                 # tools/boot/sark.struct, num_buf
+_MOST_WAITING = 4096                                # messages for a core that does not take them; the next is refused
 _FIRST_APP = 1
 
 
@@ -63,7 +64,7 @@ class Chip:
     ----------
     make_core : callable(number, bus, memories) -> Core
     wake : callable(core): something has happened to a core
-    send : callable(SDP): a message from one of the cores
+    send : callable(SDP): a message from one of the cores, which may be running
     routes : pair of callables for the router: a route may have changed; count packets under way
     report : callable(text)
     physical : numbers of the cores that work, by virtual number; the monitor is 0
@@ -178,7 +179,7 @@ class Chip:
         if self.vcpu(number, VCPU.CPU_STATE, 1) == CPUState.INIT:
             return "starting"
         raw = self.bus.read(VCPU_BASE + number * VCPU.SIZE + VCPU.APP_NAME, 16)
-        return raw.split(b"\0")[0].decode("ascii", "replace")
+        return "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in raw.split(b"\0")[0])
 
     def start(self, image, mask, app_id, flags):
         """Start the image at an address on cores (`proc_start_app`, scamp-app.c:145)."""
@@ -306,6 +307,8 @@ class Chip:
             return Result.CPU
         if core.rest in (Rest.OFF, Rest.DEAD):
             return Result.DEAD
+        if len(self._waiting[core.number]) == _MOST_WAITING:
+            return Result.BUF
         self._waiting[core.number].append(message)
         self.post(core)
         return Result.OK

@@ -38,6 +38,8 @@ UNDEF_VECTOR, SVC_VECTOR, PABT_VECTOR, DABT_VECTOR, IRQ_VECTOR, FIQ_VECTOR = 0x0
 
 WFI, WFI_MASK = 0x0e070f90, 0x0fff0fff              # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
 BURST = 32                                          # packets that a FIQ handler takes before the program goes on
+MOST_PACKETS = 1 << 18                              # that wait for a core; those that come after them are lost
+MOST_SENT = 1 << 16                                 # packets after which a core pauses, so that somebody takes them
 _GRACE = 0.05                                       # s in which a program is expected to touch a device
 _MAX_FAULTS = 8                                     # exceptions in exceptions before the core is given up
 
@@ -148,7 +150,7 @@ class Core:
 
     def _yields(self):
         """Whether to stop at this access, which then does nothing now and is repeated when the program goes on."""
-        if not self._pause:
+        if not self._pause and len(self.comms.sent) < MOST_SENT:
             return False
         self._yielded, self._pause = True, 0.0
         self._cpu.stop()
@@ -183,7 +185,10 @@ class Core:
 
     def offer(self, packet):
         """A packet (control, key, payload) arrives."""
-        self.inbox.append(packet)
+        if len(self.inbox) < MOST_PACKETS:
+            self.inbox.append(packet)
+        else:
+            self.lost += 1
 
     # -- interrupts ---------------------------------------------------------------------------------------------------
 

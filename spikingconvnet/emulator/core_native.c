@@ -36,7 +36,7 @@ enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE =
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
 enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, SLOTS = 16, SLOT_ENABLE = 0x20, MEMORIES = 8 };
 enum { PAGE = 4096, READ = 1, WRITE = 2, EXECUTE = 4 };         /* cpu.py */
-enum { RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01, READ_COST = 50, POLLS = 6, BURST = 32 };
+enum { RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01, READ_COST = 50, POLLS = 6, BURST = 32, MOST_SENT = 1 << 16 };
 #define NONE UINT64_MAX
 #define ALWAYS (1u << CC_TMT | 1u << CC_TNF)
 
@@ -128,9 +128,9 @@ static int partial(core *c, const char *device, uint32_t offset, unsigned size) 
     return 1;
 }
 
-/* Whether the access has to be left alone because the core was asked to pause. */
+/* Whether the access has to be left alone because the core was asked to pause, or its packets have to be taken. */
 static int yields(core *c) {
-    if (!c->pause) return 0;
+    if (!c->pause && c->n_sent < 3 * MOST_SENT) return 0;
     c->pause = 0;
     c->yielded = 1;
     c->api->emu_stop(c->uc);

@@ -140,7 +140,9 @@ class CPU:
         memories = [(base, memory.size, self._place(memory)) for base, memory in core.memories]
         self._switch(None)
         self._uc.context_restore(self._reset)
-        self._spaces[core] = Space(memories, self._program(core.memories[0][1]), self._uc.context_save())
+        self._begun[core] = program = self._program(core.memories[0][1])
+        place = self._place(program, READ | EXECUTE)
+        self._spaces[core] = Space(memories, place, self._uc.context_save())
 
     def remove(self, core):
         """Forget a core if it takes part; the last one takes the CPU with it."""
@@ -151,7 +153,11 @@ class CPU:
         if not self._spaces:
             self._close()
             return
-        for _, memory in core.memories[:2]:
+        unused, program = [memory for _, memory in core.memories[:2]], self._begun.pop(core)
+        if program not in self._begun.values():
+            self._programs = {words: copy for words, copy in self._programs.items() if copy is not program}
+            unused.append(program)
+        for memory in unused:
             self._uc.mem_unmap(self._places.pop(memory), memory.size)
         self._uc.ctl_flush_tb()                     # Unicorn may put the next memory where these were
 
@@ -163,7 +169,7 @@ class CPU:
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         # Where no memory is: Unicorn (notdirty_write, cputlb.c) leaves stores slow wherever a hook might be called.
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note, begin=0, end=_FIRST_PLACE - 1)
-        self._places, self._programs, self._next = {}, {}, _FIRST_PLACE
+        self._places, self._programs, self._begun, self._next = {}, {}, {}, _FIRST_PLACE
         for base, size in CHIP_DEVICES.items():
             self._map_device(base, size)
         self._map_core()
@@ -178,7 +184,7 @@ class CPU:
         self._uc.mmio_map(base, size, self._load, base, self._store, base)
 
     def _close(self):
-        self._uc = self._reset = self._places = self._programs = None
+        self._uc = self._reset = self._places = self._programs = self._begun = None
 
     def _place(self, memory, permissions=READ | WRITE):
         """Address of a memory in the common space."""
@@ -189,12 +195,12 @@ class CPU:
         return self._places[memory]
 
     def _program(self, itcm):
-        """Address of the copy of a program that all cores share that begin with it."""
+        """The copy of a program that all cores share that begin with it."""
         words = bytes(itcm.bytes)
         if words not in self._programs:
             self._programs[words] = copy = Memory("program", ITCM_SIZE)
             copy.bytes[:] = words
-        return self._place(self._programs[words], READ | EXECUTE)
+        return self._programs[words]
 
     def _switch(self, core):
         """Put the registers of a core in, or only those of the last one out."""

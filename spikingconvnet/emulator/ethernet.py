@@ -8,15 +8,15 @@ side by side, and a front end that counts them right after it has started them g
 ``load_executable_images.py``: 10 s).
 
 Not modelled: boot images (the machine is booted; what comes to the boot port is dropped, as a booted board does), ARP,
-ping, fragments.
+ping, fragments. It listens on loopback addresses and sends to no others, whatever a message or tag says.
 """
 
-import ipaddress
 import queue
 import selectors
 import socket
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 
 from spikingconvnet.emulator import packets, tags
@@ -28,6 +28,7 @@ from spikingconvnet.emulator.packets import SDP
 _PATIENCE = 0.06                                    # s after which it is looked whether a core should be paused
 _FIRST_HOST, _LAST_HOST = 2, 254                    # 127.0.0.1 makes SpiNNMan expect a virtual board
 _BUFFER = 4 << 20                                   # bytes that the kernel keeps while a core runs
+_MOST_ARRIVED, _MOST_QUESTIONS = 10_000, 256        # datagrams, questions that wait; later ones are lost
 _STOP = object()
 _REASSURE = 0.4                                     # s after which one whose question waits hears something; SpiNNMan
                                                     # asks again after 1 s and gives up after 11 (7.4.1, constants.py)
@@ -106,23 +107,24 @@ class Ethernet:
         self._closing = threading.Event()
         self._real_time, self._pace = real_time, None
         self._questions = []                        # that wait for cores to come to rest
+        self.dropped = Counter()                    # datagrams, by reason
         self._in_hand = ()                          # the one that is being dealt with
 
     @staticmethod
     def _check(host):
-        try:
-            loopback = ipaddress.IPv4Address(host).is_loopback
-        except ipaddress.AddressValueError:
-            loopback = False
-        if not loopback:
+        if not tags.is_loopback(host):
             raise SetupError(f"--host: must be a loopback address such as 127.0.0.2, got {host!r}")
 
     # -- the thread that owns the machine -----------------------------------------------------------------------------
 
-    def serve(self, machine):
-        """Answer for a machine until `close` is called."""
+    def attach(self, machine):
+        """Become the port of a machine: what is sent leaves here, and what arrives is for it."""
         self._machine, machine.transmit, machine.tags.changed = machine, self._transmit, self._follow_tags
         self._pace = Pace(machine, self._real_time)
+
+    def serve(self, machine):
+        """Answer for a machine until `close` is called."""
+        self.attach(machine)
         receiver = threading.Thread(target=self._receive, name="ethernet", daemon=True)
         receiver.start()
         try:
@@ -134,6 +136,8 @@ class Ethernet:
             self._closing.set()
             self._wakers[1].send(b"x")
             receiver.join()
+            for reason, count in self.dropped.items():
+                machine.report(f"datagrams dropped, {reason}: {count}")
             for sock in (self._scp, self._boot, *self._wakers, *self._reverse.values()):
                 sock.close()
 
@@ -161,6 +165,7 @@ class Ethernet:
             return
         message = SDP.decode(data[len(packets.UDP_PADDING):])
         if message is None:
+            self.dropped["no message"] += 1
             return
         if message.flags & packets.REPLY_EXPECTED and message.tag == packets.TAG_NONE:
             message = self._with(message, tag=self._machine.tags.transient(sender))
@@ -169,7 +174,10 @@ class Ethernet:
         if self._machine.at_rest or not asks_for_states(message):
             self._deal_with(_Question(message, sender))
         elif all(message != question.message for question in self._questions):      # not one that is asked again
-            self._questions.append(_Question(message, sender))
+            if len(self._questions) < _MOST_QUESTIONS:
+                self._questions.append(_Question(message, sender))
+            else:
+                self.dropped["too many questions"] += 1
 
     def _answer_questions(self):
         """Tell the states of cores if all are at rest, and in any case to one who has waited long enough."""
@@ -194,6 +202,7 @@ class Ethernet:
         table = self._machine.tags
         number = table.reverse().get(port)
         if number is None or len(data) > packets.MAX_PAYLOAD:
+            self.dropped["not for a tag"] += 1
             return
         self._pace.tell()
         tag = table.table[number]
@@ -205,8 +214,8 @@ class Ethernet:
         """Send a message to the host that its IP tag names (`eth_send_msg`, scamp-3.c:611)."""
         table = self._machine.tags.table
         tag = table[message.tag] if message.tag < tags.SIZE else tags.Tag()
-        if not tag.flags & tags.VALID:
-            self._machine.report(f"a message for IP tag {message.tag}, which is not set")
+        if not tag.flags & tags.VALID or not tags.is_loopback(tag.address):
+            self._machine.report(f"a message for IP tag {message.tag}, which leads to no loopback address")
             return
         if not tag.flags & tags.TRANSIENT:
             self._pace.tell()
@@ -259,5 +268,9 @@ class Ethernet:
             port = sock.getsockname()[1] if sender else 0
         except OSError:                             # closed by the other thread, or a complaint about a datagram sent
             return
-        if sender and port != packets.BOOT_PORT:
+        if not sender or port == packets.BOOT_PORT:
+            return
+        if self._arrived.qsize() < _MOST_ARRIVED:
             self._arrived.put((data, sender, port))
+        else:
+            self.dropped["too many at once"] += 1

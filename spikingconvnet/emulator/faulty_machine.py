@@ -109,18 +109,16 @@ class FaultyMachine(Machine):
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
-    def _arrive(self):
+    def _spread(self, source, sent):
         share, delay = self.faults.late_packets
         if not share and not self.faults.dropped_packets:
-            super()._arrive()
+            super()._spread(source, sent)
             return
-        packets, self._packets = self._packets, []
-        for source, sent in packets:
-            for packet in sent:
-                if share and self._draws("late", source, packet[1]) < share:
-                    self._postpone(source, packet, round(delay * CYCLES_PER_MS))
-                else:
-                    self._pass_on(source, packet)
+        for packet in sent:
+            if share and self._draws("late", source, packet[1]) < share:
+                self._postpone(source, packet, round(delay * CYCLES_PER_MS))
+            else:
+                self._pass_on(source, packet)
 
     def _postpone(self, source, packet, cycles):
         """Let a packet set out later, before whatever its cores do at that instant."""

@@ -1,7 +1,7 @@
 """SARK's storage, in the machine's own memory because cores and monitor share it: heaps, pools, router entries.
 
 Sources: sark_alloc.c and sark_base.c of spinnaker_tools 813bfef. A chain that does not rise through its own memory has
-been overwritten; following it would never end, so it is a CorruptError.
+been overwritten; following it would never end, so it is a CorruptError, and so is one of more blocks than `_MOST`.
 """
 
 from spikingconvnet.emulator.errors import CorruptError
@@ -10,6 +10,18 @@ from spikingconvnet.emulator.memory_map import SV, SV_BASE
 _FREE, _FIRST, _LAST, _FREE_BYTES, _HEADER = 0, 4, 8, 12, 16      # heap_t, sark.h:652
 _BLOCK = 8                                                        # block_t {next, free}, sark.h:637
 _USED = 0xffff0000                                                # `free` of a block in use, sark_alloc.c:115
+_MOST = 1 << 18                                                   # blocks of a heap: a second to look through
+
+
+def _joined(parts):
+    """Free parts, (first, end) each, ascending and with neighbours made one: (first, end, first of the next)."""
+    joined = []
+    for first, end in sorted(parts):
+        if joined and joined[-1][1] == first:
+            joined[-1][1] = end
+        else:
+            joined.append([first, end])
+    return [(*part, following) for part, (following, _) in zip(joined, [*joined[1:], (0, 0)])]
 
 
 class Heap:
@@ -29,15 +41,19 @@ class Heap:
         return cls(bus, base)
 
     def _chain(self, head, link):
-        """Addresses from `head` on, following the word at offset `link`, while they rise."""
+        """(address, address of the next block) from `head` on, following the word at offset `link`, while both rise."""
         last, block = self.bus.load(self.address + _LAST), head
-        while block:
+        for _ in range(_MOST):
+            if not block:
+                return
             inside = self.address < block <= last
-            following = self.bus.load(block + link) if inside else 0
-            if not inside or (following and following <= block):
-                raise CorruptError(f"heap at {self.address:#010x}: block {block:#010x} leads to {following:#010x}")
-            yield block, self.bus.load(block)
-            block = following
+            ways = [self.bus.load(block + offset) for offset in (0, link)] if inside else [0, 0]
+            if not inside or any(way and not block < way <= last for way in ways):
+                raise CorruptError(f"heap at {self.address:#010x}: block {block:#010x} leads to {ways[0]:#010x} and "
+                                   f"{ways[1]:#010x}")
+            yield block, ways[0]
+            block = ways[1]
+        raise CorruptError(f"heap at {self.address:#010x}: more than {_MOST} blocks")
 
     def free_blocks(self):
         """(address, address of the next block) of each free block."""
@@ -99,32 +115,29 @@ class Heap:
         """Give a block back (`sark_xfree`); a pointer that is not a block in use is a CorruptError."""
         block = pointer - _BLOCK
         end = next((end for address, end in self.blocks() if address == block and end), 0)
-        owner = self.bus.load(block + 4) if end else 0
-        if owner < _USED:
+        if not end or self.bus.load(block + 4) < _USED:
             raise CorruptError(f"heap at {self.address:#010x}: {pointer:#010x} is no block in use")
-        if owner & 255:
-            self.bus.store(self._tag(owner & 0xffff), 0)
-        self._count(end - block)
-        before = [free for free, _ in self.free_blocks() if free < block]
-        previous = before[-1] if before else 0
-        following = self.bus.load(previous + 4 if previous else self.address)
-        self.bus.store(block + 4, following)
-        self.bus.store(previous + 4 if previous else self.address, block)
-        if following == end:
-            self._merge(block, following)
-        if previous and self.bus.load(previous) == block:
-            self._merge(previous, block)
+        self._release([(block, end)])
 
-    def _merge(self, block, following):
-        self.bus.store(block, self.bus.load(following))
-        self.bus.store(block + 4, self.bus.load(following + 4))
+    def _release(self, blocks):
+        """Put blocks in use, (address, end) each, among the free ones."""
+        free = _joined([*blocks, *self.free_blocks()])
+        for block, end in blocks:
+            owner = self.bus.load(block + 4)
+            if owner & 255:
+                self.bus.store(self._tag(owner & 0xffff), 0)
+            self._count(end - block)
+        for block, end, following in free:
+            self.bus.store(block, end)
+            self.bus.store(block + 4, following)
+        self.bus.store(self.address + _FREE, free[0][0])
 
     def free_id(self, app_id):
         """Give back every block of an application; their number (`sark_xfree_id`)."""
-        owned = [block for block, end in self.blocks()
+        owned = [(block, end) for block, end in self.blocks()
                  if end and (owner := self.bus.load(block + 4)) >= _USED and owner >> 8 & 255 == app_id]
-        for block in owned:
-            self.free(block + _BLOCK)
+        if owned:
+            self._release(owned)
         return len(owned)
 
 
@@ -184,15 +197,20 @@ class RouterEntries:
         self.bus.store(self._entry(index) + 2 if index else SV_BASE + SV.RTR_FREE, value, 2)
 
     def _chain(self, index, step):
+        """(first entry, end) of runs from `index` on, while both they and what `step` leads to rise."""
         while index:
-            following = step(index)
-            if index > self.LAST or (following and following <= index):
-                raise CorruptError(f"router entries: {index} leads to {following}")
-            yield index
-            index = following
+            ways = self._next(index), step(index)
+            if index > self.LAST or any(way and not index < way <= self.LAST for way in ways):
+                raise CorruptError(f"router entries: {index} leads to {ways[0]} and {ways[1]}")
+            yield index, ways[0]
+            index = ways[1]
+
+    def runs(self):
+        """(first entry, end) of every run; the last one has no end."""
+        return self._chain(self.FIRST, self._next)
 
     def free_runs(self):
-        """First entries of the free runs."""
+        """(first entry, end) of the free runs."""
         return self._chain(self._free(0), self._free)
 
     def create(self):
@@ -204,13 +222,13 @@ class RouterEntries:
 
     def largest(self):
         """Length of the longest free run (`rtr_alloc_max`)."""
-        return max((self._next(run) - run for run in self.free_runs() if self._next(run)), default=0)
+        return max((end - run for run, end in self.free_runs() if end), default=0)
 
     def alloc(self, size, app_id):
         """First entry of a new run, or 0 (`rtr_alloc_id`)."""
         previous = 0
-        for run in self.free_runs() if size else ():
-            end, rest = self._next(run), run + size
+        for run, end in self.free_runs() if size else ():
+            rest = run + size
             if rest <= end:
                 after = self._free(run)
                 if rest < end:
@@ -226,28 +244,24 @@ class RouterEntries:
 
     def free(self, run, clear):
         """Give a run back and clear its entries if told to (`rtr_free`)."""
-        if run not in self._chain(self.FIRST, self._next) or not self._free(run) & 0x8000:
+        end = dict(self.runs()).get(run)
+        if not end or not self._free(run) & 0x8000:
             raise CorruptError(f"router entries: {run} is no run in use")
-        end = self._next(run)
-        if clear:
-            self._clear(run, end - run)
-        previous = max((free for free in self.free_runs() if free < run), default=0)
-        following = self._free(previous)
-        self._set_free(run, following)
-        self._set_free(previous, run)
-        if following == end:
-            self._merge(run, following)
-        if previous and self._next(previous) == run:
-            self._merge(previous, run)
+        self._release([(run, end)], clear)
 
-    def _merge(self, run, following):
-        self.bus.store(self._entry(run), self._next(following), 2)
-        self._set_free(run, self._free(following))
+    def _release(self, runs, clear):
+        """Put runs in use, (first entry, end) each, among the free ones."""
+        free = _joined([*runs, *self.free_runs()])
+        for run, end in runs if clear else ():
+            self._clear(run, end - run)
+        for run, end, following in free:
+            self.bus.store(self._entry(run), end, 2)
+            self._set_free(run, following)
+        self._set_free(0, free[0][0])
 
     def free_id(self, app_id, clear):
         """Give back every run of an application; their number (`rtr_free_id`)."""
-        owned = [run for run in self._chain(self.FIRST, self._next) if self._next(run)
-                 and self._free(run) & self._OWNER == app_id | 0x8000]
-        for run in owned:
-            self.free(run, clear)
+        owned = [(run, end) for run, end in self.runs() if end and self._free(run) & self._OWNER == app_id | 0x8000]
+        if owned:
+            self._release(owned, clear)
         return len(owned)

@@ -39,6 +39,9 @@ _NO_LINK = {3: {(0, 0, 3), (0, 0, 4), (0, 1, 3), (0, 1, 4), (1, 0, 0), (1, 0, 1)
             5: set()}                               # SpiNNMachine virtual_machine.py:209
 DIMENSIONS = {3: (2, 2), 5: (8, 8)}
 _HERE = 7                                           # in the point-to-point table: this chip
+_MOST_PACKETS, _MOST_TREES, _MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17   # 150 MB, 100 MB, 20 MB: what no program needs
+_MANY = 1 << 10                                     # packets that a core sends before it rests: no program does
+_AT_ONCE = 1000                                     # packets that arrive before messages are looked after again
 CYCLES_PER_MS = CPU_CLOCK_MHZ * 1000
 
 
@@ -60,7 +63,9 @@ class Machine:
         if version not in CHIPS:
             raise SetupError(f"board version: must be 3 (4 chips) or 5 (48 chips), got {version!r}")
         self.version, self.transmit, self.report, self.watchdog = version, transmit, report, watchdog
-        self.cycle, self._events, self._ready, self._packets = 0, [], deque(), []
+        self.cycle, self._events, self._ready = 0, [], deque()
+        self._packets, self._arriving, self._under_way = [], deque(), 0
+        self._mail = deque()                        # messages from cores
         self._queued, self._trees, self._running, self._spent = set(), {}, None, 0.0
         self._clocked = []                          # chips that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
@@ -81,8 +86,8 @@ class Machine:
         return range(NUM_CPUS)
 
     def _chip(self, x, y):
-        return Chip(x, y, self._core_of(x, y), self._wake, self.send, (self._forget_routes, self._settle), self.report,
-                    self._working(x, y))
+        return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self._settle),
+                    self.report, self._working(x, y))
 
     def _core_class(self, _place):
         return self._make_core
@@ -154,6 +159,11 @@ class Machine:
         else:
             self.monitors[chip.x, chip.y].receive(message)
 
+    def _carry(self):
+        """Send the messages of cores: when they rest, because one may stop the very core that it comes from."""
+        for _ in range(len(self._mail)):
+            self.send(self._mail.popleft())
+
     # -- events -------------------------------------------------------------------------------------------------------
 
     def _wake(self, core):
@@ -165,12 +175,12 @@ class Machine:
     @property
     def busy(self):
         """Whether `step` would do something."""
-        return bool(self._ready or self._packets or self._events)
+        return bool(self._events) or not self.at_rest
 
     @property
     def at_rest(self):
         """Whether all cores have done what they can at this instant: their states are what a board would show."""
-        return not (self._ready or self._packets)
+        return not (self._mail or self._ready or self._packets or self._arriving)
 
     def next_instant(self):
         """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs."""
@@ -187,8 +197,12 @@ class Machine:
         return core.rest in (Rest.OFF, Rest.DEAD) or core.deadlines()[timer] != instant
 
     def step(self):
-        """Do the next thing there is: run a core, let packets arrive, or let the clock jump."""
-        if self._ready:
+        """Do the next thing there is: carry messages, run a core, let packets arrive, or let the clock jump."""
+        if self._mail:
+            self._carry()
+        elif self._arriving:
+            self._land()
+        elif self._ready:
             self._run(self._ready.popleft())
         elif self._packets:
             self._arrive()
@@ -197,7 +211,7 @@ class Machine:
 
     def run(self, until=None):
         """Step until nothing is left to do, or nothing up to and including a cycle."""
-        while self._ready or self._packets or self._events and (until is None or self._events[0][0] <= until):
+        while not self.at_rest or self._events and (until is None or self._events[0][0] <= until):
             self.step()
 
     def _run(self, core):
@@ -208,6 +222,7 @@ class Machine:
         core.run()
         self._running = None
         self._spent += time.thread_time() - began
+        self._carry()
         if core.rest is Rest.OFF:
             return
         self._after(core)
@@ -225,19 +240,23 @@ class Machine:
         sent = core.take_sent()
         if sent:
             self._packets.append(((x, y), sent))
+            self._under_way += len(sent)
         if core.rest is Rest.DEAD:
             self.chips[x, y].bury_dead(core)
-        else:
-            self._schedule(core)
-            self.chips[x, y].post(core)
+            return
+        self._schedule(core)
+        self.chips[x, y].post(core)
+        if self._under_way > _MOST_PACKETS and len(sent) > _MANY:
+            self._stop(core, f"has sent {len(sent)} packets without a pause while {self._under_way} are under way")
 
     def _check_watchdog(self, core):
         if self._spent > self.watchdog:
-            x, y, _ = core.place
-            self._report_core(core, f"has not come to rest for {self.watchdog:g} s; stopped by the watchdog at pc "
-                                    f"{core.registers()['pc']:#010x}")
-            self.chips[x, y].bury(core, CPUState.WDOG, 0)
+            self._stop(core, f"has not come to rest for {self.watchdog:g} s")
             self._spent = 0.0
+
+    def _stop(self, core, why):
+        self._report_core(core, f"{why}; stopped by the watchdog at pc {core.registers()['pc']:#010x}")
+        self.chips[core.place[:2]].bury(core, CPUState.WDOG, 0)
 
     def pause(self):
         """From another thread: let a core that runs come back soon, so that messages can be answered."""
@@ -249,6 +268,9 @@ class Machine:
             if deadline is not None and core.scheduled[timer] != deadline:
                 heapq.heappush(self._events, (deadline, core.place, timer))
             core.scheduled[timer] = deadline
+        if len(self._events) > _MOST_EVENTS:        # timers that are set again and again leave their old deadlines
+            self._events = [event for event in self._events if not self._stale(*event)]
+            heapq.heapify(self._events)
 
     def _tick(self):
         """Jump to the next instant at which timers expire, and let them."""
@@ -282,19 +304,34 @@ class Machine:
 
     def _arrive(self):
         """Let all packets that are under way reach their cores, in the order in which they were sent."""
-        packets, self._packets = self._packets, []
-        for source, sent in packets:
-            for packet in sent:
-                control, key, _ = packet
-                tree = self._trees.get((source, key, control))
-                if tree is None:
-                    tree = self._plant(source, key, control)
-                tree.packets += 1
-                for core in tree.cores:
-                    core.offer(packet)
-                    self._wake(core)
+        self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
+        self._land()
+
+    def _land(self):
+        """Let packets reach their cores until all have, or so many that messages should be looked after first."""
+        left = _AT_ONCE
+        while self._arriving and left > 0:
+            source, sent = self._arriving.popleft()
+            if len(sent) > left:
+                self._arriving.appendleft((source, sent[left:]))
+            self._spread(source, sent[:left])
+            left -= len(sent)
+
+    def _spread(self, source, sent):
+        """Let packets from a chip reach their cores."""
+        for packet in sent:
+            control, key, _ = packet
+            tree = self._trees.get((source, key, control))
+            if tree is None:
+                tree = self._plant(source, key, control)
+            tree.packets += 1
+            for core in tree.cores:
+                core.offer(packet)
+                self._wake(core)
 
     def _plant(self, source, key, control):
+        if len(self._trees) == _MOST_TREES:
+            self._forget_routes()
         tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
         return tree
 

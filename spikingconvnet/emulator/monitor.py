@@ -288,6 +288,8 @@ class Monitor:
             number = table.transient((str(ipaddress.IPv4Address(0)), 0))
         own = flags & tags.USE_SENDER and not flags & tags.REVERSE
         address = sender.address if ip == 0 else str(ipaddress.IPv4Address(struct.pack("<I", ip)))
+        self._require(ip == 0 or tags.is_loopback(address), f"tag {number} to {address}; this board sends to loopback "
+                                                            "addresses only")
         port = sender.tx_port if own else place & 0xffff
         table.set(number, flags, address, port, place >> 16, word >> 8 & 255)
         return struct.pack("<I", number)

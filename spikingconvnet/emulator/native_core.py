@@ -3,7 +3,7 @@
 import ctypes
 from array import array
 
-from spikingconvnet.emulator.core import I_BIT, Core, Rest
+from spikingconvnet.emulator.core import I_BIT, MOST_PACKETS, Core, Rest
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.native_cpu import NativeCPU, library
 
@@ -34,7 +34,10 @@ class NativeCore(Core):
 
     def offer(self, packet):
         """A packet (control, key, payload) arrives."""
-        self.inbox.extend(packet)
+        if len(self.inbox) < 3 * MOST_PACKETS:
+            self.inbox.extend(packet)
+        else:
+            self.lost += 1
 
     def interrupt(self, line, active):
         """Raise or lower a line of the interrupt controller."""

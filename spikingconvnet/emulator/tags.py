@@ -15,6 +15,14 @@ VALID, TRANSIENT, USE_SENDER, REVERSE, STRIP = 0x8000, 0x4000, 0x0400, 0x0200, 0
 _ENTRY = struct.Struct("<4s6s3HI2HB7x")             # iptag_t, scamp.h:376
 
 
+def is_loopback(address):
+    """Whether text is an address of this computer to itself, the only kind that a board listens on and sends to."""
+    try:
+        return ipaddress.IPv4Address(address).is_loopback
+    except ipaddress.AddressValueError:
+        return False
+
+
 @dataclass
 class Tag:
     """An entry of the table; all zero when it is free."""

@@ -1,8 +1,6 @@
 """What all figures share: colours, the empty figure, checks of what is drawn, the two files."""
 
 import io
-import os
-import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spikingconvnet.errors import require
+from spikingconvnet.files import write_whole
 from spikingconvnet.spikes import Spikes
 
 SEQUENTIAL, DIVERGING, SHARES = "viridis", "RdBu_r", "Blues"
@@ -92,10 +91,7 @@ def save(figure, stem):
     """
     contents = {Path(f"{stem}.{kind}"): _rendered(figure, kind) for kind in METADATA}
     for path, content in contents.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as staging:
-            Path(staging, path.name).write_bytes(content)
-            os.replace(Path(staging, path.name), path)
+        write_whole(path, lambda stream, content=content: stream.write(content))
     return list(contents)
 
 

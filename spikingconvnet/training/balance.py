@@ -195,6 +195,10 @@ def lower(model, trained, spikes, open_network, reset=False):
     peaks : list of Peak
         In the units of the layers that are returned.
     """
+    for stage, layer in zip(model.stages, trained):
+        if not all(np.isfinite(part).all() for part in layer.arrays().values()):
+            raise SettingsError(f"layer {stage.number}: its rule has found weights that are no finite numbers; lower"
+                                " the learning rate, or what else multiplies weights, in RULE of the parameters")
     layers, peaks = [], []
     shown = spikes.samples(0, min(SAMPLES, spikes.n_samples))
     for stage, layer in zip(model.stages, trained):

@@ -18,6 +18,7 @@ import numpy as np
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.fields import FACTOR, MOST_SLOT, POSITIVE, check_fields, least, most, real, record, whole
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.training.balance import gain
 
@@ -68,14 +69,13 @@ class BPSTDP:
     takes_rates = True
 
     def __post_init__(self):
-        for name in ("epochs", "n_steps", "window"):
-            require(getattr(self, name) >= 1, "BPSTDP", name, getattr(self, name), "at least 1")
+        steps = whole(1, MOST_SLOT)
+        check_fields(self, epochs=whole(1, 10_000), n_steps=steps, window=steps, mu=FACTOR, hidden_ratio=FACTOR,
+                     last=real(least(0), most(1), wanted="between 0 and 1"), deviation=FACTOR,
+                     hidden_threshold=POSITIVE, output_threshold=POSITIVE, shift=whole(0, 64),
+                     neuron=record(IFCurrDelta))
         require(self.n_steps % self.window == 0, "BPSTDP", "n_steps", self.n_steps,
                 f"a multiple of window ({self.window})")
-        require(0 <= self.last <= 1, "BPSTDP", "last", self.last, "between 0 and 1")
-        require(self.shift >= 0, "BPSTDP", "shift", self.shift, "0 pixels or more")
-        for name in ("mu", "hidden_ratio", "deviation", "hidden_threshold", "output_threshold"):
-            require(getattr(self, name) > 0, "BPSTDP", name, getattr(self, name), "above 0")
 
 
 def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
@@ -92,6 +92,8 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None, *, e
     rate = rate_of(encoder, "RULE bpstdp")
     require(rule.n_steps == encoder.n_steps, "BPSTDP", "n_steps", rule.n_steps,
             f"the {encoder.n_steps} steps for which ENCODER shows an image")
+    side = min(model.input_shape[1:])
+    require(rule.shift < side, "BPSTDP", "shift", rule.shift, f"below {side} pixels, the shorter side of an image")
     weights = initial_weights([stage.layer.kernel_shape(stage.in_shape) for stage in model.stages], rule, rng)
     if validation is not None:
         validation = (rate * validation[0], validation[1])

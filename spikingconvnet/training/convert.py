@@ -16,7 +16,20 @@ import numpy as np
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
 from spikingconvnet.encoding import rate_of
 from spikingconvnet.errors import SettingsError, require
-from spikingconvnet.layers import SpikeCount
+from spikingconvnet.fields import (
+    FLAG,
+    PART,
+    PATH,
+    POSITIVE,
+    above,
+    check_fields,
+    choice,
+    most,
+    optional,
+    real,
+    record,
+)
+from spikingconvnet.layers import CELL, SpikeCount
 from spikingconvnet.model import Sequential
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.preprocessing import together, worth_of
@@ -79,13 +92,9 @@ class Convert:
     takes_rates = True
 
     def __post_init__(self):
-        require(self.norm in NORMS, "Convert", "norm", self.norm, " or ".join(NORMS))
-        require(self.balance in BALANCES, "Convert", "balance", self.balance, " or ".join(BALANCES))
-        require(0 < self.quantile <= 1, "Convert", "quantile", self.quantile, "above 0 and at most 1")
-        require(self.threshold > 0, "Convert", "threshold", self.threshold, "above 0 mV")
-        require(0 <= self.start < 1, "Convert", "start", self.start, "from 0 to below 1")
-        require(0 <= self.dropout < 1, "Convert", "dropout", self.dropout, "from 0 to below 1")
-        require(isinstance(self.descent, Descent), "Convert", "descent", self.descent, "a Descent(...)")
+        check_fields(self, norm=choice(*NORMS, wanted=" or ".join(NORMS)), quantile=real(above(0), most(1)),
+                     balance=choice(*BALANCES, wanted=" or ".join(BALANCES)), threshold=POSITIVE, start=PART, bias=FLAG,
+                     dropout=PART, descent=record(Descent), weights=optional(PATH), neuron=CELL)
 
     def rates(self, neuron, drive, v_thresh):
         """Spikes a step that stand for units under a steady current of `drive` nA, without a ceiling."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from spikingconvnet.errors import require
+from spikingconvnet.fields import above, check_fields, least, most, real, whole
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,5 @@ class Descent:
     shift: int = 2
 
     def __post_init__(self):
-        for name, least in (("epochs", 0), ("batch", 1), ("shift", 0)):
-            value = getattr(self, name)
-            require(isinstance(value, int) and not isinstance(value, bool) and value >= least, "Descent", name, value,
-                    f"a whole number, at least {least}")
-        require(self.learning_rate > 0, "Descent", "learning_rate", self.learning_rate, "above 0")
+        check_fields(self, epochs=whole(0, 10_000), batch=whole(1, 1_000_000), shift=whole(0, 64),
+                     learning_rate=real(above(0), least(1e-12), most(100)))

@@ -13,8 +13,8 @@ import numpy as np
 
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
 from spikingconvnet.encoding import rate_of
-from spikingconvnet.errors import require
-from spikingconvnet.layers import SpikeCount
+from spikingconvnet.fields import POSITIVE, above, check_fields, least, most, real
+from spikingconvnet.layers import CELL, SpikeCount
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.training.balance import activations, gain, pooled
 
@@ -49,9 +49,8 @@ class Ridge:
     takes_rates = True
 
     def __post_init__(self):
-        require(self.strength > 0, "Ridge", "strength", self.strength, "above 0")
-        require(0 < self.quantile <= 1, "Ridge", "quantile", self.quantile, "above 0 and at most 1")
-        require(self.threshold > 0, "Ridge", "threshold", self.threshold, "above 0 mV")
+        check_fields(self, strength=real(above(0), least(1e-9), most(1e9)), quantile=real(above(0), most(1)),
+                     threshold=POSITIVE, neuron=CELL)
 
 
 def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):

@@ -24,10 +24,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from spikingconvnet import sizes
 from spikingconvnet.backends.base import log_warnings
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
 from spikingconvnet.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.fields import MOST_SLOT, MOST_STEPS, NOT_NEGATIVE, POSITIVE, check_fields, record, several, whole
 from spikingconvnet.network import Network, Population, Projection
 from spikingconvnet.neurons import IFCurrDelta, SpikeSourceArray
 from spikingconvnet.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
@@ -40,6 +42,7 @@ INPUT, TEACHER, REWARD, PUNISHMENT, OUTPUT, SYNAPSES = ("input", "teacher", "rew
                                                         "synapses")
 FORGETTING = 16         # steps after which sPyNNaker's table of eligibility has its next entry
 KICK = 1.1              # times the threshold
+_PULSES = several(whole(1, 4), "numbers of spikes from 1 to 4, the steps in which dopamine does not decay on a board")
 DECAY = 2.0             # ms, time constant of eligibility and dopamine: nothing is left after `FORGETTING` steps
 
 
@@ -97,17 +100,17 @@ class RSTDP:
     name = "rstdp"
 
     def __post_init__(self):
-        for name in ("epochs", "pattern_steps"):
-            require(getattr(self, name) >= 1, "RSTDP", name, getattr(self, name), "at least 1")
-        for name in ("amount", "eligibility", "target", "w_max"):
-            require(getattr(self, name) > 0, "RSTDP", name, getattr(self, name), "above 0")
-        require(0 <= self.margin < self.target, "RSTDP", "margin", self.margin, f"0 or more, below {self.target}")
+        steps = whole(1, MOST_SLOT)
+        check_fields(self, epochs=whole(1, 10_000), pattern_steps=steps, punish=steps, kick=steps, reward=steps,
+                     flush=steps, slot=steps, pulses=_PULSES, amount=POSITIVE, eligibility=POSITIVE, target=POSITIVE,
+                     margin=NOT_NEGATIVE, v_thresh=POSITIVE,
+                     w_max=POSITIVE, initial=several(NOT_NEGATIVE, "a range (lowest, highest) in nA", 2),
+                     neuron=record(IFCurrDelta))
+        require(self.margin < self.target, "RSTDP", "margin", self.margin, f"0 or more, below {self.target}")
         require(self.target + self.margin < self.v_thresh, "RSTDP", "v_thresh", self.v_thresh,
                 f"above target and margin ({self.target + self.margin})")
-        require(0 <= self.initial[0] <= self.initial[1] <= self.w_max, "RSTDP", "initial", self.initial,
+        require(self.initial[0] <= self.initial[1] <= self.w_max, "RSTDP", "initial", self.initial,
                 f"a range between 0 and w_max ({self.w_max})")
-        require(len(self.pulses) >= 1 and min(self.pulses) >= 1 and max(self.pulses) <= 4, "RSTDP", "pulses",
-                self.pulses, "numbers of spikes from 1 to 4, the steps in which dopamine does not decay on a board")
         self._check_times()
 
     def _check_times(self):
@@ -166,6 +169,11 @@ def learn(spikes, labels, initial, rng, rule, open_network, progress=iter):
         By epoch ``wrong``, units that answered to another's sample, per sample, and ``missing``, the share of samples
         whose own unit had to be kicked; ``at_lower`` and ``at_upper``, shares of weights at their bounds.
     """
+    steps = 2 * rule.epochs * spikes.n_samples * rule.slot
+    require(steps <= MOST_STEPS, "RSTDP", "epochs", rule.epochs,
+            f"at most {rule.epochs * MOST_STEPS // steps:,} of {2 * spikes.n_samples} trials of {rule.slot} steps: a"
+            " board counts steps in 32 bits")
+    sizes.require_fits("RSTDP", "epochs", rule.epochs, 60 * steps)
     order = np.concatenate([rng.permutation(spikes.n_samples) for _ in range(rule.epochs)])
     shown = Spikes.concatenate([spikes.samples(i, i + 1) for i in order])
     wrong, missing = [], []

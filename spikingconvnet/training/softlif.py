@@ -15,7 +15,8 @@ import numpy as np
 from spikingconvnet.backends.flowing import leak
 from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
 from spikingconvnet.encoding import rate_of
-from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.fields import FLAG, PART, PATH, POSITIVE, above, check_fields, least, most, optional, real, record
 from spikingconvnet.layers import SpikeCount
 from spikingconvnet.neurons import IFCurrExp
 from spikingconvnet.training import balance, convert, need
@@ -110,12 +111,9 @@ class SoftLIF:
     takes_rates = True
 
     def __post_init__(self):
-        require(self.softness > 0, "SoftLIF", "softness", self.softness, "above 0")
-        require(self.noise >= 0, "SoftLIF", "noise", self.noise, "0 Hz or more")
-        require(self.amplitude > 0, "SoftLIF", "amplitude", self.amplitude, "above 0")
-        require(isinstance(self.random_start, bool), "SoftLIF", "random_start", self.random_start, "True or False")
-        require(0 <= self.dropout < 1, "SoftLIF", "dropout", self.dropout, "from 0 to below 1")
-        require(isinstance(self.descent, Descent), "SoftLIF", "descent", self.descent, "a Descent(...)")
+        check_fields(self, softness=real(above(0), least(1e-4), most(1e4)), noise=real(least(0), most(1e6, " Hz")),
+                     amplitude=POSITIVE, random_start=FLAG, dropout=PART, descent=record(Descent),
+                     weights=optional(PATH), neuron=record(IFCurrExp), output_neuron=record(IFCurrExp))
 
     def curve(self, neuron):
         """Soft rate of a unit in the place of `neuron`: RateCurve."""

@@ -20,6 +20,7 @@ import numpy as np
 from spikingconvnet.backends.flowing import leak
 from spikingconvnet.build import TrainedLayer
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.fields import FACTOR, PART, PATH, check_fields, optional, record
 from spikingconvnet.layers import SpikeCount
 from spikingconvnet.neurons import IFCurrDelta
 from spikingconvnet.training import balance, convert, need, weights
@@ -68,10 +69,8 @@ class Surrogate:
     name = "surrogate"
 
     def __post_init__(self):
-        for name in ("slope", "spread", "evidence", "boost"):
-            require(getattr(self, name) > 0, "Surrogate", name, getattr(self, name), "above 0")
-        require(0 <= self.dropout < 1, "Surrogate", "dropout", self.dropout, "from 0 to below 1")
-        require(isinstance(self.descent, Descent), "Surrogate", "descent", self.descent, "a Descent(...)")
+        check_fields(self, slope=FACTOR, spread=FACTOR, evidence=FACTOR, boost=FACTOR, dropout=PART,
+                     descent=record(Descent), weights=optional(PATH), neuron=record(IFCurrDelta))
         plain = self.start is None or isinstance(self.start, convert.Convert) and not self.start.bias
         require(plain, "Surrogate", "start", self.start, "None, or a Convert(...) without biases")
 

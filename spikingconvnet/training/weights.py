@@ -45,5 +45,5 @@ def everything(path, owner, writer):
     """All arrays of a file, unchecked: dict. Parameters and errors as of :func:`read`."""
     try:
         return read_arrays(path)
-    except UNREADABLE as error:
+    except (OSError, *UNREADABLE) as error:
         raise DataError(f"{owner}.weights: {path}: cannot be read ({error}); write it with {writer}") from error

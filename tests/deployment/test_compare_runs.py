@@ -107,12 +107,18 @@ def test_runs_without_common_results_or_of_other_shapes_are_refused(runs, comman
     store = RunDirectory(b)
     arrays = store.read("layers/1", "")
     made = arrays.pop(HOW)
-    store.write("layers/1", "x", made, **{**arrays, "initial": arrays["initial"][:2]})
+    fewer = {name: values[:2] if values.shape[0] == 4 else values for name, values in arrays.items()}
+    store.write("layers/1", "x", made, **{**fewer, "thresholds": arrays["thresholds"][:, :2]})
     with pytest.raises(StoreError, match=r"layers/1: initial has the shape \(4, 2, 5, 4\) in A and \(2, 2, 5, 4\)"):
         compare_runs(a, b)
-    store.write("layers/1", "x", made, **{name: values for name, values in arrays.items() if name != "wins"})
-    with pytest.raises(StoreError, match="layers/1: only one of the two has wins"):
+    store.write("layers/1", "x", made, **{name: arrays[name] for name in ("kernels", "v_thresh")})
+    with pytest.raises(StoreError, match="layers/1: only one of the two has initial"):
         compare_runs(a, b)
+    for damaged, text in (({**arrays, "initial": arrays["initial"][:2]}, r"initial: must be float64 \(4, 2, 5, 4\)"),
+                          ({name: values for name, values in arrays.items() if name != "wins"}, "wins: is missing")):
+        store.write("layers/1", "x", made, **damaged)
+        with pytest.raises(StoreError, match=f"damaged .{text}"):
+            compare_runs(a, b)
 
 
 @pytest.mark.parametrize("words, text", [

@@ -1,17 +1,24 @@
 /* The convolution of kernels.py in C: the same names, the same arguments, the same integers.
  *
- * setup.py builds this file where there is a C compiler; native.py loads it. It knows nothing of Python and checks
- * nothing. Signed overflow wraps (-fwrapv), as it does on the board.
+ * setup.py builds this file where there is a C compiler; native.py loads it. It knows nothing of Python. What it
+ * relies on is said with HOLDS, which the usual build leaves out. Signed overflow wraps (-fwrapv), as it does on the
+ * board.
  */
 
 #include <stdint.h>
+
+#include "checked.h"
 
 const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 
 #define SATURATED 0xffff
 #define REST_INTERVAL 4     /* steps between two looks at whether vectors have come to rest */
 #define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
+#ifndef CHECKED
 #define INLINED static inline __attribute__((always_inline))
+#else                       /* the sanitizers take minutes to compile what is put into one function */
+#define INLINED static
+#endif
 
 /* Places in the factors that simulator.py prepares. */
 enum { INJECT_E = 0, INJECT_I = 2, DECAY_E = 4, DECAY_I = 6, MEMBRANE = 8, RESISTANCE = 10, V_REST = 12, GAIN = 13,
@@ -137,23 +144,31 @@ static void group_inputs(const int64_t *row_offsets, const int16_t *columns, con
     }
     for (int64_t step = 0; step < n_steps; step++) {
         const int64_t *offsets = row_offsets + step * w->height + w->top;
-        for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++)
+        HOLDS(offsets[0] >= 0 && offsets[0] <= offsets[w->kernel_rows]);
+        for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++) {
+            WITHIN(columns[s], n_columns);
             count[columns[s]]++;
+        }
     }
     for (int64_t g = 0; g <= n_groups; g++)
         in->start[g] = 0;
     for (int64_t x = 0; x < n_columns; x++)
-        for (int64_t g = reach[x].first; g <= reach[x].last; g++)
+        for (int64_t g = reach[x].first; g <= reach[x].last; g++) {
+            WITHIN(g, n_groups);
             in->start[g + 1] += count[x];
+        }
     for (int64_t g = 0; g < n_groups; g++)
         in->start[g + 1] += in->start[g];
     for (int64_t step = 0; step < n_steps; step++) {
         const int64_t *offsets = row_offsets + step * w->height + w->top;
         for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++) {
+            WITHIN(rows_in[s] - w->top, w->kernel_rows);
+            HOLDS(channels[s] >= 0);
             const struct column *c = reach + columns[s];
             const int64_t row = (channels[s] * w->kernel_rows + rows_in[s] - w->top) * w->stride * line + c->place;
             for (int64_t g = c->first; g <= c->last; g++) {
                 const int64_t at = in->start[g]++;
+                WITHIN(at, in->start[n_groups]);
                 in->step[at] = (int32_t)step;
                 in->place[at] = (int32_t)(row + g * w->group);
             }
@@ -179,12 +194,15 @@ int64_t sort_by_step(const int32_t *step, const int32_t *lane, int64_t n, int64_
 {
     for (int64_t t = 0; t <= n_steps; t++)
         place[t] = 0;
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
+        WITHIN(step[k], n_steps);
         place[step[k] + 1]++;
+    }
     for (int64_t t = 0; t < n_steps; t++)
         place[t + 1] += place[t];
     for (int64_t k = 0; k < n; k++) {
         const int64_t at = place[step[k]]++;
+        WITHIN(at, n);
         sorted_step[at] = step[k];
         sorted_lane[at] = lane[k];
     }
@@ -199,6 +217,8 @@ int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, const int64_t *row_of
                  int32_t *in_step, int32_t *in_place, int64_t n_columns, int32_t *reach, int64_t *count,
                  int32_t *out_step, int32_t *out_lane, int64_t room, int64_t *events, int64_t grouped, int64_t widest)
 {
+    HOLDS(top >= 0 && kernel_rows >= 1 && top + kernel_rows <= height && n_columns == (width + pieces) * stride);
+    HOLDS(n_lanes % BLOCK == 0 && width * maps <= n_lanes && delay >= 1);
     const int64_t group = maps % BLOCK ? BLOCK : maps;
     const struct window w = {top, height, stride, width, maps, kernel_rows, pieces, group, weights};
     struct inputs in = {start, in_step, in_place};
@@ -226,8 +246,10 @@ int64_t sort_by_row(int64_t steps, const int64_t *offsets, const void *neurons, 
     int64_t n = 0;
     for (int64_t t = 0; t < steps; t++) {
         int64_t *count = row_offsets + t * height + 1;
+        HOLDS(offsets[t] >= 0 && offsets[t] <= offsets[t + 1]);
         for (int64_t s = offsets[t]; s < offsets[t + 1]; s++) {
             const int64_t row = row_of[neuron_at(neurons, bytes, s)];
+            HOLDS(row < height);
             if (row >= 0)
                 count[row]++;
         }
@@ -251,8 +273,12 @@ int64_t sort_by_row(int64_t steps, const int64_t *offsets, const void *neurons, 
 int64_t count_events(const int32_t *step, const int32_t *lane, int64_t n, int64_t maps, int64_t first_map,
                      int64_t all_maps, int64_t *counts)
 {
-    for (int64_t s = 0; s < n; s++)
-        counts[step[s] * all_maps + first_map + (uint32_t)lane[s] % (uint32_t)maps]++;
+    for (int64_t s = 0; s < n; s++) {
+        const int64_t map = first_map + (uint32_t)lane[s] % (uint32_t)maps;
+        HOLDS(step[s] >= 0);
+        WITHIN(map, all_maps);
+        counts[step[s] * all_maps + map]++;
+    }
     return n;
 }
 
@@ -262,7 +288,9 @@ int64_t place_events(const int32_t *step, const int32_t *lane, int64_t n, int64_
 {
     for (int64_t s = 0; s < n; s++) {
         const int64_t map = first_map + (uint32_t)lane[s] % (uint32_t)maps;
+        WITHIN(map, all_maps);
         const int64_t at = place[step[s] * all_maps + map]++;
+        HOLDS(at >= 0);
         const int64_t neuron = map * positions + row * width + (uint32_t)lane[s] / (uint32_t)maps;
         if (bytes == 2)
             ((uint16_t *)out)[at] = (uint16_t)neuron;

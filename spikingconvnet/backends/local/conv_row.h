@@ -63,6 +63,7 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
     V v[3], e[3], i[3], timer[3], v_thresh[3], i_offset[3], inside[3], cut[3];
     for (int m = 0; m < n; m++) {
         const int64_t at = lane + m * LANES;
+        HOLDS(at >= 0 && at + LANES <= r->lanes);
         v[m] = VECTOR(r->v, at);
         e[m] = VECTOR(r->syn_e, at);
         i[m] = VECTOR(r->syn_i, at);
@@ -105,6 +106,7 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
                 }
             for (; k < to && in->step[k] + r->delay == step; k++)
                 for (int m = 0; m < n; m++) {
+                    HOLDS(in->place[k] >= 0);
                     const V w = CONSTANT(weights, in->place[k] + m * LANES);
                     sum[m] += w;
                     both[m] += NAME(magnitude)(w);
@@ -135,6 +137,8 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
                 timer[m] = WHERE(hits, f[REFRACTORY], timer[m]);
             }
             for (; fires; fires &= fires - 1) {
+                WITHIN(r->events, r->room);
+                WITHIN(lane + __builtin_ctzll(fires), r->neurons);
                 r->out_step[r->events] = (int32_t)(step - 1);
                 r->out_lane[r->events++] = (int32_t)(lane + __builtin_ctzll(fires));
             }
@@ -143,6 +147,8 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
     }
     for (; k < to; k++)
         for (int m = 0; m < n; m++) {
+            WITHIN(in->step[k], n_steps);
+            HOLDS(in->place[k] >= 0);
             const V w = CONSTANT(weights, in->place[k] + m * LANES) & inside[m];
             const int64_t slot = (t + in->step[k]) % r->delay * r->lanes + lane + m * LANES;
             VECTOR(r->ring_e, slot) += w & (w > 0);

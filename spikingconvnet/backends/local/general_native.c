@@ -1,14 +1,20 @@
 /* Networks of any wiring, as general_kernels.py runs them, in C: the same arguments, the same integers.
  *
- * setup.py builds this file where there is a C compiler; native.py loads it. It knows nothing of Python and checks
- * nothing. Signed overflow wraps (-fwrapv), as it does on the board. The arrays are described in layout.py, the
- * rules in reference_rules.py.
+ * setup.py builds this file where there is a C compiler; native.py loads it. It knows nothing of Python. What it
+ * relies on is said with HOLDS, which the usual build leaves out. Signed overflow wraps (-fwrapv), as it does on the
+ * board. The arrays are described in layout.py, the rules in reference_rules.py.
  */
 
 #include <stdint.h>
 #include <string.h>
 
+#include "checked.h"
+
+#ifndef CHECKED
 #define INLINED static inline __attribute__((always_inline))
+#else
+#define INLINED static
+#endif
 
 /* Places in the arrays; see layout.py. */
 enum { BLOCK = 16, HISTORY = 16, TRACES = 3, NEVER = 0, SATURATED = 0xffff, FULLEST = 1 << 30, ACCUM_ONE = 1 << 15 };
@@ -44,6 +50,7 @@ struct rules {
     const int32_t *rule_of, *kinds, *split, *amounts, *tables;
     int64_t steps;      /* of a table; the last number of each is 0 */
     int64_t modulate;   /* whether any of them is one of neuromodulation */
+    int64_t n;
 };
 
 struct spike {          /* what one presynaptic spike brings to all synapses of a row */
@@ -78,6 +85,8 @@ static void remember(const struct events *e, const struct rules *r, int64_t j, i
 {
     int32_t *times = e->times + j * HISTORY, *traces = e->traces + j * TRACES * HISTORY, second;
     int32_t at = e->counts[j] - 1;
+    WITHIN(at, HISTORY);
+    WITHIN(r->rule_of[j], r->n);
     const int32_t rule = r->rule_of[j], distance = t - times[at], last = (int32_t)r->steps - 1;
     const int32_t *tables = r->tables + rule * TABLES * r->steps;
     const int32_t trace = (int16_t)(m16(traces[at], look_up(tables + MINUS * r->steps, distance, last))
@@ -151,6 +160,7 @@ INLINED void learn_one(int32_t kind, const struct spike *s, const struct events 
     const int32_t *slow = traces + HISTORY, *modulates = slow + HISTORY, *a = s->amounts, count = e->counts[j];
     const int32_t begin = greater(s->last_time - delay, 0), end = greater(s->t - delay, 0);
     int32_t first = count, stop = count, w = *weight << shift;
+    HOLDS(count >= 1 && count <= HISTORY);
     while (first > 1 && times[first - 1] > begin)
         first--;
     while (stop > first && times[stop - 1] > end)
@@ -236,9 +246,12 @@ struct network {
 static void remember_all(const struct network *net, const int32_t *fired, int64_t n, int32_t t)
 {
     const struct rules *r = &net->rules;
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
+        WITHIN(fired[k], net->neurons.n);
+        HOLDS(r->rule_of[fired[k]] < r->n);
         if (r->rule_of[fired[k]] >= 0 && !r->split[r->rule_of[fired[k]]])
             remember(&net->events, r, fired[k], t, 0, 0);
+    }
 }
 
 /* Everything as it was before the first step; nothing learns here. */
@@ -354,13 +367,14 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
                       int64_t *offsets, int32_t *ids, int32_t *out_step, int32_t *out_id, int64_t reset_every,
                       int64_t widest)
 {
+    HOLDS(n >= 0 && n + BLOCK <= size && slots >= 2 && table_steps >= 1);
     int64_t modulate = 0;
     for (int64_t rule = 0; rule < n_rules; rule++)
         modulate |= kinds[rule] >= MODULATED;
     const struct network net = {
         {n, size, slots, state, saturated, ring, inject, v_init, pending},
         {times, traces, counts, newest, newest + size},
-        {rule_of, kinds, split, amounts, tables, table_steps, modulate},
+        {rule_of, kinds, split, amounts, tables, table_steps, modulate, n_rules},
         static_start, plastic_start, row_start, modulator_start, own_start,
         (const struct run *)static_runs, (const struct run *)plastic_runs,
         static_weight, modulated, amount, own_row, (struct row *)row_state, weight, eligibility,

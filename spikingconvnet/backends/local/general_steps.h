@@ -76,6 +76,8 @@ INLINED int64_t NAME(update)(const struct neurons *all, int32_t *out)
 /* Weights of a run onto their way, from the step of this slot on. */
 INLINED void NAME(deliver)(const struct run *run, const int32_t *weight, const struct neurons *all, int64_t slot)
 {
+    HOLDS(run->delay >= 0 && run->delay <= all->slots && run->receptor >= 0 && run->receptor <= 1);
+    HOLDS(run->post >= 0 && run->count >= 0 && run->post + run->count <= all->n && run->first >= 0);
     int64_t arrival = slot + run->delay;
     arrival -= arrival >= all->slots ? all->slots : 0;
     int32_t *ring = all->ring + (2 * arrival + run->receptor) * all->size + run->post;
@@ -121,6 +123,8 @@ INLINED void NAME(row)(const struct network *net, int64_t row, int32_t t, int64_
     const struct neurons *all = &net->neurons;
     const struct rules *r = &net->rules;
     struct row *state = net->rows + row;
+    HOLDS(row >= 0 && net->row_start[row] >= 0 && net->row_start[row] <= net->row_start[row + 1]);
+    WITHIN(state->rule, r->n);
     const int32_t *tables = r->tables + state->rule * TABLES * r->steps;
     struct spike s = {t, state->time, state->trace, 0, r->kinds[state->rule], (int32_t)r->steps - 1,
                       r->amounts + state->rule * AMOUNTS, {0}};
@@ -129,6 +133,7 @@ INLINED void NAME(row)(const struct network *net, int64_t row, int32_t t, int64_
     s.slow = slower(state->slow, state->time, t, s.tables[X], s.last_step);
     for (const struct run *run = net->plastic_runs + net->row_start[row];
          run < net->plastic_runs + net->row_start[row + 1]; run++) {
+        HOLDS(run->post >= 0 && run->count >= 0 && run->post + run->count <= all->n && run->first >= 0);
         const int32_t *shifts = all->inject + (3 * run->receptor + SHIFT) * all->size;
         if (s.kind == PAIR_ADDITIVE && run->count >= LANES / 4)
             NAME(learn_pairs)(run, &s, &net->events, shifts, net->weight + run->first);
@@ -158,6 +163,7 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
         }
         for (int64_t k = 0; k < net->n_recorded; k++) {
             const int64_t j = net->recorded[k], at = step * net->n_recorded + k;
+            WITHIN(j, all->n);
             const int32_t *s = all->state + (j / BLOCK) * FIELDS * BLOCK + j % BLOCK;
             net->trace_v[at] = s[V_NOW * BLOCK];
             net->trace_e[at] = s[SYN_E * BLOCK];
@@ -168,11 +174,13 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
         for (int64_t k = 0; k < n_fired; k++)
             net->out_step[events++] = (int32_t)step;
         remember_all(net, fired, n_fired, now);
+        HOLDS(net->offsets[step] >= 0 && net->offsets[step] <= net->offsets[step + 1]);
         const int32_t *given = net->ids + net->offsets[step];
         const int64_t n_given = net->offsets[step + 1] - net->offsets[step];
 #define SPIKE(k) ((k) < n_given ? given[k] : net->n_sources + fired[(k) - n_given])
         for (int64_t k = 0; k < n_given + n_fired; k++) {
             const int64_t spike = SPIKE(k);
+            WITHIN(spike, net->n_sources + all->n);
             for (int64_t r = net->static_start[spike]; r < net->static_start[spike + 1]; r++)
                 NAME(deliver)(net->static_runs + r, net->static_weight, all, slot);
             for (int64_t row = net->plastic_start[spike]; row < net->plastic_start[spike + 1]; row++)
@@ -180,7 +188,10 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
         }
         for (int64_t k = 0; k < (net->rules.modulate ? n_given + n_fired : 0); k++)
             for (int64_t m = net->modulator_start[SPIKE(k)]; m < net->modulator_start[SPIKE(k) + 1]; m++)
+            {
+                WITHIN(net->modulated[m], all->n);
                 remember(&net->events, &net->rules, net->modulated[m], now, 1, net->amount[m]);
+            }
 #undef SPIKE
         for (int64_t k = 0; k < (net->n_own ? n_fired : 0); k++)
             for (int64_t e = net->own_start[fired[k]]; e < net->own_start[fired[k] + 1]; e++) {

@@ -15,7 +15,9 @@ from spikingconvnet.backends.local.split_cores import is_split, neurons_of_core,
 from spikingconvnet.backends.local.weight_scale import projection_statistics, ring_buffer_shift
 from spikingconvnet.connectivity import BoardConvolution, BoardPoolDense
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.fields import LONGEST_TABLE, RANGE
 from spikingconvnet.network import MODULATORS
+from spikingconvnet.neurons import parameter_names
 from spikingconvnet.plasticity import (
     MODULATED,
     AdditiveWeightDependence,
@@ -270,6 +272,11 @@ def _lower_population(population, network):
     raw = {name: _accums(population.parameter(name)) for name in
            ("tau_m", "cm", "v_rest", "v_reset", "v_thresh", "v", "i_offset", "tau_refrac")}
     step = accum(network.timestep)
+    for name in {"tau_syn_E", "tau_syn_I", "tau_refrac"} & set(parameter_names(cell)):
+        longest = population.parameter(name).max()
+        require(longest < RANGE * network.timestep, f"Population {population.label!r}", name, float(longest),
+                f"below {RANGE * network.timestep:g} ms at {network.timestep:g} ms a step: a board holds the steps in"
+                " s16.15", NetworkError)
     if cell.synapses == "exponential":
         taus = [_accums(population.parameter(name)) for name in ("tau_syn_E", "tau_syn_I")]
         decay = np.array([_each(lambda tau: expulr(-kdiv(step, tau)), tau) for tau in taus])
@@ -442,6 +449,10 @@ def decay_table(tau, timestep=1.0, shift=0):
     rate = timestep / tau
     whole, rest = divmod(math.log(STDP_ONE) / rate / (1 << shift), 2)
     size = 2 * (int(whole) + (rest > 0))
+    longest = LONGEST_TABLE * timestep * (1 << shift) / math.log(STDP_ONE)
+    require(size <= LONGEST_TABLE, "plasticity", "time constant", tau,
+            f"at most {math.floor(longest):,} ms at {timestep:g} ms a step: its look-up table of {2 * size:,} bytes"
+            " does not fit the 64 KiB of a core", NetworkError)
     return np.floor(np.exp(-(np.arange(size) << shift) * rate) * STDP_ONE).astype(np.int64)
 
 

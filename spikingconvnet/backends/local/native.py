@@ -11,9 +11,12 @@ import zlib
 from functools import cache
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
+from math import prod
 from pathlib import Path
 
 import numpy as np
+
+from spikingconvnet.errors import NetworkError
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +47,63 @@ def or_else(module="spikingconvnet.backends.local.numba_kernels"):
     return import_module(__name__ if library() else module)
 
 
+# The arguments of each C function in order: numbers, and arrays as name:types:fewest numbers in it, which is a sum of
+# products of numbers, of other arguments and of other arrays' lengths.
+_SIGNATURES = {
+    "sort_by_row": "steps offsets:i8:steps+1 neurons:u2,u4 bytes row_of:i2 column_of:i2:row_of channel_of:i2:row_of"
+                   " height row_offsets:i8:steps*height+1 columns:i2:neurons channels:i2:neurons rows:i2:neurons",
+    "window_inputs": "n_steps row_offsets:i8:n_steps*height+1 top height kernel_rows",
+    "sort_by_step": "step:i4:n lane:i4:n n n_steps place:i8:n_steps+1 sorted_step:i4:n sorted_lane:i4:n",
+    "conv_row": "t n_steps lane row_offsets:i8:n_steps*height+1 columns:i2 channels:i2:columns rows_in:i2:columns top"
+                " height stride width maps pieces weights:i4 kernel_rows v:i4:n_lanes timer:i4:n_lanes syn_e:i4:n_lanes"
+                " syn_i:i4:n_lanes ring_e:i4:delay*n_lanes ring_i:i4:delay*n_lanes delay n_lanes reset_every cut:i8:1"
+                " per_lane:i4:5*n_lanes factors:i4:16 start:i8 in_step:i4 in_place:i4:in_step n_columns"
+                " reach:i4:3*n_columns count:i8:n_columns out_step:i4:room out_lane:i4:room room events:i8:1 grouped"
+                " widest",
+    "count_events": "step:i4:n lane:i4:n n maps first_map all_maps counts:i8:all_maps",
+    "place_events": "step:i4:n lane:i4:n n maps first_map all_maps row width positions place:i8:all_maps out:u2,u4"
+                    " bytes",
+    "general_steps": "t n_steps n n_sources size slots state:i4:16*n inject:i4:6*size v_init:i4:size saturated:i4:size"
+                     " ring:i4:2*slots*size pending:i8:slots static_start:i8:n_sources+n+1 static_runs:i4"
+                     " static_weight:i4:16 plastic_start:i8:n_sources+n+1 row_start:i8:1 row_state:i4 plastic_runs:i4"
+                     " weight:i4:16 eligibility:i4:weight modulator_start:i8:n_sources+n+1 modulated:i4"
+                     " amount:i4:modulated own_start:i8:n_own own_row:i4 n_own rule_of:i4:size kinds:i4:n_rules"
+                     " split:i4:n_rules amounts:i4:10*n_rules tables:i4:6*n_rules*table_steps table_steps n_rules"
+                     " times:i4 traces:i4 counts:i4 newest:i4 recorded:i8:n_recorded trace_v:i4:n_steps*n_recorded"
+                     " trace_e:i4:n_steps*n_recorded trace_i:i4:n_steps*n_recorded n_recorded offsets:i8:n_steps+1"
+                     " ids:i4 out_step:i4:n_steps*n out_id:i4:n_steps*n reset_every widest",
+    "first_countdowns": "state:u8:4 slow:?:n interval:u8:n waiting:u8:n n",
+    "draw": "t state:u8:4 slow:?:n interval:u8:n limit:u8:n start:u8:n end:u8:n waiting:u8:n counts:u2:steps*n steps n",
+}
+
+
+@cache
+def _signature(name):
+    """(names, arrays) of a function; an array is its place, types, and the terms of its fewest numbers."""
+    parts = [part.split(":") for part in _SIGNATURES[name].split()]
+    arrays = [(place, {np.dtype(kind) for kind in part[1].split(",")},
+               [[int(factor) if factor.isdigit() else factor for factor in term.split("*")]
+                for term in (part[2].split("+") if len(part) > 2 else [])])
+              for place, part in enumerate(parts) if len(part) > 1]
+    return [part[0] for part in parts], arrays
+
+
+def _check(name, arguments):
+    """Refuse arrays that C would misread: of another type, with gaps between their numbers, or too short."""
+    names, arrays = _signature(name)
+    sizes = {called: given.size if isinstance(given, np.ndarray) else given for called, given in zip(names, arguments)}
+    for place, kinds, terms in arrays:
+        array = arguments[place]
+        fewest = sum(prod([sizes.get(factor, factor) for factor in term]) for term in terms)
+        if array.dtype not in kinds or array.size < fewest or not array.flags.c_contiguous:
+            raise NetworkError(f"{name}: {names[place]}: must be at least {fewest} numbers of "
+                               f"{' or '.join(sorted(map(str, kinds)))} without gaps, got {array.dtype} of shape "
+                               f"{array.shape}")
+
+
 def _call(name, *arguments):
     """Call a C function with the memory of arrays and with int64 numbers; what it returns, as an int."""
+    _check(name, arguments)
     function = getattr(library(), name)
     function.restype = ctypes.c_int64
     return function(*(ctypes.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else ctypes.c_int64(a)

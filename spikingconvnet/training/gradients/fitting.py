@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from spikingconvnet.errors import SettingsError
+from spikingconvnet.errors import SettingsError, require
 
 JUDGED_AT_ONCE = 500        # images
 
@@ -98,6 +98,9 @@ def fit(chain, loss, images, labels, descent, rng, progress=iter):
     list of float
         Mean loss of every epoch.
     """
+    side = min(images.shape[2:])
+    require(descent.shift < side, "Descent", "shift", descent.shift,
+            f"below {side} pixels, the shorter side of an image")
     steps = descent.epochs * math.ceil(len(images) / descent.batch)
     if not steps:
         return []

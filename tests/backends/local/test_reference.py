@@ -167,9 +167,9 @@ def test_two_spikes_of_a_source_in_one_step_count_twice(engine):
 
 @ENGINES
 def test_of_thirty_postsynaptic_spikes_the_last_fifteen_are_remembered(engine):
-    results, shift = kicked(engine, [2, 32], range(2, 32), weight=1.0, mechanism=rule(3.9, a_plus=0.01, tau=1e4))
+    results, shift = kicked(engine, [2, 32], range(2, 32), weight=1.0, mechanism=rule(3.9, a_plus=0.01, tau=4e3))
     # Spikes 17 .. 31 arrive at 18 .. 32, that is 16 .. 30 steps after the first input, whose trace is 2048.
-    gains = [(328 * (int(2048 * np.exp(-dt / 1e4)) << 4)) >> 15 for dt in range(16, 31)]
+    gains = [(328 * (int(2048 * np.exp(-dt / 4e3)) << 4)) >> 15 for dt in range(16, 31)]
     assert results.weights["p"] == [(32768 + sum(gains)) >> shift]
 
 

@@ -1,0 +1,66 @@
+"""Two commands in one run directory: each ends as one after the other would have, or names who writes there."""
+
+import itertools
+import time
+
+from attacks import flows, small
+from attacks.harness import Case
+
+WRITERS = ("demo",), ("loaddata",), ("training", "--layer", "1"), ("training", "--layer", "svm"), \
+    ("training", "--layer", "1", "--rule", "random"), ("testing",), ("testing", "--split", "validation"), ("plot",)
+READERS = ("info",), ("check",)
+BUSY = "is being written by process"
+REFUSED = 5
+
+
+def prepare(directory):
+    """A finished run, and what every command makes of it, and every two one after the other: codes and contents."""
+    flows.light_figures()
+    parameters = ["--parameters", small.write(directory)]
+    made = [flows.Flow(" ".join(words), ["--mode", *words, *parameters], directory / "run")
+            for words in (*WRITERS, *READERS)]
+    flows.forked(made[0].command(directory / "run"), silent=True)
+    orders, found = [], {}
+    for pair in itertools.product(range(len(WRITERS)), repeat=2):
+        orders += [(pair[0],), pair]
+    for order in dict.fromkeys(orders):
+        run = directory / "-".join(map(str, order))
+        flows.begin(made[order[0]], run)
+        codes = [flows.forked(made[i].command(run), silent=True) for i in order]
+        found[order] = codes, flows.contents(run)
+        flows.shutil.rmtree(run)
+    return made, found
+
+
+def case(context, rng, where):
+    made, found = context
+    pair = [int(rng.integers(len(WRITERS))), int(rng.integers(len(made)))]
+    rng.shuffle(pair)
+    between = float(rng.choice((0.0, rng.uniform(0, 0.05), rng.uniform(0, 1.5))))
+    name = f"{made[pair[0]].name}, {between:.3f} s later {made[pair[1]].name}"
+    return Case(name, lambda: _work(made, found, pair, between, where), lambda outcome: outcome.stdout.strip())
+
+
+def _work(made, found, pair, between, where):
+    run = where / "run"
+    flows.begin(made[pair[0]], run)
+    begun = []
+    for i in pair:
+        log = where / f"log-{len(begun)}"
+        begun.append((flows.fork(made[i].command(run), log=log), log))
+        time.sleep(between)
+        between = 0
+    ended, codes = [], []
+    for i, (pid, log) in zip(pair, begun):
+        code = flows.ended(pid)
+        refused = code == REFUSED and BUSY in log.read_text()
+        if "Traceback" in log.read_text() or i >= len(WRITERS) and code != 0:
+            print(f"{made[i].name} ends with {code}: {log.read_text()[-500:]}")
+        if not refused and i < len(WRITERS):
+            ended.append(i)
+            codes.append(code)
+    after = flows.contents(run)
+    orders = [list(order) for order in itertools.permutations(range(len(ended)))]
+    same = [found.get(tuple(ended[k] for k in order)) == ([codes[k] for k in order], after) for order in orders]
+    if not any(same):
+        print(f"{[made[i].name for i in ended]} end with {codes}, not as one after the other")

@@ -1,0 +1,131 @@
+"""Commands that write a run directory, each from a state that is kept, and what it has to look like in the end."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from attacks import small
+from attacks.harness import ROOT, command
+
+CHAIN = ROOT / "spikingconvnet/recipes/bpstdp-iris.py"
+
+
+@dataclass
+class Flow:
+    """A command, the run directory it starts from (or None), how long it takes and the bytes that it ends with."""
+
+    name: str
+    words: list
+    before: Path
+    seconds: float = 0.0
+    after: dict = None
+
+    def command(self, run):
+        """Its work in a run directory, see ``harness.command``."""
+        return command(*self.words, "--run-dir", run)
+
+
+def light_figures():
+    """Have figures of this process be what they are drawn from: drawing takes most of the time and is not the point."""
+    from spikingconvnet import plotting
+    from spikingconvnet.plotting import frame
+    from spikingconvnet.store import digest
+
+    for name in plotting.__all__:
+        if name != "save":
+            setattr(plotting, name, lambda *args, name=name, **kwargs: f"{name} {digest(*args, *kwargs.values())}")
+    frame._rendered = lambda figure, kind: f"{kind} {figure}".encode()
+
+
+def forked(work, *args, silent=False):
+    """Do work in a forked process of its own: its exit code (negative: a signal). What it prints goes to stderr."""
+    return ended(fork(work, *args, silent=silent))
+
+
+def ended(pid):
+    """The exit code of a forked process, once it has one."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def fork(work, *args, silent=False, log=None):
+    """Fork a process for :func:`forked`, what it prints may go to a log: its number."""
+    sys.stdout.flush(), sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    if silent or log:
+        os.dup2(os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT), 2)
+    os.dup2(2, 1)
+    code = 1
+    try:
+        code = work(*args) or 0
+    except BaseException:       # noqa: BLE001 - shown, and no process may go on as another one's copy
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(code)
+
+
+def contents(folder):
+    """Every file below a folder by its name, folders too: dict of str to bytes or None."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+            for path in sorted(Path(folder).rglob("*"))}
+
+
+def prepare(directory):
+    """Flows of all kinds, light figures being set in this process: list of Flow."""
+    light_figures()
+    flows = []
+    for layers in (1, 2):
+        folder = Path(directory) / f"layers-{layers}"
+        folder.mkdir()
+        flows += _flows(f"{layers} layers", folder, ["--parameters", small.write(folder, layers)])
+    folder = Path(directory) / "chain"
+    folder.mkdir()
+    parameters = folder / "parameters.py"
+    parameters.write_text(CHAIN.read_text().replace("epochs=30", "epochs=2"))
+    return flows + _flows("chain", folder, ["--parameters", parameters])
+
+
+def _flows(name, folder, parameters):
+    layer = [] if name == "chain" else ["--layer", "1"]
+    flows = [Flow(f"{name}: demo", ["--mode", "demo", *parameters], None),
+             Flow(f"{name}: loaddata", ["--mode", "loaddata", *parameters], None),
+             Flow(f"{name}: training", ["--mode", "training", *layer, *parameters], folder / f"{name}: loaddata"),
+             Flow(f"{name}: testing", ["--mode", "testing", *parameters], folder / f"{name}: demo"),
+             Flow(f"{name}: training again", ["--mode", "training", *layer, *parameters], folder / f"{name}: demo"),
+             Flow(f"{name}: plot", ["--mode", "plot", *parameters], folder / f"{name}: demo")]
+    for flow in flows:
+        run = folder / flow.name
+        begin(flow, run)
+        started = time.monotonic()
+        if forked(flow.command(run), silent=True):
+            raise RuntimeError(f"{flow.name}: fails without being disturbed")
+        flow.seconds, flow.after = time.monotonic() - started, contents(run)
+    return flows
+
+
+def begin(flow, run):
+    """Put into a run directory what the flow starts from."""
+    if flow.before is not None:
+        shutil.copytree(flow.before, run)
+
+
+def again(flow, run):
+    """Do a flow's command once more in a run directory, as a whole, and print what differs from one that was not
+    disturbed."""
+    code = forked(flow.command(run))
+    found = contents(run)
+    differ = sorted({name for name in {*found, *flow.after} if found.get(name, ()) != flow.after.get(name, ())})
+    if code or differ:
+        print(f"the same command ends with {code}; differ: {differ}")
+
+
+def die():
+    """End this process as nothing can prevent."""
+    os.kill(os.getpid(), signal.SIGKILL)

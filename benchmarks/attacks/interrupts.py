@@ -1,0 +1,69 @@
+"""Ctrl-C or SIGTERM for a process, at a random instant from its start to its end: it says so, with 130 or 143.
+
+Before the first line of ours runs, Python itself says what it likes.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from attacks import small
+from attacks.harness import ROOT, Case, apart
+
+STARTS = ([str(ROOT / "main.py")], ["-m", "spikingconvnet"],
+          ["-c", "import sys; from spikingconvnet.__main__ import main; sys.exit(main())"])     # as the console script
+MODES = (["info"], ["testing"], ["plot"], ["demo"], ["training", "--layer", "1"], ["doctor"], ["info", "--help"])
+SIGNALS = signal.SIGINT, signal.SIGTERM
+OURS = "spikingconvnet", "main.py"
+
+
+def prepare(directory):
+    """A finished run, and the seconds that each mode takes."""
+    run = small.run(directory)
+    words = [["--mode", *mode] + ["--parameters", str(directory / "parameters.py"), "--run-dir"] * (mode != ["doctor"])
+             for mode in MODES]
+    seconds = []
+    for mode in words:
+        begin = time.monotonic()
+        apart("import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], capture_output=True)",
+              *STARTS[0], *_command(mode, run))
+        seconds.append(time.monotonic() - begin)
+    return run, list(zip(words, seconds))
+
+
+def _command(mode, run):
+    return [*mode, str(run)] if mode[-1] == "--run-dir" else mode
+
+
+def case(context, rng, where):
+    run, modes = context
+    (mode, seconds), start = modes[rng.integers(len(modes))], STARTS[rng.integers(len(STARTS))]
+    number, delay = SIGNALS[rng.integers(len(SIGNALS))], rng.uniform(0, seconds)
+    return Case(f"{start[:2]} {mode[:3]}, {number.name} after {delay:.3f} s",
+                lambda: _work([sys.executable, *start, *_command(mode, run)], number, delay, run, where),
+                _judge(number))
+
+
+def _work(words, number, delay, run, where):
+    words = [str(where / "run") if word == str(run) else word for word in words]
+    subprocess.run(["cp", "-r", run, where / "run"], check=True)
+    process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=where, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    process.send_signal(number)
+    told = process.communicate()[1]
+    if "Traceback" in told and not any(name in told for name in OURS):
+        return 128 + number         # Python's own words
+    print(told, file=sys.stderr)
+    return 128 - process.returncode if process.returncode < 0 else process.returncode
+
+
+def _judge(number):
+    def judge(outcome):
+        if outcome.code not in (0, 128 + number):
+            return f"ended with {outcome.code}"
+        return "an interrupt that no one hears" if "Exception ignored" in outcome.stderr else None
+
+    return judge

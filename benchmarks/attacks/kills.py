@@ -1,0 +1,39 @@
+"""A command that is ended at a random instant by a signal; the same command again must end as one that was not."""
+
+import os
+import signal
+import time
+
+from attacks import flows
+from attacks.harness import Case
+from spikingconvnet import surroundings
+
+SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+
+
+prepare = flows.prepare
+
+
+def case(context, rng, where):
+    flow, number = context[rng.integers(len(context))], SIGNALS[rng.integers(len(SIGNALS))]
+    kills = rng.uniform(0, flow.seconds, rng.integers(1, 4)).tolist()
+    at = ", ".join(f"{s:.3f}" for s in kills)
+    return Case(f"{flow.name}, {number.name} after {at} s", lambda: _work(flow, number, kills, where / "run"),
+                lambda outcome: outcome.stdout.strip())
+
+
+def _work(flow, number, kills, run):
+    flows.begin(flow, run)
+    for seconds in kills:
+        pid = flows.fork(_signalled, flow, run)
+        time.sleep(seconds)
+        os.kill(pid, number)
+        code = flows.ended(pid)
+        if code not in (0, -signal.SIGKILL, 128 + number):
+            print(f"ended with {code} by {number.name}")
+    flows.again(flow, run)
+
+
+def _signalled(flow, run):
+    with surroundings.Signals():
+        return flow.command(run)()

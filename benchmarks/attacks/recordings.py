@@ -1,0 +1,34 @@
+"""Altered recordings given to compare, beside the recording as it was: of a training and of the chain of all layers."""
+
+import json
+import shutil
+
+from attacks import altered, small
+from attacks.harness import Case, apart, command
+
+RUN = "import sys; from spikingconvnet import cli; sys.exit(cli.main(sys.argv[1:]))"
+
+
+def prepare(directory):
+    """Two recordings."""
+    where = small.run(directory)
+    for name, words in (("train", ("--mode", "training", "--layer", 1)), ("test", ("--mode", "testing"))):
+        apart(RUN, *words, "--run-dir", where, "--record", directory / f"{name}.npz", "--jobs", 1)
+    return directory
+
+
+def case(directory, rng, where):
+    name = str(rng.choice(("train", "test")))
+    whole, path = directory / f"{name}.npz", where / "altered.npz"
+    shutil.copy(whole, path)
+    others = [directory / "train.npz", directory / "test.npz", *sorted(directory.rglob("run/**/*.npz"))]
+    alter = altered.arrays if rng.random() < 0.8 else altered.raw
+    told, strict = alter(path, rng, others)
+    words = ["--mode", "compare", *((path, whole) if rng.random() < 0.5 else (whole, path)), "--json"]
+
+    def judge(outcome):
+        if outcome.kind == "done" and not json.loads(outcome.stdout)["identical"]:
+            return "exit code 0, though they differ"
+        return None
+
+    return Case(f"{name}: {told}", command(*words), judge)

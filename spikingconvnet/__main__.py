@@ -1,0 +1,34 @@
+"""The command line as a process: ``python -m spikingconvnet``, ``spikingconvnet`` and ``main.py``."""
+
+try:
+    import sys
+
+    from spikingconvnet.errors import SurroundingsError
+    from spikingconvnet.surroundings import Signals, Stopped, say_on_stdout, settle, told
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
+
+
+def main(args=None):
+    """Run one command in a process of its own: its exit code. What is heavy is imported under the signals' watch."""
+    signals = Signals()
+    settle()
+    try:
+        with told():
+            from spikingconvnet.cli import main as command
+        try:
+            with signals:
+                signals.code = signals.judged(command(args))
+        except SystemExit as stop:          # argparse
+            signals.code = stop.code
+        say_on_stdout()
+    except SurroundingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        signals.code = error.exit_code
+    except Stopped as stop:             # between two handlers
+        signals.leave(stop.number)
+    return signals.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

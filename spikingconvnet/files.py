@@ -1,0 +1,73 @@
+"""Files that appear whole or not at all, and what killed processes have left of them."""
+
+import os
+import socket
+from pathlib import Path
+
+from spikingconvnet.errors import SurroundingsError
+
+SUFFIX = ".tmp"
+
+
+def write_whole(path, save):
+    """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made.
+    save : callable
+        Writes to a binary stream.
+
+    Raises
+    ------
+    SurroundingsError
+    """
+    # Not of the file's own name, beside which there may be no room for more letters.
+    temporary = path.with_name(f".{socket.gethostname()}.{os.getpid()}{SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as stream:
+                save(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path, error):
+    """The SurroundingsError that says why the system does not let `path` be written."""
+    return SurroundingsError(f"{path}: cannot be written ({error.strerror or error}); choose another place for it, as"
+                             " with --run-dir")
+
+
+def sweep(folder, below=True):
+    """Delete what killed processes have left in a folder and, if its lock is held, `below` it.
+
+    With the lock every temporary file is of a process that has ended; without it those of this machine's dead processes
+    are.
+    """
+    for left in Path(folder).glob(f"{'**/' * below}.*{SUFFIX}"):
+        if below or _is_dead(left.name):
+            left.unlink(missing_ok=True)
+
+
+def _is_dead(name):
+    """Whether a temporary file's name is that of a process of this machine that has ended."""
+    host, _, pid = name.removesuffix(SUFFIX)[1:].rpartition(".")
+    return host == socket.gethostname() and pid.isdecimal() and not is_alive(int(pid))
+
+
+def is_alive(pid):
+    """Whether a process of this machine is there."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:             # it is another user's
+        return True
+    return True

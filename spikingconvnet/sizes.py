@@ -1,0 +1,78 @@
+"""How much memory parameters ask for, estimated before anything is allocated."""
+
+import math
+import os
+import resource
+
+from spikingconvnet.errors import require
+
+SHARE = 0.75        # of the memory there is that arrays may take
+WINDOWS, MEMBRANES, BATCH = 400, 10, 250        # windows and samples that are looked at together, see ``training``
+
+
+def memory():
+    """Bytes that arrays of this process may take, of the machine's and of what a limit leaves to it."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return int(SHARE * (there if limit == resource.RLIM_INFINITY else min(there, limit)))
+
+
+def require_fits(owner, field, value, *asked, there=None):
+    """Raise a SettingsError that names the number that would fit, if a value asks for more memory than there is.
+
+    Parameters
+    ----------
+    owner, field : str
+    value : int
+    asked : int or (int, int)
+        Bytes that the value asks for at a time, and the power of the value with which they grow, 1 if it is left out.
+    there : int or None
+        Bytes that there are; None looks.
+    """
+    there = memory() if there is None else there
+    asked = [one if isinstance(one, tuple) else (one, 1) for one in asked]
+    fits = min(int(value * (there / size) ** (1 / power)) if size > there else value for size, power in asked)
+    largest = max(size for size, _ in asked)
+    require(largest <= there, owner, field, value,
+            f"at most {fits:,}: it asks for {largest / 1e9:,.1f} GB of memory, and {there / 1e9:,.1f} are there")
+
+
+def check(settings, there=None):
+    """:func:`require_fits` for what Settings ask for in all, as far as it can be said without the data set."""
+    there, n = memory() if there is None else there, _images(settings)
+    slot, inputs = settings.slot, math.prod(settings.model.input_shape)
+    require_fits("MODEL", "input_shape", inputs, 200 * inputs, there=there)
+    require_fits("parameters", "SLOT", slot, 24 * n * slot, there=there)
+    if hasattr(settings.encoder, "max_rate"):       # dense values of a batch at every step
+        steps = settings.encoder.n_steps
+        require_fits("ENCODER", "n_steps", steps, 20 * min(n, 1000) * inputs * steps, there=there)
+    for stage in settings.model.stages:
+        _check_layer(stage, slot, settings.model, there)
+
+
+def _images(settings):
+    """Images of the largest split, as far as parameters say it."""
+    n = max(settings.n_train or 1, settings.n_validation, settings.n_test or 1)
+    return n * len(settings.classes) if settings.per_class else n
+
+
+def _check_layer(stage, slot, model, there):
+    """Of a filter or unit: its weights, and what its neurons do; of a step: what windows see, and membranes."""
+    kind, field = ("Dense", "units") if stage.dense else ("Conv2D", "filters")
+    filters, maps, positions = stage.layer.filters, stage.out_shape[0], math.prod(stage.out_shape[1:])
+    seen = math.prod(stage.layer.kernel_shape(stage.in_shape)[1:])
+    weights = maps * stage.in_shape[0] * math.prod(stage.layer.kernel_size)
+    require_fits("parameters", "SLOT", slot, slot * MEMBRANES * positions * (12 + 4 * seen), there=there)
+    asked = [60 * weights + maps * positions * (200 + 12 * MEMBRANES * slot)]
+    if stage.layer.lateral:
+        asked.append((100 * maps ** 2 * positions, 2))
+    if model.runs_as_one:
+        asked.append(8 * BATCH * slot * maps * (stage.number == len(model.stages)) or 1)
+    else:
+        training = stage.layer.training
+        windows, shown = training.windows, min(WINDOWS, training.windows) * training.slot
+        require_fits(f"layer {stage.number}: STDP", "windows", windows, windows * (120 * seen + 24 * training.slot),
+                     there=there)
+        # Each filter's neuron is connected to all others while it learns.
+        asked += [100 * filters * seen, (100 * filters ** 2, 2), 12 * shown * filters]
+    require_fits(f"layer {stage.number}: {kind}", field, filters, *asked, there=there)

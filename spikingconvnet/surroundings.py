@@ -1,0 +1,152 @@
+"""What a process stands in: its streams, the signals that end it, and what the system refuses. Nothing heavy."""
+
+import errno
+import io
+import os
+import signal
+import sys
+import threading
+import warnings
+from contextlib import contextmanager
+
+from spikingconvnet.errors import SpikingConvNetError, SurroundingsError
+
+INTERRUPTED = "interrupted; what was finished is kept, the same command goes on from there"
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ADVICE = {**dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room, or choose another --run-dir"),
+          **dict.fromkeys((errno.EMFILE, errno.ENFILE), "allow more open files, as with: ulimit -n 1024"),
+          **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "see to its rights, or name another"),
+          **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "end other programs, or give --jobs a smaller number")}
+REFUSALS = [os.strerror(number) for number in ADVICE] + ["can't start new thread", "cannot allocate memory",
+                                                         "failed to map segment"]
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that ends the command, with the exit code that shells give it."""
+
+    def __init__(self, number=signal.SIGINT):
+        super().__init__(number)
+        self.number, self.exit_code = number, 128 + number
+
+
+@contextmanager
+def told():
+    """Have what the system refuses come out as a SurroundingsError of one sentence."""
+    try:
+        yield
+    except SpikingConvNetError:
+        raise
+    except (MemoryError, OSError, ImportError, RuntimeError) as error:
+        text = _sentence(error)
+        if text is None:
+            raise
+        raise SurroundingsError(text) from error
+
+
+def _sentence(error):
+    """What the system has refused, and what to do; None for an error of another kind."""
+    if isinstance(error, MemoryError):
+        return f"no memory is left; {ADVICE[errno.ENOMEM]}"
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.filename is None and error.errno == errno.ENOENT:
+            return f"the current directory: {error.strerror}; go to another"
+        path = "the system" if error.filename is None else os.fsdecode(error.filename)
+        return f"{path}: {error.strerror}; {ADVICE.get(error.errno, 'see what is there, or name another')}"
+    if any(text in str(error) for text in REFUSALS):        # libraries that cannot be loaded, threads
+        return f"{error}; {ADVICE[errno.EMFILE]}, and {ADVICE[errno.ENOMEM]}"
+    return None if error.__cause__ is None else _sentence(error.__cause__)
+
+
+class Lossy(io.FileIO):
+    """A stream for messages: what cannot be written is lost, and nothing fails for it."""
+
+    def write(self, content):
+        """As FileIO's, of everything."""
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)
+
+
+def settle():
+    """Make the process independent of how it was started.
+
+    Every standard stream is there, so that no file gets its number; messages never fail; text that a terminal cannot
+    show is escaped; warnings are no errors, and figures need no window.
+    """
+    for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):    # a closed stdout stays unwritable
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stdout.reconfigure(errors="backslashreplace")
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    sys.stderr = io.TextIOWrapper(io.BufferedWriter(Lossy(2, "wb", closefd=False)), encoding, "backslashreplace",
+                                  line_buffering=True)
+    if any("error" in option for option in sys.warnoptions):
+        warnings.simplefilter("default")
+    os.environ["MPLBACKEND"] = "agg"
+
+
+class Signals:
+    """Signals that end a command: while it is at work the first raises :class:`Stopped`, any other ends the process.
+
+    An interrupt that a library makes another error of, or that arrives where Python can only print it, is still one.
+
+    Attributes
+    ----------
+    code : int or None
+        The command's exit code, once it has ended.
+    """
+
+    def __init__(self):
+        self.code = self._number = None
+        sys.unraisablehook = self._again
+        self._on(self.leave)
+
+    def __enter__(self):
+        self._on(self._stop)
+
+    def __exit__(self, kind, error, trace):
+        self._on(self.leave)
+        if self._number is not None and kind not in (None, SystemExit):
+            self.leave(self._number)
+
+    def leave(self, number, frame=None):
+        """End the process at once."""
+        if self.code is None:
+            os.write(2, f"{INTERRUPTED}\n".encode())
+        os._exit(128 + number if self.code is None else self.code)
+
+    def judged(self, code):
+        """A command's exit code, or that of the signal which made it fail."""
+        return 128 + self._number if code and self._number is not None else code
+
+    def _stop(self, number, frame):
+        if self._number is not None:
+            self.leave(number)
+        self._number = number
+        raise Stopped(number)
+
+    @staticmethod
+    def _on(handler):
+        for number in ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:      # as for what a shell runs in the background
+                signal.signal(number, handler)
+
+    @staticmethod
+    def _again(unraisable):
+        if issubclass(unraisable.exc_type, Stopped):        # not from here, which would lose it again
+            threading.Timer(0.01, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
+        else:
+            sys.__unraisablehook__(unraisable)
+
+
+def say_on_stdout(text=""):
+    """Print a line on stdout, now; SurroundingsError if it cannot be written."""
+    try:
+        print(text, end="\n" * bool(text), flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # for what is still to be written at the end
+        raise SurroundingsError(f"stdout: cannot be written ({error.strerror})") from error

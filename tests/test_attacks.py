@@ -1,0 +1,23 @@
+"""A small part of the attacks; ``python benchmarks/attack.py NAME --cases 10000`` runs them at length."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from patience import run
+
+ATTACK = Path(__file__).parent.parent / "benchmarks/attack.py"
+CASES = {"board-messages": 6, "command-line": 40, "concurrent": 2, "environment": 8, "idx-files": 60, "interrupts": 3,
+         "kills": 3, "file-operations": 12, "parameters": 16, "recordings": 30, "run-directory": 30, "secrets": 20}
+
+
+def test_every_attack_has_its_part(benchmark_named):
+    assert sorted(benchmark_named("attacks").NAMES) == sorted(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_fails_in_the_wrong_way(name):
+    out, code = run([sys.executable, str(ATTACK), name, "--cases", str(CASES[name])])
+    assert code == 0, out[-3000:]
+    assert json.loads(out.splitlines()[-1])["cases"] == CASES[name], out[-1000:]
