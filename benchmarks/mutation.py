@@ -36,6 +36,7 @@ REPORTS = ROOT / "reports" / "mutation"
 # They read sources or check how tests are run: what they would notice is the text, not what it does.
 NOT_RUN = re.compile(r"test_(architecture|packaging|makefile|naive|patience|errata|worth)\.py")
 NOTICED = ("failed", "time")
+COMPILING = 60.0        # s that numba may take before the first test of a kernel
 
 
 def sources(only=""):
@@ -108,7 +109,7 @@ def _all(left, text, trees, seen, budget):
             if not tests:
                 yield {**record, "kind": "no test", "killer": "", "seconds": 0.0}
                 continue
-            cost = sum(seen.seconds[test] for test in tests)
+            cost = sum(seen.seconds[test] for test in tests) + COMPILING * fault.file.endswith("kernels.py")
             tree = free.pop()
             started = run.start(tree, fault.file, fault.into(text[fault.file]), tests, cost)
             at_work.append((record, tree, started, tests))

@@ -15,6 +15,7 @@ from spikingconvnet.layers import Classifier, Conv2D, Dense, SpikeCount
 from spikingconvnet.model import Sequential
 from spikingconvnet.preprocessing import Deformation, Intensity
 from spikingconvnet.store import digest
+from spikingconvnet.training import stdp
 from spikingconvnet.training.ridge import Ridge
 
 
@@ -161,11 +162,12 @@ def test_a_command_can_be_typed_as_it_is_told(trained, mode, layer, options, end
 
 def test_results_of_what_is_no_longer_stored_are_not_told(trained):
     trained.store.write_results("old", {"accuracy": 0.5, "made_from": "something else"})
-    trained.keep_result("layer 1", {"wins": 1})
-    trained.keep_result("test", {"accuracy": 0.75})
-    assert list(trained.results()) == ["layer 1", "test"]
-    assert trained.results()["layer 1"] == {"wins": 1, "made_from": trained._content(1)}
-    assert trained.results()["test"]["made_from"] == trained._svm_digest()
+    health = {name: 0.0 for name in stdp.weight_health(trained.model.stages[0], trained.layer(1)["learned"])}
+    trained.keep_result("layer 1", {"layer": 1, "rule": "random", "seconds": 1.0, "cpu_seconds": 1.0, "health": health})
+    trained.keep_result("train", {"accuracy": 0.75})
+    assert list(trained.results()) == ["layer 1", "train"]
+    assert trained.results()["layer 1"]["made_from"] == trained._content(1)
+    assert trained.results()["train"] == {"accuracy": 0.75, "made_from": trained._svm_digest()}
     reseeded = other(trained, seed=9)
     assert reseeded.results() == {}
 

@@ -97,13 +97,13 @@ def test_events_of_a_step_are_counted_in_two_bytes_as_long_as_they_fit(events, k
 
 
 def test_what_is_finished_is_kept_until_the_result_is_there(run):
-    unfinished = Unfinished(run, "layers/1", "digest", {"seed": 3})
+    unfinished = Unfinished(run, "layers/1", "digest", {"seed": 3}, None)
     assert unfinished.read() is None
     unfinished.write(wins=np.arange(3))
     unfinished.write(wins=np.arange(4))
     assert unfinished.read()["wins"].tolist() == [0, 1, 2, 3] and unfinished.read()["how"] == {"seed": 3}
     assert run.file("layers/1-unfinished").is_file() and run.cached("layers/1", "digest") is None
-    assert Unfinished(run, "layers/1", "other", {}).read() is None
+    assert Unfinished(run, "layers/1", "other", {}, None).read() is None
     unfinished.forget()
     unfinished.forget()
     assert unfinished.read() is None

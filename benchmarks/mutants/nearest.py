@@ -6,6 +6,11 @@ from pathlib import Path
 
 import coverage
 
+# Test files that run kernels compiled by numba, also where the extension is built.
+KERNELS = {"kernels": "test_reference_equals_kernels", "general_kernels": "test_reference_equals_kernels",
+           "numba_kernels": "test_native", "poisson_kernels": "test_poisson", "bpstdp_kernels": "test_bpstdp",
+           "surrogate_kernels": "test_surrogate"}
+
 
 class Seen:
     """What every test has executed.
@@ -48,16 +53,25 @@ class Seen:
     def nearest(self, fault, source_lines, budget):
         """Tests for a fault, the nearest first, until their seconds are used up: list of ids.
 
-        First those of test files named after the module, then the others; quick ones before slow ones.
+        First those of test files named after the module, then the others; quick ones before slow ones. For what no test
+        was seen to execute (kernels that numba compiles, tables of constants) those of the folder named after its own.
         """
         statement = source_lines.statement(fault.line)
         spans = [statement, *source_lines.around(fault.line)]
-        candidates = next(filter(None, (self.tests(fault.file, span, source_lines) for span in spans)), set())
-        stem = Path(fault.file).stem.removesuffix("_kernels")
-        chosen, total = [], 0.0
+        candidates = next(filter(None, (self.tests(fault.file, span, source_lines) for span in spans)), None)
+        path = Path(fault.file)
+        candidates = candidates or self._of_folder(path.parent.relative_to("spikingconvnet"),
+                                                   KERNELS.get(path.stem, ""))
+        if not source_lines.in_function(fault.line):        # what a file is called stands in the ids of such tests
+            named = f"[{'.'.join(path.with_suffix('').parts[1:])}."
+            candidates |= {test for test in self.seconds if named in test}
+        stem, chosen, total = path.stem.removesuffix("_kernels"), [], 0.0
         for test in sorted(candidates, key=lambda test: (stem not in test.split("::")[0], self.seconds[test], test)):
             total += self.seconds[test] + 0.01
             if total > budget and chosen:
                 break
             chosen.append(test)
         return chosen
+
+    def _of_folder(self, folder, part):
+        return {test for test in self.seconds if part in test and Path(test.split("::")[0]).parent == "tests" / folder}

@@ -77,7 +77,7 @@ def start(tree, file, text, tests, seconds):
     pid = os.fork()
     if not pid:
         _child(Path(tree), tests, seconds)
-    return pid, path, (kept, when) if text is not None else None, Path(tree), begin, 60 + 8 * seconds
+    return pid, path, (kept, when) if text is not None else None, Path(tree), begin, 300 + 20 * seconds
 
 
 def _child(tree, tests, seconds):
