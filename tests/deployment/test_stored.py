@@ -217,6 +217,10 @@ def test_an_altered_recording_is_refused_or_harmless(kept, tmp_path, benchmark_n
     (("projections", 0, "fields", "connections"), None, "Projection.connections: must be a record"),
     (("projections", 0, "fields", "connections", "record"), "Path", "no record of a network is called 'Path'"),
     (("projections", 0, "fields", "connections", "fields", "delay"), 1, "ConnectionList.delay: must be an array"),
+    (("projections", 0, "fields", "connections"), {"record": "IFCurrExp", "fields": {}},
+     "Projection.connections: must be a record that belongs there"),
+    (("populations", 0), {"record": "IFCurrExp", "fields": {}}, "Network.populations: must be a list of its records"),
+    (("projections",), [7], "Network.projections: must be a list of its records"),
     (("timestep",), True, "Network.timestep: must be a finite number")])
 def test_fields_of_an_encoded_network_hold_what_their_types_say(place, value, text):
     tables = []
