@@ -78,11 +78,11 @@ def decode(value, arrays):
         return value
     if "array" in value:
         if not is_integer(value["array"], 0, len(arrays) - 1):
-            refuse("network", f"of {len(arrays)} arrays", value["array"])
+            refuse("network", f"of {len(arrays)} arrays", repr(value["array"]))
         return arrays[value["array"]]
     for kind, content in (("dict", value), ("fields", value)):
         if kind in content and not isinstance(content[kind], dict):
-            refuse(f"network.{kind}", "an object", content[kind])
+            refuse(f"network.{kind}", "an object", repr(content[kind]))
     if "dict" in value:
         return {key: decode(part, arrays) for key, part in value["dict"].items()}
     name = value.get("record")
@@ -96,10 +96,10 @@ def _record(kind, parts):
     own = {f.name: f for f in fields(kind)}
     for name, part in parts.items():
         if name not in own:
-            refuse(kind.__name__, f"made of {', '.join(own)}", name)
+            refuse(kind.__name__, f"made of {', '.join(own)}", repr(name))
         wanted, holds = HOLDS[own[name].type]
         if not holds(part, name) and not (part is None and own[name].default is None):
-            refuse(f"{kind.__name__}.{name}", wanted, part)
+            refuse(f"{kind.__name__}.{name}", wanted, repr(part))
     missing = [f.name for f in own.values() if f.name not in parts and f.default is f.default_factory]
     if missing:
         raise StoreError(f"{kind.__name__}.{missing[0]}: is missing")
