@@ -23,8 +23,8 @@ ACCUM = 65536.0         # mV or nA, the range of s16.15
 
 
 def refuse(name, wanted, got):
-    """Raise the StoreError: ``<name>: must be <wanted>, got <got>``."""
-    got = got if isinstance(got, str) else repr(got)
+    """Raise the StoreError: ``<name>: must be <wanted>, got <got>``; `got` is in words, or what was found."""
+    got = str(got)
     raise StoreError(f"{name}: must be {wanted}, got {got if len(got) <= 60 else got[:60] + ' ...'}")
 
 
@@ -76,7 +76,7 @@ class Value:
     def check(self, name, value, sizes=None):
         """Raise a StoreError unless `value` fits."""
         if not self.holds(value):
-            refuse(name, self.wanted, value)
+            refuse(name, self.wanted, repr(value))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Schema:
         """Raise a SpikingConvNetError that names what does not fit."""
         unknown = sorted(arrays.keys() - self.arrays.keys())
         if unknown:
-            refuse("arrays", " and ".join(self.arrays), unknown[0])
+            refuse("arrays", " and ".join(self.arrays), repr(unknown[0]))
         check_entries(arrays, self.arrays, "", dict(self.sizes))
         check_entries(how, self.how, "how.")
         if self.whole is not None:

@@ -207,7 +207,7 @@ class RunDirectory:
             entries = parse_json(path.read_text())
             for name, entry in entries.items():
                 if not isinstance(entry, dict):
-                    refuse(name, "an object", entry)
+                    refuse(repr(name), "an object", repr(entry))
                 check(name, entry)
             return entries
         except UNREADABLE as error:

@@ -134,7 +134,8 @@ def _differences(name, ours, theirs):
         if (array in ours) != (array in theirs):
             raise StoreError(f"{name}: only one of the two has {array}; they are not of one experiment")
         if array in ours and not np.array_equal(ours[array], theirs[array]):
-            if ours[array].shape != theirs[array].shape and array not in ("neurons", "counts"):
+            lists = array in ("neurons", "counts") and ours[array].ndim == 1        # may be of any length
+            if ours[array].shape != theirs[array].shape and not lists:
                 raise StoreError(f"{name}: {array} has the shape {ours[array].shape} in A and {theirs[array].shape} in"
                                  " B; they are not of one experiment")
             found.append((array, *_first(ours[array], theirs[array], axes)))

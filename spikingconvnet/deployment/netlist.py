@@ -17,6 +17,9 @@ RECORDS = {record.__name__: record for record in (
       if isinstance(part, type) and is_dataclass(part)))}
 SIZES = "pre", "post", "delay", "offsets", "neurons"       # arrays of whole numbers; all others are of floats
 ENDLESS = "duration"                                        # what alone may be infinite
+PARTS = {                   # records that a field alone does not check
+    "populations": Population, "projections": Projection,
+    "connections": tuple(part for part in vars(connectivity).values() if isinstance(part, type) and is_dataclass(part))}
 _is_whole = partial(is_integer, least=-(1 << 62), most=1 << 62)
 
 
@@ -27,9 +30,10 @@ def _is_table(value, name):
     return value.dtype.kind != "f" or not np.isnan(value).any() and (name == ENDLESS or np.isfinite(value).all())
 
 
-def _is_tuple(value):
-    """Whether it is a tuple of records, of whole numbers, or of tuples of them."""
-    return isinstance(value, tuple) and all(is_dataclass(part) or _is_whole(part) or _is_tuple(part) for part in value)
+def _is_tuple(value, name):
+    """Whether it is a tuple of what belongs into a field: of `PARTS`, or of whole numbers or tuples of them."""
+    return isinstance(value, tuple) and all(isinstance(part, PARTS[name]) if name in PARTS else
+                                            _is_whole(part) or _is_tuple(part, name) for part in value)
 
 
 HOLDS = {           # what a field of each type holds: in words, and whether a value of that name is it
@@ -37,12 +41,13 @@ HOLDS = {           # what a field of each type holds: in words, and whether a v
     int: ("a whole number", lambda value, name: _is_whole(value)),
     bool: ("true or false", lambda value, name: isinstance(value, bool)),
     str: ("text", lambda value, name: is_text(value)),
-    tuple: ("a list of records or whole numbers", lambda value, name: _is_tuple(value)),
+    tuple: ("a list of its records or of whole numbers", _is_tuple),
     dict: ("arrays by name", lambda value, name: isinstance(value, dict) and all(
         _is_table(part, key) for key, part in value.items())),
     np.ndarray: ("an array of numbers", _is_table),
     Spikes: ("Spikes", lambda value, name: isinstance(value, Spikes)),
-    object: ("a record", lambda value, name: is_dataclass(value)),
+    object: ("a record that belongs there", lambda value, name: is_dataclass(value) and isinstance(value, PARTS.get(
+        name, object))),
 }
 
 
@@ -73,11 +78,11 @@ def decode(value, arrays):
         return value
     if "array" in value:
         if not is_integer(value["array"], 0, len(arrays) - 1):
-            refuse("network", f"of {len(arrays)} arrays", value["array"])
+            refuse("network", f"of {len(arrays)} arrays", repr(value["array"]))
         return arrays[value["array"]]
     for kind, content in (("dict", value), ("fields", value)):
         if kind in content and not isinstance(content[kind], dict):
-            refuse(f"network.{kind}", "an object", content[kind])
+            refuse(f"network.{kind}", "an object", repr(content[kind]))
     if "dict" in value:
         return {key: decode(part, arrays) for key, part in value["dict"].items()}
     name = value.get("record")
@@ -91,10 +96,10 @@ def _record(kind, parts):
     own = {f.name: f for f in fields(kind)}
     for name, part in parts.items():
         if name not in own:
-            refuse(kind.__name__, f"made of {', '.join(own)}", name)
+            refuse(kind.__name__, f"made of {', '.join(own)}", repr(name))
         wanted, holds = HOLDS[own[name].type]
         if not holds(part, name) and not (part is None and own[name].default is None):
-            refuse(f"{kind.__name__}.{name}", wanted, part)
+            refuse(f"{kind.__name__}.{name}", wanted, repr(part))
     missing = [f.name for f in own.values() if f.name not in parts and f.default is f.default_factory]
     if missing:
         raise StoreError(f"{kind.__name__}.{missing[0]}: is missing")

@@ -55,9 +55,9 @@ def data(split=None, classes=None, **sizes):
         if classes is not None and not np.isin(arrays["labels"], classes).all():
             refuse("labels", "CLASSES of the parameters", np.setdiff1d(arrays["labels"], classes).tolist())
         if digest(spikes.offsets, spikes.neurons) != str(arrays["content"]):
-            refuse("content", "the digest of the spikes", str(arrays["content"]))
+            refuse("content", "the digest of the spikes", repr(str(arrays["content"])))
         if split is not None and how.get("split", split) != split:
-            refuse("how.split", split, how["split"])
+            refuse("how.split", split, repr(how["split"]))
 
     return Schema({**SPIKES, "labels": Array(LABELS, ("images",)), "content": Array("str"),
                    "images": Array(PICTURES, ("shown", "picture rows", "picture columns"))},
@@ -174,4 +174,4 @@ def check_entry(name, entry):
             refuse(f"{name}.confusion", "a row for each class", f"{len(confusion)} rows")
         share = float(np.trace(confusion) / max(1, confusion.sum()))
         if entry.get("accuracy") is None or abs(entry["accuracy"] - share) > 1e-12:
-            refuse(f"{name}.accuracy", f"{share!r}, as its confusion says", entry.get("accuracy"))
+            refuse(f"{name}.accuracy", f"{share!r}, as its confusion says", repr(entry.get("accuracy")))

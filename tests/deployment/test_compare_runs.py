@@ -114,6 +114,11 @@ def test_runs_without_common_results_or_of_other_shapes_are_refused(runs, comman
     store.write("layers/1", "x", made, **{name: arrays[name] for name in ("kernels", "v_thresh")})
     with pytest.raises(StoreError, match="layers/1: only one of the two has initial"):
         compare_runs(a, b)
+    store.write("layers/1", "x", made, **arrays)
+    counts = store.read("features/test-000", "")
+    store.write("features/test-000", "x", counts.pop(HOW), counts=counts["counts"][:-1, 1:])
+    with pytest.raises(StoreError, match="features/test-000: counts has the shape .* they are not of one experiment"):
+        compare_runs(a, b)
     for damaged, text in (({**arrays, "initial": arrays["initial"][:2]}, r"initial: must be float64 \(4, 2, 5, 4\)"),
                           ({name: values for name, values in arrays.items() if name != "wins"}, "wins: is missing")):
         store.write("layers/1", "x", made, **damaged)

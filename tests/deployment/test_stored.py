@@ -101,7 +101,7 @@ def test_what_was_altered_is_refused_or_harmless(run, name, benchmark_named):
     ("features/train-000", "counts", np.ones((2, 4), np.uint16), r"counts: must be uint16 \(2, 3\)"),
     ("answers/test-000", "units", np.full((2, 3), 2, np.uint16), "units: must be below 2, got 2"),
     ("svm", "classes", np.array([2, 1], np.uint8), r"classes: must be ascending"),
-    ("svm", "more", np.ones(2), "arrays: must be classes and coefficients and intercepts, got more"),
+    ("svm", "more", np.ones(2), "arrays: must be classes and coefficients and intercepts, got 'more'"),
     ("layers/1-unfinished", "wins", np.array([[1, 2, 0]]), "wins: must be of 4 windows"),
     ("layers/1-unfinished", "thresholds", np.ones((1, 2)), "thresholds: must be one more than wins")])
 def test_every_part_is_checked_by_itself_and_against_its_neighbours(run, name, array, value, text):
@@ -114,7 +114,7 @@ def test_every_part_is_checked_by_itself_and_against_its_neighbours(run, name, a
 
 def test_a_result_in_the_place_of_another_split_is_seen(run):
     shutil.copy(run.file("data/train"), run.file("data/test"))
-    with pytest.raises(StoreError, match="how.split: must be test, got train"):
+    with pytest.raises(StoreError, match="how.split: must be test, got 'train'"):
         run.read("data/test", "again", "made", stored.data("test"))
 
 
@@ -217,6 +217,10 @@ def test_an_altered_recording_is_refused_or_harmless(kept, tmp_path, benchmark_n
     (("projections", 0, "fields", "connections"), None, "Projection.connections: must be a record"),
     (("projections", 0, "fields", "connections", "record"), "Path", "no record of a network is called 'Path'"),
     (("projections", 0, "fields", "connections", "fields", "delay"), 1, "ConnectionList.delay: must be an array"),
+    (("projections", 0, "fields", "connections"), {"record": "IFCurrExp", "fields": {}},
+     "Projection.connections: must be a record that belongs there"),
+    (("populations", 0), {"record": "IFCurrExp", "fields": {}}, "Network.populations: must be a list of its records"),
+    (("projections",), [7], "Network.projections: must be a list of its records"),
     (("timestep",), True, "Network.timestep: must be a finite number")])
 def test_fields_of_an_encoded_network_hold_what_their_types_say(place, value, text):
     tables = []
