@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import patience
+
 LOCAL = Path(__file__).parents[1] / "spikingconvnet/backends/local"
 FLAGS = ("-shared", "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED",
          "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -23,13 +25,19 @@ def build(directory, source=LOCAL):
     return library
 
 
-def run(library, *arguments, timeout=600):
-    """A Python process in which that library has the place of the extension: CompletedProcess."""
-    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
-    environment = {**os.environ, "LD_PRELOAD": runtime.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0",
+def run(library, *arguments):
+    """A Python process in which that library has the place of the extension: what it prints, and its exit code."""
+    # Without the C++ library AddressSanitizer ends a process in which a library throws, as matplotlib's do.
+    preloaded = " ".join(_found_by_gcc(name) for name in ("libasan.so", "libstdc++.so.6"))
+    environment = {**os.environ, "LD_PRELOAD": preloaded, "ASAN_OPTIONS": "detect_leaks=0",
                    "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONPATH": str(LOCAL.parents[2]), "PYTHONMALLOC": "malloc"}
-    return subprocess.run([sys.executable, __file__, str(library), *map(str, arguments)], env=environment,
-                          cwd=LOCAL.parents[2], capture_output=True, text=True, timeout=timeout)
+    return patience.run([sys.executable, __file__, str(library), *map(str, arguments)], env=environment,
+                        cwd=LOCAL.parents[2])
+
+
+def _found_by_gcc(name):
+    return subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True,
+                          check=True).stdout.strip()
 
 
 def main(library, kind, *arguments):
@@ -44,7 +52,7 @@ def main(library, kind, *arguments):
         return cli.main(list(arguments))
     import pytest
 
-    return pytest.main(["-q", "-n", "0", "-x", "-p", "no:cacheprovider", *arguments])
+    return pytest.main(["-q", "-s", "-n", "0", "-x", "-p", "no:cacheprovider", *arguments])
 
 
 if __name__ == "__main__":
