@@ -30,7 +30,7 @@ EXTRAS = {
     "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
     "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],
 }
-EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "psutil>=5.9", "ruff>=0.6",
+EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6",
                   *EXTRAS["spinnaker"], *EXTRAS["emulator"], *EXTRAS["cluster"]]
 # Everything that a test can need. One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
 EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], "torch==2.13.0"]
@@ -56,6 +56,7 @@ setup(
         "tqdm>=4.66",
         "packaging>=23",
         "filelock>=4.1",
+        "psutil>=5.9",
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main"]},

@@ -18,6 +18,7 @@ from attacks import NAMES, attack, harness  # noqa: E402
 
 
 def main():
+    """Run the attack that the command line names: 1 if a case went wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=NAMES)
     for option, default in (("--cases", 100), ("--seed", 0), ("--jobs", 1), ("--first", 0)):

@@ -81,10 +81,10 @@ class SurroundingsError(SpikingConvNetError, OSError):
 def require(condition, owner, attribute, value, wanted, error=SettingsError):
     """Raise ``owner.attribute: must be <wanted>, got <value>`` unless `condition` holds."""
     if not condition:
-        raise error(f"{owner}.{attribute}: must be {wanted}, got {told(value)}")
+        raise error(f"{owner}.{attribute}: must be {wanted}, got {in_words(value)}")
 
 
-def told(value):
+def in_words(value):
     """The ``repr`` of a value, on one line of at most `LONGEST` characters."""
     try:
         text = repr(value)

@@ -2,7 +2,10 @@
 
 import os
 import socket
+import threading
 from pathlib import Path
+
+import psutil
 
 from spikingconvnet.errors import SurroundingsError
 
@@ -23,8 +26,8 @@ def write_whole(path, save):
     ------
     SurroundingsError
     """
-    # Not of the file's own name, beside which there may be no room for more letters.
-    temporary = path.with_name(f".{socket.gethostname()}.{os.getpid()}{SUFFIX}")
+    # Not of the file's own name, beside which there may be no room for more letters; one a thread.
+    temporary = path.with_name(f".{threading.get_ident()}.{socket.gethostname()}.{os.getpid()}{SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -58,16 +61,13 @@ def sweep(folder, below=True):
 
 def _is_dead(name):
     """Whether a temporary file's name is that of a process of this machine that has ended."""
-    host, _, pid = name.removesuffix(SUFFIX)[1:].rpartition(".")
+    host, _, pid = name.removesuffix(SUFFIX)[1:].partition(".")[2].rpartition(".")
     return host == socket.gethostname() and pid.isdecimal() and not is_alive(int(pid))
 
 
 def is_alive(pid):
     """Whether a process of this machine is there."""
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+        return psutil.pid_exists(pid)
+    except OverflowError:               # no number of a process
         return False
-    except PermissionError:             # it is another user's
-        return True
-    return True

@@ -5,7 +5,7 @@ Shapes are (channels, rows, columns). A number given for a pair means a square.
 
 from dataclasses import dataclass
 
-from spikingconvnet.errors import require, told
+from spikingconvnet.errors import in_words, require
 from spikingconvnet.fields import (
     FACTOR,
     FLAG,
@@ -241,7 +241,7 @@ class Dense:
 
 def _check_window(readout):
     check_fields(readout, first=whole(0, MOST_SLOT, wanted="a step, 0 or more"),
-                 last=optional(whole(0, MOST_SLOT, wanted=f"a step after first ({told(readout.first)})")))
+                 last=optional(whole(0, MOST_SLOT, wanted=f"a step after first ({in_words(readout.first)})")))
     require(readout.last is None or readout.last > readout.first, type(readout).__name__, "last", readout.last,
             f"a step after first ({readout.first}), or None for the end of the image")
 

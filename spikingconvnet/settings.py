@@ -16,7 +16,7 @@ import numpy as np
 from spikingconvnet import sizes
 from spikingconvnet.address import SOURCE_LOGIN, Address
 from spikingconvnet.encoding import rate_of
-from spikingconvnet.errors import SettingsError, SpikingConvNetError, require, told
+from spikingconvnet.errors import SettingsError, SpikingConvNetError, in_words, require
 from spikingconvnet.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
 from spikingconvnet.model import Sequential
 from spikingconvnet.plasticity import STDPMechanism
@@ -195,7 +195,7 @@ def _text(error):
     """What an error says; of a SystemExit, what its number means."""
     if isinstance(error, SystemExit):
         return "it ends the program; a parameters file only gives values to names"
-    return told(str(error)).strip("'\"") or "no text"
+    return in_words(str(error)).strip("'\"") or "no text"
 
 
 def _unread(path):

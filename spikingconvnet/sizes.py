@@ -1,8 +1,8 @@
 """How much memory parameters ask for, estimated before anything is allocated."""
 
 import math
-import os
-import resource
+
+import psutil
 
 from spikingconvnet.errors import require
 
@@ -12,9 +12,9 @@ WINDOWS, MEMBRANES, BATCH = 400, 10, 250        # windows and samples that are l
 
 def memory():
     """Bytes that arrays of this process may take, of the machine's and of what a limit leaves to it."""
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return int(SHARE * (there if limit == resource.RLIM_INFINITY else min(there, limit)))
+    there = psutil.virtual_memory().total
+    limit = psutil.Process().rlimit(psutil.RLIMIT_AS)[0] if hasattr(psutil, "RLIMIT_AS") else -1     # Linux
+    return int(SHARE * (there if limit == -1 else min(there, limit)))
 
 
 def require_fits(owner, field, value, *asked, there=None):

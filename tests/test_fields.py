@@ -22,7 +22,7 @@ from spikingconvnet.connectivity import (
 )
 from spikingconvnet.crossvalidation import Scheme
 from spikingconvnet.encoding import GaussianReceptiveFields, LatencyEncoder, RateEncoder, RegularEncoder
-from spikingconvnet.errors import LONGEST, NetworkError, SettingsError, told
+from spikingconvnet.errors import LONGEST, NetworkError, SettingsError, in_words
 from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D, Dense, Membrane, SpikeCount
 from spikingconvnet.model import Sequential
 from spikingconvnet.network import Network, Population, Projection
@@ -188,8 +188,8 @@ def test_a_table_of_a_rule_that_is_taken_fits_a_core(tau, timestep):
 
 
 def test_a_value_is_told_on_one_line_whatever_it_is():
-    assert told("a\n") == "'a\\n'" and told(1.5) == "1.5" and told(10 ** 5000) == "int of too many digits"
-    assert "\n" not in told(np.zeros((30, 30))) and len(told("x" * 10 ** 6)) < LONGEST + 10
+    assert in_words("a\n") == "'a\\n'" and in_words(1.5) == "1.5" and in_words(10 ** 5000) == "int of too many digits"
+    assert "\n" not in in_words(np.zeros((30, 30))) and len(in_words("x" * 10 ** 6)) < LONGEST + 10
 
 
 @pytest.mark.parametrize("more, text", [
@@ -215,5 +215,5 @@ def test_the_number_that_is_told_to_fit_does_fit(monkeypatch):
 
 
 def test_memory_is_what_a_limit_leaves(monkeypatch):
-    monkeypatch.setattr(sizes.resource, "getrlimit", lambda kind: (10 ** 9, 10 ** 9))
+    monkeypatch.setattr(sizes.psutil.Process, "rlimit", lambda process, kind: (10 ** 9, 10 ** 9))
     assert sizes.memory() == 750_000_000

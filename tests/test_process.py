@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -87,12 +89,28 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, caplog):
 def test_temporary_files_of_dead_processes_are_told_from_those_of_living_ones(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    names = [f".{socket.gethostname()}.{dead.pid}.tmp", f".{socket.gethostname()}.{os.getppid()}.tmp",
-             f".elsewhere.{dead.pid}.tmp", ".other.tmp"]
+    names = [f".7.{socket.gethostname()}.{dead.pid}.tmp", f".7.{socket.gethostname()}.{os.getppid()}.tmp",
+             f".7.elsewhere.{dead.pid}.tmp", ".other.tmp"]
     for name in names:
         (tmp_path / name).write_text("")
     files.sweep(tmp_path, below=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_threads_write_side_by_side(tmp_path):
+    both = threading.Barrier(2)
+
+    def save(stream, content):
+        stream.write(content)
+        both.wait(60)
+
+    writers = [threading.Thread(target=files.write_whole, args=(tmp_path / name, partial(save, content=name.encode())))
+               for name in ("a", "b")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b"}
 
 
 def test_a_name_as_long_as_can_be_is_written(tmp_path):

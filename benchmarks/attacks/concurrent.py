@@ -33,6 +33,7 @@ def prepare(directory):
 
 
 def case(context, rng, where):
+    """Two commands that begin at the same time in one run directory."""
     made, found = context
     pair = [int(rng.integers(len(WRITERS))), int(rng.integers(len(made)))]
     rng.shuffle(pair)

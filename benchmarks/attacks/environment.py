@@ -54,6 +54,7 @@ def prepare(directory):
 
 
 def case(context, rng, where):
+    """A command in surroundings some of which are bad."""
     world, mode = World(where), MODES[rng.integers(len(MODES))]
     for k in rng.choice(len(CHANGES), rng.integers(1, 4), replace=False):
         CHANGES[k](world, rng)

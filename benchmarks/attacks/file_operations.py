@@ -32,6 +32,7 @@ def count(context):
 
 
 def case(context, _, where):
+    """A flow whose process is killed at one of its file operations, and the same command again."""
     number = int(where.name.rpartition("-")[2])
     flow, at = context[number]
     return Case(f"{flow.name}, killed at operation {at}", lambda: _work(flow, at, where / "run"),

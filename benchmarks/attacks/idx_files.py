@@ -19,6 +19,7 @@ def prepare(directory):
 
 
 def case(directory, rng, where):
+    """A data set with one altered file, which is read."""
     kind, data = str(rng.choice(("digits", "packed"))), where / "data"
     shutil.copytree(directory / kind, data)
     files = sorted(data.iterdir())

@@ -38,6 +38,7 @@ def _command(mode, run):
 
 
 def case(context, rng, where):
+    """A process that gets a signal after part of the time that it takes."""
     run, modes = context
     (mode, seconds), start = modes[rng.integers(len(modes))], STARTS[rng.integers(len(STARTS))]
     number, delay = SIGNALS[rng.integers(len(SIGNALS))], rng.uniform(0, seconds)

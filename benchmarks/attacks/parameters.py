@@ -186,6 +186,7 @@ def _source(number, directory):
 
 
 def case(directory, rng, where):
+    """A parameters file with one altered node, or a number on the command line, and what uses it."""
     number = int(rng.integers(len(FILES)))
     path, more, source = where / "parameters.py", [], _source(number, directory)
     if rng.random() < 0.08:

@@ -18,6 +18,7 @@ def prepare(directory):
 
 
 def case(directory, rng, where):
+    """A recording with one alteration, compared with the unaltered one."""
     name = str(rng.choice(("train", "test")))
     whole, path = directory / f"{name}.npz", where / "altered.npz"
     shutil.copy(whole, path)

@@ -90,6 +90,7 @@ def _kept(where, mode):
 
 
 def case(context, rng, where):
+    """A copy of a run with one altered file, and a mode that reads it."""
     directory, found = context
     name = str(rng.choice(("1", "2", "2", "chain", "unfinished")))
     mode, run, whole = str(rng.choice(MODES[name])), where / "run", directory / name / "run"

@@ -32,6 +32,7 @@ FORM = '<input type="hidden" name="_csrf" value="abc" />'
 
 
 def prepare(directory):
+    """Images, and a run that has loaded them."""
     run = small.run(directory, 1, "loaddata")
     return directory / "parameters.py", run
 
@@ -168,6 +169,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def case(context, rng, where):
+    """A secret in an address, and a mode that is given it."""
     parameters, run = context
     odd, kind = bool(rng.random() < 0.6), rng.choice(("source", "usage", "spalloc", "file"), p=(0.4, 0.4, 0.1, 0.1))
     user, password = "u" + secret(rng, odd), secret(rng, odd)
