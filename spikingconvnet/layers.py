@@ -37,7 +37,7 @@ __all__ = ["AvgPool2D", "Classifier", "Conv2D", "Dense", "Membrane", "STDP", "Sp
 INHIBITION = real(least(0, "; the receptor inhibits"), below(RANGE, ", the range of s16.15"))
 CELL = record(IFCurrExp, IFCurrDelta)
 STEPS = whole(1, MOST_SLOT)
-_RATE = real(above(0), least(1e-6), most(10))
+_RATE = real(above(0), most(10))
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ def test_there_are_children_to_test():
 @pytest.mark.parametrize("kind", CHILDREN)
 def test_every_error_is_ours_and_a_standard_one(kind):
     standard = [base for base in kind.__mro__ if base.__module__ == "builtins"]
-    assert standard[0] in (ValueError, RuntimeError)
+    assert standard[0] in (ValueError, RuntimeError, OSError)
 
 
 @pytest.mark.parametrize("kind", [SpikingConvNetError, *CHILDREN])
 def test_an_exit_code_is_neither_success_nor_a_signal(kind):
-    assert kind.exit_code in (1, 2, 3, 4, 5, 6)
+    assert kind.exit_code in (1, 2, 3, 4, 5, 6, 9)
 
 
 @pytest.mark.parametrize("condition", [True, np.True_, 1])
