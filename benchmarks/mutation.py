@@ -79,7 +79,8 @@ def sample(options):
     every = {}
     for file, source in text.items():
         every |= faults.places(file, source)
-    drawn = faults.draw(every, options.faults, np.random.default_rng(options.seed))
+    drawn = [one for one in faults.draw(every, options.faults, np.random.default_rng(options.seed))
+             if one.parses(text[one.file])]
     done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     known = {(one["file"], one["line"], one["column"], one["operator"], one["occurrence"]) for one in done}
     left = [one for one in drawn if (one.file, one.line, one.column, one.operator, one.occurrence) not in known]

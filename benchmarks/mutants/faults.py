@@ -24,6 +24,8 @@ FAMILIES = {"ReplaceBinaryOperator": "arithmetic", "ReplaceComparisonOperator": 
 # numbers are one object is up to the interpreter); another number for the -1 of a reshape (numpy takes any below 0).
 IDENTITY = re.compile(r"_((?!Is)[A-Za-z]+_Is(Not)?|Is(Not)?_(?!Is)[A-Za-z]+)$")
 RESHAPE = re.compile(r"reshape\(.*- ?$")
+# What holds an operator between two operands; the ** of a {**dict} and the * of (a, *, b) stand elsewhere.
+OPERATION = {"arith_expr", "term", "power", "shift_expr", "expr", "xor_expr", "and_expr"}
 
 
 def families():
@@ -47,6 +49,14 @@ class Fault:
         """The source with the fault in it."""
         return mutate_code(source, get_operator(self.operator)(), self.occurrence)
 
+    def parses(self, source):
+        """Whether the source with the fault in it is Python at all: ``2 * not a`` for ``2 * -a`` is not."""
+        try:
+            ast.parse(self.into(source))
+        except SyntaxError:
+            return False
+        return True
+
     def shown(self, source):
         """The line (or the lines) before and after: two str."""
         before, after = source.splitlines(), self.into(source).splitlines()
@@ -62,9 +72,11 @@ def places(file, source):
     nodes = list(ast_nodes(get_ast(source)))
     for name, family in families().items():
         operator = get_operator(name)()
-        positions = (at for node in nodes for at, _ in operator.mutation_positions(node))
-        for occurrence, (line, column) in enumerate(positions):
+        positions = ((node, at) for node in nodes for at, _ in operator.mutation_positions(node))
+        for occurrence, (node, (line, column)) in enumerate(positions):
             if family == "number" and RESHAPE.search(text[line - 1][:column]):
+                continue
+            if family == "arithmetic" and node.parent.type not in OPERATION:
                 continue
             found[file, family, line, column].append(Fault(file, family, line, column, name, occurrence))
     return found
