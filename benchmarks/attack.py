@@ -25,7 +25,7 @@ def main():
         parser.add_argument(option, type=int, default=default)
     options = parser.parse_args()
     module = attack(options.name)
-    cases = min(options.cases, getattr(module, "CASES", options.cases) - options.first)
+    cases = min(options.cases, getattr(module, "CASES", options.first + options.cases) - options.first)
 
     def told(number, case, outcome):
         if outcome.kind in harness.BAD:

@@ -18,3 +18,8 @@ def test_nothing_fails_in_the_wrong_way(name):
     out, code = run([sys.executable, str(ATTACK), name, "--cases", str(CASES[name])])
     assert code == 0, out[-3000:]
     assert json.loads(out.splitlines()[-1])["cases"] == CASES[name], out[-1000:]
+
+
+def test_a_case_is_done_again_by_its_number():
+    out, code = run([sys.executable, str(ATTACK), "idx-files", "--first", "7", "--cases", "2"])
+    assert code == 0 and json.loads(out.splitlines()[-1])["cases"] == 2, out[-1000:]

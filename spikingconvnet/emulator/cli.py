@@ -14,6 +14,7 @@ from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import CHIPS, Machine
+from spikingconvnet.emulator.memory_map import SDRAM_SIZE
 from spikingconvnet.emulator.script import run
 
 INTERRUPTED = 130
@@ -80,10 +81,20 @@ def _machine(options, wrong, host):
     return FaultyMachine(wrong, options.version, **settings)
 
 
-def _serve(options, wrong):
+def _board(options, wrong):
+    """What a board is made of; SetupError if the system refuses memory, sockets or files for it."""
     require_unicorn()
-    ethernet = Ethernet(options.host, options.real_time)
-    machine = _machine(options, wrong, ethernet.host)
+    try:
+        ethernet = Ethernet(options.host, options.real_time)
+        return ethernet, _machine(options, wrong, ethernet.host)
+    except (OSError, MemoryError) as error:
+        needed = len(CHIPS[options.version]) * SDRAM_SIZE >> 20
+        raise SetupError(f"the system refuses what a board needs ({getattr(error, 'strerror', 'no memory is left')}): "
+                         f"{needed:,} MB of address space and a few files; raise the limits (ulimit -a)") from error
+
+
+def _serve(options, wrong):
+    ethernet, machine = _board(options, wrong)
     gc.freeze()                                     # chips and cores stay: not worth looking through again and again
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ethernet.close())

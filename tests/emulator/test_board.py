@@ -134,3 +134,21 @@ def test_a_script_that_is_not_there_is_an_error_without_a_board(capsys):
 def test_a_board_that_cannot_start_says_so():
     with pytest.raises(SetupError, match="did not start"):
         Board(version=3, host="192.0.2.1", log=subprocess.DEVNULL).__enter__()
+
+
+LIMITED = """
+import resource, sys
+from spikingconvnet.emulator import cli
+limit, value = sys.argv[1:]
+resource.setrlimit(getattr(resource, limit), (int(value), int(value)))
+sys.exit(cli.main(["--version", "3"]))
+"""
+
+
+@pytest.mark.parametrize("limit, value, reason", [("RLIMIT_AS", 512 << 20, "Cannot allocate memory"),
+                                                  ("RLIMIT_NOFILE", 6, "Too many open files")])
+def test_what_the_system_refuses_a_board_is_a_sentence(limit, value, reason):
+    done = subprocess.run([sys.executable, "-c", LIMITED, limit, str(value)], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"error: the system refuses what a board needs ({reason}): 512 MB of address space")
