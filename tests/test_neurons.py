@@ -91,3 +91,9 @@ def test_a_poisson_source_fires_for_ever_unless_told_otherwise():
 def test_seeds_come_from_a_generator():
     first, again = (poisson_seeds(np.random.default_rng(1), 2) for _ in range(2))
     assert first == again and len(first) == 2 and first[0] != first[1] and SpikeSourcePoisson(core_seeds=first)
+
+
+def test_a_source_of_spikes_is_equal_to_itself_alone_and_can_be_a_key():
+    spikes = Spikes((1, 1, 1), 2, np.array([0, 1, 1]), np.zeros(1, np.uint16))
+    one, other = SpikeSourceArray(spikes), SpikeSourceArray(spikes)
+    assert {one: "one", other: "other"}[one] == "one" and one == one and one != other

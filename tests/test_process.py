@@ -213,3 +213,16 @@ def test_a_demo_that_was_killed_before_an_entry_of_its_results_makes_up_for_it(p
         monkeypatch.undo()
         assert cli.main([*words, str(run)]) == 0
         assert (run / "results.json").read_bytes() == (tmp_path / "whole/results.json").read_bytes()
+
+
+def test_signals_that_are_ignored_stay_so_and_a_failure_behind_one_has_its_code(monkeypatch):
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM), signal.SIG_DFL) | {signal.SIGHUP: signal.SIG_IGN}
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(signal, "getsignal", handlers.get)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    signals = surroundings.Signals()
+    assert handlers == {signal.SIGINT: signals.leave, signal.SIGTERM: signals.leave, signal.SIGHUP: signal.SIG_IGN}
+    assert [signals.judged(code) for code in (0, 2, 9)] == [0, 2, 9]
+    with pytest.raises(surroundings.Stopped) as stopped:
+        signals._stop(signal.SIGTERM, None)
+    assert stopped.value.exit_code == 143 and [signals.judged(code) for code in (0, 2, 9)] == [0, 143, 143]

@@ -258,3 +258,9 @@ def test_a_packet_buffer_is_refused_by_check_and_before_the_run(parameters, tmp_
     assert call("--mode", "loaddata")[0] == 0
     code, _, err = call("--mode", "training", "--layer", "1", "--backend", "spinnaker", "--packet-buffer", "16384")
     assert code == 2 and sentence in err and "take a --packet-buffer of at most" in err
+
+
+@pytest.mark.parametrize("n, bits", [(31, 4), (32, 8), (255, 32), (256, 36)])
+def test_a_core_s_spikes_of_a_step_are_a_bit_for_each_neuron_and_one_more_in_whole_words(n, bits):
+    sizes = dtcm._recording(SimpleNamespace(label="a"), n, record=())
+    assert sizes[-1] == 4 + bits and sizes[-2] == 4 + 4 and sizes[-2 - dtcm.VARIABLES] == 2 * n

@@ -9,7 +9,7 @@ import pytest
 
 from spikingconvnet import cli
 from spikingconvnet.deployment import recorded
-from spikingconvnet.deployment.compare_runs import compare_runs
+from spikingconvnet.deployment.compare_runs import _first, compare_runs
 from spikingconvnet.errors import StoreError
 from spikingconvnet.store import HOW, RunDirectory
 
@@ -176,3 +176,10 @@ def test_recordings_of_training_and_testing_are_compared(runs, command, tmp_path
     assert found["b"]["made_on"] == "emulated" and found["first"]["b"] - found["first"]["a"] == 70000
     assert command("--mode", "compare", tmp_path / "test-a.npz", tmp_path / "train-a.npz")[0] == 5
     assert np.array_equal(recorded.load(tmp_path / "off.npz").membranes["layer1"]["gsyn_exc"], values)
+
+
+@pytest.mark.parametrize("theirs, index, entries, differ", [
+    ([1, 2, 3, 9], 3, (0, 9), 1), ([1, 2], 2, (3, 0), 1), ([1, 5], 1, (2, 5), 2), ([4, 2, 3, 7, 8], 0, (1, 4), 3)])
+def test_of_lists_of_other_lengths_the_first_entry_that_differs_is_told(theirs, index, entries, differ):
+    ours, theirs = np.array([1, 2, 3]), np.array(theirs)
+    assert _first(ours, theirs, ("spike",)) == ((index,), f"spike {index}", *entries, differ, max(3, len(theirs)))

@@ -152,3 +152,17 @@ def test_what_the_system_refuses_a_board_is_a_sentence(limit, value, reason):
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.startswith(f"error: the system refuses what a board needs ({reason}): 512 MB of address space")
+
+
+def test_the_board_s_process_runs_the_package_of_the_one_that_starts_it(monkeypatch):
+    found = {}
+
+    def popen(arguments, env, **options):
+        found.update(env)
+        raise InterruptedError
+
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(InterruptedError):
+        Board(version=3).__enter__()
+    assert found["PYTHONPATH"] == os.pathsep.join([str(ROOT), "elsewhere"])

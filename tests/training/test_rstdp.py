@@ -120,3 +120,10 @@ def test_a_network_learns_the_irises_of_a_fold():
 def test_times_that_would_teach_something_else_are_refused(changes, text):
     with pytest.raises(SettingsError, match=text):
         RSTDP(**changes)
+
+
+def test_the_last_pulse_of_a_reward_may_come_one_step_before_the_kick_s_spike_is_forgotten():
+    latest = 36 + 1 + 15 - 2        # the kick, its spike, FORGETTING - 1, the two steps to the third pulse
+    assert RSTDP(kick=36, pulses=(3,), reward=latest, flush=60, slot=90).reward == latest
+    with pytest.raises(SettingsError, match="less than that behind the kick's spike in step 37"):
+        RSTDP(kick=36, pulses=(3,), reward=latest + 1, flush=60, slot=90)

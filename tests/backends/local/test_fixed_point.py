@@ -22,7 +22,8 @@ def test_expk_gives_the_printed_numbers(raw, expected):
     assert fixed_point.expk(raw) == expected
 
 
-@pytest.mark.parametrize("raw, expected", [(-6553, 0xd1996247), (-32768, 0x5e2d58d9), (-340696, 0)])
+@pytest.mark.parametrize("raw, expected", [(-6553, 0xd1996247), (-32768, 0x5e2d58d9), (-340696, 0),
+                                           (363409, 0xffffffff)])
 def test_expulr_gives_the_printed_numbers(raw, expected):
     assert fixed_point.expulr(raw) == expected
 
