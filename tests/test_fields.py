@@ -198,6 +198,9 @@ def test_a_value_is_told_on_one_line_whatever_it_is():
     ({"model": Sequential((1, 4, 4), Conv2D(2, 3, training=STDP(windows=30_000_000, chunks=1)), Classifier())},
      "layer 1: STDP.windows: must be at most"),
     ({"slot": 400_000, "n_train": 60_000}, "parameters.SLOT: must be at most"),
+    # 10 windows of 98 x 98 positions, each with a membrane and 9 inputs: 4.6 MB a step
+    ({"slot": 1000, "n_train": 10, "model": Sequential((1, 100, 100), Conv2D(1, 3), Classifier())},
+     "parameters.SLOT: must be at most 867:"),
     ({"slot": 30_000, "encoder": RateEncoder(n_steps=20_000), "n_train": 2_000}, "ENCODER.n_steps: must be at most")])
 def test_what_asks_for_too_much_memory_is_refused_with_what_would_fit(monkeypatch, more, text):
     monkeypatch.setattr(sizes, "memory", lambda: 4 * 10 ** 9)

@@ -44,7 +44,7 @@ class Seen:
         """
         found = set()
         for line in (line for line in self._lines[file] if line in lines):
-            if not source_lines.in_function(line):
+            if not source_lines.in_function(line) and "/recipes/" not in file:      # which are run and not imported
                 continue
             for phase, _, test in (context.partition("|") for context in self._lines[file][line]):
                 found.update([test] if phase == "call" else self._by_file[test.split("::")[0]])
@@ -53,7 +53,7 @@ class Seen:
     def nearest(self, fault, source_lines, budget):
         """Tests for a fault, the nearest first, until their seconds are used up: list of ids.
 
-        First those of test files named after the module, then the others; quick ones before slow ones. For what no test
+        First those whose ids or test files name the module, then the others; quick ones before slow ones. For what no test
         was seen to execute (kernels that numba compiles, tables of constants) those of the folder named after its own.
         """
         statement = source_lines.statement(fault.line)
@@ -62,11 +62,12 @@ class Seen:
         path = Path(fault.file)
         candidates = candidates or self._of_folder(path.parent.relative_to("spikingconvnet"),
                                                    KERNELS.get(path.stem, ""))
-        if not source_lines.in_function(fault.line):        # what a file is called stands in the ids of such tests
-            named = f"[{'.'.join(path.with_suffix('').parts[1:])}.", f"test_{path.stem}.py::"
-            candidates |= {test for test in self.seconds if any(name in test for name in named)}
         stem, chosen, total = path.stem.removesuffix("_kernels"), [], 0.0
-        for test in sorted(candidates, key=lambda test: (stem not in test.split("::")[0], self.seconds[test], test)):
+        records = f"[{'.'.join(path.with_suffix('').parts[1:])}."       # stands in the ids of tests of all records
+        if not source_lines.in_function(fault.line):
+            candidates |= {test for test in self.seconds if records in test or f"test_{stem}.py::" in test}
+        for test in sorted(candidates, key=lambda test: (records not in test, stem not in test.split("::")[0],
+                                                         self.seconds[test], test)):
             total += self.seconds[test] + 0.01
             if total > budget and chosen:
                 break

@@ -5,7 +5,7 @@ import struct
 import pytest
 from programs import SEEN, binary
 
-from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.errors import BusError, SetupError
 from spikingconvnet.emulator.machine import Machine, Tree
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, CPUState, Signal
 from spikingconvnet.emulator.packets import SDP
@@ -106,3 +106,22 @@ def test_a_real_binary_waits_for_its_start_signal_and_answers_to_messages(bench)
     bench.chip.signal(Signal.START, 30, 255)
     bench.machine.run()
     assert bench.chip.vcpu(3, VCPU.CPU_STATE, 1) not in (CPUState.WAIT, CPUState.INIT)
+
+
+@pytest.mark.parametrize("base, table", [(Router.RAM, "routes"), (Router.KEY, "keys"), (Router.MASK, "masks")])
+def test_tables_of_the_router_are_words_in_a_row(plain_bench, base, table):
+    router = plain_bench.chip.router
+    for index in (0, 5, 1023):
+        router.store(base + 4 * index, 0x100 + index)
+        assert router.load(base + 4 * index) == getattr(router, table)[index] == 0x100 + index
+    for offset in (base - 4, base + 4 * 1024):
+        with pytest.raises(BusError):
+            router.load(offset)
+
+
+def test_a_route_that_a_program_writes_counts_from_the_next_packet_on(plain_bench):
+    router = plain_bench.chip.router
+    assert tree(plain_bench, 0x1ab).cores == []
+    for base, word in ((Router.KEY, 0x100), (Router.MASK, 0xffffff00), (Router.RAM, 1 << 6 + 4)):
+        router.store(base + 4 * 7, word)
+    assert places(tree(plain_bench, 0x1ab).cores) == [(0, 0, 4)]
