@@ -53,7 +53,7 @@ class Seen:
     def nearest(self, fault, source_lines, budget):
         """Tests for a fault, the nearest first, until their seconds are used up: list of ids.
 
-        First those whose ids or test files name the module, then the others; quick ones before slow ones. For what no test
+        First those that name the module in id or file, then the others; quick ones before slow ones. For what no test
         was seen to execute (kernels that numba compiles, tables of constants) those of the folder named after its own.
         """
         statement = source_lines.statement(fault.line)
