@@ -403,6 +403,12 @@ def test_an_empty_confusion_matrix_has_no_accuracy():
     assert draw(plotting.confusion(np.zeros((2, 2), int), "ab")).get_suptitle() == "No images"
 
 
+@pytest.mark.parametrize("names, turned", [(("cat", "dog"), 0), (("lion", "dog"), 90)])
+def test_names_of_classes_that_are_longer_than_three_letters_are_turned(names, turned):
+    axes = draw(plotting.confusion(np.eye(2, dtype=int), names)).axes[0]
+    assert [label.get_rotation() for label in axes.get_xticklabels()] == [turned, turned]
+
+
 def test_shares_of_winners_are_stacked_to_a_hundred():
     wins = np.array([[5, 4, 1], [0, 0, 0], [1, 1, 2]])
     axes = plotting.training(wins, np.ones((3, 4)), np.ones(3)).axes[0]

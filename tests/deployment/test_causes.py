@@ -94,6 +94,7 @@ def test_what_networks_declare_differently_is_the_cause_and_two_of_it_are_none()
     other = with_cell(network, tau_m=11.0)
     cause = compare(causes.run(network), causes.run(other)).cause
     assert cause.name == "parameter" and "tau_m of population cells is 10 in A and 11 in B" in cause.evidence
+    assert (cause.details["a"], cause.details["b"]) == (10.0, 11.0)
     cause = compare(causes.run(network), causes.run(times(other, 2.0))).cause
     assert cause.name == "not told" and cause.evidence.startswith("parameter or weights: tau_m of population cells")
     hidden = replace(causes.run(times(other, 2.0)), network=other, weights={})
