@@ -1050,3 +1050,11 @@ def test_zeros_behind_a_packed_file_are_not_read_to_their_end(tmp_path):
     with open(next(tmp_path.glob("*images*")), "r+b") as stream:
         stream.truncate(1 << 40)
     fails(tmp_path, "images", "more bytes follow after the")
+
+
+def test_classes_that_no_training_image_has_are_warned_of_and_no_others(caplog):
+    labels = {"train": np.array([0, 1, 1]), "validation": np.array([1, 0]), "test": np.array([0, 4, 7, 4])}
+    with caplog.at_level(logging.WARNING):
+        datasets.check_classes(labels, "digits")
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("warning: no training image is of class 4 or 7, so the 3 test images of it")

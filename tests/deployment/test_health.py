@@ -405,3 +405,15 @@ def test_every_remark_of_sPyNNaker_has_a_rule_or_is_explained():
     remarks = {remark for tree in python_sources() for remark in written(tree, "insert_report")}
     texts = (*EXPLAINED, *(rule.item for rule in RULES if rule.table == "remark"))
     assert len(remarks) > 40 and [r for r in remarks if not any(re.search(text, r) for text in texts)] == []
+
+
+@pytest.mark.parametrize("size, page", [(1, 65536), (4096, 4096)])
+def test_a_database_is_as_long_as_its_header_says(tmp_path, size, page):
+    """A page of 65536 bytes is written as 1, for which two bytes have no room."""
+    path = tmp_path / "data.sqlite3"
+    header = bytes(16) + size.to_bytes(2, "big") + bytes(10) + (2).to_bytes(4, "big")
+    path.write_bytes(header.ljust(2 * page, b"\0"))
+    provenance._check_length(path)
+    path.write_bytes(header.ljust(2 * page - 1, b"\0"))
+    with pytest.raises(ValueError, match=f"cut off at {2 * page - 1} of {2 * page} bytes"):
+        provenance._check_length(path)

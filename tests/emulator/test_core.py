@@ -9,6 +9,7 @@ from programs import MAIN, SCRATCH, SEEN, WFI, binary, branch, image, program
 
 from spikingconvnet.emulator.core import BURST, Rest
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, CPUState, Interrupt
+from spikingconvnet.emulator.peripherals import VIC
 
 R1_CC = 0xe3a01202                      # mov r1, #0x20000000 (communications controller)
 R3_VIC = 0xe3a0341f                     # mov r3, #0x1f000000 (interrupt controller)
@@ -289,3 +290,11 @@ def test_a_line_of_the_interrupt_controller_makes_a_core_ready(bench):
     assert core.ready
     core.run()
     assert seen(bench, 1) == (1,) and not core.ready
+
+
+def test_an_interrupt_controller_begins_with_nothing_in_its_registers():
+    vic = VIC()
+    slots = [base + 4 * slot for base in (vic.ADDR, vic.CNTL) for slot in range(vic.SLOTS)]
+    registers = [vic.VADDR, vic.DEFADDR, *slots]
+    assert [vic.load(register) for register in registers] == [0] * len(registers)
+    assert vic.slot() is None and not vic.fiq
