@@ -73,7 +73,7 @@ def test_a_lock_is_free_when_its_holder_has_been_killed_and_what_it_left_is_clea
 
 def test_a_writer_that_writes_nothing_leaves_nothing(tmp_path):
     with RunDirectory(tmp_path / "runs/a").locked():
-        assert (tmp_path / "runs/a/.lock").exists()
+        assert json.loads((tmp_path / "runs/a/.lock").read_text())["pid"] == os.getpid()
     assert list(tmp_path.iterdir()) == []
 
 
