@@ -3,12 +3,18 @@
 Units: steps of 1 ms, ms, mV, nA, nF.
 """
 
-from spikingconvnet.encoding import LatencyEncoder
-from spikingconvnet.layers import STDP, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet import (
+    STDP,
+    AdditiveWeightDependence,
+    Classifier,
+    Conv2D,
+    DifferenceOfGaussians,
+    IFCurrExp,
+    LatencyEncoder,
+    Sequential,
+    SpikePairRule,
+    STDPMechanism,
+)
 
 SEED = 0
 

@@ -44,7 +44,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["spikingconvnet", "spikingconvnet.*"]),
-    package_data={"spikingconvnet": ["recipes/*.py"]},
+    package_data={"spikingconvnet": ["experiment/recipes/*.py"]},
     ext_modules=[NATIVE, NATIVE_CORE],
     install_requires=[
         "numpy>=1.26",

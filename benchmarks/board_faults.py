@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.backends import spinnaker
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections
-from spikingconvnet.deployment.health import judge
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.emulator import Board
 from spikingconvnet.emulator.faults import parse
 from spikingconvnet.errors import BackendError
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.health.verdict import judge
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 STEPS, EVERY = 48, 16
 PIECES = {1: (48,), 2: (20, 28), 5: (5, 5, 10, 12, 16)}

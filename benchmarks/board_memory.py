@@ -27,18 +27,19 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from spikingconvnet import datasets
-from spikingconvnet.backends import pynn, spinnaker
-from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.backends.pynn.dialect import load
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import LatencyEncoder, encode
+from spikingconvnet.data.filters import DifferenceOfGaussians
 from spikingconvnet.emulator import Board, board, cli
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.machine import Machine
-from spikingconvnet.encoding import LatencyEncoder, encode
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import DifferenceOfGaussians
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 MNIST = Path(__file__).resolve().parent.parent / "data/mnist"
 DIGITS, SLOT = 20, 28
@@ -108,7 +109,7 @@ def measure(case, native, here):
     """One line of the table."""
     make, first, second = CASES[case]
     network = make()
-    pynn.load(spinnaker.DIALECT)
+    load(spinnaker.DIALECT)
     before = resident(os.getpid())
     with tempfile.TemporaryDirectory() as folder, (board_here if here else Board)(native=native) as made:
         empty = resident(made.process_id)

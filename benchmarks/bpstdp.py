@@ -4,7 +4,7 @@
     python benchmarks/bpstdp.py --cv 10x5
 
 Prints a table, and the CPU time that the test images take in the engine and in the rule's kernels. Single precision is
-answered by ``training.bpstdp.answers``, from the stored layers with their scaling for a board taken back.
+answered by ``training.chain.bpstdp.answers``, from the stored layers with their scaling for a board taken back.
 """
 
 import argparse
@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import build, datasets, encoding, replicas, settings
-from spikingconvnet.crossvalidation import Scheme, stratified_folds
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.store import RunDirectory
-from spikingconvnet.training import balance, bpstdp
+from spikingconvnet.data import datasets, encoding
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.crossvalidation import Scheme, stratified_folds
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.model import build
+from spikingconvnet.store.directory import RunDirectory
+from spikingconvnet.training.chain import balance, bpstdp
 
 RECIPES = Path(settings.__file__).parent / "recipes"
 

@@ -20,19 +20,19 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "deployment"), str(ROOT / "tests" / "backends" / "local")]
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 from faulty import recorded as by_reference  # noqa: E402
 from random_networks import Recipe, random_network, split_network  # noqa: E402
 
 from spikingconvnet.backends.local import simulator  # noqa: E402
-from spikingconvnet.backends.local.reference import ReferenceSimulation  # noqa: E402
-from spikingconvnet.deployment import recorded  # noqa: E402
-from spikingconvnet.deployment.compare import compare  # noqa: E402
-from spikingconvnet.deployment.explained import NOT_TOLD, with_population, with_projections  # noqa: E402
+from spikingconvnet.board.reference import ReferenceSimulation  # noqa: E402
+from spikingconvnet.compare.differences import compare  # noqa: E402
+from spikingconvnet.compare.explained import NOT_TOLD, with_population, with_projections  # noqa: E402
+from spikingconvnet.compare.recorder import run, shown  # noqa: E402
 from spikingconvnet.errors import SpikingConvNetError  # noqa: E402
-from spikingconvnet.neurons import parameter_names  # noqa: E402
-from spikingconvnet.plasticity import STDPMechanism  # noqa: E402
-from spikingconvnet.spikes import Spikes  # noqa: E402
+from spikingconvnet.network.neurons import parameter_names  # noqa: E402
+from spikingconvnet.network.plasticity import STDPMechanism  # noqa: E402
+from spikingconvnet.network.spikes import Spikes  # noqa: E402
 
 STEPS = 80
 DRAWS = 200             # of a network in which a manipulation is possible and makes a difference
@@ -51,9 +51,9 @@ def drawn(rng):
         spikes_per_step=float(rng.choice([0.3, 1.0, 2.0]))), rng)
 
 
-def run(network, **how):
+def recorded(network, **how):
     """A recording by the local engine."""
-    return recorded.run(partial(simulator.open, jobs=1), network, {"made_on": "local", **how})
+    return run(partial(simulator.open, jobs=1), network, {"made_on": "local", **how})
 
 
 def one_of(rng, parts):
@@ -200,7 +200,7 @@ def dropped_spike(network, rng):
 
 
 def _events(network, rng, n):
-    made = run(network)
+    made = recorded(network)
     events = [(label, int(neuron), int(step)) for label, spikes in made.spikes.items()
               for neuron, step in zip(spikes.neurons, spikes.steps())]
     if len(events) < n:
@@ -269,7 +269,7 @@ def other_network(change):
     def pair(rng):
         network = drawn(rng)
         changed, details = change(network, rng)
-        a, b = run(network), run(changed)
+        a, b = recorded(network), recorded(changed)
         declares = bool(rng.random() < 0.4)
         if not declares:
             spikes = {p.label: a.spikes[p.label] for p in network.populations if p.is_source}
@@ -316,7 +316,7 @@ def order_of_packets(rng):
     """Split cores that take their own packets first."""
     network = split_network(rng.choice(["pair multiplicative", "triplet", "vogels"]), rng.choice(["P", "PP"]), rng,
                             largest_delay=int(rng.choice([4, 16])))
-    made = run(network)
+    made = recorded(network)
     twin = ReferenceSimulation(made.lowered, own_first=True)
     spikes, traces = twin.run(made.n_steps, list(twin.neurons))
     fired = {}
@@ -325,7 +325,7 @@ def order_of_packets(rng):
         fired[label] = Spikes.from_events(0 * step, neuron, step, network.population(label).shape, 1, made.n_steps)
     weights = {p.label: np.array(twin.projections[p.label].weight, np.int64) for p in network.projections}
     return made, replace(made, spikes={**made.spikes, **{
-        label: recorded.shown(s, made.n_steps, made.spikes[label].n_steps) for label, s in fired.items()}},
+        label: shown(s, made.n_steps, made.spikes[label].n_steps) for label, s in fired.items()}},
         membranes={label: {name: values[:, made.neurons[label]] for name, values in traces[label].items()}
                    for label in made.neurons}, weights=weights), {}
 
@@ -342,7 +342,7 @@ def both(rng):
     hidden = {p.label: p.cell.spikes for p in network.populations if p.is_source}
     runs = [replace(r, network=network, spikes={**r.spikes, **hidden}, weights={
         p.label: r.weights[p.label] for p in network.projections if p.learns})
-        for r in map(run, (network, first, second, changed))]
+        for r in map(recorded, (network, first, second, changed))]
     if any(compare(alone, runs[3]).identical for alone in runs[:3]):
         raise Impossible
     return runs[0], runs[3], {}

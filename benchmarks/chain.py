@@ -13,16 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import build, replicas
-from spikingconvnet.arch import parse
 from spikingconvnet.backends import get_backend
-from spikingconvnet.build import TrainedLayer
-from spikingconvnet.datasets import load
-from spikingconvnet.encoding import RegularEncoder
-from spikingconvnet.layers import SpikeCount
-from spikingconvnet.preprocessing import Intensity
-from spikingconvnet.training.balance import peak_input
-from spikingconvnet.training.ridge import Ridge
+from spikingconvnet.data.datasets import load
+from spikingconvnet.data.encoding import RegularEncoder
+from spikingconvnet.data.filters import Intensity
+from spikingconvnet.experiment import replicas
+from spikingconvnet.model import build
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.shorthand import parse
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.training.chain.balance import peak_input
+from spikingconvnet.training.chain.ridge import Ridge
 
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
 SPIKES = {"784-1200-1200-10": (3000, 3000, 20), "28x28-12c5-2s-64c5-2s-10": (14_000, 3800, 12)}     # an image, by layer

@@ -28,16 +28,20 @@ from unittest.mock import patch
 import numpy as np
 import worth
 
-from spikingconvnet import crossvalidation, plasticity, readout, settings
-from spikingconvnet.datasets import ImageSet
-from spikingconvnet.encoding import RegularEncoder
+from spikingconvnet.data.deformation import Deformation
+from spikingconvnet.data.encoding import RegularEncoder
+from spikingconvnet.data.filters import Deslanted, Intensity
+from spikingconvnet.data.images import ImageSet
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import Dense, Membrane
-from spikingconvnet.model import Sequential
-from spikingconvnet.preprocessing import Deformation, Deslanted, Intensity
-from spikingconvnet.training import stdp
-from spikingconvnet.training.rstdp import RSTDP
+from spikingconvnet.experiment import crossvalidation, readout, settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.model.layers import Dense
+from spikingconvnet.model.readouts import Membrane
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network import plasticity
+from spikingconvnet.training.chain.rstdp import RSTDP
+from spikingconvnet.training.layerwise import stdp
+from spikingconvnet.training.layerwise.homeostasis import homeostasis
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 10_000         # for training, and as many for validation
@@ -92,7 +96,7 @@ def by_timestamp(target):
     def thresholds_after(stage, v_thresh, fired, rate):
         _, neuron, step = fired.events()
         wins = np.bincount(neuron, minlength=len(v_thresh))
-        even = stdp.homeostasis(v_thresh, wins, wins.mean() + 1e-9, rate)
+        even = homeostasis(v_thresh, wins, wins.mean() + 1e-9, rate)
         late = np.bincount(neuron, step - target, len(v_thresh)) / np.maximum(wins, 1)
         return even * np.exp(-rate * np.tanh(late / 5.0))
 

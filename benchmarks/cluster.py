@@ -11,9 +11,11 @@ import time
 
 import numpy as np
 
-from spikingconvnet import build, replicas, settings
-from spikingconvnet.build import TrainedLayer
-from spikingconvnet.experiment import Experiment
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.workers import workers
+from spikingconvnet.model import build
+from spikingconvnet.model.trained import TrainedLayer
 
 SAMPLES = 2500
 
@@ -28,10 +30,10 @@ def networks(run_dir):
             for first in range(0, spikes.n_samples, SAMPLES)], stage.label, grid
 
 
-def seconds(made, label, grid, workers):
+def seconds(made, label, grid, n):
     """Seconds on the clock, and the counts."""
-    with replicas.workers(workers, "local") as pool:
-        for future in [pool.submit(replicas.respond, made[:1], label, "local", grid, jobs=1) for _ in range(workers)]:
+    with workers(n, "local") as pool:
+        for future in [pool.submit(replicas.respond, made[:1], label, "local", grid, jobs=1) for _ in range(n)]:
             future.result()                             # every worker has loaded everything
         begin = time.perf_counter()
         futures = [pool.submit(replicas.respond, [network], label, "local", grid, jobs=1) for network in made]
@@ -48,11 +50,11 @@ def main():
     made, label, grid = networks(options.run_dir)
     print("| workers | s | times faster |\n|---|---|---|")
     first = None
-    for workers in options.workers:
-        spent, counts = seconds(made, label, grid, workers)
+    for n in options.workers:
+        spent, counts = seconds(made, label, grid, n)
         first = first or (spent, counts)
         assert np.array_equal(counts, first[1]), "the integers depend on the workers"
-        print(f"| {workers} | {spent:.1f} | {first[0] / spent:.2f} |")
+        print(f"| {n} | {spent:.1f} | {first[0] / spent:.2f} |")
 
 
 if __name__ == "__main__":

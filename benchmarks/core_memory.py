@@ -3,7 +3,7 @@
     python benchmarks/core_memory.py [--networks 60] [--seed 0] [--kind static ...]
 
 Every network is drawn without its number of neurons per core: rule, delays, packet buffer, recording and so on.
-``deployment.check`` says the largest number that fits. The emulated board, which runs sPyNNaker's own binaries, then
+``board.check`` says the largest number that fits. The emulated board, which runs sPyNNaker's own binaries, then
 runs the network with that number of neurons on a core, and with one more, the refusal before the run switched off. So
 a line ends with `runs` or `CRASHES`, and with the share of neurons that were given away: 0 if the board does not take
 one more.
@@ -32,14 +32,14 @@ from unittest.mock import patch
 
 import numpy as np
 
-from spikingconvnet.backends import dtcm, spinnaker
-from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections
-from spikingconvnet.deployment import check
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
+from spikingconvnet.board import check, dtcm
 from spikingconvnet.emulator import Board
 from spikingconvnet.errors import BackendError
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import (
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
     Neuromodulation,
@@ -50,7 +50,7 @@ from spikingconvnet.plasticity import (
     Vogels2011Rule,
     WeightDependenceAdditiveTriplet,
 )
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.spikes import Spikes
 
 STEPS, SOURCES = 30, 40
 MORE = 14               # neurons beyond the predicted number that are tried at most: over 5 % of 256
@@ -197,7 +197,7 @@ def most_that_fit(one):
         low, high = (low, middle) if lacks(one, middle) else (middle, high)
     subject = check.Subject("near the limit", network(one, low), STEPS, _record(one))
     found = check.check(subject, check.MACHINES["emulated"], one.packets)
-    assert found.verdict != check.VERDICTS[2], (one, low, found.findings)
+    assert found.verdict != check.FITS[2], (one, low, found.findings)
     return low
 
 

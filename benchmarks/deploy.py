@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import datasets
-from spikingconvnet.connectivity import ConvConnections
-from spikingconvnet.encoding import LatencyEncoder, encode
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.preprocessing import Intensity
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import LatencyEncoder, encode
+from spikingconvnet.data.filters import Intensity
+from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 
 MNIST = Path(__file__).resolve().parent.parent / "data/mnist"
 SLOT, DIGITS = 50, 200
@@ -64,7 +64,8 @@ class Clock:
 
 def ours(spikes, connections):
     """Through the nest backend; the parts of ``open`` are timed from inside."""
-    from spikingconvnet.backends import nest, pynn
+    from spikingconvnet.backends.pynn import nest
+    from spikingconvnet.backends.pynn import simulator as pynn
 
     nest.load()
     network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
@@ -90,7 +91,7 @@ def ours(spikes, connections):
 
 def by_hand(spikes, connections, as_array):
     """The same in PyNN."""
-    from spikingconvnet.backends import nest
+    from spikingconvnet.backends.pynn import nest
 
     sim = nest.load()
     listed = connections.to_list()

@@ -27,14 +27,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import datasets
-from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.encoding import LatencyEncoder
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import Intensity
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import LatencyEncoder
+from spikingconvnet.data.filters import Intensity
+from spikingconvnet.network.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 MNIST = Path(__file__).resolve().parent.parent / "data/mnist"
 SLOT = 50

@@ -27,19 +27,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikingconvnet.backends import spinnaker
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.backends.local.lowering import TIMESTEPS, lower
-from spikingconvnet.backends.local.reference import ReferenceSimulation
-from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.deployment import check
-from spikingconvnet.deployment.health import judge
-from spikingconvnet.deployment.resources import MACHINES
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
+from spikingconvnet.board import check
+from spikingconvnet.board.lowering import TIMESTEPS, lower
+from spikingconvnet.board.reference import ReferenceSimulation
+from spikingconvnet.board.resources import MACHINES
 from spikingconvnet.emulator import Board
 from spikingconvnet.errors import BackendError, NetworkError
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson, poisson_seeds
-from spikingconvnet.plasticity import (
+from spikingconvnet.health.verdict import judge
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson, poisson_seeds
+from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
     PfisterSpikeTripletRule,
@@ -49,7 +49,7 @@ from spikingconvnet.plasticity import (
     Vogels2011Rule,
     WeightDependenceAdditiveTriplet,
 )
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.spikes import Spikes
 
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
 STEPS = (40, 2000)              # fewest and most

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import datasets, readout, settings
-from spikingconvnet.experiment import Experiment
+from spikingconvnet.data import datasets
+from spikingconvnet.experiment import readout, settings
+from spikingconvnet.experiment.experiment import Experiment
 
 PIXEL_C = 1.0
 
@@ -22,7 +23,7 @@ def raw_pixels(experiment, split):
     """Score of a linear SVM on grey values, on the same images."""
     s = experiment.settings
     train, test = (datasets.load(s.dataset, part) for part in ("train", "test"))
-    chosen = datasets.split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
+    chosen = split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
     learned = train.select(chosen.train)
     asked = test.select(chosen.test) if split == "test" else train.select(chosen.validation)
     fitted = readout.fit(learned.images.reshape(len(learned), -1), learned.labels, PIXEL_C, seed=s.seed)

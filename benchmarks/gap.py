@@ -13,10 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikingconvnet import build, readout, settings
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.training import stdp
+from spikingconvnet.experiment import readout, settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.model import build
+from spikingconvnet.training.layerwise.calibration import calibrate
 
 BATCH = 250
 RESET_GAP = 400         # steps after which the state is at rest but for a few units in the last place
@@ -50,7 +51,7 @@ def main(args=None):
         train, validation = experiment.data("train"), experiment.data("validation")
     for slot in [RESET_GAP, *options.slots]:
         shown = [resized(data["spikes"], slot) for data in (train, validation)]
-        layer = stdp.calibrate(stage, learned, shown[0], simulator.open)
+        layer = calibrate(stage, learned, shown[0], simulator.open)
         seen = [counts(stage, layer, spikes, grid) for spikes in shown]
         fitted = readout.fit(seen[0], train["labels"], classifier.C, seed=base.seed)
         accuracy = readout.score(fitted.predict(seen[1]), validation["labels"]).accuracy

@@ -17,16 +17,21 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import arch, cli, datasets, readout, replicas, settings
-from spikingconvnet.encoding import RateEncoder, RegularEncoder
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import Membrane, SpikeCount
-from spikingconvnet.preprocessing import BitPlanes, worth_of
-from spikingconvnet.training import balance, convert, softlif
-from spikingconvnet.training.descent import Descent
+from spikingconvnet.cli import main as cli
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
+from spikingconvnet.data.filters import BitPlanes, worth_of
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.baselines import logistic_regression
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.model import shorthand
+from spikingconvnet.model.readouts import Membrane, SpikeCount
+from spikingconvnet.training.chain import balance, convert, softlif
+from spikingconvnet.training.chain.descent import Descent
 
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
-RECIPES = Path(convert.__file__).parents[1] / "recipes"
+
 IN_FLOAT = 1000
 BATCH = 50
 PACKET_BUFFER = 4096    # on a board: the first layer fires 450 spikes in a step, and 256 is what a core holds otherwise
@@ -100,7 +105,7 @@ def logistic():
     """Accuracy of a logistic regression on standardised pixels, %."""
     train, test = (datasets.load(str(MNIST), part) for part in ("train", "test"))
     values, asked = ((part.images / 255).astype(np.float32).reshape(len(part), -1) for part in (train, test))
-    return 100 * np.mean(readout.logistic_regression(values, train.labels, asked) == test.labels)
+    return 100 * np.mean(logistic_regression(values, train.labels, asked) == test.labels)
 
 
 def trained(name, seed, folder):
@@ -122,7 +127,7 @@ def model_of(network, readout, channels=1):
     text = network.text
     if channels > 1:
         text = text.replace("784", f"{channels}x28x28").replace("28x28-12", f"{channels}x28x28-12")
-    return arch.parse(text, (channels, 28, 28), network.rule.neuron, readout,
+    return shorthand.parse(text, (channels, 28, 28), network.rule.neuron, readout,
                       getattr(network.rule, "output_neuron", None))
 
 
@@ -168,7 +173,7 @@ def on_board(made, n):
     """How many of the first test digits an emulated board answers like the local engine: at every step, with the same
     counts or membranes and as many spikes of every layer."""
     local, spikes = made.answers("test"), made.data("test")["spikes"].samples(0, n)
-    (found,), _ = replicas.classify([made._chain(len(made.model.stages), spikes)], made.model.readout, "spinnaker",
+    (found,), _ = replicas.classify([made.network(len(made.model.stages), spikes)], made.model.readout, "spinnaker",
                                     directory=made.store.path / "spinnaker", packet_buffer=PACKET_BUFFER)
     same = [all(np.array_equal(found[name][i], local[name][i]) for name in found) for i in range(n)]
     return f"{sum(same)} of {n}"

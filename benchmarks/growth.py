@@ -14,10 +14,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.connectivity import ConvConnections
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.spikes import Spikes
 
 BASE = {"filters": 32, "kernel": 5, "size": 28, "steps": 50, "images": 200}
 SWEEPS = {"filters": (16, 32, 48, 64, 96, 128), "kernel": (3, 5, 7, 9, 11), "size": (20, 28, 40, 56, 80),

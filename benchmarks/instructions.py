@@ -3,7 +3,7 @@
     python benchmarks/instructions.py
 
 A core's instructions are those of a run of 160 steps less those of one of 60, over 100: nobody fires but the inputs,
-which do so in every step. The costs in ``deployment/resources.py`` follow from the differences between the lines:
+which do so in every step. The costs in ``board/resources.py`` follow from the differences between the lines:
 (32 neurons - 1 neuron) / 31 is a neuron, (32 neurons, 8 inputs - 1 input) / 7 a spike and 32 synapses, and so on.
 
 It needs sPyNNaker and unicorn, as ``pip install -e '.[test]'`` installs them, and a machine that is not busy: sPyNNaker
@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.backends import spinnaker
-from spikingconvnet.connectivity import ConvConnections, DenseConnections
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.emulator import cli, core, cpu
 from spikingconvnet.emulator.board import configuration
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import STDPMechanism
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.connectivity import ConvConnections, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 SHORT, LONG = 60, 160
 SILENT = 60_000.0           # mV, a threshold that nobody reaches

@@ -11,8 +11,8 @@ import argparse
 import numpy as np
 from sklearn.svm import SVC
 
-from spikingconvnet import readout, settings
-from spikingconvnet.experiment import Experiment
+from spikingconvnet.experiment import readout, settings
+from spikingconvnet.experiment.experiment import Experiment
 
 
 def gaussian(a, b, gamma):

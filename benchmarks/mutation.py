@@ -34,7 +34,7 @@ from mutants.nearest import Seen  # noqa: E402
 
 REPORTS = ROOT / "reports" / "mutation"
 # They read sources or check how tests are run: what they would notice is the text, not what it does.
-NOT_RUN = re.compile(r"test_(architecture|packaging|makefile|naive|patience|errata|worth)\.py")
+NOT_RUN = re.compile(r"test_(architecture|face|packaging|makefile|naive|patience|errata|worth)\.py")
 NOTICED = ("failed", "time")
 COMPILING = 60.0        # s that numba may take before the first test of a kernel
 

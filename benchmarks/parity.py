@@ -21,17 +21,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from spikingconvnet import arch, datasets, settings
-from spikingconvnet.encoding import RegularEncoder
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import SpikeCount
-from spikingconvnet.preprocessing import Intensity
-from spikingconvnet.training import convert
-from spikingconvnet.training.gradients import relu
-from spikingconvnet.training.parity import ParityError
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import RegularEncoder
+from spikingconvnet.data.filters import Intensity
+from spikingconvnet.experiment import settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.model import shorthand as arch
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.training.chain import convert
+from spikingconvnet.training.chain.gradients import relu
+from spikingconvnet.training.chain.parity import ParityError
 
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
-RECIPE = Path(convert.__file__).parents[1] / "recipes" / "convert.py"
+RECIPE = RECIPES / "convert.py"
 SHAPE = (1, 28, 28)
 MEAN, STD = 0.1307, 0.3081
 REFERENCE = 200         # images

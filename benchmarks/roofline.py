@@ -32,9 +32,9 @@ from engine import SLOT, network, user_seconds
 from numba import int32, njit
 
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.network import Network
-from spikingconvnet.neurons import SpikeSourceArray
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.neurons import SpikeSourceArray
+from spikingconvnet.network.spikes import Spikes
 
 PIECE = 500 * SLOT              # steps a run
 OUT_OF_REACH = 30_000.0         # mV

@@ -19,16 +19,21 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet import arch, cli, datasets, settings
-from spikingconvnet.encoding import RateEncoder
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import SpikeCount
-from spikingconvnet.training import surrogate
-from spikingconvnet.training.convert import Convert
-from spikingconvnet.training.descent import Descent
+from spikingconvnet.cli import main as cli
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import RateEncoder
+from spikingconvnet.experiment import settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.model import shorthand
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.training.chain import surrogate
+from spikingconvnet.training.chain.balance import cell
+from spikingconvnet.training.chain.convert import Convert
+from spikingconvnet.training.chain.descent import Descent
 
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
-RECIPE = Path(surrogate.__file__).parents[1] / "recipes" / "surrogate.py"
+RECIPE = RECIPES / "surrogate.py"
 NETWORKS = {"dense": ("784-512-10", surrogate.Surrogate(descent=Descent(epochs=10, shift=1)), 25),   # steps an image
             "conv": ("28x28-12c5-2s-64c5-2s-10", surrogate.Surrogate(
                 descent=Descent(epochs=2, batch=64, learning_rate=5e-4),
@@ -66,12 +71,12 @@ def trained(name, seed, folder):
     """File with the weights of a network, and the health of their training with the CPU seconds that it took."""
     path, (text, rule, n_steps) = folder / f"{name}-{seed}.npz", NETWORKS[name]
     if not path.exists():
-        from spikingconvnet.training.gradients import spiking
+        from spikingconvnet.training.chain.gradients import spiking
 
         digits, begin = datasets.load(str(MNIST), "train", folder), time.process_time()
         values = (digits.images / 255).astype(np.float32)[:, None]
         images, labels, rng = values[:N_TRAIN], digits.labels[:N_TRAIN], np.random.default_rng([seed, 1])
-        model = arch.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
+        model = shorthand.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
         start, before = surrogate.started(model, images, labels, rng, rule, encoder_of(n_steps))
         kernels, health = spiking.train(model, images, labels, rng, encoder_of(n_steps), rule, start, noted(begin),
                                         (values[N_TRAIN:], digits.labels[N_TRAIN:]))
@@ -100,7 +105,7 @@ def row(name, seed, folder):
     """Cells of a row: accuracies, latency, spikes, accuracy in float, CPU seconds of training and test."""
     text, rule, n_steps = NETWORKS[name]
     weights, health = trained(name, seed, folder)
-    model = arch.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
+    model = shorthand.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
     made = Experiment(replace(settings.load(RECIPE), dataset=str(MNIST), seed=seed, encoder=encoder_of(n_steps),
                               slot=n_steps + len(model.stages) + 1, rule=replace(rule, weights=str(weights)),
                               model=model, n_train=1000), folder / f"{name}-surrogate-{seed}", jobs=1)
@@ -166,9 +171,9 @@ def ours(text, rule, n_steps):
     """Counts of output spikes as a function of images, and an optimiser of the weights."""
     import torch
 
-    from spikingconvnet.training.gradients import spiking
+    from spikingconvnet.training.chain.gradients import spiking
 
-    model = arch.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
+    model = shorthand.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
     chain = spiking.Spiking(model, np.random.default_rng(0), RateEncoder(n_steps=n_steps, max_rate=1.0), rule)
     return chain.counts, torch.optim.Adam(chain.parameters(), rule.descent.learning_rate)
 
@@ -179,8 +184,8 @@ def jelly(text, rule, n_steps):
     from spikingjelly.activation_based import encoding, functional, layer, neuron
     from spikingjelly.activation_based import surrogate as shapes
 
-    decay, reset = surrogate.cell(rule.neuron)
-    model = arch.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
+    decay, reset = cell(rule.neuron)
+    model = shorthand.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
     layers = []
     for stage in model.stages:
         if stage.pool is not None:

@@ -24,10 +24,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from spikingconvnet import datasets, readout, settings
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import Classifier
-from spikingconvnet.model import Sequential
+from spikingconvnet.data import datasets
+from spikingconvnet.experiment import readout, settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.model.readouts import Classifier
+from spikingconvnet.model.sequential import Sequential
 
 RULES = ("random", "kmeans", "depression", "stdp")      # depression: STDP without its potentiation
 GRID = 6
@@ -112,7 +113,7 @@ def few(labels, per_class, rng):
 
 def pixels(base, seed, folder):
     """The cell of the grey values: no layer at all."""
-    part = Experiment(replace(base, seed=seed), folder)._images()
+    part = Experiment(replace(base, seed=seed), folder).images.splits()
     flat = {name: images.images.reshape(len(images), -1) for name, images in part.items()}
     found = scores(flat["train"], part["train"].labels, flat["validation"], part["validation"].labels, seed)
     return {"scores": {"pixels": found}, "features": {"pixels": flat["train"].shape[1]}}

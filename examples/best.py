@@ -1,11 +1,19 @@
 """The most accurate recipe: 64 filters, upright digits, a classifier that also sees deformed copies of hard ones."""
 
-from spikingconvnet.encoding import LatencyEncoder
-from spikingconvnet.layers import STDP, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import Deformation, Deslanted, DifferenceOfGaussians
+from spikingconvnet import (
+    STDP,
+    AdditiveWeightDependence,
+    Classifier,
+    Conv2D,
+    Deformation,
+    Deslanted,
+    DifferenceOfGaussians,
+    IFCurrExp,
+    LatencyEncoder,
+    Sequential,
+    SpikePairRule,
+    STDPMechanism,
+)
 
 SEED = 0
 DATASET = "data/mnist"

@@ -2,29 +2,26 @@
 
 import numpy as np
 
-from spikingconvnet.backends.local import simulator
-from spikingconvnet.connectivity import DenseConnections, LateralInhibition
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.spikes import Spikes
+import spikingconvnet as scn
 
 
 def build(rng):
     """Ten sources at 100 Hz, three neurons, STDP and lateral inhibition: Network."""
     step, neuron = np.nonzero(rng.random((400, 10)) < 0.1)
-    spikes = Spikes.from_events(0 * step, neuron, step, (1, 1, 10), n_samples=1, n_steps=400)
-    rule = STDPMechanism(SpikePairRule(tau_plus=20.0, tau_minus=20.0, A_plus=0.02, A_minus=0.02),
-                         AdditiveWeightDependence(w_min=0.0, w_max=2.0))
-    return Network(
-        (Population("sources", (1, 1, 10), SpikeSourceArray(spikes)), Population("neurons", (3, 1, 1), IFCurrExp())),
-        (Projection("plastic", "sources", "neurons", DenseConnections(rng.uniform(0.5, 1.5, (10, 3))), plasticity=rule),
-         Projection("lateral", "neurons", "neurons", LateralInhibition(3, 2.0), "inhibitory")))
+    spikes = scn.Spikes.from_events(0 * step, neuron, step, (1, 1, 10), n_samples=1, n_steps=400)
+    rule = scn.STDPMechanism(scn.SpikePairRule(tau_plus=20.0, tau_minus=20.0, A_plus=0.02, A_minus=0.02),
+                             scn.AdditiveWeightDependence(w_min=0.0, w_max=2.0))
+    weights = scn.DenseConnections(rng.uniform(0.5, 1.5, (10, 3)))
+    return scn.Network(
+        (scn.Population("sources", (1, 1, 10), scn.SpikeSourceArray(spikes)),
+         scn.Population("neurons", (3, 1, 1), scn.IFCurrExp())),
+        (scn.Projection("plastic", "sources", "neurons", weights, plasticity=rule),
+         scn.Projection("lateral", "neurons", "neurons", scn.LateralInhibition(3, 2.0), "inhibitory")))
 
 
 def main():
     """Run, move the thresholds, run on; print what a host would read back."""
-    with simulator.open(build(np.random.default_rng(0)), record=["neurons"]) as simulation:
+    with scn.open(build(np.random.default_rng(0)), record=["neurons"]) as simulation:
         before = simulation.weights("plastic").value
         simulation.run(200)
         simulation.set("neurons", v_thresh=[-52.0, -50.0, -48.0])

@@ -4,12 +4,18 @@ Its neurons and its rule, as far as they are published, with more images: the or
 and tested on twenty. See docs/original.md for what differs.
 """
 
-from spikingconvnet.encoding import RateEncoder
-from spikingconvnet.layers import STDP, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import Intensity
+from spikingconvnet import (
+    STDP,
+    AdditiveWeightDependence,
+    Classifier,
+    Conv2D,
+    IFCurrExp,
+    Intensity,
+    RateEncoder,
+    Sequential,
+    SpikePairRule,
+    STDPMechanism,
+)
 
 SEED = 0
 DATASET = "data/mnist"

@@ -1,11 +1,17 @@
 """A small network: 12 filters, 5,808 neurons, 432 features; the recipe of parameters.py with a lower threshold."""
 
-from spikingconvnet.encoding import LatencyEncoder
-from spikingconvnet.layers import STDP, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet import (
+    STDP,
+    AdditiveWeightDependence,
+    Classifier,
+    Conv2D,
+    DifferenceOfGaussians,
+    IFCurrExp,
+    LatencyEncoder,
+    Sequential,
+    SpikePairRule,
+    STDPMechanism,
+)
 
 SEED = 0
 DATASET = "data/mnist"

@@ -1,11 +1,18 @@
 """Two layers, the second trained on the replayed spikes of the first, whose maps compete."""
 
-from spikingconvnet.encoding import LatencyEncoder
-from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet import (
+    STDP,
+    AdditiveWeightDependence,
+    AvgPool2D,
+    Classifier,
+    Conv2D,
+    DifferenceOfGaussians,
+    IFCurrExp,
+    LatencyEncoder,
+    Sequential,
+    SpikePairRule,
+    STDPMechanism,
+)
 
 SEED = 0
 DATASET = "data/mnist"

@@ -4,7 +4,7 @@ try:
     import sys
 
     from spikingconvnet.errors import SurroundingsError
-    from spikingconvnet.surroundings import Signals, Stopped, say_on_stdout, settle, told
+    from spikingconvnet.gates.surroundings import Signals, Stopped, say_on_stdout, settle, told
 except KeyboardInterrupt:
     raise SystemExit(130) from None
 
@@ -15,7 +15,7 @@ def main(args=None):
     settle()
     try:
         with told():
-            from spikingconvnet.cli import main as command
+            from spikingconvnet.cli.main import main as command
         try:
             with signals:
                 signals.code = signals.judged(command(args))

@@ -1,4 +1,4 @@
-"""What several test modules share: a small MNIST, parameters files for it, and the naive twins on the import path."""
+"""What several test modules share: a small MNIST, parameters files for it, and what all of them may import."""
 
 import gzip
 import importlib
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
+sys.path += [str(Path(__file__).parents[1] / "benchmarks"), *(      # tests that use parts of other ones
+    str(Path(__file__).parent / folder) for folder in ("board", "compare", "emulator", "backends/local"))]
 # A busy machine may take its time over an example. Under CI examples are the same every time, elsewhere new ones.
 settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("patient")
@@ -18,13 +20,12 @@ settings.load_profile("patient")
 
 def pytest_addoption(parser):
     parser.addoption("--spinnaker", metavar="HOST", help="compare with a real board instead of the emulated one")
-    parser.addoption("--board-networks", type=int, default=36,
-                     help="random networks on the emulated board (default: 36)")
+    parser.addoption("--board-networks", type=int, default=24,
+                     help="random networks on the emulated board (default: 24)")
     parser.addoption("--board-models", type=int, default=48,
                      help="random networks mapped by sPyNNaker on a virtual board (default: 48)")
     parser.addoption("--board-projections", type=int, default=250,
                      help="random projections whose weights sPyNNaker writes on a virtual board (default: 250)")
-
 
 
 LISTED_SKIPS = frozenset()          # reasons for which a test may be skipped under CI
@@ -55,11 +56,11 @@ def pytest_terminal_summary(terminalreporter):
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
 
 PARAMETERS = """
-from spikingconvnet.encoding import LatencyEncoder
-from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.preprocessing import Deformation, DifferenceOfGaussians
+from spikingconvnet import LatencyEncoder
+from spikingconvnet import STDP, AvgPool2D, Classifier, Conv2D
+from spikingconvnet import Sequential
+from spikingconvnet import IFCurrExp
+from spikingconvnet import Deformation, DifferenceOfGaussians
 
 DATASET = {dataset!r}
 N_TRAIN = 120
@@ -93,15 +94,8 @@ def small_mnist(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def benchmark_named():
-    """A function that imports a benchmark, which may import others, by its name."""
-    def load(name):
-        sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-        try:
-            return importlib.import_module(name)
-        finally:
-            sys.path.pop(0)
-
-    return load
+    """A function that imports a benchmark by its name."""
+    return importlib.import_module
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ def unaltered(tmp_path_factory):
 
 def test_a_parameters_file_with_one_node_changed_ends_in_a_sentence_or_well(benchmark_named, tmp_path, unaltered):
     attack = benchmark_named("attacks.parameters")
-    from spikingconvnet import settings
     from spikingconvnet.errors import SettingsError
+    from spikingconvnet.experiment import settings
 
     rng, refused = np.random.default_rng(5), 0
     for number in range(8 * CASES):

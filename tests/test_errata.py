@@ -2,35 +2,37 @@
 
 import ast
 import re
-import sys
 from configparser import ConfigParser
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+from virtual_board import VirtualBoard, mapped
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "backends" / "local"), str(ROOT / "tests" / "deployment")]
-from virtual_board import VirtualBoard, mapped  # noqa: E402
-
-from spikingconvnet.backends import spinnaker  # noqa: E402
-from spikingconvnet.backends.dtcm import PACKET_BUFFER  # noqa: E402
-from spikingconvnet.connectivity import ConnectionList, DenseConnections, LateralInhibition  # noqa: E402
-from spikingconvnet.deployment.resources import resources  # noqa: E402
-from spikingconvnet.emulator import Board  # noqa: E402
-from spikingconvnet.errors import BackendError  # noqa: E402
-from spikingconvnet.network import Network, Population, Projection  # noqa: E402
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray  # noqa: E402
-from spikingconvnet.plasticity import (  # noqa: E402
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
+from spikingconvnet.board.dtcm import PACKET_BUFFER
+from spikingconvnet.board.resources import resources
+from spikingconvnet.emulator import Board
+from spikingconvnet.errors import BackendError
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import (
+    Network,
+    Population,
+    Projection,
+    together,
+)
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
     SpikePairRule,
     STDPMechanism,
     Vogels2011Rule,
 )
-from spikingconvnet.replicas import together  # noqa: E402
-from spikingconvnet.spikes import Spikes  # noqa: E402
+from spikingconvnet.network.spikes import Spikes
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def source(steps, n=1, n_steps=40):

@@ -9,7 +9,7 @@ import pytest
 
 import spikingconvnet
 
-MUTABLE = {"emulator.cpu.Space", "emulator.tags.Tag", "backends.partition.Vertex"}
+MUTABLE = {"emulator.cpu.Space", "emulator.tags.Tag", "board.partition.Vertex"}
 NEED_MORE = ("gradients", "__main__", "recipes", "emulator.cpu", "native", "spinnaker", "nest", "brian2")
 
 
@@ -28,7 +28,8 @@ RECORDS = records()
 
 
 def test_the_records_were_found():
-    assert {"spikes.Spikes", "layers.Conv2D", "training.stdp.Course", "deployment.health.Finding"} < set(RECORDS)
+    assert {"network.spikes.Spikes", "model.layers.Conv2D", "training.layerwise.course.Course",
+            "health.verdict.Finding"} < set(RECORDS)
 
 
 @pytest.mark.parametrize("name", sorted(set(RECORDS) - MUTABLE))
@@ -38,11 +39,12 @@ def test_a_record_cannot_be_changed(name):
         made.anything = 1
 
 
-@pytest.mark.parametrize("name", ["training.stdp.Course", "training.stdp.Trained", "build.TrainedLayer",
-                                  "readout.Readout", "readout.Score", "backends.base.Recording",
-                                  "backends.base.Weights", "connectivity.ConnectionList",
-                                  "connectivity.DenseConnections",
-                                  "connectivity.ConvConnections", "network.Network", "network.Population"])
+@pytest.mark.parametrize("name", ["training.layerwise.course.Course", "training.layerwise.course.Trained",
+                                  "model.trained.TrainedLayer", "experiment.readout.Readout",
+                                  "experiment.readout.Score", "backends.base.Recording", "backends.base.Weights",
+                                  "network.connectivity.ConnectionList", "network.connectivity.DenseConnections",
+                                  "network.connectivity.ConvConnections", "network.netlist.Network",
+                                  "network.netlist.Population"])
 def test_records_of_arrays_are_equal_if_they_are_one(name):
     """Arrays have no single truth, so that a comparison field by field would fail or mislead."""
     first, second = (object.__new__(RECORDS[name]) for _ in range(2))

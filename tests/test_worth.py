@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet import datasets
+from spikingconvnet.data import datasets
 
 ROOT = Path(__file__).parent.parent
 

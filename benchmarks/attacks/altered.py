@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 
-from spikingconvnet.store import SEAL, seal
+from spikingconvnet.store.arrays import SEAL, seal
 
 TYPES = ("float32", "float16", ">f8", ">i8", "int8", "int64", "uint64", "complex128", "bool", "<U5", "S3", "float64")
 NUMBERS = (np.nan, np.inf, -np.inf, 1e300, -1e300, 1e5, -1.0, 0.0, 2.0 ** 63, 1e-310)

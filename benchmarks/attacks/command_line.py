@@ -7,7 +7,7 @@ import shutil
 
 from attacks import small
 from attacks.harness import Case, command
-from spikingconvnet.cli import USED_BY
+from spikingconvnet.cli.arguments import USED_BY
 
 MODES = ("loaddata", "training", "testing", "info", "plot", "demo", "check", "map", "compare", "", "x")
 RIGHT = {"--layer": ("1", "svm"), "--rule": ("stdp", "random", "kmeans"), "--parameters": ("parameters.py",),

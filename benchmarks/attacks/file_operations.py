@@ -47,7 +47,7 @@ def _work(flow, at, run):
 
 def _operated(flow, run, at, told=None):
     """The flow's command, killed at its operation `at`; how many it does is `told` at its end."""
-    from spikingconvnet import files
+    from spikingconvnet.gates import files
 
     ticks = itertools.count()
 

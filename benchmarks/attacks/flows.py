@@ -12,7 +12,7 @@ from pathlib import Path
 from attacks import small
 from attacks.harness import ROOT, command
 
-CHAIN = ROOT / "spikingconvnet/recipes/bpstdp-iris.py"
+CHAIN = ROOT / "spikingconvnet/experiment/recipes/bpstdp-iris.py"
 
 
 @dataclass
@@ -34,7 +34,7 @@ def light_figures():
     """Have figures of this process be what they are drawn from: drawing takes most of the time and is not the point."""
     from spikingconvnet import plotting
     from spikingconvnet.plotting import frame
-    from spikingconvnet.store import digest
+    from spikingconvnet.store.arrays import digest
 
     for name in plotting.__all__:
         if name != "save":

@@ -60,18 +60,18 @@ class Outcome:
 
 def warm():
     """Import in the parent what a command imports when it needs it; nothing of it starts a thread."""
-    for name in ("cli", "report", "subjects", "backends.local.simulator", "deployment.check", "deployment.compare",
-                 "deployment.compare_runs", "deployment.doctor", "deployment.recorded", "plotting.results",
-                 "plotting.maps", "plotting.events", *(f"training.{path.stem}" for path in (
-                     ROOT / "spikingconvnet/training").glob("*.py") if not path.stem.endswith("_kernels"))):
-        import_module(f"spikingconvnet.{name}")
+    for folder in ("backends/local", "board", "cli", "compare", "experiment", "plotting", "training/chain",
+                   "training/layerwise"):
+        for path in sorted((ROOT / "spikingconvnet" / folder).glob("*.py")):
+            if not path.stem.endswith("_kernels") and path.stem != "kernels":
+                import_module(f"spikingconvnet.{folder.replace('/', '.')}.{path.stem}")
     import_module("sklearn.svm")
 
 
 def command(*args):
     """``work`` of a Case: a command line of the package."""
     def work():
-        from spikingconvnet import cli
+        from spikingconvnet.cli import main as cli
 
         return cli.main([str(arg) for arg in args])
 

@@ -37,7 +37,7 @@ def case(directory, rng, where):
 
 def _read(data):
     """Both parts as the package reads them: exit code; what was read has to be what the files hold."""
-    from spikingconvnet import datasets
+    from spikingconvnet.data import datasets
     from spikingconvnet.errors import SpikingConvNetError
 
     try:

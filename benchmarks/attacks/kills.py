@@ -6,7 +6,7 @@ import time
 
 from attacks import flows
 from attacks.harness import Case
-from spikingconvnet import surroundings
+from spikingconvnet.gates import surroundings
 
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 

@@ -18,12 +18,7 @@ import numpy
 class Evil(float):
     def __repr__(self): raise RuntimeError("no repr")
     def __lt__(self, other): raise RuntimeError("no order")
-from spikingconvnet.encoding import *
-from spikingconvnet.layers import *
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import *
-from spikingconvnet.plasticity import *
-from spikingconvnet.preprocessing import *
+from spikingconvnet import *
 """
 
 CHAIN = """
@@ -89,7 +84,7 @@ MODEL = Sequential(
     Classifier(grid=None, C=0.1))
 """,
     CHAIN + f"""
-from spikingconvnet.training.ridge import Ridge
+from spikingconvnet import Ridge
 ENCODER = RateEncoder(n_steps=12, max_rate=1.0, threshold=0.0)
 SLOT = 16
 RULE = Ridge(strength=0.01, quantile=0.999, threshold=1.0, neuron={DELTA})
@@ -98,8 +93,8 @@ MODEL = Sequential((1, 28, 28), AvgPool2D(4), Dense(12, neuron=CELL), Dense(10, 
                    last=14, ties="v"))
 """,
     CHAIN + f"""
-from spikingconvnet.training.convert import Convert
-from spikingconvnet.training.descent import Descent
+from spikingconvnet import Convert
+from spikingconvnet import Descent
 ENCODER = RegularEncoder(n_steps=12, max_rate=1.0, threshold=0.0)
 SLOT = 16
 RULE = Convert(norm="robust", quantile=0.999, balance="weights", threshold=1.0, start=0.5, bias=True, dropout=0.5,
@@ -108,8 +103,8 @@ CELL = RULE.neuron
 MODEL = Sequential((1, 28, 28), Conv2D(2, 5, neuron=CELL), AvgPool2D(4), Dense(10, neuron=CELL), SpikeCount(last=14))
 """,
     CHAIN + """
-from spikingconvnet.training.softlif import SoftLIF
-from spikingconvnet.training.descent import Descent
+from spikingconvnet import SoftLIF
+from spikingconvnet import Descent
 ENCODER = RegularEncoder(n_steps=60, max_rate=1.0, threshold=0.0)
 SLOT = 62
 CELL = IFCurrExp(tau_m=20.0, cm=20.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_syn_E=5.0, tau_syn_I=5.0,
@@ -121,8 +116,8 @@ MODEL = Sequential((1, 28, 28), AvgPool2D(4), Dense(12, neuron=CELL), Dense(10, 
                    Membrane(first=20, last=60))
 """,
     CHAIN + f"""
-from spikingconvnet.training.surrogate import Surrogate
-from spikingconvnet.training.descent import Descent
+from spikingconvnet import Surrogate
+from spikingconvnet import Descent
 ENCODER = RegularEncoder(n_steps=10, max_rate=1.0, random_phase=True)
 SLOT = 14
 RULE = Surrogate(slope=5.0, spread=1.5, evidence=1.0, dropout=0.1, descent=Descent(epochs=2, batch=20,
@@ -131,7 +126,7 @@ MODEL = Sequential((1, 28, 28), AvgPool2D(4), Dense(12, neuron=RULE.neuron), Den
                    SpikeCount())
 """,
     IRIS + f"""
-from spikingconvnet.training.bpstdp import BPSTDP
+from spikingconvnet import BPSTDP
 ENCODER = RegularEncoder(n_steps=16, max_rate=1.0, random_phase=True)
 SLOT = 21
 RULE = BPSTDP(epochs=2, n_steps=16, window=4, mu=0.002, hidden_ratio=1.0, last=0.05, hidden_threshold=1.0,
@@ -139,7 +134,7 @@ RULE = BPSTDP(epochs=2, n_steps=16, window=4, mu=0.002, hidden_ratio=1.0, last=0
 MODEL = Sequential((10, 1, 4), Dense(12, neuron=RULE.neuron), Dense(3, neuron=RULE.neuron), SpikeCount(last=20))
 """,
     IRIS + """
-from spikingconvnet.training.rstdp import RSTDP
+from spikingconvnet import RSTDP
 ENCODER = RegularEncoder(n_steps=16, max_rate=0.5)
 SLOT = 18
 CELL = IFCurrDelta(tau_m=20.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=65535.0, tau_refrac=0.0, v=0.0, i_offset=0.0)
@@ -175,8 +170,8 @@ OPTIONS = {"--seed": ("0", "-1", "4294967295", "4294967296", "9" * 30, "9" * 500
 def prepare(directory):
     """Data, the trees of all files, and heavy modules imported where a fork shares them."""
     small.write(directory)
-    for name in ("torch", *(f"spikingconvnet.training.gradients.{path.stem}" for path in sorted(
-            (ROOT / "spikingconvnet/training/gradients").glob("[a-z]*.py")))):
+    for name in ("torch", *(f"spikingconvnet.training.chain.gradients.{path.stem}" for path in sorted(
+            (ROOT / "spikingconvnet.training.chain.gradients").glob("[a-z]*.py")))):
         import_module(name)
     return directory
 
@@ -203,9 +198,9 @@ def case(directory, rng, where):
 
 def _without_figures(*words):
     """A command line; what the figures make of its results takes longer than all else, and is none of parameters."""
-    from spikingconvnet import report
+    from spikingconvnet.experiment import figures
 
-    report.plot = lambda experiment, names: []
+    figures.plot = lambda experiment, names: []
     return command(*words)()
 
 

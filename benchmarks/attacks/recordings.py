@@ -6,7 +6,7 @@ import shutil
 from attacks import altered, small
 from attacks.harness import Case, apart, command
 
-RUN = "import sys; from spikingconvnet import cli; sys.exit(cli.main(sys.argv[1:]))"
+RUN = "import sys; from spikingconvnet.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
 def prepare(directory):

@@ -12,11 +12,11 @@ from attacks import altered, small
 from attacks.harness import Case, apart, command
 
 CHAIN = """
-from spikingconvnet.encoding import RegularEncoder
-from spikingconvnet.layers import Dense, SpikeCount
-from spikingconvnet.model import Sequential
-from spikingconvnet.preprocessing import Intensity
-from spikingconvnet.training.ridge import Ridge
+from spikingconvnet import RegularEncoder
+from spikingconvnet import Dense, SpikeCount
+from spikingconvnet import Sequential
+from spikingconvnet import Intensity
+from spikingconvnet import Ridge
 
 DATASET = "digits"
 N_TRAIN = 60
@@ -31,10 +31,11 @@ MODEL = Sequential((1, 28, 28), Dense(20, neuron=RULE.neuron), Dense(10, neuron=
 """
 RUN = """
 import sys
-from spikingconvnet import cli, store
+from spikingconvnet.cli.main import main
+from spikingconvnet.store.unfinished import Unfinished
 if sys.argv[1] == "unfinished":
-    store.Unfinished.forget = lambda self: None
-sys.exit(cli.main(sys.argv[2:]))
+    Unfinished.forget = lambda self: None
+sys.exit(main(sys.argv[2:]))
 """
 MODES = {"1": ("testing", "svm", "info", "check", "compare"), "2": ("testing", "svm", "2", "info", "compare"),
          "chain": ("testing", "info", "check", "compare"), "unfinished": ("1",)}

@@ -9,12 +9,12 @@ MNIST = ROOT / "data" / "mnist"
 SHARES = (("train", 80), ("t10k", 30))
 
 PARAMETERS = """
-from spikingconvnet.encoding import LatencyEncoder
-from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.preprocessing import DifferenceOfGaussians
+from spikingconvnet import LatencyEncoder
+from spikingconvnet import STDP, AvgPool2D, Classifier, Conv2D
+from spikingconvnet import Sequential
+from spikingconvnet import IFCurrExp
+from spikingconvnet import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet import DifferenceOfGaussians
 
 SEED = 0
 DATASET = "digits"
@@ -59,6 +59,6 @@ def write(directory, layers=1):
 def run(directory, layers=1, mode="demo", *more):
     """Write them and run a mode in a process of its own: the run directory."""
     path, where = write(directory, layers), Path(directory) / "run"
-    apart("import sys; from spikingconvnet import cli; sys.exit(cli.main(sys.argv[1:]))", "--mode", mode,
+    apart("import sys; from spikingconvnet.cli.main import main; sys.exit(main(sys.argv[1:]))", "--mode", mode,
           "--parameters", path, "--run-dir", where, *more)
     return where

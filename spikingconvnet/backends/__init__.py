@@ -1,20 +1,12 @@
-"""Backends by name, modules with ``open(network, record, jobs, ...)``, imported on use; and what may be a target."""
+"""Backends by name, modules with ``open(network, record, jobs, ...)``, imported on use."""
 
-import difflib
-import ipaddress
-import re
-import socket
 from importlib import import_module
-from urllib.parse import urlsplit
 
-from spikingconvnet.address import Address
 from spikingconvnet.errors import SettingsError
 
-_MODULES = {"local": "spikingconvnet.backends.local.simulator", "spinnaker": "spikingconvnet.backends.spinnaker",
-            "nest": "spikingconvnet.backends.nest", "brian2": "spikingconvnet.backends.brian2"}
-TARGETS = "emulated, virtual, spin3[:HOST], spin5[:HOST], spalloc:URL or the name or address of a SpiNN-5"
-BOARDS = ("spin3", "spin5")
-HOST = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+_MODULES = {"local": "spikingconvnet.backends.local.simulator",
+            "spinnaker": "spikingconvnet.backends.spinnaker.simulator",
+            "nest": "spikingconvnet.backends.pynn.nest", "brian2": "spikingconvnet.backends.pynn.brian2"}
 
 
 def names():
@@ -29,64 +21,48 @@ def get_backend(name):
     return import_module(_MODULES[name])
 
 
-def check_target(target, *more):
-    """Refuse what is neither a machine nor, as far as can be told without asking it, a board's name or address.
+def open(network, record=(), backend="local", **options):
+    """Start a simulation of a network.
 
     Parameters
     ----------
-    target : str
-    more : str
-        Machines that are known beside those of `TARGETS`.
+    network : Network
+    record : collection of str, or dict of str to int array
+        Labels of populations whose membranes and currents are recorded, or the neurons of each whose are; spikes are
+        always.
+    backend : str
+        One of :func:`names`.
+    **options
+        Of the backend: ``jobs`` (threads) of all of them, ``target``, ``directory``, ``time_scale`` and
+        ``packet_buffer`` of ``spinnaker``.
+
+    Returns
+    -------
+    Simulation
+        A context, see ``backends.base.Simulation``.
 
     Raises
     ------
     SettingsError
-        With what there is; a bare name has to be one that this machine can look up.
+        An unknown backend.
+    BackendError
+        One that is not installed, or a board that does not answer.
+    NetworkError
+        A network that the backend cannot simulate.
     """
-    known = dict.fromkeys(("emulated", "virtual", *BOARDS, *more))
-    target = Address(target)
-    kind, colon, host = target.partition(":")
-    if target in known:
-        return
-    listed = ", ".join((*(name for name in more if name not in TARGETS), TARGETS))
-    if kind == "spalloc":
-        _check_server(host, listed)
-        if target.in_full() != target:
-            raise SettingsError("--target spalloc:URL: URL must have nothing secret behind a ? or #, which no server"
-                                " takes; a token is given as OIDC_BEARER_TOKEN")
-    elif "@" in target:
-        raise SettingsError("--target: a board has no user's name and no password, so what is given is not repeated;"
-                            f" there are {listed}")
-    elif kind in BOARDS and colon:
-        if not _is_host(host):
-            raise SettingsError(f"--target {target}: {host!r} is no board's name or address")
-    elif not (_is_host(target) and ("." in target or _can_be_looked_up(target))):
-        hint = "".join(f" (did you mean {near}?)" for near in difflib.get_close_matches(target, known, 1))
-        raise SettingsError(f"--target {target}: no machine is called that{hint}, and no board's name or address can be"
-                            f" looked up by it; there are {listed}")
+    return get_backend(backend).open(network, record, **options)
 
 
-def _check_server(url, listed):
-    """Refuse what is no address of a server; it may hold a password that is not seen as one, so it is not repeated."""
-    try:
-        parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        right = False
-    if not right:
-        raise SettingsError(f"--target spalloc:URL: URL must be the http(s) address of a server; there are {listed}")
+def run(network, n_steps=None, record=(), backend="local", **options):
+    """Simulate a network from the start: a Recording.
 
-
-def _is_host(name):
-    """Whether it has the form of a host's name or of an address."""
-    try:
-        return bool(ipaddress.IPv4Address(name))
-    except ValueError:
-        return bool(re.fullmatch(HOST, name, re.IGNORECASE)) and not re.fullmatch(r"[0-9.]+", name)
-
-
-def _can_be_looked_up(name):
-    try:
-        return bool(socket.gethostbyname(name))
-    except OSError:
-        return False
+    Parameters
+    ----------
+    network, record, backend, **options
+        See :func:`open`.
+    n_steps : int or None
+        None runs all steps of the network's given spikes.
+    """
+    with open(network, record, backend, **options) as simulation:
+        simulation.run(simulation.source_steps if n_steps is None else n_steps)
+        return simulation.recording()

@@ -1,11 +1,15 @@
-"""What every backend gives back, and the one call that they share: ``open(network)`` and its short form ``run``."""
+"""What every backend is and gives back: the protocols of a backend and a simulation, recordings and weights.
+
+``tests/test_protocols.py`` has every implementation pass the same tests.
+"""
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.spikes import Spikes
 
 ACCUM = 32768.0     # s16.15: raw / 2**15
 
@@ -104,3 +108,51 @@ class Weights:
 
     raw: np.ndarray
     value: np.ndarray
+
+
+@runtime_checkable
+class Simulation(Protocol):
+    """A network that is being simulated, a context that ends the simulation.
+
+    Attributes
+    ----------
+    source_steps : int
+        Steps on the timeline of the network's given spikes; 0 without any.
+    provenance : provenance.Provenance or None
+        What a machine has said about all runs so far; None where there is no machine.
+    """
+
+    source_steps: int
+    provenance: object
+
+    def run(self, n_steps: int) -> None:
+        """Simulate `n_steps` more steps, at least 1; a NetworkError for fewer."""
+
+    def set(self, label: str, v_thresh: np.ndarray) -> None:
+        """Set the thresholds of a population, (size,) in mV, from the next step on; a NetworkError of another shape."""
+
+    def weights(self, label: str) -> "Weights":
+        """Weights of a projection now, sorted by presynaptic, then postsynaptic neuron."""
+
+    def recording(self) -> Recording:
+        """What was recorded since the last call."""
+
+    def __enter__(self) -> "Simulation": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A module of ``backends``.
+
+    Attributes
+    ----------
+    REPLICAS_AT_ONCE : int or None
+        Simulations that may go on in one process at a time; None: as many as there are cores.
+    """
+
+    REPLICAS_AT_ONCE: int
+
+    def open(self, network: object, record: object = (), jobs: int = None) -> Simulation:
+        """Start a simulation; a NetworkError for what cannot be simulated."""

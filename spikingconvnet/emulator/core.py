@@ -40,8 +40,19 @@ WFI, WFI_MASK = 0x0e070f90, 0x0fff0fff              # mcr p15, 0, rX, c7, c0, 4 
 BURST = 32                                          # packets that a FIQ handler takes before the program goes on
 MOST_PACKETS = 1 << 18                              # that wait for a core; those that come after them are lost
 MOST_SENT = 1 << 16                                 # packets after which a core pauses, so that somebody takes them
-_GRACE = 0.05                                       # s in which a program is expected to touch a device
+_GRACE = 0.05                                       # s of CPU in which a program is expected to touch a device
 _MAX_FAULTS = 8                                     # exceptions in exceptions before the core is given up
+
+
+def clock_of_this_thread():
+    """A function, for any thread, that gives the seconds of CPU that the thread calling this one has used.
+
+    Seconds on the wall where the system cannot tell.
+    """
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.monotonic
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+    return lambda: time.clock_gettime(clock)
 
 
 class Rest(Enum):
@@ -72,7 +83,8 @@ class Core:
         self._instructions = 0                      # after so many Unicorn stops; 0: never
         self._fault = None                          # a BusError on its way out of Unicorn
         self._life = threading.Lock()               # held while the core is switched off or asked to pause
-        self._pause, self._yielded, self._halted = 0.0, False, False
+        self._pause, self._yielded, self._halted = False, False, False
+        self._spent, self._asked = time.monotonic, (time.monotonic, 0.0)     # a clock; one, and what it said when asked
         self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -150,9 +162,9 @@ class Core:
 
     def _yields(self):
         """Whether to stop at this access, which then does nothing now and is repeated when the program goes on."""
-        if not self._pause and len(self.comms.sent) < MOST_SENT:
+        if not (self._pause or self._halted) and len(self.comms.sent) < MOST_SENT:
             return False
-        self._yielded, self._pause = True, 0.0
+        self._yielded, self._pause = True, False
         self._cpu.stop()
         return True
 
@@ -250,7 +262,11 @@ class Core:
     def run(self):
         """Run until the program waits and nothing is left for it; `rest` says why. READY: it was asked to pause."""
         with self._cpu.turn_of(self):
-            self._run()
+            self._spent = clock_of_this_thread()
+            try:
+                self._run()
+            finally:
+                self._spent = time.monotonic
 
     def _run(self):
         while True:
@@ -282,14 +298,15 @@ class Core:
         """Ask `run`, in another thread, to return soon; the program goes on with the next `run`.
 
         Unicorn repeats an access to a device in which it is stopped, so a program is paused as such an access begins,
-        before anything happened. Only one that makes none for a while is stopped wherever it is.
+        before anything happened. Only one that makes none in a while of its own CPU time is stopped wherever it is: by
+        the clock on the wall one that a busy machine leaves waiting would be stopped in the middle of an access.
         """
-        now = time.monotonic()
         with self._life:
-            if not self._pause:
-                self._pause = now
+            spent, (clock, asked) = self._spent, self._asked
+            if not self._pause or clock is not spent:
+                self._pause, self._asked = True, (spent, spent())
                 self._ask()
-            elif now - self._pause > _GRACE and self._cpu is not None:
+            elif spent() - asked > _GRACE and self._cpu is not None:
                 self._cpu.if_running(self, self._halt)
 
     def _ask(self):

@@ -71,7 +71,7 @@ class NativeCore(Core):
 
     def run(self):
         """Run until the program waits and nothing is left for it; see `Core.run`."""
-        self._pause = 0.0                           # what was asked of an earlier run has been done there
+        self._pause = False                         # what was asked of an earlier run has been done there
         super().run()
 
     def _run(self):

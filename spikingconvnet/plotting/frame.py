@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spikingconvnet.errors import require
-from spikingconvnet.files import write_whole
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.gates.files import write_whole
+from spikingconvnet.network.spikes import Spikes
 
 SEQUENTIAL, DIVERGING, SHARES = "viridis", "RdBu_r", "Blues"
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7f7f7f"

@@ -27,9 +27,9 @@ and a function
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
-from spikingconvnet.errors import BackendError
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.gates.libraries import need
 
 
 @dataclass(frozen=True)
@@ -76,20 +76,37 @@ class Rule:
         return found | ({"open_network": open_network} if self.simulates else {})
 
 
-def need(library, who):
-    """Raise a BackendError that names the command that installs a library, unless it is there."""
-    if find_spec(library) is None:
-        raise BackendError(f"{who}: No module named {library!r}; install it with:"
-                           f" pip install 'spikingconvnet[{library}]'")
-
-
 RULES = {rule.name: rule for rule in (
-    Rule("stdp", "spikingconvnet.training.stdp"),
-    Rule("random", "spikingconvnet.training.floors", "random"),
-    Rule("kmeans", "spikingconvnet.training.floors", "kmeans"),
-    Rule("ridge", "spikingconvnet.training.ridge", whole=True, encodes=True),
-    Rule("convert", "spikingconvnet.training.convert", whole=True, encodes=True, filters=True),
-    Rule("softlif", "spikingconvnet.training.softlif", whole=True, encodes=True),
-    Rule("surrogate", "spikingconvnet.training.surrogate", whole=True, encodes=True, filters=True),
-    Rule("bpstdp", "spikingconvnet.training.bpstdp", whole=True, encodes=True),
-    Rule("rstdp", "spikingconvnet.training.rstdp", whole=True, simulates=True))}
+    Rule("stdp", "spikingconvnet.training.layerwise.stdp"),
+    Rule("random", "spikingconvnet.training.layerwise.floors", "random"),
+    Rule("kmeans", "spikingconvnet.training.layerwise.floors", "kmeans"),
+    Rule("ridge", "spikingconvnet.training.chain.ridge", whole=True, encodes=True),
+    Rule("convert", "spikingconvnet.training.chain.convert", whole=True, encodes=True, filters=True),
+    Rule("softlif", "spikingconvnet.training.chain.softlif", whole=True, encodes=True),
+    Rule("surrogate", "spikingconvnet.training.chain.surrogate", whole=True, encodes=True, filters=True),
+    Rule("bpstdp", "spikingconvnet.training.chain.bpstdp", whole=True, encodes=True),
+    Rule("rstdp", "spikingconvnet.training.chain.rstdp", whole=True, simulates=True))}
+
+
+def require_trains(rule, model, settings, whole):
+    """Raise a SettingsError unless a rule can train a model.
+
+    Parameters
+    ----------
+    rule : str
+    model : model.Sequential
+    settings : record or None
+        RULE of the parameters.
+    whole : bool
+        Whether it is asked to train all layers at once.
+    """
+    kind = "all layers at once" if RULES[rule].whole else "one layer after another"
+    if RULES[rule].whole != model.runs_as_one:
+        readout = "SpikeCount() or Membrane()" if RULES[rule].whole else "Classifier()"
+        raise SettingsError(f"--rule {rule}: trains {kind}, for a MODEL that ends with {readout}; this one ends"
+                            f" with {model.readout}")
+    if RULES[rule].whole and getattr(settings, "name", None) != rule:
+        raise SettingsError(f"--rule {rule}: needs its settings as RULE in the parameters, which hold"
+                            f" {'none' if settings is None else settings}")
+    if RULES[rule].whole != whole:
+        raise SettingsError(f"--rule {rule}: trains {kind}")

@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("brian2", reason="Brian2 is not installed")
 pytest.importorskip("pyNN", reason="PyNN is not installed")
-sys.path.insert(0, str(Path(__file__).parent))
 from agreement import (  # noqa: E402
     CELLS,
     DISTANCES,
@@ -25,12 +24,12 @@ from agreement import (  # noqa: E402
     with_mechanism,
 )
 
-from spikingconvnet.backends import brian2  # noqa: E402
-from spikingconvnet.connectivity import ConnectionList, DenseConnections  # noqa: E402
+from spikingconvnet.backends.pynn import brian2  # noqa: E402
 from spikingconvnet.errors import NetworkError  # noqa: E402
-from spikingconvnet.network import Network, Population, Projection  # noqa: E402
-from spikingconvnet.neurons import SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
-from spikingconvnet.plasticity import (  # noqa: E402
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections  # noqa: E402
+from spikingconvnet.network.netlist import Network, Population, Projection  # noqa: E402
+from spikingconvnet.network.neurons import SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
+from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
     PfisterSpikeTripletRule,
@@ -38,8 +37,9 @@ from spikingconvnet.plasticity import (  # noqa: E402
     STDPMechanism,
     WeightDependenceAdditiveTriplet,
 )
-from spikingconvnet.spikes import Spikes  # noqa: E402
+from spikingconvnet.network.spikes import Spikes  # noqa: E402
 
+HELPERS = str(Path(__file__).parents[1] / "helpers")
 UNIT = 2.0 ** -11       # nA; of a weight in the networks of pairs, which has seen two presynaptic spikes
 
 
@@ -169,8 +169,8 @@ def test_weights_come_back_sorted_and_as_they_were_given():
 def test_running_brian2_says_nothing_and_writes_nothing_home(tmp_path):
     code = ("import sys; sys.path.insert(0, sys.argv[1]); from agreement import CELLS, recurrent, run;"
             "run('brian2', recurrent(CELLS['exp']), [30, 30])")
-    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True,
-                          cwd=tmp_path, check=True,
+    done = subprocess.run([sys.executable, "-c", code, HELPERS], capture_output=True, text=True, cwd=tmp_path,
+                          check=True,
                           env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])})
     assert (done.stdout, done.stderr) == ("", "")
     assert [path for path in tmp_path.rglob("*") if "brian" in path.name or "cython" in path.name] == []

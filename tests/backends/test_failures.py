@@ -17,11 +17,12 @@ import numpy as np
 import patience
 import pytest
 
-from spikingconvnet import cli, emulator, settings
-from spikingconvnet import experiment as module
-from spikingconvnet.backends import failures
+from spikingconvnet import emulator
+from spikingconvnet.backends.spinnaker import failures
+from spikingconvnet.cli import main as cli
 from spikingconvnet.emulator import Board, Faults
-from spikingconvnet.experiment import Experiment
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARD = ["--backend", "spinnaker"]
@@ -132,7 +133,7 @@ def test_replicas_that_were_finished_before_a_failure_are_kept(command, faulty, 
     whole.train_layer(1)
     shutil.copytree(tmp_path / "whole/layers", tmp_path / "run/layers")
     for split, samples, words in (("train", 4, ("training", "--layer", "svm")), ("test", 1, ("testing",))):
-        monkeypatch.setattr(module, "REPLICA_SAMPLES", samples)
+        monkeypatch.setattr(replicas, "REPLICA_SAMPLES", samples)
         whole.features(split)
         faulty(Faults(), crash_after(10))
         code, err = command("--mode", *words, *BOARD)
@@ -146,7 +147,7 @@ def test_replicas_that_were_finished_before_a_failure_are_kept(command, faulty, 
         for n in range(2):
             assert_same(stored(tmp_path / "run", f"features/{split}-00{n}"),
                         stored(tmp_path / "whole", f"features/{split}-00{n}"))
-        monkeypatch.setattr(module, "REPLICA_SAMPLES", 4)
+        monkeypatch.setattr(replicas, "REPLICA_SAMPLES", 4)
 
 
 def test_a_host_that_is_no_board(command):

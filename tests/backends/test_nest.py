@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("nest", reason="NEST is not installed")
 pytest.importorskip("pyNN", reason="PyNN is not installed")
-sys.path.insert(0, str(Path(__file__).parent))
 from agreement import (  # noqa: E402
     CELLS,
     DISTANCES,
@@ -25,12 +24,12 @@ from agreement import (  # noqa: E402
     with_mechanism,
 )
 
-from spikingconvnet.backends import nest  # noqa: E402
-from spikingconvnet.connectivity import ConnectionList, DenseConnections  # noqa: E402
+from spikingconvnet.backends.pynn import nest  # noqa: E402
 from spikingconvnet.errors import NetworkError  # noqa: E402
-from spikingconvnet.network import Network, Population, Projection  # noqa: E402
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
-from spikingconvnet.plasticity import (  # noqa: E402
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections  # noqa: E402
+from spikingconvnet.network.netlist import Network, Population, Projection  # noqa: E402
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
+from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
     SpikeNearestPairRule,
@@ -38,9 +37,10 @@ from spikingconvnet.plasticity import (  # noqa: E402
     STDPMechanism,
     Vogels2011Rule,
 )
-from spikingconvnet.spikes import Spikes  # noqa: E402
+from spikingconvnet.network.spikes import Spikes  # noqa: E402
 
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
+HELPERS = str(Path(__file__).parents[1] / "helpers")
 UNIT = 2.0 ** -11       # nA; of a weight in the networks of pairs, which has seen two presynaptic spikes
 
 
@@ -208,8 +208,8 @@ def test_starting_nest_says_nothing_and_compiles_nothing(tmp_path):
     code = ("import sys; sys.path.insert(0, sys.argv[1]); from agreement import CELLS, recurrent, run;"
             "run('nest', recurrent(CELLS['exp']), [30, 30])")
     home = {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parents[2],)))}
-    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True,
-                          cwd=tmp_path, env={**os.environ, **home}, check=True)
+    done = subprocess.run([sys.executable, "-c", code, HELPERS], capture_output=True, text=True, cwd=tmp_path,
+                          env={**os.environ, **home}, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     assert [p.name for p in tmp_path.iterdir() if "_build" in p.name or "nest" in p.name.lower()] == []
 

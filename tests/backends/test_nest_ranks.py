@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from spikingconvnet.backends import nest
+from spikingconvnet.backends.pynn import nest
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ Many small networks share one run, because sPyNNaker takes seconds to set up wha
 ``pytest tests/backends/test_spinnaker.py --board-networks 240`` compares more of them.
 """
 
+import os
 import shutil
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "local"))
 from random_networks import (  # noqa: E402
     LOOPS,
     RULES,
@@ -32,33 +30,36 @@ from random_networks import (  # noqa: E402
 )
 from test_golden import MODULATED, on_the_board  # noqa: E402
 
-from spikingconvnet import build, datasets, settings  # noqa: E402
-from spikingconvnet import experiment as experiment_module  # noqa: E402
-from spikingconvnet.backends import spinnaker  # noqa: E402
 from spikingconvnet.backends.local import layout, native, simulator  # noqa: E402
-from spikingconvnet.backends.local.lowering import lower  # noqa: E402
-from spikingconvnet.backends.local.poisson import PoissonSource  # noqa: E402
-from spikingconvnet.cli import RECIPES  # noqa: E402
-from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections  # noqa: E402
-from spikingconvnet.deployment import check  # noqa: E402
-from spikingconvnet.deployment.health import judge  # noqa: E402
-from spikingconvnet.deployment.resources import MACHINES  # noqa: E402
+from spikingconvnet.backends.spinnaker import simulator as spinnaker  # noqa: E402
+from spikingconvnet.backends.spinnaker.machine import configuration, machine_section
+from spikingconvnet.backends.spinnaker.mapping import mapped
+from spikingconvnet.board import check  # noqa: E402
+from spikingconvnet.board.lowering import lower  # noqa: E402
+from spikingconvnet.board.poisson import PoissonSource  # noqa: E402
+from spikingconvnet.board.resources import MACHINES  # noqa: E402
+from spikingconvnet.cli.parameters import RECIPES  # noqa: E402
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import RegularEncoder
+from spikingconvnet.data.receptive_fields import GaussianReceptiveFields  # noqa: E402
 from spikingconvnet.emulator import Board  # noqa: E402
-from spikingconvnet.encoding import GaussianReceptiveFields, RegularEncoder  # noqa: E402
 from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # noqa: E402
-from spikingconvnet.experiment import Experiment  # noqa: E402
-from spikingconvnet.network import Network, Population, Projection  # noqa: E402
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
-from spikingconvnet.plasticity import (  # noqa: E402
-    AdditiveWeightDependence,
-    Neuromodulation,
-    SpikePairRule,
-    STDPMechanism,
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.experiment import Experiment  # noqa: E402
+from spikingconvnet.health.verdict import judge  # noqa: E402
+from spikingconvnet.model import build  # noqa: E402
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections  # noqa: E402
+from spikingconvnet.network.netlist import (  # noqa: E402
+    Network,
+    Population,
+    Projection,
+    together,  # noqa: E402
 )
-from spikingconvnet.replicas import together  # noqa: E402
-from spikingconvnet.spikes import Spikes  # noqa: E402
-from spikingconvnet.training import rstdp  # noqa: E402
-from spikingconvnet.training.rstdp import RSTDP  # noqa: E402
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
+from spikingconvnet.network.spikes import Spikes  # noqa: E402
+from spikingconvnet.training.chain import rstdp  # noqa: E402
+from spikingconvnet.training.chain.rstdp import RSTDP  # noqa: E402
 
 PER_RUN = 12
 FIDELITY = (0, 1, 3, 101, 201, 203, 205)        # of benchmarks/fidelity.py with --seed 7
@@ -423,7 +424,7 @@ def spikes_with(lateral, trained):
 
 
 def test_copies_on_a_board_give_the_features_of_one_network_after_the_other(parameters, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment_module, "REPLICA_SAMPLES", 3)
+    monkeypatch.setattr(replicas, "REPLICA_SAMPLES", 3)
     local = Experiment(settings.load(parameters(N_TRAIN=8, N_VALIDATION=0, N_TEST=2)), tmp_path / "local")
     local.load_data()
     local.train_layer(1)
@@ -482,7 +483,7 @@ def test_copies_of_a_layer_are_mapped_on_as_many_boards_as_they_need(tmp_path):
     layer = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
                      Population("maps", connections.post_shape, IFCurrExp(), per_channel=True)),
                     (Projection("conv", "in", "maps", connections),))
-    one, many = spinnaker.mapped(layer, tmp_path), spinnaker.mapped(together([layer] * 12), tmp_path)
+    one, many = mapped(layer, tmp_path), mapped(together([layer] * 12), tmp_path)
     assert one["boards"] == 1 and one["cores"] == 49 + 64 + 17      # monitors, maps of 4 cores, a source of 17
     assert many["boards"] > 1 and many["chips"] > 8 * one["chips"]
 
@@ -521,18 +522,18 @@ def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packe
 
 
 def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
-    with spinnaker._machine("spalloc:https://me:secret@127.0.0.1:9/spalloc") as machine:
-        text = spinnaker.configuration(machine, tmp_path)
+    with machine_section("spalloc:https://me:secret@127.0.0.1:9/spalloc") as machine:
+        text = configuration(machine, tmp_path)
         assert "secret" not in text and "me:" not in text and "https://127.0.0.1:9/spalloc" in text
-        assert spinnaker.os.environ["SPALLOC_PASSWORD"] == "secret"
-    assert "SPALLOC_PASSWORD" not in spinnaker.os.environ
+        assert os.environ["SPALLOC_PASSWORD"] == "secret"
+    assert "SPALLOC_PASSWORD" not in os.environ
 
 
 @pytest.mark.parametrize("target, version, host", [
     ("spin3", 3, "192.168.240.253"), ("spin5", 5, "192.168.240.1"), ("spin3:127.0.0.9", 3, "127.0.0.9"),
     ("board.lab", 5, "board.lab"), ("127.0.0.9", 5, "127.0.0.9")])
 def test_a_board_is_named_by_kind_or_address(target, version, host):
-    with spinnaker._machine(target) as text:
+    with machine_section(target) as text:
         assert f"version = {version}\n" in text and f"machine_name = {host}\n" in text
 
 

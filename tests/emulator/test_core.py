@@ -7,7 +7,7 @@ import time
 import pytest
 from programs import MAIN, SCRATCH, SEEN, WFI, binary, branch, image, program
 
-from spikingconvnet.emulator.core import BURST, Rest
+from spikingconvnet.emulator.core import BURST, Rest, clock_of_this_thread
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, CPUState, Interrupt
 from spikingconvnet.emulator.peripherals import VIC
 
@@ -279,6 +279,28 @@ def test_pausing_repeats_no_access(bench):
                          0xe3500801, 0x1afffffb, WFI]))                     # cmp r0, #65536; bne the store; wfi
     over.set()
     assert [key for _, key, _ in sent] == list(range(65536))
+
+
+@pytest.mark.parametrize("used, halted", [([0.0, 0.0], 0), ([5.0, 5.01], 0), ([5.0, 5.2], 1)])
+def test_a_program_that_gets_no_cpu_is_not_stopped_in_the_middle_of_an_access(bench, monkeypatch, used, halted):
+    """It is asked to pause twice, by whatever time on the wall between; it has used so many seconds of CPU."""
+    bench.start(image([0]))
+    core, stopped, clock = bench.chip.cores[1], [], iter(used)
+    monkeypatch.setattr(core, "_halt", lambda: stopped.append(core))
+    monkeypatch.setattr(core, "_spent", lambda: next(clock))
+    with core._cpu.turn_of(core):
+        core.pause()
+        core.pause()
+    assert len(stopped) == halted
+
+
+def test_the_clock_is_of_the_thread_that_asked_for_it():
+    found = []
+    thread = threading.Thread(target=lambda: (found.append(clock_of_this_thread()), found.append(sum(range(10 ** 6))),
+                                              found.append(found[0]()), time.sleep(0.3), found.append(found[0]())))
+    thread.start()
+    thread.join()
+    assert 0 < found[2] <= found[3] < found[2] + 0.2
 
 
 def test_a_line_of_the_interrupt_controller_makes_a_core_ready(bench):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import patience
 import pytest
-from conftest import Bench
+from bench import Bench
 from programs import SEEN, WFI, branch, program
 
 from spikingconvnet.emulator import Faults, SetupError, cli, faults

@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import Bench
+from bench import Bench
 from programs import WFI, binary, program
 
 from spikingconvnet.emulator import native_core, packets

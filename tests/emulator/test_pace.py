@@ -11,6 +11,7 @@ import pytest
 from programs import SEEN
 from test_core import COUNT_UP, timer_program
 
+from spikingconvnet.backends.spinnaker.machine import machine_section
 from spikingconvnet.emulator import tags
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, VCPU_BASE, CPUState, Signal
 from spikingconvnet.emulator.pace import NEW_RUNTIME, RUNNING_COMMANDS, Pace
@@ -170,7 +171,6 @@ def test_a_run_without_end_is_not_ahead_of_the_wall_clock(live):
 
 def test_the_project_s_own_runs_are_free(monkeypatch):
     from spikingconvnet import emulator
-    from spikingconvnet.backends import spinnaker
 
     asked = []
 
@@ -188,5 +188,5 @@ def test_the_project_s_own_runs_are_free(monkeypatch):
             return ""
 
     monkeypatch.setattr(emulator, "Board", Board)
-    with spinnaker._machine("emulated"):
+    with machine_section("emulated"):
         assert asked == [{"real_time": False}]

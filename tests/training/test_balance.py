@@ -1,25 +1,22 @@
 """Lowering of trained chains: linear responses by lists of connections, peaks by loops, scales that change nothing."""
 
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from random_networks import random_spikes
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "backends" / "local"))
-from random_networks import random_spikes  # noqa: E402
-
-from spikingconvnet import build  # noqa: E402
-from spikingconvnet.backends import get_backend  # noqa: E402
-from spikingconvnet.backends.local.lowering import lower as lowered  # noqa: E402
-from spikingconvnet.build import TrainedLayer  # noqa: E402
-from spikingconvnet.errors import SettingsError  # noqa: E402
-from spikingconvnet.layers import AvgPool2D, Conv2D, Dense, SpikeCount  # noqa: E402
-from spikingconvnet.model import Sequential  # noqa: E402
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp  # noqa: E402
-from spikingconvnet.training import balance  # noqa: E402
+from spikingconvnet.backends import get_backend
+from spikingconvnet.board.lowering import lower as lowered
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.model import build
+from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
+from spikingconvnet.training.chain import balance
 
 CELL = IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0, v=0.0)
 SHAPE = (2, 9, 8)

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from spikingconvnet import build, datasets, encoding, replicas
 from spikingconvnet.backends.local import simulator
+from spikingconvnet.data import datasets, encoding
+from spikingconvnet.data.filters import Intensity
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.layers import Conv2D, Dense, SpikeCount
-from spikingconvnet.model import Sequential
-from spikingconvnet.preprocessing import Intensity
-from spikingconvnet.training import balance, bpstdp, bpstdp_kernels
-from spikingconvnet.training.bpstdp import BPSTDP
+from spikingconvnet.experiment import replicas
+from spikingconvnet.model import build
+from spikingconvnet.model.layers import Conv2D, Dense
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.training.chain import balance, bpstdp, bpstdp_kernels
+from spikingconvnet.training.chain.bpstdp import BPSTDP
 
 
 def naive_image(rates, phases, weights, thresholds, target, steps, window, mu):

@@ -7,17 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet import build, datasets, replicas, settings
 from spikingconvnet.backends import get_backend
-from spikingconvnet.encoding import GaussianReceptiveFields, RateEncoder, RegularEncoder
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data import datasets
+from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
+from spikingconvnet.data.filters import BitPlanes
+from spikingconvnet.data.receptive_fields import GaussianReceptiveFields
 from spikingconvnet.errors import BackendError, DataError, SettingsError
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import AvgPool2D, Conv2D, Dense, Membrane, SpikeCount
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.preprocessing import BitPlanes
-from spikingconvnet.training import balance, convert
-from spikingconvnet.training.convert import Convert
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.gates import libraries
+from spikingconvnet.model import build
+from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
+from spikingconvnet.model.readouts import Membrane, SpikeCount
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.neurons import IFCurrExp
+from spikingconvnet.training.chain import balance, convert
+from spikingconvnet.training.chain.convert import Convert
 
 CELL = Convert().neuron
 MNIST = Path(__file__).parents[2] / "data" / "mnist"
@@ -175,7 +181,7 @@ def test_eight_channels_that_are_no_bits_stay_eight_channels(tmp_path):
 def run(tmp_path):
     """A function that makes an Experiment from the recipe with the stored network: loaded and trained."""
     def make(n_test=300, directory="run", encoder=ENCODER, **changes):
-        recipe = settings.load(Path(convert.__file__).parents[1] / "recipes" / "convert.py")
+        recipe = settings.load(RECIPES / "convert.py")
         rule = replace(recipe.rule, **{"weights": str(STORED), **changes})
         model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL), Dense(10, neuron=CELL),
                            SpikeCount(last=encoder.n_steps))
@@ -224,7 +230,7 @@ def test_weights_and_thresholds_balance_alike(run):
 def test_the_emulated_board_gives_the_same_answers(run):
     made, _ = run(2)
     local = made.answers("test")
-    network = made._chain(2, made.data("test")["spikes"])
+    network = made.network(2, made.data("test")["spikes"])
     (found,), _ = replicas.classify([network], made.model.readout, "spinnaker",
                                     directory=made.store.path / "spinnaker")
     assert all(np.array_equal(found[name], local[name]) for name in found) and local["spikes"][:, 1:].all()
@@ -265,11 +271,9 @@ def test_settings_out_of_range_are_refused(change, text):
 
 
 def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
-    import spikingconvnet.training as training
-
-    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
     with pytest.raises(BackendError, match=r"--rule convert: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
         convert.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), Convert(),
                       encoder=ENCODER)
-    assert "torch" in sys.modules or "spikingconvnet.training.gradients.relu" not in sys.modules
+    assert "torch" in sys.modules or "spikingconvnet.training.chain.gradients.relu" not in sys.modules

@@ -8,16 +8,19 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
 
-from spikingconvnet import arch, build, cli, datasets  # noqa: E402
 from spikingconvnet.backends import get_backend  # noqa: E402
-from spikingconvnet.encoding import LatencyEncoder, RateEncoder, RegularEncoder  # noqa: E402
+from spikingconvnet.cli import main as cli  # noqa: E402
+from spikingconvnet.data import datasets  # noqa: E402
+from spikingconvnet.data.encoding import LatencyEncoder, RateEncoder, RegularEncoder  # noqa: E402
+from spikingconvnet.data.filters import BitPlanes  # noqa: E402
 from spikingconvnet.errors import DataError, SettingsError  # noqa: E402
-from spikingconvnet.layers import Membrane, SpikeCount  # noqa: E402
-from spikingconvnet.preprocessing import BitPlanes  # noqa: E402
-from spikingconvnet.training import convert, parity, softlif  # noqa: E402
-from spikingconvnet.training.convert import Convert  # noqa: E402
-from spikingconvnet.training.gradients import relu  # noqa: E402
-from spikingconvnet.training.parity import ParityError, Reference  # noqa: E402
+from spikingconvnet.model import build, shorthand  # noqa: E402
+from spikingconvnet.model.readouts import Membrane, SpikeCount  # noqa: E402
+from spikingconvnet.network.neurons import OUT_OF_REACH  # noqa: E402
+from spikingconvnet.training.chain import convert, parity, softlif  # noqa: E402
+from spikingconvnet.training.chain.convert import Convert  # noqa: E402
+from spikingconvnet.training.chain.gradients import relu  # noqa: E402
+from spikingconvnet.training.chain.parity import ParityError, Reference  # noqa: E402
 
 NETWORKS = "sequential: lenet", "module: blocks", "linear: two hidden", "pools: sum, BatchNorm behind"
 
@@ -79,7 +82,7 @@ def test_images_beyond_0_to_1_and_other_shapes_are_refused(case):
         replace(right, images=right.images * 255).judge()
     with pytest.raises(SettingsError, match=r"layer 1: the network answers \(80, 1, 1\), MODEL \(70, 1, 1\)"):
         relu.reference(right.network, right.inputs, right.images).judge(
-            arch.parse("784-70-40-10", (1, 28, 28), Convert().neuron, SpikeCount()), right.kernels, right.biases)
+            shorthand.parse("784-70-40-10", (1, 28, 28), Convert().neuron, SpikeCount()), right.kernels, right.biases)
 
 
 # Files with a reference, and training
@@ -139,7 +142,7 @@ def test_kernels_of_a_file_that_forgot_the_normalisation_are_refused(bench, stor
 
 
 def test_bits_of_pixels_are_judged_as_the_grey_values_that_they_are(stored):
-    model = arch.parse("8x28x28-" + stored[0].arch.split("-", 1)[1], (8, 28, 28), Convert().neuron, SpikeCount())
+    model = shorthand.parse("8x28x28-" + stored[0].arch.split("-", 1)[1], (8, 28, 28), Convert().neuron, SpikeCount())
     report = convert.judge(Convert(weights=str(stored[1])), model, BitPlanes())
     assert report.agree == 1.0 and max(row.difference for row in report.rows) < 1e-4
 
@@ -177,7 +180,7 @@ def small():
     """A chain of random weights: rule, images, layers, model."""
     rng, rule = np.random.default_rng(0), Convert(bias=True)
     images = rng.random((30, 1, 8, 8))
-    model = arch.parse("8x8-4c3-2s-12-5", (1, 8, 8), rule.neuron, SpikeCount())
+    model = shorthand.parse("8x8-4c3-2s-12-5", (1, 8, 8), rule.neuron, SpikeCount())
     kernels = [rng.normal(0.05, np.prod(shape[1:]) ** -0.5, shape)
                for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
     layers, _ = convert.converted(model, kernels, [rng.normal(0, 0.05, len(k)) for k in kernels], images, rule)
@@ -225,14 +228,14 @@ def test_neurons_that_do_not_integrate_as_their_units_are_an_error(small):
 def test_membranes_at_the_end_have_no_rates(small):
     rule, images, layers, model = small
     last = type(model)(model.input_shape, *model.layers[:-1], Membrane())
-    silent = [*layers[:-1], replace(layers[-1], v_thresh=np.full(5, build.OUT_OF_REACH))]
+    silent = [*layers[:-1], replace(layers[-1], v_thresh=np.full(5, OUT_OF_REACH))]
     report = rates(rule, images, RegularEncoder(n_steps=40, max_rate=1.0), silent, last)
     assert [row.layer for row in report.rows] == [0, 1, 2] and report.agree is None and "same answer" not in str(report)
 
 
 def test_soft_units_answer_with_the_rate_of_their_neurons():
     rule, weights = softlif.SoftLIF(), np.linspace(0.5, 6.0, 12)
-    model = arch.parse("1x1x1-12-2", (1, 1, 1), rule.neuron, Membrane(), rule.output_neuron)
+    model = shorthand.parse("1x1x1-12-2", (1, 1, 1), rule.neuron, Membrane(), rule.output_neuron)
     kernels = [weights.reshape(12, 1, 1, 1), np.ones((2, 12, 1, 1))]
     layers = softlif.deployed(model, kernels, [np.zeros(12), np.zeros(2)], np.ones((1, 1, 1, 1)), rule,
                               np.random.default_rng(0))

@@ -5,14 +5,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from spikingconvnet import arch, datasets  # noqa: E402
+from spikingconvnet.data import datasets  # noqa: E402
 from spikingconvnet.errors import SettingsError  # noqa: E402
-from spikingconvnet.layers import Conv2D, Dense, SpikeCount  # noqa: E402
-from spikingconvnet.model import Sequential  # noqa: E402
-from spikingconvnet.training import balance  # noqa: E402
-from spikingconvnet.training.convert import Convert  # noqa: E402
-from spikingconvnet.training.descent import Descent  # noqa: E402
-from spikingconvnet.training.gradients import fitting, relu  # noqa: E402
+from spikingconvnet.model import shorthand  # noqa: E402
+from spikingconvnet.model.layers import Conv2D, Dense  # noqa: E402
+from spikingconvnet.model.readouts import SpikeCount  # noqa: E402
+from spikingconvnet.model.sequential import Sequential  # noqa: E402
+from spikingconvnet.training.chain import balance  # noqa: E402
+from spikingconvnet.training.chain.convert import Convert  # noqa: E402
+from spikingconvnet.training.chain.descent import Descent  # noqa: E402
+from spikingconvnet.training.chain.gradients import fitting, relu  # noqa: E402
 
 nn, CELL = torch.nn, Convert().neuron
 
@@ -23,7 +25,7 @@ def random_values(shape, seed=0):
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_torch_and_numpy_compute_the_same_activations(bias):
-    model = arch.parse("2x11x9-3c2-2s-4c2-6-5", (2, 11, 9), CELL, SpikeCount())
+    model = shorthand.parse("2x11x9-3c2-2s-4c2-6-5", (2, 11, 9), CELL, SpikeCount())
     chain = fitting.Chain(model, np.random.default_rng(1), relu.HE, bias)
     if bias:
         for values in chain.biases:
@@ -37,7 +39,7 @@ def test_torch_and_numpy_compute_the_same_activations(bias):
 def test_training_learns_and_repeats_itself(small_mnist):
     images = datasets.load(str(small_mnist), "train")
     values = (images.images / 255).astype(np.float32)[:, None]
-    model = arch.parse("28x28-4c5-2s-30-10", (1, 28, 28), CELL, SpikeCount())
+    model = shorthand.parse("28x28-4c5-2s-30-10", (1, 28, 28), CELL, SpikeCount())
     rule = Convert(dropout=0.1, bias=True, descent=Descent(epochs=8, batch=20, shift=0, learning_rate=0.01))
     found = [relu.train(model, values, images.labels, np.random.default_rng(seed), rule, iter, (values, images.labels))
              for seed in (0, 0, 1)]
@@ -63,7 +65,7 @@ def test_a_network_of_torch_becomes_a_chain():
                             nn.Linear(7, 5)).eval()
     kernels, biases, text = relu.weights_of(network, (1, 12, 12))
     assert text == "1x12x12-3c3-2s-4c2-7-5" and [k.shape for k in kernels][2] == (7, 4, 4, 4)
-    model, values = arch.parse(text, (1, 12, 12), CELL, SpikeCount()), random_values((3, 1, 12, 12))
+    model, values = shorthand.parse(text, (1, 12, 12), CELL, SpikeCount()), random_values((3, 1, 12, 12))
     found = balance.activations(model, kernels, values, biases)[-1][..., 0, 0]
     assert np.allclose(found, network(torch.from_numpy(values)).detach().numpy(), atol=1e-4)
 

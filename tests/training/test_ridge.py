@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from spikingconvnet.layers import Dense, SpikeCount
-from spikingconvnet.model import Sequential
-from spikingconvnet.training import ridge
+from spikingconvnet import Dense, Sequential, SpikeCount
+from spikingconvnet.training.chain import ridge
 
 
 def test_accuracy_is_the_share_of_images_whose_largest_output_is_their_class():

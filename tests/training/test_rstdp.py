@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from spikingconvnet import crossvalidation, datasets, settings
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.cli import RECIPES
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data.iris import iris
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.spikes import Spikes
-from spikingconvnet.training import rstdp
-from spikingconvnet.training.rstdp import RSTDP
+from spikingconvnet.experiment import crossvalidation, settings
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.chain import rstdp
+from spikingconvnet.training.chain.rstdp import RSTDP
 
 ONCE = RSTDP(epochs=1, pulses=(2,), amount=0.1, eligibility=0.2, w_max=4.0)
 STEPS = (0, 5, 10, 15)      # of every input that is active
@@ -100,7 +101,7 @@ def test_pulses_become_fewer_in_the_course_of_the_training():
 
 def test_a_network_learns_the_irises_of_a_fold():
     """One fold of five; the recipe itself."""
-    flowers = datasets.iris()
+    flowers = iris()
     chosen = settings.load(RECIPES / "rstdp.py")
     fold = crossvalidation.stratified_folds(flowers.labels, 5, np.random.default_rng(3)) == 0
     train, test = (flowers.select(np.flatnonzero(part)) for part in (~fold, fold))

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet import settings
-from spikingconvnet.encoding import LatencyEncoder, RegularEncoder
+from spikingconvnet.data.encoding import LatencyEncoder, RegularEncoder
 from spikingconvnet.errors import BackendError, SettingsError
-from spikingconvnet.layers import Dense, SpikeCount
-from spikingconvnet.model import Sequential
-from spikingconvnet.training import RULES, Rule, convert
+from spikingconvnet.experiment import settings
+from spikingconvnet.model.layers import Dense
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.training import RULES, Rule
+from spikingconvnet.training.chain import convert
 
 RECIPES = sorted((Path(inspect.getfile(settings)).parent / "recipes").glob("*.py"))
 WHOLE = [rule for rule in RULES.values() if rule.whole]
@@ -39,7 +41,7 @@ def test_every_rule_for_chains_has_a_recipe_with_its_settings():
 
 def test_a_missing_library_is_named_with_the_command_that_installs_it():
     with pytest.raises(BackendError, match=r"--rule x: .*'no_such_one'.*pip install 'spikingconvnet\[no_such_one\]'"):
-        Rule("x", "spikingconvnet.training.ridge", needs="no_such_one").load()
+        Rule("x", "spikingconvnet.training.chain.ridge", needs="no_such_one").load()
 
 
 def recipe(name):

@@ -7,12 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from spikingconvnet import arch, datasets  # noqa: E402
-from spikingconvnet.layers import Membrane  # noqa: E402
-from spikingconvnet.training import softlif  # noqa: E402
-from spikingconvnet.training.descent import Descent  # noqa: E402
-from spikingconvnet.training.gradients import fitting, soft_lif  # noqa: E402
-from spikingconvnet.training.softlif import RateCurve, SoftLIF  # noqa: E402
+from spikingconvnet.data import datasets  # noqa: E402
+from spikingconvnet.model import shorthand  # noqa: E402
+from spikingconvnet.model.readouts import Membrane  # noqa: E402
+from spikingconvnet.training.chain import softlif  # noqa: E402
+from spikingconvnet.training.chain.descent import Descent  # noqa: E402
+from spikingconvnet.training.chain.gradients import fitting, soft_lif  # noqa: E402
+from spikingconvnet.training.chain.softlif import RateCurve, SoftLIF  # noqa: E402
 
 CURVE = RateCurve.of(SoftLIF().neuron, 0.03)
 
@@ -34,7 +35,7 @@ def test_the_derivative_is_that_of_the_rates_and_bounded():
 
 
 def random_chain(rule):
-    model = arch.parse("2x11x9-3c2-2s-4c2-6-5", (2, 11, 9), rule.neuron, Membrane(), rule.output_neuron)
+    model = shorthand.parse("2x11x9-3c2-2s-4c2-6-5", (2, 11, 9), rule.neuron, Membrane(), rule.output_neuron)
     chain = fitting.Chain(model, np.random.default_rng(1), 1.0, True)
     for bias in chain.biases:
         bias.data = 1.0 + torch.rand(len(bias), generator=torch.Generator().manual_seed(len(bias)))
@@ -78,7 +79,7 @@ def test_training_learns_and_repeats_itself(small_mnist):
     images = datasets.load(str(small_mnist), "train")
     values = (images.images / 255).astype(np.float32)[:, None]
     rule = SoftLIF(dropout=0.1, descent=Descent(epochs=8, batch=20, shift=0, learning_rate=0.01))
-    model = arch.parse("28x28-4c5-2s-30-10", (1, 28, 28), rule.neuron, Membrane(), rule.output_neuron)
+    model = shorthand.parse("28x28-4c5-2s-30-10", (1, 28, 28), rule.neuron, Membrane(), rule.output_neuron)
     found = [soft_lif.train(model, values, images.labels, np.random.default_rng(seed), rule, iter,
                             (values, images.labels)) for seed in (0, 0, 1)]
     assert found[0][2]["soft_validation_accuracy"] > 0.9 and found[0][2]["loss"][-1] < 0.5 < found[0][2]["loss"][0]

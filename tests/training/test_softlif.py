@@ -7,18 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet import build, replicas, settings
 from spikingconvnet.backends import get_backend
-from spikingconvnet.build import OUT_OF_REACH, TrainedLayer
-from spikingconvnet.encoding import RegularEncoder
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data.encoding import RegularEncoder
 from spikingconvnet.errors import BackendError, DataError, SettingsError
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import AvgPool2D, Conv2D, Dense, Membrane, SpikeCount
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrDelta
-from spikingconvnet.spikes import Spikes
-from spikingconvnet.training import convert, softlif
-from spikingconvnet.training.softlif import RateCurve, SoftLIF
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.gates import libraries
+from spikingconvnet.model import build
+from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
+from spikingconvnet.model.readouts import Membrane, SpikeCount
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.chain import convert, softlif
+from spikingconvnet.training.chain.softlif import RateCurve, SoftLIF
 
 ENCODER = RegularEncoder(n_steps=60, max_rate=1.0)
 
@@ -146,7 +150,7 @@ def test_hidden_membranes_start_anywhere_below_the_threshold_and_output_at_rest(
 def run(tmp_path):
     """A function that makes an Experiment from the recipe with the stored network: loaded and trained."""
     def make(n_test, readout, steps=60):
-        recipe = settings.load(Path(softlif.__file__).parents[1] / "recipes" / "softlif.py")
+        recipe = settings.load(RECIPES / "softlif.py")
         rule = replace(recipe.rule, weights=str(STORED))
         model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL), Dense(10, neuron=OUTPUT), readout)
         made = Experiment(replace(recipe, dataset=str(MNIST), model=model, rule=rule, n_train=2000, n_test=n_test,
@@ -161,7 +165,7 @@ def run(tmp_path):
 def soft_accuracy(made):
     """Share of the test images that the soft units get right."""
     kernels, biases = convert.load(STORED, made.model)
-    images, labels = made._values("test")
+    images, labels = made.values("test")
     return softlif.accuracy(made.model, kernels, biases, images, labels, made.settings.rule)
 
 
@@ -176,7 +180,7 @@ def test_a_stored_network_loses_little(run, readout, loss):
 
 def test_the_emulated_board_gives_the_same_answers(run):
     made, _ = run(2, Membrane(first=5, last=20), 20)
-    local, network = made.answers("test"), made._chain(2, made.data("test")["spikes"])
+    local, network = made.answers("test"), made.network(2, made.data("test")["spikes"])
     (found,), _ = replicas.classify([network], made.model.readout, "spinnaker",
                                     directory=made.store.path / "spinnaker")
     assert all(np.array_equal(found[name], local[name]) for name in found) and local["spikes"][:, 1].all()
@@ -209,11 +213,9 @@ def test_settings_out_of_range_are_refused(change):
 
 
 def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
-    import spikingconvnet.training as training
-
-    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), Membrane())
     with pytest.raises(BackendError, match=r"--rule softlif: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
         softlif.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), SoftLIF(),
                       encoder=ENCODER)
-    assert "torch" in sys.modules or "spikingconvnet.training.gradients.soft_lif" not in sys.modules
+    assert "torch" in sys.modules or "spikingconvnet.training.chain.gradients.soft_lif" not in sys.modules

@@ -7,13 +7,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from spikingconvnet import arch, cli, crossvalidation, datasets, encoding, settings  # noqa: E402
-from spikingconvnet.layers import SpikeCount  # noqa: E402
-from spikingconvnet.training import surrogate  # noqa: E402
-from spikingconvnet.training.convert import Convert  # noqa: E402
-from spikingconvnet.training.descent import Descent  # noqa: E402
-from spikingconvnet.training.gradients import spiking  # noqa: E402
-from spikingconvnet.training.surrogate import Surrogate  # noqa: E402
+from spikingconvnet.cli.parameters import RECIPES  # noqa: E402
+from spikingconvnet.data import datasets, encoding  # noqa: E402
+from spikingconvnet.experiment import crossvalidation, settings  # noqa: E402
+from spikingconvnet.model import shorthand  # noqa: E402
+from spikingconvnet.model.readouts import SpikeCount  # noqa: E402
+from spikingconvnet.training.chain import surrogate  # noqa: E402
+from spikingconvnet.training.chain.convert import Convert  # noqa: E402
+from spikingconvnet.training.chain.descent import Descent  # noqa: E402
+from spikingconvnet.training.chain.gradients import spiking  # noqa: E402
+from spikingconvnet.training.chain.surrogate import Surrogate  # noqa: E402
 
 CELL = Surrogate().neuron
 REGULAR = encoding.RegularEncoder(n_steps=9, max_rate=1.0)
@@ -114,7 +117,7 @@ def test_random_spikes_have_the_rates_of_the_encoder():
 @pytest.mark.parametrize("text", ["2x11x9-3c2-2s-4c2-6-5", "2x11x9-30-5", "2x11x9-2s-14-5"])
 def test_the_trained_network_is_that_of_the_equations(text):
     """Without a board's rounding; the board itself is in test_surrogate.py."""
-    model, rule = arch.parse(text, (2, 11, 9), replace(CELL, v_reset=-0.2), SpikeCount()), Surrogate(spread=3.0)
+    model, rule = shorthand.parse(text, (2, 11, 9), replace(CELL, v_reset=-0.2), SpikeCount()), Surrogate(spread=3.0)
     chain = spiking.Spiking(model, np.random.default_rng(1), REGULAR, rule)
     values = random_values((4, 2, 11, 9))
     counts = chain.counts(torch.from_numpy(values)).detach().numpy()
@@ -131,7 +134,7 @@ def test_training_learns_and_repeats_itself(small_mnist):
 
     def found(text, seed, epochs):
         rule = Surrogate(spread=0.5, dropout=0.1, descent=Descent(epochs, batch=20, shift=0, learning_rate=0.01))
-        return spiking.train(arch.parse(text, (1, 28, 28), CELL, SpikeCount()), values, images.labels,
+        return spiking.train(shorthand.parse(text, (1, 28, 28), CELL, SpikeCount()), values, images.labels,
                              np.random.default_rng(seed), encoder, rule, None, iter, (values, images.labels))
 
     _, health = found("784-30-10", 0, 8)
@@ -141,8 +144,8 @@ def test_training_learns_and_repeats_itself(small_mnist):
 
 
 def test_it_is_cross_validated_with_the_encoder_of_the_parameters(small_mnist):
-    chosen = settings.load(cli.RECIPES / "surrogate.py")
-    model = arch.parse("784-20-10", (1, 28, 28), CELL, SpikeCount())
+    chosen = settings.load(RECIPES / "surrogate.py")
+    model = shorthand.parse("784-20-10", (1, 28, 28), CELL, SpikeCount())
     rule = Surrogate(descent=Descent(epochs=6, batch=20, shift=0, learning_rate=0.01))
     chosen = replace(chosen, encoder=REGULAR, slot=12, model=model, rule=rule)
     digits = datasets.load(str(small_mnist), "train")
@@ -154,7 +157,7 @@ def test_it_is_cross_validated_with_the_encoder_of_the_parameters(small_mnist):
 def test_training_begins_with_converted_rectifying_units(small_mnist):
     images = datasets.load(str(small_mnist), "train")
     values = (images.images / 255).astype(np.float32)[:, None]
-    model = arch.parse("784-20-10", (1, 28, 28), CELL, SpikeCount())
+    model = shorthand.parse("784-20-10", (1, 28, 28), CELL, SpikeCount())
     start = Convert(dropout=0.0, descent=Descent(epochs=8, batch=20, shift=0, learning_rate=0.01))
     rule = Surrogate(start=start, boost=2.0, descent=Descent(epochs=0))
     layers, health = surrogate.train(model, values, images.labels, np.random.default_rng(0), rule, iter,

@@ -9,17 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikingconvnet import build
 from spikingconvnet.backends.base import Recording
 from spikingconvnet.backends.local import simulator
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.layers import STDP, AvgPool2D, Classifier, Conv2D
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.plasticity import AdditiveWeightDependence, STDPMechanism
-from spikingconvnet.spikes import Spikes
-from spikingconvnet.training import stdp
-from spikingconvnet.training.stdp import Course
+from spikingconvnet.model import build
+from spikingconvnet.model.layers import AvgPool2D, Conv2D
+from spikingconvnet.model.learning import STDP
+from spikingconvnet.model.readouts import Classifier
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.windows import pooled_input, window_spikes
+from spikingconvnet.network.neurons import IFCurrExp
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.layerwise import homeostasis as module
+from spikingconvnet.training.layerwise import stdp
+from spikingconvnet.training.layerwise.calibration import calibrate, inference_kernels
+from spikingconvnet.training.layerwise.course import Course, health, weight_health
+from spikingconvnet.training.layerwise.homeostasis import homeostasis, start_thresholds, thresholds_after
 
 TRAINING = STDP(windows=40, chunks=4, slot=70, pattern_steps=8, min_spikes=3, homeostasis=(0.4, 0.1),
                 mechanism=STDPMechanism(weight_dependence=AdditiveWeightDependence(0.2, 0.7)))
@@ -100,7 +106,7 @@ def test_a_start_threshold_is_the_peak_that_the_fair_share_of_windows_exceeds(in
     for at in (0, TRAINING.pattern_steps + 1):
         stage, backend = stage_of(4, initial_winners=initial_winners), Played(peaks_as_membranes(peaks, 70, at))
         windows = Spikes.empty((2, 3, 4), 5, 70)
-        found = stdp.start_thresholds(stage, windows, np.ones((24, 4)), backend)
+        found = start_thresholds(stage, windows, np.ones((24, 4)), backend)
         assert found.tolist() == expected and backend.runs == [350]
         assert backend.network.population(build.FILTERS).size == 4
 
@@ -108,15 +114,15 @@ def test_a_start_threshold_is_the_peak_that_the_fair_share_of_windows_exceeds(in
 def test_a_start_threshold_lies_above_rest_and_peaks_of_the_volley_do_not_count():
     late = Played(peaks_as_membranes([[-60, -60]] * 3, 70, TRAINING.pattern_steps + 2))
     resting = replace(TRAINING.neuron, v_rest=-65.0, v_reset=-65.0, v=-65.0)
-    found = stdp.start_thresholds(stage_of(2, neuron=resting), Spikes.empty((2, 3, 4), 3, 70), np.ones((24, 2)), late)
+    found = start_thresholds(stage_of(2, neuron=resting), Spikes.empty((2, 3, 4), 3, 70), np.ones((24, 2)), late)
     assert found.tolist() == [-64.999, -64.999]
 
 
 def test_start_thresholds_look_at_the_first_windows_only(monkeypatch):
-    monkeypatch.setattr(stdp, "DRIVE_WINDOWS", 3)
+    monkeypatch.setattr(module, "DRIVE_WINDOWS", 3)
     backend = Played(peaks_as_membranes([[1], [2], [3], [9], [9]], 70, 4))
     windows = Spikes.from_events([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [1] * 5, (2, 3, 4), 5, 70)
-    found = stdp.start_thresholds(stage_of(1), windows, np.ones((24, 1)), backend)
+    found = start_thresholds(stage_of(1), windows, np.ones((24, 1)), backend)
     assert found.tolist() == [2.0] and backend.runs == [210]
     assert backend.network.population(build.WINDOW).cell.spikes == windows.samples(0, 3)
 
@@ -124,7 +130,7 @@ def test_start_thresholds_look_at_the_first_windows_only(monkeypatch):
 def test_enough_windows_decide_on_the_start_thresholds():
     backend = Played(peaks_as_membranes([[k] for k in range(1, 402)], 20, 4))
     stage = stage_of(1, slot=20)
-    assert stdp.start_thresholds(stage, Spikes.empty((2, 3, 4), 401, 20), np.ones((24, 1)), backend) == [200.5]
+    assert start_thresholds(stage, Spikes.empty((2, 3, 4), 401, 20), np.ones((24, 1)), backend) == [200.5]
 
 
 # Homeostasis
@@ -138,19 +144,19 @@ def naive_threshold(v_thresh, wins, target, rate, v_rest):
 
 def test_a_threshold_rises_with_wins_and_falls_without_them():
     """Of 10 wins wanted: 23 are a ratio of 26 / 13 = 2, whose tanh(log) is 3 / 5; none are a ratio of 3 / 13."""
-    found = stdp.homeostasis(np.array([10.0, 10.0, 10.0]), np.array([10, 23, 0]), 10.0, 0.2)
+    found = homeostasis(np.array([10.0, 10.0, 10.0]), np.array([10, 23, 0]), 10.0, 0.2)
     assert found == pytest.approx([10.0, 10.0 * math.exp(0.2 * 3 / 5), 10.0 * math.exp(-0.2 * 160 / 178)], rel=1e-12)
 
 
 def test_only_the_height_above_rest_is_scaled():
-    found = stdp.homeostasis(np.array([-55.0, -45.0]), np.array([23, 23]), 10.0, 0.5, -65.0)
+    found = homeostasis(np.array([-55.0, -45.0]), np.array([23, 23]), 10.0, 0.5, -65.0)
     assert found == pytest.approx([-65.0 + 10.0 * math.exp(0.3), -65.0 + 20.0 * math.exp(0.3)], rel=1e-12)
 
 
 @given(st.lists(st.integers(0, 500), min_size=2, max_size=8, unique=True), st.floats(0.5, 100), st.floats(0.01, 1),
        st.floats(-70, 10))
 def test_homeostasis_keeps_the_order_of_wins_and_its_largest_step(wins, target, rate, v_rest):
-    found = stdp.homeostasis(np.full(len(wins), v_rest + 8.0), np.array(wins), target, rate, v_rest)
+    found = homeostasis(np.full(len(wins), v_rest + 8.0), np.array(wins), target, rate, v_rest)
     assert found == pytest.approx([naive_threshold(v_rest + 8.0, n, target, rate, v_rest) for n in wins], rel=1e-9)
     assert np.all(np.diff(found[np.argsort(wins)]) >= 0)
     assert np.all(np.abs(np.log((found - v_rest) / 8.0)) <= rate * (1 + 1e-9))
@@ -160,7 +166,7 @@ def test_wins_wanted_of_each_filter_are_nine_tenths_of_the_windows_shared_out():
     """10 windows, 3 filters: 3 wins each; the neurons that fired are counted spike by spike."""
     resting = replace(TRAINING.neuron, v_rest=-65.0, v_reset=-65.0, v=-65.0)
     fired = Spikes.from_events([0, 1, 2, 3, 4, 5, 6, 7], [0, 0, 0, 1, 1, 1, 1, 1], [3] * 8, (3, 1, 1), 10, 70)
-    found = stdp.thresholds_after(stage_of(3, neuron=resting), np.array([-60.0, -60.0, -60.0]), fired, 0.3)
+    found = thresholds_after(stage_of(3, neuron=resting), np.array([-60.0, -60.0, -60.0]), fired, 0.3)
     assert found[0] == -60.0
     assert found[1:] == pytest.approx([naive_threshold(-60.0, n, 3.0, 0.3, -65.0) for n in (5, 0)], rel=1e-12)
 
@@ -169,7 +175,7 @@ def test_wins_wanted_of_each_filter_are_nine_tenths_of_the_windows_shared_out():
 
 
 def windows_of(stage, seed=0):
-    return build.window_spikes(stage, input_of(stage.in_shape), np.random.default_rng(seed))
+    return window_spikes(stage, input_of(stage.in_shape), np.random.default_rng(seed))
 
 
 def trained(stage, so_far=None):
@@ -185,7 +191,7 @@ def test_the_course_is_what_the_windows_give_chunk_by_chunk():
     stage = stage_of()
     windows, initial, learned, course, _ = trained(stage)
     weights = initial.reshape(5, -1).T
-    start = stdp.start_thresholds(stage, windows, weights, simulator.open)
+    start = start_thresholds(stage, windows, weights, simulator.open)
     assert np.array_equal(course.thresholds[0], start) and course.thresholds.shape == (4, 5)
     with simulator.open(build.training_network(stage, windows, weights, start)) as simulation:
         for chunk in range(4):
@@ -263,7 +269,7 @@ def steps_fired(**training):
     """Steps in which the filters fire in each window at half their start thresholds: list of lists, sorted."""
     stage = stage_of(neuron=replace(TRAINING.neuron, tau_refrac=0.0), **training)
     windows, weights = windows_of(stage), np.full((24, 5), 0.5)
-    thresholds = 0.5 * stdp.start_thresholds(stage, windows, weights, simulator.open)
+    thresholds = 0.5 * start_thresholds(stage, windows, weights, simulator.open)
     fired = simulator.run(build.training_network(stage, windows, weights, thresholds)).spikes[build.FILTERS]
     sample, _, step = fired.events()
     return [sorted(step[sample == window].tolist()) for window in range(40)]
@@ -293,15 +299,15 @@ def test_a_trained_layer_is_its_parts_put_together():
     found = stdp.train(stage, spikes, np.random.default_rng(3), simulator.open,
                        keep=lambda **arrays: kept.append(arrays))
     rng = np.random.default_rng(3)
-    windows = build.window_spikes(stage, spikes, rng)
+    windows = window_spikes(stage, spikes, rng)
     initial = stdp.random_kernels(stage, rng)
     learned, course = stdp.learn(stage, windows, initial, simulator.open)
     assert np.array_equal(found.initial, initial) and np.array_equal(found.learned, learned)
     assert np.array_equal(found.course.wins, course.wins)
-    expected = stdp.calibrate(stage, learned, spikes, simulator.open)
+    expected = calibrate(stage, learned, spikes, simulator.open)
     assert np.array_equal(found.inference.kernels, expected.kernels)
     assert np.array_equal(found.inference.v_thresh, expected.v_thresh)
-    assert found.health == stdp.health(stage, learned, course)
+    assert found.health == health(stage, learned, course)
     again = stdp.train(stage, spikes, np.random.default_rng(3), simulator.open, so_far=kept[2])
     assert np.array_equal(again.learned, learned) and again.health == found.health
 
@@ -312,7 +318,7 @@ def test_a_pooled_layer_learns_from_pooled_windows():
     found = stdp.train(stage, spikes, np.random.default_rng(3), simulator.open)
     assert found.learned.shape == (3, 2, 2, 2) and found.inference.v_thresh.shape == (3,)
     rng = np.random.default_rng(3)
-    windows = build.window_spikes(stage, build.pooled_input(stage, spikes), rng)
+    windows = window_spikes(stage, pooled_input(stage, spikes), rng)
     assert np.array_equal(found.learned, stdp.learn(stage, windows, stdp.random_kernels(stage, rng),
                                                     simulator.open)[0])
 
@@ -322,21 +328,21 @@ def test_a_pooled_layer_learns_from_pooled_windows():
 
 def test_a_kernel_without_its_mean_has_the_length_of_the_gain():
     layer = Conv2D(3, (1, 2), gain=20.0)
-    kernels = stdp.inference_kernels(layer, np.array([[1.0, 3.0], [0.5, 0.5], [0.9, 0.1]]).reshape(3, 1, 1, 2))
+    kernels = inference_kernels(layer, np.array([[1.0, 3.0], [0.5, 0.5], [0.9, 0.1]]).reshape(3, 1, 1, 2))
     side = 20.0 / math.sqrt(2)
     assert kernels.reshape(3, 2) == pytest.approx(np.array([[-side, side], [0, 0], [side, -side]]), abs=1e-12)
 
 
 def test_a_kernel_that_keeps_its_mean_is_only_scaled():
     layer = Conv2D(2, (1, 2), gain=10.0, centred=False)
-    kernels = stdp.inference_kernels(layer, np.array([[3.0, 4.0], [0.0, 0.0]]).reshape(2, 1, 1, 2))
+    kernels = inference_kernels(layer, np.array([[3.0, 4.0], [0.0, 0.0]]).reshape(2, 1, 1, 2))
     assert kernels.reshape(2, 2) == pytest.approx(np.array([[6.0, 8.0], [0.0, 0.0]]), abs=1e-12)
 
 
 @given(st.integers(0, 10 ** 6), st.floats(0.1, 50), st.floats(1e-6, 10))
 def test_kernels_at_inference_have_no_mean_the_right_length_and_the_direction_they_had(seed, gain, scale):
     learned = scale * np.random.default_rng(seed).uniform(0, 1, (4, 2, 3, 3))
-    kernels = stdp.inference_kernels(Conv2D(4, 3, gain=gain), learned)
+    kernels = inference_kernels(Conv2D(4, 3, gain=gain), learned)
     for kernel, before in zip(kernels, learned):
         centred = before - before.mean()
         assert abs(kernel.sum()) < 1e-9 * gain * 18 and math.sqrt((kernel ** 2).sum()) == pytest.approx(gain)
@@ -357,7 +363,7 @@ def test_a_calibrated_threshold_is_the_peak_that_a_share_of_samples_and_places_e
     v = np.random.default_rng(5).integers(1, 5 << 15, (13, 6, 2, 2))
     backend = Played(v.reshape(13 * 6, 4))
     spikes = Spikes.empty((1, 1, 3), 13, 6)
-    found = stdp.calibrate(stage, np.array([[0.2, 0.6], [0.7, 0.3]]).reshape(2, 1, 1, 2), spikes, backend)
+    found = calibrate(stage, np.array([[0.2, 0.6], [0.7, 0.3]]).reshape(2, 1, 1, 2), spikes, backend)
     peaks = [[max(v[s, t, m, p] for t in range(6)) for s in range(13) for p in range(2)] for m in range(2)]
     assert found.v_thresh.tolist() == [math.ceil(naive_quantile(values, 1 - firing) - 1e-9) / 32768 for values in peaks]
     assert backend.runs == [60, 18]
@@ -368,7 +374,7 @@ def test_a_calibrated_threshold_is_the_peak_that_a_share_of_samples_and_places_e
 def test_nothing_fires_while_thresholds_are_calibrated():
     stage = stage_of(2, (1, 2), (1, 1, 3))
     backend = Played(np.ones((4 * 6, 4), int))
-    stdp.calibrate(stage, np.ones((2, 1, 1, 2)) * [0.2, 0.6], Spikes.empty((1, 1, 3), 4, 6), backend)
+    calibrate(stage, np.ones((2, 1, 1, 2)) * [0.2, 0.6], Spikes.empty((1, 1, 3), 4, 6), backend)
     assert set(backend.network.population("layer1").parameter("v_thresh").tolist()) == {65535.0}
 
 
@@ -377,7 +383,7 @@ def test_the_first_200_samples_calibrate():
     v = np.full((205, 3, 1), 1 << 15)
     v[200:] = 9 << 15
     backend = Played(v.reshape(-1, 1))
-    found = stdp.calibrate(stage, np.array([0.2, 0.6]).reshape(1, 1, 1, 2), Spikes.empty((1, 1, 2), 205, 3), backend)
+    found = calibrate(stage, np.array([0.2, 0.6]).reshape(1, 1, 1, 2), Spikes.empty((1, 1, 2), 205, 3), backend)
     assert found.v_thresh.tolist() == [1.0] and backend.runs == [30] * 20
 
 
@@ -389,10 +395,10 @@ def test_a_map_that_is_lifted_too_rarely_is_named():
     v = np.full((8, 5, 3), -60 << 15)
     v[:, :, 1] = -65 << 15
     with pytest.raises(SettingsError, match=r"^layer 2, filter 2: fewer than 25 % of the windows lift its membrane"):
-        stdp.calibrate(stage, np.array([0.2, 0.6] * 3).reshape(3, 1, 1, 2), Spikes.empty((1, 1, 2), 8, 5),
+        calibrate(stage, np.array([0.2, 0.6] * 3).reshape(3, 1, 1, 2), Spikes.empty((1, 1, 2), 8, 5),
                        Played(v.reshape(-1, 3)))
     v[:, :, 1] += 1
-    found = stdp.calibrate(stage, np.array([0.2, 0.6] * 3).reshape(3, 1, 1, 2), Spikes.empty((1, 1, 2), 8, 5),
+    found = calibrate(stage, np.array([0.2, 0.6] * 3).reshape(3, 1, 1, 2), Spikes.empty((1, 1, 2), 8, 5),
                            Played(v.reshape(-1, 3)))
     assert found.v_thresh.tolist() == [-60.0, -65.0 + 1 / 32768, -60.0]
 
@@ -400,7 +406,7 @@ def test_a_map_that_is_lifted_too_rarely_is_named():
 def test_the_share_of_places_that_fire_is_the_one_asked_for():
     stage = stage_of(4, layer={"firing": 0.2})
     spikes = input_of(samples=30)
-    layer = stdp.calibrate(stage, stdp.random_kernels(stage, np.random.default_rng(0)), spikes, simulator.open)
+    layer = calibrate(stage, stdp.random_kernels(stage, np.random.default_rng(0)), spikes, simulator.open)
     fired = simulator.run(build.inference_network([stage], [layer], spikes)).spikes["layer1"]
     shares = (fired.counts().reshape(30, 4, -1) > 0).mean(axis=(0, 2))
     assert shares == pytest.approx([0.2] * 4, abs=0.04)
@@ -418,23 +424,23 @@ KERNELS = np.array([[0.2, 0.7, 0.45, 0.2], [0.7, 0.2, 0.45, 0.7], [0.2, 0.2, 0.4
 
 def test_health_is_that_of_the_last_quarter_of_the_chunks():
     """Of 8 windows in the last two of eight chunks 2 are silent, 5 have a winner, 1 has several and counts twice."""
-    told = stdp.health(stage_of(3, 2), KERNELS, course_of(*[[0, 0, 4]] * 6, [1, 2, 1], [1, 3, 0]))
+    told = health(stage_of(3, 2), KERNELS, course_of(*[[0, 0, 4]] * 6, [1, 2, 1], [1, 3, 0]))
     assert told["wins_per_window"] == 7 / 8 and told["silent_windows"] == 2 / 8 and told["contested_windows"] == 1 / 8
 
 
 @pytest.mark.parametrize("chunks, late", [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2), (12, 3)])
 def test_the_last_quarter_is_at_least_one_chunk(chunks, late):
     wins = [[4, 0, 0]] * (chunks - late) + [[1, 2, 1]] * late
-    assert stdp.health(stage_of(3, 2), KERNELS, course_of(*wins))["silent_windows"] == 0.25
+    assert health(stage_of(3, 2), KERNELS, course_of(*wins))["silent_windows"] == 0.25
     if chunks > late:
         wins[-late - 1], wins[-late] = [1, 2, 1], [4, 0, 0]
-        assert stdp.health(stage_of(3, 2), KERNELS, course_of(*wins))["silent_windows"] == (1 + 3 / late) / 4
+        assert health(stage_of(3, 2), KERNELS, course_of(*wins))["silent_windows"] == (1 + 3 / late) / 4
 
 
 def test_weights_at_their_bounds_are_counted_with_a_thousandth_of_the_range():
     """Bounds 0.2 and 0.7: a thousandth of the range is 0.0005 to either side."""
     kernels = np.array([0.2, 0.2004, 0.2006, 0.45, 0.5, 0.6994, 0.6996, 0.69951]).reshape(1, 1, 2, 4)
-    told = stdp.weight_health(stage_of(1), kernels)
+    told = weight_health(stage_of(1), kernels)
     assert told["at_lower"] == 2 / 8 and told["at_upper"] == 2 / 8
     assert told["mean_weight"] == pytest.approx(kernels.mean()) and told["duplicate_pairs"] == 0
 
@@ -448,10 +454,10 @@ def at_angle(cosine, mean):
                                             ([1, 0], 0), ([1, 1, 0, 0], 2), ([1], 0), ([1, -1], 0)])
 def test_two_kernels_are_duplicates_if_they_point_the_same_way_whatever_their_mean(cosines, pairs):
     kernels = np.array([at_angle(cosine, 0.3 + 0.05 * k) for k, cosine in enumerate(cosines)])
-    told = stdp.weight_health(stage_of(len(cosines), 2), kernels.reshape(-1, 1, 2, 2))
+    told = weight_health(stage_of(len(cosines), 2), kernels.reshape(-1, 1, 2, 2))
     assert told["duplicate_pairs"] == pairs
 
 
 def test_a_kernel_of_equal_weights_is_nobodys_duplicate():
     kernels = np.array([[0.3] * 4, [0.3] * 4, [0.6] * 4]).reshape(3, 1, 2, 2)
-    assert stdp.weight_health(stage_of(3, 2), kernels)["duplicate_pairs"] == 0
+    assert weight_health(stage_of(3, 2), kernels)["duplicate_pairs"] == 0

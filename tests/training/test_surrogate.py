@@ -7,17 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet import arch, build, replicas, settings
 from spikingconvnet.backends import get_backend
-from spikingconvnet.encoding import RateEncoder, RegularEncoder
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
 from spikingconvnet.errors import BackendError, DataError, SettingsError, StoreError
-from spikingconvnet.experiment import Experiment
-from spikingconvnet.layers import AvgPool2D, Dense, Membrane, SpikeCount
-from spikingconvnet.model import Sequential
-from spikingconvnet.neurons import IFCurrExp
-from spikingconvnet.training import balance, surrogate
-from spikingconvnet.training.convert import Convert
-from spikingconvnet.training.surrogate import Surrogate
+from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.gates import libraries
+from spikingconvnet.model import build, shorthand
+from spikingconvnet.model.layers import AvgPool2D, Dense
+from spikingconvnet.model.readouts import Membrane, SpikeCount
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.neurons import IFCurrExp
+from spikingconvnet.training.chain import balance, surrogate
+from spikingconvnet.training.chain.convert import Convert
+from spikingconvnet.training.chain.surrogate import Surrogate
 
 CELL = Surrogate().neuron
 MNIST = Path(__file__).parents[2] / "data" / "mnist"
@@ -43,7 +47,7 @@ def fired_on_board(model, layers, spikes):
 def test_a_board_fires_the_spikes_of_the_equations_one_step_later_a_layer(cell, encoder):
     """Weights that a board can hold without rounding, so that only its membranes round."""
     rng = np.random.default_rng(0)
-    model = arch.parse("2x11x9-3c2-2s-4c2-6-5", (2, 11, 9), cell, SpikeCount())
+    model = shorthand.parse("2x11x9-3c2-2s-4c2-6-5", (2, 11, 9), cell, SpikeCount())
     shapes = [stage.layer.kernel_shape(stage.in_shape) for stage in model.stages]
     grid = 64 * (cell.v_thresh - cell.v_rest) / balance.gain(cell)       # 64ths of a nA
     kernels = [np.rint(grid * rng.normal(0.1, 1.5 * np.prod(shape[1:]) ** -0.5, shape)) / grid for shape in shapes]
@@ -78,7 +82,7 @@ def test_the_membrane_leaks_adds_up_and_is_reset():
 def run(tmp_path):
     """A function that makes an Experiment from the recipe with the stored network: loaded and trained."""
     def make(n_test=300, n_steps=STEPS, directory="run", weights=str(STORED)):
-        recipe = settings.load(Path(surrogate.__file__).parents[1] / "recipes" / "surrogate.py")
+        recipe = settings.load(RECIPES / "surrogate.py")
         model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL), Dense(10, neuron=CELL), SpikeCount())
         made = Experiment(replace(recipe, dataset=str(MNIST), model=model, rule=replace(recipe.rule, weights=weights),
                                   encoder=RegularEncoder(n_steps=n_steps, max_rate=1.0), slot=n_steps + 3,
@@ -110,7 +114,7 @@ def test_the_emulated_board_gives_the_same_answers(run):
     made = run(2)
     made.train_chain("surrogate")
     local = made.answers("test")
-    network = made._chain(2, made.data("test")["spikes"])
+    network = made.network(2, made.data("test")["spikes"])
     (found,), _ = replicas.classify([network], made.model.readout, "spinnaker",
                                     directory=made.store.path / "spinnaker")
     assert all(np.array_equal(found[name], local[name]) for name in found) and local["spikes"][:, 1:].all()
@@ -195,11 +199,9 @@ def test_settings_out_of_range_are_refused(change):
 
 
 def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
-    import spikingconvnet.training as training
-
-    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
     with pytest.raises(BackendError, match=r"--rule surrogate: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
         surrogate.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), Surrogate(),
                         encoder=RegularEncoder())
-    assert "torch" in sys.modules or "spikingconvnet.training.gradients.spiking" not in sys.modules
+    assert "torch" in sys.modules or "spikingconvnet.training.chain.gradients.spiking" not in sys.modules

@@ -5,12 +5,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
 
-from spikingconvnet import arch  # noqa: E402
 from spikingconvnet.errors import SettingsError  # noqa: E402
-from spikingconvnet.layers import SpikeCount  # noqa: E402
-from spikingconvnet.training import balance  # noqa: E402
-from spikingconvnet.training.convert import Convert  # noqa: E402
-from spikingconvnet.training.gradients import relu  # noqa: E402
+from spikingconvnet.model import shorthand  # noqa: E402
+from spikingconvnet.model.readouts import SpikeCount  # noqa: E402
+from spikingconvnet.training.chain import balance  # noqa: E402
+from spikingconvnet.training.chain.convert import Convert  # noqa: E402
+from spikingconvnet.training.chain.gradients import relu  # noqa: E402
 
 nn, functional, CELL = torch.nn, torch.nn.functional, Convert().neuron
 S, C, L, R, F, P = nn.Sequential, nn.Conv2d, nn.Linear, nn.ReLU, nn.Flatten, nn.AvgPool2d
@@ -124,7 +124,7 @@ def test_a_network_becomes_a_chain_that_answers_the_same(name):
     make, tokens = FORMS[name]
     network = make()
     kernels, biases, text = relu.weights_of(network, SHAPE)
-    model, values = arch.parse(text, SHAPE, CELL, SpikeCount()), np.random.default_rng(0).random((6, *SHAPE))
+    model, values = shorthand.parse(text, SHAPE, CELL, SpikeCount()), np.random.default_rng(0).random((6, *SHAPE))
     assert text == f"2x14x14-{tokens}"
     found, wanted = balance.activations(model, kernels, values, biases)[-1][..., 0, 0], answers(network, values)
     if name == "relu at the end":

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spikingconvnet.errors import DataError
-from spikingconvnet.training import weights
+from spikingconvnet.training.chain import weights
 
 SHAPES = {"kernels1": (2, 1, 3, 3), "biases1": (2,)}
 

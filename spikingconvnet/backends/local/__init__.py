@@ -1,0 +1,1 @@
+"""The local engine: SpiNNaker's integers at full speed."""

@@ -1,6 +1,6 @@
 /* HOLDS(condition): what a loop relies on when it takes an index from data.
  *
- * Nothing in the usual build, an end with the condition in one with -DCHECKED, which tests/checked_build.py makes and
+ * Nothing in the usual build, an end with the condition in one with -DCHECKED, which tests/helpers/checked_build.py makes and
  * runs under AddressSanitizer and UBSan.
  */
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from spikingconvnet.backends.local import layout
-from spikingconvnet.backends.local.fixed_point import split
-from spikingconvnet.backends.local.split_cores import own_synapses, transfers
-from spikingconvnet.spikes import Spikes, neuron_dtype
+from spikingconvnet.board.fixed_point import split
+from spikingconvnet.board.split_cores import own_synapses, transfers
+from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
 
 class GeneralStage:

@@ -40,9 +40,6 @@ def kmul_fraction(a, b):
     return int32(upper + int32(uint32(uint32(a & int32(0xffff)) * uint32(b)) >> uint32(15)))
 
 
-# ---------------------------------------------------------------- convolution, one row of one block of maps
-
-
 @inlined
 def _membrane_decay(factors):
     """accum 0 .. 2**15 of the pair that ``fixed_point.split`` made of it, shifted to the left by 17."""

@@ -9,11 +9,11 @@ from naive_engine import NaiveEngine
 from random_networks import by_kernels, by_reference
 
 from spikingconvnet.backends.local.layout import RULES
-from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.connectivity import ConnectionList, DenseConnections
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import (
+from spikingconvnet.board.lowering import lower
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
     Neuromodulation,
@@ -24,7 +24,7 @@ from spikingconvnet.plasticity import (
     Vogels2011Rule,
     WeightDependenceAdditiveTriplet,
 )
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.spikes import Spikes
 
 FOLDER = Path(__file__).parents[2] / "golden"
 GOLDEN = json.loads((FOLDER / "from_binaries.json").read_text())

@@ -10,13 +10,13 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from spikingconvnet import readout
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.connectivity import ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.experiment import readout
+from spikingconvnet.network.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 OBJECTS = 1 << 17           # bytes of Python's own objects, which the formulas leave out
 CELL = IFCurrExp(tau_m=10.0, cm=1.0, v_thresh=-60.0)

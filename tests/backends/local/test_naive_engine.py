@@ -10,8 +10,8 @@ import pytest
 from naive_engine import NaiveEngine
 from random_networks import LOOPS, RULES, SPLIT_RULES, Recipe, by_reference, random_network, split_network
 
-from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.neurons import parameter_names
+from spikingconvnet.board.lowering import lower
+from spikingconvnet.network.neurons import parameter_names
 
 STEPS = 60
 NAIVE_KINDS = {

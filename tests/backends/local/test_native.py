@@ -36,10 +36,10 @@ def test_with_the_extension_nothing_waits_for_numba():
 import sys
 import numpy as np
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.connectivity import ConvConnections, DenseConnections
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourcePoisson
-from spikingconvnet.plasticity import STDPMechanism
+from spikingconvnet import ConvConnections, DenseConnections
+from spikingconvnet import Network, Population, Projection
+from spikingconvnet import IFCurrExp, SpikeSourcePoisson
+from spikingconvnet import STDPMechanism
 
 noise = SpikeSourcePoisson(900.0, core_seeds=((1, 2, 3, 4),))
 populations = [Population("in", (1, 3, 3), noise), Population("map", (2, 2, 2), IFCurrExp(v_thresh=-64.0)),

@@ -23,15 +23,16 @@ from random_networks import (
 )
 
 from spikingconvnet.backends.local import layout, simulator
-from spikingconvnet.backends.local.lowering import lower
-from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import PfisterSpikeTripletRule
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.backends.local.conv_stage import MAPS_PER_BLOCK, ConvStage
+from spikingconvnet.board.lowering import lower
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import PfisterSpikeTripletRule
+from spikingconvnet.network.spikes import Spikes
 
 STEPS = 60      # as many as the sources of a recipe have
-BLOCK = simulator.MAPS_PER_BLOCK
+BLOCK = MAPS_PER_BLOCK
 recipes = st.builds(
     Recipe, n_sources=st.integers(0, 2), n_populations=st.integers(1, 3), n_projections=st.integers(0, 7),
     largest_delay=st.integers(1, 20), spikes_per_step=st.sampled_from([0.0, 0.3, 2.0, 6.0]),
@@ -105,7 +106,7 @@ def test_resets_of_a_convolution_give_the_same_integers_whatever_the_pieces(seed
     network = Network(populations, network.projections, reset_every=int(rng.choice([1, 2, 3, 11, 12, 36])))
     chunks = chunked(60, rng)
     with simulator.open(network, jobs=1) as simulation:
-        assert {type(stage) for stage in simulation._stages} == {simulator.ConvStage}
+        assert {type(stage) for stage in simulation._stages} == {ConvStage}
     reference = by_reference(network, [60])
     assert reference.differences(by_kernels(network, chunks, record=())) == []
     assert reference.differences(by_kernels(network, chunks)) == []
@@ -217,7 +218,7 @@ def test_a_convolution_gives_the_same_integers_as_a_stage_as_a_list_and_in_the_r
     steps = 90          # 54 more than the source has, so that rows come to rest
     reference = by_reference(network, [steps])
     with simulator.open(network, jobs=1) as simulation:
-        assert [type(stage) for stage in simulation._stages] == [simulator.ConvStage]
+        assert [type(stage) for stage in simulation._stages] == [ConvStage]
     assert reference.differences(by_kernels(network, chunked(steps, rng), record=(), jobs=2)) == []
     assert reference.differences(by_kernels(network, [steps])) == []
 

@@ -6,12 +6,13 @@ from random_networks import Recipe, by_kernels, convolutional_network, events, r
 
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.local import native, simulator
-from spikingconvnet.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.backends.local.conv_stage import MAPS_PER_BLOCK
 from spikingconvnet.errors import NetworkError
-from spikingconvnet.network import Network, Population, Projection
-from spikingconvnet.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
-from spikingconvnet.plasticity import AdditiveWeightDependence, STDPMechanism
-from spikingconvnet.spikes import Spikes
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 LIVELY = IFCurrExp(v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0)
 LEARNING = STDPMechanism(weight_dependence=AdditiveWeightDependence(0.0, 2.0))
@@ -41,7 +42,7 @@ def two_layers(weight=1.0, **more):
 
 @pytest.mark.parametrize("seed", [1, 3, 4, 5])
 def test_neither_threads_nor_the_number_of_samples_at_a_time_changes_an_integer(seed):
-    network = convolutional_network(np.random.default_rng(seed), [simulator.MAPS_PER_BLOCK + 2, 5])
+    network = convolutional_network(np.random.default_rng(seed), [MAPS_PER_BLOCK + 2, 5])
     whole = by_kernels(network, [36], record=(), jobs=1)
     assert sum(len(s) for s in whole.spikes.values()) > 0
     for jobs in (1, 2):

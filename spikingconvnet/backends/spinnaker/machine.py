@@ -1,0 +1,188 @@
+"""The machine that sPyNNaker runs on: its configuration, its surroundings, and the emulated board."""
+
+import atexit
+import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from spikingconvnet.errors import (
+    BackendError,
+    SettingsError,
+    SimulationFailed,
+)
+from spikingconvnet.gates.address import SPALLOC_LOGIN, Address, hidden
+
+logger = logging.getLogger(__name__)
+
+BOARDS = {"spin3": (3, "192.168.240.253"), "spin5": (5, "192.168.240.1")}      # version, address as delivered
+PACKAGES = ("spinn_utilities", "spinn_machine", "pacman", "spinnman", "spinn_front_end_common", "spynnaker")
+PROVENANCE = ("write_provenance", "read_router_provenance_data", "read_placements_provenance_data",
+              "read_graph_provenance_data", "keep_data_database")      # what mode = Production leaves off
+LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
+
+
+class VirtualBoard:
+    """A machine for mapping alone; sPyNNaker invents as many boards of 48 chips as a network needs."""
+
+    @staticmethod
+    def configuration():
+        """Text of the configuration's section Machine."""
+        return "[Machine]\nversion = 5\nvirtual_board = True\n"
+
+
+def configuration(machine, home, packet_buffer=None):
+    """Text of the configuration file: the section of the machine, reports inside `home`, size of the input buffers."""
+    buffer = f"[Simulation]\nincoming_spike_buffer_size = {packet_buffer}\n" if packet_buffer else ""
+    return (f"{machine}\n{buffer}[Mode]\nmode = Production\n[Logging]\ninstantiate = False\n"
+            f"[Reports]\ndefault_report_file_path = {home}\ndisplay_algorithm_timings = False\n"
+            + "".join(f"{option} = True\n" for option in PROVENANCE))
+
+
+@contextmanager
+def machine_section(target):
+    """Text of the configuration's section Machine; an emulated board lives as long as the context."""
+    if hasattr(target, "configuration"):
+        yield target.configuration()
+    elif target == "emulated":
+        try:
+            from spikingconvnet.emulator import Board, SetupError
+        except ImportError as error:
+            raise BackendError(f"--target emulated: {error}; install it with: pip install 'spikingconvnet[emulator]'"
+                               ) from error
+        try:
+            with Board(real_time=False) as board:       # sources without spikes look as if they waited for somebody's
+                yield board.configuration()
+        except SetupError as error:
+            raise SimulationFailed(f"--target emulated: {error}") from error
+    elif target.startswith("spalloc:"):
+        server = Address(target)
+        server.warn(server.login, logger)
+        login = vars(server.login) if server.login else {}
+        with (_environment(**{f"{SPALLOC_LOGIN}_{name.upper()}": value for name, value in login.items()}),    # no file
+              _discreet()):
+            yield f"[Machine]\nversion = 5\nspalloc_server = {server.removeprefix('spalloc:')}\n"
+    else:
+        kind, _, host = target.partition(":")
+        version, usual = BOARDS.get(kind, (5, None))
+        yield f"[Machine]\nversion = {version}\nmachine_name = {host or usual or target}\n"
+
+
+@contextmanager
+def private_configuration(home, text):
+    """Have sPyNNaker find `text` as its configuration, and nothing else, until the context ends."""
+    if Path(LOCAL_FILE).exists():
+        raise SettingsError(f"{Path(LOCAL_FILE).resolve()}: sPyNNaker reads it and it would override --target;"
+                            " run in another directory")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / f".{LOCAL_FILE}").write_text(text)
+    nowhere = str(home / "nowhere")
+    with _environment(HOME=str(home), XDG_CONFIG_HOME=nowhere, XDG_CONFIG_DIRS=nowhere):
+        yield
+
+
+@contextmanager
+def _discreet():
+    """Keep secrets out of sPyNNaker's files: what a server repeats, and the session with it, which opens boards.
+
+    The session is there for programs that draw while a run is going on (SpiNNMan 7.4.1 ``spalloc_client.py``).
+    """
+    from spinn_front_end_common.interface.abstract_spinnaker_base import AbstractSpinnakerBase
+    from spinn_front_end_common.interface.provenance import GlobalProvenance
+    from spinnman.spalloc.spalloc_client import _SpallocJob
+
+    def connected(simulator, *args):
+        try:
+            return connect(simulator, *args)
+        except Exception as error:      # of any kind, and written into a file before it comes to us
+            hide_in(error)
+            raise
+
+    store, connect = GlobalProvenance.store_log, AbstractSpinnakerBase._get_transceiver
+    with (patch.object(_SpallocJob, "get_session_credentials_for_db", lambda job: {}),
+          patch.object(AbstractSpinnakerBase, "_get_transceiver", connected),
+          patch.object(GlobalProvenance, "store_log",
+                       lambda database, level, message, *when: store(database, level, hidden(message), *when))):
+        yield
+
+
+def hide_in(error):
+    """The error, whose text and causes are rid of what `address.hidden` hides."""
+    error.args = tuple(hidden(arg) if isinstance(arg, str) else hide_in(arg) if isinstance(arg, Exception) else arg
+                       for arg in error.args)
+    for cause in (error.__cause__, error.__context__):
+        if cause is not None:
+            hide_in(cause)
+    return error
+
+
+class Hiding:
+    """A text file that is written without what `address.hidden` hides."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, text):
+        """As that of a file."""
+        return self._file.write(hidden(text))
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+@contextmanager
+def messages_to(stream):
+    """Have sPyNNaker's loggers write to `stream` alone, and leave everybody else's as they are."""
+    from spinn_utilities.log import FormatAdapter
+
+    atexit.unregister(FormatAdapter.atexit_handler)     # it would repeat them all on stderr
+    kept = [(handler, handler.formatter, handler.filters[:]) for handler in logging.root.handlers]
+    handler = logging.StreamHandler(stream)
+    loggers = [logging.getLogger(package) for package in PACKAGES]
+    for one in loggers:
+        one.addHandler(handler)
+        one.propagate = False
+    try:
+        yield
+    finally:
+        for one in loggers:
+            one.removeHandler(handler)
+        for root_handler, formatter, filters in kept:
+            root_handler.setFormatter(formatter)
+            root_handler.filters = filters
+
+
+@contextmanager
+def _environment(**variables):
+    """Environment variables until the context ends; those that are None stay as they are."""
+    changed = {name: value for name, value in variables.items() if value is not None}
+    kept = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def is_own(vertex):
+    """Whether a vertex of a machine is one of the network's, and no monitor."""
+    return vertex.app_vertex is not None
+
+
+def provenance_database():
+    """The file that sPyNNaker writes provenance to."""
+    from spinn_front_end_common.utilities.base_database import BaseDatabase
+
+    return BaseDatabase.default_database_file()
+
+
+def chips():
+    """The chips whose routers have a table: (x, y)."""
+    from spynnaker.pyNN.data import SpynnakerDataView as view
+
+    return [(table.x, table.y) for table in view.get_uncompressed().routing_tables]

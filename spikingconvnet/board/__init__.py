@@ -1,0 +1,1 @@
+"""What a SpiNNaker board would hold and compute: its integers, its cores, its memory, its rules."""

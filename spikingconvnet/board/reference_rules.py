@@ -1,0 +1,257 @@
+"""Plasticity rules as a SpiNNaker board computes them, one synapse at a time in plain Python integers.
+
+A weight changes only when a presynaptic spike arrives. The postsynaptic spikes since the presynaptic spike before,
+shifted by the dendritic delay unless the rule says otherwise (`backprop_delay`), are then met one after another, and at
+the end the newest of all of them. What a rule does with them is one function here, named as sPyNNaker names its binary.
+
+Sources (sPyNNaker 7.4.1): ``timing_*_impl.h``, ``weight_*_impl.h``; where they and the compiled binaries disagree, the
+binaries.
+"""
+
+from typing import NamedTuple
+
+from spikingconvnet.board.fixed_point import i32, kmul, m16, s16
+from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT
+
+
+class Spike(NamedTuple):
+    """A spike as a rule remembers it.
+
+    Attributes
+    ----------
+    time : step
+    trace : 4.11
+        With the spike in it.
+    slow : 4.11
+        The slower trace of triplets, without the spike.
+    dopamine : 4.11
+        What a postsynaptic neuron has of it after the spike.
+    modulates : bool
+        Whether the spike is not the neuron's own, but that of a reward or punishment.
+    """
+
+    time: int
+    trace: int
+    slow: int = 0
+    dopamine: int = 0
+    modulates: bool = False
+
+
+PLACEHOLDER = Spike(0, 0)       # what stands for the spike before the first one
+
+
+def look_up(table, distance):
+    """Decay over `distance` steps; 0 beyond the table."""
+    distance &= 0xffffffff
+    return int(table[distance]) if distance < len(table) else 0
+
+
+def after_pre(rule, last, t):
+    """A presynaptic spike at step `t` that follows `last`."""
+    return _after(last, t, rule.lut_plus, rule.lut_x)
+
+
+def after_post(rule, last, t):
+    """A postsynaptic spike at step `t` that follows `last`."""
+    return _after(last, t, rule.lut_minus, rule.lut_y)._replace(dopamine=_dopamine(rule, last, t))
+
+
+def after_modulator(rule, last, t, amount):
+    """A reward, or punishment of negative `amount` (4.11), at step `t` that follows `last`."""
+    trace = s16(m16(last.trace, look_up(rule.lut_minus, t - last.time)))
+    return Spike(t, trace, dopamine=s16(_dopamine(rule, last, t) + amount), modulates=True)
+
+
+def _dopamine(rule, last, t):
+    return m16(last.dopamine, look_up(rule.lut_d, (t - last.time) >> DOPAMINE_SHIFT))
+
+
+def _after(last, t, table, slow_table):
+    distance = t - last.time
+    slow = m16(last.slow + 2048, look_up(slow_table, distance >> SLOW_SHIFT)) if last.time else 0
+    return Spike(t, s16(m16(last.trace, look_up(table, distance)) + 2048), slow)
+
+
+def learning_delay(rule, stored):
+    """Steps that a postsynaptic spike takes back to a synapse whose delay the board stores as `stored`."""
+    return stored if rule.backprop_delay else 0
+
+
+def learn(rule, weight, shift, history, last, now, delay):
+    """New 16-bit weight of a synapse.
+
+    Parameters
+    ----------
+    rule : LoweredRule
+    weight, shift : int
+        The 16-bit weight and the shift that makes an accum of it.
+    history : list of Spike
+        Postsynaptic spikes behind a placeholder.
+    last, now : Spike
+        The presynaptic spike before and the one that arrives.
+    delay : steps
+        See :func:`learning_delay`.
+    """
+    first, end = window(history, last.time, now.time, delay)
+    value = _RULES[rule.kind](rule, i32(weight << shift), history[first - 1:end], first > 1, last, now, delay)
+    return (value >> shift) & 0xffff
+
+
+def learn_modulated(rule, weight, eligibility, shift, history, last, now, delay):
+    """New 16-bit weight and eligibility of a synapse under neuromodulation.
+
+    Dopamine turns eligibility into weight from one remembered spike to the next. Which of these are rewards the binary
+    reads as many places too late as there are spikes behind the window.
+
+    Parameters
+    ----------
+    eligibility : int
+        16 bits.
+    rule, weight, shift, history, last, now, delay
+        See :func:`learn`.
+    """
+    potentiate, depress = _MODULATED[rule.kind]
+    first, end = window(history, last.time, now.time, delay)
+    w, trace, since, previous = i32(weight << shift), i32(eligibility << shift), last.time, history[first - 1]
+    dopamine = _dopamine(rule, previous, last.time)         # none in the placeholder
+    for spike, looked_at in zip(history[first:end], history[first + len(history) - end:]):
+        arrival = spike.time + delay
+        w, trace = _release(rule, w, trace, dopamine, arrival - since)
+        if not looked_at.modulates:
+            trace = potentiate(rule, trace, m16(last.trace, look_up(rule.lut_plus, arrival - last.time)))
+        dopamine, since, previous = spike.dopamine, arrival, spike
+    if first > 1 or end > first:
+        w, trace = _release(rule, w, trace, dopamine, now.time - since)
+        trace = depress(rule, trace, m16(previous.trace, look_up(rule.lut_minus, now.time - delay - previous.time)))
+    w = min(max(w, rule.weight_min), rule.weight_max)
+    return (w >> shift) & 0xffff, (trace >> shift) & 0xffff
+
+
+def _release(rule, w, trace, dopamine, distance):
+    """Weight and eligibility after `distance` steps."""
+    decay = look_up(rule.lut_c, distance >> ELIGIBILITY_SHIFT)
+    both = s16(m16(decay, look_up(rule.lut_d, distance >> DOPAMINE_SHIFT)) - 2048)
+    gain = kmul(kmul(kmul(trace, rule.release), dopamine << 4), both << 4)
+    return i32(w + gain), kmul(trace, decay << 4)
+
+
+def window(history, last_time, t, delay):
+    """Places of the postsynaptic spikes that reach the synapse after step `last_time` and not after step `t`.
+
+    Their distance to `last_time` is above 0. Place 0, the placeholder, is never among them.
+    """
+    begin = last_time - delay if last_time >= delay else 0
+    end_time = t - delay if t >= delay else 0
+    first = len(history)
+    while first > 1 and history[first - 1].time > begin:
+        first -= 1
+    end = len(history)
+    while end > first and history[end - 1].time > end_time:
+        end -= 1
+    return first, end
+
+
+def _pair(rule, w, spikes, real, last, now, delay, potentiate, depress):
+    """Every spike meets the trace of all earlier ones of the other side; a coincidence only depresses.
+
+    Parameters
+    ----------
+    w : accum
+    spikes : list of Spike
+        The postsynaptic spike before the window, then those inside it.
+    real : bool
+        Whether the first one is more than the placeholder.
+    """
+    for spike in spikes[1:]:
+        w = potentiate(rule, w, m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time)))
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        w = depress(rule, w, m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time)))
+    return w
+
+
+def pair_additive(*synapse):
+    """SpikePairRule and AdditiveWeightDependence."""
+    return _pair(*synapse, _add, _subtract)
+
+
+def pair_multiplicative(*synapse):
+    """SpikePairRule and MultiplicativeWeightDependence."""
+    return _pair(*synapse, _approach_w_max, _approach_w_min)
+
+
+def _nearest_pair(rule, w, spikes, real, last, now, delay, potentiate, depress):
+    """Times alone count, not traces.
+
+    A spike that follows another one after `last` adds nothing, but is clipped to `w_max` all the same. The time of that
+    other one is taken without its delay.
+    """
+    for previous, spike in zip(spikes, spikes[1:]):
+        nearest = previous.time <= last.time
+        w = potentiate(rule, w, look_up(rule.lut_plus, spike.time + delay - last.time) if nearest else 0)
+    if real or len(spikes) > 1:
+        w = depress(rule, w, look_up(rule.lut_minus, now.time - delay - spikes[-1].time))
+    return w
+
+
+def nearest_pair_additive(*synapse):
+    """SpikeNearestPairRule and AdditiveWeightDependence."""
+    return _nearest_pair(*synapse, _add, _subtract)
+
+
+def nearest_pair_multiplicative(*synapse):
+    """SpikeNearestPairRule and MultiplicativeWeightDependence."""
+    return _nearest_pair(*synapse, _approach_w_max, _approach_w_min)
+
+
+def vogels_2011_additive(rule, w, spikes, real, last, now, delay):
+    """Vogels2011Rule and AdditiveWeightDependence, of which the upper bound alone has an effect."""
+    for spike in spikes[1:]:
+        w = _add(rule, w, m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time)))
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        w = _add(rule, w, m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time)) - rule.alpha)
+    return w
+
+
+def pfister_triplet_additive(rule, w, spikes, real, last, now, delay):
+    """PfisterSpikeTripletRule and WeightDependenceAdditiveTriplet."""
+    for spike in spikes[1:]:
+        pair = m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time))
+        gain = kmul(rule.a_plus, pair << 4) + kmul(rule.a3_plus, m16(pair, spike.slow) << 4)
+        w = min(i32(w + gain), rule.w_max)
+    newest = spikes[-1]
+    if real or len(spikes) > 1:
+        pair = m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time))
+        loss = kmul(rule.a_minus, pair << 4) + kmul(rule.a3_minus, m16(pair, now.slow) << 4)
+        w = max(i32(w - loss), rule.w_min)
+    return w
+
+
+def _add(rule, w, trace):
+    return min(i32(w + kmul(rule.a_plus, trace << 4)), rule.w_max)
+
+
+def _subtract(rule, w, trace):
+    return max(i32(w - kmul(rule.a_minus, trace << 4)), rule.w_min)
+
+
+def _approach_w_max(rule, w, trace):
+    return i32(w + kmul(kmul(i32(rule.w_max - w), rule.a_plus), trace << 4))
+
+
+def _approach_w_min(rule, w, trace):
+    return i32(w - kmul(kmul(i32(w - rule.w_min), rule.a_minus), trace << 4))
+
+
+def _add_below_alpha(rule, w, trace):
+    return _add(rule, w, trace - rule.alpha)
+
+
+_MODULATED = {
+    "izhikevich_neuromodulation_pair_additive": (_add, _subtract),
+    "izhikevich_neuromodulation_pair_multiplicative": (_approach_w_max, _approach_w_min),
+    "izhikevich_neuromodulation_vogels_2011_additive": (_add, _add_below_alpha)}
+_RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive,
+                                           nearest_pair_multiplicative, vogels_2011_additive,
+                                           pfister_triplet_additive)}

@@ -1,0 +1,186 @@
+"""Options of the command line, and what is refused of them."""
+
+import argparse
+import shlex
+
+import spikingconvnet
+from spikingconvnet import backends
+from spikingconvnet.board.targets import TARGETS, check_target
+from spikingconvnet.cli.modes import MODES
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.experiment.replicas import REPLICA_SAMPLES
+from spikingconvnet.experiment.workers import check_cluster
+from spikingconvnet.gates import surroundings
+from spikingconvnet.gates.fields import MOST_SEED
+from spikingconvnet.training import RULES
+
+EXIT_CODES = """exit codes:
+  0  done
+  1  an error inside the program, with a traceback
+  2  wrong usage, a parameter that cannot be used or is not, or a layer that never fires; --mode check: the model
+     does not fit the target
+  3  a simulator or board that is missing, cannot be reached or does not compute; --mode doctor: something is broken
+  4  bad data
+  5  a run directory or an earlier step is missing, or holds results of other settings, or another command writes
+     there; --mode compare: two recordings that cannot be compared
+  6  a run on a board is invalid, or what it stands on; results are not stored without --force
+  7  with --strict: a run on a board is suspect, or what it stands on
+  8  --mode compare: the two differ
+  9  the system refuses something: rights, room, memory, open files, a path that cannot be, stdout that cannot be
+     written
+  130, 143, 129  interrupted by Ctrl-C, SIGTERM or the end of the terminal; everything that was finished is kept, the
+     same command goes on"""
+DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
+READ_ONLY = ("info", "check", "map")       # modes that write nothing
+NEW = ("loaddata", "demo")                  # modes that may begin a run
+FOR_NEW = ("check", "map")                  # modes that also look at an experiment that has not begun
+RUNS = (*NEW, "training", "testing", "info", "plot", *FOR_NEW)          # modes of an experiment
+SIMULATE = ("training", "testing", "demo", "plot")
+USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record": ("training", "testing"),
+           "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
+           "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor"),
+           "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE,
+           "packet_buffer": (*SIMULATE, "check"), "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
+# Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
+NUMBERS = {"seed": (0, MOST_SEED), "jobs": (1, 1024), "copies": (1, 1000), "time_scale": (1, 21_474),
+           "packet_buffer": (1, 16_384)}
+NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
+
+
+class _Parser(argparse.ArgumentParser):
+    def print_help(self, file=None):
+        """As argparse's, but not without an error if it cannot be written."""
+        surroundings.say_on_stdout(self.format_help().rstrip())
+
+
+def parser():
+    """The parser of all options."""
+    parser = _Parser(
+        prog="spikingconvnet", epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Layer-wise STDP spiking convolutional networks on SpiNNaker.")
+    add = parser.add_argument
+    add("--mode", required=True, choices=(*MODES, "board"),
+        help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
+    add("paths", nargs="*", metavar="A B", help="with --mode compare: two run directories of one experiment, or two"
+                                                " files that --record made")
+    add("--record", metavar="FILE.npz", help="with --mode testing: keep spikes, some membranes and weights of the first"
+                                             " images; with --mode training: those of the whole training")
+    add("--layer", help="with --mode training: 1, 2, ... or svm")
+    add("--rule", choices=tuple(RULES),
+        help="with --mode training or demo: how kernels are found; random, kmeans and ridge are floors (default: that"
+             " of RULE in the parameters, or stdp). With loaddata or demo a rule that trains all layers at once brings"
+             " its own parameters")
+    add("--arch", metavar="A-B-C", help="with such a rule: another MODEL, as 784-1200-10 or 28x28-12c5-2s-10")
+    add("--dataset", choices=DATASETS, help="with loaddata, training or demo and such a rule: what its own parameters"
+                                            " are for, where it has some for several data sets")
+    add("--cv", metavar="NxK", help="with --mode training and such a rule: N times K-fold cross-validation on the whole"
+                                    " data set, as 10x5; nothing has to be loaded, nothing is kept")
+    add("--parameters", metavar="FILE", help="the experiment (default: the one that the run directory was loaded with;"
+                                             " for loaddata and demo parameters.py here)")
+    add("--run-dir", metavar="DIR", help="where results are kept (default: runs/default)")
+    add("--seed", type=int, help=f"seed of every random choice, 0 to {MOST_SEED} (default: SEED of the parameters)")
+    add("--backend", choices=backends.names(), help="what simulates (default: local)")
+    add("--target", help=f"with --backend spinnaker: {TARGETS} (default: emulated); with --mode check also"
+                         " spin3, spin5, spin5x3 or full (default: spin5)")
+    add("--copies", type=_number_or_auto, metavar="N|auto",
+        help="with --backend spinnaker: copies of the network that share the machine, each with"
+             f" {REPLICA_SAMPLES:,} images of its own; auto: as many as fit (default: auto; 1 on an emulated board,"
+             " which is slower with more cores at work)")
+    add("--time-scale", type=int, help="with --backend spinnaker: how many times slower than real time the board runs"
+                                       " (default: 1; --mode check says what is needed)")
+    add("--packet-buffer", type=int, metavar="N",
+        help="with --backend spinnaker or --mode check: packets that each core holds until it works them off (default:"
+             " sPyNNaker's 256)")
+    add("--force", action="store_true", help="with --backend spinnaker: store results of an invalid run all the same")
+    add("--strict", action="store_true", help="with --backend spinnaker: exit code 7 if a run is suspect")
+    add("--cluster", metavar="ADDRESS", help="with --mode testing or demo, and training of svm or"
+                                             " layers above 1: a dask.distributed scheduler that replicas run on; local"
+                                             " starts one here")
+    add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
+    add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
+    add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
+    add("--json", action="store_true", help="print one JSON object on stdout")
+    add("--version", action="version", version=spikingconvnet.__version__)
+    return parser
+
+
+def _number_or_auto(text):
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
+
+
+def check(options):
+    """Refuse values that argparse lets through, and options that the mode would not use."""
+    for name, (least, most) in NUMBERS.items():
+        value = getattr(options, name)
+        if value not in (None, "auto") and not least <= value <= most:
+            raise SettingsError(f"--{name.replace('_', '-')}: must be at"
+                                f" {f'least {least}' if value < least else f'most {most:,}'}, got {value}")
+    if len(options.paths) != 2 * (options.mode == "compare"):
+        raise SettingsError(f"--mode {options.mode}: takes {'two' if options.mode == 'compare' else 'no'} paths, got"
+                            f" {shlex.join(options.paths) or 'none'}")
+    if options.cluster is not None:
+        check_cluster(options.cluster)
+    for name in ("run_dir", "source", "target", "cluster", "arch", "record"):
+        if getattr(options, name) == "":
+            raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
+    brings_parameters = options.rule is not None and RULES[options.rule].whole
+    if options.cluster is not None and (options.mode not in SIMULATE[:3]
+                                        or options.mode == "training" and options.layer in (None, "1")):
+        raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
+                            " --mode training of svm and of layers above 1, for which earlier layers are replayed")
+    for name, modes in {**USED_BY, "rule": ("training", "demo") + ("loaddata",) * brings_parameters}.items():
+        if getattr(options, name) not in (None, False) and options.mode not in modes:
+            raise SettingsError(f"--{name.replace('_', '-')}: belongs to --mode {' or '.join(modes)}, not to --mode"
+                                f" {options.mode}")
+    _check_together(options)
+    options.named, options.run_dir = options.run_dir is not None, options.run_dir or "runs/default"
+    options.backend = options.backend or "local"
+    if options.dataset and not (options.rule and RULES[options.rule].whole):
+        raise SettingsError("--dataset: needs --rule " + " or ".join(name for name, rule in RULES.items() if rule.whole)
+                            + "; for other data sets there is --source")
+    for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale),
+                          ("--packet-buffer", options.packet_buffer)):
+        checked = option == "--packet-buffer" and options.mode == "check"
+        if value is not None and options.backend != "spinnaker" and not checked:
+            raise SettingsError(f"{option}: belongs to --backend spinnaker, not to --backend {options.backend}")
+    for name in ("force", "strict"):
+        if getattr(options, name) and options.backend != "spinnaker":
+            raise SettingsError(f"--{name}: belongs to --backend spinnaker, not to --backend {options.backend}")
+    if options.mode == "map" and options.backend != "spinnaker":
+        raise SettingsError("--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target")
+    if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor"):
+        raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
+    if options.backend == "spinnaker":
+        options.target = options.target or "emulated"
+        check_target(options.target, *("spin5x3", "full") * (options.mode in FOR_NEW))
+    if options.copies is None:
+        has_board = options.backend == "spinnaker" and options.target not in ("emulated", "virtual")
+        options.copies = "auto" if has_board else 1
+    if options.record is not None:
+        _check_record(options)
+    options.split = options.split or "test"
+
+
+def _check_together(options):
+    """Refuse options that another one makes useless."""
+    pairs = [("cv", name) for name in NOT_WITH_CV] + [("parameters", "dataset")]
+    for one, other in pairs:
+        if getattr(options, one) and getattr(options, other):
+            raise SettingsError(f"--{other}: has nothing to do with --{one}")
+    if options.layer == "svm" and options.rule is not None:
+        raise SettingsError("--rule: has nothing to do with --layer svm, whose kernels are trained before it")
+    if options.mode == "training" and options.layer in (None, "1") and options.copies is not None:
+        raise SettingsError("--copies: has nothing to do here; learning takes one copy, and copies share the replay of"
+                            " earlier layers, the counts for svm, and testing")
+
+
+def _check_record(options):
+    from spikingconvnet.compare import recorded
+
+    if options.mode == "training" and (options.layer in (None, "svm") or options.rule not in (None, "stdp")):
+        raise SettingsError("--record: with --mode training it belongs to --rule stdp and --layer 1, 2, ...; nothing"
+                            " else simulates a training")
+    recorded.check_file(options.record)

@@ -1,0 +1,154 @@
+"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo|check|doctor|compare|map|board``.
+
+Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr. What a mode does is in
+``modes``; nothing else of the package prints.
+"""
+
+import json
+import logging
+import shlex
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from spikingconvnet.cli.arguments import FOR_NEW, NEW, READ_ONLY, check, parser
+from spikingconvnet.cli.modes import MODES, program, say
+from spikingconvnet.cli.parameters import kept_options, parameters_file, with_overrides
+from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
+from spikingconvnet.experiment import settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.gates import surroundings
+from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
+from spikingconvnet.store.directory import RunDirectory, near
+
+VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
+
+
+def main(args=None):
+    """Run one command: its exit code.
+
+    Parameters
+    ----------
+    args : list of str or None
+        Command line without the program's name; None takes ``sys.argv``.
+    """
+    options, words = None, []
+    try:
+        with surroundings.told():
+            words = apart(sys.argv[1:] if args is None else args)
+            options = parser().parse_intermixed_args(words)
+            return _command(options)
+    except SpikingConvNetError as error:
+        say(f"error: {_one_line(error)}{_way_on(error, options, words)}")
+        return error.exit_code
+    except KeyboardInterrupt as stop:
+        say(surroundings.INTERRUPTED)
+        return getattr(stop, "exit_code", 130)
+
+
+def _command(options):
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    check(options)
+    if options.mode == "board":
+        return _board()
+    result = _run(options)
+    code = result.pop("exit_code", 0)
+    result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
+    _print(result, options)
+    return code
+
+
+def _one_line(error):
+    """An error's text with whatever would not be seen as it is, as in names of files, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(error))
+
+
+def _board():
+    """Serve an emulated board until interrupted: the exit code."""
+    if find_spec("unicorn") is None:
+        raise BackendError("--mode board: no module named 'unicorn'; install it with:"
+                           " pip install 'spikingconvnet[emulator]'")
+    from spikingconvnet.emulator import cli as board
+
+    return board.main([])
+
+
+def _way_on(error, options, args):
+    """The commands that come next after a failure of what simulates; without what is secret, which `args` lack."""
+    if not isinstance(error, SimulationFailed):
+        return ""
+    doctor = f"{program()} --mode doctor --target {shlex.quote(options.target or '')}"
+    again = f"go on with: {program()} {shlex.join(args)}"
+    if options.backend == "spinnaker" and options.target != "emulated":
+        again = f"look whether it answers with: {doctor}; then {again}"
+    if any(getattr(arg, "has_secret", False) for arg in args):
+        again += f" (with the login in its address again, or in {SPALLOC_LOGIN}_USER and {SPALLOC_LOGIN}_PASSWORD)"
+    return f"; {again}"
+
+
+def _print(result, options):
+    if options.json:
+        surroundings.say_on_stdout(json.dumps(result))
+    elif "text" in result:
+        surroundings.say_on_stdout(result["text"])
+    elif options.mode in ("testing", "demo"):
+        surroundings.say_on_stdout(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %")
+
+
+def _run(options):
+    if options.mode in ("doctor", "compare"):           # of no experiment
+        return {"mode": options.mode, **MODES[options.mode](None, options)}
+    store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
+    _check_run_directory(store, options)
+    path = parameters_file(options)
+    if options.mode in READ_ONLY or options.cv:
+        return _of_experiment(store, path, options)
+    with store.locked():
+        store.check_own(path)
+        result = _of_experiment(store, path, options)
+        store.keep_parameters(path)
+    return result
+
+
+def _of_experiment(store, path, options):
+    """What the mode of an experiment gives."""
+    target = options.target if options.backend == "spinnaker" else None
+    experiment = Experiment(with_overrides(settings.load(path), path, options, store), options.run_dir,
+                            options.backend, options.jobs, _progress, program(),
+                            target, options.cluster, options.copies, options.time_scale or 1,
+                            kept_options(path, options), options.force, options.packet_buffer)
+    result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
+              "run_dir": str(store.path), **MODES[options.mode](experiment, options)}
+    if options.mode in ("training", "testing", "demo"):
+        result |= _verdict(experiment, options)
+    return result
+
+
+def _verdict(experiment, options):
+    """The verdict on what was run on a board, with its exit code; nothing if there was none."""
+    found = experiment.verdict()
+    if not found:
+        return {}
+    say(f"on the board: {found['verdict']}")
+    code = VERDICT_CODES.get(found["verdict"], 0)
+    return {**found, "exit_code": 0 if code == 7 and not options.strict else code}
+
+
+def _check_run_directory(store, options):
+    """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
+    begin = f"{program()} --mode loaddata --run-dir {shlex.quote(str(store.path))}"
+    more = kept_options(Path(options.parameters or "parameters.py"), options)
+    begins = options.mode in NEW or options.cv or options.dataset
+    meant = options.named and not begins and (options.mode == "info" or not options.parameters)
+    if store.path.is_file() or meant:
+        store.require_run(f"{begin} {more}".strip())
+    elif options.named and options.mode in FOR_NEW and not store.file("data/train").is_file():
+        say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
+
+
+def _progress(items, description):
+    from tqdm import tqdm
+
+    return tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)

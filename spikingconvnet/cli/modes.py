@@ -1,0 +1,327 @@
+"""What each mode of the command line does: ``mode(experiment, options)`` is the result as a dict for JSON.
+
+A mode tells on stderr how it went; ``text`` of its result is what stdout gets, ``exit_code`` how the command ends.
+"""
+
+import math
+import sys
+from pathlib import Path
+
+import spikingconvnet
+from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
+from spikingconvnet.store.directory import near
+from spikingconvnet.training import RULES
+
+NOT_YET = "not yet"
+WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
+
+
+def say(text=""):
+    """A line on stderr."""
+    print(text, file=sys.stderr)
+
+
+def program():
+    """How the command line was called."""
+    return Path(sys.argv[0]).name or "spikingconvnet"
+
+
+def _without_nan(value):
+    """The same with None for every nan, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _load_data(experiment, options):
+    counts = _load(experiment, options)
+    _plot(experiment, ["inputs"])
+    return {"images": counts}
+
+
+def _load(experiment, options):
+    counts = experiment.load_data()
+    _forget(experiment, 0)
+    say("images: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
+    return counts
+
+
+def _rule(experiment, options):
+    """Name of the rule to train with: the one asked for, or that of the parameters."""
+    own = experiment.settings.rule
+    if own is not None and own.name not in RULES:
+        raise SettingsError(f"RULE: must be the settings of one of {', '.join(RULES)}, got those of {own.name!r}")
+    return options.rule or ("stdp" if own is None else own.name)
+
+
+def _training(experiment, options):
+    rule = _rule(experiment, options)
+    if options.cv:
+        return _cross_validate(experiment, rule, Scheme.parse(options.cv))
+    if experiment.model.runs_as_one:
+        if options.layer is not None:
+            raise SettingsError(f"--layer: {rule} trains all layers at once; leave --layer out")
+        result = _train_chain(experiment, rule)
+        if pictured := _pictured(experiment):
+            _plot(experiment, [f"kernels-{n}" for n in pictured])
+        return result
+    layers = [str(stage.number) for stage in experiment.model.stages]
+    if options.layer not in (*layers, "svm"):
+        got = "is missing;" if options.layer is None else f"got {options.layer!r},"
+        raise SettingsError(f"--layer: {got} must be one of {', '.join(layers)}, svm")
+    if options.layer == "svm":
+        return _train_svm(experiment)
+    result = _train_layer(experiment, int(options.layer), rule, options.record)
+    _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * (rule == "stdp"))
+    return result
+
+
+def _cross_validate(experiment, rule, scheme):
+    found = {rule if name == NETWORK else name: 100 * shares
+             for name, shares in experiment.cross_validate(rule, scheme).items()}
+    result = {"rule": rule, "cv": str(scheme), "percent": {name: shares.tolist() for name, shares in found.items()}}
+    lines = [f"{scheme.repeats} times {scheme.folds} folds: mean of the repeats, their standard deviation, %"]
+    lines += [f"{name:<24}{shares.mean():6.2f}{shares.std():6.2f}" for name, shares in found.items()]
+    return {**result, "text": "\n".join(lines)}
+
+
+def _train_chain(experiment, rule):
+    health = _without_nan(experiment.train_chain(rule))
+    _keep_chain(experiment, rule)
+    say(f"{rule}: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
+                                 if isinstance(value, (int, float))))
+    for report in health.get("parity", ()):
+        say(report["text"])
+    for stage in experiment.model.stages:
+        own = health[stage.label]
+        say(f"{stage.label}: inputs of a step up to {own['inputs']['excitatory']:.4g} nA excitatory,"
+             f" {own['inputs']['inhibitory']:.4g} inhibitory; threshold {own['v_thresh']:.4g} mV")
+    return {"rule": rule, "health": health}
+
+
+def _pictured(experiment):
+    """Numbers of the layers whose kernels are pictures."""
+    return [stage.number for stage in experiment.model.stages if max(stage.layer.kernel_size) > 1]
+
+
+def _train_layer(experiment, number, rule, record=None):
+    health = experiment.train_layer(number, rule, record).health
+    result = _keep_layer(experiment, number)
+    say(f"layer {number}, {rule}: " + _health_text(health))
+    return result
+
+
+def _train_svm(experiment):
+    result = _keep_svm(experiment, experiment.train_svm())
+    say(f"svm: accuracy on its {result['n_train']:,} training images {100 * result['accuracy']:.2f} %")
+    return result
+
+
+# An entry of results.json is the last that a step writes, and comes from what is stored, so that a command which was
+# killed before it can be made up for.
+
+
+def _keep_chain(experiment, rule):
+    _forget(experiment, 1)
+    health = _without_nan(experiment.chain_health())
+    for stage in experiment.model.stages:
+        experiment.keep_layer_result(stage.number, {"layer": stage.number, "rule": rule, "health": health})
+
+
+def _keep_layer(experiment, number):
+    _forget(experiment, number)
+    how = experiment.layer(number)["how"]
+    result = {"layer": number, "rule": how["rule"], "health": how["health"]}
+    experiment.keep_layer_result(number, result)
+    return result
+
+
+def _keep_svm(experiment, score):
+    result = {"layer": "svm", "split": "train", "accuracy": score.accuracy, "n_train": int(score.confusion.sum())}
+    experiment.keep_result("svm", result)
+    return result
+
+
+def _testing(experiment, options):
+    result = _test(experiment, options)
+    if options.record is not None:
+        experiment.record(options.split, options.record)
+    _plot(experiment, ["confusion"])
+    return result
+
+
+def _test(experiment, options):
+    score = experiment.test(options.split)
+    n = int(score.confusion.sum())
+    result = _without_nan(
+        {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
+         f"n_{options.split}": n, "classes": score.classes.tolist(), "recall": score.recall.tolist(),
+         "precision": score.precision.tolist(), "confusion": score.confusion.tolist()})
+    if experiment.model.runs_as_one:
+        result |= {"over_time": experiment.over_time(options.split)}
+    experiment.keep_result(options.split, result)
+    say(f"{n:,} {options.split} images; share recognised by class: "
+         + ", ".join(f"{c}: none shown" if r is None else f"{c}: {100 * r:.1f} %"
+                     for c, r in zip(score.classes, result["recall"])))
+    say("first half of them {:.2f} %, second half {:.2f} %".format(*(100 * a for a in score.by_half)))
+    if experiment.model.runs_as_one:
+        say(_over_time_text(result["over_time"]))
+    return result
+
+
+def _over_time_text(course):
+    final = course["accuracy"][-1]
+    enough = next(t for t, a in zip(course["steps"], course["accuracy"]) if a >= final - WITHIN)
+    shown = [(step, f"{100 * a:.2f}") for step, a in zip(course["steps"], course["accuracy"])
+             if step % 10 == 0 or step == course["steps"][-1]]
+    spikes = ", ".join(f"{n:,.0f} {label}" for label, n in course["spikes"].items())
+    return (f"accuracy after {', '.join(str(step) for step, _ in shown)} steps: {', '.join(a for _, a in shown)} %;"
+            f" within {100 * WITHIN:g} % of the last after {enough}\nspikes an image: {spikes}")
+
+
+def _info(experiment, options):
+    layers = {f"layer {s.number}": experiment.is_trained(s.number) for s in experiment.model.stages}
+    state = {"data": experiment.has_data(), **layers}
+    if not experiment.model.runs_as_one:
+        state["svm"] = experiment.has_svm()
+    results = experiment.results()
+    lines = [experiment.model.summary(), f"run directory {experiment.store.path}, data set"
+             f" {experiment.settings.dataset}, seed {experiment.settings.seed}"]
+    for name, done in state.items():
+        rule = f", {results[name]['rule']}" if "rule" in results.get(name, {}) else ""
+        lines.append(f"{name}: "
+                     + (f"done{rule}{_on_board(results.get(name, {}))}" if done else _not_done(experiment, name)))
+    lines += [f"{name} accuracy {100 * entry['accuracy']:.2f} %{_on_board(entry)}" for name, entry in results.items()
+              if name in ("test", "validation")]
+    return {"version": spikingconvnet.__version__, "shapes": experiment.model.shapes, "done": state,
+            "results": results, "text": "\n".join(lines)}
+
+
+def _not_done(experiment, name):
+    """In words, why ``data``, ``layer n`` or ``svm`` is not there."""
+    file = {"data": "data/train", "svm": "svm"}.get(name, name.replace("layer ", "layers/"))
+    return "of other settings than those in force" if experiment.store.file(file).is_file() else NOT_YET
+
+
+def _on_board(entry):
+    """In words, the verdict that an entry of ``results.json`` holds; nothing if it did not run on a board."""
+    return f", {entry['verdict']} on the board" if "verdict" in entry else ""
+
+
+def _check_networks(experiment, options):
+    from spikingconvnet.board import check, resources
+    from spikingconvnet.experiment.networks import subjects
+
+    on = resources.machine(options.target or "spin5")
+    checked = [check.check(subject, on, options.packet_buffer) for subject in subjects(experiment)]
+    fits = check.verdict(checked) != check.FITS[2]
+    return {**check.as_dict(checked, on), "text": check.as_text(checked, on), "exit_code": 0 if fits else 2}
+
+
+def _doctor(_, options):
+    from spikingconvnet.cli import doctor
+
+    lines = doctor.examine(options.target)
+    return {"lines": [vars(line) for line in lines], "text": "\n".join(map(str, lines)),
+            "exit_code": 0 if doctor.healthy(lines) else 3}
+
+
+def _compare(_, options):
+    from spikingconvnet.compare import differences, recorded, runs
+
+    a, b = options.paths
+    for path in (a, b):
+        if not Path(path).exists():
+            raise StoreError(f"{path}: no such run directory or recording{near(path)}")
+    kinds = [Path(path).is_dir() for path in (a, b)]
+    if kinds[0] != kinds[1]:
+        raise SettingsError(f"--mode compare: takes two run directories or two recordings, got one of each: {a} and"
+                            f" {b}")
+    if kinds[0]:
+        found = runs.compare_runs(a, b)
+        result = {**runs.as_dict(found), "text": runs.as_text(found, a, b, program())}
+    else:
+        ours, theirs = recorded.load(a), recorded.load(b)
+        found = differences.compare(ours, theirs)
+        result = {**differences.as_dict(found, ours, theirs), "text": differences.as_text(found, ours, theirs)}
+    return {**result, "exit_code": 0 if found.identical else 8}
+
+
+def _plot_all(experiment, options):
+    for stage in experiment.model.stages:
+        name = f"layer {stage.number}"
+        if not experiment.is_trained(stage.number) and _not_done(experiment, name) != NOT_YET:
+            say(f"{name}: {_not_done(experiment, name)}, so its figures are not drawn")
+    return {"plots": [str(p) for p in _plot(experiment, None)]}
+
+
+def _demo(experiment, options):
+    say(experiment.model.summary())
+    if not experiment.has_data():
+        _load(experiment, options)
+    _train(experiment, _rule(experiment, options))
+    result = _test(experiment, options)
+    return {**result, "plots": [str(p) for p in _plot(experiment, None)]}
+
+
+def _train(experiment, rule):
+    """Train what is not trained yet, and make up for entries that a killed command has not come to."""
+    stages = experiment.model.stages
+    if experiment.model.runs_as_one:
+        if not all(experiment.is_trained(stage.number, rule) for stage in stages):
+            _train_chain(experiment, rule)
+        elif not all(f"layer {stage.number}" in experiment.results() for stage in stages):
+            _keep_chain(experiment, rule)
+        return
+    for stage in stages:
+        if not experiment.is_trained(stage.number, rule):
+            _train_layer(experiment, stage.number, rule)
+        elif f"layer {stage.number}" not in experiment.results():
+            _keep_layer(experiment, stage.number)
+    if not experiment.has_svm():
+        _train_svm(experiment)
+    elif "svm" not in experiment.results():
+        _keep_svm(experiment, experiment.test("train"))
+
+
+def _forget(experiment, number):
+    from spikingconvnet.experiment import figures as report
+
+    experiment.store.forget_figures(report.outdated_by(experiment, number))
+
+
+def _health_text(health):
+    weights = (f"{health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA,"
+               f" {100 * health['at_lower']:.0f} % of weights at the lower and {100 * health['at_upper']:.0f} % at the"
+               " upper bound")
+    if "wins_per_window" not in health:
+        return f"{health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA"
+    single = 1.0 - health["silent_windows"] - health["contested_windows"]
+    return (f"{health['wins_per_window']:.2f} wins per window ({100 * single:.0f} % of the windows with one winner,"
+            f" {100 * health['silent_windows']:.0f} % without, {100 * health['contested_windows']:.0f} % with several),"
+            f" {weights}")
+
+
+def _plot(experiment, names):
+    from spikingconvnet.experiment import figures as report
+
+    paths = report.plot(experiment, names)
+    say(f"plots: {experiment.store.path / 'plots'} ({', '.join(sorted({p.stem for p in paths}))})")
+    return paths
+
+
+def _map(experiment, options):
+    from spikingconvnet.experiment.networks import mapped
+
+    found = mapped(experiment)
+    for name, used in found.items():
+        say(f"{name}, copies: {used['copies']}: {used['cores']} cores, {used['chips']} chips,"
+             f" {used['boards']} boards; mapped by sPyNNaker, nothing computed")
+    return {"copies": experiment.runner.copies, "mapped": found}
+
+
+MODES = {"loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
+         "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare}

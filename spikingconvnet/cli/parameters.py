@@ -1,0 +1,74 @@
+"""Which parameters a command uses."""
+
+import filecmp
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import spikingconvnet
+from spikingconvnet.cli.modes import say
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.experiment import settings
+from spikingconvnet.model import shorthand
+from spikingconvnet.store import stored
+from spikingconvnet.store.directory import same_file
+from spikingconvnet.training import RULES
+
+RECIPES = Path(spikingconvnet.__file__).parent / "experiment" / "recipes"
+
+
+def parameters_file(options):
+    """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with."""
+    if options.parameters:
+        return Path(options.parameters)
+    new = options.mode in ("loaddata", "demo") or options.cv or options.dataset
+    if new and options.rule and RULES[options.rule].whole:
+        return _recipe(options.rule, options.dataset)
+    here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
+    if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
+        return here
+    if here.is_file() and not filecmp.cmp(here, kept, shallow=False):
+        say(f"using {kept}, with which the run was loaded; {here} differs and is not used")
+    return kept
+
+
+def _recipe(rule, dataset):
+    """The parameters file that a rule brings with it: its first one, or that for a data set."""
+    first = RECIPES / f"{rule}.py"
+    if dataset is None:
+        return first
+    found = {Path(settings.load(path).dataset).name: path for path in (first, *RECIPES.glob(f"{rule}-*.py"))}
+    if dataset not in found:
+        raise SettingsError(f"--dataset {dataset}: --rule {rule} has parameters for {', '.join(sorted(found))};"
+                            " write others and name them with --parameters")
+    return found[dataset]
+
+
+def kept_options(path, options):
+    """Options that say which experiment is meant, so that a command in an error text means the same one."""
+    words = [] if path == Path("parameters.py") else ["--parameters", str(path)]
+    given = {"--seed": options.seed, "--arch": options.arch}
+    return shlex.join(words + [word for name, value in given.items() if value is not None
+                               for word in (name, str(value))])
+
+
+def with_overrides(loaded, path, options, store):
+    """Settings with the command line's seed, source and architecture, or with those that the run was loaded with."""
+    is_kept = same_file(path, store.path / "parameters.py")
+    kept = store.how("data/train", stored.data("train")) if is_kept else {}
+    seed, source = options.seed, options.source
+    seed = kept.get("seed") if seed is None else seed
+    source = kept.get("source") if source is None else source
+    loaded = replace(loaded.with_seed(seed), dataset=source or loaded.dataset)
+    chain = options.arch or kept.get("arch")
+    return _with_arch(loaded, chain) if chain else loaded
+
+
+def _with_arch(loaded, text):
+    rule = loaded.rule
+    if rule is None:
+        raise SettingsError(f"--arch {text}: needs a rule that trains all layers at once, with its settings as RULE in"
+                            " the parameters")
+    model = shorthand.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.readout,
+                       getattr(rule, "output_neuron", None))
+    return replace(loaded, model=model, arch=text)

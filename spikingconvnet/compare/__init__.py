@@ -1,0 +1,1 @@
+"""Two recordings or runs: where they differ first, and why."""

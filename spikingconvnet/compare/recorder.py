@@ -1,0 +1,132 @@
+"""Recordings of a run while it goes on."""
+
+import numpy as np
+
+from spikingconvnet.compare.recorded import Recorded
+from spikingconvnet.errors import NetworkError
+from spikingconvnet.network.spikes import Spikes
+
+NEURONS = 64                # of every population, membranes are recorded
+
+
+class Recorder:
+    """A backend's simulation that remembers what it gave: used in its place, it has the same methods.
+
+    Parameters
+    ----------
+    simulation : context manager of a Simulation
+        Opened with ``record=neurons``.
+    network : Network
+    neurons : dict of str to int64 array
+    how : dict
+    keep : callable
+        ``keep(recorded)`` is called when the simulation ends without an error.
+    """
+
+    def __init__(self, simulation, network, neurons, how, keep):
+        self._opened, self._network, self._neurons, self._how = simulation, network, neurons, how
+        self._keep, self._chunks, self._thresholds, self._t = keep, [], [], 0
+
+    def __getattr__(self, name):
+        return getattr(self._simulation, name)
+
+    def __enter__(self):
+        self._simulation = self._opened.__enter__()
+        return self
+
+    def __exit__(self, kind, *error):
+        try:
+            if kind is None:
+                self._keep(self._recorded())
+        finally:
+            self._opened.__exit__(kind, *error)
+
+    def run(self, n_steps):
+        """Simulate `n_steps` more steps."""
+        self._simulation.run(n_steps)
+        self._t += n_steps
+
+    def set(self, label, v_thresh):
+        """Set the thresholds of a population."""
+        self._simulation.set(label, v_thresh)
+        self._thresholds.append((self._t, label, np.array(v_thresh, np.float64)))
+
+    def recording(self):
+        """What was recorded since the last call: Recording."""
+        self._chunks.append(self._simulation.recording())
+        return self._chunks[-1]
+
+    def _recorded(self):
+        chunks, steps = self._chunks, self._t
+        given = [p for p in self._network.populations if p.has_given_spikes]
+        slot = next((p.cell.spikes.n_steps for p in given), steps)
+        spikes = {p.label: shown(p.cell.spikes, steps, slot) for p in given}
+        spikes |= {label: joined([chunk.spikes[label] for chunk in chunks], slot) for label in chunks[0].spikes}
+        membranes = {label: {name: np.concatenate([chunk.membranes[label][name] for chunk in chunks])
+                             for name in traces} for label, traces in chunks[0].membranes.items()}
+        return Recorded(self._network, steps, spikes, self._neurons, membranes, self._weights(),
+                        tuple(self._thresholds), self._how)
+
+    def _weights(self):
+        found = {}
+        for projection in self._network.projections:
+            try:
+                found[projection.label] = self._simulation.weights(projection.label).raw
+            except NetworkError:        # a kernel that sPyNNaker does not read back
+                continue
+        return {label: raw for label, raw in found.items() if raw is not None}
+
+
+def recording(open_network, how, keep, chosen=lambda network: True):
+    """``open_network`` whose simulations of `chosen` networks are recorded, with membranes of `NEURONS` each.
+
+    Parameters
+    ----------
+    open_network : callable
+        ``open`` of a backend.
+    how : dict
+    keep : callable
+        ``keep(recorded)``, see :class:`Recorder`.
+    chosen : callable
+        ``chosen(network)`` tells whether a network is recorded.
+    """
+    def opened(network, record=(), **options):
+        if not chosen(network):
+            return open_network(network, record, **options)
+        neurons = {p.label: spread(p.size) for p in network.populations if not p.is_source}
+        return Recorder(open_network(network, neurons, **options), network, neurons, how, keep)
+
+    return opened
+
+
+def spread(size, n=NEURONS):
+    """At most `n` neurons of a population, evenly spread so that every map and core has some: int64 array."""
+    return np.unique(np.linspace(0, size - 1, min(n, size)).astype(np.int64))
+
+
+def learns(network):
+    """Whether a network has a projection that learns."""
+    return any(p.learns for p in network.projections)
+
+
+def joined(parts, slot):
+    """Spikes of consecutive chunks as one, in samples of `slot` steps if they are whole."""
+    whole = Spikes.concatenate([Spikes(p.shape, 1, p.offsets, p.neurons) for p in parts])
+    steps = len(whole.offsets) - 1
+    return Spikes(whole.shape, slot if steps % slot == 0 else steps, whole.offsets, whole.neurons)
+
+
+def shown(spikes, steps, slot):
+    """The first `steps` steps of a timeline, silent beyond its end."""
+    offsets = np.concatenate([spikes.offsets, np.full(max(0, steps + 1 - len(spikes.offsets)), spikes.offsets[-1])])
+    part = Spikes(spikes.shape, 1, offsets[:steps + 1], spikes.neurons[:offsets[steps]])
+    return joined([part], slot)
+
+
+def run(open_network, network, how):
+    """A network simulated for all steps of its sources: Recorded."""
+    kept = []
+    with recording(open_network, how, kept.append)(network) as simulation:
+        simulation.run(simulation.source_steps)
+        simulation.recording()
+    return kept[0]

@@ -1,0 +1,77 @@
+"""Causes of a difference: sources with other spikes."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from spikingconvnet.compare.delays import LATEST, first_astray
+from spikingconvnet.compare.expected import part_of
+from spikingconvnet.compare.explained import Cause, with_population
+from spikingconvnet.network.spikes import Spikes
+
+
+def data(case):
+    """A spike of a source that it was not given, alone or instead of one a few steps before or after."""
+    network = case.suspect.network
+    steps = [first_astray(case, one)[0] for one, off in case.astray if off.currents.any()]
+    if not steps:                       # only what is learned shows a spike that would come behind the last step
+        steps = range(case.steps, case.steps + 1 + max(p.connections.max_delay for p in network.projections))
+    else:
+        steps = [min(steps)]
+    for population in network.populations:
+        if population.has_given_spikes:
+            spikes = population.cell.spikes
+            for neuron, extra, gone in dict.fromkeys(
+                    other for step in steps for other in _other_spikes(case, population, step)):
+                changed = replace(population.cell, spikes=_with_spike(spikes, neuron, extra, gone))
+                if case.explains(with_population(network, population.label, cell=changed)):
+                    return [_other_data(case, population.label, neuron, extra, gone)]
+    return []
+
+
+def _other_spikes(case, population, step):
+    """Neurons that may have sent a spike in another step: (neuron, step of the spike, step of the one that it replaces
+    or None)."""
+    spikes = population.cell.spikes
+    end = len(spikes.offsets) - 1
+    given = set(zip(spikes.neurons.tolist(), spikes.steps().tolist()))
+    for neuron, delay in _senders(case, population.label, step):
+        sent, moves = step - delay, range(1, LATEST + 1)        # by 1: a late packet
+        if 0 <= sent < end:
+            if (neuron, sent) not in given:         # otherwise it is a packet that comes twice
+                yield neuron, sent, None
+            yield from ((neuron, sent, sent + k) for k in moves if (neuron, sent + k) in given)
+            yield from ((neuron, sent + k, sent) for k in moves[1:] if (neuron, sent) in given and sent + k < end)
+
+
+def _senders(case, label, step):
+    """Neurons of a population and delays whose synapses lead to every current that is off in a step."""
+    reached, wrong = {}, set()
+    for place, (one, off) in enumerate(zip(case.replays, case.off)):
+        if step < one.steps:
+            wrong |= {(place, int(r), int(n)) for r, n in np.argwhere(off.currents[:, step])}
+        for index, lowered in one.projections:
+            lowered = lowered if step < one.steps else part_of(lowered, np.flatnonzero(off.weights.get(index, ())))
+            if lowered.pre == label:
+                for pre, delay, r, n in zip(*(getattr(lowered, name).tolist() for name in (
+                        "pre_id", "delay", "receptor", "post_id"))):
+                    reached.setdefault((pre, delay), set()).add((place, r, n))
+    return [key for key, places in reached.items() if wrong <= places]
+
+
+def _with_spike(spikes, neuron, extra, gone):
+    """Spikes with one more, and without one."""
+    neurons, steps = spikes.neurons.astype(np.int64), spikes.steps()
+    keep = np.ones(len(steps), bool)
+    if gone is not None:
+        keep[np.flatnonzero((neurons == neuron) & (steps == gone))[:1]] = False
+    neurons, steps = np.append(neurons[keep], neuron), np.append(steps[keep], extra)
+    return Spikes.from_events(steps // spikes.n_steps, neurons, steps % spikes.n_steps, spikes.shape, spikes.n_samples,
+                              spikes.n_steps)
+
+
+def _other_data(case, label, neuron, extra, gone):
+    instead = "" if gone is None else f" instead of step {gone:,}"
+    return Cause("data", f"with a spike of neuron {neuron} of source {label} in step {extra:,}{instead}, which it was"
+                 f" not given, {case.deviant} is exactly what its network gives before step {case.steps:,}",
+                 {"in": case.deviant, "population": label, "neuron": neuron, "step": extra, "instead_of": gone})

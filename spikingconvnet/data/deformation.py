@@ -1,0 +1,74 @@
+"""Images moved, turned and stretched at random, to have more to learn from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikingconvnet.data.filters import FRACTION_BITS
+from spikingconvnet.gates.fields import check_fields, least, most, real, whole
+
+__all__ = ["Deformation"]
+
+
+@dataclass(frozen=True)
+class Deformation:
+    """Copies of images, each turned, stretched, slanted and moved at random: virtual examples for the classifier.
+
+    Values between pixels are interpolated linearly, on whole multiples of 2**-8 pixel; beyond the edge it is dark.
+
+    Attributes
+    ----------
+    copies : int
+        Of every image.
+    rotation : float
+        Largest angle to either side, degrees.
+    stretch : float
+        Largest logarithm of the factors by which rows and columns grow or shrink.
+    shear : float
+        Largest slant, columns per row.
+    shift : float
+        Farthest move along rows and columns, pixels.
+    """
+
+    copies: int = 4
+    rotation: float = 10.0
+    stretch: float = 0.1
+    shear: float = 0.15
+    shift: float = 1.5
+
+    def __post_init__(self):
+        check_fields(self, copies=whole(1, 1000), rotation=real(least(0), most(180, " degrees")),
+                     stretch=real(least(0), most(4)), shear=real(least(0), most(100, " columns per row")),
+                     shift=real(least(0), most(1024, " pixels")))
+
+    def __call__(self, images, rng):
+        """uint8 (N, H, W) to uint8 (N * copies, H, W), copies of an image one after another; draws image by image."""
+        found = np.empty((len(images) * self.copies, *images.shape[1:]), np.uint8)
+        for i, draws in enumerate(rng.uniform(-1.0, 1.0, (len(found), 6))):
+            found[i] = _resampled(images[i // self.copies], *self._map(draws, images.shape[1:]))
+        return found
+
+    def _map(self, draws, shape):
+        """Where in the image each pixel of its copy comes from: rows and columns, in 2**-8 pixel, int64 (H, W) each."""
+        angle, slant = np.deg2rad(self.rotation) * draws[0], self.shear * draws[1]
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        matrix = turn @ [[1.0, 0.0], [slant, 1.0]] @ np.diag(np.exp(self.stretch * draws[2:4]))
+        matrix = np.rint(matrix * (1 << FRACTION_BITS)).astype(np.int64)
+        row, column = (np.arange(n) * 2 - (n - 1) for n in shape)           # in half pixels from the centre
+        moved = np.rint(self.shift * draws[4:] * 256).astype(np.int64)
+        return [(((axis[0] * row[:, None] + axis[1] * column) << 7) >> FRACTION_BITS) + (n - 1) * 128 + move
+                for axis, n, move in zip(matrix, shape, moved)]
+
+
+def _resampled(image, rows, columns):
+    """Values of an image between its pixels, rounded; places in 2**-8 pixel."""
+    padded = np.zeros((image.shape[0] + 2, image.shape[1] + 2), np.int64)
+    padded[1:-1, 1:-1] = image
+    (row, down), (column, right) = (np.divmod(place, 256) for place in (rows, columns))
+    total = np.full(rows.shape, 1 << 15)
+    for step, weight in ((0, 256 - down), (1, down)):
+        for side, share in ((0, 256 - right), (1, right)):
+            near = padded[np.clip(row + 1 + step, 0, image.shape[0] + 1),
+                          np.clip(column + 1 + side, 0, image.shape[1] + 1)]
+            total += weight * share * near
+    return total >> 16

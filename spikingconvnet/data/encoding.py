@@ -1,0 +1,226 @@
+"""Encoders: channel values in, spikes out. One step is one time step of the simulator (1 ms by default).
+
+An encoder is called with float values (N, C, H, W), where 1 is a strong input, and a ``numpy.random.Generator``; it
+returns :class:`~spikingconvnet.Spikes` with ``n_steps`` steps per sample. Random encoders draw sample by sample,
+so the spikes do not depend on how the samples are batched. :class:`GaussianReceptiveFields` makes channels for them
+out of numbers that are not grey values.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates.fields import (
+    FLAG,
+    MOST_SLOT,
+    above,
+    check_fields,
+    least,
+    most,
+    real,
+    whole,
+)
+from spikingconvnet.network.spikes import Spikes
+
+__all__ = ["LatencyEncoder", "RateEncoder", "RegularEncoder"]
+
+logger = logging.getLogger(__name__)
+
+_STEPS = whole(1, MOST_SLOT)
+_VALUE = real(least(0), most(1e6))
+_RATED = {"n_steps": _STEPS, "max_rate": real(above(0), most(1, " spike per step")), "threshold": _VALUE}
+
+
+@dataclass(frozen=True)
+class LatencyEncoder:
+    """One spike per strong enough input, the earlier the stronger: linear from the last step to step 0.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps over which the first spikes are spread.
+    threshold : float
+        Values up to this one are silent.
+    saturation : float
+        Values from this one on fire in step 0.
+    """
+
+    n_steps: int = 15
+    threshold: float = 0.08
+    saturation: float = 0.6
+
+    def __post_init__(self):
+        check_fields(self, n_steps=_STEPS, threshold=_VALUE, saturation=_VALUE)
+        require(self.threshold < self.saturation, "LatencyEncoder", "threshold, saturation",
+                (self.threshold, self.saturation), "0 <= threshold < saturation")
+
+    def __call__(self, values, rng=None):
+        """Spikes of `values`, float (N, C, H, W); `rng` is not used."""
+        flat = _flat(values)
+        sample, neuron = np.nonzero(flat > self.threshold)
+        value = flat[sample, neuron]
+        late = (self.saturation - np.minimum(value, self.saturation)) / (self.saturation - self.threshold)
+        step = np.minimum((late * self.n_steps).astype(np.int64), self.n_steps - 1)
+        return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
+
+
+@dataclass(frozen=True)
+class RegularEncoder:
+    """Evenly spaced spikes at a rate proportional to the value: one whenever the running sum passes a whole number.
+
+    Attributes
+    ----------
+    n_steps : int
+    max_rate : float
+        Spikes per step at value 1 and above, at most 1.
+    threshold : float
+        Values up to this one are silent.
+    random_phase : bool
+        Whether the sum of every input begins at a number of its own between 0 and 1 and not at 0, so that equal inputs
+        do not fire together.
+    """
+
+    n_steps: int = 50
+    max_rate: float = 0.2
+    threshold: float = 0.0
+    random_phase: bool = False
+
+    def __post_init__(self):
+        check_fields(self, **_RATED, random_phase=FLAG)
+
+    def __call__(self, values, rng=None):
+        """Spikes of `values`, float (N, C, H, W); `rng` is used for random phases only."""
+        rate = _rates(self, values)
+        phase = rng.random(rate.shape) if self.random_phase else 0.0
+        total = np.floor(np.arange(self.n_steps + 1)[:, None, None] * rate + phase)
+        step, sample, neuron = np.nonzero(np.diff(total, axis=0))
+        return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
+
+    def shown(self, values):
+        """What the spikes of `values` say, their rate over `max_rate`: an array like `values`, 0 to 1."""
+        return _shown(self, values)
+
+
+@dataclass(frozen=True)
+class RateEncoder:
+    """Independent spikes in every step with a probability proportional to the value (Bernoulli, the Poisson process on
+    a grid of steps). Attributes as :class:`RegularEncoder`."""
+
+    n_steps: int = 50
+    max_rate: float = 0.2
+    threshold: float = 0.0
+
+    def __post_init__(self):
+        check_fields(self, **_RATED)
+
+    def __call__(self, values, rng):
+        """Spikes of `values`, float (N, C, H, W), drawn from `rng`, a ``numpy.random.Generator``."""
+        rate = _rates(self, values)
+        sample, step, neuron = np.nonzero(rng.random((len(values), self.n_steps, rate.shape[1])) < rate[:, None])
+        return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
+
+    def shown(self, values):
+        """See :meth:`RegularEncoder.shown`."""
+        return _shown(self, values)
+
+
+def encode(images, image_filter, encoder, rng, batch=1000):
+    """Filter and encode images batch by batch, so that dense values never exist for all of them.
+
+    Parameters
+    ----------
+    images : uint8 array (N, H, W)
+    image_filter : callable of ``preprocessing``
+    encoder : callable of this module
+    rng : numpy.random.Generator
+    batch : int
+        Images at a time; the spikes do not depend on it.
+
+    Returns
+    -------
+    Spikes, shape (C, H, W), ``encoder.n_steps`` steps per sample
+    """
+    starts = range(0, max(len(images), 1), batch)
+    return Spikes.concatenate([encoder(image_filter(images[start:start + batch]), rng) for start in starts])
+
+
+def shown(images, image_filter, encoder):
+    """What the input of a network says of images: values of the filter as the spikes of the encoder show them.
+
+    An encoder with a rate shows nothing above 1, and nothing up to its threshold (:meth:`RegularEncoder.shown`); others
+    are taken to show what they are given.
+
+    Parameters
+    ----------
+    images : uint8 array (N, H, W)
+    image_filter, encoder
+        As for :func:`encode`.
+
+    Returns
+    -------
+    float32 array (N, C, H, W)
+    """
+    values = image_filter(images)
+    return (encoder.shown(values) if hasattr(encoder, "shown") else values).astype(np.float32)
+
+
+def rate_of(encoder, who):
+    """Spikes a step with which an encoder shows a value of 1, its ``max_rate``.
+
+    Parameters
+    ----------
+    encoder : callable of this module
+        Or one of your own with ``max_rate`` and ``shown(values)``, as of :class:`RegularEncoder`.
+    who : str
+        What needs a rate, for the error.
+
+    Raises
+    ------
+    SettingsError
+        An encoder that has no rate: a latency is none.
+    """
+    if not (hasattr(encoder, "max_rate") and hasattr(encoder, "shown")):
+        raise SettingsError(f"parameters.ENCODER: {who} needs values as rates of spikes, as RegularEncoder and"
+                            f" RateEncoder show them (one of your own: with max_rate and shown(values)), got {encoder}")
+    return encoder.max_rate
+
+
+def check_fires(spikes, images, image_filter, encoder, name):
+    """Refuse images none of which becomes a spike, and say how many do not.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        That `encoder` has made of what `image_filter` makes of the images.
+    images : uint8 array (N, H, W)
+    name : str
+        Of the images.
+
+    Raises
+    ------
+    SettingsError
+        No image has a spike; the text says what values the encoder is given, and from which on it fires.
+    """
+    silent = np.count_nonzero(np.diff(spikes.offsets[::spikes.n_steps]) == 0)
+    if silent and silent == spikes.n_samples:
+        threshold, largest = getattr(encoder, "threshold", 0.0), image_filter(images[:1000]).max()
+        raise SettingsError(f"parameters.FILTER, ENCODER: make no spike of any of the {silent:,} {name} images; FILTER"
+                            f" makes values up to {largest:.3g}"
+                            + (f", ENCODER is silent up to its threshold of {threshold:.3g}" if threshold else ""))
+    if silent:
+        logger.warning("warning: %s of %s %s images become no spike", f"{silent:,}", f"{spikes.n_samples:,}", name)
+
+
+def _flat(values):
+    return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
+def _shown(encoder, values):
+    return np.where(values > encoder.threshold, np.minimum(values, 1.0), 0.0)
+
+
+def _rates(encoder, values):
+    return _shown(encoder, _flat(values)) * encoder.max_rate

@@ -1,0 +1,82 @@
+"""Gaussian receptive fields: a number as the activity of a population (Bohte, Kok and La Poutre 2002)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spikingconvnet.errors import require
+from spikingconvnet.gates.fields import (
+    above,
+    below,
+    check_fields,
+    least,
+    most,
+    optional,
+    real,
+    several,
+    whole,
+)
+
+__all__ = ["GaussianReceptiveFields"]
+
+
+@dataclass(frozen=True)
+class GaussianReceptiveFields:
+    """A population code, used as a filter: every number answers in several channels, each with a preferred value.
+
+    The preferred values lie evenly between the smallest and the largest number of the training samples, which
+    :meth:`fitted` looks up; numbers beyond them answer like the nearest of the two.
+
+    Source: Bohte, La Poutre and Kok 2002, IEEE Trans Neural Netw 13, 426.
+
+    Attributes
+    ----------
+    fields : int
+        Channels, at least 2.
+    width : float
+        Standard deviation of a field, in distances of neighbouring preferred values.
+    silent_below : float
+        Answers below this one become 0; 1 is the answer to the preferred value.
+    low, high : tuple of numbers or None
+        Smallest and largest value of every position (row by row) of the training samples.
+    """
+
+    fields: int = 8
+    width: float = 1.0
+    silent_below: float = 0.1
+    low: tuple = None
+    high: tuple = None
+
+    def __post_init__(self):
+        owner, ends = "GaussianReceptiveFields", optional(several(real(least(-1e30), most(1e30)), "numbers"))
+        check_fields(self, fields=whole(2, 4096), width=real(above(0), least(1e-3), most(1e6)),
+                     silent_below=real(least(0), below(1)), low=ends, high=ends)
+        require((self.low is None) == (self.high is None), owner, "low, high", (self.low, self.high), "both or none")
+        require(self.low is None or len(self.low) == len(self.high), owner, "low, high", (self.low, self.high),
+                "of one length")
+
+    @property
+    def channels(self):
+        """As of any filter."""
+        return self.fields
+
+    @property
+    def channel_names(self):
+        """As of any filter."""
+        return tuple(f"field {k + 1}" for k in range(self.fields))
+
+    def fitted(self, images):
+        """The same with the range of these samples, (N, H, W) with N at least 1; given ones are kept."""
+        if self.low is not None:
+            return self
+        flat = images.reshape(len(images), -1)
+        return replace(self, low=tuple(flat.min(axis=0).tolist()), high=tuple(flat.max(axis=0).tolist()))
+
+    def __call__(self, images):
+        """Numbers (N, H, W) to float64 (N, fields, H, W)."""
+        require(self.low is not None, "GaussianReceptiveFields", "low, high", None, "set, or found by fitted(images)")
+        low, high = (np.reshape(np.asarray(end, np.float64), images.shape[1:]) for end in (self.low, self.high))
+        place = np.divide(images - low, high - low, out=np.zeros(images.shape), where=high > low).clip(0.0, 1.0)
+        distance = place[:, None] * (self.fields - 1) - np.arange(self.fields)[:, None, None]
+        answer = np.exp(-0.5 * (distance / self.width) ** 2)
+        return np.where(answer >= self.silent_below, answer, 0.0)

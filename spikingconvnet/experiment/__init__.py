@@ -1,0 +1,1 @@
+"""An experiment: what is loaded, trained, read out and kept, from parameters to figures."""

@@ -1,0 +1,34 @@
+"""Classifiers that see the plain values, to compare a network with."""
+
+import numpy as np
+
+
+def logistic_regression(values, labels, asked):
+    """What a logistic regression answers on standardised values: array of labels.
+
+    Parameters
+    ----------
+    values, asked : float arrays (n, features), (m, features)
+        Of training and test samples; the former alone decide the standardisation.
+    labels : int array (n,)
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    return _standardised(LogisticRegression(max_iter=1000), values, labels, asked)
+
+
+def support_vectors(values, labels, asked):
+    """What a support vector machine with Gaussian kernels answers; as :func:`logistic_regression`."""
+    from sklearn.svm import SVC
+
+    return _standardised(SVC(), values, labels, asked)
+
+
+BASELINES = {"logistic regression": logistic_regression, "support vector machine": support_vectors}
+
+
+def _standardised(model, values, labels, asked):
+    deviation = values.std(axis=0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    model.fit((values - values.mean(axis=0)) / scale, labels)
+    return model.predict((asked - values.mean(axis=0)) / scale)

@@ -1,0 +1,65 @@
+"""Doors of version 0.1: modules under their old names, for the parameters files that still import from them.
+
+Every run directory holds the parameters file it was made with, so an old one has to be read as long as its results
+are. The doors are there while such a file runs, and nowhere else; they go with version 0.3.
+"""
+
+import logging
+import sys
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+import spikingconvnet
+
+logger = logging.getLogger(__name__)
+
+MOVED = {
+    "layers": ("model.layers", "model.learning", "model.readouts"), "arch": ("model.shorthand",),
+    "encoding": ("data.encoding", "data.receptive_fields"), "preprocessing": ("data.filters", "data.deformation"),
+    "neurons": ("network.neurons",), "plasticity": ("network.plasticity",), "spikes": ("network.spikes",),
+    "geometry": ("network.geometry",), "connectivity": ("network.connectivity", "network.board_connectors"),
+    **{f"training.{name}": (f"training.chain.{name}",)
+       for name in ("bpstdp", "convert", "descent", "ridge", "rstdp", "softlif", "surrogate")},
+    "recipes": (), **{f"recipes.{name}": (f"experiment.recipes.{name}",)
+                      for name in ("bpstdp", "convert", "ridge", "rstdp", "softlif", "surrogate")}}
+
+
+class _Doors(MetaPathFinder, Loader):
+    """Finds modules of `MOVED`, and remembers which were asked for."""
+
+    def __init__(self):
+        self.used = {}
+
+    def find_spec(self, fullname, path=None, target=None):
+        """The door's spec, or None for what has not moved."""
+        package, _, name = fullname.partition(".")
+        found = package == spikingconvnet.__name__ and name in MOVED
+        return ModuleSpec(fullname, self, is_package=name == "recipes") if found else None
+
+    def exec_module(self, module):
+        """Give the module the names of its new homes."""
+        homes = [import_module(f"{spikingconvnet.__name__}.{home}")
+                 for home in MOVED[module.__name__.partition(".")[2]]]
+        for home in homes:
+            public = getattr(home, "__all__", [name for name in vars(home) if not name.startswith("_")])
+            vars(module).update({name: vars(home)[name] for name in public})
+        self.used[module.__name__] = module
+
+
+@contextmanager
+def old_names(path):
+    """Let a parameters file import from modules by their names of version 0.1, with a warning that says what to do."""
+    doors = _Doors()
+    sys.meta_path.append(doors)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(doors)
+        for name in sorted(doors.used, reverse=True):       # a package behind what is in it
+            package, _, last = name.rpartition(".")
+            del sys.modules[name], vars(sys.modules[package])[last]
+    if doors.used:
+        logger.warning("warning: %s imports from %s, which version 0.3 will not know; write: from spikingconvnet import"
+                       " ...", path, " and ".join(doors.used))

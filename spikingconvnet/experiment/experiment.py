@@ -1,0 +1,444 @@
+"""An experiment: settings, a run directory and a backend, and the steps load, train, fit, test.
+
+Each step reads what the step before it has stored and stores its own result, so work that was finished is never lost
+and never done twice. What is stored and what it is made from is said in ``results``, where images come from in
+``loading``, where networks run in ``runner``, and what layers answer to whole splits in ``timelines``.
+"""
+
+import logging
+from dataclasses import replace
+from functools import partial, wraps
+
+import numpy as np
+
+from spikingconvnet.backends import get_backend
+from spikingconvnet.compare import recorded
+from spikingconvnet.compare.recorder import learns, recording, run
+from spikingconvnet.errors import HealthError, StoreError
+from spikingconvnet.experiment import crossvalidation, readout, replicas
+from spikingconvnet.experiment.loading import Images
+from spikingconvnet.experiment.results import SPLITS, Results, if_there
+from spikingconvnet.experiment.runner import Runner
+from spikingconvnet.experiment.timelines import Timelines, all_spikes, telling
+from spikingconvnet.health import silence
+from spikingconvnet.health.verdict import worst
+from spikingconvnet.health.watch import Watch
+from spikingconvnet.model import build
+from spikingconvnet.store.arrays import digest, pack_spikes
+from spikingconvnet.store.directory import RunDirectory
+from spikingconvnet.training import RULES, require_trains
+from spikingconvnet.training.chain import balance, convert, parity
+
+logger = logging.getLogger(__name__)
+
+RECORDED_SAMPLES = 100      # of a split, and at most one replica
+PICTURED = 64               # images of a split that are kept for pictures
+
+
+def writes(step):
+    """A step of an Experiment, with the lock of its run directory held."""
+    @wraps(step)
+    def locked(self, *args, **kwargs):
+        with self.store.locked():
+            return step(self, *args, **kwargs)
+
+    return locked
+
+
+class Experiment:
+    """One experiment in one run directory, which no other process writes while a step does.
+
+    Parameters
+    ----------
+    settings : Settings
+    run_dir : str or Path
+    backend : str
+    target : str or None
+        Of a backend that has several: which machine.
+    cluster : str or None
+        Where replicas run, see ``workers.workers``.
+    copies : int or 'auto'
+        Replicas that share one run, as copies of the network on one machine; `auto` is as many as it should hold.
+    time_scale : int
+        How many times slower than real time a SpiNNaker board runs.
+    packet_buffer : int or None
+        Packets that each core of a board holds until it works them off; None is sPyNNaker's own number.
+    jobs : int or None
+        Threads; the results do not depend on it.
+    progress : callable
+        ``progress(iterable, description)`` wraps long loops.
+    program, options : str
+        How the command line is called, and options that belong to every command of the run, for error texts.
+    force : bool
+        Whether results of an invalid run on a board are stored.
+
+    Attributes
+    ----------
+    store : RunDirectory
+    stored : Results
+        What is stored, and what each of it is made from.
+    images : Images
+        Of the data set.
+    runner : Runner
+    timelines : Timelines
+    """
+
+    def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
+                 program="main.py", target=None, cluster=None, copies=1, time_scale=1, options="", force=False,
+                 packet_buffer=None):
+        self.settings, self.model = settings, settings.model
+        self.jobs, self.progress = jobs, progress
+        self.store = RunDirectory(run_dir)
+        self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
+                             directory=self.store.path / backend, packet_buffer=packet_buffer)
+        self.stored = Results(settings, self.store, self.runner.machine, program, options)
+        self.images = Images(settings, self.store.path / "downloads")
+        self.timelines = Timelines(self.stored, self.runner)
+
+    def command(self, mode, layer=None):
+        """The command line that makes a result."""
+        return self.stored.command(mode, layer)
+
+    @writes
+    def load_data(self):
+        """Read, check, split, filter and encode the images: number of images of each split."""
+        s = self.settings
+        how = self.stored.how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
+        found = self.images.encoded(np.random.default_rng([s.seed, 0]))
+        for name, (part, spikes) in found.items():
+            self.stored.data(name).write({**how, "split": name}, labels=part.labels, images=part.images[:PICTURED],
+                                         content=np.array(digest(spikes.offsets, spikes.neurons)),
+                                         **pack_spikes(spikes))
+        return {name: len(part) for name, (part, _) in found.items()}
+
+    def has_data(self):
+        """Whether the images have been loaded with the settings in force, and MODEL takes them."""
+        return all([self.stored.data(split).is_there() for split in SPLITS])
+
+    def data(self, split):
+        """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""
+        return self.stored.data(split).read()
+
+    @writes
+    def train_layer(self, number, rule="stdp", record=None):
+        """Train layer `number` on the training images: stdp.Trained.
+
+        Parameters
+        ----------
+        number : int
+        rule : 'stdp', 'random' or 'kmeans'
+            The last two are floors to compare with, see ``training.layerwise.floors``.
+        record : str or Path or None
+            File that keeps the recording of the training, see ``compare.recorded``.
+
+        Raises
+        ------
+        HealthError
+            The runs on a board are invalid, and `force` is not set; so for all that simulates and stores.
+        """
+        require_trains(rule, self.model, self.settings.rule, whole=False)
+        stage, watch = self.model.stages[number - 1], self.runner.watch(f"layer {number}, training")
+        layer, course = self.stored.layer(number), self.stored.course(number, rule)
+        spikes, description = self.all_spikes(number - 1, "train"), f"layer {number}: training"
+        try:
+            with telling(description, stage.layer.training.chunks, "chunks",
+                         lambda: len((course.read() or {"wins": ()})["wins"])):
+                trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                                             self._opened(watch, f"training of layer {number}", record),
+                                             partial(self.progress, description=description), course.read(),
+                                             course.write)
+            how = self.stored.how(watch.settle(), rule=rule, health=trained.health)
+        except HealthError:
+            course.forget()             # with what an invalid run has done nothing can go on
+            raise
+        layer.write(how, **trained.arrays())
+        course.forget()
+        return trained
+
+    def _opened(self, watch, shown, record):
+        """What opens a network for a rule; a recording is kept if one is asked for."""
+        opened = partial(self.runner.open, watch)
+        if record is None:
+            return opened
+        return recording(opened, self.stored.how(shown=shown), partial(recorded.save, record), learns)
+
+    @writes
+    def train_chain(self, rule):
+        """Train all layers at once on the training images, by the rule that the parameters' RULE holds settings of.
+
+        Parameters
+        ----------
+        rule : str
+            See ``training``.
+
+        Returns
+        -------
+        dict
+            The rule's health, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
+            ``training.chain.balance``.
+        """
+        require_trains(rule, self.model, self.settings.rule, whole=True)
+        train, s, watch = RULES[rule].load(), self.settings, self.runner.watch(f"{rule}: training")
+        images, labels = self.values("train")
+        validation = self.values("validation") if s.n_validation else None
+        found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
+                              partial(self.progress, description=f"{rule}: training"), validation,
+                              **RULES[rule].given(s.encoder, s.image_filter, partial(self.runner.open, watch)))
+        layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"],
+                                      partial(self.runner.open, watch), s.reset)
+        health |= self.judge(layers, images)
+        board = watch.settle()
+        for stage, layer, peak in zip(self.model.stages, layers, peaks):
+            own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
+            how = self.stored.how(board, rule=rule, health={**health, **own})
+            self.stored.layer(stage.number).write(how, **layer.arrays())
+            health = {**health, stage.label: own}
+        return health
+
+    def chain_health(self):
+        """What :meth:`train_chain` returned, from what it has stored."""
+        last = self.model.stages[-1]
+        health = dict(self.layer(last.number)["how"]["health"])
+        own = {name: health.pop(name) for name in ("inputs", "v_thresh")}
+        return {**health, last.label: own}
+
+    def judge(self, layers, images):
+        """Judge trained layers by what they fire for the first training images by the local engine.
+
+        Parameters
+        ----------
+        layers : list of TrainedLayer
+        images : float32 array (n, C, H, W)
+            What units are shown, see ``training``.
+
+        Returns
+        -------
+        dict
+            ``parity``: the reports of ``training.chain.parity``, where layers stand for units.
+
+        Raises
+        ------
+        SettingsError
+            A layer that never fires, or rates or answers that are not those of the units.
+        """
+        s, spikes, reports = self.settings, self.data("train")["spikes"], []
+        if s.rule.name == "convert":        # units first: what they say of a cause is more than rates can
+            reports.append(convert.judge(s.rule, self.model, self.images.image_filter()))
+        first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
+        network = build.inference_network(self.model.stages, layers, first, s.reset)
+        found = get_backend("local").run(network, jobs=self.jobs).spikes
+        if hasattr(s.rule, "rates"):        # says more of a layer that never fires
+            fired = [first, *(found[stage.label] for stage in self.model.stages)]
+            reports.append(parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder))
+        else:
+            self.check_fires(first, {label: spikes.n_events for label, spikes in found.items()},
+                             f"{first.n_samples} training images", layers)
+        return {"parity": told} if (told := [report.as_dict() for report in reports if report]) else {}
+
+    def cross_validate(self, rule, scheme):
+        """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
+
+        Parameters
+        ----------
+        rule : str
+            See ``training``.
+        scheme : crossvalidation.Scheme
+
+        Returns
+        -------
+        dict of str to float array (repeats,)
+            See ``crossvalidation.cross_validate``.
+        """
+        require_trains(rule, self.model, self.settings.rule, whole=True)
+        return crossvalidation.cross_validate(
+            self.images.everything(), self.settings, scheme, self.runner.backend_name,
+            {"jobs": self.jobs or 1, **self.runner.options}, partial(self.progress, description=f"{rule}: folds"))
+
+    def values(self, split):
+        """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
+        values, labels = self.images.values(split)
+        if not np.array_equal(self.data(split)["labels"], labels):
+            raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
+                             f" run: {self.command('loaddata')}")
+        return values, np.searchsorted(self.classes(), labels)
+
+    def classes(self):
+        """The class that each output unit stands for: int array (units,)."""
+        return np.sort(np.array(self.settings.classes))
+
+    def layer(self, number):
+        """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
+        return self.stored.layer(number).read()
+
+    def trained(self, number):
+        """Layer `number` as inference needs it: TrainedLayer."""
+        return self.timelines.trained(number)
+
+    def is_trained(self, number, rule=None):
+        """Whether layer `number` has been trained with the settings in force, and by `rule` if that is given."""
+        found = if_there(self.layer, number)
+        return found is not None and rule in (None, found["how"]["rule"])
+
+    def all_spikes(self, number, split):
+        """Spikes of a layer (0: the input) for a whole split."""
+        data = self.data(split)
+        return data["spikes"] if number == 0 else all_spikes(self.timelines.spikes(number, split, data))
+
+    def kept_spikes(self, number):
+        """Spikes of a layer for the first training replica, of the input (0) for that with the busiest step; None where
+        there are none yet."""
+        data, most = if_there(self.data, "train"), replicas.REPLICA_SAMPLES
+        if data is None or (number and not self.is_trained(number)):
+            return None
+        if number:
+            return self.timelines.first(number, data)
+        spikes = data["spikes"]
+        busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // most * most
+        return spikes.samples(busiest, min(busiest + most, spikes.n_samples))
+
+    def network(self, number, spikes):
+        """The trained layers up to `number` as one network behind `spikes`: Network."""
+        return self.timelines.chain(number, spikes)
+
+    def example(self, number, n_samples, membranes=False):
+        """The first training images through the layers up to `number`.
+
+        Returns
+        -------
+        spikes : Spikes
+            Of layer `number`.
+        v : float array (steps, neurons) or None
+            Its membranes, mV.
+        """
+        spikes, label = self.data("train")["spikes"], self.model.stages[number - 1].label
+        network = self.network(number, spikes.samples(0, min(n_samples, spikes.n_samples)))
+        found = self.runner.shown(network, f"layer {number}, example", (label,) if membranes else ())
+        return found.spikes[label], found.membrane(label) if membranes else None
+
+    def record(self, split, path):
+        """Show the first images of a split to the chain of all layers, and keep the recording in a file.
+
+        Parameters
+        ----------
+        split : str
+        path : str or Path
+        """
+        spikes = self.data(split)["spikes"]
+        n = min(spikes.n_samples, RECORDED_SAMPLES, replicas.REPLICA_SAMPLES)
+        network, shown = self.network(len(self.model.stages), spikes.samples(0, n)), f"{n} {split} images"
+        watch = Watch(f"recording of {shown}", force=True)     # of an invalid run it is what one wants to look at
+        made = run(partial(self.runner.open, watch), network, {})
+        recorded.save(path, replace(made, how=self.stored.how(watch.settle(), shown=shown)))
+
+    def answers(self, split):
+        """What the output units of a model that runs as one network answer to the images of a split.
+
+        Of the training images those whose spikes are kept are shown.
+
+        Returns
+        -------
+        dict of str to array
+            ``labels`` (n,), and the arrays of ``timelines.Timelines.answers``.
+        """
+        data = self.data(split)
+        answers, n = self.timelines.answers(split, data), data["spikes"].n_samples
+        labels = [build.INPUT, *(stage.label for stage in self.model.stages)]
+        fired = dict(zip(labels, answers["spikes"].sum(axis=0)))
+        self.check_fires(data["spikes"], fired, f"{n:,} {split} images")
+        return {"labels": data["labels"][:n], **answers}
+
+    def check_fires(self, spikes, fired, samples, layers=None):
+        """Refuse a chain one of whose layers has not fired at all, see ``silence.check_chain``; None takes the stored
+        layers."""
+        layers = layers or [self.trained(stage.number) for stage in self.model.stages]
+        silence.check_chain(self.model, layers, spikes, fired, samples, self.command("training"), self.settings.reset)
+
+    def features(self, split):
+        """What is read out, and labels: float (n, features), int (n,).
+
+        Spike counts for the classifier; of a model that runs as one network those of its output units, or their mean
+        membranes.
+        """
+        if self.model.runs_as_one:
+            answers = self.answers(split)
+            return answers["output"], answers["labels"]
+        data = self.data(split)
+        return self._counts(split, data), data["labels"]
+
+    def _counts(self, name, data):
+        stage = self.model.stages[-1]
+        return self.timelines.counts(stage.number, name, data, self.model.classifier.cells(stage.out_shape))
+
+    def deformed_features(self, chosen):
+        """The same for deformed copies of the training images at `chosen`."""
+        spikes, labels = self.images.deformed(chosen)
+        data = {"spikes": spikes, "labels": labels, "content": digest(spikes.offsets, spikes.neurons)}
+        return self._counts("deformed", data), labels
+
+    @writes
+    def train_svm(self):
+        """Fit the classifier on the training images, and again with deformed copies of those near its margins if there
+        is a `deformation`: its score on the training images."""
+        counts, labels = self.features("train")
+        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed)
+        fitted = fit(counts, labels)
+        near = [] if self.settings.deformation is None else fitted.near_margin(counts, labels)
+        if len(near):
+            more = self.deformed_features(near)
+            fitted = fit(*(np.concatenate(pair) for pair in zip((counts, labels), more)))
+        self.stored.classifier().write(self.stored.how(self.verdict()), **vars(fitted))
+        return readout.score(fitted.predict(counts), labels)
+
+    def has_svm(self):
+        """Whether the classifier has been fitted with the settings in force."""
+        return self.stored.classifier().is_there()
+
+    def test(self, split="test"):
+        """Classify a split: its score."""
+        if self.model.runs_as_one:
+            answers = self.answers(split)
+            return readout.score(self.classes()[answers["units"][:, -1]], answers["labels"])
+        fitted = readout.Readout.from_arrays(self.stored.classifier().read())
+        counts, labels = self.features(split)
+        return readout.score(fitted.predict(counts), labels)
+
+    def over_time(self, split="test"):
+        """How a model that runs as one network answers while an image is shown, on average over a split.
+
+        Returns
+        -------
+        dict
+            ``steps``: ends of the window, steps since the image began; ``accuracy``: what it would be with each of
+            them; ``spikes``: spikes an image, by population, ``input`` first.
+        """
+        answers, (first, last) = self.answers(split), self.model.readout.window(self.settings.slot)
+        right = self.classes()[answers["units"]] == answers["labels"][:, None]
+        names = [build.INPUT, *(stage.label for stage in self.model.stages)]
+        return {"steps": list(range(first + 1, last + 1)), "accuracy": right.mean(axis=0).tolist(),
+                "spikes": dict(zip(names, answers["spikes"].mean(axis=0).tolist()))}
+
+    def results(self):
+        """Entries of ``results.json`` that belong to what is stored now, the newest last."""
+        return self.stored.entries()
+
+    @writes
+    def keep_layer_result(self, number, result):
+        """Keep an entry ``layer n`` of ``results.json``."""
+        self.stored.course(number, None).forget()       # by a command that was killed behind the layer itself
+        self.keep_result(f"layer {number}", result)
+
+    @writes
+    def keep_result(self, name, result):
+        """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
+        self.stored.keep_entry(name, {**result, **self.verdict()})
+
+    def verdict(self):
+        """The worst verdict on the runs that this experiment has made or used so far, and on those behind them.
+
+        Returns
+        -------
+        dict
+            ``verdict``: see ``health.verdict``; empty if none was on a board.
+        """
+        found = self.stored.verdicts
+        return {"verdict": worst(found)} if found else {}

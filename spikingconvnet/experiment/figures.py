@@ -1,0 +1,157 @@
+"""Figures of an experiment, from what its run directory holds."""
+
+import numpy as np
+
+from spikingconvnet import plotting
+from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.model.build import all_channel_kernels
+from spikingconvnet.network.geometry import through
+
+SHOWN_IMAGES = 6
+RASTER_SAMPLES = 3
+ACTIVITY_SAMPLES = 200
+SHOWN_MEMBRANES = 5
+SHOWN_KERNELS = 100
+FOUND = {"stdp": "kernels before and after STDP", "random": "random kernels", "kmeans": "k-means kernels"}
+
+
+def figure_names(experiment):
+    """Names of all figures that an experiment of this model can make."""
+    return ["inputs", *(f"{kind}-{stage.number}" for stage in experiment.model.stages
+                        for kind in _kinds(stage, experiment.model.runs_as_one)), "confusion"]
+
+
+def _kinds(stage, as_one):
+    """Figures of one layer: kernels and activity where they are pictures, a course where it has one of its own."""
+    pictures = max(stage.layer.kernel_size) > 1 or not as_one
+    maps = not (stage.dense and as_one)
+    kernels = (["kernels", "fields"] if stage.number > 1 else ["kernels"]) * pictures
+    return [*kernels, *["training"] * (not as_one), "raster", "membranes", *["activity"] * maps]
+
+
+def outdated_by(experiment, number):
+    """Names of the figures that a newly trained layer `number` (0: new data) makes outdated."""
+    return [name for name in figure_names(experiment)
+            if name == "confusion" or (name == "inputs" and number == 0)
+            or (name[-1].isdigit() and int(name.rpartition("-")[2]) >= number)]
+
+
+def plot(experiment, names=None):
+    """Make figures as PNG and SVG in ``<run directory>/plots``.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    names : list of str or None
+        See :func:`figure_names`; None makes every figure whose results are there.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    StoreError
+        A named figure's results are not there, or none are.
+    """
+    paths, missing = [], None
+    for name in figure_names(experiment) if names is None else names:
+        try:
+            figure = _figure(experiment, name)
+        except StoreError as error:
+            if names is not None:
+                raise
+            missing = missing or error
+            continue
+        paths += plotting.save(figure, experiment.store.path / "plots" / name)
+    if not paths and missing:
+        raise missing
+    return paths
+
+
+def _figure(experiment, name):
+    kind, _, number = name.partition("-")
+    makers = {"inputs": _inputs, "kernels": _kernels, "fields": _fields, "training": _training, "raster": _raster,
+              "membranes": _membranes, "activity": _activity, "confusion": _confusion}
+    if kind not in makers or name not in figure_names(experiment):
+        raise SettingsError(f"plot: no figure is called {name!r}; there are {', '.join(figure_names(experiment))}")
+    return makers[kind](experiment, *([int(number)] if number else []))
+
+
+def _inputs(experiment):
+    data = experiment.data("train")
+    shown = min(SHOWN_IMAGES, len(data["images"]))
+    return plotting.inputs(data["images"][:shown], data["spikes"].samples(0, shown),
+                           channel_names=_channel_names(experiment))
+
+
+def _channel_names(experiment):
+    """What the channels of the input are; None for an image filter that does not name them."""
+    return getattr(experiment.settings.image_filter, "channel_names", None)
+
+
+def _layer_name(number):
+    return f"Layer {number}"
+
+
+def _kernels(experiment, number):
+    layer = experiment.layer(number)
+    learned, rule = layer.get("learned", layer["kernels"])[:SHOWN_KERNELS], layer["how"]["rule"]
+    names = _channel_names(experiment) if number == 1 and learned.shape[1] == 2 else None
+    return plotting.kernels(layer["initial"][:SHOWN_KERNELS] if rule == "stdp" else None, learned,
+                            f"{_layer_name(number)}: {FOUND.get(rule, f'kernels by {rule}')}", names)
+
+
+def _fields(experiment, number):
+    """Kernels of a deeper layer led back to the input through those below, each as a share of its largest weight."""
+    stages = experiment.model.stages
+    found = all_channel_kernels(stages[number - 1], experiment.layer(number)["kernels"])[:SHOWN_KERNELS]
+    for above, stage in zip(stages[number - 1:0:-1], stages[number - 2::-1]):
+        below = all_channel_kernels(stage, experiment.layer(stage.number)["kernels"])
+        found = through(found, below, stage.layer.strides, above.pool.pool_size if above.pool else (1, 1))
+    if stages[0].pool:
+        found = np.kron(found, np.ones((1, 1, *stages[0].pool.pool_size)))
+    largest = abs(found).max(axis=(1, 2, 3), keepdims=True)
+    return plotting.kernels(None, found / np.where(largest > 0, largest, 1.0),
+                            f"{_layer_name(number)}: kernels led back to the input",
+                            _channel_names(experiment) if found.shape[1] == 2 else None, "relative")
+
+
+def _training(experiment, number):
+    layer = experiment.layer(number)
+    if not len(layer["wins"]):
+        raise StoreError(f"layer {number} comes from --rule {layer['how']['rule']} and has no course of training;"
+                         f" run: {experiment.command('training', number)}")
+    return plotting.training(layer["wins"], layer["thresholds"], layer["mean_weight"],
+                             _layer_name(number))
+
+
+def _raster(experiment, number):
+    return plotting.raster(experiment.example(number, RASTER_SAMPLES)[0], RASTER_SAMPLES, layer=_layer_name(number))
+
+
+def _membranes(experiment, number):
+    """The most active neurons, each of another map, over the first images."""
+    spikes, v = experiment.example(number, RASTER_SAMPLES, membranes=True)
+    counts = spikes.counts().sum(axis=0)
+    maps = np.argsort(-counts.max(axis=(1, 2)), kind="stable")[:SHOWN_MEMBRANES]
+    positions = counts.reshape(len(counts), -1).argmax(axis=1)
+    chosen = maps * counts[0].size + positions[maps]
+    thresholds = experiment.layer(number)["v_thresh"][maps]
+    steps = [spikes.steps()[spikes.neurons == neuron] for neuron in chosen]
+    labels = [f"map {m}" for m in maps]
+    return plotting.membranes(v[:, chosen], thresholds, steps, labels=labels, layer=_layer_name(number))
+
+
+def _activity(experiment, number):
+    counts = experiment.example(number, ACTIVITY_SAMPLES)[0].counts().mean(axis=0)
+    return plotting.activity(counts, layer=_layer_name(number))
+
+
+def _confusion(experiment):
+    """Of the split that was classified last."""
+    splits = [entry for name, entry in experiment.results().items() if name in ("test", "validation")]
+    if not splits:
+        raise StoreError(f"{experiment.store.path}: no test result of this network yet;"
+                         f" run: {experiment.command('testing')}")
+    return plotting.confusion(np.array(splits[-1]["confusion"]), splits[-1]["classes"], f"{splits[-1]['split']} images")

@@ -1,0 +1,119 @@
+"""What a board would be given by an experiment, before anything runs on it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from spikingconvnet.backends import get_backend
+from spikingconvnet.backends.spinnaker import mapping
+from spikingconvnet.board.check import Subject
+from spikingconvnet.experiment import replicas
+from spikingconvnet.experiment.results import if_there
+from spikingconvnet.model import build
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.model.windows import pooled_input, window_spikes
+from spikingconvnet.network.netlist import together
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.chain import balance
+from spikingconvnet.training.layerwise import stdp
+from spikingconvnet.training.layerwise.calibration import inference_kernels
+
+CHECKED_SAMPLES = 50        # images that a chain, or a layer whose maps compete, is checked with
+CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
+
+
+def subjects(experiment):
+    """What a board would be given: a Subject for training and one for inference of every layer, or one for all.
+
+    Spikes are those that are stored, of the replica with the busiest step; a source whose spikes are not there yet
+    is silent. Kernels are those that were learned, or random ones.
+    """
+    if experiment.model.runs_as_one:
+        return [_chain(experiment)]
+    return [subject for stage in experiment.model.stages for subject in _training_and_inference(experiment, stage)]
+
+
+def _chain(experiment):
+    """The chain behind the first training images; what its layers fire is told by the local engine."""
+    data, stages, settings = if_there(experiment.data, "train"), experiment.model.stages, experiment.settings
+    learned = all(experiment.is_trained(stage.number) for stage in stages)
+    shown = (Spikes.empty(stages[0].source_shape, 1, settings.slot) if data is None
+             else data["spikes"].samples(0, min(CHECKED_SAMPLES, data["spikes"].n_samples)))
+    layers = ([experiment.trained(stage.number) for stage in stages] if learned else balance.lower(
+        experiment.model, [_random(stage, settings.seed) for stage in stages], shown, get_backend("local").open,
+        settings.reset)[0])
+    network = build.inference_network(stages, layers, shown, settings.reset)
+    basis = f"{_kernels(experiment, stages, learned)}, {_spikes(experiment, data)}"
+    fired = get_backend("local").run(network, jobs=experiment.jobs).spikes
+    if learned:
+        experiment.check_fires(shown, {label: spikes.n_events for label, spikes in fired.items()},
+                               f"{shown.n_samples} training images")
+    return Subject("all layers, inference", network, shown.n_steps,
+                   (stages[-1].label,) * experiment.model.readout.needs_membranes, basis=basis, fired=fired)
+
+
+def _kernels(experiment, stages, learned):
+    """In words, what kernels a network is made with, and why not with those that are stored."""
+    stored = any(experiment.store.file(f"layers/{stage.number}").is_file() for stage in stages)
+    return "learned kernels" if learned else "random kernels" + " (those stored are of other settings)" * stored
+
+
+def _spikes(experiment, found):
+    """The same for its spikes."""
+    if found is not None:
+        return "stored spikes"
+    stored = experiment.store.file("data/train").is_file() and not experiment.has_data()
+    return "no spikes (those stored are of other settings)" if stored else "no spikes yet"
+
+
+def _random(stage, seed):
+    shape, rng = stage.layer.kernel_shape(stage.in_shape), np.random.default_rng([seed, stage.number])
+    return TrainedLayer(rng.normal(0.0, np.prod(shape[1:]) ** -0.5, shape),
+                        np.full(stage.out_shape[0], stage.layer.neuron.v_thresh))
+
+
+def _training_and_inference(experiment, stage):
+    """The two Subjects of a layer that is trained by itself."""
+    rng = np.random.default_rng([experiment.settings.seed, stage.number])
+    source, arrays = experiment.kept_spikes(stage.number - 1), if_there(experiment.layer, stage.number)
+    shown = source or Spikes.empty(stage.source_shape, 1, experiment.settings.slot)
+    windows = _some_windows(stage, source, rng)
+    kernels = stdp.random_kernels(stage, rng) if arrays is None else arrays["initial"]
+    training = build.training_network(stage, windows, kernels.reshape(len(kernels), -1).T,
+                                      np.full(len(kernels), stage.layer.training.neuron.v_thresh))
+    basis = f"{_kernels(experiment, [stage], arrays is not None)}, {_spikes(experiment, source)}"
+    trained = (TrainedLayer(inference_kernels(stage.layer, kernels), np.ones(stage.out_shape[0]))
+               if arrays is None else TrainedLayer.from_arrays(arrays))
+    if stage.layer.lateral:         # what the layer fires comes back to it
+        shown = shown.samples(0, min(CHECKED_SAMPLES, shown.n_samples))
+    inference = build.inference_network([stage], [trained], shown)
+    fired = get_backend("local").run(inference, jobs=experiment.jobs).spikes if stage.layer.lateral else {}
+    name = f"layer {stage.number}"
+    return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
+                    basis=basis.replace("learned", "initial").replace("random", "initial")),
+            Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis, fired=fired))
+
+
+def _some_windows(stage, source, rng):
+    training = stage.layer.training
+    if source is None:
+        return Spikes.empty(stage.layer.kernel_shape(stage.in_shape)[1:], 1, training.slot)
+    chunks = min(training.chunks, CHECKED_WINDOWS)
+    fewer = replace(training, chunks=chunks, windows=chunks * max(1, CHECKED_WINDOWS // chunks))
+    return window_spikes(replace(stage, layer=replace(stage.layer, training=fewer)),
+                               pooled_input(stage, source), rng)
+
+
+def mapped(experiment):
+    """What sPyNNaker would use for the inference of every layer or of all, in as many copies as asked for, see
+    ``backends.spinnaker.mapping``: dict of str to dict."""
+    found, data = {}, if_there(experiment.data, "train")
+    directory = experiment.store.path / "spinnaker" if data is not None else None       # nothing is begun by looking
+    wanted = 1 if data is None else -(-len(data["labels"]) // replicas.REPLICA_SAMPLES)
+    for subject in subjects(experiment):
+        if subject.replicated:
+            copies = experiment.runner.copies_of(subject.network, wanted)
+            network = together([subject.network] * copies) if copies > 1 else subject.network
+            used = mapping.mapped(network, directory)
+            found[subject.name] = {"copies": copies, **used}
+    return found

@@ -1,0 +1,230 @@
+"""Readout: spike counts of the last layer into a linear support vector machine (scikit-learn's LinearSVC), or its
+units themselves, one a class.
+
+A fitted readout is two plain arrays and a scale; nothing is pickled.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from spikingconvnet.errors import DataError, require
+from spikingconvnet.network.geometry import grid_cells
+
+TOLERANCE = 0.3         # of LinearSVC's dual; on MNIST smaller ones cost time and change nothing that can be measured
+MAX_ITERATIONS = 300
+BLOCK = 2000            # samples handled at a time
+
+
+def spike_counts(spikes, grid):
+    """Spikes per sample and grid cell: what the classifier sees.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Of the last layer, shape (C, H, W).
+    grid : (rows, columns)
+        Cells per map.
+
+    Returns
+    -------
+    uint16 array (n_samples, C * rows * columns), cut at 65535
+    """
+    cells = spikes.shape[0] * grid[0] * grid[1]
+    sample = np.repeat(np.arange(spikes.n_samples), np.diff(spikes.offsets[::spikes.n_steps]))
+    flat = np.bincount(sample * cells + grid_cells(spikes.shape, grid)[spikes.neurons],
+                       minlength=spikes.n_samples * cells)
+    return np.minimum(flat, 65535).astype(np.uint16).reshape(spikes.n_samples, cells)
+
+
+def by_spike_count(spikes, window, v=None):
+    """The unit that has fired most at every step of the window.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Of the output units, shape (units, 1, 1).
+    window : (first, last)
+        Spikes of the steps ``first .. last - 1`` of a sample count.
+    v : int array (n_samples * n_steps, units) or None
+        Membranes before each step, raw s16.15, in which ties are decided at the end of the window; in the lowest unit
+        without.
+
+    Returns
+    -------
+    units : uint16 array (n_samples, last - first)
+        In column t the answer if the window ended behind step ``first + t``.
+    counts : float64 array (n_samples, units)
+        Spikes in the whole window.
+    """
+    first, last = window
+    fired = spikes.raster().reshape(spikes.n_samples, spikes.n_steps, -1)[:, first:last]
+    counts = np.cumsum(fired, axis=1, dtype=np.int64)
+    score = counts
+    if v is not None:
+        at = np.minimum(np.arange(first + 1, last + 1), spikes.n_steps - 1)
+        score = (counts << 33) + v.reshape(spikes.n_samples, spikes.n_steps, -1)[:, at]
+    return np.argmax(score, axis=2).astype(np.uint16), counts[:, -1].astype(np.float64)
+
+
+def by_membrane(v, n_steps, window):
+    """The unit with the highest mean membrane at every step of the window.
+
+    Parameters
+    ----------
+    v : int array (n_samples * n_steps, units)
+        Membranes before each step, raw s16.15.
+    n_steps : int
+    window : (first, last)
+
+    Returns
+    -------
+    units : uint16 array (n_samples, last - first)
+        As of :func:`by_spike_count`.
+    means : float64 array (n_samples, units)
+        mV.
+    """
+    first, last = window
+    total = np.cumsum(v.reshape(-1, n_steps, v.shape[1])[:, first:last], axis=1, dtype=np.int64)
+    return np.argmax(total, axis=2).astype(np.uint16), total[:, -1] / (32768.0 * (last - first))
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """A fitted linear classifier.
+
+    Attributes
+    ----------
+    classes : int array (n_classes,)
+    coefficients : float64 array (n_classes, features)
+        On counts as they are; the scaling of the fit is already in them.
+    intercepts : float64 array (n_classes,)
+    """
+
+    classes: np.ndarray
+    coefficients: np.ndarray
+    intercepts: np.ndarray
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The Readout that a file holds: dict of str to array, others left alone."""
+        return cls(*(arrays[field.name] for field in fields(cls)))
+
+    def decision(self, counts):
+        """Margins: float64 array (n_samples, n_classes)."""
+        require(counts.shape[1] == self.coefficients.shape[1], "Readout", "counts", counts.shape,
+                f"(samples, {self.coefficients.shape[1]})", DataError)
+        return np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in _blocks(counts)]
+                              or [np.zeros((0, len(self.classes)))]) + self.intercepts
+
+    def predict(self, counts):
+        """Class of each sample: array (n_samples,) of values of `classes`."""
+        return self.classes[np.argmax(self.decision(counts), axis=1)]
+
+    def near_margin(self, counts, labels):
+        """Samples on the wrong side of a margin of any class, the support vectors: int array of their indices.
+
+        Copies of others would change nothing (Schoelkopf, Burges and Vapnik 1996, doi 10.1007/3-540-61510-5_12).
+        """
+        side = np.where(np.asarray(labels)[:, None] == self.classes, 1.0, -1.0)
+        return np.flatnonzero((side * self.decision(counts) < 1.0).any(axis=1))
+
+
+def fit(counts, labels, C=1.0, seed=0):
+    """Fit a Readout with scikit-learn's ``LinearSVC`` (one against the rest, squared hinge).
+
+    Every feature is divided by its root mean square and by the root of the number of features, so that a sample has a
+    length of about 1 and one value of `C` suits few and many features. Features that never fire get no weight. The dual
+    is solved on sparse rows, which takes a third of the primal's time here and 12 bytes per count that is not zero.
+
+    Parameters
+    ----------
+    counts : array (n_samples, features), spike counts
+    labels : int array (n_samples,)
+    C : float
+        As in ``LinearSVC``.
+    seed : int
+
+    Returns
+    -------
+    Readout
+    """
+    from sklearn.svm import LinearSVC
+
+    classes = np.unique(labels)
+    require(len(classes) >= 2, "Readout", "labels", classes.tolist(), "of at least two classes", DataError)
+    power = sum(np.square(part, dtype=np.float64).sum(axis=0) for part in _blocks(counts)) / len(counts)
+    scale = np.divide(1.0, np.sqrt(power * len(power)), out=np.zeros(len(power)), where=power > 0)
+    machine = LinearSVC(C=C, dual=True, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=seed)
+    machine.fit(_scaled_rows(counts, scale), labels)
+    coefficients, intercepts = machine.coef_, machine.intercept_
+    if len(classes) == 2:           # LinearSVC keeps one row for two classes
+        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
+    return Readout(machine.classes_, coefficients * scale, intercepts)
+
+
+def _blocks(counts):
+    return (counts[first:first + BLOCK] for first in range(0, len(counts), BLOCK))
+
+
+def _scaled_rows(counts, scale):
+    """Counts times `scale` as a sparse matrix, filled block by block so that no dense float copy ever exists."""
+    filled = np.concatenate([np.count_nonzero(part, axis=1) for part in _blocks(counts)])
+    ends = np.concatenate([[0], np.cumsum(filled)])
+    columns, values = np.empty(ends[-1], np.int32), np.empty(ends[-1])
+    for first, part in zip(range(0, len(counts), BLOCK), _blocks(counts)):
+        row, column = np.nonzero(part)
+        chunk = slice(ends[first], ends[min(first + BLOCK, len(counts))])
+        columns[chunk], values[chunk] = column, part[row, column] * scale[column]
+    return csr_matrix((values, columns, ends), shape=counts.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How predictions compare with the truth.
+
+    Attributes
+    ----------
+    classes : int array (n,)
+    confusion : int64 array (n, n)
+        Row: true class, column: predicted.
+    by_half : tuple of two floats
+        Accuracy on the first and on the second half of the samples in their order, 0 to 1; nan without samples.
+    """
+
+    classes: np.ndarray
+    confusion: np.ndarray
+    by_half: tuple
+
+    @property
+    def accuracy(self):
+        """Share of correct predictions, 0 to 1; nan without samples."""
+        return float(np.trace(self.confusion) / self.confusion.sum()) if self.confusion.any() else float("nan")
+
+    @property
+    def recall(self):
+        """Per class, the share of its samples that were recognised: float array (n,); nan without samples."""
+        return _share(self.confusion, axis=1)
+
+    @property
+    def precision(self):
+        """Per class, the share of its predictions that were right: float array (n,); nan without predictions."""
+        return _share(self.confusion, axis=0)
+
+
+def score(predicted, labels):
+    """Compare predictions with labels: Score over every class that occurs in either."""
+    require(len(predicted) == len(labels), "Score", "predicted", len(predicted), f"as many as labels ({len(labels)})",
+            DataError)
+    classes, index = np.unique(np.concatenate([labels, predicted]), return_inverse=True)
+    truth, guess = np.split(index, 2)
+    confusion = np.bincount(truth * len(classes) + guess, minlength=len(classes) ** 2)
+    halves = np.array_split(truth == guess, 2)
+    return Score(classes, confusion.reshape(len(classes), len(classes)),
+                 tuple(float(half.mean()) if len(half) else float("nan") for half in halves))
+
+
+def _share(confusion, axis):
+    total = confusion.sum(axis=axis)
+    return np.divide(np.diag(confusion), total, out=np.full(len(total), np.nan), where=total > 0)

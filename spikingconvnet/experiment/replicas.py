@@ -1,0 +1,104 @@
+"""Replicas: copies of a network, each with a timeline of its own, side by side on a board, on cores or on a cluster.
+
+The integers of a replica do not depend on where it runs, nor on how many others do. A cluster is dask.distributed's; it
+runs a replica again whose worker has died.
+"""
+
+import numpy as np
+
+from spikingconvnet.backends import get_backend
+from spikingconvnet.experiment import readout
+from spikingconvnet.model.readouts import Membrane
+from spikingconvnet.network.netlist import together
+from spikingconvnet.network.spikes import Spikes
+
+REPLICA_SAMPLES = 5000      # images of a timeline
+BATCH = 250                 # samples simulated at a time
+
+
+def respond(networks, label, backend, grid=None, **options):
+    """What one population of each network answers to its whole timeline, all networks being simulated as one.
+
+    Parameters
+    ----------
+    networks : list of Network
+        The samples of their sources, gap included, are the timelines; equally many for all.
+    label : str
+        Of the population.
+    backend : str
+    grid : (rows, columns) or None
+        Cells per map in which spikes are counted; None keeps the spikes.
+    options
+        For the backend's ``open``.
+
+    Returns
+    -------
+    responses : list of Spikes, or of uint16 arrays (samples, features)
+    recording : Recording
+        The last one, for its warnings.
+    """
+    parts = [[] for _ in networks]
+    for recording, _ in _batches(networks, backend, (), options):
+        for part, suffix in zip(parts, _suffixes(networks)):
+            spikes = recording.spikes[label + suffix]
+            part.append(spikes if grid is None else readout.spike_counts(spikes, grid))
+    join = Spikes.concatenate if grid is None else np.concatenate
+    return [join(part) for part in parts], recording
+
+
+def classify(networks, layer, backend, **options):
+    """What the output units of each network answer to its whole timeline, all networks being simulated as one.
+
+    Parameters
+    ----------
+    networks : list of Network
+        As for :func:`respond`; the last population holds the output units.
+    layer : layers.SpikeCount or layers.Membrane
+    backend : str
+    options
+        For the backend's ``open``.
+
+    Returns
+    -------
+    answers : list of dict
+        ``units`` uint16 (samples, steps of the window), ``output`` float64 (samples, units), see ``readout``; and
+        ``spikes`` uint32 (samples, populations), how many each population fired, the source first.
+    recording : Recording
+        The last one, for its warnings.
+    """
+    labels = [p.label for p in networks[0].populations]
+    record = [labels[-1] + suffix for suffix in _suffixes(networks)] if layer.needs_membranes else []
+    parts = [[] for _ in networks]
+    for recording, samples in _batches(networks, backend, record, options):
+        for part, suffix, network in zip(parts, _suffixes(networks), networks):
+            source = network.populations[0].cell.spikes.samples(samples.start, samples.stop)
+            part.append(_answer([source, *(recording.spikes[label + suffix] for label in labels[1:])], layer,
+                                recording.membranes.get(labels[-1] + suffix, {}).get("v")))
+    return [{name: np.concatenate([one[name] for one in part]) for name in part[0]} for part in parts], recording
+
+
+def _answer(spikes, layer, v):
+    """Of one batch; `spikes` of all populations."""
+    window = layer.window(spikes[0].n_steps)
+    if isinstance(layer, Membrane):
+        units, output = readout.by_membrane(v, spikes[0].n_steps, window)
+    else:
+        units, output = readout.by_spike_count(spikes[-1], window, v)
+    fired = [np.diff(s.offsets[::s.n_steps]) for s in spikes]
+    return {"units": units, "output": output, "spikes": np.stack(fired, axis=1).astype(np.uint32)}
+
+
+def _suffixes(networks):
+    """What :func:`together` puts behind the labels of each network."""
+    return [""] if len(networks) == 1 else [f"#{i}" for i in range(len(networks))]
+
+
+def _batches(networks, backend, record, options):
+    """Recordings of `BATCH` samples after another, and the range of these samples."""
+    network = networks[0] if len(networks) == 1 else together(networks)
+    source = next(p.cell.spikes for p in network.populations if p.has_given_spikes)
+    with get_backend(backend).open(network, record, **options) as simulation:
+        for start in range(0, source.n_samples, BATCH):
+            samples = range(start, min(start + BATCH, source.n_samples))
+            simulation.run(len(samples) * source.n_steps)
+            yield simulation.recording(), samples

@@ -1,0 +1,258 @@
+"""What an experiment stores: each result knows its file, what it is made from, what it holds, and what makes it.
+
+    data ─► layer 1 ─► layer 2 ... ─► classifier (or output units) ─► entries of results.json
+              └─► spikes, counts and answers of replicas, which are caches
+
+A result carries the digest of what it is made from: its own settings, and the content of the result before it. One
+whose digest does not fit is never used; what that means for reading, resuming and the next command is said here once.
+"""
+
+import math
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import spikingconvnet
+from spikingconvnet.errors import DataError, ModelChanged, SettingsError, StoreError
+from spikingconvnet.experiment import replicas
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.store import stored
+from spikingconvnet.store.arrays import digest, unpack_spikes
+from spikingconvnet.store.unfinished import Unfinished
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A result of an experiment, whether it is there or not.
+
+    Attributes
+    ----------
+    results : Results
+        That it is one of.
+    name : str
+        Of its file, see ``store.directory``.
+    made_from : callable
+        ``made_from()`` is the digest of what it is made from; a StoreError if a result before it is missing.
+    schema : schema.Schema
+        What it holds.
+    command : str
+        What makes it.
+    """
+
+    results: object
+    name: str
+    made_from: object
+    schema: object
+    command: str
+
+    def read(self):
+        """Its arrays, and ``how`` it was made: dict. The verdict on the run behind it is noted.
+
+        Raises
+        ------
+        StoreError
+            It is missing, damaged, or made from something else, with the command that makes it.
+        """
+        return self.results.noted(self.results.store.read(self.name, self.command, self.made_from(), self.schema))
+
+    def cached(self):
+        """The same, or None for what is missing, damaged or made from something else."""
+        found = self.results.store.cached(self.name, self.made_from(), self.schema)
+        return None if found is None else self.results.noted(found)
+
+    def is_there(self):
+        """Whether :meth:`read` finds it."""
+        return if_there(self.read) is not None
+
+    def write(self, how, **arrays):
+        """Store it: its arrays with ``how``, as :meth:`read` would find them."""
+        self.results.store.write(self.name, self.made_from(), how, **arrays)
+        return self.results.noted({**arrays, "how": how})
+
+    def unfinished(self, schema, how, *parts):
+        """What is finished of it, if it was also made by `parts`: store.Unfinished."""
+        return Unfinished(self.results.store, self.name, digest(self.made_from(), *parts), how, schema)
+
+
+class Data(Result):
+    """Spikes and labels of a split; read with ``spikes`` as Spikes."""
+
+    def read(self):
+        """As of any Result; the split must have images of the shape that the model takes, and spikes.
+
+        Raises
+        ------
+        ModelChanged, SettingsError, DataError
+        """
+        arrays, model, path = super().read(), self.results.model, self.results.store.file(self.name)
+        held, taken = ("x".join(map(str, shape)) for shape in (arrays["shape"], model.input_shape))
+        if held != taken:
+            raise ModelChanged(f"{path}: holds {held}, MODEL of the parameters takes {taken}; give MODEL the shape of"
+                               f" the images, or load others: {self.command}")
+        if not len(arrays["labels"]):
+            split = self.name.rpartition("/")[2]
+            raise SettingsError(f"N_{split.upper()}: is 0, so there are no {split} images; set it in the parameters,"
+                                f" then run: {self.command}")
+        arrays["spikes"] = unpack_spikes(arrays)
+        if not arrays["spikes"].n_events:
+            raise DataError(f"{path}: holds {arrays['spikes'].n_samples:,} images and no spike; load them again with"
+                            f" FILTER and ENCODER that make some: {self.command}")
+        return arrays
+
+    def is_there(self):
+        """Whether the split was loaded with the settings in force, maybe without any image, and the model takes it."""
+        arrays = self.cached()
+        return arrays is not None and tuple(arrays["shape"]) == self.results.model.input_shape
+
+
+class Results:
+    """The results of an experiment, as a chain.
+
+    Parameters
+    ----------
+    settings : Settings
+    store : RunDirectory
+    machine : str
+        Where networks run: ``local``, ``emulated``, ``hardware``, or another backend.
+    program, options : str
+        How the command line is called, and options that belong to every command of the run, for error texts.
+    """
+
+    def __init__(self, settings, store, machine="local", program="main.py", options=""):
+        self.settings, self.model, self.store, self.machine = settings, settings.model, store, machine
+        self._program, self._options = program, options
+        self.verdicts = set()
+
+    def noted(self, arrays):
+        """A result, after the verdict on the run behind it has been noted."""
+        self.verdicts |= {judged["verdict"] for judged in [arrays["how"].get("board")] if judged}
+        return arrays
+
+    def command(self, mode, layer=None):
+        """The command line that makes a result."""
+        layer = f" --layer {layer}" if layer else ""
+        options = f" {self._options}" if self._options else ""
+        return f"{self._program} --mode {mode}{layer} --run-dir {shlex.quote(str(self.store.path))}{options}"
+
+    def how(self, board=None, **more):
+        """How a result is made, with the verdict on the runs behind it if they were on a board: dict."""
+        more |= {"board": board} if board else {}
+        return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
+
+    def data(self, split):
+        """Spikes and labels of a split: Data."""
+        return Data(self, f"data/{split}", self._data_digest,
+                    stored.data(split, self.settings.classes, n_steps=self.settings.slot), self.command("loaddata"))
+
+    def layer(self, number):
+        """A trained layer: Result."""
+        stage, as_one = self.model.stages[number - 1], self.model.runs_as_one
+        schema = stored.layer(as_one, maps=stage.out_shape[0], neurons=math.prod(stage.out_shape),
+                              **dict(zip(stored.KERNELS, stage.layer.kernel_shape(stage.in_shape))))
+        return Result(self, f"layers/{number}", lambda: self._layer_digest(number), schema,
+                      self.command("training", None if as_one else number))
+
+    def course(self, number, rule):
+        """What is finished of the training of a layer: store.Unfinished; another machine or version begins anew."""
+        stage = self.model.stages[number - 1]
+        filters, *window = stage.layer.kernel_shape(stage.in_shape)
+        schema = stored.unfinished(stage.layer.training.chunks, stage.layer.training.windows, filters=filters,
+                                   inputs=math.prod(window))
+        return self.layer(number).unfinished(schema, self.how(rule=rule), rule, self.machine,
+                                             spikingconvnet.__version__)
+
+    def spikes(self, number, split, data, images):
+        """Spikes of a layer for each replica of a split of so many images: list of Result."""
+        shape, slot = self.model.stages[number - 1].out_shape, self.settings.slot
+        return self._replicas(f"spikes/{number}-{split}", number, data, images,
+                              lambda n: stored.spikes(shape, slot, steps=n * slot))
+
+    def counts(self, number, split, data, images, grid):
+        """The same for their counts on `grid`, which a classifier is given."""
+        features = self.model.stages[number - 1].out_shape[0] * math.prod(grid)
+        return self._replicas(f"features/{split}", number, data, images,
+                              lambda n: stored.features(images=n, features=features), grid)
+
+    def answers(self, split, data, images):
+        """The same for what the output units of a model that runs as one network answer."""
+        begin, end = self.model.readout.window(self.settings.slot)
+        sizes = {"window": end - begin, "populations": len(self.model.stages) + 1, "units": len(self.settings.classes)}
+        return self._replicas(f"answers/{split}", len(self.model.stages), data, images,
+                              lambda n: stored.answers(images=n, **sizes), self.readout_digest())
+
+    def _replicas(self, name, number, data, images, schema, read_as=None):
+        """A board's are not taken for those of the local engine."""
+        machine = [self.machine] * (self.machine != "local")
+        each, content = replicas.REPLICA_SAMPLES, self.content(number)
+
+        def replica(first):
+            made_from = digest("spikes", content, str(data["content"]), *machine, first, each, read_as)
+            return Result(self, f"{name}-{first // each:03d}", lambda: made_from, schema(min(each, images - first)),
+                          self.command("testing"))
+
+        return [replica(first) for first in range(0, images, each)]
+
+    def classifier(self):
+        """The classifier: Result."""
+        return Result(self, "svm", self.readout_digest,
+                      stored.classifier(self.settings.classes, features=self.model.shapes[-1][0]),
+                      self.command("training", "svm"))
+
+    def content(self, number):
+        """Digest of what layer `number` (0: the input) computes."""
+        if number == 0:
+            return str(self.data("train").read()["content"])
+        layer = self.layer(number).read()
+        more = [value for name, value in TrainedLayer.from_arrays(layer).arrays().items()
+                if name not in ("kernels", "v_thresh")]
+        return digest(layer["kernels"], layer["v_thresh"], *more, self._layer_digest(number))
+
+    def readout_digest(self):
+        """Of what reads the last layer: the classifier, or the window in which output units are looked at."""
+        s, content = self.settings, self.content(len(self.model.stages))
+        if self.model.runs_as_one:
+            return digest("readout", self.model.readout, s.reset, content)
+        return digest("svm", self.model.classifier, s.seed, s.deformation, content)
+
+    def _data_digest(self):
+        s = self.settings
+        source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
+        return digest("data", source, s.classes, s.n_train, s.n_validation,
+                      s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch),
+                      *[("white", s.white)] * (s.white is not None))
+
+    def _layer_digest(self, number):
+        stage = self.model.stages[number - 1]
+        return digest("layer", stage, self.settings.seed, self.content(number - 1), *["dense"] * stage.dense,
+                      *[] if self.settings.rule is None else [self.settings.rule, self.settings.reset])
+
+    def entries(self):
+        """Entries of ``results.json`` that belong to what is stored now, the newest last: dict of str to dict."""
+        found = {}
+        for name, entry in self.store.results(stored.check_entry).items():
+            try:
+                if entry.get("made_from") == self._entry_digest(name):
+                    found[name] = entry
+            except StoreError:
+                continue
+        return found
+
+    def _entry_digest(self, name):
+        contents = {f"layer {stage.number}": stage.number for stage in self.model.stages}
+        return self.content(contents[name]) if name in contents else self.readout_digest()
+
+    def keep_entry(self, name, entry):
+        """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
+        self.store.write_results(name, {**entry, "made_from": self._entry_digest(name)})
+
+
+def if_there(read, *args):
+    """What ``read(*args)`` finds in a store, or None; images of another shape than the model's are still an error."""
+    try:
+        return read(*args)
+    except ModelChanged:
+        raise
+    except StoreError:
+        return None

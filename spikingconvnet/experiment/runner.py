@@ -1,0 +1,110 @@
+"""Where the networks of an experiment run: on which machine, how many side by side, watched by whom."""
+
+import logging
+import os
+from functools import cached_property
+
+from spikingconvnet.backends import get_backend
+from spikingconvnet.backends.base import log_warnings
+from spikingconvnet.board import resources
+from spikingconvnet.experiment.workers import workers
+from spikingconvnet.health.watch import Watch
+from spikingconvnet.model import build
+
+logger = logging.getLogger(__name__)
+
+
+class Runner:
+    """Simulations of networks on one machine.
+
+    Parameters
+    ----------
+    backend : str
+    jobs : int or None
+        Threads; None takes every core. The results do not depend on it.
+    progress : callable
+        ``progress(iterable, description)`` wraps long loops.
+    target : str or None
+        Of a backend that has several: which machine.
+    cluster : str or None
+        Where replicas run, see ``workers``.
+    copies : int or 'auto'
+        Replicas that share one run, as copies of the network on one machine; `auto` is as many as it should hold.
+    force : bool
+        Whether results of an invalid run on a board are stored.
+    **options
+        For the backend's ``open``, if there is a `target`.
+    """
+
+    def __init__(self, backend, jobs, progress, target=None, cluster=None, copies=1, force=False, **options):
+        self.backend_name, self.jobs, self.progress, self.force = backend, jobs, progress, force
+        self.cluster, self.copies = cluster, copies
+        self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
+        self.options = {"target": target, **options} if target else {}
+
+    @cached_property
+    def backend(self):
+        """The backend's module, imported when something is to be simulated."""
+        return get_backend(self.backend_name)
+
+    def watch(self, name):
+        """A Watch over runs whose results are stored."""
+        return Watch(name, self.force)
+
+    def open(self, watch, network, record=()):
+        """A simulation on the backend, watched."""
+        return watch.open(self.backend.open(network, record, self.jobs, **self.options))
+
+    def shown(self, network, name, record=()):
+        """The recording of a network's whole timeline, of which nothing is stored."""
+        watch = Watch(name, force=True)
+        with self.open(watch, network, record) as simulation:
+            simulation.run(simulation.source_steps)
+            recording = simulation.recording()
+        watch.settle()
+        return recording
+
+    def side_by_side(self, networks, description, work, **options):
+        """``work(networks that share a run, ...)`` for every network, replica by replica.
+
+        Yields
+        ------
+        (response, verdict)
+            Of each network; the verdict on its run as ``how`` of a result holds it.
+        """
+        jobs = self.jobs or os.cpu_count()
+        at_once = self.backend.REPLICAS_AT_ONCE or jobs
+        with workers(at_once, self.cluster) as pool:
+            futures = [pool.submit(work, group, backend=self.backend_name,
+                                   jobs=max(1, jobs // min(at_once, len(networks))), **options, **self.options)
+                       for group in self.groups(networks)]
+            for future in self.progress(futures, description):
+                watch = self.watch(description)
+                with watch.failures():
+                    responses, recording = future.result()
+                watch.see(recording.provenance)
+                judged = watch.settle()
+                yield from ((response, judged) for response in responses)
+            log_warnings(recording, logger)
+
+    def groups(self, networks):
+        """Groups of networks that share one run: as many as asked for, with timelines of one length."""
+        copies, groups = self.copies_of(networks[0], len(networks)), []
+        for network in networks:
+            samples = network.population(build.INPUT).cell.spikes.n_samples
+            if not groups or len(groups[-1]) == copies or groups[-1][0].population(
+                    build.INPUT).cell.spikes.n_samples != samples:
+                groups.append([])
+            groups[-1].append(network)
+        return groups
+
+    def copies_of(self, network, wanted):
+        """Copies of a network that share one run: those asked for; or as many as fit, at least 1, at most `wanted`."""
+        if self.copies != "auto":
+            return self.copies
+        on, found = resources.machine(self.options["target"]), resources.resources(network)
+        fit = resources.replicas(found.groups, on)
+        copies = max(1, min(fit, wanted))
+        logger.info("copies: %d, because %s fit %s (%s cores, %s for each) and all images take %d", copies,
+                    f"{fit:,}", on.name, f"{on.cores:,}", f"{found.cores:,}", wanted)
+        return copies

@@ -1,0 +1,261 @@
+"""From ``parameters.py`` to checked, frozen Settings.
+
+The file is Python, run with :mod:`runpy`; only its capital names count. A name that is unknown, missing or of the wrong
+kind is a SettingsError that says what would have been right.
+"""
+
+import ast
+import difflib
+import runpy
+import traceback
+from dataclasses import dataclass, is_dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spikingconvnet.data.deformation import Deformation
+from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.filters import is_filter, worth_of
+from spikingconvnet.errors import SettingsError, SpikingConvNetError, in_words, require
+from spikingconvnet.experiment.doors import old_names
+from spikingconvnet.gates import sizes
+from spikingconvnet.gates.address import SOURCE_LOGIN, Address
+from spikingconvnet.gates.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.plasticity import STDPMechanism
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One experiment.
+
+    Attributes
+    ----------
+    dataset : str
+        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file. A URL is
+        kept as an ``address.Address``, whose text lacks what is secret.
+    classes : tuple of int
+        Classes used.
+    n_train, n_validation, n_test : int or None
+        Images of each split; None takes all there are.
+    per_class : bool
+        Whether the three numbers count images per class.
+    white : int or None
+        Grey value of the images that stands for white, 1 to 255; None is 255, if they look like that.
+    image_filter, encoder : callables of ``preprocessing`` and ``encoding``
+    slot : int
+        Steps per image on the timeline, the gap between images included.
+    model : Sequential
+    seed : int
+    reset : bool
+        Whether every image starts at rest; for models that run as one network.
+    rule : settings record of a rule that trains all layers at once, or None
+        See ``training``.
+    arch : str or None
+        What ``--arch`` made the model of.
+    deformation : preprocessing.Deformation or None
+        Makes more images for the classifier out of those training images that lie near its margins; layers do not see
+        them.
+    """
+
+    dataset: str
+    image_filter: object
+    encoder: object
+    slot: int
+    model: Sequential
+    classes: tuple = tuple(range(10))
+    n_train: int = None
+    n_validation: int = 0
+    n_test: int = None
+    per_class: bool = False
+    seed: int = 0
+    reset: bool = False
+    rule: object = None
+    arch: str = None
+    deformation: object = None
+    white: int = None
+
+    def __post_init__(self):
+        if isinstance(self.dataset, str) and "://" in self.dataset:
+            object.__setattr__(self, "dataset", Address(self.dataset))
+        for field, kind in _KINDS.items():
+            object.__setattr__(self, field, kind(getattr(self, field), "parameters", NAMES[field]))
+        require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
+                f"more steps than the encoder's {self.encoder.n_steps}")
+        require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
+                self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
+        worth = worth_of(self.image_filter)
+        require(worth is None or len(worth) == self.image_filter.channels, "parameters", "FILTER.worth", worth,
+                f"a number for each of its {self.image_filter.channels} channels, or None")
+        require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
+        require(self.rule is None or self.model.runs_as_one, "parameters", "MODEL", str(self.model.readout),
+                "a model that ends with SpikeCount() or Membrane(), because RULE trains all layers at once")
+        if getattr(self.rule, "takes_rates", False):
+            rate_of(self.encoder, f"RULE {self.rule.name}")
+        sizes.check(self)
+        if not self.model.runs_as_one:
+            require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"
+                    " layers are replayed one after another on one timeline")
+            return
+        require(self.deformation is None, "parameters", "DEFORMATION", self.deformation,
+                "left out for a model without a Classifier, which alone sees deformed copies")
+        self.model.readout.window(self.slot)
+        require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
+                f"a model with one output unit for each of the {len(self.classes)} CLASSES")
+
+    def with_seed(self, seed):
+        """The same experiment with another seed."""
+        return self if seed is None else replace(self, seed=seed)
+
+
+def _only(condition, wanted):
+    """A kind of objects that meet a condition, kept as they are."""
+    return Kind(lambda value: value if condition(value) else REFUSED, wanted)
+
+
+def _is_encoder(value):
+    n_steps = getattr(value, "n_steps", None)
+    return callable(value) and not isinstance(value, type) and whole(1, MOST_SLOT).takes(n_steps)
+
+
+def _is_rule(value):
+    named = is_dataclass(value) and isinstance(getattr(value, "name", None), str)
+    return value is None or named and not isinstance(value, type)
+
+
+def _classes(value):
+    """Class ids as a tuple; a range too long to be one is not unrolled."""
+    if isinstance(value, range):
+        value = tuple(value[:MOST_CLASSES + 1])
+    elif isinstance(value, (set, frozenset)) or isinstance(value, np.ndarray) and value.ndim == 1:
+        value = tuple(value)
+    ids = several(whole(0), "")
+    return tuple(ids.plain(value)) if ids.takes(value) else REFUSED
+
+
+MOST_CLASSES = 1000
+_COUNT = whole(0)
+NAMES = {"dataset": "DATASET", "classes": "CLASSES", "n_train": "N_TRAIN", "n_validation": "N_VALIDATION",
+         "n_test": "N_TEST", "per_class": "PER_CLASS", "image_filter": "FILTER", "encoder": "ENCODER", "slot": "SLOT",
+         "model": "MODEL", "seed": "SEED", "reset": "RESET", "rule": "RULE", "deformation": "DEFORMATION",
+         "white": "WHITE"}
+_FIELDS = {name: field for field, name in NAMES.items()}
+_KINDS = {
+    "dataset": Kind(PATH.plain, "a directory or URL"),
+    "n_train": optional(_COUNT), "n_validation": _COUNT, "n_test": optional(_COUNT),
+    "classes": Kind(_classes, "class ids, as in range(10)", (
+        (lambda ids: len(ids) >= 2, "two classes or more, to tell apart"),
+        (lambda ids: len(ids) <= MOST_CLASSES, f"at most {MOST_CLASSES} classes"))),
+    "per_class": FLAG, "reset": FLAG, "seed": SEED, "model": record(Sequential, wanted="a Sequential model"),
+    "white": optional(whole(1, 255, wanted="a grey value from 1 to 255, or left out")),
+    "image_filter": _only(is_filter, "an object that can be called and has channels; if it is a class, call it:"
+                                     " FILTER = ...()"),
+    "encoder": _only(_is_encoder, "an object that can be called and has n_steps; if it is a class, call it:"
+                                  " ENCODER = ...()"),
+    "slot": whole(1, MOST_SLOT, ": a board counts the steps of a timeline in 32 bits", "a whole number of steps"),
+    "deformation": optional(record(Deformation, wanted="a Deformation")),
+    "rule": _only(_is_rule, "the settings of a rule that trains all layers at once; if it is a class, call it:"
+                            " RULE = ...()")}
+_REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
+LARGEST_FILE = 1 << 20      # bytes
+
+
+def load(path):
+    """Settings of a parameters file.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, does not run, or holds a wrong name or value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it")
+    try:
+        require(path.stat().st_size <= LARGEST_FILE, path, "size", path.stat().st_size,
+                f"at most {LARGEST_FILE:,} bytes for a parameters file")
+        with old_names(path):
+            ran = runpy.run_path(str(path))
+        found = {name: value for name, value in ran.items()
+                 if name.isupper() and not name.startswith("_") and (name in _FIELDS or not isinstance(value, type))}
+        return _from_names(found, path, _unread(path))
+    except SpikingConvNetError as error:
+        where = _line(error, path)
+        raise SettingsError(f"{path}{where}: {error}" if where else str(error)) from error
+    # The file is a program of the user's, objects of whose own are looked at as well: it may raise anything.
+    except (Exception, SystemExit) as error:
+        raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {_text(error)}") from error
+
+
+def _text(error):
+    """What an error says; of a SystemExit, what its number means."""
+    if isinstance(error, SystemExit):
+        return "it ends the program; a parameters file only gives values to names"
+    return in_words(str(error)).strip("'\"") or "no text"
+
+
+def _unread(path):
+    """Names that a parameters file gives a value to and does not use itself, with their lines: dict of str to int."""
+    tree = ast.parse(path.read_bytes())
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    top = [node for node in tree.body if not isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    return {node.id: node.lineno for part in top for node in ast.walk(part)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in read}
+
+
+def _from_names(found, path, unread):
+    """Settings from a dict of capital names, see :func:`load`; what nothing reads is refused.
+
+    A name of the user's own is fine if it holds a record of the package (a neuron, a rule) that others are built from.
+    """
+    found = dict(found)
+    for name, line in unread.items():
+        if name not in _FIELDS and name.upper() in _FIELDS:
+            raise SettingsError(f"{path}, line {line}: {name} is not a parameter; did you mean {name.upper()}?")
+    if isinstance(found.get("RULE"), STDPMechanism):      # a name of the user's own before rules for chains had it
+        require("RULE" not in unread, f"{path}: parameters", "RULE", found.pop("RULE"),
+                "used by a layer, as STDP(mechanism=RULE), or the settings of a rule that trains all layers at once")
+    for name in [name for name in found if name not in _FIELDS]:
+        own = is_dataclass(found[name])
+        near = difflib.get_close_matches(name, _FIELDS, n=1, cutoff=0.8 if own else 0.6)
+        if near or not own or name in unread:
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_FIELDS)}"
+            raise SettingsError(f"{path}: {name} is not a parameter{', and nothing uses it' if own else ''}; {hint}")
+        del found[name]
+    missing = [name for name in _REQUIRED if name not in found]
+    if missing:
+        raise SettingsError(f"{path}: {', '.join(missing)} missing; see parameters.py for an example")
+    values = {_FIELDS[name]: value for name, value in found.items()}
+    values["dataset"] = _locate(values["dataset"], path)
+    return Settings(**values)
+
+
+def _line(error, path):
+    """``, line n`` of the parameters file in which an error arose; empty if that is not known."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    return f", line {lines[-1]}" if lines and lines[-1] else ""
+
+
+def _locate(dataset, path):
+    if isinstance(dataset, str) and "://" in dataset:
+        address = Address(dataset)
+        require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as"
+                " the file is copied into the run directory; give the whole address as --source, or a user's name and"
+                f" password in {SOURCE_LOGIN}_USER and {SOURCE_LOGIN}_PASSWORD")
+        return address
+    dataset = _KINDS["dataset"](dataset, "parameters", "DATASET")
+    if Path(dataset).is_absolute() or Path(dataset).exists():
+        return str(dataset)
+    beside = next((folder / dataset for folder in Path(path).resolve().parents if (folder / dataset).exists()), None)
+    return str(beside or dataset)
+

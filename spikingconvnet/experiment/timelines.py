@@ -1,0 +1,149 @@
+"""What trained layers answer to whole splits, timeline by timeline: from the cache, or run and kept.
+
+Images are shown on timelines of at most ``replicas.REPLICA_SAMPLES`` images; each is a copy of the network that starts
+at rest (a replica, as on a board), and the unit in which caches are kept. Replicas run side by side.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from spikingconvnet.errors import SimulationFailed
+from spikingconvnet.experiment import replicas
+from spikingconvnet.health import silence
+from spikingconvnet.model import build
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.store.arrays import pack_spikes, unpack_spikes
+
+
+class Timelines:
+    """Answers to whole splits.
+
+    Parameters
+    ----------
+    results : Results
+    runner : Runner
+    """
+
+    def __init__(self, results, runner):
+        self.results, self.runner = results, runner
+        self.model, self.settings = results.model, results.settings
+
+    def trained(self, number):
+        """A stored layer as inference needs it: TrainedLayer."""
+        return TrainedLayer.from_arrays(self.results.layer(number).read())
+
+    def chain(self, number, spikes):
+        """The layers up to `number` as one network behind `spikes`: Network."""
+        return build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
+                                       spikes, self.settings.reset)
+
+    def spikes(self, number, split, data):
+        """Spikes of a layer (0: the input) for every replica of a split: list of Spikes.
+
+        Parameters
+        ----------
+        data : dict
+            ``spikes`` of the input, ``labels``, and the digest ``content`` that tells them from others.
+
+        Raises
+        ------
+        SettingsError
+            The layer has not fired for any image.
+        """
+        spikes = data["spikes"]
+        if number == 0:
+            return [spikes.samples(first, min(first + replicas.REPLICA_SAMPLES, spikes.n_samples))
+                    for first in range(0, spikes.n_samples, replicas.REPLICA_SAMPLES)]
+        found = self._kept(self.results.spikes(number, split, data, spikes.n_samples), number, split, data)
+        return [unpack_spikes(part) for part in found]
+
+    def counts(self, number, split, data, grid):
+        """The same counted on `grid`: uint16 array (n, features)."""
+        files = self.results.counts(number, split, data, data["spikes"].n_samples, grid)
+        return np.concatenate([part["counts"] for part in self._kept(files, number, split, data, grid)])
+
+    def _kept(self, files, number, split, data, grid=None):
+        description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
+
+        def compute(missing):
+            sources = self.spikes(number - 1, split, data)
+            return ((pack_spikes(response) if grid is None else {"counts": response}, judged) for response, judged
+                    in self.simulate(number, [sources[i] for i in missing], grid, description))
+
+        found = self._cached(files, compute, description)
+        self._require_spikes(number, split, data, any(part["counts"].any() for part in found))
+        return found
+
+    def _require_spikes(self, number, split, data, fired):
+        """Refuse to go on with a layer that has been trained by itself and has not fired for any image of a split."""
+        if not fired:
+            raise silence.error([self.model.stages[number - 1]], [self.trained(number)],
+                                self.spikes(number - 1, split, data)[0], f"{len(data['labels']):,} {split} images",
+                                self.results.layer(number).command)
+
+    def first(self, number, data):
+        """Spikes of a trained layer for the first training replica; None where they are not kept."""
+        images = min(replicas.REPLICA_SAMPLES, data["spikes"].n_samples)
+        found = self.results.spikes(number, "train", data, images)[0].cached()
+        if found is None:
+            return None
+        spikes = unpack_spikes(found)
+        self._require_spikes(number, "train", data, spikes.n_events)
+        return spikes
+
+    def simulate(self, number, sources, grid, description):
+        """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side.
+
+        Yields each with the verdict on its run.
+        """
+        stage, trained = self.model.stages[number - 1], self.trained(number)
+        networks = [build.inference_network([stage], [trained], source) for source in sources]
+        return self.runner.side_by_side(networks, description, replicas.respond, label=stage.label, grid=grid)
+
+    def answers(self, split, data):
+        """What the output units of a model that runs as one network answer to a split: dict of str to array.
+
+        ``units`` (n, steps of the window), ``output`` (n, units) and ``spikes`` (n, layers and the input), see
+        ``replicas.classify``.
+        """
+        number, description = len(self.model.stages), f"{split} images"
+
+        def compute(missing):
+            sources = self.spikes(0, split, data)
+            networks = [self.chain(number, sources[i]) for i in missing]
+            return self.runner.side_by_side(networks, description, replicas.classify, layer=self.model.readout)
+
+        found = self._cached(self.results.answers(split, data, data["spikes"].n_samples), compute, description)
+        return {name: np.concatenate([part[name] for part in found]) for name in ("units", "output", "spikes")}
+
+    def _cached(self, files, compute, description):
+        """Results of all replicas: from the cache, or by ``compute(missing replicas)`` one after another, and kept.
+
+        `compute` gives an iterator over arrays and the verdict on the run behind them.
+        """
+        found = [file.cached() for file in files]
+        missing = [i for i, cached in enumerate(found) if cached is None]
+        if missing:
+            with self.results.store.locked(), telling(description, len(found), "replicas",
+                                                      lambda: sum(part is not None for part in found)):
+                for i, (arrays, judged) in zip(missing, compute(missing)):
+                    found[i] = files[i].write(self.results.how(judged), **arrays)
+        return found
+
+
+def all_spikes(parts):
+    """Spikes of all replicas one after another: Spikes."""
+    return parts[0] if len(parts) == 1 else Spikes.concatenate(parts)
+
+
+@contextmanager
+def telling(what, total, parts, finished):
+    """Have a failure say what was at work, and that ``finished()`` of `total` `parts` are kept."""
+    try:
+        yield
+    except SimulationFailed as error:
+        told = SimulationFailed(f"{what}: {error}; {finished()} of {total} {parts} are kept")
+        told.provenance = error.provenance
+        raise told from error

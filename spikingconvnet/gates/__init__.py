@@ -1,0 +1,1 @@
+"""Gates for what comes from outside: fields, sizes, files, addresses, the system."""

@@ -1,0 +1,1 @@
+"""Whether what came back can be trusted: verdicts on runs, layers that never fire."""

@@ -1,0 +1,67 @@
+"""Layers in which nothing ever fires: an error that says how far they are from firing, instead of a score at chance."""
+
+import numpy as np
+
+from spikingconvnet.backends import get_backend
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.model import build
+from spikingconvnet.model.readouts import Membrane
+
+SHOWN = 20      # samples with which the distance to the threshold is measured
+
+
+def check_chain(model, trained, spikes, fired, samples, way_on, reset=False):
+    """Raise the :func:`error` of the first layer of a chain that has not fired; a Membrane's units need not.
+
+    Parameters
+    ----------
+    model : model.Sequential
+    trained : list of TrainedLayer
+    spikes : Spikes
+        Of the input.
+    fired : dict of str to int
+        Spikes of each layer, by its label.
+    samples, way_on, reset
+        As for :func:`error`.
+    """
+    stages = model.stages[:-1] if isinstance(model.readout, Membrane) else model.stages
+    for number, stage in enumerate(stages, start=1):
+        if not fired[stage.label]:
+            raise error(stages[:number], trained[:number], spikes, samples, way_on, reset)
+
+
+def error(stages, trained, spikes, samples, way_on, reset=False):
+    """The error for a layer that fires for none of the samples.
+
+    Parameters
+    ----------
+    stages : list of model.Stage
+        A chain that ends with the layer.
+    trained : list of TrainedLayer
+    spikes : Spikes
+        Of the source of the first one.
+    samples : str
+        What was shown, as in "for none of 50 test images".
+    way_on : str
+        The command that comes next.
+    reset : bool
+        Whether every sample starts at rest.
+
+    Returns
+    -------
+    SettingsError
+        What reaches the layer, how far its membranes come by the local engine, and its lowest threshold.
+    """
+    shown, stage, layer = spikes.samples(0, min(SHOWN, spikes.n_samples)), stages[-1], trained[-1]
+    network = build.inference_network(stages, trained, shown, reset)
+    recording = get_backend("local").run(network, record=(stage.label,))
+    source = network.populations[-2].label
+    received = shown if source == build.INPUT else recording.spikes[source]
+    says = f"layer {stage.number}: none of its {np.prod(stage.out_shape):,} neurons fires for any of {samples}"
+    if recording.spikes[stage.label].n_events:
+        return SettingsError(f"{says}, but they do in the local engine; find out where they part with --record and"
+                             " --mode compare")
+    return SettingsError(
+        f"{says}: {received.n_events / shown.n_samples:,.1f} spikes a sample reach it, its membranes come up to"
+        f" {recording.membrane(stage.label).max():.4g} mV and its lowest threshold is {layer.v_thresh.min():.4g} mV;"
+        f" lower its thresholds, or give it more input, in the parameters, then run: {way_on}")

@@ -1,0 +1,79 @@
+"""Watching the simulations of one step of an experiment: what they were worth, told, kept and acted on."""
+
+import logging
+from contextlib import contextmanager
+
+from spikingconvnet.errors import BackendError, HealthError, IncompleteRecording
+from spikingconvnet.health.verdict import INVALID, NOTE, judge, merge
+
+logger = logging.getLogger(__name__)
+
+
+class Watch:
+    """Judges what a machine says about its runs; says nothing where there is no machine.
+
+    Parameters
+    ----------
+    name : str
+        Of the step: ``layer 1, training``.
+    force : bool
+        Whether results of invalid runs may be stored.
+    """
+
+    def __init__(self, name, force=False):
+        self.name, self.force = name, force
+        self._healths = []
+
+    @contextmanager
+    def open(self, simulation):
+        """Use a simulation, and judge its runs at the end."""
+        with self.failures(), simulation:
+            yield simulation
+            self.see(simulation.provenance)
+
+    @contextmanager
+    def failures(self):
+        """Tell what a machine has said about a run that fails inside, if anything; the error goes on.
+
+        Raises
+        ------
+        HealthError
+            The run has come to its end, but not all of it was recorded; `force` cannot help that.
+        """
+        try:
+            yield
+        except IncompleteRecording as error:
+            self._tell(judge(error.provenance))
+            raise HealthError(f"{self.name}: the run is {INVALID}, so nothing of it is stored; {error}") from error
+        except BackendError as error:
+            found = error.provenance
+            if found is not None and (found.readings or found.messages or found.states):    # more than the error says
+                self._tell(judge(found))
+            raise
+
+    def see(self, provenance):
+        """Judge the runs of a simulation: provenance.Provenance, or None without a machine."""
+        if provenance is not None:
+            self._healths.append(judge(provenance))
+
+    def settle(self):
+        """Tell the verdict on all that was seen: a dict to be stored with the results, empty without a machine.
+
+        Raises
+        ------
+        HealthError
+            The runs are invalid, and that is not forced.
+        """
+        if not self._healths:
+            return {}
+        health = merge(self._healths)
+        self._tell(health)
+        if health.verdict == INVALID and not self.force:
+            raise HealthError(f"{self.name}: the run is {INVALID}, so nothing of it is stored; {health.findings[0]};"
+                              " --force stores it all the same")
+        return health.as_dict()
+
+    def _tell(self, health):
+        logger.info("%s on the board: %s", self.name, health)
+        for finding in health.findings:
+            logger.log(logging.INFO if finding.severity == NOTE else logging.WARNING, "  %s", finding)

@@ -1,0 +1,129 @@
+"""From layers and weights to networks: one for training a layer, one for inference with trained ones."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.network.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import OUT_OF_REACH, SpikeSourceArray
+from spikingconvnet.network.spikes import Spikes
+
+WINDOW, GATE, FILTERS, KERNELS = "window", "gate", "filters", "kernels"
+INPUT = "input"
+
+
+def training_network(stage, windows, weights, v_thresh):
+    """One neuron per filter behind plastic synapses, with lateral inhibition and the gate.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    windows : Spikes
+        From :func:`window_spikes`.
+    weights : float array (inputs per window, filters), nA
+    v_thresh : float array (filters,), mV
+
+    Returns
+    -------
+    Network with the populations ``window``, ``gate`` and ``filters``; the plastic projection is ``kernels``
+    """
+    training, filters = stage.layer.training, stage.layer.filters
+    shown = np.arange(windows.n_samples)
+    gate = Spikes.from_events(shown, 0 * shown, 0 * shown + training.pattern_steps, (1, 1, 1), len(shown),
+                              training.slot)
+    populations = (Population(WINDOW, windows.shape, SpikeSourceArray(windows)),
+                   Population(GATE, gate.shape, SpikeSourceArray(gate)),
+                   Population(FILTERS, (filters, 1, 1), training.neuron, {"v_thresh": v_thresh}))
+    projections = [
+        Projection(KERNELS, WINDOW, FILTERS, DenseConnections(weights), plasticity=training.mechanism),
+        Projection(GATE, GATE, FILTERS, DenseConnections(np.full((1, filters), training.gate)), "inhibitory")]
+    if filters > 1:
+        projections.append(Projection("lateral", FILTERS, FILTERS, LateralInhibition(filters, training.lateral),
+                                      "inhibitory"))
+    return Network(populations, projections)
+
+
+def drive_network(stage, windows, weights):
+    """The training network without learning, gate, volley's effect or spikes: how far the windows drive each filter.
+
+    Parameters as :func:`training_network`. The threshold is out of reach.
+    """
+    neuron = replace(stage.layer.training.neuron, v_thresh=OUT_OF_REACH)
+    populations = (Population(WINDOW, windows.shape, SpikeSourceArray(windows)),
+                   Population(FILTERS, (stage.layer.filters, 1, 1), neuron))
+    return Network(populations, (Projection(KERNELS, WINDOW, FILTERS, DenseConnections(weights)),))
+
+
+def inference_network(stages, trained, spikes, reset=False):
+    """A chain of trained layers behind a source.
+
+    Parameters
+    ----------
+    stages : list of model.Stage
+        Consecutive ones; a single one replays the spikes of the layer before it.
+    trained : list of TrainedLayer
+    spikes : Spikes
+        Of shape ``stages[0].source_shape``; its samples, gap included, are the timeline.
+    reset : bool
+        Whether every sample starts at rest.
+
+    Returns
+    -------
+    Network, all static: a source ``input`` and one population per stage; one board population per map of a convolution
+    """
+    require(len(stages) == len(trained), "inference_network", "trained", len(trained), f"{len(stages)} layers",
+            NetworkError)
+    require(spikes.shape == stages[0].source_shape, "inference_network", "spikes.shape", spikes.shape,
+            stages[0].source_shape, NetworkError)
+    populations = [Population(INPUT, spikes.shape, SpikeSourceArray(spikes))]
+    projections = []
+    for stage, layer in zip(stages, trained):
+        connections = ConvConnections(all_channel_kernels(stage, layer.kernels), stage.source_shape,
+                                      stage.layer.strides, stage.pool.pool_size if stage.pool else (1, 1))
+        populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron, _values(stage, layer),
+                                      not stage.dense, layer.max_expected_summed_weight))
+        projections.append(Projection(stage.label, populations[-2].label, stage.label, connections))
+        if stage.layer.lateral and stage.out_shape[0] > 1:
+            projections.append(Projection(f"{stage.label} lateral", stage.label, stage.label,
+                                          competition(stage.out_shape, stage.layer.lateral)))
+    return Network(populations, projections, reset_every=spikes.n_steps if reset else 0)
+
+
+def competition(shape, lateral):
+    """Inhibition between the maps of a layer at each place: ConvConnections with kernels of one weight.
+
+    Parameters
+    ----------
+    shape : (maps, rows, columns)
+    lateral : float, nA
+    """
+    others = 1.0 - np.eye(shape[0])
+    return ConvConnections(-lateral * others[:, :, None, None], shape)
+
+
+def _values(stage, layer):
+    """Parameters that a trained layer sets neuron by neuron."""
+    positions = stage.out_shape[1] * stage.out_shape[2]
+    values = {"v_thresh": np.repeat(layer.v_thresh, positions)}
+    if np.any(layer.i_offset):
+        values["i_offset"] = np.repeat(layer.i_offset, positions) + stage.layer.neuron.i_offset
+    if layer.v is not None:
+        values["v"] = layer.v
+    return values
+
+
+def all_channel_kernels(stage, kernels):
+    """Kernels over all input channels: (maps, channels, rows, columns).
+
+    A per-map layer has one set of single-channel kernels; output map ``filter * channels + channel`` sees one channel,
+    in the order of the 2018 original.
+    """
+    if not stage.layer.per_map:
+        return kernels
+    channels, filters = stage.in_shape[0], stage.layer.filters
+    full = np.zeros((filters, channels, channels, *stage.layer.kernel_size))
+    for channel in range(channels):
+        full[:, channel, channel] = kernels[:, 0]
+    return full.reshape(filters * channels, channels, *stage.layer.kernel_size)

@@ -1,0 +1,168 @@
+"""A sequential model: a checked chain of layers with shapes. No weights and no files.
+
+Layers that learn are numbered from 1 as in ``--layer n``: pooling has no number of its own, it belongs to the layer
+that follows.
+"""
+
+from dataclasses import dataclass, field
+
+from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates.fields import SHAPE
+from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense, for_stdp_alone
+from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
+
+READOUTS = (Classifier, SpikeCount, Membrane)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer that learns, at its place in the chain.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    layer : Conv2D
+        A Dense layer stands here as the convolution that it is.
+    source_shape : (C, H, W)
+        Population that feeds it, before pooling.
+    pool : AvgPool2D or None
+        Pooling between the two.
+    in_shape, out_shape : (C, H, W)
+        What the layer sees (after pooling) and makes.
+    dense : bool
+        Whether it is a Dense layer: one population, not one a map.
+    """
+
+    number: int
+    layer: Conv2D
+    source_shape: tuple
+    pool: AvgPool2D
+    in_shape: tuple
+    out_shape: tuple
+    dense: bool = field(default=False, repr=False)       # digests were made without it
+
+    @property
+    def label(self):
+        """Name of the layer's population in every network: ``layer1`` and so on."""
+        return f"layer{self.number}"
+
+
+class Sequential:
+    """A chain of layers, checked where it is written.
+
+    Parameters
+    ----------
+    input_shape : (C, H, W)
+        Shape of the encoded input; on/off-centre filters make two channels.
+    layers : Conv2D, AvgPool2D, Dense, and Classifier, SpikeCount or Membrane
+        One of the last three comes last; more can be appended with :meth:`add`.
+
+    >>> model = Sequential((2, 28, 28), Conv2D(32, 7), Classifier(grid=4))
+    >>> model.shapes
+    [(2, 28, 28), (32, 22, 22), (512, 1, 1)]
+    """
+
+    def __init__(self, input_shape, *layers):
+        self.input_shape = tuple(SHAPE(input_shape, "Sequential", "input_shape"))
+        self.layers = []
+        self.shapes = [self.input_shape]
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer):
+        """Append a layer; one that does not fit is a SettingsError."""
+        require(isinstance(layer, (Conv2D, AvgPool2D, Dense, *READOUTS)), "Sequential", "layers", layer,
+                "Conv2D, AvgPool2D, Dense or Classifier, SpikeCount, Membrane")
+        if self.layers and isinstance(self.layers[-1], READOUTS):
+            raise SettingsError(f"Sequential.layers: nothing may follow the {type(self.layers[-1]).__name__},"
+                                f" got {layer}")
+        if self.layers and isinstance(self.layers[-1], AvgPool2D) and isinstance(layer, AvgPool2D):
+            raise SettingsError("Sequential.layers: two AvgPool2D in a row; write one with the product of their sizes")
+        if isinstance(layer, Classifier) and (not self.layers or isinstance(self.layers[-1], AvgPool2D)):
+            raise SettingsError("Sequential.layers: a Classifier needs a Conv2D or Dense before it;"
+                                " to pool for the readout use Classifier(grid=...)")
+        if isinstance(layer, (SpikeCount, Membrane)) and not (self.layers and isinstance(self.layers[-1], Dense)):
+            raise SettingsError(f"Sequential.layers: a {type(layer).__name__} needs a Dense with one unit a class"
+                                " before it")
+        competing = [one for one in self.layers if getattr(one, "lateral", 0)]
+        if isinstance(layer, (SpikeCount, Membrane)) and competing:
+            raise SettingsError(f"Sequential.layers: {competing[0]} competes (lateral), which the rules that train all"
+                                f" layers at once do not know; a {type(layer).__name__} needs layers with lateral=0")
+        if isinstance(layer, (SpikeCount, Membrane)):
+            self._refuse_unread(layer)
+        try:
+            shape = layer.output_shape(self.shapes[-1])
+        except SettingsError as error:
+            raise SettingsError(f"layer {len(self.layers) + 1} of the model: {error}") from None
+        self.layers.append(layer)
+        self.shapes.append(shape)
+        return self
+
+    def _refuse_unread(self, readout):
+        """Raise a SettingsError if a layer has settings that no rule for all layers at once reads."""
+        for layer in self.layers:
+            unread = [] if isinstance(layer, AvgPool2D) else for_stdp_alone(layer)
+            if unread:
+                raise SettingsError(f"{type(layer).__name__}.{', '.join(unread)}: has no effect in a model that ends"
+                                    f" with {type(readout).__name__}, whose layers are trained all at once by RULE of"
+                                    " the parameters; leave it out, or end the model with Classifier()")
+
+    @property
+    def stages(self):
+        """The layers that learn, as a list of :class:`Stage`."""
+        stages = []
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, (Conv2D, Dense)):
+                pool = self.layers[i - 1] if i and isinstance(self.layers[i - 1], AvgPool2D) else None
+                conv = layer.as_convolution(self.shapes[i]) if isinstance(layer, Dense) else layer
+                stages.append(Stage(len(stages) + 1, conv, self.shapes[i - 1] if pool else self.shapes[i], pool,
+                                    self.shapes[i], self.shapes[i + 1], isinstance(layer, Dense)))
+        return stages
+
+    @property
+    def classifier(self):
+        """The Classifier; a model without one is a SettingsError."""
+        if not self.layers or not isinstance(self.layers[-1], Classifier):
+            raise SettingsError("MODEL: has no Classifier; end it with Classifier(grid=4)")
+        return self.layers[-1]
+
+    @property
+    def readout(self):
+        """The Classifier, SpikeCount or Membrane at the end; a model without one is a SettingsError."""
+        if not self.layers or not isinstance(self.layers[-1], READOUTS):
+            raise SettingsError("MODEL: has no Classifier; end it with Classifier(grid=4), or with SpikeCount() or"
+                                " Membrane() behind a Dense")
+        return self.layers[-1]
+
+    @property
+    def runs_as_one(self):
+        """Whether all layers run together as one network, whose last one is read out; otherwise one after another."""
+        return isinstance(self.readout, (SpikeCount, Membrane))
+
+    def summary(self):
+        """The chain as text: one line a layer with shape, neurons, learned weights and synapses."""
+        rows = [("layer", "", "output shape", "neurons", "weights", "synapses"),
+                ("input", "", "x".join(map(str, self.input_shape)), f"{_size(self.input_shape):,}", "", "")]
+        number = 0
+        for layer, in_shape, shape in zip(self.layers, self.shapes, self.shapes[1:]):
+            if isinstance(layer, (Conv2D, Dense)):
+                stage = self.stages[number]
+                number += 1
+                kernel, area = stage.layer.kernel_shape(in_shape), stage.pool.area if stage.pool else 1
+                counts = (f"{_size(shape):,}", f"{_size(kernel):,}", f"{_size(shape) * _size(kernel[1:]) * area:,}")
+                name = str(number)
+            else:
+                counts = ("", "", "")
+                name = "svm" if isinstance(layer, Classifier) else "readout" if isinstance(layer, READOUTS) else ""
+            rows.append((name, str(layer), "x".join(map(str, shape)), *counts))
+        widths = [max(len(row[i]) for row in rows) for i in range(6)]
+        return "\n".join("  ".join(cell.ljust(w) if i < 2 else cell.rjust(w)
+                                   for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows)
+
+
+def _size(shape):
+    size = 1
+    for n in shape:
+        size *= n
+    return size

@@ -1,0 +1,52 @@
+"""A layer that has been trained: its kernels and thresholds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedLayer:
+    """What inference needs of a layer, whatever rule found it.
+
+    Attributes
+    ----------
+    kernels : float64 array (filters, channels, rows, columns)
+        Signed weights, nA.
+    v_thresh : float64 array (maps,)
+        Threshold of each output map, mV.
+    i_offset : float64 array (maps,)
+        Constant current of each output map beside that of the neuron model, nA; 0 by default.
+    v : float64 array (neurons,) or None
+        Membranes at the start, mV; None takes the neuron model's.
+    max_expected_summed_weight : float or None
+        Largest input of a neuron in one step, nA, see ``netlist.Population``; None leaves the choice to sPyNNaker.
+    """
+
+    kernels: np.ndarray
+    v_thresh: np.ndarray
+    i_offset: np.ndarray = None
+    v: np.ndarray = None
+    max_expected_summed_weight: float = None
+
+    def __post_init__(self):
+        if self.i_offset is None:
+            object.__setattr__(self, "i_offset", np.zeros(len(self.v_thresh)))
+
+    def arrays(self):
+        """Itself as arrays for a file, those left out that are as by default: dict of str to array."""
+        found = {"kernels": self.kernels, "v_thresh": self.v_thresh}
+        if np.any(self.i_offset):
+            found["i_offset"] = self.i_offset
+        if self.v is not None:
+            found["v"] = self.v
+        if self.max_expected_summed_weight is not None:
+            found["max_expected_summed_weight"] = np.array(self.max_expected_summed_weight)
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """The inverse of :meth:`arrays`; other arrays may be among them."""
+        largest = arrays.get("max_expected_summed_weight")
+        return cls(arrays["kernels"], arrays["v_thresh"], arrays.get("i_offset"), arrays.get("v"),
+                   None if largest is None else float(largest))

@@ -1,0 +1,233 @@
+"""Neuron models and spike sources as frozen records with PyNN's names.
+
+Units: Hz, ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm).
+"""
+
+import math
+import operator
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates.fields import (
+    FINEST,
+    RANGE,
+    REFUSED,
+    S16_15,
+    Kind,
+    above,
+    below,
+    check_fields,
+    least,
+    or_infinity,
+    real,
+    record,
+    whole,
+)
+from spikingconvnet.network.spikes import Spikes
+
+OUT_OF_REACH = 65535.0      # mV, the largest s16.15
+
+__all__ = ["IFCurrDelta", "IFCurrExp", "SpikeSourceArray", "SpikeSourcePoisson"]
+
+LARGEST_SEED_C = 698_769_068        # of the generator JKISS64
+
+
+@dataclass(frozen=True)
+class IFCurrExp:
+    """Leaky integrate-and-fire with exponentially decaying synaptic currents: PyNN's ``IF_curr_exp``.
+
+    Defaults are those of sPyNNaker 7.4.1, not of PyNN (`tau_refrac`, the initial `v`).
+
+    Attributes
+    ----------
+    tau_m : float
+        Membrane time constant, ms.
+    cm : float
+        Membrane capacitance, nF.
+    v_rest, v_reset, v_thresh : float
+        Resting, reset and threshold potential, mV.
+    tau_syn_E, tau_syn_I : float
+        Decay time constants of the excitatory and inhibitory current, ms.
+    tau_refrac : float
+        Refractory time, ms; rounded up to whole steps.
+    i_offset : float
+        Constant current, nA.
+    v : float
+        Membrane potential at the start, mV.
+    """
+
+    tau_m: float = 20.0
+    cm: float = 1.0
+    v_rest: float = -65.0
+    v_reset: float = -65.0
+    v_thresh: float = -50.0
+    tau_syn_E: float = 5.0
+    tau_syn_I: float = 5.0
+    tau_refrac: float = 0.1
+    i_offset: float = 0.0
+    v: float = -65.0
+
+    synapses = "exponential"
+
+    def __post_init__(self):
+        check_fields(self, **parameter_kinds(self))
+        check_together(type(self).__name__, vars(self))
+
+
+@dataclass(frozen=True)
+class IFCurrDelta:
+    """Leaky integrate-and-fire whose synapses act for one step only: PyNN's ``IF_curr_delta`` as SpiNNaker runs it.
+
+    Weights are currents in nA that flow during one step of 1 ms. In a step of another length as much charge flows: the
+    current is 1 ms / timestep times as large; recorded currents are those before that factor. Attributes as
+    :class:`IFCurrExp`, without time constants of synapses.
+
+    Source: sPyNNaker 7.4.1 ``input_type_delta.h``, ``scale_factor``.
+    """
+
+    tau_m: float = 20.0
+    cm: float = 1.0
+    v_rest: float = -65.0
+    v_reset: float = -65.0
+    v_thresh: float = -50.0
+    tau_refrac: float = 0.1
+    i_offset: float = 0.0
+    v: float = -65.0
+
+    synapses = "delta"
+
+    def __post_init__(self):
+        check_fields(self, **parameter_kinds(self))
+        check_together(type(self).__name__, vars(self))
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeSourceArray:
+    """A population that fires given spikes; all of them are known before the run starts.
+
+    (sPyNNaker 7.4.1 cannot change the spikes of more than one source between two runs.)
+    """
+
+    spikes: Spikes
+
+    synapses = None
+
+    def __post_init__(self):
+        check_fields(self, spikes=record(Spikes))
+
+
+@dataclass(frozen=True)
+class SpikeSourcePoisson:
+    """A population that fires at random: PyNN's ``SpikeSourcePoisson``, drawn by the board's own generator.
+
+    Every core of the source draws from one generator, source after source, so that the spikes of a source depend on
+    its neighbours and on `neurons_per_core`. Rate, start and duration may differ from source to source
+    (``Population.values``).
+
+    Attributes
+    ----------
+    rate : float
+        Hz, 0 or more. A step holds 10 expected spikes at most.
+    start : float
+        ms, 0 or more.
+    duration : float
+        ms; infinity never ends.
+    core_seeds : tuple of (x, y, z, c)
+        Four 32-bit words for each core, see :func:`poisson_seeds`: y is not 0, c is 1 to 698,769,068. On a board
+        ``population._vertex.kiss_seed(slice)`` tells them.
+    neurons_per_core : int
+        500 in sPyNNaker 7.4.1 (``spike_source_poisson.py``, ``DEFAULT_MAX_ATOMS_PER_CORE``).
+    """
+
+    rate: float = 0.0
+    start: float = 0.0
+    duration: float = math.inf
+    core_seeds: tuple = ()
+    neurons_per_core: int = 500
+
+    synapses = None
+
+    def __post_init__(self):
+        check_fields(self, **parameter_kinds(self), neurons_per_core=whole(1), core_seeds=_CORE_SEEDS)
+
+
+def poisson_seeds(rng, n_cores):
+    """Seed words for the cores of a :class:`SpikeSourcePoisson`.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_cores : int
+
+    Returns
+    -------
+    tuple of (x, y, z, c)
+        Made valid as sPyNNaker 7.4.1 does, ``utility_calls.py``, ``create_mars_kiss_seeds``.
+    """
+    return tuple(valid_seed(words) for words in rng.integers(0, (1 << 32) - 1, (n_cores, 4)).tolist())
+
+
+def valid_seed(words):
+    """Four 32-bit words made a seed of JKISS64: y is not 0, c is 1 to 698,769,068.
+
+    >>> valid_seed([7, 0, 9, 698769068])
+    (7, 13031301, 9, 1)
+    """
+    x, y, z, c = words
+    return x, y if y else 13_031_301, z, c % LARGEST_SEED_C + 1
+
+
+def parameter_names(cell):
+    """Names of a cell's parameters in PyNN's spelling: those that may differ from neuron to neuron."""
+    return tuple(parameter_kinds(cell))
+
+
+def parameter_kinds(cell):
+    """What these parameters may be: dict of str to fields.Kind; empty for given spikes."""
+    return _KINDS.get(type(cell), {})
+
+
+def check_together(owner, values, error=SettingsError):
+    """Raise an error if what a board computes of several parameters of a neuron does not fit its s16.15.
+
+    Parameters
+    ----------
+    owner : str
+    values : dict of str to float, or to float array of one length
+        Parameters of an IFCurrExp or IFCurrDelta; numpy's arithmetic takes both.
+    error : class
+    """
+    resistance = np.divide(values["tau_m"], values["cm"])
+    target = values["v_rest"] + np.multiply(resistance, values["i_offset"])
+    for name, value, wanted in (
+            ("tau_m, cm", resistance, "tau_m / cm below 65536 megaohm"),
+            ("i_offset", target, "such that v_rest + i_offset * tau_m / cm is within 65536 mV"),
+            ("v, v_rest", np.subtract(values["v"], target), "at most 65536 mV from where the membrane goes to"),
+            ("v_reset, v_rest", np.subtract(values["v_reset"], target), "at most 65536 mV from where the membrane goes"
+                                                                        " to")):
+        require(bool(np.all(np.abs(value) < RANGE)), owner, name, float(np.max(np.abs(value))),
+                f"{wanted}, the range of s16.15", error)
+
+
+def _seeds(value):
+    if not isinstance(value, (tuple, list)):
+        return REFUSED
+    try:
+        seeds = tuple(tuple(map(operator.index, seed)) for seed in value)
+    except TypeError:
+        return REFUSED
+    fit = all(len(seed) == 4 and all(0 <= word < 1 << 32 for word in seed) and seed[1] != 0
+              and 1 <= seed[3] <= LARGEST_SEED_C for seed in seeds)
+    return seeds if fit else REFUSED
+
+
+_MV = real(S16_15)
+_ABOVE_ZERO = real(S16_15, above(0), least(2 * FINEST, ", twice the last bit of s16.15"))
+_DELTA = {"tau_m": _ABOVE_ZERO, "cm": _ABOVE_ZERO, "v_rest": _MV, "v_reset": _MV, "v_thresh": _MV,
+          "tau_refrac": real(S16_15, least(0)), "i_offset": _MV, "v": _MV}
+_U32_32 = real(least(0), below(1 << 32), wanted="0 or more and below 2**32")
+_KINDS = {IFCurrExp: {**_DELTA, "tau_syn_E": _ABOVE_ZERO, "tau_syn_I": _ABOVE_ZERO}, IFCurrDelta: _DELTA,
+          SpikeSourcePoisson: {"rate": _U32_32, "start": _U32_32, "duration": or_infinity(_U32_32)}}
+_CORE_SEEDS = Kind(_seeds, f"four 32-bit words x, y, z, c for each core, with y not 0 and c from 1 to {LARGEST_SEED_C}")

@@ -1,0 +1,259 @@
+"""Plasticity rules as frozen records with PyNN's names; what they compute is in ``backends/local``.
+
+With sPyNNaker's additive weight dependence `A_plus` and `A_minus` are weights (nA), not fractions of `w_max` as PyNN's
+text says; with ``w_max = 1`` the two agree. Source: sPyNNaker 7.4.1, ``pyNN/models/neuron/plasticity/stdp``.
+"""
+
+from dataclasses import dataclass
+
+from spikingconvnet.errors import require
+from spikingconvnet.gates.fields import FINEST, FLAG, NOT_NEGATIVE, below, check_fields, least, real, table
+
+__all__ = ["AdditiveWeightDependence", "MultiplicativeWeightDependence", "Neuromodulation", "PfisterSpikeTripletRule",
+           "STDPMechanism", "SpikeNearestPairRule", "SpikePairRule", "Vogels2011Rule",
+           "WeightDependenceAdditiveTriplet"]
+
+_PAIR = {"tau_plus": table(), "tau_minus": table(), "A_plus": NOT_NEGATIVE, "A_minus": NOT_NEGATIVE}
+_SLOW = 2           # tables of slower traces have an entry for 4 steps, that of eligibility one for 16
+
+
+def _check_bounds(record):
+    low, high = record.w_min, record.w_max
+    require(NOT_NEGATIVE.takes(low) and NOT_NEGATIVE.takes(high) and high - low >= FINEST, type(record).__name__,
+            "w_min, w_max", (low, high), "0 <= w_min < w_max, at least the last bit of s16.15 apart, below 65536")
+    check_fields(record, w_min=NOT_NEGATIVE, w_max=NOT_NEGATIVE)
+
+
+@dataclass(frozen=True)
+class SpikePairRule:
+    """Pair-based STDP: every presynaptic spike meets the decayed trace of all postsynaptic ones and vice versa.
+
+    Attributes
+    ----------
+    tau_plus, tau_minus : float
+        Time constants of potentiation and depression, ms.
+    A_plus, A_minus : float
+        Weight change of one pair at zero distance, 0 or more: nA if the weight dependence is additive, a fraction of
+        the way to the bound if it is multiplicative.
+    """
+
+    tau_plus: float = 20.0
+    tau_minus: float = 20.0
+    A_plus: float = 0.01
+    A_minus: float = 0.01
+
+    def __post_init__(self):
+        check_fields(self, **_PAIR)
+
+
+@dataclass(frozen=True)
+class SpikeNearestPairRule:
+    """Pair-based STDP between neighbours: a presynaptic spike meets the first postsynaptic one after it, a
+    postsynaptic spike the first presynaptic one after it.
+
+    With delays sPyNNaker lets a second postsynaptic spike count if the one before it had left the neuron, but not yet
+    reached the synapse, at the presynaptic spike.
+
+    Attributes
+    ----------
+    tau_plus, tau_minus, A_plus, A_minus
+        See :class:`SpikePairRule`.
+    """
+
+    tau_plus: float = 20.0
+    tau_minus: float = 20.0
+    A_plus: float = 0.01
+    A_minus: float = 0.01
+
+    def __post_init__(self):
+        check_fields(self, **_PAIR)
+
+
+@dataclass(frozen=True)
+class Vogels2011Rule:
+    """Homeostasis of inhibition: a pair potentiates whatever its order, every presynaptic spike depresses by `alpha`.
+
+    The weight is clipped at `w_max` alone. sPyNNaker's binaries let a weight fall below 0, which its 16 bits then hold
+    as a very large one; choose `A_plus` and `alpha` so that it stays above.
+
+    Source: Vogels et al. 2011, Science 334, 1569.
+
+    Attributes
+    ----------
+    alpha : float
+        Depression by a presynaptic spike, in units of `A_plus`; 0 or more.
+    tau : float
+        Time constant of both traces, ms.
+    A_plus : float
+        Weight change of one pair at zero distance, nA, 0 or more.
+    A_minus : float
+        Not used; sPyNNaker's rule has it.
+    """
+
+    alpha: float
+    tau: float = 20.0
+    A_plus: float = 0.01
+    A_minus: float = 0.01
+
+    def __post_init__(self):
+        check_fields(self, tau=table(), A_plus=NOT_NEGATIVE, A_minus=NOT_NEGATIVE, alpha=real(least(0), below(1 << 15)))
+
+
+@dataclass(frozen=True)
+class PfisterSpikeTripletRule:
+    """Triplets of spikes: pairs, and pairs weighted by a slower trace of the side that has just fired.
+
+    Called PfisterSpikeTriplet in sPyNNaker. Here amplitudes are fractions of `w_max`, unlike those of the other rules.
+
+    Source: Pfister and Gerstner 2006, J Neurosci 26, 9673.
+
+    Attributes
+    ----------
+    tau_plus, tau_minus : float
+        Time constants of the pair traces, ms.
+    tau_x, tau_y : float
+        Time constants of the slower presynaptic and postsynaptic trace, ms; tables in steps of 4.
+    A_plus, A_minus : float
+        Weight change of one pair at zero distance as a fraction of `w_max`, 0 or more.
+    """
+
+    tau_plus: float
+    tau_minus: float
+    tau_x: float
+    tau_y: float
+    A_plus: float
+    A_minus: float
+
+    def __post_init__(self):
+        check_fields(self, **_PAIR, tau_x=table(_SLOW), tau_y=table(_SLOW))
+
+
+@dataclass(frozen=True)
+class AdditiveWeightDependence:
+    """Weight changes do not depend on the weight, which is clipped to ``w_min .. w_max`` (nA)."""
+
+    w_min: float = 0.0
+    w_max: float = 1.0
+
+    def __post_init__(self):
+        _check_bounds(self)
+
+
+@dataclass(frozen=True)
+class MultiplicativeWeightDependence:
+    """Potentiation is proportional to ``w_max - w``, depression to ``w - w_min`` (nA).
+
+    Nothing is clipped: a weight stays inside the bounds only while `A_plus` and `A_minus` times a trace stay below 1,
+    and one that starts beyond a bound is drawn back to it.
+    """
+
+    w_min: float = 0.0
+    w_max: float = 1.0
+
+    def __post_init__(self):
+        _check_bounds(self)
+
+
+@dataclass(frozen=True)
+class WeightDependenceAdditiveTriplet:
+    """As :class:`AdditiveWeightDependence` for rules of triplets, with the name that sPyNNaker gives it.
+
+    Attributes
+    ----------
+    w_min, w_max : float
+        nA.
+    A3_plus, A3_minus : float
+        Weight change of one triplet at zero distance as a fraction of `w_max`, 0 or more.
+    """
+
+    w_min: float = 0.0
+    w_max: float = 1.0
+    A3_plus: float = 0.01
+    A3_minus: float = 0.01
+
+    def __post_init__(self):
+        _check_bounds(self)
+        check_fields(self, A3_plus=NOT_NEGATIVE, A3_minus=NOT_NEGATIVE)
+
+
+# The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
+WEIGHT_DEPENDENCES = {
+    SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
+    SpikeNearestPairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
+    Vogels2011Rule: (AdditiveWeightDependence,),
+    PfisterSpikeTripletRule: (WeightDependenceAdditiveTriplet,),
+}
+
+# Of those, the ones that learn under reward and punishment.
+MODULATED = ((SpikePairRule, AdditiveWeightDependence), (SpikePairRule, MultiplicativeWeightDependence),
+             (Vogels2011Rule, AdditiveWeightDependence))
+
+
+@dataclass(frozen=True)
+class Neuromodulation:
+    """What the spikes of a reward or a punishment do to the synapses of a population that learn by STDP.
+
+    STDP then changes an eligibility trace, whose bounds are those of the weight dependence and which decays with
+    `tau_c`. A spike adds its projection's weight to the dopamine of the neurons it reaches, or takes it away; dopamine
+    decays with `tau_d`. The weight follows the product of the two. Called Neuromodulation in sPyNNaker, too
+    (``extra_models``).
+
+    A weight is changed only when a presynaptic spike arrives: what is rewarded after the last spike of an input never
+    shows in its weights.
+
+    Source: Izhikevich 2007, Cereb Cortex 17, 2443.
+
+    Attributes
+    ----------
+    tau_c, tau_d : float
+        Time constants of eligibility and of dopamine, ms; tables in steps of 16 and of 4.
+    w_min, w_max : float
+        Bounds of the weights, nA.
+    """
+
+    tau_c: float = 1000.0
+    tau_d: float = 200.0
+    w_min: float = 0.0
+    w_max: float = 1.0
+
+    def __post_init__(self):
+        check_fields(self, tau_c=table(2 * _SLOW), tau_d=table(_SLOW))
+        _check_bounds(self)
+
+
+@dataclass(frozen=True)
+class STDPMechanism:
+    """A timing rule and a weight dependence; the whole delay is dendritic, as in PyNN's default.
+
+    Attributes
+    ----------
+    timing_dependence, weight_dependence : records of this module
+        Which of them fit together is in `WEIGHT_DEPENDENCES`.
+    backprop_delay : bool
+        Whether a postsynaptic spike takes the delay of a synapse to travel back to it, so that a pair's distance is
+        ``t_post + delay - t_pre``; otherwise learning sees ``t_post - t_pre`` whatever the delay, and only the current
+        comes late. Without it a board decides by the order of a step's packets whether a presynaptic spike still meets
+        postsynaptic ones of the same step; here it does, see ``docs/architecture.md``.
+
+    Source: sPyNNaker 7.4.1, ``synapse_dynamics_stdp.py`` (`backprop_delay`) and ``synapse_dynamics_stdp_mad_impl.c``
+    (``post_delay``), which every rule of this module goes through or shares with
+    ``synapse_dynamics_stdp_izhikevich_neuromodulation.c``.
+    """
+
+    timing_dependence: object = SpikePairRule()
+    weight_dependence: object = AdditiveWeightDependence()
+    backprop_delay: bool = True
+
+    def __post_init__(self):
+        check_fields(self, backprop_delay=FLAG)
+        timing, weight = self.timing_dependence, self.weight_dependence
+        require(type(timing) in WEIGHT_DEPENDENCES, "STDPMechanism", "timing_dependence", timing,
+                " or ".join(rule.__name__ for rule in WEIGHT_DEPENDENCES))
+        kinds = WEIGHT_DEPENDENCES[type(timing)]
+        require(isinstance(weight, kinds), "STDPMechanism", "weight_dependence", weight,
+                f"{' or '.join(kind.__name__ for kind in kinds)} with a {type(timing).__name__}")
+
+    @property
+    def kind(self):
+        """Types of both parts."""
+        return type(self.timing_dependence), type(self.weight_dependence)

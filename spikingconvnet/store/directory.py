@@ -1,0 +1,225 @@
+"""The run directory: every path and file format, safe files only, written whole or not at all.
+
+Results are ``.npz`` files of plain arrays (never pickled objects) that carry a digest of what produced them; a result
+whose digest does not fit the settings in force is not used. A seal, a digest of everything in the file, tells whether
+it is what was written; what was written before there were seals is believed without one. What a file has to hold is
+checked as it is read, see ``schema``.
+
+    parameters.py          the experiment, copied with every command
+    data/train.npz         input spikes and labels of a split (also validation, test)
+    layers/1.npz           kernels before and after, inference kernels, thresholds, course of the training
+    layers/1-unfinished.npz what a training that has not come to its end has finished of it
+    spikes/1-train-000.npz spikes of a trained layer, one file per replica (cache)
+    features/train-000.npz spike counts for the classifier, one file per replica (cache)
+    answers/test-000.npz   what output units answer, one file per replica (cache)
+    svm.npz                the classifier
+    results.json           scores and costs of every command
+    plots/                 figures
+    .lock                  who writes, while something does
+    .*.tmp                 a file in the making; of a process that was killed, until the next command
+"""
+
+import difflib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from spikingconvnet.errors import StoreError
+from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.schema import parse_json, refuse
+from spikingconvnet.store import locks
+from spikingconvnet.store.arrays import SEAL, UNREADABLE, read_arrays, seal, text_of
+
+MADE_FROM = "made_from"     # digest of what produced the arrays
+HOW = "how"                 # JSON: backend, seed, version
+LARGEST_RESULTS = 1 << 26   # bytes of results.json
+
+
+class RunDirectory:
+    """A directory that holds one experiment.
+
+    Parameters
+    ----------
+    path : str or Path
+        Made when the first result is written.
+    command : str or None
+        What another process is told that wants to write there; None takes the program's name.
+    """
+
+    def __init__(self, path, command=None):
+        self.path = Path(path)
+        self._command = command or Path(sys.argv[0]).name
+
+    def locked(self):
+        """A context in which no other process writes, see ``locks.writing``."""
+        return locks.writing(self.path, self._command)
+
+    def require_run(self, begin):
+        """Raise a StoreError that names the nearest runs if the directory holds none.
+
+        Parameters
+        ----------
+        begin : str
+            The command that begins one.
+        """
+        if self.path.is_file():
+            raise StoreError(f"{self.path}: is a file and no run directory; choose another --run-dir")
+        if not self.file("data/train").is_file():
+            raise StoreError(f"{self.path}: holds no run{near(self.path)}; begin one with: {begin}")
+
+    def file(self, name):
+        """Path of a result: ``layers/1`` is ``<run directory>/layers/1.npz``."""
+        return self.path / f"{name}.npz"
+
+    def write(self, name, made_from, how, **arrays):
+        """Write a result atomically.
+
+        Parameters
+        ----------
+        name : str
+        made_from : str
+            See :func:`digest`.
+        how : dict
+            Backend, seed, version: whatever JSON holds.
+        **arrays
+            Of numbers.
+
+        Raises
+        ------
+        StoreError
+            An array holds objects (it would need pickle).
+        SurroundingsError
+            The file cannot be written.
+        """
+        for key, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise StoreError(f"{self.file(name)}: {key} holds objects; only numbers and text can be stored")
+
+        arrays = {**arrays, MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))}
+
+        def save(stream):
+            np.savez(stream, **arrays, **{SEAL: np.array(seal(arrays))})
+
+        write_whole(self.file(name), save)
+
+    def read(self, name, command, made_from=None, schema=None):
+        """A result as a dict of arrays, ``how`` it was made among them as a dict.
+
+        Parameters
+        ----------
+        name : str
+        command : str
+            What makes this result, for the error text.
+        made_from : str or None
+            The digest that it must carry.
+        schema : schema.Schema or None
+            What it must hold.
+
+        Raises
+        ------
+        StoreError
+            It is missing, damaged, or made from other settings.
+        """
+        path = self.file(name)
+        if not path.is_file():
+            elsewhere = "" if self.file("data/train").is_file() else near(self.path)
+            raise StoreError(f"{path}: not there yet{elsewhere}; run: {command}")
+        try:
+            arrays = read_arrays(path)
+            if SEAL in arrays and text_of(arrays, SEAL) != seal(arrays):
+                raise StoreError("its contents are not those that were written")
+            found, how = text_of(arrays, MADE_FROM), parse_json(text_of(arrays, HOW))
+            fits = made_from in (None, found)
+            if fits and schema is not None:
+                schema.check(arrays, how)
+        except UNREADABLE as error:
+            raise StoreError(f"{path}: damaged ({error}); make it again with: {command}") from error
+        if not fits:
+            raise StoreError(f"{path}: was made with other settings than those in force;"
+                             f" make it again with: {command}, or use another --run-dir")
+        return {**arrays, HOW: how}
+
+    def how(self, name, schema=None):
+        """How a result was made, whatever it was made from: dict, empty if the result is missing or damaged."""
+        try:
+            return self.read(name, "", None, schema)[HOW]
+        except StoreError:
+            return {}
+
+    def cached(self, name, made_from, schema=None):
+        """A result as a dict of arrays, or None if it is missing, damaged or made from something else."""
+        try:
+            return self.read(name, "", made_from, schema)
+        except StoreError:
+            return None
+
+    def write_results(self, mode, results):
+        """Keep a command's numbers in ``results.json``, one entry per mode, the newest last."""
+        merged = {key: value for key, value in self.results().items() if key != mode}
+        merged[mode] = results
+        content = json.dumps(merged, indent=2).encode()
+        write_whole(self.path / "results.json", lambda stream: stream.write(content))
+
+    def results(self, check=lambda name, entry: None):
+        """All entries of ``results.json``, empty if there is none; ``check(name, entry)`` refuses a wrong
+        one.
+        """
+        path = self.path / "results.json"
+        if not path.is_file():
+            return {}
+        try:
+            if path.stat().st_size > LARGEST_RESULTS:
+                refuse("its size", f"at most {LARGEST_RESULTS:,} bytes", f"{path.stat().st_size:,}")
+            entries = parse_json(path.read_text())
+            for name, entry in entries.items():
+                if not isinstance(entry, dict):
+                    refuse(repr(name), "an object", repr(entry))
+                check(name, entry)
+            return entries
+        except UNREADABLE as error:
+            raise StoreError(f"{path}: damaged ({error}); delete it") from error
+
+    def check_own(self, path):
+        """Raise a StoreError if the directory holds a ``parameters.py`` that no run has put there.
+
+        Parameters
+        ----------
+        path : str or Path
+            The parameters file in use.
+        """
+        kept = self.path / "parameters.py"
+        if kept.is_file() and not self.file("data/train").is_file():
+            raise StoreError(f"{kept}: is not of a run, and a run would replace it; choose another --run-dir than"
+                             f" {str(self.path)!r}")
+
+    def forget_figures(self, stems):
+        """Delete figures of these names, because what they showed is no longer there."""
+        for stem in stems:
+            for kind in ("png", "svg"):
+                (self.path / "plots" / f"{stem}.{kind}").unlink(missing_ok=True)
+
+    def keep_parameters(self, path):
+        """Copy the parameters file whole."""
+        target = self.path / "parameters.py"
+        if not same_file(path, target):
+            with open(path, "rb") as source:
+                write_whole(target, lambda stream: shutil.copyfileobj(source, stream))
+
+
+def same_file(a, b):
+    """Whether two paths lead to one file; one that leads nowhere is the same as none."""
+    return os.path.realpath(a) == os.path.realpath(b)
+
+
+def near(path):
+    """`` (did you mean ...?)`` with run directories beside a path and in it, the most alike first; or nothing."""
+    path = Path(path)
+    runs = {str(found.parent.parent) for folder in (path, path.parent) for found in folder.glob("*/data/train.npz")}
+    alike = difflib.get_close_matches(str(path), sorted(runs), 3, 0.0)
+    return f" (did you mean {' or '.join(alike)}?)" if alike else ""
+
+

@@ -1,0 +1,1 @@
+"""Rules that train all layers at once."""

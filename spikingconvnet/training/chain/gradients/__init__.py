@@ -1,0 +1,1 @@
+"""What needs torch: networks of units that gradients train."""

@@ -1,0 +1,49 @@
+"""Networks of rectifying units, trained with backpropagation and dropout: what `convert` starts from."""
+
+import math
+
+import torch
+from torch.nn import functional
+
+from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
+from spikingconvnet.training.chain.gradients.traced import answers_of, parity, reference, weights_of
+
+__all__ = ["answers_of", "logits", "parity", "reference", "train", "weights_of"]
+
+HE = math.sqrt(2.0)     # keeps the variance of rectifying units from layer to layer (He et al. 2015, arXiv 1502.01852)
+
+
+def train(model, images, labels, rng, rule, progress=iter, validation=None):
+    """Weights of rectifying units in the place of the model's neurons, by cross entropy.
+
+    Parameters as in ``spikingconvnet.training``; `rule` is a ``convert.Convert``.
+
+    Returns
+    -------
+    kernels, biases : lists of float64 array
+        Of every layer.
+    health : dict
+        ``loss``: mean of every epoch; ``ann_validation_accuracy``, if there are such images.
+    """
+    chain, chance = Chain(model, rng, HE, rule.bias), generator(rng)
+
+    def loss(shown, truth):
+        return functional.cross_entropy(logits(chain, shown, rule.dropout, chance), truth)
+
+    course = fit(chain, loss, images, labels, rule.descent, rng, progress)
+    health = {"loss": course}
+    if validation is not None:
+        health["ann_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown), *validation)
+    return *chain.arrays(), health
+
+
+def logits(chain, values, dropout=0.0, chance=None):
+    """Responses of the last layer, tensor (n, units); what Dense layers see of a layer is dropped at random."""
+    for stage in chain.stages:
+        if dropout and stage.dense and stage.number > 1:
+            kept = torch.rand(values.shape, generator=chance) >= dropout
+            values = values * kept / (1.0 - dropout)
+        values = chain.response(stage.number, values)
+        if stage.number < len(chain.stages):
+            values = functional.relu(values)
+    return values.flatten(1)

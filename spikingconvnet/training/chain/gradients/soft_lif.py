@@ -1,0 +1,89 @@
+"""Networks of units that answer with the soft rate of a leaky integrate-and-fire neuron, trained with noise on it."""
+
+import math
+
+import torch
+from torch.nn import functional
+
+from spikingconvnet.training.chain.descent import HZ
+from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
+from spikingconvnet.training.chain.gradients.relu import HE
+
+SMALL, LINEAR = -8.0, 20.0      # below and above, the softplus of x is exp(x) and x within 2e-4 of it
+
+
+class SoftRate(torch.autograd.Function):
+    """Rate of a ``softlif.RateCurve``, in spikes a step, of currents in thresholds.
+
+    With the softened distance ``rho`` to the threshold and the rate ``r``, the derivative is
+    ``tau_m r**2 / (rho (1 + rho)) sigmoid((j - 1) / softness)``. Written out it is bounded; that of the formula, term
+    by term, is infinity times 0 below the threshold. The softplus is made of its logarithm for the same reason.
+    """
+
+    @staticmethod
+    def forward(ctx, current, curve):
+        """Rates of a tensor of any shape."""
+        x = (current - 1.0).div_(curve.softness)
+        falling = torch.sigmoid_(x.clamp(SMALL, LINEAR).neg_())
+        softplus = torch.maximum(torch.log(falling).neg_(), x)
+        logarithm = torch.log(softplus).add_(x.sub_(SMALL).clamp_(max=0.0))
+        rho = softplus.mul_(curve.softness)
+        rate = torch.log(rho + 1.0).sub_(logarithm).sub_(math.log(curve.softness))
+        rate.mul_(curve.tau_m).add_(curve.shortest).reciprocal_()
+        if current.requires_grad:
+            slope = falling.neg_().add_(1.0).mul_(rate).mul_(rate).mul_(curve.tau_m)
+            ctx.save_for_backward(slope.div_(rho.addcmul_(rho, rho)))
+        return rate
+
+    @staticmethod
+    def backward(ctx, gradient):
+        """Gradient by the current; none by the curve."""
+        slope, = ctx.saved_tensors
+        return gradient * slope, None
+
+
+def train(model, images, labels, rng, rule, progress=iter, validation=None):
+    """Weights and biases of soft units in the place of the model's neurons, by cross entropy.
+
+    Parameters as in ``spikingconvnet.training``; `rule` is a ``softlif.SoftLIF``.
+
+    Returns
+    -------
+    kernels, biases : lists of float64 array
+        Of every layer.
+    health : dict
+        ``loss``: mean of every epoch; ``soft_validation_accuracy``, if there are such images.
+    """
+    chain, chance = Chain(model, rng, HE, True), generator(rng)
+    for bias in list(chain.biases)[:-1]:
+        torch.nn.init.constant_(bias, 1.0)      # at the threshold, where a rectifying unit of bias 0 is
+
+    def loss(shown, truth):
+        return functional.cross_entropy(logits(chain, shown, rule, chance), truth)
+
+    course = fit(chain, loss, images, labels, rule.descent, rng, progress)
+    health = {"loss": course}
+    if validation is not None:
+        health["soft_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown, rule), *validation)
+    return *chain.arrays(), health
+
+
+def logits(chain, values, rule, chance=None):
+    """Responses of the last layer, tensor (n, units); with noise on rates and dropout, as in training, if `chance` is
+    a generator."""
+    for stage in chain.stages:
+        if chance is not None and rule.dropout and stage.dense and stage.number > 1:
+            kept = torch.rand(values.shape, generator=chance) >= rule.dropout
+            values = values * kept / (1.0 - rule.dropout)
+        values = chain.response(stage.number, values)
+        if stage.number < len(chain.stages):
+            values = SoftRate.apply(values, rule.curve(stage.layer.neuron))
+            if chance is not None and rule.noise:
+                values = values.add(_normal(values, chance), alpha=HZ * rule.noise)
+            values = rule.amplitude * values
+    return values.flatten(1)
+
+
+def _normal(like, chance):
+    """Standard normal numbers for a tensor, laid out as it is: torch draws them twenty times slower out of order."""
+    return torch.randn(like.numel(), generator=chance).as_strided(like.shape, like.stride())

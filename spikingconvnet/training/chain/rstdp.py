@@ -1,0 +1,274 @@
+"""R-STDP: pairs of spikes make synapses eligible, a global reward or punishment makes weights of it. Made for a board.
+
+One output unit per class behind plastic synapses, in any simulator that knows ``plasticity.Neuromodulation``: the local
+engine, or sPyNNaker's own binaries on a board. A board's host cannot pick a winner in time, and dopamine reaches every
+neuron. So a sample is shown in two trials, which differ in who is asked:
+
+* *The others.* After the pattern a *probe* asks every unit but the label's: it fires if its membrane is above
+  `target` less `margin`. Its synapses become eligible, and a **punishment** follows: who fired wrongly loses weight.
+* *The own.* The probe asks the label's unit, which fires if its membrane is above `target` plus `margin`. A *kick*
+  comes some steps later and makes it fire if it has not, because a refractory time follows every spike. Then a
+  **reward** comes so late that the eligibility of a right answer is gone and that of a kick is not: who was missing
+  gains weight.
+
+Which trials there are is known before the run, what they change is not: a unit that answers rightly learns nothing.
+A board changes weights only when an input fires, so all inputs of the pattern fire once more at the end (*flush*).
+
+Sources: Izhikevich 2007, Cereb Cortex 17, 2443 (eligibility and dopamine); Mozafari et al. 2018, IEEE TNNLS 29, 6178
+(reward and punishment of a decision); Gütig and Sompolinsky 2006, Nat Neurosci 9, 420 (a unit that should have fired
+learns by the traces of its inputs).
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spikingconvnet.backends.base import log_warnings
+from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates import sizes
+from spikingconvnet.gates.fields import (
+    MOST_SLOT,
+    MOST_STEPS,
+    NOT_NEGATIVE,
+    POSITIVE,
+    check_fields,
+    record,
+    several,
+    whole,
+)
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta, SpikeSourceArray
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.chain.balance import gain
+
+logger = logging.getLogger(__name__)
+
+INPUT, TEACHER, REWARD, PUNISHMENT, OUTPUT, SYNAPSES = ("input", "teacher", "reward", "punishment", "output",
+                                                        "synapses")
+FORGETTING = 16         # steps after which sPyNNaker's table of eligibility has its next entry
+KICK = 1.1              # times the threshold
+_PULSES = several(whole(1, 4), "numbers of spikes from 1 to 4, the steps in which dopamine does not decay on a board")
+DECAY = 2.0             # ms, time constant of eligibility and dopamine: nothing is left after `FORGETTING` steps
+
+
+@dataclass(frozen=True)
+class RSTDP:
+    """Settings of the rule. Times are steps in a trial.
+
+    Attributes
+    ----------
+    epochs : int
+        How often every sample is shown, in an order of its own each time.
+    pattern_steps : int
+        In which the encoder's spikes lie.
+    punish, kick, reward, flush : int
+        When the first punishment, the kick, the first reward and the flush come; the probe follows the pattern.
+    slot : int
+        Steps of a trial, long enough for membranes and traces to fade.
+    pulses : tuple of int
+        Spikes of a reward or punishment, one a step: at the start of the training, ..., at its end.
+    amount : float
+        Dopamine of one of them.
+    eligibility : float
+        Of a pair of spikes at no distance, nA.
+    target, margin : float
+        Membrane that separates answering from not, and by how much samples are to be on the right side, mV.
+    v_thresh : float
+        Threshold of the units in training, mV; above what a pattern alone reaches.
+    w_max : float
+        nA.
+    initial : (float, float)
+        Range of the start weights, drawn evenly, nA.
+    neuron : IFCurrDelta
+        Of the units; in training with `v_thresh` and a refractory time. Its `tau_m` is also that of the traces, so that
+        an input becomes as eligible as it moved the membrane.
+    """
+
+    epochs: int = 5
+    pattern_steps: int = 16
+    punish: int = 24
+    kick: int = 24
+    reward: int = 36
+    flush: int = 48
+    slot: int = 120
+    pulses: tuple = (4, 3, 2, 1)
+    amount: float = 0.05
+    eligibility: float = 0.04
+    target: float = 10.0
+    margin: float = 2.0
+    v_thresh: float = 20.0
+    w_max: float = 1.0
+    initial: tuple = (0.16, 0.24)
+    neuron: IFCurrDelta = IFCurrDelta(tau_m=20.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=OUT_OF_REACH,
+                                      tau_refrac=0.0, v=0.0)
+
+    name = "rstdp"
+
+    def __post_init__(self):
+        steps = whole(1, MOST_SLOT)
+        check_fields(self, epochs=whole(1, 10_000), pattern_steps=steps, punish=steps, kick=steps, reward=steps,
+                     flush=steps, slot=steps, pulses=_PULSES, amount=POSITIVE, eligibility=POSITIVE, target=POSITIVE,
+                     margin=NOT_NEGATIVE, v_thresh=POSITIVE,
+                     w_max=POSITIVE, initial=several(NOT_NEGATIVE, "a range (lowest, highest) in nA", 2),
+                     neuron=record(IFCurrDelta))
+        require(self.margin < self.target, "RSTDP", "margin", self.margin, f"0 or more, below {self.target}")
+        require(self.target + self.margin < self.v_thresh, "RSTDP", "v_thresh", self.v_thresh,
+                f"above target and margin ({self.target + self.margin})")
+        require(self.initial[0] <= self.initial[1] <= self.w_max, "RSTDP", "initial", self.initial,
+                f"a range between 0 and w_max ({self.w_max})")
+        self._check_times()
+
+    def _check_times(self):
+        answer, last = self.pattern_steps + 1, max(self.pulses) - 1
+        require(answer < self.punish and self.punish + last < answer + FORGETTING, "RSTDP", "punish", self.punish,
+                f"after the answer in step {answer}, its last pulse less than {FORGETTING} steps later")
+        require(answer < self.kick, "RSTDP", "kick", self.kick, f"after the answer in step {answer}")
+        require(self.reward >= answer + FORGETTING and self.reward > self.kick + 1
+                and self.reward + last < self.kick + 1 + FORGETTING, "RSTDP", "reward", self.reward,
+                f"{FORGETTING} steps or more behind the answer in step {answer}, its last pulse less than that behind"
+                f" the kick's spike in step {self.kick + 1}")
+        require(max(self.reward, self.punish) + last < self.flush < self.slot - FORGETTING, "RSTDP", "flush",
+                self.flush, f"after all rewards, more than {FORGETTING} steps before the end of the slot")
+
+
+def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder, open_network):
+    """Layers and health, see ``spikingconvnet.training`` and :func:`learn`; the one layer is Dense.
+
+    Parameters
+    ----------
+    encoder : callable of ``encoding``
+    open_network : callable
+        ``open`` of a backend: ``open_network(network, record=...)`` is a Simulation.
+    """
+    if len(model.stages) != 1 or not model.stages[0].dense or model.stages[0].pool is not None:
+        raise SettingsError("--rule rstdp: trains one Dense layer, MODEL has "
+                            + ", ".join(str(stage.layer) for stage in model.stages))
+    stage = model.stages[0]
+    spikes = encoder(images, rng)
+    require(spikes.n_steps <= rule.pattern_steps, "RSTDP", "pattern_steps", rule.pattern_steps,
+            f"as many as the encoder makes ({spikes.n_steps})")
+    initial = rng.uniform(*rule.initial, (spikes.size, stage.out_shape[0]))
+    weights, health = learn(spikes, labels, initial, rng, rule, open_network, progress)
+    kernels = weights.T.reshape(stage.layer.kernel_shape(stage.in_shape))
+    return [TrainedLayer(kernels, np.full(stage.out_shape[0], OUT_OF_REACH))], health
+
+
+def learn(spikes, labels, initial, rng, rule, open_network, progress=iter):
+    """Show all samples `rule.epochs` times, each epoch a chunk of one run.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Patterns of at most `rule.pattern_steps` steps.
+    labels : int array (n_samples,)
+    initial : float array (inputs, classes), nA
+    rng : numpy.random.Generator
+    rule : RSTDP
+    open_network : callable
+    progress : callable
+
+    Returns
+    -------
+    weights : float array (inputs, classes), nA
+    health : dict
+        By epoch ``wrong``, units that answered to another's sample, per sample, and ``missing``, the share of samples
+        whose own unit had to be kicked; ``at_lower`` and ``at_upper``, shares of weights at their bounds.
+    """
+    steps = 2 * rule.epochs * spikes.n_samples * rule.slot
+    require(steps <= MOST_STEPS, "RSTDP", "epochs", rule.epochs,
+            f"at most {rule.epochs * MOST_STEPS // steps:,} of {2 * spikes.n_samples} trials of {rule.slot} steps: a"
+            " board counts steps in 32 bits")
+    sizes.require_fits("RSTDP", "epochs", rule.epochs, 60 * steps)
+    order = np.concatenate([rng.permutation(spikes.n_samples) for _ in range(rule.epochs)])
+    shown = Spikes.concatenate([spikes.samples(i, i + 1) for i in order])
+    wrong, missing = [], []
+    with open_network(training_network(shown, labels[order], initial, rule)) as simulation:
+        for _ in progress(range(rule.epochs)):
+            simulation.run(2 * spikes.n_samples * rule.slot)
+            recording = simulation.recording()
+            trial, _, step = recording.spikes[OUTPUT].events()
+            wrong.append(float(np.sum(trial % 2 == 0) / spikes.n_samples))
+            missing.append(float(np.sum((trial % 2 == 1) & (step > rule.kick)) / spikes.n_samples))
+        weights = simulation.weights(SYNAPSES).value.reshape(initial.shape)
+    log_warnings(recording, logger)
+    return weights, {"wrong": wrong, "missing": missing, "at_lower": float(np.mean(weights <= 0)),
+                     "at_upper": float(np.mean(weights >= 0.999 * rule.w_max))}
+
+
+def training_network(shown, labels, initial, rule):
+    """All trials as one network: patterns and flushes, the teacher, reward and punishment, one population of units.
+
+    Parameters
+    ----------
+    shown : Spikes
+        Patterns in the order in which they are shown.
+    labels : int array (n_samples,)
+    initial : float array (inputs, classes), nA
+    rule : RSTDP
+    """
+    classes = initial.shape[1]
+    inputs, teacher, reward, punishment = trials(shown, labels, classes, rule)
+    sources = {INPUT: inputs, TEACHER: teacher, REWARD: reward, PUNISHMENT: punishment}
+    cell = replace(rule.neuron, v_thresh=rule.v_thresh, tau_refrac=float(rule.reward))
+    tau = rule.neuron.tau_m
+    stdp = STDPMechanism(SpikePairRule(tau, tau, rule.eligibility, 0.0), AdditiveWeightDependence(0.0, rule.w_max))
+    dopamine = Neuromodulation(DECAY, DECAY, 0.0, rule.w_max)
+    everyone = DenseConnections(np.full((1, classes), rule.amount), rounding="machine")
+    return Network(
+        (*(Population(label, spikes.shape, SpikeSourceArray(spikes)) for label, spikes in sources.items()),
+         Population(OUTPUT, (classes, 1, 1), cell, max_expected_summed_weight=_largest_input(shown, rule))),
+        (Projection(SYNAPSES, INPUT, OUTPUT, DenseConnections(initial), plasticity=stdp),
+         Projection(TEACHER, TEACHER, OUTPUT, _teaching(classes, rule)),
+         *(Projection(label, label, OUTPUT, everyone, label, dopamine) for label in (REWARD, PUNISHMENT))))
+
+
+def trials(shown, labels, classes, rule):
+    """Spikes of all sources; a sample has the trials ``2 k`` (the others are asked) and ``2 k + 1`` (its own unit).
+
+    Returns
+    -------
+    inputs, teacher, reward, punishment : Spikes
+        The teacher's neurons are `classes` probes of the others, as many of the own unit, and as many kicks.
+    """
+    n = shown.n_samples
+    sample, neuron, step = shown.events()
+    once, which = np.unique(np.stack([sample, neuron]), axis=1)
+    both = [(2 * sample + k, neuron, step) for k in range(2)]
+    both += [(2 * once + k, which, np.full(len(once), rule.flush)) for k in range(2)]
+    other, own = 2 * np.arange(n), 2 * np.arange(n) + 1
+    asked, unit = np.nonzero(np.arange(classes) != np.asarray(labels)[:, None])
+    probe = rule.pattern_steps
+    told = [(2 * asked, unit, np.full(len(asked), probe)), (own, classes + labels, np.full(n, probe)),
+            (own, 2 * classes + labels, np.full(n, rule.kick))]
+    pulses = np.asarray(rule.pulses)[np.arange(n) * len(rule.pulses) // max(n, 1)]
+    late = np.concatenate([np.arange(count) for count in pulses] or [np.zeros(0, int)])
+    dopamine = [[(np.repeat(trial, pulses), 0 * late, first + late)]
+                for trial, first in zip((other, own), (rule.punish, rule.reward))]
+
+    def spikes(parts, shape):
+        return Spikes.from_events(*(np.concatenate(part) for part in zip(*parts)), shape, 2 * n, rule.slot)
+
+    return (spikes(both, shown.shape), spikes(told, (3 * classes, 1, 1)), spikes(dopamine[1], (1, 1, 1)),
+            spikes(dopamine[0], (1, 1, 1)))
+
+
+def _largest_input(shown, rule):
+    """Of a unit in one step, nA: a kick, or all inputs of a pattern at the flush with the largest weights.
+
+    sPyNNaker's own estimate is far larger, which would leave the weights eight times as coarse.
+    """
+    sample, neuron, _ = shown.events()
+    active = np.unique(sample * shown.size + neuron) // shown.size
+    return max(KICK * rule.v_thresh / gain(rule.neuron), rule.w_max * np.bincount(active, minlength=1).max().item())
+
+
+def _teaching(classes, rule):
+    """From the teacher's neurons to the units: what lifts a membrane over the threshold from the level asked about."""
+    others, own = (rule.v_thresh - rule.target + sign * rule.margin for sign in (1, -1))
+    strength = np.repeat([others, own, KICK * rule.v_thresh], classes) / gain(rule.neuron)
+    return ConnectionList(np.arange(3 * classes), np.tile(np.arange(classes), 3), strength,
+                          np.ones(3 * classes, np.int64))

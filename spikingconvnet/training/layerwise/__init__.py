@@ -1,0 +1,1 @@
+"""Rules that train one layer after another."""

@@ -1,0 +1,65 @@
+"""Thresholds with which a trained layer fires as often as it should."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.model import build
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.neurons import OUT_OF_REACH
+
+CALIBRATION_SAMPLES = 200   # samples from which the inference thresholds are taken
+CALIBRATION_BATCH = 10
+
+
+def inference_kernels(layer, learned):
+    """Kernels for inference: mean removed (if ``layer.centred``) and scaled to length ``layer.gain``, nA.
+
+    A kernel of equal weights has nothing left without its mean and stays zero.
+    """
+    flat = learned.reshape(len(learned), -1)
+    if layer.centred:
+        flat = flat - flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    scaled = np.divide(layer.gain * flat, length, out=np.zeros_like(flat), where=length > 1e-9)
+    return scaled.reshape(learned.shape)
+
+
+def calibrate(stage, learned, spikes, open_network):
+    """Inference kernels with thresholds that a share ``layer.firing`` of (sample, position) pairs reaches.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    learned : float array (filters, channels, rows, columns)
+    spikes : Spikes
+        Of the stage's source; the first samples are used.
+    open_network : callable
+
+    Returns
+    -------
+    TrainedLayer
+    """
+    layer, maps = stage.layer, stage.out_shape[0]
+    silent = replace(layer, neuron=replace(layer.neuron, v_thresh=OUT_OF_REACH))
+    kernels = inference_kernels(layer, learned)
+    used = spikes.samples(0, min(CALIBRATION_SAMPLES, spikes.n_samples))
+    network = build.inference_network([replace(stage, layer=silent)],
+                                      [TrainedLayer(kernels, np.full(maps, OUT_OF_REACH))], used)
+    peaks = []
+    with open_network(network, record=(stage.label,)) as simulation:
+        for first in range(0, used.n_samples, CALIBRATION_BATCH):
+            samples = min(CALIBRATION_BATCH, used.n_samples - first)
+            simulation.run(samples * used.n_steps)
+            v = simulation.recording().membranes[stage.label]["v"]
+            peaks.append(v.reshape(samples, used.n_steps, maps, -1).max(axis=1))
+    peak = np.concatenate(peaks).transpose(1, 0, 2).reshape(maps, -1)
+    raw = np.ceil(np.quantile(peak, 1.0 - layer.firing, axis=1))
+    v_thresh = raw / 32768.0
+    if (v_thresh <= layer.neuron.v_rest).any():
+        index = int(np.argmax(v_thresh <= layer.neuron.v_rest))
+        raise SettingsError(f"layer {stage.number}, filter {index + 1}: fewer than {100 * layer.firing:g} % of the"
+                            " windows lift its membrane above rest, so no threshold gives that share;"
+                            " lower Conv2D.firing in the parameters")
+    return TrainedLayer(kernels, v_thresh)

@@ -1,0 +1,59 @@
+"""The kernels in C as no user has them: with their bounds asserted, under AddressSanitizer and UBSan.
+
+Signed overflow is no error: it wraps on purpose (-fwrapv). The usual extension is not touched. As a program,
+``python checked_build.py LIBRARY ARGUMENTS`` is pytest with that library instead of it.
+"""
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import patience
+
+LOCAL = Path(__file__).parents[2] / "spikingconvnet/backends/local"
+FLAGS = ("-shared", "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED",
+         "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def build(directory, source=LOCAL):
+    """Compile the sources in a directory: the library's path."""
+    library = Path(directory) / "checked.so"
+    files = sorted(map(str, Path(source).glob("*_native.c")))
+    subprocess.run(["gcc", *FLAGS, *files, "-o", str(library)], check=True)
+    return library
+
+
+def run(library, *arguments):
+    """A Python process in which that library has the place of the extension: what it prints, and its exit code."""
+    # Without the C++ library AddressSanitizer ends a process in which a library throws, as matplotlib's do.
+    preloaded = " ".join(_found_by_gcc(name) for name in ("libasan.so", "libstdc++.so.6"))
+    environment = {**os.environ, "LD_PRELOAD": preloaded, "ASAN_OPTIONS": "detect_leaks=0",
+                   "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONPATH": str(LOCAL.parents[2]), "PYTHONMALLOC": "malloc"}
+    return patience.run([sys.executable, __file__, str(library), *map(str, arguments)], env=environment,
+                        cwd=LOCAL.parents[2])
+
+
+def _found_by_gcc(name):
+    return subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
+def main(library, kind, *arguments):
+    """Take the library, then run pytest or the command line."""
+    from spikingconvnet.backends.local import native
+
+    loaded = ctypes.CDLL(library)
+    native.library = lambda: loaded
+    if kind == "cli":
+        from spikingconvnet.cli import main as cli
+
+        return cli.main(list(arguments))
+    import pytest
+
+    return pytest.main(["-q", "-s", "-n", "0", "-x", "-p", "no:cacheprovider", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
