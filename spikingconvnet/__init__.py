@@ -25,6 +25,7 @@ _HOMES = {
     "network.netlist": ("Network", "Population", "Projection"),
     "network.connectivity": ("ConnectionList", "DenseConnections", "LateralInhibition", "ConvConnections"),
     "network.spikes": ("Spikes",),
+    "data.datasets": ("load_images=load", "save_images=save"),
     "data.filters": ("Intensity", "BitPlanes", "DifferenceOfGaussians", "Deslanted"),
     "data.receptive_fields": ("GaussianReceptiveFields",),
     "data.deformation": ("Deformation",),

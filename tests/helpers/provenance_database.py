@@ -1,7 +1,7 @@
 """Provenance databases made by hand: what sPyNNaker 7.4.1 writes about runs, clean or with something wrong.
 
 Tables from ``spinn_front_end_common/utilities/db.sql`` and ``spynnaker/pyNN/utilities/db.sql``; which core writes which
-items from the classes that call ``ProvenanceWriter.insert_core``. `test_health.py` compares both with an installed
+items from the classes that call ``ProvenanceWriter.insert_core``. `test_verdict.py` compares both with an installed
 sPyNNaker.
 """
 
