@@ -103,7 +103,7 @@ def test_a_parameters_file_of_before_is_read_with_a_warning(tmp_path, caplog):
     for _ in range(2):                          # as often as it is read
         with caplog.at_level(logging.WARNING):
             found = settings.load(path)
-        assert "imports from spikingconvnet.encoding and spikingconvnet.layers and" in caplog.text
+        assert "imports from spikingconvnet.encoding, spikingconvnet.layers," in caplog.text
         assert str(path) in caplog.text and "from spikingconvnet import" in caplog.text
         caplog.clear()
     with caplog.at_level(logging.WARNING):

@@ -62,4 +62,4 @@ def old_names(path):
             del sys.modules[name], vars(sys.modules[package])[last]
     if doors.used:
         logger.warning("warning: %s imports from %s, which version 0.3 will not know; write: from spikingconvnet import"
-                       " ...", path, " and ".join(doors.used))
+                       " ...", path, ", ".join(doors.used))
