@@ -112,6 +112,10 @@ def test_the_picture_in_the_docs_is_the_house():
     assert set(drawn) == set(RANK) | ISLANDS
 
 
+def test_no_room_is_empty():
+    assert [path for path in SOURCES if path.name == "__init__.py" and len(list(path.parent.iterdir())) == 1] == []
+
+
 def test_no_modules_import_each_other_in_a_circle():
     arrows = {module: {t for t in imported(path.read_text(), module) if t in MODULES} - {module}
               for module, path in MODULES.items() if path.name != "__init__.py"}
