@@ -244,7 +244,7 @@ def mostly_told(fault, least):
 
 
 @mostly_told("lost packet", 0.5)
-@settings(max_examples=16)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_a_lost_packet_is_named_with_its_neuron_and_step_or_nothing_is(seed):
     rng, network = drawn(seed)
@@ -261,7 +261,7 @@ def test_a_lost_packet_is_named_with_its_neuron_and_step_or_nothing_is(seed):
 
 
 @mostly_told("delay", 0.5)
-@settings(max_examples=12)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_a_projection_that_is_late_is_named_with_its_steps_or_nothing_is(seed):
     rng, network = drawn(seed)
@@ -276,7 +276,7 @@ def test_a_projection_that_is_late_is_named_with_its_steps_or_nothing_is(seed):
 
 
 @mostly_told("rounding", 0.6)     # currents on split cores are not followed
-@settings(max_examples=12)
+@settings(max_examples=25)
 @given(SEEDS, st.sampled_from([-3, -1, 1, 2]), st.booleans())
 def test_a_membrane_or_current_that_is_off_by_a_little_is_rounding(seed, off, membrane):
     rng, network = drawn(seed)
@@ -310,7 +310,7 @@ def test_a_static_weight_that_differs_is_named_with_its_projection(seed):
 
 
 @mostly_told("saturation", 0.5)
-@settings(max_examples=16)
+@settings(max_examples=40)
 @example(363218729)     # its synaptic currents wrap in 32 bits
 @given(SEEDS)
 def test_a_slot_that_holds_more_than_16_bits_is_saturation(seed):

@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import naive_engine
 import numpy as np
 import pytest
 from naive_engine import NaiveEngine
@@ -135,7 +136,7 @@ def check(network):
 
 
 def test_the_naive_twin_imports_the_standard_library_only():
-    tree = ast.parse((Path(__file__).parent / "naive_engine.py").read_text())
+    tree = ast.parse(Path(naive_engine.__file__).read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported and all(name.split(".")[0] in sys.stdlib_module_names for name in imported)
