@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.data import datasets
 from spikingconvnet.experiment import readout, settings
 from spikingconvnet.experiment.experiment import Experiment
 
@@ -21,11 +20,8 @@ PIXEL_C = 1.0
 
 def raw_pixels(experiment, split):
     """Score of a linear SVM on grey values, on the same images."""
-    s = experiment.settings
-    train, test = (datasets.load(s.dataset, part) for part in ("train", "test"))
-    chosen = split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
-    learned = train.select(chosen.train)
-    asked = test.select(chosen.test) if split == "test" else train.select(chosen.validation)
+    s, parts = experiment.settings, experiment.images.splits()
+    learned, asked = parts["train"], parts[split]
     fitted = readout.fit(learned.images.reshape(len(learned), -1), learned.labels, PIXEL_C, seed=s.seed)
     return readout.score(fitted.predict(asked.images.reshape(len(asked), -1)), asked.labels)
 
