@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.cli import main as cli
+from spikingconvnet.cli import modes
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data import datasets
 from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
@@ -139,7 +139,7 @@ def row(made, network, weights):
     course = made.over_time("test")
     seconds = time.process_time() - begin
     found = dict(zip(course["steps"], course["accuracy"]))
-    enough = next(t for t, a in found.items() if a >= found[network.steps] - cli.WITHIN)
+    enough = next(t for t, a in found.items() if a >= found[network.steps] - modes.WITHIN)
     shown = ", ".join(f"{100 * found[t]:.2f} at {t}" for t in (20, 30, 40, 60) if t in found)
     spikes = " + ".join(f"{n:,.0f}" for n in course["spikes"].values())
     return (f"{100 * of_units(made, weights):.2f}", shown, f"{enough}", spikes, in_float(made), f"{seconds:.0f}")

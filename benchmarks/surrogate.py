@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.cli import main as cli
+from spikingconvnet.cli import modes
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data import datasets
 from spikingconvnet.data.encoding import RateEncoder
@@ -115,7 +115,7 @@ def row(name, seed, folder):
     course = made.over_time("test")
     tested = time.process_time() - begin
     final = course["accuracy"][-1]
-    enough = next(t for t, a in zip(course["steps"], course["accuracy"]) if a >= final - cli.WITHIN)
+    enough = next(t for t, a in zip(course["steps"], course["accuracy"]) if a >= final - modes.WITHIN)
     shown = ", ".join(f"{100 * course['accuracy'][t - 1]:.2f} at {t}" for t in (5, 10, 15, 20, 25, 30)
                       if t < course["steps"][-1]) + f", {100 * final:.2f} in the end"
     spikes = " + ".join(f"{n:,.0f}" for n in course["spikes"].values())

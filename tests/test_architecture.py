@@ -1,9 +1,11 @@
 """Who may import whom, where heavy libraries live, and what the package never does; read from the source itself."""
 
 import ast
+import builtins
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -266,3 +268,33 @@ def test_randomness_comes_in_as_an_argument(path):
             if isinstance(node.value, ast.Attribute) and node.value.attr == "random"
             and isinstance(node.value.value, ast.Name) and node.value.value.id in ("np", "numpy")}
     assert used <= {"default_rng", "Generator"}
+
+
+def named(source):
+    """Names of modules of the package in a source: (module, name) of what it imports from them and takes of them."""
+    tree, known = ast.parse(source), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "spikingconvnet":
+            for alias in node.names:
+                if f"{node.module}.{alias.name}" in MODULES:
+                    known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                elif alias.name != "*":
+                    yield node.module, alias.name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
+            yield known[node.value.id], node.attr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_name_what_is_there(path):
+    """No test runs all of them."""
+    found = set(named(path.read_text()))
+    assert [(module, name) for module, name in sorted(found)
+            if not (hasattr(import_module(module), name) or hasattr(builtins, name))] == []      # that it takes the place of
+
+
+def test_a_name_that_is_not_there_is_seen():
+    source = ("from spikingconvnet.data import idx, split\nfrom spikingconvnet.errors import Nothing\n"
+              "idx.nowhere, split.split")
+    assert set(named(source)) == {("spikingconvnet.errors", "Nothing"), ("spikingconvnet.data.idx", "nowhere"),
+                                  ("spikingconvnet.data.split", "split")}
