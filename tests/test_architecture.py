@@ -288,9 +288,11 @@ def named(source):
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.stem)
 def test_benchmarks_name_what_is_there(path):
     """No test runs all of them."""
-    found = set(named(path.read_text()))
-    assert [(module, name) for module, name in sorted(found)
-            if not (hasattr(import_module(module), name) or hasattr(builtins, name))] == []      # that it takes the place of
+    found = sorted(set(named(path.read_text())))
+    if any(".gradients" in module for module, _ in found):
+        pytest.importorskip("torch")
+    assert [(module, name) for module, name in found
+            if not (hasattr(import_module(module), name) or hasattr(builtins, name))] == []     # in whose place it is put
 
 
 def test_a_name_that_is_not_there_is_seen():
