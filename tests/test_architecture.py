@@ -292,7 +292,7 @@ def test_benchmarks_name_what_is_there(path):
     if any(".gradients" in module for module, _ in found):
         pytest.importorskip("torch")
     assert [(module, name) for module, name in found
-            if not (hasattr(import_module(module), name) or hasattr(builtins, name))] == []     # in whose place it is put
+            if not (hasattr(import_module(module), name) or hasattr(builtins, name))] == []    # whose place it takes
 
 
 def test_a_name_that_is_not_there_is_seen():
