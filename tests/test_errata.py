@@ -16,12 +16,7 @@ from spikingconvnet.board.resources import resources
 from spikingconvnet.emulator import Board
 from spikingconvnet.errors import BackendError
 from spikingconvnet.network.connectivity import ConnectionList, DenseConnections, LateralInhibition
-from spikingconvnet.network.netlist import (
-    Network,
-    Population,
-    Projection,
-    together,
-)
+from spikingconvnet.network.netlist import Network, Population, Projection, together
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,

@@ -4,10 +4,7 @@
 import numpy as np
 
 from spikingconvnet.board.split_cores import ROW_LIMIT
-from spikingconvnet.errors import (
-    NetworkError,
-    require,
-)
+from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.network.board_connectors import BoardConvolution
 from spikingconvnet.network.connectivity import ConvConnections, LateralInhibition
 

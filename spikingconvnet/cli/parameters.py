@@ -70,5 +70,5 @@ def _with_arch(loaded, text):
         raise SettingsError(f"--arch {text}: needs a rule that trains all layers at once, with its settings as RULE in"
                             " the parameters")
     model = shorthand.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.readout,
-                       getattr(rule, "output_neuron", None))
+                            getattr(rule, "output_neuron", None))
     return replace(loaded, model=model, arch=text)

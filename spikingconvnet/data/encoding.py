@@ -13,16 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.errors import SettingsError, require
-from spikingconvnet.gates.fields import (
-    FLAG,
-    MOST_SLOT,
-    above,
-    check_fields,
-    least,
-    most,
-    real,
-    whole,
-)
+from spikingconvnet.gates.fields import FLAG, MOST_SLOT, above, check_fields, least, most, real, whole
 from spikingconvnet.network.spikes import Spikes
 
 __all__ = ["LatencyEncoder", "RateEncoder", "RegularEncoder"]

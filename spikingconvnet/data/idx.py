@@ -56,7 +56,7 @@ def read_pair(images_file, labels_file, part, is_mnist):
     images, shape = _unpack(images_file, "images")
     if shape[0] != label_shape[0]:
         raise fault(labels_file.name, f"{shape[0]} labels expected, one for each image in {images_file.name}, "
-                     f"{label_shape[0]} found")
+                    f"{label_shape[0]} found")
     if is_mnist and shape == MNIST_SHAPE[part]:
         for kind, file, content in (("images", images_file, images), ("labels", labels_file, labels)):
             _check_md5(file.name, content, MNIST_MD5[part, kind])
@@ -96,7 +96,7 @@ def _unpack(file, kind):
         raise fault(file.name, f"cannot be read ({error.strerror or error})") from error
     if len(content) < expected:
         raise fault(file.name, f"{expected - len(content)} bytes are missing "
-                     f"({expected} expected by its header, {len(content)} found)")
+                    f"({expected} expected by its header, {len(content)} found)")
     if len(content) > expected:
         raise fault(file.name, f"more bytes follow after the {expected} expected by its header")
     return content, shape
@@ -151,7 +151,7 @@ def _check_md5(name, content, expected):
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise fault(name, f"altered: MNIST's md5 {expected} expected for the unpacked file, {found} found "
-                     "(another set belongs in a directory that is not named mnist)")
+                    "(another set belongs in a directory that is not named mnist)")
 
 
 class _MemoryReader(MNIST):

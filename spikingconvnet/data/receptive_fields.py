@@ -5,17 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.errors import require
-from spikingconvnet.gates.fields import (
-    above,
-    below,
-    check_fields,
-    least,
-    most,
-    optional,
-    real,
-    several,
-    whole,
-)
+from spikingconvnet.gates.fields import above, below, check_fields, least, most, optional, real, several, whole
 
 __all__ = ["GaussianReceptiveFields"]
 

@@ -266,7 +266,8 @@ class Core:
             try:
                 self._run()
             finally:
-                self._spent = time.monotonic
+                with self._life:                    # a thread that has ended has no clock to be asked by `pause`
+                    self._spent = time.monotonic
 
     def _run(self):
         while True:

@@ -18,15 +18,7 @@ from spikingconvnet.emulator.chip import Chip
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.cpu import CPUs
 from spikingconvnet.emulator.errors import SetupError
-from spikingconvnet.emulator.memory_map import (
-    CPU_CLOCK_MHZ,
-    LINK_DELTAS,
-    NUM_CPUS,
-    NUM_LINKS,
-    SV,
-    SV_BASE,
-    CPUState,
-)
+from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, LINK_DELTAS, NUM_CPUS, NUM_LINKS, SV, SV_BASE, CPUState
 from spikingconvnet.emulator.monitor import Monitor
 from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT
 from spikingconvnet.emulator.router import MONITOR

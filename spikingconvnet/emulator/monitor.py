@@ -9,15 +9,7 @@ import struct
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import BusError, CorruptError, ImageError
-from spikingconvnet.emulator.memory_map import (
-    NUM_CPUS,
-    NUM_LINKS,
-    SDRAM_SYSTEM,
-    SYSRAM_BASES,
-    VCPU,
-    VCPU_BASE,
-    Signal,
-)
+from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, SDRAM_SYSTEM, SYSRAM_BASES, VCPU, VCPU_BASE, Signal
 from spikingconvnet.emulator.packets import Command, Result
 from spikingconvnet.emulator.router import TABLE_SIZE
 

@@ -19,11 +19,12 @@ from spikingconvnet.experiment import crossvalidation, readout, replicas
 from spikingconvnet.experiment.loading import Images
 from spikingconvnet.experiment.results import SPLITS, Results, if_there
 from spikingconvnet.experiment.runner import Runner
-from spikingconvnet.experiment.timelines import Timelines, all_spikes, telling
+from spikingconvnet.experiment.timelines import Timelines, telling
 from spikingconvnet.health import silence
 from spikingconvnet.health.verdict import worst
 from spikingconvnet.health.watch import Watch
 from spikingconvnet.model import build
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
 from spikingconvnet.store.directory import RunDirectory
 from spikingconvnet.training import RULES, require_trains
@@ -121,7 +122,7 @@ class Experiment:
 
     @writes
     def train_layer(self, number, rule="stdp", record=None):
-        """Train layer `number` on the training images: stdp.Trained.
+        """Train layer `number` on the training images: course.Trained.
 
         Parameters
         ----------
@@ -256,8 +257,9 @@ class Experiment:
 
     def values(self, split):
         """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
+        stored = self.data(split)["labels"]         # first: without them there is no need to read all images
         values, labels = self.images.values(split)
-        if not np.array_equal(self.data(split)["labels"], labels):
+        if not np.array_equal(stored, labels):
             raise StoreError(f"{self.settings.dataset}: is no longer the data set that was loaded;"
                              f" run: {self.command('loaddata')}")
         return values, np.searchsorted(self.classes(), labels)
@@ -282,7 +284,7 @@ class Experiment:
     def all_spikes(self, number, split):
         """Spikes of a layer (0: the input) for a whole split."""
         data = self.data(split)
-        return data["spikes"] if number == 0 else all_spikes(self.timelines.spikes(number, split, data))
+        return data["spikes"] if number == 0 else Spikes.concatenate(self.timelines.spikes(number, split, data))
 
     def kept_spikes(self, number):
         """Spikes of a layer for the first training replica, of the input (0) for that with the busiest step; None where

@@ -101,7 +101,7 @@ def _some_windows(stage, source, rng):
     chunks = min(training.chunks, CHECKED_WINDOWS)
     fewer = replace(training, chunks=chunks, windows=chunks * max(1, CHECKED_WINDOWS // chunks))
     return window_spikes(replace(stage, layer=replace(stage.layer, training=fewer)),
-                               pooled_input(stage, source), rng)
+                         pooled_input(stage, source), rng)
 
 
 def mapped(experiment):

@@ -13,7 +13,6 @@ from spikingconvnet.experiment import replicas
 from spikingconvnet.health import silence
 from spikingconvnet.model import build
 from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import pack_spikes, unpack_spikes
 
 
@@ -131,11 +130,6 @@ class Timelines:
                 for i, (arrays, judged) in zip(missing, compute(missing)):
                     found[i] = files[i].write(self.results.how(judged), **arrays)
         return found
-
-
-def all_spikes(parts):
-    """Spikes of all replicas one after another: Spikes."""
-    return parts[0] if len(parts) == 1 else Spikes.concatenate(parts)
 
 
 @contextmanager

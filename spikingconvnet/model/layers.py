@@ -6,15 +6,7 @@ Shapes are (channels, rows, columns). A number given for a pair means a square.
 from dataclasses import dataclass
 
 from spikingconvnet.errors import require
-from spikingconvnet.gates.fields import (
-    FLAG,
-    PAIR,
-    POSITIVE,
-    SHARE,
-    SIZE,
-    check_fields,
-    record,
-)
+from spikingconvnet.gates.fields import FLAG, PAIR, POSITIVE, SHARE, SIZE, check_fields, record
 from spikingconvnet.model.learning import CELL, INHIBITION, STDP
 from spikingconvnet.network.geometry import output_size
 from spikingconvnet.network.neurons import IFCurrExp

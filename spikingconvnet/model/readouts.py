@@ -3,15 +3,7 @@
 from dataclasses import dataclass
 
 from spikingconvnet.errors import in_words, require
-from spikingconvnet.gates.fields import (
-    FACTOR,
-    MOST_SLOT,
-    PAIR,
-    check_fields,
-    choice,
-    optional,
-    whole,
-)
+from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PAIR, check_fields, choice, optional, whole
 
 __all__ = ["Classifier", "Membrane", "SpikeCount"]
 

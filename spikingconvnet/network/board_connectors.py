@@ -5,12 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.gates.fields import (
-    SHAPE,
-    check_fields,
-    several,
-    whole,
-)
+from spikingconvnet.gates.fields import SHAPE, check_fields, several, whole
 from spikingconvnet.network.connectivity import DELAY, XY, ConnectionList, check_synapses, set_array
 
 

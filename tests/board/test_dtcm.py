@@ -30,12 +30,7 @@ from spikingconvnet.emulator.native_core import NativeCore, library
 from spikingconvnet.errors import NetworkError, SimulationFailed
 from spikingconvnet.health.verdict import judge
 from spikingconvnet.network.connectivity import ConnectionList
-from spikingconvnet.network.netlist import (
-    Network,
-    Population,
-    Projection,
-    together,
-)
+from spikingconvnet.network.netlist import Network, Population, Projection, together
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.plasticity import STDPMechanism
 from spikingconvnet.network.spikes import Spikes

@@ -7,28 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_networks import (
-    RULES,
-    Recipe,
-    convolutional_network,
-    random_network,
-    random_spikes,
-)
+from random_networks import RULES, Recipe, convolutional_network, random_network, random_spikes
 from virtual_board import mapped
 
-from spikingconvnet.board import (
-    partition,
-    sdram,
-)
+from spikingconvnet.board import partition, sdram
 from spikingconvnet.board.resources import chips_counted, resources
 from spikingconvnet.errors import BackendError, NetworkError
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.network.netlist import (
-    Network,
-    Population,
-    Projection,
-    together,
-)
+from spikingconvnet.network.netlist import Network, Population, Projection, together
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
 from spikingconvnet.network.plasticity import STDPMechanism
 

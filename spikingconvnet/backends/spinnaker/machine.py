@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from spikingconvnet.errors import (
-    BackendError,
-    SettingsError,
-    SimulationFailed,
-)
+from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
 from spikingconvnet.gates.address import SPALLOC_LOGIN, Address, hidden
 
 logger = logging.getLogger(__name__)

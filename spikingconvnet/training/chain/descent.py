@@ -2,14 +2,7 @@
 
 from dataclasses import dataclass
 
-from spikingconvnet.gates.fields import (
-    above,
-    check_fields,
-    least,
-    most,
-    real,
-    whole,
-)
+from spikingconvnet.gates.fields import above, check_fields, least, most, real, whole
 
 HZ = 1e-3               # spikes a step of 1 ms
 

@@ -15,14 +15,14 @@ KMEANS_ITERATIONS = 20
 
 
 def random(stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
-    """Random kernels, the ones STDP starts from: stdp.Trained. Parameters as ``stdp.train``."""
+    """Random kernels, the ones STDP starts from: course.Trained. Parameters as ``stdp.train``."""
     windows = window_spikes(stage, pooled_input(stage, spikes), rng)     # as many draws as STDP makes
     del windows
     return _finished(stage, spikes, random_kernels(stage, rng), open_network)
 
 
 def kmeans(stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
-    """Centres of the windows that STDP would see, each input valued by how early it fires: stdp.Trained.
+    """Centres of the windows that STDP would see, each input valued by how early it fires: course.Trained.
 
     Lloyd's algorithm of ``scipy.cluster.vq.kmeans2`` with k-means++ starts. Parameters as ``stdp.train``.
     """

@@ -2,16 +2,7 @@
 
 import numpy as np
 
-from models.catalogue import (
-    CLOSED_FORM,
-    FLOAT_MODEL,
-    GROUPS,
-    Check,
-    network,
-    same_trace,
-    spikes,
-    trace,
-)
+from models.catalogue import CLOSED_FORM, FLOAT_MODEL, GROUPS, Check, network, same_trace, spikes, trace
 from models.float_models import lif
 
 STEPS, CURRENT_STEPS = GROUPS["sources"].duration, GROUPS["currents"].duration
