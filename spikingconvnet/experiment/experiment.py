@@ -11,7 +11,7 @@ from functools import partial, wraps
 
 import numpy as np
 
-from spikingconvnet.backends import get_backend
+from spikingconvnet import backends
 from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
 from spikingconvnet.errors import HealthError, StoreError
@@ -227,7 +227,7 @@ class Experiment:
             reports.append(convert.judge(s.rule, self.model, self.images.image_filter()))
         first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
         network = build.inference_network(self.model.stages, layers, first, s.reset)
-        found = get_backend("local").run(network, jobs=self.jobs).spikes
+        found = backends.run(network, jobs=self.jobs).spikes
         if hasattr(s.rule, "rates"):        # says more of a layer that never fires
             fired = [first, *(found[stage.label] for stage in self.model.stages)]
             reports.append(parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder))

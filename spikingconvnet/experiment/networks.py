@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikingconvnet.backends import get_backend
+from spikingconvnet import backends
 from spikingconvnet.backends.spinnaker import mapping
 from spikingconvnet.board.check import Subject
 from spikingconvnet.experiment import replicas
@@ -40,11 +40,11 @@ def _chain(experiment):
     shown = (Spikes.empty(stages[0].source_shape, 1, settings.slot) if data is None
              else data["spikes"].samples(0, min(CHECKED_SAMPLES, data["spikes"].n_samples)))
     layers = ([experiment.trained(stage.number) for stage in stages] if learned else balance.lower(
-        experiment.model, [_random(stage, settings.seed) for stage in stages], shown, get_backend("local").open,
+        experiment.model, [_random(stage, settings.seed) for stage in stages], shown, backends.open,
         settings.reset)[0])
     network = build.inference_network(stages, layers, shown, settings.reset)
     basis = f"{_kernels(experiment, stages, learned)}, {_spikes(experiment, data)}"
-    fired = get_backend("local").run(network, jobs=experiment.jobs).spikes
+    fired = backends.run(network, jobs=experiment.jobs).spikes
     if learned:
         experiment.check_fires(shown, {label: spikes.n_events for label, spikes in fired.items()},
                                f"{shown.n_samples} training images")
@@ -87,7 +87,7 @@ def _training_and_inference(experiment, stage):
     if stage.layer.lateral:         # what the layer fires comes back to it
         shown = shown.samples(0, min(CHECKED_SAMPLES, shown.n_samples))
     inference = build.inference_network([stage], [trained], shown)
-    fired = get_backend("local").run(inference, jobs=experiment.jobs).spikes if stage.layer.lateral else {}
+    fired = backends.run(inference, jobs=experiment.jobs).spikes if stage.layer.lateral else {}
     name = f"layer {stage.number}"
     return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
                     basis=basis.replace("learned", "initial").replace("random", "initial")),

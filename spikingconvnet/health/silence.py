@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spikingconvnet.backends import get_backend
+from spikingconvnet import backends
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.model import build
 from spikingconvnet.model.readouts import Membrane
@@ -54,7 +54,7 @@ def error(stages, trained, spikes, samples, way_on, reset=False):
     """
     shown, stage, layer = spikes.samples(0, min(SHOWN, spikes.n_samples)), stages[-1], trained[-1]
     network = build.inference_network(stages, trained, shown, reset)
-    recording = get_backend("local").run(network, record=(stage.label,))
+    recording = backends.run(network, record=(stage.label,))
     source = network.populations[-2].label
     received = shown if source == build.INPUT else recording.spikes[source]
     says = f"layer {stage.number}: none of its {np.prod(stage.out_shape):,} neurons fires for any of {samples}"

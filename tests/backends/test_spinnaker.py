@@ -30,6 +30,7 @@ from random_networks import (  # noqa: E402
 )
 from test_golden import MODULATED, on_the_board  # noqa: E402
 
+from spikingconvnet import backends
 from spikingconvnet.backends.local import layout, native, simulator  # noqa: E402
 from spikingconvnet.backends.spinnaker import simulator as spinnaker  # noqa: E402
 from spikingconvnet.backends.spinnaker.machine import configuration, machine_section
@@ -513,7 +514,7 @@ def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packe
                             packet_buffer=size) as simulation:
             simulation.run(20)
             found.append(simulation.recording())
-    local = simulator.run(network, record=["cells"])
+    local = backends.run(network, record=["cells"])
     same = [all(np.array_equal(recording.membranes["cells"][name], local.membranes["cells"][name])
                 for name in ("v", "gsyn_exc")) for recording in found]
     assert same == [False, True]

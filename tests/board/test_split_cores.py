@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spikingconvnet import backends
 from spikingconvnet.backends.local import simulator
 from spikingconvnet.board.lowering import lower
 from spikingconvnet.board.split_cores import own_synapses, transfers
@@ -116,18 +117,18 @@ def test_the_ring_buffer_is_as_long_as_the_neurons_of_a_core_leave_it():
 
 
 def test_split_cores_are_in_the_warnings_of_the_recording():
-    combined = simulator.run(network(3, rule=ADDITIVE)).warnings
-    alone = simulator.run(network(3)).warnings
-    twice = simulator.run(network(3, ([0], [1], 1, True), ([0], [1], 1, True))).warnings
+    combined = backends.run(network(3, rule=ADDITIVE)).warnings
+    alone = backends.run(network(3)).warnings
+    twice = backends.run(network(3, ([0], [1], 1, True), ([0], [1], 1, True))).warnings
     assert combined == () and len(alone) == len(twice) == 1
     assert alone[0].startswith("population c: sPyNNaker 7.4.1 has no binary") and "a spike is" not in alone[0]
     assert "a spike is 2 events for its neuron's synapses" in twice[0]
-    fine = simulator.run(replace(network(3, rule=ADDITIVE), timestep=0.2)).warnings
+    fine = backends.run(replace(network(3, rule=ADDITIVE), timestep=0.2)).warnings
     assert len(fine) == 1 and "at a time step of 0.2 ms sPyNNaker 7.4.1 splits its neurons" in fine[0]
 
 
 def test_a_recording_says_where_the_order_of_packets_decides_what_an_input_meets():
-    early = simulator.run(network(3, rule=replace(ADDITIVE, backprop_delay=False))).warnings
+    early = backends.run(network(3, rule=replace(ADDITIVE, backprop_delay=False))).warnings
     assert len(early) == 1 and early[0].startswith("population c: it learns without the delay (backprop_delay=False)")
 
 

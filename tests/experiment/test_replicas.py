@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from spikingconvnet.backends.local import simulator
+from spikingconvnet import backends
 from spikingconvnet.experiment import readout, replicas
 from spikingconvnet.experiment.workers import PATIENCE, _Dask, _quiet, workers
 from spikingconvnet.model import build
@@ -45,7 +45,7 @@ def test_networks_side_by_side_keep_their_parts_and_get_numbers():
 def test_batches_and_neighbours_change_nothing(batch, monkeypatch):
     monkeypatch.setattr(replicas, "BATCH", batch)
     made = [network_of(seed)[0] for seed in range(3)]
-    alone = [simulator.run(network).spikes["layer1"] for network in made]
+    alone = [backends.run(network).spikes["layer1"] for network in made]
     assert all(spikes.n_events for spikes in alone)
     together, recording = replicas.respond(made, "layer1", "local")
     assert together == alone and set(recording.spikes) == {"layer1#0", "layer1#1", "layer1#2"}
@@ -63,7 +63,7 @@ def test_answers_are_read_out_of_the_whole_timeline(layer, v_thresh, batch, monk
     made = [network_of(seed, v_thresh=v_thresh) for seed in (0, 1)]
     answers, _ = replicas.classify([network for network, _ in made], layer, "local")
     for answer, (network, source) in zip(answers, made):
-        recording = simulator.run(network, record=("layer1",))
+        recording = backends.run(network, record=("layer1",))
         v, spikes, window = recording.membranes["layer1"]["v"], recording.spikes["layer1"], layer.window(STEPS)
         units, output = (readout.by_membrane(v, STEPS, window) if isinstance(layer, Membrane) else
                          readout.by_spike_count(spikes, window, v if layer.ties == "v" else None))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikingconvnet import backends
 from spikingconvnet.backends.base import Recording
 from spikingconvnet.backends.local import simulator
 from spikingconvnet.errors import SettingsError
@@ -270,7 +271,7 @@ def steps_fired(**training):
     stage = stage_of(neuron=replace(TRAINING.neuron, tau_refrac=0.0), **training)
     windows, weights = windows_of(stage), np.full((24, 5), 0.5)
     thresholds = 0.5 * start_thresholds(stage, windows, weights, simulator.open)
-    fired = simulator.run(build.training_network(stage, windows, weights, thresholds)).spikes[build.FILTERS]
+    fired = backends.run(build.training_network(stage, windows, weights, thresholds)).spikes[build.FILTERS]
     sample, _, step = fired.events()
     return [sorted(step[sample == window].tolist()) for window in range(40)]
 
@@ -407,7 +408,7 @@ def test_the_share_of_places_that_fire_is_the_one_asked_for():
     stage = stage_of(4, layer={"firing": 0.2})
     spikes = input_of(samples=30)
     layer = calibrate(stage, stdp.random_kernels(stage, np.random.default_rng(0)), spikes, simulator.open)
-    fired = simulator.run(build.inference_network([stage], [layer], spikes)).spikes["layer1"]
+    fired = backends.run(build.inference_network([stage], [layer], spikes)).spikes["layer1"]
     shares = (fired.counts().reshape(30, 4, -1) > 0).mean(axis=(0, 2))
     assert shares == pytest.approx([0.2] * 4, abs=0.04)
 

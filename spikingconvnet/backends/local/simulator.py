@@ -49,13 +49,6 @@ def open(network, record=(), jobs=None):
     return Simulation(network, record, jobs)
 
 
-def run(network, n_steps=None, record=(), jobs=None):
-    """Simulate `network` from the start for `n_steps` (all of its sources' samples by default): a Recording."""
-    with open(network, record, jobs) as simulation:
-        simulation.run(simulation.source_steps if n_steps is None else n_steps)
-        return simulation.recording()
-
-
 class Simulation:
     """A running network: ``run`` steps, ``set`` thresholds between them, take a ``recording``.
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import convolutional_network
 
+from spikingconvnet import backends
 from spikingconvnet.backends.local import native, numba_kernels, simulator
 
 
@@ -23,10 +24,10 @@ def test_the_extension_is_built_where_there_is_a_compiler():
 
 def test_without_the_extension_the_numba_kernels_give_the_same_recording():
     network = convolutional_network(np.random.default_rng(0), [5])
-    expected = simulator.run(network, 24)
+    expected = backends.run(network, 24)
     with patch.object(native, "library", lambda: None):
         assert native.or_else() is numba_kernels
-        found = simulator.run(network, 24)
+        found = backends.run(network, 24)
     assert found.spikes == expected.spikes and any(s.n_events for s in found.spikes.values())
 
 
@@ -35,7 +36,7 @@ def test_with_the_extension_nothing_waits_for_numba():
     program = """
 import sys
 import numpy as np
-from spikingconvnet.backends.local import simulator
+from spikingconvnet import backends
 from spikingconvnet import ConvConnections, DenseConnections
 from spikingconvnet import Network, Population, Projection
 from spikingconvnet import IFCurrExp, SpikeSourcePoisson
@@ -44,7 +45,7 @@ from spikingconvnet import STDPMechanism
 noise = SpikeSourcePoisson(900.0, core_seeds=((1, 2, 3, 4),))
 populations = [Population("in", (1, 3, 3), noise), Population("map", (2, 2, 2), IFCurrExp(v_thresh=-64.0)),
                Population("out", (1, 1, 4), IFCurrExp(v_thresh=-64.0))]
-simulation = simulator.run(Network(populations, [
+simulation = backends.run(Network(populations, [
     Projection("c", "in", "map", ConvConnections(np.full((2, 1, 2, 2), 3.0), (1, 3, 3))),
     Projection("p", "map", "out", DenseConnections(np.ones((8, 4))), plasticity=STDPMechanism())]), 50)
 print(all(spikes.n_events > 4 for spikes in simulation.spikes.values()), "numba" in sys.modules)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from naive_poisson import Kiss, Source, packets
 from random_networks import by_kernels, by_reference
 
-from spikingconvnet.backends.local import native, numba_kernels, simulator
+from spikingconvnet import backends
+from spikingconvnet.backends.local import native, numba_kernels
 from spikingconvnet.backends.local.poisson_core import KernelCore
 from spikingconvnet.board import poisson
 from spikingconvnet.board.lowering import lower
@@ -121,16 +122,16 @@ def test_a_network_behind_poisson_sources_gives_the_same_integers_in_both_engine
 
 
 def test_the_spikes_of_poisson_sources_are_recorded_with_the_samples_of_the_given_ones():
-    spikes = simulator.run(network()).spikes
+    spikes = backends.run(network()).spikes
     assert set(spikes) == {"in", "out"} and (spikes["in"].n_samples, spikes["in"].n_steps) == (2, 20)
     assert sent(spikes["in"]) == packets([Source(300.0, 0, FOREVER) for _ in range(5)], SEED, 40)
 
 
 def test_a_poisson_source_alone_runs_as_long_as_it_is_told():
     alone = Network([sources(500.0)], [])
-    assert len(simulator.run(alone, 30).spikes["in"].offsets) == 31
+    assert len(backends.run(alone, 30).spikes["in"].offsets) == 31
     with pytest.raises(NetworkError, match="n_steps"):
-        simulator.run(alone)
+        backends.run(alone)
 
 
 def test_a_convolution_behind_poisson_sources_is_that_behind_their_spikes():
@@ -139,9 +140,9 @@ def test_a_convolution_behind_poisson_sources_is_that_behind_their_spikes():
     cell = SpikeSourcePoisson(200.0, core_seeds=poisson_seeds(rng, 1))
     out = Population("out", connections.post_shape, IFCurrExp(v_thresh=-60.0), per_channel=True)
     link = Projection("p", "in", "out", connections)
-    drawn = simulator.run(Network([Population("in", shape, cell), out], [link]), 60)
+    drawn = backends.run(Network([Population("in", shape, cell), out], [link]), 60)
     given = Population("in", shape, SpikeSourceArray(drawn.spikes["in"]))
-    replayed = simulator.run(Network([given, out], [link]))
+    replayed = backends.run(Network([given, out], [link]))
     assert drawn.spikes["out"] == replayed.spikes["out"] and drawn.spikes["out"].n_events > 0
 
 

@@ -22,6 +22,7 @@ from random_networks import (
     split_network,
 )
 
+from spikingconvnet import backends
 from spikingconvnet.backends.local import layout, simulator
 from spikingconvnet.backends.local.conv_stage import MAPS_PER_BLOCK, ConvStage
 from spikingconvnet.board.lowering import lower
@@ -127,11 +128,11 @@ def test_maps_that_compete_give_the_same_integers(seed):
 def test_every_image_gives_what_it_would_give_alone(stage):
     network = replace(convolutional_network(np.random.default_rng(3), [5, 3]), reset_every=12)
     labels = ["map 0", "map 1"]
-    whole = simulator.run(network, record=labels if stage == "general" else ())
+    whole = backends.run(network, record=labels if stage == "general" else ())
     source = network.population("input")
     for sample in range(3):
         cell = SpikeSourceArray(source.cell.spikes.samples(sample, sample + 1))
-        alone = simulator.run(Network([replace(source, cell=cell), *network.populations[1:]], network.projections))
+        alone = backends.run(Network([replace(source, cell=cell), *network.populations[1:]], network.projections))
         assert all(alone.spikes[label] == whole.spikes[label].samples(sample, sample + 1) for label in labels)
     assert whole.spikes["map 1"].n_events > 0
 
@@ -260,7 +261,7 @@ def test_a_chain_of_convolutions_is_the_second_one_fed_with_the_spikes_of_the_fi
     whole = by_kernels(network, [36], record=())
     assert by_reference(network, [36]).differences(whole) == []
     first = Network(network.populations[:2], network.projections[:1])
-    fired = simulator.run(first, jobs=1).spikes["map 0"]
+    fired = backends.run(first, jobs=1).spikes["map 0"]
     assert events(fired) == whole.spikes["map 0"] and (fired.n_samples, fired.n_steps) == (3, 12)
     replayed = Network([Population("map 0", fired.shape, SpikeSourceArray(fired)), network.populations[2]],
                        network.projections[1:])
@@ -306,7 +307,7 @@ def test_more_spikes_than_the_first_buffer_of_a_row_holds_are_all_kept():
         [Population("input", shape, SpikeSourceArray(random_spikes(shape, 1, 40, 3.0, np.random.default_rng(0)))),
          Population("map", connections.post_shape, cell, per_channel=True)],
         [Projection("p", "input", "map", connections)])
-    spikes = simulator.run(network).spikes["map"]
+    spikes = backends.run(network).spikes["map"]
     assert (spikes.raster() == 1).all()
 
 

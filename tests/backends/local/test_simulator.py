@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from random_networks import Recipe, by_kernels, convolutional_network, events, random_network, random_spikes
 
+from spikingconvnet import backends
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.local import native, simulator
 from spikingconvnet.backends.local.conv_stage import MAPS_PER_BLOCK
@@ -54,7 +55,7 @@ def test_neither_threads_nor_the_number_of_samples_at_a_time_changes_an_integer(
 def test_the_same_network_twice_gives_equal_recordings(seed):
     network = random_network(Recipe(), np.random.default_rng(seed))
     labels = [p.label for p in network.populations if not p.is_source]
-    first, second = (simulator.run(network, record=labels) for _ in range(2))
+    first, second = (backends.run(network, record=labels) for _ in range(2))
     assert first.spikes == second.spikes and first.saturated == second.saturated and first.warnings == second.warnings
     for label in labels:
         for name in ("v", "gsyn_exc", "gsyn_inh"):
@@ -64,7 +65,7 @@ def test_the_same_network_twice_gives_equal_recordings(seed):
 def test_a_network_is_not_changed_by_a_run():
     network = random_network(Recipe(), np.random.default_rng(1))
     before = [p.connections.to_list().weight.copy() for p in network.projections]
-    simulator.run(network)
+    backends.run(network)
     assert all(np.array_equal(b, p.connections.to_list().weight) for b, p in zip(before, network.projections))
 
 
@@ -72,13 +73,13 @@ def test_a_network_is_not_changed_by_a_run():
 
 
 def test_run_covers_the_samples_of_the_sources_and_keeps_their_grouping():
-    spikes = simulator.run(two_layers()).spikes["out"]
+    spikes = backends.run(two_layers()).spikes["out"]
     assert (spikes.shape, spikes.n_samples, spikes.n_steps) == ((1, 2, 3), 3, 8) and spikes.n_events > 0
 
 
 def test_a_recording_clears_what_was_recorded_but_not_the_network():
     network = two_layers()
-    whole = simulator.run(network, record=["out"])
+    whole = backends.run(network, record=["out"])
     with simulator.open(network, ["out"]) as simulation:
         simulation.run(16)
         first = simulation.recording()
@@ -102,7 +103,7 @@ def test_a_piece_that_is_no_whole_number_of_samples_is_one_sample():
 def test_only_the_populations_asked_for_have_membranes_and_they_are_in_mv_and_na():
     first, second, third = source(), population("a"), population("b", (1, 1, 2))
     network = Network([first, second, third], [dense("p", first, second), dense("q", second, third)])
-    recording = simulator.run(network, record=["b"])
+    recording = backends.run(network, record=["b"])
     assert set(recording.membranes) == {"b"} and set(recording.spikes) == {"a", "b"}
     v = recording.membranes["b"]["v"]
     assert v.shape == (24, 2) and v.dtype == np.int32
@@ -122,7 +123,7 @@ def test_neurons_asked_for_have_the_membranes_of_their_population_in_the_order_a
     network = random_network(Recipe(n_populations=3, n_projections=7), rng)
     cells = [p for p in network.populations if not p.is_source]
     asked = {p.label: rng.permutation(p.size)[:int(rng.integers(0, p.size + 1))] for p in cells[:2]}
-    whole = simulator.run(network, record=[p.label for p in cells])
+    whole = backends.run(network, record=[p.label for p in cells])
     with simulator.open(network, asked) as simulation:
         for steps in (13, 1, 46):
             simulation.run(steps)
@@ -144,8 +145,8 @@ def test_nothing_is_kept_of_the_membranes_that_nobody_asked_for(monkeypatch):
     general_steps = kernels.general_steps
     monkeypatch.setattr(kernels, "general_steps",
                         lambda *given: seen.append([a.shape for a in given[-3][1:]]) or general_steps(*given))
-    membranes = simulator.run(network, record={"out": [7, 3]}).membranes
-    simulator.run(network)
+    membranes = backends.run(network, record={"out": [7, 3]}).membranes
+    backends.run(network)
     assert seen[0] == [(24, 2)] * 3 and seen[-1] == [(24, 0)] * 3 and set(membranes) == {"out"}
 
 
@@ -173,10 +174,10 @@ def test_weights_are_read_back_as_the_host_reads_them():
 
 def test_sources_are_silent_after_their_last_sample():
     network = two_layers()
-    recording = simulator.run(network, 60, record=["out"])
+    recording = backends.run(network, 60, record=["out"])
     current = recording.membranes["out"]["gsyn_exc"]
     assert (np.diff(current[:26], axis=0) > 0).any() and (np.diff(current[26:], axis=0) < 0).all()
-    longer = simulator.run(Network([source(n_samples=1, n_steps=8), *network.populations[1:]], network.projections), 60)
+    longer = backends.run(Network([source(n_samples=1, n_steps=8), *network.populations[1:]], network.projections), 60)
     assert longer.spikes["out"].raster().shape == (60, 6)
 
 
@@ -197,7 +198,7 @@ def test_a_source_without_spikes_and_a_projection_without_synapses_leave_a_netwo
     nothing = ConnectionList([], [], [], [])
     network = Network([silent, target], [dense("p", silent, target), Projection("q", "in", "out", nothing),
                                          Projection("r", "in", "out", nothing, plasticity=LEARNING)])
-    recording = simulator.run(network, record=["out"])
+    recording = backends.run(network, record=["out"])
     assert recording.spikes["out"].n_events == 0 and not recording.membranes["out"]["v"].any()
 
 
@@ -295,12 +296,12 @@ def test_a_threshold_beyond_s16_15_is_refused():
 
 def test_weights_that_vanish_or_wrap_are_in_the_warnings_of_the_recording():
     network = two_layers(1e-6)
-    assert simulator.run(network).warnings == ("projection p: 24 of 24 weights round to zero",)
+    assert backends.run(network).warnings == ("projection p: 24 of 24 weights round to zero",)
     network = two_layers(5.0, max_expected_summed_weight=1.0)
-    assert simulator.run(network).warnings == ("projection p: 24 of 24 weights wrap in 16 bits",)
-    assert simulator.run(two_layers()).warnings == ()
-    assert simulator.run(network).counters["p"]["wrapped_weights"] == 24
-    assert set(simulator.run(two_layers()).counters["p"].items()) >= {("weights", 24), ("lost_weights", 0)}
+    assert backends.run(network).warnings == ("projection p: 24 of 24 weights wrap in 16 bits",)
+    assert backends.run(two_layers()).warnings == ()
+    assert backends.run(network).counters["p"]["wrapped_weights"] == 24
+    assert set(backends.run(two_layers()).counters["p"].items()) >= {("weights", 24), ("lost_weights", 0)}
 
 
 def test_the_counters_of_a_convolution_are_those_of_its_kernels_also_after_its_weights_were_read():
@@ -343,5 +344,5 @@ def test_the_backend_is_found_by_its_name():
 
 def test_the_order_of_spikes_in_a_recording_is_step_then_neuron():
     network = convolutional_network(np.random.default_rng(2), [40])
-    fired = events(simulator.run(network).spikes["map 0"])
+    fired = events(backends.run(network).spikes["map 0"])
     assert fired == sorted(fired) and len(fired) > 100
