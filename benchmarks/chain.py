@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.backends import get_backend
+from spikingconvnet import backends
 from spikingconvnet.data.datasets import load
 from spikingconvnet.data.encoding import RegularEncoder
 from spikingconvnet.data.filters import Intensity
@@ -69,7 +69,7 @@ def answer(stage, kernels, spikes):
     peak = peak_input(stage, layer, spikes)
     layer = replace(layer, max_expected_summed_weight=max(peak.excitatory, peak.inhibitory, 1e-3))
     network = build.inference_network([stage], [layer], spikes, True)
-    return layer, get_backend("local").run(network, jobs=1).spikes[stage.label]
+    return layer, backends.run(network, jobs=1).spikes[stage.label]
 
 
 if __name__ == "__main__":

@@ -18,12 +18,9 @@ import argparse
 import json
 import logging
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import numpy as np
 import worth
@@ -40,8 +37,7 @@ from spikingconvnet.model.readouts import Membrane
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network import plasticity
 from spikingconvnet.training.chain.rstdp import RSTDP
-from spikingconvnet.training.layerwise import stdp
-from spikingconvnet.training.layerwise.homeostasis import homeostasis
+from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 10_000         # for training, and as many for validation
@@ -84,41 +80,46 @@ def copied(base, copies):
     return replace(base, deformation=Deformation(copies=copies))
 
 
-# ---------------------------------------------------------------- changes of the package's own course
+# ---------------------------------------------------------------- other ways to move thresholds
 
 
-def by_timestamp(target):
+@dataclass(frozen=True)
+class Timestamp(Homeostasis):
     """Thresholds that make winners fire in step `target` of a window, and filters win equally often.
 
     After Falez et al. 2019, IJCNN (doi 10.1109/IJCNN.2019.8852346), but between chunks instead of spikes, and for
     the logarithm of a threshold.
     """
-    def thresholds_after(stage, v_thresh, fired, rate):
+
+    target: int = 8
+
+    def after(self, rule, thresholds, fired):
+        """See ``Homeostasis``."""
         _, neuron, step = fired.events()
-        wins = np.bincount(neuron, minlength=len(v_thresh))
-        even = homeostasis(v_thresh, wins, wins.mean() + 1e-9, rate)
-        late = np.bincount(neuron, step - target, len(v_thresh)) / np.maximum(wins, 1)
+        filters, rate = thresholds.shape[1], self.rate(rule, len(thresholds))
+        wins = np.bincount(neuron, minlength=filters)
+        even = homeostasis(thresholds[-1], wins, wins.mean() + 1e-9, rate)
+        late = np.bincount(neuron, step - self.target, filters) / np.maximum(wins, 1)
         return even * np.exp(-rate * np.tanh(late / 5.0))
 
-    return patch.object(stdp, "thresholds_after", thresholds_after)
 
+@dataclass(frozen=True)
+class Adaptation(Homeostasis):
+    """Thresholds that no host moves: every win raises the winner's by `amount` mV, which decays with `tau` windows.
 
-def by_adaptation(base, amount, tau):
-    """Thresholds that no host moves: the calibrated ones times `base`; every win raises the winner's by `amount` mV,
-    which decays with `tau` windows.
-
-    What the adaptation current of sPyNNaker's ``IFCurrExpCa2Adaptive`` does (`amount` / (tau_m / cm) nA a spike), told
-    every chunk.
+    They begin at the calibrated ones, and fall to these times `base`. What the adaptation current of sPyNNaker's
+    ``IFCurrExpCa2Adaptive`` does (`amount` / (tau_m / cm) nA a spike), told every chunk.
     """
-    start = []
 
-    def thresholds_after(stage, v_thresh, fired, rate):
-        start.append(v_thresh)
-        kept = np.exp(-fired.n_samples / tau)
-        floor = base * start[0]
-        return floor + (v_thresh - floor) * kept + amount * np.bincount(fired.neurons, minlength=len(v_thresh))
+    base: float = 0.5
+    amount: float = 0.03
+    tau: float = 500.0
 
-    return patch.object(stdp, "thresholds_after", thresholds_after)
+    def after(self, rule, thresholds, fired):
+        """See ``Homeostasis``."""
+        kept, floor = np.exp(-fired.n_samples / self.tau), self.base * thresholds[0]
+        return floor + (thresholds[-1] - floor) * kept + self.amount * np.bincount(fired.neurons,
+                                                                                   minlength=thresholds.shape[1])
 
 
 def by_reward(rule, max_rate):
@@ -158,15 +159,12 @@ class Row:
     settings : tuple of Settings
         The counts of several stand side by side before the readout.
     rule : str
-    course : callable
-        Gives a context in which the layers are trained.
     answered : callable or None
         As :func:`by_margin`; None is what the package does.
     """
 
     settings: tuple
     rule: str = "stdp"
-    course: callable = nullcontext
     answered: callable = None
 
 
@@ -211,9 +209,9 @@ def learning(base):
              "no lateral inhibition": trained(base, lateral=0.0), "no gate": trained(base, gate=0.0)}
     often = trained(base, chunks=400)
     return {**rows_by_stdp(made),
-            **{f"winners aim at step {t}": Row((base,), course=partial(by_timestamp, t)) for t in (8, 11, 14)},
+            **{f"winners aim at step {t}": Row((trained(base, homeostasis=Timestamp(target=t)),)) for t in (8, 11, 14)},
             **{f"adaptation, {base_share:g} of the start, {a:g} mV a win, {tau} windows":
-               Row((often,), course=partial(by_adaptation, base_share, a, tau))
+               Row((trained(often, homeostasis=Adaptation(base=base_share, amount=a, tau=tau)),))
                for base_share, a, tau in ((0.5, 0.03, 500), (0.5, 0.05, 500), (0.2, 0.1, 500))},
             "random kernels": Row((base,), "random"), "k-means": Row((base,), "kmeans")}
 
@@ -276,8 +274,7 @@ def measured(row, seed, folder):
     begin = time.process_time()
     made = [Experiment(one.with_seed(seed), Path(folder) / ("beside" * place), jobs=1)
             for place, one in enumerate(row.settings)]
-    with row.course():
-        health = [worth.learned(experiment, row.rule) for experiment in made]
+    health = [worth.learned(experiment, row.rule) for experiment in made]
     counts, asked = (np.hstack([experiment.features(split)[0] for experiment in made])
                      for split in ("train", "validation"))
     labels, truth = (made[0].data(split)["labels"] for split in ("train", "validation"))
@@ -350,15 +347,11 @@ def path_of(store, group, row, seed):
 
 
 def cell(name, row, seed, folder):
-    """A row for one seed: dict for JSON; one whose layers cannot be calibrated says so.
-
-    A run directory does not know of another `course`, so such rows have their own for a while.
-    """
-    with nullcontext(folder) if row.course is nullcontext else TemporaryDirectory() as directory:
-        try:
-            found = measured(row, seed, directory)
-        except SettingsError as error:
-            found = {"refused": str(error).split(";")[0]}
+    """A row for one seed: dict for JSON; one whose layers cannot be calibrated says so."""
+    try:
+        found = measured(row, seed, folder)
+    except SettingsError as error:
+        found = {"refused": str(error).split(";")[0]}
     return {"row": name, "seed": seed, **found}
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import pkgutil
 
 import numpy as np
@@ -19,7 +20,7 @@ def records():
     for module in pkgutil.walk_packages(spikingconvnet.__path__, "spikingconvnet."):
         if not any(part in module.name for part in NEED_MORE):
             for value in vars(importlib.import_module(module.name)).values():
-                if isinstance(value, type) and "__dataclass_params__" in vars(value):
+                if isinstance(value, type) and "__dataclass_params__" in vars(value) and not inspect.isabstract(value):
                     found[f"{value.__module__}.{value.__name__}".removeprefix("spikingconvnet.")] = value
     return found
 

@@ -7,12 +7,14 @@ import spikingconvnet
 from spikingconvnet import backends
 from spikingconvnet.board.targets import TARGETS, check_target
 from spikingconvnet.cli.modes import MODES
+from spikingconvnet.cli.parameters import WHOLE
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment.replicas import REPLICA_SAMPLES
 from spikingconvnet.experiment.workers import check_cluster
 from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.fields import MOST_SEED
-from spikingconvnet.training import RULES
+from spikingconvnet.training import LAYERWISE
+from spikingconvnet.training.layerwise.stdp import STDP
 
 EXIT_CODES = """exit codes:
   0  done
@@ -66,9 +68,9 @@ def parser():
     add("--record", metavar="FILE.npz", help="with --mode testing: keep spikes, some membranes and weights of the first"
                                              " images; with --mode training: those of the whole training")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
-    add("--rule", choices=tuple(RULES),
+    add("--rule", choices=(*LAYERWISE, *WHOLE),
         help="with --mode training or demo: how kernels are found; random, kmeans and ridge are floors (default: that"
-             " of RULE in the parameters, or stdp). With loaddata or demo a rule that trains all layers at once brings"
+             " of the parameters). With loaddata or demo a rule that trains all layers at once brings"
              " its own parameters")
     add("--arch", metavar="A-B-C", help="with such a rule: another MODEL, as 784-1200-10 or 28x28-12c5-2s-10")
     add("--dataset", choices=DATASETS, help="with loaddata, training or demo and such a rule: what its own parameters"
@@ -126,7 +128,7 @@ def check(options):
     for name in ("run_dir", "source", "target", "cluster", "arch", "record"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
-    brings_parameters = options.rule is not None and RULES[options.rule].whole
+    brings_parameters = options.rule in WHOLE
     if options.cluster is not None and (options.mode not in SIMULATE[:3]
                                         or options.mode == "training" and options.layer in (None, "1")):
         raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
@@ -138,9 +140,8 @@ def check(options):
     _check_together(options)
     options.named, options.run_dir = options.run_dir is not None, options.run_dir or "runs/default"
     options.backend = options.backend or "local"
-    if options.dataset and not (options.rule and RULES[options.rule].whole):
-        raise SettingsError("--dataset: needs --rule " + " or ".join(name for name, rule in RULES.items() if rule.whole)
-                            + "; for other data sets there is --source")
+    if options.dataset and not brings_parameters:
+        raise SettingsError(f"--dataset: needs --rule {' or '.join(WHOLE)}; for other data sets there is --source")
     for option, value in (("--copies", options.copies), ("--time-scale", options.time_scale),
                           ("--packet-buffer", options.packet_buffer)):
         checked = option == "--packet-buffer" and options.mode == "check"
@@ -180,7 +181,7 @@ def _check_together(options):
 def _check_record(options):
     from spikingconvnet.compare import recorded
 
-    if options.mode == "training" and (options.layer in (None, "svm") or options.rule not in (None, "stdp")):
+    if options.mode == "training" and (options.layer in (None, "svm") or options.rule not in (None, STDP.name)):
         raise SettingsError("--record: with --mode training it belongs to --rule stdp and --layer 1, 2, ...; nothing"
                             " else simulates a training")
     recorded.check_file(options.record)

@@ -11,7 +11,7 @@ import spikingconvnet
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
 from spikingconvnet.store.directory import near
-from spikingconvnet.training import RULES
+from spikingconvnet.training import layer_rule
 
 NOT_YET = "not yet"
 WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
@@ -50,11 +50,8 @@ def _load(experiment, options):
 
 
 def _rule(experiment, options):
-    """Name of the rule to train with: the one asked for, or that of the parameters."""
-    own = experiment.settings.rule
-    if own is not None and own.name not in RULES:
-        raise SettingsError(f"RULE: must be the settings of one of {', '.join(RULES)}, got those of {own.name!r}")
-    return options.rule or ("stdp" if own is None else own.name)
+    """Name of the rule to train with: the one asked for or that of the parameters; None is each layer's own."""
+    return options.rule or getattr(experiment.settings.rule, "name", None)
 
 
 def _training(experiment, options):
@@ -63,7 +60,7 @@ def _training(experiment, options):
         return _cross_validate(experiment, rule, Scheme.parse(options.cv))
     if experiment.model.runs_as_one:
         if options.layer is not None:
-            raise SettingsError(f"--layer: {rule} trains all layers at once; leave --layer out")
+            raise SettingsError(f"--layer: {rule or 'RULE'} trains all layers at once; leave --layer out")
         result = _train_chain(experiment, rule)
         if pictured := _pictured(experiment):
             _plot(experiment, [f"kernels-{n}" for n in pictured])
@@ -75,13 +72,14 @@ def _training(experiment, options):
     if options.layer == "svm":
         return _train_svm(experiment)
     result = _train_layer(experiment, int(options.layer), rule, options.record)
-    _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * (rule == "stdp"))
+    has_course = len(experiment.layer(int(options.layer))["wins"]) > 0
+    _plot(experiment, [f"kernels-{options.layer}"] + [f"training-{options.layer}"] * has_course)
     return result
 
 
 def _cross_validate(experiment, rule, scheme):
     found = {rule if name == NETWORK else name: 100 * shares
-             for name, shares in experiment.cross_validate(rule, scheme).items()}
+             for name, shares in experiment.cross_validate(scheme, rule).items()}
     result = {"rule": rule, "cv": str(scheme), "percent": {name: shares.tolist() for name, shares in found.items()}}
     lines = [f"{scheme.repeats} times {scheme.folds} folds: mean of the repeats, their standard deviation, %"]
     lines += [f"{name:<24}{shares.mean():6.2f}{shares.std():6.2f}" for name, shares in found.items()]
@@ -110,7 +108,7 @@ def _pictured(experiment):
 def _train_layer(experiment, number, rule, record=None):
     health = experiment.train_layer(number, rule, record).health
     result = _keep_layer(experiment, number)
-    say(f"layer {number}, {rule}: " + _health_text(health))
+    say(f"layer {number}, {result['rule']}: " + _health_text(health))
     return result
 
 
@@ -277,7 +275,7 @@ def _train(experiment, rule):
             _keep_chain(experiment, rule)
         return
     for stage in stages:
-        if not experiment.is_trained(stage.number, rule):
+        if not experiment.is_trained(stage.number, layer_rule(stage, rule).name):
             _train_layer(experiment, stage.number, rule)
         elif f"layer {stage.number}" not in experiment.results():
             _keep_layer(experiment, stage.number)

@@ -12,9 +12,9 @@ from spikingconvnet.experiment import settings
 from spikingconvnet.model import shorthand
 from spikingconvnet.store import stored
 from spikingconvnet.store.directory import same_file
-from spikingconvnet.training import RULES
 
 RECIPES = Path(spikingconvnet.__file__).parent / "experiment" / "recipes"
+WHOLE = tuple(sorted({path.stem.partition("-")[0] for path in RECIPES.glob("*.py")}))   # rules that bring parameters
 
 
 def parameters_file(options):
@@ -22,7 +22,7 @@ def parameters_file(options):
     if options.parameters:
         return Path(options.parameters)
     new = options.mode in ("loaddata", "demo") or options.cv or options.dataset
-    if new and options.rule and RULES[options.rule].whole:
+    if new and options.rule in WHOLE:
         return _recipe(options.rule, options.dataset)
     here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
     if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
@@ -70,5 +70,5 @@ def _with_arch(loaded, text):
         raise SettingsError(f"--arch {text}: needs a rule that trains all layers at once, with its settings as RULE in"
                             " the parameters")
     model = shorthand.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.readout,
-                            getattr(rule, "output_neuron", None))
+                            rule.output_neuron)
     return replace(loaded, model=model, arch=text)

@@ -20,7 +20,6 @@ from spikingconvnet.experiment.baselines import BASELINES
 from spikingconvnet.gates.fields import check_fields, whole
 from spikingconvnet.health import silence
 from spikingconvnet.model import build
-from spikingconvnet.training import RULES
 from spikingconvnet.training.chain import balance
 
 NETWORK = "network"     # the rule's row among the results; the others are readout.BASELINES
@@ -129,13 +128,14 @@ def one_fold(train, labels, test, settings, rng, backend, options):
         As for :func:`cross_validate`.
     rng : numpy.random.Generator
     """
-    chosen, rule = settings.image_filter, RULES[settings.rule.name]
+    chosen = settings.image_filter
     image_filter = chosen.fitted(train.images) if hasattr(chosen, "fitted") else chosen
     order = rng.permutation(len(train))
     train, labels = train.select(order), labels[order]
     open_network = partial(get_backend(backend).open, **options)
-    layers, _ = rule.load()(settings.model, shown(train.images, image_filter, settings.encoder), labels, rng,
-                            settings.rule, iter, None, **rule.given(settings.encoder, chosen, open_network))
+    layers, _ = settings.rule.train(settings.model, shown(train.images, image_filter, settings.encoder), labels, rng,
+                                    encoder=settings.encoder, image_filter=chosen, open_network=open_network)
+    training.require_layers(settings.rule, settings.model.stages, layers)
     spikes = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     layers, _ = balance.lower(settings.model, layers, spikes, open_network, settings.reset)
     asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)

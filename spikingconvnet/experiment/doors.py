@@ -16,7 +16,7 @@ import spikingconvnet
 logger = logging.getLogger(__name__)
 
 MOVED = {
-    "layers": ("model.layers", "model.learning", "model.readouts"), "arch": ("model.shorthand",),
+    "layers": ("model.layers", "model.readouts", "training.layerwise.stdp"), "arch": ("model.shorthand",),
     "encoding": ("data.encoding", "data.receptive_fields"), "preprocessing": ("data.filters", "data.deformation"),
     "neurons": ("network.neurons",), "plasticity": ("network.plasticity",), "spikes": ("network.spikes",),
     "geometry": ("network.geometry",), "connectivity": ("network.connectivity", "network.board_connectors"),

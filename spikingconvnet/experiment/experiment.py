@@ -27,8 +27,9 @@ from spikingconvnet.model import build
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
 from spikingconvnet.store.directory import RunDirectory
-from spikingconvnet.training import RULES, require_trains
+from spikingconvnet.training import layer_rule, network_rule, require_layers, require_trains
 from spikingconvnet.training.chain import balance, convert, parity
+from spikingconvnet.training.layerwise.stdp import STDP
 
 logger = logging.getLogger(__name__)
 
@@ -121,14 +122,15 @@ class Experiment:
         return self.stored.data(split).read()
 
     @writes
-    def train_layer(self, number, rule="stdp", record=None):
+    def train_layer(self, number, rule=None, record=None):
         """Train layer `number` on the training images: course.Trained.
 
         Parameters
         ----------
         number : int
-        rule : 'stdp', 'random' or 'kmeans'
-            The last two are floors to compare with, see ``training.layerwise.floors``.
+        rule : 'random', 'kmeans' or None
+            None is the layer's own, ``Conv2D.training``; the others are floors to compare it with, see
+            ``training.layerwise.floors``.
         record : str or Path or None
             File that keeps the recording of the training, see ``compare.recorded``.
 
@@ -137,21 +139,22 @@ class Experiment:
         HealthError
             The runs on a board are invalid, and `force` is not set; so for all that simulates and stores.
         """
-        require_trains(rule, self.model, self.settings.rule, whole=False)
+        require_trains(self.model, rule or STDP.name, whole=False)
         stage, watch = self.model.stages[number - 1], self.runner.watch(f"layer {number}, training")
+        rule = layer_rule(stage, rule)
         layer, course = self.stored.layer(number), self.stored.course(number, rule)
         spikes, description = self.all_spikes(number - 1, "train"), f"layer {number}: training"
         try:
-            with telling(description, stage.layer.training.chunks, "chunks",
+            with telling(description, rule.chunks, "chunks",
                          lambda: len((course.read() or {"wins": ()})["wins"])):
-                trained = RULES[rule].load()(stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                                             self._opened(watch, f"training of layer {number}", record),
-                                             partial(self.progress, description=description), course.read(),
-                                             course.write)
-            how = self.stored.how(watch.settle(), rule=rule, health=trained.health)
+                trained = rule.train(stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                                     self._opened(watch, f"training of layer {number}", record),
+                                     partial(self.progress, description=description), course.read(), course.write)
+            how = self.stored.how(watch.settle(), rule=rule.name, health=trained.health)
         except HealthError:
             course.forget()             # with what an invalid run has done nothing can go on
             raise
+        require_layers(rule, [stage], [trained.inference])
         layer.write(how, **trained.arrays())
         course.forget()
         return trained
@@ -164,13 +167,13 @@ class Experiment:
         return recording(opened, self.stored.how(shown=shown), partial(recorded.save, record), learns)
 
     @writes
-    def train_chain(self, rule):
-        """Train all layers at once on the training images, by the rule that the parameters' RULE holds settings of.
+    def train_chain(self, rule=None):
+        """Train all layers at once on the training images, by the parameters' RULE.
 
         Parameters
         ----------
-        rule : str
-            See ``training``.
+        rule : str or None
+            Name that RULE has to have, if it is not None.
 
         Returns
         -------
@@ -178,20 +181,22 @@ class Experiment:
             The rule's health, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
             ``training.chain.balance``.
         """
-        require_trains(rule, self.model, self.settings.rule, whole=True)
-        train, s, watch = RULES[rule].load(), self.settings, self.runner.watch(f"{rule}: training")
+        rule, s = network_rule(self.settings, rule), self.settings
+        description, watch = f"{rule.name}: training", self.runner.watch(f"{rule.name}: training")
         images, labels = self.values("train")
         validation = self.values("validation") if s.n_validation else None
-        found, health = train(self.model, images, labels, np.random.default_rng([s.seed, 1]), s.rule,
-                              partial(self.progress, description=f"{rule}: training"), validation,
-                              **RULES[rule].given(s.encoder, s.image_filter, partial(self.runner.open, watch)))
+        found, health = rule.train(
+            self.model, images, labels, np.random.default_rng([s.seed, 1]), encoder=s.encoder,
+            image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
+            progress=partial(self.progress, description=description), validation=validation)
+        require_layers(rule, self.model.stages, found)
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"],
                                       partial(self.runner.open, watch), s.reset)
         health |= self.judge(layers, images)
         board = watch.settle()
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
-            how = self.stored.how(board, rule=rule, health={**health, **own})
+            how = self.stored.how(board, rule=rule.name, health={**health, **own})
             self.stored.layer(stage.number).write(how, **layer.arrays())
             health = {**health, stage.label: own}
         return health
@@ -228,7 +233,7 @@ class Experiment:
         first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
         network = build.inference_network(self.model.stages, layers, first, s.reset)
         found = backends.run(network, jobs=self.jobs).spikes
-        if hasattr(s.rule, "rates"):        # says more of a layer that never fires
+        if s.rule.rates is not None:        # says more of a layer that never fires
             fired = [first, *(found[stage.label] for stage in self.model.stages)]
             reports.append(parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder))
         else:
@@ -236,13 +241,11 @@ class Experiment:
                              f"{first.n_samples} training images", layers)
         return {"parity": told} if (told := [report.as_dict() for report in reports if report]) else {}
 
-    def cross_validate(self, rule, scheme):
+    def cross_validate(self, scheme, rule=None):
         """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
 
         Parameters
         ----------
-        rule : str
-            See ``training``.
         scheme : crossvalidation.Scheme
 
         Returns
@@ -250,10 +253,10 @@ class Experiment:
         dict of str to float array (repeats,)
             See ``crossvalidation.cross_validate``.
         """
-        require_trains(rule, self.model, self.settings.rule, whole=True)
+        name = network_rule(self.settings, rule).name
         return crossvalidation.cross_validate(
             self.images.everything(), self.settings, scheme, self.runner.backend_name,
-            {"jobs": self.jobs or 1, **self.runner.options}, partial(self.progress, description=f"{rule}: folds"))
+            {"jobs": self.jobs or 1, **self.runner.options}, partial(self.progress, description=f"{name}: folds"))
 
     def values(self, split):
         """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
@@ -426,7 +429,8 @@ class Experiment:
     @writes
     def keep_layer_result(self, number, result):
         """Keep an entry ``layer n`` of ``results.json``."""
-        self.stored.course(number, None).forget()       # by a command that was killed behind the layer itself
+        rule = layer_rule(self.model.stages[number - 1])
+        self.stored.course(number, rule).forget()       # by a command that was killed behind the layer itself
         self.keep_result(f"layer {number}", result)
 
     @writes

@@ -12,7 +12,6 @@ RASTER_SAMPLES = 3
 ACTIVITY_SAMPLES = 200
 SHOWN_MEMBRANES = 5
 SHOWN_KERNELS = 100
-FOUND = {"stdp": "kernels before and after STDP", "random": "random kernels", "kmeans": "k-means kernels"}
 
 
 def figure_names(experiment):
@@ -97,9 +96,10 @@ def _layer_name(number):
 def _kernels(experiment, number):
     layer = experiment.layer(number)
     learned, rule = layer.get("learned", layer["kernels"])[:SHOWN_KERNELS], layer["how"]["rule"]
+    before = layer["initial"][:SHOWN_KERNELS] if len(layer.get("wins", ())) else None
     names = _channel_names(experiment) if number == 1 and learned.shape[1] == 2 else None
-    return plotting.kernels(layer["initial"][:SHOWN_KERNELS] if rule == "stdp" else None, learned,
-                            f"{_layer_name(number)}: {FOUND.get(rule, f'kernels by {rule}')}", names)
+    shown = "kernels" if before is None else "kernels before and after"
+    return plotting.kernels(before, learned, f"{_layer_name(number)}: {shown} ({rule})", names)
 
 
 def _fields(experiment, number):

@@ -1,7 +1,5 @@
 """What a board would be given by an experiment, before anything runs on it."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from spikingconvnet import backends
@@ -11,15 +9,12 @@ from spikingconvnet.experiment import replicas
 from spikingconvnet.experiment.results import if_there
 from spikingconvnet.model import build
 from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.model.windows import pooled_input, window_spikes
 from spikingconvnet.network.netlist import together
 from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training import layer_rule
 from spikingconvnet.training.chain import balance
-from spikingconvnet.training.layerwise import stdp
-from spikingconvnet.training.layerwise.calibration import inference_kernels
 
 CHECKED_SAMPLES = 50        # images that a chain, or a layer whose maps compete, is checked with
-CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 
 
 def subjects(experiment):
@@ -73,35 +68,23 @@ def _random(stage, seed):
 
 
 def _training_and_inference(experiment, stage):
-    """The two Subjects of a layer that is trained by itself."""
+    """The Subjects of a layer that is trained by itself: of its training, if that simulates, and of inference."""
     rng = np.random.default_rng([experiment.settings.seed, stage.number])
     source, arrays = experiment.kept_spikes(stage.number - 1), if_there(experiment.layer, stage.number)
     shown = source or Spikes.empty(stage.source_shape, 1, experiment.settings.slot)
-    windows = _some_windows(stage, source, rng)
-    kernels = stdp.random_kernels(stage, rng) if arrays is None else arrays["initial"]
-    training = build.training_network(stage, windows, kernels.reshape(len(kernels), -1).T,
-                                      np.full(len(kernels), stage.layer.training.neuron.v_thresh))
+    trainee = layer_rule(stage).network(stage, None if arrays is None else arrays["initial"], source, rng)
     basis = f"{_kernels(experiment, [stage], arrays is not None)}, {_spikes(experiment, source)}"
-    trained = (TrainedLayer(inference_kernels(stage.layer, kernels), np.ones(stage.out_shape[0]))
-               if arrays is None else TrainedLayer.from_arrays(arrays))
+    trained = (TrainedLayer.from_arrays(arrays) if arrays is not None else _random(stage, experiment.settings.seed)
+               if trainee is None else TrainedLayer(trainee.kernels, np.ones(stage.out_shape[0])))
     if stage.layer.lateral:         # what the layer fires comes back to it
         shown = shown.samples(0, min(CHECKED_SAMPLES, shown.n_samples))
     inference = build.inference_network([stage], [trained], shown)
     fired = backends.run(inference, jobs=experiment.jobs).spikes if stage.layer.lateral else {}
-    name = f"layer {stage.number}"
-    return (Subject(f"{name}, training", training, stage.layer.training.slot, replicated=False,
-                    basis=basis.replace("learned", "initial").replace("random", "initial")),
-            Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis, fired=fired))
-
-
-def _some_windows(stage, source, rng):
-    training = stage.layer.training
-    if source is None:
-        return Spikes.empty(stage.layer.kernel_shape(stage.in_shape)[1:], 1, training.slot)
-    chunks = min(training.chunks, CHECKED_WINDOWS)
-    fewer = replace(training, chunks=chunks, windows=chunks * max(1, CHECKED_WINDOWS // chunks))
-    return window_spikes(replace(stage, layer=replace(stage.layer, training=fewer)),
-                         pooled_input(stage, source), rng)
+    name, made_of = f"layer {stage.number}", basis.replace("learned", "initial").replace("random", "initial")
+    training = [] if trainee is None else [
+        Subject(f"{name}, training", trainee.network, trainee.slot, replicated=False, basis=made_of)]
+    return (*training, Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis,
+                               fired=fired))
 
 
 def mapped(experiment):

@@ -9,16 +9,18 @@ whose digest does not fit is never used; what that means for reading, resuming a
 
 import math
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet.errors import DataError, ModelChanged, SettingsError, StoreError
 from spikingconvnet.experiment import replicas
+from spikingconvnet.gates.schema import Schema
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.store import stored
 from spikingconvnet.store.arrays import digest, unpack_spikes
 from spikingconvnet.store.unfinished import Unfinished
+from spikingconvnet.training import layer_rule
 
 SPLITS = ("train", "validation", "test")
 
@@ -155,12 +157,10 @@ class Results:
                       self.command("training", None if as_one else number))
 
     def course(self, number, rule):
-        """What is finished of the training of a layer: store.Unfinished; another machine or version begins anew."""
-        stage = self.model.stages[number - 1]
-        filters, *window = stage.layer.kernel_shape(stage.in_shape)
-        schema = stored.unfinished(stage.layer.training.chunks, stage.layer.training.windows, filters=filters,
-                                   inputs=math.prod(window))
-        return self.layer(number).unfinished(schema, self.how(rule=rule), rule, self.machine,
+        """What is finished of the training of a layer by a LayerRule: store.Unfinished; another machine or version
+        begins anew."""
+        schema = rule.unfinished(self.model.stages[number - 1]) or Schema({}, stored.HOW)
+        return self.layer(number).unfinished(schema, self.how(rule=rule.name), rule.name, self.machine,
                                              spikingconvnet.__version__)
 
     def spikes(self, number, split, data, images):
@@ -225,6 +225,7 @@ class Results:
 
     def _layer_digest(self, number):
         stage = self.model.stages[number - 1]
+        stage = replace(stage, layer=replace(stage.layer, training=layer_rule(stage)))      # written out or not
         return digest("layer", stage, self.settings.seed, self.content(number - 1), *["dense"] * stage.dense,
                       *[] if self.settings.rule is None else [self.settings.rule, self.settings.reset])
 

@@ -21,8 +21,10 @@ from spikingconvnet.experiment.doors import old_names
 from spikingconvnet.gates import sizes
 from spikingconvnet.gates.address import SOURCE_LOGIN, Address
 from spikingconvnet.gates.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
+from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.plasticity import STDPMechanism
+from spikingconvnet.training import layer_rule
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Settings:
     seed : int
     reset : bool
         Whether every image starts at rest; for models that run as one network.
-    rule : settings record of a rule that trains all layers at once, or None
-        See ``training``.
+    rule : NetworkRule or None
+        The settings of a rule that trains all layers at once.
     arch : str or None
         What ``--arch`` made the model of.
     deformation : preprocessing.Deformation or None
@@ -90,9 +92,10 @@ class Settings:
         require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
         require(self.rule is None or self.model.runs_as_one, "parameters", "MODEL", str(self.model.readout),
                 "a model that ends with SpikeCount() or Membrane(), because RULE trains all layers at once")
-        if getattr(self.rule, "takes_rates", False):
+        if self.rule is not None and self.rule.takes_rates:
             rate_of(self.encoder, f"RULE {self.rule.name}")
-        sizes.check(self)
+        sizes.check(self, [] if self.model.runs_as_one else [layer_rule(stage).memory(stage) for stage in
+                                                             self.model.stages])
         if not self.model.runs_as_one:
             require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"
                     " layers are replayed one after another on one timeline")
@@ -119,8 +122,7 @@ def _is_encoder(value):
 
 
 def _is_rule(value):
-    named = is_dataclass(value) and isinstance(getattr(value, "name", None), str)
-    return value is None or named and not isinstance(value, type)
+    return value is None or is_dataclass(value) and isinstance(value, NetworkRule)
 
 
 def _classes(value):

@@ -1,13 +1,14 @@
 """How much memory parameters ask for, estimated before anything is allocated."""
 
 import math
+from itertools import zip_longest
 
 import psutil
 
 from spikingconvnet.errors import require
 
 SHARE = 0.75        # of the memory there is that arrays may take
-WINDOWS, MEMBRANES, BATCH = 400, 10, 250        # windows and samples that are looked at together, see ``training``
+MEMBRANES, BATCH = 10, 250         # samples that are looked at together, see ``training``
 
 
 def memory():
@@ -37,17 +38,24 @@ def require_fits(owner, field, value, *asked, there=None):
             f"at most {fits:,}: it asks for {largest / 1e9:,.1f} GB of memory, and {there / 1e9:,.1f} are there")
 
 
-def check(settings, there=None):
-    """:func:`require_fits` for what Settings ask for in all, as far as it can be said without the data set."""
-    there, n = memory() if there is None else there, _images(settings)
+def check(settings, learning=()):
+    """:func:`require_fits` for what Settings ask for in all, as far as it can be said without the data set.
+
+    Parameters
+    ----------
+    settings : Settings
+    learning : list of list
+        For each layer that learns by itself what its filters ask for while it does, see ``LayerRule.memory``.
+    """
+    there, n = memory(), _images(settings)
     slot, inputs = settings.slot, math.prod(settings.model.input_shape)
     require_fits("MODEL", "input_shape", inputs, 200 * inputs, there=there)
     require_fits("parameters", "SLOT", slot, 24 * n * slot, there=there)
     if hasattr(settings.encoder, "max_rate"):       # dense values of a batch at every step
         steps = settings.encoder.n_steps
         require_fits("ENCODER", "n_steps", steps, 20 * min(n, 1000) * inputs * steps, there=there)
-    for stage in settings.model.stages:
-        _check_layer(stage, slot, settings.model, there)
+    for stage, asked in zip_longest(settings.model.stages, learning, fillvalue=()):
+        _check_layer(stage, slot, settings.model, asked, there)
 
 
 def _images(settings):
@@ -56,23 +64,15 @@ def _images(settings):
     return n * len(settings.classes) if settings.per_class else n
 
 
-def _check_layer(stage, slot, model, there):
+def _check_layer(stage, slot, model, learning, there):
     """Of a filter or unit: its weights, and what its neurons do; of a step: what windows see, and membranes."""
-    kind, field = ("Dense", "units") if stage.dense else ("Conv2D", "filters")
     filters, maps, positions = stage.layer.filters, stage.out_shape[0], math.prod(stage.out_shape[1:])
     seen = math.prod(stage.layer.kernel_shape(stage.in_shape)[1:])
     weights = maps * stage.in_shape[0] * math.prod(stage.layer.kernel_size)
     require_fits("parameters", "SLOT", slot, slot * MEMBRANES * positions * (12 + 4 * seen), there=there)
-    asked = [60 * weights + maps * positions * (200 + 12 * MEMBRANES * slot)]
+    asked = [*learning, 60 * weights + maps * positions * (200 + 12 * MEMBRANES * slot)]
     if stage.layer.lateral:
         asked.append((100 * maps ** 2 * positions, 2))
     if model.runs_as_one:
         asked.append(8 * BATCH * slot * maps * (stage.number == len(model.stages)) or 1)
-    else:
-        training = stage.layer.training
-        windows, shown = training.windows, min(WINDOWS, training.windows) * training.slot
-        require_fits(f"layer {stage.number}: STDP", "windows", windows, windows * (120 * seen + 24 * training.slot),
-                     there=there)
-        # Each filter's neuron is connected to all others while it learns.
-        asked += [100 * filters * seen, (100 * filters ** 2, 2), 12 * shown * filters]
-    require_fits(f"layer {stage.number}: {kind}", field, filters, *asked, there=there)
+    require_fits(f"layer {stage.number}: {stage.kind}", stage.unit, filters, *asked, there=there)

@@ -1,59 +1,13 @@
-"""From layers and weights to networks: one for training a layer, one for inference with trained ones."""
-
-from dataclasses import replace
+"""From layers and weights to a network for inference."""
 
 import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.network.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
-from spikingconvnet.network.neurons import OUT_OF_REACH, SpikeSourceArray
-from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.network.neurons import SpikeSourceArray
 
-WINDOW, GATE, FILTERS, KERNELS = "window", "gate", "filters", "kernels"
 INPUT = "input"
-
-
-def training_network(stage, windows, weights, v_thresh):
-    """One neuron per filter behind plastic synapses, with lateral inhibition and the gate.
-
-    Parameters
-    ----------
-    stage : model.Stage
-    windows : Spikes
-        From :func:`window_spikes`.
-    weights : float array (inputs per window, filters), nA
-    v_thresh : float array (filters,), mV
-
-    Returns
-    -------
-    Network with the populations ``window``, ``gate`` and ``filters``; the plastic projection is ``kernels``
-    """
-    training, filters = stage.layer.training, stage.layer.filters
-    shown = np.arange(windows.n_samples)
-    gate = Spikes.from_events(shown, 0 * shown, 0 * shown + training.pattern_steps, (1, 1, 1), len(shown),
-                              training.slot)
-    populations = (Population(WINDOW, windows.shape, SpikeSourceArray(windows)),
-                   Population(GATE, gate.shape, SpikeSourceArray(gate)),
-                   Population(FILTERS, (filters, 1, 1), training.neuron, {"v_thresh": v_thresh}))
-    projections = [
-        Projection(KERNELS, WINDOW, FILTERS, DenseConnections(weights), plasticity=training.mechanism),
-        Projection(GATE, GATE, FILTERS, DenseConnections(np.full((1, filters), training.gate)), "inhibitory")]
-    if filters > 1:
-        projections.append(Projection("lateral", FILTERS, FILTERS, LateralInhibition(filters, training.lateral),
-                                      "inhibitory"))
-    return Network(populations, projections)
-
-
-def drive_network(stage, windows, weights):
-    """The training network without learning, gate, volley's effect or spikes: how far the windows drive each filter.
-
-    Parameters as :func:`training_network`. The threshold is out of reach.
-    """
-    neuron = replace(stage.layer.training.neuron, v_thresh=OUT_OF_REACH)
-    populations = (Population(WINDOW, windows.shape, SpikeSourceArray(windows)),
-                   Population(FILTERS, (stage.layer.filters, 1, 1), neuron))
-    return Network(populations, (Projection(KERNELS, WINDOW, FILTERS, DenseConnections(weights)),))
 
 
 def inference_network(stages, trained, spikes, reset=False):

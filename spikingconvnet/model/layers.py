@@ -6,22 +6,37 @@ Shapes are (channels, rows, columns). A number given for a pair means a square.
 from dataclasses import dataclass
 
 from spikingconvnet.errors import require
-from spikingconvnet.gates.fields import FLAG, PAIR, POSITIVE, SHARE, SIZE, check_fields, record
-from spikingconvnet.model.learning import CELL, INHIBITION, STDP
+from spikingconvnet.gates.fields import (
+    FLAG,
+    PAIR,
+    POSITIVE,
+    RANGE,
+    SHARE,
+    SIZE,
+    below,
+    check_fields,
+    least,
+    optional,
+    real,
+    record,
+)
+from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.network.geometry import output_size
-from spikingconvnet.network.neurons import IFCurrExp
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
 
 __all__ = ["AvgPool2D", "Conv2D", "Dense"]
 
-_BY_DEFAULT = STDP()        # told by its identity from one that a user has written
-_MAPS = {"neuron": CELL, "firing": SHARE, "gain": POSITIVE, "centred": FLAG, "training": record(STDP),
+CELL = record(IFCurrExp, IFCurrDelta)
+INHIBITION = real(least(0, "; the receptor inhibits"), below(RANGE, ", the range of s16.15"))
+_RULE = optional(record(LayerRule, wanted="a rule that trains a layer, as STDP(...)"))
+_MAPS = {"neuron": CELL, "firing": SHARE, "gain": POSITIVE, "centred": FLAG, "training": _RULE,
          "lateral": INHIBITION}         # what Conv2D and Dense share
 
 
 def for_stdp_alone(layer):
     """Names of the settings that a Conv2D or Dense was given and only layer-wise learning reads: list of str."""
     given = [name for name in ("firing", "gain", "centred") if getattr(layer, name) != getattr(Conv2D, name)]
-    return given + ["training"] * (layer.training is not _BY_DEFAULT)
+    return given + ["training"] * (layer.training is not None)
 
 
 @dataclass(frozen=True)
@@ -47,8 +62,8 @@ class Conv2D:
     lateral : float
         Competition at inference: inhibition with which a spike reaches the other maps at its place one step later, nA.
         A few times the threshold silences them for the rest of an image (Kheradpisheh et al. 2018, section 2.2).
-    training : STDP
-        How the kernels are learned.
+    training : STDP or another LayerRule, or None
+        How the kernels are learned; None is ``STDP()``.
     """
 
     filters: int
@@ -60,7 +75,7 @@ class Conv2D:
     firing: float = 0.1
     gain: float = 20.0
     centred: bool = True
-    training: STDP = _BY_DEFAULT
+    training: LayerRule = None
     lateral: float = 0.0
 
     def __post_init__(self):
@@ -129,7 +144,7 @@ class Dense:
     firing: float = 0.1
     gain: float = 20.0
     centred: bool = True
-    training: STDP = _BY_DEFAULT
+    training: LayerRule = None
     lateral: float = 0.0
 
     def __post_init__(self):

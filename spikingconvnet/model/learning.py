@@ -1,95 +1,170 @@
-"""How a layer learns: the settings of layer-wise STDP."""
+"""How a network learns: what every rule is. The rules themselves are in ``training``, a record and its file each.
 
-from dataclasses import dataclass
+A rule is a frozen dataclass of its settings that trains by them. One for a layer stands in ``Conv2D.training``, one for
+a whole network is ``RULE`` of the parameters; nothing else has to know of it. Digests are made of its ``repr``.
+"""
 
-from spikingconvnet.errors import require
-from spikingconvnet.gates.fields import (
-    FACTOR,
-    MOST_SLOT,
-    MOST_STEPS,
-    PAIR,
-    RANGE,
-    SIZE,
-    above,
-    below,
-    check_fields,
-    least,
-    most,
-    real,
-    record,
-    several,
-    whole,
-)
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
-from spikingconvnet.network.plasticity import STDPMechanism
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
 
-__all__ = ["STDP"]
+import numpy as np
 
-INHIBITION = real(least(0, "; the receptor inhibits"), below(RANGE, ", the range of s16.15"))
-CELL = record(IFCurrExp, IFCurrDelta)
-STEPS = whole(1, MOST_SLOT)
-_RATE = real(above(0), most(10))
+from spikingconvnet.network.netlist import Network
 
 
-@dataclass(frozen=True)
-class STDP:
-    """How a layer learns: windows of its input are shown one after another to one neuron per filter.
-
-    A window takes ``slot`` steps. Its input fires in the first ``pattern_steps``; one static inhibitory spike of weight
-    `gate` then silences every neuron, and the inputs that did not fire do so in a *late volley* right after, which
-    depresses their synapses to the winner. Lateral inhibition makes one neuron win a window; after each chunk the host
-    moves every threshold so that all filters win equally often (homeostasis).
+@dataclass(frozen=True, eq=False)
+class Trainee:
+    """What a machine is given to train a layer with.
 
     Attributes
     ----------
-    windows : int
-        Windows shown in all.
-    chunks : int
-        Runs between which thresholds move; `windows` is divided evenly.
+    network : Network
     slot : int
-        Steps per window, long enough for the inhibition to fade.
-    pattern_steps : int
-        Steps at the start of the slot in which the window's own spikes are shown.
-    min_spikes : int
-        Windows with fewer spiking inputs are not shown.
-    neuron : IFCurrExp
-        Neuron model during training; `v_thresh` is set by calibration.
-    mechanism : STDPMechanism
-        Timing rule and weight dependence, and whether learning sees the delay of synapses, here one step
-        (`backprop_delay`).
-    gate, lateral : float
-        Weights of the gate spike and of lateral inhibition, nA.
-    volley : (int, int)
-        Steps after the pattern at which even and odd silent inputs fire.
-    homeostasis : (float, float)
-        First and last step size of the threshold's logarithm.
-    initial_winners : float
-        Neurons that the calibrated start threshold lets fire per window, on average.
+        Steps of one sample.
+    kernels : float array (filters, channels, rows, columns)
+        As inference would have them if nothing were learned, nA.
     """
 
-    windows: int = 4000
-    chunks: int = 20
-    slot: int = 60
-    pattern_steps: int = 15
-    min_spikes: int = 10
-    neuron: IFCurrExp = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0,
-                                  tau_syn_E=2.0, tau_syn_I=3.0, tau_refrac=35.0)
-    mechanism: STDPMechanism = STDPMechanism()
-    gate: float = 60.0
-    lateral: float = 25.0
-    volley: tuple = (4, 5)
-    homeostasis: tuple = (0.3, 0.05)
-    initial_winners: float = 4.0
+    network: Network
+    slot: int
+    kernels: np.ndarray
 
-    def __post_init__(self):
-        check_fields(self, windows=SIZE, chunks=SIZE, slot=STEPS, pattern_steps=STEPS, min_spikes=SIZE, volley=PAIR,
-                     neuron=CELL, mechanism=record(STDPMechanism), gate=INHIBITION, lateral=INHIBITION,
-                     homeostasis=several(_RATE, "(first, last) step size, above 0 and at most 10", 2),
-                     initial_winners=FACTOR)
-        require(self.windows * self.slot <= MOST_STEPS, "STDP", "windows", self.windows,
-                f"at most {MOST_STEPS // self.slot:,} of {self.slot} steps: a board counts steps in 32 bits")
-        require(self.windows % self.chunks == 0, "STDP", "windows", self.windows,
-                f"a multiple of chunks ({self.chunks})")
-        require(self.slot > self.pattern_steps + max(self.volley), "STDP", "slot", self.slot,
-                f"longer than pattern and volley ({self.pattern_steps + max(self.volley)})")
-        require(min(self.volley) >= 2, "STDP", "volley", self.volley, "after the gate, from 2 on")
+
+class LayerRule(ABC):
+    """A rule that trains one layer after another.
+
+    Attributes
+    ----------
+    name : str
+        As ``--rule`` has it, and as results are noted.
+    chunks : int
+        After how many parts of a training it can be gone on with, see :meth:`unfinished`; 0 if it begins anew.
+    """
+
+    name: str
+    chunks = 0
+
+    @abstractmethod
+    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+        """Learn the kernels of one layer and calibrate it for inference.
+
+        Parameters
+        ----------
+        stage : model.Stage
+        spikes : Spikes
+            Of the stage's source, shape ``stage.source_shape``, gap included.
+        rng : numpy.random.Generator
+            The only source of chance.
+        open_network : callable
+            ``open`` of a backend: ``open_network(network, record=...)`` is a Simulation.
+        progress : callable
+            Wraps the iterable of a long loop.
+        so_far : dict of str to array, or None
+            What a training that was interrupted had kept last.
+        keep : callable or None
+            ``keep(**arrays)`` keeps what is finished, as :meth:`unfinished` says.
+
+        Returns
+        -------
+        training.layerwise.course.Trained
+        """
+
+    def unfinished(self, stage):
+        """What ``keep`` is given: schema.Schema, or None for a rule that begins anew after an interruption."""
+        return None
+
+    def network(self, stage, kernels, spikes, rng):
+        """What a machine is given to train with, or a part of it, so that ``--mode check`` can look at it: Trainee, or
+        None for a rule that simulates nothing.
+
+        Parameters
+        ----------
+        stage : model.Stage
+        kernels : float array (filters, channels, rows, columns) or None
+            To begin with; None draws them.
+        spikes : Spikes or None
+            Of the stage's source; None if there are none yet.
+        rng : numpy.random.Generator
+        """
+        return None
+
+    def memory(self, stage):
+        """Bytes that the filters of a layer ask for at a time while it learns: list, see ``gates.sizes.require_fits``.
+
+        Raises
+        ------
+        SettingsError
+            The rule's own settings ask for more than there is.
+        """
+        return []
+
+
+class NetworkRule(ABC):
+    """A rule that trains all layers at once.
+
+    Attributes
+    ----------
+    name : str
+        As ``--rule`` has it, and as results are noted.
+    neuron : record of ``neurons``
+        That ``--arch`` gives to the layers.
+    output_neuron : the same or None
+        For the last layer, if it differs.
+    takes_rates : bool
+        Whether units see values as rates, so that an encoder without a rate is refused.
+    rates : callable or None
+        If layers stand for units: ``rates(neuron, drive, v_thresh)``, spikes a step of units under a steady current of
+        ``drive`` nA; what was trained is then compared, see ``training.chain.parity``.
+    """
+
+    name: str
+    output_neuron = None
+    takes_rates = False
+    rates = None
+
+    @abstractmethod
+    def train(self, model, images, labels, rng, *, encoder, image_filter=None, open_network=None, progress=iter,
+              validation=None):
+        """Find the weights of all layers. A rule names the keywords that it needs and takes the others as ``**_``.
+
+        Parameters
+        ----------
+        model : model.Sequential
+            That ``runs_as_one``.
+        images : float32 array (n, C, H, W), 0 to 1
+            The training images as FILTER makes them and ENCODER shows them.
+        labels : int array (n,)
+            Unit of the last layer that should answer, 0 to units - 1.
+        rng : numpy.random.Generator
+            The only source of chance.
+        encoder, image_filter : callables
+            ENCODER and FILTER of the parameters.
+        open_network : callable
+            ``open`` of a backend: ``open_network(network, record=...)`` is a Simulation.
+        progress : callable
+            Wraps the iterable of a long loop.
+        validation : (images, labels) or None
+            Of the validation split.
+
+        Returns
+        -------
+        layers : list of TrainedLayer
+            One a stage of the model.
+        health : dict of str to numbers or lists of numbers
+            For the user to judge the training.
+        """
+
+
+def spelled(record, later):
+    """``repr`` of a dataclass without those fields of `later` that are as by default.
+
+    Digests of run directories are made of it, which stay what they are when a record gets a field.
+
+    Parameters
+    ----------
+    record : dataclass
+    later : tuple of str
+    """
+    shown = [field.name for field in fields(record)
+             if field.name not in later or getattr(record, field.name) != field.default]
+    return f"{type(record).__name__}({', '.join(f'{name}={getattr(record, name)!r}' for name in shown)})"

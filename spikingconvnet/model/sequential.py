@@ -47,6 +47,16 @@ class Stage:
         """Name of the layer's population in every network: ``layer1`` and so on."""
         return f"layer{self.number}"
 
+    @property
+    def kind(self):
+        """As a parameters file writes the layer: ``Conv2D`` or ``Dense``."""
+        return "Dense" if self.dense else "Conv2D"
+
+    @property
+    def unit(self):
+        """The same for what it has many of: ``filters`` or ``units``."""
+        return "units" if self.dense else "filters"
+
 
 class Sequential:
     """A chain of layers, checked where it is written.

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikingconvnet.errors import require
+from spikingconvnet.gates.fields import numbers
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedLayer:
@@ -32,6 +35,17 @@ class TrainedLayer:
     def __post_init__(self):
         if self.i_offset is None:
             object.__setattr__(self, "i_offset", np.zeros(len(self.v_thresh)))
+        for name in ("kernels", "v_thresh", "i_offset"):
+            object.__setattr__(self, name, numbers(getattr(self, name), "TrainedLayer", name))
+
+    def require_fits(self, stage, owner):
+        """Raise a SettingsError that names `owner`, a rule, unless these are finite numbers for a model.Stage."""
+        wanted = {"kernels": stage.layer.kernel_shape(stage.in_shape), "v_thresh": stage.out_shape[:1],
+                  "i_offset": stage.out_shape[:1]}
+        for name, shape in wanted.items():
+            found = getattr(self, name)
+            require(found.shape == shape and np.isfinite(found).all(), owner, f"{name} of {stage.label}",
+                    f"{'' if np.isfinite(found).all() else 'not finite, '}{found.shape}", f"finite, of shape {shape}")
 
     def arrays(self):
         """Itself as arrays for a file, those left out that are as by default: dict of str to array."""

@@ -20,6 +20,7 @@ from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.store.arrays import digest
 from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.layerwise.course import weight_health
+from spikingconvnet.training.layerwise.stdp import STDP
 
 
 @pytest.fixture
@@ -34,6 +35,11 @@ def trained(parameters, tmp_path):
 def other(made, backend="local", target=None, **changes):
     """The same experiment with other settings."""
     return Experiment(replace(made.settings, **changes), made.store.path, backend, target=target)
+
+
+def written_out(stage):
+    """A stage as digests have it, whose layer says how it learns."""
+    return replace(stage, layer=replace(stage.layer, training=STDP()))
 
 
 def with_data(made, changed):
@@ -113,7 +119,7 @@ def test_a_layer_depends_on_itself_the_seed_and_its_input(trained):
 
 def test_a_dense_layer_is_not_taken_for_the_convolution_that_it_is(trained):
     dense = with_data(trained, other(trained, model=Sequential((2, 28, 28), Dense(5), Classifier())))
-    stage = dense.model.stages[0]
+    stage = written_out(dense.model.stages[0])
     assert layer_made_from(dense) == digest("layer", stage, trained.settings.seed, dense.stored.content(0), "dense")
 
 
@@ -163,7 +169,7 @@ def test_a_chain_depends_on_its_rule_and_on_the_reset(trained, monkeypatch):
         object.__setattr__(changed.settings, "rule", rule)
         object.__setattr__(changed.settings, "reset", reset)
         changed.stored.model = model
-        stage = model.stages[0]
+        stage = written_out(model.stages[0])
         more = [] if rule is None else [rule, reset]
         expected = digest("layer", stage, changed.settings.seed, changed.stored.content(0), "dense", *more)
         assert layer_made_from(changed) == expected
@@ -189,7 +195,7 @@ def test_a_command_can_be_typed_as_it_is_told(trained, mode, layer, options, end
 
 def test_results_of_what_is_no_longer_stored_are_not_told(trained):
     trained.store.write_results("old", {"accuracy": 0.5, "made_from": "something else"})
-    health = {name: 0.0 for name in weight_health(trained.model.stages[0], trained.layer(1)["learned"])}
+    health = {name: 0.0 for name in weight_health(STDP().mechanism.weight_dependence, trained.layer(1)["learned"])}
     trained.keep_result("layer 1", {"layer": 1, "rule": "random", "seconds": 1.0, "cpu_seconds": 1.0, "health": health})
     trained.keep_result("train", {"accuracy": 0.75})
     assert list(trained.results()) == ["layer 1", "train"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikingconvnet import training
 from spikingconvnet.errors import BackendError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
@@ -21,6 +22,7 @@ DIE_AT = """
 import os, signal, sys
 from spikingconvnet.cli.main import main
 from spikingconvnet.store.unfinished import Unfinished
+from spikingconvnet.training import layer_rule
 write = Unfinished.write
 def write_and_die(self, **arrays):
     write(self, **arrays)
@@ -91,6 +93,10 @@ def test_finished_chunks_are_not_kept_again(loaded, monkeypatch, layers):
     assert stopped == [0, 1] and kept == [0, 1, *range(2, chunks)]
 
 
+def rule_of(made, name=None):
+    return training.layer_rule(made.model.stages[0], name)
+
+
 @pytest.mark.parametrize("change", ["seed", "machine", "damaged", "rule"])
 def test_what_belongs_to_another_training_is_not_gone_on_with(loaded, monkeypatch, change, tmp_path):
     made = loaded("run")
@@ -104,7 +110,7 @@ def test_what_belongs_to_another_training_is_not_gone_on_with(loaded, monkeypatc
         made.stored.machine = "hardware"
     elif change == "damaged":
         path.write_bytes(path.read_bytes()[:-200])
-    assert made.stored.course(1, "random" if change == "rule" else "stdp").read() is None
+    assert made.stored.course(1, rule_of(made, "random" if change == "rule" else None)).read() is None
 
 
 def test_a_machine_that_does_not_repeat_itself_is_told_of(loaded, monkeypatch, caplog):
@@ -113,7 +119,7 @@ def test_a_machine_that_does_not_repeat_itself_is_told_of(loaded, monkeypatch, c
     with pytest.raises(BackendError):
         made.train_layer(1)
     monkeypatch.undo()
-    unfinished = made.stored.course(1, "stdp")
+    unfinished = made.stored.course(1, rule_of(made))
     kept = {name: array for name, array in unfinished.read().items() if name != "how"}
     learned = kept["learned"].copy()
     learned[:3, 0] += 0.25

@@ -20,7 +20,6 @@ from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates import fields as gate
 from spikingconvnet.gates import sizes
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
-from spikingconvnet.model.learning import STDP
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
@@ -46,6 +45,7 @@ from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.chain.softlif import SoftLIF
 from spikingconvnet.training.chain.surrogate import Surrogate
+from spikingconvnet.training.layerwise.stdp import STDP
 
 ONE = np.ones((1, 1, 1, 1))
 MODEL = Sequential((1, 4, 4), Conv2D(2, 3), Classifier())

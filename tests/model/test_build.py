@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from spikingconvnet.errors import DataError, NetworkError, SettingsError
 from spikingconvnet.model import build
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
-from spikingconvnet.model.learning import STDP
 from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.model.windows import pooled_input, window_inputs, window_spikes
 from spikingconvnet.network.connectivity import ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.neurons import OUT_OF_REACH
 from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.layerwise.competition import drive_network, training_network
+from spikingconvnet.training.layerwise.stdp import STDP
+from spikingconvnet.training.layerwise.windows import pooled_input, window_inputs, window_spikes
 
 TRAINING = STDP(windows=24, chunks=2, slot=20, pattern_steps=6, min_spikes=2, volley=(3, 5))
 SHAPE = (2, 5, 6)
@@ -70,9 +71,9 @@ def test_every_window_is_a_real_window_of_one_sample_with_a_volley_of_the_silent
     real = naive.windows(events, 3, naive_fields(stage), pattern_steps)
     if not any(len({i for i, _ in view}) >= min_spikes for view in real):
         with pytest.raises(SettingsError, match="min_spikes"):
-            window_spikes(stage, spikes, np.random.default_rng(seed))
+            window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(seed))
         return
-    windows = window_spikes(stage, spikes, np.random.default_rng(seed))
+    windows = window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(seed))
     n_inputs = 6 if per_map else 12
     assert windows.shape == (1 if per_map else 2, 2, 3) and (windows.n_samples, windows.n_steps) == (24, 20)
     for window in shown(windows):
@@ -86,7 +87,7 @@ def test_every_window_is_a_real_window_of_one_sample_with_a_volley_of_the_silent
 def test_all_windows_with_enough_spikes_are_drawn_and_no_other():
     stage = stage_of(conv(windows=2000))
     events, spikes = random_spikes(n_events=40)
-    found = shown(window_spikes(stage, spikes, np.random.default_rng(1)))
+    found = shown(window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(1)))
     patterns = {tuple((i, t) for i, t in window if t < 6) for window in found}
     views = naive.windows(events, 3, naive_fields(stage), 6)
     wanted = {tuple(view) for view in views if len({i for i, _ in view}) >= 2}
@@ -98,14 +99,14 @@ def test_min_spikes_counts_inputs_and_not_spikes():
     stage = stage_of(conv(kernel=(2, 3), strides=(1, 1)), shape=(2, 2, 3))
     with pytest.raises(SettingsError, match="layer 1: only 0 of 24 windows with at least 2 spiking inputs were found;"
                                             " the fullest of those looked at has 1; lower STDP.min_spikes"):
-        window_spikes(stage, spikes, np.random.default_rng(0))
+        window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("n_samples, error, text", [
     (0, SettingsError, "at least one sample"), (3, DataError, "its source has no spikes at all, so no setting of")])
 def test_silence_has_no_windows_to_show(n_samples, error, text):
     with pytest.raises(error, match=text):
-        window_spikes(stage_of(conv()), Spikes.empty(SHAPE, n_samples, 9), np.random.default_rng(0))
+        window_spikes(TRAINING, stage_of(conv()), Spikes.empty(SHAPE, n_samples, 9), np.random.default_rng(0))
 
 
 def test_a_source_that_fires_behind_the_pattern_is_told_from_empty_windows():
@@ -113,13 +114,14 @@ def test_a_source_that_fires_behind_the_pattern_is_told_from_empty_windows():
     stage = stage_of(conv(strides=(1, 1)), shape=(2, 2, 3))
     with pytest.raises(SettingsError, match="has a spike in its first 6 steps; the source first fires in step 7, so"
                                             " raise STDP.pattern_steps"):
-        window_spikes(stage, late, np.random.default_rng(0))
+        window_spikes(stage.layer.training, stage, late, np.random.default_rng(0))
 
 
 def test_spikes_after_the_pattern_are_not_shown_and_a_full_window_has_no_volley():
     spikes = Spikes.from_events(*zip(*[(0, i, t) for i in range(12) for t in (0, 8)]), (2, 2, 3), 1, 9)
     stage = stage_of(conv(strides=(1, 1)), shape=(2, 2, 3))
-    assert shown(window_spikes(stage, spikes, np.random.default_rng(0))) == [[(i, 0) for i in range(12)]] * 24
+    found = window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(0))
+    assert shown(found) == [[(i, 0) for i in range(12)]] * 24
 
 
 def test_samples_do_not_leak_into_each_other():
@@ -127,14 +129,14 @@ def test_samples_do_not_leak_into_each_other():
     events = [(0, i, 3) for i in range(12)] + [(1, i, 0) for i in range(6)]
     spikes = Spikes.from_events(*zip(*events), (2, 2, 3), 2, 4)
     stage = stage_of(conv(strides=(1, 1), windows=40), shape=(2, 2, 3))
-    found = {tuple((i, t) for i, t in w if t < 6) for w in shown(window_spikes(stage, spikes,
+    found = {tuple((i, t) for i, t in w if t < 6) for w in shown(window_spikes(stage.layer.training, stage, spikes,
                                                                                     np.random.default_rng(0)))}
     assert found == {tuple((i, 3) for i in range(12)), tuple((i, 0) for i in range(6))}
 
 
 def test_the_same_generator_shows_the_same_windows():
     _, spikes = random_spikes()
-    a, b, c = (window_spikes(stage_of(conv()), spikes, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    a, b, c = (window_spikes(TRAINING, stage_of(conv()), spikes, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert a == b and a != c
 
 
@@ -167,9 +169,9 @@ def test_without_pooling_the_input_is_the_source():
 @pytest.fixture
 def training():
     stage = stage_of(conv())
-    windows = window_spikes(stage, random_spikes()[1], np.random.default_rng(0))
+    windows = window_spikes(stage.layer.training, stage, random_spikes()[1], np.random.default_rng(0))
     weights = np.arange(36.0).reshape(12, 3) / 36
-    return stage, windows, weights, build.training_network(stage, windows, weights, np.array([1.0, 2.0, 3.0]))
+    return stage, windows, weights, training_network(stage.layer.training, windows, weights, np.array([1.0, 2.0, 3.0]))
 
 
 def test_a_training_network_has_a_window_a_gate_and_a_neuron_per_filter(training):
@@ -202,8 +204,8 @@ def test_the_gate_fires_once_a_window_after_the_pattern_and_before_the_volley(tr
 
 def test_one_filter_has_nobody_to_inhibit():
     stage = stage_of(conv(filters=1))
-    windows = window_spikes(stage, random_spikes()[1], np.random.default_rng(0))
-    network = build.training_network(stage, windows, np.ones((12, 1)), np.ones(1))
+    windows = window_spikes(stage.layer.training, stage, random_spikes()[1], np.random.default_rng(0))
+    network = training_network(stage.layer.training, windows, np.ones((12, 1)), np.ones(1))
     assert [p.label for p in network.projections] == ["kernels", "gate"]
 
 
@@ -211,12 +213,12 @@ def test_one_filter_has_nobody_to_inhibit():
 def test_weights_and_thresholds_of_another_layer_are_refused(training, weights, v_thresh):
     stage, windows, _, _ = training
     with pytest.raises(NetworkError):
-        build.training_network(stage, windows, np.ones(weights), np.ones(v_thresh))
+        training_network(stage.layer.training, windows, np.ones(weights), np.ones(v_thresh))
 
 
 def test_a_drive_network_neither_learns_nor_fires_nor_inhibits(training):
     stage, windows, weights, _ = training
-    network = build.drive_network(stage, windows, weights)
+    network = drive_network(stage.layer.training, windows, weights)
     (projection,) = network.projections
     assert projection.plasticity is None and np.array_equal(projection.connections.weight, weights)
     cell = network.population("filters").cell

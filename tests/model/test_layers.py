@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
-from spikingconvnet.model.learning import STDP
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
+from spikingconvnet.training.layerwise.stdp import STDP
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))
 PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from random_networks import random_spikes
 
+from spikingconvnet import backends
 from spikingconvnet.backends import get_backend
 from spikingconvnet.board.lowering import lower as lowered
 from spikingconvnet.errors import SettingsError
@@ -90,7 +91,7 @@ def test_the_gain_is_what_a_steady_input_does_to_a_membrane(cell):
     spikes = type(spikes).from_events([0] * 90, [0] * 90, range(90), (1, 1, 1), 1, 90)
     layer = TrainedLayer(np.ones((1, 1, 1, 1)), np.array([60000.0]))
     network = build.inference_network(model.stages, [layer], spikes)
-    v = get_backend("local").run(network, record=["layer1"]).membrane("layer1")[:, 0]
+    v = backends.run(network, record=["layer1"]).membrane("layer1")[:, 0]
     leak = lowered(network).populations["layer1"].membrane_decay[0] / 32768
     assert v[80] - leak * v[79] == pytest.approx(balance.gain(cell), rel=1e-3)
 
@@ -115,7 +116,7 @@ def test_a_scaled_layer_fires_the_same(factor):
         smaller = balance.scaled(stage, layer, factor)
         assert np.array_equal(smaller.kernels, kernels * factor)
         assert smaller.max_expected_summed_weight == 40.0 * factor
-        first, second = (get_backend("local").run(build.inference_network([stage], [one], spikes, True))
+        first, second = (backends.run(build.inference_network([stage], [one], spikes, True))
                          .spikes["layer1"] for one in (layer, smaller))
         assert first.n_events > 100
         assert abs(first.n_events - second.n_events) <= 0.02 * first.n_events       # V is in steps of 2**-15 mV
@@ -146,7 +147,7 @@ def test_a_lowered_chain_fits_its_ring_buffers_and_its_membranes():
     trained = layers_of(model, rng, size=9.0)
     layers, peaks = balance.lower(model, trained, spikes, get_backend("local").open, reset=True)
     network = build.inference_network(model.stages, layers, spikes, reset=True)
-    recording = get_backend("local").run(network)
+    recording = backends.run(network)
     assert not any(recording.saturated.values()) and recording.spikes["layer3"].n_events > 0
     assert any(layer.v_thresh[0] < before.v_thresh[0] for layer, before in zip(layers, trained))
     for stage, layer, peak in zip(model.stages, layers, peaks):

@@ -125,7 +125,7 @@ def test_a_board_answers_like_the_training_in_its_integers():
     model = Sequential((1, 28, 28), Dense(100, neuron=rule.neuron), Dense(10, neuron=rule.neuron), SpikeCount(last=24))
     images, labels = digits(1000)
     encoder = encoding.RegularEncoder(n_steps=20, max_rate=1.0, random_phase=True)
-    layers, health = bpstdp.train(model, images, labels, rng, rule, encoder=encoder)
+    layers, health = rule.train(model, images, labels, rng, encoder=encoder)
     weights = [(layer.kernels.reshape(len(layer.kernels), -1).T * balance.gain(rule.neuron)).astype(np.float32)
                for layer in layers]
     shown, truth = digits(300, 50_000)
@@ -141,16 +141,16 @@ def test_a_board_answers_like_the_training_in_its_integers():
 def test_an_encoder_that_shows_images_for_other_steps_is_refused():
     model = Sequential((1, 1, 3), Dense(2, neuron=BPSTDP().neuron), SpikeCount())
     with pytest.raises(SettingsError, match="BPSTDP.n_steps: must be the 40 steps for which ENCODER shows.*, got 20"):
-        bpstdp.train(model, np.zeros((1, 1, 1, 3)), np.zeros(1, int), np.random.default_rng(0), BPSTDP(),
-                     encoder=encoding.RegularEncoder(n_steps=40))
+        BPSTDP().train(model, np.zeros((1, 1, 1, 3)), np.zeros(1, int), np.random.default_rng(0),
+                       encoder=encoding.RegularEncoder(n_steps=40))
 
 
 def test_a_convolution_is_refused():
     rule = BPSTDP()
     model = Sequential((1, 8, 8), Conv2D(2, 3, neuron=rule.neuron), Dense(3, neuron=rule.neuron), SpikeCount())
     with pytest.raises(SettingsError, match="trains Dense layers, layer 1 of MODEL is Conv2D"):
-        bpstdp.train(model, np.zeros((1, 1, 8, 8)), np.zeros(1, int), np.random.default_rng(0), rule,
-                     encoder=encoding.RegularEncoder())
+        rule.train(model, np.zeros((1, 1, 8, 8)), np.zeros(1, int), np.random.default_rng(0),
+                   encoder=encoding.RegularEncoder())
 
 
 @pytest.mark.parametrize("changes, text", [

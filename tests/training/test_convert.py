@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet.backends import get_backend
+from spikingconvnet import backends
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data import datasets
 from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
@@ -51,7 +51,7 @@ def spiking(model, layers, images, n_steps=STEPS, encoder=None):
     spikes = (encoder or RegularEncoder(n_steps=n_steps, max_rate=1.0))(images, np.random.default_rng(0)).with_gap(
         n_steps + 1)
     network = build.inference_network(model.stages, layers, spikes, True)
-    return get_backend("local").run(network, record=("layer1",), jobs=1)
+    return backends.run(network, record=("layer1",), jobs=1)
 
 
 def rates(recording, label, n, n_steps=STEPS):
@@ -168,7 +168,7 @@ def test_eight_channels_that_are_no_bits_stay_eight_channels(tmp_path):
     convert.save(tmp_path / "w.npz", [kernels], [np.zeros(3)])
     values = fields(numbers).astype(np.float32)
     rule = Convert(norm="none", weights=str(tmp_path / "w.npz"))
-    layers, _ = convert.train(model, values, np.zeros(5, int), rng, rule, encoder=ENCODER, image_filter=fields)
+    layers, _ = rule.train(model, values, np.zeros(5, int), rng, encoder=ENCODER, image_filter=fields)
     v = spiking(model, layers, values).membrane("layer1").reshape(5, STEPS + 1, 3)
     answers = np.einsum("nchw,uchw->nu", values, kernels)
     assert np.allclose(v[:, -1] / STEPS, answers, atol=0.05) and np.ptp(answers) > 0.5
@@ -243,7 +243,7 @@ def test_neurons_that_do_not_integrate_are_refused():
     for cell in (replace(CELL, tau_refrac=1.0), replace(CELL, v_rest=-1.0), IFCurrExp(), replace(CELL, i_offset=0.1)):
         model = Sequential((1, 2, 2), Dense(2, neuron=cell), SpikeCount())
         with pytest.raises(SettingsError, match="layer 1: --rule convert needs an IFCurrDelta with v_rest"):
-            convert.train(model, None, None, None, Convert(), encoder=ENCODER)
+            Convert().train(model, None, None, None, encoder=ENCODER)
 
 
 def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
@@ -274,6 +274,5 @@ def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
     with pytest.raises(BackendError, match=r"--rule convert: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
-        convert.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), Convert(),
-                      encoder=ENCODER)
+        Convert().train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), encoder=ENCODER)
     assert "torch" in sys.modules or "spikingconvnet.training.chain.gradients.relu" not in sys.modules

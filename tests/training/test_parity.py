@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
 
-from spikingconvnet.backends import get_backend  # noqa: E402
+from spikingconvnet import backends  # noqa: E402
 from spikingconvnet.cli import main as cli  # noqa: E402
 from spikingconvnet.data import datasets  # noqa: E402
 from spikingconvnet.data.encoding import LatencyEncoder, RateEncoder, RegularEncoder  # noqa: E402
@@ -170,7 +170,7 @@ def test_references_that_cannot_be_kept_or_read_are_refused(stored):
 def rates(rule, images, encoder, layers, model, made_by=None):
     """The report on spikes that `made_by`, otherwise `encoder` itself, has made."""
     spikes = (made_by or encoder)(images, np.random.default_rng(0)).with_gap(encoder.n_steps + 1)
-    found = get_backend("local").run(build.inference_network(model.stages, layers, spikes, True), jobs=1).spikes
+    found = backends.run(build.inference_network(model.stages, layers, spikes, True), jobs=1).spikes
     return parity.judge_rates(model, layers, rule, images, [spikes, *(found[stage.label] for stage in model.stages)],
                               encoder)
 

@@ -1,47 +1,151 @@
-"""The registry of rules: every function is there, and a missing library is named with the command that installs it."""
+"""Rules: what every one of them is given, how it is found, and its parts, one by one."""
 
 import inspect
-from dataclasses import replace
-from importlib.util import find_spec
+import pkgutil
+from dataclasses import dataclass, is_dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spikingconvnet import backends, training
+from spikingconvnet.cli.parameters import WHOLE
 from spikingconvnet.data.encoding import LatencyEncoder, RegularEncoder
-from spikingconvnet.errors import BackendError, SettingsError
+from spikingconvnet.data.filters import Intensity
+from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import settings
-from spikingconvnet.model.layers import Dense
-from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.networks import subjects
+from spikingconvnet.model.layers import Conv2D, Dense
+from spikingconvnet.model.learning import LayerRule, NetworkRule
+from spikingconvnet.model.readouts import Classifier, SpikeCount
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.training import RULES, Rule
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.neurons import IFCurrDelta
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training import LAYERWISE, layer_rule
 from spikingconvnet.training.chain import convert
+from spikingconvnet.training.chain.ridge import Ridge
+from spikingconvnet.training.chain.rstdp import RSTDP
+from spikingconvnet.training.layerwise.calibration import FiringShare
+from spikingconvnet.training.layerwise.course import Course, Trained
+from spikingconvnet.training.layerwise.floors import KMeans, Random
+from spikingconvnet.training.layerwise.homeostasis import Homeostasis
+from spikingconvnet.training.layerwise.stdp import STDP
+from spikingconvnet.training.layerwise.windows import window_inputs
 
 RECIPES = sorted((Path(inspect.getfile(settings)).parent / "recipes").glob("*.py"))
-WHOLE = [rule for rule in RULES.values() if rule.whole]
-
-
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_every_rule_has_its_function(rule):
-    if rule.needs and find_spec(rule.needs) is None:
-        pytest.skip(f"{rule.needs} is not installed")
-    first = list(inspect.signature(rule.load()).parameters)[:5]
-    assert first == (["model", "images", "labels", "rng", "rule"] if rule.whole else
-                     ["stage", "spikes", "rng", "open_network", "progress"])
-    named = {name for name, one in inspect.signature(rule.load()).parameters.items() if one.kind is one.KEYWORD_ONLY}
-    assert named == (set(rule.given(None, None, None)) if rule.whole else set())
 
 
 def test_every_rule_for_chains_has_a_recipe_with_its_settings():
-    assert {path.stem for path in RECIPES} >= {rule.name for rule in WHOLE} and WHOLE
-    for rule in WHOLE:
-        loaded = settings.load(next(path for path in RECIPES if path.stem == rule.name))
-        assert loaded.rule.name == rule.name and loaded.model.runs_as_one and hasattr(loaded.rule, "neuron")
+    assert {path.stem for path in RECIPES} >= set(WHOLE)
+    for name in WHOLE:
+        loaded = recipe(name)
+        assert loaded.rule.name == name and loaded.model.runs_as_one and hasattr(loaded.rule, "neuron")
 
 
-def test_a_missing_library_is_named_with_the_command_that_installs_it():
-    with pytest.raises(BackendError, match=r"--rule x: .*'no_such_one'.*pip install 'spikingconvnet\[no_such_one\]'"):
-        Rule("x", "spikingconvnet.training.chain.ridge", needs="no_such_one").load()
+def inherited(base):
+    """All classes below one that can be made."""
+    return [kind for below in base.__subclasses__() for kind in [below, *inherited(below)]
+            if not inspect.isabstract(kind)]
+
+
+def test_every_rule_of_the_package_is_a_frozen_record_with_a_name_of_its_own():
+    for module in pkgutil.walk_packages(training.__path__, "spikingconvnet.training."):
+        if "gradients" not in module.name:
+            import_module(module.name)
+    layerwise, whole = inherited(LayerRule), inherited(NetworkRule)
+    ours = [kind for kind in (*layerwise, *whole) if kind.__module__.startswith("spikingconvnet.")]
+    assert {kind.name for kind in ours} == {*LAYERWISE, *WHOLE} and len(ours) == len(LAYERWISE) + len(WHOLE)
+    assert all(is_dataclass(kind) and kind.__dataclass_params__.frozen for kind in ours)
+
+
+@pytest.mark.parametrize("kind, base", [(STDP, LayerRule), (Random, LayerRule), (Ridge, NetworkRule),
+                                        (convert.Convert, NetworkRule), (RSTDP, NetworkRule)])
+def test_a_rule_takes_what_every_rule_is_given(kind, base):
+    taken, given = (inspect.signature(one.train).parameters for one in (kind, base))
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in taken.values())
+    plain = [name for name, one in given.items() if one.kind is not one.KEYWORD_ONLY]
+    assert [*taken][:len(plain)] == plain and (takes_all or [*taken] == [*given])
+    assert {name for name, one in taken.items() if one.kind is one.KEYWORD_ONLY} <= set(given)
+
+
+def stage_of(rule=None):
+    return Sequential((1, 6, 6), Conv2D(2, 3, training=rule), Classifier()).stages[0]
+
+
+def test_a_layer_learns_by_its_own_rule_or_is_compared_with_a_floor_that_is_like_it():
+    own = STDP(windows=40, chunks=4)
+    assert layer_rule(stage_of()) == STDP() and layer_rule(stage_of(own)) is own is layer_rule(stage_of(own), "stdp")
+    assert layer_rule(stage_of(own), "random") == Random(own) and layer_rule(stage_of(own), "kmeans") == KMeans(own)
+    with pytest.raises(SettingsError, match=r"^--rule ridge: layer 1 learns by stdp \(Conv2D.training of the parameters"
+                                            r"\); leave --rule out, or take random or kmeans to compare with$"):
+        layer_rule(stage_of(), "ridge")
+
+
+@pytest.mark.parametrize("wrong", [STDP, "stdp", Ridge(), object(), 3])
+def test_what_is_no_rule_for_a_layer_is_refused(wrong):
+    with pytest.raises(SettingsError, match=r"^Conv2D.training: must be a rule that trains a layer, as STDP\(...\)"):
+        Conv2D(2, 3, training=wrong)
+
+
+@dataclass(frozen=True)
+class Still:
+    """Thresholds that nobody moves."""
+
+    height: float = 2.0
+
+    def start(self, rule, windows, weights, open_network):
+        return np.full(weights.shape[1], self.height)
+
+    def after(self, rule, thresholds, fired):
+        return thresholds[-1]
+
+
+@dataclass(frozen=True)
+class SamePlace:
+    """Windows of one place."""
+
+    def __call__(self, rule, stage, spikes, rng):
+        field = window_inputs(stage)[0]
+        sample = np.arange(rule.windows)
+        return Spikes.from_events(np.repeat(sample, 2), np.tile([0, len(field) - 1], len(sample)),
+                                  np.tile([1, 2], len(sample)), stage.layer.kernel_shape(stage.in_shape)[1:],
+                                  len(sample), rule.slot)
+
+
+@dataclass(frozen=True)
+class Fixed(FiringShare):
+    """Thresholds of one height, and kernels as they were learned."""
+
+    def kernels(self, layer, learned):
+        return learned
+
+    def __call__(self, stage, learned, spikes, open_network):
+        return TrainedLayer(learned, np.full(len(learned), 3.0))
+
+
+def test_the_parts_of_stdp_can_be_replaced_one_by_one():
+    rule = STDP(windows=20, chunks=2, homeostasis=Still(0.02), sampling=SamePlace(), calibration=Fixed())
+    found = rule.train(stage_of(rule), Spikes.empty((1, 6, 6), 3, 40), np.random.default_rng(0), backends.open)
+    assert (found.course.thresholds == 0.02).all() and found.course.wins[:, 1:].any()
+    assert np.array_equal(found.inference.kernels, found.learned) and (found.inference.v_thresh == 3.0).all()
+    moved = found.learned.reshape(2, 9) != found.initial.reshape(2, 9)
+    assert moved[:, [0, 8]].any() and repr(rule).endswith("sampling=SamePlace(), calibration=Fixed(samples=200))")
+
+
+def test_two_numbers_are_the_homeostasis_they_always_were():
+    assert STDP(homeostasis=(0.2, 0.1)).moves == Homeostasis(0.2, 0.1)
+    assert "sampling" not in repr(STDP()) and repr(STDP(homeostasis=Homeostasis())) != repr(STDP())
+
+
+@pytest.mark.parametrize("part, wrong", [("sampling", SamePlace), ("sampling", lambda *_: None), ("sampling", Still()),
+                                         ("calibration", SamePlace()), ("homeostasis", SamePlace()),
+                                         ("homeostasis", Still)])
+def test_a_part_that_is_no_record_with_what_is_called_is_refused(part, wrong):
+    with pytest.raises(SettingsError, match=f"^STDP.{part}: must be .*a record as "):
+        STDP(**{part: wrong})
 
 
 def recipe(name):
@@ -75,8 +179,8 @@ def test_the_first_layer_is_scaled_for_the_rate_of_the_encoder(name, tmp_path):
                      [rng.normal(size=shape[0]) for shape in shapes])
         rule = replace(rule, weights=str(tmp_path / "w.npz"))
     images, labels = rng.random((40, 1, 3, 4)).astype(np.float32), rng.integers(0, 3, 40)
-    (whole, after), (quarter, same) = (RULES[name].load()(
-        model, images, labels, np.random.default_rng(1), rule, encoder=RegularEncoder(max_rate=rate))[0]
+    (whole, after), (quarter, same) = (rule.train(
+        model, images, labels, np.random.default_rng(1), encoder=RegularEncoder(max_rate=rate))[0]
         for rate in (1.0, 0.25))
     assert np.allclose(quarter.kernels, 4.0 * whole.kernels) and np.array_equal(same.kernels, after.kernels)
     for one, other in ((quarter, whole), (same, after)):
@@ -93,3 +197,90 @@ def test_a_filter_that_calls_its_channels_digits_says_what_each_is_worth():
     made = recipe("convert")
     with pytest.raises(SettingsError, match="^parameters.FILTER.worth: must be a number for each of its 2 channels"):
         replace(made, image_filter=Halves(), model=Sequential((2, 28, 28), *made.model.layers))
+
+
+@dataclass(frozen=True)
+class Means(NetworkRule):
+    """A rule of one's own: the mean image of each class, less that of all."""
+
+    scale: float = 1.0
+    neuron: IFCurrDelta = recipe("ridge").rule.neuron
+
+    name = "means"
+
+    def train(self, model, images, labels, rng, **_):
+        means = np.stack([images[labels == unit].mean(axis=0) for unit in range(model.stages[-1].out_shape[0])])
+        return [TrainedLayer(self.scale * (means - means.mean(axis=0)), np.ones(len(means)))], {"largest": 1.0}
+
+
+@dataclass(frozen=True)
+class Given(LayerRule):
+    """A rule of one's own: every filter is one number."""
+
+    weight: float = 0.5
+
+    name = "given"
+
+    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+        kernels = np.full(stage.layer.kernel_shape(stage.in_shape), self.weight)
+        kernels[:, :, 0] = 0.0
+        layer = FiringShare(samples=20)(stage, kernels, spikes, open_network)
+        return Trained(kernels, kernels, layer, Course(np.zeros((0, 3), int), np.zeros((0, len(kernels))), np.zeros(0)),
+                       {"duplicate_pairs": 0.0, "mean_weight": self.weight})
+
+
+def means_of(settings, **changes):
+    """An experiment with a rule of one's own for a dense layer."""
+    rule = Means(**changes)
+    model = Sequential((1, 28, 28), Dense(10, neuron=rule.neuron), SpikeCount())
+    return replace(settings, model=model, rule=rule, image_filter=Intensity(), encoder=RegularEncoder(n_steps=20),
+                   reset=True)
+
+
+def test_a_rule_of_ones_own_for_a_network_needs_no_change_of_the_package(parameters, tmp_path):
+    made = Experiment(means_of(settings.load(parameters())), tmp_path / "run")
+    made.load_data()
+    assert made.train_chain()["largest"] == 1.0 and made.layer(1)["how"]["rule"] == "means"
+    assert made.test().accuracy > 0.25
+    other = Experiment(means_of(made.settings, scale=0.5), tmp_path / "run")
+    assert made.is_trained(1, "means") and not other.is_trained(1)
+
+
+def test_a_rule_of_ones_own_for_a_layer_needs_no_change_of_the_package(parameters, tmp_path):
+    loaded = settings.load(parameters())
+    made = Experiment(replace(loaded, model=Sequential((2, 28, 28), Conv2D(3, 5, training=Given()), Classifier())),
+                      tmp_path / "run")
+    made.load_data()
+    assert made.train_layer(1).health["mean_weight"] == 0.5 and made.layer(1)["how"]["rule"] == "given"
+    assert made.train_svm().accuracy > 0.2 and [subject.name for subject in subjects(made)] == ["layer 1, inference"]
+
+
+@dataclass(frozen=True)
+class Wrong(Means):
+    """What gives back something else than layers."""
+
+    spoilt: object = None
+
+    def train(self, model, images, labels, rng, **_):
+        return self.spoilt(super().train(model, images, labels, rng)[0]), {}
+
+
+@pytest.mark.parametrize("spoilt, text", [
+    (lambda layers: [], "rule means.layers: must be 1 TrainedLayer, one a layer, got"),
+    (lambda layers: [layers[0].kernels], "rule means.layers: must be 1 TrainedLayer, one a layer, got"),
+    (lambda layers: [TrainedLayer(layers[0].kernels[:, 0], np.ones(10))],
+     r"rule means.kernels of layer1: must be finite, of shape \(10, 1, 28, 28\), got '\(10, 28, 28\)'"),
+    (lambda layers: [TrainedLayer(layers[0].kernels * np.nan, np.ones(10))],
+     "rule means.kernels of layer1: must be finite, .* got 'not finite, "),
+    (lambda layers: [TrainedLayer(layers[0].kernels, np.ones(9))], "rule means.v_thresh of layer1: must be finite")])
+def test_what_a_rule_gives_back_is_looked_at_before_it_is_kept(parameters, tmp_path, spoilt, text):
+    made = Experiment(replace(means_of(settings.load(parameters())), rule=Wrong(spoilt=spoilt)), tmp_path / "run")
+    made.load_data()
+    with pytest.raises(SettingsError, match=f"^{text}"):
+        made.train_chain()
+    assert not made.is_trained(1)
+
+
+def test_single_precision_of_a_rule_is_kept_as_doubles():
+    layer = TrainedLayer(np.ones((2, 1, 3, 3), np.float32), [1, 2])
+    assert layer.kernels.dtype == layer.v_thresh.dtype == layer.i_offset.dtype == np.float64

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet.backends import get_backend
+from spikingconvnet import backends
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data.encoding import RegularEncoder
 from spikingconvnet.errors import BackendError, DataError, SettingsError
@@ -47,7 +47,7 @@ def measured(cell, currents, n_steps=4000):
     model = Sequential((1, 1, 1), Dense(n, neuron=cell), SpikeCount())
     layer = TrainedLayer(np.zeros((n, 1, 1, 1)), np.full(n, cell.v_thresh), currents * in_na)
     network = build.inference_network(model.stages, [layer], silence(n_steps))
-    spikes = get_backend("local").run(network, jobs=1).spikes["layer1"]
+    spikes = backends.run(network, jobs=1).spikes["layer1"]
     return np.bincount(spikes.neurons, minlength=n) / n_steps
 
 
@@ -94,7 +94,7 @@ def network_of(model, rng):
 
 def run_chain(model, layers, images, n_steps, record=(), rate=1.0):
     spikes = RegularEncoder(n_steps=n_steps, max_rate=rate)(images, np.random.default_rng(0)).with_gap(n_steps + 1)
-    return get_backend("local").run(build.inference_network(model.stages, layers, spikes, True), record=record, jobs=1)
+    return backends.run(build.inference_network(model.stages, layers, spikes, True), record=record, jobs=1)
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.5])
@@ -194,14 +194,14 @@ def test_neurons_without_a_counterpart_are_refused():
                  replace(CELL, v_thresh=0.0)):
         model = Sequential((1, 2, 2), Dense(2, neuron=cell), SpikeCount())
         with pytest.raises(SettingsError, match="layer 1: --rule softlif needs an IFCurrExp with tau_syn_I like"):
-            softlif.train(model, None, None, None, SoftLIF(), encoder=ENCODER)
+            SoftLIF().train(model, None, None, None, encoder=ENCODER)
 
 
 def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
     convert.save(tmp_path / "w.npz", [np.ones((2, 1, 2, 2))], [np.zeros(2)])
     model = Sequential((1, 2, 2), Dense(3, neuron=CELL), Membrane())
     with pytest.raises(DataError, match=r"SoftLIF.weights: .*kernels1: must be of shape \(3, 1, 2, 2\)"):
-        softlif.train(model, None, None, None, SoftLIF(weights=str(tmp_path / "w.npz")), encoder=ENCODER)
+        SoftLIF(weights=str(tmp_path / "w.npz")).train(model, None, None, None, encoder=ENCODER)
 
 
 @pytest.mark.parametrize("change", [
@@ -216,6 +216,5 @@ def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), Membrane())
     with pytest.raises(BackendError, match=r"--rule softlif: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
-        softlif.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), SoftLIF(),
-                      encoder=ENCODER)
+        SoftLIF().train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), encoder=ENCODER)
     assert "torch" in sys.modules or "spikingconvnet.training.chain.gradients.soft_lif" not in sys.modules

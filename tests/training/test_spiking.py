@@ -160,7 +160,7 @@ def test_training_begins_with_converted_rectifying_units(small_mnist):
     model = shorthand.parse("784-20-10", (1, 28, 28), CELL, SpikeCount())
     start = Convert(dropout=0.0, descent=Descent(epochs=8, batch=20, shift=0, learning_rate=0.01))
     rule = Surrogate(start=start, boost=2.0, descent=Descent(epochs=0))
-    layers, health = surrogate.train(model, values, images.labels, np.random.default_rng(0), rule, iter,
-                                     (values, images.labels), encoder=REGULAR)
+    layers, health = rule.train(model, values, images.labels, np.random.default_rng(0), encoder=REGULAR,
+                                validation=(values, images.labels))
     assert health["float_validation_accuracy"] > 0.8 and health["loss"] == [] and health["ann_train_accuracy"] > 0.9
     assert len(health["ann_loss"]) == 8 and (layers[0].v_thresh == 1.0).all()

@@ -15,21 +15,24 @@ from spikingconvnet.backends.local import simulator
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.model import build
 from spikingconvnet.model.layers import AvgPool2D, Conv2D
-from spikingconvnet.model.learning import STDP
 from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.windows import pooled_input, window_spikes
 from spikingconvnet.network.neurons import IFCurrExp
 from spikingconvnet.network.plasticity import AdditiveWeightDependence, STDPMechanism
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.layerwise import homeostasis as module
 from spikingconvnet.training.layerwise import stdp
-from spikingconvnet.training.layerwise.calibration import calibrate, inference_kernels
+from spikingconvnet.training.layerwise.calibration import FiringShare, calibrate, inference_kernels
+from spikingconvnet.training.layerwise.competition import FILTERS, WINDOW, training_network
+from spikingconvnet.training.layerwise.competition import KERNELS as PLASTIC
 from spikingconvnet.training.layerwise.course import Course, health, weight_health
-from spikingconvnet.training.layerwise.homeostasis import homeostasis, start_thresholds, thresholds_after
+from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis, start_thresholds
+from spikingconvnet.training.layerwise.stdp import STDP
+from spikingconvnet.training.layerwise.windows import pooled_input, window_spikes
 
 TRAINING = STDP(windows=40, chunks=4, slot=70, pattern_steps=8, min_spikes=3, homeostasis=(0.4, 0.1),
                 mechanism=STDPMechanism(weight_dependence=AdditiveWeightDependence(0.2, 0.7)))
+BOUNDS = TRAINING.mechanism.weight_dependence
 SHAPE = (2, 6, 7)
 STEPS = 40
 
@@ -85,11 +88,12 @@ class Played:
 
 def test_start_weights_lie_anywhere_between_the_bounds_of_the_rule():
     stage = stage_of(filters=50)
-    kernels = stdp.random_kernels(stage, np.random.default_rng(1))
+    kernels = stdp.random_kernels(stage.layer.training, stage, np.random.default_rng(1))
     assert kernels.shape == (50, 2, 3, 4)
     assert 0.2 <= kernels.min() < 0.21 and 0.69 < kernels.max() <= 0.7 and abs(kernels.mean() - 0.45) < 0.02
-    assert np.array_equal(kernels, stdp.random_kernels(stage, np.random.default_rng(1)))
-    assert stdp.random_kernels(stage_of(layer={"per_map": True}), np.random.default_rng(1)).shape == (5, 1, 3, 4)
+    assert np.array_equal(kernels, stdp.random_kernels(stage.layer.training, stage, np.random.default_rng(1)))
+    one_map = stage_of(layer={"per_map": True})
+    assert stdp.random_kernels(TRAINING, one_map, np.random.default_rng(1)).shape == (5, 1, 3, 4)
 
 
 def peaks_as_membranes(peaks, slot, at):
@@ -107,15 +111,15 @@ def test_a_start_threshold_is_the_peak_that_the_fair_share_of_windows_exceeds(in
     for at in (0, TRAINING.pattern_steps + 1):
         stage, backend = stage_of(4, initial_winners=initial_winners), Played(peaks_as_membranes(peaks, 70, at))
         windows = Spikes.empty((2, 3, 4), 5, 70)
-        found = start_thresholds(stage, windows, np.ones((24, 4)), backend)
+        found = start_thresholds(stage.layer.training, windows, np.ones((24, 4)), backend)
         assert found.tolist() == expected and backend.runs == [350]
-        assert backend.network.population(build.FILTERS).size == 4
+        assert backend.network.population(FILTERS).size == 4
 
 
 def test_a_start_threshold_lies_above_rest_and_peaks_of_the_volley_do_not_count():
     late = Played(peaks_as_membranes([[-60, -60]] * 3, 70, TRAINING.pattern_steps + 2))
     resting = replace(TRAINING.neuron, v_rest=-65.0, v_reset=-65.0, v=-65.0)
-    found = start_thresholds(stage_of(2, neuron=resting), Spikes.empty((2, 3, 4), 3, 70), np.ones((24, 2)), late)
+    found = start_thresholds(replace(TRAINING, neuron=resting), Spikes.empty((2, 3, 4), 3, 70), np.ones((24, 2)), late)
     assert found.tolist() == [-64.999, -64.999]
 
 
@@ -123,15 +127,15 @@ def test_start_thresholds_look_at_the_first_windows_only(monkeypatch):
     monkeypatch.setattr(module, "DRIVE_WINDOWS", 3)
     backend = Played(peaks_as_membranes([[1], [2], [3], [9], [9]], 70, 4))
     windows = Spikes.from_events([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [1] * 5, (2, 3, 4), 5, 70)
-    found = start_thresholds(stage_of(1), windows, np.ones((24, 1)), backend)
+    found = start_thresholds(stage_of(1).layer.training, windows, np.ones((24, 1)), backend)
     assert found.tolist() == [2.0] and backend.runs == [210]
-    assert backend.network.population(build.WINDOW).cell.spikes == windows.samples(0, 3)
+    assert backend.network.population(WINDOW).cell.spikes == windows.samples(0, 3)
 
 
 def test_enough_windows_decide_on_the_start_thresholds():
     backend = Played(peaks_as_membranes([[k] for k in range(1, 402)], 20, 4))
-    stage = stage_of(1, slot=20)
-    assert start_thresholds(stage, Spikes.empty((2, 3, 4), 401, 20), np.ones((24, 1)), backend) == [200.5]
+    rule = replace(TRAINING, slot=20)
+    assert start_thresholds(rule, Spikes.empty((2, 3, 4), 401, 20), np.ones((24, 1)), backend) == [200.5]
 
 
 # Homeostasis
@@ -167,7 +171,7 @@ def test_wins_wanted_of_each_filter_are_nine_tenths_of_the_windows_shared_out():
     """10 windows, 3 filters: 3 wins each; the neurons that fired are counted spike by spike."""
     resting = replace(TRAINING.neuron, v_rest=-65.0, v_reset=-65.0, v=-65.0)
     fired = Spikes.from_events([0, 1, 2, 3, 4, 5, 6, 7], [0, 0, 0, 1, 1, 1, 1, 1], [3] * 8, (3, 1, 1), 10, 70)
-    found = thresholds_after(stage_of(3, neuron=resting), np.array([-60.0, -60.0, -60.0]), fired, 0.3)
+    found = Homeostasis(0.3).after(replace(TRAINING, neuron=resting), np.full((1, 3), -60.0), fired)
     assert found[0] == -60.0
     assert found[1:] == pytest.approx([naive_threshold(-60.0, n, 3.0, 0.3, -65.0) for n in (5, 0)], rel=1e-12)
 
@@ -175,14 +179,18 @@ def test_wins_wanted_of_each_filter_are_nine_tenths_of_the_windows_shared_out():
 # The course of a training
 
 
+def start_kernels(stage, seed=7):
+    return stdp.random_kernels(stage.layer.training, stage, np.random.default_rng(seed))
+
+
 def windows_of(stage, seed=0):
-    return window_spikes(stage, input_of(stage.in_shape), np.random.default_rng(seed))
+    return window_spikes(stage.layer.training, stage, input_of(stage.in_shape), np.random.default_rng(seed))
 
 
 def trained(stage, so_far=None):
     """A training from start weights of a fixed seed: windows, start weights, learned ones, Course, what was kept."""
-    windows, initial, kept = windows_of(stage), stdp.random_kernels(stage, np.random.default_rng(7)), []
-    learned, course = stdp.learn(stage, windows, initial, simulator.open, so_far=so_far,
+    windows, initial, kept = windows_of(stage), start_kernels(stage), []
+    learned, course = stdp.learn(stage.layer.training, stage, windows, initial, simulator.open, so_far=so_far,
                                  keep=lambda **arrays: kept.append(arrays))
     return windows, initial, learned, course, kept
 
@@ -192,23 +200,23 @@ def test_the_course_is_what_the_windows_give_chunk_by_chunk():
     stage = stage_of()
     windows, initial, learned, course, _ = trained(stage)
     weights = initial.reshape(5, -1).T
-    start = start_thresholds(stage, windows, weights, simulator.open)
+    start = start_thresholds(stage.layer.training, windows, weights, simulator.open)
     assert np.array_equal(course.thresholds[0], start) and course.thresholds.shape == (4, 5)
-    with simulator.open(build.training_network(stage, windows, weights, start)) as simulation:
+    with simulator.open(training_network(stage.layer.training, windows, weights, start)) as simulation:
         for chunk in range(4):
             simulation.run(10 * 70)
-            sample, neuron, _ = simulation.recording().spikes[build.FILTERS].events()
+            sample, neuron, _ = simulation.recording().spikes[FILTERS].events()
             winners = [int((sample == window).sum()) for window in range(10)]
             assert course.wins[chunk].tolist() == [winners.count(0), winners.count(1), 10 - winners.count(0)
                                                    - winners.count(1)]
-            found = simulation.weights(build.KERNELS).value
+            found = simulation.weights(PLASTIC).value
             assert course.mean_weight[chunk] == pytest.approx(found.mean(), rel=1e-12)
             rate = 0.4 * (0.1 / 0.4) ** (chunk / 3)
             after = [naive_threshold(course.thresholds[chunk, k], int((neuron == k).sum()), 0.9 * 10 / 5, rate, 0.0)
                      for k in range(5)]
             if chunk < 3:
                 assert course.thresholds[chunk + 1] == pytest.approx(after, rel=1e-9)
-                simulation.set(build.FILTERS, course.thresholds[chunk + 1])
+                simulation.set(FILTERS, course.thresholds[chunk + 1])
     assert np.array_equal(learned, found.reshape(24, 5).T.reshape(5, 2, 3, 4))
     assert course.wins.shape == (4, 3) and course.wins[:, 1:].any() and course.mean_weight.shape == (4,)
     assert not np.array_equal(learned, initial) and learned.min() >= 0.2 - 1e-3 and learned.max() <= 0.7 + 1e-3
@@ -262,16 +270,16 @@ def test_progress_wraps_the_chunks():
             seen.append(one)
             yield one
 
-    stdp.learn(stage, windows_of(stage), stdp.random_kernels(stage, np.random.default_rng(7)), simulator.open, progress)
-    assert seen == pytest.approx([0.4, 0.4 * 0.25 ** (1 / 3), 0.4 * 0.25 ** (2 / 3), 0.1])
+    stdp.learn(stage.layer.training, stage, windows_of(stage), start_kernels(stage), simulator.open, progress)
+    assert seen == [0, 1, 2, 3]
 
 
 def steps_fired(**training):
     """Steps in which the filters fire in each window at half their start thresholds: list of lists, sorted."""
     stage = stage_of(neuron=replace(TRAINING.neuron, tau_refrac=0.0), **training)
     windows, weights = windows_of(stage), np.full((24, 5), 0.5)
-    thresholds = 0.5 * start_thresholds(stage, windows, weights, simulator.open)
-    fired = backends.run(build.training_network(stage, windows, weights, thresholds)).spikes[build.FILTERS]
+    thresholds = 0.5 * start_thresholds(stage.layer.training, windows, weights, simulator.open)
+    fired = backends.run(training_network(stage.layer.training, windows, weights, thresholds)).spikes[FILTERS]
     sample, _, step = fired.events()
     return [sorted(step[sample == window].tolist()) for window in range(40)]
 
@@ -297,31 +305,31 @@ def test_a_single_filter_learns_without_anybody_to_inhibit():
 
 def test_a_trained_layer_is_its_parts_put_together():
     stage, spikes, kept = stage_of(), input_of(), []
-    found = stdp.train(stage, spikes, np.random.default_rng(3), simulator.open,
+    found = stage.layer.training.train(stage, spikes, np.random.default_rng(3), simulator.open,
                        keep=lambda **arrays: kept.append(arrays))
     rng = np.random.default_rng(3)
-    windows = window_spikes(stage, spikes, rng)
-    initial = stdp.random_kernels(stage, rng)
-    learned, course = stdp.learn(stage, windows, initial, simulator.open)
+    windows = window_spikes(stage.layer.training, stage, spikes, rng)
+    initial = stdp.random_kernels(stage.layer.training, stage, rng)
+    learned, course = stdp.learn(stage.layer.training, stage, windows, initial, simulator.open)
     assert np.array_equal(found.initial, initial) and np.array_equal(found.learned, learned)
     assert np.array_equal(found.course.wins, course.wins)
     expected = calibrate(stage, learned, spikes, simulator.open)
     assert np.array_equal(found.inference.kernels, expected.kernels)
     assert np.array_equal(found.inference.v_thresh, expected.v_thresh)
-    assert found.health == health(stage, learned, course)
-    again = stdp.train(stage, spikes, np.random.default_rng(3), simulator.open, so_far=kept[2])
+    assert found.health == health(BOUNDS, learned, course)
+    again = stage.layer.training.train(stage, spikes, np.random.default_rng(3), simulator.open, so_far=kept[2])
     assert np.array_equal(again.learned, learned) and again.health == found.health
 
 
 def test_a_pooled_layer_learns_from_pooled_windows():
     stage = stage_of(3, (2, 2), (1, 6, 6), before=(Conv2D(2, 1), AvgPool2D(2)))
     spikes = input_of(stage.source_shape)
-    found = stdp.train(stage, spikes, np.random.default_rng(3), simulator.open)
+    found = stage.layer.training.train(stage, spikes, np.random.default_rng(3), simulator.open)
     assert found.learned.shape == (3, 2, 2, 2) and found.inference.v_thresh.shape == (3,)
     rng = np.random.default_rng(3)
-    windows = window_spikes(stage, pooled_input(stage, spikes), rng)
-    assert np.array_equal(found.learned, stdp.learn(stage, windows, stdp.random_kernels(stage, rng),
-                                                    simulator.open)[0])
+    windows = window_spikes(stage.layer.training, stage, pooled_input(stage, spikes), rng)
+    initial = stdp.random_kernels(stage.layer.training, stage, rng)
+    assert np.array_equal(found.learned, stdp.learn(stage.layer.training, stage, windows, initial, simulator.open)[0])
 
 
 # Inference
@@ -384,7 +392,7 @@ def test_the_first_200_samples_calibrate():
     v = np.full((205, 3, 1), 1 << 15)
     v[200:] = 9 << 15
     backend = Played(v.reshape(-1, 1))
-    found = calibrate(stage, np.array([0.2, 0.6]).reshape(1, 1, 1, 2), Spikes.empty((1, 1, 2), 205, 3), backend)
+    found = FiringShare()(stage, np.array([0.2, 0.6]).reshape(1, 1, 1, 2), Spikes.empty((1, 1, 2), 205, 3), backend)
     assert found.v_thresh.tolist() == [1.0] and backend.runs == [30] * 20
 
 
@@ -407,7 +415,7 @@ def test_a_map_that_is_lifted_too_rarely_is_named():
 def test_the_share_of_places_that_fire_is_the_one_asked_for():
     stage = stage_of(4, layer={"firing": 0.2})
     spikes = input_of(samples=30)
-    layer = calibrate(stage, stdp.random_kernels(stage, np.random.default_rng(0)), spikes, simulator.open)
+    layer = calibrate(stage, start_kernels(stage, 0), spikes, simulator.open)
     fired = backends.run(build.inference_network([stage], [layer], spikes)).spikes["layer1"]
     shares = (fired.counts().reshape(30, 4, -1) > 0).mean(axis=(0, 2))
     assert shares == pytest.approx([0.2] * 4, abs=0.04)
@@ -425,23 +433,23 @@ KERNELS = np.array([[0.2, 0.7, 0.45, 0.2], [0.7, 0.2, 0.45, 0.7], [0.2, 0.2, 0.4
 
 def test_health_is_that_of_the_last_quarter_of_the_chunks():
     """Of 8 windows in the last two of eight chunks 2 are silent, 5 have a winner, 1 has several and counts twice."""
-    told = health(stage_of(3, 2), KERNELS, course_of(*[[0, 0, 4]] * 6, [1, 2, 1], [1, 3, 0]))
+    told = health(BOUNDS, KERNELS, course_of(*[[0, 0, 4]] * 6, [1, 2, 1], [1, 3, 0]))
     assert told["wins_per_window"] == 7 / 8 and told["silent_windows"] == 2 / 8 and told["contested_windows"] == 1 / 8
 
 
 @pytest.mark.parametrize("chunks, late", [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2), (12, 3)])
 def test_the_last_quarter_is_at_least_one_chunk(chunks, late):
     wins = [[4, 0, 0]] * (chunks - late) + [[1, 2, 1]] * late
-    assert health(stage_of(3, 2), KERNELS, course_of(*wins))["silent_windows"] == 0.25
+    assert health(BOUNDS, KERNELS, course_of(*wins))["silent_windows"] == 0.25
     if chunks > late:
         wins[-late - 1], wins[-late] = [1, 2, 1], [4, 0, 0]
-        assert health(stage_of(3, 2), KERNELS, course_of(*wins))["silent_windows"] == (1 + 3 / late) / 4
+        assert health(BOUNDS, KERNELS, course_of(*wins))["silent_windows"] == (1 + 3 / late) / 4
 
 
 def test_weights_at_their_bounds_are_counted_with_a_thousandth_of_the_range():
     """Bounds 0.2 and 0.7: a thousandth of the range is 0.0005 to either side."""
     kernels = np.array([0.2, 0.2004, 0.2006, 0.45, 0.5, 0.6994, 0.6996, 0.69951]).reshape(1, 1, 2, 4)
-    told = weight_health(stage_of(1), kernels)
+    told = weight_health(BOUNDS, kernels)
     assert told["at_lower"] == 2 / 8 and told["at_upper"] == 2 / 8
     assert told["mean_weight"] == pytest.approx(kernels.mean()) and told["duplicate_pairs"] == 0
 
@@ -455,10 +463,10 @@ def at_angle(cosine, mean):
                                             ([1, 0], 0), ([1, 1, 0, 0], 2), ([1], 0), ([1, -1], 0)])
 def test_two_kernels_are_duplicates_if_they_point_the_same_way_whatever_their_mean(cosines, pairs):
     kernels = np.array([at_angle(cosine, 0.3 + 0.05 * k) for k, cosine in enumerate(cosines)])
-    told = weight_health(stage_of(len(cosines), 2), kernels.reshape(-1, 1, 2, 2))
+    told = weight_health(BOUNDS, kernels.reshape(-1, 1, 2, 2))
     assert told["duplicate_pairs"] == pairs
 
 
 def test_a_kernel_of_equal_weights_is_nobodys_duplicate():
     kernels = np.array([[0.3] * 4, [0.3] * 4, [0.6] * 4]).reshape(3, 1, 2, 2)
-    assert weight_health(stage_of(3, 2), kernels)["duplicate_pairs"] == 0
+    assert weight_health(BOUNDS, kernels)["duplicate_pairs"] == 0

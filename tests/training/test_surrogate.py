@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikingconvnet import backends
 from spikingconvnet.backends import get_backend
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
@@ -35,7 +36,7 @@ def fired_on_board(model, layers, spikes):
     """Spikes of every layer in the integers of a board: list of (samples, steps, *shape)."""
     shown = spikes.with_gap(spikes.n_steps + len(layers) + 1)
     lower, _ = balance.lower(model, layers, shown, get_backend("local").open, True)
-    recording = get_backend("local").run(build.inference_network(model.stages, lower, shown, True), jobs=1)
+    recording = backends.run(build.inference_network(model.stages, lower, shown, True), jobs=1)
     return [recording.spikes[stage.label].raster().reshape(shown.n_samples, shown.n_steps, *stage.out_shape)
             for stage in model.stages]
 
@@ -159,7 +160,7 @@ def test_other_steps_are_another_network(run, tmp_path):
 def test_neurons_that_are_not_trained_are_refused(cell):
     model = Sequential((1, 2, 2), Dense(2, neuron=cell), SpikeCount())
     with pytest.raises(SettingsError, match="layer 1: --rule surrogate needs an IFCurrDelta that starts at rest"):
-        surrogate.train(model, None, None, None, Surrogate(), encoder=RegularEncoder())
+        Surrogate().train(model, None, None, None, encoder=RegularEncoder())
 
 
 @pytest.mark.parametrize("readout", [Membrane(), SpikeCount(last=11), SpikeCount(first=3)])
@@ -202,6 +203,6 @@ def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(libraries, "find_spec", lambda name: None)
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
     with pytest.raises(BackendError, match=r"--rule surrogate: No module named 'torch'; .* 'spikingconvnet\[torch\]'"):
-        surrogate.train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0), Surrogate(),
-                        encoder=RegularEncoder())
+        Surrogate().train(model, np.zeros((1, 1, 2, 2)), np.zeros(1, int), np.random.default_rng(0),
+                          encoder=RegularEncoder())
     assert "torch" in sys.modules or "spikingconvnet.training.chain.gradients.spiking" not in sys.modules

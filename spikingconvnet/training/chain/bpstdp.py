@@ -18,6 +18,7 @@ import numpy as np
 from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, POSITIVE, check_fields, least, most, real, record, whole
+from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import gain
@@ -26,7 +27,7 @@ CHUNK = 5000            # images whose rates exist at a time
 
 
 @dataclass(frozen=True)
-class BPSTDP:
+class BPSTDP(NetworkRule):
     """Settings of the rule.
 
     Attributes
@@ -77,28 +78,28 @@ class BPSTDP:
         require(self.n_steps % self.window == 0, "BPSTDP", "n_steps", self.n_steps,
                 f"a multiple of window ({self.window})")
 
+    def train(self, model, images, labels, rng, *, encoder, progress=iter, validation=None, **_):
+        """Layers and health, see ``NetworkRule``.
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
-    """Layers and health, see ``spikingconvnet.training``.
-
-    Health is what the training looks like without a board, in single precision: ``validation_accuracy`` after every
-    epoch, if there are validation images, and the mean number of spikes an image, ``input_spikes`` and ``spikes`` of
-    all layers. The share of training images that were answered rightly while their labels were being taught would say
-    nothing: close to 100 % from the second epoch on.
-    """
-    for stage in model.stages:
-        if not stage.dense or stage.pool is not None:
-            raise SettingsError(f"--rule bpstdp: trains Dense layers, layer {stage.number} of MODEL is {stage.layer}")
-    rate = rate_of(encoder, "RULE bpstdp")
-    require(rule.n_steps == encoder.n_steps, "BPSTDP", "n_steps", rule.n_steps,
-            f"the {encoder.n_steps} steps for which ENCODER shows an image")
-    side = min(model.input_shape[1:])
-    require(rule.shift < side, "BPSTDP", "shift", rule.shift, f"below {side} pixels, the shorter side of an image")
-    weights = initial_weights([stage.layer.kernel_shape(stage.in_shape) for stage in model.stages], rule, rng)
-    if validation is not None:
-        validation = (rate * validation[0], validation[1])
-    health = learn(weights, rate * images, labels, rng, rule, progress, validation)
-    return lowered(model, weights, rule), health
+        Health is what the training looks like without a board, in single precision: ``validation_accuracy`` after every
+        epoch, if there are validation images, and the mean number of spikes an image, ``input_spikes`` and ``spikes``
+        of all layers. The share of training images that were answered rightly while their labels were being taught
+        would say nothing: close to 100 % from the second epoch on.
+        """
+        for stage in model.stages:
+            if not stage.dense or stage.pool is not None:
+                raise SettingsError(f"--rule bpstdp: trains Dense layers, layer {stage.number} of MODEL is"
+                                    f" {stage.layer}")
+        rate = rate_of(encoder, "RULE bpstdp")
+        require(self.n_steps == encoder.n_steps, "BPSTDP", "n_steps", self.n_steps,
+                f"the {encoder.n_steps} steps for which ENCODER shows an image")
+        side = min(model.input_shape[1:])
+        require(self.shift < side, "BPSTDP", "shift", self.shift, f"below {side} pixels, the shorter side of an image")
+        weights = initial_weights([stage.layer.kernel_shape(stage.in_shape) for stage in model.stages], self, rng)
+        if validation is not None:
+            validation = (rate * validation[0], validation[1])
+        health = learn(weights, rate * images, labels, rng, self, progress, validation)
+        return lowered(model, weights, self), health
 
 
 def initial_weights(kernel_shapes, rule, rng):
@@ -108,7 +109,7 @@ def initial_weights(kernel_shapes, rule, rng):
 
 
 def learn(weights, images, labels, rng, rule, progress=iter, validation=None):
-    """Show all images `rule.epochs` times, changing the weights in place: health, see :func:`train`.
+    """Show all images `rule.epochs` times, changing the weights in place: health, see ``BPSTDP.train``.
 
     Parameters
     ----------

@@ -30,7 +30,8 @@ from spikingconvnet.gates.fields import (
     record,
 )
 from spikingconvnet.gates.libraries import need
-from spikingconvnet.model.learning import CELL
+from spikingconvnet.model.layers import CELL
+from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import TrainedLayer
@@ -49,7 +50,7 @@ BALANCES = ("weights", "thresholds")
 
 
 @dataclass(frozen=True)
-class Convert:
+class Convert(NetworkRule):
     """Settings of the rule.
 
     Attributes
@@ -102,29 +103,28 @@ class Convert:
         """Spikes a step that stand for units under a steady current of `drive` nA, without a ceiling."""
         return np.maximum(drive * (gain(neuron) / current(neuron)) / v_thresh, 0.0)
 
+    def train(self, model, images, labels, rng, *, encoder, image_filter=None, progress=iter, validation=None, **_):
+        """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder, image_filter=None):
-    """Layers of integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict.
+        The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one
+        number (``filters.worth_of``), units see that number.
+        """
+        _check_neurons(model)
+        rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
+        chain, images = grey(model, worth), _grey_values(images, worth)
+        if validation is not None:
+            validation = (_grey_values(validation[0], worth), validation[1])
+        if self.weights is not None:
+            (kernels, biases), health = load(self.weights, chain), {}
+        else:
+            need("torch", "--rule convert")
+            from spikingconvnet.training.chain.gradients import relu
 
-    The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one number
-    (``filters.worth_of``), units see that number.
-    """
-    _check_neurons(model)
-    rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
-    chain, images = grey(model, worth), _grey_values(images, worth)
-    if validation is not None:
-        validation = (_grey_values(validation[0], worth), validation[1])
-    if rule.weights is not None:
-        (kernels, biases), health = load(rule.weights, chain), {}
-    else:
-        need("torch", "--rule convert")
-        from spikingconvnet.training.chain.gradients import relu
-
-        kernels, biases, health = relu.train(chain, images, labels, rng, rule, progress, validation)
-    layers, scales = converted(chain, kernels, biases, images[:SCALED_ON], rule, rate)
-    layers[0] = _for_channels(layers[0], worth)
-    right = accuracy(chain, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])
-    return layers, {**health, "ann_train_accuracy": right, "scales": scales}
+            kernels, biases, health = relu.train(chain, images, labels, rng, self, progress, validation)
+        layers, scales = converted(chain, kernels, biases, images[:SCALED_ON], self, rate)
+        layers[0] = _for_channels(layers[0], worth)
+        right = accuracy(chain, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])
+        return layers, {**health, "ann_train_accuracy": right, "scales": scales}
 
 
 def accuracy(model, kernels, biases, images, labels):

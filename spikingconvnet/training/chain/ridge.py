@@ -13,7 +13,8 @@ import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.gates.fields import POSITIVE, above, check_fields, least, most, real
-from spikingconvnet.model.learning import CELL
+from spikingconvnet.model.layers import CELL
+from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta
@@ -25,7 +26,7 @@ BATCH = 250
 
 
 @dataclass(frozen=True)
-class Ridge:
+class Ridge(NetworkRule):
     """Settings of the rule.
 
     Attributes
@@ -53,20 +54,19 @@ class Ridge:
         check_fields(self, strength=real(above(0), least(1e-9), most(1e9)), quantile=real(above(0), most(1)),
                      threshold=POSITIVE, neuron=CELL)
 
+    def train(self, model, images, labels, rng, *, encoder, progress=iter, validation=None, **_):
+        """Kernels of all layers, see ``NetworkRule``: list of TrainedLayer, dict.
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
-    """Kernels of all layers, see ``spikingconvnet.training``: list of TrainedLayer, dict.
-
-    The first layer is scaled for the rate of the encoder.
-    """
-    rate = rate_of(encoder, "RULE ridge")
-    kernels = [rng.normal(0.0, 1.0 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
-               for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
-    kernels[-1] = _fitted(model, kernels, images, labels, rule, progress)
-    health = {"train_accuracy": _accuracy(model, kernels, images[:JUDGED_ON], labels[:JUDGED_ON])}
-    if validation is not None:
-        health["validation_accuracy"] = _accuracy(model, kernels, *validation)
-    return _balanced(model, kernels, images[:SCALED_ON], rule, rate), health
+        The first layer is scaled for the rate of the encoder.
+        """
+        rate = rate_of(encoder, "RULE ridge")
+        kernels = [rng.normal(0.0, 1.0 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
+                   for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
+        kernels[-1] = _fitted(model, kernels, images, labels, self, progress)
+        health = {"train_accuracy": _accuracy(model, kernels, images[:JUDGED_ON], labels[:JUDGED_ON])}
+        if validation is not None:
+            health["validation_accuracy"] = _accuracy(model, kernels, *validation)
+        return _balanced(model, kernels, images[:SCALED_ON], self, rate), health
 
 
 def _fitted(model, kernels, images, labels, rule, progress):

@@ -37,6 +37,7 @@ from spikingconvnet.gates.fields import (
     several,
     whole,
 )
+from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
@@ -56,7 +57,7 @@ DECAY = 2.0             # ms, time constant of eligibility and dopamine: nothing
 
 
 @dataclass(frozen=True)
-class RSTDP:
+class RSTDP(NetworkRule):
     """Settings of the rule. Times are steps in a trial.
 
     Attributes
@@ -134,27 +135,19 @@ class RSTDP:
         require(max(self.reward, self.punish) + last < self.flush < self.slot - FORGETTING, "RSTDP", "flush",
                 self.flush, f"after all rewards, more than {FORGETTING} steps before the end of the slot")
 
-
-def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder, open_network):
-    """Layers and health, see ``spikingconvnet.training`` and :func:`learn`; the one layer is Dense.
-
-    Parameters
-    ----------
-    encoder : callable of ``encoding``
-    open_network : callable
-        ``open`` of a backend: ``open_network(network, record=...)`` is a Simulation.
-    """
-    if len(model.stages) != 1 or not model.stages[0].dense or model.stages[0].pool is not None:
-        raise SettingsError("--rule rstdp: trains one Dense layer, MODEL has "
-                            + ", ".join(str(stage.layer) for stage in model.stages))
-    stage = model.stages[0]
-    spikes = encoder(images, rng)
-    require(spikes.n_steps <= rule.pattern_steps, "RSTDP", "pattern_steps", rule.pattern_steps,
-            f"as many as the encoder makes ({spikes.n_steps})")
-    initial = rng.uniform(*rule.initial, (spikes.size, stage.out_shape[0]))
-    weights, health = learn(spikes, labels, initial, rng, rule, open_network, progress)
-    kernels = weights.T.reshape(stage.layer.kernel_shape(stage.in_shape))
-    return [TrainedLayer(kernels, np.full(stage.out_shape[0], OUT_OF_REACH))], health
+    def train(self, model, images, labels, rng, *, encoder, open_network, progress=iter, **_):
+        """Layers and health, see ``NetworkRule`` and :func:`learn`; the one layer is Dense."""
+        if len(model.stages) != 1 or not model.stages[0].dense or model.stages[0].pool is not None:
+            raise SettingsError("--rule rstdp: trains one Dense layer, MODEL has "
+                                + ", ".join(str(stage.layer) for stage in model.stages))
+        stage = model.stages[0]
+        spikes = encoder(images, rng)
+        require(spikes.n_steps <= self.pattern_steps, "RSTDP", "pattern_steps", self.pattern_steps,
+                f"as many as the encoder makes ({spikes.n_steps})")
+        initial = rng.uniform(*self.initial, (spikes.size, stage.out_shape[0]))
+        weights, health = learn(spikes, labels, initial, rng, self, open_network, progress)
+        kernels = weights.T.reshape(stage.layer.kernel_shape(stage.in_shape))
+        return [TrainedLayer(kernels, np.full(stage.out_shape[0], OUT_OF_REACH))], health
 
 
 def learn(spikes, labels, initial, rng, rule, open_network, progress=iter):

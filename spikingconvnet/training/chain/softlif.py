@@ -29,6 +29,7 @@ from spikingconvnet.gates.fields import (
     record,
 )
 from spikingconvnet.gates.libraries import need
+from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrExp
@@ -84,7 +85,7 @@ class RateCurve:
 
 
 @dataclass(frozen=True)
-class SoftLIF:
+class SoftLIF(NetworkRule):
     """Settings of the rule.
 
     Attributes
@@ -135,24 +136,23 @@ class SoftLIF:
         """Spikes a step of units under a steady current of `drive` nA."""
         return self.curve(neuron)(drive * neuron.tau_m / neuron.cm / v_thresh)
 
+    def train(self, model, images, labels, rng, *, encoder, progress=iter, validation=None, **_):
+        """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder):
-    """Layers of leaky integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict.
+        The first layer is scaled for the rate of the encoder.
+        """
+        _check_neurons(model)
+        rate = rate_of(encoder, "RULE softlif")
+        if self.weights is not None:
+            (kernels, biases), health = convert.load(self.weights, model, "SoftLIF"), {}
+        else:
+            need("torch", "--rule softlif")
+            from spikingconvnet.training.chain.gradients import soft_lif
 
-    The first layer is scaled for the rate of the encoder.
-    """
-    _check_neurons(model)
-    rate = rate_of(encoder, "RULE softlif")
-    if rule.weights is not None:
-        (kernels, biases), health = convert.load(rule.weights, model, "SoftLIF"), {}
-    else:
-        need("torch", "--rule softlif")
-        from spikingconvnet.training.chain.gradients import soft_lif
-
-        kernels, biases, health = soft_lif.train(model, images, labels, rng, rule, progress, validation)
-    right = accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON], rule)
-    return (deployed(model, kernels, biases, images[:SCALED_ON], rule, rng, rate),
-            {**health, "soft_train_accuracy": right})
+            kernels, biases, health = soft_lif.train(model, images, labels, rng, self, progress, validation)
+        right = accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON], self)
+        return (deployed(model, kernels, biases, images[:SCALED_ON], self, rng, rate),
+                {**health, "soft_train_accuracy": right})
 
 
 def accuracy(model, kernels, biases, images, labels, rule):

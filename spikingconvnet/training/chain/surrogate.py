@@ -20,6 +20,7 @@ import numpy as np
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import FACTOR, PART, PATH, check_fields, optional, record
 from spikingconvnet.gates.libraries import need
+from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.neurons import IFCurrDelta
@@ -29,7 +30,7 @@ from spikingconvnet.training.chain.descent import Descent
 
 
 @dataclass(frozen=True)
-class Surrogate:
+class Surrogate(NetworkRule):
     """Settings of the rule; how many steps it trains with is the encoder's ``n_steps``.
 
     Attributes
@@ -80,28 +81,27 @@ class Surrogate:
         """Whether it begins with rectifying units, which see values as rates."""
         return self.start is not None
 
+    def train(self, model, images, labels, rng, *, encoder, image_filter=None, progress=iter, validation=None, **_):
+        """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict."""
+        check(model, encoder.n_steps)
+        if self.weights is not None:
+            kernels, health = load(self.weights, model, encoder.n_steps), {}
+        else:
+            need("torch", "--rule surrogate")
+            from spikingconvnet.training.chain.gradients import spiking
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None, *, encoder, image_filter=None):
-    """Layers of leaky integrate-and-fire neurons, see ``spikingconvnet.training``: list of TrainedLayer, dict."""
-    check(model, encoder.n_steps)
-    if rule.weights is not None:
-        kernels, health = load(rule.weights, model, encoder.n_steps), {}
-    else:
-        need("torch", "--rule surrogate")
-        from spikingconvnet.training.chain.gradients import spiking
-
-        begin, before = started(model, images, labels, rng, rule, encoder, image_filter, progress)
-        kernels, health = spiking.train(model, images, labels, rng, encoder, rule, begin, progress, validation)
-        health = {**before, **health}
-    return lowered(model, kernels), health
+            begin, before = started(model, images, labels, rng, self, encoder, image_filter, progress)
+            kernels, health = spiking.train(model, images, labels, rng, encoder, self, begin, progress, validation)
+            health = {**before, **health}
+        return lowered(model, kernels), health
 
 
 def started(model, images, labels, rng, rule, encoder, image_filter=None, progress=iter):
     """Weights to begin with, from rectifying units, and their health: list of float64 array or None, dict."""
     if rule.start is None:
         return None, {}
-    layers, health = convert.train(model, images, labels, rng, rule.start, progress, encoder=encoder,
-                                   image_filter=image_filter)
+    layers, health = rule.start.train(model, images, labels, rng, encoder=encoder, image_filter=image_filter,
+                                      progress=progress)
     return [rule.boost * balance.gain(stage.layer.neuron) * layer.kernels / layer.v_thresh[:, None, None, None]
             for stage, layer in zip(model.stages, layers)], {"ann_" + name.removeprefix("ann_"): value
                                                              for name, value in health.items()}

@@ -1,16 +1,42 @@
 """Thresholds with which a trained layer fires as often as it should."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.gates.fields import SIZE, check_fields
 from spikingconvnet.model import build
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.neurons import OUT_OF_REACH
 
-CALIBRATION_SAMPLES = 200   # samples from which the inference thresholds are taken
-CALIBRATION_BATCH = 10
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class FiringShare:
+    """Thresholds that a share ``layer.firing`` of windows reaches.
+
+    A part of ``STDP``: another one is a frozen dataclass with the same methods.
+
+    Attributes
+    ----------
+    samples : int
+        From which the thresholds are taken, the first ones.
+    """
+
+    samples: int = 200
+
+    def __post_init__(self):
+        check_fields(self, samples=SIZE)
+
+    def kernels(self, layer, learned):
+        """Kernels for inference, nA: see :func:`inference_kernels`."""
+        return inference_kernels(layer, learned)
+
+    def __call__(self, stage, learned, spikes, open_network):
+        """Kernels and thresholds for inference: TrainedLayer. See :func:`calibrate`."""
+        return calibrate(stage, learned, spikes.samples(0, min(self.samples, spikes.n_samples)), open_network)
 
 
 def inference_kernels(layer, learned):
@@ -34,26 +60,30 @@ def calibrate(stage, learned, spikes, open_network):
     stage : model.Stage
     learned : float array (filters, channels, rows, columns)
     spikes : Spikes
-        Of the stage's source; the first samples are used.
+        Of the stage's source.
     open_network : callable
 
     Returns
     -------
     TrainedLayer
+
+    Raises
+    ------
+    SettingsError
+        A map that fewer windows lift above rest.
     """
     layer, maps = stage.layer, stage.out_shape[0]
     silent = replace(layer, neuron=replace(layer.neuron, v_thresh=OUT_OF_REACH))
     kernels = inference_kernels(layer, learned)
-    used = spikes.samples(0, min(CALIBRATION_SAMPLES, spikes.n_samples))
     network = build.inference_network([replace(stage, layer=silent)],
-                                      [TrainedLayer(kernels, np.full(maps, OUT_OF_REACH))], used)
+                                      [TrainedLayer(kernels, np.full(maps, OUT_OF_REACH))], spikes)
     peaks = []
     with open_network(network, record=(stage.label,)) as simulation:
-        for first in range(0, used.n_samples, CALIBRATION_BATCH):
-            samples = min(CALIBRATION_BATCH, used.n_samples - first)
-            simulation.run(samples * used.n_steps)
+        for first in range(0, spikes.n_samples, BATCH):
+            samples = min(BATCH, spikes.n_samples - first)
+            simulation.run(samples * spikes.n_steps)
             v = simulation.recording().membranes[stage.label]["v"]
-            peaks.append(v.reshape(samples, used.n_steps, maps, -1).max(axis=1))
+            peaks.append(v.reshape(samples, spikes.n_steps, maps, -1).max(axis=1))
     peak = np.concatenate(peaks).transpose(1, 0, 2).reshape(maps, -1)
     raw = np.ceil(np.quantile(peak, 1.0 - layer.firing, axis=1))
     v_thresh = raw / 32768.0

@@ -30,7 +30,7 @@ class Course:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A layer trained with STDP.
+    """A layer trained by itself, whatever rule found its kernels.
 
     Attributes
     ----------
@@ -54,12 +54,13 @@ class Trained:
         return {"initial": self.initial, "learned": self.learned, **self.inference.arrays(), **vars(self.course)}
 
 
-def health(stage, learned, course):
+def health(bounds, learned, course):
     """Whether the layer has learned well; accuracy alone does not tell.
 
     Parameters
     ----------
-    stage : model.Stage
+    bounds : record of ``plasticity``
+        With `w_min` and `w_max`, nA.
     learned : float array (filters, channels, rows, columns)
     course : Course
 
@@ -73,12 +74,11 @@ def health(stage, learned, course):
     late = course.wins[-max(1, len(course.wins) // 4):].sum(axis=0)
     return {"wins_per_window": float((late * [0, 1, 2]).sum() / late.sum()),
             "silent_windows": float(late[0] / late.sum()),
-            "contested_windows": float(late[2] / late.sum()), **weight_health(stage, learned)}
+            "contested_windows": float(late[2] / late.sum()), **weight_health(bounds, learned)}
 
 
-def weight_health(stage, learned):
+def weight_health(bounds, learned):
     """The part of :func:`health` that kernels alone tell, whatever rule found them."""
-    bounds = stage.layer.training.mechanism.weight_dependence
     flat = learned.reshape(len(learned), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)

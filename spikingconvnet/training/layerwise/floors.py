@@ -3,41 +3,75 @@
 Both go the same way as learned kernels afterwards: centred, scaled, calibrated.
 """
 
-import numpy as np
-from scipy.cluster.vq import kmeans2
+from abc import abstractmethod
+from dataclasses import dataclass
 
-from spikingconvnet.model.windows import pooled_input, window_spikes
-from spikingconvnet.training.layerwise.calibration import calibrate
+import numpy as np
+
+from spikingconvnet.gates.fields import check_fields, record
+from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.training.layerwise.course import Course, Trained, weight_health
-from spikingconvnet.training.layerwise.stdp import random_kernels
+from spikingconvnet.training.layerwise.stdp import STDP, random_kernels
 
 KMEANS_ITERATIONS = 20
 
 
-def random(stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
-    """Random kernels, the ones STDP starts from: course.Trained. Parameters as ``stdp.train``."""
-    windows = window_spikes(stage, pooled_input(stage, spikes), rng)     # as many draws as STDP makes
-    del windows
-    return _finished(stage, spikes, random_kernels(stage, rng), open_network)
+@dataclass(frozen=True)
+class Floor(LayerRule):
+    """Kernels that are found without learning.
 
-
-def kmeans(stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
-    """Centres of the windows that STDP would see, each input valued by how early it fires: course.Trained.
-
-    Lloyd's algorithm of ``scipy.cluster.vq.kmeans2`` with k-means++ starts. Parameters as ``stdp.train``.
+    Attributes
+    ----------
+    like : STDP
+        The rule to compare with: its windows, bounds of weights and calibration.
     """
-    windows = window_spikes(stage, pooled_input(stage, spikes), rng)
-    sample, neuron, step = windows.events()
-    early = np.zeros((windows.n_samples, windows.size))
-    value = np.maximum(1.0 - step / stage.layer.training.pattern_steps, 0.0)
-    np.maximum.at(early, (sample, neuron), value)
-    centres, _ = kmeans2(early, stage.layer.filters, iter=KMEANS_ITERATIONS, minit="++", seed=rng)
-    bounds = stage.layer.training.mechanism.weight_dependence
-    learned = bounds.w_min + (bounds.w_max - bounds.w_min) * centres
-    return _finished(stage, spikes, learned.reshape(stage.layer.kernel_shape(stage.in_shape)), open_network)
+
+    like: STDP = STDP()
+
+    def __post_init__(self):
+        check_fields(self, like=record(STDP))
+
+    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+        """See ``LayerRule``."""
+        windows = self.like.sampling(self.like, stage, spikes, rng)
+        kernels, bounds = self.kernels(stage, windows, rng), self.like.mechanism.weight_dependence
+        nothing = Course(np.zeros((0, 3), int), np.zeros((0, stage.layer.filters)), np.zeros(0))
+        return Trained(kernels, kernels, self.like.calibration(stage, kernels, spikes, open_network), nothing,
+                       weight_health(bounds, kernels))
+
+    @abstractmethod
+    def kernels(self, stage, windows, rng):
+        """Kernels, float array (filters, channels, rows, columns), from the windows that STDP would see."""
 
 
-def _finished(stage, spikes, kernels, open_network):
-    nothing = Course(np.zeros((0, 3), int), np.zeros((0, stage.layer.filters)), np.zeros(0))
-    return Trained(kernels, kernels, calibrate(stage, kernels, spikes, open_network), nothing,
-                   weight_health(stage, kernels))
+@dataclass(frozen=True)
+class Random(Floor):
+    """Random kernels, the ones STDP starts from."""
+
+    name = "random"
+
+    def kernels(self, stage, windows, rng):
+        """See ``Floor``."""
+        return random_kernels(self.like, stage, rng)
+
+
+@dataclass(frozen=True)
+class KMeans(Floor):
+    """Centres of the windows that STDP would see, each input valued by how early it fires.
+
+    Lloyd's algorithm of ``scipy.cluster.vq.kmeans2`` with k-means++ starts.
+    """
+
+    name = "kmeans"
+
+    def kernels(self, stage, windows, rng):
+        """See ``Floor``."""
+        from scipy.cluster.vq import kmeans2  # takes longer to load than all the rest
+
+        sample, neuron, step = windows.events()
+        early = np.zeros((windows.n_samples, windows.size))
+        np.maximum.at(early, (sample, neuron), np.maximum(1.0 - step / self.like.pattern_steps, 0.0))
+        centres, _ = kmeans2(early, stage.layer.filters, iter=KMEANS_ITERATIONS, minit="++", seed=rng)
+        bounds = self.like.mechanism.weight_dependence
+        learned = bounds.w_min + (bounds.w_max - bounds.w_min) * centres
+        return learned.reshape(stage.layer.kernel_shape(stage.in_shape))

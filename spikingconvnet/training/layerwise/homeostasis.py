@@ -1,28 +1,60 @@
 """Thresholds by which all filters win equally often."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from spikingconvnet.model import build
+from spikingconvnet.gates.fields import FACTOR, above, check_fields, most, real
+from spikingconvnet.training.layerwise.competition import FILTERS, drive_network
 
-TARGET_WINS = 0.9           # wins per window that homeostasis aims at, over all filters
 DRIVE_WINDOWS = 400         # windows from which the start thresholds are taken
+RATE = real(above(0), most(10))
 
 
-def thresholds_after(stage, v_thresh, fired, rate):
-    """Thresholds for the next chunk, made of those of the last and of who fired then: float array (filters,), mV.
+@dataclass(frozen=True)
+class Homeostasis:
+    """Thresholds begin where each filter would fire in its fair share of the windows, and follow its wins.
 
-    Parameters
+    A part of ``STDP``: another one is a frozen dataclass with the same methods.
+
+    Attributes
     ----------
-    stage : model.Stage
-    v_thresh : float array (filters,), mV
-    fired : Spikes
-        Of the filters, a sample for each window of the chunk.
-    rate : float
-        See :func:`homeostasis`.
+    first, last : float
+        Largest change of the logarithm of a threshold's height above rest, after the first and the last chunk; between
+        them it goes down by the same factor with every chunk.
+    wins : float
+        A window that are aimed at, over all filters.
     """
-    filters = stage.layer.filters
-    return homeostasis(v_thresh, np.bincount(fired.neurons, minlength=filters),
-                       TARGET_WINS * fired.n_samples / filters, rate, stage.layer.training.neuron.v_rest)
+
+    first: float = 0.3
+    last: float = 0.05
+    wins: float = 0.9
+
+    def __post_init__(self):
+        check_fields(self, first=RATE, last=RATE, wins=FACTOR)
+
+    def start(self, rule, windows, weights, open_network):
+        """Thresholds to begin with: float array (filters,), mV. See :func:`start_thresholds`."""
+        return start_thresholds(rule, windows, weights, open_network)
+
+    def after(self, rule, thresholds, fired):
+        """Thresholds for the next chunk, made of those so far and of who fired: float array (filters,), mV.
+
+        Parameters
+        ----------
+        rule : stdp.STDP
+        thresholds : float array (finished chunks, filters), mV
+            In force during each chunk so far.
+        fired : Spikes
+            Of the filters during the last chunk, a sample for each window.
+        """
+        filters = thresholds.shape[1]
+        wins, target = np.bincount(fired.neurons, minlength=filters), self.wins * fired.n_samples / filters
+        return homeostasis(thresholds[-1], wins, target, self.rate(rule, len(thresholds)), rule.neuron.v_rest)
+
+    def rate(self, rule, chunks):
+        """Largest change of the logarithm after so many chunks."""
+        return np.geomspace(self.first, self.last, rule.chunks)[chunks - 1]
 
 
 def homeostasis(v_thresh, wins, target, rate, v_rest=0.0):
@@ -45,16 +77,15 @@ def homeostasis(v_thresh, wins, target, rate, v_rest=0.0):
     return v_rest + (v_thresh - v_rest) * np.exp(rate * np.tanh(np.log(ratio)))
 
 
-def start_thresholds(stage, windows, weights, open_network):
+def start_thresholds(rule, windows, weights, open_network):
     """Thresholds with which each filter would fire in its fair share of the windows, mV.
 
     Taken from the peaks of the membranes over a part of the windows, without learning and without volley.
     """
-    training, filters = stage.layer.training, stage.layer.filters
     part = windows.samples(0, min(DRIVE_WINDOWS, windows.n_samples))
-    with open_network(build.drive_network(stage, part, weights), record=(build.FILTERS,)) as simulation:
-        simulation.run(part.n_samples * training.slot)
-        v = simulation.recording().membrane(build.FILTERS).reshape(part.n_samples, training.slot, filters)
-    peaks = v[:, :training.pattern_steps + 2].max(axis=1)
-    share = min(training.initial_winners / filters, 0.5)
-    return np.maximum(np.quantile(peaks, 1.0 - share, axis=0), training.neuron.v_rest + 1e-3)
+    with open_network(drive_network(rule, part, weights), record=(FILTERS,)) as simulation:
+        simulation.run(part.n_samples * rule.slot)
+        v = simulation.recording().membrane(FILTERS).reshape(part.n_samples, rule.slot, -1)
+    peaks = v[:, :rule.pattern_steps + 2].max(axis=1)
+    share = min(rule.initial_winners / weights.shape[1], 0.5)
+    return np.maximum(np.quantile(peaks, 1.0 - share, axis=0), rule.neuron.v_rest + 1e-3)
