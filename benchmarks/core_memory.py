@@ -38,7 +38,7 @@ from spikingconvnet.emulator import Board
 from spikingconvnet.errors import BackendError
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray
 from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
@@ -60,11 +60,12 @@ RULES = {
     "nearest x": (SpikeNearestPairRule, MultiplicativeWeightDependence),
     "Vogels": (Vogels2011Rule, AdditiveWeightDependence),
     "triplets": (PfisterSpikeTripletRule, WeightDependenceAdditiveTriplet)}
-COMBINED = [("exp", rule) for rule in RULES] + [("delta", "pair"), ("delta", "nearest")]
-SPLIT = [("delta", rule) for rule in ("pair x", "nearest x", "Vogels", "triplets")]
+COMBINED = [("exp", rule) for rule in RULES] + [("delta", "pair"), ("delta", "nearest"), ("ca2", "pair")]
+SPLIT = [("delta", rule) for rule in ("pair x", "nearest x", "Vogels", "triplets")] + [("ca2", "pair x")]
 MODULATED = [(cell, rule) for cell in ("exp", "delta") for rule in ("pair", "pair x", "Vogels")]
 
-STATIC = [("exp", ""), ("delta", "")]
+NEURONS = {"exp": IFCurrExp, "delta": IFCurrDelta, "ca2": IFCurrExpCa2Adaptive}
+STATIC = [("exp", ""), ("delta", ""), ("ca2", "")]
 CELLS = {"plastic": COMBINED, "split": SPLIT, "dopamine": MODULATED, "tables": COMBINED[:6],
          "delays": STATIC[:1], "kernels": STATIC[:1]}
 DELAYS = {"delays": [40, 70, 130], "kernels": [1, 3, 7]}
@@ -136,7 +137,7 @@ def network(one, neurons):
     more = neurons + neurons // 4
     sources, size = (more, 256) if one.kind == "delays" else (SOURCES, more)
     on_source, on_core = (neurons, None) if one.kind == "delays" else (None, neurons)
-    cell = IFCurrExp(v_thresh=-60.0) if one.cell == "exp" else IFCurrDelta(v_thresh=-60.0)
+    cell = NEURONS[one.cell](v_thresh=-60.0)
     rule = _rule(one, rng) if one.rule else None
     populations = [_source("in", (1, 1, sources), rng, on_source),
                    Population("out", (1, 1, size), cell, neurons_per_core=on_core)]

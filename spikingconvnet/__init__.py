@@ -24,7 +24,7 @@ _HOMES = {
     "training.layerwise.windows": ("RandomWindows",),
     "training.layerwise.homeostasis": ("Homeostasis",),
     "training.layerwise.calibration": ("FiringShare",),
-    "network.neurons": ("IFCurrExp", "IFCurrDelta", "SpikeSourceArray", "SpikeSourcePoisson"),
+    "network.neurons": ("IFCurrExp", "IFCurrDelta", "IFCurrExpCa2Adaptive", "SpikeSourceArray", "SpikeSourcePoisson"),
     "network.plasticity": ("STDPMechanism", "SpikePairRule", "SpikeNearestPairRule", "PfisterSpikeTripletRule",
                            "Vogels2011Rule", "Neuromodulation", "AdditiveWeightDependence",
                            "MultiplicativeWeightDependence", "WeightDependenceAdditiveTriplet"),

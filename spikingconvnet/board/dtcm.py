@@ -17,6 +17,7 @@ import numpy as np
 
 from spikingconvnet.board import partition
 from spikingconvnet.board.partition import RECEPTORS, WORD
+from spikingconvnet.board.programs import PROGRAMS, programs
 from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, decay_table
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network.plasticity import PfisterSpikeTripletRule, SpikeNearestPairRule, Vogels2011Rule
@@ -25,9 +26,7 @@ STACKS = (1 << 16) - 2048           # where they begin: the end of the heap (sar
 HEAP = 16 + 8                       # its header and its last block (sark.h:652)
 BLOCK = 8                           # header of each block
 HEAP_BASES = {                      # `heap_base` of sark.h's sark_vec_t, at 0x4c of every binary that pip installs
-    "IF_curr_exp": 2668, "IF_curr_exp_stdp_mad": 2700, "IF_curr_exp_stdp_mad_pfister_triplet": 2708,
-    "IF_curr_delta": 2672, "IF_curr_delta_stdp_mad": 2704, "IF_curr_exp_conv": 2504,
-    "IF_curr_exp_neuron": 2428, "IF_curr_delta_neuron": 2432,
+    **{kind.name + suffix: base for kind in PROGRAMS.values() for suffix, base in kind.heaps.items()},
     "synapses": 2340, "synapses_stdp_mad": 2372, "synapses_stdp_mad_pfister_triplet": 2380,
     "synapses_stdp_izhikevich_neuromodulation": 2396,
     "delay_extension": 2116, "reverse_iptag_multicast_source": 2420,
@@ -39,8 +38,6 @@ CHANNEL = 16                        # recording.c:174
 VARIABLES = 3                       # v and two synaptic currents
 HISTORY = {SpikeNearestPairRule: 68, PfisterSpikeTripletRule: 196}      # of a neuron, post_events.h:91
 USUAL_HISTORY, MODULATED_HISTORY = 100, 136                             # the latter: post_events_with_da.h:100
-CELLS = {"exponential": (4, 32, 4, 24), "delta": (4, 32, 4, 4, 8)}      # key, neuron, (input,) threshold, synapse
-NAMES = {"exponential": "IF_curr_exp", "delta": "IF_curr_delta"}
 SYSTEM, NEURONS, RECORDING, RING, SOURCES, LEARNING, ROWS, PACKETS, KERNELS, TRANSFER, DELAYS, FILTERS = (
     "system", "neurons", "recording", "ring buffer", "tables of sources", "learning", "rows of synapses",
     "waiting packets", "kernels", "transfer between cores", "waiting spikes", "filters")
@@ -188,7 +185,7 @@ def _uses(vertex, made, record, packet_buffer):
 
 
 def _combined(vertex, n, record, packet_buffer):
-    name = NAMES[vertex.cell.synapses]
+    name = programs(vertex.cell).name
     blocks = {SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (6 * CHANNEL, *_recording(vertex, n, record))}
     if vertex.is_convolution:
         return Use(vertex.label, f"{name}_conv", n, blocks | {
@@ -198,7 +195,7 @@ def _combined(vertex, n, record, packet_buffer):
 
 def _neuron_core(vertex, n, record):
     transfer = 2 * RECEPTORS * (1 << partition.n_bits(n))       # c_main_neurons.c:286: two buffers and their sum
-    return Use(vertex.label, f"{NAMES[vertex.cell.synapses]}_neuron", n, {
+    return Use(vertex.label, f"{programs(vertex.cell).name}_neuron", n, {
         SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (4 * CHANNEL, *_recording(vertex, n, record)),
         TRANSFER: 3 * (transfer,)})
 
@@ -229,7 +226,7 @@ def _suffix(vertex):
 
 def _neurons(vertex, n):
     """neuron.c:123 (shifts of the ring buffers); neuron_impl_standard.h:95 to 145."""
-    return WORD * RECEPTORS, *(size * n for size in CELLS[vertex.cell.synapses])
+    return WORD * RECEPTORS, *(size * n for size in programs(vertex.cell).structures)
 
 
 def _recording(vertex, n, record):

@@ -18,7 +18,7 @@ from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.gates.fields import RANGE
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
 from spikingconvnet.network.netlist import MODULATORS
-from spikingconvnet.network.neurons import parameter_names
+from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive, parameter_names
 
 TIMESTEPS = (0.1, 0.2, 0.5, 1.0, 2.0)   # ms
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
@@ -53,6 +53,8 @@ class LoweredPopulation:
         Length of the board's ring buffer in steps.
     input_scale : accum
         What synaptic currents are multiplied with before they act: 1, but for IFCurrDelta ``1 ms / timestep``.
+    adaptation : (3, size), accum
+        Adaptation current at the start, its decay in a step, and what a spike adds to it; all 0 without any.
     split : bool
         Whether synapses learn on another core than that of the neurons, see ``split_cores.py``.
     """
@@ -72,6 +74,7 @@ class LoweredPopulation:
     shift: np.ndarray
     delay_slots: int
     input_scale: np.ndarray
+    adaptation: np.ndarray
     split: bool
 
 
@@ -191,7 +194,7 @@ def _lower_population(population, network):
     raw = {name: accums(population.parameter(name)) for name in
            ("tau_m", "cm", "v_rest", "v_reset", "v_thresh", "v", "i_offset", "tau_refrac")}
     step = accum(network.timestep)
-    for name in {"tau_syn_E", "tau_syn_I", "tau_refrac"} & set(parameter_names(cell)):
+    for name in {"tau_syn_E", "tau_syn_I", "tau_refrac", "tau_ca2"} & set(parameter_names(cell)):
         longest = population.parameter(name).max()
         require(longest < RANGE * network.timestep, f"Population {population.label!r}", name, float(longest),
                 f"below {RANGE * network.timestep:g} ms at {network.timestep:g} ms a step: a board holds the steps in"
@@ -204,6 +207,10 @@ def _lower_population(population, network):
     else:
         decay, inject = np.zeros((2, population.size), np.int64), np.full((2, population.size), UNIT)
         scale = kdiv(ACCUM_ONE, step)
+    adaptation = np.zeros((3, population.size), np.int64)
+    if isinstance(cell, IFCurrExpCa2Adaptive):
+        i_ca2, tau_ca2, i_alpha = (accums(population.parameter(name)) for name in ("i_ca2", "tau_ca2", "i_alpha"))
+        adaptation = np.array([i_ca2, each(lambda tau: expk(-kdiv(step, tau)), tau_ca2), i_alpha])
     incoming, kind = network.incoming(population.label), rule_kind(network, population.label)
     delay = max([1] + [p.connections.max_delay for p in incoming])
     return LoweredPopulation(
@@ -215,7 +222,7 @@ def _lower_population(population, network):
         refractory=each(lambda tau: -(-kdiv(tau, step) // ACCUM_ONE), raw["tau_refrac"]),
         decay=decay, inject=inject, shift=_shifts(population, incoming, network.timestep),
         delay_slots=_delay_slots(population, delay), input_scale=np.broadcast_to(np.int64(scale), population.size),
-        split=kind is not None and is_split(population, kind, network.timestep))
+        adaptation=adaptation, split=kind is not None and is_split(population, kind, network.timestep))
 
 
 def injection(step, tau):

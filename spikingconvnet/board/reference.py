@@ -5,7 +5,8 @@ binaries of sPyNNaker 7.4.1. The order inside a step is the board's: ring buffer
 ascending order, then the spikes of the step. On split cores (``split_cores.py``) the synapses' core takes packets as
 they arrive: here those of other populations first, then rewards and punishments, and the neurons' own last.
 
-Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``, ``synapses.c``,
+Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``,
+``additional_input_ca2_adaptive_impl.h``, ``synapses.c``,
 ``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``.
 """
 
@@ -45,6 +46,7 @@ class ReferenceNeurons:
         self.v_thresh = c.v_thresh.tolist()
         self.timer = [0] * c.size
         self.synaptic = [[0] * c.size, [0] * c.size]
+        self.adaptation = c.adaptation[0].tolist()
         self.ring = [[[0] * c.size for _ in range(2)] for _ in range(slots)]
         self.history = [[PLACEHOLDER] for _ in range(c.size)]
         self.saturated = 0
@@ -68,10 +70,11 @@ class ReferenceNeurons:
         c = self.constants
         fired = []
         for n in range(c.size):
+            self.adaptation[n] = kmul(self.adaptation[n], int(c.adaptation[1, n]))
             if self.timer[n] <= 0:
                 scale = int(c.input_scale[n])
                 current = i32(kmul(self.synaptic[0][n], scale) - kmul(self.synaptic[1][n], scale)
-                              + int(c.i_offset[n]))
+                              - self.adaptation[n] + int(c.i_offset[n]))
                 alpha = i32(kmul(current, int(c.resistance[n])) + int(c.v_rest[n]))
                 self.v[n] = i32(alpha - kmul(int(c.membrane_decay[n]), i32(alpha - self.v[n])))
             else:
@@ -79,6 +82,7 @@ class ReferenceNeurons:
             if self.v[n] >= self.v_thresh[n]:
                 self.v[n] = int(c.v_reset[n])
                 self.timer[n] = int(c.refractory[n])
+                self.adaptation[n] = i32(self.adaptation[n] + int(c.adaptation[2, n]))
                 fired.append(n)
             for receptor in (0, 1):
                 self.synaptic[receptor][n] = decay(self.synaptic[receptor][n], int(c.decay[receptor, n]))

@@ -4,6 +4,7 @@ Sources as in ``partition``, whose `Vertex` is what is measured here. Sizes are 
 """
 
 from spikingconvnet.board.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD
+from spikingconvnet.board.programs import programs
 from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, decay_table
 from spikingconvnet.network.plasticity import PfisterSpikeTripletRule, SpikeNearestPairRule, Vogels2011Rule
 
@@ -12,7 +13,6 @@ NEURON_ITEMS, COMBINED_MAIN_ITEMS, NEURON_MAIN_ITEMS, SYNAPSE_ITEMS = 4, 2, 1, 1
 SPIKE_ITEMS, FAST_SPIKE_ITEMS, LOCAL_ONLY_ITEMS, DELAY_ITEMS = 6, 14, 4, 12
 VARIABLES = 3                       # v and two synaptic currents
 RECORDED_BY_NEURONS, RECORDED_BY_SYNAPSES = VARIABLES + 1, 2
-FIELDS = {"exponential": (5, 16), "delta": (5, 14)}         # structures and numbers in them, neuron_impl_standard.py
 KEYS_PER_MESSAGE, MESSAGE_HEADER, KEY = 61, 6, 4            # buffered_sending_region.py
 
 
@@ -86,7 +86,7 @@ def _provenance(items):
 
 def _neurons(vertex, n):
     """Parameters twice (in force and initial), what generates them, what is recorded of whom."""
-    structures, numbers = FIELDS[vertex.cell.synapses]
+    structures, numbers = programs(vertex.cell).shared, programs(vertex.cell).numbers
     parameters = WORD * ((numbers - 1) * n + 1)
     generator = 12 * WORD + 4 * WORD * structures + 2 * WORD * numbers + 24 * numbers * n
     indices = 2 * n + 2 * n % WORD

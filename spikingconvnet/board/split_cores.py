@@ -17,14 +17,11 @@ Source: sPyNNaker 7.4.1 ``spike_processing_fast.c`` (``spike_processing_fast_tim
 
 import numpy as np
 
+from spikingconvnet.board.programs import programs
+
 ROW_LIMIT = 256             # synapses of a row, ``synapse_io.py``; longer ones take several projections
 NEURONS_PER_CORE = 256      # sPyNNaker's default
 COMBINED_FROM = 1.0         # ms of a time step, ``use_combined_core``
-COMBINED = {                # rules of which there is a binary for neurons and synapses, by the synapses of the cell
-    "exponential": ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "nearest_pair_multiplicative",
-                    "vogels_2011_additive", "pfister_triplet_additive"),
-    "delta": ("pair_additive", "nearest_pair_additive"),
-}
 
 
 def is_split(population, kind, timestep):
@@ -38,7 +35,7 @@ def is_split(population, kind, timestep):
     timestep : float
         ms.
     """
-    return timestep < COMBINED_FROM or (kind is not None and kind not in COMBINED[population.cell.synapses])
+    return timestep < COMBINED_FROM or (kind is not None and kind not in programs(population.cell).rules)
 
 
 def own_synapses(population, projection, split):

@@ -13,9 +13,8 @@ from spikingconvnet.compare import causes
 from spikingconvnet.compare.causes import NOT_TOLD, Cause
 from spikingconvnet.errors import StoreError
 from spikingconvnet.network import serialisation
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
+from spikingconvnet.network.neurons import CELLS
 
-CELLS = (IFCurrExp, IFCurrDelta, SpikeSourceArray, SpikeSourcePoisson)
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh", "spikes", "weights")
 NAMES = {"v": "V", "gsyn_exc": "excitatory current", "gsyn_inh": "inhibitory current", "spikes": "spikes",
          "weights": "weights"}

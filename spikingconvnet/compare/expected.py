@@ -343,9 +343,20 @@ class Inputs:
 
     @cached_property
     def inflow(self):
-        """What the synaptic currents give to the membranes, without `i_offset`: int64 array (steps, neurons)."""
+        """What synaptic and adaptation currents give to the membranes, without `i_offset`: int64 array (steps,
+        neurons)."""
         inward, outward = (kmul(self.trace[name], self.constants.input_scale[self.neurons]) for name in CURRENTS)
-        return inward - outward
+        return inward - outward - self.adaptation
+
+    @cached_property
+    def adaptation(self):
+        """Adaptation currents as the spikes leave them: int64 array (steps, neurons)."""
+        current, decay_, more = self.constants.adaptation[:, self.neurons]
+        found = np.zeros((self.steps, len(self.neurons)), np.int64)
+        for step in range(self.steps if self.constants.adaptation.any() else 0):
+            found[step] = kmul(current, decay_)
+            current = i32(found[step] + more * self.fired[step])
+        return found
 
     @cached_property
     def membranes(self):

@@ -22,14 +22,15 @@ from spikingconvnet.gates.fields import (
 )
 from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.network.geometry import output_size
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive
 
 __all__ = ["AvgPool2D", "Conv2D", "Dense"]
 
-CELL = record(IFCurrExp, IFCurrDelta)
+CELL = record(IFCurrExp, IFCurrDelta)                           # of rules for whole networks
+NEURON = record(IFCurrExp, IFCurrDelta, IFCurrExpCa2Adaptive)   # of layers
 INHIBITION = real(least(0, "; the receptor inhibits"), below(RANGE, ", the range of s16.15"))
 _RULE = optional(record(LayerRule, wanted="a rule that trains a layer, as STDP(...)"))
-_MAPS = {"neuron": CELL, "firing": SHARE, "gain": POSITIVE, "centred": FLAG, "training": _RULE,
+_MAPS = {"neuron": NEURON, "firing": SHARE, "gain": POSITIVE, "centred": FLAG, "training": _RULE,
          "lateral": INHIBITION}         # what Conv2D and Dense share
 
 

@@ -28,8 +28,9 @@ from spikingconvnet.gates.fields import (
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.neurons import (
-    IFCurrDelta,
+    CELLS,
     IFCurrExp,
+    IFCurrExpCa2Adaptive,
     SpikeSourceArray,
     SpikeSourcePoisson,
     check_together,
@@ -41,8 +42,7 @@ RECEPTORS = ("excitatory", "inhibitory")
 MODULATORS = ("reward", "punishment")
 MOST_PER_CORE = 256         # neurons of a core: a row of synapses has 8 bits for them, sPyNNaker 7.4.1 synapse_io.py
 
-_CELLS = IFCurrExp, IFCurrDelta, SpikeSourceArray, SpikeSourcePoisson
-_CELL = record(*_CELLS, wanted="IFCurrExp, IFCurrDelta, SpikeSourceArray or SpikeSourcePoisson")
+_CELL = record(*CELLS, wanted=", ".join(cell.__name__ for cell in CELLS[:-1]) + f" or {CELLS[-1].__name__}")
 _CONNECTIONS = record(ConnectionList, DenseConnections, LateralInhibition, ConvConnections, BoardConvolution,
                       BoardPoolDense)
 _VALUES = record(dict, wanted="a dict of parameters by name")
@@ -65,7 +65,7 @@ class Population:
     ----------
     label : str
     shape : (C, H, W)
-    cell : IFCurrExp, IFCurrDelta, SpikeSourceArray or SpikeSourcePoisson
+    cell : one of ``neurons.CELLS``
     values : dict of str to float array (size,)
         Parameters of `cell` that differ from neuron to neuron.
     per_channel : bool
@@ -237,9 +237,10 @@ class Network:
 
     def _check_reset(self):
         changing = ([p.label for p in self.projections if p.plasticity]
-                    + [p.label for p in self.populations if isinstance(p.cell, SpikeSourcePoisson)])
+                    + [p.label for p in self.populations
+                       if isinstance(p.cell, (SpikeSourcePoisson, IFCurrExpCa2Adaptive))])
         require(not (self.reset_every and changing), "Network", "reset_every", self.reset_every,
-                f"0 while something learns or fires at random ({', '.join(changing)})", NetworkError)
+                f"0 while something learns, adapts or fires at random ({', '.join(changing)})", NetworkError)
 
     def _check_rules(self, population):
         """A core holds one rule, and one kind of dopamine for rules that know dopamine."""

@@ -29,7 +29,7 @@ from spikingconvnet.network.spikes import Spikes
 
 OUT_OF_REACH = 65535.0      # mV, the largest s16.15
 
-__all__ = ["IFCurrDelta", "IFCurrExp", "SpikeSourceArray", "SpikeSourcePoisson"]
+__all__ = ["IFCurrDelta", "IFCurrExp", "IFCurrExpCa2Adaptive", "SpikeSourceArray", "SpikeSourcePoisson"]
 
 LARGEST_SEED_C = 698_769_068        # of the generator JKISS64
 
@@ -69,7 +69,7 @@ class IFCurrExp:
     i_offset: float = 0.0
     v: float = -65.0
 
-    synapses = "exponential"
+    synapses, pynn, state = "exponential", "IF_curr_exp", ("v",)
 
     def __post_init__(self):
         check_fields(self, **parameter_kinds(self))
@@ -96,7 +96,53 @@ class IFCurrDelta:
     i_offset: float = 0.0
     v: float = -65.0
 
-    synapses = "delta"
+    synapses, pynn, state = "delta", "IF_curr_delta", ("v",)
+
+    def __post_init__(self):
+        check_fields(self, **parameter_kinds(self))
+        check_together(type(self).__name__, vars(self))
+
+
+@dataclass(frozen=True)
+class IFCurrExpCa2Adaptive:
+    """As :class:`IFCurrExp`, with an adaptation current that every own spike strengthens and that fades by itself.
+
+        tau_m dv/dt = v_rest - v + tau_m / cm (i_exc - i_inh - i_ca2 + i_offset);  tau_ca2 di_ca2/dt = -i_ca2;
+        a spike:  v = v_reset,  i_ca2 = i_ca2 + i_alpha
+
+    In a step of a board: ``i_ca2 = i_ca2 exp(-timestep / tau_ca2)``, membrane, threshold, spike. It makes those that
+    fire often fire less, as homeostasis does, without a host that moves thresholds between runs.
+
+    Attributes as :class:`IFCurrExp`, and
+
+    Attributes
+    ----------
+    tau_ca2 : float
+        Decay time constant of the adaptation current, ms.
+    i_ca2 : float
+        That current at the start, nA; it is outward, against `i_offset`.
+    i_alpha : float
+        What a spike adds to it, nA.
+
+    Source: Liu and Wang 2001, doi 10.1023/A:1008916026143; sPyNNaker 7.4.1 ``if_curr_exp_ca2_adaptive.py``,
+    ``additional_input_ca2_adaptive_impl.h``.
+    """
+
+    tau_m: float = 20.0
+    cm: float = 1.0
+    v_rest: float = -65.0
+    v_reset: float = -65.0
+    v_thresh: float = -50.0
+    tau_syn_E: float = 5.0
+    tau_syn_I: float = 5.0
+    tau_refrac: float = 0.1
+    i_offset: float = 0.0
+    v: float = -65.0
+    tau_ca2: float = 50.0
+    i_ca2: float = 0.0
+    i_alpha: float = 0.1
+
+    synapses, pynn, state = "exponential", "extra_models.IFCurrExpCa2Adaptive", ("v", "i_ca2")
 
     def __post_init__(self):
         check_fields(self, **parameter_kinds(self))
@@ -179,6 +225,9 @@ def valid_seed(words):
     return x, y if y else 13_031_301, z, c % LARGEST_SEED_C + 1
 
 
+CELLS = IFCurrExp, IFCurrDelta, IFCurrExpCa2Adaptive, SpikeSourceArray, SpikeSourcePoisson
+
+
 def parameter_names(cell):
     """Names of a cell's parameters in PyNN's spelling: those that may differ from neuron to neuron."""
     return tuple(parameter_kinds(cell))
@@ -228,6 +277,8 @@ _ABOVE_ZERO = real(S16_15, above(0), least(2 * FINEST, ", twice the last bit of 
 _DELTA = {"tau_m": _ABOVE_ZERO, "cm": _ABOVE_ZERO, "v_rest": _MV, "v_reset": _MV, "v_thresh": _MV,
           "tau_refrac": real(S16_15, least(0)), "i_offset": _MV, "v": _MV}
 _U32_32 = real(least(0), below(1 << 32), wanted="0 or more and below 2**32")
-_KINDS = {IFCurrExp: {**_DELTA, "tau_syn_E": _ABOVE_ZERO, "tau_syn_I": _ABOVE_ZERO}, IFCurrDelta: _DELTA,
+_EXP = {**_DELTA, "tau_syn_E": _ABOVE_ZERO, "tau_syn_I": _ABOVE_ZERO}
+_KINDS = {IFCurrExp: _EXP, IFCurrDelta: _DELTA,
+          IFCurrExpCa2Adaptive: {**_EXP, "tau_ca2": _ABOVE_ZERO, "i_ca2": _MV, "i_alpha": _MV},
           SpikeSourcePoisson: {"rate": _U32_32, "start": _U32_32, "duration": or_infinity(_U32_32)}}
 _CORE_SEEDS = Kind(_seeds, f"four 32-bit words x, y, z, c for each core, with y not 0 and c from 1 to {LARGEST_SEED_C}")

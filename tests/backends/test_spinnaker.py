@@ -56,7 +56,7 @@ from spikingconvnet.network.netlist import (  # noqa: E402
     Projection,
     together,  # noqa: E402
 )
-from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
+from spikingconvnet.network.neurons import IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
 from spikingconvnet.network.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
 from spikingconvnet.network.spikes import Spikes  # noqa: E402
 from spikingconvnet.training.chain import rstdp  # noqa: E402
@@ -130,6 +130,25 @@ def test_random_networks_give_the_same_integers(drawn_seed, board, tmp_path):
     local = by(native, network, chunks)
     assert sum(map(len, local.spikes.values())) > 0
     assert local.differences(replace_saturation(on_board(network, board, tmp_path, chunks), local)) == []
+
+
+@pytest.mark.parametrize("seed, timestep", [(0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 0.5)])
+def test_neurons_with_an_adaptation_current_give_the_same_integers(seed, timestep, board, tmp_path):
+    """Sixty random networks of all cells; those that learn by other rules than additive pairs are on split cores."""
+    rng = np.random.default_rng([seed, 23])
+    networks = [independent(lambda: replace(random_network(Recipe(
+        n_sources=2, n_populations=int(rng.integers(1, 4)), n_projections=int(rng.integers(2, 7)),
+        spikes_per_step=float(rng.choice([0.5, 2.0, 5.0])), weight=float(rng.choice([0.2, 2.0])),
+        rule="pair additive" if rng.integers(2) else None, plastic=bool(rng.integers(3)), modulated=False,
+        drive=float(rng.choice([0.5, 2.0])), varied=bool(rng.integers(2)), largest_delay=5, adaptive=True), rng),
+        timestep=timestep), 150) for _ in range(PER_RUN)]
+    network = together(networks)
+    assert sum(isinstance(p.cell, IFCurrExpCa2Adaptive) for p in network.populations) >= PER_RUN
+    local = by(native, network, [60, 90])
+    still = [replace(p, cell=replace(p.cell, i_alpha=0.0), values={k: v for k, v in p.values.items() if k != "i_alpha"})
+             if isinstance(p.cell, IFCurrExpCa2Adaptive) else p for p in network.populations]
+    assert local.differences(by(native, replace(network, populations=still), [60, 90]))
+    assert local.differences(replace_saturation(on_board(network, board, tmp_path, [60, 90]), local)) == []
 
 
 def on_small_cores(network, rng):

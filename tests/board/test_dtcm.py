@@ -109,7 +109,8 @@ def heaps(machine):
 
 def every_kind():
     """A network of every kind of core; no core has as many neurons as another of its program."""
-    drawn = [STATIC, replace(STATIC, cell="delta", delay=20, lists=2), replace(STATIC, records=True, recurrent=True),
+    drawn = [STATIC, replace(STATIC, cell="delta", delay=20, lists=2), replace(STATIC, cell="ca2"),
+             replace(STATIC, records=True, recurrent=True),
              *(Drawn("plastic", cell, rule, 7, 20.0, 256, False, False, 1, 2) for cell, rule in core_memory.COMBINED),
              *(Drawn("split", cell, rule, 7, 30.0, 256, rule == "triplets", False, 1, 3)
                for cell, rule in core_memory.SPLIT),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from random_networks import Recipe, convolutional_network, random_network, random_spikes, split_network
 
 from spikingconvnet.backends.local import simulator
+from spikingconvnet.board.programs import PROGRAMS
 from spikingconvnet.board.rules import rule_kind
-from spikingconvnet.board.split_cores import COMBINED
 from spikingconvnet.compare import causes
 from spikingconvnet.compare.differences import VARIABLES, as_dict, as_text, compare
 from spikingconvnet.compare.expected import Inputs
@@ -81,6 +81,17 @@ def test_a_run_of_the_local_engine_follows_its_network_in_every_step(seed):
         assert not one.membrane_deviations().any()
         assert ((one.membranes >= one.thresholds(0)) == one.fired).all()
         assert not one.is_followed or not one.deviations().any()
+
+
+@settings(max_examples=10)
+@given(SEEDS)
+def test_adaptation_currents_are_followed_in_every_step(seed):
+    network = random_network(Recipe(n_steps=STEPS // 2, drive=2.0, modulated=False, adaptive=True),
+                             np.random.default_rng(seed))
+    made = recorded(network, STEPS)
+    for label in made.neurons:
+        one = Inputs(made, label, STEPS)
+        assert not one.membrane_deviations().any() and not one.spike_deviations().any()
 
 
 def test_thresholds_that_are_set_between_runs_are_remembered_with_their_step():
@@ -486,7 +497,7 @@ def test_half_a_unit_of_a_weight_is_rounding_for_a_simulator_that_does_not_round
 
 def test_learned_weights_that_differ_a_little_are_rounding_only_if_every_neuron_was_recorded():
     network = next(network for _, network in map(drawn, range(99)) if all(
-        p.learns and len(p.connections.to_list().pre) and rule_kind(network, p.post) in COMBINED["delta"]
+        p.learns and len(p.connections.to_list().pre) and rule_kind(network, p.post) in PROGRAMS[IFCurrDelta].rules
         for p in network.projections[:1]))
     a = recorded(network, STEPS)
     label = network.projections[0].label

@@ -15,7 +15,7 @@ from spikingconvnet.board.reference import ReferenceSimulation
 from spikingconvnet.model import build
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.netlist import Network, Population, Projection
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray
 from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
@@ -58,6 +58,7 @@ class Recipe:
     drive: float = 0.5
     max_expected_summed_weight: float = None
     backprop_delay: bool = True
+    adaptive: bool = False
 
 
 def random_network(recipe, rng):
@@ -149,11 +150,15 @@ def _source(label, recipe, rng):
 def _population(label, recipe, rng):
     shape = _shape(rng)
     kind = IFCurrDelta if recipe.delta and rng.random() < 0.7 else IFCurrExp
+    if recipe.adaptive and rng.random() < 0.7:
+        kind = IFCurrExpCa2Adaptive
     draw = {"tau_m": (5.0, 30.0), "cm": (0.3, 2.0), "v_rest": (-66.0, -64.0), "v_reset": (-70.0, -60.0),
             "v_thresh": (-63.0, -55.0), "tau_refrac": (0.0, 5.0), "v": (-68.0, -62.0),
             "i_offset": (0.0, recipe.drive)}
-    if kind is IFCurrExp:
+    if kind is not IFCurrDelta:
         draw |= {"tau_syn_E": (0.6, 12.0), "tau_syn_I": (0.6, 12.0)}
+    if kind is IFCurrExpCa2Adaptive:
+        draw |= {"tau_ca2": (2.0, 80.0), "i_ca2": (-0.5, 0.5), "i_alpha": (-0.1, 0.8)}
     cell = kind(**{name: float(np.round(rng.uniform(*span), 3)) for name, span in draw.items()})
     varied = [name for name in draw if recipe.varied and rng.random() < 0.4]
     values = {name: np.round(rng.uniform(*draw[name], int(np.prod(shape))), 4) for name in varied}

@@ -11,13 +11,25 @@ elementary operations in ``kernels.py`` delete ``__pycache__``. Therefore the ru
 from numba import int32, int64
 
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
-from spikingconvnet.backends.local.layout import AMOUNTS, FULLEST, HISTORY, NEVER, RULES, RUN_FIELDS, TABLES, TRACES
+from spikingconvnet.backends.local.layout import (
+    AMOUNTS,
+    FIELDS,
+    FULLEST,
+    HISTORY,
+    LANES,
+    NEVER,
+    RULES,
+    RUN_FIELDS,
+    TABLES,
+    TRACES,
+)
 
 (PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
  PFISTER_TRIPLET_ADDITIVE, MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS) = range(len(RULES))
 W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE = range(len(AMOUNTS))
 PLUS, MINUS, X, Y, C, D = range(len(TABLES))
 POST, RECEPTOR, DELAY, BACK, FIRST, COUNT = range(len(RUN_FIELDS))
+BLOCK = FIELDS * LANES  # numbers of a block of neurons
 SLOW_SHIFT = 2          # see lowering.py for the shifts
 ELIGIBILITY_SHIFT = 4
 DOPAMINE_SHIFT = 2
@@ -246,6 +258,16 @@ def _row(row, t, slot, neurons, plastic, history, rules):
 
 
 @compiled
+def _adapt(state):
+    """Adaptation currents fade, and what is left of them is taken from the constant currents."""
+    for block in range(state.shape[0] // BLOCK):
+        for lane in range(16):
+            at = block * BLOCK + lane
+            state[at + 272] = kmul(state[at + 272], state[at + 288])
+            state[at + 64] = int32(state[at + 256] - state[at + 272])
+
+
+@compiled
 def _update_neurons(state):
     """Membranes, timers and currents of all neurons; whether any reaches its threshold.
 
@@ -254,8 +276,8 @@ def _update_neurons(state):
     the step of a small population.
     """
     fires = int32(0)
-    for block in range(state.shape[0] // 256):
-        first = block * 256
+    for block in range(state.shape[0] // BLOCK):
+        first = block * BLOCK
         for lane in range(16):
             j = first + lane
             e, i, timer = state[j + 32], state[j + 48], state[j + 16]
@@ -279,7 +301,7 @@ def _collect(neurons, slot, n):
             if ring[j] != 0:
                 neurons.saturated[j] += ring[j] > SATURATED
                 x = int32(min(ring[j], SATURATED) << inject[0, j])
-                at = (j >> 4) * 256 + 32 + 16 * r + (j & 15)
+                at = (j >> 4) * BLOCK + 32 + 16 * r + (j & 15)
                 neurons.state[at] += int32((x & inject[1, j]) + mulhi(x, inject[2, j]))
                 ring[j] = 0
 
@@ -287,9 +309,9 @@ def _collect(neurons, slot, n):
 @compiled
 def _reset(neurons):
     """Membranes, timers, currents and inputs on their way as they were before the first step."""
-    for block in range(neurons.state.shape[0] // 256):
+    for block in range(neurons.state.shape[0] // BLOCK):
         for lane in range(16):
-            at = block * 256 + lane
+            at = block * BLOCK + lane
             neurons.state[at] = neurons.v_init[block * 16 + lane]
             neurons.state[at + 16], neurons.state[at + 32], neurons.state[at + 48] = 0, 0, 0
     for slot in range(neurons.pending.shape[0]):
@@ -302,10 +324,11 @@ def _reset(neurons):
 def _fire(state, n, step, out_step, out_id, events):
     """Reset the neurons that reach their threshold and append them to the output; how many it holds now."""
     for j in range(n):
-        at = (j >> 4) * 256 + (j & 15)
+        at = (j >> 4) * BLOCK + (j & 15)
         if state[at] >= state[at + 128]:
             state[at] = state[at + 208]
             state[at + 16] = state[at + 224]
+            state[at + 272] = int32(state[at + 272] + state[at + 304])
             out_step[events], out_id[events] = step, j
             events += 1
     return events
@@ -331,10 +354,12 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
             neurons.pending[slot] = 0
             _collect(neurons, slot, n)
         for k in range(record.ids.shape[0]):
-            at = (record.ids[k] >> 4) * 256 + (record.ids[k] & 15)
+            at = (record.ids[k] >> 4) * BLOCK + (record.ids[k] & 15)
             record.v[step, k] = state[at]
             record.gsyn_exc[step, k], record.gsyn_inh[step, k] = state[at + 32], state[at + 48]
         first = events
+        if neurons.adapts:
+            _adapt(state)
         if _update_neurons(state):
             events = _fire(state, n, step, spiking.out_step, out_id, events)
         _remember_all(t + step, out_id[first:events], history, rules)

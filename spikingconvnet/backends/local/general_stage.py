@@ -56,14 +56,17 @@ class GeneralStage:
         self.size = (blocks + 1) * layout.LANES
         self.neurons = layout.Neurons(*(layout.aligned(shape, np.int32) for shape in (
             blocks * layout.FIELDS * layout.LANES, (2, 3, self.size), self.size, self.size, (slots, 2, self.size))),
-            pending=np.zeros(slots, np.int64))
+            pending=np.zeros(slots, np.int64), adapts=int(any(p.adaptation.any() for p in parts)))
         self._set_field("v_thresh", np.full(blocks * layout.LANES, layout.SILENT_THRESHOLD))
         self.neurons.v_init[:self.n] = joined("v_init")
         for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
                              ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
+                             ("offset", joined("i_offset")),
                              ("resistance", joined("resistance")), ("refractory", joined("refractory")),
                              ("membrane_decay", joined("membrane_decay")), ("input_scale", joined("input_scale"))):
             self._set_field(name, values)
+        for place, name in enumerate(("adaptation", "adaptation_decay", "adaptation_step")):
+            self._set_field(name, np.concatenate([p.adaptation[place] for p in parts]))
         for receptor, letter in enumerate("ei"):
             mask, low = split(np.concatenate([p.decay[receptor] for p in parts]))
             self._set_field(f"decay_{letter}_mask", mask)

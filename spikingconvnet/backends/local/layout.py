@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-LANES = FIELDS = 16     # of a block of neurons; their numbers in the order of NEURON_FIELDS
+LANES = 16              # of a block of neurons
 NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
-                 "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory", "input_scale")
+                 "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory", "input_scale",
+                 "offset", "adaptation", "adaptation_decay", "adaptation_step")      # `i_offset` is less the adaptation
+FIELDS = len(NEURON_FIELDS)
 HISTORY = 16            # events kept per neuron, a permanent placeholder included
 TRACES = 3              # of an event: its trace, the slower one or dopamine, whether it is a reward or punishment
 RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "nearest_pair_multiplicative",
@@ -44,6 +46,8 @@ class Neurons(NamedTuple):
         Weights on their way.
     pending : int64 (slots,)
         Whether a slot holds any.
+    adapts : int
+        Whether any neuron has an adaptation current.
     """
 
     state: np.ndarray
@@ -52,6 +56,7 @@ class Neurons(NamedTuple):
     saturated: np.ndarray
     ring: np.ndarray
     pending: np.ndarray
+    adapts: int
 
 
 class Static(NamedTuple):

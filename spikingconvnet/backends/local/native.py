@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spikingconvnet.backends.local.layout import FIELDS
 from spikingconvnet.errors import NetworkError
 
 logger = logging.getLogger(__name__)
@@ -63,8 +64,9 @@ _SIGNATURES = {
     "count_events": "step:i4:n lane:i4:n n maps first_map all_maps counts:i8:all_maps",
     "place_events": "step:i4:n lane:i4:n n maps first_map all_maps row width positions place:i8:all_maps out:u2,u4"
                     " bytes",
-    "general_steps": "t n_steps n n_sources size slots state:i4:16*n inject:i4:6*size v_init:i4:size saturated:i4:size"
-                     " ring:i4:2*slots*size pending:i8:slots static_start:i8:n_sources+n+1 static_runs:i4"
+    "general_steps": f"t n_steps n n_sources size slots state:i4:{FIELDS}*n inject:i4:6*size v_init:i4:size"
+                     " saturated:i4:size"
+                     " ring:i4:2*slots*size pending:i8:slots adapts static_start:i8:n_sources+n+1 static_runs:i4"
                      " static_weight:i4:16 plastic_start:i8:n_sources+n+1 row_start:i8:1 row_state:i4 plastic_runs:i4"
                      " weight:i4:16 eligibility:i4:weight modulator_start:i8:n_sources+n+1 modulated:i4"
                      " amount:i4:modulated own_start:i8:n_own own_row:i4 n_own rule_of:i4:size kinds:i4:n_rules"

@@ -8,8 +8,10 @@ of plasticity are fractions of `w_max` there, as PyNN defines them.
 import numpy as np
 
 from spikingconvnet.board.fixed_point import ACCUM_ONE, accum, kdiv, leak
-from spikingconvnet.network.neurons import IFCurrExp
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
 from spikingconvnet.network.plasticity import AdditiveWeightDependence
+
+CELLS = IFCurrExp, IFCurrDelta      # neurons that simulators of continuous time are given
 
 ONE_STEP = 1 / 40   # time constant, in steps, of a current that is gone after one: exp(-40) is 4e-18
 APART = 1e-5        # least relative distance of tau_syn and tau_m; Brian2's exact solution divides by it

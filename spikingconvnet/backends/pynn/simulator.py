@@ -5,6 +5,7 @@ whole before the run starts, because setting them again between two runs is slow
 """
 
 import math
+from operator import attrgetter
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from spikingconvnet.backends.pynn import continuous
 from spikingconvnet.backends.pynn.dialect import RECEPTORS
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.network.connectivity import DenseConnections
-from spikingconvnet.network.neurons import IFCurrExp, SpikeSourcePoisson, parameter_names
+from spikingconvnet.network.neurons import SpikeSourcePoisson, parameter_names
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
 SPARE = 3           # steps of a gap more than the longest delay and refractory time
@@ -198,14 +199,14 @@ class Simulation:
         cell, values = self._cell(population)
         values = {name: part[first:first + size] for name, part in values.items()}
         values = {name: part[0].item() if (part == part[0]).all() else part.tolist() for name, part in values.items()}
-        v = values.pop("v")
+        begin = {name: values.pop(name) for name in population.cell.state}
         cell = cell(**values)
         limit = population.max_expected_summed_weight
         limit = limits[index].tolist() if limits is not None else [limit, limit] if limit is not None else None
         scaled = limit and not self.dialect.flowing         # only a board has a scale
         more = {"additional_parameters": {"max_expected_summed_weight": limit}} if scaled else {}
         part = self._make(population, size, index, cell, **more)
-        part.initialize(v=v)
+        part.initialize(**begin)
         chosen = self.record.get(population.label, np.zeros(0, int))
         chosen = np.sort(chosen[(chosen >= first) & (chosen < first + size)]) - first
         self._record(part, chosen)
@@ -215,7 +216,10 @@ class Simulation:
         """The simulator's cell and its parameters: class, dict of str to float array (size,)."""
         values = {name: population.parameter(name) for name in parameter_names(population.cell)}
         if not self.dialect.flowing:
-            return (self.sim.IF_curr_exp if isinstance(population.cell, IFCurrExp) else self.sim.IF_curr_delta), values
+            return attrgetter(population.cell.pynn)(self.sim), values
+        require(type(population.cell) in continuous.CELLS, f"Population {population.label!r}", "cell",
+                type(population.cell).__name__, f"{' or '.join(cell.__name__ for cell in continuous.CELLS)} for"
+                f" {self.dialect.name}; the local backend and boards take others", NetworkError)
         dt = self.network.timestep
         steps = np.ceil(np.rint(values["tau_refrac"] * ACCUM) / ACCUM / dt)
         values["tau_refrac"] = (steps + self.dialect.refractory * (steps > 0)) * dt

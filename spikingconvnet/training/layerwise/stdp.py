@@ -28,7 +28,7 @@ from spikingconvnet.gates.fields import (
     whole,
 )
 from spikingconvnet.gates.sizes import require_fits
-from spikingconvnet.model.layers import CELL, INHIBITION
+from spikingconvnet.model.layers import INHIBITION, NEURON
 from spikingconvnet.model.learning import LayerRule, Trainee, spelled
 from spikingconvnet.network.neurons import IFCurrExp
 from spikingconvnet.network.plasticity import STDPMechanism
@@ -123,7 +123,7 @@ class STDP(LayerRule):
 
     def __post_init__(self):
         check_fields(self, windows=SIZE, chunks=SIZE, slot=STEPS, pattern_steps=STEPS, min_spikes=SIZE, volley=PAIR,
-                     neuron=CELL, mechanism=record(STDPMechanism), gate=INHIBITION, lateral=INHIBITION,
+                     neuron=NEURON, mechanism=record(STDPMechanism), gate=INHIBITION, lateral=INHIBITION,
                      homeostasis=_HOMEOSTASIS, initial_winners=FACTOR, sampling=_part("RandomWindows", "__call__"),
                      calibration=_part("FiringShare", "__call__", "kernels"))
         require(self.windows * self.slot <= MOST_STEPS, "STDP", "windows", self.windows,

@@ -60,6 +60,14 @@ def test_any_network_gives_the_same_integers_in_both_engines(recipe, seed):
     assert by_reference(network, [STEPS]).differences(by_kernels(network, [STEPS])) == []
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_adaptation_currents_give_the_same_integers_in_both_engines(seed):
+    rng = np.random.default_rng([seed, 3])
+    network = random_network(replace(seeded_recipe(seed), adaptive=True, drive=2.0), rng)
+    network = replace(network, timestep=[1.0, 1.0, 0.5, 2.0][seed % 4])
+    assert by_reference(network, [STEPS]).differences(by_kernels(network, [STEPS])) == []
+
+
 @pytest.mark.parametrize("timestep", [0.1, 0.2, 0.5, 2.0])
 @pytest.mark.parametrize("seed", range(8))
 def test_at_other_time_steps_too(seed, timestep):
