@@ -36,7 +36,7 @@ I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture R
 FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
 UNDEF_VECTOR, SVC_VECTOR, PABT_VECTOR, DABT_VECTOR, IRQ_VECTOR, FIQ_VECTOR = 0x04, 0x08, 0x0c, 0x10, 0x18, 0x1c
 
-WFI, WFI_MASK = 0x0e070f90, 0x0fff0fff              # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
+WAIT, WAIT_MASK = 0x0e070f90, 0x0fff0fff            # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
 BURST = 32                                          # packets that a FIQ handler takes before the program goes on
 MOST_PACKETS = 1 << 18                              # that wait for a core; those that come after them are lost
 MOST_SENT = 1 << 16                                 # packets after which a core pauses, so that somebody takes them
@@ -333,7 +333,7 @@ class Core:
         return self.rest is not Rest.READY
 
     def _at_wait(self):
-        return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WFI_MASK == WFI
+        return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WAIT_MASK == WAIT
 
     # -- faults -------------------------------------------------------------------------------------------------------
 

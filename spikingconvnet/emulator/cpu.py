@@ -40,7 +40,7 @@ else:
                  unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch"}
     FLUSH_TLB = unicorn.UC_CTL_IO_WRITE << 30 | unicorn.UC_CTL_TLB_FLUSH       # uc_ctl_flush_tlb, unicorn.h
 
-PAGE_SIZE = 4096                                    # the default of 1024 makes four times as many jumps slow
+PAGE = 4096                                         # the default of 1024 makes four times as many jumps slow
 READ, WRITE, EXECUTE = 1, 2, 4                      # uc_prot, unicorn.h
 CORE_DEVICES = (*VIC_BASES, *TIMER_BASES, *CC_BASES, *DMA_BASES)
 CHIP_DEVICES = {**{base: ROUTER_SIZE for base in ROUTER_BASES}, **{base: DEVICE_SIZE for base in SYSCTL_BASES}}
@@ -90,7 +90,7 @@ class Space:
             if 0 <= address - base < size:
                 if base != ITCM_BASE:
                     return place + address - base, READ | WRITE
-                if self.program is None or address < PAGE_SIZE:
+                if self.program is None or address < PAGE:
                     return place + address, READ | WRITE | EXECUTE
                 self.refused = writes
                 return None if writes else (self.program + address, READ | EXECUTE)
@@ -164,7 +164,7 @@ class CPU:
     def _open(self):
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
-        uc.ctl_set_page_size(PAGE_SIZE)
+        uc.ctl_set_page_size(PAGE)
         uc.ctl_set_tcg_buffer_size(self._code)
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         # Where no memory is: Unicorn (notdirty_write, cputlb.c) leaves stores slow wherever a hook might be called.

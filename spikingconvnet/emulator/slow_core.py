@@ -9,7 +9,7 @@ Not modelled: cycles of instructions and waiting for memory; a slice that ends e
 
 import struct
 
-from spikingconvnet.emulator.core import WFI, WFI_MASK, Core, Rest
+from spikingconvnet.emulator.core import WAIT, WAIT_MASK, Core, Rest
 from spikingconvnet.emulator.cpu import CPU, CPUs
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ
 
@@ -38,7 +38,7 @@ class SlowCore(Core):
         super().start(image, app_id, flags)
         self.busy_until, self._instructions = 0, _MANY
         for index, (word,) in enumerate(struct.iter_unpack("<I", self.itcm.bytes)):
-            if word & WFI_MASK == WFI:
+            if word & WAIT_MASK == WAIT:
                 self._cpu.watch(4 * index, self._note_wait)
 
     def _note_wait(self, *_):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spikingconvnet.backends.local.layout import LANES, SILENT_THRESHOLD, aligned
+from spikingconvnet.backends.local.layout import AT_REST, BLOCK, CUT, SILENT_THRESHOLD, aligned
 from spikingconvnet.board.fixed_point import split
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
@@ -25,7 +25,7 @@ def conv_weights(weights, stride, first, last):
 
     Returns
     -------
-    int32 array (channels, rows, stride, LANES + pieces * (last - first) + LANES)
+    int32 array (channels, rows, stride, BLOCK + pieces * (last - first) + BLOCK)
         With zeros at both ends, for vectors that begin before a line or end behind it.
     """
     maps, channels, rows, columns = weights.shape
@@ -37,8 +37,8 @@ def conv_weights(weights, stride, first, last):
             if column < columns:
                 block = weights[first:last, :, :, column]
                 table[:, :, phase, piece, :len(block)] = block.transpose(1, 2, 0)
-    padded = aligned((channels, rows, stride, 2 * LANES + pieces * (last - first)), np.int32)
-    padded[..., LANES:-LANES] = table.reshape(channels, rows, stride, -1)
+    padded = aligned((channels, rows, stride, 2 * BLOCK + pieces * (last - first)), np.int32)
+    padded[..., BLOCK:-BLOCK] = table.reshape(channels, rows, stride, -1)
     return padded
 
 
@@ -79,7 +79,7 @@ class ConvStage:
         self.weights = [conv_weights(excitatory - inhibitory, connections.strides[1], m, m + self.block)
                         for m in self.starts]
         self.factors = conv_factors(population)
-        state = (blocks, self.rows, -(-self.width * self.block // LANES) * LANES)
+        state = (blocks, self.rows, -(-self.width * self.block // BLOCK) * BLOCK)
         self.v, self.timer, self.syn_e, self.syn_i = (aligned(state, np.int32) for _ in range(4))
         self.ring_e, self.ring_i = (aligned((*state[:2], connections.delay, state[2]), np.int32) for _ in range(2))
         self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
@@ -112,11 +112,11 @@ class ConvStage:
     def set_threshold(self, label, raw):
         """Thresholds as s16.15, (size,)."""
         self.per_lane[:, :, 0] = self._per_lane(raw, SILENT_THRESHOLD)
-        self.flags[:, :, 1] = 0
+        self.flags[:, :, AT_REST] = 0
 
     def saturated(self):
         """Ring-buffer slots that were cut, by label."""
-        return {self.labels[0]: int(self.flags[:, :, 2].sum())}
+        return {self.labels[0]: int(self.flags[:, :, CUT].sum())}
 
     def run(self, t, n_steps, spikes, threads):
         """Simulate; spikes by label, and no membranes."""

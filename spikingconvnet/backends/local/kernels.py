@@ -11,11 +11,11 @@ are (column, map) with the map innermost, so that one input spike adds one conti
 import numpy as np
 from numba import int32, int64, njit, uint32
 
-SATURATED = 0xffff
-PAD = 16                                                        # zeros at both ends of a line of weights
+from spikingconvnet.backends.local.layout import AT_REST, BLOCK, BUSY, CUT, LEFT
+
+SATURATED = 0xffff          # a slot of the ring buffer as the board keeps it
 INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
 V_REST, GAIN, V_RESET, REFRACTORY = range(12, 16)
-LEFT, AT_REST, CUT, BUSY = range(4)                                             # places in conv_row's flags
 
 compiled = njit(nogil=True, error_model="numpy", cache=True)
 inlined = njit(inline="always")
@@ -173,7 +173,7 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
     top : int
         First input row of the window row.
     geometry : (input rows, column stride, output columns, maps, pieces)
-    weights : int32 (channels, kernel rows, column stride, PAD + pieces * maps + PAD)
+    weights : int32 (channels, kernel rows, column stride, BLOCK + pieces * maps + BLOCK)
         In the order in which an input spike adds them, see ``simulator.conv_weights``; inhibitory ones negative.
     v, timer, syn_e, syn_i : int32 (lanes,)
         State of the row: output columns * maps lanes, and lanes that never fire up to a multiple of 16.
@@ -248,7 +248,7 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
                 if low < high:
                     line = weights[channels[s], rows_in[s] - top, column - right * stride]
                     _add(ring_e[slot, low * maps:high * maps], ring_i[slot, low * maps:high * maps],
-                         line[PAD + (low - left_edge) * maps:PAD + (high - left_edge) * maps])
+                         line[BLOCK + (low - left_edge) * maps:BLOCK + (high - left_edge) * maps])
                     first_lane, last_lane = min(first_lane, low * maps), max(last_lane, high * maps)
             spans[slot, 0], spans[slot, 1] = first_lane, last_lane
     flags[LEFT], flags[AT_REST], flags[BUSY] = left, rest, busy
