@@ -172,5 +172,3 @@ def _wanted(network, about):
         synapses = len(network.projection(label).connections.to_list().pre)
         wanted[f"weights/{i}"] = Array("int64 int32 uint16 uint32", (synapses,), 0, 65535)
     return wanted
-
-

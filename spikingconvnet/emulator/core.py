@@ -87,8 +87,6 @@ class Core:
         self._spent, self._asked = time.monotonic, (time.monotonic, 0.0)     # a clock; one, and what it said when asked
         self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
 
-    # -- life ---------------------------------------------------------------------------------------------------------
-
     def start(self, image, app_id, flags):
         """Load the APLX image at an address and begin at its start address (`reset_entry`, sark_alib.s:123)."""
         require_unicorn()
@@ -128,8 +126,6 @@ class Core:
         for bases, device in ((VIC_BASES, self.vic), (TIMER_BASES, self.timers), (CC_BASES, self.comms),
                               (DMA_BASES, self.dma)):
             self._devices.update(dict.fromkeys(bases, device))
-
-    # -- devices ------------------------------------------------------------------------------------------------------
 
     def load(self, base, offset, width):
         """The program reads a register."""
@@ -182,8 +178,6 @@ class Core:
         self._cpu.stop()
         return 0
 
-    # -- registers ----------------------------------------------------------------------------------------------------
-
     def _read(self, register):
         return self._cpu.read(self, register)
 
@@ -201,8 +195,6 @@ class Core:
             self.inbox.append(packet)
         else:
             self.lost += 1
-
-    # -- interrupts ---------------------------------------------------------------------------------------------------
 
     def interrupt(self, line, active):
         """Raise or lower a line of the interrupt controller."""
@@ -256,8 +248,6 @@ class Core:
         again = self.rest is Rest.WFI and self.inbox and self._burst < BURST
         self._burst = self._burst + 1 if again else 0
         self._enter(vector, FIQ_MODE, self._pc if again else self._pc + 4, I_BIT | F_BIT)   # again: back to the wait
-
-    # -- running ------------------------------------------------------------------------------------------------------
 
     def run(self):
         """Run until the program waits and nothing is left for it; `rest` says why. READY: it was asked to pause."""
@@ -335,8 +325,6 @@ class Core:
     def _at_wait(self):
         return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WAIT_MASK == WAIT
 
-    # -- faults -------------------------------------------------------------------------------------------------------
-
     def crash(self, why):
         """Let the program have a data abort where it waits."""
         self._fault = BusError(why)
@@ -381,4 +369,3 @@ class Core:
 
 _DATA_ABORT = RTE.DABT, DABT_VECTOR, ABT_MODE, 8
 _PREFETCH_ABORT = RTE.PABT, PABT_VECTOR, ABT_MODE, 4
-

@@ -73,12 +73,14 @@ class Space:
     program : int or None
         Place of the copy of its program that it shares with others; None once it has written to its own.
     registers : unicorn.UcContext
+    refused : bool
+        Whether the core has just tried to write to the program that it shares.
     """
 
     memories: list
     program: int
     registers: object
-    refused: bool = False                           # a write to the shared program
+    refused: bool = False
 
     def translate(self, address, writes):
         """(address in the common space, permissions), None for a write to the shared program.
@@ -129,8 +131,6 @@ class CPU:
 
     def __len__(self):
         return len(self._spaces)
-
-    # -- cores --------------------------------------------------------------------------------------------------------
 
     def add(self, core):
         """Let a core take part, with registers as after a reset."""
@@ -219,8 +219,6 @@ class CPU:
             self._spaces[core].program = None
             uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
 
-    # -- registers ----------------------------------------------------------------------------------------------------
-
     def read(self, core, register):
         """A register of a core, by name."""
         self._switch(core)
@@ -230,8 +228,6 @@ class CPU:
         """Set a register of a core."""
         self._switch(core)
         self._uc.reg_write(_REGISTER[register], value)
-
-    # -- running ------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def turn_of(self, core):
@@ -261,7 +257,7 @@ class CPU:
     def run(self, core, address, instructions=0):
         """Run a core's program until something stops it: None, or (Trap, what it was) in the middle.
 
-        instructions : after so many it stops; 0: never
+        It stops after so many instructions, if there is a number of them.
         """
         self._switch(core)
         space = self._spaces[core]
@@ -282,8 +278,6 @@ class CPU:
         traps = {unicorn.UC_ERR_FETCH_UNMAPPED: Trap.FETCH, unicorn.UC_ERR_FETCH_PROT: Trap.FETCH,
                  unicorn.UC_ERR_INSN_INVALID: Trap.UNDEFINED, unicorn.UC_ERR_EXCEPTION: Trap.EXCEPTION}
         return traps.get(errno, Trap.DATA), text
-
-    # -- callbacks ----------------------------------------------------------------------------------------------------
 
     def _note(self, _uc, access, address, size, _value, _data):
         """Remember an access that Unicorn is about to refuse."""

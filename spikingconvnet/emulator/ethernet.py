@@ -115,8 +115,6 @@ class Ethernet:
         if not tags.is_loopback(host):
             raise SetupError(f"--host: must be a loopback address such as 127.0.0.2, got {host!r}")
 
-    # -- the thread that owns the machine -----------------------------------------------------------------------------
-
     def attach(self, machine):
         """Become the port of a machine: what is sent leaves here, and what arrives is for it."""
         self._machine, machine.transmit, machine.tags.changed = machine, self._transmit, self._follow_tags
@@ -240,8 +238,6 @@ class Ethernet:
             self._selector.unregister(self._reverse[port])
             self._reverse.pop(port).close()
         self._wakers[1].send(b"x")
-
-    # -- the thread that receives -------------------------------------------------------------------------------------
 
     def _receive(self):
         paused = time.monotonic()

@@ -96,8 +96,6 @@ class Monitor:
         if not condition:
             raise Refused(result, why)
 
-    # -- information --------------------------------------------------------------------------------------------------
-
     def _version(self, _command):
         return struct.pack("<3I", self.chip.address << 16, 0xffff0000 | MAX_DATA, 0) + IDENTITY + VERSION
 
@@ -115,8 +113,6 @@ class Monitor:
         """cmd_count, scamp-cmd.c:714: over all chips of the board"""
         app_id, state, _ = command.arguments
         return struct.pack("<I", sum(chip.count(app_id & 255, state) for chip in self.machine.chips.values()))
-
-    # -- memory -------------------------------------------------------------------------------------------------------
 
     def _checked(self, length, kind):
         self._require(length <= MAX_DATA and kind < len(_TYPE_WIDTHS), f"length {length}, unit {kind}")
@@ -182,8 +178,6 @@ class Monitor:
             return b""
         return struct.pack("<Q" if operation == 6 else "<I", value)
 
-    # -- applications -------------------------------------------------------------------------------------------------
-
     def _start(self, image, word):
         self._require(not word & 1, "the monitor core cannot be started")
         self.chip.start(image, word & (1 << NUM_CPUS) - 1, word >> 24, word >> NUM_CPUS & 63)
@@ -226,8 +220,6 @@ class Monitor:
         self._require(key >> 24 == 0 and data >> 28 == _APP_SIGNAL, "only signals to applications are modelled",
                       Result.CMD)
         return self._signal_all(data)
-
-    # -- router and tags ----------------------------------------------------------------------------------------------
 
     def _router(self, command):
         """cmd_rtr, scamp-cmd.c:353"""
@@ -285,5 +277,3 @@ class Monitor:
         port = sender.tx_port if own else place & 0xffff
         table.set(number, flags, address, port, place >> 16, word >> 8 & 255)
         return struct.pack("<I", number)
-
-

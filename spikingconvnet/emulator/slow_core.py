@@ -24,7 +24,7 @@ class SlowCore(Core):
     Parameters
     ----------
     speed : million instructions per second
-    core : the other parameters of `Core`
+    number, core : the parameters of `Core`, its CPUs among them, which it does not share
     """
 
     def __init__(self, speed, number, _cpus, *core):

@@ -168,8 +168,11 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
 
     Parameters
     ----------
+    t, n_steps : int
     row_offsets : int64 (steps * input rows + 1,)
-        Input spikes sorted by step and input row; `columns`, `channels` and `rows_in` (int16) belong to them.
+        First input spike of each step and input row.
+    columns, channels, rows_in : int16 (input spikes,)
+        As :func:`sort_by_row` makes them.
     top : int
         First input row of the window row.
     geometry : (input rows, column stride, output columns, maps, pieces)

@@ -2,7 +2,7 @@
 
 ``setup.py`` compiles ``*_native.c`` where it finds a C compiler. Without one the numba kernels do the same work; they
 take some seconds to compile when they first run. The library is loaded with ctypes, which lets other threads run
-during a call.
+during a call. An array that C would misread is a NetworkError, before any call.
 """
 
 import ctypes
@@ -128,11 +128,8 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
 def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, blocks, factors, reset_every):
     """See ``kernels.conv_row``, for all blocks of maps of a row: they have their inputs in common.
 
-    Parameters
-    ----------
-    blocks : list of tuple
-        Arguments of ``kernels.conv_row`` from `weights` to `per_lane`; `spans` and all flags but the cut slots are only
-        used there.
+    `blocks` is a list of tuples, the arguments of ``kernels.conv_row`` from `weights` to `per_lane`; `spans` and all
+    flags but the cut slots are only used there.
 
     Returns
     -------

@@ -1,0 +1,168 @@
+"""What docstrings say is so: errors that are raised are named, parameters that are listed are those that there are."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "spikingconvnet"
+WAITING = ("network/", "board/", "model/", "training/", "experiment/", "cli/", "gates/sizes.py", "backends/base.py")
+FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
+READY = [name for name in FILES if not name.startswith(WAITING)]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+MAKERS = ("__init__", "__new__", "__post_init__")
+ERROR_OF = {"require": 5, "check_fields": 1}        # place of the argument that is the error; SettingsError by default
+BANNER = re.compile(r"#\s*-{2,}")
+
+
+def own(node):
+    """A function's nodes without those of functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
+            yield child
+            yield from own(child)
+
+
+def name_of(node):
+    """Name of a class of errors, whichever way it is written; '' for anything else, as a variable."""
+    node = node.func if isinstance(node, ast.Call) else node
+    name = getattr(node, "attr", getattr(node, "id", ""))
+    return name if name[:1].isupper() else ""
+
+
+def raised(function):
+    """Names of the errors that a function raises itself."""
+    found = set()
+    for node in own(function):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            found.add(name_of(node.exc))
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in ERROR_OF:
+            given = node.args[ERROR_OF[node.func.id]:][:1] + [word.value for word in node.keywords
+                                                               if word.arg == "error"]
+            found.add(name_of(given[0]) if given else "SettingsError")
+    return found - {""}
+
+
+def section(node, title):
+    """Names that a section of a docstring lists, None without such a section."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=\n\n?\w+( \w+)?\n---|\Z)", ast.get_docstring(node) or "",
+                      re.DOTALL | re.MULTILINE)
+    if found is None:
+        return None
+    heads = re.findall(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$", found[1], re.MULTILINE)
+    return {name.lstrip("*") for head in heads for name in head.split(", ")}
+
+
+def parameters(function):
+    """Names of a function's parameters that a caller may give; `self` and `cls` are none."""
+    given = function.args
+    names = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    names += [each.arg for each in (given.vararg, given.kwarg) if each is not None]
+    return {name for name in names if name not in ("self", "cls") and not name.startswith("_")}
+
+
+def fields(node):
+    """Names of a record's fields."""
+    return {part.target.id for part in node.body if isinstance(part, ast.AnnAssign)
+            and not part.target.id.startswith("_") and "ClassVar" not in ast.unparse(part.annotation)}
+
+
+def is_record(node):
+    return any("dataclass" in ast.unparse(each) for each in node.decorator_list) or "NamedTuple" in map(
+        ast.unparse, node.bases)
+
+
+def attributes(node):
+    """Names of all that an object has: fields, methods, constants, and what its methods set."""
+    names = {part.name for part in node.body if isinstance(part, FUNCTIONS)} | fields(node)
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store):
+            names.add(part.attr)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            names.add(part.id)
+    return names
+
+
+def unlike(node, title, there, wanted):
+    """Faults of a section: names that are not there, and wanted ones that it lacks."""
+    listed = section(node, title)
+    if listed is not None:
+        yield from (f"{node.name}: {title}: no {name}" for name in sorted(listed - there))
+        yield from (f"{node.name}: {title}: {name} is missing" for name in sorted(wanted - listed))
+
+
+def faults(tree):
+    """Everything that is not as a module's docstrings say."""
+    around = ast.get_docstring(tree) or ""
+    for node in tree.body:
+        if isinstance(node, FUNCTIONS):
+            yield from of_function(node, around)
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from of_class(node, around)
+
+
+def of_function(node, around, owner=None):
+    if node.name.startswith("_") and (owner is None or not node.name.startswith("__")):
+        return
+    said = around + (ast.get_docstring(node) or "")
+    name = f"{owner}.{node.name}" if owner else node.name
+    yield from (f"{name}: raises {error}" for error in sorted(raised(node))
+                if not re.search(rf"\b{error}\b", said))
+    yield from unlike(node, "Parameters", parameters(node), parameters(node))
+
+
+def of_class(node, around):
+    around += ast.get_docstring(node) or ""
+    makers = [part for part in node.body if isinstance(part, FUNCTIONS) and part.name in MAKERS[:2]]
+    given = parameters(makers[0]) if makers else fields(node)
+    if makers or is_record(node):
+        yield from unlike(node, "Parameters", given, given)
+    yield from unlike(node, "Attributes", attributes(node), fields(node) if is_record(node) else set())
+    for part in node.body:
+        if isinstance(part, FUNCTIONS):
+            yield from of_function(part, around, node.name)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_docstrings_say_what_is_so(name):
+    assert list(faults(ast.parse(FILES[name].read_text()))) == []
+
+
+@pytest.mark.parametrize("name", READY)
+def test_no_banners_and_no_docstrings_that_say_nothing(name):
+    text = FILES[name].read_text()
+    assert not [line for line in text.splitlines() if BANNER.match(line.strip())]
+    assert '"""Itself."""' not in text
+
+
+def test_rooms_that_wait_are_there():
+    assert all(any(name.startswith(room) for name in FILES) for room in WAITING)
+
+
+@pytest.mark.parametrize("source, expected", [
+    ('def f():\n    "May raise a DataError."\n    raise DataError("no")', []),
+    ('def f():\n    "No."\n    raise errors.DataError("no")', ["f: raises DataError"]),
+    ('def f():\n    "No."\n    if x:\n        raise error from None', []),
+    ('def _f():\n    raise DataError', []),
+    ('def f(x):\n    "No."\n    require(x, 1, 2, 3, 4)', ["f: raises SettingsError"]),
+    ('def f(x):\n    "A DataErrors."\n    require(x, 1, 2, 3, 4, DataError)', ["f: raises DataError"]),
+    ('def f(x):\n    "No."\n    require(x, 1, 2, 3, 4, error=DataError)', ["f: raises DataError"]),
+    ('"""DataError."""\ndef f(x):\n    "No."\n    require(x, 1, 2, 3, 4, DataError)', []),
+    ('class A:\n    "A SettingsError."\n    def __post_init__(self):\n        check_fields(self, x=1)', []),
+    ('class A:\n    "No."\n    def __init__(self):\n        check_fields(self, DataError, x=1)',
+     ["A.__init__: raises DataError"]),
+    ('def f(a, *, b=1):\n    """F.\n\n    Parameters\n    ----------\n    a : int\n    c : int\n        C.\n    """',
+     ["f: Parameters: no c", "f: Parameters: b is missing"]),
+    ('def f(a, *b, **c):\n    """F.\n\n    Parameters\n    ----------\n    a, *b\n        A.\n    **c : int\n\n'
+     '    Returns\n    -------\n    d : int\n    """', []),
+    ('@dataclass\nclass A:\n    """A.\n\n    Attributes\n    ----------\n    x : int\n    z : int\n    """\n    y: int',
+     ["A: Attributes: no x", "A: Attributes: no z", "A: Attributes: y is missing"])])
+def test_what_is_not_so_is_noticed(source, expected):
+    assert list(faults(ast.parse(source))) == expected
+
+
+@pytest.mark.parametrize("line, expected", [("# -- cores ------", True), ("# ---- the core ----", True),
+                                            ("# x -- y", False), ("# one: -1", False), ("# -----------", True)])
+def test_a_banner_is_noticed(line, expected):
+    assert bool(BANNER.match(line)) == expected
