@@ -108,7 +108,8 @@ def load(path, command="the command that made it, with --record"):
     """The recording in a file; one that is missing, damaged or something else is a StoreError."""
     path = Path(path)
     if path.suffix != ".npz":
-        raise StoreError(f"{path}: is neither a run directory nor a recording, whose name would end in .npz")
+        raise StoreError(f"{path}: is neither a run directory nor a recording, whose name would end in .npz;"
+                         f" make one with: {command}")
     arrays = RunDirectory(path.parent).read(path.stem, command)
     about = arrays.pop("how")
     if "network" not in about:

@@ -223,7 +223,9 @@ def check_fires(spikes, images, image_filter, encoder, name):
         threshold, largest = getattr(encoder, "threshold", 0.0), image_filter(images[:1000]).max()
         raise SettingsError(f"parameters.FILTER, ENCODER: make no spike of any of the {silent:,} {name} images; FILTER"
                             f" makes values up to {largest:.3g}"
-                            + (f", ENCODER is silent up to its threshold of {threshold:.3g}" if threshold else ""))
+                            + (f", ENCODER is silent up to its threshold of {threshold:.3g}; lower that, or take a"
+                               " FILTER that makes more" if threshold else "; take a FILTER that makes more, or"
+                               " an ENCODER that fires more often"))
     if silent:
         logger.warning("warning: %s of %s %s images become no spike", f"{silent:,}", f"{spikes.n_samples:,}", name)
 

@@ -182,7 +182,7 @@ def parse(texts):
         if form.attribute in _LISTS:
             values[form.attribute] = (*values.get(form.attribute, ()), read)
         elif form.attribute in values:
-            raise SetupError(f"--fault {text}: {name} is there already")
+            raise SetupError(f"--fault {text}: {name} is there already; give it once")
         else:
             values[form.attribute] = read
     return Faults(**values)

@@ -49,6 +49,11 @@ class Simulation:
         Neurons whose membranes are recorded, see ``base.recorded_neurons``.
     limits : dict of str to (channels, 2) float array
         For populations whose weight scale is to be fixed: largest expected input by channel and receptor, nA.
+
+    Raises
+    ------
+    NetworkError
+        What the simulator does not have, or would compute otherwise.
     """
 
     provenance = None       # see Recording
@@ -354,7 +359,8 @@ class Simulation:
         for step in path.split(".") if path else [""]:
             found = getattr(found, step, None)
         if found is None:
-            raise NetworkError(f"{name}: {self.dialect.name} does not have it; the local backend does")
+            raise NetworkError(f"{name}: {self.dialect.name} does not have it; the local backend does: --backend"
+                               " local")
         return found
 
     def _rule(self, record, changed):

@@ -145,7 +145,7 @@ def read(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise BackendError(f"{path}: no provenance; sPyNNaker keeps it there during a run")
+        raise BackendError(f"{path}: no provenance; sPyNNaker keeps it there during a run, so run again")
     try:
         _check_length(path)
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
