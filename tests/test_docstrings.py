@@ -92,9 +92,19 @@ def unlike(node, title, there, wanted):
         yield from (f"{node.name}: {title}: {name} is missing" for name in sorted(wanted - listed))
 
 
+def summary(tree):
+    """Faults of first lines: a docstring begins with one sentence in one line, and ends it."""
+    for node in ast.walk(tree):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Module)):
+            first, *others = (ast.get_docstring(node) or ".").splitlines()
+            if others[:1] not in ([], [""]) or first[-1] not in ".:?":
+                yield f"{getattr(node, 'name', 'module')}: {first}"
+
+
 def faults(tree):
     """Everything that is not as a module's docstrings say."""
     around = ast.get_docstring(tree) or ""
+    yield from summary(tree)
     for node in tree.body:
         if isinstance(node, FUNCTIONS):
             yield from of_function(node, around)
@@ -149,6 +159,7 @@ def test_rooms_that_wait_are_there():
     ('def f(x):\n    "A DataErrors."\n    require(x, 1, 2, 3, 4, DataError)', ["f: raises DataError"]),
     ('def f(x):\n    "No."\n    require(x, 1, 2, 3, 4, error=DataError)', ["f: raises DataError"]),
     ('"""DataError."""\ndef f(x):\n    "No."\n    require(x, 1, 2, 3, 4, DataError)', []),
+    ('def _f():\n    """One idea\n    in two lines."""', ["_f: One idea"]), ('def f():\n    "An idea"', ["f: An idea"]),
     ('class A:\n    "A SettingsError."\n    def __post_init__(self):\n        check_fields(self, x=1)', []),
     ('class A:\n    "No."\n    def __init__(self):\n        check_fields(self, DataError, x=1)',
      ["A.__init__: raises DataError"]),

@@ -86,7 +86,7 @@ def check_file(path):
 
 
 def save(path, recorded):
-    """Write a recording, whole or not at all; StoreError if that fails."""
+    """Write a recording, whole or not at all; SurroundingsError if the system refuses it."""
     tables = []
     about = {"network": serialisation.encode(recorded.network, tables), "n_steps": recorded.n_steps,
              "how": recorded.how,

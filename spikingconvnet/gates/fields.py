@@ -55,8 +55,9 @@ class Kind:
 
 
 def check_fields(record, error=SettingsError, owner=None, /, **kinds):
-    """Check fields of a frozen dataclass, `owner` by name, and set them to plain Python, in the order in which they
-    are given.
+    """Check fields of a frozen dataclass, `owner` by name, and set them to plain Python, in the order given.
+
+    The first that is not of its kind is an `error` that names it.
 
     >>> @dataclass(frozen=True)
     ... class Rule:

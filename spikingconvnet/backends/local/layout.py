@@ -242,8 +242,9 @@ def stacked_rules(rules, split, rule_of):
 
 
 def filled(row, post, receptor, delay, weight):
-    """Synapses of weight 0 in gaps in which they take no more memory than another run: weights of both signs, for one
-    receptor each, become two long runs.
+    """Synapses of weight 0 in gaps in which they take no more memory than another run.
+
+    So weights of both signs, for one receptor each, become two long runs.
 
     Parameters
     ----------

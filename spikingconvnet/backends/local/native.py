@@ -42,7 +42,7 @@ def library():
 
 
 def or_else(module="spikingconvnet.backends.local.numba_kernels"):
-    """This module where the extension was built, the one called `module` elsewhere."""
+    """The C kernels, this module, where the extension was built; the module called `module` elsewhere."""
     return import_module(__name__ if library() else module)
 
 
