@@ -10,6 +10,9 @@ PACKAGE = Path(__file__).parents[1] / "spikingconvnet"
 WAITING = ("network/", "board/", "model/", "training/", "experiment/", "cli/", "gates/sizes.py", "backends/base.py")
 FILES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 READY = [name for name in FILES if not name.startswith(WAITING)]
+# Modules whose records compute something: each of them has its equation, and its source but for plain arithmetic.
+EQUATIONS = ("data/encoding.py", "data/filters.py", "data/receptive_fields.py", "data/deformation.py")
+ARITHMETIC = {"Intensity", "BitPlanes"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 MAKERS = ("__init__", "__new__", "__post_init__")
 ERROR_OF = {"require": 5, "check_fields": 1}        # place of the argument that is the error; SettingsError by default
@@ -144,6 +147,16 @@ def test_no_banners_and_no_docstrings_that_say_nothing(name):
     text = FILES[name].read_text()
     assert not [line for line in text.splitlines() if BANNER.match(line.strip())]
     assert '"""Itself."""' not in text
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_what_is_computed_has_its_equation_and_its_source(name):
+    records = [node for node in ast.parse(FILES[name].read_text()).body
+               if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    texts = {node.name: ast.get_docstring(node) for node in records}
+    assert texts and [name for name, text in texts.items() if " = " not in text] == []
+    assert {name for name, text in texts.items() if not re.search(r"\s(19|20)\d\d\b.*\b(doi|section)", text, re.DOTALL)
+            } <= ARITHMETIC
 
 
 def test_rooms_that_wait_are_there():

@@ -12,7 +12,7 @@ FAULT = Rest.DEAD.value                             # why the core stopped: a fa
 
 
 class NativeCore(Core):
-    """See `Core`."""
+    """A `Core` whose loop and devices are in C."""
 
     CPU = NativeCPU
     made = None                                     # its C part

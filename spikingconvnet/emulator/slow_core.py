@@ -19,7 +19,7 @@ _MANY = 1 << 60                                     # always counting: Unicorn c
 
 
 class SlowCore(Core):
-    """See `Core`.
+    """A `Core` that executes so many instructions per second, and no more.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class Kind:
     wanted : str
         What would have been right, in words.
     limits : tuple of (callable, str)
-        Conditions that the plain value has to meet, the first that it does not is told.
+        Conditions that the plain value has to meet, each with what is wanted; the first that does not hold is told.
     """
 
     plain: object
