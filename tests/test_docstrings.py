@@ -1,10 +1,14 @@
 """What docstrings say is so: errors that are raised are named, parameters that are listed are those that there are."""
 
 import ast
+import builtins
 import re
 from pathlib import Path
 
 import pytest
+
+from spikingconvnet import errors
+from spikingconvnet.emulator import errors as emulators
 
 PACKAGE = Path(__file__).parents[1] / "spikingconvnet"
 WAITING = ("network/", "board/", "model/", "training/", "experiment/", "cli/", "gates/sizes.py", "backends/base.py")
@@ -19,14 +23,6 @@ ERROR_OF = {"require": 5, "check_fields": 1}        # place of the argument that
 BANNER = re.compile(r"#\s*-{2,}")
 
 
-def own(node):
-    """A function's nodes without those of functions inside it."""
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
-            yield child
-            yield from own(child)
-
-
 def name_of(node):
     """Name of a class of errors, whichever way it is written; '' for anything else, as a variable."""
     node = node.func if isinstance(node, ast.Call) else node
@@ -34,17 +30,48 @@ def name_of(node):
     return name if name[:1].isupper() else ""
 
 
-def raised(function):
-    """Names of the errors that a function raises itself."""
-    found = set()
-    for node in own(function):
-        if isinstance(node, ast.Raise) and node.exc is not None:
-            found.add(name_of(node.exc))
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in ERROR_OF:
-            given = node.args[ERROR_OF[node.func.id]:][:1] + [word.value for word in node.keywords
-                                                               if word.arg == "error"]
-            found.add(name_of(given[0]) if given else "SettingsError")
-    return found - {""}
+def classes(node):
+    """Classes of an expression, one or a tuple of them; by name those that are neither built in nor the package's."""
+    names = map(name_of, node.elts if isinstance(node, ast.Tuple) else [node])
+    return {next((getattr(home, name) for home in (builtins, errors, emulators) if hasattr(home, name)), name)
+            for name in names if name}
+
+
+def raised(node, helpers=None):
+    """Errors that come out of a statement or function: raised there or in private functions of its module.
+
+    Those that a handler around them takes are left out, and what is no error, as KeyboardInterrupt.
+    """
+    helpers, found = helpers or {}, set()
+    if isinstance(node, ast.Raise) and node.exc is not None:
+        found = classes(node.exc)
+    elif isinstance(node, ast.Call):
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        if name in ERROR_OF:
+            given = node.args[ERROR_OF[name]:][:1] + [word.value for word in node.keywords if word.arg == "error"]
+            found = classes(given[0]) if given else {errors.SettingsError}
+        elif name in helpers:
+            found = raised(helpers[name], {other: helpers[other] for other in helpers.keys() - {name}})
+    for part in ast.iter_child_nodes(node):
+        if not isinstance(part, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
+            caught = taken(node) if isinstance(node, ast.Try) and part in node.body else set()
+            found |= {error for error in raised(part, helpers) if not any(is_a(error, other) for other in caught)}
+    return {error for error in found if isinstance(error, str) or issubclass(error, Exception)}
+
+
+def taken(node):
+    """Classes whose errors the handlers of a ``try`` take and do not let go on."""
+    ends = [one for one in node.handlers if not any(isinstance(part, ast.Raise) and part.exc is None
+                                                    for part in ast.walk(one))]
+    return set().union(*(classes(one.type) for one in ends))
+
+
+def is_a(error, other):
+    return error == other or isinstance(error, type) and isinstance(other, type) and issubclass(error, other)
+
+
+def named(errors_found):
+    return sorted(getattr(error, "__name__", error) for error in errors_found)
 
 
 def section(node, title):
@@ -107,25 +134,30 @@ def summary(tree):
 def faults(tree):
     """Everything that is not as a module's docstrings say."""
     around = ast.get_docstring(tree) or ""
+    helpers = {node.name: node for node in ast.walk(tree) if isinstance(node, FUNCTIONS) and is_private(node)}
     yield from summary(tree)
     for node in tree.body:
         if isinstance(node, FUNCTIONS):
-            yield from of_function(node, around)
+            yield from of_function(node, around, helpers)
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield from of_class(node, around)
+            yield from of_class(node, around, helpers)
 
 
-def of_function(node, around, owner=None):
+def is_private(node):
+    return node.name.startswith("_") and not node.name.startswith("__")
+
+
+def of_function(node, around, helpers, owner=None):
     if node.name.startswith("_") and (owner is None or not node.name.startswith("__")):
         return
     said = around + (ast.get_docstring(node) or "")
     name = f"{owner}.{node.name}" if owner else node.name
-    yield from (f"{name}: raises {error}" for error in sorted(raised(node))
+    yield from (f"{name}: raises {error}" for error in named(raised(node, helpers))
                 if not re.search(rf"\b{error}\b", said))
     yield from unlike(node, "Parameters", parameters(node), parameters(node))
 
 
-def of_class(node, around):
+def of_class(node, around, helpers):
     around += ast.get_docstring(node) or ""
     makers = [part for part in node.body if isinstance(part, FUNCTIONS) and part.name in MAKERS[:2]]
     given = parameters(makers[0]) if makers else fields(node)
@@ -134,7 +166,7 @@ def of_class(node, around):
     yield from unlike(node, "Attributes", attributes(node), fields(node) if is_record(node) else set())
     for part in node.body:
         if isinstance(part, FUNCTIONS):
-            yield from of_function(part, around, node.name)
+            yield from of_function(part, around, helpers, node.name)
 
 
 @pytest.mark.parametrize("name", READY)
@@ -168,6 +200,12 @@ def test_rooms_that_wait_are_there():
     ('def f():\n    "No."\n    raise errors.DataError("no")', ["f: raises DataError"]),
     ('def f():\n    "No."\n    if x:\n        raise error from None', []),
     ('def _f():\n    raise DataError', []),
+    ('def f():\n    "No."\n    _g()\ndef _g():\n    raise DataError', ["f: raises DataError"]),
+    ('def f():\n    "No."\n    try:\n        raise DataError\n    except ValueError:\n        pass', []),
+    ('def f():\n    "No."\n    try:\n        raise DataError\n    except ValueError:\n        raise',
+     ["f: raises DataError"]),
+    ('def f():\n    "No."\n    try:\n        pass\n    except ValueError:\n        raise DataError from None',
+     ["f: raises DataError"]),
     ('def f(x):\n    "No."\n    require(x, 1, 2, 3, 4)', ["f: raises SettingsError"]),
     ('def f(x):\n    "A DataErrors."\n    require(x, 1, 2, 3, 4, DataError)', ["f: raises DataError"]),
     ('def f(x):\n    "No."\n    require(x, 1, 2, 3, 4, error=DataError)', ["f: raises DataError"]),

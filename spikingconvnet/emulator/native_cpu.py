@@ -79,7 +79,7 @@ class NativeCPU(CPU):
     _cpu = None
 
     def add(self, core):
-        """Let a core take part; `made` becomes its C part. MemoryError if there is no room for it."""
+        """Let a core take part; `made` becomes its C part. MemoryError or UcError if there is no room for it."""
         super().add(core)
         space = self._spaces[core]
         made = library().core_new(self._cpu, space.registers.context, space.program, core.itcm.address, core.physical)

@@ -78,7 +78,7 @@ def read_arrays(path):
     ------
     StoreError
         A member is no array as numpy writes it.
-    BadZipFile, or another of `UNREADABLE`
+    BadZipFile, EOFError, or another of `UNREADABLE`
         The file is damaged otherwise.
     """
     try:
