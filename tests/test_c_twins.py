@@ -128,6 +128,13 @@ def test_every_structure_that_both_see_has_the_same_fields(path):
             assert name in INSIDE[path.name]
 
 
+def test_the_numbers_of_a_lane_are_in_one_order():
+    row = structures(source(LOCAL / "conv_native.c"))["row"]
+    first = row.index(layout.LANE_FIELDS[0])
+    assert row[first:first + len(layout.LANE_FIELDS)] == layout.LANE_FIELDS
+    assert [getattr(kernels, name.upper()) for name in layout.LANE_FIELDS] == list(range(len(layout.LANE_FIELDS)))
+
+
 def test_what_is_said_of_structures_is_of_structures_that_are_there():
     there = {(path.name, name) for path in FILES for name in structures(source(path))}
     assert set(STRUCTURES) | {(file, name) for file in INSIDE for name in INSIDE[file]} == there - {

@@ -210,14 +210,15 @@ INLINED void learn_one(int32_t kind, const struct spike *s, const struct events 
             w = released(s, w, &trace, dopamine, arrival - since);
             if (!modulates[h + count - stop])
                 trace = kind == MODULATED_PAIR_MULTIPLICATIVE ? drawn_up(s, trace, pair(s, arrival))
-                                                         : potentiated(s, trace, pair(s, arrival));
+                                                              : potentiated(s, trace, pair(s, arrival));
             dopamine = slow[h];
             since = arrival;
         }
         if (real) {
             w = released(s, w, &trace, dopamine, s->t - since);
             trace = kind == MODULATED_PAIR_MULTIPLICATIVE ? drawn_down(s, trace, newest)
-                  : kind == MODULATED_VOGELS_2011_ADDITIVE ? potentiated(s, trace, newest - a[ALPHA]) : depressed(s, trace, newest);
+                  : kind == MODULATED_VOGELS_2011_ADDITIVE ? potentiated(s, trace, newest - a[ALPHA])
+                                                           : depressed(s, trace, newest);
         }
         w = lesser(greater(w, a[WEIGHT_MIN]), a[WEIGHT_MAX]);
         *eligibility = (trace >> shift) & 0xffff;
@@ -380,8 +381,8 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
         static_start, plastic_start, row_start, modulator_start, own_start,
         (const struct run *)static_runs, (const struct run *)plastic_runs,
         static_weight, modulator_post, modulator_amount, own_row, (struct row *)row_state, weight, eligibility,
-        n_own, n_sources, n_recorded, reset_every, recorded_ids, offsets, recorded_v, recorded_gsyn_exc, recorded_gsyn_inh, ids,
-        out_step, out_id};
+        n_own, n_sources, n_recorded, reset_every, recorded_ids, offsets,
+        recorded_v, recorded_gsyn_exc, recorded_gsyn_inh, ids, out_step, out_id};
 #ifdef __x86_64__
     if (widest >= 64 && __builtin_cpu_supports("avx512f"))
         return g512_steps(&net, t, n_steps);

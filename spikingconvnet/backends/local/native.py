@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.backends.local.layout import AMOUNTS, BLOCK, CUT, FIELDS, REACH_FIELDS, TABLES
+from spikingconvnet.backends.local.layout import AMOUNTS, BLOCK, CUT, FIELDS, LANE_FIELDS, REACH_FIELDS, TABLES
 from spikingconvnet.errors import NetworkError
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def or_else(module="spikingconvnet.backends.local.numba_kernels"):
 # The arguments of each C function in order: numbers, and arrays as name:types:fewest numbers in it, which is a sum of
 # products of numbers, of other arguments, of other arrays' lengths and of what `_COUNTS` names.
 _COUNTS = {"FIELDS": FIELDS, "BLOCK": BLOCK, "AMOUNTS": len(AMOUNTS), "TABLES": len(TABLES),
-           "REACH": len(REACH_FIELDS)}
+           "REACH": len(REACH_FIELDS), "LANE": len(LANE_FIELDS)}
 SIGNATURES = {
     "sort_by_row": "steps offsets:i8:steps+1 neurons:u2,u4 bytes row_of:i2 column_of:i2:row_of channel_of:i2:row_of"
                    " height row_offsets:i8:steps*height+1 columns:i2:neurons channels:i2:neurons rows:i2:neurons",
@@ -58,7 +58,7 @@ SIGNATURES = {
     "conv_row": "t n_steps lane row_offsets:i8:n_steps*height+1 columns:i2 channels:i2:columns rows_in:i2:columns top"
                 " height stride width maps pieces weights:i4 kernel_rows v:i4:n_lanes timer:i4:n_lanes syn_e:i4:n_lanes"
                 " syn_i:i4:n_lanes ring_e:i4:delay*n_lanes ring_i:i4:delay*n_lanes delay n_lanes reset_every cut:i8:1"
-                " per_lane:i4:5*n_lanes factors:i4:16 start:i8 in_step:i4 in_place:i4:in_step n_columns"
+                " per_lane:i4:LANE*n_lanes factors:i4:16 start:i8 in_step:i4 in_place:i4:in_step n_columns"
                 " reach:i4:REACH*n_columns count:i8:n_columns out_step:i4:room out_lane:i4:room room events:i8:1"
                 " grouped widest",
     "count_events": "step:i4:n lane:i4:n n maps first_map all_maps counts:i8:all_maps",
