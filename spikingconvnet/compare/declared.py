@@ -201,8 +201,10 @@ def _nothing_else_differs(case):
 
 
 def _follow_from_read(case, label=None, bits=0):
-    """Whether each recording follows from the weights that were read with it, as far as its currents can be followed;
-    the ring buffers of a population of B shifted by some bits."""
+    """Whether each recording follows from the weights that were read with it, as far as its currents can be followed.
+
+    The ring buffers of a population of B are shifted by some bits.
+    """
     for side, recorded in case.sides.items():
         populations = dict(recorded.lowered.populations)
         if label and side == "B":

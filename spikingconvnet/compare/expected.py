@@ -150,8 +150,10 @@ class Inputs:
 
     @cached_property
     def projections(self):
-        """Synapses onto recorded neurons: (place, LoweredProjection whose ``post_id`` are columns), of every incoming
-        projection."""
+        """Synapses onto recorded neurons, of every incoming projection.
+
+        A place and a LoweredProjection, whose ``post_id`` are columns, each.
+        """
         column = np.full(self.constants.size, -1)
         column[self.neurons] = np.arange(len(self.neurons))
         found = []
@@ -252,8 +254,7 @@ class Inputs:
         return step, neuron, np.arange(len(key)) - np.searchsorted(key, key)
 
     def _learned(self, lowered, step, synapse):
-        """Weight of every synaptic event, in the order of the events, whether it is delivered, and weights at the end.
-        """
+        """Weight of every synaptic event, in their order, whether it is delivered, and weights at the end."""
         rule, slots = lowered.rule, self.constants.delay_slots
         weights, out = lowered.weight.tolist(), np.zeros(len(step), np.int64)
         stored, post = lowered.delay % slots, lowered.post_id.tolist()
@@ -276,8 +277,10 @@ class Inputs:
         return out, stored[synapse] > 0, np.array(weights, np.int64)
 
     def currents(self, sums, first=0):
-        """Synaptic currents that follow from those of the step before and what arrived: int64 array like `sums`, which
-        begins with step `first`."""
+        """Synaptic currents that follow from those of the step before and what arrived.
+
+        An int64 array like `sums`, which begins with step `first`.
+        """
         found = np.empty_like(sums)
         for receptor, name in enumerate(CURRENTS):
             part = {key: getattr(self.constants, key)[receptor, self.neurons] for key in ("shift", "decay", "inject")}
@@ -343,8 +346,7 @@ class Inputs:
 
     @cached_property
     def inflow(self):
-        """What synaptic and adaptation currents give to the membranes, without `i_offset`: int64 array (steps,
-        neurons)."""
+        """What reaches the membranes beside `i_offset`, less the adaptation: int64 array (steps, neurons)."""
         inward, outward = (kmul(self.trace[name], self.constants.input_scale[self.neurons]) for name in CURRENTS)
         return inward - outward - self.adaptation
 
@@ -360,8 +362,10 @@ class Inputs:
 
     @cached_property
     def membranes(self):
-        """Membranes before the threshold is looked at, from those and the currents before the update: int64 array
-        (steps, neurons)."""
+        """Membranes before the threshold is looked at, from those and the currents before the update.
+
+        An int64 array (steps, neurons).
+        """
         constant = {name: getattr(self.constants, name)[self.neurons] for name in
                     ("resistance", "membrane_decay", "v_rest", "i_offset", "refractory")}
         v, step = self.trace["v"], np.arange(self.steps)[:, None]

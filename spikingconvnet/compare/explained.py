@@ -156,8 +156,7 @@ class Case:
         return " and ".join(self.core_text(label, core) for core in sorted(hit)[:3]) + more
 
     def reproduces(self, network, recorded):
-        """Whether the local engine computes from `network` what was recorded: spikes of neurons, membranes, learned
-        weights."""
+        """Whether the local engine computes from `network` what was recorded: spikes, membranes, learned weights."""
         ends = sorted({self.first.step + 1, self.steps, *(step for step, _, _ in recorded.thresholds)} - {0})
         ends = [end for end in ends if end <= self.steps]
         try:
@@ -172,7 +171,9 @@ class Case:
         return self.reproduces(network, self.suspect)
 
     def follows_from(self, recorded, lowered, labels):
-        """Whether populations follow from a network in integers: up to the first difference, then as far as one looks.
+        """Whether populations follow from a network in integers.
+
+        Up to the first difference, then as far as one looks.
         """
         return not any(Inputs(recorded, label, steps, lowered).all_deviations().places
                        for steps in sorted({min(self.first.step + 1, self.steps), self.steps}) for label in labels)

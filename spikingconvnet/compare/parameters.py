@@ -30,8 +30,12 @@ MEMBRANE = ("tau_m", "cm", "v_rest", "i_offset")
 
 
 def undeclared(case):
-    """Parameters of the network or of neurons that explain all in which the deviant recording leaves its network: list
-    of Cause."""
+    """Parameters of the network or of neurons that explain all in which the deviant recording leaves its network.
+
+    Returns
+    -------
+    list of Cause
+    """
     found = [*_timesteps(case)]
     if len(case.astray) == 1:
         found += [*_of_cells(case, *case.astray[0])]

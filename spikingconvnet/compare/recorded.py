@@ -86,7 +86,7 @@ def check_file(path):
 
 
 def save(path, recorded):
-    """Write a recording, whole or not at all; StoreError if that fails."""
+    """Write a recording, whole or not at all; SurroundingsError if the system refuses it."""
     tables = []
     about = {"network": serialisation.encode(recorded.network, tables), "n_steps": recorded.n_steps,
              "how": recorded.how,
@@ -108,7 +108,8 @@ def load(path, command="the command that made it, with --record"):
     """The recording in a file; one that is missing, damaged or something else is a StoreError."""
     path = Path(path)
     if path.suffix != ".npz":
-        raise StoreError(f"{path}: is neither a run directory nor a recording, whose name would end in .npz")
+        raise StoreError(f"{path}: is neither a run directory nor a recording, whose name would end in .npz;"
+                         f" make one with: {command}")
     arrays = RunDirectory(path.parent).read(path.stem, command)
     about = arrays.pop("how")
     if "network" not in about:
@@ -172,5 +173,3 @@ def _wanted(network, about):
         synapses = len(network.projection(label).connections.to_list().pre)
         wanted[f"weights/{i}"] = Array("int64 int32 uint16 uint32", (synapses,), 0, 65535)
     return wanted
-
-

@@ -15,6 +15,7 @@ from spikingconvnet.store import stored
 from spikingconvnet.store.directory import HOW, RunDirectory
 
 SPLITS = ("train", "validation", "test")
+ALIKE = "; compare runs of the same parameters"
 COURSE = ("thresholds", "wins", "mean_weight")      # of a training, chunk by chunk
 ARRAYS = {                                          # compared, in this order, with what their places are
     "data": {"labels": ("image",), "counts": ("step",), "neurons": ("spike",)},
@@ -132,12 +133,12 @@ def _differences(name, ours, theirs):
     found = []
     for array, axes in ARRAYS[name.rpartition("/")[0]].items():
         if (array in ours) != (array in theirs):
-            raise StoreError(f"{name}: only one of the two has {array}; they are not of one experiment")
+            raise StoreError(f"{name}: only one of the two has {array}; they are not of one experiment{ALIKE}")
         if array in ours and not np.array_equal(ours[array], theirs[array]):
             lists = array in ("neurons", "counts") and ours[array].ndim == 1        # may be of any length
             if ours[array].shape != theirs[array].shape and not lists:
                 raise StoreError(f"{name}: {array} has the shape {ours[array].shape} in A and {theirs[array].shape} in"
-                                 " B; they are not of one experiment")
+                                 f" B; they are not of one experiment{ALIKE}")
             found.append((array, *_first(ours[array], theirs[array], axes)))
     chunks = [entry for entry in found if entry[0] in COURSE]       # a training parts in its earliest chunk
     rest = [entry for entry in found if entry[0] not in COURSE]

@@ -30,8 +30,10 @@ def data(case):
 
 
 def _other_spikes(case, population, step):
-    """Neurons that may have sent a spike in another step: (neuron, step of the spike, step of the one that it replaces
-    or None)."""
+    """Neurons that may have sent a spike in another step.
+
+    A neuron, the step of the spike, and that of the spike which it replaces or None, each.
+    """
     spikes = population.cell.spikes
     end = len(spikes.offsets) - 1
     given = set(zip(spikes.neurons.tolist(), spikes.steps().tolist()))

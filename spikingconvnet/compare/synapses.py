@@ -75,5 +75,3 @@ def with_synapse(case, one, index, lowered, s, **change):
         fields[name][place] = value
     return with_projections(case.suspect.network, lambda p: replace(p, connections=replace(connections, **fields))
                             if p.label == projection.label else p)
-
-

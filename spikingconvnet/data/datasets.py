@@ -152,5 +152,3 @@ def _missing(folder, part, found, reason=None):
 
 
 # Split
-
-

@@ -14,7 +14,12 @@ __all__ = ["Deformation"]
 class Deformation:
     """Copies of images, each turned, stretched, slanted and moved at random: virtual examples for the classifier.
 
-    Values between pixels are interpolated linearly, on whole multiples of 2**-8 pixel; beyond the edge it is dark.
+        copy(p) = image(m + A (p - m) + d),    A = [[cos a, -sin a], [sin a, cos a]] [[1, 0], [b, 1]] diag(e^u, e^v)
+
+    p are (row, column), m is the middle of the image; a is drawn evenly from within `rotation` to either side, b within
+    `shear`, u and v within `stretch`, both parts of d within `shift`. Planar affine distortions of training images are
+    those of LeCun et al. 1998 (Proc. IEEE 86, 2278, section III.B, doi 10.1109/5.726791). Values between pixels are
+    interpolated linearly, on whole multiples of 2**-8 pixel; beyond the edge it is dark.
 
     Attributes
     ----------
@@ -28,6 +33,11 @@ class Deformation:
         Largest slant, columns per row.
     shift : float
         Farthest move along rows and columns, pixels.
+
+    Raises
+    ------
+    SettingsError
+        A field that cannot be.
     """
 
     copies: int = 4

@@ -48,7 +48,13 @@ def _last_part(address):
 
 
 def load_address(address, part, cache_dir):
-    """One part of a data set from a server, or from what was kept of it: ImageSet."""
+    """One part of a data set from a server, or from what was kept of it: ImageSet.
+
+    Raises
+    ------
+    DataError
+        It cannot be fetched within `DOWNLOAD_TIMEOUT` and `MAX_DOWNLOAD`, cannot be kept, or fails a check of ``idx``.
+    """
     names = [canonical_name(part, kind) for kind in DIMENSIONS]
     is_mnist = _last_part(address).lower() == "mnist"
     cached = None if cache_dir is None else cache_folder(address, cache_dir)

@@ -1,9 +1,15 @@
 """Encoders: channel values in, spikes out. One step is one time step of the simulator (1 ms by default).
 
-An encoder is called with float values (N, C, H, W), where 1 is a strong input, and a ``numpy.random.Generator``; it
-returns :class:`~spikingconvnet.Spikes` with ``n_steps`` steps per sample. Random encoders draw sample by sample,
-so the spikes do not depend on how the samples are batched. :class:`GaussianReceptiveFields` makes channels for them
-out of numbers that are not grey values.
+An encoder is called with float values (N, C, H, W), where 1 is a strong input, and a ``numpy.random.Generator``. It
+returns :class:`~spikingconvnet.Spikes` with ``n_steps`` steps per sample. Random encoders draw sample by sample, so the
+spikes do not depend on how the samples are batched. In the equations x is a value and t a step, 0 to ``n_steps - 1``:
+
+    latency    t(x) = floor(n_steps (saturation - x) / (saturation - threshold)), for x > threshold
+    regular    s(t) = floor((t + 1) r + phase) - floor(t r + phase)
+    rate       P(s(t) = 1) = r, independently in every step
+
+with r = max_rate min(x, 1) for x > threshold, and 0 up to it. An encoder whose fields cannot be is a SettingsError.
+:class:`GaussianReceptiveFields` makes channels for them out of numbers that are not grey values.
 """
 
 import logging
@@ -28,6 +34,11 @@ _RATED = {"n_steps": _STEPS, "max_rate": real(above(0), most(1, " spike per step
 @dataclass(frozen=True)
 class LatencyEncoder:
     """One spike per strong enough input, the earlier the stronger: linear from the last step to step 0.
+
+        t(x) = floor(n_steps (saturation - x) / (saturation - threshold))
+
+    At most ``n_steps - 1``; 0 from `saturation` on. Strong inputs first, weak ones later or not at all, as in
+    Kheradpisheh et al. 2018 (doi 10.1016/j.neunet.2017.12.005); that it is a line is this encoder's own.
 
     Attributes
     ----------
@@ -60,7 +71,12 @@ class LatencyEncoder:
 
 @dataclass(frozen=True)
 class RegularEncoder:
-    """Evenly spaced spikes at a rate proportional to the value: one whenever the running sum passes a whole number.
+    """Evenly spaced spikes at a rate proportional to the value: one whenever the running sum reaches a whole number.
+
+        s(t) = floor((t + 1) r + phase) - floor(t r + phase),    r = max_rate min(x, 1)
+
+    So fires a neuron without leak, with threshold 1 and reset by subtraction, at a constant input r (Rueckauer et al.
+    2017, doi 10.3389/fnins.2017.00682).
 
     Attributes
     ----------
@@ -97,8 +113,13 @@ class RegularEncoder:
 
 @dataclass(frozen=True)
 class RateEncoder:
-    """Independent spikes in every step with a probability proportional to the value (Bernoulli, the Poisson process on
-    a grid of steps). Attributes as :class:`RegularEncoder`."""
+    """Independent spikes in every step with a probability proportional to the value.
+
+        P(s(t) = 1) = max_rate min(x, 1)
+
+    The Poisson process on a grid of steps (Dayan and Abbott 2001, Theoretical Neuroscience, section 1.4), at most one
+    spike a step. Attributes as :class:`RegularEncoder`.
+    """
 
     n_steps: int = 50
     max_rate: float = 0.2
@@ -124,7 +145,7 @@ def encode(images, image_filter, encoder, rng, batch=1000):
     Parameters
     ----------
     images : uint8 array (N, H, W)
-    image_filter : callable of ``preprocessing``
+    image_filter : callable of ``filters``
     encoder : callable of this module
     rng : numpy.random.Generator
     batch : int
@@ -187,6 +208,8 @@ def check_fires(spikes, images, image_filter, encoder, name):
     spikes : Spikes
         That `encoder` has made of what `image_filter` makes of the images.
     images : uint8 array (N, H, W)
+    image_filter, encoder
+        As for :func:`encode`.
     name : str
         Of the images.
 
@@ -200,7 +223,9 @@ def check_fires(spikes, images, image_filter, encoder, name):
         threshold, largest = getattr(encoder, "threshold", 0.0), image_filter(images[:1000]).max()
         raise SettingsError(f"parameters.FILTER, ENCODER: make no spike of any of the {silent:,} {name} images; FILTER"
                             f" makes values up to {largest:.3g}"
-                            + (f", ENCODER is silent up to its threshold of {threshold:.3g}" if threshold else ""))
+                            + (f", ENCODER is silent up to its threshold of {threshold:.3g}; lower that, or take a"
+                               " FILTER that makes more" if threshold else "; take a FILTER that makes more, or"
+                               " an ENCODER that fires more often"))
     if silent:
         logger.warning("warning: %s of %s %s images become no spike", f"{silent:,}", f"{spikes.n_samples:,}", name)
 

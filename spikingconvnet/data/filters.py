@@ -1,10 +1,11 @@
-"""Image filters: grey values in, non-negative channels out, the same numbers on every machine. And deformed copies.
+"""Image filters: grey values in, non-negative channels out, the same numbers on every machine.
 
 A filter says what it puts out: how many ``channels``, and ``worth``, what a 1 in each of them is worth, where they are
 the digits of one number. Without ``worth``, or if it is None, every channel is a quantity of its own.
 
 The Gaussians are rounded to whole multiples of 2**-12 and applied as matrix products of whole numbers in float64, which
-is exact (all sums stay below 2**53) and so does not depend on the order in which a BLAS adds.
+is exact (all sums stay below 2**53) and so does not depend on the order in which a BLAS adds. A filter whose fields
+cannot be is a SettingsError.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ FRACTION_BITS = 12
 def gaussian_matrix(size, sigma):
     """Matrix that blurs a line of `size` pixels with a Gaussian, in whole multiples of 2**-12.
 
-    Rows sum to 4096 where the kernel lies inside; beyond the edge the image is dark. The kernel ends at 4 sigma.
+        G(i, j) = round(4096 exp(-(i - j)^2 / (2 sigma^2)) / sum_k exp(-k^2 / (2 sigma^2))),    |i - j|, |k| <= 4 sigma
+
+    The middle takes what rounding leaves, so rows sum to 4096 where the kernel lies inside. Beyond the edge the image
+    is dark.
 
     Parameters
     ----------
@@ -49,8 +53,10 @@ def is_filter(value):
 
 
 def worth_of(image_filter):
-    """What a 1 in each channel of a filter is worth of the one number that they show together: tuple, or None if every
-    channel is a quantity of its own."""
+    """What a 1 in each channel of a filter is worth of the one number that they show together.
+
+    A tuple of float, or None if every channel is a quantity of its own.
+    """
     return getattr(image_filter, "worth", None)
 
 
@@ -61,7 +67,7 @@ def together(values, worth):
 
 @dataclass(frozen=True)
 class Intensity:
-    """Grey values as one channel, 0 (dark) to 1 (255)."""
+    """Grey values as one channel, 0 (dark) to 1 (255): x = g / 255."""
 
     channels = 1
     channel_names = ("intensity",)
@@ -74,6 +80,8 @@ class Intensity:
 @dataclass(frozen=True)
 class BitPlanes:
     """The eight bits of each grey value as channels of 0 and 1, the highest first.
+
+        x_b = floor(g / 2^b) mod 2,    g / 255 = sum_b x_b 2^b / 255,    b from 7 to 0
 
     With a spike in every step wherever a bit is set, and weights in the ratio of the bits, a neuron sums up the grey
     value itself in every step: a constant current, exact, from spikes.
@@ -91,6 +99,12 @@ class BitPlanes:
 @dataclass(frozen=True)
 class DifferenceOfGaussians:
     """On-centre and off-centre cells of the retina: a narrow minus a wide Gaussian, its positive and negative part.
+
+        d = (G_centre * g - G_surround * g) / (255 contrast),    on = max(d, 0),    off = max(-d, 0)
+
+    Each G is a normalised Gaussian, see :func:`gaussian_matrix`, and * the convolution in both directions. The model
+    is Rodieck's (1965, Vision Res 5, 583, doi 10.1016/0042-6989(65)90033-7); as the first stage of a network that
+    learns by STDP it stands in Kheradpisheh et al. 2018 (doi 10.1016/j.neunet.2017.12.005).
 
     Attributes
     ----------
@@ -127,8 +141,11 @@ class DifferenceOfGaussians:
 class Deslanted:
     """Images set upright before another filter: rows move sideways until rows and columns are uncorrelated.
 
-    LeCun et al. 1998 (Proc. IEEE 86, section III.A) deslant MNIST by the second moments of its pixels; here these are
-    weighted with grey values, and what lies between pixels is interpolated linearly, on whole multiples of 2**-8 pixel.
+        upright(r, c) = g(r, c + slant (r - mean(r))),    slant = cov(r, c) / var(r), at most `limit` to either side
+
+    with moments of the pixels' rows r and columns c, weighted by grey values. LeCun et al. 1998 (Proc. IEEE 86, 2278,
+    section III.A, doi 10.1109/5.726791) deslant MNIST so, with every pixel of the digit counted alike. What lies
+    between pixels is interpolated linearly, on whole multiples of 2**-8 pixel.
 
     Attributes
     ----------
@@ -166,7 +183,7 @@ class Deslanted:
         return self.filter(self.upright(images))
 
     def upright(self, images):
-        """uint8 (N, H, W) to uint8 (N, H, W)."""
+        """The images without their slant: uint8 (N, H, W) to uint8 (N, H, W)."""
         pixels = images.astype(np.int64)
         (height, width), by_row = images.shape[1:], pixels.sum(axis=2)
         row, column = np.arange(height), np.arange(width)
@@ -180,5 +197,3 @@ class Deslanted:
         padded = np.pad(pixels, ((0, 0), (0, 0), (1, 1)))
         near, far = (np.take_along_axis(padded, np.clip(left + 1 + step, 0, width + 1), axis=2) for step in (0, 1))
         return ((near * (256 - right) + far * right + 128) >> 8).astype(np.uint8)
-
-

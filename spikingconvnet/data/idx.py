@@ -51,7 +51,21 @@ def fault(name, text):
 
 
 def read_pair(images_file, labels_file, part, is_mnist):
-    """ImageSet of two files; with `is_mnist`, a pair of MNIST's shape must have MNIST's checksums."""
+    """ImageSet of two files; with `is_mnist`, a pair of MNIST's shape must have MNIST's checksums.
+
+    Parameters
+    ----------
+    images_file, labels_file : File
+        Plain or gzip.
+    part : str
+        ``train`` or ``test``.
+    is_mnist : bool
+
+    Raises
+    ------
+    DataError
+        A file that cannot be read, is damaged, or is not exactly what its header declares.
+    """
     labels, label_shape = _unpack(labels_file, "labels")
     images, shape = _unpack(images_file, "images")
     if shape[0] != label_shape[0]:

@@ -24,6 +24,11 @@ class ImageSet:
         Grey values, 0 is the background; N may be 0.
     labels : uint8 array (N,)
         Class ids as they stand in the file.
+
+    Raises
+    ------
+    DataError
+        Arrays of another type or shape, or not as many labels as images.
     """
 
     images: np.ndarray

@@ -16,13 +16,11 @@ class ImageFilter(Protocol):
     channels : int
         That it makes.
 
-    Beside these it may have
-
-    channel_names : tuple of str
-    worth : tuple of float
-        What a 1 in each channel is worth of the one number that they show together, see ``filters.worth_of``.
-    fitted(images) : ImageFilter
-        The filter that belongs to these training images; one that has it is used only so.
+    Notes
+    -----
+    Beside these it may have ``channel_names``, a tuple of str; ``worth``, a tuple of float, what a 1 in each channel is
+    worth of the one number that they show together, see ``filters.worth_of``; and ``fitted(images)``, which gives the
+    filter that belongs to these training images: one that has it is used only so.
     """
 
     channels: int

@@ -1,4 +1,4 @@
-"""Gaussian receptive fields: a number as the activity of a population (Bohte, Kok and La Poutre 2002)."""
+"""Gaussian receptive fields: a number as the activity of a population (Bohte, La Poutre and Kok 2002)."""
 
 from dataclasses import dataclass, replace
 
@@ -14,10 +14,15 @@ __all__ = ["GaussianReceptiveFields"]
 class GaussianReceptiveFields:
     """A population code, used as a filter: every number answers in several channels, each with a preferred value.
 
-    The preferred values lie evenly between the smallest and the largest number of the training samples, which
-    :meth:`fitted` looks up; numbers beyond them answer like the nearest of the two.
+        a_k(x) = exp(-(x - c_k)^2 / (2 s^2)),    c_k = low + k d,    s = width d,    d = (high - low) / (fields - 1)
 
-    Source: Bohte, La Poutre and Kok 2002, IEEE Trans Neural Netw 13, 426.
+    for k from 0 to ``fields - 1``, and 0 where that is below `silent_below`. `low` and `high` are the smallest and the
+    largest number of the training samples, which :meth:`fitted` looks up; numbers beyond them answer like the nearest
+    of the two. A position whose samples are all the same answers like `low`.
+
+    Source: Bohte, La Poutre and Kok 2002, IEEE Trans Neural Netw 13, 426, doi 10.1109/72.991428. There the outermost
+    centres lie half a distance beyond the ends, c_i = low + (2 i - 3) / 2 d for i from 1 to m, d = (high - low) /
+    (m - 2), and s = d / 1.5.
 
     Attributes
     ----------
@@ -29,6 +34,11 @@ class GaussianReceptiveFields:
         Answers below this one become 0; 1 is the answer to the preferred value.
     low, high : tuple of numbers or None
         Smallest and largest value of every position (row by row) of the training samples.
+
+    Raises
+    ------
+    SettingsError
+        A field that cannot be, or a call before :meth:`fitted`.
     """
 
     fields: int = 8
@@ -47,12 +57,12 @@ class GaussianReceptiveFields:
 
     @property
     def channels(self):
-        """As of any filter."""
+        """How many there are: `fields`."""
         return self.fields
 
     @property
     def channel_names(self):
-        """As of any filter."""
+        """``field 1`` and on, tuple of str."""
         return tuple(f"field {k + 1}" for k in range(self.fields))
 
     def fitted(self, images):

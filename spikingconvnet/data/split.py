@@ -22,6 +22,11 @@ class Split:
         Indices into the training file.
     test : int64 array
         Indices into the test file.
+
+    Raises
+    ------
+    SettingsError
+        An index below 0 or twice, or an image that is in both `train` and `validation`.
     """
 
     train: np.ndarray

@@ -1,4 +1,4 @@
-"""``python -m spikingconvnet.emulator``"""
+"""The emulated board as a command: ``python -m spikingconvnet.emulator``."""
 
 import sys
 

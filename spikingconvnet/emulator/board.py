@@ -24,7 +24,8 @@ class Board:
         in runs without end, which mean nothing otherwise (`pace.Pace`)
     log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
 
-    Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name.
+    Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name. A process that does not start is a
+    SetupError.
     """
 
     def __init__(self, version=5, host=None, native=None, watchdog=300.0, log=None, faults=None,

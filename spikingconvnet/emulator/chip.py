@@ -62,6 +62,7 @@ class Chip:
 
     Parameters
     ----------
+    x, y : int
     make_core : callable(number, bus, memories) -> Core
     wake : callable(core): something has happened to a core
     send : callable(SDP): a message from one of the cores, which may be running
@@ -96,8 +97,6 @@ class Chip:
         for base in SYSCTL_BASES:
             bus.add_device(base, DEVICE_SIZE, self.system_controller)
         return bus
-
-    # -- booting ------------------------------------------------------------------------------------------------------
 
     def boot(self, dimensions, version, links, ip_address=None):
         """Fill in the system variables, heaps and core states.
@@ -155,8 +154,6 @@ class Chip:
         self._waiting[number].clear()
         self._apps[number] = 0
         self._boot_core(number, CPUState.IDLE, b"sark")
-
-    # -- cores --------------------------------------------------------------------------------------------------------
 
     def _virtual(self, physical):
         """Virtual number of a physical core, 255 if it does not work (`assign_virt_cpu`, scamp-3.c:902)."""
@@ -264,8 +261,6 @@ class Chip:
         """Record a core that gave up: its own exception handlers fault."""
         self.bury(core, CPUState.RTE, getattr(core, "failure", RTE.RESET))
 
-    # -- interrupts and messages --------------------------------------------------------------------------------------
-
     def _interrupt(self, mask, active):
         for core in self.cores.values():
             if mask >> core.physical & 1 and core.rest not in (Rest.OFF, Rest.DEAD):
@@ -331,8 +326,6 @@ class Chip:
         self.set_vcpu(core.number, VCPU.MBOX_AP_MSG, address)
         self.set_vcpu(core.number, VCPU.MBOX_AP_CMD, Mailbox.MSG, 1)
         self._interrupt(1 << core.physical, True)
-
-    # -- router -------------------------------------------------------------------------------------------------------
 
     def clear_router(self, first, count):
         """Empty multicast entries and their copies (`rtr_mc_clear`, sark_hw.c:255)."""

@@ -36,7 +36,7 @@ I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture R
 FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
 UNDEF_VECTOR, SVC_VECTOR, PABT_VECTOR, DABT_VECTOR, IRQ_VECTOR, FIQ_VECTOR = 0x04, 0x08, 0x0c, 0x10, 0x18, 0x1c
 
-WFI, WFI_MASK = 0x0e070f90, 0x0fff0fff              # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
+WAIT, WAIT_MASK = 0x0e070f90, 0x0fff0fff            # mcr p15, 0, rX, c7, c0, 4 (any condition, any register)
 BURST = 32                                          # packets that a FIQ handler takes before the program goes on
 MOST_PACKETS = 1 << 18                              # that wait for a core; those that come after them are lost
 MOST_SENT = 1 << 16                                 # packets after which a core pauses, so that somebody takes them
@@ -87,8 +87,6 @@ class Core:
         self._spent, self._asked = time.monotonic, (time.monotonic, 0.0)     # a clock; one, and what it said when asked
         self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
 
-    # -- life ---------------------------------------------------------------------------------------------------------
-
     def start(self, image, app_id, flags):
         """Load the APLX image at an address and begin at its start address (`reset_entry`, sark_alib.s:123)."""
         require_unicorn()
@@ -128,8 +126,6 @@ class Core:
         for bases, device in ((VIC_BASES, self.vic), (TIMER_BASES, self.timers), (CC_BASES, self.comms),
                               (DMA_BASES, self.dma)):
             self._devices.update(dict.fromkeys(bases, device))
-
-    # -- devices ------------------------------------------------------------------------------------------------------
 
     def load(self, base, offset, width):
         """The program reads a register."""
@@ -182,8 +178,6 @@ class Core:
         self._cpu.stop()
         return 0
 
-    # -- registers ----------------------------------------------------------------------------------------------------
-
     def _read(self, register):
         return self._cpu.read(self, register)
 
@@ -201,8 +195,6 @@ class Core:
             self.inbox.append(packet)
         else:
             self.lost += 1
-
-    # -- interrupts ---------------------------------------------------------------------------------------------------
 
     def interrupt(self, line, active):
         """Raise or lower a line of the interrupt controller."""
@@ -256,8 +248,6 @@ class Core:
         again = self.rest is Rest.WFI and self.inbox and self._burst < BURST
         self._burst = self._burst + 1 if again else 0
         self._enter(vector, FIQ_MODE, self._pc if again else self._pc + 4, I_BIT | F_BIT)   # again: back to the wait
-
-    # -- running ------------------------------------------------------------------------------------------------------
 
     def run(self):
         """Run until the program waits and nothing is left for it; `rest` says why. READY: it was asked to pause."""
@@ -333,9 +323,7 @@ class Core:
         return self.rest is not Rest.READY
 
     def _at_wait(self):
-        return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WFI_MASK == WFI
-
-    # -- faults -------------------------------------------------------------------------------------------------------
+        return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WAIT_MASK == WAIT
 
     def crash(self, why):
         """Let the program have a data abort where it waits."""
@@ -381,4 +369,3 @@ class Core:
 
 _DATA_ABORT = RTE.DABT, DABT_VECTOR, ABT_MODE, 8
 _PREFETCH_ABORT = RTE.PABT, PABT_VECTOR, ABT_MODE, 4
-

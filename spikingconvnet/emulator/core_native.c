@@ -1,7 +1,6 @@
 /* The core loop and the devices of a core in C: core.py, cpu.py and peripherals.py say what it does and why, and are
- * its specification; tests demand the same results. The CPU emulator is called through pointers, so nothing is linked.
- *
- * Registers are words at the offsets listed in peripherals.py (spinnaker.h of spinnaker_tools 813bfef).
+ * its specification; tests demand the same results and the same numbers under the same names. The CPU emulator is
+ * called through pointers, so nothing is linked.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -34,10 +33,25 @@ typedef struct {
 enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, and a fault for Python to deal with */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
-enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, SLOTS = 16, SLOT_ENABLE = 0x20, MEMORIES = 8 };
+enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8 };
 enum { PAGE = 4096, READ = 1, WRITE = 2, EXECUTE = 4 };         /* cpu.py */
-enum { RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01, READ_COST = 50, POLLS = 6, BURST = 32, MOST_SENT = 1 << 16 };
-#define NONE UINT64_MAX
+enum { READ_COST = 50, POLLS = 6, BURST = 32, MOST_SENT = 1 << 16 };
+/* Registers of peripherals.py and their bits: VIC */
+enum { IRQST = 0x00, FIQST = 0x04, RAW = 0x08, SELECT = 0x0c, ENABLE = 0x10, DISABLE = 0x14, SOFT_SET = 0x18,
+       SOFT_CLR = 0x1c, VADDR = 0x30, DEFADDR = 0x34, ADDR = 0x100, CNTL = 0x200, SLOTS = 16, SLOT_ENABLE = 0x20 };
+/* Timer and Timers */
+enum { LOAD = 0x00, COUNT = 0x04, CONTROL = 0x08, INT_CLR = 0x0c, RAW_INT = 0x10, MASK_INT = 0x14, BG_LOAD = 0x18,
+       SECOND = 0x20, RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01 };
+/* CommsController */
+enum { TCR = 0x00, TXDATA = 0x04, TXKEY = 0x08, RSR = 0x0c, RXDATA = 0x10, RXKEY = 0x14, SAR = 0x18,
+       NOT_FULL = 0x10000000, ERROR_FREE = 0x08000000, MULTICAST = 1, PAYLOAD = 0x00020000, TYPE = 0x00c00000 };
+#define EMPTY 0x80000000u
+#define RECEIVED 0x80000000u
+/* DMA */
+enum { ADRS = 0x04, ADRT = 0x08, DESC = 0x0c, CTRL = 0x10, STAT = 0x14, GCTL = 0x18, SCTL = 0x28, STAT0 = 0x40,
+       TO_SYSTEM = 1 << 19, LENGTH = 0x1ffff, ENABLE_COUNT = 0x01, CLEAR_COUNT = 0x02, CLEAR_DONE = 0x08, ABORT = 0x02,
+       DONE = 1 << 10 };
+#define NEVER UINT64_MAX
 #define ALWAYS (1u << CC_TMT | 1u << CC_TNF)
 
 typedef struct {
@@ -142,8 +156,6 @@ static void progress(core *c) {
     c->timers[0].polls = c->timers[1].polls = 0;
 }
 
-/* ---- interrupt controller ---- */
-
 static uint32_t raw(const core *c) { return c->lines | c->soft | ALWAYS; }
 
 static void set_line(core *c, int line, int active) {
@@ -167,22 +179,22 @@ static uint64_t vic_read(void *uc, uint64_t wide, unsigned size, void *data) {
     if (yields(c) || partial(c, "VIC", offset, size)) return 0;
     progress(c);
     switch (offset) {
-    case 0x00: return raw(c) & c->enable & ~c->select;
-    case 0x04: return raw(c) & c->enable & c->select;
-    case 0x08: return raw(c);
-    case 0x0c: return c->select;
-    case 0x10: return c->enable;
-    case 0x18: return c->soft;
-    case 0x30: {
+    case IRQST: return raw(c) & c->enable & ~c->select;
+    case FIQST: return raw(c) & c->enable & c->select;
+    case RAW: return raw(c);
+    case SELECT: return c->select;
+    case ENABLE: return c->enable;
+    case SOFT_SET: return c->soft;
+    case VADDR: {
         int i = slot(c);
         if (i < 0) return c->served ? c->vectors[c->in_service[c->served - 1]] : c->fallback;
         c->in_service[c->served++] = i;
         return c->vectors[i];
     }
-    case 0x34: return c->fallback;
+    case DEFADDR: return c->fallback;
     }
-    if (index < SLOTS && bank == 0x100) return c->vectors[index];
-    if (index < SLOTS && bank == 0x200) return c->controls[index];
+    if (index < SLOTS && bank == ADDR) return c->vectors[index];
+    if (index < SLOTS && bank == CNTL) return c->controls[index];
     return unknown(c, "read", "VIC", offset);
 }
 
@@ -193,20 +205,18 @@ static void vic_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, 
     if (yields(c) || partial(c, "VIC", offset, size)) return;
     progress(c);
     switch (offset) {
-    case 0x0c: c->select = value; return;
-    case 0x10: c->enable |= value; return;
-    case 0x14: c->enable &= ~value; return;
-    case 0x18: c->soft |= value; return;
-    case 0x1c: c->soft &= ~value; return;
-    case 0x30: if (c->served) c->served--; return;
-    case 0x34: c->fallback = value; return;
+    case SELECT: c->select = value; return;
+    case ENABLE: c->enable |= value; return;
+    case DISABLE: c->enable &= ~value; return;
+    case SOFT_SET: c->soft |= value; return;
+    case SOFT_CLR: c->soft &= ~value; return;
+    case VADDR: if (c->served) c->served--; return;
+    case DEFADDR: c->fallback = value; return;
     }
-    if (index < SLOTS && bank == 0x100) c->vectors[index] = value;
-    else if (index < SLOTS && bank == 0x200) c->controls[index] = value;
+    if (index < SLOTS && bank == ADDR) c->vectors[index] = value;
+    else if (index < SLOTS && bank == CNTL) c->controls[index] = value;
     else unknown(c, "write", "VIC", offset);
 }
-
-/* ---- timers ---- */
 
 static void update_timers(core *c) {
     for (int i = 0; i < 2; i++) set_line(c, TIMER1 + i, c->timers[i].raw && c->timers[i].control & INTERRUPT);
@@ -218,13 +228,13 @@ static void begin(core *c, timer *t, uint64_t cycles) {
     t->started = c->now;
     t->reads = 0;
     t->halted = 0;
-    t->deadline = t->control & RUN && t->control & INTERRUPT && cycles ? c->now + cycles : NONE;
+    t->deadline = t->control & RUN && t->control & INTERRUPT && cycles ? c->now + cycles : NEVER;
 }
 
 static uint32_t count(const core *c, timer *t) {
     if (!(t->control & RUN)) return t->load;
     t->reads++;
-    if (t->deadline == NONE)
+    if (t->deadline == NEVER)
         return t->halted ? 0 : (uint32_t) (t->load - (c->now - t->started + READ_COST * t->reads));
     int64_t left = (int64_t) (t->deadline - c->now) - (int64_t) (READ_COST * t->reads);
     return left > 1 ? (uint32_t) left : 1;
@@ -233,23 +243,23 @@ static uint32_t count(const core *c, timer *t) {
 static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
     core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, value;
-    timer *t = &c->timers[offset >= 0x20];
+    timer *t = &c->timers[offset >= SECOND];
     (void) uc;
     if (yields(c) || partial(c, "timers", offset, size)) return 0;
-    switch (offset < 0x40 ? offset % 0x20 : offset) {
-    case 0x00: return t->load;
-    case 0x04:
+    switch (offset < 2 * SECOND ? offset % SECOND : offset) {
+    case LOAD: return t->load;
+    case COUNT:
         value = count(c, t);
-        if (t->deadline != NONE) {
+        if (t->deadline != NEVER) {
             t->polls++;
             c->waiting = t->polls >= POLLS && (t->control & ONE_SHOT || value == 1);
         }
         if (c->waiting) c->api->emu_stop(c->uc);
         return value;
-    case 0x08: return t->control;
-    case 0x10: return t->raw;
-    case 0x14: return t->raw && t->control & INTERRUPT;
-    case 0x18: return t->background;
+    case CONTROL: return t->control;
+    case RAW_INT: return t->raw;
+    case MASK_INT: return t->raw && t->control & INTERRUPT;
+    case BG_LOAD: return t->background;
     }
     return unknown(c, "read", "timers", offset);
 }
@@ -257,26 +267,24 @@ static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
 static void timer_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
     core *c = ((cpu *) data)->current;
     uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
-    timer *t = &c->timers[offset >= 0x20];
+    timer *t = &c->timers[offset >= SECOND];
     int started = value & RUN && !(t->control & RUN);
     (void) uc;
     if (yields(c) || partial(c, "timers", offset, size)) return;
-    switch (offset < 0x40 ? offset % 0x20 : offset) {
-    case 0x00: t->load = value; begin(c, t, value); break;
-    case 0x08:
+    switch (offset < 2 * SECOND ? offset % SECOND : offset) {
+    case LOAD: t->load = value; begin(c, t, value); break;
+    case CONTROL:
         t->control = value;
         if (started) begin(c, t, value & ONE_SHOT ? t->load : period(t));
-        else if (!(value & RUN)) t->deadline = NONE;
+        else if (!(value & RUN)) t->deadline = NEVER;
         break;
-    case 0x0c: t->raw = 0; break;
-    case 0x18: t->background = value; break;
+    case INT_CLR: t->raw = 0; break;
+    case BG_LOAD: t->background = value; break;
     default: unknown(c, "write", "timers", offset);
     }
     update_timers(c);
     progress(c);
 }
-
-/* ---- communications controller ---- */
 
 static void offer(core *c, int received) {
     c->received = received;
@@ -285,7 +293,7 @@ static void offer(core *c, int received) {
 }
 
 static void send_packet(core *c, uint32_t key) {
-    if (c->tcr & 0x00c00000) {
+    if (c->tcr & TYPE) {
         snprintf(c->message, sizeof c->message, "packet of type %u with key 0x%08x; only multicast is modelled",
                  c->tcr >> 22 & 3, key);
         stop(c);
@@ -302,8 +310,8 @@ static void send_packet(core *c, uint32_t key) {
         c->sent = moved;
         c->sent_size = larger;
     }
-    int payload = c->has_data || c->tcr & 0x00020000;
-    c->sent[c->n_sent++] = payload ? 0x00020000 : 0;
+    int payload = c->has_data || c->tcr & PAYLOAD;
+    c->sent[c->n_sent++] = payload ? PAYLOAD : 0;
     c->sent[c->n_sent++] = key;
     c->sent[c->n_sent++] = payload ? c->txdata : 0;
     c->has_data = 0;
@@ -318,11 +326,11 @@ static uint64_t comms_read(void *uc, uint64_t wide, unsigned size, void *data) {
     if (yields(c) || partial(c, CC, offset, size)) return 0;
     progress(c);
     switch (offset) {
-    case 0x00: return c->tcr | 0x90000000;
-    case 0x0c: return c->rxcontrol | (c->received ? 0x88000001 : 0);
-    case 0x10: return c->rxdata;
-    case 0x14: offer(c, 0); return c->rxkey;
-    case 0x18: return c->source;
+    case TCR: return c->tcr | EMPTY | NOT_FULL;
+    case RSR: return c->rxcontrol | (c->received ? RECEIVED | ERROR_FREE | MULTICAST : 0);
+    case RXDATA: return c->rxdata;
+    case RXKEY: offer(c, 0); return c->rxkey;
+    case SAR: return c->source;
     }
     return unknown(c, "read", CC, offset);
 }
@@ -334,16 +342,14 @@ static void comms_write(void *uc, uint64_t wide, unsigned size, uint64_t value64
     if (yields(c) || partial(c, CC, offset, size)) return;
     progress(c);
     switch (offset) {
-    case 0x00: c->tcr = value & 0x00ff0000; return;
-    case 0x04: c->txdata = value; c->has_data = 1; return;
-    case 0x08: send_packet(c, value); return;
-    case 0x0c: return;
-    case 0x18: c->source = value; return;
+    case TCR: c->tcr = value & 0x00ff0000; return;
+    case TXDATA: c->txdata = value; c->has_data = 1; return;
+    case TXKEY: send_packet(c, value); return;
+    case RSR: return;
+    case SAR: c->source = value; return;
     }
     unknown(c, "write", CC, offset);
 }
-
-/* ---- DMA controller ---- */
 
 static uint8_t *locate(core *c, uint32_t address, uint32_t length) {
     for (int i = 0; i < c->n_memories; i++) {
@@ -357,7 +363,7 @@ static uint8_t *locate(core *c, uint32_t address, uint32_t length) {
 }
 
 static void transfer(core *c, uint32_t length) {
-    int to_system = c->description >> 19 & 1;
+    int to_system = (c->description & TO_SYSTEM) != 0;
     uint8_t *source = locate(c, to_system ? c->tcm : c->system, length);
     uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
     if (!target) return;
@@ -367,7 +373,7 @@ static void transfer(core *c, uint32_t length) {
         c->api->ctl(c->uc, c->api->flush_tlb);
     }
     c->done = 1;
-    if (c->sctl & 1) {
+    if (c->sctl & ENABLE_COUNT) {
         uint32_t burst = 4u << ((c->description >> 24 & 1) + (c->description >> 21 & 7));
         c->bursts += (length + burst - 1) / burst;
     }
@@ -382,13 +388,13 @@ static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
     if (yields(c) || partial(c, DMA, offset, size)) return 0;
     progress(c);
     switch (offset) {
-    case 0x04: return c->system;
-    case 0x08: return c->tcm;
-    case 0x0c: return c->description;
-    case 0x10: return 0;
-    case 0x14: return c->processor << 24 | (c->done ? 1u << 10 : 0);
-    case 0x18: return c->gctl;
-    case 0x40: return c->bursts;
+    case ADRS: return c->system;
+    case ADRT: return c->tcm;
+    case DESC: return c->description;
+    case CTRL: return 0;
+    case STAT: return c->processor << 24 | (c->done ? DONE : 0);
+    case GCTL: return c->gctl;
+    case STAT0: return c->bursts;
     }
     return unknown(c, "read", DMA, offset);
 }
@@ -400,18 +406,16 @@ static void dma_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, 
     if (yields(c) || partial(c, DMA, offset, size)) return;
     progress(c);
     switch (offset) {
-    case 0x04: c->system = value; break;
-    case 0x08: c->tcm = value; break;
-    case 0x0c: c->description = value; transfer(c, value & 0x1ffff); break;
-    case 0x10: if (value & 0x0a) c->done = 0; break;
-    case 0x18: c->gctl = value; break;
-    case 0x28: c->sctl = value; if (value & 2) c->bursts = 0; break;
+    case ADRS: c->system = value; break;
+    case ADRT: c->tcm = value; break;
+    case DESC: c->description = value; transfer(c, value & LENGTH); break;
+    case CTRL: if (value & (CLEAR_DONE | ABORT)) c->done = 0; break;
+    case GCTL: c->gctl = value; break;
+    case SCTL: c->sctl = value; if (value & CLEAR_COUNT) c->bursts = 0; break;
     default: unknown(c, "write", DMA, offset);
     }
-    set_line(c, DMA_DONE, c->done && c->gctl & 1u << 10);
+    set_line(c, DMA_DONE, c->done && c->gctl & DONE);
 }
-
-/* ---- the core ---- */
 
 static uint32_t wanted(core *c) {
     uint32_t mask = c->rest == POLL ? get(c, c->api->cpsr) : 0;
@@ -459,7 +463,7 @@ static int emulate(core *c) {
     } else {
         uint32_t before;
         memcpy(&before, c->itcm + ((c->pc - 4) & 0x7ffc), 4);
-        if ((before & 0x0fff0fff) == 0x0e070f90) c->rest = WFI;
+        if ((before & WAIT_MASK) == WAIT) c->rest = WFI;
     }
     return c->rest != READY;
 }
@@ -526,7 +530,7 @@ API core *core_new(cpu *p, void *registers, uint64_t program, const uint8_t *itc
         c->itcm = itcm;
         c->processor = processor;
         c->rest = READY;
-        c->timers[0].deadline = c->timers[1].deadline = NONE;
+        c->timers[0].deadline = c->timers[1].deadline = NEVER;
     }
     return c;
 }
@@ -589,7 +593,7 @@ API void core_expire(core *c, int index, uint64_t now) {
     t->reads = 0;
     t->started = t->deadline;
     t->halted = t->control & ONE_SHOT;
-    t->deadline = t->halted ? NONE : t->deadline + period(t);
+    t->deadline = t->halted ? NEVER : t->deadline + period(t);
     update_timers(c);
     progress(c);
 }

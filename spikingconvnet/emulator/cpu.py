@@ -40,7 +40,7 @@ else:
                  unicorn.UC_MEM_FETCH_UNMAPPED: "fetch", unicorn.UC_MEM_FETCH_PROT: "fetch"}
     FLUSH_TLB = unicorn.UC_CTL_IO_WRITE << 30 | unicorn.UC_CTL_TLB_FLUSH       # uc_ctl_flush_tlb, unicorn.h
 
-PAGE_SIZE = 4096                                    # the default of 1024 makes four times as many jumps slow
+PAGE = 4096                                         # the default of 1024 makes four times as many jumps slow
 READ, WRITE, EXECUTE = 1, 2, 4                      # uc_prot, unicorn.h
 CORE_DEVICES = (*VIC_BASES, *TIMER_BASES, *CC_BASES, *DMA_BASES)
 CHIP_DEVICES = {**{base: ROUTER_SIZE for base in ROUTER_BASES}, **{base: DEVICE_SIZE for base in SYSCTL_BASES}}
@@ -73,12 +73,14 @@ class Space:
     program : int or None
         Place of the copy of its program that it shares with others; None once it has written to its own.
     registers : unicorn.UcContext
+    refused : bool
+        Whether the core has just tried to write to the program that it shares.
     """
 
     memories: list
     program: int
     registers: object
-    refused: bool = False                           # a write to the shared program
+    refused: bool = False
 
     def translate(self, address, writes):
         """(address in the common space, permissions), None for a write to the shared program.
@@ -90,7 +92,7 @@ class Space:
             if 0 <= address - base < size:
                 if base != ITCM_BASE:
                     return place + address - base, READ | WRITE
-                if self.program is None or address < PAGE_SIZE:
+                if self.program is None or address < PAGE:
                     return place + address, READ | WRITE | EXECUTE
                 self.refused = writes
                 return None if writes else (self.program + address, READ | EXECUTE)
@@ -130,8 +132,6 @@ class CPU:
     def __len__(self):
         return len(self._spaces)
 
-    # -- cores --------------------------------------------------------------------------------------------------------
-
     def add(self, core):
         """Let a core take part, with registers as after a reset."""
         if self._uc is None:
@@ -164,7 +164,7 @@ class CPU:
     def _open(self):
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
-        uc.ctl_set_page_size(PAGE_SIZE)
+        uc.ctl_set_page_size(PAGE)
         uc.ctl_set_tcg_buffer_size(self._code)
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         # Where no memory is: Unicorn (notdirty_write, cputlb.c) leaves stores slow wherever a hook might be called.
@@ -219,8 +219,6 @@ class CPU:
             self._spaces[core].program = None
             uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
 
-    # -- registers ----------------------------------------------------------------------------------------------------
-
     def read(self, core, register):
         """A register of a core, by name."""
         self._switch(core)
@@ -230,8 +228,6 @@ class CPU:
         """Set a register of a core."""
         self._switch(core)
         self._uc.reg_write(_REGISTER[register], value)
-
-    # -- running ------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def turn_of(self, core):
@@ -261,7 +257,7 @@ class CPU:
     def run(self, core, address, instructions=0):
         """Run a core's program until something stops it: None, or (Trap, what it was) in the middle.
 
-        instructions : after so many it stops; 0: never
+        It stops after so many instructions, if there is a number of them.
         """
         self._switch(core)
         space = self._spaces[core]
@@ -282,8 +278,6 @@ class CPU:
         traps = {unicorn.UC_ERR_FETCH_UNMAPPED: Trap.FETCH, unicorn.UC_ERR_FETCH_PROT: Trap.FETCH,
                  unicorn.UC_ERR_INSN_INVALID: Trap.UNDEFINED, unicorn.UC_ERR_EXCEPTION: Trap.EXCEPTION}
         return traps.get(errno, Trap.DATA), text
-
-    # -- callbacks ----------------------------------------------------------------------------------------------------
 
     def _note(self, _uc, access, address, size, _value, _data):
         """Remember an access that Unicorn is about to refuse."""

@@ -81,7 +81,8 @@ def _open(hosts):
             scp.close()
             reason = error
     raise SetupError(f"no address for the board: UDP ports {packets.SCP_PORT} and {packets.BOOT_PORT} of "
-                     f"{hosts[0]}{' and others' if len(hosts) > 1 else ''}: {reason}")
+                     f"{hosts[0]}{' and others' if len(hosts) > 1 else ''}: {reason}; end another"
+                     " board that runs there, or give a --host of its own")
 
 
 class Ethernet:
@@ -91,6 +92,11 @@ class Ethernet:
     ----------
     host : loopback address to listen on; None: the first of 127.0.0.2, 127.0.0.3, ... that is free
     real_time : whether simulated time keeps to the wall clock; None: while somebody outside takes part (`pace.Pace`)
+
+    Raises
+    ------
+    SetupError
+        A host that is no loopback address, or none is free.
     """
 
     def __init__(self, host=None, real_time=None):
@@ -114,8 +120,6 @@ class Ethernet:
     def _check(host):
         if not tags.is_loopback(host):
             raise SetupError(f"--host: must be a loopback address such as 127.0.0.2, got {host!r}")
-
-    # -- the thread that owns the machine -----------------------------------------------------------------------------
 
     def attach(self, machine):
         """Become the port of a machine: what is sent leaves here, and what arrives is for it."""
@@ -240,8 +244,6 @@ class Ethernet:
             self._selector.unregister(self._reverse[port])
             self._reverse.pop(port).close()
         self._wakers[1].send(b"x")
-
-    # -- the thread that receives -------------------------------------------------------------------------------------
 
     def _receive(self):
         paused = time.monotonic()

@@ -116,8 +116,6 @@ _LISTS = {"dead_chips": (2, math.inf, "(x, y)"), "dead_cores": (3, NUM_CPUS, f"(
           "crashes": (4, NUM_CPUS, f"(x, y, core up to {NUM_CPUS - 1}, milliseconds)")}
 
 
-# -- the command line -------------------------------------------------------------------------------------------------
-
 _WHOLE, _REAL = r"(\d+)", r"(\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+)"
 
 
@@ -167,6 +165,8 @@ FORMS = {
 def parse(texts):
     """Faults from texts like ``dead-core=0,0,5``, as they follow ``--fault``.
 
+    One that there is not, that is written in another way, or that is there twice is a SetupError.
+
     >>> parse(["dropped-packets=0.01", "dead-core=0,0,5", "dead-core=1,1,2"]).dead_cores
     ((0, 0, 5), (1, 1, 2))
     """
@@ -182,7 +182,7 @@ def parse(texts):
         if form.attribute in _LISTS:
             values[form.attribute] = (*values.get(form.attribute, ()), read)
         elif form.attribute in values:
-            raise SetupError(f"--fault {text}: {name} is there already")
+            raise SetupError(f"--fault {text}: {name} is there already; give it once")
         else:
             values[form.attribute] = read
     return Faults(**values)

@@ -38,8 +38,6 @@ class FaultyMachine(Machine):
         self._crashes = {(x, y, core): time for x, y, core, time in faults.crashes}
         super().__init__(version, **options)
 
-    # -- dead from the start ------------------------------------------------------------------------------------------
-
     def _places(self):
         return [xy for xy in super()._places() if xy not in self.faults.dead_chips]
 
@@ -53,8 +51,6 @@ class FaultyMachine(Machine):
             if (x, y, link) in self.faults.dead_links or back in self.faults.dead_links:
                 ends[link] = None
         return ends
-
-    # -- silence ------------------------------------------------------------------------------------------------------
 
     def _quiet(self):
         """Whether the board has fallen silent."""
@@ -76,8 +72,6 @@ class FaultyMachine(Machine):
         if message.dest_port != PORT_ETHERNET or not self._quiet():
             super().send(message)
 
-    # -- in the course of time ----------------------------------------------------------------------------------------
-
     def _expire(self, instant, place, timer):
         if place[2] == _MONITOR:
             self._set_clock(instant)
@@ -97,8 +91,6 @@ class FaultyMachine(Machine):
             if core.rest is Rest.DEAD:
                 self.chips[x, y].bury_dead(core)
 
-    # -- slow cores ---------------------------------------------------------------------------------------------------
-
     def _core_class(self, place):
         return partial(SlowCore, self._speeds[place]) if place in self._speeds else super()._core_class(place)
 
@@ -106,8 +98,6 @@ class FaultyMachine(Machine):
         super()._after(core)
         if core.place in self._speeds and core.busy_until > self.cycle:
             heapq.heappush(self._events, (core.busy_until, core.place, _READY_AGAIN))
-
-    # -- packets ------------------------------------------------------------------------------------------------------
 
     def _spread(self, source, sent):
         share, delay = self.faults.late_packets

@@ -48,6 +48,11 @@ class Machine:
     report : callable(text): what a person should know about cores that fail
     watchdog : seconds of this computer's CPU that a core may run without coming to rest, so that a busy one stops none
     make_core : Core or a class like it
+
+    Raises
+    ------
+    SetupError
+        Another version.
     """
 
     def __init__(self, version=5, ip_address="127.0.0.1", transmit=lambda message: None, report=lambda text: None,
@@ -66,8 +71,6 @@ class Machine:
         self.wires = {xy: self._wires(*xy) for xy in self.chips}
         self.monitors = {xy: Monitor(self, chip) for xy, chip in self.chips.items()}
         self._boot()
-
-    # -- wiring -------------------------------------------------------------------------------------------------------
 
     def _places(self):
         """Coordinates of the chips that there are."""
@@ -135,8 +138,6 @@ class Machine:
         """The chip at a point-to-point address, or None."""
         return self.chips.get((address >> 8, address & 255))
 
-    # -- messages -----------------------------------------------------------------------------------------------------
-
     def accept(self, message):
         """An SDP message from a host."""
         self.send(message)
@@ -155,8 +156,6 @@ class Machine:
         """Send the messages of cores: when they rest, because one may stop the very core that it comes from."""
         for _ in range(len(self._mail)):
             self.send(self._mail.popleft())
-
-    # -- events -------------------------------------------------------------------------------------------------------
 
     def _wake(self, core):
         """Something has happened to a core: look at it soon."""
@@ -292,8 +291,6 @@ class Machine:
         """Applications have been stopped: give back what the CPU emulator held for them."""
         gc.collect()
 
-    # -- packets ------------------------------------------------------------------------------------------------------
-
     def _arrive(self):
         """Let all packets that are under way reach their cores, in the order in which they were sent."""
         self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
@@ -372,5 +369,3 @@ class Tree:
             front += [(machine.wires[xy][link], (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))
                       for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is not None]
             self.branches.append((xy, before, cores, default))
-
-

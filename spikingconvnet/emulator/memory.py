@@ -56,7 +56,7 @@ class Bus:
         return address - base, device
 
     def read(self, address, length):
-        """Bytes at an address, from memory or from registers."""
+        """Bytes at an address, from memory or from registers. BusError where nothing is."""
         if address >> 16 in self._devices:
             offset, device = self._device(address, length)
             return b"".join(_WORD[4].pack(device.load(offset + i)) for i in range(0, length, 4))
@@ -64,7 +64,7 @@ class Bus:
         return memory.bytes[offset:offset + length]
 
     def write(self, address, data):
-        """Write bytes at an address, to memory or to registers."""
+        """Write bytes at an address, to memory or to registers. BusError where nothing is."""
         if address >> 16 in self._devices:
             offset, device = self._device(address, len(data))
             for i in range(0, len(data), 4):

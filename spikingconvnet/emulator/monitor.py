@@ -96,13 +96,11 @@ class Monitor:
         if not condition:
             raise Refused(result, why)
 
-    # -- information --------------------------------------------------------------------------------------------------
-
     def _version(self, _command):
         return struct.pack("<3I", self.chip.address << 16, 0xffff0000 | MAX_DATA, 0) + IDENTITY + VERSION
 
     def _info(self, _command):
-        """cmd_info, scamp-cmd.c:422"""
+        """A chip's summary: cmd_info, scamp-cmd.c:422."""
         chip, root = self.chip, self.machine.root
         ethernet = chip is root
         counts = 1 + len(chip.cores) | chip.links << 8 | chip.router_entries.largest() << 14 | ethernet << 25
@@ -112,11 +110,9 @@ class Monitor:
                 + struct.pack("<H", root.address) + address + struct.pack("<H", chip.router.p2p_link(root.address)))
 
     def _count(self, command):
-        """cmd_count, scamp-cmd.c:714: over all chips of the board"""
+        """Count cores in a state, over all chips of the board: cmd_count, scamp-cmd.c:714."""
         app_id, state, _ = command.arguments
         return struct.pack("<I", sum(chip.count(app_id & 255, state) for chip in self.machine.chips.values()))
-
-    # -- memory -------------------------------------------------------------------------------------------------------
 
     def _checked(self, length, kind):
         self._require(length <= MAX_DATA and kind < len(_TYPE_WIDTHS), f"length {length}, unit {kind}")
@@ -161,7 +157,7 @@ class Monitor:
         return b""
 
     def _alloc(self, command):
-        """cmd_alloc, scamp-cmd.c:528"""
+        """Take and give back SDRAM and routes: cmd_alloc, scamp-cmd.c:528."""
         operation, app_id, flags = (command.arguments[0] >> shift & 255 for shift in (0, 8, 16))
         a, b = command.arguments[1:]
         chip = self.chip
@@ -182,8 +178,6 @@ class Monitor:
             return b""
         return struct.pack("<Q" if operation == 6 else "<I", value)
 
-    # -- applications -------------------------------------------------------------------------------------------------
-
     def _start(self, image, word):
         self._require(not word & 1, "the monitor core cannot be started")
         self.chip.start(image, word & (1 << NUM_CPUS) - 1, word >> 24, word >> NUM_CPUS & 63)
@@ -196,7 +190,7 @@ class Monitor:
         return self._start(*command.arguments[:2])
 
     def _app_copy_run(self, command):
-        """cmd_app_copy_run, scamp-cmd.c:621"""
+        """Copy a program from the chip behind a link and start it: cmd_app_copy_run, scamp-cmd.c:621."""
         first, length, word = command.arguments
         self._require(length % 4 == 0 and first & 7 < NUM_LINKS, f"length {length}, link {first & 7}")
         image = self._neighbour(first & 7).bus.read(SDRAM_SYSTEM, length)
@@ -215,22 +209,20 @@ class Monitor:
         return b""
 
     def _signal(self, command):
-        """cmd_sig, scamp-cmd.c:486; signals by multicast (0) and by nearest neighbour (2) reach everybody alike"""
+        """Send a signal: cmd_sig, scamp-cmd.c:486; by multicast (0) and by nearest neighbour (2) alike."""
         kind, data, _ = command.arguments
         self._require(kind == 2 or kind == 0 and self.chip is self.machine.root, f"signal type {kind}")
         return self._signal_all(data)
 
     def _nearest_neighbour(self, command):
-        """cmd_nnp: of the packets that flood the machine only the signals to applications are modelled"""
+        """Flood the machine: cmd_nnp, of which only the signals to applications are modelled."""
         key, data, _ = command.arguments
         self._require(key >> 24 == 0 and data >> 28 == _APP_SIGNAL, "only signals to applications are modelled",
                       Result.CMD)
         return self._signal_all(data)
 
-    # -- router and tags ----------------------------------------------------------------------------------------------
-
     def _router(self, command):
-        """cmd_rtr, scamp-cmd.c:353"""
+        """Clear and load routes, read and set the fixed one: cmd_rtr, scamp-cmd.c:353."""
         word, a, offset = command.arguments
         operation, app_id, count = word & 255, word >> 8 & 255, word >> 16
         if operation == 0:
@@ -250,7 +242,7 @@ class Monitor:
         return b""
 
     def _load_routes(self, address, count, offset, app_id):
-        """rtr_mc_load, sark_hw.c:303"""
+        """Load routes from memory: rtr_mc_load, sark_hw.c:303."""
         count = count or struct.unpack("<H", self.chip.bus.read(address + 2, 2))[0]
         self._require(count <= TABLE_SIZE, f"{count} entries")
         for index, _, route, key, mask in struct.iter_unpack("<2H3I", self.chip.bus.read(address, 16 * count)):
@@ -258,7 +250,7 @@ class Monitor:
             self.chip.set_router(index + offset, key, mask, route & 0xffffff, app_id or route >> 24)
 
     def _iptag(self, command):
-        """cmd_iptag, scamp-cmd.c:113"""
+        """Set, read and clear IP tags: cmd_iptag, scamp-cmd.c:113."""
         word, place, ip = command.arguments
         operation, number, table = word >> 16 & 255, word & 255, self.machine.tags
         self._require(operation <= 4 and number < tags.SIZE, f"operation {operation}, tag {number}")
@@ -285,5 +277,3 @@ class Monitor:
         port = sender.tx_port if own else place & 0xffff
         table.set(number, flags, address, port, place >> 16, word >> 8 & 255)
         return struct.pack("<I", number)
-
-

@@ -7,13 +7,12 @@ from spikingconvnet.emulator.core import I_BIT, MOST_PACKETS, Core, Rest
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.native_cpu import NativeCPU, library
 
-_NEVER = 2**64 - 1                                  # deadline of a timer that does not run
-_RESTS = {1: Rest.READY, 2: Rest.WFI, 3: Rest.POLL}
-_FAULT = 4
+NEVER = 2**64 - 1                                   # deadline of a timer that does not run
+FAULT = Rest.DEAD.value                             # why the core stopped: a fault to deal with
 
 
 class NativeCore(Core):
-    """See `Core`."""
+    """A `Core` whose loop and devices are in C."""
 
     CPU = NativeCPU
     made = None                                     # its C part
@@ -47,7 +46,7 @@ class NativeCore(Core):
         """Cycles at which the two timers expire, None for those that do not."""
         both = (ctypes.c_uint64 * 2)()
         library().core_deadlines(self.made, both)
-        return [None if deadline == _NEVER else deadline for deadline in both]
+        return [None if deadline == NEVER else deadline for deadline in both]
 
     def expire(self, timer):
         """Tell a timer that its deadline has come."""
@@ -81,8 +80,8 @@ class NativeCore(Core):
             stopped = library().core_run(self.made, self._clock(), address, len(self.inbox) // 3, ctypes.byref(taken))
             del self.inbox[:3 * taken.value]
             self._pc = library().core_pc(self.made)
-            if stopped != _FAULT:
-                self.rest = _RESTS[stopped]
+            if stopped != FAULT:
+                self.rest = Rest(stopped)
                 self._settle()
                 return
             if not self._except_native():

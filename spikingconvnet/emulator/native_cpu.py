@@ -20,7 +20,7 @@ except ImportError:                                 # the extra [emulator] is no
 
 _VOID, _INT, _U32, _U64 = None, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64
 _POINTER, _WORDS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
-_PROTOTYPES = {
+PROTOTYPES = {
     "cpu_new": (_POINTER, _POINTER, _POINTER), "cpu_free": (_VOID, _POINTER), "cpu_switch": (_INT, _POINTER, _POINTER),
     "cpu_hook": (_INT, _POINTER), "cpu_map": (_INT, _POINTER, _INT, _U64, _U64),
     "core_new": (_POINTER, _POINTER, _POINTER, _U64, _POINTER, _U32), "core_free": (_VOID, _POINTER),
@@ -44,7 +44,7 @@ def library():
     if not built or uclib is None:
         return None
     loaded = ctypes.CDLL(str(built[0]))
-    for name, (result, *arguments) in _PROTOTYPES.items():
+    for name, (result, *arguments) in PROTOTYPES.items():
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
     return loaded
@@ -53,9 +53,9 @@ def library():
 class _Api(ctypes.Structure):
     """`unicorn_api` in core_native.c."""
 
-    _functions_ = ("uc_emu_start", "uc_emu_stop", "uc_reg_read", "uc_reg_write", "uc_mmio_map", "uc_hook_add",
-                   "uc_context_save", "uc_context_restore", "uc_ctl")
-    _registers_ = ("CPSR", "SPSR", "LR", "PC")
+    _functions_ = ("emu_start", "emu_stop", "reg_read", "reg_write", "mmio_map", "hook_add", "context_save",
+                   "context_restore", "ctl")
+    _registers_ = ("cpsr", "spsr", "lr", "pc")
     _fields_ = [(name, _POINTER) for name in _functions_] + [
         (name, _INT) for name in (*_registers_, "tlb_fill", "mem_write", "flush_tlb")]
 
@@ -63,8 +63,8 @@ class _Api(ctypes.Structure):
     @cache
     def get(cls):
         """The functions of the loaded library."""
-        functions = [ctypes.cast(getattr(uclib, name), _POINTER).value for name in cls._functions_]
-        registers = [getattr(arm_const, f"UC_ARM_REG_{name}") for name in cls._registers_]
+        functions = [ctypes.cast(getattr(uclib, f"uc_{name}"), _POINTER).value for name in cls._functions_]
+        registers = [getattr(arm_const, f"UC_ARM_REG_{name.upper()}") for name in cls._registers_]
         return cls(*functions, *registers, UC_HOOK_TLB_FILL, UC_MEM_WRITE, FLUSH_TLB)
 
 
@@ -79,7 +79,7 @@ class NativeCPU(CPU):
     _cpu = None
 
     def add(self, core):
-        """Let a core take part; `made` becomes its C part."""
+        """Let a core take part; `made` becomes its C part. MemoryError or UcError if there is no room for it."""
         super().add(core)
         space = self._spaces[core]
         made = library().core_new(self._cpu, space.registers.context, space.program, core.itcm.address, core.physical)

@@ -47,8 +47,6 @@ class Pace:
         self._live = set()                          # cores that wait for a host, or for its word to stop
         self._zero, self._said = None, _NOTICEABLE  # cycle 0 on the wall clock while timers run; lateness said last
 
-    # -- whether ------------------------------------------------------------------------------------------------------
-
     def hear(self, message):
         """Take note of an SDP message from a host: it may tell a core how long to run next."""
         if message.core:
@@ -66,8 +64,6 @@ class Pace:
         if self._real_time is not None:
             return self._real_time
         return self._machine.tags.live or any(core.rest is not Rest.OFF for core in self._live)
-
-    # -- when ---------------------------------------------------------------------------------------------------------
 
     def spare(self):
         """Seconds for which the machine should do nothing; None: until somebody wants something of it."""

@@ -13,7 +13,7 @@ from spikingconvnet.emulator.memory_map import Interrupt
 READ_COST = 50                                      # cycles; any number that lets a program see time pass
 POLLS = 6                                           # reads in a row without anything else: the program waits
 
-_ALWAYS = 1 << Interrupt.CC_TMT | 1 << Interrupt.CC_TNF     # the transmitter is always empty and never full
+ALWAYS = 1 << Interrupt.CC_TMT | 1 << Interrupt.CC_TNF      # the transmitter is always empty and never full
 
 
 class Device:
@@ -41,7 +41,7 @@ class VIC(Device):
     @property
     def raw(self):
         """Lines that ask for attention, enabled or not."""
-        return self.lines | self.soft | _ALWAYS
+        return self.lines | self.soft | ALWAYS
 
     def set(self, line, active):
         """Raise or lower a line."""
@@ -303,7 +303,7 @@ class DMA(Device):
     ADRS, ADRT, DESC, CTRL, STAT, GCTL = range(0x04, 0x1c, 4)
     SCTL, STAT0 = 0x28, 0x40                        # spinnaker.h:420
     TO_SYSTEM, LENGTH = 1 << 19, 0x1ffff            # DESC; spin1_api.c:973
-    COUNT, CLEAR = 0x01, 0x02                       # SCTL: "clear and enable counters" is 3; spin1_api.c:227
+    ENABLE_COUNT, CLEAR_COUNT = 0x01, 0x02          # SCTL: "clear and enable counters" is 3; spin1_api.c:227
     CLEAR_DONE, ABORT = 0x08, 0x02                  # CTRL; spinn_extra.h:363
     DONE = 1 << 10                                  # STAT, and GCTL: interrupt if done; spinn_extra.h:400
 
@@ -340,7 +340,7 @@ class DMA(Device):
             self.gctl = value
         elif offset == self.SCTL:
             self.sctl = value
-            if value & self.CLEAR:
+            if value & self.CLEAR_COUNT:
                 self.bursts = 0
         else:
             raise self._unknown("write", offset)
@@ -353,6 +353,6 @@ class DMA(Device):
         self._bus.write(target, self._bus.read(source, length))
         self._written(target)
         self.done = True
-        if self.sctl & self.COUNT:                  # 2^burst (bits 23:21) words, or double words (bit 24)
+        if self.sctl & self.ENABLE_COUNT:                  # 2^burst (bits 23:21) words, or double words (bit 24)
             burst = 4 << (self.description >> 24 & 1) + (self.description >> 21 & 7)
             self.bursts += -(-length // burst)

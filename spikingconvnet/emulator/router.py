@@ -42,8 +42,6 @@ class Router(Device):
         self.keys, self.masks = [EMPTY_KEY] * TABLE_SIZE, [0] * TABLE_SIZE
         self._entries = None                        # (key, mask, route) of the entries in use
 
-    # -- tables -------------------------------------------------------------------------------------------------------
-
     def set(self, index, key, mask, route):
         """Write an entry; route is 6 link bits and 18 bits of physical cores."""
         self.keys[index], self.masks[index], self.routes[index] = key, mask, route
@@ -77,8 +75,6 @@ class Router(Device):
     def _p2p_word(self, word):
         return self.p2p.get(word, 0x00db6db6)       # spinnaker.h:719
 
-    # -- diagnostics --------------------------------------------------------------------------------------------------
-
     def counting(self, *, payload, local, default, route):
         """Counters that a packet increments here. `route`: where it goes, None if it is dumped."""
         bits = _MULTICAST | (_PAYLOAD if payload else _NO_PAYLOAD) | (_LOCAL if local else _NOT_LOCAL)
@@ -99,8 +95,6 @@ class Router(Device):
         """Add a number of packets to counters."""
         for i in counters:
             self.counters[i] = self.counters[i] + packets & 0xffffffff
-
-    # -- registers ----------------------------------------------------------------------------------------------------
 
     def _table(self, offset):
         for base, table in ((self.RAM, self.routes), (self.KEY, self.keys), (self.MASK, self.masks)):

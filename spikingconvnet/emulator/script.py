@@ -30,21 +30,27 @@ logger = logging.getLogger(__name__)
 
 
 def run(command, **board):
-    """Run a script, or a module, against a board made with the options `board`.
+    """Run a script, or a module, against a board of its own.
 
     Parameters
     ----------
-    command : list of str: ``[SCRIPT, *ARGS]`` or ``["-m", MODULE, *ARGS]``
+    command : list of str
+        ``[SCRIPT, *ARGS]`` or ``["-m", MODULE, *ARGS]``.
+    **board
+        Options of :class:`Board`.
 
     Returns
     -------
     int
-        Its exit code.
+        Its exit code; of one that a signal has ended, 128 and its number.
 
-    Raises SetupError if there is no such script or no board can be made.
+    Raises
+    ------
+    SetupError
+        There is no such script, or no board can be made.
     """
     if command[0] != "-m" and not Path(command[0]).is_file():
-        raise SetupError(f"{command[0]}: no such script")
+        raise SetupError(f"{command[0]}: no such script; give its path, or a module as -m NAME")
     with Board(**board) as emulated, private_home(emulated.version, emulated.host) as home:
         process = subprocess.Popen([sys.executable, "-m", "spikingconvnet.emulator.script", *command],
                                    env=_environment(home, emulated.configuration()))

@@ -9,7 +9,7 @@ Not modelled: cycles of instructions and waiting for memory; a slice that ends e
 
 import struct
 
-from spikingconvnet.emulator.core import WFI, WFI_MASK, Core, Rest
+from spikingconvnet.emulator.core import WAIT, WAIT_MASK, Core, Rest
 from spikingconvnet.emulator.cpu import CPU, CPUs
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ
 
@@ -19,12 +19,12 @@ _MANY = 1 << 60                                     # always counting: Unicorn c
 
 
 class SlowCore(Core):
-    """See `Core`.
+    """A `Core` that executes so many instructions per second, and no more.
 
     Parameters
     ----------
     speed : million instructions per second
-    core : the other parameters of `Core`
+    number, core : the parameters of `Core`, its CPUs among them, which it does not share
     """
 
     def __init__(self, speed, number, _cpus, *core):
@@ -38,7 +38,7 @@ class SlowCore(Core):
         super().start(image, app_id, flags)
         self.busy_until, self._instructions = 0, _MANY
         for index, (word,) in enumerate(struct.iter_unpack("<I", self.itcm.bytes)):
-            if word & WFI_MASK == WFI:
+            if word & WAIT_MASK == WAIT:
                 self._cpu.watch(4 * index, self._note_wait)
 
     def _note_wait(self, *_):

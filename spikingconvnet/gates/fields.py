@@ -33,7 +33,7 @@ class Kind:
     wanted : str
         What would have been right, in words.
     limits : tuple of (callable, str)
-        Conditions that the plain value has to meet, the first that it does not is told.
+        Conditions that the plain value has to meet, each with what is wanted; the first that does not hold is told.
     """
 
     plain: object
@@ -55,8 +55,9 @@ class Kind:
 
 
 def check_fields(record, error=SettingsError, owner=None, /, **kinds):
-    """Check fields of a frozen dataclass, `owner` by name, and set them to plain Python, in the order in which they
-    are given.
+    """Check fields of a frozen dataclass, `owner` by name, and set them to plain Python, in the order given.
+
+    The first that is not of its kind is an `error` that names it.
 
     >>> @dataclass(frozen=True)
     ... class Rule:

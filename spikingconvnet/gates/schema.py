@@ -125,8 +125,15 @@ def check_entries(found, wanted, owner="", sizes=None):
 
 
 def parse_json(text):
-    """The object in a text of JSON; something else, or one that is nested too deep or has too large a number, is a
-    StoreError, no JSON a ValueError or RecursionError."""
+    """The object in a text of JSON: dict.
+
+    Raises
+    ------
+    StoreError
+        Something else than an object, one that is nested too deep or has too large a number.
+    ValueError, RecursionError
+        No JSON.
+    """
     found = json.loads(text)
     if not isinstance(found, dict):
         refuse("JSON", "an object", type(found).__name__)

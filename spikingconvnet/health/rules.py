@@ -59,7 +59,7 @@ class Rule:
 
 
 RULES = (
-    # ---- the run as a whole
+    # The run as a whole.
     Rule("failed", DERIVED, "failed", INVALID,
          "the run did not come to its end, or could not be read", AGAIN,
          "spinn_front_end_common/interface/abstract_spinnaker_base.py:2062"),
@@ -96,7 +96,7 @@ RULES = (
     Rule("recording_gaps", RECORDING, "missing_steps", INVALID,
          "{n} recorded steps are missing: cores did not come to them", SLOWER,
          "spynnaker/pyNN/utilities/neo_buffer_database.py:810"),
-    # ---- packets on their way
+    # Packets on their way.
     Rule("dropped_packets", DERIVED, "dropped_packets", INVALID,
          "{n} packets were dropped by routers and never sent again", SPREAD,
          "spinn_front_end_common/interface/interface_functions/router_provenance_gatherer.py:155"),
@@ -145,7 +145,7 @@ RULES = (
     Rule("lost_sequences", GATHERER, "Lost_seq_nums", NOTE,
          "{n} messages were lost while results were read; they are repeated", NOTHING,
          "spinn_front_end_common/utility_models/data_speed_up_packet_gatherer_machine_vertex.py:1065"),
-    # ---- packets that reach a core
+    # Packets that reach a core.
     Rule("lost_input", CORE, "Times_the_input_buffer_lost_packets", INVALID,
          "{n} packets found the input buffer of a core full and are lost", LARGER,
          "spynnaker/pyNN/models/neuron/population_machine_vertex.py:105"),
@@ -196,7 +196,7 @@ RULES = (
     Rule("live_lost", CORE, "lost_packets_with_payload", SUSPECT,
          "{n} packets of the live output are lost", SLOWER,
          "spinn_front_end_common/utility_models/live_packet_gather_machine_vertex.py:147"),
-    # ---- cores that cannot keep up
+    # Cores that cannot keep up.
     Rule("timer_overruns", CORE, "Times_the_timer_tic_over_ran", INVALID,
          "{n} steps began before the one before was done", SLOWER,
          "spinn_front_end_common/interface/provenance/provides_provenance_data_from_machine_impl.py:49"),
@@ -230,7 +230,7 @@ RULES = (
     Rule("skipped_steps", CORE, "Times_a_time_step_was_skipped", INVALID,
          "{n} steps without any synaptic input, because the one before was not done", SLOWER,
          "spynnaker/pyNN/models/neuron/population_synapses_machine_vertex_common.py:106"),
-    # ---- numbers that do not fit; these do not depend on time, and the local backend does the same
+    # Numbers that do not fit; these do not depend on time, and the local backend does the same.
     Rule("saturated", CORE, "Times_synaptic_weights_have_saturated", SUSPECT,
          "{n} inputs did not fit 16 bits and were cut", LESS,
          "spynnaker/pyNN/models/neuron/population_machine_synapses_provenance.py:58"),
@@ -255,7 +255,7 @@ RULES = (
     Rule("extended_delays", ENGINE, "extended_delays", NOTE,
          "{n} delays need a delay extension", NOTHING,
          "spynnaker/pyNN/models/utility_models/delays/delay_extension_machine_vertex.py:44"),
-    # ---- work for nothing
+    # Work for nothing.
     Rule("ghost_rows", CORE, "Number of failed pop table searches", NOTE,
          "{n} packets came to cores that have no synapses for them", NOTHING,
          "spynnaker/pyNN/models/neuron/population_machine_synapses_provenance.py:61"),

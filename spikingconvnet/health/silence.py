@@ -23,6 +23,11 @@ def check_chain(model, trained, spikes, fired, samples, way_on, reset=False):
         Spikes of each layer, by its label.
     samples, way_on, reset
         As for :func:`error`.
+
+    Raises
+    ------
+    SettingsError
+        A layer that has not fired; the text says how far it is from firing, and the next command.
     """
     stages = model.stages[:-1] if isinstance(model.readout, Membrane) else model.stages
     for number, stage in enumerate(stages, start=1):

@@ -1,4 +1,4 @@
-"""Figures over time: images and their first spikes, rasters, membranes."""
+"""Figures over time: images and their first spikes, rasters, membranes. What cannot be drawn is a SettingsError."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator

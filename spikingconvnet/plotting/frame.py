@@ -1,4 +1,7 @@
-"""What all figures share: colours, the empty figure, checks of what is drawn, the two files."""
+"""What all figures share: colours, the empty figure, checks of what is drawn, the two files.
+
+What cannot be drawn is a SettingsError that names the figure's function and its argument.
+"""
 
 import io
 from pathlib import Path
@@ -88,6 +91,11 @@ def save(figure, stem):
     Returns
     -------
     list of pathlib.Path
+
+    Raises
+    ------
+    SurroundingsError
+        A file cannot be written.
     """
     contents = {Path(f"{stem}.{kind}"): _rendered(figure, kind) for kind in METADATA}
     for path, content in contents.items():

@@ -1,4 +1,4 @@
-"""Figures of one small map a filter: kernels, mean activity."""
+"""Figures of one small map a filter: kernels, mean activity. What cannot be drawn is a SettingsError."""
 
 import math
 

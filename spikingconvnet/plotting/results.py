@@ -1,4 +1,4 @@
-"""Figures of what was reached: the confusion matrix, the course of training."""
+"""Figures of what was reached: confusion matrix, course of training. What cannot be drawn is a SettingsError."""
 
 import numpy as np
 from matplotlib.colors import PowerNorm

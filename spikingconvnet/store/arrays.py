@@ -73,6 +73,13 @@ def read_arrays(path):
     ``numpy.load`` is not enough: it looks members up by name and stops reading where the array's header says, so a
     flipped bit in a name or in a shape gives wrong arrays and no error; and it makes room for whatever a header
     declares.
+
+    Raises
+    ------
+    StoreError
+        A member is no array as numpy writes it.
+    BadZipFile, EOFError, or another of `UNREADABLE`
+        The file is damaged otherwise.
     """
     try:
         return _members(path)

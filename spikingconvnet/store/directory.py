@@ -165,8 +165,17 @@ class RunDirectory:
         write_whole(self.path / "results.json", lambda stream: stream.write(content))
 
     def results(self, check=lambda name, entry: None):
-        """All entries of ``results.json``, empty if there is none; ``check(name, entry)`` refuses a wrong
-        one.
+        """All entries of ``results.json``, empty if there is none.
+
+        Parameters
+        ----------
+        check : callable
+            ``check(name, entry)`` raises a StoreError for an entry that is wrong.
+
+        Raises
+        ------
+        StoreError
+            The file is damaged.
         """
         path = self.path / "results.json"
         if not path.is_file():
@@ -221,5 +230,3 @@ def near(path):
     runs = {str(found.parent.parent) for folder in (path, path.parent) for found in folder.glob("*/data/train.npz")}
     alike = difflib.get_close_matches(str(path), sorted(runs), 3, 0.0)
     return f" (did you mean {' or '.join(alike)}?)" if alike else ""
-
-

@@ -80,8 +80,10 @@ def _spikes(arrays, how, shape, n_steps):
 
 
 def layer(as_one=None, **sizes):
-    """A trained layer; sizes: its `KERNELS`, ``maps``, ``neurons``. `as_one` tells whether all layers are trained at
-    once, and so without a course; None takes either."""
+    """A trained layer; sizes: its `KERNELS`, ``maps``, ``neurons``.
+
+    `as_one` tells whether all layers are trained at once, and so without a course; None takes either.
+    """
     trained = TRAINED if as_one is False else {name: optional(part) for name, part in TRAINED.items()}
 
     def whole(arrays, how):

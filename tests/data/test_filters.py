@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.filters import (
@@ -176,3 +177,34 @@ def test_what_cannot_be_deslanted_is_refused(arguments, name):
     (Deslanted(Intensity()), None), (BitPlanes(), BitPlanes.worth), (Deslanted(BitPlanes()), BitPlanes.worth)])
 def test_filters_say_whether_their_channels_are_the_digits_of_one_number(image_filter, worth):
     assert worth_of(image_filter) == worth and worth_of(len) is None
+
+
+def test_a_difference_of_gaussians_is_that_of_its_equation():
+    image = images_of((1, 20, 24), 0)
+    one, other = (gaussian_filter(image[0] / (255 * 0.5), sigma, mode="constant", truncate=4) for sigma in (1.0, 2.0))
+    on, off = DifferenceOfGaussians()(image)[0]
+    assert np.allclose(on, np.maximum(one - other, 0), atol=1e-3)
+    assert np.allclose(off, np.maximum(other - one, 0), atol=1e-3)
+
+
+def test_an_upright_image_is_that_of_its_equation():
+    row, column = np.mgrid[:21, :21]
+    image = np.where((abs(column - row // 2 - 5) < 2) & (row > 3) & (row < 17), 200, 0).astype(np.uint8)
+    share = image / image.sum()
+    from_middle, aside = (axis - (share * axis).sum() for axis in (row, column))
+    slant = (share * from_middle * aside).sum() / (share * from_middle ** 2).sum()
+    moved = map_coordinates(image.astype(float), [row, column + slant * from_middle], order=1)
+    assert slant > 0.4 and abs(Deslanted(Intensity()).upright(image[None])[0] - moved).max() <= 2
+
+
+def test_a_deformed_copy_is_that_of_its_equation():
+    shape, deformation = (18, 20), Deformation(copies=1)
+    image, draws = images_of((1, *shape), 1), np.random.default_rng(3).uniform(-1, 1, 6)
+    a, b, u, v = np.deg2rad(10.0) * draws[0], 0.15 * draws[1], *(0.1 * draws[2:4])
+    matrix = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) @ [[1, 0], [b, 1]] @ np.diag(np.exp([u, v]))
+    middle = (np.array(shape)[:, None, None] - 1) / 2
+    place = middle + np.tensordot(matrix, np.mgrid[:18, :20] - middle, 1) + 1.5 * draws[4:, None, None]
+    expected = map_coordinates(np.pad(image[0].astype(float), 1), place + 1, order=1)
+    inside = (place > 0).all(axis=0) & (place < 17).all(axis=0)
+    found = deformation(image, np.random.default_rng(3))[0]
+    assert inside.sum() > 100 and abs(found - expected)[inside].max() <= 2

@@ -126,7 +126,7 @@ def test_a_script_keeps_its_arguments_directory_neighbours_and_exit_code(tmp_pat
 
 def test_a_script_that_is_not_there_is_an_error_without_a_board(capsys):
     assert cli.main(["nowhere.py"]) == 2
-    assert capsys.readouterr().err == "error: nowhere.py: no such script\n"
+    assert capsys.readouterr().err == "error: nowhere.py: no such script; give its path, or a module as -m NAME\n"
     with pytest.raises(SetupError):
         script.run(["nowhere.py"])
 

@@ -20,7 +20,7 @@ const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 #define INLINED static
 #endif
 
-/* Places in the factors that simulator.py prepares. */
+/* Places in the factors that conv_stage.py prepares. */
 enum { INJECT_E = 0, INJECT_I = 2, DECAY_E = 4, DECAY_I = 6, MEMBRANE = 8, RESISTANCE = 10, V_REST = 12, GAIN = 13,
        V_RESET = 14, REFRACTORY = 15 };
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spikingconvnet.backends.local.layout import LANES, SILENT_THRESHOLD, aligned
+from spikingconvnet.backends.local.layout import AT_REST, BLOCK, CUT, LANE_FIELDS, SILENT_THRESHOLD, aligned
 from spikingconvnet.board.fixed_point import split
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
@@ -25,7 +25,7 @@ def conv_weights(weights, stride, first, last):
 
     Returns
     -------
-    int32 array (channels, rows, stride, LANES + pieces * (last - first) + LANES)
+    int32 array (channels, rows, stride, BLOCK + pieces * (last - first) + BLOCK)
         With zeros at both ends, for vectors that begin before a line or end behind it.
     """
     maps, channels, rows, columns = weights.shape
@@ -37,8 +37,8 @@ def conv_weights(weights, stride, first, last):
             if column < columns:
                 block = weights[first:last, :, :, column]
                 table[:, :, phase, piece, :len(block)] = block.transpose(1, 2, 0)
-    padded = aligned((channels, rows, stride, 2 * LANES + pieces * (last - first)), np.int32)
-    padded[..., LANES:-LANES] = table.reshape(channels, rows, stride, -1)
+    padded = aligned((channels, rows, stride, 2 * BLOCK + pieces * (last - first)), np.int32)
+    padded[..., BLOCK:-BLOCK] = table.reshape(channels, rows, stride, -1)
     return padded
 
 
@@ -79,19 +79,19 @@ class ConvStage:
         self.weights = [conv_weights(excitatory - inhibitory, connections.strides[1], m, m + self.block)
                         for m in self.starts]
         self.factors = conv_factors(population)
-        state = (blocks, self.rows, -(-self.width * self.block // LANES) * LANES)
+        state = (blocks, self.rows, -(-self.width * self.block // BLOCK) * BLOCK)
         self.v, self.timer, self.syn_e, self.syn_i = (aligned(state, np.int32) for _ in range(4))
         self.ring_e, self.ring_i = (aligned((*state[:2], connections.delay, state[2]), np.int32) for _ in range(2))
         self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
         self.spans[..., 0] = state[2]
         self.flags = np.zeros((blocks, self.rows, 4), np.int64)
-        self.per_lane = aligned((blocks, self.rows, 5, state[2]), np.int32)
-        for index in (0, 1):
-            self.per_lane[:, :, 1 + index] = self._per_lane(population.shift[index], 0)
-        self.per_lane[:, :, 3] = self._per_lane(population.i_offset, 0)
-        self.per_lane[:, :, 4] = self._per_lane(population.v_init, population.v_rest[0])
+        self.per_lane = aligned((blocks, self.rows, len(LANE_FIELDS), state[2]), np.int32)
+        self._set_lanes("shift_e", population.shift[0], 0)
+        self._set_lanes("shift_i", population.shift[1], 0)
+        self._set_lanes("i_offset", population.i_offset, 0)
+        self._set_lanes("v_init", population.v_init, population.v_rest[0])
+        self.v[:] = self.per_lane[:, :, LANE_FIELDS.index("v_init")]
         self.set_threshold(projection.post, population.v_thresh)
-        self.v[:] = self.per_lane[:, :, 4]
         _, height, width = connections.pre_shape
         pool_rows, pool_columns = connections.pool
         row, column = np.arange(height) // pool_rows, np.arange(width) // pool_columns
@@ -100,6 +100,10 @@ class ConvStage:
         self.row_of = np.tile(np.where(inside, row[:, None], -1).ravel(), channels).astype(np.int16)
         self.column_of = np.tile(np.broadcast_to(column, inside.shape).ravel(), channels).astype(np.int16)
         self.channel_of = np.repeat(np.arange(channels), height * width).astype(np.int16)
+
+    def _set_lanes(self, name, values, beyond):
+        """Set a number of every lane, one of `LANE_FIELDS`."""
+        self.per_lane[:, :, LANE_FIELDS.index(name)] = self._per_lane(values, beyond)
 
     def _per_lane(self, values, beyond):
         """(maps, rows, columns) values as (blocks, rows, lanes), `beyond` in lanes without a neuron."""
@@ -111,12 +115,12 @@ class ConvStage:
 
     def set_threshold(self, label, raw):
         """Thresholds as s16.15, (size,)."""
-        self.per_lane[:, :, 0] = self._per_lane(raw, SILENT_THRESHOLD)
-        self.flags[:, :, 1] = 0
+        self._set_lanes("v_thresh", raw, SILENT_THRESHOLD)
+        self.flags[:, :, AT_REST] = 0
 
     def saturated(self):
         """Ring-buffer slots that were cut, by label."""
-        return {self.labels[0]: int(self.flags[:, :, 2].sum())}
+        return {self.labels[0]: int(self.flags[:, :, CUT].sum())}
 
     def run(self, t, n_steps, spikes, threads):
         """Simulate; spikes by label, and no membranes."""

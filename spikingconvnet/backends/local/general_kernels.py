@@ -13,23 +13,29 @@ from numba import int32, int64
 from spikingconvnet.backends.local.kernels import SATURATED, compiled, kmul, mulhi
 from spikingconvnet.backends.local.layout import (
     AMOUNTS,
+    BLOCK,
     FIELDS,
     FULLEST,
     HISTORY,
-    LANES,
     NEVER,
+    ROW_FIELDS,
     RULES,
     RUN_FIELDS,
     TABLES,
     TRACES,
 )
 
+(V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE_DECAY, V_THRESH, DECAY_E_MASK, DECAY_E,
+ DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, INPUT_SCALE, OFFSET, ADAPTATION, ADAPTATION_DECAY,
+ ADAPTATION_STEP) = range(FIELDS)
 (PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
- PFISTER_TRIPLET_ADDITIVE, MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS) = range(len(RULES))
+ PFISTER_TRIPLET_ADDITIVE, MODULATED_PAIR_ADDITIVE, MODULATED_PAIR_MULTIPLICATIVE,
+ MODULATED_VOGELS_2011_ADDITIVE) = range(len(RULES))         # the last three under neuromodulation
 W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE = range(len(AMOUNTS))
 PLUS, MINUS, X, Y, C, D = range(len(TABLES))
+SHIFT, MASK, LOW = range(3)         # of a receptor's `inject`
 POST, RECEPTOR, DELAY, BACK, FIRST, COUNT = range(len(RUN_FIELDS))
-BLOCK = FIELDS * LANES  # numbers of a block of neurons
+TIME, TRACE, SLOW, RULE = range(len(ROW_FIELDS))
 SLOW_SHIFT = 2          # see lowering.py for the shifts
 ELIGIBILITY_SHIFT = 4
 DOPAMINE_SHIFT = 2
@@ -64,15 +70,12 @@ def _dopamine(level, distance, table):
 
 @compiled
 def _remember(j, t, modulates, amount, history, rules):
-    """Append to the history of neuron `j` its own spike at step `t`, or a modulator's with an amount of dopamine.
-
-    Kinds of rules from MODULATED on are under neuromodulation.
-    """
+    """Append to the history of neuron `j` its own spike at step `t`, or a modulator's with an amount of dopamine."""
     times, traces, last = history.times[j], history.traces[j], history.counts[j] - 1
     rule, distance = rules.rule_of[j], t - times[last]
     tables = rules.tables[rule]
     trace = _s16(_m16(traces[0, last], _look_up(tables[MINUS], distance)) + (0 if modulates else 2048))
-    if rules.kinds[rule] >= MODULATED:
+    if rules.kinds[rule] >= MODULATED_PAIR_ADDITIVE:
         second = _s16(_dopamine(traces[1, last], distance, tables[D]) + amount)
     else:
         second = _slow(traces[1, last], times[last], t, tables[Y])
@@ -141,7 +144,7 @@ def _learn_modulated(kind, w, trace, times, traces, count, window, last, t, dela
         w, trace = _release(w, trace, dopamine, arrival - since, release, c, d)
         if not traces[2, h + count - stop]:
             p = _m16(last[1], _look_up(tables[PLUS], arrival - last[0]))
-            if kind == MODULATED_MULTIPLICATIVE:
+            if kind == MODULATED_PAIR_MULTIPLICATIVE:
                 trace = int32(trace + kmul(kmul(int32(w_max - trace), amounts[A_PLUS]), p << 4))
             else:
                 trace = _add(trace, amounts[A_PLUS], p, w_max)
@@ -149,9 +152,9 @@ def _learn_modulated(kind, w, trace, times, traces, count, window, last, t, dela
     if stop > 1:
         w, trace = _release(w, trace, dopamine, t - since, release, c, d)
         faded = _m16(traces[0, stop - 1], _look_up(tables[MINUS], t - delay - times[stop - 1]))
-        if kind == MODULATED:
+        if kind == MODULATED_PAIR_ADDITIVE:
             trace = _subtract(trace, amounts[A_MINUS], faded, w_min)
-        elif kind == MODULATED_VOGELS:
+        elif kind == MODULATED_VOGELS_2011_ADDITIVE:
             trace = _add(trace, amounts[A_PLUS], faded - amounts[ALPHA], w_max)
         else:
             trace = int32(trace - kmul(kmul(int32(trace - w_min), amounts[A_MINUS]), faded << 4))
@@ -165,14 +168,14 @@ def _learn(run, state, slow, t, plastic, shifts, history, rules):
     Parameters
     ----------
     run : int32 (RUN_FIELDS,)
-    state : int32 (4,)
+    state : int32 (ROW_FIELDS,)
         Of the row, before the spike.
     slow : int
         The row's slower trace at the spike.
     shifts : int32 (size,)
         Of the run's receptor.
     """
-    last_time, last, rule, delay = int64(state[0]), int64(state[1]), state[3], int64(run[BACK])
+    last_time, last, rule, delay = int64(state[TIME]), int64(state[TRACE]), state[RULE], int64(run[BACK])
     kind, tables, amounts = rules.kinds[rule], rules.tables[rule], rules.amounts[rule]
     plus, minus, w_min, w_max = tables[PLUS], tables[MINUS], amounts[W_MIN], amounts[W_MAX]
     a_plus, a_minus = amounts[A_PLUS], amounts[A_MINUS]
@@ -246,49 +249,57 @@ def _deliver(run, weight, slot, neurons):
 def _row(row, t, slot, neurons, plastic, history, rules):
     """All synapses of a row whose neuron fires at step `t`."""
     row_state = plastic.row_state[row]
-    rule, since = row_state[3], t - row_state[0]
-    slow = _slow(row_state[2], row_state[0], t, rules.tables[rule, X])
+    rule, since = row_state[RULE], t - row_state[TIME]
+    slow = _slow(row_state[SLOW], row_state[TIME], t, rules.tables[rule, X])
     for r in range(plastic.row_start[row], plastic.row_start[row + 1]):
         run = plastic.runs[r]
-        _learn(run, row_state, slow, t, plastic, neurons.inject[run[RECEPTOR], 0], history, rules)
+        _learn(run, row_state, slow, t, plastic, neurons.inject[run[RECEPTOR], SHIFT], history, rules)
         if run[DELAY] != NEVER:
             _deliver(run, plastic.weight, slot, neurons)
-    trace = _s16(_m16(row_state[1], _look_up(rules.tables[rule, PLUS], since)) + 2048)
-    row_state[0], row_state[1], row_state[2] = t, trace, slow
+    trace = _s16(_m16(row_state[TRACE], _look_up(rules.tables[rule, PLUS], since)) + 2048)
+    row_state[TIME], row_state[TRACE], row_state[SLOW] = t, trace, slow
+
+
+@compiled
+def _at(j):
+    """Place of a neuron's membrane, its first number, in the state."""
+    return j + (j // BLOCK) * (FIELDS - 1) * BLOCK
 
 
 @compiled
 def _adapt(state):
     """Adaptation currents fade, and what is left of them is taken from the constant currents."""
-    for block in range(state.shape[0] // BLOCK):
-        for lane in range(16):
-            at = block * BLOCK + lane
-            state[at + 272] = kmul(state[at + 272], state[at + 288])
-            state[at + 64] = int32(state[at + 256] - state[at + 272])
+    for j in range(state.shape[0] // FIELDS):
+        at = _at(j)
+        left = kmul(state[at + ADAPTATION * BLOCK], state[at + ADAPTATION_DECAY * BLOCK])
+        state[at + ADAPTATION * BLOCK] = left
+        state[at + I_OFFSET * BLOCK] = int32(state[at + OFFSET * BLOCK] - left)
 
 
 @compiled
 def _update_neurons(state):
     """Membranes, timers and currents of all neurons; whether any reaches its threshold.
 
-    `state` is one flat array, blocks of `LANES` neurons with `FIELDS` numbers each, field by field. Written with these
+    `state` is one flat array, blocks of `BLOCK` neurons with `FIELDS` numbers each, field by field. Written with these
     constant distances the loop vectorises; separate arrays would first be tested for overlap, which takes longer than
     the step of a small population.
     """
     fires = int32(0)
-    for block in range(state.shape[0] // BLOCK):
-        first = block * BLOCK
-        for lane in range(16):
-            j = first + lane
-            e, i, timer = state[j + 32], state[j + 48], state[j + 16]
-            inward, outward = kmul(e, state[j + 240]), kmul(i, state[j + 240])
-            alpha = int32(kmul(int32(inward - outward + state[j + 64]), state[j + 80]) + state[j + 96])
-            now = int32(alpha - kmul(int32(alpha - state[j]), state[j + 112])) if timer <= 0 else state[j]
+    for block in range(state.shape[0] // (FIELDS * BLOCK)):
+        for lane in range(BLOCK):
+            j = block * FIELDS * BLOCK + lane
+            v, e, i, timer = state[j], state[j + SYN_E * BLOCK], state[j + SYN_I * BLOCK], state[j + TIMER * BLOCK]
+            scale = state[j + INPUT_SCALE * BLOCK]
+            current = int32(kmul(e, scale) - kmul(i, scale) + state[j + I_OFFSET * BLOCK])
+            alpha = int32(kmul(current, state[j + RESISTANCE * BLOCK]) + state[j + V_REST * BLOCK])
+            now = int32(alpha - kmul(int32(alpha - v), state[j + MEMBRANE_DECAY * BLOCK])) if timer <= 0 else v
             state[j] = now
-            state[j + 16] = timer - int32(timer > 0)
-            fires = int32(fires | int32(now >= state[j + 128]))
-            state[j + 32] = int32((e & state[j + 144]) + mulhi(e, state[j + 160]))
-            state[j + 48] = int32((i & state[j + 176]) + mulhi(i, state[j + 192]))
+            state[j + TIMER * BLOCK] = timer - int32(timer > 0)
+            fires = int32(fires | int32(now >= state[j + V_THRESH * BLOCK]))
+            state[j + SYN_E * BLOCK] = int32((e & state[j + DECAY_E_MASK * BLOCK])
+                                             + mulhi(e, state[j + DECAY_E * BLOCK]))
+            state[j + SYN_I * BLOCK] = int32((i & state[j + DECAY_I_MASK * BLOCK])
+                                             + mulhi(i, state[j + DECAY_I * BLOCK]))
     return fires
 
 
@@ -300,20 +311,19 @@ def _collect(neurons, slot, n):
         for j in range(n):
             if ring[j] != 0:
                 neurons.saturated[j] += ring[j] > SATURATED
-                x = int32(min(ring[j], SATURATED) << inject[0, j])
-                at = (j >> 4) * BLOCK + 32 + 16 * r + (j & 15)
-                neurons.state[at] += int32((x & inject[1, j]) + mulhi(x, inject[2, j]))
+                x = int32(min(ring[j], SATURATED) << inject[SHIFT, j])
+                neurons.state[_at(j) + (SYN_E + r) * BLOCK] += int32((x & inject[MASK, j]) + mulhi(x, inject[LOW, j]))
                 ring[j] = 0
 
 
 @compiled
 def _reset(neurons):
     """Membranes, timers, currents and inputs on their way as they were before the first step."""
-    for block in range(neurons.state.shape[0] // BLOCK):
-        for lane in range(16):
-            at = block * BLOCK + lane
-            neurons.state[at] = neurons.v_init[block * 16 + lane]
-            neurons.state[at + 16], neurons.state[at + 32], neurons.state[at + 48] = 0, 0, 0
+    for j in range(neurons.state.shape[0] // FIELDS):
+        at = _at(j)
+        neurons.state[at] = neurons.v_init[j]
+        for field in range(TIMER, SYN_I + 1):
+            neurons.state[at + field * BLOCK] = 0
     for slot in range(neurons.pending.shape[0]):
         if neurons.pending[slot]:
             neurons.pending[slot] = 0
@@ -324,11 +334,11 @@ def _reset(neurons):
 def _fire(state, n, step, out_step, out_id, events):
     """Reset the neurons that reach their threshold and append them to the output; how many it holds now."""
     for j in range(n):
-        at = (j >> 4) * BLOCK + (j & 15)
-        if state[at] >= state[at + 128]:
-            state[at] = state[at + 208]
-            state[at + 16] = state[at + 224]
-            state[at + 272] = int32(state[at + 272] + state[at + 304])
+        at = _at(j)
+        if state[at] >= state[at + V_THRESH * BLOCK]:
+            state[at] = state[at + V_RESET * BLOCK]
+            state[at + TIMER * BLOCK] = state[at + REFRACTORY * BLOCK]
+            state[at + ADAPTATION * BLOCK] += state[at + ADAPTATION_STEP * BLOCK]
             out_step[events], out_id[events] = step, j
             events += 1
     return events
@@ -344,7 +354,7 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
     """
     slots, state = neurons.ring.shape[0], neurons.state
     source_ids, out_id = spiking.ids, spiking.out_id
-    modulated = (rules.kinds >= MODULATED).any()
+    modulated = (rules.kinds >= MODULATED_PAIR_ADDITIVE).any()
     events = 0
     for step in range(n_steps):
         slot = (t + step) % slots
@@ -354,9 +364,9 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
             neurons.pending[slot] = 0
             _collect(neurons, slot, n)
         for k in range(record.ids.shape[0]):
-            at = (record.ids[k] >> 4) * BLOCK + (record.ids[k] & 15)
+            at = _at(record.ids[k])
             record.v[step, k] = state[at]
-            record.gsyn_exc[step, k], record.gsyn_inh[step, k] = state[at + 32], state[at + 48]
+            record.gsyn_exc[step, k], record.gsyn_inh[step, k] = state[at + SYN_E * BLOCK], state[at + SYN_I * BLOCK]
         first = events
         if neurons.adapts:
             _adapt(state)

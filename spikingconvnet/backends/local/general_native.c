@@ -16,13 +16,14 @@
 #define INLINED static
 #endif
 
-/* Places in the arrays; see layout.py. */
+/* Places in the arrays; see layout.py. A test compares all of them with general_kernels.py, by name. */
 enum { BLOCK = 16, HISTORY = 16, TRACES = 3, NEVER = 0, SATURATED = 0xffff, FULLEST = 1 << 30, ACCUM_ONE = 1 << 15 };
-enum { V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE, V_THRESH, DECAY_E_MASK, DECAY_E,
+enum { V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE_DECAY, V_THRESH, DECAY_E_MASK, DECAY_E,
        DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, INPUT_SCALE, OFFSET, ADAPTATION, ADAPTATION_DECAY, ADAPTATION_STEP,
        FIELDS };
 enum { PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
-       PFISTER_TRIPLET_ADDITIVE, MODULATED, MODULATED_MULTIPLICATIVE, MODULATED_VOGELS };     /* from MODULATED on under neuromodulation */
+       PFISTER_TRIPLET_ADDITIVE, MODULATED_PAIR_ADDITIVE, MODULATED_PAIR_MULTIPLICATIVE,
+       MODULATED_VOGELS_2011_ADDITIVE };        /* the last three under neuromodulation */
 enum { W_MIN, W_MAX, A_PLUS, A_MINUS, A3_PLUS, A3_MINUS, ALPHA, WEIGHT_MIN, WEIGHT_MAX, RELEASE, AMOUNTS };
 enum { PLUS, MINUS, X, Y, C, D, TABLES };
 enum { SHIFT, MASK, LOW };
@@ -92,7 +93,7 @@ static void remember(const struct events *e, const struct rules *r, int64_t j, i
     const int32_t *tables = r->tables + rule * TABLES * r->steps;
     const int32_t trace = (int16_t)(m16(traces[at], look_up(tables + MINUS * r->steps, distance, last))
                                     + (modulates ? 0 : 2048));
-    if (r->kinds[rule] >= MODULATED)
+    if (r->kinds[rule] >= MODULATED_PAIR_ADDITIVE)
         second = (int16_t)(dopamine_after(traces[HISTORY + at], distance, tables + D * r->steps, last) + amount);
     else
         second = slower(traces[HISTORY + at], times[at], t, tables + Y * r->steps, last);
@@ -209,15 +210,16 @@ INLINED void learn_one(int32_t kind, const struct spike *s, const struct events 
             const int32_t arrival = times[h] + delay;
             w = released(s, w, &trace, dopamine, arrival - since);
             if (!modulates[h + count - stop])
-                trace = kind == MODULATED_MULTIPLICATIVE ? drawn_up(s, trace, pair(s, arrival))
-                                                         : potentiated(s, trace, pair(s, arrival));
+                trace = kind == MODULATED_PAIR_MULTIPLICATIVE ? drawn_up(s, trace, pair(s, arrival))
+                                                              : potentiated(s, trace, pair(s, arrival));
             dopamine = slow[h];
             since = arrival;
         }
         if (real) {
             w = released(s, w, &trace, dopamine, s->t - since);
-            trace = kind == MODULATED_MULTIPLICATIVE ? drawn_down(s, trace, newest)
-                  : kind == MODULATED_VOGELS ? potentiated(s, trace, newest - a[ALPHA]) : depressed(s, trace, newest);
+            trace = kind == MODULATED_PAIR_MULTIPLICATIVE ? drawn_down(s, trace, newest)
+                  : kind == MODULATED_VOGELS_2011_ADDITIVE ? potentiated(s, trace, newest - a[ALPHA])
+                                                           : depressed(s, trace, newest);
         }
         w = lesser(greater(w, a[WEIGHT_MIN]), a[WEIGHT_MAX]);
         *eligibility = (trace >> shift) & 0xffff;
@@ -359,27 +361,29 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
                       int64_t *pending, int64_t adapts, int64_t *static_start, int32_t *static_runs, int32_t *static_weight,
                       int64_t *plastic_start, int64_t *row_start, int32_t *row_state, int32_t *plastic_runs,
                       int32_t *weight, int32_t *eligibility,
-                      int64_t *modulator_start, int32_t *modulated, int32_t *amount,
+                      int64_t *modulator_start, int32_t *modulator_post, int32_t *modulator_amount,
                       int64_t *own_start, int32_t *own_row, int64_t n_own,
                       int32_t *rule_of, int32_t *kinds, int32_t *split, int32_t *amounts, int32_t *tables, int64_t table_steps,
                       int64_t n_rules,
                       int32_t *times, int32_t *traces, int32_t *counts, int32_t *newest,
-                      int64_t *recorded, int32_t *trace_v, int32_t *trace_e, int32_t *trace_i, int64_t n_recorded,
+                      int64_t *recorded_ids, int32_t *recorded_v, int32_t *recorded_gsyn_exc,
+                      int32_t *recorded_gsyn_inh, int64_t n_recorded,
                       int64_t *offsets, int32_t *ids, int32_t *out_step, int32_t *out_id, int64_t reset_every,
                       int64_t widest)
 {
     HOLDS(n >= 0 && n + BLOCK <= size && slots >= 2 && table_steps >= 1);
     int64_t modulate = 0;
     for (int64_t rule = 0; rule < n_rules; rule++)
-        modulate |= kinds[rule] >= MODULATED;
+        modulate |= kinds[rule] >= MODULATED_PAIR_ADDITIVE;
     const struct network net = {
         {n, size, slots, state, saturated, ring, inject, v_init, pending, adapts},
         {times, traces, counts, newest, newest + size},
         {rule_of, kinds, split, amounts, tables, table_steps, modulate, n_rules},
         static_start, plastic_start, row_start, modulator_start, own_start,
         (const struct run *)static_runs, (const struct run *)plastic_runs,
-        static_weight, modulated, amount, own_row, (struct row *)row_state, weight, eligibility,
-        n_own, n_sources, n_recorded, reset_every, recorded, offsets, trace_v, trace_e, trace_i, ids, out_step, out_id};
+        static_weight, modulator_post, modulator_amount, own_row, (struct row *)row_state, weight, eligibility,
+        n_own, n_sources, n_recorded, reset_every, recorded_ids, offsets,
+        recorded_v, recorded_gsyn_exc, recorded_gsyn_inh, ids, out_step, out_id};
 #ifdef __x86_64__
     if (widest >= 64 && __builtin_cpu_supports("avx512f"))
         return g512_steps(&net, t, n_steps);

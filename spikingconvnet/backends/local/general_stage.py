@@ -52,19 +52,18 @@ class GeneralStage:
             return np.concatenate([getattr(p, name) for p in parts])
 
         self.n = sum(p.size for p in parts)
-        blocks = -(-self.n // layout.LANES)
-        self.size = (blocks + 1) * layout.LANES
+        blocks = -(-self.n // layout.BLOCK)
+        self.size = (blocks + 1) * layout.BLOCK
         self.neurons = layout.Neurons(*(layout.aligned(shape, np.int32) for shape in (
-            blocks * layout.FIELDS * layout.LANES, (2, 3, self.size), self.size, self.size, (slots, 2, self.size))),
+            blocks * layout.FIELDS * layout.BLOCK, (2, 3, self.size), self.size, self.size, (slots, 2, self.size))),
             pending=np.zeros(slots, np.int64), adapts=int(any(p.adaptation.any() for p in parts)))
-        self._set_field("v_thresh", np.full(blocks * layout.LANES, layout.SILENT_THRESHOLD))
+        self._set_field("v_thresh", np.full(blocks * layout.BLOCK, layout.SILENT_THRESHOLD))
         self.neurons.v_init[:self.n] = joined("v_init")
-        for name, values in (("v", joined("v_init")), ("v_thresh", joined("v_thresh")), ("v_reset", joined("v_reset")),
-                             ("v_rest", joined("v_rest")), ("i_offset", joined("i_offset")),
-                             ("offset", joined("i_offset")),
-                             ("resistance", joined("resistance")), ("refractory", joined("refractory")),
-                             ("membrane_decay", joined("membrane_decay")), ("input_scale", joined("input_scale"))):
-            self._set_field(name, values)
+        self._set_field("v_now", joined("v_init"))
+        for name in ("v_thresh", "v_reset", "v_rest", "i_offset", "resistance", "refractory", "membrane_decay",
+                     "input_scale"):
+            self._set_field(name, joined(name))
+        self._set_field("offset", joined("i_offset"))
         for place, name in enumerate(("adaptation", "adaptation_decay", "adaptation_step")):
             self._set_field(name, np.concatenate([p.adaptation[place] for p in parts]))
         for receptor, letter in enumerate("ei"):
@@ -78,9 +77,9 @@ class GeneralStage:
     def _set_field(self, name, values, first=0):
         """Write a number of every neuron from `first` on into the blocks of the neurons' state."""
         neuron = np.arange(first, first + len(values))
-        block, lane = np.divmod(neuron, layout.LANES)
+        block, lane = np.divmod(neuron, layout.BLOCK)
         field = layout.NEURON_FIELDS.index(name)
-        self.neurons.state.reshape(-1, layout.FIELDS, layout.LANES)[block, field, lane] = values
+        self.neurons.state.reshape(-1, layout.FIELDS, layout.BLOCK)[block, field, lane] = values
 
     def _set_up_synapses(self, lowered, projections):
         integers = [lowered.projection(p.label) for p in projections]
@@ -140,10 +139,11 @@ class GeneralStage:
         row = ((own * self.n_spike_ids + pre) * len(projections) + projection)[order]
         first, runs = layout.runs(row, post[order], receptor[order], arrival[order], back[order])
         rows, begins = np.unique(row[first], return_index=True)
-        row_state = np.zeros((len(rows), 4), np.int32)
+        row_state = np.zeros((len(rows), len(layout.ROW_FIELDS)), np.int32)
+        rule_of_row = row_state[:, layout.ROW_FIELDS.index("rule")]
         rule_of = np.full(self.size, -1)
         if projections:
-            row_state[:, 3] = rows % len(projections)
+            rule_of_row[:] = rows % len(projections)
             rows = rows // len(projections)
         for rule, p in enumerate(projections):
             begin = self.base[p.post] - self.n_sources
@@ -154,7 +154,7 @@ class GeneralStage:
             _with_room(weight[order]), _with_room(np.zeros(len(order))))
         self.rules = layout.stacked_rules([p.rule for p in projections], split, rule_of)
         self.history = layout.empty_history(self.size if projections else 0)
-        own_rows = zip(range(first_own, len(rows)), row_state[first_own:, 3].tolist(), rows[first_own:].tolist())
+        own_rows = zip(range(first_own, len(rows)), rule_of_row[first_own:].tolist(), rows[first_own:].tolist())
         return {(projections[k].label, pre - self.n_spike_ids - self.base[projections[k].pre]): place
                 for place, k, pre in own_rows}
 
@@ -239,4 +239,4 @@ class GeneralStage:
 
 def _with_room(values):
     """int32 array with room for a vector that begins at its last number."""
-    return np.concatenate([values, np.zeros(layout.LANES)]).astype(np.int32)
+    return np.concatenate([values, np.zeros(layout.BLOCK)]).astype(np.int32)

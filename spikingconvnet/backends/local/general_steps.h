@@ -69,7 +69,7 @@ INLINED int64_t NAME(update)(const struct neurons *all, int32_t *out)
             input = NAME(kmul)(e, scale) - NAME(kmul)(i, scale);
         const V current = input + CONSTANT(s + I_OFFSET * BLOCK);
         const V alpha = NAME(kmul)(current, CONSTANT(s + RESISTANCE * BLOCK)) + CONSTANT(s + V_REST * BLOCK);
-        const V now = BOTH(waits, v, alpha - NAME(kmul)(alpha - v, CONSTANT(s + MEMBRANE * BLOCK)));
+        const V now = BOTH(waits, v, alpha - NAME(kmul)(alpha - v, CONSTANT(s + MEMBRANE_DECAY * BLOCK)));
         VECTOR(s + V_NOW * BLOCK) = now;
         VECTOR(s + TIMER * BLOCK) = timer + waits;
         VECTOR(s + SYN_E * BLOCK) = NAME(scaled)(e, s + DECAY_E_MASK * BLOCK, s + DECAY_E * BLOCK);

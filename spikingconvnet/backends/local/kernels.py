@@ -11,11 +11,12 @@ are (column, map) with the map innermost, so that one input spike adds one conti
 import numpy as np
 from numba import int32, int64, njit, uint32
 
-SATURATED = 0xffff
-PAD = 16                                                        # zeros at both ends of a line of weights
+from spikingconvnet.backends.local.layout import AT_REST, BLOCK, BUSY, CUT, LANE_FIELDS, LEFT
+
+SATURATED = 0xffff          # a slot of the ring buffer as the board keeps it
 INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
 V_REST, GAIN, V_RESET, REFRACTORY = range(12, 16)
-LEFT, AT_REST, CUT, BUSY = range(4)                                             # places in conv_row's flags
+V_THRESH, SHIFT_E, SHIFT_I, I_OFFSET, V_INIT = range(len(LANE_FIELDS))          # and in its per_lane
 
 compiled = njit(nogil=True, error_model="numpy", cache=True)
 inlined = njit(inline="always")
@@ -168,13 +169,16 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
 
     Parameters
     ----------
+    t, n_steps : int
     row_offsets : int64 (steps * input rows + 1,)
-        Input spikes sorted by step and input row; `columns`, `channels` and `rows_in` (int16) belong to them.
+        First input spike of each step and input row.
+    columns, channels, rows_in : int16 (input spikes,)
+        As :func:`sort_by_row` makes them.
     top : int
         First input row of the window row.
     geometry : (input rows, column stride, output columns, maps, pieces)
-    weights : int32 (channels, kernel rows, column stride, PAD + pieces * maps + PAD)
-        In the order in which an input spike adds them, see ``simulator.conv_weights``; inhibitory ones negative.
+    weights : int32 (channels, kernel rows, column stride, BLOCK + pieces * maps + BLOCK)
+        In the order in which an input spike adds them, see ``conv_stage.conv_weights``; inhibitory ones negative.
     v, timer, syn_e, syn_i : int32 (lanes,)
         State of the row: output columns * maps lanes, and lanes that never fire up to a multiple of 16.
     ring_e, ring_i : int32 (delay, lanes)
@@ -183,10 +187,9 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
         First lane and end of the lanes with weights on their way, by slot.
     flags : int64 (4,)
         Bits of the currents left, row at rest, saturated slots, steps for which a refractory timer may still run.
-    per_lane : int32 (5, lanes)
-        Threshold, shifts, `i_offset` and start of the membrane.
+    per_lane : int32 (LANE_FIELDS, lanes)
     factors : int32 (16,)
-        See ``simulator.conv_factors``.
+        See ``conv_stage.conv_factors``.
     reset_every : int
         Steps after which all state returns to the start; 0 for never.
 
@@ -199,7 +202,7 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
     kernel_rows = weights.shape[1]
     delay = ring_e.shape[0]
     left, rest, busy = int32(flags[LEFT]), flags[AT_REST] != 0, flags[BUSY]
-    v_thresh, i_offset = per_lane[0], per_lane[3]
+    v_thresh, i_offset = per_lane[V_THRESH], per_lane[I_OFFSET]
     whole = factors[RESISTANCE] == 0 and factors[RESISTANCE + 1] == 0
     fired = np.empty(v.shape[0], np.uint8)
     events = 0
@@ -211,16 +214,16 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
         slot = (t + step) % delay
         fires = int32(0)
         if reset_every and (t + step) % reset_every == 0:
-            _reset_row(v, timer, syn_e, syn_i, ring_e, ring_i, spans, per_lane[4])
+            _reset_row(v, timer, syn_e, syn_i, ring_e, ring_i, spans, per_lane[V_INIT])
             left, rest, busy = int32(0), False, int64(0)
         begin, end = spans[slot]
         if begin < end:
             spans[slot, 0], spans[slot, 1] = v.shape[0], 0
-            cut, bits = _inject_row(syn_e[begin:end], ring_e[slot, begin:end], per_lane[1, begin:end],
+            cut, bits = _inject_row(syn_e[begin:end], ring_e[slot, begin:end], per_lane[SHIFT_E, begin:end],
                                     factors[INJECT_E], factors[INJECT_E + 1])
             flags[CUT] += cut
             left = int32(left | bits)
-            cut, bits = _inject_row(syn_i[begin:end], ring_i[slot, begin:end], per_lane[2, begin:end],
+            cut, bits = _inject_row(syn_i[begin:end], ring_i[slot, begin:end], per_lane[SHIFT_I, begin:end],
                                     factors[INJECT_I], factors[INJECT_I + 1])
             flags[CUT] += cut
             left = int32(left | bits)
@@ -248,7 +251,7 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
                 if low < high:
                     line = weights[channels[s], rows_in[s] - top, column - right * stride]
                     _add(ring_e[slot, low * maps:high * maps], ring_i[slot, low * maps:high * maps],
-                         line[PAD + (low - left_edge) * maps:PAD + (high - left_edge) * maps])
+                         line[BLOCK + (low - left_edge) * maps:BLOCK + (high - left_edge) * maps])
                     first_lane, last_lane = min(first_lane, low * maps), max(last_lane, high * maps)
             spans[slot, 0], spans[slot, 1] = first_lane, last_lane
     flags[LEFT], flags[AT_REST], flags[BUSY] = left, rest, busy

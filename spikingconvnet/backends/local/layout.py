@@ -1,16 +1,16 @@
 """The arrays of a ``general_stage.GeneralStage``: what its kernels, in C and in numba, are given and change.
 
-The places of numbers in an array are named here and, for C, in ``general_native.c``. Arrays are int32 unless said
-otherwise; `size` is the number of neurons rounded up to blocks, and one block more, so that a vector that begins at a
-neuron ends inside every array.
+The places of numbers in an array are named in ``general_kernels.py`` and ``general_native.c``, alike; a test compares
+both with the orders here. Arrays are int32 unless said otherwise; `size` is the number of neurons rounded up to blocks,
+and one block more, so that a vector that begins at a neuron ends inside every array.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-LANES = 16              # of a block of neurons
-NEURON_FIELDS = ("v", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
+BLOCK = 16              # lanes of the widest vector, so neurons of a block; rows and lines are padded to it
+NEURON_FIELDS = ("v_now", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
                  "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory", "input_scale",
                  "offset", "adaptation", "adaptation_decay", "adaptation_step")      # `i_offset` is less the adaptation
 FIELDS = len(NEURON_FIELDS)
@@ -22,6 +22,10 @@ RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "neare
 AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha", "weight_min", "weight_max", "release")
 TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y", "lut_c", "lut_d")
 RUN_FIELDS = ("post", "receptor", "delay", "back", "first", "count")
+ROW_FIELDS = ("time", "trace", "slow", "rule")         # the last spike's step and its two traces
+LANE_FIELDS = ("v_thresh", "shift_e", "shift_i", "i_offset", "v_init")        # of each lane of a convolution's row
+REACH_FIELDS = ("first", "last", "place")              # of the groups of lanes that a spike in a column reaches
+LEFT, AT_REST, CUT, BUSY = range(4)         # places in the flags of a convolution's row
 NEVER = 0               # delay of a plastic run that sPyNNaker 7.4.1 skips, because it stores the delay as 0
 CACHE_LINE = 64         # bytes; a vector that lies across two lines costs a sixth of the time of a convolution
 SILENT_THRESHOLD = np.iinfo(np.int32).max
@@ -33,7 +37,7 @@ class Neurons(NamedTuple):
 
     Attributes
     ----------
-    state : (blocks * FIELDS * LANES,)
+    state : (blocks * FIELDS * BLOCK,)
         Field by field inside a block.
     inject : (2, 3, size)
         Of each receptor the shift of the ring buffer, and the share of an input that a step delivers, as
@@ -70,7 +74,7 @@ class Static(NamedTuple):
     start : int64 (spike ids + 1,)
         First run of each presynaptic neuron.
     runs : (runs, RUN_FIELDS)
-    weight : (synapses + LANES,)
+    weight : (synapses + BLOCK,)
     """
 
     start: np.ndarray
@@ -87,11 +91,10 @@ class Plastic(NamedTuple):
         First row of each presynaptic neuron.
     row_start : int64 (rows + 1,)
         First run of each row.
-    row_state : (rows, 4)
-        Last step, its two traces, place of the rule.
+    row_state : (rows, ROW_FIELDS)
     runs, weight
         See :class:`Static`.
-    eligibility : (synapses + LANES,)
+    eligibility : (synapses + BLOCK,)
     """
 
     start: np.ndarray
@@ -244,8 +247,9 @@ def stacked_rules(rules, split, rule_of):
 
 
 def filled(row, post, receptor, delay, weight):
-    """Synapses of weight 0 in gaps in which they take no more memory than another run: weights of both signs, for one
-    receptor each, become two long runs.
+    """Synapses of weight 0 in gaps in which they take no more memory than another run.
+
+    So weights of both signs, for one receptor each, become two long runs.
 
     Parameters
     ----------

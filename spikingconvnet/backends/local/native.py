@@ -2,7 +2,7 @@
 
 ``setup.py`` compiles ``*_native.c`` where it finds a C compiler. Without one the numba kernels do the same work; they
 take some seconds to compile when they first run. The library is loaded with ctypes, which lets other threads run
-during a call.
+during a call. An array that C would misread is a NetworkError, before any call.
 """
 
 import ctypes
@@ -16,14 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.backends.local.layout import FIELDS
+from spikingconvnet.backends.local.layout import AMOUNTS, BLOCK, CUT, FIELDS, LANE_FIELDS, REACH_FIELDS, TABLES
 from spikingconvnet.errors import NetworkError
 
 logger = logging.getLogger(__name__)
 
 WIDEST = 64         # bytes of a vector; the processor may have less
-BLOCK = 16          # lanes of the widest vector
-CUT = 2             # place of the cut slots in the flags of a row
 
 
 @cache
@@ -44,13 +42,15 @@ def library():
 
 
 def or_else(module="spikingconvnet.backends.local.numba_kernels"):
-    """This module where the extension was built, the one called `module` elsewhere."""
+    """The C kernels, this module, where the extension was built; the module called `module` elsewhere."""
     return import_module(__name__ if library() else module)
 
 
 # The arguments of each C function in order: numbers, and arrays as name:types:fewest numbers in it, which is a sum of
-# products of numbers, of other arguments and of other arrays' lengths.
-_SIGNATURES = {
+# products of numbers, of other arguments, of other arrays' lengths and of what `_COUNTS` names.
+_COUNTS = {"FIELDS": FIELDS, "BLOCK": BLOCK, "AMOUNTS": len(AMOUNTS), "TABLES": len(TABLES),
+           "REACH": len(REACH_FIELDS), "LANE": len(LANE_FIELDS)}
+SIGNATURES = {
     "sort_by_row": "steps offsets:i8:steps+1 neurons:u2,u4 bytes row_of:i2 column_of:i2:row_of channel_of:i2:row_of"
                    " height row_offsets:i8:steps*height+1 columns:i2:neurons channels:i2:neurons rows:i2:neurons",
     "window_inputs": "n_steps row_offsets:i8:n_steps*height+1 top height kernel_rows",
@@ -58,22 +58,24 @@ _SIGNATURES = {
     "conv_row": "t n_steps lane row_offsets:i8:n_steps*height+1 columns:i2 channels:i2:columns rows_in:i2:columns top"
                 " height stride width maps pieces weights:i4 kernel_rows v:i4:n_lanes timer:i4:n_lanes syn_e:i4:n_lanes"
                 " syn_i:i4:n_lanes ring_e:i4:delay*n_lanes ring_i:i4:delay*n_lanes delay n_lanes reset_every cut:i8:1"
-                " per_lane:i4:5*n_lanes factors:i4:16 start:i8 in_step:i4 in_place:i4:in_step n_columns"
-                " reach:i4:3*n_columns count:i8:n_columns out_step:i4:room out_lane:i4:room room events:i8:1 grouped"
-                " widest",
+                " per_lane:i4:LANE*n_lanes factors:i4:16 start:i8 in_step:i4 in_place:i4:in_step n_columns"
+                " reach:i4:REACH*n_columns count:i8:n_columns out_step:i4:room out_lane:i4:room room events:i8:1"
+                " grouped widest",
     "count_events": "step:i4:n lane:i4:n n maps first_map all_maps counts:i8:all_maps",
     "place_events": "step:i4:n lane:i4:n n maps first_map all_maps row width positions place:i8:all_maps out:u2,u4"
                     " bytes",
-    "general_steps": f"t n_steps n n_sources size slots state:i4:{FIELDS}*n inject:i4:6*size v_init:i4:size"
-                     " saturated:i4:size"
-                     " ring:i4:2*slots*size pending:i8:slots adapts static_start:i8:n_sources+n+1 static_runs:i4"
-                     " static_weight:i4:16 plastic_start:i8:n_sources+n+1 row_start:i8:1 row_state:i4 plastic_runs:i4"
-                     " weight:i4:16 eligibility:i4:weight modulator_start:i8:n_sources+n+1 modulated:i4"
-                     " amount:i4:modulated own_start:i8:n_own own_row:i4 n_own rule_of:i4:size kinds:i4:n_rules"
-                     " split:i4:n_rules amounts:i4:10*n_rules tables:i4:6*n_rules*table_steps table_steps n_rules"
-                     " times:i4 traces:i4 counts:i4 newest:i4 recorded:i8:n_recorded trace_v:i4:n_steps*n_recorded"
-                     " trace_e:i4:n_steps*n_recorded trace_i:i4:n_steps*n_recorded n_recorded offsets:i8:n_steps+1"
-                     " ids:i4 out_step:i4:n_steps*n out_id:i4:n_steps*n reset_every widest",
+    "general_steps": """t n_steps n n_sources size slots
+        state:i4:FIELDS*n inject:i4:6*size v_init:i4:size saturated:i4:size ring:i4:2*slots*size pending:i8:slots adapts
+        static_start:i8:n_sources+n+1 static_runs:i4 static_weight:i4:BLOCK
+        plastic_start:i8:n_sources+n+1 row_start:i8:1 row_state:i4 plastic_runs:i4 weight:i4:BLOCK eligibility:i4:weight
+        modulator_start:i8:n_sources+n+1 modulator_post:i4 modulator_amount:i4:modulator_post
+        own_start:i8:n_own own_row:i4 n_own
+        rule_of:i4:size kinds:i4:n_rules split:i4:n_rules amounts:i4:AMOUNTS*n_rules
+        tables:i4:TABLES*n_rules*table_steps table_steps n_rules
+        times:i4 traces:i4 counts:i4 newest:i4
+        recorded_ids:i8:n_recorded recorded_v:i4:n_steps*n_recorded recorded_gsyn_exc:i4:n_steps*n_recorded
+        recorded_gsyn_inh:i4:n_steps*n_recorded n_recorded
+        offsets:i8:n_steps+1 ids:i4 out_step:i4:n_steps*n out_id:i4:n_steps*n reset_every widest""",
     "first_countdowns": "state:u8:4 slow:?:n interval:u8:n waiting:u8:n n",
     "draw": "t state:u8:4 slow:?:n interval:u8:n limit:u8:n start:u8:n end:u8:n waiting:u8:n counts:u2:steps*n steps n",
 }
@@ -82,7 +84,7 @@ _SIGNATURES = {
 @cache
 def _signature(name):
     """(names, arrays) of a function; an array is its place, types, and the terms of its fewest numbers."""
-    parts = [part.split(":") for part in _SIGNATURES[name].split()]
+    parts = [part.split(":") for part in SIGNATURES[name].split()]
     arrays = [(place, {np.dtype(kind) for kind in part[1].split(",")},
                [[int(factor) if factor.isdigit() else factor for factor in term.split("*")]
                 for term in (part[2].split("+") if len(part) > 2 else [])])
@@ -93,7 +95,8 @@ def _signature(name):
 def _check(name, arguments):
     """Refuse arrays that C would misread: of another type, with gaps between their numbers, or too short."""
     names, arrays = _signature(name)
-    sizes = {called: given.size if isinstance(given, np.ndarray) else given for called, given in zip(names, arguments)}
+    sizes = _COUNTS | {called: given.size if isinstance(given, np.ndarray) else given
+                       for called, given in zip(names, arguments)}
     for place, kinds, terms in arrays:
         array = arguments[place]
         fewest = sum(prod([sizes.get(factor, factor) for factor in term]) for term in terms)
@@ -125,11 +128,8 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
 def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, blocks, factors, reset_every):
     """See ``kernels.conv_row``, for all blocks of maps of a row: they have their inputs in common.
 
-    Parameters
-    ----------
-    blocks : list of tuple
-        Arguments of ``kernels.conv_row`` from `weights` to `per_lane`; `spans` and all flags but the cut slots are only
-        used there.
+    `blocks` is a list of tuples, the arguments of ``kernels.conv_row`` from `weights` to `per_lane`; `spans` and all
+    flags but the cut slots are only used there.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
     groups = pieces if maps % BLOCK == 0 else 2 + pieces * maps // BLOCK        # of lanes, that one spike reaches
     start, count = np.empty(lanes // BLOCK + 1, np.int64), np.empty(n_columns, np.int64)
     in_step, in_place = (np.empty(inputs * groups, np.int32) for _ in range(2))
-    reach, place = np.empty((n_columns, 3), np.int32), np.empty(n_steps + 1, np.int64)
+    reach, place = np.empty((n_columns, len(REACH_FIELDS)), np.int32), np.empty(n_steps + 1, np.int64)
     out = np.empty((2, 6 * BLOCK * n_steps), np.int32)      # a call wants to find room for half of it
     found, grouped = [], 0
     for weights, v, timer, syn_e, syn_i, ring_e, ring_i, _, flags, per_lane in blocks:

@@ -7,8 +7,10 @@ y, z, c.
 import numpy as np
 from numba import njit, uint64
 
+from spikingconvnet.board import poisson
+
 _MASK = np.uint64(0xffffffff)
-_INTERVAL = np.uint64(1000)
+INTERVAL = np.uint64(poisson.INTERVAL)
 
 _compiled = njit(nogil=True, cache=True)
 
@@ -37,7 +39,7 @@ def countdown(state, interval):
             v = jkiss64(state)
             if u < v:
                 n = whole + (first >> uint64(17))
-                return (((_INTERVAL * n + uint64(0x4000)) >> uint64(15)) * interval) & _MASK
+                return (((INTERVAL * n + uint64(0x4000)) >> uint64(15)) * interval) & _MASK
             u = jkiss64(state)
             if u >= v:
                 break
@@ -68,8 +70,8 @@ def draw(t, state, slow, interval, limit, start, end, waiting, counts):
                             break
                         count += 1
                 elif interval[n] != 0:
-                    while waiting[n] < _INTERVAL:
+                    while waiting[n] < INTERVAL:
                         count += 1
                         waiting[n] = (waiting[n] + countdown(state, interval[n])) & _MASK
-                    waiting[n] -= _INTERVAL
+                    waiting[n] -= INTERVAL
             counts[step, n] = count

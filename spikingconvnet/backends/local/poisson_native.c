@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define INTERVAL 1000
+#define INTERVAL 1000       /* poisson.py */
 
 static uint32_t jkiss64(uint64_t *state)
 {

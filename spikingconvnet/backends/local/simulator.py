@@ -3,7 +3,10 @@
 A stage is a set of populations that depend on each other (a strongly connected part of the network). Stages run one
 after another over the same steps: for a feed-forward network that is the same as running all of it at once, and it lets
 a convolution keep its state in the cache. A population with exactly one convolution coming in is a
-:class:`ConvStage`, everything else a ``general_stage.GeneralStage``; both give the integers of ``reference.py``.
+:class:`ConvStage`, everything else a ``general_stage.GeneralStage``.
+
+What is promised: the integers of ``board/reference.py``, which names the files of sPyNNaker 7.4.1 whose binaries they
+were compared with, for any number of threads, with the kernels in C and with those of numba.
 """
 
 import os
@@ -45,6 +48,11 @@ def open(network, record=(), jobs=None):
     Returns
     -------
     Simulation
+
+    Raises
+    ------
+    NetworkError
+        What no board could run, see ``lowering.lower``.
     """
     return Simulation(network, record, jobs)
 
@@ -87,7 +95,7 @@ class Simulation:
         return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.has_given_spikes], default=0)
 
     def run(self, n_steps):
-        """Simulate `n_steps` more steps, at least 1; given spikes end with their last sample."""
+        """Simulate `n_steps` more steps; given spikes end with their last sample. NetworkError if there are none."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
         given = [p for p in self.network.populations if p.has_given_spikes]
         spikes = {p.label: p.cell.spikes.window(self.t, n_steps) for p in given}
@@ -103,7 +111,13 @@ class Simulation:
         self._chunks.append((spikes, membranes))
 
     def set(self, label, v_thresh):
-        """Set the thresholds of a population: float array (size,) in mV, rounded to s16.15."""
+        """Set the thresholds of a population: float array (size,) in mV, rounded to s16.15.
+
+        Raises
+        ------
+        NetworkError
+            Another shape.
+        """
         size = self.network.population(label).size
         require(np.shape(v_thresh) == (size,), f"Population {label!r}", "v_thresh", np.shape(v_thresh),
                 f"of shape {(size,)}", NetworkError)
@@ -168,5 +182,3 @@ def _stage_order(network):
                                                    for a, b in edges))
         order.append(waiting.pop(ready))
     return order
-
-

@@ -41,9 +41,15 @@ def input_scale(population, timestep):
 def currents(population, timestep):
     """How currents that flow relate to the board's, which are held for a step.
 
-    A spike of weight w adds ``w * inject`` to the board's current, which is held for the step and moves the membrane
-    by ``R * (1 - exp(-dt / tau_m))`` for each nA. A current that is 1 nA at the start of the step and decays moves it
-    by the integral of ``exp(-u / tau_syn) * exp(-(dt - u) / tau_m) / cm`` over the step.
+    A spike of weight w adds ``w inject`` to the board's current, which is held for the step. In mV for each nA at the
+    start of the step, a current that is held and one that flows move the membrane by
+
+        held    = s tau_m / cm (1 - exp(-dt / tau_m)),    s of :func:`input_scale`
+        flowing = 1 / cm  integral from 0 to dt of  exp(-u / tau_syn) exp(-(dt - u) / tau_m) du
+                = 1 / cm  tau_m tau_syn / (tau_syn - tau_m) (exp(-dt / tau_syn) - exp(-dt / tau_m))
+        inject  = tau_syn / dt (1 - exp(-dt / tau_syn)),  the mean of a decaying current over a step; 1 for IFCurrDelta
+
+    so weights are multiplied by ``inject held / flowing``.
 
     Returns
     -------

@@ -50,6 +50,11 @@ class Simulation:
         Neurons whose membranes are recorded, see ``base.recorded_neurons``.
     limits : dict of str to (channels, 2) float array
         For populations whose weight scale is to be fixed: largest expected input by channel and receptor, nA.
+
+    Raises
+    ------
+    NetworkError
+        What the simulator does not have, or would compute otherwise.
     """
 
     provenance = None       # see Recording
@@ -76,7 +81,7 @@ class Simulation:
         return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.has_given_spikes], default=0)
 
     def run(self, n_steps):
-        """Simulate `n_steps` more steps, at least 1."""
+        """Simulate `n_steps` more steps. NetworkError if there are none."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
         every, end = self.network.reset_every, self.t + n_steps
         while self.t < end:
@@ -119,7 +124,7 @@ class Simulation:
         return step + (step // self.network.reset_every * self._gap if self._gap else 0)
 
     def set(self, label, v_thresh):
-        """Set the thresholds of a population: float array (size,) in mV."""
+        """Set the thresholds of a population: float array (size,) in mV. NetworkError for another shape."""
         values = np.asarray(v_thresh, np.float64)
         population = self.network.population(label)
         require(values.shape == (population.size,), f"Population {label!r}", "v_thresh", values.shape,
@@ -358,7 +363,8 @@ class Simulation:
         for step in path.split(".") if path else [""]:
             found = getattr(found, step, None)
         if found is None:
-            raise NetworkError(f"{name}: {self.dialect.name} does not have it; the local backend does")
+            raise NetworkError(f"{name}: {self.dialect.name} does not have it; the local backend does: --backend"
+                               " local")
         return found
 
     def _rule(self, record, changed):

@@ -1,8 +1,8 @@
 """When sPyNNaker fails: what happened in one line, and no long questions to a board that no longer answers.
 
 After an error sPyNNaker asks every chip and core for its state. A board that has gone silent lets every one of these
-questions run into its retries (11 s each, SpiNNMan 7.4.1 ``constants.py`` N_RETRIES and SCP_TIMEOUT, which cannot be
-configured): twenty minutes on 48 chips. So it is asked for its version first.
+questions run into its retries (11 s each, SpiNNMan 7.4.1 ``constants.py:219`` and 225, SCP_TIMEOUT and N_RETRIES,
+which cannot be configured): twenty minutes on 48 chips. So it is asked for its version first.
 """
 
 import logging
@@ -62,8 +62,8 @@ def watched():
 def patient(emulated):
     """Until the context ends, wait for cores to come into a state for as long as the board goes on, and no longer.
 
-    sPyNNaker's limits cannot be configured (``synapse_expander.py`` of 7.4.1: a second for 1000 bytes of the largest
-    core), or there are none (``application_runner.py``, before a run). They suit a board, whose cores work side by
+    sPyNNaker's limits cannot be configured (``synapse_expander.py:97`` of 7.4.1: a second for 1000 bytes of the largest
+    core), or there are none (``application_runner.py:178``, before a run). They suit a board, whose cores work side by
     side; emulated cores take turns, so theirs are left out. Instead a look at the board every `LOOK` seconds decides:
     see :class:`Progress`. A core that fails ends the waiting at once.
 

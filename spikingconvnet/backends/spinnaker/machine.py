@@ -38,7 +38,15 @@ def configuration(machine, home, packet_buffer=None):
 
 @contextmanager
 def machine_section(target):
-    """Text of the configuration's section Machine; an emulated board lives as long as the context."""
+    """Text of the configuration's section Machine; an emulated board lives as long as the context.
+
+    Raises
+    ------
+    BackendError
+        An emulated board without the package unicorn.
+    SimulationFailed
+        An emulated board that cannot be set up.
+    """
     if hasattr(target, "configuration"):
         yield target.configuration()
     elif target == "emulated":
@@ -67,7 +75,20 @@ def machine_section(target):
 
 @contextmanager
 def private_configuration(home, text):
-    """Have sPyNNaker find `text` as its configuration, and nothing else, until the context ends."""
+    """Have sPyNNaker find `text` as its configuration, and nothing else, until the context ends.
+
+    Parameters
+    ----------
+    home : Path
+        Directory that is the home directory meanwhile; made if it is not there.
+    text : str
+        Of the file.
+
+    Raises
+    ------
+    SettingsError
+        The current directory has a `LOCAL_FILE`, which would override it.
+    """
     if Path(LOCAL_FILE).exists():
         raise SettingsError(f"{Path(LOCAL_FILE).resolve()}: sPyNNaker reads it and it would override --target;"
                             " run in another directory")
@@ -82,7 +103,7 @@ def private_configuration(home, text):
 def _discreet():
     """Keep secrets out of sPyNNaker's files: what a server repeats, and the session with it, which opens boards.
 
-    The session is there for programs that draw while a run is going on (SpiNNMan 7.4.1 ``spalloc_client.py``).
+    The session is there for programs that draw while a run is going on (SpiNNMan 7.4.1 ``spalloc_client.py:566``).
     """
     from spinn_front_end_common.interface.abstract_spinnaker_base import AbstractSpinnakerBase
     from spinn_front_end_common.interface.provenance import GlobalProvenance

@@ -3,7 +3,7 @@
 Here is what is counted and where; ``health.verdict`` judges it. Tables and columns are those of
 ``spinn_front_end_common/utilities/db.sql``. Every run adds rows: those of cores hold counts since loading, because the
 binaries go on counting; those of routers hold counts since the last time that sPyNNaker has cleared them, between the
-gatherings ``Run`` and ``Extract`` (``_do_extract_from_machine`` in ``interface/abstract_spinnaker_base.py``);
+gatherings ``Run`` and ``Extract`` (``_do_extract_from_machine``, ``interface/abstract_spinnaker_base.py:1988``);
 reinjectors go on counting.
 """
 
@@ -145,7 +145,7 @@ def read(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise BackendError(f"{path}: no provenance; sPyNNaker keeps it there during a run")
+        raise BackendError(f"{path}: no provenance; sPyNNaker keeps it there during a run, so run again")
     try:
         _check_length(path)
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
@@ -275,7 +275,7 @@ def _traces(connection):
 
 
 def _length(ranges):
-    """Number of neurons in a text of `array_to_string`, neo_buffer_database.py.
+    """Number of neurons in a text of `array_to_string`, neo_buffer_database.py:1479.
 
     >>> _length("0:255,260")
     257

@@ -2,7 +2,8 @@
 
 sPyNNaker reads its configuration from files in the home directory and in the current one. Here it is written for
 every run into a directory of the run, which is the home directory while sPyNNaker looks for it; nothing of the user's
-is read or written.
+is read or written. Files and lines are those of sPyNNaker 7.4.1 and of the packages that it comes with. Whatever fails
+inside sPyNNaker is a SimulationFailed that names the file with its messages.
 """
 
 import logging
@@ -54,8 +55,8 @@ DIALECT = Dialect(
     rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule", "Neuromodulation",
                                                      "WeightDependenceAdditiveTriplet")}
     | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
-COLOURS = 16                # 2 ** n_colour_bits of spynnaker.cfg
-ROUNDED_UP = 1e-6           # ms; it tells of 1e-5 and more
+COLOURS = 16                # 2 ** n_colour_bits, spynnaker.cfg:56
+ROUNDED_UP = 1e-6           # ms; it tells of more than 1e-5, abstract_spinnaker_base.py:377
 
 
 def open(network, record=(), jobs=None, target="emulated", directory=None, time_scale=1,
@@ -161,12 +162,12 @@ class Simulation(pynn.Simulation):
                     raise
 
     def run(self, n_steps):
-        """Simulate `n_steps` more steps, at least 1."""
+        """Simulate `n_steps` more steps. NetworkError if there are none."""
         with self._telling(), self._apart():
             super().run(n_steps)
 
     def set(self, label, v_thresh):
-        """Set the thresholds of a population: float array (size,) in mV."""
+        """Set the thresholds of a population: float array (size,) in mV. NetworkError for another shape."""
         with self._telling(), self._apart():
             super().set(label, v_thresh)
 
@@ -263,7 +264,7 @@ class Simulation(pynn.Simulation):
         """Everything back to the start, and the spikes of the next image into the sources.
 
         sPyNNaker 7.4.1 cannot do the latter by ``set(spike_times=...)`` for more than one source: it takes an array's
-        indices to a list (``reverse_ip_tag_multi_cast_source.py``, ``send_buffer_times``).
+        indices to a list (``reverse_ip_tag_multi_cast_source.py:173``).
         """
         self._earlier.append(self._since_reset())
         self._ends = []
@@ -278,8 +279,10 @@ class Simulation(pynn.Simulation):
                     part._vertex.send_buffer_times = ticks
 
     def _source_times(self, spikes, first, size):
-        """Of the image that begins now, and a spike of every source behind its end: sPyNNaker reserves memory for the
-        busiest step when it maps the first image, and later ones may be busier."""
+        """Of the image that begins now, and a spike of every source behind its end.
+
+        sPyNNaker reserves memory for the busiest step when it maps the first image, and later ones may be busier.
+        """
         every, dt = self.network.reset_every, self.network.timestep
         if not every:
             return super()._source_times(spikes, first, size)
@@ -290,7 +293,7 @@ class Simulation(pynn.Simulation):
     def _duration(self, n_steps):
         """Less by what sPyNNaker tolerates in silence, because it rounds up to whole steps: 57 * 0.2 / 0.2 is above 57.
 
-        Source: SpiNNFrontEndCommon 7.4.1 ``abstract_spinnaker_base.py``, ``__timesteps``.
+        Source: SpiNNFrontEndCommon 7.4.1 ``abstract_spinnaker_base.py:366``, ``__timesteps``.
         """
         return super()._duration(n_steps) - ROUNDED_UP
 
@@ -368,7 +371,7 @@ class Simulation(pynn.Simulation):
         """One mechanism for all lists that learn beside a reward or punishment.
 
         sPyNNaker 7.4.1 tells only the last mechanism of a population of its neuromodulation, writes the rows of the
-        others without it, and the core that reads them has a data abort (``synapse_dynamics_stdp.py``, ``merge``).
+        others without it, and the core that reads them has a data abort (``synapse_dynamics_stdp.py:147``, ``merge``).
         """
         if not (projection.learns and self.network.modulation(projection.post)):
             return super()._synapse(projection, receptor, weight, delay)
@@ -399,7 +402,13 @@ class Simulation(pynn.Simulation):
                                        f" {self._log}") from error
 
     def weights(self, label):
-        """Weights of a projection as read back from the board: Weights."""
+        """Weights of a projection as read back from the board: Weights.
+
+        Raises
+        ------
+        NetworkError
+            A convolution on the board, whose kernel sPyNNaker does not read back.
+        """
         require(label not in self._connectors, f"Projection {label!r}", "connections", "a ConvolutionConnector",
                 "lists of connections: sPyNNaker does not read a kernel back", NetworkError)
         with self._telling(), self._apart():
@@ -411,5 +420,3 @@ class Simulation(pynn.Simulation):
         if listed.modulates:        # sPyNNaker reads amounts of dopamine as if they were weights
             return replace(weights, raw=raw, value=raw / 2.0 ** (15 - AMOUNT_SHIFT))
         return replace(weights, raw=raw)
-
-
