@@ -54,8 +54,8 @@ class Difference:
     variable: str
     a: int
     b: int
-    projection: str = None
-    pre: int = None
+    projection: str | None = None
+    pre: int | None = None
 
 
 @dataclass(frozen=True)

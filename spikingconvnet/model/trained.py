@@ -1,8 +1,11 @@
 """A layer that has been trained: its kernels and thresholds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from spikingconvnet.network.arrays import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,18 +26,18 @@ class TrainedLayer:
         Largest input of a neuron in one step, nA, see ``netlist.Population``; None leaves the choice to sPyNNaker.
     """
 
-    kernels: np.ndarray
-    v_thresh: np.ndarray
-    i_offset: np.ndarray = None
-    v: np.ndarray = None
-    max_expected_summed_weight: float = None
+    kernels: Floats
+    v_thresh: Floats
+    i_offset: Floats = None         # type: ignore[assignment]      # zeros for each map, once it is made
+    v: Floats | None = None
+    max_expected_summed_weight: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.i_offset is None:
             object.__setattr__(self, "i_offset", np.zeros(len(self.v_thresh)))
 
-    def arrays(self):
-        """Itself as arrays for a file, those left out that are as by default: dict of str to array."""
+    def arrays(self) -> dict[str, Floats]:
+        """Arrays for a file, without those that are as by default: dict of str to array."""
         found = {"kernels": self.kernels, "v_thresh": self.v_thresh}
         if np.any(self.i_offset):
             found["i_offset"] = self.i_offset
@@ -45,8 +48,8 @@ class TrainedLayer:
         return found
 
     @classmethod
-    def from_arrays(cls, arrays):
+    def from_arrays(cls, arrays: Mapping[str, Floats]) -> "TrainedLayer":
         """The inverse of :meth:`arrays`; other arrays may be among them."""
+        found = {name: arrays[name] for name in ("kernels", "v_thresh", "i_offset", "v") if name in arrays}
         largest = arrays.get("max_expected_summed_weight")
-        return cls(arrays["kernels"], arrays["v_thresh"], arrays.get("i_offset"), arrays.get("v"),
-                   None if largest is None else float(largest))
+        return cls(**found, max_expected_summed_weight=None if largest is None else float(largest))

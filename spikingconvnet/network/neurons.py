@@ -5,7 +5,9 @@ Units: Hz, ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm).
 
 import math
 import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from spikingconvnet.gates.fields import (
     record,
     whole,
 )
+from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.spikes import Spikes
 
 OUT_OF_REACH = 65535.0      # mV, the largest s16.15
@@ -32,6 +35,7 @@ OUT_OF_REACH = 65535.0      # mV, the largest s16.15
 __all__ = ["IFCurrDelta", "IFCurrExp", "SpikeSourceArray", "SpikeSourcePoisson"]
 
 LARGEST_SEED_C = 698_769_068        # of the generator JKISS64
+Seed: TypeAlias = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class IFCurrExp:
 
     synapses = "exponential"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self))
         check_together(type(self).__name__, vars(self))
 
@@ -98,7 +102,7 @@ class IFCurrDelta:
 
     synapses = "delta"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self))
         check_together(type(self).__name__, vars(self))
 
@@ -114,7 +118,7 @@ class SpikeSourceArray:
 
     synapses = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, spikes=record(Spikes))
 
 
@@ -144,16 +148,21 @@ class SpikeSourcePoisson:
     rate: float = 0.0
     start: float = 0.0
     duration: float = math.inf
-    core_seeds: tuple = ()
+    core_seeds: tuple[Seed, ...] = ()
     neurons_per_core: int = 500
 
     synapses = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self), neurons_per_core=whole(1), core_seeds=_CORE_SEEDS)
 
 
-def poisson_seeds(rng, n_cores):
+Neuron: TypeAlias = IFCurrExp | IFCurrDelta
+Source: TypeAlias = SpikeSourceArray | SpikeSourcePoisson
+Cell: TypeAlias = Neuron | Source
+
+
+def poisson_seeds(rng: np.random.Generator, n_cores: int) -> tuple[Seed, ...]:
     """Seed words for the cores of a :class:`SpikeSourcePoisson`.
 
     Parameters
@@ -169,7 +178,7 @@ def poisson_seeds(rng, n_cores):
     return tuple(valid_seed(words) for words in rng.integers(0, (1 << 32) - 1, (n_cores, 4)).tolist())
 
 
-def valid_seed(words):
+def valid_seed(words: Sequence[int]) -> Seed:
     """Four 32-bit words made a seed of JKISS64: y is not 0, c is 1 to 698,769,068.
 
     >>> valid_seed([7, 0, 9, 698769068])
@@ -179,17 +188,17 @@ def valid_seed(words):
     return x, y if y else 13_031_301, z, c % LARGEST_SEED_C + 1
 
 
-def parameter_names(cell):
+def parameter_names(cell: Cell) -> tuple[str, ...]:
     """Names of a cell's parameters in PyNN's spelling: those that may differ from neuron to neuron."""
     return tuple(parameter_kinds(cell))
 
 
-def parameter_kinds(cell):
+def parameter_kinds(cell: Cell) -> dict[str, Kind]:
     """What these parameters may be: dict of str to fields.Kind; empty for given spikes."""
     return _KINDS.get(type(cell), {})
 
 
-def check_together(owner, values, error=SettingsError):
+def check_together(owner: str, values: Mapping[str, float | Floats], error: type[Exception] = SettingsError) -> None:
     """Raise an error if what a board computes of several parameters of a neuron does not fit its s16.15.
 
     Parameters
@@ -211,7 +220,7 @@ def check_together(owner, values, error=SettingsError):
                 f"{wanted}, the range of s16.15", error)
 
 
-def _seeds(value):
+def _seeds(value: object) -> object:
     if not isinstance(value, (tuple, list)):
         return REFUSED
     try:
@@ -228,6 +237,7 @@ _ABOVE_ZERO = real(S16_15, above(0), least(2 * FINEST, ", twice the last bit of 
 _DELTA = {"tau_m": _ABOVE_ZERO, "cm": _ABOVE_ZERO, "v_rest": _MV, "v_reset": _MV, "v_thresh": _MV,
           "tau_refrac": real(S16_15, least(0)), "i_offset": _MV, "v": _MV}
 _U32_32 = real(least(0), below(1 << 32), wanted="0 or more and below 2**32")
-_KINDS = {IFCurrExp: {**_DELTA, "tau_syn_E": _ABOVE_ZERO, "tau_syn_I": _ABOVE_ZERO}, IFCurrDelta: _DELTA,
-          SpikeSourcePoisson: {"rate": _U32_32, "start": _U32_32, "duration": or_infinity(_U32_32)}}
+_KINDS: dict[type, dict[str, Kind]] = {
+    IFCurrExp: {**_DELTA, "tau_syn_E": _ABOVE_ZERO, "tau_syn_I": _ABOVE_ZERO}, IFCurrDelta: _DELTA,
+    SpikeSourcePoisson: {"rate": _U32_32, "start": _U32_32, "duration": or_infinity(_U32_32)}}
 _CORE_SEEDS = Kind(_seeds, f"four 32-bit words x, y, z, c for each core, with y not 0 and c from 1 to {LARGEST_SEED_C}")

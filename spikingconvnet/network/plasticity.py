@@ -5,6 +5,7 @@ text says; with ``w_max = 1`` the two agree. Source: sPyNNaker 7.4.1, ``pyNN/mod
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FINEST, FLAG, NOT_NEGATIVE, below, check_fields, least, real, table
@@ -17,7 +18,7 @@ _PAIR = {"tau_plus": table(), "tau_minus": table(), "A_plus": NOT_NEGATIVE, "A_m
 _SLOW = 2           # tables of slower traces have an entry for 4 steps, that of eligibility one for 16
 
 
-def _check_bounds(record):
+def _check_bounds(record: "WeightDependence | Neuromodulation") -> None:
     low, high = record.w_min, record.w_max
     require(NOT_NEGATIVE.takes(low) and NOT_NEGATIVE.takes(high) and high - low >= FINEST, type(record).__name__,
             "w_min, w_max", (low, high), "0 <= w_min < w_max, at least the last bit of s16.15 apart, below 65536")
@@ -42,7 +43,7 @@ class SpikePairRule:
     A_plus: float = 0.01
     A_minus: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **_PAIR)
 
 
@@ -65,7 +66,7 @@ class SpikeNearestPairRule:
     A_plus: float = 0.01
     A_minus: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **_PAIR)
 
 
@@ -95,7 +96,7 @@ class Vogels2011Rule:
     A_plus: float = 0.01
     A_minus: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, tau=table(), A_plus=NOT_NEGATIVE, A_minus=NOT_NEGATIVE, alpha=real(least(0), below(1 << 15)))
 
 
@@ -124,7 +125,7 @@ class PfisterSpikeTripletRule:
     A_plus: float
     A_minus: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **_PAIR, tau_x=table(_SLOW), tau_y=table(_SLOW))
 
 
@@ -135,7 +136,7 @@ class AdditiveWeightDependence:
     w_min: float = 0.0
     w_max: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_bounds(self)
 
 
@@ -150,7 +151,7 @@ class MultiplicativeWeightDependence:
     w_min: float = 0.0
     w_max: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_bounds(self)
 
 
@@ -171,13 +172,18 @@ class WeightDependenceAdditiveTriplet:
     A3_plus: float = 0.01
     A3_minus: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_bounds(self)
         check_fields(self, A3_plus=NOT_NEGATIVE, A3_minus=NOT_NEGATIVE)
 
 
+TimingDependence: TypeAlias = SpikePairRule | SpikeNearestPairRule | Vogels2011Rule | PfisterSpikeTripletRule
+WeightDependence: TypeAlias = (AdditiveWeightDependence | MultiplicativeWeightDependence
+                               | WeightDependenceAdditiveTriplet)
+Kinds: TypeAlias = tuple[type[TimingDependence], type[WeightDependence]]
+
 # The pairs of which compiled binaries of sPyNNaker 7.4.1 were compared with this arithmetic.
-WEIGHT_DEPENDENCES = {
+WEIGHT_DEPENDENCES: dict[type[TimingDependence], tuple[type[WeightDependence], ...]] = {
     SpikePairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
     SpikeNearestPairRule: (AdditiveWeightDependence, MultiplicativeWeightDependence),
     Vogels2011Rule: (AdditiveWeightDependence,),
@@ -185,8 +191,9 @@ WEIGHT_DEPENDENCES = {
 }
 
 # Of those, the ones that learn under reward and punishment.
-MODULATED = ((SpikePairRule, AdditiveWeightDependence), (SpikePairRule, MultiplicativeWeightDependence),
-             (Vogels2011Rule, AdditiveWeightDependence))
+MODULATED: tuple[Kinds, ...] = (
+    (SpikePairRule, AdditiveWeightDependence), (SpikePairRule, MultiplicativeWeightDependence),
+    (Vogels2011Rule, AdditiveWeightDependence))
 
 
 @dataclass(frozen=True)
@@ -216,7 +223,7 @@ class Neuromodulation:
     w_min: float = 0.0
     w_max: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, tau_c=table(2 * _SLOW), tau_d=table(_SLOW))
         _check_bounds(self)
 
@@ -240,11 +247,11 @@ class STDPMechanism:
     ``synapse_dynamics_stdp_izhikevich_neuromodulation.c``.
     """
 
-    timing_dependence: object = SpikePairRule()
-    weight_dependence: object = AdditiveWeightDependence()
+    timing_dependence: TimingDependence = SpikePairRule()
+    weight_dependence: WeightDependence = AdditiveWeightDependence()
     backprop_delay: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, backprop_delay=FLAG)
         timing, weight = self.timing_dependence, self.weight_dependence
         require(type(timing) in WEIGHT_DEPENDENCES, "STDPMechanism", "timing_dependence", timing,
@@ -254,6 +261,6 @@ class STDPMechanism:
                 f"{' or '.join(kind.__name__ for kind in kinds)} with a {type(timing).__name__}")
 
     @property
-    def kind(self):
+    def kind(self) -> Kinds:
         """Types of both parts."""
         return type(self.timing_dependence), type(self.weight_dependence)
