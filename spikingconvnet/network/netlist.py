@@ -194,9 +194,14 @@ class Projection:
                 "1 step; a reward or punishment acts in the step of its spike", NetworkError)
 
     @property
+    def rule(self) -> STDPMechanism | None:
+        """What its weights change by, or None."""
+        return self.plasticity if isinstance(self.plasticity, STDPMechanism) else None
+
+    @property
     def learns(self) -> bool:
         """Whether its weights change by STDP."""
-        return isinstance(self.plasticity, STDPMechanism)
+        return self.rule is not None
 
     @property
     def modulates(self) -> bool:
@@ -250,7 +255,7 @@ class Network:
     def _check_rules(self, population: Population) -> None:
         """A core holds one rule, and one kind of dopamine for rules that know dopamine."""
         owner, incoming = f"Population {population.label!r}", self.incoming(population.label)
-        rules = {p.plasticity for p in incoming if isinstance(p.plasticity, STDPMechanism)}
+        rules = {p.rule for p in incoming if p.rule}
         modulations = {p.plasticity for p in incoming if p.modulates}
         require(len(rules) <= 1, owner, "plasticity", len(rules), "one rule; a SpiNNaker core holds one", NetworkError)
         require(len(modulations) <= 1, owner, "plasticity", len(modulations),
