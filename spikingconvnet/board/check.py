@@ -124,6 +124,7 @@ def check(subject: Subject, on: Machine, packet_buffer: int | None = None) -> Ch
     Returns
     -------
     Checked
+        What cannot be on a board at all, a NetworkError elsewhere, is a fatal finding of it.
     """
     network = subject.network
     try:

@@ -53,6 +53,8 @@ def s16(x: int) -> int:
 def accum(value: float) -> int:
     """Host conversion to s16.15: nearest, ties to even, on the shortest decimal form of `value`.
 
+    A value beyond its range is a NetworkError.
+
     >>> accum(-65.0), accum(0.1)
     (-2129920, 3277)
     """
@@ -140,7 +142,8 @@ def expuk(n: int) -> int:
 def leak(tau_m: ArrayLike, timestep: float) -> Floats:
     """Share of its way to the target that a membrane goes in a step on a board, whose exponential loses its last bit.
 
-    At 20 ms it is 3e-4 of itself more than exact, at 2048 ms a sixteenth. An array like `tau_m` (ms).
+    At 20 ms it is 3e-4 of itself more than exact, at 2048 ms a sixteenth. An array like `tau_m` (ms). A time constant
+    beyond s16.15 is a NetworkError.
     """
     values, index = np.unique(tau_m, return_inverse=True)
     raw = [ACCUM_ONE - expk(-kdiv(accum(timestep), accum(tau))) for tau in values.tolist()]

@@ -82,7 +82,10 @@ class Lowered:
         return self.populations[self.network.projection(label).post].delay_slots
 
     def projection(self, label: str) -> LoweredProjection:
-        """Integers of a projection; made on demand because a convolution's list can be long."""
+        """Integers of a projection; made on demand because a convolution's list can be long.
+
+        An unknown label, or plastic delays longer than the ring buffer, are a NetworkError.
+        """
         projection = self.network.projection(label)
         population = self.populations[projection.post]
         lowered, counts = (_lower_modulator(projection, population) if projection.modulates else
@@ -119,6 +122,10 @@ def lower(network: Network) -> Lowered:
     Returns
     -------
     Lowered
+
+    Raises
+    ------
+    NetworkError
     """
     require(network.timestep in TIMESTEPS, "Network", "timestep", network.timestep,
             f"one of {', '.join(f'{step:g}' for step in TIMESTEPS)} ms, for which this arithmetic was compared with a"

@@ -209,6 +209,11 @@ def cores(network: Network) -> dict[str, Ints]:
     Parameters
     ----------
     network : Network
+
+    Raises
+    ------
+    NetworkError
+        For Poisson sources, as :func:`vertices`.
     """
     connectors, _ = convolutions(network)
     planes = {label for name in connectors for label in (network.projection(name).pre, network.projection(name).post)}
@@ -390,7 +395,7 @@ def convolutions(network: Network) -> tuple[dict[str, Connectors], dict[str, str
     connectors : dict of str to dict of (channel, map) to BoardConvolution
         By label of the projection; the other convolutions become one list of connections per receptor and map.
     choices : dict of str to str
-        For every convolution, what it becomes and why.
+        For every convolution, what it becomes and why; the NetworkError of the connector is told here.
     """
     connectors: dict[str, Connectors] = {}
     choices: dict[str, str] = {}

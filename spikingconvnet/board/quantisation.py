@@ -117,6 +117,11 @@ def quantise(network: Network, lowered: Lowered | None = None) -> list[Quantised
     Returns
     -------
     list of Quantised
+
+    Raises
+    ------
+    NetworkError
+        For what no board can hold, see ``lowering.lower``.
     """
     lowered = lowered or lower(network)
     return [_quantised(lowered, projection) for projection in network.projections]
@@ -155,7 +160,7 @@ def margins(network: Network, lowered: Lowered | None = None,
     """How close inputs come to saturation: a Margin for every population of neurons and receptor that has inputs.
 
     Measured in the `BUSIEST` steps of each source, and of the neurons whose spikes are in `fired` (dict of str to
-    Spikes); neurons behind others have the bound alone. Parameters as :func:`quantise`.
+    Spikes); neurons behind others have the bound alone. Parameters and errors as of :func:`quantise`.
     """
     lowered, found = lowered or lower(network), []
     given = {p.label: p.cell.spikes for p in network.populations if isinstance(p.cell, SpikeSourceArray)}

@@ -2,10 +2,12 @@
 
 A weight changes only when a presynaptic spike arrives. The postsynaptic spikes since the presynaptic spike before,
 shifted by the dendritic delay unless the rule says otherwise (`backprop_delay`), are then met one after another, and at
-the end the newest of all of them. What a rule does with them is one function here, named as sPyNNaker names its binary.
+the end the newest of all of them. What a rule does with them is an entry of `_RULES`, named as sPyNNaker names its
+binary: the equations of ``network/plasticity.py`` with ``z``, the decayed trace of the other side in 4.11.
 
-Sources (sPyNNaker 7.4.1): ``timing_*_impl.h``, ``weight_*_impl.h``; where they and the compiled binaries disagree, the
-binaries.
+Sources (sPyNNaker 7.4.1): ``synapse_dynamics_stdp_mad_impl.c:62`` to 94, ``timing_*_impl.h``, ``weight_*_impl.h``;
+where they and the compiled binaries disagree, the binaries. Lines are those of the messages in the .dict files beside
+the binaries.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,13 +46,13 @@ PLACEHOLDER = Spike(0, 0)       # what stands for the spike before the first one
 
 
 def look_up(table: Ints, distance: int) -> int:
-    """Decay over `distance` steps; 0 beyond the table."""
+    """Decay over `distance` steps, ``exp(-distance h / tau)`` in 4.11; 0 beyond the table (``maths.h``)."""
     distance &= 0xffffffff
     return int(table[distance]) if distance < len(table) else 0
 
 
 def after_pre(rule: LoweredRule, last: Spike, t: int) -> Spike:
-    """A presynaptic spike at step `t` that follows `last`."""
+    """A presynaptic spike at step `t` that follows `last`; ``timing_pair_impl.h:102``."""
     return _after(last, t, rule.lut_plus, rule.lut_x)
 
 
@@ -108,6 +110,7 @@ def learn_modulated(rule: LoweredRule, weight: int, eligibility: int, shift: int
 
     Dopamine turns eligibility into weight from one remembered spike to the next. Which of these are rewards the binary
     reads as many places too late as there are spikes behind the window.
+    ``synapse_dynamics_stdp_izhikevich_neuromodulation.c:182`` to 249; the equations are those of ``Neuromodulation``.
 
     Parameters
     ----------
@@ -134,7 +137,7 @@ def learn_modulated(rule: LoweredRule, weight: int, eligibility: int, shift: int
 
 
 def _release(rule: LoweredRule, w: int, trace: int, dopamine: int, distance: int) -> tuple[int, int]:
-    """Weight and eligibility after `distance` steps."""
+    """Weight, by the integral of eligibility times dopamine (``get_weight_update``), and eligibility after steps."""
     decay = look_up(rule.lut_c, distance >> ELIGIBILITY_SHIFT)
     both = s16(m16(decay, look_up(rule.lut_d, distance >> DOPAMINE_SHIFT)) - 2048)
     gain = kmul(kmul(kmul(trace, rule.release), dopamine << 4), both << 4)
@@ -144,7 +147,8 @@ def _release(rule: LoweredRule, w: int, trace: int, dopamine: int, distance: int
 def window(history: Sequence[Spike], last_time: int, t: int, delay: int) -> tuple[int, int]:
     """Places of the postsynaptic spikes that reach the synapse after step `last_time` and not after step `t`.
 
-    Their distance to `last_time` is above 0. Place 0, the placeholder, is never among them.
+    Their distance to `last_time` is above 0. Place 0, the placeholder, is never among them
+    (``post_events.h``, ``post_events_get_window_delayed``).
     """
     begin = last_time - delay if last_time >= delay else 0
     end_time = t - delay if t >= delay else 0
@@ -196,7 +200,12 @@ Change: TypeAlias = Callable[[LoweredRule, int, int], int]      # of a weight (a
 
 
 def _pair(potentiate: Change, depress: Change, rule: LoweredRule, w: int, met: Meeting) -> int:
-    """Every spike meets the trace of all earlier ones of the other side; a coincidence only depresses."""
+    """Every spike meets the trace of all earlier ones of the other side; a coincidence only depresses.
+
+    ``timing_pair_impl.h:131`` (depression) and ``:160`` (potentiation). With Vogels et al. both changes are
+    ``A_plus z``, less `alpha` at the presynaptic spike, and the upper bound alone has an effect:
+    ``timing_vogels_2011_impl.h:147``, ``:174``.
+    """
     for spike in met.spikes[1:]:
         w = potentiate(rule, w, m16(met.last.trace, look_up(rule.lut_plus, met.after_last(spike))))
     if met.depresses:
@@ -208,7 +217,7 @@ def _nearest_pair(potentiate: Change, depress: Change, rule: LoweredRule, w: int
     """Times alone count, not traces.
 
     A spike that follows another one after `last` adds nothing, but is clipped to `w_max` all the same. The time of that
-    other one is taken without its delay.
+    other one is taken without its delay. ``timing_nearest_pair_impl.h:107`` (depression), ``:138`` to 143.
     """
     for previous, spike in zip(met.spikes, met.spikes[1:]):
         nearest = previous.time <= met.last.time
@@ -219,7 +228,7 @@ def _nearest_pair(potentiate: Change, depress: Change, rule: LoweredRule, w: int
 
 
 def _pfister_triplet(rule: LoweredRule, w: int, met: Meeting) -> int:
-    """PfisterSpikeTripletRule and WeightDependenceAdditiveTriplet."""
+    """PfisterSpikeTripletRule with its weight dependence; ``timing_pfister_triplet_impl.h:174`` and ``:206``."""
     for spike in met.spikes[1:]:
         pair = m16(met.last.trace, look_up(rule.lut_plus, met.after_last(spike)))
         gain = kmul(rule.a_plus, pair << 4) + kmul(rule.a3_plus, m16(pair, spike.slow) << 4)
@@ -232,18 +241,22 @@ def _pfister_triplet(rule: LoweredRule, w: int, met: Meeting) -> int:
 
 
 def _add(rule: LoweredRule, w: int, trace: int) -> int:
+    """``min(w + A_plus z, w_max)``; ``weight_additive_one_term_impl.h``."""
     return min(i32(w + kmul(rule.a_plus, trace << 4)), rule.w_max)
 
 
 def _subtract(rule: LoweredRule, w: int, trace: int) -> int:
+    """``max(w - A_minus z, w_min)``."""
     return max(i32(w - kmul(rule.a_minus, trace << 4)), rule.w_min)
 
 
 def _approach_w_max(rule: LoweredRule, w: int, trace: int) -> int:
+    """``w + A_plus (w_max - w) z``; ``weight_multiplicative_impl.h``."""
     return i32(w + kmul(kmul(i32(rule.w_max - w), rule.a_plus), trace << 4))
 
 
 def _approach_w_min(rule: LoweredRule, w: int, trace: int) -> int:
+    """``w - A_minus (w - w_min) z``."""
     return i32(w - kmul(kmul(i32(w - rule.w_min), rule.a_minus), trace << 4))
 
 

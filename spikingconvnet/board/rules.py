@@ -1,4 +1,9 @@
-"""Plasticity rules in a board's integers: tables, amplitudes and shifts."""
+"""Plasticity rules in a board's integers: tables, amplitudes and shifts.
+
+The equations are those of ``network/plasticity.py``; ``reference_rules.py`` computes them with these numbers.
+Amplitudes and bounds are s16.15 in nA, traces and their decay 4.11. Sources: sPyNNaker 7.4.1
+``timing_dependence_*.py``, ``weight_dependence_*.py`` and ``synapse_dynamics_neuromodulation.py``, which write them.
+"""
 
 import math
 from collections.abc import Callable
@@ -100,7 +105,10 @@ def rule_kind(network: Network, label: str) -> str | None:
 
 
 def lower_rule(mechanism: STDPMechanism, timestep: float) -> LoweredRule:
-    """LoweredRule of an STDPMechanism, without neuromodulation; `timestep` in ms."""
+    """LoweredRule of an STDPMechanism, without neuromodulation; `timestep` in ms.
+
+    A time constant whose table does not fit a core is a NetworkError.
+    """
     timing, weight = mechanism.timing_dependence, mechanism.weight_dependence
     scale, a3_plus, a3_minus, lut_x, lut_y = 1.0, 0, 0, NO_TABLE, NO_TABLE
     if isinstance(weight, WeightDependenceAdditiveTriplet):
@@ -122,7 +130,7 @@ def lower_rule(mechanism: STDPMechanism, timestep: float) -> LoweredRule:
 
 
 def modulated(rule: LoweredRule, modulation: Neuromodulation, timestep: float) -> LoweredRule:
-    """A rule under neuromodulation."""
+    """A rule under neuromodulation; a time constant whose table does not fit a core is a NetworkError."""
     return replace(
         rule, kind=MODULATED_KINDS[rule.kind], weight_min=accum(modulation.w_min), weight_max=accum(modulation.w_max),
         release=accum(1 / (-(1.0 / modulation.tau_c + 1.0 / modulation.tau_d))),
@@ -133,7 +141,8 @@ def modulated(rule: LoweredRule, modulation: Neuromodulation, timestep: float) -
 def decay_table(tau: float, timestep: float = 1.0, shift: int = 0) -> Ints:
     """Decay of a trace by step, 4.11: ``floor(2048 * exp(-(i << shift) * timestep / tau))`` while it is not zero.
 
-    Source: sPyNNaker 7.4.1 ``stdp/common.py``, ``get_exp_lut_array``.
+    A table that does not fit the 64 KiB of a core is a NetworkError. Source: sPyNNaker 7.4.1 ``stdp/common.py:32``,
+    ``get_exp_lut_array``.
 
     >>> len(decay_table(20.0)), decay_table(20.0)[:6].tolist()
     (154, [2048, 1948, 1853, 1762, 1676, 1594])
@@ -150,7 +159,7 @@ def decay_table(tau: float, timestep: float = 1.0, shift: int = 0) -> Ints:
 
 
 def accums(values: Floats) -> Ints:
-    """An array of numbers in s16.15."""
+    """An array of numbers in s16.15; one beyond its range is a NetworkError."""
     return each(accum, values)
 
 

@@ -41,6 +41,11 @@ def used(vertex: Vertex, made: list[Vertex], record: Collection[str] = ()) -> li
     -------
     list of int
         Bytes of each slice, for a run of `PLANNED_STEPS`.
+
+    Raises
+    ------
+    NetworkError
+        For a time constant of plasticity whose table does not fit a core.
     """
     if vertex.spikes is not None:
         return [_source(vertex.spikes[:, core]) for core in range(vertex.cores)]

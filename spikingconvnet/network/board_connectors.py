@@ -1,4 +1,4 @@
-"""Connections that a board generates itself, from sPyNNaker's own connectors."""
+"""Connections that a board generates itself, from sPyNNaker's own connectors; wrong ones are a NetworkError."""
 
 from dataclasses import dataclass
 

@@ -2,7 +2,7 @@
 
 Weights are in nA and never negative, except where the sign chooses the receptor (``signed``). Delays are whole steps, 1
 or more. :class:`BoardConvolution` and :class:`BoardPoolDense` are what sPyNNaker's own connectors of that name do on a
-board, which for a convolution is not what the field calls one.
+board, which for a convolution is not what the field calls one. What no synapse may have is a NetworkError.
 """
 
 from dataclasses import dataclass
@@ -240,7 +240,7 @@ def check_synapses(owner: object, magnitude: Floats, delay: Ints | int) -> None:
 
 
 def set_array(owner: object, name: str, axes: int, dtype: type[np.generic] = np.float64) -> None:
-    """Make a field an array of that many axes."""
+    """Make a field an array of that many axes; what is none is a NetworkError."""
     value = numbers(getattr(owner, name), type(owner).__name__, name, NetworkError, dtype)
     require(value.ndim == axes, type(owner).__name__, name, value.shape, f"an array of {axes} axes", NetworkError)
     object.__setattr__(owner, name, value)

@@ -1,6 +1,7 @@
 """The netlist between model and simulators: populations and projections as plain data, every number already drawn.
 
 All randomness happens before a network exists; that is what makes runs on different simulators comparable bit for bit.
+Whatever is made of wrong parts is a NetworkError, when it is made.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Neuron models and spike sources as frozen records with PyNN's names.
+"""Neuron models and spike sources as frozen records with PyNN's names; a value that cannot be used is a SettingsError.
 
 Units: Hz, ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm).
 """
@@ -42,7 +42,25 @@ Seed: TypeAlias = tuple[int, int, int, int]
 class IFCurrExp:
     """Leaky integrate-and-fire with exponentially decaying synaptic currents: PyNN's ``IF_curr_exp``.
 
-    Defaults are those of sPyNNaker 7.4.1, not of PyNN (`tau_refrac`, the initial `v`).
+    Between spikes, with ``R = tau_m / cm``, a receptor's current ``I`` and the weights ``w`` of what arrives at it::
+
+        tau_m dV/dt = v_rest - V + R (I_exc - I_inh + i_offset)
+        tau_syn dI/dt = -I, I -> I + w
+
+    A neuron with ``V >= v_thresh`` fires, is set to `v_reset` and stays there for `tau_refrac`. What a board makes of a
+    step ``h``, in this order, every product rounded down::
+
+        I = I + w (1 - exp(-x)) / x, x = h / tau_syn            a spike's charge is w tau_syn, whatever the step
+        A = v_rest + R (I_exc - I_inh + i_offset)
+        V = A - exp(-h / tau_m) (A - V)                         not while refractory; exact for a constant current
+        I = I exp(-x)
+
+    Then the threshold is tested, while a neuron is refractory, too. Defaults are those of sPyNNaker 7.4.1, not of PyNN
+    (`tau_refrac`, the initial `v`).
+
+    Sources: the model is NEST's ``iaf_psc_exp``; steps by the exact solution, Rotter and Diesmann 1999, Biol Cybern 81,
+    381. The board: sPyNNaker 7.4.1 ``neuron_model_lif_impl.h`` (``neuron_model_initialise``,
+    ``lif_neuron_closed_form``), ``exp_synapse_utils.h`` (``decay_and_init``, ``add_input_exp``, ``exp_shaping``).
 
     Attributes
     ----------
@@ -84,11 +102,17 @@ class IFCurrExp:
 class IFCurrDelta:
     """Leaky integrate-and-fire whose synapses act for one step only: PyNN's ``IF_curr_delta`` as SpiNNaker runs it.
 
-    Weights are currents in nA that flow during one step of 1 ms. In a step of another length as much charge flows: the
-    current is 1 ms / timestep times as large; recorded currents are those before that factor. Attributes as
-    :class:`IFCurrExp`, without time constants of synapses.
+    The membrane is that of :class:`IFCurrExp`, ``tau_m dV/dt = v_rest - V + R (I + i_offset)``, and so are the
+    attributes, without time constants of synapses. The field's model lets a spike move the membrane at once; on a board
+    its weight is a current in nA that flows for the whole step::
 
-    Source: sPyNNaker 7.4.1 ``input_type_delta.h``, ``scale_factor``.
+        I = (1 ms / h) (sum of excitatory - sum of inhibitory weights)
+        A = v_rest + R (I + i_offset), V = A - exp(-h / tau_m) (A - V)
+
+    So as much charge flows in a step of any length ``h``; recorded currents are those before that factor.
+
+    Sources: sPyNNaker 7.4.1 ``input_type_delta.h`` (``scale_factor``), ``synapse_types_delta_impl.h``,
+    ``neuron_model_lif_impl.h`` (``lif_neuron_closed_form``).
     """
 
     tau_m: float = 20.0
@@ -129,6 +153,10 @@ class SpikeSourcePoisson:
     Every core of the source draws from one generator, source after source, so that the spikes of a source depend on
     its neighbours and on `neurons_per_core`. Rate, start and duration may differ from source to source
     (``Population.values``).
+
+    The number of spikes in a step of length ``h`` is k with probability ``exp(-m) m**k / k!``, ``m = rate h``. Below
+    0.01 a step a board draws the time to the next spike instead, exponentially distributed. What it does of this in
+    integers is in ``board/poisson.py``.
 
     Attributes
     ----------
@@ -207,6 +235,10 @@ def check_together(owner: str, values: Mapping[str, float | Floats], error: type
     values : dict of str to float, or to float array of one length
         Parameters of an IFCurrExp or IFCurrDelta; numpy's arithmetic takes both.
     error : class
+
+    Raises
+    ------
+    SettingsError, or `error`
     """
     resistance = np.divide(values["tau_m"], values["cm"])
     target = values["v_rest"] + np.multiply(resistance, values["i_offset"])

@@ -1,4 +1,10 @@
-"""Plasticity rules as frozen records with PyNN's names; what they compute is in ``backends/local``.
+"""Plasticity rules as frozen records with PyNN's names; a value that cannot be used is a SettingsError.
+
+The equations are those of the field, with the distance ``d`` of two spikes at the synapse. What a board makes of them
+in integers is in ``board/reference_rules.py``. Two things hold for all of them: a weight changes only when a
+presynaptic spike arrives, by all postsynaptic ones since the last, as in Morrison et al. 2007 (Neural Comput 19, 1437);
+and every change is rounded down to a step of the weight. Lines of sPyNNaker's C are those of its messages, as the .dict
+files beside the binaries give them.
 
 With sPyNNaker's additive weight dependence `A_plus` and `A_minus` are weights (nA), not fractions of `w_max` as PyNN's
 text says; with ``w_max = 1`` the two agree. Source: sPyNNaker 7.4.1, ``pyNN/models/neuron/plasticity/stdp``.
@@ -29,6 +35,14 @@ def _check_bounds(record: "WeightDependence | Neuromodulation") -> None:
 class SpikePairRule:
     """Pair-based STDP: every presynaptic spike meets the decayed trace of all postsynaptic ones and vice versa.
 
+    The sum over all pairs, with ``d = t_post - t_pre``::
+
+        dw = A_plus exp(-d / tau_plus)      d > 0
+        dw = -A_minus exp(d / tau_minus)    d <= 0
+
+    Sources: Song, Miller and Abbott 2000, Nat Neurosci 3, 919; as traces, Morrison, Diesmann and Gerstner 2008, Biol
+    Cybern 98, 459. The board: sPyNNaker 7.4.1 ``timing_pair_impl.h:131`` (depression) and ``:160`` (potentiation).
+
     Attributes
     ----------
     tau_plus, tau_minus : float
@@ -49,8 +63,14 @@ class SpikePairRule:
 
 @dataclass(frozen=True)
 class SpikeNearestPairRule:
-    """Pair-based STDP between neighbours: a presynaptic spike meets the first postsynaptic one after it, a
-    postsynaptic spike the first presynaptic one after it.
+    """Pair-based STDP between neighbours: each spike meets the nearest one of the other side before it.
+
+    Changes as of :class:`SpikePairRule`. Only the first postsynaptic spike that follows a presynaptic one potentiates;
+    every presynaptic spike depresses, by its distance to the newest postsynaptic one. An input that has not fired yet
+    counts as one that has in step 0.
+
+    Sources: Morrison et al. 2008, Biol Cybern 98, 459, on nearest neighbours. The board: sPyNNaker 7.4.1
+    ``timing_nearest_pair_impl.h:107`` (depression) and ``:138`` (potentiation).
 
     With delays sPyNNaker lets a second postsynaptic spike count if the one before it had left the neuron, but not yet
     reached the synapse, at the presynaptic spike.
@@ -74,10 +94,16 @@ class SpikeNearestPairRule:
 class Vogels2011Rule:
     """Homeostasis of inhibition: a pair potentiates whatever its order, every presynaptic spike depresses by `alpha`.
 
+    With traces ``x`` of each side that decay with `tau` and grow by 1 with a spike::
+
+        w -> w + A_plus x_pre                 at a postsynaptic spike
+        w -> w + A_plus (x_post - alpha)      at a presynaptic one, once the neuron has fired
+
     The weight is clipped at `w_max` alone. sPyNNaker's binaries let a weight fall below 0, which its 16 bits then hold
     as a very large one; choose `A_plus` and `alpha` so that it stays above.
 
-    Source: Vogels et al. 2011, Science 334, 1569.
+    Sources: Vogels et al. 2011, Science 334, 1569. The board: sPyNNaker 7.4.1 ``timing_vogels_2011_impl.h:147``
+    (presynaptic) and ``:174`` (postsynaptic).
 
     Attributes
     ----------
@@ -104,9 +130,18 @@ class Vogels2011Rule:
 class PfisterSpikeTripletRule:
     """Triplets of spikes: pairs, and pairs weighted by a slower trace of the side that has just fired.
 
-    Called PfisterSpikeTriplet in sPyNNaker. Here amplitudes are fractions of `w_max`, unlike those of the other rules.
+    With the presynaptic traces ``r1`` (`tau_plus`) and ``r2`` (`tau_x`), the postsynaptic ones ``o1`` (`tau_minus`) and
+    ``o2`` (`tau_y`), which grow by 1 with a spike, ``r2`` and ``o2`` taken before that::
 
-    Source: Pfister and Gerstner 2006, J Neurosci 26, 9673.
+        w -> w + w_max r1 (A_plus + A3_plus o2)         at a postsynaptic spike
+        w -> w - w_max o1 (A_minus + A3_minus r2)       at a presynaptic one
+
+    Called PfisterSpikeTriplet in sPyNNaker. Here amplitudes are fractions of `w_max`, unlike those of the other rules;
+    `A3_plus` and `A3_minus` are those of the weight dependence.
+
+    Sources: Pfister and Gerstner 2006, J Neurosci 26, 9673. The board: sPyNNaker 7.4.1
+    ``timing_pfister_triplet_impl.h:174`` (presynaptic) and ``:206`` (postsynaptic);
+    ``weight_dependence_additive_triplet.py:135`` (times `w_max`).
 
     Attributes
     ----------
@@ -131,7 +166,12 @@ class PfisterSpikeTripletRule:
 
 @dataclass(frozen=True)
 class AdditiveWeightDependence:
-    """Weight changes do not depend on the weight, which is clipped to ``w_min .. w_max`` (nA)."""
+    """Weight changes do not depend on the weight, which is clipped to ``w_min .. w_max`` (nA).
+
+    ``w -> min(w + A_plus z, w_max)`` and ``w -> max(w - A_minus z, w_min)``, with what the timing rule makes of a
+    spike, ``z``. Sources: Song, Miller and Abbott 2000, Nat Neurosci 3, 919; sPyNNaker 7.4.1
+    ``weight_additive_one_term_impl.h`` (``weight_one_term_apply_potentiation``, ``..._depression``).
+    """
 
     w_min: float = 0.0
     w_max: float = 1.0
@@ -143,6 +183,9 @@ class AdditiveWeightDependence:
 @dataclass(frozen=True)
 class MultiplicativeWeightDependence:
     """Potentiation is proportional to ``w_max - w``, depression to ``w - w_min`` (nA).
+
+    ``w -> w + A_plus (w_max - w) z`` and ``w -> w - A_minus (w - w_min) z``. Sources: Rubin, Lee and Sompolinsky 2001,
+    Phys Rev Lett 86, 364; sPyNNaker 7.4.1 ``weight_multiplicative_impl.h`` (functions as for the additive one).
 
     Nothing is clipped: a weight stays inside the bounds only while `A_plus` and `A_minus` times a trace stay below 1,
     and one that starts beyond a bound is drawn back to it.
@@ -158,6 +201,8 @@ class MultiplicativeWeightDependence:
 @dataclass(frozen=True)
 class WeightDependenceAdditiveTriplet:
     """As :class:`AdditiveWeightDependence` for rules of triplets, with the name that sPyNNaker gives it.
+
+    Source: sPyNNaker 7.4.1 ``weight_additive_two_term_impl.h``.
 
     Attributes
     ----------
@@ -205,10 +250,18 @@ class Neuromodulation:
     decays with `tau_d`. The weight follows the product of the two. Called Neuromodulation in sPyNNaker, too
     (``extra_models``).
 
+    With eligibility ``c`` and dopamine ``d``::
+
+        dc/dt = -c / tau_c + STDP, dd/dt = -d / tau_d + rewards - punishments, dw/dt = c d
+
+    Between two spikes a board adds the integral over the ``s`` ms from one to the other, with both as they were at its
+    beginning: ``c d (1 - exp(-s / tau_c - s / tau_d)) / (1 / tau_c + 1 / tau_d)``.
+
     A weight is changed only when a presynaptic spike arrives: what is rewarded after the last spike of an input never
     shows in its weights.
 
-    Source: Izhikevich 2007, Cereb Cortex 17, 2443.
+    Sources: Izhikevich 2007, Cereb Cortex 17, 2443. The board: sPyNNaker 7.4.1
+    ``synapse_dynamics_stdp_izhikevich_neuromodulation.c:182`` to 249.
 
     Attributes
     ----------

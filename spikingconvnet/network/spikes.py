@@ -2,7 +2,7 @@
 
 Samples (images) lie end to end on one timeline: sample ``s`` owns the steps ``s * n_steps .. (s + 1) * n_steps - 1``.
 Storage is compressed by step: 2 bytes an event for up to 65,536 neurons and 8 bytes a step, so 60,000 digits of
-340 spikes in 38 steps take 59 MB; a dense raster of them would take 3.6 GB.
+340 spikes in 38 steps take 59 MB; a dense raster of them would take 3.6 GB. What does not fit is a SettingsError.
 """
 
 import math
@@ -84,7 +84,7 @@ class Spikes:
 
     @classmethod
     def concatenate(cls, parts: "Sequence[Spikes]") -> "Spikes":
-        """Several recordings of one population, one after another on the timeline."""
+        """Recordings of one population, one after another on the timeline; of different ones, a SettingsError."""
         require(len(parts) >= 1, "Spikes", "parts", parts, "at least one recording")
         first = parts[0]
         for part in parts:
@@ -119,7 +119,10 @@ class Spikes:
         return time // self.n_steps, self.neurons.astype(np.int64), time % self.n_steps
 
     def samples(self, start: int, stop: int) -> "Spikes":
-        """Samples ``start .. stop - 1`` as Spikes of their own, without copying the events."""
+        """Samples ``start .. stop - 1`` as Spikes of their own, without copying the events.
+
+        Samples beyond the timeline are a SettingsError.
+        """
         require(0 <= start <= stop <= self.n_samples, "Spikes", "samples", (start, stop),
                 f"within 0 .. {self.n_samples}, first to last")
         offsets = self.offsets[start * self.n_steps:stop * self.n_steps + 1]
@@ -134,7 +137,7 @@ class Spikes:
         return Spikes(self.shape, n_steps, offsets - offsets[0], self.neurons[offsets[0]:offsets[-1]])
 
     def with_gap(self, n_steps: int) -> "Spikes":
-        """The same spikes with `n_steps` steps per sample, at least as many as now: silence is added at the end."""
+        """The same spikes with `n_steps` steps per sample, silence at the end; fewer than now are a SettingsError."""
         require(n_steps >= self.n_steps, "Spikes", "n_steps", n_steps, f"at least {self.n_steps}")
         counts = np.zeros((self.n_samples, n_steps), np.int64)
         counts[:, :self.n_steps] = np.diff(self.offsets).reshape(self.n_samples, self.n_steps)
@@ -143,7 +146,8 @@ class Spikes:
     def regrouped(self, shape: Shape, neuron_of: ArrayLike) -> "Spikes":
         """Spikes of another population onto which each neuron ``i`` sends its spikes as neuron ``neuron_of[i]``.
 
-        A negative number drops the neuron. Several spikes that fall on one neuron and step stay several.
+        A negative number drops the neuron, one beyond the population is a SettingsError. Several spikes that fall on
+        one neuron and step stay several.
         """
         target = np.asarray(neuron_of)[self.neurons]
         sample, _, step = self.events()
