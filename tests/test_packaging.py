@@ -29,7 +29,7 @@ def test_no_other_extra_brings_spynnaker():
     assert {extra for extra in extras if "sPyNNaker" in of_extra(extra)} == {"spinnaker", "test", "complete"}
 
 
-def test_what_is_installed_says_that_it_has_types(tmp_path):
+def test_what_is_installed_has_its_types_with_it(tmp_path):
     """PEP 561: without the marker a type checker takes the package's annotations for nothing."""
     subprocess.run([sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path], cwd=ROOT, check=True)
-    assert (tmp_path / "spikingconvnet/py.typed").is_file()
+    assert {"py.typed", "__init__.pyi"} <= {path.name for path in (tmp_path / "spikingconvnet").iterdir()}

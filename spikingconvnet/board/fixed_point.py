@@ -58,7 +58,7 @@ def accum(value: float) -> int:
     >>> accum(-65.0), accum(0.1)
     (-2129920, 3277)
     """
-    raw = int(round(Decimal(str(float(value))) * ACCUM_ONE))
+    raw = round(Decimal(str(float(value))) * ACCUM_ONE)
     if not -(1 << 31) <= raw < 1 << 31:
         raise NetworkError(f"{value!r} does not fit SpiNNaker's s16.15, whose range is -65536 to 65536")
     return raw

@@ -98,7 +98,7 @@ def _u3232(value: float) -> int:
 
 
 def _scaled(value: float, bits: int) -> int:
-    return int(round(Decimal(str(value)) * (1 << bits)))
+    return round(Decimal(str(value)) * (1 << bits))
 
 
 def _steps(ms: float, steps_per_ms: int) -> int:

@@ -60,7 +60,7 @@ class Address(str):
     'https://example.org/sets/'
     """
 
-    __slots__ = ("_login", "_full")
+    __slots__ = ("_full", "_login")
     _login: Login | None
     _full: str
 
@@ -120,7 +120,7 @@ def _groups(pattern: str, text: str, flags: re.RegexFlag) -> tuple[str, ...]:
 def _refuse_hidden(text):
     """Refuse a text without a scheme in front that has a password or an address with secrets all the same."""
     inner = SCHEME.search(text)
-    if inner and Address(text[inner.start():]).has_secret or re.match(r"(?![./~]).*?:.*@", text, re.DOTALL):
+    if (inner and Address(text[inner.start():]).has_secret) or re.match(r"(?![./~]).*?:.*@", text, re.DOTALL):
         raise SettingsError("an address with a password has its scheme in front, as https://USER:PASSWORD@HOST/ or"
                             " spalloc:https://USER:PASSWORD@HOST/, and what is given is not repeated here; a file of"
                             " such a name is written ./NAME")

@@ -106,7 +106,7 @@ class Sequential:
     def _refuse_unread(self, readout: Readout) -> None:
         """Raise a SettingsError if a layer has settings that no rule for all layers at once reads."""
         for layer in self.layers:
-            unread = [] if isinstance(layer, AvgPool2D) else for_stdp_alone(layer)
+            unread = for_stdp_alone(layer) if isinstance(layer, (Conv2D, Dense)) else []
             if unread:
                 raise SettingsError(f"{type(layer).__name__}.{', '.join(unread)}: has no effect in a model that ends"
                                     f" with {type(readout).__name__}, whose layers are trained all at once by RULE of"

@@ -213,7 +213,7 @@ def valid_seed(words: Sequence[int]) -> Seed:
     (7, 13031301, 9, 1)
     """
     x, y, z, c = words
-    return x, y if y else 13_031_301, z, c % LARGEST_SEED_C + 1
+    return x, y or 13_031_301, z, c % LARGEST_SEED_C + 1
 
 
 def parameter_names(cell: Cell) -> tuple[str, ...]:

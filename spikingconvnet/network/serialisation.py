@@ -1,4 +1,7 @@
-"""A Network as JSON and plain arrays, and back: what a file needs that is to explain a recording without its run."""
+"""A Network as JSON and plain arrays, and back: what a file needs that is to explain a recording without its run.
+
+What is encoded is a record of the netlist or a part of one, what is decoded whatever JSON holds: Any.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -31,7 +34,7 @@ def _is_table(value: Any, name: str) -> bool:
     """Whether it is an array of numbers that can be those of a field."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in ("iu" if name in SIZES else "f"):
         return False
-    return value.dtype.kind != "f" or not np.isnan(value).any() and bool(name == ENDLESS or np.isfinite(value).all())
+    return value.dtype.kind != "f" or (not np.isnan(value).any() and bool(name == ENDLESS or np.isfinite(value).all()))
 
 
 def _is_tuple(value: Any, name: str) -> bool:

@@ -43,7 +43,7 @@ def library():
 
 
 def or_else(module="spikingconvnet.backends.local.numba_kernels"):
-    """This module where the extension was built, the one called `module` elsewhere."""
+    """The module that this is where the extension was built, the one called `module` elsewhere."""
     return import_module(__name__ if library() else module)
 
 
