@@ -1,4 +1,7 @@
-"""What is read of the last layer: counts of spikes, membranes, or counts for a classifier."""
+"""What is read of the last layer: counts of spikes, membranes, or counts for a classifier.
+
+A value that cannot be used is a SettingsError.
+"""
 
 from dataclasses import dataclass
 

@@ -130,8 +130,11 @@ def first_difference(a: Any, b: Any, ignored: Collection[tuple[str, str]] = (),
 
     Parameters
     ----------
+    a, b : what is compared
     ignored : collection of (str, str)
         Names of records with a field that is not looked at.
+    path : str
+        Where the two stand, for the path that is told.
 
     >>> first_difference({"x": (1, 2)}, {"x": (1, 3)})
     ('x.1', '2', '3')
