@@ -24,6 +24,7 @@ test: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m mypy spikingconvnet parameters.py examples
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

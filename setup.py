@@ -30,7 +30,7 @@ EXTRAS = {
     "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
     "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],
 }
-EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6",
+EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
                   *EXTRAS["spinnaker"], *EXTRAS["emulator"], *EXTRAS["cluster"]]
 # Everything that a test can need. One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
 EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], "torch==2.13.0"]
@@ -44,7 +44,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["spikingconvnet", "spikingconvnet.*"]),
-    package_data={"spikingconvnet": ["experiment/recipes/*.py"]},
+    package_data={"spikingconvnet": ["experiment/recipes/*.py", "py.typed", "*.pyi"]},
     ext_modules=[NATIVE, NATIVE_CORE],
     install_requires=[
         "numpy>=1.26",

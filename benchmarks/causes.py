@@ -252,7 +252,7 @@ def dead_core(network, rng):
 
     def fault(simulation):
         neurons = simulation.neurons[population.label]
-        neurons.collect, neurons.update = lambda slot: None, lambda: []
+        neurons.collect, neurons.update = lambda slot: None, list
     return fault
 
 
@@ -355,9 +355,9 @@ CHANGES = {
     "weights scaled": scaled, "one weight": one_weight(False), "one initial weight": one_weight(True),
     "delay of projection": delay_of_projection, "delay of all": delay_of_all, "delay of synapse": delay_of_synapse,
     "spike moved": moved_spike, "spike added": added_spike, "spike dropped": dropped_spike}
-RIGHT = {**dict.fromkeys(CHANGES, {"parameter"}),
-         **dict.fromkeys(("all weights doubled", "weights scaled", "one weight", "one initial weight"), {"weights"}),
-         **dict.fromkeys(("delay of projection", "delay of all", "delay of synapse"), {"delay"}),
+RIGHT = {**{key: {"parameter"} for key in CHANGES},
+         **{key: {"weights"} for key in ("all weights doubled", "weights scaled", "one weight", "one initial weight")},
+         **{key: {"delay"} for key in ("delay of projection", "delay of all", "delay of synapse")},
          # A recording keeps what a source was given, so one that sent otherwise looks like a packet's fate.
          "spike moved": {"data", "late packet"}, "spike added": {"data", "doubled packet"},
          "spike dropped": {"data", "lost packet"}}
@@ -397,8 +397,8 @@ def verdict(kind, found, details):
         return "not told"
     named = [cause.details, *(part for part in cause.details.get("or", ()) if isinstance(part, dict)),
              *cause.details.get("differ", ())]
-    if cause.name not in KINDS[kind][1] or details and not any(
-            all(part.get(name) == value for name, value in details.items()) for part in named):
+    if cause.name not in KINDS[kind][1] or (details and not any(
+            all(part.get(name) == value for name, value in details.items()) for part in named)):
         return "wrong"
     return "right"
 
@@ -421,7 +421,7 @@ def main(arguments=None):
             judged = verdict(kind, found, details)
             counts[judged] += 1
             told[found.cause.name] += 1
-            if judged == "wrong" or options.verbose and judged != "right":
+            if judged == "wrong" or (options.verbose and judged != "right"):
                 print(f"  {kind}, seed {seed}: {judged}: {found.cause.name}: {found.cause.evidence} {details}")
         total += counts
         print(f"{kind:22}{counts['right']:7}{counts['not told']:10}{counts['wrong']:7}  "

@@ -29,7 +29,7 @@ class BackendError(SpikingConvNetError, RuntimeError):
     """
 
     exit_code = 3
-    provenance = None
+    provenance: object = None
 
 
 class SimulationFailed(BackendError):
@@ -78,13 +78,14 @@ class SurroundingsError(SpikingConvNetError, OSError):
     exit_code = 9
 
 
-def require(condition, owner, attribute, value, wanted, error=SettingsError):
+def require(condition: object, owner: str, attribute: str, value: object, wanted: object,
+            error: type[Exception] = SettingsError) -> None:
     """Raise ``owner.attribute: must be <wanted>, got <value>`` unless `condition` holds."""
     if not condition:
         raise error(f"{owner}.{attribute}: must be {wanted}, got {in_words(value)}")
 
 
-def in_words(value):
+def in_words(value: object) -> str:
     """The ``repr`` of a value, on one line of at most `LONGEST` characters."""
     try:
         text = repr(value)

@@ -57,9 +57,8 @@ def imported(source, module="spikingconvnet.x", modules=MODULES):
             package = module.split(".")[:-node.level] if node.level else []
             base = ".".join([*package, *([node.module] if node.module else [])])
             found.update(full if (full := f"{base}.{alias.name}") in modules else base for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"spikingconvnet(\.\w+)+", node.value):
-                found.add(node.value)
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"spikingconvnet(\.\w+)+", str(node.value)):
+            found.add(node.value)
     return found
 
 
@@ -177,7 +176,7 @@ def test_a_heavy_library_has_one_home(library, home):
     users = [path for module, path in MODULES.items()
              if library in {name.split(".")[0] for name in imported(path.read_text(), module)}]
     places = [path.relative_to(PACKAGE).as_posix() for path in users]
-    assert places and all(place.endswith(home) or str(home).endswith("/") and place.startswith(home)
+    assert places and all(place.endswith(home) or (str(home).endswith("/") and place.startswith(home))
                           for place in places)
 
 

@@ -67,7 +67,7 @@ def taken(node):
 
 
 def is_a(error, other):
-    return error == other or isinstance(error, type) and isinstance(other, type) and issubclass(error, other)
+    return error == other or (isinstance(error, type) and isinstance(other, type) and issubclass(error, other))
 
 
 def named(errors_found):

@@ -43,6 +43,15 @@ def test_the_page_lists_the_names_and_no_others():
     assert set(re.findall(r"`(\w+)`", tables)) == set(scn.__all__)
 
 
+def test_a_type_checker_is_told_of_the_same_names_from_the_same_modules():
+    tree = ast.parse((ROOT / "spikingconvnet/__init__.pyi").read_text())
+    told = {alias.asname or alias.name: (node.module, alias.name) for node in tree.body
+            if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert told == {name: (f"spikingconvnet.{home}", own) for name, (home, own) in scn._FOUND_AT.items()}
+    lists = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert [sorted(ast.literal_eval(one)) for one in lists] == [sorted(scn.__all__)]
+
+
 def test_an_unknown_name_is_told_which_there_are():
     with pytest.raises(AttributeError, match="no attribute 'Conv3D'; there are Sequential, Conv2D"):
         _ = scn.Conv3D

@@ -55,7 +55,7 @@ def _work(made, found, pair, between, where):
     for i, (pid, log) in zip(pair, begun):
         code = flows.ended(pid)
         refused = code == REFUSED and BUSY in log.read_text()
-        if "Traceback" in log.read_text() or i >= len(WRITERS) and code != 0:
+        if "Traceback" in log.read_text() or (i >= len(WRITERS) and code != 0):
             print(f"{made[i].name} ends with {code}: {log.read_text()[-500:]}")
         if not refused and i < len(WRITERS):
             ended.append(i)

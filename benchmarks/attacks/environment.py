@@ -3,6 +3,7 @@
 One to three of them at once. A command is done or says in a sentence what is wrong, with a documented exit code.
 """
 
+import contextlib
 import ctypes
 import os
 import re
@@ -264,10 +265,8 @@ def nowhere(world, rng):
 
 def _quietly(function, *args):
     """Changes may make each other impossible."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         function(*args)
-    except (OSError, ValueError):
-        pass
 
 
 CHANGES = (rights, rights, owned, replaced, replaced, looping, named, named, impossible, streams, streams, handles,

@@ -5,6 +5,7 @@ fork does not copy: what prepares a case runs in a process of its own, see :func
 """
 
 import collections
+import contextlib
 import json
 import os
 import resource
@@ -102,10 +103,8 @@ def start(case, where):
     except BaseException:       # noqa: BLE001 - whatever comes out of the command line is what we look for
         traceback.print_exc()
     finally:
-        try:
+        with contextlib.suppress(OSError):
             sys.stdout.flush(), sys.stderr.flush()
-        except OSError:
-            pass
         os._exit(code & 255)
 
 

@@ -24,7 +24,7 @@ def case(directory, rng, where):
     shutil.copy(whole, path)
     others = [directory / "train.npz", directory / "test.npz", *sorted(directory.rglob("run/**/*.npz"))]
     alter = altered.arrays if rng.random() < 0.8 else altered.raw
-    told, strict = alter(path, rng, others)
+    told, _strict = alter(path, rng, others)
     words = ["--mode", "compare", *((path, whole) if rng.random() < 0.5 else (whole, path)), "--json"]
 
     def judge(outcome):

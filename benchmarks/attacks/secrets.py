@@ -5,6 +5,7 @@ prints, so whatever it leaves is there; ``left`` looks for the secret in several
 """
 
 import base64
+import contextlib
 import gzip
 import json
 import os
@@ -64,10 +65,8 @@ def contents(path):
     content = path.read_bytes()
     yield os.fsencode(path.name) + b"\0" + content
     if content[:2] == b"\x1f\x8b":
-        try:
+        with contextlib.suppress(OSError, EOFError):
             yield gzip.decompress(content)
-        except (OSError, EOFError):
-            pass
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             yield from (archive.read(name) for name in archive.namelist())
@@ -234,7 +233,7 @@ def _spalloc(rng, login, password):
     served = str(rng.choice(STAGES))
     return f"spalloc, server: {served}", [
         "--mode", "training", "--layer", "1", "--backend", "spinnaker", "--run-dir", "run", "--target",
-        f"spalloc:http://{login}" "127.0.0.1:{port}/spalloc/"], served
+        f"spalloc:http://{login}127.0.0.1:{{port}}/spalloc/"], served
 
 
 def _file(rng, login, password):

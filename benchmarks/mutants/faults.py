@@ -116,7 +116,7 @@ class Lines:
         """Spans of the definitions around a line, the innermost first, then the whole file: list of ranges."""
         inside = [range(first, node.end_lineno + 1) for first, _, node in self._spans
                   if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and first <= line <= node.end_lineno]
-        return sorted(inside, key=len) + [range(1, 1 << 30)]
+        return [*sorted(inside, key=len), range(1, 1 << 30)]
 
     def in_function(self, line):
         """Whether a line is run when a function is called, and not when the file is imported."""

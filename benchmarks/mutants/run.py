@@ -3,6 +3,7 @@
 The modules that tests need are imported once, in the parent, the package itself in each fork.
 """
 
+import contextlib
 import os
 import re
 import resource
@@ -108,10 +109,8 @@ def ended(started):
     late = not found and time.monotonic() - begin > patience
     if not found and not late:
         return None
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     if late:
         _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)

@@ -1,27 +1,33 @@
 """Backends by name, modules with ``open(network, record, jobs, ...)``, imported on use."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from spikingconvnet.errors import SettingsError
+
+if TYPE_CHECKING:           # names alone are asked for by the command line, without numpy
+    from spikingconvnet.backends.base import Backend, Record, Recording, Simulation
+    from spikingconvnet.network.netlist import Network
 
 _MODULES = {"local": "spikingconvnet.backends.local.simulator",
             "spinnaker": "spikingconvnet.backends.spinnaker.simulator",
             "nest": "spikingconvnet.backends.pynn.nest", "brian2": "spikingconvnet.backends.pynn.brian2"}
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that ``--backend`` takes."""
     return tuple(_MODULES)
 
 
-def get_backend(name):
+def get_backend(name: str) -> "Backend":
     """The backend's module; an unknown name is a SettingsError that lists the known ones."""
     if name not in _MODULES:
         raise SettingsError(f"--backend: must be one of {', '.join(_MODULES)}, got {name!r}")
-    return import_module(_MODULES[name])
+    module: Any = import_module(_MODULES[name])     # a Backend, as tests/test_protocols.py shows
+    return module
 
 
-def open(network, record=(), backend="local", **options):
+def open(network: "Network", record: "Record" = (), backend: str = "local", **options: Any) -> "Simulation":
     """Start a simulation of a network.
 
     Parameters
@@ -53,7 +59,8 @@ def open(network, record=(), backend="local", **options):
     return get_backend(backend).open(network, record, **options)
 
 
-def run(network, n_steps=None, record=(), backend="local", **options):
+def run(network: "Network", n_steps: int | None = None, record: "Record" = (), backend: str = "local",
+        **options: Any) -> "Recording":
     """Simulate a network from the start: a Recording.
 
     Parameters

@@ -3,15 +3,23 @@
 ``tests/test_protocols.py`` has every implementation pass the same tests.
 """
 
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.network.arrays import ArrayLike, Floats, Ints, Ints32
+from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
 
+if TYPE_CHECKING:           # reads the provenance of boards from databases; most simulations have none
+    from spikingconvnet.backends.spinnaker.provenance import Provenance
+
 ACCUM = 32768.0     # s16.15: raw / 2**15
+Record: TypeAlias = Collection[str] | Mapping[str, ArrayLike]       # populations, or neurons of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +46,19 @@ class Recording:
         What a machine said about all runs since the start of the simulation; None where there is no machine.
     """
 
-    spikes: dict
-    membranes: dict = field(default_factory=dict)
-    saturated: dict = field(default_factory=dict)
-    counters: dict = field(default_factory=dict)
-    warnings: tuple = ()
-    provenance: object = None
+    spikes: dict[str, Spikes]
+    membranes: dict[str, dict[str, Ints32]] = field(default_factory=dict)
+    saturated: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: "Provenance | None" = None
 
-    def membrane(self, label, variable="v"):
+    def membrane(self, label: str, variable: str = "v") -> Floats:
         """A membrane trace in mV, or a current in nA: float64 array (steps, neurons)."""
         return self.membranes[label][variable] / ACCUM
 
 
-def recorded_neurons(network, record):
+def recorded_neurons(network: Network, record: Record) -> dict[str, Ints]:
     """Ids of the neurons whose membranes are recorded: dict of str to int64 array.
 
     Parameters
@@ -68,7 +76,7 @@ def recorded_neurons(network, record):
     unknown = sorted(set(record) - set(sizes))
     if unknown:
         raise NetworkError(f"record: no population of neurons is called {unknown[0]!r}, there are {list(sizes)}")
-    chosen = {label: np.asarray(record[label]) if isinstance(record, dict) else np.arange(sizes[label])
+    chosen = {label: np.asarray(record[label]) if isinstance(record, Mapping) else np.arange(sizes[label])
               for label in record}
     for label, ids in chosen.items():
         whole = ids.ndim == 1 and (not ids.size or (np.issubdtype(ids.dtype, np.integer) and ids.min() >= 0
@@ -77,7 +85,7 @@ def recorded_neurons(network, record):
     return {label: ids.astype(np.int64) for label, ids in chosen.items()}
 
 
-def log_warnings(recording, logger):
+def log_warnings(recording: Recording, logger: logging.Logger) -> None:
     """Log what the board would have done in silence: lost or wrapped weights, silent synapses, cut ring buffers."""
     for text in recording.warnings:
         logger.warning("warning: %s", text)
@@ -87,7 +95,7 @@ def log_warnings(recording, logger):
                            " weights, or raise max_expected_summed_weight", label, slots)
 
 
-def joined(parts, slot):
+def joined(parts: Sequence[Spikes], slot: int | None) -> Spikes:
     """Recordings of one population one after another, in samples of `slot` steps if they are whole ones: Spikes."""
     spikes = Spikes.concatenate([Spikes(p.shape, 1, p.offsets, p.neurons) for p in parts])
     steps = len(spikes.offsets) - 1
@@ -100,14 +108,14 @@ class Weights:
 
     Attributes
     ----------
-    raw : int64 array (synapses,)
-        The 16 bits on the board.
+    raw : int64 array (synapses,) or None
+        The 16 bits on the board; None where there are none.
     value : float64 array (synapses,)
         nA.
     """
 
-    raw: np.ndarray
-    value: np.ndarray
+    raw: Ints | None
+    value: Floats
 
 
 @runtime_checkable
@@ -123,15 +131,15 @@ class Simulation(Protocol):
     """
 
     source_steps: int
-    provenance: object
+    provenance: "Provenance | None"
 
     def run(self, n_steps: int) -> None:
         """Simulate `n_steps` more steps, at least 1; a NetworkError for fewer."""
 
-    def set(self, label: str, v_thresh: np.ndarray) -> None:
+    def set(self, label: str, v_thresh: Floats) -> None:
         """Set the thresholds of a population, (size,) in mV, from the next step on; a NetworkError of another shape."""
 
-    def weights(self, label: str) -> "Weights":
+    def weights(self, label: str) -> Weights:
         """Weights of a projection now, sorted by presynaptic, then postsynaptic neuron."""
 
     def recording(self) -> Recording:
@@ -152,7 +160,7 @@ class Backend(Protocol):
         Simulations that may go on in one process at a time; None: as many as there are cores.
     """
 
-    REPLICAS_AT_ONCE: int
+    REPLICAS_AT_ONCE: int | None
 
-    def open(self, network: object, record: object = (), jobs: int = None) -> Simulation:
+    def open(self, network: Network, record: Record = (), jobs: int | None = None) -> Simulation:
         """Start a simulation; a NetworkError for what cannot be simulated."""

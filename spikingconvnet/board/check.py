@@ -1,19 +1,34 @@
 """The verdict before a run: what a board will do to a network, whether it fits, and the change that would help."""
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
 
 from spikingconvnet.board import dtcm, quantisation
 from spikingconvnet.board.connectors import check_reset
 from spikingconvnet.board.lowering import lower
 from spikingconvnet.board.partition import convolutions
-from spikingconvnet.board.resources import MACHINES, SURVEY, chips_counted, replicas, resources
+from spikingconvnet.board.quantisation import Learning, Margin, Quantised
+from spikingconvnet.board.resources import (
+    MACHINES,
+    SURVEY,
+    Machine,
+    Resources,
+    Share,
+    chips_counted,
+    replicas,
+    resources,
+)
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.spikes import Spikes
 
 DIGITS = 70_000             # MNIST, whose time on a machine is told
 FATAL, WARNING, NOTE = "fatal", "warning", "note"
 MANY_ZEROS = 0.01           # share of weights rounded to zero from which it is worth a warning
 FEW_STEPS = 4.0             # of a weight in one pair, below which rounding down bends the rule
+Copies: TypeAlias = tuple[int, float | None]       # of a network, and seconds that they take
 FITS = ("fits", "fits with warnings", "does not fit")
 
 
@@ -48,12 +63,12 @@ class Subject:
     """
 
     name: str
-    network: object
+    network: Network
     slot: int
-    record: tuple = ()
+    record: tuple[str, ...] = ()
     replicated: bool = True
     basis: str = ""
-    fired: dict = field(default_factory=dict)
+    fired: dict[str, Spikes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +86,7 @@ class Checked:
         The core whose own memory is fullest.
     slowdown : int
         Time scale factor at which the busiest core is expected to keep up; 1 is real time.
-    copies : dict of str to (int, float)
+    copies : dict of str to (int, float or None)
         By machine: copies that fit, and seconds that `DIGITS` samples take them at that factor, without loading.
     connectors : dict of str to str
         How each convolution is deployed.
@@ -80,23 +95,23 @@ class Checked:
 
     name: str
     basis: str
-    projections: list
-    margins: list
-    resources: object
-    memory: object
+    projections: list[Quantised]
+    margins: list[Margin]
+    resources: Resources | None
+    memory: dtcm.Use | None
     slowdown: int
-    copies: dict
-    connectors: dict
-    findings: list = field(default_factory=list)
+    copies: dict[str, Copies]
+    connectors: dict[str, str]
+    findings: list[Concern] = field(default_factory=list)
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """One of `FITS`."""
         kinds = {finding.severity for finding in self.findings}
         return FITS[2 if FATAL in kinds else 1 if WARNING in kinds else 0]
 
 
-def check(subject, on, packet_buffer=None):
+def check(subject: Subject, on: Machine, packet_buffer: int | None = None) -> Checked:
     """Check one network against a machine.
 
     Parameters
@@ -109,6 +124,7 @@ def check(subject, on, packet_buffer=None):
     Returns
     -------
     Checked
+        What cannot be on a board at all, a NetworkError elsewhere, is a fatal finding of it.
     """
     network = subject.network
     try:
@@ -135,19 +151,19 @@ def check(subject, on, packet_buffer=None):
                    convolutions(network)[1], findings)
 
 
-def verdict(checked):
+def verdict(checked: Iterable[Checked]) -> str:
     """The worst verdict of several networks: one of `FITS`."""
     return FITS[max((FITS.index(one.verdict) for one in checked), default=0)]
 
 
-def _digits(copies, subject, slowdown):
+def _digits(copies: int, subject: Subject, slowdown: int) -> Copies:
     if not copies or not subject.replicated:
         return min(copies, 1), None
     seconds = subject.slot * subject.network.timestep / 1000.0
     return copies, math.ceil(DIGITS / copies) * seconds * slowdown
 
 
-def _of_projection(one):
+def _of_projection(one: Quantised) -> Iterator[Concern]:
     if one.zero > MANY_ZEROS * one.weights:
         yield Concern(WARNING, f"projection {one.label}: {_share(one.zero, one.weights)} of its weights become 0,"
                                f" because one step of a weight is {one.step:g} nA",
@@ -167,7 +183,7 @@ def _of_projection(one):
         yield from _of_learning(one.label, one.learning, one.step)
 
 
-def _of_learning(label, learning, step):
+def _of_learning(label: str, learning: Learning, step: float) -> Iterator[Concern]:
     if learning.potentiation_lost and learning.a_plus > 0:
         yield Concern(WARNING, f"projection {label}: a pair lifts a weight by {learning.a_plus:.2f} steps of"
                                f" {step:g} nA at most, which is rounded down to nothing; depression takes whole steps",
@@ -185,7 +201,7 @@ def _of_learning(label, learning, step):
                       "backprop_delay=True, with which it does not")
 
 
-def _of_margin(one):
+def _of_margin(one: Margin) -> Iterator[Concern]:
     if one.measured is not None and one.measured < 1.0:
         yield Concern(WARNING, f"population {one.label}: its {one.receptor} input reaches {1 / one.measured:.2f} times"
                                f" the {one.scale:.4g} nA that a step can hold and is cut",
@@ -195,7 +211,7 @@ def _of_margin(one):
                                " one step; how many do is not known yet", "load the data, then check again")
 
 
-def _of_resources(found, on, slowdown, timestep):
+def _of_resources(found: Resources, on: Machine, slowdown: int, timestep: float) -> Iterator[Concern]:
     for groups, when in ((found.groups, ""), (found.recording, " while membranes are recorded")):
         if not replicas(groups, on):
             yield _too_large(found, groups, on, when)
@@ -208,7 +224,7 @@ def _of_resources(found, on, slowdown, timestep):
                       f"spread the input over more steps, or run at a time scale factor of {slowdown}")
 
 
-def _of_bursts(found, buffer, largest):
+def _of_bursts(found: Resources, buffer: int, largest: int) -> Iterator[Concern]:
     """Bursts of packets that the `buffer` of a core may not hold; `largest`: the one that its memory has room for."""
     most = max((load.spikes for load in found.loads), default=0)
     wanted = 1 << max(0, most - 1).bit_length()
@@ -220,7 +236,7 @@ def _of_bursts(found, buffer, largest):
                       f"spread the input over more steps{larger}")
 
 
-def _too_large(found, groups, on, when):
+def _too_large(found: Resources, groups: Sequence[Share], on: Machine, when: str) -> Concern:
     chip = max(on.board())
     large = [size for cores, size in groups if cores > chip[0] or size > chip[1]]
     if large:
@@ -234,37 +250,37 @@ def _too_large(found, groups, on, when):
                    f"{boards:,} {_plural(boards, 'board')} of 48 chips, or fewer neurons")
 
 
-def _share(part, whole):
+def _share(part: int, whole: int) -> str:
     return f"{part:,} ({100 * part / whole:.1f} %)"
 
 
-def as_dict(checked, on):
+def as_dict(checked: Sequence[Checked], on: Machine) -> dict[str, Any]:
     """The report as plain numbers and texts, for JSON."""
     return {"target": on.name, "verdict": verdict(checked), "networks": [_plain(one) for one in checked]}
 
 
-def _plain(one):
-    found = one.resources
-    made = {"name": one.name, "basis": one.basis, "verdict": one.verdict, "connectors": one.connectors,
+def _plain(one: Checked) -> dict[str, Any]:
+    found, memory = one.resources, one.memory
+    made: dict[str, Any] = {"name": one.name, "basis": one.basis, "verdict": one.verdict, "connectors": one.connectors,
             "projections": [asdict(p) for p in one.projections], "margins": [asdict(m) for m in one.margins],
             "findings": [asdict(f) for f in one.findings]}
-    if found:
+    if found and memory:
         made |= {"neurons": found.neurons, "cores": found.cores, "chips": found.chips, "sdram": found.sdram,
                  "sdram_recording": sum(size for _, size in found.recording), "slowdown": one.slowdown,
-                 "dtcm": {"population": one.memory.label, "needed": one.memory.needed, "there": one.memory.there,
-                          "neurons": one.memory.neurons, "parts": one.memory.parts},
+                 "dtcm": {"population": memory.label, "needed": memory.needed, "there": memory.there,
+                          "neurons": memory.neurons, "parts": memory.parts},
                  "spikes_per_step": found.spikes_per_step, "loads": [asdict(load) for load in found.loads],
                  "copies": {name: {"copies": n, "seconds": seconds} for name, (n, seconds) in one.copies.items()}}
     return made
 
 
-def as_text(checked, on):
+def as_text(checked: Sequence[Checked], on: Machine) -> str:
     """The report as text."""
     blocks = ["\n".join([f"{one.name} ({one.basis}): {one.verdict}", *_lines(one)]) for one in checked]
     return "\n\n".join([*blocks, f"{on.name}: {verdict(checked)}"])
 
 
-def _lines(one):
+def _lines(one: Checked) -> Iterator[str]:
     for name, choice in one.connectors.items():
         yield f"  {name}: {choice}"
     for p in one.projections:
@@ -278,14 +294,13 @@ def _lines(one):
         measured = "no spikes known" if m.measured is None else f"{m.measured:.1f} times the largest of busy steps"
         yield (f"  {m.label}: a step holds {m.scale:.4g} nA {m.receptor}, {m.bound:.2f} times all inputs at once,"
                f" {measured}")
-    if one.resources:
-        yield from _resource_lines(one)
+    if one.resources and one.memory:
+        yield from _resource_lines(one, one.resources, one.memory)
     for finding in one.findings:
         yield f"  {finding.severity}: {finding.text}" + (f"; {finding.change}" if finding.change else "")
 
 
-def _resource_lines(one):
-    found = one.resources
+def _resource_lines(one: Checked, found: Resources, memory: dtcm.Use) -> Iterator[str]:
     recording = sum(size for _, size in found.recording)
     yield (f"  {found.neurons:,} neurons on {found.cores:,} {_plural(found.cores, 'core')} and {found.chips:,}"
            f" {_plural(found.chips, 'chip')}, {found.sdram / 1e6:.1f} MB of SDRAM"
@@ -295,13 +310,13 @@ def _resource_lines(one):
         worst = found.loads[0]
         yield (f"  busiest core ({worst.label}): an estimated {100 * worst.mean:.0f} % of a step on average,"
                f" {100 * worst.worst:.0f} % in the busiest one")
-    yield (f"  fullest core ({one.memory.label}, {one.memory.neurons:,} {_plural(one.memory.neurons, 'neuron')}):"
-           f" {one.memory.needed:,} of {one.memory.there:,} bytes of its own memory")
+    yield (f"  fullest core ({memory.label}, {memory.neurons:,} {_plural(memory.neurons, 'neuron')}):"
+           f" {memory.needed:,} of {memory.there:,} bytes of its own memory")
     for name, (copies, seconds) in one.copies.items():
         time = "" if seconds is None else f", {DIGITS:,} digits in {seconds:,.1f} s"
         time += f" at a time scale factor of {one.slowdown}" if time and one.slowdown > 1 else ""
         yield f"  {name}: {copies:,} {'copy' if copies == 1 else 'copies'}{time}"
 
 
-def _plural(n, word):
+def _plural(n: int, word: str) -> str:
     return word if n == 1 else word + "s"

@@ -1,15 +1,19 @@
 """What a network needs to be exact through sPyNNaker's own connectors."""
 
+from collections.abc import Collection
 
 import numpy as np
 
+from spikingconvnet.board.lowering import Lowered
 from spikingconvnet.board.split_cores import ROW_LIMIT
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.network.arrays import Floats, Pair
 from spikingconvnet.network.board_connectors import BoardConvolution
 from spikingconvnet.network.connectivity import ConvConnections, LateralInhibition
+from spikingconvnet.network.netlist import Network, Projection
 
 
-def fixed_scales(network, lowered, planes=()):
+def fixed_scales(network: Network, lowered: Lowered, planes: Collection[str] = ()) -> dict[str, Floats]:
     """Largest inputs that make sPyNNaker choose the weight scales of `lowered` where its own list would give others.
 
     A convolution is written as one list per receptor and map, but its scale is that of the connectors that sPyNNaker
@@ -38,7 +42,7 @@ def fixed_scales(network, lowered, planes=()):
     return limits
 
 
-def check_reset(network, lowered):
+def check_reset(network: Network, lowered: Lowered) -> None:
     """Raise NetworkError if spikes could be on their way in a core that extends delays when the network is reset.
 
     ``sim.reset()`` leaves them there, and they would arrive in the next image (found with the binaries of sPyNNaker
@@ -51,7 +55,7 @@ def check_reset(network, lowered):
                 " sPyNNaker does not reset", NetworkError)
 
 
-def _in_pieces(network, projection, planes):
+def _in_pieces(network: Network, projection: Projection, planes: Collection[str]) -> bool:
     """Whether a list becomes several projections to one of sPyNNaker's populations."""
     pre, listed = network.population(projection.pre), projection.connections.to_list()
     if pre.shape[0] > 1 and (pre.per_channel or pre.label in planes):
@@ -59,7 +63,7 @@ def _in_pieces(network, projection, planes):
     return projection.connections.rounding == "host" and bool(np.bincount(listed.pre).max(initial=0) > ROW_LIMIT)
 
 
-def convolution_connectors(connections):
+def convolution_connectors(connections: ConvConnections) -> dict[Pair, BoardConvolution]:
     """The connectors that compute a convolution on a board.
 
     Parameters

@@ -11,16 +11,25 @@ beside the binaries give them. What is not counted: the filters of packets witho
 they do not fit (``population_table_binary_search_impl.c:308``), unless what it learns depends on them.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from spikingconvnet.board import partition
-from spikingconvnet.board.partition import RECEPTORS, WORD
+from spikingconvnet.board.partition import RECEPTORS, WORD, Vertex
 from spikingconvnet.board.programs import PROGRAMS, programs
 from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, decay_table
 from spikingconvnet.errors import NetworkError
-from spikingconvnet.network.plasticity import PfisterSpikeTripletRule, SpikeNearestPairRule, Vogels2011Rule
+from spikingconvnet.network.arrays import AnyInts, Pair
+from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.plasticity import (
+    PfisterSpikeTripletRule,
+    SpikeNearestPairRule,
+    TimingDependence,
+    Vogels2011Rule,
+)
 
 STACKS = (1 << 16) - 2048           # where they begin: the end of the heap (sark_base.c:446)
 HEAP = 16 + 8                       # its header and its last block (sark.h:652)
@@ -36,12 +45,16 @@ PACKET_BUFFER = 256                 # packets: spynnaker.cfg, incoming_spike_buf
 LONGEST_ROW = (255 + 3) * WORD      # of a DMA buffer, whatever the rows: population_table_binary_search_impl.c
 CHANNEL = 16                        # recording.c:174
 VARIABLES = 3                       # v and two synaptic currents
-HISTORY = {SpikeNearestPairRule: 68, PfisterSpikeTripletRule: 196}      # of a neuron, post_events.h:91
+HISTORY: dict[type, int] = {SpikeNearestPairRule: 68, PfisterSpikeTripletRule: 196}      # of a neuron, post_events.h:91
 USUAL_HISTORY, MODULATED_HISTORY = 100, 136                             # the latter: post_events_with_da.h:100
 SYSTEM, NEURONS, RECORDING, RING, SOURCES, LEARNING, ROWS, PACKETS, KERNELS, TRANSFER, DELAYS, FILTERS = (
     "system", "neurons", "recording", "ring buffer", "tables of sources", "learning", "rows of synapses",
     "waiting packets", "kernels", "transfer between cores", "waiting spikes", "filters")
 TOLD = 3                            # parts of a core's memory that a text names
+
+Record: TypeAlias = Collection[str] | Mapping[str, AnyInts]     # populations, or neurons of each
+Sizes: TypeAlias = tuple[int, ...]
+Blocks: TypeAlias = dict[str, Sizes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,25 +73,25 @@ class Use:
     label: str
     binary: str
     neurons: int
-    blocks: dict = field(default_factory=dict)
+    blocks: Blocks = field(default_factory=dict)
 
     @property
-    def parts(self):
+    def parts(self) -> dict[str, int]:
         """Bytes of the heap by what they are for: dict of str to int."""
         return {name: sum(-(-size // WORD) * WORD + BLOCK for size in sizes) for name, sizes in self.blocks.items()}
 
     @property
-    def needed(self):
+    def needed(self) -> int:
         """Bytes."""
         return sum(self.parts.values())
 
     @property
-    def there(self):
+    def there(self) -> int:
         """Bytes of the heap."""
         return STACKS - HEAP_BASES[self.binary] - HEAP
 
     @property
-    def fits(self):
+    def fits(self) -> bool:
         """Whether the core initialises."""
         return self.needed <= self.there
 
@@ -91,7 +104,7 @@ class Lack:
     change: str
 
 
-def memory(network, record=(), packet_buffer=None):
+def memory(network: Network, record: Record = (), packet_buffer: int | None = None) -> tuple[list[Use], list[Lack]]:
     """What the cores of a network take, and those that do not have it.
 
     Parameters
@@ -126,19 +139,19 @@ def memory(network, record=(), packet_buffer=None):
     return sorted(found, key=lambda use: use.there - use.needed), list(lacking.values())
 
 
-def require_fits(network, record=(), packet_buffer=None):
+def require_fits(network: Network, record: Record = (), packet_buffer: int | None = None) -> None:
     """Raise NetworkError if a core does not have what it needs. Parameters as :func:`memory`."""
     for lack in memory(network, record, packet_buffer)[1]:
         raise NetworkError(f"{lack.text}; {lack.change}")
 
 
-def largest_packet_buffer(found):
+def largest_packet_buffer(found: Sequence[Use]) -> int:
     """Largest power of two for ``--packet-buffer`` with which all of these Uses fit: int, 0 if none does."""
     return min((_largest_packets(use) for use in found if PACKETS in use.blocks and use.binary != "delay_extension"),
                default=0)
 
 
-def _text(use):
+def _text(use: Use) -> str:
     largest = sorted(use.parts.items(), key=lambda part: -part[1])[:TOLD]
     told = ", ".join(f"{name} {size:,}" for name, size in largest)
     delays = " that delays its spikes" if use.binary == "delay_extension" else ""
@@ -146,7 +159,7 @@ def _text(use):
             f" memory (DTCM), and {use.there:,} are there ({told})")
 
 
-def _change(use, vertex, made, record, packet_buffer):
+def _change(use: Use, vertex: Vertex, made: list[Vertex], record: Record, packet_buffer: int | None) -> str:
     changes = []
     packets = largest_packet_buffer([use])
     if packet_buffer and packets:
@@ -160,19 +173,19 @@ def _change(use, vertex, made, record, packet_buffer):
     return ", or ".join(changes) or "use shorter delays or time constants, or fewer projections to the population"
 
 
-def _largest_packets(use):
+def _largest_packets(use: Use) -> int:
     spare = use.there - use.needed + use.parts[PACKETS] - BLOCK - 16
     return 1 << (spare // WORD).bit_length() - 1 if spare >= WORD else 0
 
 
-def _with(vertex, neurons):
+def _with(vertex: Vertex, neurons: int) -> Vertex:
     """The vertex with so many neurons on a core; rows of synapses are not cut anew, as nothing here asks for them."""
     longest = max([rows.delay for rows in vertex.incoming], default=0)
     slots = vertex.slots if vertex.is_source else partition.ring_slots(longest, neurons)
     return replace(vertex, core_size=neurons, slots=slots)
 
 
-def _uses(vertex, made, record, packet_buffer):
+def _uses(vertex: Vertex, made: list[Vertex], record: Record, packet_buffer: int | None) -> list[Use]:
     """The Uses of one vertex and of the extension that delays its spikes."""
     n = min(vertex.size, vertex.core_size)
     if vertex.is_source:
@@ -184,7 +197,7 @@ def _uses(vertex, made, record, packet_buffer):
     return found + [_extension(vertex, n)] * bool(vertex.stages)
 
 
-def _combined(vertex, n, record, packet_buffer):
+def _combined(vertex: Vertex, n: int, record: Record, packet_buffer: int | None) -> Use:
     name = programs(vertex.cell).name
     blocks = {SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (6 * CHANNEL, *_recording(vertex, n, record))}
     if vertex.is_convolution:
@@ -193,14 +206,14 @@ def _combined(vertex, n, record, packet_buffer):
     return Use(vertex.label, name + _suffix(vertex), n, blocks | _synapses(vertex, n, packet_buffer))
 
 
-def _neuron_core(vertex, n, record):
+def _neuron_core(vertex: Vertex, n: int, record: Record) -> Use:
     transfer = 2 * RECEPTORS * (1 << partition.n_bits(n))       # c_main_neurons.c:286: two buffers and their sum
     return Use(vertex.label, f"{programs(vertex.cell).name}_neuron", n, {
         SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (4 * CHANNEL, *_recording(vertex, n, record)),
         TRANSFER: 3 * (transfer,)})
 
 
-def _synapse_core(vertex, made, n, packet_buffer):
+def _synapse_core(vertex: Vertex, made: list[Vertex], n: int, packet_buffer: int | None) -> Use:
     blocks = {SYSTEM: SARK, RECORDING: (2 * CHANNEL,), **_synapses(vertex, n, packet_buffer)}
     sources = {rows.pre for rows in vertex.incoming}
     if any(made[pre].label == vertex.label for pre in sources):     # its filter says what it learns, see split_cores
@@ -208,14 +221,14 @@ def _synapse_core(vertex, made, n, packet_buffer):
     return Use(vertex.label, "synapses" + _suffix(vertex), n, blocks)
 
 
-def _extension(vertex, n):
+def _extension(vertex: Vertex, n: int) -> Use:
     """delay_extension.c:240, 253: a counter of a byte for each neuron and step, and one step more."""
     steps = 1 << (vertex.stages * vertex.stage_steps).bit_length()
     return Use(vertex.label, "delay_extension", n, {
         SYSTEM: SARK, DELAYS: (WORD * steps, *steps * (n,)), PACKETS: _packets(None)})
 
 
-def _suffix(vertex):
+def _suffix(vertex: Vertex) -> str:
     if vertex.rule is None:
         return ""
     if vertex.modulation:
@@ -224,23 +237,23 @@ def _suffix(vertex):
     return "_stdp_mad" + "_pfister_triplet" * triplets
 
 
-def _neurons(vertex, n):
+def _neurons(vertex: Vertex, n: int) -> Sizes:
     """neuron.c:123 (shifts of the ring buffers); neuron_impl_standard.h:95 to 145."""
     return WORD * RECEPTORS, *(size * n for size in programs(vertex.cell).structures)
 
 
-def _recording(vertex, n, record):
+def _recording(vertex: Vertex, n: int, record: Record) -> Sizes:
     """neuron_recording.c:134 to 262: tables of variables, of spikes, and what is recorded of a step."""
     indices, values = 2 * n, WORD + WORD * (_recorded(vertex, n, record) + 1)
     return (24 * VARIABLES, WORD * VARIABLES, WORD * VARIABLES, *VARIABLES * (indices,), 24, WORD, WORD, indices,
             *VARIABLES * (values,), WORD + WORD * -(-(n + 1) // 32))
 
 
-def _recorded(vertex, n, record):
+def _recorded(vertex: Vertex, n: int, record: Record) -> int:
     """Most neurons of a core whose membranes are recorded: int."""
     if vertex.label not in record:
         return 0
-    if not isinstance(record, dict):
+    if not isinstance(record, Mapping):
         return n
     chosen = np.asarray(record[vertex.label], np.int64) - vertex.first
     chosen = chosen[(chosen >= 0) & (chosen < vertex.size)]
@@ -249,59 +262,60 @@ def _recorded(vertex, n, record):
     return int(np.bincount(chosen // vertex.core_size).max(initial=0))
 
 
-def _synapses(vertex, n, packet_buffer):
+def _synapses(vertex: Vertex, n: int, packet_buffer: int | None) -> Blocks:
     """synapses.c:281, 315; population_table_binary_search_impl.c:430, 443; spike_processing.c:454; in_spikes.h."""
     blocks = {RING: (WORD * RECEPTORS, *_ring(vertex, n)), ROWS: 2 * (LONGEST_ROW,), PACKETS: _packets(packet_buffer)}
     sources, entries = _table_entries(vertex)
     if sources:
         blocks[SOURCES] = 20 * sources, WORD * entries
     if vertex.rule:
-        blocks[LEARNING] = *_rule(vertex.rule.timing_dependence, vertex.timestep), *_learning(vertex, n)
+        timing = vertex.rule.timing_dependence
+        blocks[LEARNING] = *_rule(timing, vertex.timestep), *_learning(timing, vertex, n)
     return blocks
 
 
-def _ring(vertex, n):
+def _ring(vertex: Vertex, n: int) -> Sizes:
     """Two bytes for each neuron, receptor and step, each number a power of two; never of one step alone."""
     return (2 * (1 << partition.n_bits(n)) * RECEPTORS * max(2, vertex.slots),)
 
 
-def _packets(packet_buffer):
+def _packets(packet_buffer: int | None) -> Sizes:
     """spinn_common, circular_buffer.c: the next power of two, a word each, behind a header of 16 bytes."""
     return (16 + WORD * (1 << ((packet_buffer or PACKET_BUFFER) - 1).bit_length()),)
 
 
-def _table_entries(vertex):
+def _table_entries(vertex: Vertex) -> Pair:
     """Entries of the population table and of its address list: a source, and what comes from its extension."""
     sources = {rows.pre for rows in vertex.incoming}
     delayed = {rows.pre for rows in vertex.incoming if rows.delay > vertex.slots}
     return len(sources) + len(delayed), sum(1 + (rows.pre in delayed) for rows in vertex.incoming)
 
 
-def _rule(timing, timestep):
+def _rule(timing: TimingDependence, timestep: float) -> Sizes:
     """Tables of decay, maths.h:64."""
     if isinstance(timing, Vogels2011Rule):
         return (_table(timing.tau, timestep),)
-    tables = _table(timing.tau_plus, timestep), _table(timing.tau_minus, timestep)
+    tables: Sizes = _table(timing.tau_plus, timestep), _table(timing.tau_minus, timestep)
     if isinstance(timing, PfisterSpikeTripletRule):
         tables += _table(timing.tau_x, timestep, SLOW_SHIFT), _table(timing.tau_y, timestep, SLOW_SHIFT)
     return tables
 
 
-def _learning(vertex, n):
+def _learning(timing: TimingDependence, vertex: Vertex, n: int) -> Sizes:
     """Weights of each receptor and their shifts, histories, and the tables of neuromodulation."""
-    timing, modulation, dt = type(vertex.rule.timing_dependence), vertex.modulation, vertex.timestep
-    weights = (24 if timing is PfisterSpikeTripletRule else 16) * RECEPTORS
-    history = MODULATED_HISTORY if modulation else HISTORY.get(timing, USUAL_HISTORY)
+    modulation, dt = vertex.modulation, vertex.timestep
+    weights = (24 if isinstance(timing, PfisterSpikeTripletRule) else 16) * RECEPTORS
+    history = MODULATED_HISTORY if modulation else HISTORY.get(type(timing), USUAL_HISTORY)
     tables = () if modulation is None else (_table(modulation.tau_c, dt, ELIGIBILITY_SHIFT),
                                             _table(modulation.tau_d, dt, DOPAMINE_SHIFT), WORD * RECEPTORS)
     return weights, WORD * RECEPTORS, history * n, *tables
 
 
-def _table(tau, timestep, shift=0):
+def _table(tau: float, timestep: float, shift: int = 0) -> int:
     return WORD + 2 * len(decay_table(tau, timestep, shift))
 
 
-def _kernels(vertex):
+def _kernels(vertex: Vertex) -> Sizes:
     """local_only_conv_impl.c: sources, connectors, and the weights of all connectors together."""
     sources, connectors = {rows.pre for rows in vertex.incoming}, len(vertex.incoming)
     weights = sum(rows.kernel for rows in vertex.incoming)

@@ -10,6 +10,7 @@ from decimal import Decimal
 import numpy as np
 
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.network.arrays import ArrayLike, Floats, Ints32
 
 ACCUM_ONE = 1 << 15
 STDP_ONE = 1 << 11
@@ -24,7 +25,7 @@ _EXP_SIXTEENTH = (
 _EXP_SERIES = (5294, 4293434720, 2081624032)
 
 
-def split(factor):
+def split(factor: ArrayLike) -> tuple[Ints32, Ints32]:
     """``(mask, low)`` of factors 0 .. 2**32, so that ``(x * factor) >> 32 == (x & mask) + mulhi(x, low)``.
 
     The product of a signed and a 33-bit number in operations that vectorise, floor included; `mulhi` is the upper half
@@ -39,57 +40,59 @@ def split(factor):
     return np.where(large, -1, 0).astype(np.int32), (factor - large * (1 << 32)).astype(np.int32)
 
 
-def i32(x):
+def i32(x: int) -> int:
     """Wrap to a signed 32-bit integer."""
     return ((x + (1 << 31)) & 0xffffffff) - (1 << 31)
 
 
-def s16(x):
+def s16(x: int) -> int:
     """Wrap to a signed 16-bit integer."""
     return ((x + (1 << 15)) & 0xffff) - (1 << 15)
 
 
-def accum(value):
+def accum(value: float) -> int:
     """Host conversion to s16.15: nearest, ties to even, on the shortest decimal form of `value`.
+
+    A value beyond its range is a NetworkError.
 
     >>> accum(-65.0), accum(0.1)
     (-2129920, 3277)
     """
-    raw = int(round(Decimal(str(float(value))) * ACCUM_ONE))
+    raw = round(Decimal(str(float(value))) * ACCUM_ONE)
     if not -(1 << 31) <= raw < 1 << 31:
         raise NetworkError(f"{value!r} does not fit SpiNNaker's s16.15, whose range is -65536 to 65536")
     return raw
 
 
-def kmul(a, b):
+def kmul(a: int, b: int) -> int:
     """accum * accum, rounded towards minus infinity."""
     return i32((a * b) >> 15)
 
 
-def decay(x, factor):
+def decay(x: int, factor: int) -> int:
     """accum * u032, rounded towards minus infinity."""
     return i32((x * factor) >> 32)
 
 
-def kdiv(a, b):
+def kdiv(a: int, b: int) -> int:
     """accum / accum of non-negative numbers, truncated."""
     return i32((a << 15) // b)
 
 
-def m16(a, b):
+def m16(a: int, b: int) -> int:
     """Product of two 4.11 numbers, rounded towards minus infinity."""
     return (s16(a) * s16(b)) >> 11
 
 
-def _round64(x):
+def _round64(x: int) -> int:
     return (x >> 32) + ((x & 0xffffffff) >= 0x7fffffff)
 
 
-def _scale64(x, y):
+def _scale64(x: int, y: int) -> int:
     return _round64((x & 0xffffffff) * y) + (x >> 32) * y
 
 
-def _exp64(n):
+def _exp64(n: int) -> int:
     """e**(n / 2**15) with 32 fractional bits, for an accum `n` in range."""
     whole, fraction = n >> 15, n & 0x7fff
     if not fraction:
@@ -103,7 +106,7 @@ def _exp64(n):
     return result - _scale64(result, series)
 
 
-def expk(n):
+def expk(n: int) -> int:
     """e**n as accum, truncated.
 
     >>> expk(-1638), expk(-32768), expk(-1), expk(-340695)
@@ -114,7 +117,7 @@ def expk(n):
     return 0 if n < -340695 else i32(_exp64(n) >> 17)
 
 
-def expulr(n):
+def expulr(n: int) -> int:
     """e**n as u032.
 
     >>> hex(expulr(-6553)), hex(expulr(-32768))
@@ -125,7 +128,7 @@ def expulr(n):
     return 0 if n < -340695 else _exp64(n) & 0xffffffff
 
 
-def expuk(n):
+def expuk(n: int) -> int:
     """e**n as u16.16, truncated; 0 for n = 0, as the board has it.
 
     >>> expuk(-32768), expuk(0)
@@ -136,10 +139,11 @@ def expuk(n):
     return 0 if n == 0 or n < -340695 else (_exp64(n) >> 16) & 0xffffffff
 
 
-def leak(tau_m, timestep):
+def leak(tau_m: ArrayLike, timestep: float) -> Floats:
     """Share of its way to the target that a membrane goes in a step on a board, whose exponential loses its last bit.
 
-    At 20 ms it is 3e-4 of itself more than exact, at 2048 ms a sixteenth. An array like `tau_m` (ms).
+    At 20 ms it is 3e-4 of itself more than exact, at 2048 ms a sixteenth. An array like `tau_m` (ms). A time constant
+    beyond s16.15 is a NetworkError.
     """
     values, index = np.unique(tau_m, return_inverse=True)
     raw = [ACCUM_ONE - expk(-kdiv(accum(timestep), accum(tau))) for tau in values.tolist()]

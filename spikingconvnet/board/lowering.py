@@ -5,24 +5,30 @@ and the host code named in ``weight_scale.py``.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import ACCUM_ONE, accum, expk, expulr, kdiv
-from spikingconvnet.board.rules import AMOUNT_SHIFT, LoweredRule, accums, each, lower_rule, modulated, rule_kind
+from spikingconvnet.board.lowered import LoweredPopulation, LoweredProjection
+from spikingconvnet.board.rules import AMOUNT_SHIFT, accums, each, lower_rule, modulated, rule_kind
 from spikingconvnet.board.split_cores import is_split, neurons_of_core, warning
-from spikingconvnet.board.weight_scale import projection_statistics, ring_buffer_shift
+from spikingconvnet.board.weight_scale import Statistics, projection_statistics, ring_buffer_shift
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.gates.fields import RANGE
+from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
-from spikingconvnet.network.netlist import MODULATORS
+from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.netlist import MODULATORS, Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive, parameter_names
 
 TIMESTEPS = (0.1, 0.2, 0.5, 1.0, 2.0)   # ms
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
+Counters: TypeAlias = dict[str, int]
 COUNTER_TEXTS = {
     "lost_weights": "projection {label}: {lost_weights} of {weights} weights round to zero",
     "wrapped_weights": "projection {label}: {wrapped_weights} of {weights} weights wrap in 16 bits",
@@ -31,80 +37,6 @@ COUNTER_TEXTS = {
     "extended_delays": ("projection {label}: {extended_delays} of {weights} delays are longer than the {slots} slots of"
                         " the ring buffer; a board needs delay extensions for them"),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class LoweredPopulation:
-    """Integers of one population of neurons; every array is int64 (size,) unless said otherwise.
-
-    Attributes
-    ----------
-    label : str
-    size : int
-    resistance, membrane_decay : accum
-        ``tau_m / cm`` and ``exp(-timestep / tau_m)``.
-    v_rest, v_reset, v_thresh, v_init, i_offset : accum
-    refractory : steps
-    decay, inject : (2, size), u032
-        Decay of each synaptic current in a step, and the share of an arriving weight that a step delivers.
-    shift : (2, size)
-        Left shift of each receptor's ring buffer.
-    delay_slots : int
-        Length of the board's ring buffer in steps.
-    input_scale : accum
-        What synaptic currents are multiplied with before they act: 1, but for IFCurrDelta ``1 ms / timestep``.
-    adaptation : (3, size), accum
-        Adaptation current at the start, its decay in a step, and what a spike adds to it; all 0 without any.
-    split : bool
-        Whether synapses learn on another core than that of the neurons, see ``split_cores.py``.
-    """
-
-    label: str
-    size: int
-    resistance: np.ndarray
-    membrane_decay: np.ndarray
-    v_rest: np.ndarray
-    v_reset: np.ndarray
-    v_thresh: np.ndarray
-    v_init: np.ndarray
-    i_offset: np.ndarray
-    refractory: np.ndarray
-    decay: np.ndarray
-    inject: np.ndarray
-    shift: np.ndarray
-    delay_slots: int
-    input_scale: np.ndarray
-    adaptation: np.ndarray
-    split: bool
-
-
-@dataclass(frozen=True, eq=False)
-class LoweredProjection:
-    """Synapses of one projection, sorted by (pre, post); every array is int64 (synapses,).
-
-    Attributes
-    ----------
-    label, pre, post : str
-    pre_id, post_id, delay : arrays
-    weight : array
-        0 .. 65535, see ``LoweredPopulation.shift``; 4.11 of a reward or punishment.
-    receptor : array
-        0 excitatory, 1 inhibitory; 0 reward, 1 punishment.
-    rule : LoweredRule or None
-    modulates : bool
-        Whether it is a reward or punishment.
-    """
-
-    label: str
-    pre: str
-    post: str
-    pre_id: np.ndarray
-    post_id: np.ndarray
-    delay: np.ndarray
-    weight: np.ndarray
-    receptor: np.ndarray
-    rule: LoweredRule = None
-    modulates: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,36 +53,39 @@ class Lowered:
         the projection is lowered first.
     """
 
-    network: object
-    populations: dict
-    counters: dict = field(default_factory=dict)
+    network: Network
+    populations: dict[str, LoweredPopulation]
+    counters: dict[str, Counters] = field(default_factory=dict)
 
     @property
-    def warnings(self):
+    def warnings(self) -> list[str]:
         """The counters that are not 0, what split cores do, and where order decides, as texts: list of str."""
         on_split_cores = self._split_warnings       # first, because it may count
         return [text.format(label=label, slots=self._slots(label), **counts) for label, counts in self.counters.items()
                 for name, text in COUNTER_TEXTS.items() if counts[name]] + on_split_cores
 
     @cached_property
-    def _split_warnings(self):
+    def _split_warnings(self) -> list[str]:
         found = []
         for label, population in self.populations.items():
             if population.split:
                 incoming = [self.projection(p.label) for p in self.network.incoming(label)]
                 found.append(warning(self.network.population(label), incoming, population.delay_slots,
                                      self.network.timestep))
-            elif any(p.learns and not p.plasticity.backprop_delay for p in self.network.incoming(label)):
+            elif any(p.rule and not p.rule.backprop_delay for p in self.network.incoming(label)):
                 found.append(f"population {label}: it learns without the delay (backprop_delay=False); a board decides"
                              " by the order of a step's packets whether an input meets the spikes that the neurons fire"
                              " in that step, here it does")
         return found
 
-    def _slots(self, label):
+    def _slots(self, label: str) -> int:
         return self.populations[self.network.projection(label).post].delay_slots
 
-    def projection(self, label):
-        """Integers of a projection; made on demand because a convolution's list can be long."""
+    def projection(self, label: str) -> LoweredProjection:
+        """Integers of a projection; made on demand because a convolution's list can be long.
+
+        An unknown label, or plastic delays longer than the ring buffer, are a NetworkError.
+        """
         projection = self.network.projection(label)
         population = self.populations[projection.post]
         lowered, counts = (_lower_modulator(projection, population) if projection.modulates else
@@ -158,10 +93,15 @@ class Lowered:
         self.counters.setdefault(label, counts)         # those of a convolution's kernels stay
         return lowered
 
-    def convolution(self, label):
-        """Integer kernels of a convolution: two int64 arrays (maps, channels, rows, columns), exc. and inh."""
+    def convolution(self, label: str) -> list[Ints]:
+        """Integer kernels of a convolution: two int64 arrays (maps, channels, rows, columns), exc. and inh.
+
+        Anything else than ConvConnections is a NetworkError.
+        """
         projection = self.network.projection(label)
         connections, population = projection.connections, self.populations[projection.post]
+        if not isinstance(connections, ConvConnections):
+            raise NetworkError(f"projection {label}: must be ConvConnections, got {type(connections).__name__}")
         scale = 2.0 ** (15 - population.shift.reshape(2, len(connections.kernels), -1)[:, :, 0])
         area = connections.pool[0] * connections.pool[1]
         signs = (np.maximum(connections.kernels, 0.0), np.maximum(-connections.kernels, 0.0))
@@ -172,7 +112,7 @@ class Lowered:
         return list(_into_16_bits(weight))
 
 
-def lower(network):
+def lower(network: Network) -> Lowered:
     """Integers of `network`; a value that SpiNNaker cannot hold, or a time step not of `TIMESTEPS`, is a NetworkError.
 
     Parameters
@@ -182,6 +122,10 @@ def lower(network):
     Returns
     -------
     Lowered
+
+    Raises
+    ------
+    NetworkError
     """
     require(network.timestep in TIMESTEPS, "Network", "timestep", network.timestep,
             f"one of {', '.join(f'{step:g}' for step in TIMESTEPS)} ms, for which this arithmetic was compared with a"
@@ -189,7 +133,7 @@ def lower(network):
     return Lowered(network, {p.label: _lower_population(p, network) for p in network.populations if not p.is_source})
 
 
-def _lower_population(population, network):
+def _lower_population(population: Population, network: Network) -> LoweredPopulation:
     cell = population.cell
     raw = {name: accums(population.parameter(name)) for name in
            ("tau_m", "cm", "v_rest", "v_reset", "v_thresh", "v", "i_offset", "tau_refrac")}
@@ -225,23 +169,23 @@ def _lower_population(population, network):
         adaptation=adaptation, split=kind is not None and is_split(population, kind, network.timestep))
 
 
-def injection(step, tau):
+def injection(step: int, tau: int) -> int:
     """exp. synapse: (1 - e**-x) / x with x = step / tau, as u032, so that a spike's charge does not depend on x."""
     lost = 0xffffffff - expulr(-kdiv(step, tau))
     return ((kdiv(tau, step) * lost) >> 15) & 0xffffffff
 
 
-def _delay_slots(population, delay):
+def _delay_slots(population: Population, delay: int) -> int:
     bits = [_bits(n) for n in (neurons_of_core(population), 2)]
     return min(1 << _bits(delay), 1 << (RING_BUFFER_BITS - sum(bits)))
 
 
-def _bits(n):
+def _bits(n: int) -> int:
     return max(1, math.ceil(math.log2(n)))
 
 
-def _shifts(population, incoming, timestep):
-    per_part = {}
+def _shifts(population: Population, incoming: Sequence[Projection], timestep: float) -> Ints:
+    per_part: Statistics = {}
     for projection in incoming if population.max_expected_summed_weight is None else ():
         for key, statistics in projection_statistics(projection, population, timestep).items():
             per_part.setdefault(key, []).extend(statistics)
@@ -253,7 +197,7 @@ def _shifts(population, incoming, timestep):
     return shift[:, population.channel_of]
 
 
-def _lower_modulator(projection, population):
+def _lower_modulator(projection: Projection, population: LoweredPopulation) -> tuple[LoweredProjection, Counters]:
     """LoweredProjection of a reward or punishment and its counters; amounts are signed in the histories' 16 bits."""
     connections = projection.connections.to_list()
     amount = ROUNDING[projection.connections.rounding](connections.weight, AMOUNT_SHIFT)
@@ -265,7 +209,8 @@ def _lower_modulator(projection, population):
         connections.delay[order], _into_16_bits(amount)[order], receptor, modulates=True), counts
 
 
-def _lower_projection(projection, population, network):
+def _lower_projection(projection: Projection, population: LoweredPopulation,
+                      network: Network) -> tuple[LoweredProjection, Counters]:
     """LoweredProjection and its counters."""
     connections = projection.connections.to_list()
     if connections.signed:
@@ -273,17 +218,17 @@ def _lower_projection(projection, population, network):
     else:
         receptor = np.full(len(connections.pre), int(projection.receptor == "inhibitory"))
     magnitude = abs(connections.weight)
-    weight = ROUNDING[projection.connections.rounding](magnitude, population.shift[receptor, connections.post])
+    rounded = ROUNDING[projection.connections.rounding](magnitude, population.shift[receptor, connections.post])
     board = isinstance(projection.connections, (BoardConvolution, BoardPoolDense))
     largest = np.where(receptor, 0x8000, 0x7fff) if board else 0xffff
-    counts = _counts(weight, magnitude, largest, connections.delay, population, projection.learns)
-    weight = _into_16_bits(weight)
+    counts = _counts(rounded, magnitude, largest, connections.delay, population, projection.learns)
+    weight = _into_16_bits(rounded)
     if board:
         weight, receptor = _into_15_bits(weight, receptor)
     order = np.lexsort((connections.post, connections.pre))
     rule = None
-    if projection.learns:
-        rule = lower_rule(projection.plasticity, network.timestep)
+    if projection.rule:
+        rule = lower_rule(projection.rule, network.timestep)
         if modulation := network.modulation(projection.post):
             rule = modulated(rule, modulation, network.timestep)
         _check_plastic_delays(projection, connections.delay, population)
@@ -292,12 +237,12 @@ def _lower_projection(projection, population, network):
         connections.delay[order], weight[order], receptor[order], rule), counts
 
 
-def _round_on_host(weight, shift):
+def _round_on_host(weight: Floats, shift: Ints | int) -> Floats:
     """Weights (nA) in units of the ring buffer, ties to even: lists and whatever a board does not generate itself."""
     return np.rint(weight * 2.0 ** (15 - shift))
 
 
-def _round_on_machine(weight, shift):
+def _round_on_machine(weight: Floats, shift: Ints | int) -> Floats:
     """Weights (nA) in units of the ring buffer as a board generates them: s16.15 first, then ties upwards."""
     return np.floor(accums(weight) * 2.0 ** -shift + 0.5)
 
@@ -305,18 +250,19 @@ def _round_on_machine(weight, shift):
 ROUNDING = {"host": _round_on_host, "machine": _round_on_machine}
 
 
-def _into_16_bits(weight):
+def _into_16_bits(weight: Floats) -> Ints:
     """Rounded weights as the board keeps them: what is beyond 16 bits is gone."""
     return weight.astype(np.int64) & 0xffff
 
 
-def _into_15_bits(weight, receptor):
+def _into_15_bits(weight: Ints, receptor: Ints) -> tuple[Ints, Ints]:
     """Weights and receptors of a local-only connector: its 16 bits are signed, so wrapping changes the receptor."""
     signed = ((np.where(receptor, -weight, weight) + 0x8000) & 0xffff) - 0x8000
     return abs(signed), np.where(signed == 0, receptor, signed < 0).astype(np.int64)
 
 
-def _counts(weight, magnitude, largest, delay, population, silent=False):
+def _counts(weight: Floats, magnitude: Floats, largest: Ints | int, delay: Ints, population: LoweredPopulation,
+            silent: bool = False) -> Counters:
     """Counters of a projection, from its rounded weights, their size in nA and its delays; see ``base.Recording``.
 
     `silent` says whether a delay as long as the ring buffer is never delivered.
@@ -327,7 +273,7 @@ def _counts(weight, magnitude, largest, delay, population, silent=False):
             "extended_delays": int(np.sum(delay > population.delay_slots))}
 
 
-def _check_plastic_delays(projection, delay, population):
+def _check_plastic_delays(projection: Projection, delay: Ints, population: LoweredPopulation) -> None:
     slots = population.delay_slots
     if int(delay.max(initial=1)) > slots:
         raise NetworkError(f"projection {projection.label}: a plastic delay of {int(delay.max())} steps is longer than"

@@ -12,7 +12,10 @@ Sources: sPyNNaker 7.4.1 ``population_vertex.py``, ``splitter_population_vertex_
 """
 
 import math
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,8 +24,13 @@ from spikingconvnet.board.lowering import RING_BUFFER_BITS
 from spikingconvnet.board.rules import rule_kind
 from spikingconvnet.board.split_cores import NEURONS_PER_CORE, ROW_LIMIT, is_split, neurons_of_core
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.network.arrays import Flags, Ints, Pair
+from spikingconvnet.network.board_connectors import BoardConvolution
 from spikingconvnet.network.connectivity import ConvConnections
-from spikingconvnet.network.neurons import IFCurrExp, SpikeSourcePoisson
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import Cell, IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
+from spikingconvnet.network.plasticity import Neuromodulation, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 PLANNED_STEPS = 1000              # spinnaker.cfg, minimum_auto_time_steps: SDRAM is planned for a run of this length
 WORD = 4
@@ -32,6 +40,9 @@ MOST_MODULATED_ROW = 169                    # the same of 4 bytes and not 2, syn
 MOST_REWARDED = 255                         # and of a word each, synapse_dynamics_neuromodulation.py
 MOST_DELAY_STAGES = 8                       # delay_extension_vertex.py, MAX_SLOTS
 RECEPTORS = 2
+
+Connectors: TypeAlias = dict[Pair, BoardConvolution]         # by channel and map
+Parts: TypeAlias = dict[str, range]                         # places of a population's vertices
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,31 +109,64 @@ class Vertex:
     label: str
     first: int
     size: int
-    cell: object
+    cell: Cell
     core_size: int
     cores: int
     timestep: float = 1.0
-    rule: object = None
-    modulation: object = None
+    rule: STDPMechanism | None = None
+    modulation: Neuromodulation | None = None
     synapse_cores: int = 0
-    incoming: list = field(default_factory=list)
+    incoming: list[Rows] = field(default_factory=list)
     slots: int = 1
     stages: int = 0
     stage_steps: int = 1
-    spikes: object = None
+    spikes: Ints | None = None
 
     @property
-    def is_source(self):
+    def is_source(self) -> bool:
         """Whether it plays back spikes."""
         return self.spikes is not None
 
     @property
-    def is_convolution(self):
+    def is_convolution(self) -> bool:
         """Whether its synapses are kernels in a core's own memory."""
         return any(rows.kernel for rows in self.incoming)
 
 
-def vertices(network):
+@dataclass(frozen=True, eq=False)
+class _PendingRows:
+    """Rows whose lengths are counted once the length of the ring buffer is known."""
+
+    pre: int
+    delay: int
+    source: Ints
+    core: Ints
+    delays: Ints
+    plastic: bool
+    generated: bool
+    modulates: bool
+
+    def counted(self, slots: int, core_size: int) -> Rows:
+        """As Rows."""
+        if self.generated:
+            near, far, longest = (core_size, 0, core_size) if self.delay <= slots else (0, core_size, core_size)
+        else:
+            near, far, longest = (self._longest(chosen) for chosen in (self.delays <= slots, self.delays > slots,
+                                                                       self.delays > 0))
+        return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated,
+                    self.modulates)
+
+    def _longest(self, chosen: Flags) -> int:
+        if not chosen.any():
+            return 0
+        source = self.source[chosen] - self.source.min()
+        return int(np.bincount(source * (int(self.core.max()) + 1) + self.core[chosen]).max())
+
+
+Waiting: TypeAlias = dict[int, list[_PendingRows]]           # by place of the vertex
+
+
+def vertices(network: Network) -> list[Vertex]:
     """The vertices of a network, in the order in which they are placed.
 
     Parameters
@@ -141,7 +185,9 @@ def vertices(network):
     connectors, _ = convolutions(network)
     planes = {label for name in connectors for label in
               (network.projection(name).pre, network.projection(name).post)}
-    made, parts = [], {}
+    made: list[Vertex] = []
+    parts: Parts = {}
+    waiting: Waiting = defaultdict(list)
     for population in network.populations:
         parts[population.label] = range(len(made), len(made) + _n_parts(population, planes))
         made += _parts(population, planes, network.timestep)
@@ -149,20 +195,25 @@ def vertices(network):
         if projection.label in connectors:
             _add_kernels(made, parts, projection, connectors[projection.label])
         else:
-            _add_rows(made, parts, projection)
-    _add_delay_stages(made)
+            _add_rows(made, waiting, parts, projection)
+    _add_delay_stages(made, waiting)
     apart = split_populations(network, connectors)
     for vertex in made:
         vertex.synapse_cores = int(vertex.label in apart)
     return made
 
 
-def cores(network):
+def cores(network: Network) -> dict[str, Ints]:
     """Core of every neuron, counted through its population: dict of str to int array (size,), without sources.
 
     Parameters
     ----------
     network : Network
+
+    Raises
+    ------
+    NetworkError
+        For Poisson sources, as :func:`vertices`.
     """
     connectors, _ = convolutions(network)
     planes = {label for name in connectors for label in (network.projection(name).pre, network.projection(name).post)}
@@ -175,62 +226,64 @@ def cores(network):
     return found
 
 
-def _n_parts(population, planes):
+def _n_parts(population: Population, planes: Collection[str]) -> int:
     return population.shape[0] if population.per_channel or population.label in planes else 1
 
 
-def _parts(population, planes, timestep):
+def _parts(population: Population, planes: Collection[str], timestep: float) -> list[Vertex]:
     if isinstance(population.cell, SpikeSourcePoisson):
         raise NetworkError(f"Population {population.label!r}: random sources are only drawn by the local backend; give"
                            " their spikes as a SpikeSourceArray")
     n_parts = _n_parts(population, planes)
     size = population.size // n_parts
     if population.label in planes:
-        core_size, cores = _tiled(*population.shape[1:], population.neurons_per_core)
+        core_size, cores = _tiled(population.shape[1], population.shape[2], population.neurons_per_core)
     else:
         core_size = neurons_of_core(population)
         cores = -(-size // core_size)
     parts = [Vertex(population.label, first, size, population.cell, core_size, cores, timestep)
              for first in range(0, population.size, size)]
-    if population.has_given_spikes:
+    if isinstance(population.cell, SpikeSourceArray):
         core_of = _core_of(population, planes, core_size, cores)
         for vertex, counts in zip(parts, _spikes_by_core(population.cell.spikes, core_of, n_parts, cores)):
             vertex.spikes = counts
     return parts
 
 
-def _tiled(rows, columns, most):
+def _tiled(rows: int, columns: int, most: int | None) -> Pair:
     """Neurons of a core and cores of a plane; a plane that fits one core is not cut (get_multidimensional_slices)."""
     width, height = tile(rows, columns, most)
     return width * height, -(-columns // width) * -(-rows // height)
 
 
-def _core_of(population, planes, core_size, cores):
+def _core_of(population: Population, planes: Collection[str], core_size: int, cores: int) -> Ints:
     """Core of every neuron of a part: int array (part size,)."""
     if population.label not in planes:
         return np.arange(population.size // _n_parts(population, planes)) // core_size
     _, rows, columns = population.shape
     width, height = tile(rows, columns, population.neurons_per_core)
     row, column = np.divmod(np.arange(rows * columns), columns)
-    return (row // height) * (columns // width) + column // width
+    core: Ints = (row // height) * (columns // width) + column // width
+    return core
 
 
-def _spikes_by_core(spikes, core_of, n_parts, cores):
+def _spikes_by_core(spikes: Spikes, core_of: Ints, n_parts: int, cores: int) -> Ints:
     """Spikes in each step of every core: one int array (steps, cores) for each part."""
     n_steps, size = len(spikes.offsets) - 1, len(core_of)
     step = np.repeat(np.arange(n_steps), np.diff(spikes.offsets))
     part, neuron = np.divmod(spikes.neurons.astype(np.int64), size)
     flat = (part * n_steps + step) * cores + core_of[neuron]
-    return np.bincount(flat, minlength=n_parts * n_steps * cores).reshape(n_parts, n_steps, cores)
+    counts: Ints = np.bincount(flat, minlength=n_parts * n_steps * cores).reshape(n_parts, n_steps, cores)
+    return counts
 
 
-def _add_kernels(made, parts, projection, connectors):
+def _add_kernels(made: list[Vertex], parts: Parts, projection: Projection, connectors: Connectors) -> None:
     for (channel, index), one in connectors.items():
         made[parts[projection.post][index]].incoming.append(
             Rows(parts[projection.pre][channel], one.delay, 0, 0, 0, 0, kernel=one.kernel.size))
 
 
-def _add_rows(made, parts, projection):
+def _add_rows(made: list[Vertex], waiting: Waiting, parts: Parts, projection: Projection) -> None:
     """One entry for every PyNN projection that ``simulator.Simulation`` makes of `projection`, in the same order."""
     listed = projection.connections.to_list()
     if not len(listed.pre):
@@ -251,17 +304,17 @@ def _add_rows(made, parts, projection):
     core = (post % post_size) // made[parts[projection.post][0]].core_size
     for (which, _), chosen in _grouped(group, piece):
         pre_part, post_part = divmod(which // 2, n_post)
-        vertex = made[parts[projection.post][post_part]]
-        if projection.learns:
-            vertex.rule = projection.plasticity
-        elif projection.modulates:
-            vertex.modulation = projection.plasticity
-        vertex.incoming.append(_PendingRows(
+        place = parts[projection.post][post_part]
+        if isinstance(projection.plasticity, Neuromodulation):
+            made[place].modulation = projection.plasticity
+        elif projection.rule:
+            made[place].rule = projection.rule
+        waiting[place].append(_PendingRows(
             parts[projection.pre][pre_part], int(delay[chosen].max()), pre[chosen], core[chosen], delay[chosen],
             projection.learns, generated, projection.modulates))
 
 
-def _grouped(group, piece):
+def _grouped(group: Ints, piece: Ints) -> Iterator[tuple[Pair, Ints]]:
     """``((group, piece), indices)`` in ascending order."""
     order = np.lexsort((piece, group))
     keys = np.stack([group[order], piece[order]])
@@ -270,63 +323,30 @@ def _grouped(group, piece):
         yield (int(keys[0, begin]), int(keys[1, begin])), order[begin:end]
 
 
-@dataclass(frozen=True, eq=False)
-class _PendingRows:
-    """Rows whose lengths are counted once the length of the ring buffer is known."""
-
-    pre: int
-    delay: int
-    source: np.ndarray
-    core: np.ndarray
-    delays: np.ndarray
-    plastic: bool
-    generated: bool
-    modulates: bool
-
-    kernel = 0
-
-    def counted(self, slots, core_size):
-        """As Rows."""
-        if self.generated:
-            near, far, longest = (core_size, 0, core_size) if self.delay <= slots else (0, core_size, core_size)
-        else:
-            near, far, longest = (self._longest(chosen) for chosen in (self.delays <= slots, self.delays > slots,
-                                                                       self.delays > 0))
-        return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated,
-                    self.modulates)
-
-    def _longest(self, chosen):
-        if not chosen.any():
-            return 0
-        source = self.source[chosen] - self.source.min()
-        return int(np.bincount(source * (int(self.core.max()) + 1) + self.core[chosen]).max())
-
-
-def ring_slots(longest, neurons):
+def ring_slots(longest: int, neurons: int) -> int:
     """Steps of the ring buffer of a core with so many neurons, for a longest delay in steps: int."""
     return min(1 << n_bits(longest), 1 << RING_BUFFER_BITS - n_bits(neurons) - n_bits(RECEPTORS))
 
 
-def _most_of_a_row(vertex, rows):
+def _most_of_a_row(vertex: Vertex, rows: Rows) -> float:
     """Synapses of a row that sPyNNaker can hold: int, or infinity where lists are cut."""
     if rows.modulates:
         return MOST_REWARDED
     return math.inf if not rows.plastic else MOST_MODULATED_ROW if vertex.modulation else MOST_PLASTIC_ROW
 
 
-def _add_delay_stages(made):
+def _add_delay_stages(made: list[Vertex], waiting: Waiting) -> None:
     """Ring buffers, rows and delay extensions, `_DelaySupportAdder` of delay_support_adder.py."""
-    for vertex in made:
+    for place, vertex in enumerate(made):
         if vertex.is_source:
             continue
-        longest = max([rows.delay for rows in vertex.incoming], default=0)
+        longest = max([0, *(rows.delay for rows in vertex.incoming), *(rows.delay for rows in waiting[place])])
         vertex.slots = ring_slots(longest, min(vertex.size, vertex.core_size))
         if longest > vertex.slots * (MOST_DELAY_STAGES + 1):
             raise NetworkError(f"Population {vertex.label!r}: a delay of {longest} steps; with"
                                f" {min(vertex.size, vertex.core_size)} neurons on a core a board reaches"
                                f" {vertex.slots * (MOST_DELAY_STAGES + 1)}")
-        vertex.incoming = [rows if rows.kernel else rows.counted(vertex.slots, min(vertex.size, vertex.core_size))
-                           for rows in vertex.incoming]
+        vertex.incoming += [rows.counted(vertex.slots, min(vertex.size, vertex.core_size)) for rows in waiting[place]]
         for rows in vertex.incoming:
             most = _most_of_a_row(vertex, rows)
             if rows.longest > most:
@@ -342,12 +362,12 @@ def _add_delay_stages(made):
                 source.stages = max(source.stages, -(-rows.delay // vertex.slots) - 1)
 
 
-def n_bits(n):
+def n_bits(n: int) -> int:
     """Bits for n values, pacman utility_calls.get_n_bits."""
     return 0 if n == 0 else max(1, math.ceil(math.log2(n)))
 
 
-def split_populations(network, connectors):
+def split_populations(network: Network, connectors: Collection[str]) -> set[str]:
     """Populations whose neurons and synapses have cores of their own: set of str.
 
     Each core of neurons gets one core of synapses, however many sPyNNaker would take (see ``split_cores.py``). Networks
@@ -367,7 +387,7 @@ def split_populations(network, connectors):
             and any(q.label not in connectors and len(q.connections.to_list().pre) for q in network.incoming(p.label))}
 
 
-def convolutions(network):
+def convolutions(network: Network) -> tuple[dict[str, Connectors], dict[str, str]]:
     """Which convolutions sPyNNaker's own connector computes.
 
     Returns
@@ -375,9 +395,10 @@ def convolutions(network):
     connectors : dict of str to dict of (channel, map) to BoardConvolution
         By label of the projection; the other convolutions become one list of connections per receptor and map.
     choices : dict of str to str
-        For every convolution, what it becomes and why.
+        For every convolution, what it becomes and why; the NetworkError of the connector is told here.
     """
-    connectors, choices = {}, {}
+    connectors: dict[str, Connectors] = {}
+    choices: dict[str, str] = {}
     for projection in network.projections:
         if isinstance(projection.connections, ConvConnections):
             post = network.population(projection.post)
@@ -385,14 +406,14 @@ def convolutions(network):
                 choices[projection.label] = f"lists of connections onto one population of {post.size:,} units"
                 continue
             try:
-                connectors[projection.label] = _on_board(network, projection)
+                connectors[projection.label] = _on_board(network, projection, projection.connections)
                 choices[projection.label] = "ConvolutionConnector: stride 1 and a kernel of odd size"
             except NetworkError as error:
                 choices[projection.label] = f"lists of connections, because {error}"
     return connectors, choices
 
 
-def _on_board(network, projection):
+def _on_board(network: Network, projection: Projection, connections: ConvConnections) -> Connectors:
     post = network.population(projection.post)
     require(len(network.incoming(post.label)) == 1, f"Population {post.label!r}", "projections",
             len(network.incoming(post.label)), "one convolution for sPyNNaker's connector", NetworkError)
@@ -403,10 +424,10 @@ def _on_board(network, projection):
     pre = network.population(projection.pre)
     require(pre.per_channel or pre.is_source or pre.shape[0] == 1, f"Population {pre.label!r}", "per_channel", False,
             "True before sPyNNaker's connector", NetworkError)
-    return convolution_connectors(projection.connections)
+    return convolution_connectors(connections)
 
 
-def tile(rows, columns, most=None):
+def tile(rows: int, columns: int, most: int | None = None) -> Pair:
     """Largest (columns, rows) of a core for a plane of neurons: whole parts of it, at most `most` neurons.
 
     None stands for `NEURONS_PER_CORE`.

@@ -12,14 +12,19 @@ Not modelled: 10 expected spikes a step or more (refused: the table of the inver
 not known), rates that change during a run, sources connected one to one through shared memory.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import expuk
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.network.arrays import AnyInts, Ints
+from spikingconvnet.network.netlist import Population
+from spikingconvnet.network.neurons import Seed, SpikeSourcePoisson
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
 SLOW_BELOW = 327                # expected spikes a step as accum: 0.01
@@ -51,7 +56,7 @@ class LoweredPoisson:
     end: int
 
 
-def lower_poisson(rate, start, duration, timestep=1.0):
+def lower_poisson(rate: float, start: float, duration: float, timestep: float = 1.0) -> LoweredPoisson:
     """Integers of a source.
 
     Parameters
@@ -88,19 +93,19 @@ def lower_poisson(rate, start, duration, timestep=1.0):
     return LoweredPoisson(True, interval, 0, first, last)
 
 
-def _u3232(value):
+def _u3232(value: float) -> int:
     return int(np.round(value * 2.0 ** 32))
 
 
-def _scaled(value, bits):
-    return int(round(Decimal(str(value)) * (1 << bits)))
+def _scaled(value: float, bits: int) -> int:
+    return round(Decimal(str(value)) * (1 << bits))
 
 
-def _steps(ms, steps_per_ms):
+def _steps(ms: float, steps_per_ms: int) -> int:
     return ((_u3232(ms) * steps_per_ms >> 16) + (1 << 31)) >> 32
 
 
-def jkiss64(state):
+def jkiss64(state: list[int]) -> int:
     """The next 32 bits of a generator whose state ``[x, y, z, c]`` is changed.
 
     >>> state = [123456789, 987654321, 43219876, 6543217]
@@ -117,7 +122,7 @@ def jkiss64(state):
     return (x + y + state[2]) & 0xffffffff
 
 
-def exponential(state):
+def exponential(state: list[int]) -> int:
     """An exponentially distributed number of mean 1 as accum, by von Neumann's algorithm."""
     whole = 0
     while True:
@@ -132,12 +137,12 @@ def exponential(state):
         whole += 1 << 15
 
 
-def countdown(state, interval):
+def countdown(state: list[int], interval: int) -> int:
     """Thousandths of a step from a slow source's spike to its next: u32, wrapped for rates far below 0.01 Hz."""
     return (((INTERVAL * exponential(state) + 0x4000) >> 15) * interval) & 0xffffffff
 
 
-def slow_spikes(state, waiting, interval):
+def slow_spikes(state: list[int], waiting: int, interval: int) -> tuple[int, int]:
     """Spikes of a slow source in a step, and what its countdown has left: (int, u32)."""
     count = 0
     while waiting < INTERVAL:
@@ -146,7 +151,7 @@ def slow_spikes(state, waiting, interval):
     return count, waiting - INTERVAL
 
 
-def fast_spikes(state, limit):
+def fast_spikes(state: list[int], limit: int) -> int:
     """Spikes of a fast source in a step, by Knuth's algorithm."""
     product, k = 0xffffffff, 0
     while True:
@@ -165,22 +170,32 @@ class ReferenceCore:
     seed : (x, y, z, c)
     """
 
-    def __init__(self, sources, seed):
+    def __init__(self, sources: Sequence[LoweredPoisson], seed: Seed) -> None:
         self.sources, self.state = sources, list(seed)
         self.waiting = [countdown(self.state, s.interval) if s.slow else 0 for s in sources]
 
-    def run(self, t, n_steps):
+    def run(self, t: int, n_steps: int) -> Ints:
         """Spike counts of steps ``t .. t + n_steps - 1``: int array (n_steps, sources)."""
         return np.array([[self._count(n, source, step) for n, source in enumerate(self.sources)]
                          for step in range(t, t + n_steps)], np.int64).reshape(n_steps, len(self.sources))
 
-    def _count(self, n, source, t):
+    def _count(self, n: int, source: LoweredPoisson, t: int) -> int:
         if not source.start <= t < source.end or (source.slow and not source.interval):
             return 0
         if not source.slow:
             return fast_spikes(self.state, source.limit)
         count, self.waiting[n] = slow_spikes(self.state, self.waiting[n], source.interval)
         return count
+
+
+class Core(Protocol):
+    """A core of sources, as :class:`ReferenceCore` is one."""
+
+    def run(self, t: int, n_steps: int) -> AnyInts:
+        """Spike counts of steps ``t .. t + n_steps - 1``: int array (n_steps, sources)."""
+
+
+MakeCore: TypeAlias = Callable[[list[LoweredPoisson], Seed], Core]
 
 
 class PoissonSource:
@@ -198,17 +213,18 @@ class PoissonSource:
 
     STEPS_AT_ONCE = 1000
 
-    def __init__(self, population, timestep=1.0, core=None):
+    def __init__(self, population: Population, timestep: float = 1.0, core: MakeCore | None = None) -> None:
         cell = population.cell
+        assert isinstance(cell, SpikeSourcePoisson)
         lower = lru_cache(maxsize=None)(lower_poisson)
         sources = [lower(*one, timestep) for one in zip(*(population.parameter(name).tolist()
                                                           for name in ("rate", "start", "duration")))]
         firsts = range(0, population.size, cell.neurons_per_core)
         self.cores = [(core or ReferenceCore)(sources[first:first + cell.neurons_per_core], seed)
                       for first, seed in zip(firsts, cell.core_seeds)]
-        self.shape, self.t = tuple(population.shape), 0
+        self.shape, self.t = population.shape, 0
 
-    def run(self, n_steps):
+    def run(self, n_steps: int) -> Spikes:
         """Spikes of the next `n_steps` steps as one sample; an id stands as often as its source fires in a step."""
         parts = []
         for first in range(0, n_steps, self.STEPS_AT_ONCE):
@@ -218,7 +234,7 @@ class PoissonSource:
         joined = Spikes.concatenate(parts)
         return Spikes(self.shape, n_steps, joined.offsets, joined.neurons)
 
-    def _spikes(self, counts):
+    def _spikes(self, counts: AnyInts) -> Spikes:
         step, source = np.nonzero(counts)
         times = counts[step, source]
         offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1, dtype=np.int64))])

@@ -5,7 +5,7 @@ A kind of neuron that is added has its row here; ``dtcm``, ``sdram`` and ``split
 
 from dataclasses import dataclass
 
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive
+from spikingconvnet.network.neurons import Cell, IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive
 
 PAIRS = "pair_additive", "nearest_pair_additive"
 
@@ -33,14 +33,14 @@ class Programs:
     """
 
     name: str
-    rules: tuple
-    structures: tuple
+    rules: tuple[str, ...]
+    structures: tuple[int, ...]
     shared: int
     numbers: int
-    heaps: dict
+    heaps: dict[str, int]
 
 
-PROGRAMS = {
+PROGRAMS: dict[type[Cell], Programs] = {
     IFCurrExp: Programs("IF_curr_exp", (*PAIRS, "pair_multiplicative", "nearest_pair_multiplicative",
                                         "vogels_2011_additive", "pfister_triplet_additive"), (4, 32, 4, 24), 5, 16,
                         {"": 2668, "_stdp_mad": 2700, "_stdp_mad_pfister_triplet": 2708, "_conv": 2504,
@@ -51,6 +51,6 @@ PROGRAMS = {
                                    {"": 2672, "_stdp_mad": 2704, "_neuron": 2432})}
 
 
-def programs(cell):
+def programs(cell: Cell) -> Programs:
     """The Programs of a neuron's record."""
     return PROGRAMS[type(cell)]

@@ -4,15 +4,21 @@ Everything is read from the integers that the local engine computes with (``boar
 said here is what a board will hold. Units: nA; a *step* of a weight is its unit in the last place.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import ACCUM_ONE, STDP_ONE
-from spikingconvnet.board.lowering import lower
-from spikingconvnet.board.rules import AMOUNT_SHIFT
+from spikingconvnet.board.lowering import Lowered, lower
+from spikingconvnet.board.rules import AMOUNT_SHIFT, LoweredRule
+from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.geometry import pooled_neurons, receptive_fields
+from spikingconvnet.network.netlist import Network, Projection
+from spikingconvnet.network.neurons import SpikeSourceArray
+from spikingconvnet.network.plasticity import WeightDependence
+from spikingconvnet.network.spikes import Spikes
 
 LARGEST = 0xffff            # of a slot of a ring buffer
 BUSIEST = 20                # steps of the source from which the largest input is taken
@@ -74,7 +80,7 @@ class Quantised:
     silent: int
     extended: int
     slots: int
-    learning: Learning = None
+    learning: Learning | None = None
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,10 @@ class Margin:
     receptor: str
     scale: float
     bound: float
-    measured: float = None
+    measured: float | None = None
 
 
-def quantise(network, lowered=None):
+def quantise(network: Network, lowered: Lowered | None = None) -> list[Quantised]:
     """What becomes of every projection.
 
     Parameters
@@ -111,13 +117,18 @@ def quantise(network, lowered=None):
     Returns
     -------
     list of Quantised
+
+    Raises
+    ------
+    NetworkError
+        For what no board can hold, see ``lowering.lower``.
     """
     lowered = lowered or lower(network)
     return [_quantised(lowered, projection) for projection in network.projections]
 
 
-def _quantised(lowered, projection):
-    population = lowered.populations[projection.post]
+def _quantised(lowered: Lowered, projection: Projection) -> Quantised:
+    population, learning = lowered.populations[projection.post], None
     if isinstance(projection.connections, ConvConnections):
         lowered.convolution(projection.label)
         receptors = [r for r, sign in enumerate((1, -1)) if (sign * projection.connections.kernels > 0).any()]
@@ -125,33 +136,35 @@ def _quantised(lowered, projection):
         integers = lowered.projection(projection.label)
         receptors = np.unique(integers.receptor).tolist()
     shift = AMOUNT_SHIFT if projection.modulates else int(population.shift[receptors or [0]].max())
+    if projection.rule and integers.rule:
+        weight = projection.connections.to_list().weight
+        learning = _learning(integers.rule, projection.rule.weight_dependence, weight, shift)
     counts = lowered.counters[projection.label]
-    learning = _learning(projection, integers.rule, shift) if projection.learns else None
     return Quantised(projection.label, counts["weights"], 2.0 ** (shift - 15), counts["lost_weights"],
                      counts["wrapped_weights"], counts["silent_delays"], counts["extended_delays"],
                      population.delay_slots, learning)
 
 
-def _learning(projection, rule, shift):
+def _learning(rule: LoweredRule, bounds: WeightDependence, weight: Floats, shift: int) -> Learning:
     """From the integers: a potentiation of one pair is at most that of the trace one step after a spike."""
     span = rule.w_max - rule.w_min if rule.kind.endswith("multiplicative") else ACCUM_ONE
     plus, minus = (change * span / ACCUM_ONE / 2 ** shift for change in (rule.a_plus, rule.a_minus))
     trace = int(rule.lut_plus[1]) if len(rule.lut_plus) > 1 else 0
-    weight = projection.connections.to_list().weight
-    bounds = projection.plasticity.weight_dependence
     return Learning(plus, minus, plus * trace / STDP_ONE < 1.0,
                     int(np.sum((weight < bounds.w_min) | (weight > bounds.w_max))),
                     ((rule.w_max - rule.w_min) >> shift) + 1, rule.backprop_delay)
 
 
-def margins(network, lowered=None, fired=None):
+def margins(network: Network, lowered: Lowered | None = None,
+            fired: Mapping[str, Spikes] | None = None) -> list[Margin]:
     """How close inputs come to saturation: a Margin for every population of neurons and receptor that has inputs.
 
     Measured in the `BUSIEST` steps of each source, and of the neurons whose spikes are in `fired` (dict of str to
-    Spikes); neurons behind others have the bound alone. Parameters as :func:`quantise`.
+    Spikes); neurons behind others have the bound alone. Parameters and errors as of :func:`quantise`.
     """
     lowered, found = lowered or lower(network), []
-    known_spikes = {p.label: p.cell.spikes for p in network.populations if p.has_given_spikes} | (fired or {})
+    given = {p.label: p.cell.spikes for p in network.populations if isinstance(p.cell, SpikeSourceArray)}
+    known_spikes = {**given, **(fired or {})}
     for label in lowered.populations:
         incoming = [projection for projection in network.incoming(label) if not projection.modulates]
         sums = [_sums(network, lowered, projection, known_spikes.get(projection.pre)) for projection in incoming]
@@ -167,7 +180,8 @@ def margins(network, lowered=None, fired=None):
     return found
 
 
-def _sums(network, lowered, projection, spikes):
+def _sums(network: Network, lowered: Lowered, projection: Projection,
+          spikes: Spikes | None) -> list[tuple[float, float]]:
     """For each receptor (raw units): the sum of all weights of a neuron, and the largest input of a busy step."""
     busy = np.zeros((0, network.population(projection.pre).size), np.float32) if spikes is None else _busiest(spikes)
     if isinstance(projection.connections, ConvConnections):
@@ -178,7 +192,7 @@ def _sums(network, lowered, projection, spikes):
         chosen = integers.receptor == receptor
         source, target = integers.pre_id[chosen], integers.post_id[chosen]
         weight = integers.weight[chosen].astype(np.float64)
-        if projection.learns:                   # they may all grow to the bound
+        if integers.rule:                       # they may all grow to the bound
             top = integers.rule.w_max >> int(lowered.populations[projection.post].shift[receptor].max())
             weight = np.maximum(weight, top)
         sums = [np.bincount(target, weight * counts[source], size).max(initial=0.0) for counts in busy]
@@ -186,7 +200,7 @@ def _sums(network, lowered, projection, spikes):
     return found
 
 
-def _busiest(spikes):
+def _busiest(spikes: Spikes) -> Floats32:
     """Spikes of every neuron in the busiest steps: float32 array (steps, neurons)."""
     counts = np.diff(spikes.offsets)
     steps = np.argpartition(counts, -min(BUSIEST, len(counts)))[-BUSIEST:]
@@ -194,7 +208,7 @@ def _busiest(spikes):
                      for s in steps]).astype(np.float32)
 
 
-def _convolved_sums(kernels, connections, busy):
+def _convolved_sums(kernels: Sequence[Ints], connections: ConvConnections, busy: Floats32) -> list[tuple[float, float]]:
     n_pooled = int(np.prod(connections.pooled_shape))
     member = pooled_neurons(connections.pre_shape, connections.pool)
     inside = member >= 0

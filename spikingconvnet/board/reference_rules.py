@@ -2,16 +2,21 @@
 
 A weight changes only when a presynaptic spike arrives. The postsynaptic spikes since the presynaptic spike before,
 shifted by the dendritic delay unless the rule says otherwise (`backprop_delay`), are then met one after another, and at
-the end the newest of all of them. What a rule does with them is one function here, named as sPyNNaker names its binary.
+the end the newest of all of them. What a rule does with them is an entry of `_RULES`, named as sPyNNaker names its
+binary: the equations of ``network/plasticity.py`` with ``z``, the decayed trace of the other side in 4.11.
 
-Sources (sPyNNaker 7.4.1): ``timing_*_impl.h``, ``weight_*_impl.h``; where they and the compiled binaries disagree, the
-binaries.
+Sources (sPyNNaker 7.4.1): ``synapse_dynamics_stdp_mad_impl.c:62`` to 94, ``timing_*_impl.h``, ``weight_*_impl.h``;
+where they and the compiled binaries disagree, the binaries. Lines are those of the messages in the .dict files beside
+the binaries.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 from spikingconvnet.board.fixed_point import i32, kmul, m16, s16
-from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT
+from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, LoweredRule
+from spikingconvnet.network.arrays import Ints
 
 
 class Spike(NamedTuple):
@@ -40,44 +45,45 @@ class Spike(NamedTuple):
 PLACEHOLDER = Spike(0, 0)       # what stands for the spike before the first one
 
 
-def look_up(table, distance):
-    """Decay over `distance` steps; 0 beyond the table."""
+def look_up(table: Ints, distance: int) -> int:
+    """Decay over `distance` steps, ``exp(-distance h / tau)`` in 4.11; 0 beyond the table (``maths.h``)."""
     distance &= 0xffffffff
     return int(table[distance]) if distance < len(table) else 0
 
 
-def after_pre(rule, last, t):
-    """A presynaptic spike at step `t` that follows `last`."""
+def after_pre(rule: LoweredRule, last: Spike, t: int) -> Spike:
+    """A presynaptic spike at step `t` that follows `last`; ``timing_pair_impl.h:102``."""
     return _after(last, t, rule.lut_plus, rule.lut_x)
 
 
-def after_post(rule, last, t):
+def after_post(rule: LoweredRule, last: Spike, t: int) -> Spike:
     """A postsynaptic spike at step `t` that follows `last`."""
     return _after(last, t, rule.lut_minus, rule.lut_y)._replace(dopamine=_dopamine(rule, last, t))
 
 
-def after_modulator(rule, last, t, amount):
+def after_modulator(rule: LoweredRule, last: Spike, t: int, amount: int) -> Spike:
     """A reward, or punishment of negative `amount` (4.11), at step `t` that follows `last`."""
     trace = s16(m16(last.trace, look_up(rule.lut_minus, t - last.time)))
     return Spike(t, trace, dopamine=s16(_dopamine(rule, last, t) + amount), modulates=True)
 
 
-def _dopamine(rule, last, t):
+def _dopamine(rule: LoweredRule, last: Spike, t: int) -> int:
     return m16(last.dopamine, look_up(rule.lut_d, (t - last.time) >> DOPAMINE_SHIFT))
 
 
-def _after(last, t, table, slow_table):
+def _after(last: Spike, t: int, table: Ints, slow_table: Ints) -> Spike:
     distance = t - last.time
     slow = m16(last.slow + 2048, look_up(slow_table, distance >> SLOW_SHIFT)) if last.time else 0
     return Spike(t, s16(m16(last.trace, look_up(table, distance)) + 2048), slow)
 
 
-def learning_delay(rule, stored):
+def learning_delay(rule: LoweredRule, stored: int) -> int:
     """Steps that a postsynaptic spike takes back to a synapse whose delay the board stores as `stored`."""
     return stored if rule.backprop_delay else 0
 
 
-def learn(rule, weight, shift, history, last, now, delay):
+def learn(rule: LoweredRule, weight: int, shift: int, history: Sequence[Spike], last: Spike, now: Spike,
+          delay: int) -> int:
     """New 16-bit weight of a synapse.
 
     Parameters
@@ -93,15 +99,18 @@ def learn(rule, weight, shift, history, last, now, delay):
         See :func:`learning_delay`.
     """
     first, end = window(history, last.time, now.time, delay)
-    value = _RULES[rule.kind](rule, i32(weight << shift), history[first - 1:end], first > 1, last, now, delay)
+    met = Meeting(history[first - 1:end], first > 1, last, now, delay)
+    value = _RULES[rule.kind](rule, i32(weight << shift), met)
     return (value >> shift) & 0xffff
 
 
-def learn_modulated(rule, weight, eligibility, shift, history, last, now, delay):
+def learn_modulated(rule: LoweredRule, weight: int, eligibility: int, shift: int, history: Sequence[Spike], last: Spike,
+                    now: Spike, delay: int) -> tuple[int, int]:
     """New 16-bit weight and eligibility of a synapse under neuromodulation.
 
     Dopamine turns eligibility into weight from one remembered spike to the next. Which of these are rewards the binary
     reads as many places too late as there are spikes behind the window.
+    ``synapse_dynamics_stdp_izhikevich_neuromodulation.c:182`` to 249; the equations are those of ``Neuromodulation``.
 
     Parameters
     ----------
@@ -127,18 +136,19 @@ def learn_modulated(rule, weight, eligibility, shift, history, last, now, delay)
     return (w >> shift) & 0xffff, (trace >> shift) & 0xffff
 
 
-def _release(rule, w, trace, dopamine, distance):
-    """Weight and eligibility after `distance` steps."""
+def _release(rule: LoweredRule, w: int, trace: int, dopamine: int, distance: int) -> tuple[int, int]:
+    """Weight, by the integral of eligibility times dopamine (``get_weight_update``), and eligibility after steps."""
     decay = look_up(rule.lut_c, distance >> ELIGIBILITY_SHIFT)
     both = s16(m16(decay, look_up(rule.lut_d, distance >> DOPAMINE_SHIFT)) - 2048)
     gain = kmul(kmul(kmul(trace, rule.release), dopamine << 4), both << 4)
     return i32(w + gain), kmul(trace, decay << 4)
 
 
-def window(history, last_time, t, delay):
+def window(history: Sequence[Spike], last_time: int, t: int, delay: int) -> tuple[int, int]:
     """Places of the postsynaptic spikes that reach the synapse after step `last_time` and not after step `t`.
 
-    Their distance to `last_time` is above 0. Place 0, the placeholder, is never among them.
+    Their distance to `last_time` is above 0. Place 0, the placeholder, is never among them
+    (``post_events.h``, ``post_events_get_window_delayed``).
     """
     begin = last_time - delay if last_time >= delay else 0
     end_time = t - delay if t >= delay else 0
@@ -151,100 +161,106 @@ def window(history, last_time, t, delay):
     return first, end
 
 
-def _pair(rule, w, spikes, real, last, now, delay, potentiate, depress):
-    """Every spike meets the trace of all earlier ones of the other side; a coincidence only depresses.
+class Meeting(NamedTuple):
+    """Spikes that meet at a synapse when a presynaptic one arrives.
 
-    Parameters
+    Attributes
     ----------
-    w : accum
     spikes : list of Spike
         The postsynaptic spike before the window, then those inside it.
     real : bool
         Whether the first one is more than the placeholder.
+    last, now : Spike
+        The presynaptic spike before and the one that arrives.
+    delay : steps
+        See :func:`learning_delay`.
     """
-    for spike in spikes[1:]:
-        w = potentiate(rule, w, m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time)))
-    newest = spikes[-1]
-    if real or len(spikes) > 1:
-        w = depress(rule, w, m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time)))
+
+    spikes: Sequence[Spike]
+    real: bool
+    last: Spike
+    now: Spike
+    delay: int
+
+    @property
+    def depresses(self) -> bool:
+        """Whether there is a postsynaptic spike that the arriving one can meet."""
+        return self.real or len(self.spikes) > 1
+
+    def after_last(self, spike: Spike) -> int:
+        """Steps from the presynaptic spike before until a postsynaptic one reaches the synapse."""
+        return spike.time + self.delay - self.last.time
+
+    def before_now(self) -> int:
+        """Steps from the newest postsynaptic spike, as it reaches the synapse, until the one that arrives."""
+        return self.now.time - self.delay - self.spikes[-1].time
+
+
+Change: TypeAlias = Callable[[LoweredRule, int, int], int]      # of a weight (accum) by a trace (4.11): a new weight
+
+
+def _pair(potentiate: Change, depress: Change, rule: LoweredRule, w: int, met: Meeting) -> int:
+    """Every spike meets the trace of all earlier ones of the other side; a coincidence only depresses.
+
+    ``timing_pair_impl.h:131`` (depression) and ``:160`` (potentiation). With Vogels et al. both changes are
+    ``A_plus z``, less `alpha` at the presynaptic spike, and the upper bound alone has an effect:
+    ``timing_vogels_2011_impl.h:147``, ``:174``.
+    """
+    for spike in met.spikes[1:]:
+        w = potentiate(rule, w, m16(met.last.trace, look_up(rule.lut_plus, met.after_last(spike))))
+    if met.depresses:
+        w = depress(rule, w, m16(met.spikes[-1].trace, look_up(rule.lut_minus, met.before_now())))
     return w
 
 
-def pair_additive(*synapse):
-    """SpikePairRule and AdditiveWeightDependence."""
-    return _pair(*synapse, _add, _subtract)
-
-
-def pair_multiplicative(*synapse):
-    """SpikePairRule and MultiplicativeWeightDependence."""
-    return _pair(*synapse, _approach_w_max, _approach_w_min)
-
-
-def _nearest_pair(rule, w, spikes, real, last, now, delay, potentiate, depress):
+def _nearest_pair(potentiate: Change, depress: Change, rule: LoweredRule, w: int, met: Meeting) -> int:
     """Times alone count, not traces.
 
     A spike that follows another one after `last` adds nothing, but is clipped to `w_max` all the same. The time of that
-    other one is taken without its delay.
+    other one is taken without its delay. ``timing_nearest_pair_impl.h:107`` (depression), ``:138`` to 143.
     """
-    for previous, spike in zip(spikes, spikes[1:]):
-        nearest = previous.time <= last.time
-        w = potentiate(rule, w, look_up(rule.lut_plus, spike.time + delay - last.time) if nearest else 0)
-    if real or len(spikes) > 1:
-        w = depress(rule, w, look_up(rule.lut_minus, now.time - delay - spikes[-1].time))
+    for previous, spike in zip(met.spikes, met.spikes[1:]):
+        nearest = previous.time <= met.last.time
+        w = potentiate(rule, w, look_up(rule.lut_plus, met.after_last(spike)) if nearest else 0)
+    if met.depresses:
+        w = depress(rule, w, look_up(rule.lut_minus, met.before_now()))
     return w
 
 
-def nearest_pair_additive(*synapse):
-    """SpikeNearestPairRule and AdditiveWeightDependence."""
-    return _nearest_pair(*synapse, _add, _subtract)
-
-
-def nearest_pair_multiplicative(*synapse):
-    """SpikeNearestPairRule and MultiplicativeWeightDependence."""
-    return _nearest_pair(*synapse, _approach_w_max, _approach_w_min)
-
-
-def vogels_2011_additive(rule, w, spikes, real, last, now, delay):
-    """Vogels2011Rule and AdditiveWeightDependence, of which the upper bound alone has an effect."""
-    for spike in spikes[1:]:
-        w = _add(rule, w, m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time)))
-    newest = spikes[-1]
-    if real or len(spikes) > 1:
-        w = _add(rule, w, m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time)) - rule.alpha)
-    return w
-
-
-def pfister_triplet_additive(rule, w, spikes, real, last, now, delay):
-    """PfisterSpikeTripletRule and WeightDependenceAdditiveTriplet."""
-    for spike in spikes[1:]:
-        pair = m16(last.trace, look_up(rule.lut_plus, spike.time + delay - last.time))
+def _pfister_triplet(rule: LoweredRule, w: int, met: Meeting) -> int:
+    """PfisterSpikeTripletRule with its weight dependence; ``timing_pfister_triplet_impl.h:174`` and ``:206``."""
+    for spike in met.spikes[1:]:
+        pair = m16(met.last.trace, look_up(rule.lut_plus, met.after_last(spike)))
         gain = kmul(rule.a_plus, pair << 4) + kmul(rule.a3_plus, m16(pair, spike.slow) << 4)
         w = min(i32(w + gain), rule.w_max)
-    newest = spikes[-1]
-    if real or len(spikes) > 1:
-        pair = m16(newest.trace, look_up(rule.lut_minus, now.time - delay - newest.time))
-        loss = kmul(rule.a_minus, pair << 4) + kmul(rule.a3_minus, m16(pair, now.slow) << 4)
+    if met.depresses:
+        pair = m16(met.spikes[-1].trace, look_up(rule.lut_minus, met.before_now()))
+        loss = kmul(rule.a_minus, pair << 4) + kmul(rule.a3_minus, m16(pair, met.now.slow) << 4)
         w = max(i32(w - loss), rule.w_min)
     return w
 
 
-def _add(rule, w, trace):
+def _add(rule: LoweredRule, w: int, trace: int) -> int:
+    """``min(w + A_plus z, w_max)``; ``weight_additive_one_term_impl.h``."""
     return min(i32(w + kmul(rule.a_plus, trace << 4)), rule.w_max)
 
 
-def _subtract(rule, w, trace):
+def _subtract(rule: LoweredRule, w: int, trace: int) -> int:
+    """``max(w - A_minus z, w_min)``."""
     return max(i32(w - kmul(rule.a_minus, trace << 4)), rule.w_min)
 
 
-def _approach_w_max(rule, w, trace):
+def _approach_w_max(rule: LoweredRule, w: int, trace: int) -> int:
+    """``w + A_plus (w_max - w) z``; ``weight_multiplicative_impl.h``."""
     return i32(w + kmul(kmul(i32(rule.w_max - w), rule.a_plus), trace << 4))
 
 
-def _approach_w_min(rule, w, trace):
+def _approach_w_min(rule: LoweredRule, w: int, trace: int) -> int:
+    """``w - A_minus (w - w_min) z``."""
     return i32(w - kmul(kmul(i32(w - rule.w_min), rule.a_minus), trace << 4))
 
 
-def _add_below_alpha(rule, w, trace):
+def _add_below_alpha(rule: LoweredRule, w: int, trace: int) -> int:
     return _add(rule, w, trace - rule.alpha)
 
 
@@ -252,6 +268,10 @@ _MODULATED = {
     "izhikevich_neuromodulation_pair_additive": (_add, _subtract),
     "izhikevich_neuromodulation_pair_multiplicative": (_approach_w_max, _approach_w_min),
     "izhikevich_neuromodulation_vogels_2011_additive": (_add, _add_below_alpha)}
-_RULES = {rule.__name__: rule for rule in (pair_additive, pair_multiplicative, nearest_pair_additive,
-                                           nearest_pair_multiplicative, vogels_2011_additive,
-                                           pfister_triplet_additive)}
+_RULES: dict[str, Callable[[LoweredRule, int, Meeting], int]] = {
+    "pair_additive": partial(_pair, _add, _subtract),
+    "pair_multiplicative": partial(_pair, _approach_w_max, _approach_w_min),
+    "nearest_pair_additive": partial(_nearest_pair, _add, _subtract),
+    "nearest_pair_multiplicative": partial(_nearest_pair, _approach_w_max, _approach_w_min),
+    "vogels_2011_additive": partial(_pair, _add, _add_below_alpha),
+    "pfister_triplet_additive": _pfister_triplet}

@@ -5,14 +5,20 @@ counted in the compiled binaries of sPyNNaker 7.4.1, times cycles per instructio
 tables, congestion, the time that loading and reading back take.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from spikingconvnet.board import partition, sdram
+from spikingconvnet.board.partition import Vertex
 from spikingconvnet.board.targets import check_target
 from spikingconvnet.board.weight_scale import SPIKES_PER_SECOND
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.network.arrays import Ints
+from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.spikes import Spikes
 
 CYCLES_PER_MS = 200_000           # at 200 MHz
 CYCLES_PER_INSTRUCTION = 1.5      # assumed: branches, loads used at once and multiplications take 2 or 3
@@ -25,6 +31,8 @@ CHIPS_OF_17_CORES = {(1, 1), (1, 3), (3, 1), (3, 3), (3, 5), (5, 2), (5, 4), (5,
 SDRAM_PER_CHIP = 123_469_792      # version_spin1.py; what SC&MP leaves of 128 MiB
 MONITOR_SDRAM = 488_476           # the monitor of every chip
 GATHERER_SDRAM = 477_250          # more on a board's Ethernet chip
+
+Share: TypeAlias = tuple[int, int]          # cores, and bytes of SDRAM
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,11 @@ class Machine:
     monitors: bool = True
 
     @property
-    def chips(self):
+    def chips(self) -> int:
         """Chips of the machine."""
         return self.boards * self.chips_per_board
 
-    def board(self):
+    def board(self) -> list[Share]:
         """Free (cores, bytes of SDRAM) of every chip of a board, the Ethernet chip first: list of pairs."""
         few = len(CHIPS_OF_17_CORES) if self.chips_per_board == 48 else 0
         cores = [18] * (self.chips_per_board - few) + [17] * few
@@ -62,7 +70,7 @@ class Machine:
         return [(free[0][0] - 1, free[0][1] - GATHERER_SDRAM), *free[1:]]
 
     @property
-    def cores(self):
+    def cores(self) -> int:
         """Cores for neurons and sources."""
         return self.boards * sum(cores for cores, _ in self.board())
 
@@ -73,7 +81,7 @@ MACHINES = {machine.name: machine for machine in (
 SURVEY = ("spin5", "spin5x3", "full")       # machines that every report compares
 
 
-def machine(target):
+def machine(target: str) -> Machine:
     """The Machine of a target; the name or address of a board stands for a SpiNN-5, a spalloc server for all boards.
 
     >>> machine("spin3").cores, machine("192.168.240.1").cores
@@ -148,12 +156,13 @@ class Resources:
     sdram: int
     largest_core: int
     spikes_per_step: int
-    loads: list
-    groups: list
-    recording: list
+    loads: list[Load]
+    groups: list[Share]
+    recording: list[Share]
 
 
-def resources(network, record=(), fired=None):
+def resources(network: Network, record: Collection[str] = (),
+              fired: Mapping[str, Spikes] | None = None) -> Resources:
     """Resources of a network.
 
     Parameters
@@ -175,28 +184,22 @@ def resources(network, record=(), fired=None):
     """
     made = partition.vertices(network)
     groups = _groups(made)
-    sent = [vertex.spikes.sum(axis=1) for vertex in made if vertex.is_source]
+    sent = [vertex.spikes.sum(axis=1) for vertex in made if vertex.spikes is not None]
     return Resources(sum(vertex.size for vertex in made if not vertex.is_source), sum(cores for cores, _ in groups),
                      chips_counted(groups), sum(size for _, size in groups), max(size for _, size in groups),
                      int(np.sum(sent, axis=0).max(initial=0)) if sent else 0, _loads(made, fired or {}), groups,
                      _groups(made, record) if record else groups)
 
 
-def _groups(made, record=()):
+def _groups(made: list[Vertex], record: Collection[str] = ()) -> list[Share]:
     groups = [(1 + vertex.synapse_cores, size) for vertex in made for size in sdram.used(vertex, made, record)]
     return groups + [(1, sdram.delay_extension()) for vertex in made if vertex.stages for _ in range(vertex.cores)]
 
 
-def _loads(made, fired):
+def _loads(made: list[Vertex], fired: Mapping[str, Spikes]) -> list[Load]:
     """Load of one core of each vertex that has neurons, heaviest first."""
-    sent, numbers, loads = {}, {}, []
-    for index, vertex in enumerate(made):
-        if vertex.is_source:
-            sent[index] = vertex.spikes.sum(axis=1)
-        elif vertex.label in fired:
-            spikes = fired[vertex.label]
-            own = (spikes.neurons >= vertex.first) & (spikes.neurons < vertex.first + vertex.size)
-            sent[index] = np.bincount(spikes.steps()[own], minlength=len(spikes.offsets) - 1)
+    sent, loads = _sent(made, fired), []
+    numbers: dict[str, int] = {}
     known = {}
     for vertex in made:
         if not vertex.is_source:
@@ -213,7 +216,20 @@ def _loads(made, fired):
     return sorted(loads, key=lambda load: -load.worst)
 
 
-def _arriving(vertex, made, sent):
+def _sent(made: list[Vertex], fired: Mapping[str, Spikes]) -> dict[int, Ints]:
+    """Spikes of each step, of every vertex of which they are known."""
+    sent: dict[int, Ints] = {}
+    for index, vertex in enumerate(made):
+        if vertex.spikes is not None:
+            sent[index] = vertex.spikes.sum(axis=1)
+        elif vertex.label in fired:
+            spikes = fired[vertex.label]
+            own = (spikes.neurons >= vertex.first) & (spikes.neurons < vertex.first + vertex.size)
+            sent[index] = np.bincount(spikes.steps()[own], minlength=len(spikes.offsets) - 1)
+    return sent
+
+
+def _arriving(vertex: Vertex, made: list[Vertex], sent: Mapping[int, Ints]) -> tuple[float, int, int, float]:
     """Instructions that the busiest step's spikes cost, its spikes and synaptic events; mean instructions."""
     steps = max([len(counts) for counts in sent.values()], default=1)
     cost, spikes, events = np.zeros(steps), np.zeros(steps), np.zeros(steps)
@@ -229,7 +245,7 @@ def _arriving(vertex, made, sent):
     return float(cost[step]), int(spikes[step]), int(events[step]), float(cost.mean())
 
 
-def chips_counted(groups):
+def chips_counted(groups: Sequence[Share]) -> int:
     """Chips that sPyNNaker asks for, pacman ``chip_counter.py``: groups one after another on chips of 16 cores."""
     chips = cores = size = 0
     for n, needed in groups:
@@ -239,7 +255,7 @@ def chips_counted(groups):
     return chips
 
 
-def replicas(groups, on):
+def replicas(groups: Sequence[Share], on: Machine) -> int:
     """Copies of a network that fit a machine, each on chips of its own board where a board can hold one.
 
     Parameters
@@ -264,11 +280,11 @@ def replicas(groups, on):
     return 0 if left else on.boards // boards
 
 
-def _fits(group, chip):
+def _fits(group: Share, chip: Share) -> bool:
     return group[0] <= chip[0] and group[1] <= chip[1]
 
 
-def _copies(groups, chips):
+def _copies(groups: Sequence[Share], chips: Sequence[Share]) -> int:
     copies, free = 0, list(chips)
     while free:
         left, free = _place(groups, free)
@@ -278,11 +294,11 @@ def _copies(groups, chips):
     return copies
 
 
-def _not_placed(groups, chips):
+def _not_placed(groups: Sequence[Share], chips: Sequence[Share]) -> Sequence[Share]:
     return _place(groups, list(chips))[0]
 
 
-def _place(groups, free):
+def _place(groups: Sequence[Share], free: list[Share]) -> tuple[Sequence[Share], list[Share]]:
     """Groups in order on chips in order: groups that found no place, and what is free from the last chip on."""
     for i, group in enumerate(groups):
         while free and not _fits(group, free[0]):

@@ -3,10 +3,19 @@
 Sources as in ``partition``, whose `Vertex` is what is measured here. Sizes are bytes.
 """
 
-from spikingconvnet.board.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD
+from collections.abc import Collection
+
+from spikingconvnet.board.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD, Rows, Vertex
 from spikingconvnet.board.programs import programs
 from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, decay_table
-from spikingconvnet.network.plasticity import PfisterSpikeTripletRule, SpikeNearestPairRule, Vogels2011Rule
+from spikingconvnet.network.arrays import Ints
+from spikingconvnet.network.plasticity import (
+    Neuromodulation,
+    PfisterSpikeTripletRule,
+    SpikeNearestPairRule,
+    TimingDependence,
+    Vogels2011Rule,
+)
 
 # Provenance words, besides 6 of every core: `N_ITEMS` of the structures of population_machine_*.py.
 NEURON_ITEMS, COMBINED_MAIN_ITEMS, NEURON_MAIN_ITEMS, SYNAPSE_ITEMS = 4, 2, 1, 10
@@ -16,7 +25,7 @@ RECORDED_BY_NEURONS, RECORDED_BY_SYNAPSES = VARIABLES + 1, 2
 KEYS_PER_MESSAGE, MESSAGE_HEADER, KEY = 61, 6, 4            # buffered_sending_region.py
 
 
-def used(vertex, made, record=()):
+def used(vertex: Vertex, made: list[Vertex], record: Collection[str] = ()) -> list[int]:
     """SDRAM of every core group of a vertex, its delay extension not included.
 
     Parameters
@@ -31,26 +40,31 @@ def used(vertex, made, record=()):
     -------
     list of int
         Bytes of each slice, for a run of `PLANNED_STEPS`.
+
+    Raises
+    ------
+    NetworkError
+        For a time constant of plasticity whose table does not fit a core.
     """
-    if vertex.is_source:
+    if vertex.spikes is not None:
         return [_source(vertex.spikes[:, core]) for core in range(vertex.cores)]
     size = _split(vertex, made) if vertex.synapse_cores else _combined(vertex, made)
     return [size + _recorded(min(vertex.size, vertex.core_size), vertex.label in record)] * vertex.cores
 
 
-def delay_extension():
+def delay_extension() -> int:
     """SDRAM of a core that extends delays."""
     return SYSTEM + 9 * WORD + _provenance(DELAY_ITEMS)
 
 
-def _source(spikes):
+def _source(spikes: Ints) -> int:
     """A SpikeSourceArray's core: what is sent in its busiest step, reserved for every step."""
     keys = int(spikes.max(initial=0))
     step = MESSAGE_HEADER * -(-keys // KEYS_PER_MESSAGE) + KEY * keys
     return SYSTEM + 13 * WORD + _recording(1) + _provenance(0) + step * (PLANNED_STEPS + 1)
 
 
-def _combined(vertex, made):
+def _combined(vertex: Vertex, made: list[Vertex]) -> int:
     n = min(vertex.size, vertex.core_size)
     if vertex.is_convolution:
         items, synapses = LOCAL_ONLY_ITEMS, 5 * WORD + _kernels(vertex)
@@ -61,10 +75,10 @@ def _combined(vertex, made):
             + _neurons(vertex, n) + synapses)
 
 
-def _split(vertex, made):
+def _split(vertex: Vertex, made: list[Vertex]) -> int:
     """A neuron core and its synapse core, which hands over what it has through the SDRAM."""
     n = min(vertex.size, vertex.core_size)
-    transfer = 2 ** _ceil_bits(n) * RECEPTORS * 2
+    transfer = (1 << _ceil_bits(n)) * RECEPTORS * 2
     neurons = (_common(RECORDED_BY_NEURONS, NEURON_ITEMS + NEURON_MAIN_ITEMS) + _neurons(vertex, n)
                + 6 * WORD + transfer * vertex.synapse_cores)
     core = _common(RECORDED_BY_SYNAPSES, SYNAPSE_ITEMS + FAST_SPIKE_ITEMS) + 3 * WORD + 5 * WORD
@@ -72,19 +86,19 @@ def _split(vertex, made):
     return neurons + shared + core * vertex.synapse_cores
 
 
-def _common(recordable, provenance):
+def _common(recordable: int, provenance: int) -> int:
     return SYSTEM + _recording(recordable) + _provenance(provenance) + WORD
 
 
-def _recording(regions):
+def _recording(regions: int) -> int:
     return WORD + regions * 3 * WORD + regions * 2 * WORD
 
 
-def _provenance(items):
+def _provenance(items: int) -> int:
     return (6 + items) * WORD
 
 
-def _neurons(vertex, n):
+def _neurons(vertex: Vertex, n: int) -> int:
     """Parameters twice (in force and initial), what generates them, what is recorded of whom."""
     structures, numbers = programs(vertex.cell).shared, programs(vertex.cell).numbers
     parameters = WORD * ((numbers - 1) * n + 1)
@@ -95,7 +109,7 @@ def _neurons(vertex, n):
             + generator + metadata + RECORDED_BY_NEURONS * WORD)
 
 
-def _recorded(n, membranes):
+def _recorded(n: int, membranes: bool) -> int:
     """Spikes of all neurons of a core, and their membranes: every step of the planned run."""
     step, fixed = WORD + WORD * -(-n // 32), 2 * WORD
     if membranes:
@@ -104,11 +118,11 @@ def _recorded(n, membranes):
     return fixed + step * PLANNED_STEPS
 
 
-def _synapse_parameters():
+def _synapse_parameters() -> int:
     return (7 + RECEPTORS) * WORD
 
 
-def _dynamics(vertex):
+def _dynamics(vertex: Vertex) -> int:
     """Parameters of the rule: two tables of decay (four for triplets), bounds and amplitudes."""
     if vertex.rule is None:
         return 0
@@ -116,11 +130,11 @@ def _dynamics(vertex):
     return rule + (_modulation(vertex.modulation, vertex.timestep) if vertex.modulation else 0)
 
 
-def _modulation(modulation, dt):
+def _modulation(modulation: Neuromodulation, dt: float) -> int:
     return 3 * WORD + _table(modulation.tau_c, dt, ELIGIBILITY_SHIFT) + _table(modulation.tau_d, dt, DOPAMINE_SHIFT)
 
 
-def _rule(timing, dt):
+def _rule(timing: TimingDependence, dt: float) -> int:
     if isinstance(timing, Vogels2011Rule):
         return WORD + WORD + _table(timing.tau, dt) + 16 * RECEPTORS
     tables = _table(timing.tau_plus, dt) + _table(timing.tau_minus, dt)
@@ -130,13 +144,13 @@ def _rule(timing, dt):
     return WORD + tables + 16 * RECEPTORS
 
 
-def _table(tau, timestep, shift=0):
+def _table(tau: float, timestep: float, shift: int = 0) -> int:
     return 2 * (len(decay_table(tau, timestep, shift)) + 2)
 
 
-def _synapses(vertex, made):
+def _synapses(vertex: Vertex, made: list[Vertex]) -> int:
     """Rows, the table that finds them, what generates them on the board, the filter of packets without a row."""
-    edges = {}
+    edges: dict[int, list[Rows]] = {}
     for rows in vertex.incoming:
         edges.setdefault(rows.pre, []).append(rows)
     address, entries, sources, generator, filters = 2 * WORD, 0, 0, 19 * WORD + 8 * RECEPTORS, 2 * WORD
@@ -157,21 +171,22 @@ def _synapses(vertex, made):
     return address + 2 * WORD + 20 * sources + WORD * entries + generator + filters
 
 
-def _row(synapses, vertex, rows):
+def _row(synapses: int, vertex: Vertex, rows: Rows) -> int:
     if not rows.plastic:
         words = synapses + rows.modulates
     else:
-        header = 4 if isinstance(vertex.rule.timing_dependence, SpikeNearestPairRule) else 8
+        nearest = vertex.rule and isinstance(vertex.rule.timing_dependence, SpikeNearestPairRule)
+        header = 4 if nearest else 8
         words = -(-synapses // 2) + -(-(header + (4 if vertex.modulation else 2) * synapses) // WORD)
     return WORD * (words + 3)
 
 
-def _kernels(vertex):
+def _kernels(vertex: Vertex) -> int:
     """Kernels and connectors of a core's own memory, which are loaded from SDRAM."""
     sources = len({rows.pre for rows in vertex.incoming})
     weights = 2 * sum(rows.kernel for rows in vertex.incoming)
     return 28 + 40 * sources + 36 * len(vertex.incoming) + weights + weights % WORD
 
 
-def _ceil_bits(n):
+def _ceil_bits(n: int) -> int:
     return max(1, (n - 1).bit_length())

@@ -15,16 +15,21 @@ Source: sPyNNaker 7.4.1 ``spike_processing_fast.c`` (``spike_processing_fast_tim
 (``use_combined_core``, ``__update_n_synapse_cores``), and its binaries on an emulated board.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from spikingconvnet.board.lowered import LoweredProjection
 from spikingconvnet.board.programs import programs
+from spikingconvnet.network.arrays import Flags, Ints
+from spikingconvnet.network.netlist import Population
 
 ROW_LIMIT = 256             # synapses of a row, ``synapse_io.py``; longer ones take several projections
 NEURONS_PER_CORE = 256      # sPyNNaker's default
 COMBINED_FROM = 1.0         # ms of a time step, ``use_combined_core``
 
 
-def is_split(population, kind, timestep):
+def is_split(population: Population, kind: str | None, timestep: float) -> bool:
     """Whether neurons and synapses have cores of their own, if there are synapses in lists.
 
     Parameters
@@ -38,7 +43,7 @@ def is_split(population, kind, timestep):
     return timestep < COMBINED_FROM or (kind is not None and kind not in programs(population.cell).rules)
 
 
-def own_synapses(population, projection, split):
+def own_synapses(population: Population, projection: LoweredProjection, split: bool) -> Flags:
     """Which synapses a spike meets on the core that it comes back to: bool array (synapses,).
 
     Parameters
@@ -54,24 +59,26 @@ def own_synapses(population, projection, split):
     return np.zeros(len(projection.pre_id), bool)
 
 
-def _same_core(population, projection):
+def _same_core(population: Population, projection: LoweredProjection) -> Flags:
     neuron, size = np.arange(population.size), _part_size(population)
     core = neuron // size * population.size + neuron % size // neurons_of_core(population)
-    return core[projection.pre_id] == core[projection.post_id]
+    same: Flags = core[projection.pre_id] == core[projection.post_id]
+    return same
 
 
-def _part_size(population):
+def _part_size(population: Population) -> int:
     """Neurons of a population on the board."""
     return population.size // (population.shape[0] if population.per_channel else 1)
 
 
-def neurons_of_core(population):
+def neurons_of_core(population: Population) -> int:
     """Neurons of a full core of a population, at most those of one channel if channels are populations: int."""
     usual = population.size if population.is_source else NEURONS_PER_CORE
     return min(_part_size(population), population.neurons_per_core or usual)
 
 
-def transfers(population, projections, slots):
+def transfers(population: Population, projections: Sequence[LoweredProjection],
+              slots: int) -> list[list[LoweredProjection | None]]:
     """What every neuron's own spike starts on the core of its synapses, one event each.
 
     Parameters
@@ -88,7 +95,7 @@ def transfers(population, projections, slots):
     list (size,) of list of LoweredProjection or None
         The plastic projection whose row an event comes before, or None.
     """
-    made = [[] for _ in range(population.size)]
+    made: list[list[LoweredProjection | None]] = [[] for _ in range(population.size)]
     joined, met = np.zeros((2, population.size), bool)
     part = np.arange(population.size) // _part_size(population)
     for projection in sorted(_onto_itself(population, projections), key=lambda p: p.modulates):
@@ -103,21 +110,21 @@ def transfers(population, projections, slots):
     return [entries if seen else [] if own else [None] for entries, seen, own in zip(made, met, joined)]
 
 
-def _onto_itself(population, projections):
+def _onto_itself(population: Population, projections: Sequence[LoweredProjection]) -> list[LoweredProjection]:
     return [p for p in projections if p.pre == population.label and len(p.pre_id)]
 
 
-def _board_projections(projection, chosen):
+def _board_projections(projection: LoweredProjection, chosen: Flags) -> int:
     """How many projections of sPyNNaker some synapses become: one for each receptor and `ROW_LIMIT` of a row."""
     return sum(-(-_longest_row(projection.pre_id[chosen & (projection.receptor == receptor)]) // ROW_LIMIT)
                for receptor in np.unique(projection.receptor[chosen]))
 
 
-def _longest_row(pre):
+def _longest_row(pre: Ints) -> int:
     return int(np.unique(pre, return_counts=True)[1].max(initial=0))
 
 
-def warning(population, projections, slots, timestep):
+def warning(population: Population, projections: Sequence[LoweredProjection], slots: int, timestep: float) -> str:
     """What a user should know about a population on split cores: str. Parameters as of `transfers` and `is_split`."""
     why = (f"at a time step of {timestep:g} ms sPyNNaker 7.4.1 splits its neurons and its synapses between cores"
            if timestep < COMBINED_FROM else

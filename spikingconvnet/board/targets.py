@@ -14,7 +14,7 @@ BOARDS = ("spin3", "spin5")
 HOST = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 
 
-def check_target(target, *more):
+def check_target(target: str, *more: str) -> None:
     """Refuse what is neither a machine nor, as far as can be told without asking it, a board's name or address.
 
     Parameters
@@ -51,7 +51,7 @@ def check_target(target, *more):
                             f" looked up by it; there are {listed}")
 
 
-def _check_server(url, listed):
+def _check_server(url: str, listed: str) -> None:
     """Refuse what is no address of a server; it may hold a password that is not seen as one, so it is not repeated."""
     try:
         parts = urlsplit(url)
@@ -62,7 +62,7 @@ def _check_server(url, listed):
         raise SettingsError(f"--target spalloc:URL: URL must be the http(s) address of a server; there are {listed}")
 
 
-def _is_host(name):
+def _is_host(name: str) -> bool:
     """Whether it has the form of a host's name or of an address."""
     try:
         return bool(ipaddress.IPv4Address(name))
@@ -70,7 +70,7 @@ def _is_host(name):
         return bool(re.fullmatch(HOST, name, re.IGNORECASE)) and not re.fullmatch(r"[0-9.]+", name)
 
 
-def _can_be_looked_up(name):
+def _can_be_looked_up(name: str) -> bool:
     try:
         return bool(socket.gethostbyname(name))
     except OSError:

@@ -5,13 +5,17 @@ one step can bring. Source: sPyNNaker 7.4.1 ``population_vertex.py``, class ``_S
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import gammaincc, gammaln
 
+from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
 from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.netlist import Population, Projection
 
 SPIKES_PER_SECOND = 30.0
 RING_BUFFER_SIGMA = 5.0
@@ -29,13 +33,17 @@ class WeightStatistics:
     delay_variance: float
 
 
+# Of each (channel, receptor) of the postsynaptic population, see `projection_statistics`.
+Statistics: TypeAlias = dict[tuple[int, int], list[WeightStatistics]]
+
+
 class _RunningStatistics:
     """Mean and variance of groups of items, merged group by group."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.n, self.mean, self._m2 = 0, 0.0, 0.0
 
-    def add(self, mean, variance, n):
+    def add(self, mean: float, variance: float, n: int) -> None:
         if n > 0:
             total = self.n + n
             delta = mean - self.mean
@@ -44,11 +52,12 @@ class _RunningStatistics:
             self.n = total
 
     @property
-    def variance(self):
+    def variance(self) -> float:
         return self._m2 / (self.n - 1) if self.n > 1 else 0.0
 
 
-def ring_buffer_shift(statistics, max_expected_summed_weight=None, timestep=1.0):
+def ring_buffer_shift(statistics: Sequence[WeightStatistics], max_expected_summed_weight: float | None = None,
+                      timestep: float = 1.0) -> int:
     """Left shift of a receptor's ring buffer.
 
     Parameters
@@ -73,7 +82,7 @@ def ring_buffer_shift(statistics, max_expected_summed_weight=None, timestep=1.0)
     return shift + 1 if 2 ** shift <= bound else shift
 
 
-def _largest_input(statistics, steps_per_second):
+def _largest_input(statistics: Sequence[WeightStatistics], steps_per_second: float) -> float:
     total = largest = 0.0
     weights, delays, rates = _RunningStatistics(), _RunningStatistics(), _RunningStatistics()
     for s in statistics:
@@ -87,7 +96,7 @@ def _largest_input(statistics, steps_per_second):
     return max(min(_poisson_bound(weights, rates.mean, steps_per_second), total), largest)
 
 
-def _poisson_bound(weights, rate, steps_per_second):
+def _poisson_bound(weights: _RunningStatistics, rate: float, steps_per_second: float) -> float:
     """Mean input of a step plus `RING_BUFFER_SIGMA` standard deviations for Poisson spikes."""
     spikes = weights.n * rate / steps_per_second
     upper = round(spikes + _POISSON_SIGMA * math.sqrt(spikes))
@@ -102,7 +111,7 @@ def _poisson_bound(weights, rate, steps_per_second):
     return spikes * weights.mean + RING_BUFFER_SIGMA * math.sqrt(spikes * weights.mean ** 2 + weight_variance)
 
 
-def projection_statistics(projection, population, timestep=1.0):
+def projection_statistics(projection: Projection, population: Population, timestep: float = 1.0) -> Statistics:
     """Statistics of a projection for every board population and receptor that it reaches.
 
     Parameters
@@ -124,22 +133,21 @@ def projection_statistics(projection, population, timestep=1.0):
     if isinstance(projection.connections, ConvConnections) and population.per_channel:
         return _convolution_statistics(projection.connections)
     if isinstance(projection.connections, (BoardConvolution, BoardPoolDense)):
-        connections = projection.connections
-        return {(0, receptor): [one] for receptor, one in
-                enumerate(_signed_statistics(connections.weights, connections.fan_in))}
+        local = projection.connections
+        return {(0, receptor): [one] for receptor, one in enumerate(_signed_statistics(local.weights, local.fan_in))}
     connections = projection.connections.to_list()
     fixed = 1 if projection.receptor == "inhibitory" else 0
-    receptor = (connections.weight < 0).astype(int) if connections.signed else np.full(len(connections.pre), fixed)
+    receptor = (connections.weight < 0).astype(np.int64) if connections.signed else np.full(len(connections.pre), fixed)
     channel = population.channel_of[connections.post]
-    found = {}
+    found: Statistics = {}
     for key in sorted(set(zip(channel.tolist(), receptor.tolist()))):
         chosen = (channel == key[0]) & (receptor == key[1])
         weight = abs(connections.weight[chosen])
         fan_in = int(np.bincount(connections.post[chosen]).max())
         generated = projection.connections.rounding == "machine"        # from one delay, not from a list
         delay_variance = 0.0 if generated else float(np.var(connections.delay[chosen] * timestep))
-        if projection.learns:
-            top = max(float(weight.max()), projection.plasticity.weight_dependence.w_max)
+        if projection.rule:
+            top = max(float(weight.max()), projection.rule.weight_dependence.w_max)
             found[key] = [WeightStatistics(fan_in, top, 0.0, top, delay_variance)]
         else:
             found[key] = [WeightStatistics(fan_in, float(weight.mean()), float(weight.var()), float(weight.max()),
@@ -147,14 +155,14 @@ def projection_statistics(projection, population, timestep=1.0):
     return found
 
 
-def _convolution_statistics(connections):
+def _convolution_statistics(connections: ConvConnections) -> Statistics:
     """As the ConvolutionConnector states them: one connector per pair (map, channel), the kernel's size as fan-in.
 
     A pooling connector has divided its weights by the pool's area before it is asked.
     """
     n_pre = connections.pre_shape[1] * connections.pre_shape[2]
     area = connections.pool[0] * connections.pool[1]
-    found = {}
+    found: Statistics = {}
     for index, kernels in enumerate(connections.kernels / area):
         for kernel in kernels:
             if kernel.any():
@@ -163,7 +171,7 @@ def _convolution_statistics(connections):
     return found
 
 
-def _signed_statistics(weights, fan_in):
+def _signed_statistics(weights: Floats, fan_in: int) -> list[WeightStatistics]:
     """Statistics of the positive and of the negative weights of a local-only connector: two WeightStatistics."""
     parts = weights[weights > 0], -weights[weights < 0]
     return [WeightStatistics(fan_in, float(part.mean()), float(part.var()), float(part.max()), 0.0) if len(part)

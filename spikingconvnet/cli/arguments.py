@@ -130,7 +130,7 @@ def check(options):
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule in WHOLE
     if options.cluster is not None and (options.mode not in SIMULATE[:3]
-                                        or options.mode == "training" and options.layer in (None, "1")):
+                                        or (options.mode == "training" and options.layer in (None, "1"))):
         raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
                             " --mode training of svm and of layers above 1, for which earlier layers are replayed")
     for name, modes in {**USED_BY, "rule": ("training", "demo") + ("loaddata",) * brings_parameters}.items():

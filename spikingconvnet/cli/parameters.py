@@ -25,7 +25,7 @@ def parameters_file(options):
     if new and options.rule in WHOLE:
         return _recipe(options.rule, options.dataset)
     here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
-    if options.mode in ("loaddata", "demo") and here.is_file() or not kept.is_file():
+    if (options.mode in ("loaddata", "demo") and here.is_file()) or not kept.is_file():
         return here
     if here.is_file() and not filecmp.cmp(here, kept, shallow=False):
         say(f"using {kept}, with which the run was loaded; {here} differs and is not used")

@@ -56,7 +56,7 @@ def _explanations(case):
     few = _places(case) < MANY
     if not found or few or any(one.name == "weights" for one in found):
         rules = parameters.of_rules(case)       # what explains more than a few numbers no rule could do by accident
-        few = few or bool(rules) and parameters.senders(case) < FEWEST_SENDERS
+        few = few or (bool(rules) and parameters.senders(case) < FEWEST_SENDERS)
         found += [Cause(NOT_TOLD, one.evidence, one.details) for one in rules] if few else rules
     return found
 

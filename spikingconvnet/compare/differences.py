@@ -6,6 +6,7 @@ weights belong to step 0, weights that learn to the end. Causes are in ``causes`
 """
 
 from dataclasses import asdict, dataclass, fields
+from typing import get_args
 
 import numpy as np
 
@@ -13,13 +14,13 @@ from spikingconvnet.compare import causes
 from spikingconvnet.compare.causes import NOT_TOLD, Cause
 from spikingconvnet.errors import StoreError
 from spikingconvnet.network import serialisation
-from spikingconvnet.network.neurons import CELLS
+from spikingconvnet.network.neurons import Cell
 
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh", "spikes", "weights")
 NAMES = {"v": "V", "gsyn_exc": "excitatory current", "gsyn_inh": "inhibitory current", "spikes": "spikes",
          "weights": "weights"}
 COMPARED_ANYHOW = (         # that these differ is a difference of its own, with a cause
-    *((cell.__name__, part.name) for cell in CELLS for part in fields(cell)),
+    *((cell.__name__, part.name) for cell in get_args(Cell) for part in fields(cell)),
     *((wiring, name) for wiring in ("ConnectionList", "DenseConnections", "LateralInhibition", "ConvConnections",
                                     "BoardConvolution", "BoardPoolDense")
       for name in ("weight", "kernels", "kernel", "delay")),
@@ -53,8 +54,8 @@ class Difference:
     variable: str
     a: int
     b: int
-    projection: str = None
-    pre: int = None
+    projection: str | None = None
+    pre: int | None = None
 
 
 @dataclass(frozen=True)

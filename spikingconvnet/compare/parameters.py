@@ -107,7 +107,7 @@ def _of_cells(case, one, off):
     """Parameters of a population's neurons, that of one or of all of them."""
     seek = {}
     if off.membranes.any() and not off.currents.any():
-        seek = {**{name: _free for name in MEMBRANE}, "v_reset": _reset, "v": _start, "tau_refrac": _refractory}
+        seek = dict.fromkeys(MEMBRANE, _free) | {"v_reset": _reset, "v": _start, "tau_refrac": _refractory}
     elif off.spikes.any() and not off.currents.any() and not off.learned:
         seek = {"v_thresh": _threshold}
     elif off.currents.any() and not off.spikes.any() and case.suspect.network.population(
@@ -385,7 +385,7 @@ def _by_weights(one, off):
 
 def _by_currents(one, off):
     """Residuals of what reached the first neuron that is wrong, up to a few steps that are: a function of a rule."""
-    step, column = min((int(t), int(n)) for _, t, n in np.argwhere(off.currents))
+    _step, column = min((int(t), int(n)) for _, t, n in np.argwhere(off.currents))
     wrong = np.flatnonzero(off.currents[:, :, column].any(axis=0))
     until = int(wrong[min(WRONG_STEPS, len(wrong)) - 1]) + 1
     short = Inputs(one.recorded, one.label, until)

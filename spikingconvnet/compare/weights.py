@@ -165,8 +165,8 @@ def _scaled(case):
         for factor in _factors(case, group):
             changed = with_projections(network, lambda p, labels=labels, factor=factor: (
                 replace(p, connections=_times(p.connections, factor)) if p.label in labels else p))
-            if case.explains(changed) or not any(off.learned for off in case.off) and case.explains_at_this_scale(
-                    changed):
+            if case.explains(changed) or (not any(off.learned for off in case.off) and case.explains_at_this_scale(
+                    changed)):
                 names = [projections[i].label for i in group]
                 power = round(np.log2(factor))
                 return [Cause("weights", f"with {factor:g} times the weights of"

@@ -3,7 +3,9 @@
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.spikes import Spikes
 
 
@@ -25,7 +27,7 @@ class ImageFilter(Protocol):
 
     channels: int
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
+    def __call__(self, images: NDArray[np.uint8]) -> Floats:
         """Values of each channel: uint8 (N, H, W) to float64 (N, channels, H, W), where 1 is a strong input."""
 
 
@@ -41,5 +43,5 @@ class Encoder(Protocol):
 
     n_steps: int
 
-    def __call__(self, values: np.ndarray, rng: np.random.Generator) -> Spikes:
+    def __call__(self, values: Floats, rng: np.random.Generator) -> Spikes:
         """Spikes of float (N, C, H, W), 0 or more, 1 a strong input: of shape (C, H, W), N samples of `n_steps`."""

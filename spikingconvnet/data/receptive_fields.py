@@ -44,8 +44,8 @@ class GaussianReceptiveFields:
     fields: int = 8
     width: float = 1.0
     silent_below: float = 0.1
-    low: tuple = None
-    high: tuple = None
+    low: tuple | None = None
+    high: tuple | None = None
 
     def __post_init__(self):
         owner, ends = "GaussianReceptiveFields", optional(several(real(least(-1e30), most(1e30)), "numbers"))

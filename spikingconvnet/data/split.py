@@ -120,7 +120,7 @@ def split(train_labels, test_labels, classes=range(10), n_train=None, n_validati
     for name, count, optional in (("n_train", n_train, True), ("n_validation", n_validation, False),
                                   ("n_test", n_test, True)):
         whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool) and count >= 0
-        require(whole or optional and count is None, "split", name, count,
+        require(whole or (optional and count is None), "split", name, count,
                 "a whole number, 0 or more" + ", or None for all" * optional)
     classes = _known_classes(classes, np.union1d(train_labels, test_labels).tolist())
     train, validation = _count_off(train_labels, classes, n_train, n_validation, per_class, rng, "n_train")

@@ -43,7 +43,7 @@ else:
 PAGE = 4096                                         # the default of 1024 makes four times as many jumps slow
 READ, WRITE, EXECUTE = 1, 2, 4                      # uc_prot, unicorn.h
 CORE_DEVICES = (*VIC_BASES, *TIMER_BASES, *CC_BASES, *DMA_BASES)
-CHIP_DEVICES = {**{base: ROUTER_SIZE for base in ROUTER_BASES}, **{base: DEVICE_SIZE for base in SYSCTL_BASES}}
+CHIP_DEVICES = dict.fromkeys(ROUTER_BASES, ROUTER_SIZE) | dict.fromkeys(SYSCTL_BASES, DEVICE_SIZE)
 _NEVER = 1                                          # an address at which no program ends
 LIMIT = 32                                          # cores with a CPU of their own: 100 MB; taking turns costs time
 _OWN_CODE, _SHARED_CODE = 1 << 20, 32 << 20         # bytes for translated code, of which those in use take memory

@@ -71,7 +71,7 @@ class Faults:
                  "(share from 0 to 1, milliseconds)")
         for name in ("silent_after", "silent_after_packets"):
             value = getattr(self, name)
-            _require(name, value, value is None or _numbers((value,), 1) and 0 <= value < math.inf, "None, 0 or more")
+            _require(name, value, value is None or (_numbers((value,), 1) and 0 <= value < math.inf), "None, 0 or more")
 
     def _check_list(self, name):
         length, bound, meaning = _LISTS[name]

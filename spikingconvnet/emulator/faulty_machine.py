@@ -56,7 +56,7 @@ class FaultyMachine(Machine):
         """Whether the board has fallen silent."""
         seconds, number = self.faults.silent_after, self.faults.silent_after_packets
         late = seconds is not None and self.cycle >= seconds * 1000 * CYCLES_PER_MS
-        if not self._silent and (late or number is not None and self._heard > number):
+        if not self._silent and (late or (number is not None and self._heard > number)):
             self._silent = True
             self.report("silent from now on, as its faults say")
         return self._silent

@@ -202,7 +202,7 @@ class Machine:
 
     def run(self, until=None):
         """Step until nothing is left to do, or nothing up to and including a cycle."""
-        while not self.at_rest or self._events and (until is None or self._events[0][0] <= until):
+        while not self.at_rest or (self._events and (until is None or self._events[0][0] <= until)):
             self.step()
 
     def _run(self, core):

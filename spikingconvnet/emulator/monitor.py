@@ -211,7 +211,7 @@ class Monitor:
     def _signal(self, command):
         """Send a signal: cmd_sig, scamp-cmd.c:486; by multicast (0) and by nearest neighbour (2) alike."""
         kind, data, _ = command.arguments
-        self._require(kind == 2 or kind == 0 and self.chip is self.machine.root, f"signal type {kind}")
+        self._require(kind == 2 or (kind == 0 and self.chip is self.machine.root), f"signal type {kind}")
         return self._signal_all(data)
 
     def _nearest_neighbour(self, command):

@@ -17,9 +17,9 @@ ALWAYS = 1 << Interrupt.CC_TMT | 1 << Interrupt.CC_TNF      # the transmitter is
 
 
 class Device:
-    """Registers by offset, as words; subclasses list theirs."""
+    """Registers by offset, as words."""
 
-    name, registers = "", frozenset()
+    name = ""
 
     def _unknown(self, verb, offset):
         return BusError(f"{verb} of {self.name}+{offset:#05x}, a register that is not modelled")

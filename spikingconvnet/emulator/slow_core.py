@@ -83,7 +83,7 @@ class SlowCore(Core):
         vector = self._wanted()
         if vector is not None:
             self._take_interrupt(vector)
-        elif self.rest is Rest.WFI or self.rest is Rest.POLL and not self._polled_out():
+        elif self.rest is Rest.WFI or (self.rest is Rest.POLL and not self._polled_out()):
             self._refuse()
             return
         self.rest, self._instructions = Rest.READY, self._slice

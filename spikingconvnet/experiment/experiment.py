@@ -115,7 +115,7 @@ class Experiment:
 
     def has_data(self):
         """Whether the images have been loaded with the settings in force, and MODEL takes them."""
-        return all([self.stored.data(split).is_there() for split in SPLITS])
+        return all(self.stored.data(split).is_there() for split in SPLITS)
 
     def data(self, split):
         """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""

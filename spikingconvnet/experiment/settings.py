@@ -66,16 +66,16 @@ class Settings:
     slot: int
     model: Sequential
     classes: tuple = tuple(range(10))
-    n_train: int = None
+    n_train: int | None = None
     n_validation: int = 0
-    n_test: int = None
+    n_test: int | None = None
     per_class: bool = False
     seed: int = 0
     reset: bool = False
     rule: object = None
-    arch: str = None
+    arch: str | None = None
     deformation: object = None
-    white: int = None
+    white: int | None = None
 
     def __post_init__(self):
         if isinstance(self.dataset, str) and "://" in self.dataset:
@@ -122,14 +122,14 @@ def _is_encoder(value):
 
 
 def _is_rule(value):
-    return value is None or is_dataclass(value) and isinstance(value, NetworkRule)
+    return value is None or (is_dataclass(value) and isinstance(value, NetworkRule))
 
 
 def _classes(value):
     """Class ids as a tuple; a range too long to be one is not unrolled."""
     if isinstance(value, range):
         value = tuple(value[:MOST_CLASSES + 1])
-    elif isinstance(value, (set, frozenset)) or isinstance(value, np.ndarray) and value.ndim == 1:
+    elif isinstance(value, (set, frozenset)) or (isinstance(value, np.ndarray) and value.ndim == 1):
         value = tuple(value)
     ids = several(whole(0), "")
     return tuple(ids.plain(value)) if ids.takes(value) else REFUSED

@@ -60,9 +60,11 @@ class Address(str):
     'https://example.org/sets/'
     """
 
-    __slots__ = ("_login", "_full")
+    __slots__ = ("_full", "_login")
+    _login: Login | None
+    _full: str
 
-    def __new__(cls, text):
+    def __new__(cls, text: str) -> "Address":
         """Part a text into what may be seen and what may not."""
         if isinstance(text, cls):
             return text
@@ -70,7 +72,7 @@ class Address(str):
         if not found:
             _refuse_hidden(text)
             return cls._made(text, text, None)
-        authority, rest = re.fullmatch("([^/?#]*)(.*)", text[found.end():], re.DOTALL).groups()
+        authority, rest = _groups("([^/?#]*)(.*)", text[found.end():], re.DOTALL)
         userinfo, _, host = authority.rpartition("@")
         if "@" in rest and re.search("[:@].*@", authority + rest, re.DOTALL):
             raise SettingsError("an address can be read in two ways and is not repeated here, as it may hold a"
@@ -79,7 +81,7 @@ class Address(str):
         if not HOST.fullmatch(host):
             raise SettingsError("an address has a port that is no number and is not repeated here, as it may be a"
                                 " password; write https://USER:PASSWORD@HOST:PORT/")
-        path, query, fragment = re.fullmatch(r"([^?#]*)(\?[^#]*)?(#.*)?", rest, re.DOTALL).groups(default="")
+        path, query, fragment = _groups(r"([^?#]*)(\?[^#]*)?(#.*)?", rest, re.DOTALL)
         begin = found[0] + host + path
         return cls._made(begin + _public(query) + _public(fragment), begin + query + fragment, _login(userinfo))
 
@@ -99,7 +101,7 @@ class Address(str):
         """Whether it is more than its text."""
         return self._login is not None or self._full != self
 
-    def in_full(self):
+    def in_full(self) -> str:
         """The address with whatever is secret in its query, for the one request that needs it; no login."""
         return self._full
 
@@ -109,10 +111,16 @@ class Address(str):
             log.warning("warning: %s is not encrypted, so whoever is on the way can read the password; use https", self)
 
 
+def _groups(pattern: str, text: str, flags: re.RegexFlag) -> tuple[str, ...]:
+    """Groups of a pattern that every text matches; empty where there is nothing."""
+    found = re.fullmatch(pattern, text, flags)
+    return found.groups(default="") if found else ()
+
+
 def _refuse_hidden(text):
     """Refuse a text without a scheme in front that has a password or an address with secrets all the same."""
     inner = SCHEME.search(text)
-    if inner and Address(text[inner.start():]).has_secret or re.match(r"(?![./~]).*?:.*@", text, re.DOTALL):
+    if (inner and Address(text[inner.start():]).has_secret) or re.match(r"(?![./~]).*?:.*@", text, re.DOTALL):
         raise SettingsError("an address with a password has its scheme in front, as https://USER:PASSWORD@HOST/ or"
                             " spalloc:https://USER:PASSWORD@HOST/, and what is given is not repeated here; a file of"
                             " such a name is written ./NAME")

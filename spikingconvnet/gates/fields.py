@@ -8,9 +8,12 @@ is refused: what is nearly a number (Decimal, Fraction, bool, a class of one's o
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikingconvnet.errors import SettingsError, require
 
@@ -20,6 +23,7 @@ MOST_STEPS = (1 << 31) - 1          # that a board's clock counts
 MOST_SLOT = MOST_STEPS // 5000      # of one image: a timeline holds 5000, see ``experiment.REPLICA_SAMPLES``
 MOST_SEED = (1 << 32) - 1           # that every library takes which draws from it
 REFUSED = object()                  # what a kind makes of a value that it does not take
+Limit: TypeAlias = tuple[Callable[[Any], bool], str]        # a condition, and in words what meets it
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,11 @@ class Kind:
         Conditions that the plain value has to meet, each with what is wanted; the first that does not hold is told.
     """
 
-    plain: object
+    plain: Callable[[Any], Any]
     wanted: str
-    limits: tuple = ()
+    limits: tuple[Limit, ...] = ()
 
-    def __call__(self, value, owner, field, error=SettingsError):
+    def __call__(self, value: object, owner: str, field: str, error: type[Exception] = SettingsError) -> Any:
         """The value as plain Python; `error` says of which field of which owner it is not one of this kind."""
         plain = self.plain(value)
         require(plain is not REFUSED, owner, field, value, self.wanted, error)
@@ -48,13 +52,14 @@ class Kind:
             require(holds(plain), owner, field, plain, wanted, error)
         return plain
 
-    def takes(self, value):
+    def takes(self, value: object) -> bool:
         """Whether a value is of this kind."""
         plain = self.plain(value)
         return plain is not REFUSED and all(holds(plain) for holds, _ in self.limits)
 
 
-def check_fields(record, error=SettingsError, owner=None, /, **kinds):
+def check_fields(record: object, error: type[Exception] = SettingsError, owner: str | None = None, /,
+                 **kinds: Kind) -> None:
     """Check fields of a frozen dataclass, `owner` by name, and set them to plain Python, in the order given.
 
     The first that is not of its kind is an `error` that names it.
@@ -71,31 +76,31 @@ def check_fields(record, error=SettingsError, owner=None, /, **kinds):
         object.__setattr__(record, name, kind(getattr(record, name), owner or type(record).__name__, name, error))
 
 
-def above(bound):
+def above(bound: float) -> Limit:
     """Larger than a number."""
     return lambda value: value > bound, f"above {bound:g}"
 
 
-def least(bound, why=""):
+def least(bound: float, why: str = "") -> Limit:
     """A number or more."""
     return lambda value: value >= bound, f"{'0 or more' if bound == 0 else f'at least {_short(bound)}'}{why}"
 
 
-def most(bound, why=""):
+def most(bound: float, why: str = "") -> Limit:
     """At most a number."""
     return lambda value: value <= bound, f"at most {_short(bound)}{why}"
 
 
-def below(bound, why=""):
+def below(bound: float, why: str = "") -> Limit:
     """Smaller than a number."""
     return lambda value: value < bound, f"below {bound:g}{why}"
 
 
-def _short(bound):
+def _short(bound: float) -> str:
     return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
-def real(*limits, wanted=None):
+def real(*limits: Limit, wanted: str | None = None) -> Kind:
     """A finite number within limits; nan is within none. What is told of each of them is `wanted`, if it is given."""
     limits = *limits, (lambda value: abs(value) <= 1.7e308, "finite")
     first = limits[0][1]
@@ -103,7 +108,7 @@ def real(*limits, wanted=None):
                 tuple((holds, wanted or text) for holds, text in limits))
 
 
-def _number(value):
+def _number(value: object) -> object:
     if type(value) in (int, float):
         return value
     if isinstance(value, np.integer):
@@ -111,54 +116,58 @@ def _number(value):
     return float(value) if isinstance(value, np.floating) else REFUSED
 
 
-def or_infinity(kind):
+def or_infinity(kind: Kind) -> Kind:
     """Infinity, or a number that `kind` takes."""
-    return Kind(kind.plain, kind.wanted, tuple((lambda value, holds=holds: value == math.inf or holds(value), wanted)
-                                               for holds, wanted in kind.limits))
+    return Kind(kind.plain, kind.wanted, tuple(_unless(lambda value: value == math.inf, *limit)
+                                               for limit in kind.limits))
 
 
-def whole(at_least, at_most=MOST_STEPS, why="", wanted=None):
+def _unless(free: Callable[[Any], bool], holds: Callable[[Any], bool], wanted: str) -> Limit:
+    return lambda value: free(value) or holds(value), wanted
+
+
+def whole(at_least: int, at_most: int = MOST_STEPS, why: str = "", wanted: str | None = None) -> Kind:
     """A whole number in a range; by default one that a board counts in 32 bits. `why` it ends there."""
     end = most(at_most, why) if why or not wanted else (most(at_most)[0], wanted)
     wanted = wanted or f"a whole number, {least(at_least)[1]}"
     return Kind(_whole, wanted, ((lambda value: value >= at_least, wanted), end))
 
 
-def _whole(value):
+def _whole(value: object) -> object:
     plain = _number(value)
     return plain if type(plain) is int else REFUSED
 
 
-def _flag(value):
+def _flag(value: object) -> object:
     return bool(value) if isinstance(value, (bool, np.bool_)) else REFUSED
 
 
-def choice(*texts, wanted=None):
+def choice(*texts: str, wanted: str | None = None) -> Kind:
     """One of some texts."""
     return Kind(lambda value: value if type(value) is str and value in texts else REFUSED,
                 wanted or " or ".join(map(repr, texts)))
 
 
-def record(*types, wanted=None):
+def record(*types: type, wanted: str | None = None) -> Kind:
     """An object of one of some classes, not a class."""
     return Kind(lambda value: value if isinstance(value, types) else REFUSED,
                 wanted or " or ".join(f"{_an(kind.__name__)}(...)" for kind in types))
 
 
-def _an(name):
+def _an(name: str) -> str:
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
-def optional(kind):
+def optional(kind: Kind) -> Kind:
     """None, or what `kind` takes."""
     return Kind(lambda value: None if value is None else kind.plain(value), f"{kind.wanted}, or None",
-                tuple((lambda value, holds=holds: value is None or holds(value), f"{wanted}, or None")
+                tuple(_unless(lambda value: value is None, holds, f"{wanted}, or None")
                       for holds, wanted in kind.limits))
 
 
-def several(kind, wanted, count=None):
+def several(kind: Kind, wanted: str, count: int | None = None) -> Kind:
     """A tuple or list of values that `kind` takes, `count` of them or at least one."""
-    def plain(value):
+    def plain(value: Any) -> object:
         if type(value) not in (tuple, list) or (len(value) != count if count else not value):
             return REFUSED
         return type(value)(map(kind.plain, value)) if all(map(kind.takes, value)) else REFUSED
@@ -166,13 +175,13 @@ def several(kind, wanted, count=None):
     return Kind(plain, wanted)
 
 
-def _square(value):
+def _square(value: Any) -> object:
     pair = (value, value) if _whole(value) is not REFUSED else value
     whole_pair = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(_whole(v) is not REFUSED for v in pair)
     return tuple(map(_whole, pair)) if whole_pair else REFUSED
 
 
-def _path(value):
+def _path(value: Any) -> object:
     try:
         text = os.fspath(value)
         os.fsencode(text)
@@ -181,7 +190,8 @@ def _path(value):
     return text if isinstance(text, str) and "\0" not in text else REFUSED
 
 
-def numbers(value, owner, field, error=SettingsError, dtype=np.float64):
+def numbers(value: Any, owner: str, field: str, error: type[Exception] = SettingsError,
+            dtype: type[np.generic] = np.float64) -> NDArray[Any]:
     """An array of numbers, which need not be finite; of whole ones if `dtype` is an integer type.
 
     Raises
@@ -193,12 +203,12 @@ def numbers(value, owner, field, error=SettingsError, dtype=np.float64):
         found = np.asarray(value)
     except ValueError:          # rows of different lengths
         found = np.array(None)
-    kept = found.astype(dtype) if found.dtype.kind in "iuf" and _fits(found, dtype) else None
-    require(kept is not None, owner, field, value, "numbers" if dtype == np.float64 else "whole numbers", error)
-    return kept
+    require(found.dtype.kind in "iuf" and _fits(found, dtype), owner, field, value,
+            "numbers" if dtype == np.float64 else "whole numbers", error)
+    return found.astype(dtype)
 
 
-def _fits(found, dtype):
+def _fits(found: NDArray[Any], dtype: type[np.generic]) -> bool:
     if np.issubdtype(dtype, np.floating):
         return True
     return bool(np.all((abs(found.astype(np.float64)) < 1 << 53) & (found == np.rint(found))))
@@ -220,7 +230,7 @@ SHAPE = several(whole(1), "(channels, rows, columns), each at least 1", 3)
 SIZE = whole(1)
 
 
-def table(shift=0):
+def table(shift: int = 0) -> Kind:
     """A time constant, ms, of whose decay a board holds a table of 16-bit numbers, one entry for ``2**shift`` steps."""
     longest = math.floor(LONGEST_TABLE * 2.0 * (1 << shift) / math.log(2048))
     return real(above(0), least(FINEST, " ms, the last bit of s16.15"),

@@ -10,6 +10,7 @@ what to do.
 import json
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -22,7 +23,7 @@ FINITE = float(np.finfo(np.float32).max)    # of what is computed with, so that 
 ACCUM = 65536.0         # mV or nA, the range of s16.15
 
 
-def refuse(name, wanted, got):
+def refuse(name: str, wanted: str, got: object) -> NoReturn:
     """Raise the StoreError: ``<name>: must be <wanted>, got <got>``; `got` is in words, or what was found."""
     got = str(got)
     raise StoreError(f"{name}: must be {wanted}, got {got if len(got) <= 60 else got[:60] + ' ...'}")
@@ -44,8 +45,8 @@ class Array:
 
     types: str
     shape: tuple = ()
-    least: float = None
-    most: float = None
+    least: float | None = None
+    most: float | None = None
     optional: bool = False
 
     def check(self, name, array, sizes):
@@ -148,17 +149,17 @@ def parse_json(text):
     raise StoreError("JSON: is nested too deep")
 
 
-def is_text(value):
+def is_text(value: object) -> bool:
     """Whether it is text that can be shown in a line."""
     return isinstance(value, str) and value.isprintable()
 
 
-def is_integer(value, least=0, most=LARGEST):
+def is_integer(value: Any, least: int = 0, most: int = LARGEST) -> bool:
     """Whether it is a whole number of that range."""
     return type(value) is int and least <= value <= most
 
 
-def is_number(value, least=-math.inf, most=math.inf):
+def is_number(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
     """Whether it is a number of that range, and no nan."""
     return type(value) in (int, float) and least <= value <= most
 

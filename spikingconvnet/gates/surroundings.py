@@ -79,7 +79,7 @@ def settle():
             os.fstat(number)
         except OSError:
             os.open(os.devnull, flags)
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)      # noqa: SIM115 - it stays
     sys.stdout.reconfigure(errors="backslashreplace")
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     sys.stderr = io.TextIOWrapper(io.BufferedWriter(Lossy(2, "wb", closefd=False)), encoding, "backslashreplace",

@@ -59,7 +59,7 @@ class Finding:
     value: int
     where: tuple = ()
     places: int = 0
-    steps: tuple = None
+    steps: tuple | None = None
 
     def __str__(self):
         more = f" and {self.places - len(self.where)} more" if self.places > len(self.where) else ""

@@ -21,8 +21,9 @@ from spikingconvnet.gates.fields import (
     record,
 )
 from spikingconvnet.model.learning import LayerRule
-from spikingconvnet.network.geometry import output_size
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive
+from spikingconvnet.network.arrays import Pair, Shape
+from spikingconvnet.network.geometry import output_size, pair
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive, Neuron
 
 __all__ = ["AvgPool2D", "Conv2D", "Dense"]
 
@@ -34,7 +35,7 @@ _MAPS = {"neuron": NEURON, "firing": SHARE, "gain": POSITIVE, "centred": FLAG, "
          "lateral": INHIBITION}         # what Conv2D and Dense share
 
 
-def for_stdp_alone(layer):
+def for_stdp_alone(layer: "Conv2D | Dense") -> list[str]:
     """Names of the settings that a Conv2D or Dense was given and only layer-wise learning reads: list of str."""
     given = [name for name in ("firing", "gain", "centred") if getattr(layer, name) != getattr(Conv2D, name)]
     return given + ["training"] * (layer.training is not None)
@@ -68,37 +69,37 @@ class Conv2D:
     """
 
     filters: int
-    kernel_size: tuple
-    strides: tuple = (1, 1)
+    kernel_size: int | Pair
+    strides: int | Pair = (1, 1)
     per_map: bool = False
-    neuron: IFCurrExp = IFCurrExp(tau_m=20.0, cm=20.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0,
+    neuron: Neuron = IFCurrExp(tau_m=20.0, cm=20.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, v=0.0,
                                   tau_syn_E=1.0, tau_syn_I=1.0, tau_refrac=0.0)
     firing: float = 0.1
     gain: float = 20.0
     centred: bool = True
-    training: LayerRule = None
+    training: LayerRule | None = None
     lateral: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, filters=SIZE, kernel_size=PAIR, strides=PAIR, per_map=FLAG, **_MAPS)
 
-    def kernel_shape(self, in_shape):
+    def kernel_shape(self, in_shape: Shape) -> tuple[int, int, int, int]:
         """Shape of the kernels: (filters, channels, rows, columns)."""
-        return (self.filters, 1 if self.per_map else in_shape[0], *self.kernel_size)
+        return (self.filters, 1 if self.per_map else in_shape[0], *pair(self.kernel_size))
 
-    def output_shape(self, in_shape):
+    def output_shape(self, in_shape: Shape) -> Shape:
         """(C', H', W') for an input (C, H, W); a kernel larger than the input is a SettingsError."""
         for axis, name in ((0, "rows"), (1, "columns")):
-            require(self.kernel_size[axis] <= in_shape[1 + axis], "Conv2D", "kernel_size", self.kernel_size,
+            require(pair(self.kernel_size)[axis] <= in_shape[1 + axis], "Conv2D", "kernel_size", pair(self.kernel_size),
                     f"at most {in_shape[1 + axis]} {name}, the input is {in_shape}")
         channels = self.filters * in_shape[0] if self.per_map else self.filters
-        return (channels, *output_size(in_shape, self.kernel_size, self.strides))
+        return (channels, *output_size(in_shape, pair(self.kernel_size), pair(self.strides)))
 
-    def __str__(self):
+    def __str__(self) -> str:
         kind = "per map" if self.per_map else "all channels"
         competition = f", lateral {self.lateral:g} nA" if self.lateral else ""
-        return (f"Conv2D  {self.filters} filters {self.kernel_size[0]}x{self.kernel_size[1]}"
-                f" stride {self.strides[0]}x{self.strides[1]}, {kind}{competition}")
+        (rows, columns), (down, right) = pair(self.kernel_size), pair(self.strides)
+        return f"Conv2D  {self.filters} filters {rows}x{columns} stride {down}x{right}, {kind}{competition}"
 
 
 @dataclass(frozen=True)
@@ -112,25 +113,25 @@ class AvgPool2D:
     pool_size : int or (rows, columns)
     """
 
-    pool_size: tuple
+    pool_size: int | Pair
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, pool_size=PAIR)
 
     @property
-    def area(self):
+    def area(self) -> int:
         """Neurons that share a pooled position."""
-        return self.pool_size[0] * self.pool_size[1]
+        return pair(self.pool_size)[0] * pair(self.pool_size)[1]
 
-    def output_shape(self, in_shape):
+    def output_shape(self, in_shape: Shape) -> Shape:
         """(C, H // rows, W // columns)."""
         for axis in (0, 1):
-            require(self.pool_size[axis] <= in_shape[1 + axis], "AvgPool2D", "pool_size", self.pool_size,
+            require(pair(self.pool_size)[axis] <= in_shape[1 + axis], "AvgPool2D", "pool_size", pair(self.pool_size),
                     f"within the input {in_shape}")
-        return (in_shape[0], in_shape[1] // self.pool_size[0], in_shape[2] // self.pool_size[1])
+        return (in_shape[0], in_shape[1] // pair(self.pool_size)[0], in_shape[2] // pair(self.pool_size)[1])
 
-    def __str__(self):
-        return f"AvgPool2D  {self.pool_size[0]}x{self.pool_size[1]}"
+    def __str__(self) -> str:
+        return f"AvgPool2D  {pair(self.pool_size)[0]}x{pair(self.pool_size)[1]}"
 
 
 @dataclass(frozen=True)
@@ -141,26 +142,26 @@ class Dense:
     """
 
     units: int
-    neuron: IFCurrExp = Conv2D.neuron
+    neuron: Neuron = Conv2D.neuron
     firing: float = 0.1
     gain: float = 20.0
     centred: bool = True
-    training: LayerRule = None
+    training: LayerRule | None = None
     lateral: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, units=SIZE, **_MAPS)
 
-    def as_convolution(self, in_shape):
+    def as_convolution(self, in_shape: Shape) -> Conv2D:
         """The Conv2D that computes the same on an input of this shape."""
         return Conv2D(self.units, in_shape[1:], (1, 1), neuron=self.neuron, firing=self.firing, gain=self.gain,
                       centred=self.centred, training=self.training, lateral=self.lateral)
 
-    def output_shape(self, in_shape):
+    def output_shape(self, in_shape: Shape) -> Shape:
         """(units, 1, 1)."""
         return (self.units, 1, 1)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"Dense  {self.units} units"
 
 

@@ -5,11 +5,13 @@ a whole network is ``RULE`` of the parameters; nothing else has to know of it. D
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.neurons import Neuron
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class LayerRule(ABC):
 
     def unfinished(self, stage):
         """What ``keep`` is given: schema.Schema, or None for a rule that begins anew after an interruption."""
-        return None
+        return
 
     def network(self, stage, kernels, spikes, rng):
         """What a machine is given to train with, or a part of it, so that ``--mode check`` can look at it: Trainee, or
@@ -86,7 +88,7 @@ class LayerRule(ABC):
             Of the stage's source; None if there are none yet.
         rng : numpy.random.Generator
         """
-        return None
+        return
 
     def memory(self, stage):
         """Bytes that the filters of a layer ask for at a time while it learns: list, see ``gates.sizes.require_fits``.
@@ -118,9 +120,9 @@ class NetworkRule(ABC):
     """
 
     name: str
-    output_neuron = None
-    takes_rates = False
-    rates = None
+    output_neuron: Neuron | None = None
+    takes_rates: bool = False
+    rates: Callable[..., np.ndarray] | None = None
 
     @abstractmethod
     def train(self, model, images, labels, rng, *, encoder, image_filter=None, open_network=None, progress=iter,

@@ -1,14 +1,19 @@
-"""What is read of the last layer: counts of spikes, membranes, or counts for a classifier."""
+"""What is read of the last layer: counts of spikes, membranes, or counts for a classifier.
+
+A value that cannot be used is a SettingsError.
+"""
 
 from dataclasses import dataclass
 
 from spikingconvnet.errors import in_words, require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PAIR, check_fields, choice, optional, whole
+from spikingconvnet.network.arrays import Pair, Shape
+from spikingconvnet.network.geometry import pair
 
 __all__ = ["Classifier", "Membrane", "SpikeCount"]
 
 
-def _check_window(readout):
+def _check_window(readout: "SpikeCount | Membrane") -> None:
     check_fields(readout, first=whole(0, MOST_SLOT, wanted="a step, 0 or more"),
                  last=optional(whole(0, MOST_SLOT, wanted=f"a step after first ({in_words(readout.first)})")))
     require(readout.last is None or readout.last > readout.first, type(readout).__name__, "last", readout.last,
@@ -18,18 +23,21 @@ def _check_window(readout):
 class _OutputUnits:
     """A readout of the last layer's units: unit k stands for the k-th class."""
 
-    def window(self, n_steps):
+    first: int
+    last: int | None
+
+    def window(self, n_steps: int) -> Pair:
         """First step and end of the window in an image of `n_steps` steps; a SettingsError if it is longer."""
         last = n_steps if self.last is None else self.last
         require(self.first < last <= n_steps, type(self).__name__, "first, last", (self.first, self.last),
                 f"within the {n_steps} steps of an image (SLOT)")
         return self.first, last
 
-    def output_shape(self, in_shape):
+    def output_shape(self, in_shape: Shape) -> Shape:
         """That of the units: (units, 1, 1)."""
         return in_shape
 
-    def _steps(self):
+    def _steps(self) -> str:
         return f"steps {self.first} to {'the end' if self.last is None else self.last - 1}"
 
 
@@ -48,19 +56,19 @@ class SpikeCount(_OutputUnits):
     """
 
     first: int = 0
-    last: int = None
+    last: int | None = None
     ties: str = "v"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_window(self)
         check_fields(self, ties=choice("v", "lowest"))
 
     @property
-    def needs_membranes(self):
+    def needs_membranes(self) -> bool:
         """Whether the units' membranes have to be recorded."""
         return self.ties == "v"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"SpikeCount  most spikes in {self._steps()}, ties: {self.ties}"
 
 
@@ -77,14 +85,14 @@ class Membrane(_OutputUnits):
     """
 
     first: int = 0
-    last: int = None
+    last: int | None = None
 
     needs_membranes = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_window(self)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"Membrane  highest mean in {self._steps()}"
 
 
@@ -100,24 +108,26 @@ class Classifier:
         Inverse strength of regularisation, as in scikit-learn's ``LinearSVC``.
     """
 
-    grid: tuple = None
+    grid: int | Pair | None = None
     C: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, grid=optional(PAIR), C=FACTOR)
 
-    def cells(self, in_shape):
+    def cells(self, in_shape: Shape) -> Pair:
         """Cells per map (rows, columns): `grid`, or one cell per neuron."""
-        grid = self.grid or in_shape[1:]
+        grid = in_shape[1:] if self.grid is None else pair(self.grid)
         for axis in (0, 1):
             require(grid[axis] <= in_shape[1 + axis], "Classifier", "grid", self.grid, f"within the maps {in_shape}")
         return grid
 
-    def output_shape(self, in_shape):
+    def output_shape(self, in_shape: Shape) -> Shape:
         """(features, 1, 1)."""
         rows, columns = self.cells(in_shape)
         return (in_shape[0] * rows * columns, 1, 1)
 
-    def __str__(self):
-        cells = f"{self.grid[0]}x{self.grid[1]} cells per map" if self.grid else "one count per neuron"
-        return f"Classifier  linear SVM on {cells}"
+    def __str__(self) -> str:
+        if self.grid is None:
+            return "Classifier  linear SVM on one count per neuron"
+        rows, columns = pair(self.grid)
+        return f"Classifier  linear SVM on {rows}x{columns} cells per map"

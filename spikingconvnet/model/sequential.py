@@ -5,13 +5,17 @@ that follows.
 """
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import SHAPE
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense, for_stdp_alone
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
+from spikingconvnet.network.arrays import Shape
 
-READOUTS = (Classifier, SpikeCount, Membrane)
+Layer: TypeAlias = Conv2D | AvgPool2D | Dense
+Readout: TypeAlias = Classifier | SpikeCount | Membrane
+READOUTS = Classifier, SpikeCount, Membrane
 
 
 @dataclass(frozen=True)
@@ -36,24 +40,24 @@ class Stage:
 
     number: int
     layer: Conv2D
-    source_shape: tuple
-    pool: AvgPool2D
-    in_shape: tuple
-    out_shape: tuple
+    source_shape: Shape
+    pool: AvgPool2D | None
+    in_shape: Shape
+    out_shape: Shape
     dense: bool = field(default=False, repr=False)       # digests were made without it
 
     @property
-    def label(self):
+    def label(self) -> str:
         """Name of the layer's population in every network: ``layer1`` and so on."""
         return f"layer{self.number}"
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """As a parameters file writes the layer: ``Conv2D`` or ``Dense``."""
         return "Dense" if self.dense else "Conv2D"
 
     @property
-    def unit(self):
+    def unit(self) -> str:
         """The same for what it has many of: ``filters`` or ``units``."""
         return "units" if self.dense else "filters"
 
@@ -73,14 +77,14 @@ class Sequential:
     [(2, 28, 28), (32, 22, 22), (512, 1, 1)]
     """
 
-    def __init__(self, input_shape, *layers):
+    def __init__(self, input_shape: Shape, *layers: Layer | Readout) -> None:
         self.input_shape = tuple(SHAPE(input_shape, "Sequential", "input_shape"))
-        self.layers = []
-        self.shapes = [self.input_shape]
+        self.layers: list[Layer | Readout] = []
+        self.shapes: list[Shape] = [self.input_shape]
         for layer in layers:
             self.add(layer)
 
-    def add(self, layer):
+    def add(self, layer: Layer | Readout) -> "Sequential":
         """Append a layer; one that does not fit is a SettingsError."""
         require(isinstance(layer, (Conv2D, AvgPool2D, Dense, *READOUTS)), "Sequential", "layers", layer,
                 "Conv2D, AvgPool2D, Dense or Classifier, SpikeCount, Membrane")
@@ -109,36 +113,37 @@ class Sequential:
         self.shapes.append(shape)
         return self
 
-    def _refuse_unread(self, readout):
+    def _refuse_unread(self, readout: Readout) -> None:
         """Raise a SettingsError if a layer has settings that no rule for all layers at once reads."""
         for layer in self.layers:
-            unread = [] if isinstance(layer, AvgPool2D) else for_stdp_alone(layer)
+            unread = for_stdp_alone(layer) if isinstance(layer, (Conv2D, Dense)) else []
             if unread:
                 raise SettingsError(f"{type(layer).__name__}.{', '.join(unread)}: has no effect in a model that ends"
                                     f" with {type(readout).__name__}, whose layers are trained all at once by RULE of"
                                     " the parameters; leave it out, or end the model with Classifier()")
 
     @property
-    def stages(self):
+    def stages(self) -> list[Stage]:
         """The layers that learn, as a list of :class:`Stage`."""
-        stages = []
+        stages: list[Stage] = []
         for i, layer in enumerate(self.layers):
             if isinstance(layer, (Conv2D, Dense)):
-                pool = self.layers[i - 1] if i and isinstance(self.layers[i - 1], AvgPool2D) else None
+                before = self.layers[i - 1] if i else None
+                pool = before if isinstance(before, AvgPool2D) else None
                 conv = layer.as_convolution(self.shapes[i]) if isinstance(layer, Dense) else layer
                 stages.append(Stage(len(stages) + 1, conv, self.shapes[i - 1] if pool else self.shapes[i], pool,
                                     self.shapes[i], self.shapes[i + 1], isinstance(layer, Dense)))
         return stages
 
     @property
-    def classifier(self):
+    def classifier(self) -> Classifier:
         """The Classifier; a model without one is a SettingsError."""
         if not self.layers or not isinstance(self.layers[-1], Classifier):
             raise SettingsError("MODEL: has no Classifier; end it with Classifier(grid=4)")
         return self.layers[-1]
 
     @property
-    def readout(self):
+    def readout(self) -> Readout:
         """The Classifier, SpikeCount or Membrane at the end; a model without one is a SettingsError."""
         if not self.layers or not isinstance(self.layers[-1], READOUTS):
             raise SettingsError("MODEL: has no Classifier; end it with Classifier(grid=4), or with SpikeCount() or"
@@ -146,11 +151,11 @@ class Sequential:
         return self.layers[-1]
 
     @property
-    def runs_as_one(self):
+    def runs_as_one(self) -> bool:
         """Whether all layers run together as one network, whose last one is read out; otherwise one after another."""
         return isinstance(self.readout, (SpikeCount, Membrane))
 
-    def summary(self):
+    def summary(self) -> str:
         """The chain as text: one line a layer with shape, neurons, learned weights and synapses."""
         rows = [("layer", "", "output shape", "neurons", "weights", "synapses"),
                 ("input", "", "x".join(map(str, self.input_shape)), f"{_size(self.input_shape):,}", "", "")]
@@ -171,7 +176,7 @@ class Sequential:
                                    for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows)
 
 
-def _size(shape):
+def _size(shape: tuple[int, ...]) -> int:
     size = 1
     for n in shape:
         size *= n

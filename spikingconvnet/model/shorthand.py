@@ -12,13 +12,17 @@ from math import prod
 
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
-from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.readouts import Membrane, SpikeCount
+from spikingconvnet.model.sequential import Layer, Sequential
+from spikingconvnet.network.arrays import Shape
+from spikingconvnet.network.neurons import Neuron
 
 N = "([0-9]{1,9})"
 FORMS = "N units, NcK (N filters of K x K) or Ns (N x N pooling), with a dash between them"
 
 
-def parse(text, input_shape, neuron, readout, output_neuron=None):
+def parse(text: str, input_shape: Shape, neuron: Neuron, readout: SpikeCount | Membrane,
+          output_neuron: Neuron | None = None) -> Sequential:
     """The model of an architecture.
 
     Parameters
@@ -60,7 +64,7 @@ def parse(text, input_shape, neuron, readout, output_neuron=None):
                             " 10 or 10o") from None
 
 
-def _input(token, shape, text):
+def _input(token: str, shape: Shape, text: str) -> Shape:
     match = re.fullmatch(rf"(?:(?:{N}x)?{N}x)?{N}", token)
     sizes = [int(part) for part in match.groups() if part] if match else []
     given = {1: (prod(shape),), 2: shape[1:] if shape[0] == 1 else None, 3: shape}.get(len(sizes))
@@ -70,7 +74,7 @@ def _input(token, shape, text):
     return shape
 
 
-def _layer(token, last, neuron):
+def _layer(token: str, last: bool, neuron: Neuron) -> Layer:
     if match := re.fullmatch(f"{N}o" if token.endswith("o") and last else N, token):
         return Dense(int(match[1]), neuron=neuron)
     if match := re.fullmatch(f"{N}c{N}", token):

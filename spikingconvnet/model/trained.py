@@ -1,11 +1,14 @@
 """A layer that has been trained: its kernels and thresholds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import numbers
+from spikingconvnet.model.sequential import Stage
+from spikingconvnet.network.arrays import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,19 +29,19 @@ class TrainedLayer:
         Largest input of a neuron in one step, nA, see ``netlist.Population``; None leaves the choice to sPyNNaker.
     """
 
-    kernels: np.ndarray
-    v_thresh: np.ndarray
-    i_offset: np.ndarray = None
-    v: np.ndarray = None
-    max_expected_summed_weight: float = None
+    kernels: Floats
+    v_thresh: Floats
+    i_offset: Floats = None         # type: ignore[assignment]      # zeros for each map, once it is made
+    v: Floats | None = None
+    max_expected_summed_weight: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.i_offset is None:
             object.__setattr__(self, "i_offset", np.zeros(len(self.v_thresh)))
         for name in ("kernels", "v_thresh", "i_offset"):
             object.__setattr__(self, name, numbers(getattr(self, name), "TrainedLayer", name))
 
-    def require_fits(self, stage, owner):
+    def require_fits(self, stage: Stage, owner: str) -> None:
         """Raise a SettingsError that names `owner`, a rule, unless these are finite numbers for a model.Stage."""
         wanted = {"kernels": stage.layer.kernel_shape(stage.in_shape), "v_thresh": stage.out_shape[:1],
                   "i_offset": stage.out_shape[:1]}
@@ -47,8 +50,8 @@ class TrainedLayer:
             require(found.shape == shape and np.isfinite(found).all(), owner, f"{name} of {stage.label}",
                     f"{'' if np.isfinite(found).all() else 'not finite, '}{found.shape}", f"finite, of shape {shape}")
 
-    def arrays(self):
-        """Itself as arrays for a file, those left out that are as by default: dict of str to array."""
+    def arrays(self) -> dict[str, Floats]:
+        """Arrays for a file, without those that are as by default: dict of str to array."""
         found = {"kernels": self.kernels, "v_thresh": self.v_thresh}
         if np.any(self.i_offset):
             found["i_offset"] = self.i_offset
@@ -59,8 +62,8 @@ class TrainedLayer:
         return found
 
     @classmethod
-    def from_arrays(cls, arrays):
+    def from_arrays(cls, arrays: Mapping[str, Floats]) -> "TrainedLayer":
         """The inverse of :meth:`arrays`; other arrays may be among them."""
+        found = {name: arrays[name] for name in ("kernels", "v_thresh", "i_offset", "v") if name in arrays}
         largest = arrays.get("max_expected_summed_weight")
-        return cls(arrays["kernels"], arrays["v_thresh"], arrays.get("i_offset"), arrays.get("v"),
-                   None if largest is None else float(largest))
+        return cls(**found, max_expected_summed_weight=None if largest is None else float(largest))

@@ -1,4 +1,4 @@
-"""Connections that a board generates itself, from sPyNNaker's own connectors."""
+"""Connections that a board generates itself, from sPyNNaker's own connectors; wrong ones are a NetworkError."""
 
 from dataclasses import dataclass
 
@@ -6,32 +6,42 @@ import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.gates.fields import SHAPE, check_fields, several, whole
+from spikingconvnet.network.arrays import Floats, Ints, Pair, Shape
 from spikingconvnet.network.connectivity import DELAY, XY, ConnectionList, check_synapses, set_array
 
 
 class _BoardConnector:
     """What the two connectors of SpiNNaker's local-only synapses share."""
 
+    pre_shape: Shape
+    pool: Pair
+    delay: int
+
     signed = True
     rounding = "host"
 
     @property
-    def max_delay(self):
+    def max_delay(self) -> int:
         """The delay in steps."""
         return self.delay
 
-    def check_sizes(self, n_pre, n_post):
+    @property
+    def post_shape(self) -> Shape:
+        """(1, rows, columns) of the postsynaptic population."""
+        raise NotImplementedError
+
+    def check_sizes(self, n_pre: int, n_post: int) -> None:
         """Raise NetworkError unless both populations have the sizes of the geometry."""
         name = type(self).__name__
         for attribute, shape, size in (("pre_shape", self.pre_shape, n_pre), ("post_shape", self.post_shape, n_post)):
             require(int(np.prod(shape)) == size, name, attribute, shape, f"of {size} neurons", NetworkError)
 
-    def _check_pool(self):
+    def _check_pool(self) -> None:
         check_fields(self, NetworkError, pre_shape=SHAPE, pool=XY, delay=DELAY)
         require(self.pre_shape[0] == 1, type(self).__name__, "pre_shape", self.pre_shape,
                 "(1, rows, columns): a board has one population per channel", NetworkError)
 
-    def _listed(self, pre, post, weight):
+    def _listed(self, pre: Ints, post: Ints, weight: Floats) -> ConnectionList:
         order = np.lexsort((post, pre))
         order = order[weight[order] != 0]
         return ConnectionList(pre[order], post[order], weight[order], np.full(len(order), self.delay), signed=True)
@@ -60,14 +70,14 @@ class BoardConvolution(_BoardConnector):
         Steps.
     """
 
-    kernel: np.ndarray
-    pre_shape: tuple
-    strides: tuple = (1, 1)
-    padding: tuple = (0, 0)
-    pool: tuple = (1, 1)
+    kernel: Floats
+    pre_shape: Shape
+    strides: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    pool: Pair = (1, 1)
     delay: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_array(self, "kernel", 2)
         require(all(n % 2 == 1 for n in self.kernel.shape), "BoardConvolution", "kernel",
                 self.kernel.shape, "of two odd sizes; the binary reads beyond an even one", NetworkError)
@@ -76,25 +86,26 @@ class BoardConvolution(_BoardConnector):
         check_synapses(self, abs(self.kernel), self.delay)
 
     @property
-    def post_shape(self):
+    def post_shape(self) -> Shape:
         """(1, rows, columns) that sPyNNaker demands of the postsynaptic population."""
         return (1, self._outputs(1), self._outputs(0))
 
     @property
-    def weights(self):
+    def weights(self) -> Floats:
         """Weights that the connector holds, pooling included: float array of the kernel's shape, nA."""
         return self.kernel / (self.pool[0] * self.pool[1])
 
     @property
-    def fan_in(self):
+    def fan_in(self) -> int:
         """Connections of a neuron as sPyNNaker counts them."""
         return min(self.kernel.size, int(np.prod(self.pre_shape)))
 
-    def _outputs(self, axis):
+    def _outputs(self, axis: int) -> int:
         pooled = self.pre_shape[2 - axis] // self.pool[axis]
-        return max((pooled - (self.kernel.shape[axis] - 1) + 2 * self.padding[axis]) // self.strides[axis], 1)
+        outputs: int = (pooled - (self.kernel.shape[axis] - 1) + 2 * self.padding[axis]) // self.strides[axis]
+        return max(outputs, 1)
 
-    def _reached(self, axis):
+    def _reached(self, axis: int) -> tuple[Ints, Ints, Ints]:
         """Input position, output position and kernel index of every connection along x (0) or y (1)."""
         size, stride = self.kernel.shape[axis], self.strides[axis]
         at = np.arange(self.pre_shape[2 - axis])
@@ -105,7 +116,7 @@ class BoardConvolution(_BoardConnector):
         index, kernel = np.nonzero(inside)
         return at[index], output[inside], kernel
 
-    def to_list(self):
+    def to_list(self) -> ConnectionList:
         """ConnectionList of the non-zero weights, signed, sorted by presynaptic, then postsynaptic neuron."""
         (x, to_x, column), (y, to_y, row) = self._reached(0), self._reached(1)
         n_x, n_y = self.kernel.shape
@@ -133,12 +144,12 @@ class BoardPoolDense(_BoardConnector):
         Steps.
     """
 
-    weight: np.ndarray
-    pre_shape: tuple
-    pool: tuple = (1, 1)
+    weight: Floats
+    pre_shape: Shape
+    pool: Pair = (1, 1)
     delay: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_array(self, "weight", 3)
         self._check_pool()
         size = (self.pre_shape[2], self.pre_shape[1])
@@ -151,21 +162,21 @@ class BoardPoolDense(_BoardConnector):
         check_synapses(self, abs(self.weight), self.delay)
 
     @property
-    def post_shape(self):
+    def post_shape(self) -> Shape:
         """(1, 1, postsynaptic neurons)."""
         return (1, 1, self.weight.shape[2])
 
     @property
-    def weights(self):
+    def weights(self) -> Floats:
         """Weights as sPyNNaker looks at them when it chooses a scale, not divided by the pool's area: nA."""
         return self.weight
 
     @property
-    def fan_in(self):
+    def fan_in(self) -> int:
         """Connections of a neuron as sPyNNaker counts them: every presynaptic neuron."""
         return int(np.prod(self.pre_shape))
 
-    def to_list(self):
+    def to_list(self) -> ConnectionList:
         """ConnectionList of the non-zero weights, signed, sorted by presynaptic, then postsynaptic neuron."""
         x, y = np.arange(self.pre_shape[2]), np.arange(self.pre_shape[1])
         weight = self.weight[x // self.pool[0], (y // self.pool[1])[:, None]] / (self.pool[0] * self.pool[1])

@@ -2,7 +2,7 @@
 
 Weights are in nA and never negative, except where the sign chooses the receptor (``signed``). Delays are whole steps, 1
 or more. :class:`BoardConvolution` and :class:`BoardPoolDense` are what sPyNNaker's own connectors of that name do on a
-board, which for a convolution is not what the field calls one.
+board, which for a convolution is not what the field calls one. What no synapse may have is a NetworkError.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from spikingconvnet.gates.fields import (
     several,
     whole,
 )
+from spikingconvnet.network.arrays import Floats, Ints, Pair, Shape
 from spikingconvnet.network.geometry import output_size, pooled_neurons, receptive_fields
 
 DELAY = whole(1, wanted="at least 1 step")
@@ -44,15 +45,15 @@ class ConnectionList:
         Whether the sign of a weight chooses its receptor; otherwise weights are not negative.
     """
 
-    pre: np.ndarray
-    post: np.ndarray
-    weight: np.ndarray
-    delay: np.ndarray
+    pre: Ints
+    post: Ints
+    weight: Floats
+    delay: Ints
     signed: bool = False
 
     rounding = "host"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, kind in (("pre", np.int64), ("post", np.int64), ("weight", np.float64), ("delay", np.int64)):
             set_array(self, name, 1, kind)
         check_fields(self, NetworkError, signed=FLAG)
@@ -61,16 +62,16 @@ class ConnectionList:
             require(len(getattr(self, name)) == len(self.pre), "ConnectionList", name, len(getattr(self, name)),
                     f"as long as pre ({len(self.pre)})", NetworkError)
 
-    def to_list(self):
+    def to_list(self) -> "ConnectionList":
         """The same object, which is a list already."""
         return self
 
     @property
-    def max_delay(self):
+    def max_delay(self) -> int:
         """Largest delay in steps; 0 without connections."""
         return int(self.delay.max(initial=0))
 
-    def check_sizes(self, n_pre, n_post):
+    def check_sizes(self, n_pre: int, n_post: int) -> None:
         """Raise NetworkError if a connection names a neuron that does not exist."""
         for name, size in (("pre", n_pre), ("post", n_post)):
             ids = getattr(self, name)
@@ -92,13 +93,13 @@ class DenseConnections:
         otherwise than the host does for lists: s16.15 first, then ties upwards.
     """
 
-    weight: np.ndarray
+    weight: Floats
     delay: int = 1
     rounding: str = "host"
 
     signed = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_array(self, "weight", 2)
         check_fields(self, NetworkError, delay=DELAY, rounding=ROUNDING)
         check_synapses(self, self.weight, self.delay)
@@ -106,16 +107,16 @@ class DenseConnections:
                 self.rounding, "'host' for several weights: a board generates only one itself", NetworkError)
 
     @property
-    def max_delay(self):
+    def max_delay(self) -> int:
         """The delay in steps."""
         return self.delay
 
-    def check_sizes(self, n_pre, n_post):
+    def check_sizes(self, n_pre: int, n_post: int) -> None:
         """Raise NetworkError unless the weights are (n_pre, n_post)."""
         require(self.weight.shape == (n_pre, n_post), "DenseConnections", "weight", self.weight.shape,
                 f"of shape {(n_pre, n_post)}", NetworkError)
 
-    def to_list(self):
+    def to_list(self) -> ConnectionList:
         """ConnectionList sorted by presynaptic, then postsynaptic neuron."""
         n_pre, n_post = self.weight.shape
         return ConnectionList(np.repeat(np.arange(n_pre), n_post), np.tile(np.arange(n_post), n_pre),
@@ -136,20 +137,20 @@ class LateralInhibition:
 
     signed = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, NetworkError, size=whole(1), weight=WEIGHT, delay=DELAY, rounding=ROUNDING)
 
     @property
-    def max_delay(self):
+    def max_delay(self) -> int:
         """The delay in steps."""
         return self.delay
 
-    def check_sizes(self, n_pre, n_post):
+    def check_sizes(self, n_pre: int, n_post: int) -> None:
         """Raise NetworkError unless both sides are the population it was made for."""
         require((n_pre, n_post) == (self.size, self.size), "LateralInhibition", "size", self.size,
                 f"that of its population ({n_pre} -> {n_post})", NetworkError)
 
-    def to_list(self):
+    def to_list(self) -> ConnectionList:
         """ConnectionList sorted by presynaptic, then postsynaptic neuron."""
         pre, post = np.nonzero(~np.eye(self.size, dtype=bool))
         return ConnectionList(pre, post, np.full(len(pre), self.weight), np.full(len(pre), self.delay))
@@ -173,16 +174,16 @@ class ConvConnections:
         Steps.
     """
 
-    kernels: np.ndarray
-    pre_shape: tuple
-    strides: tuple = (1, 1)
-    pool: tuple = (1, 1)
+    kernels: Floats
+    pre_shape: Shape
+    strides: Pair = (1, 1)
+    pool: Pair = (1, 1)
     delay: int = 1
 
     signed = True
     rounding = "host"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_array(self, "kernels", 4)
         check_fields(self, NetworkError, pre_shape=SHAPE, strides=PAIR, pool=PAIR, delay=DELAY)
         require(self.kernels.shape[1] == self.pre_shape[0], "ConvConnections", "kernels",
@@ -192,26 +193,26 @@ class ConvConnections:
                 f"within the pooled input {self.pooled_shape}", NetworkError)
 
     @property
-    def max_delay(self):
+    def max_delay(self) -> int:
         """The delay in steps."""
         return self.delay
 
     @property
-    def pooled_shape(self):
+    def pooled_shape(self) -> Shape:
         """(C, H, W) that the kernels see."""
         return (self.pre_shape[0], self.pre_shape[1] // self.pool[0], self.pre_shape[2] // self.pool[1])
 
     @property
-    def post_shape(self):
+    def post_shape(self) -> Shape:
         """(maps, rows, columns) of the postsynaptic population."""
         return (len(self.kernels), *output_size(self.pooled_shape, self.kernels.shape[2:], self.strides))
 
-    def check_sizes(self, n_pre, n_post):
+    def check_sizes(self, n_pre: int, n_post: int) -> None:
         """Raise NetworkError unless both populations have the sizes of the geometry."""
         for name, shape, size in (("pre_shape", self.pre_shape, n_pre), ("post_shape", self.post_shape, n_post)):
             require(int(np.prod(shape)) == size, "ConvConnections", name, shape, f"of {size} neurons", NetworkError)
 
-    def to_list(self):
+    def to_list(self) -> ConnectionList:
         """ConnectionList of the non-zero weights, signed, sorted by presynaptic, then postsynaptic neuron."""
         fields = receptive_fields(self.pooled_shape, self.kernels.shape[2:], self.strides)
         maps, positions = len(self.kernels), len(fields)
@@ -229,7 +230,7 @@ class ConvConnections:
         return ConnectionList(pre[order], post[order], weight[order], np.full(len(order), self.delay), signed=True)
 
 
-def check_synapses(owner, magnitude, delay):
+def check_synapses(owner: object, magnitude: Floats, delay: Ints | int) -> None:
     """Raise a NetworkError unless weights and delays are ones that a synapse may have."""
     name = type(owner).__name__
     require(bool(np.all(np.isfinite(magnitude))) and bool(np.all(magnitude >= 0)), name, "weight",
@@ -238,8 +239,8 @@ def check_synapses(owner, magnitude, delay):
             NetworkError)
 
 
-def set_array(owner, name, axes, dtype=np.float64):
-    """Make a field an array of that many axes."""
+def set_array(owner: object, name: str, axes: int, dtype: type[np.generic] = np.float64) -> None:
+    """Make a field an array of that many axes; what is none is a NetworkError."""
     value = numbers(getattr(owner, name), type(owner).__name__, name, NetworkError, dtype)
     require(value.ndim == axes, type(owner).__name__, name, value.shape, f"an array of {axes} axes", NetworkError)
     object.__setattr__(owner, name, value)

@@ -7,8 +7,19 @@ channel; there is no padding, and a window that would hang over the edge does no
 
 import numpy as np
 
+from spikingconvnet.network.arrays import Floats, Ints, Pair, Shape
 
-def output_size(in_shape, kernel_size, strides):
+
+def pair(size: int | Pair) -> Pair:
+    """(rows, columns) of what may be given as one number, which means a square.
+
+    >>> pair(3), pair((1, 2))
+    ((3, 3), (1, 2))
+    """
+    return (size, size) if isinstance(size, int) else size
+
+
+def output_size(in_shape: Shape, kernel_size: Pair, strides: Pair) -> Pair:
     """Rows and columns of window positions.
 
     Parameters
@@ -23,10 +34,11 @@ def output_size(in_shape, kernel_size, strides):
     >>> output_size((2, 28, 28), (7, 7), (1, 1)), output_size((1, 28, 28), (4, 4), (3, 3))
     ((22, 22), (9, 9))
     """
-    return tuple((in_shape[1 + axis] - kernel_size[axis]) // strides[axis] + 1 for axis in (0, 1))
+    rows, columns = ((in_shape[1 + axis] - kernel_size[axis]) // strides[axis] + 1 for axis in (0, 1))
+    return rows, columns
 
 
-def receptive_fields(in_shape, kernel_size, strides):
+def receptive_fields(in_shape: Shape, kernel_size: Pair, strides: Pair) -> Ints:
     """Input neurons seen by each window position.
 
     Parameters
@@ -47,10 +59,11 @@ def receptive_fields(in_shape, kernel_size, strides):
     corner = ((np.arange(out_rows) * strides[0])[:, None] * width + np.arange(out_columns) * strides[1]).ravel()
     inside = (np.arange(channels)[:, None, None] * height * width
               + np.arange(kernel_size[0])[:, None] * width + np.arange(kernel_size[1])).ravel()
-    return corner[:, None] + inside
+    fields: Ints = corner[:, None] + inside
+    return fields
 
 
-def pooled_neurons(in_shape, pool_size):
+def pooled_neurons(in_shape: Shape, pool_size: Pair) -> Ints:
     """Neuron of the pooled grid that each neuron belongs to; -1 for a remainder at the lower or right edge.
 
     Parameters
@@ -73,7 +86,7 @@ def pooled_neurons(in_shape, pool_size):
     return np.where(cell >= 0, cell + base, -1).ravel()
 
 
-def grid_cells(in_shape, grid):
+def grid_cells(in_shape: Shape, grid: Pair) -> Ints:
     """Cell of a coarse grid over each channel that each neuron falls into; the cells share rows as evenly as possible.
 
     Parameters
@@ -95,7 +108,7 @@ def grid_cells(in_shape, grid):
     return (np.arange(channels)[:, None, None] * rows * columns + cell).ravel()
 
 
-def through(kernels, below, strides, pool=(1, 1)):
+def through(kernels: Floats, below: Floats, strides: Pair, pool: Pair = (1, 1)) -> Floats:
     """Kernels of a layer as kernels over the input of the layer below it, as if that layer were linear.
 
     Parameters

@@ -1,9 +1,12 @@
 """The netlist between model and simulators: populations and projections as plain data, every number already drawn.
 
 All randomness happens before a network exists; that is what makes runs on different simulators comparable bit for bit.
+Whatever is made of wrong parts is a NetworkError, when it is made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -25,10 +28,11 @@ from spikingconvnet.gates.fields import (
     record,
     whole,
 )
+from spikingconvnet.network.arrays import Floats, Ints, Shape
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.neurons import (
-    CELLS,
+    Cell,
     IFCurrExp,
     IFCurrExpCa2Adaptive,
     SpikeSourceArray,
@@ -42,16 +46,20 @@ RECEPTORS = ("excitatory", "inhibitory")
 MODULATORS = ("reward", "punishment")
 MOST_PER_CORE = 256         # neurons of a core: a row of synapses has 8 bits for them, sPyNNaker 7.4.1 synapse_io.py
 
-_CELL = record(*CELLS, wanted=", ".join(cell.__name__ for cell in CELLS[:-1]) + f" or {CELLS[-1].__name__}")
-_CONNECTIONS = record(ConnectionList, DenseConnections, LateralInhibition, ConvConnections, BoardConvolution,
-                      BoardPoolDense)
+Connections: TypeAlias = (ConnectionList | DenseConnections | LateralInhibition | ConvConnections | BoardConvolution
+                          | BoardPoolDense)
+Plasticity: TypeAlias = STDPMechanism | Neuromodulation
+
+_CELL = record(*get_args(Cell), wanted=", ".join(cell.__name__ for cell in get_args(Cell)[:-1])
+               + f" or {get_args(Cell)[-1].__name__}")
+_CONNECTIONS = record(*get_args(Connections))
 _VALUES = record(dict, wanted="a dict of parameters by name")
 _TIMESTEP = real(above(0), below(1e3), wanted="a number of ms above 0")
 
 
-def _parts(kind):
+def _parts(kind: type) -> Kind:
     """Several records, as a tuple."""
-    def plain(value):
+    def plain(value: Any) -> object:
         return tuple(value) if type(value) in (tuple, list) and all(isinstance(v, kind) for v in value) else REFUSED
 
     return Kind(plain, f"a tuple of {kind.__name__}")
@@ -65,7 +73,7 @@ class Population:
     ----------
     label : str
     shape : (C, H, W)
-    cell : one of ``neurons.CELLS``
+    cell : one of ``neurons.Cell``
     values : dict of str to float array (size,)
         Parameters of `cell` that differ from neuron to neuron.
     per_channel : bool
@@ -79,18 +87,18 @@ class Population:
     """
 
     label: str
-    shape: tuple
-    cell: object
-    values: dict = field(default_factory=dict)
+    shape: Shape
+    cell: Cell
+    values: dict[str, Floats] = field(default_factory=dict)
     per_channel: bool = False
-    max_expected_summed_weight: float = None
-    neurons_per_core: int = None
+    max_expected_summed_weight: float | None = None
+    neurons_per_core: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, NetworkError, "Population", label=TEXT)
         check_fields(self, NetworkError, self._name, shape=SHAPE, cell=_CELL, per_channel=FLAG, values=_VALUES,
                      max_expected_summed_weight=optional(real(least(0))))
-        if self.has_given_spikes:
+        if isinstance(self.cell, SpikeSourceArray):
             require(self.cell.spikes.shape == tuple(self.shape), self._name, "cell.spikes.shape",
                     self.cell.spikes.shape, f"{self.shape}", NetworkError)
         self._check_values()
@@ -101,7 +109,7 @@ class Population:
         if self.neurons_per_core is not None:
             self._check_neurons_per_core()
 
-    def _check_values(self):
+    def _check_values(self) -> None:
         kinds = parameter_kinds(self.cell)
         for name, value in self.values.items():
             require(name in kinds, self._name, "values", name, "a parameter of its cell", NetworkError)
@@ -113,38 +121,38 @@ class Population:
         if self.values and not self.is_source:
             check_together(self._name, {name: self.parameter(name) for name in kinds}, NetworkError)
 
-    def _check_neurons_per_core(self):
+    def _check_neurons_per_core(self) -> None:
         require(not isinstance(self.cell, SpikeSourcePoisson), self._name, "neurons_per_core", self.neurons_per_core,
                 "None; that of a SpikeSourcePoisson belongs to its cell, whose seeds depend on it", NetworkError)
         most = MOST_STEPS if self.is_source else MOST_PER_CORE
         check_fields(self, NetworkError, self._name,
-                     neurons_per_core=whole( 1, most, wanted=f"a whole number, at least 1 and at most {most:,}"))
+                     neurons_per_core=whole(1, most, wanted=f"a whole number, at least 1 and at most {most:,}"))
 
     @property
-    def _name(self):
+    def _name(self) -> str:
         return f"Population {self.label!r}"
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of neurons."""
         return int(np.prod(self.shape))
 
     @property
-    def is_source(self):
+    def is_source(self) -> bool:
         """Whether it only fires, given spikes or at random."""
         return isinstance(self.cell, (SpikeSourceArray, SpikeSourcePoisson))
 
     @property
-    def has_given_spikes(self):
+    def has_given_spikes(self) -> bool:
         """Whether it fires spikes that were known before the run."""
         return isinstance(self.cell, SpikeSourceArray)
 
-    def parameter(self, name):
+    def parameter(self, name: str) -> Floats:
         """A parameter of every neuron: float array (size,)."""
         return np.asarray(self.values.get(name, np.full(self.size, getattr(self.cell, name))), np.float64)
 
     @property
-    def channel_of(self):
+    def channel_of(self) -> Ints:
         """Board population that each neuron belongs to: its channel, or 0 if the population is one piece."""
         return np.repeat(np.arange(self.shape[0]), self.shape[1] * self.shape[2]) * self.per_channel
 
@@ -168,11 +176,11 @@ class Projection:
     label: str
     pre: str
     post: str
-    connections: object
+    connections: Connections
     receptor: str = "excitatory"
-    plasticity: object = None
+    plasticity: Plasticity | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, NetworkError, "Projection", label=TEXT)
         owner = f"Projection {self.label!r}"
         check_fields(self, NetworkError, owner, pre=TEXT, post=TEXT, connections=_CONNECTIONS, receptor=TEXT)
@@ -189,12 +197,17 @@ class Projection:
                 "1 step; a reward or punishment acts in the step of its spike", NetworkError)
 
     @property
-    def learns(self):
-        """Whether its weights change by STDP."""
-        return isinstance(self.plasticity, STDPMechanism)
+    def rule(self) -> STDPMechanism | None:
+        """What its weights change by, or None."""
+        return self.plasticity if isinstance(self.plasticity, STDPMechanism) else None
 
     @property
-    def modulates(self):
+    def learns(self) -> bool:
+        """Whether its weights change by STDP."""
+        return self.rule is not None
+
+    @property
+    def modulates(self) -> bool:
         """Whether it is a reward or a punishment."""
         return isinstance(self.plasticity, Neuromodulation)
 
@@ -214,12 +227,12 @@ class Network:
         spikes and weights on their way are gone. Sources go on. 0: never. What learns or is random is not reset.
     """
 
-    populations: tuple
-    projections: tuple
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
     timestep: float = 1.0
     reset_every: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, NetworkError, populations=_parts(Population), projections=_parts(Projection),
                      timestep=_TIMESTEP, reset_every=whole(0, wanted="a whole number of steps, 0 for never"))
         for kind, parts in (("populations", self.populations), ("projections", self.projections)):
@@ -231,21 +244,23 @@ class Network:
             self._check_rules(population)
             self._check_board_connectors(population)
         self._check_reset()
-        lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations if p.has_given_spikes}
+        lengths = {(p.cell.spikes.n_steps, p.cell.spikes.n_samples) for p in self.populations
+                   if isinstance(p.cell, SpikeSourceArray)}
         require(len(lengths) <= 1, "Network", "sources", sorted(lengths),
                 "spikes of equally many samples and steps", NetworkError)
 
-    def _check_reset(self):
+    def _check_reset(self) -> None:
         changing = ([p.label for p in self.projections if p.plasticity]
                     + [p.label for p in self.populations
                        if isinstance(p.cell, (SpikeSourcePoisson, IFCurrExpCa2Adaptive))])
         require(not (self.reset_every and changing), "Network", "reset_every", self.reset_every,
                 f"0 while something learns, adapts or fires at random ({', '.join(changing)})", NetworkError)
 
-    def _check_rules(self, population):
+    def _check_rules(self, population: Population) -> None:
         """A core holds one rule, and one kind of dopamine for rules that know dopamine."""
         owner, incoming = f"Population {population.label!r}", self.incoming(population.label)
-        rules, modulations = ({p.plasticity for p in incoming if getattr(p, kind)} for kind in ("learns", "modulates"))
+        rules = {p.rule for p in incoming if p.rule}
+        modulations = {p.plasticity for p in incoming if p.modulates}
         require(len(rules) <= 1, owner, "plasticity", len(rules), "one rule; a SpiNNaker core holds one", NetworkError)
         require(len(modulations) <= 1, owner, "plasticity", len(modulations),
                 "one Neuromodulation; a SpiNNaker core holds one", NetworkError)
@@ -254,7 +269,7 @@ class Network:
                 + " or ".join(" and ".join(part.__name__ for part in kind) for kind in MODULATED)
                 + " beside a Neuromodulation", NetworkError)
 
-    def _check_board_connectors(self, population):
+    def _check_board_connectors(self, population: Population) -> None:
         """A binary for local-only synapses knows one kind of connector and IF_curr_exp."""
         kinds = {type(p.connections) for p in self.incoming(population.label)}
         for kind in kinds & {BoardConvolution, BoardPoolDense}:
@@ -266,7 +281,7 @@ class Network:
             require(not population.per_channel or population.shape[0] == 1, owner, "per_channel", True,
                     f"False behind a {kind.__name__}, or the shape of one channel", NetworkError)
 
-    def _check(self, projection):
+    def _check(self, projection: Projection) -> None:
         owner, labels = f"Projection {projection.label!r}", [p.label for p in self.populations]
         for end in ("pre", "post"):
             require(getattr(projection, end) in labels, owner, end, getattr(projection, end), f"one of {labels}",
@@ -275,33 +290,37 @@ class Network:
         require(not post.is_source, owner, "post", post.label, "a population of neurons, not a source", NetworkError)
         projection.connections.check_sizes(pre.size, post.size)
 
-    def population(self, label):
+    def population(self, label: str) -> Population:
         """The population of that label; an unknown one is a NetworkError that lists the known ones."""
-        return self._labelled("populations", label)
+        return _labelled("populations", self.populations, label)
 
-    def projection(self, label):
+    def projection(self, label: str) -> Projection:
         """The projection of that label; an unknown one is a NetworkError that lists the known ones."""
-        return self._labelled("projections", label)
+        return _labelled("projections", self.projections, label)
 
-    def _labelled(self, kind, label):
-        found = {part.label: part for part in getattr(self, kind)}
-        require(label in found, "Network", kind, label, f"one of {list(found)}", NetworkError)
-        return found[label]
-
-    def incoming(self, label):
+    def incoming(self, label: str) -> list[Projection]:
         """Projections that end at the population of that label."""
         return [p for p in self.projections if p.post == label]
 
-    def modulation(self, label):
+    def modulation(self, label: str) -> Neuromodulation | None:
         """Neuromodulation of the population of that label, or None."""
-        return next((p.plasticity for p in self.incoming(label) if p.modulates), None)
+        found = (p.plasticity for p in self.incoming(label))
+        return next((one for one in found if isinstance(one, Neuromodulation)), None)
 
 
-def together(networks):
+_Part = TypeVar("_Part", Population, Projection)
+
+
+def _labelled(kind: str, parts: tuple[_Part, ...], label: str) -> _Part:
+    found = {part.label: part for part in parts}
+    require(label in found, "Network", kind, label, f"one of {list(found)}", NetworkError)
+    return found[label]
+
+
+def together(networks: Sequence[Network]) -> Network:
     """Networks side by side as one; the labels of the first get ``#0`` at their end, and so on."""
-    populations, projections = [], []
-    for i, network in enumerate(networks):
-        populations += [replace(p, label=f"{p.label}#{i}") for p in network.populations]
-        projections += [replace(p, label=f"{p.label}#{i}", pre=f"{p.pre}#{i}", post=f"{p.post}#{i}")
-                        for p in network.projections]
+    populations = tuple(replace(p, label=f"{p.label}#{i}") for i, network in enumerate(networks)
+                        for p in network.populations)
+    projections = tuple(replace(p, label=f"{p.label}#{i}", pre=f"{p.pre}#{i}", post=f"{p.post}#{i}")
+                        for i, network in enumerate(networks) for p in network.projections)
     return Network(populations, projections, networks[0].timestep, networks[0].reset_every)

@@ -1,11 +1,13 @@
-"""Neuron models and spike sources as frozen records with PyNN's names.
+"""Neuron models and spike sources as frozen records with PyNN's names; a value that cannot be used is a SettingsError.
 
 Units: Hz, ms, mV, nA, nF (so tau_m / cm is a resistance, megaohm).
 """
 
 import math
 import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from spikingconvnet.gates.fields import (
     record,
     whole,
 )
+from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.spikes import Spikes
 
 OUT_OF_REACH = 65535.0      # mV, the largest s16.15
@@ -32,13 +35,32 @@ OUT_OF_REACH = 65535.0      # mV, the largest s16.15
 __all__ = ["IFCurrDelta", "IFCurrExp", "IFCurrExpCa2Adaptive", "SpikeSourceArray", "SpikeSourcePoisson"]
 
 LARGEST_SEED_C = 698_769_068        # of the generator JKISS64
+Seed: TypeAlias = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class IFCurrExp:
     """Leaky integrate-and-fire with exponentially decaying synaptic currents: PyNN's ``IF_curr_exp``.
 
-    Defaults are those of sPyNNaker 7.4.1, not of PyNN (`tau_refrac`, the initial `v`).
+    Between spikes, with ``R = tau_m / cm``, a receptor's current ``I`` and the weights ``w`` of what arrives at it::
+
+        tau_m dV/dt = v_rest - V + R (I_exc - I_inh + i_offset)
+        tau_syn dI/dt = -I, I -> I + w
+
+    A neuron with ``V >= v_thresh`` fires, is set to `v_reset` and stays there for `tau_refrac`. What a board makes of a
+    step ``h``, in this order, every product rounded down::
+
+        I = I + w (1 - exp(-x)) / x, x = h / tau_syn            a spike's charge is w tau_syn, whatever the step
+        A = v_rest + R (I_exc - I_inh + i_offset)
+        V = A - exp(-h / tau_m) (A - V)                         not while refractory; exact for a constant current
+        I = I exp(-x)
+
+    Then the threshold is tested, while a neuron is refractory, too. Defaults are those of sPyNNaker 7.4.1, not of PyNN
+    (`tau_refrac`, the initial `v`).
+
+    Sources: the model is NEST's ``iaf_psc_exp``; steps by the exact solution, Rotter and Diesmann 1999, Biol Cybern 81,
+    381. The board: sPyNNaker 7.4.1 ``neuron_model_lif_impl.h`` (``neuron_model_initialise``,
+    ``lif_neuron_closed_form``), ``exp_synapse_utils.h`` (``decay_and_init``, ``add_input_exp``, ``exp_shaping``).
 
     Attributes
     ----------
@@ -71,7 +93,7 @@ class IFCurrExp:
 
     synapses, pynn, state = "exponential", "IF_curr_exp", ("v",)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self))
         check_together(type(self).__name__, vars(self))
 
@@ -80,11 +102,17 @@ class IFCurrExp:
 class IFCurrDelta:
     """Leaky integrate-and-fire whose synapses act for one step only: PyNN's ``IF_curr_delta`` as SpiNNaker runs it.
 
-    Weights are currents in nA that flow during one step of 1 ms. In a step of another length as much charge flows: the
-    current is 1 ms / timestep times as large; recorded currents are those before that factor. Attributes as
-    :class:`IFCurrExp`, without time constants of synapses.
+    The membrane is that of :class:`IFCurrExp`, ``tau_m dV/dt = v_rest - V + R (I + i_offset)``, and so are the
+    attributes, without time constants of synapses. The field's model lets a spike move the membrane at once; on a board
+    its weight is a current in nA that flows for the whole step::
 
-    Source: sPyNNaker 7.4.1 ``input_type_delta.h``, ``scale_factor``.
+        I = (1 ms / h) (sum of excitatory - sum of inhibitory weights)
+        A = v_rest + R (I + i_offset), V = A - exp(-h / tau_m) (A - V)
+
+    So as much charge flows in a step of any length ``h``; recorded currents are those before that factor.
+
+    Sources: sPyNNaker 7.4.1 ``input_type_delta.h`` (``scale_factor``), ``synapse_types_delta_impl.h``,
+    ``neuron_model_lif_impl.h`` (``lif_neuron_closed_form``).
     """
 
     tau_m: float = 20.0
@@ -98,7 +126,7 @@ class IFCurrDelta:
 
     synapses, pynn, state = "delta", "IF_curr_delta", ("v",)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self))
         check_together(type(self).__name__, vars(self))
 
@@ -144,7 +172,7 @@ class IFCurrExpCa2Adaptive:
 
     synapses, pynn, state = "exponential", "extra_models.IFCurrExpCa2Adaptive", ("v", "i_ca2")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self))
         check_together(type(self).__name__, vars(self))
 
@@ -158,9 +186,9 @@ class SpikeSourceArray:
 
     spikes: Spikes
 
-    synapses = None
+    synapses, pynn, state = None, "SpikeSourceArray", ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, spikes=record(Spikes))
 
 
@@ -171,6 +199,10 @@ class SpikeSourcePoisson:
     Every core of the source draws from one generator, source after source, so that the spikes of a source depend on
     its neighbours and on `neurons_per_core`. Rate, start and duration may differ from source to source
     (``Population.values``).
+
+    The number of spikes in a step of length ``h`` is k with probability ``exp(-m) m**k / k!``, ``m = rate h``. Below
+    0.01 a step a board draws the time to the next spike instead, exponentially distributed. What it does of this in
+    integers is in ``board/poisson.py``.
 
     Attributes
     ----------
@@ -190,16 +222,21 @@ class SpikeSourcePoisson:
     rate: float = 0.0
     start: float = 0.0
     duration: float = math.inf
-    core_seeds: tuple = ()
+    core_seeds: tuple[Seed, ...] = ()
     neurons_per_core: int = 500
 
-    synapses = None
+    synapses, pynn, state = None, "SpikeSourceArray", ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self), neurons_per_core=whole(1), core_seeds=_CORE_SEEDS)
 
 
-def poisson_seeds(rng, n_cores):
+Neuron: TypeAlias = IFCurrExp | IFCurrDelta | IFCurrExpCa2Adaptive
+Source: TypeAlias = SpikeSourceArray | SpikeSourcePoisson
+Cell: TypeAlias = Neuron | Source
+
+
+def poisson_seeds(rng: np.random.Generator, n_cores: int) -> tuple[Seed, ...]:
     """Seed words for the cores of a :class:`SpikeSourcePoisson`.
 
     Parameters
@@ -215,30 +252,27 @@ def poisson_seeds(rng, n_cores):
     return tuple(valid_seed(words) for words in rng.integers(0, (1 << 32) - 1, (n_cores, 4)).tolist())
 
 
-def valid_seed(words):
+def valid_seed(words: Sequence[int]) -> Seed:
     """Four 32-bit words made a seed of JKISS64: y is not 0, c is 1 to 698,769,068.
 
     >>> valid_seed([7, 0, 9, 698769068])
     (7, 13031301, 9, 1)
     """
     x, y, z, c = words
-    return x, y if y else 13_031_301, z, c % LARGEST_SEED_C + 1
+    return x, y or 13_031_301, z, c % LARGEST_SEED_C + 1
 
 
-CELLS = IFCurrExp, IFCurrDelta, IFCurrExpCa2Adaptive, SpikeSourceArray, SpikeSourcePoisson
-
-
-def parameter_names(cell):
+def parameter_names(cell: Cell) -> tuple[str, ...]:
     """Names of a cell's parameters in PyNN's spelling: those that may differ from neuron to neuron."""
     return tuple(parameter_kinds(cell))
 
 
-def parameter_kinds(cell):
+def parameter_kinds(cell: Cell) -> dict[str, Kind]:
     """What these parameters may be: dict of str to fields.Kind; empty for given spikes."""
     return _KINDS.get(type(cell), {})
 
 
-def check_together(owner, values, error=SettingsError):
+def check_together(owner: str, values: Mapping[str, float | Floats], error: type[Exception] = SettingsError) -> None:
     """Raise an error if what a board computes of several parameters of a neuron does not fit its s16.15.
 
     Parameters
@@ -247,6 +281,10 @@ def check_together(owner, values, error=SettingsError):
     values : dict of str to float, or to float array of one length
         Parameters of an IFCurrExp or IFCurrDelta; numpy's arithmetic takes both.
     error : class
+
+    Raises
+    ------
+    SettingsError, or `error`
     """
     resistance = np.divide(values["tau_m"], values["cm"])
     target = values["v_rest"] + np.multiply(resistance, values["i_offset"])
@@ -260,7 +298,7 @@ def check_together(owner, values, error=SettingsError):
                 f"{wanted}, the range of s16.15", error)
 
 
-def _seeds(value):
+def _seeds(value: object) -> object:
     if not isinstance(value, (tuple, list)):
         return REFUSED
     try:
@@ -278,7 +316,8 @@ _DELTA = {"tau_m": _ABOVE_ZERO, "cm": _ABOVE_ZERO, "v_rest": _MV, "v_reset": _MV
           "tau_refrac": real(S16_15, least(0)), "i_offset": _MV, "v": _MV}
 _U32_32 = real(least(0), below(1 << 32), wanted="0 or more and below 2**32")
 _EXP = {**_DELTA, "tau_syn_E": _ABOVE_ZERO, "tau_syn_I": _ABOVE_ZERO}
-_KINDS = {IFCurrExp: _EXP, IFCurrDelta: _DELTA,
-          IFCurrExpCa2Adaptive: {**_EXP, "tau_ca2": _ABOVE_ZERO, "i_ca2": _MV, "i_alpha": _MV},
-          SpikeSourcePoisson: {"rate": _U32_32, "start": _U32_32, "duration": or_infinity(_U32_32)}}
+_KINDS: dict[type, dict[str, Kind]] = {
+    IFCurrExp: _EXP, IFCurrDelta: _DELTA,
+    IFCurrExpCa2Adaptive: {**_EXP, "tau_ca2": _ABOVE_ZERO, "i_ca2": _MV, "i_alpha": _MV},
+    SpikeSourcePoisson: {"rate": _U32_32, "start": _U32_32, "duration": or_infinity(_U32_32)}}
 _CORE_SEEDS = Kind(_seeds, f"four 32-bit words x, y, z, c for each core, with y not 0 and c from 1 to {LARGEST_SEED_C}")

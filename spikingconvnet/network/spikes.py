@@ -2,15 +2,17 @@
 
 Samples (images) lie end to end on one timeline: sample ``s`` owns the steps ``s * n_steps .. (s + 1) * n_steps - 1``.
 Storage is compressed by step: 2 bytes an event for up to 65,536 neurons and 8 bytes a step, so 60,000 digits of
-340 spikes in 38 steps take 59 MB; a dense raster of them would take 3.6 GB.
+340 spikes in 38 steps take 59 MB; a dense raster of them would take 3.6 GB. What does not fit is a SettingsError.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spikingconvnet.errors import require
+from spikingconvnet.network.arrays import ArrayLike, Ids, Ints, Ints32, Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +31,13 @@ class Spikes:
         Ascending inside a step; an id that stands twice in a step fired twice.
     """
 
-    shape: tuple
+    shape: Shape
     n_steps: int
-    offsets: np.ndarray
-    neurons: np.ndarray
+    offsets: Ints
+    neurons: Ids
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
         require(len(self.shape) == 3 and min(self.shape) >= 0, "Spikes", "shape", self.shape,
                 "(channels, rows, columns)")
         require(self.n_steps >= 1, "Spikes", "n_steps", self.n_steps, "at least 1")
@@ -47,14 +50,15 @@ class Spikes:
         top = int(self.neurons.max()) if len(self.neurons) else 0
         require(top < self.size, "Spikes", "neurons", top, f"below {self.size}")
 
-    def check_order(self):
+    def check_order(self) -> None:
         """Raise a SettingsError unless neurons ascend inside every step, as everything that makes Spikes sees to."""
         falls = np.flatnonzero(self.neurons[1:] < self.neurons[:-1]) + 1
         begins = self.offsets[np.searchsorted(self.offsets, falls)]
         require(bool(np.all(begins == falls)), "Spikes", "neurons", "a descending id", "ascending inside a step")
 
     @classmethod
-    def from_events(cls, sample, neuron, step, shape, n_samples, n_steps):
+    def from_events(cls, sample: ArrayLike, neuron: ArrayLike, step: ArrayLike, shape: Shape, n_samples: int,
+                    n_steps: int) -> "Spikes":
         """Spikes from three event arrays of equal length, in any order; one outside its range is a SettingsError.
 
         >>> s = Spikes.from_events([1, 0, 0], [2, 3, 1], [0, 4, 4], (1, 2, 2), n_samples=2, n_steps=5)
@@ -71,17 +75,16 @@ class Spikes:
         order = np.lexsort((neuron, time))
         offsets = np.zeros(n_samples * n_steps + 1, np.int64)
         np.cumsum(np.bincount(time, minlength=n_samples * n_steps), out=offsets[1:])
-        return cls(tuple(shape), n_steps, offsets, neuron[order].astype(neuron_dtype(shape)))
+        return cls(shape, n_steps, offsets, neuron[order].astype(neuron_dtype(shape)))
 
     @classmethod
-    def empty(cls, shape, n_samples, n_steps):
+    def empty(cls, shape: Shape, n_samples: int, n_steps: int) -> "Spikes":
         """`n_samples` samples without a spike."""
-        return cls(tuple(shape), n_steps, np.zeros(n_samples * n_steps + 1, np.int64),
-                   np.zeros(0, neuron_dtype(shape)))
+        return cls(shape, n_steps, np.zeros(n_samples * n_steps + 1, np.int64), np.zeros(0, neuron_dtype(shape)))
 
     @classmethod
-    def concatenate(cls, parts):
-        """Several recordings of one population, one after another on the timeline."""
+    def concatenate(cls, parts: "Sequence[Spikes]") -> "Spikes":
+        """Recordings of one population, one after another on the timeline; of different ones, a SettingsError."""
         require(len(parts) >= 1, "Spikes", "parts", parts, "at least one recording")
         first = parts[0]
         for part in parts:
@@ -92,37 +95,40 @@ class Spikes:
         return cls(first.shape, first.n_steps, offsets.astype(np.int64), np.concatenate([p.neurons for p in parts]))
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Neurons of the population."""
         return int(math.prod(self.shape))
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> int:
         """Samples on the timeline."""
         return (len(self.offsets) - 1) // self.n_steps
 
     @property
-    def n_events(self):
+    def n_events(self) -> int:
         """Spikes in all."""
         return len(self.neurons)
 
-    def steps(self):
+    def steps(self) -> Ints:
         """Timeline step of every event: int64 array (n_events,)."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
-    def events(self):
+    def events(self) -> tuple[Ints, Ints, Ints]:
         """``sample, neuron, step`` of every event, step counted inside its sample: three int64 arrays."""
         time = self.steps()
         return time // self.n_steps, self.neurons.astype(np.int64), time % self.n_steps
 
-    def samples(self, start, stop):
-        """Samples ``start .. stop - 1`` as Spikes of their own, without copying the events."""
+    def samples(self, start: int, stop: int) -> "Spikes":
+        """Samples ``start .. stop - 1`` as Spikes of their own, without copying the events.
+
+        Samples beyond the timeline are a SettingsError.
+        """
         require(0 <= start <= stop <= self.n_samples, "Spikes", "samples", (start, stop),
                 f"within 0 .. {self.n_samples}, first to last")
         offsets = self.offsets[start * self.n_steps:stop * self.n_steps + 1]
         return Spikes(self.shape, self.n_steps, offsets - offsets[0], self.neurons[offsets[0]:offsets[-1]])
 
-    def window(self, start, n_steps):
+    def window(self, start: int, n_steps: int) -> "Spikes":
         """Steps ``start .. start + n_steps - 1`` of the timeline as one sample, silent beyond its end."""
         offsets = self.offsets[start:start + n_steps + 1]
         if not len(offsets):
@@ -130,52 +136,48 @@ class Spikes:
         offsets = np.concatenate([offsets, np.full(n_steps + 1 - len(offsets), offsets[-1])])
         return Spikes(self.shape, n_steps, offsets - offsets[0], self.neurons[offsets[0]:offsets[-1]])
 
-    def with_gap(self, n_steps):
-        """The same spikes with `n_steps` steps per sample, at least as many as now: silence is added at the end."""
+    def with_gap(self, n_steps: int) -> "Spikes":
+        """The same spikes with `n_steps` steps per sample, silence at the end; fewer than now are a SettingsError."""
         require(n_steps >= self.n_steps, "Spikes", "n_steps", n_steps, f"at least {self.n_steps}")
         counts = np.zeros((self.n_samples, n_steps), np.int64)
         counts[:, :self.n_steps] = np.diff(self.offsets).reshape(self.n_samples, self.n_steps)
         return Spikes(self.shape, n_steps, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), self.neurons)
 
-    def regrouped(self, shape, neuron_of):
+    def regrouped(self, shape: Shape, neuron_of: ArrayLike) -> "Spikes":
         """Spikes of another population onto which each neuron ``i`` sends its spikes as neuron ``neuron_of[i]``.
 
-        A negative number drops the neuron. Several spikes that fall on one neuron and step stay several.
+        A negative number drops the neuron, one beyond the population is a SettingsError. Several spikes that fall on
+        one neuron and step stay several.
         """
         target = np.asarray(neuron_of)[self.neurons]
         sample, _, step = self.events()
         keep = target >= 0
         return Spikes.from_events(sample[keep], target[keep], step[keep], shape, self.n_samples, self.n_steps)
 
-    def counts(self):
+    def counts(self) -> Ints32:
         """Spike counts: int32 array (n_samples, C, H, W)."""
         sample = np.repeat(np.arange(self.n_samples), np.diff(self.offsets[::self.n_steps]))
         flat = np.bincount(sample * self.size + self.neurons, minlength=self.n_samples * self.size)
         return flat.reshape(self.n_samples, *self.shape).astype(np.int32)
 
-    def raster(self):
+    def raster(self) -> Ints32:
         """Dense counts, for small networks and tests: int32 array (n_samples * n_steps, size)."""
         dense = np.zeros((len(self.offsets) - 1, self.size), np.int32)
         np.add.at(dense, (self.steps(), self.neurons), 1)
         return dense
 
-    def to_lists(self, timestep=1.0):
+    def to_lists(self, timestep: float = 1.0) -> list[list[float]]:
         """Spike times in ms, one ascending list of floats a neuron, as PyNN's ``SpikeSourceArray`` takes them."""
         order = np.argsort(self.neurons, kind="stable")
         times = self.steps()[order] * timestep
         ends = np.cumsum(np.bincount(self.neurons, minlength=self.size))[:-1]
         return [part.tolist() for part in np.split(times, ends)]
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return (isinstance(other, Spikes) and self.shape == other.shape and self.n_steps == other.n_steps
                 and np.array_equal(self.offsets, other.offsets) and np.array_equal(self.neurons, other.neurons))
 
 
-def _sorted_order(values, bound):
-    """Stable order of numbers below `bound`; numpy sorts 16-bit numbers by radix, which is many times faster."""
-    return np.argsort(values.astype(np.uint16) if bound <= 1 << 16 else values, kind="stable")
-
-
-def neuron_dtype(shape):
+def neuron_dtype(shape: Shape) -> type[np.uint16] | type[np.uint32]:
     """Smallest type that holds the ids of a population: uint16 up to 65,536 neurons, uint32 beyond."""
     return np.uint16 if int(np.prod(shape)) <= 1 << 16 else np.uint32

@@ -63,7 +63,7 @@ def inputs(images, spikes, timestep=1.0, channel_names=None):
         grey = _picture(column[0], images[sample], "gray_r", 0, 255)
         for channel, axes in enumerate(column[1:]):
             times = _picture(axes, latency[sample, channel], SEQUENTIAL, 0, last)
-    for axes, name in zip(grid[:, 0], ["image"] + names):
+    for axes, name in zip(grid[:, 0], ["image", *names]):
         axes.set_ylabel(name, fontsize=9)
     figure.colorbar(grey, ax=grid[0], label="grey value\n(0 to 255)", ticks=[0, 255])
     figure.colorbar(times, ax=grid[1:], label="first spike (ms)", aspect=20 * channels)

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 NAME = ".lock"
 LOOKS, BETWEEN = 20, 0.05       # at a lock whose holder has not yet said who it is, and s between two of them
-held = Counter()                # how many times this process holds a lock
+held: Counter[str] = Counter()  # how many times this process holds a lock
 NO_LOCKS = errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK
 
 

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("nest", reason="NEST is not installed")
 pytest.importorskip("pyNN", reason="PyNN is not installed")
-from agreement import (  # noqa: E402
+from agreement import (
     CELLS,
     DISTANCES,
     assert_membranes_agree,
@@ -24,11 +24,11 @@ from agreement import (  # noqa: E402
     with_mechanism,
 )
 
-from spikingconvnet.backends.pynn import nest  # noqa: E402
-from spikingconvnet.errors import NetworkError  # noqa: E402
-from spikingconvnet.network.connectivity import ConnectionList, DenseConnections  # noqa: E402
-from spikingconvnet.network.netlist import Network, Population, Projection  # noqa: E402
-from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
+from spikingconvnet.backends.pynn import nest
+from spikingconvnet.errors import NetworkError
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray, SpikeSourcePoisson
 from spikingconvnet.network.plasticity import (
     AdditiveWeightDependence,
     MultiplicativeWeightDependence,
@@ -37,7 +37,7 @@ from spikingconvnet.network.plasticity import (
     STDPMechanism,
     Vogels2011Rule,
 )
-from spikingconvnet.network.spikes import Spikes  # noqa: E402
+from spikingconvnet.network.spikes import Spikes
 
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh")
 HELPERS = str(Path(__file__).parents[1] / "helpers")

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from random_networks import (  # noqa: E402
+from random_networks import (
     LOOPS,
     RULES,
     SPLIT_RULES,
@@ -28,39 +28,34 @@ from random_networks import (  # noqa: E402
     random_spikes,
     split_network,
 )
-from test_golden import MODULATED, on_the_board  # noqa: E402
+from test_golden import MODULATED, on_the_board
 
 from spikingconvnet import backends
-from spikingconvnet.backends.local import layout, native, simulator  # noqa: E402
-from spikingconvnet.backends.spinnaker import simulator as spinnaker  # noqa: E402
+from spikingconvnet.backends.local import layout, native, simulator
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.backends.spinnaker.machine import configuration, machine_section
 from spikingconvnet.backends.spinnaker.mapping import mapped
-from spikingconvnet.board import check  # noqa: E402
-from spikingconvnet.board.lowering import lower  # noqa: E402
-from spikingconvnet.board.poisson import PoissonSource  # noqa: E402
-from spikingconvnet.board.resources import MACHINES  # noqa: E402
-from spikingconvnet.cli.parameters import RECIPES  # noqa: E402
+from spikingconvnet.board import check
+from spikingconvnet.board.lowering import lower
+from spikingconvnet.board.poisson import PoissonSource
+from spikingconvnet.board.resources import MACHINES
+from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data import datasets
 from spikingconvnet.data.encoding import RegularEncoder
-from spikingconvnet.data.receptive_fields import GaussianReceptiveFields  # noqa: E402
-from spikingconvnet.emulator import Board  # noqa: E402
-from spikingconvnet.errors import BackendError, NetworkError, SettingsError  # noqa: E402
+from spikingconvnet.data.receptive_fields import GaussianReceptiveFields
+from spikingconvnet.emulator import Board
+from spikingconvnet.errors import BackendError, NetworkError, SettingsError
 from spikingconvnet.experiment import replicas, settings
-from spikingconvnet.experiment.experiment import Experiment  # noqa: E402
-from spikingconvnet.health.verdict import judge  # noqa: E402
-from spikingconvnet.model import build  # noqa: E402
-from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections  # noqa: E402
-from spikingconvnet.network.netlist import (  # noqa: E402
-    Network,
-    Population,
-    Projection,
-    together,  # noqa: E402
-)
-from spikingconvnet.network.neurons import IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray, SpikeSourcePoisson  # noqa: E402
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.health.verdict import judge
+from spikingconvnet.model import build
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection, together
+from spikingconvnet.network.neurons import IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray, SpikeSourcePoisson
 from spikingconvnet.network.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
-from spikingconvnet.network.spikes import Spikes  # noqa: E402
-from spikingconvnet.training.chain import rstdp  # noqa: E402
-from spikingconvnet.training.chain.rstdp import RSTDP  # noqa: E402
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.chain import rstdp
+from spikingconvnet.training.chain.rstdp import RSTDP
 
 PER_RUN = 12
 FIDELITY = (0, 1, 3, 101, 201, 203, 205)        # of benchmarks/fidelity.py with --seed 7

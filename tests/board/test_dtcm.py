@@ -75,8 +75,8 @@ def heap_base(file):
 
 def test_every_binary_s_heap_begins_where_the_table_says():
     found = {name: {heap_base(file) for stem, file in binaries().items()
-                    if stem == name or name.count("_stdp") and stem.startswith(name + "_") and "structural" not in stem
-                    and "recurrent" not in stem and ("pfister" in name) == ("pfister" in stem)}
+                    if stem == name or (name.count("_stdp") and stem.startswith(name + "_") and "structural" not in stem
+                    and "recurrent" not in stem and ("pfister" in name) == ("pfister" in stem))}
              for name in dtcm.HEAP_BASES}
     assert found == {name: {base} for name, base in dtcm.HEAP_BASES.items()}
 

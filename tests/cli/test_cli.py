@@ -33,7 +33,7 @@ def command(parameters, tmp_path, capsys):
 def test_the_four_commands_of_the_original_train_and_test_a_network(command, tmp_path):
     for words in (["loaddata"], ["training", "--layer", "1"], ["training", "--layer", "svm"]):
         assert command("--mode", *words)[0] == 0
-    code, out, err = command("--mode", "testing")
+    code, out, _err = command("--mode", "testing")
     assert code == 0
     assert out.splitlines()[-1].startswith("test accuracy ") and out.endswith(" %\n")
     stems = {p.stem for p in (tmp_path / "run/plots").glob("*.png")}
@@ -42,7 +42,7 @@ def test_the_four_commands_of_the_original_train_and_test_a_network(command, tmp
 
 
 def test_demo_does_everything_and_ends_with_the_accuracy(command, tmp_path):
-    code, out, err = command("--mode", "demo")
+    code, out, _err = command("--mode", "demo")
     assert code == 0 and out.splitlines()[-1].startswith("test accuracy ")
     stems = {p.stem for p in (tmp_path / "run/plots").glob("*.svg")}
     assert stems == {"inputs", "kernels-1", "training-1", "raster-1", "membranes-1", "activity-1", "confusion"}

@@ -33,7 +33,7 @@ def lines_of(installed, target=None, here=Path("nowhere")):
             raise metadata.PackageNotFoundError(name)
         return found[name.lower()]
 
-    lines = examine(target, version, lambda name: WANTS.get(name), here)
+    lines = examine(target, version, WANTS.get, here)
     assert len({line.name for line in lines}) == len(lines)
     return {line.name: line for line in lines}
 

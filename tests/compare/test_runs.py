@@ -146,7 +146,7 @@ def test_a_run_directory_is_not_compared_with_a_recording(command, tmp_path):
 
 
 def test_recordings_of_training_and_testing_are_compared(runs, command, tmp_path):
-    a, b = runs
+    a, _b = runs
     for run in "ab":
         before = RunDirectory(tmp_path / run).file("layers/1").read_bytes()
         assert command("--mode", "training", "--layer", 1, "--record", tmp_path / f"train-{run}.npz", run=run)[0] == 0

@@ -8,7 +8,7 @@ import struct
 import tempfile
 import threading
 import tracemalloc
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -605,10 +605,8 @@ class Server:
 
 
 def with_ignored_disconnect(action, *args):
-    try:
+    with suppress(OSError):
         action(*args)
-    except OSError:
-        pass
 
 
 def start(handler, length=None, **headers):

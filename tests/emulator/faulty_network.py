@@ -50,7 +50,7 @@ def main():
         sim.run(STEPS)
         trains = neurons.get_data().segments[0].spiketrains
         result["spikes"] = [[int(time) for time in train.magnitude] for train in trains]
-    except Exception as error:
+    except Exception as error:      # noqa: BLE001 - whatever it is, it is told
         result["error"] = f"{type(error).__name__}: {error}"
     result["machine"] = machine()
     result["cores"], result["routers"], result["reports"] = provenance()

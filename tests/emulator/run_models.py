@@ -39,7 +39,7 @@ def main(groups):
                     report(network, network.build(sim))
             else:
                 together(networks, GROUPS[name])
-        except Exception:
+        except Exception:           # noqa: BLE001 - the next group is run all the same
             traceback.print_exc()
             code = 1
     return code

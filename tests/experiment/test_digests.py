@@ -195,7 +195,7 @@ def test_a_command_can_be_typed_as_it_is_told(trained, mode, layer, options, end
 
 def test_results_of_what_is_no_longer_stored_are_not_told(trained):
     trained.store.write_results("old", {"accuracy": 0.5, "made_from": "something else"})
-    health = {name: 0.0 for name in weight_health(STDP().mechanism.weight_dependence, trained.layer(1)["learned"])}
+    health = dict.fromkeys(weight_health(STDP().mechanism.weight_dependence, trained.layer(1)["learned"]), 0.0)
     trained.keep_result("layer 1", {"layer": 1, "rule": "random", "seconds": 1.0, "cpu_seconds": 1.0, "health": health})
     trained.keep_result("train", {"accuracy": 0.75})
     assert list(trained.results()) == ["layer 1", "train"]

@@ -97,11 +97,11 @@ def test_what_nobody_waits_for_any_more_is_not_begun():
         begun.append(k)
         hold.wait(30)
 
-    with pytest.raises(ValueError), workers(2) as pool:
+    with pytest.raises(ValueError, match="enough"), workers(2) as pool:
         for k in range(6):
             pool.submit(work, k)
         threading.Timer(0.5, hold.set).start()
-        raise ValueError
+        raise ValueError("enough")
     assert sorted(begun) == [0, 1]
 
 

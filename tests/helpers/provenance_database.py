@@ -78,14 +78,14 @@ ITEMS = {       # by kind of core
         "Earliest_receive_time", "Latest_receive_time", "Max_spike_overflow_in_time_step"),
     "convolution": SYSTEM + NEURONS + ("Max_spikes_per_time_step", "Times_the_input_buffer_lost_packets",
                                        "Number_of_late_spikes", "Max_filled_size_input_buffer") + BACKGROUND,
-    "source": SYSTEM + ("Received_sdp_packets", "Send_multicast_packets", "Incorrect_keys", "Incorrect_packets",
-                        "Late_packets"),
-    "delay": SYSTEM + ("saturation_count", "invalid_neuron_count", "invalid_key_count", "Number_of_packets_received",
-                       "Number_of_packets_processed", "Number_of_packets_added_to_delay_slot", "Number_of_packets_sent",
-                       "Times_the_input_buffer_lost_packets", "Number_of_times_delayed_to_spread_traffic",
-                       "Number_of_late_spikes") + BACKGROUND,
-    "live": SYSTEM + ("lost_packets_without_payload", "lost_packets_with_payload", "gathered_events",
-                      "messages_sent_to_host")}
+    "source": (*SYSTEM, "Received_sdp_packets", "Send_multicast_packets", "Incorrect_keys", "Incorrect_packets",
+               "Late_packets"),
+    "delay": (*SYSTEM, "saturation_count", "invalid_neuron_count", "invalid_key_count", "Number_of_packets_received",
+              "Number_of_packets_processed", "Number_of_packets_added_to_delay_slot", "Number_of_packets_sent",
+              "Times_the_input_buffer_lost_packets", "Number_of_times_delayed_to_spread_traffic",
+              "Number_of_late_spikes", *BACKGROUND),
+    "live": (*SYSTEM, "lost_packets_without_payload", "lost_packets_with_payload", "gathered_events",
+             "messages_sent_to_host")}
 WORK = ("Total_pre_synaptic_events", "DMA's that were completed", "How many spikes were processed", "Number_of_rewires",
         "Max_filled_size_input_buffer", "Max_spikes_per_time_step", "Max_spikes_received_in_time_step",
         "Max_spikes_processed_in_time_step", "Number_of_packets_sent", "gathered_events", "messages_sent_to_host",
@@ -150,8 +150,8 @@ class Story:
 
     def _router_value(self, chip, item, phase, run):
         extra = sum(v for (where, name, at), v in self.added.items()
-                    if where == chip and (name == f"{phase}{item}" and at == run or item in REINJECTION
-                                          and name == f"Run{item}" and at <= run and phase != "Load"))
+                    if where == chip and ((name == f"{phase}{item}" and at == run) or (item in REINJECTION
+                                          and name == f"Run{item}" and at <= run and phase != "Load")))
         if item == "Entries":
             return 12 + extra
         position = 0 if phase == "Load" else 1 + 2 * run + (phase == "Extract")

@@ -196,7 +196,7 @@ def test_only_the_kernels_learn_and_inhibition_is_everywhere_else(training):
 
 
 def test_the_gate_fires_once_a_window_after_the_pattern_and_before_the_volley(training):
-    stage, windows, _, network = training
+    _, windows, _, network = training
     sample, _, step = network.population("gate").cell.spikes.events()
     assert sample.tolist() == list(range(24)) and set(step.tolist()) == {6}
     assert all(t < 6 or t > 6 for window in shown(windows) for _, t in window)

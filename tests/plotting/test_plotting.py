@@ -459,7 +459,7 @@ def test_save_replaces_files_whole_and_leaves_them_if_drawing_fails(tmp_path):
     old = [path.read_bytes() for path in paths]
     broken = plotting.raster(SPIKES)
     broken.axes[0].set_title("$\\nonsense$")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="nonsense"):
         plotting.save(broken, stem)
     assert [path.read_bytes() for path in paths] == old
     plotting.save(plotting.raster(SPIKES, n_samples=1), stem)

@@ -55,8 +55,9 @@ class Normalize(nn.Module):
         self.mean, self.std = mean, std
 
     def forward(self, x):
-        if x.sum() > -1e9:
-            return (x - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+        if x.sum() <= -1e9:
+            return x
+        return (x - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
 
 
 def with_statistics(network):

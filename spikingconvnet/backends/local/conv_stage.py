@@ -28,7 +28,7 @@ def conv_weights(weights, stride, first, last):
     int32 array (channels, rows, stride, BLOCK + pieces * (last - first) + BLOCK)
         With zeros at both ends, for vectors that begin before a line or end behind it.
     """
-    maps, channels, rows, columns = weights.shape
+    _maps, channels, rows, columns = weights.shape
     pieces = -(-columns // stride)
     table = np.zeros((channels, rows, stride, pieces, last - first), np.int32)
     for phase in range(stride):

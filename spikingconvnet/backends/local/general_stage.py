@@ -1,5 +1,7 @@
 """Populations wired in any way: the part of a network that is no single convolution."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from spikingconvnet.backends.local import layout
@@ -125,7 +127,7 @@ class GeneralStage:
         pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
         sizes = [len(p.pre_id) for p in projections]
         ends = np.cumsum([0, *sizes])
-        self.plastic_slices = {p.label: slice(*part) for p, part in zip(projections, zip(ends, ends[1:]))}
+        self.plastic_slices = {p.label: slice(*part) for p, part in zip(projections, pairwise(ends))}
         projection = np.repeat(np.arange(len(projections)), sizes)
         stored = delay % np.repeat([lowered.populations[p.post].delay_slots for p in projections] or [1],
                                    sizes or [0])

@@ -67,7 +67,7 @@ class Dialect:
     extra: str
     setup: dict = field(default_factory=dict)
     membranes: dict = field(default_factory=lambda: {"v": "v", "gsyn_exc": "gsyn_exc", "gsyn_inh": "gsyn_inh"})
-    row_limit: int = None
+    row_limit: int | None = None
     splits_channels: bool = False
     rules: dict = field(default_factory=dict)
     mechanism: dict = field(default_factory=dict)

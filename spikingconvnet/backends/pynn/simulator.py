@@ -284,7 +284,7 @@ class Simulation:
         if self.dialect.row_limit is None or self._is_generated(projection):
             return [chosen]
         chosen = chosen[np.argsort(pre[chosen], kind="stable")]
-        rows, first = np.unique(pre[chosen], return_index=True)
+        _rows, first = np.unique(pre[chosen], return_index=True)
         rank = np.arange(len(chosen)) - np.repeat(first, np.diff([*first, len(chosen)]))
         return [chosen[rank // self.dialect.row_limit == k] for k in range(rank.max() // self.dialect.row_limit + 1)]
 

@@ -164,7 +164,7 @@ def _answers():
 
 
 def in_one_line(error):
-    """Kind and text of an error, without the stack traces that SpiNNMan puts into it.
+    r"""Kind and text of an error, without the stack traces that SpiNNMan puts into it.
 
     >>> in_one_line(ValueError("no\\n  route"))
     'ValueError: no route'

@@ -49,7 +49,7 @@ class Core:
     population: str
     first: int = 0
     last: int = 0
-    given: int = None
+    given: int | None = None
     silent: bool = False
 
     def __str__(self):
@@ -81,11 +81,11 @@ class Reading:
     table: str
     item: str
     value: float
-    x: int = None
-    y: int = None
-    p: int = None
+    x: int | None = None
+    y: int | None = None
+    p: int | None = None
     between: str = ""
-    run: int = None
+    run: int | None = None
     times: int = 1
 
 
@@ -123,7 +123,7 @@ class Provenance:
     cores: tuple = ()
     chips: tuple = ()
     ends: tuple = ()
-    time_scale: int = None
+    time_scale: int | None = None
     failure: str = ""
     states: tuple = ()
     said: tuple = ()

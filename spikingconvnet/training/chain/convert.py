@@ -87,7 +87,7 @@ class Convert(NetworkRule):
     bias: bool = False
     dropout: float = 0.5
     descent: Descent = Descent()
-    weights: str = None
+    weights: str | None = None
     neuron: IFCurrDelta = IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0,
                                       v=0.0)
 

@@ -116,7 +116,7 @@ class SoftLIF(NetworkRule):
     random_start: bool = True
     dropout: float = 0.5
     descent: Descent = Descent(epochs=8, learning_rate=0.02)
-    weights: str = None
+    weights: str | None = None
     neuron: IFCurrExp = NEURON
     output_neuron: IFCurrExp = replace(NEURON, tau_refrac=0.0)
 

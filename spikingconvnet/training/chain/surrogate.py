@@ -62,9 +62,9 @@ class Surrogate(NetworkRule):
     evidence: float = 1.0
     dropout: float = 0.0
     descent: Descent = Descent(epochs=10, shift=1)
-    start: convert.Convert = None
+    start: convert.Convert | None = None
     boost: float = 1.5
-    weights: str = None
+    weights: str | None = None
     neuron: IFCurrDelta = IFCurrDelta(tau_m=20.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0,
                                       v=0.0)
 
@@ -73,7 +73,7 @@ class Surrogate(NetworkRule):
     def __post_init__(self):
         check_fields(self, slope=FACTOR, spread=FACTOR, evidence=FACTOR, boost=FACTOR, dropout=PART,
                      descent=record(Descent), weights=optional(PATH), neuron=record(IFCurrDelta))
-        plain = self.start is None or isinstance(self.start, convert.Convert) and not self.start.bias
+        plain = self.start is None or (isinstance(self.start, convert.Convert) and not self.start.bias)
         require(plain, "Surrogate", "start", self.start, "None, or a Convert(...) without biases")
 
     @property

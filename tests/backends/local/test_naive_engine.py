@@ -129,7 +129,7 @@ def check(network):
             assert ours.spikes[population.label] == naive.spikes[i]
             # The twin counts a full slot when it is filled, we when it is emptied, unless a reset comes before.
             waiting = (any(0xffff in currents for slot in naive.rings[i] for currents in slot)
-                       or network.reset_every and naive.saturated[i] > 0)
+                       or (network.reset_every and naive.saturated[i] > 0))
             assert (ours.saturated[population.label] > 0) == (naive.saturated[i] > 0) or waiting
     for i, projection in enumerate(network.projections):
         assert ours.weights[projection.label] == naive.weights(i), projection.label

@@ -1,6 +1,7 @@
 """What is about the machine: delays, chains over chips, compressed tables, time steps, pauses, resets."""
 
 import logging
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def chain_over_chips(sim):
         population.record("spikes")
     sim.Projection(sim.Population(100, sim.SpikeSourceArray([5.0])), cells[0], sim.OneToOneConnector(),
                    sim.StaticSynapse(weight=8.0, delay=1.0))
-    for before, after in zip(cells, cells[1:]):
+    for before, after in pairwise(cells):
         sim.Projection(before, after, sim.OneToOneConnector(), sim.StaticSynapse(weight=8.0, delay=1.0))
     yield
     found = [sorted({train[0] for train in spikes_of(population)}) for population in cells]

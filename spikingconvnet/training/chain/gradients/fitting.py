@@ -71,7 +71,7 @@ def shifted(images, distance, rng):
     """Images moved by up to `distance` pixels, each on its own; what comes in is dark: float32 (n, C, H, W)."""
     if not distance:
         return images
-    n, channels, height, width = images.shape
+    n, _channels, height, width = images.shape
     padded = np.pad(images, ((0, 0), (0, 0), (distance, distance), (distance, distance)))
     row, column = rng.integers(0, 2 * distance + 1, (2, n))
     rows, columns = row[:, None] + np.arange(height), column[:, None] + np.arange(width)

@@ -117,8 +117,8 @@ class Step:
 def is_size(node, sizes):
     """Whether a node computes with shapes, not with values."""
     asks = node.op == "call_method" and node.target in ("size", "dim")
-    asks = asks or node.op == "call_function" and node.target is getattr and node.args[1:] == ("shape",)
-    return asks or bool(node.all_input_nodes) and node.op != "output" and sizes.issuperset(node.all_input_nodes)
+    asks = asks or (node.op == "call_function" and node.target is getattr and node.args[1:] == ("shape",))
+    return asks or (bool(node.all_input_nodes) and node.op != "output" and sizes.issuperset(node.all_input_nodes))
 
 
 def checked_shape(shape):

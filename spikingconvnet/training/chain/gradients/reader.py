@@ -118,7 +118,7 @@ class Reader:
             raise SettingsError(f"{step.name}: sees maps of {layer.in_channels} channels, but what comes before it"
                                 f" {'is flat' if self.flat else f'makes {self.shape} (channels, rows, columns)'}")
         whole = tuple(layer.kernel_size) == self.shape[1:]
-        unpadded = layer.padding in ((0, 0), "valid") or layer.kernel_size == (1, 1) and layer.padding == "same"
+        unpadded = layer.padding in ((0, 0), "valid") or (layer.kernel_size == (1, 1) and layer.padding == "same")
         square = layer.kernel_size[0] == layer.kernel_size[1] and layer.stride == (1, 1)
         if not (unpadded and layer.groups == 1 and layer.dilation == (1, 1) and (square or whole)):
             raise SettingsError(f"{step.name}: must be square, with a stride of 1, not padded or dilated, in one"
@@ -160,7 +160,7 @@ class Reader:
         size, padding = rows_and_columns(found["kernel_size"]), rows_and_columns(found["padding"])
         stride = size if found["stride"] in (None, []) else rows_and_columns(found["stride"])
         rest = any(length % part for length, part in zip(self.shape[1:], size))
-        if stride != size or padding != (0, 0) or found["ceil_mode"] and rest:
+        if stride != size or padding != (0, 0) or (found["ceil_mode"] and rest):
             raise SettingsError(f"{step.name}: must not be padded, have a stride of its size and, where the maps of"
                                 f" {self.shape} are no multiple of it, no ceil_mode")
         self._pool(step, size)
@@ -188,7 +188,7 @@ class Reader:
             raise SettingsError(f"{step.name}: does not fit what comes before it, {self.shape}"
                                 f"{', flat' if self.flat else ''}")
         if size == (1, 1):
-            return
+            return None
         if self._open:
             return self._pool_responses(step, size)
         if size[0] != size[1]:
@@ -198,6 +198,7 @@ class Reader:
         else:
             self.words.append(f"{size[0]}s")
         self.shape = (self.shape[0], self.shape[1] // size[0], self.shape[2] // size[1])
+        return None
 
     def _pool_responses(self, step, size):
         """The mean over whole maps of responses is the response to a mean of windows: a layer that sees everything."""
@@ -250,7 +251,7 @@ class Reader:
 
     def _constant(self, step, commutes=True):
         """The other operand: numbers, one for all or one for each channel (of what is flat, each value)."""
-        first, second, *more = (*step.node.args, *[None] * (2 - len(step.node.args)))
+        first, second, *more = (*step.node.args, None, None)[:max(2, len(step.node.args))]
         if commutes and (isinstance(first, (int, float)) or getattr(first, "op", "") == "get_attr"):
             first, second = second, first
         is_attribute = getattr(second, "op", "") == "get_attr"
