@@ -36,6 +36,7 @@ from spikingconvnet.model.layers import Dense
 from spikingconvnet.model.readouts import Membrane
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network import plasticity
+from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis
 
@@ -73,6 +74,13 @@ def synapses(base, tau, slot):
 def trained(base, **changes):
     """Another training of the last layer."""
     return last(base, training=replace(base.model.layers[-2].training, **changes))
+
+
+def alone(base, i_alpha, tau_ca2):
+    """Training of the last layer in one run, without a host that moves thresholds: the neurons adapt, nA and ms."""
+    neuron = base.model.layers[-2].training.neuron
+    adapts = IFCurrExpCa2Adaptive(**vars(neuron), i_alpha=i_alpha, tau_ca2=tau_ca2)
+    return trained(base, neuron=adapts, chunks=1, initial_winners=8.0)
 
 
 def copied(base, copies):
@@ -206,6 +214,8 @@ def learning(base):
             made[f"{kind} pairs, {law}, A = {amplitude:g}"] = trained(base, mechanism=mechanism)
     made |= {f"{n:,} windows": trained(base, windows=n) for n in (500, 1000, 2000, 8000, 20_000)}
     made |= {"thresholds stay": trained(base, homeostasis=(1e-9, 1e-9)),
+             **{f"one run, adaptation current of {a:g} nA a win, {tau / 1000:g} s": alone(base, a, tau)
+                for a, tau in ((0.06, 30_000.0), (0.1, 5000.0))},
              "no lateral inhibition": trained(base, lateral=0.0), "no gate": trained(base, gate=0.0)}
     often = trained(base, chunks=400)
     return {**rows_by_stdp(made),

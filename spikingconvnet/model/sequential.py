@@ -12,6 +12,7 @@ from spikingconvnet.gates.fields import SHAPE
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense, for_stdp_alone
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
 from spikingconvnet.network.arrays import Shape
+from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
 
 Layer: TypeAlias = Conv2D | AvgPool2D | Dense
 Readout: TypeAlias = Classifier | SpikeCount | Membrane
@@ -105,6 +106,7 @@ class Sequential:
                                 f" layers at once do not know; a {type(layer).__name__} needs layers with lateral=0")
         if isinstance(layer, (SpikeCount, Membrane)):
             self._refuse_unread(layer)
+            self._refuse_adapting(layer)
         try:
             shape = layer.output_shape(self.shapes[-1])
         except SettingsError as error:
@@ -112,6 +114,14 @@ class Sequential:
         self.layers.append(layer)
         self.shapes.append(shape)
         return self
+
+    def _refuse_adapting(self, readout: Readout) -> None:
+        """Raise a SettingsError if the neurons of a layer adapt, which no rule for all layers knows of."""
+        for layer in self.layers:
+            if isinstance(layer, (Conv2D, Dense)) and isinstance(layer.neuron, IFCurrExpCa2Adaptive):
+                raise SettingsError(f"{type(layer).__name__}.neuron: IFCurrExpCa2Adaptive adapts, which the rules that"
+                                    f" train all layers at once do not know; a {type(readout).__name__} needs IFCurrExp"
+                                    " or IFCurrDelta")
 
     def _refuse_unread(self, readout: Readout) -> None:
         """Raise a SettingsError if a layer has settings that no rule for all layers at once reads."""

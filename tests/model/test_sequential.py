@@ -9,6 +9,7 @@ from spikingconvnet.errors import SettingsError
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
 from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
 
 SMALL = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
@@ -56,6 +57,8 @@ def test_a_pool_may_come_first_and_belongs_to_the_first_stage():
     ([Dense(2), SpikeCount(), Dense(2)], "nothing may follow the SpikeCount"),
     ([Conv2D(2, 7), SpikeCount()], "a SpikeCount needs a Dense with one unit a class before it"),
     ([Membrane()], "a Membrane needs a Dense"),
+    ([Dense(2, neuron=IFCurrExpCa2Adaptive()), SpikeCount()],
+     "Dense.neuron: IFCurrExpCa2Adaptive adapts, which the rules .* do not know"),
     ([Conv2D(2, 7, lateral=1.0), Dense(2), SpikeCount()], "competes .lateral., which the rules .* do not know"),
     (["Conv2D"], r"^Sequential\.layers: must be Conv2D, AvgPool2D, Dense or Classifier"),
     ([Conv2D], r"^Sequential\.layers: must be Conv2D, AvgPool2D, Dense or Classifier")])
