@@ -114,7 +114,13 @@ def _number_or_auto(text):
 
 
 def check(options):
-    """Refuse values that argparse lets through, and options that the mode would not use."""
+    """Refuse values that argparse lets through, and options that the mode would not use; set those not given.
+
+    Raises
+    ------
+    SettingsError
+        The first such value or option, by name.
+    """
     for name, (least, most) in NUMBERS.items():
         value = getattr(options, name)
         if value not in (None, "auto") and not least <= value <= most:

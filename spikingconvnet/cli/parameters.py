@@ -18,7 +18,10 @@ WHOLE = tuple(sorted({path.stem.partition("-")[0] for path in RECIPES.glob("*.py
 
 
 def parameters_file(options):
-    """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with."""
+    """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with.
+
+    A rule that brings parameters, but none for the data set asked for, is a SettingsError.
+    """
     if options.parameters:
         return Path(options.parameters)
     new = options.mode in ("loaddata", "demo") or options.cv or options.dataset
@@ -53,7 +56,13 @@ def kept_options(path, options):
 
 
 def with_overrides(loaded, path, options, store):
-    """Settings with the command line's seed, source and architecture, or with those that the run was loaded with."""
+    """Settings with the command line's seed, source and architecture, or with those that the run was loaded with.
+
+    Raises
+    ------
+    SettingsError
+        An architecture, but no rule that trains all layers at once; or one that cannot be used, see ``shorthand``.
+    """
     is_kept = same_file(path, store.path / "parameters.py")
     kept = store.how("data/train", stored.data("train")) if is_kept else {}
     seed, source = options.seed, options.source

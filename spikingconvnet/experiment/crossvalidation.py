@@ -27,7 +27,15 @@ NETWORK = "network"     # the rule's row among the results; the others are reado
 
 @dataclass(frozen=True)
 class Scheme:
-    """How often the samples are dealt out, and to how many folds: ``10x5``."""
+    """How often the samples are dealt out, and to how many folds: ``10x5``.
+
+    Attributes
+    ----------
+    repeats : int
+        1 to 1000; a SettingsError otherwise.
+    folds : int
+        2 to 10,000; the same.
+    """
 
     repeats: int
     folds: int
@@ -37,7 +45,7 @@ class Scheme:
 
     @classmethod
     def parse(cls, text):
-        """A scheme of its short form.
+        """A scheme of its short form; another text is a SettingsError.
 
         >>> Scheme.parse("10x5")
         Scheme(repeats=10, folds=5)
@@ -63,6 +71,11 @@ def stratified_folds(labels, n_folds, rng):
     Returns
     -------
     int array (n,) of 0 .. n_folds - 1
+
+    Raises
+    ------
+    SettingsError
+        A class has fewer samples than there are folds.
     """
     fold, dealt = np.zeros(len(labels), np.int64), 0
     for label in np.unique(labels):

@@ -247,6 +247,7 @@ class Experiment:
         Parameters
         ----------
         scheme : crossvalidation.Scheme
+        rule : as for :meth:`train_chain`
 
         Returns
         -------
@@ -259,7 +260,7 @@ class Experiment:
             {"jobs": self.jobs or 1, **self.runner.options}, partial(self.progress, description=f"{name}: folds"))
 
     def values(self, split):
-        """What a whole-chain rule is given of a split: float32 (n, C, H, W), 0 to 1, and units of the labels."""
+        """A split for a whole-chain rule: float32 (n, C, H, W), 0 to 1, and units; changed labels are a StoreError."""
         stored = self.data(split)["labels"]         # first: without them there is no need to read all images
         values, labels = self.images.values(split)
         if not np.array_equal(stored, labels):
@@ -290,8 +291,7 @@ class Experiment:
         return data["spikes"] if number == 0 else Spikes.concatenate(self.timelines.spikes(number, split, data))
 
     def kept_spikes(self, number):
-        """Spikes of a layer for the first training replica, of the input (0) for that with the busiest step; None where
-        there are none yet."""
+        """Spikes of a layer for the first training replica, of the input (0) for the busiest; None if not there yet."""
         data, most = if_there(self.data, "train"), replicas.REPLICA_SAMPLES
         if data is None or (number and not self.is_trained(number)):
             return None
@@ -353,8 +353,7 @@ class Experiment:
         return {"labels": data["labels"][:n], **answers}
 
     def check_fires(self, spikes, fired, samples, layers=None):
-        """Refuse a chain one of whose layers has not fired at all, see ``silence.check_chain``; None takes the stored
-        layers."""
+        """Refuse a chain with a layer that has not fired, see ``silence.check_chain``; None takes stored layers."""
         layers = layers or [self.trained(stage.number) for stage in self.model.stages]
         silence.check_chain(self.model, layers, spikes, fired, samples, self.command("training"), self.settings.reset)
 
@@ -382,8 +381,7 @@ class Experiment:
 
     @writes
     def train_svm(self):
-        """Fit the classifier on the training images, and again with deformed copies of those near its margins if there
-        is a `deformation`: its score on the training images."""
+        """Fit the classifier, with `deformation` again with copies of images near its margins: its training score."""
         counts, labels = self.features("train")
         fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed)
         fitted = fit(counts, labels)

@@ -52,6 +52,8 @@ def plot(experiment, names=None):
     ------
     StoreError
         A named figure's results are not there, or none are.
+    SettingsError
+        A name that is none of them.
     """
     paths, missing = [], None
     for name in figure_names(experiment) if names is None else names:

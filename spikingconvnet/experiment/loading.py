@@ -32,7 +32,10 @@ class Images:
         self.settings, self.downloads = settings, downloads
 
     def files(self):
-        """What the files of the data set hold, training and test part, as MODEL and FILTER need it: two ImageSets."""
+        """What the files of the data set hold, training and test part, as MODEL and FILTER need it: two ImageSets.
+
+        Images of another size than MODEL takes are a DataError, and what ``datasets.load`` refuses.
+        """
         s, source = self.settings, self.settings.dataset
         for part in ("train", "test"):
             found = datasets.load(source, part, self.downloads)
@@ -49,7 +52,10 @@ class Images:
         return ImageSet(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")))
 
     def splits(self):
-        """Images and labels of every split: dict of str to ImageSet."""
+        """Images and labels of every split: dict of str to ImageSet.
+
+        What ``split.split`` refuses is a SettingsError that names the parameter, other errors as of :meth:`files`.
+        """
         return self._split(*self.files())
 
     def _split(self, train, test):

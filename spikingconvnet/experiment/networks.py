@@ -88,8 +88,10 @@ def _training_and_inference(experiment, stage):
 
 
 def mapped(experiment):
-    """What sPyNNaker would use for the inference of every layer or of all, in as many copies as asked for, see
-    ``backends.spinnaker.mapping``: dict of str to dict."""
+    """What sPyNNaker would use for inference, by layer or for all, in as many copies as asked for: dict of str to dict.
+
+    See ``backends.spinnaker.mapping``.
+    """
     found, data = {}, if_there(experiment.data, "train")
     directory = experiment.store.path / "spinnaker" if data is not None else None       # nothing is begun by looking
     wanted = 1 if data is None else -(-len(data["labels"]) // replicas.REPLICA_SAMPLES)

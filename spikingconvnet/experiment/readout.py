@@ -1,7 +1,6 @@
-"""Readout: spike counts of the last layer into a linear support vector machine (scikit-learn's LinearSVC), or its
-units themselves, one a class.
+"""Readout: the last layer's spike counts into a linear support vector machine, or its units themselves, one a class.
 
-A fitted readout is two plain arrays and a scale; nothing is pickled.
+The machine is scikit-learn's LinearSVC. A fitted readout is two plain arrays and a scale; nothing is pickled.
 """
 
 from dataclasses import dataclass, fields
@@ -112,7 +111,7 @@ class Readout:
         return cls(*(arrays[field.name] for field in fields(cls)))
 
     def decision(self, counts):
-        """Margins: float64 array (n_samples, n_classes)."""
+        """Margins: float64 array (n_samples, n_classes); counts of another number of features are a DataError."""
         require(counts.shape[1] == self.coefficients.shape[1], "Readout", "counts", counts.shape,
                 f"(samples, {self.coefficients.shape[1]})", DataError)
         return np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in _blocks(counts)]
@@ -149,6 +148,11 @@ def fit(counts, labels, C=1.0, seed=0):
     Returns
     -------
     Readout
+
+    Raises
+    ------
+    DataError
+        Labels of fewer than two classes.
     """
     from sklearn.svm import LinearSVC
 
@@ -214,7 +218,7 @@ class Score:
 
 
 def score(predicted, labels):
-    """Compare predictions with labels: Score over every class that occurs in either."""
+    """Compare predictions with labels: Score over every class in either; unequal numbers of them are a DataError."""
     require(len(predicted) == len(labels), "Score", "predicted", len(predicted), f"as many as labels ({len(labels)})",
             DataError)
     classes, index = np.unique(np.concatenate([labels, predicted]), return_inverse=True)

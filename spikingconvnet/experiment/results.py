@@ -157,8 +157,10 @@ class Results:
                       self.command("training", None if as_one else number))
 
     def course(self, number, rule):
-        """What is finished of the training of a layer by a LayerRule: store.Unfinished; another machine or version
-        begins anew."""
+        """What is finished of the training of a layer by a LayerRule: store.Unfinished.
+
+        Another machine or version begins anew.
+        """
         schema = rule.unfinished(self.model.stages[number - 1]) or Schema({}, stored.HOW)
         return self.layer(number).unfinished(schema, self.how(rule=rule.name), rule.name, self.machine,
                                              spikingconvnet.__version__)

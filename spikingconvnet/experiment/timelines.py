@@ -43,6 +43,8 @@ class Timelines:
 
         Parameters
         ----------
+        number : int
+        split : str
         data : dict
             ``spikes`` of the input, ``labels``, and the digest ``content`` that tells them from others.
 

@@ -53,6 +53,15 @@ def workers(n, cluster=None):
         Threads, or processes of a cluster on this machine. One thread is the calling one: NEST crashes if two use it.
     cluster : str or None
         Address of a dask scheduler, or ``local`` for one of its own; None takes threads.
+
+    Raises
+    ------
+    BackendError
+        A cluster without dask's package distributed.
+    SimulationFailed
+        A cluster that cannot be reached or started.
+    SettingsError
+        What :func:`check_cluster` refuses.
     """
     if cluster is not None:
         check_cluster(cluster)

@@ -26,6 +26,11 @@ def inference_network(stages, trained, spikes, reset=False):
     Returns
     -------
     Network, all static: a source ``input`` and one population per stage; one board population per map of a convolution
+
+    Raises
+    ------
+    NetworkError
+        Not one trained layer a stage, or spikes of another shape.
     """
     require(len(stages) == len(trained), "inference_network", "trained", len(trained), f"{len(stages)} layers",
             NetworkError)

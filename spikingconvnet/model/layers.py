@@ -1,6 +1,7 @@
 """Layers: frozen specifications that check themselves and know the shape they make. No weights, no files.
 
-Shapes are (channels, rows, columns). A number given for a pair means a square.
+Shapes are (channels, rows, columns). A number given for a pair means a square. A field that cannot be used is a
+SettingsError.
 """
 
 from dataclasses import dataclass
@@ -104,9 +105,10 @@ class Conv2D:
 
 @dataclass(frozen=True)
 class AvgPool2D:
-    """Average pooling of spikes, as on the board: every spike is passed on at the pooled position, and the next
-    layer's weights are divided by the pool's area. Nothing is computed, delayed or merged. A remainder at the lower or
-    right edge is dropped.
+    """Average pooling of spikes, as on the board.
+
+    Every spike is passed on at the pooled position, and the next layer's weights are divided by the pool's area.
+    Nothing is computed, delayed or merged. A remainder at the lower or right edge is dropped.
 
     Attributes
     ----------
@@ -124,7 +126,7 @@ class AvgPool2D:
         return pair(self.pool_size)[0] * pair(self.pool_size)[1]
 
     def output_shape(self, in_shape: Shape) -> Shape:
-        """(C, H // rows, W // columns)."""
+        """(C, H // rows, W // columns); a pool larger than the input is a SettingsError."""
         for axis in (0, 1):
             require(pair(self.pool_size)[axis] <= in_shape[1 + axis], "AvgPool2D", "pool_size", pair(self.pool_size),
                     f"within the input {in_shape}")

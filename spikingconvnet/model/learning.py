@@ -76,8 +76,9 @@ class LayerRule(ABC):
         return
 
     def network(self, stage, kernels, spikes, rng):
-        """What a machine is given to train with, or a part of it, so that ``--mode check`` can look at it: Trainee, or
-        None for a rule that simulates nothing.
+        """What a machine is given to train with, or a part of it: Trainee, or None for a rule that simulates nothing.
+
+        It is for ``--mode check`` to look at.
 
         Parameters
         ----------
@@ -104,14 +105,14 @@ class LayerRule(ABC):
 class NetworkRule(ABC):
     """A rule that trains all layers at once.
 
+    Its field `neuron`, a record of ``neurons``, is what ``--arch`` gives to the layers.
+
     Attributes
     ----------
     name : str
         As ``--rule`` has it, and as results are noted.
-    neuron : record of ``neurons``
-        That ``--arch`` gives to the layers.
-    output_neuron : the same or None
-        For the last layer, if it differs.
+    output_neuron : record of ``neurons`` or None
+        What ``--arch`` gives to the last layer, if that differs.
     takes_rates : bool
         Whether units see values as rates, so that an encoder without a rate is refused.
     rates : callable or None

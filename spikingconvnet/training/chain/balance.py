@@ -54,6 +54,11 @@ def gain(neuron, timestep=1.0):
     neuron : IFCurrExp or IFCurrDelta
     timestep : float
         ms.
+
+    Raises
+    ------
+    SettingsError
+        A `tau_m` above 32768 ms.
     """
     require(neuron.tau_m <= 32768.0, type(neuron).__name__, "tau_m", neuron.tau_m,
             "at most 32768 ms: on a board exp(-dt / tau_m) is 1 beyond, and inputs have no effect")
@@ -149,7 +154,7 @@ def peak_input(stage, layer, spikes):
 def scaled(stage, layer, factor):
     """A layer whose membranes are all `factor` times as high and that fires the same: TrainedLayer.
 
-    Its neurons have to rest and be reset at 0 mV.
+    Its neurons have to rest and be reset at 0 mV, unless `factor` is 1: others are a SettingsError.
     """
     neuron, size = stage.layer.neuron, math.prod(stage.out_shape)
     if factor == 1.0:
@@ -194,6 +199,11 @@ def lower(model, trained, spikes, open_network, reset=False):
     layers : list of TrainedLayer
     peaks : list of Peak
         In the units of the layers that are returned.
+
+    Raises
+    ------
+    SettingsError
+        A layer with numbers that are not finite, or that would have to be scaled and cannot, see :func:`scaled`.
     """
     for stage, layer in zip(model.stages, trained):
         if not all(np.isfinite(part).all() for part in layer.arrays().values()):

@@ -28,7 +28,7 @@ CHUNK = 5000            # images whose rates exist at a time
 
 @dataclass(frozen=True)
 class BPSTDP(NetworkRule):
-    """Settings of the rule.
+    """Settings of the rule; those that cannot be used are a SettingsError.
 
     Attributes
     ----------
@@ -85,6 +85,12 @@ class BPSTDP(NetworkRule):
         epoch, if there are validation images, and the mean number of spikes an image, ``input_spikes`` and ``spikes``
         of all layers. The share of training images that were answered rightly while their labels were being taught
         would say nothing: close to 100 % from the second epoch on.
+
+        Raises
+        ------
+        SettingsError
+            A layer that is not Dense or has a pool, an encoder without a rate or of other `n_steps`, or a `shift`
+            that is not below the shorter side of an image.
         """
         for stage in model.stages:
             if not stage.dense or stage.pool is not None:
@@ -146,8 +152,10 @@ def learn(weights, images, labels, rng, rule, progress=iter, validation=None):
 
 
 def answers(weights, images, rng, rule):
-    """What a trained chain answers to `images` as :func:`learn` takes them, in single precision: int64 array (n,), most
-    spikes, then the higher membrane."""
+    """What a trained chain answers to `images` as :func:`learn` takes them, in single precision: int64 array (n,).
+
+    The unit with most spikes, among equals that with the higher membrane.
+    """
     unused = np.zeros(len(images), np.int64)
     return _show(_padded(weights), _sizes(weights), images, unused, rng, replace(rule, shift=0),
                  np.zeros((0, len(weights))))[0]

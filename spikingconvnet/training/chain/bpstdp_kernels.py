@@ -37,8 +37,7 @@ def draw_phases(key, phases):
 
 @compiled
 def _regular(rates, phases, first, train, count):
-    """Train and counts of a window that begins at step `first`: a spike whenever phase plus rate times steps passes a
-    whole number."""
+    """Train and counts of a window from step `first`: a spike whenever phase + rate * steps passes a whole number."""
     ids, n, always, n_always = train
     steps = n.shape[0]
     n[:], n_always[0] = 0, 0

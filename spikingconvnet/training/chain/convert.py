@@ -51,7 +51,7 @@ BALANCES = ("weights", "thresholds")
 
 @dataclass(frozen=True)
 class Convert(NetworkRule):
-    """Settings of the rule.
+    """Settings of the rule; those that cannot be used are a SettingsError.
 
     Attributes
     ----------
@@ -108,6 +108,16 @@ class Convert(NetworkRule):
 
         The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one
         number (``filters.worth_of``), units see that number.
+
+        Raises
+        ------
+        SettingsError
+            Neurons other than an IFCurrDelta with `v_rest`, `v_reset`, `tau_refrac` and `i_offset` of 0, an encoder
+            without a rate, or what ``gradients.fitting`` refuses.
+        DataError
+            A file `weights` that is missing or does not fit, see ``weights.read``.
+        BackendError
+            Nothing is trained yet, and there is no torch.
         """
         _check_neurons(model)
         rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
@@ -235,6 +245,11 @@ def save(path, kernels, biases, reference=None):
     reference : parity.Reference or None
         What the network that they were made of answers to some grey images, see ``gradients.relu.reference``; training
         then compares. A few hundred images are enough.
+
+    Raises
+    ------
+    SettingsError
+        A reference whose images have several channels, or are not grey values over 255.
     """
     arrays = {f"{name}{number}": array for name, found in (("kernels", kernels), ("biases", biases))
               for number, array in enumerate(found, start=1)}

@@ -9,7 +9,7 @@ HZ = 1e-3               # spikes a step of 1 ms
 
 @dataclass(frozen=True)
 class Descent:
-    """Adam on random batches, with one cycle of learning rates.
+    """Adam on random batches, with one cycle of learning rates; values that cannot be used are a SettingsError.
 
     Attributes
     ----------

@@ -1,5 +1,4 @@
-"""Parity: what a trained network's units answer beside what is made of them, layer by layer, with the place and cause
-of a difference.
+"""Parity: a trained network's units beside what is made of them, with the place and cause of a difference.
 
 Units are compared with those of the user's own network, rates of spiking neurons with the units that they stand for.
 Every layer is compared as it answers to one and the same input, what the network's (or the neurons') own layer before
@@ -120,6 +119,11 @@ class Reference:
         0 to 1.
     answers : list of float array (n, units, rows, columns)
         Of every layer, behind its ReLU; the last one's are not rectified.
+
+    Raises
+    ------
+    SettingsError
+        No images, of another shape or range, or answers to another number of them.
     """
 
     images: np.ndarray
@@ -147,6 +151,8 @@ class Reference:
         ------
         ParityError
             A layer differs by more than `UNITS` of its largest answer, or is silent.
+        SettingsError
+            A layer sees or answers maps of another shape than MODEL's.
         """
         rows, fed = [], np.asarray(self.images if images is None else images, np.float64)
         for stage, kernel, bias, theirs in zip(model.stages, kernels, biases, self.answers, strict=True):

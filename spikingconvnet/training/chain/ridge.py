@@ -1,7 +1,11 @@
 """Random hidden layers and an output by ridge regression: what a chain reaches without learning inside it.
 
 The floor of the rules that train a whole chain, and the plainest use of what they share. Hidden kernels are drawn at
-random, the last layer is fitted to the labels in closed form on the rectified activations of the layer before it. Every
+random, the last layer is fitted to the labels in closed form on the rectified activations of the layer before it:
+
+    W = (F' F + strength tr(F' F) / inputs I)^-1 F' (Y - 1 / units)
+
+with these activations F (images, inputs), behind pooling, and Y (images, units), 1 for the label and 0 elsewhere. Every
 layer is then divided by its largest activations, so that a rectifying neuron becomes an integrate-and-fire neuron whose
 rate is its activation (Diehl et al. 2015, doi 10.1109/IJCNN.2015.7280696; with the quantile of Rueckauer et al. 2017,
 doi 10.3389/fnins.2017.00682).
@@ -27,7 +31,7 @@ BATCH = 250
 
 @dataclass(frozen=True)
 class Ridge(NetworkRule):
-    """Settings of the rule.
+    """Settings of the rule; those that cannot be used are a SettingsError.
 
     Attributes
     ----------

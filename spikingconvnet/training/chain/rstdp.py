@@ -58,7 +58,7 @@ DECAY = 2.0             # ms, time constant of eligibility and dopamine: nothing
 
 @dataclass(frozen=True)
 class RSTDP(NetworkRule):
-    """Settings of the rule. Times are steps in a trial.
+    """Settings of the rule; those that cannot be used are a SettingsError. Times are steps in a trial.
 
     Attributes
     ----------
@@ -136,7 +136,11 @@ class RSTDP(NetworkRule):
                 self.flush, f"after all rewards, more than {FORGETTING} steps before the end of the slot")
 
     def train(self, model, images, labels, rng, *, encoder, open_network, progress=iter, **_):
-        """Layers and health, see ``NetworkRule`` and :func:`learn`; the one layer is Dense."""
+        """Layers and health, see ``NetworkRule`` and :func:`learn`.
+
+        A MODEL of anything but one Dense layer without a pool is a SettingsError, and an encoder that makes more than
+        `pattern_steps`.
+        """
         if len(model.stages) != 1 or not model.stages[0].dense or model.stages[0].pool is not None:
             raise SettingsError("--rule rstdp: trains one Dense layer, MODEL has "
                                 + ", ".join(str(stage.layer) for stage in model.stages))
@@ -170,6 +174,11 @@ def learn(spikes, labels, initial, rng, rule, open_network, progress=iter):
     health : dict
         By epoch ``wrong``, units that answered to another's sample, per sample, and ``missing``, the share of samples
         whose own unit had to be kicked; ``at_lower`` and ``at_upper``, shares of weights at their bounds.
+
+    Raises
+    ------
+    SettingsError
+        More steps than a board counts, or than there is memory for.
     """
     steps = 2 * rule.epochs * spikes.n_samples * rule.slot
     require(steps <= MOST_STEPS, "RSTDP", "epochs", rule.epochs,

@@ -47,7 +47,10 @@ NEURON = IFCurrExp(tau_m=20.0, cm=20.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, t
 
 @dataclass(frozen=True)
 class RateCurve:
-    """Firing rate of a leaky integrate-and-fire neuron under constant current.
+    """Firing rate of a leaky integrate-and-fire neuron under constant current j, in thresholds.
+
+        r(j) = 1 / (shortest + tau_m log(1 + 1 / rho(j)))
+        rho(j) = softness log(1 + exp((j - 1) / softness)), or max(j - 1, 0) without softness
 
     A board looks at the threshold once a step: the time that a membrane takes to it is rounded up, by half a step on
     average, and where it is beyond the threshold is lost. (For another chip: ``loihi_lif_rates`` of nengo-loihi,
@@ -86,7 +89,7 @@ class RateCurve:
 
 @dataclass(frozen=True)
 class SoftLIF(NetworkRule):
-    """Settings of the rule.
+    """Settings of the rule; those that cannot be used are a SettingsError.
 
     Attributes
     ----------
@@ -140,6 +143,16 @@ class SoftLIF(NetworkRule):
         """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder.
+
+        Raises
+        ------
+        SettingsError
+            Neurons other than an IFCurrExp with `tau_syn_I` like `tau_syn_E`, `v_rest`, `v_reset` and `i_offset` of 0
+            and `v_thresh` above, an encoder without a rate, or what ``gradients.fitting`` refuses.
+        DataError
+            A file `weights` that is missing or does not fit, see ``weights.read``.
+        BackendError
+            Nothing is trained yet, and there is no torch.
         """
         _check_neurons(model)
         rate = rate_of(encoder, "RULE softlif")

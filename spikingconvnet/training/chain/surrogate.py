@@ -31,7 +31,9 @@ from spikingconvnet.training.chain.descent import Descent
 
 @dataclass(frozen=True)
 class Surrogate(NetworkRule):
-    """Settings of the rule; how many steps it trains with is the encoder's ``n_steps``.
+    """Settings of the rule; those that cannot be used are a SettingsError.
+
+    How many steps it trains with is the encoder's ``n_steps``.
 
     Attributes
     ----------

@@ -42,7 +42,10 @@ def read(path, shapes, owner, writer):
 
 
 def everything(path, owner, writer):
-    """All arrays of a file, unchecked: dict. Parameters and errors as of :func:`read`."""
+    """All arrays of a file, unchecked: dict; one that is missing or damaged is a DataError.
+
+    Parameters as of :func:`read`.
+    """
     try:
         return read_arrays(path)
     except (OSError, *UNREADABLE) as error:

@@ -22,7 +22,7 @@ class FiringShare:
     Attributes
     ----------
     samples : int
-        From which the thresholds are taken, the first ones.
+        From which the thresholds are taken, the first ones; a SettingsError unless 1 or more.
     """
 
     samples: int = 200

@@ -23,7 +23,7 @@ class Floor(LayerRule):
     Attributes
     ----------
     like : STDP
-        The rule to compare with: its windows, bounds of weights and calibration.
+        The rule to compare with: its windows, bounds of weights and calibration. Another rule is a SettingsError.
     """
 
     like: STDP = STDP()

@@ -15,7 +15,8 @@ RATE = real(above(0), most(10))
 class Homeostasis:
     """Thresholds begin where each filter would fire in its fair share of the windows, and follow its wins.
 
-    A part of ``STDP``: another one is a frozen dataclass with the same methods.
+    A part of ``STDP``: another one is a frozen dataclass with the same methods. Values that cannot be used are a
+    SettingsError.
 
     Attributes
     ----------
@@ -59,6 +60,8 @@ class Homeostasis:
 
 def homeostasis(v_thresh, wins, target, rate, v_rest=0.0):
     """Thresholds after a chunk: those of frequent winners rise, those of rare ones fall.
+
+        v_rest + (v_thresh - v_rest) exp(rate tanh(log((wins + 0.3 target) / (1.3 target))))
 
     Parameters
     ----------

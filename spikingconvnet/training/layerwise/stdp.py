@@ -71,6 +71,7 @@ class STDP(LayerRule):
     `gate` then silences every neuron, and the inputs that did not fire do so in a *late volley* right after, which
     depresses their synapses to the winner. Lateral inhibition makes one neuron win a window; after each chunk the host
     moves every threshold so that all filters win equally often (homeostasis).
+    Settings that cannot be used are a SettingsError.
 
     Attributes
     ----------
@@ -138,9 +139,11 @@ class STDP(LayerRule):
         return spelled(self, ("sampling", "calibration"))
 
     def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
-        """See ``LayerRule``. ``keep`` is called with the start thresholds and after every chunk but the last:
-        ``thresholds`` (finished chunks + 1, filters), the last for the next chunk; ``wins`` and ``mean_weight`` as in a
-        Course; ``learned`` (inputs per window, filters), nA."""
+        """See ``LayerRule``. ``keep`` is called with the start thresholds and after every chunk but the last.
+
+        It is given ``thresholds`` (finished chunks + 1, filters), the last for the next chunk; ``wins`` and
+        ``mean_weight`` as in a Course; ``learned`` (inputs per window, filters), nA.
+        """
         windows = self.sampling(self, stage, spikes, rng)
         initial = random_kernels(self, stage, rng)
         learned, course = learn(self, stage, windows, initial, open_network, progress, so_far, keep)

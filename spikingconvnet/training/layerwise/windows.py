@@ -60,6 +60,13 @@ def window_spikes(rule, stage, spikes, rng):
     Returns
     -------
     Spikes, shape (channels, kernel rows, kernel columns), one sample of ``rule.slot`` steps per window
+
+    Raises
+    ------
+    SettingsError
+        No samples, or too few windows with `rule.min_spikes` among those looked at.
+    DataError
+        The same, because the source has no spikes at all.
     """
     shape = stage.layer.kernel_shape(stage.in_shape)[1:]
     require(spikes.n_samples >= 1, "window_spikes", "spikes", spikes.n_samples, "at least one sample")

@@ -25,6 +25,11 @@ class Chain(torch.nn.Module):
         Standard deviation of the weights at the start, times the root of the inputs of a unit.
     bias : bool
         Whether units have one, 0 at the start.
+
+    Raises
+    ------
+    SettingsError
+        A layer with ``Conv2D.per_map``.
     """
 
     def __init__(self, model, rng, spread, bias=False):
@@ -97,6 +102,11 @@ def fit(chain, loss, images, labels, descent, rng, progress=iter):
     -------
     list of float
         Mean loss of every epoch.
+
+    Raises
+    ------
+    SettingsError
+        A `descent.shift` that is not below the shorter side of an image.
     """
     side = min(images.shape[2:])
     require(descent.shift < side, "Descent", "shift", descent.shift,

@@ -56,7 +56,10 @@ def name_in_torch(kind):
 
 
 def trace(network):
-    """A copy of the network in double precision, as in evaluation, and its operations: Module, fx.Graph."""
+    """A copy of the network in double precision, as in evaluation, and its operations: Module, fx.Graph.
+
+    What is no torch.nn.Module, or cannot be traced, is a SettingsError.
+    """
     network = getattr(network, "_orig_mod", network)        # of torch.compile
     if isinstance(network, dict):
         raise SettingsError("network: is a state_dict, which has the weights without the network; make the network,"

@@ -213,7 +213,10 @@ class Reader:
         self.words[-1], self.shape = str(len(kernel)), (len(kernel), 1, 1)
 
     def normalise(self, name, mean, std):
-        """Subtract `mean` and divide by `std`, numbers or one for each channel."""
+        """Subtract `mean` and divide by `std`, finite numbers or one for each channel, `std` above 0.
+
+        Others are a SettingsError, and all of them behind a Flatten.
+        """
         mean, std = (np.asarray(torch.as_tensor(part, dtype=torch.float64)).ravel() for part in (mean, std))
         right = all(len(part) in (1, self.shape[0]) and np.isfinite(part).all() for part in (mean, std))
         if not right or self.flat or std.min(initial=np.inf) <= 0:

@@ -69,8 +69,10 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
 
 
 def logits(chain, values, rule, chance=None):
-    """Responses of the last layer, tensor (n, units); with noise on rates and dropout, as in training, if `chance` is
-    a generator."""
+    """Responses of the last layer, tensor (n, units).
+
+    With noise on rates and dropout, as in training, if `chance` is a generator.
+    """
     for stage in chain.stages:
         if chance is not None and rule.dropout and stage.dense and stage.number > 1:
             kept = torch.rand(values.shape, generator=chance) >= rule.dropout
