@@ -8,7 +8,7 @@ is refused: what is nearly a number (Decimal, Fraction, bool, a class of one's o
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 
 import numpy as np
 
@@ -142,6 +142,15 @@ def record(*types, wanted=None):
     """An object of one of some classes, not a class."""
     return Kind(lambda value: value if isinstance(value, types) else REFUSED,
                 wanted or " or ".join(f"{_an(kind.__name__)}(...)" for kind in types))
+
+
+def part(like, *methods):
+    """A kind of records that stand in the place of another one: what they do and how they are told apart is known."""
+    def plain(value):
+        fits = is_dataclass(value) and not isinstance(value, type) and all(hasattr(value, name) for name in methods)
+        return value if fits else REFUSED
+
+    return Kind(plain, f"a record as {like}(...): a frozen dataclass with {' and '.join(methods)}")
 
 
 def _an(name):

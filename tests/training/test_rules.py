@@ -82,6 +82,8 @@ def test_a_layer_learns_by_its_own_rule_or_is_compared_with_a_floor_that_is_like
     with pytest.raises(SettingsError, match=r"^--rule ridge: layer 1 learns by stdp \(Conv2D.training of the parameters"
                                             r"\); leave --rule out, or take random or kmeans to compare with$"):
         layer_rule(stage_of(), "ridge")
+    with pytest.raises(SettingsError, match=r"learns by given .*; leave --rule out$"):
+        layer_rule(stage_of(Given()), "kmeans")
 
 
 @pytest.mark.parametrize("wrong", [STDP, "stdp", Ridge(), object(), 3])
@@ -112,7 +114,7 @@ class SamePlace:
         sample = np.arange(rule.windows)
         return Spikes.from_events(np.repeat(sample, 2), np.tile([0, len(field) - 1], len(sample)),
                                   np.tile([1, 2], len(sample)), stage.layer.kernel_shape(stage.in_shape)[1:],
-                                  len(sample), rule.slot)
+                                  len(sample), rule.pattern_steps)
 
 
 @dataclass(frozen=True)
