@@ -39,6 +39,7 @@ _HOMES = {
     "training.chain.descent": ("Descent",),
     "training.chain.ridge": ("Ridge",),
     "training.chain.convert": ("Convert",),
+    "training.chain.feedback": ("FeedbackAlignment",),
     "training.chain.softlif": ("SoftLIF",),
     "training.chain.surrogate": ("Surrogate",),
     "training.chain.bpstdp": ("BPSTDP",),

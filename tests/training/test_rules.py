@@ -26,9 +26,11 @@ from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training import LAYERWISE, layer_rule
 from spikingconvnet.training.chain import convert
+from spikingconvnet.training.chain.feedback import FeedbackAlignment
 from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.calibration import FiringShare
+from spikingconvnet.training.layerwise.competing import CompetingUnits
 from spikingconvnet.training.layerwise.course import Course, Trained
 from spikingconvnet.training.layerwise.floors import KMeans, Random
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis
@@ -62,8 +64,9 @@ def test_every_rule_of_the_package_is_a_frozen_record_with_a_name_of_its_own():
     assert all(is_dataclass(kind) and kind.__dataclass_params__.frozen for kind in ours)
 
 
-@pytest.mark.parametrize("kind, base", [(STDP, LayerRule), (Random, LayerRule), (Ridge, NetworkRule),
-                                        (convert.Convert, NetworkRule), (RSTDP, NetworkRule)])
+@pytest.mark.parametrize("kind, base", [(STDP, LayerRule), (Random, LayerRule), (CompetingUnits, LayerRule),
+                                        (Ridge, NetworkRule), (convert.Convert, NetworkRule), (RSTDP, NetworkRule),
+                                        (FeedbackAlignment, NetworkRule)])
 def test_a_rule_takes_what_every_rule_is_given(kind, base):
     taken, given = (inspect.signature(one.train).parameters for one in (kind, base))
     takes_all = any(one.kind is one.VAR_KEYWORD for one in taken.values())
@@ -155,7 +158,7 @@ def recipe(name):
     return settings.load(next(path for path in RECIPES if path.stem == name))
 
 
-@pytest.mark.parametrize("name", ["ridge", "convert", "softlif", "bpstdp"])
+@pytest.mark.parametrize("name", ["ridge", "convert", "feedback", "softlif", "bpstdp"])
 def test_an_encoder_without_a_rate_is_refused_where_units_see_rates(name):
     made = recipe(name)
     with pytest.raises(SettingsError, match=rf"^parameters.ENCODER: RULE {name} needs values as rates of .* Latency"):
