@@ -21,6 +21,7 @@ _HOMES = {
     "model.trained": ("TrainedLayer",),
     "training.layerwise.course": ("Trained",),
     "training.layerwise.stdp": ("STDP",),
+    "training.layerwise.competing": ("CompetingUnits",),
     "training.layerwise.windows": ("RandomWindows",),
     "training.layerwise.homeostasis": ("Homeostasis",),
     "training.layerwise.calibration": ("FiringShare",),
