@@ -38,6 +38,7 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network import plasticity
 from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
 from spikingconvnet.training.chain.rstdp import RSTDP
+from spikingconvnet.training.layerwise.competing import CompetingUnits
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -223,7 +224,8 @@ def learning(base):
             **{f"adaptation, {base_share:g} of the start, {a:g} mV a win, {tau} windows":
                Row((trained(often, homeostasis=Adaptation(base=base_share, amount=a, tau=tau)),))
                for base_share, a, tau in ((0.5, 0.03, 500), (0.5, 0.05, 500), (0.2, 0.1, 500))},
-            "random kernels": Row((base,), "random"), "k-means": Row((base,), "kmeans")}
+            "random kernels": Row((base,), "random"), "k-means": Row((base,), "kmeans"),
+            "competing hidden units": Row((last(base, training=CompetingUnits()),))}
 
 
 def maps(base):

@@ -29,6 +29,7 @@ from spikingconvnet.experiment import readout, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.training import FLOORS, layer_rule
 
 RULES = ("random", "kmeans", "depression", "stdp")      # depression: STDP without its potentiation
 GRID = 6
@@ -56,15 +57,15 @@ def experiment_of(base, filters, rule, windows, lateral, seed, folder):
 
 
 def learned(experiment, rule):
-    """Load the images and train what is not trained yet, the last layer by `rule`: its health."""
+    """Load the images and train what is not trained yet, the last layer by a floor or its own rule: its health."""
     if not experiment.has_data():
         experiment.load_data()
     *below, last = experiment.model.stages
     for stage in below:
         if not experiment.is_trained(stage.number, "stdp"):
             experiment.train_layer(stage.number)
-    rule = rule if rule in ("random", "kmeans") else "stdp"
-    if not experiment.is_trained(last.number, rule):
+    rule = rule if rule in FLOORS else None
+    if not experiment.is_trained(last.number, layer_rule(last, rule).name):
         experiment.train_layer(last.number, rule)
     return experiment.layer(last.number)["how"]["health"]
 

@@ -40,11 +40,13 @@ from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain.bpstdp import BPSTDP
 from spikingconvnet.training.chain.convert import Convert
 from spikingconvnet.training.chain.descent import Descent
+from spikingconvnet.training.chain.feedback import FeedbackAlignment
 from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.chain.softlif import SoftLIF
 from spikingconvnet.training.chain.surrogate import Surrogate
 from spikingconvnet.training.layerwise.calibration import FiringShare
+from spikingconvnet.training.layerwise.competing import CompetingUnits
 from spikingconvnet.training.layerwise.course import Trained
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis
 from spikingconvnet.training.layerwise.stdp import STDP
@@ -58,6 +60,7 @@ __all__ = [
     "AvgPool2D",
     "BitPlanes",
     "Classifier",
+    "CompetingUnits",
     "ConnectionList",
     "Conv2D",
     "ConvConnections",
@@ -69,6 +72,7 @@ __all__ = [
     "Deslanted",
     "DifferenceOfGaussians",
     "Experiment",
+    "FeedbackAlignment",
     "FiringShare",
     "GaussianReceptiveFields",
     "Homeostasis",

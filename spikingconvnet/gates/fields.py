@@ -9,7 +9,7 @@ is refused: what is nearly a number (Decimal, Fraction, bool, a class of one's o
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -152,6 +152,15 @@ def record(*types: type, wanted: str | None = None) -> Kind:
     """An object of one of some classes, not a class."""
     return Kind(lambda value: value if isinstance(value, types) else REFUSED,
                 wanted or " or ".join(f"{_an(kind.__name__)}(...)" for kind in types))
+
+
+def part(like: str, *methods: str) -> Kind:
+    """A kind of records that stand in the place of another one: what they do and how they are told apart is known."""
+    def plain(value: object) -> object:
+        fits = is_dataclass(value) and not isinstance(value, type) and all(hasattr(value, name) for name in methods)
+        return value if fits else REFUSED
+
+    return Kind(plain, f"a record as {like}(...): a frozen dataclass with {' and '.join(methods)}")
 
 
 def _an(name: str) -> str:

@@ -14,7 +14,7 @@ LAYERWISE = (STDP.name, *FLOORS)
 
 
 def layer_rule(stage, name=None):
-    """The rule that trains a layer: its own, or a floor to compare that one with.
+    """The rule that trains a layer: its own, or a floor to compare an STDP with.
 
     Parameters
     ----------
@@ -29,14 +29,16 @@ def layer_rule(stage, name=None):
     Raises
     ------
     SettingsError
-        A name that is neither the rule's own nor that of a floor.
+        A name that is neither the rule's own nor that of a floor of an STDP.
     """
     own = stage.layer.training or STDP()
     if name in (None, own.name):
         return own
-    if name not in FLOORS:
+    floors = FLOORS if isinstance(own, STDP) else ()
+    if name not in floors:
+        others = f", or take {' or '.join(floors)} to compare with" * bool(floors)
         raise SettingsError(f"--rule {name}: layer {stage.number} learns by {own.name} ({stage.kind}.training of the"
-                            f" parameters); leave --rule out, or take {' or '.join(FLOORS)} to compare with")
+                            f" parameters); leave --rule out{others}")
     return FLOORS[name](own)
 
 

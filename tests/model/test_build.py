@@ -19,7 +19,7 @@ from spikingconvnet.network.neurons import OUT_OF_REACH
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.layerwise.competition import drive_network, training_network
 from spikingconvnet.training.layerwise.stdp import STDP
-from spikingconvnet.training.layerwise.windows import pooled_input, window_inputs, window_spikes
+from spikingconvnet.training.layerwise.windows import earliness, pooled_input, window_inputs, window_spikes, with_volley
 
 TRAINING = STDP(windows=24, chunks=2, slot=20, pattern_steps=6, min_spikes=2, volley=(3, 5))
 SHAPE = (2, 5, 6)
@@ -73,7 +73,9 @@ def test_every_window_is_a_real_window_of_one_sample_with_a_volley_of_the_silent
         with pytest.raises(SettingsError, match="min_spikes"):
             window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(seed))
         return
-    windows = window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(seed))
+    drawn = window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(seed))
+    windows = with_volley(stage.layer.training, drawn)
+    assert drawn.n_steps == pattern_steps and drawn.n_events <= windows.n_events
     n_inputs = 6 if per_map else 12
     assert windows.shape == (1 if per_map else 2, 2, 3) and (windows.n_samples, windows.n_steps) == (24, 20)
     for window in shown(windows):
@@ -121,7 +123,7 @@ def test_spikes_after_the_pattern_are_not_shown_and_a_full_window_has_no_volley(
     spikes = Spikes.from_events(*zip(*[(0, i, t) for i in range(12) for t in (0, 8)]), (2, 2, 3), 1, 9)
     stage = stage_of(conv(strides=(1, 1)), shape=(2, 2, 3))
     found = window_spikes(stage.layer.training, stage, spikes, np.random.default_rng(0))
-    assert shown(found) == [[(i, 0) for i in range(12)]] * 24
+    assert shown(found) == shown(with_volley(TRAINING, found)) == [[(i, 0) for i in range(12)]] * 24
 
 
 def test_samples_do_not_leak_into_each_other():
@@ -132,6 +134,11 @@ def test_samples_do_not_leak_into_each_other():
     found = {tuple((i, t) for i, t in w if t < 6) for w in shown(window_spikes(stage.layer.training, stage, spikes,
                                                                                     np.random.default_rng(0)))}
     assert found == {tuple((i, 3) for i in range(12)), tuple((i, 0) for i in range(6))}
+
+
+def test_the_earliest_spike_is_the_value_of_an_input():
+    spikes = Spikes.from_events([0, 0, 0, 1, 1], [0, 1, 1, 2, 0], [0, 3, 1, 4, 3], (1, 1, 3), 2, 5)
+    assert earliness(spikes, 4).tolist() == [[1.0, 0.75, 0.0], [0.25, 0.0, 0.0]]
 
 
 def test_the_same_generator_shows_the_same_windows():
@@ -166,10 +173,16 @@ def test_without_pooling_the_input_is_the_source():
 # The training network
 
 
+def windows_of(stage):
+    """Windows as STDP shows them."""
+    rule = stage.layer.training
+    return with_volley(rule, window_spikes(rule, stage, random_spikes()[1], np.random.default_rng(0)))
+
+
 @pytest.fixture
 def training():
     stage = stage_of(conv())
-    windows = window_spikes(stage.layer.training, stage, random_spikes()[1], np.random.default_rng(0))
+    windows = windows_of(stage)
     weights = np.arange(36.0).reshape(12, 3) / 36
     return stage, windows, weights, training_network(stage.layer.training, windows, weights, np.array([1.0, 2.0, 3.0]))
 
@@ -204,7 +217,7 @@ def test_the_gate_fires_once_a_window_after_the_pattern_and_before_the_volley(tr
 
 def test_one_filter_has_nobody_to_inhibit():
     stage = stage_of(conv(filters=1))
-    windows = window_spikes(stage.layer.training, stage, random_spikes()[1], np.random.default_rng(0))
+    windows = windows_of(stage)
     network = training_network(stage.layer.training, windows, np.ones((12, 1)), np.ones(1))
     assert [p.label for p in network.projections] == ["kernels", "gate"]
 

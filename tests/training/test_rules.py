@@ -26,9 +26,11 @@ from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training import LAYERWISE, layer_rule
 from spikingconvnet.training.chain import convert
+from spikingconvnet.training.chain.feedback import FeedbackAlignment
 from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.calibration import FiringShare
+from spikingconvnet.training.layerwise.competing import CompetingUnits
 from spikingconvnet.training.layerwise.course import Course, Trained
 from spikingconvnet.training.layerwise.floors import KMeans, Random
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis
@@ -55,14 +57,16 @@ def test_every_rule_of_the_package_is_a_frozen_record_with_a_name_of_its_own():
     for module in pkgutil.walk_packages(training.__path__, "spikingconvnet.training."):
         if "gradients" not in module.name:
             import_module(module.name)
-    layerwise, whole = inherited(LayerRule), inherited(NetworkRule)
-    ours = [kind for kind in (*layerwise, *whole) if kind.__module__.startswith("spikingconvnet.")]
-    assert {kind.name for kind in ours} == {*LAYERWISE, *WHOLE} and len(ours) == len(LAYERWISE) + len(WHOLE)
+    ours = [kind for base in (LayerRule, NetworkRule) for kind in inherited(base)
+            if kind.__module__.startswith("spikingconvnet.")]
+    names = {kind.name for kind in ours}
+    assert len(names) == len(ours) and names >= {*LAYERWISE, *WHOLE}       # others are named in the parameters alone
     assert all(is_dataclass(kind) and kind.__dataclass_params__.frozen for kind in ours)
 
 
-@pytest.mark.parametrize("kind, base", [(STDP, LayerRule), (Random, LayerRule), (Ridge, NetworkRule),
-                                        (convert.Convert, NetworkRule), (RSTDP, NetworkRule)])
+@pytest.mark.parametrize("kind, base", [(STDP, LayerRule), (Random, LayerRule), (CompetingUnits, LayerRule),
+                                        (Ridge, NetworkRule), (convert.Convert, NetworkRule), (RSTDP, NetworkRule),
+                                        (FeedbackAlignment, NetworkRule)])
 def test_a_rule_takes_what_every_rule_is_given(kind, base):
     taken, given = (inspect.signature(one.train).parameters for one in (kind, base))
     takes_all = any(one.kind is one.VAR_KEYWORD for one in taken.values())
@@ -82,6 +86,8 @@ def test_a_layer_learns_by_its_own_rule_or_is_compared_with_a_floor_that_is_like
     with pytest.raises(SettingsError, match=r"^--rule ridge: layer 1 learns by stdp \(Conv2D.training of the parameters"
                                             r"\); leave --rule out, or take random or kmeans to compare with$"):
         layer_rule(stage_of(), "ridge")
+    with pytest.raises(SettingsError, match=r"learns by given .*; leave --rule out$"):
+        layer_rule(stage_of(Given()), "kmeans")
 
 
 @pytest.mark.parametrize("wrong", [STDP, "stdp", Ridge(), object(), 3])
@@ -112,7 +118,7 @@ class SamePlace:
         sample = np.arange(rule.windows)
         return Spikes.from_events(np.repeat(sample, 2), np.tile([0, len(field) - 1], len(sample)),
                                   np.tile([1, 2], len(sample)), stage.layer.kernel_shape(stage.in_shape)[1:],
-                                  len(sample), rule.slot)
+                                  len(sample), rule.pattern_steps)
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,7 @@ def recipe(name):
     return settings.load(next(path for path in RECIPES if path.stem == name))
 
 
-@pytest.mark.parametrize("name", ["ridge", "convert", "softlif", "bpstdp"])
+@pytest.mark.parametrize("name", ["ridge", "convert", "feedback", "softlif", "bpstdp"])
 def test_an_encoder_without_a_rate_is_refused_where_units_see_rates(name):
     made = recipe(name)
     with pytest.raises(SettingsError, match=rf"^parameters.ENCODER: RULE {name} needs values as rates of .* Latency"):

@@ -28,7 +28,7 @@ from spikingconvnet.training.layerwise.competition import KERNELS as PLASTIC
 from spikingconvnet.training.layerwise.course import Course, health, weight_health
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis, start_thresholds
 from spikingconvnet.training.layerwise.stdp import STDP
-from spikingconvnet.training.layerwise.windows import pooled_input, window_spikes
+from spikingconvnet.training.layerwise.windows import pooled_input, window_spikes, with_volley
 
 TRAINING = STDP(windows=40, chunks=4, slot=70, pattern_steps=8, min_spikes=3, homeostasis=(0.4, 0.1),
                 mechanism=STDPMechanism(weight_dependence=AdditiveWeightDependence(0.2, 0.7)))
@@ -184,7 +184,12 @@ def start_kernels(stage, seed=7):
 
 
 def windows_of(stage, seed=0):
-    return window_spikes(stage.layer.training, stage, input_of(stage.in_shape), np.random.default_rng(seed))
+    return shown(stage, input_of(stage.in_shape), np.random.default_rng(seed))
+
+
+def shown(stage, spikes, rng):
+    """Windows as STDP shows them."""
+    return with_volley(stage.layer.training, window_spikes(stage.layer.training, stage, spikes, rng))
 
 
 def trained(stage, so_far=None):
@@ -308,7 +313,7 @@ def test_a_trained_layer_is_its_parts_put_together():
     found = stage.layer.training.train(stage, spikes, np.random.default_rng(3), simulator.open,
                        keep=lambda **arrays: kept.append(arrays))
     rng = np.random.default_rng(3)
-    windows = window_spikes(stage.layer.training, stage, spikes, rng)
+    windows = shown(stage, spikes, rng)
     initial = stdp.random_kernels(stage.layer.training, stage, rng)
     learned, course = stdp.learn(stage.layer.training, stage, windows, initial, simulator.open)
     assert np.array_equal(found.initial, initial) and np.array_equal(found.learned, learned)
@@ -327,7 +332,7 @@ def test_a_pooled_layer_learns_from_pooled_windows():
     found = stage.layer.training.train(stage, spikes, np.random.default_rng(3), simulator.open)
     assert found.learned.shape == (3, 2, 2, 2) and found.inference.v_thresh.shape == (3,)
     rng = np.random.default_rng(3)
-    windows = window_spikes(stage.layer.training, stage, pooled_input(stage, spikes), rng)
+    windows = shown(stage, pooled_input(stage, spikes), rng)
     initial = stdp.random_kernels(stage.layer.training, stage, rng)
     assert np.array_equal(found.learned, stdp.learn(stage.layer.training, stage, windows, initial, simulator.open)[0])
 

@@ -24,6 +24,14 @@ BATCH = 10                  # samples at a time
 LARGEST_TARGET = 59_000.0   # mV; the distance from the membrane to its target has to fit s16.15 as well
 
 
+def require_dense(model, rule):
+    """Raise a SettingsError unless all layers of a model are Dense, without pooling between them."""
+    for stage in model.stages:
+        if not stage.dense or stage.pool is not None:
+            raise SettingsError(f"--rule {rule.name}: trains Dense layers, layer {stage.number} of MODEL is"
+                                f" {stage.layer}")
+
+
 @dataclass(frozen=True)
 class Peak:
     """Largest inputs of a layer's neurons in one step, nA.

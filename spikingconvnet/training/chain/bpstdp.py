@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
-from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, POSITIVE, check_fields, least, most, real, record, whole
 from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.neurons import IFCurrDelta
-from spikingconvnet.training.chain.balance import gain
+from spikingconvnet.training.chain.balance import gain, require_dense
 
 CHUNK = 5000            # images whose rates exist at a time
 
@@ -92,10 +92,7 @@ class BPSTDP(NetworkRule):
             A layer that is not Dense or has a pool, an encoder without a rate or of other `n_steps`, or a `shift`
             that is not below the shorter side of an image.
         """
-        for stage in model.stages:
-            if not stage.dense or stage.pool is not None:
-                raise SettingsError(f"--rule bpstdp: trains Dense layers, layer {stage.number} of MODEL is"
-                                    f" {stage.layer}")
+        require_dense(model, self)
         rate = rate_of(encoder, "RULE bpstdp")
         require(self.n_steps == encoder.n_steps, "BPSTDP", "n_steps", self.n_steps,
                 f"the {encoder.n_steps} steps for which ENCODER shows an image")

@@ -119,7 +119,7 @@ class Convert(NetworkRule):
         BackendError
             Nothing is trained yet, and there is no torch.
         """
-        _check_neurons(model)
+        check_neurons(model, self)
         rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
         chain, images = grey(model, worth), _grey_values(images, worth)
         if validation is not None:
@@ -155,6 +155,7 @@ def converted(model, kernels, biases, images, rule, rate=1.0):
     images : float array (n, C, H, W)
         From which activations are taken.
     rule : Convert
+        Or one with its `norm`, `quantile`, `balance`, `threshold` and `start`.
     rate : float
         Spikes a step of an input of 1, the encoder's ``max_rate``.
 
@@ -204,14 +205,15 @@ def _layer(model, stage, rule, kernel, bias, before, now):
                         np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH), bias * in_na, v)
 
 
-def _check_neurons(model):
+def check_neurons(model, rule):
+    """Raise a SettingsError unless all neurons of a model can stand for rectifying units."""
     for stage in model.stages:
         neuron = stage.layer.neuron
         plain = isinstance(neuron, IFCurrDelta) and neuron.v_rest == neuron.v_reset == neuron.tau_refrac == 0
         if not plain or neuron.i_offset:
-            raise SettingsError(f"layer {stage.number}: --rule convert needs an IFCurrDelta with v_rest, v_reset,"
-                                f" tau_refrac and i_offset of 0, as in"
-                                f" spikingconvnet/experiment/recipes/convert.py, got {neuron}")
+            raise SettingsError(f"layer {stage.number}: --rule {rule.name} needs an IFCurrDelta with v_rest,"
+                                f" v_reset, tau_refrac and i_offset of 0, as in"
+                                f" spikingconvnet/experiment/recipes/{rule.name}.py, got {neuron}")
 
 
 def grey(model, worth):

@@ -35,7 +35,7 @@ class Trained:
     Attributes
     ----------
     initial, learned : float arrays (filters, channels, rows, columns)
-        Kernels before and after, within ``w_min .. w_max``, nA.
+        Kernels before and after, in the rule's own units: nA of STDP.
     inference : TrainedLayer
         Kernels and thresholds for inference.
     course : Course
@@ -78,13 +78,17 @@ def health(bounds, learned, course):
 
 
 def weight_health(bounds, learned):
-    """The part of :func:`health` that kernels alone tell, whatever rule found them."""
+    """The part of :func:`health` that kernels and their bounds tell, whatever rule found them."""
+    step = 1e-3 * (bounds.w_max - bounds.w_min)
+    return {**kernel_health(learned),
+            "at_lower": float(np.mean(learned <= bounds.w_min + step)),
+            "at_upper": float(np.mean(learned >= bounds.w_max - step))}
+
+
+def kernel_health(learned):
+    """The part of :func:`health` that kernels alone tell: ``duplicate_pairs`` and ``mean_weight``."""
     flat = learned.reshape(len(learned), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
     pairs = np.triu(unit @ unit.T > DUPLICATE, k=1)
-    step = 1e-3 * (bounds.w_max - bounds.w_min)
-    return {"duplicate_pairs": float(pairs.sum()),
-            "mean_weight": float(learned.mean()),
-            "at_lower": float(np.mean(learned <= bounds.w_min + step)),
-            "at_upper": float(np.mean(learned >= bounds.w_max - step))}
+    return {"duplicate_pairs": float(pairs.sum()), "mean_weight": float(learned.mean())}

@@ -12,6 +12,7 @@ from spikingconvnet.gates.fields import check_fields, record
 from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.training.layerwise.course import Course, Trained, weight_health
 from spikingconvnet.training.layerwise.stdp import STDP, random_kernels
+from spikingconvnet.training.layerwise.windows import earliness
 
 KMEANS_ITERATIONS = 20
 
@@ -68,9 +69,7 @@ class KMeans(Floor):
         """See ``Floor``."""
         from scipy.cluster.vq import kmeans2  # takes longer to load than all the rest
 
-        sample, neuron, step = windows.events()
-        early = np.zeros((windows.n_samples, windows.size))
-        np.maximum.at(early, (sample, neuron), np.maximum(1.0 - step / self.like.pattern_steps, 0.0))
+        early = earliness(windows, self.like.pattern_steps)
         centres, _ = kmeans2(early, stage.layer.filters, iter=KMEANS_ITERATIONS, minit="++", seed=rng)
         bounds = self.like.mechanism.weight_dependence
         learned = bounds.w_min + (bounds.w_max - bounds.w_min) * centres

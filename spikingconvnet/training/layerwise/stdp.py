@@ -19,10 +19,10 @@ from spikingconvnet.gates.fields import (
     MOST_SLOT,
     MOST_STEPS,
     PAIR,
-    REFUSED,
     SIZE,
     Kind,
     check_fields,
+    part,
     record,
     several,
     whole,
@@ -38,7 +38,7 @@ from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competition import FILTERS, KERNELS, training_network
 from spikingconvnet.training.layerwise.course import Course, Trained, health
 from spikingconvnet.training.layerwise.homeostasis import DRIVE_WINDOWS, RATE, Homeostasis
-from spikingconvnet.training.layerwise.windows import RandomWindows
+from spikingconvnet.training.layerwise.windows import RandomWindows, with_volley
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +46,8 @@ __all__ = ["STDP"]
 
 CHECKED_WINDOWS = 200       # about as many windows of a training are looked at before it
 STEPS = whole(1, MOST_SLOT)
-
-
-def _part(like, *methods):
-    """A kind of records that stand in the place of another one: what they do and how they are told apart is known."""
-    def plain(value):
-        fits = is_dataclass(value) and not isinstance(value, type) and all(hasattr(value, name) for name in methods)
-        return value if fits else REFUSED
-
-    return Kind(plain, f"a record as {like}(...): a frozen dataclass with {' and '.join(methods)}")
-
-
 _PAIR_OF_RATES = several(RATE, "", 2)
-_MOVES = _part("Homeostasis", "start", "after")
+_MOVES = part("Homeostasis", "start", "after")
 _HOMEOSTASIS = Kind(lambda value: _MOVES.plain(value) if is_dataclass(value) else _PAIR_OF_RATES.plain(value),
                     "(first, last) step size, above 0 and at most 10, or a record as Homeostasis(...)")
 
@@ -125,8 +114,8 @@ class STDP(LayerRule):
     def __post_init__(self):
         check_fields(self, windows=SIZE, chunks=SIZE, slot=STEPS, pattern_steps=STEPS, min_spikes=SIZE, volley=PAIR,
                      neuron=NEURON, mechanism=record(STDPMechanism), gate=INHIBITION, lateral=INHIBITION,
-                     homeostasis=_HOMEOSTASIS, initial_winners=FACTOR, sampling=_part("RandomWindows", "__call__"),
-                     calibration=_part("FiringShare", "__call__", "kernels"))
+                     homeostasis=_HOMEOSTASIS, initial_winners=FACTOR, sampling=part("RandomWindows", "__call__"),
+                     calibration=part("FiringShare", "__call__", "kernels"))
         require(self.windows * self.slot <= MOST_STEPS, "STDP", "windows", self.windows,
                 f"at most {MOST_STEPS // self.slot:,} of {self.slot} steps: a board counts steps in 32 bits")
         require(self.windows % self.chunks == 0, "STDP", "windows", self.windows,
@@ -144,7 +133,7 @@ class STDP(LayerRule):
         It is given ``thresholds`` (finished chunks + 1, filters), the last for the next chunk; ``wins`` and
         ``mean_weight`` as in a Course; ``learned`` (inputs per window, filters), nA.
         """
-        windows = self.sampling(self, stage, spikes, rng)
+        windows = with_volley(self, self.sampling(self, stage, spikes, rng))
         initial = random_kernels(self, stage, rng)
         learned, course = learn(self, stage, windows, initial, open_network, progress, so_far, keep)
         return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network), course,
@@ -162,7 +151,7 @@ class STDP(LayerRule):
         else:
             chunks = min(self.chunks, CHECKED_WINDOWS)
             fewer = replace(self, chunks=chunks, windows=chunks * max(1, CHECKED_WINDOWS // chunks))
-            windows = self.sampling(fewer, stage, spikes, rng)
+            windows = with_volley(self, self.sampling(fewer, stage, spikes, rng))
         kernels = random_kernels(self, stage, rng) if kernels is None else kernels
         begin = training_network(self, windows, kernels.reshape(len(kernels), -1).T,
                                  np.full(len(kernels), self.neuron.v_thresh))
@@ -191,7 +180,7 @@ def random_kernels(rule, stage, rng):
 def learn(rule, stage, windows, initial, open_network, progress=iter, so_far=None, keep=None):
     """Show all windows: learned kernels like `initial`, and the Course.
 
-    Parameters as ``STDP.train``; `windows` from its `sampling`.
+    Parameters as ``STDP.train``; `windows` from its `sampling`, with the volley.
     """
     weights = initial.reshape(stage.layer.filters, -1).T
     if so_far is None:

@@ -36,22 +36,22 @@ def pooled_input(stage, spikes):
 class RandomWindows:
     """Windows anywhere in the training images, drawn with the same chance among those with enough spikes.
 
-    A part of ``STDP``: another one is a frozen dataclass that is called in the same way.
+    A part of ``STDP`` and of other rules: another one is a frozen dataclass that is called in the same way.
     """
 
     def __call__(self, rule, stage, spikes, rng):
-        """Windows to show: Spikes. Parameters as of :func:`window_spikes`, but spikes are the source's."""
+        """Windows to learn from: Spikes. As :func:`window_spikes`, but spikes are the source's."""
         return window_spikes(rule, stage, pooled_input(stage, spikes), rng)
 
 
 def window_spikes(rule, stage, spikes, rng):
-    """Windows of the input, one per slot, drawn at random among those with enough spikes.
-
-    Inputs that stay silent during the pattern fire in the late volley, even ones first.
+    """Windows of the input, drawn at random among those with enough spikes.
 
     Parameters
     ----------
-    rule : stdp.STDP
+    rule : LayerRule
+        With how many `windows`, the `pattern_steps` of a sample that they show, and the fewest inputs that spike in
+        them, `min_spikes`.
     stage : model.Stage
     spikes : Spikes
         Of shape ``stage.in_shape``, see :func:`pooled_input`.
@@ -59,7 +59,7 @@ def window_spikes(rule, stage, spikes, rng):
 
     Returns
     -------
-    Spikes, shape (channels, kernel rows, kernel columns), one sample of ``rule.slot`` steps per window
+    Spikes, shape (channels, kernel rows, kernel columns), one sample of ``rule.pattern_steps`` steps per window
 
     Raises
     ------
@@ -82,31 +82,62 @@ def window_spikes(rule, stage, spikes, rng):
         inputs = member[spikes.neurons[first:last]]
         member[field] = -1
         seen = inputs >= 0
-        silent = np.setdiff1d(np.arange(n_inputs), inputs[seen])
-        fullest = max(fullest, n_inputs - len(silent))
-        if n_inputs - len(silent) < rule.min_spikes:
+        spiking = len(np.unique(inputs[seen]))
+        fullest = max(fullest, spiking)
+        if spiking < rule.min_spikes:
             continue
         steps = np.searchsorted(spikes.offsets[begin:], np.arange(first, last)[seen], side="right") - 1
-        volley = rule.pattern_steps - 1 + np.array(rule.volley)[silent % 2]
-        inputs, steps = np.concatenate([inputs[seen], silent]), np.concatenate([steps, volley])
-        events.append((np.full(len(inputs), shown), inputs, steps))
+        events.append((np.full(len(steps), shown), inputs[seen], steps))
         shown += 1
         if shown == rule.windows:
-            return Spikes.from_events(*(np.concatenate(part) for part in zip(*events)), shape, shown, rule.slot)
+            events = (np.concatenate(part) for part in zip(*events))
+            return Spikes.from_events(*events, shape, shown, rule.pattern_steps)
     raise _too_few_windows(rule, stage, spikes, shown, fullest)
 
 
 def _too_few_windows(rule, stage, spikes, shown, fullest):
     """The error with what is in the way: a silent source, spikes behind the pattern, or windows that are too empty."""
+    name = type(rule).__name__
     says = (f"layer {stage.number}: only {shown} of {rule.windows} windows with at least {rule.min_spikes}"
             " spiking inputs were found; ")
     if not spikes.n_events:
-        return DataError(f"{says}its source has no spikes at all, so no setting of STDP helps")
+        return DataError(f"{says}its source has no spikes at all, so no setting of {name} helps")
     if not fullest:
-        return SettingsError(f"{says}none of those looked at has a spike in its first {rule.pattern_steps} steps;"
-                             f" the source first fires in step {spikes.events()[2].min()}, so raise STDP.pattern_steps"
-                             " in the parameters")
-    return SettingsError(f"{says}the fullest of those looked at has {fullest}; lower STDP.min_spikes in the parameters")
+        return SettingsError(f"{says}none of those looked at has a spike in its first {rule.pattern_steps} steps; the"
+                             f" source first fires in step {spikes.events()[2].min()}, so raise {name}.pattern_steps in"
+                             " the parameters")
+    return SettingsError(f"{says}the fullest of those looked at has {fullest}; lower {name}.min_spikes in the"
+                         " parameters")
+
+
+def with_volley(rule, windows):
+    """Windows as STDP shows them, a slot each: inputs that stay silent fire in the late volley, even ones first.
+
+    Parameters
+    ----------
+    rule : stdp.STDP
+    windows : Spikes
+        A sample each.
+
+    Returns
+    -------
+    Spikes, one sample of ``rule.slot`` steps per window
+    """
+    sample, neuron, step = windows.events()
+    fired = np.zeros((windows.n_samples, windows.size), bool)
+    fired[sample, neuron] = True
+    late, silent = np.nonzero(~fired)
+    volley = rule.pattern_steps - 1 + np.array(rule.volley)[silent % 2]
+    events = (np.concatenate(parts) for parts in ((sample, late), (neuron, silent), (step, volley)))
+    return Spikes.from_events(*events, windows.shape, windows.n_samples, rule.slot)
+
+
+def earliness(windows, steps):
+    """How early inputs first fire: float array (windows, inputs), 1 in the first step, 0 after `steps` or never."""
+    sample, neuron, step = windows.events()
+    early = np.zeros((windows.n_samples, windows.size))
+    np.maximum.at(early, (sample, neuron), np.maximum(1.0 - step / steps, 0.0))
+    return early
 
 
 def window_inputs(stage):
