@@ -89,8 +89,7 @@ def _cross_validate(experiment, rule, scheme):
 def _train_chain(experiment, rule):
     health = _without_nan(experiment.train_chain(rule))
     _keep_chain(experiment, rule)
-    say(f"{rule}: " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
-                                 if isinstance(value, (int, float))))
+    say(f"{rule}: {_numbers(health)}")
     for report in health.get("parity", ()):
         say(report["text"])
     for stage in experiment.model.stages:
@@ -292,15 +291,20 @@ def _forget(experiment, number):
 
 
 def _health_text(health):
-    weights = (f"{health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA,"
-               f" {100 * health['at_lower']:.0f} % of weights at the lower and {100 * health['at_upper']:.0f} % at the"
-               " upper bound")
+    """In words, how a layer has learned: what STDP says of itself, and the numbers of any other rule by their names."""
     if "wins_per_window" not in health:
-        return f"{health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA"
+        return _numbers(health)
     single = 1.0 - health["silent_windows"] - health["contested_windows"]
     return (f"{health['wins_per_window']:.2f} wins per window ({100 * single:.0f} % of the windows with one winner,"
             f" {100 * health['silent_windows']:.0f} % without, {100 * health['contested_windows']:.0f} % with several),"
-            f" {weights}")
+            f" {health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA,"
+            f" {100 * health['at_lower']:.0f} % of weights at the lower and {100 * health['at_upper']:.0f} % at the"
+            " upper bound")
+
+
+def _numbers(health):
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
+                     if isinstance(value, (int, float)))
 
 
 def _plot(experiment, names):

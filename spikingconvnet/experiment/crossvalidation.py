@@ -146,9 +146,10 @@ def one_fold(train, labels, test, settings, rng, backend, options):
     order = rng.permutation(len(train))
     train, labels = train.select(order), labels[order]
     open_network = partial(get_backend(backend).open, **options)
-    layers, _ = settings.rule.train(settings.model, shown(train.images, image_filter, settings.encoder), labels, rng,
-                                    encoder=settings.encoder, image_filter=chosen, open_network=open_network)
-    training.require_layers(settings.rule, settings.model.stages, layers)
+    values = shown(train.images, image_filter, settings.encoder)
+    layers, health = settings.rule.train(settings.model, values, labels, rng, encoder=settings.encoder,
+                                         image_filter=chosen, open_network=open_network)
+    training.require_layers(settings.rule, settings.model.stages, layers, health)
     spikes = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     layers, _ = balance.lower(settings.model, layers, spikes, open_network, settings.reset)
     asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)

@@ -27,7 +27,7 @@ from spikingconvnet.model import build
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
 from spikingconvnet.store.directory import RunDirectory
-from spikingconvnet.training import layer_rule, network_rule, require_layers, require_trains
+from spikingconvnet.training import layer_rule, network_rule, require_layers, require_trained, require_trains
 from spikingconvnet.training.chain import balance, convert, parity
 from spikingconvnet.training.layerwise.stdp import STDP
 
@@ -146,15 +146,15 @@ class Experiment:
         spikes, description = self.all_spikes(number - 1, "train"), f"layer {number}: training"
         try:
             with telling(description, rule.chunks, "chunks",
-                         lambda: len((course.read() or {"wins": ()})["wins"])):
-                trained = rule.train(stage, spikes, np.random.default_rng([self.settings.seed, number]),
-                                     self._opened(watch, f"training of layer {number}", record),
-                                     partial(self.progress, description=description), course.read(), course.write)
+                         lambda: len((course.read() or {}).get("wins", ()))):
+                trained = require_trained(rule, stage, rule.train(
+                    stage, spikes, np.random.default_rng([self.settings.seed, number]),
+                    self._opened(watch, f"training of layer {number}", record),
+                    partial(self.progress, description=description), course.read(), course.write))
             how = self.stored.how(watch.settle(), rule=rule.name, health=trained.health)
         except HealthError:
             course.forget()             # with what an invalid run has done nothing can go on
             raise
-        require_layers(rule, [stage], [trained.inference])
         layer.write(how, **trained.arrays())
         course.forget()
         return trained
@@ -189,7 +189,7 @@ class Experiment:
             self.model, images, labels, np.random.default_rng([s.seed, 1]), encoder=s.encoder,
             image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
             progress=partial(self.progress, description=description), validation=validation)
-        require_layers(rule, self.model.stages, found)
+        require_layers(rule, self.model.stages, found, health)
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"],
                                       partial(self.runner.open, watch), s.reset)
         health |= self.judge(layers, images)

@@ -3,9 +3,15 @@
 ``layerwise`` has rules that train one layer after another, ``chain`` those that train all layers at once.
 """
 
+import json
+
+import numpy as np
+
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates.fields import numbers
 from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.training.layerwise.course import Trained
 from spikingconvnet.training.layerwise.floors import KMeans, Random
 from spikingconvnet.training.layerwise.stdp import STDP
 
@@ -68,13 +74,57 @@ def network_rule(settings, name=None):
     return rule
 
 
-def require_layers(rule, stages, found):
-    """Raise a SettingsError unless what a rule gave back is a TrainedLayer for each stage, of its shape and finite."""
-    fits = isinstance(found, (list, tuple)) and len(found) == len(stages)
-    require(fits and all(isinstance(layer, TrainedLayer) for layer in found), f"rule {rule.name}", "layers", found,
+def require_layers(rule, stages, found, health):
+    """Refuse what a rule gave back that cannot be kept.
+
+    Parameters
+    ----------
+    rule : LayerRule or NetworkRule
+    stages : list of model.Stage
+    found : list of TrainedLayer
+        One a stage, of its shape and finite.
+    health : dict
+        As JSON writes it.
+
+    Raises
+    ------
+    SettingsError
+        It is something else; the text names the rule and the part.
+    """
+    owner, fits = f"rule {rule.name}", isinstance(found, (list, tuple)) and len(found) == len(stages)
+    require(fits and all(isinstance(layer, TrainedLayer) for layer in found), owner, "layers", found,
             f"{len(stages)} TrainedLayer, one a layer")
     for stage, layer in zip(stages, found):
-        layer.require_fits(stage, f"rule {rule.name}")
+        layer.require_fits(stage, owner)
+    try:
+        told = isinstance(health, dict) and json.dumps(health)
+    except TypeError:
+        told = False
+    require(told, owner, "health", health, "a dict of numbers by name, which are Python's own")
+
+
+def require_trained(rule, stage, trained):
+    """What a LayerRule gave back, if it is a Trained that can be kept.
+
+    Parameters
+    ----------
+    rule : LayerRule
+    stage : model.Stage
+    trained : Trained
+
+    Raises
+    ------
+    SettingsError
+        It is something else; the text names the rule and the part.
+    """
+    owner, shape = f"rule {rule.name}", stage.layer.kernel_shape(stage.in_shape)
+    require(isinstance(trained, Trained), owner, "train(...)", trained, "a Trained")
+    for name in ("initial", "learned"):
+        kernels = numbers(getattr(trained, name), owner, name)
+        require(kernels.shape == shape and bool(np.isfinite(kernels).all()), owner, name, kernels.shape,
+                f"finite, of shape {shape}")
+    require_layers(rule, [stage], [trained.inference], trained.health)
+    return trained
 
 
 def require_trains(model, name, whole):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spikingconvnet import backends, training
+from spikingconvnet.cli import main as cli
 from spikingconvnet.cli.parameters import WHOLE
 from spikingconvnet.data.encoding import LatencyEncoder, RegularEncoder
 from spikingconvnet.data.filters import Intensity
@@ -31,7 +32,7 @@ from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competing import CompetingUnits
-from spikingconvnet.training.layerwise.course import Course, Trained
+from spikingconvnet.training.layerwise.course import Trained
 from spikingconvnet.training.layerwise.floors import KMeans, Random
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis
 from spikingconvnet.training.layerwise.stdp import STDP
@@ -231,8 +232,7 @@ class Given(LayerRule):
         kernels = np.full(stage.layer.kernel_shape(stage.in_shape), self.weight)
         kernels[:, :, 0] = 0.0
         layer = FiringShare(samples=20)(stage, kernels, spikes, open_network)
-        return Trained(kernels, kernels, layer, Course(np.zeros((0, 3), int), np.zeros((0, len(kernels))), np.zeros(0)),
-                       {"duplicate_pairs": 0.0, "mean_weight": self.weight})
+        return Trained(kernels, kernels, layer, {"mean_weight": self.weight})
 
 
 def means_of(settings, **changes):
@@ -287,6 +287,104 @@ def test_what_a_rule_gives_back_is_looked_at_before_it_is_kept(parameters, tmp_p
     assert not made.is_trained(1)
 
 
+@dataclass(frozen=True)
+class Spoilt(Given):
+    """What gives back something else than a trained layer."""
+
+    spoil: object = None
+
+    def train(self, *args, **kwargs):
+        return self.spoil(super().train(*args, **kwargs))
+
+
+@pytest.mark.parametrize("spoil, text", [
+    (lambda trained: trained.inference, r"rule given.train\(...\): must be a Trained, got"),
+    (lambda trained: replace(trained, learned=trained.learned[:2]), "rule given.learned: must be finite, of shape"),
+    (lambda trained: replace(trained, initial=trained.initial * np.inf), "rule given.initial: must be finite, of"),
+    (lambda trained: replace(trained, health={"n": np.int64(3)}), "rule given.health: must be a dict of numbers"),
+    (lambda trained: replace(trained, health=[1.0]), "rule given.health: must be a dict of numbers by name")])
+def test_what_a_rule_for_a_layer_gives_back_is_looked_at_too(parameters, tmp_path, spoil, text):
+    model = Sequential((2, 28, 28), Conv2D(3, 5, training=Spoilt(spoil=spoil)), Classifier())
+    made = Experiment(replace(settings.load(parameters()), model=model), tmp_path / "run")
+    made.load_data()
+    with pytest.raises(SettingsError, match=f"^{text}"):
+        made.train_layer(1)
+    assert not made.is_trained(1)
+
+
 def test_single_precision_of_a_rule_is_kept_as_doubles():
     layer = TrainedLayer(np.ones((2, 1, 3, 3), np.float32), [1, 2])
     assert layer.kernels.dtype == layer.v_thresh.dtype == layer.i_offset.dtype == np.float64
+
+
+OWN = """
+from dataclasses import dataclass
+
+import numpy as np
+import spikingconvnet as scn
+
+
+@dataclass(frozen=True)
+class Stripes(scn.LayerRule):
+    width: int = 2
+
+    name = "stripes"
+
+    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+        kernels = np.zeros(stage.layer.kernel_shape(stage.in_shape))
+        for filter in range(len(kernels)):
+            kernels[filter, :, filter:filter + self.width] = 1.0
+        layer = scn.FiringShare(samples=20)(stage, kernels, spikes, open_network)
+        return scn.Trained(kernels, kernels, layer, {"width": self.width})
+
+
+MODEL = scn.Sequential((2, 28, 28), scn.Conv2D(3, 5, training=RULE), scn.Classifier())
+"""
+
+
+@pytest.mark.parametrize("rule, told", [
+    ("Stripes()", "layer 1, stripes: width 2\n"),
+    ("scn.CompetingUnits(windows=40, epochs=3, min_spikes=3)", "layer 1, competing: duplicate pairs 0, mean weight ")])
+def test_the_command_line_goes_through_with_any_rule_for_a_layer(parameters, tmp_path, capsys, rule, told):
+    path, run = parameters(), ["--run-dir", str(tmp_path / "run")]
+    path.write_text(path.read_text() + OWN.replace("RULE", rule))
+    assert cli.main(["--mode", "demo", "--parameters", str(path), *run]) == 0
+    assert told in capsys.readouterr().err
+    for mode in ("info", "plot", "check", "testing"):
+        assert cli.main(["--mode", mode, *run]) == 0
+    shown = capsys.readouterr()
+    assert f"layer 1: done, {told.split(': ')[0].split(', ')[1]}" in shown.out and "kernels-1" in shown.err
+    assert cli.main(["--mode", "training", "--layer", "1", "--rule", "kmeans", *run]) == 2
+    assert "leave --rule out" in capsys.readouterr().err
+
+
+def test_a_rule_of_ones_own_for_a_network_goes_through_the_command_line(parameters, tmp_path, capsys):
+    path, run = parameters(), ["--run-dir", str(tmp_path / "run")]
+    path.write_text(path.read_text() + """
+from dataclasses import dataclass
+
+import numpy as np
+import spikingconvnet as scn
+
+
+@dataclass(frozen=True)
+class Means(scn.NetworkRule):
+    scale: float = 1.0
+
+    name = "means"
+
+    def train(self, model, images, labels, rng, **_):
+        means = np.stack([images[labels == unit].mean(axis=0) for unit in range(10)])
+        return [scn.TrainedLayer(self.scale * (means - means.mean(axis=0)), np.ones(10))], {"scale": self.scale}
+
+
+FILTER, ENCODER, RESET, RULE = scn.Intensity(), scn.RegularEncoder(n_steps=20), True, Means()
+CELL = scn.IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0, v=0.0)
+MODEL = scn.Sequential((1, 28, 28), scn.Dense(10, neuron=CELL), scn.SpikeCount())
+""")
+    assert cli.main(["--mode", "demo", "--parameters", str(path), *run]) == 0
+    assert "means: scale 1\n" in capsys.readouterr().err
+    for words in (["info"], ["check"], ["testing"], ["training"], ["plot"]):
+        assert cli.main(["--mode", *words, *run]) == 0
+    assert cli.main(["--mode", "training", "--rule", "ridge", *run]) == 2
+    assert "--rule ridge: needs its settings as RULE in the parameters, which hold Means(" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PART, SIZE, check_fie
 from spikingconvnet.gates.sizes import require_fits
 from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.training.layerwise.calibration import FiringShare
-from spikingconvnet.training.layerwise.course import Course, Trained, kernel_health
+from spikingconvnet.training.layerwise.course import Trained, kernel_health
 from spikingconvnet.training.layerwise.windows import RandomWindows, earliness
 
 
@@ -88,8 +88,7 @@ class CompetingUnits(LayerRule):
         learned = learn(self, inputs, initial, rng, progress)
         norm = float((abs(learned) ** self.p).sum(axis=1).mean() ** (1.0 / self.p))
         initial, learned = (part.reshape(stage.layer.kernel_shape(stage.in_shape)) for part in (initial, learned))
-        nothing = Course(np.zeros((0, 3), int), np.zeros((0, stage.layer.filters)), np.zeros(0))
-        return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network), nothing,
+        return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network),
                        {**kernel_health(learned), "norm": norm})
 
     def memory(self, stage):

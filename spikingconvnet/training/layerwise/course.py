@@ -38,16 +38,22 @@ class Trained:
         Kernels before and after, in the rule's own units: nA of STDP.
     inference : TrainedLayer
         Kernels and thresholds for inference.
-    course : Course
     health : dict of str to float
-        See :func:`health`.
+        For the user to judge the training; that of STDP is :func:`health`.
+    course : Course or None
+        None of a rule without chunks becomes an empty one.
     """
 
     initial: np.ndarray
     learned: np.ndarray
     inference: TrainedLayer
-    course: Course
     health: dict
+    course: Course | None = None
+
+    def __post_init__(self):
+        if self.course is None:
+            nothing = Course(np.zeros((0, 3), int), np.zeros((0, len(self.learned))), np.zeros(0))
+            object.__setattr__(self, "course", nothing)
 
     def arrays(self):
         """Itself as arrays for a file, its health left out: dict of str to array."""

@@ -6,11 +6,9 @@ Both go the same way as learned kernels afterwards: centred, scaled, calibrated.
 from abc import abstractmethod
 from dataclasses import dataclass
 
-import numpy as np
-
 from spikingconvnet.gates.fields import check_fields, record
 from spikingconvnet.model.learning import LayerRule
-from spikingconvnet.training.layerwise.course import Course, Trained, weight_health
+from spikingconvnet.training.layerwise.course import Trained, weight_health
 from spikingconvnet.training.layerwise.stdp import STDP, random_kernels
 from spikingconvnet.training.layerwise.windows import earliness
 
@@ -36,8 +34,7 @@ class Floor(LayerRule):
         """See ``LayerRule``."""
         windows = self.like.sampling(self.like, stage, spikes, rng)
         kernels, bounds = self.kernels(stage, windows, rng), self.like.mechanism.weight_dependence
-        nothing = Course(np.zeros((0, 3), int), np.zeros((0, stage.layer.filters)), np.zeros(0))
-        return Trained(kernels, kernels, self.like.calibration(stage, kernels, spikes, open_network), nothing,
+        return Trained(kernels, kernels, self.like.calibration(stage, kernels, spikes, open_network),
                        weight_health(bounds, kernels))
 
     @abstractmethod

@@ -136,8 +136,8 @@ class STDP(LayerRule):
         windows = with_volley(self, self.sampling(self, stage, spikes, rng))
         initial = random_kernels(self, stage, rng)
         learned, course = learn(self, stage, windows, initial, open_network, progress, so_far, keep)
-        return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network), course,
-                       health(self.mechanism.weight_dependence, learned, course))
+        return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network),
+                       health(self.mechanism.weight_dependence, learned, course), course)
 
     def unfinished(self, stage):
         """See ``LayerRule``."""
