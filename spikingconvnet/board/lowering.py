@@ -151,7 +151,7 @@ def _lower_population(population: Population, network: Network) -> LoweredPopula
     else:
         decay, inject = np.zeros((2, population.size), np.int64), np.full((2, population.size), UNIT)
         scale = kdiv(ACCUM_ONE, step)
-    adaptation = np.zeros((3, population.size), np.int64)
+    adaptation = np.broadcast_to(np.int64(0), (3, population.size))
     if isinstance(cell, IFCurrExpCa2Adaptive):
         i_ca2, tau_ca2, i_alpha = (accums(population.parameter(name)) for name in ("i_ca2", "tau_ca2", "i_alpha"))
         adaptation = np.array([i_ca2, each(lambda tau: expk(-kdiv(step, tau)), tau_ca2), i_alpha])

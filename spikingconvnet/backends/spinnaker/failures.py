@@ -166,7 +166,7 @@ def _answers():
 def in_one_line(error):
     r"""Kind and text of an error, without the stack traces that SpiNNMan puts into it.
 
-    >>> in_one_line(ValueError("no\\n  route"))
+    >>> in_one_line(ValueError("no\n  route"))
     'ValueError: no route'
     """
     cause = getattr(error, "exception", error)          # SpinnmanGenericProcessException holds another
