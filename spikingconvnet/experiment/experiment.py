@@ -14,7 +14,7 @@ import numpy as np
 from spikingconvnet import backends
 from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
-from spikingconvnet.errors import HealthError, StoreError
+from spikingconvnet.errors import HealthError, StoreError, require
 from spikingconvnet.experiment import crossvalidation, readout, replicas
 from spikingconvnet.experiment.loading import Images
 from spikingconvnet.experiment.results import SPLITS, Results, if_there
@@ -136,12 +136,13 @@ class Experiment:
 
         Raises
         ------
-        HealthError
-            The runs on a board are invalid, and `force` is not set; so for all that simulates and stores.
+        SettingsError, HealthError
+            A `record` of a rule without a network; invalid runs on a board without `force`, as for all that simulates.
         """
         require_trains(self.model, rule or STDP.name, whole=False)
         stage, watch = self.model.stages[number - 1], self.runner.watch(f"layer {number}, training")
         rule = layer_rule(stage, rule)
+        require(record is None or rule.simulates, f"rule {rule.name}", "record", record, "left out: no network learns")
         layer, course = self.stored.layer(number), self.stored.course(number, rule)
         spikes, description = self.all_spikes(number - 1, "train"), f"layer {number}: training"
         try:

@@ -41,10 +41,13 @@ class LayerRule(ABC):
         As ``--rule`` has it, and as results are noted.
     chunks : int
         After how many parts of a training it can be gone on with, see :meth:`unfinished`; 0 if it begins anew.
+    simulates : bool
+        Whether a network learns, so that the training can be recorded.
     """
 
     name: str
     chunks = 0
+    simulates = False
 
     @abstractmethod
     def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):

@@ -229,7 +229,7 @@ class SpikeSourcePoisson:
     core_seeds: tuple[Seed, ...] = ()
     neurons_per_core: int = 500
 
-    synapses, pynn, state = None, "SpikeSourceArray", ()
+    synapses, pynn, state = None, "SpikeSourcePoisson", ()
 
     def __post_init__(self) -> None:
         check_fields(self, **parameter_kinds(self), neurons_per_core=whole(1), core_seeds=_CORE_SEEDS)

@@ -354,6 +354,9 @@ def test_the_command_line_goes_through_with_any_rule_for_a_layer(parameters, tmp
         assert cli.main(["--mode", mode, *run]) == 0
     shown = capsys.readouterr()
     assert f"layer 1: done, {told.split(': ')[0].split(', ')[1]}" in shown.out and "kernels-1" in shown.err
+    record = str(tmp_path / "training.npz")
+    assert cli.main(["--mode", "training", "--layer", "1", "--record", record, *run]) == 2
+    assert "left out: no network learns" in capsys.readouterr().err
     assert cli.main(["--mode", "training", "--layer", "1", "--rule", "kmeans", *run]) == 2
     assert "leave --rule out" in capsys.readouterr().err
 

@@ -109,7 +109,7 @@ class STDP(LayerRule):
     sampling: object = RandomWindows()
     calibration: object = FiringShare()
 
-    name = "stdp"
+    name, simulates = "stdp", True
 
     def __post_init__(self):
         check_fields(self, windows=SIZE, chunks=SIZE, slot=STEPS, pattern_steps=STEPS, min_spikes=SIZE, volley=PAIR,
