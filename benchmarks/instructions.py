@@ -25,7 +25,7 @@ from spikingconvnet.emulator import cli, core, cpu
 from spikingconvnet.emulator.board import configuration
 from spikingconvnet.network.connectivity import ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray
 from spikingconvnet.network.plasticity import STDPMechanism
 from spikingconvnet.network.spikes import Spikes
 
@@ -126,7 +126,10 @@ def instructions(made):
 CASES = {
     "1 neuron": lambda steps: network(1, 0, steps),
     "32 neurons": lambda steps: network(32, 0, steps),
+    "1 neuron of IF_curr_delta": lambda steps: network(1, 0, steps, IFCurrDelta),
     "32 neurons of IF_curr_delta": lambda steps: network(32, 0, steps, IFCurrDelta),
+    "1 neuron that adapts": lambda steps: network(1, 0, steps, IFCurrExpCa2Adaptive),
+    "32 neurons that adapt": lambda steps: network(32, 0, steps, IFCurrExpCa2Adaptive),
     "1 neuron, 8 inputs": lambda steps: network(1, 8, steps),
     "32 neurons, 1 input": lambda steps: network(32, 1, steps),
     "32 neurons, 8 inputs": lambda steps: network(32, 8, steps),

@@ -21,14 +21,15 @@ FILES = sorted([*PACKAGE.rglob("*.c"), *PACKAGE.rglob("*.h")])
 # Where the numbers of a file have their twins. A number that several of these have is compared with all of them.
 GENERAL = (general_kernels, layout, fixed_point)
 HOMES = {
-    "general_native.c": GENERAL, "general_steps.h": GENERAL, "conv_native.c": (kernels,), "conv_row.h": (),
-    "poisson_native.c": (poisson_kernels,), "checked.h": (),
+    "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
+    "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
     "core_native.c": (core.Rest, core, cpu, native_core, memory_map.Interrupt, peripherals, peripherals.VIC,
                       peripherals.Timer, peripherals.Timers, peripherals.CommsController, peripherals.DMA)}
 # What C has to itself: words for the preprocessor, and numbers that no Python needs.
 VECTORS = {"V", "U", "NAME", "LANES", "VECTOR", "CONSTANT"}
 ALONE = {
-    "general_native.c": {*VECTORS, "INLINED"}, "general_steps.h": {*VECTORS, "BOTH", "SPIKE"},
+    "general_native.c": {*VECTORS, "INLINED", "OWN"}, "own_states.h": {"OWN_STATES_H"},
+    "general_steps.h": {*VECTORS, "BOTH", "SPIKE"},
     "conv_native.c": {*VECTORS, "INLINED", "REST_INTERVAL"},        # C looks for vectors at rest, numba at each step
     "conv_row.h": {*VECTORS, "WHERE", "RUN"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"}, "poisson_native.c": set(),
     "core_native.c": {"API", "CC", "DMA", "MEMORIES"}}              # names of devices; room in an array
@@ -60,7 +61,8 @@ def number(text, known):
 
 def numbers(text, alone):
     """Enumerators and macros, with their numbers, but for some names; None for a macro with arguments."""
-    known = {"UINT64_MAX": 2 ** 64 - 1}
+    given_before = {"UINT64_MAX": 2 ** 64 - 1, "OWN": layout.NEURON_FIELDS.index("offset") + 1}
+    known = dict(given_before)
     for body in re.findall(r"\benum\s*\w*\s*\{(.*?)\}", text, re.DOTALL):
         last = -1
         for name, _, given in (part.strip().partition("=") for part in body.split(",")):
@@ -68,7 +70,7 @@ def numbers(text, alone):
     for name, arguments, given in re.findall(r"^[ \t]*#define (\w+)(\([^)]*\))?(.*)$", text, re.MULTILINE):
         if name not in alone:
             known[name] = None if arguments else number(given, known)
-    return {name: known[name] for name in known.keys() - {"UINT64_MAX", *alone}}
+    return {name: known[name] for name in known.keys() - {*given_before, *alone}}
 
 
 def structures(text):

@@ -18,35 +18,33 @@ from typing import TypeAlias
 import numpy as np
 
 from spikingconvnet.board import partition
+from spikingconvnet.board.binaries import HEAP_BASES
 from spikingconvnet.board.partition import RECEPTORS, WORD, Vertex
-from spikingconvnet.board.programs import PROGRAMS, programs
-from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, decay_table
+from spikingconvnet.board.programs import programs
+from spikingconvnet.board.rules import (
+    DOPAMINE_SHIFT,
+    ELIGIBILITY_SHIFT,
+    MODULATED_KINDS,
+    RULE_KINDS,
+    TIMINGS,
+    WEIGHTINGS,
+    decay_table,
+    decay_tables,
+)
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network.arrays import AnyInts, Pair
 from spikingconvnet.network.netlist import Network
-from spikingconvnet.network.plasticity import (
-    PfisterSpikeTripletRule,
-    SpikeNearestPairRule,
-    TimingDependence,
-    Vogels2011Rule,
-)
+from spikingconvnet.network.plasticity import STDPMechanism
 
 STACKS = (1 << 16) - 2048           # where they begin: the end of the heap (sark_base.c:446)
 HEAP = 16 + 8                       # its header and its last block (sark.h:652)
 BLOCK = 8                           # header of each block
-HEAP_BASES = {                      # `heap_base` of sark.h's sark_vec_t, at 0x4c of every binary that pip installs
-    **{kind.name + suffix: base for kind in PROGRAMS.values() for suffix, base in kind.heaps.items()},
-    "synapses": 2340, "synapses_stdp_mad": 2372, "synapses_stdp_mad_pfister_triplet": 2380,
-    "synapses_stdp_izhikevich_neuromodulation": 2396,
-    "delay_extension": 2116, "reverse_iptag_multicast_source": 2420,
-}
 SARK = (4 * 292, 28 * 16)           # message buffers and events, sark_base.c:459 and sark_event.c:550
 PACKET_BUFFER = 256                 # packets: spynnaker.cfg, incoming_spike_buffer_size; delay_extension.c
 LONGEST_ROW = (255 + 3) * WORD      # of a DMA buffer, whatever the rows: population_table_binary_search_impl.c
 CHANNEL = 16                        # recording.c:174
 VARIABLES = 3                       # v and two synaptic currents
-HISTORY: dict[type, int] = {SpikeNearestPairRule: 68, PfisterSpikeTripletRule: 196}      # of a neuron, post_events.h:91
-USUAL_HISTORY, MODULATED_HISTORY = 100, 136                             # the latter: post_events_with_da.h:100
+MODULATED_HISTORY = 136             # of a neuron, post_events_with_da.h:100
 SYSTEM, NEURONS, RECORDING, RING, SOURCES, LEARNING, ROWS, PACKETS, KERNELS, TRANSFER, DELAYS, FILTERS = (
     "system", "neurons", "recording", "ring buffer", "tables of sources", "learning", "rows of synapses",
     "waiting packets", "kernels", "transfer between cores", "waiting spikes", "filters")
@@ -64,7 +62,7 @@ class Use:
     Attributes
     ----------
     label, binary : str
-        Population, and program without ``.aplx`` and without the names of weight dependences.
+        Population, and program without ``.aplx``.
     neurons : int
     blocks : dict of str to tuple of int
         Sizes that are asked for, by what they are for.
@@ -231,10 +229,8 @@ def _extension(vertex: Vertex, n: int) -> Use:
 def _suffix(vertex: Vertex) -> str:
     if vertex.rule is None:
         return ""
-    if vertex.modulation:
-        return "_stdp_izhikevich_neuromodulation"
-    triplets = isinstance(vertex.rule.timing_dependence, PfisterSpikeTripletRule)
-    return "_stdp_mad" + "_pfister_triplet" * triplets
+    kind = RULE_KINDS[vertex.rule.kind]
+    return f"_stdp_{MODULATED_KINDS[kind]}" if vertex.modulation else f"_stdp_mad_{kind}"
 
 
 def _neurons(vertex: Vertex, n: int) -> Sizes:
@@ -269,8 +265,7 @@ def _synapses(vertex: Vertex, n: int, packet_buffer: int | None) -> Blocks:
     if sources:
         blocks[SOURCES] = 20 * sources, WORD * entries
     if vertex.rule:
-        timing = vertex.rule.timing_dependence
-        blocks[LEARNING] = *_rule(timing, vertex.timestep), *_learning(timing, vertex, n)
+        blocks[LEARNING] = *_tables(vertex.rule, vertex.timestep), *_learning(vertex.rule, vertex, n)
     return blocks
 
 
@@ -291,28 +286,21 @@ def _table_entries(vertex: Vertex) -> Pair:
     return len(sources) + len(delayed), sum(1 + (rows.pre in delayed) for rows in vertex.incoming)
 
 
-def _rule(timing: TimingDependence, timestep: float) -> Sizes:
+def _tables(mechanism: STDPMechanism, timestep: float) -> Sizes:
     """Tables of decay, maths.h:64."""
-    if isinstance(timing, Vogels2011Rule):
-        return (_table(timing.tau, timestep),)
-    tables: Sizes = _table(timing.tau_plus, timestep), _table(timing.tau_minus, timestep)
-    if isinstance(timing, PfisterSpikeTripletRule):
-        tables += _table(timing.tau_x, timestep, SLOW_SHIFT), _table(timing.tau_y, timestep, SLOW_SHIFT)
-    return tables
+    return tuple(WORD + 2 * len(table) for table in decay_tables(mechanism.timing_dependence, timestep).values())
 
 
-def _learning(timing: TimingDependence, vertex: Vertex, n: int) -> Sizes:
+def _learning(mechanism: STDPMechanism, vertex: Vertex, n: int) -> Sizes:
     """Weights of each receptor and their shifts, histories, and the tables of neuromodulation."""
-    modulation, dt = vertex.modulation, vertex.timestep
-    weights = (24 if isinstance(timing, PfisterSpikeTripletRule) else 16) * RECEPTORS
-    history = MODULATED_HISTORY if modulation else HISTORY.get(type(timing), USUAL_HISTORY)
-    tables = () if modulation is None else (_table(modulation.tau_c, dt, ELIGIBILITY_SHIFT),
-                                            _table(modulation.tau_d, dt, DOPAMINE_SHIFT), WORD * RECEPTORS)
-    return weights, WORD * RECEPTORS, history * n, *tables
-
-
-def _table(tau: float, timestep: float, shift: int = 0) -> int:
-    return WORD + 2 * len(decay_table(tau, timestep, shift))
+    timing, weight = mechanism.kind
+    parameters = WEIGHTINGS[weight].parameters * RECEPTORS
+    if vertex.modulation is None:
+        return parameters, WORD * RECEPTORS, TIMINGS[timing].history * n
+    tables = (decay_table(vertex.modulation.tau_c, vertex.timestep, ELIGIBILITY_SHIFT),
+              decay_table(vertex.modulation.tau_d, vertex.timestep, DOPAMINE_SHIFT))
+    return (parameters, WORD * RECEPTORS, MODULATED_HISTORY * n, *(WORD + 2 * len(table) for table in tables),
+            WORD * RECEPTORS)
 
 
 def _kernels(vertex: Vertex) -> Sizes:

@@ -5,12 +5,16 @@ saturation: 32-bit results wrap. Sources: spinn_common ``stdfix-exp.c`` and ``ro
 ``maths-util.h``; every function was compared with the compiled binaries of sPyNNaker 7.4.1.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import TypeVar
 
 import numpy as np
 
 from spikingconvnet.errors import NetworkError
-from spikingconvnet.network.arrays import ArrayLike, Floats, Ints32
+from spikingconvnet.network.arrays import ArrayLike, Floats, Ints, Ints32, Numbers
+
+N = TypeVar("N", int, Ints)          # of a number, or of each of an array
 
 ACCUM_ONE = 1 << 15
 STDP_ONE = 1 << 11
@@ -40,7 +44,7 @@ def split(factor: ArrayLike) -> tuple[Ints32, Ints32]:
     return np.where(large, -1, 0).astype(np.int32), (factor - large * (1 << 32)).astype(np.int32)
 
 
-def i32(x: int) -> int:
+def i32(x: N) -> N:
     """Wrap to a signed 32-bit integer."""
     return ((x + (1 << 31)) & 0xffffffff) - (1 << 31)
 
@@ -64,12 +68,27 @@ def accum(value: float) -> int:
     return raw
 
 
-def kmul(a: int, b: int) -> int:
+def accums(values: Floats) -> Ints:
+    """An array of numbers in s16.15; one beyond its range is a NetworkError."""
+    return each(accum, values)
+
+
+def each(function: Callable[..., int], *arrays: Numbers) -> Ints:
+    """Apply a function of Python numbers to arrays, once per different value."""
+    if all(len(array) and (array == array[0]).all() for array in arrays):
+        return np.full(len(arrays[0]), function(*(array[0].item() for array in arrays)), np.int64)
+    stacked = np.stack(arrays, axis=1)
+    rows, index = np.unique(stacked, axis=0, return_inverse=True)
+    found: Ints = np.array([function(*row.tolist()) for row in rows], np.int64)[index.reshape(-1)]
+    return found
+
+
+def kmul(a: N, b: N) -> N:
     """accum * accum, rounded towards minus infinity."""
     return i32((a * b) >> 15)
 
 
-def decay(x: int, factor: int) -> int:
+def decay(x: N, factor: N) -> N:
     """accum * u032, rounded towards minus infinity."""
     return i32((x * factor) >> 32)
 

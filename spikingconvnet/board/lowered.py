@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from spikingconvnet.board.rules import LoweredRule
 from spikingconvnet.network.arrays import Ints
+from spikingconvnet.network.neurons import Cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,6 +15,8 @@ class LoweredPopulation:
     ----------
     label : str
     size : int
+    kind : class
+        Of its neurons' record.
     resistance, membrane_decay : accum
         ``tau_m / cm`` and ``exp(-timestep / tau_m)``.
     v_rest, v_reset, v_thresh, v_init, i_offset : accum
@@ -26,14 +29,15 @@ class LoweredPopulation:
         Length of the board's ring buffer in steps.
     input_scale : accum
         What synaptic currents are multiplied with before they act: 1, but for IFCurrDelta ``1 ms / timestep``.
-    adaptation : (3, size), accum
-        Adaptation current at the start, its decay in a step, and what a spike adds to it; all 0 without any.
+    own : dict of str to array
+        Numbers of this kind of neuron alone, see ``programs.Programs.own``.
     split : bool
         Whether synapses learn on another core than that of the neurons, see ``split_cores.py``.
     """
 
     label: str
     size: int
+    kind: type[Cell]
     resistance: Ints
     membrane_decay: Ints
     v_rest: Ints
@@ -47,7 +51,7 @@ class LoweredPopulation:
     shift: Ints
     delay_slots: int
     input_scale: Ints
-    adaptation: Ints
+    own: dict[str, Ints]
     split: bool
 
 

@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from spikingconvnet.board.fixed_point import ACCUM_ONE, accum, expk, expulr, kdiv
+from spikingconvnet.board.fixed_point import ACCUM_ONE, accum, accums, each, expk, expulr, kdiv
 from spikingconvnet.board.lowered import LoweredPopulation, LoweredProjection
-from spikingconvnet.board.rules import AMOUNT_SHIFT, accums, each, lower_rule, modulated, rule_kind
+from spikingconvnet.board.programs import programs
+from spikingconvnet.board.rules import AMOUNT_SHIFT, lower_rule, modulated, rule_kind
 from spikingconvnet.board.split_cores import is_split, neurons_of_core, warning
 from spikingconvnet.board.weight_scale import Statistics, projection_statistics, ring_buffer_shift
 from spikingconvnet.errors import NetworkError, require
@@ -23,7 +24,7 @@ from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
 from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.netlist import MODULATORS, Network, Population, Projection
-from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive, parameter_names
+from spikingconvnet.network.neurons import parameter_names
 
 TIMESTEPS = (0.1, 0.2, 0.5, 1.0, 2.0)   # ms
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
@@ -134,31 +135,25 @@ def lower(network: Network) -> Lowered:
 
 
 def _lower_population(population: Population, network: Network) -> LoweredPopulation:
-    cell = population.cell
-    raw = {name: accums(population.parameter(name)) for name in
-           ("tau_m", "cm", "v_rest", "v_reset", "v_thresh", "v", "i_offset", "tau_refrac")}
-    step = accum(network.timestep)
-    for name in {"tau_syn_E", "tau_syn_I", "tau_refrac", "tau_ca2"} & set(parameter_names(cell)):
+    cell, step = population.cell, accum(network.timestep)
+    raw = {name: accums(population.parameter(name)) for name in parameter_names(cell)}
+    for name in (name for name in raw if name.startswith("tau_") and name != "tau_m"):
         longest = population.parameter(name).max()
         require(longest < RANGE * network.timestep, f"Population {population.label!r}", name, float(longest),
                 f"below {RANGE * network.timestep:g} ms at {network.timestep:g} ms a step: a board holds the steps in"
                 " s16.15", NetworkError)
     if cell.synapses == "exponential":
-        taus = [accums(population.parameter(name)) for name in ("tau_syn_E", "tau_syn_I")]
+        taus = raw["tau_syn_E"], raw["tau_syn_I"]
         decay = np.array([each(lambda tau: expulr(-kdiv(step, tau)), tau) for tau in taus])
         inject = np.array([each(lambda tau: injection(step, tau), tau) for tau in taus])
         scale = ACCUM_ONE
     else:
         decay, inject = np.zeros((2, population.size), np.int64), np.full((2, population.size), UNIT)
         scale = kdiv(ACCUM_ONE, step)
-    adaptation = np.broadcast_to(np.int64(0), (3, population.size))
-    if isinstance(cell, IFCurrExpCa2Adaptive):
-        i_ca2, tau_ca2, i_alpha = (accums(population.parameter(name)) for name in ("i_ca2", "tau_ca2", "i_alpha"))
-        adaptation = np.array([i_ca2, each(lambda tau: expk(-kdiv(step, tau)), tau_ca2), i_alpha])
     incoming, kind = network.incoming(population.label), rule_kind(network, population.label)
     delay = max([1] + [p.connections.max_delay for p in incoming])
     return LoweredPopulation(
-        population.label, population.size,
+        population.label, population.size, type(cell),
         resistance=each(kdiv, raw["tau_m"], raw["cm"]),
         membrane_decay=each(lambda tau: expk(-kdiv(step, tau)), raw["tau_m"]),
         v_rest=raw["v_rest"], v_reset=raw["v_reset"], v_thresh=raw["v_thresh"], v_init=raw["v"],
@@ -166,7 +161,8 @@ def _lower_population(population: Population, network: Network) -> LoweredPopula
         refractory=each(lambda tau: -(-kdiv(tau, step) // ACCUM_ONE), raw["tau_refrac"]),
         decay=decay, inject=inject, shift=_shifts(population, incoming, network.timestep),
         delay_slots=_delay_slots(population, delay), input_scale=np.broadcast_to(np.int64(scale), population.size),
-        adaptation=adaptation, split=kind is not None and is_split(population, kind, network.timestep))
+        own={name: of(raw, step) for name, of in programs(cell).own.items()},
+        split=kind is not None and is_split(population, kind, network.timestep))
 
 
 def injection(step: int, tau: int) -> int:

@@ -1,13 +1,17 @@
-"""What sPyNNaker 7.4.1 has for each kind of neuron: its programs, and what a neuron takes of memory.
+"""What sPyNNaker 7.4.1 has for each kind of neuron: its programs, what a neuron takes of memory, and its own numbers.
 
-A kind of neuron that is added has its row here; ``dtcm``, ``sdram`` and ``split_cores`` count with it.
+A kind of neuron that is added has its row here. ``lowering``, ``dtcm``, ``sdram``, ``split_cores`` and the local engine
+go by the rows.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from spikingconvnet.board.fixed_point import each, expk, kdiv
+from spikingconvnet.network.arrays import Ints
 from spikingconvnet.network.neurons import Cell, IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive
 
-PAIRS = "pair_additive", "nearest_pair_additive"
+Raw = Mapping[str, Ints]        # parameters of a population as accums, int64 (size,)
 
 
 @dataclass(frozen=True)
@@ -17,9 +21,7 @@ class Programs:
     Attributes
     ----------
     name : str
-        With which the names of its programs begin.
-    rules : tuple of str
-        Kinds of plasticity rules for which a program holds neurons and synapses; others go on split cores.
+        With which the names of its programs begin, see ``binaries``.
     structures : tuple of int
         Bytes that a neuron takes of a core's own memory, in the order in which they are asked for: key, neuron, what
         else there is, threshold, synapse (``neuron_impl_standard.h:95``); those of the delta synapse's input last.
@@ -27,28 +29,31 @@ class Programs:
         Structures in SDRAM, ``neuron_impl_standard.py``.
     numbers : int
         In all of these.
-    heaps : dict of str to int
-        `heap_base` of sark.h's sark_vec_t, at 0x4c of its programs, by how their names go on, without the names of
-        weight dependences.
+    instructions : int
+        Of a neuron and step, counted on the emulated board by ``benchmarks/instructions.py``.
+    own : dict of str to callable
+        Integers beside those of an IFCurrExp, each made of the parameters and the time step, both accums:
+        ``own[name](raw, step)`` is int64 (size,). What the kernels call a number is its name here.
     """
 
     name: str
-    rules: tuple[str, ...]
     structures: tuple[int, ...]
     shared: int
     numbers: int
-    heaps: dict[str, int]
+    instructions: int
+    own: Mapping[str, Callable[[Raw, int], Ints]] = field(default_factory=dict)
 
 
 PROGRAMS: dict[type[Cell], Programs] = {
-    IFCurrExp: Programs("IF_curr_exp", (*PAIRS, "pair_multiplicative", "nearest_pair_multiplicative",
-                                        "vogels_2011_additive", "pfister_triplet_additive"), (4, 32, 4, 24), 5, 16,
-                        {"": 2668, "_stdp_mad": 2700, "_stdp_mad_pfister_triplet": 2708, "_conv": 2504,
-                         "_neuron": 2428}),
-    IFCurrDelta: Programs("IF_curr_delta", PAIRS, (4, 32, 4, 4, 8), 5, 14,
-                          {"": 2672, "_stdp_mad": 2704, "_neuron": 2432}),
-    IFCurrExpCa2Adaptive: Programs("IF_curr_exp_ca2_adaptive", PAIRS[:1], (4, 32, 12, 4, 24), 6, 20,
-                                   {"": 2672, "_stdp_mad": 2704, "_neuron": 2432})}
+    IFCurrExp: Programs("IF_curr_exp", (4, 32, 4, 24), 5, 16, 113),
+    IFCurrDelta: Programs("IF_curr_delta", (4, 32, 4, 4, 8), 5, 14, 112),
+    IFCurrExpCa2Adaptive: Programs(
+        "IF_curr_exp_ca2_adaptive", (4, 32, 12, 4, 24), 6, 20, 126,
+        {"adaptation": lambda raw, step: raw["i_ca2"],
+         "adaptation_decay": lambda raw, step: each(lambda tau: expk(-kdiv(step, tau)), raw["tau_ca2"]),
+         "adaptation_step": lambda raw, step: raw["i_alpha"]}),
+}
+OWN_STATES = tuple(kind for kind, row in PROGRAMS.items() if row.own)       # kinds with numbers of their own
 
 
 def programs(cell: Cell) -> Programs:

@@ -6,8 +6,8 @@ ascending order, then the spikes of the step. On split cores (``split_cores.py``
 they arrive: here those of other populations first, then rewards and punishments, and the neurons' own last.
 
 Sources (sPyNNaker 7.4.1): ``neuron_model_lif_impl.h``, ``synapse_types_exponential_impl.h``,
-``additional_input_ca2_adaptive_impl.h``, ``synapses.c``,
-``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``.
+``synapses.c``, ``synapse_dynamics_stdp_mad_impl.c``, ``post_events.h``; plasticity rules are in ``reference_rules.py``,
+what kinds of neurons have of their own in ``reference_neurons.py``.
 """
 
 from collections.abc import Collection
@@ -19,6 +19,7 @@ from spikingconvnet.board.fixed_point import decay, i32, kmul
 from spikingconvnet.board.lowered import LoweredPopulation, LoweredProjection
 from spikingconvnet.board.lowering import Lowered
 from spikingconvnet.board.poisson import PoissonSource, ReferenceCore
+from spikingconvnet.board.reference_neurons import own_state
 from spikingconvnet.board.reference_rules import (
     PLACEHOLDER,
     Spike,
@@ -57,7 +58,7 @@ class ReferenceNeurons:
         self.v_thresh = c.v_thresh.tolist()
         self.timer = [0] * c.size
         self.synaptic = [[0] * c.size, [0] * c.size]
-        self.adaptation = c.adaptation[0].tolist()
+        self.own = own_state(c)
         self.ring = [[[0] * c.size for _ in range(2)] for _ in range(slots)]
         self.history = [[PLACEHOLDER] for _ in range(c.size)]
         self.saturated = 0
@@ -78,14 +79,13 @@ class ReferenceNeurons:
 
     def update(self) -> list[int]:
         """Step 2: membranes, spikes, decay of the currents; the neurons that fire, ascending."""
-        c = self.constants
+        c, outward = self.constants, np.broadcast_to(self.own.outward(), self.constants.size).tolist()
         fired = []
         for n in range(c.size):
-            self.adaptation[n] = kmul(self.adaptation[n], int(c.adaptation[1, n]))
             if self.timer[n] <= 0:
                 scale = int(c.input_scale[n])
                 current = i32(kmul(self.synaptic[0][n], scale) - kmul(self.synaptic[1][n], scale)
-                              - self.adaptation[n] + int(c.i_offset[n]))
+                              - outward[n] + int(c.i_offset[n]))
                 alpha = i32(kmul(current, int(c.resistance[n])) + int(c.v_rest[n]))
                 self.v[n] = i32(alpha - kmul(int(c.membrane_decay[n]), i32(alpha - self.v[n])))
             else:
@@ -93,10 +93,10 @@ class ReferenceNeurons:
             if self.v[n] >= self.v_thresh[n]:
                 self.v[n] = int(c.v_reset[n])
                 self.timer[n] = int(c.refractory[n])
-                self.adaptation[n] = i32(self.adaptation[n] + int(c.adaptation[2, n]))
                 fired.append(n)
             for receptor in (0, 1):
                 self.synaptic[receptor][n] = decay(self.synaptic[receptor][n], int(c.decay[receptor, n]))
+        self.own.fired(np.isin(np.arange(c.size), fired))
         return fired
 
     def reset(self) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from spikingconvnet.board import partition, sdram
 from spikingconvnet.board.partition import Vertex
+from spikingconvnet.board.programs import programs
 from spikingconvnet.board.targets import check_target
 from spikingconvnet.board.weight_scale import SPIKES_PER_SECOND
 from spikingconvnet.errors import SettingsError
@@ -23,7 +24,7 @@ from spikingconvnet.network.spikes import Spikes
 CYCLES_PER_MS = 200_000           # at 200 MHz
 CYCLES_PER_INSTRUCTION = 1.5      # assumed: branches, loads used at once and multiplications take 2 or 3
 # Instructions of IF_curr_exp*.aplx, counted on the emulated board by benchmarks/instructions.py.
-STEP_COST, NEURON_COST = 730, 126
+STEP_COST = 730           # that of a neuron is in programs.py
 STATIC, PLASTIC, KERNEL = "static", "plastic", "kernel"
 SPIKE_COST = {STATIC: 545, PLASTIC: 827, KERNEL: 373}       # a packet and its row
 SYNAPSE_COST = {STATIC: 25, PLASTIC: 103, KERNEL: 41}
@@ -209,7 +210,7 @@ def _loads(made: list[Vertex], fired: Mapping[str, Spikes]) -> list[Load]:
                 known[key] = _arriving(vertex, made, sent)
             busiest, spikes, events, mean = known[key]
             neurons = min(vertex.size, vertex.core_size)
-            idle = STEP_COST + NEURON_COST * neurons
+            idle = STEP_COST + programs(vertex.cell).instructions * neurons
             mean, worst = ((idle + one) * CYCLES_PER_INSTRUCTION / (CYCLES_PER_MS * vertex.timestep)
                            for one in (mean, busiest))
             loads.append(Load(f"{vertex.label} {number}", neurons, spikes, events, mean, worst))

@@ -6,18 +6,19 @@ Amplitudes and bounds are s16.15 in nA, traces and their decay 4.11. Sources: sP
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import STDP_ONE, accum
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.gates.fields import LONGEST_TABLE
-from spikingconvnet.network.arrays import Floats, Ints, Numbers
+from spikingconvnet.network.arrays import Ints
 from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.plasticity import (
     MODULATED,
+    WEIGHT_DEPENDENCES,
     AdditiveWeightDependence,
     Kinds,
     MultiplicativeWeightDependence,
@@ -26,23 +27,77 @@ from spikingconvnet.network.plasticity import (
     SpikeNearestPairRule,
     SpikePairRule,
     STDPMechanism,
+    TimingDependence,
     Vogels2011Rule,
+    WeightDependence,
     WeightDependenceAdditiveTriplet,
 )
 
-RULE_KINDS: dict[Kinds, str] = {         # as in the names of sPyNNaker's binaries
-    (SpikePairRule, AdditiveWeightDependence): "pair_additive",
-    (SpikePairRule, MultiplicativeWeightDependence): "pair_multiplicative",
-    (SpikeNearestPairRule, AdditiveWeightDependence): "nearest_pair_additive",
-    (SpikeNearestPairRule, MultiplicativeWeightDependence): "nearest_pair_multiplicative",
-    (Vogels2011Rule, AdditiveWeightDependence): "vogels_2011_additive",
-    (PfisterSpikeTripletRule, WeightDependenceAdditiveTriplet): "pfister_triplet_additive",
-}
-MODULATED_KINDS = {RULE_KINDS[kind]: f"izhikevich_neuromodulation_{RULE_KINDS[kind]}" for kind in MODULATED}
 SLOW_SHIFT = 2                    # steps per entry of the slower tables of triplets, as a power of two
 ELIGIBILITY_SHIFT = 4             # the same of the table of eligibility
 DOPAMINE_SHIFT = 2                # and of that of dopamine
 AMOUNT_SHIFT = 4                  # amounts of dopamine are 4.11, as weights at this shift of a ring buffer
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What sPyNNaker 7.4.1 makes of one kind of timing rule; one that is added has its row in `TIMINGS`.
+
+    Attributes
+    ----------
+    name : str
+        In the names of its programs, see ``binaries``.
+    tables : dict of str to (str, int)
+        Tables of decay in their order on the board: of each the time constant's field, and the shift of its steps. One
+        for both sides is `lut_plus`.
+    words : int
+        Of parameters beside the tables.
+    history : int
+        Bytes of a neuron's history, post_events.h:91.
+    header : int
+        Bytes of a row before its synapses: time and trace of the last presynaptic spike.
+    """
+
+    name: str
+    tables: Mapping[str, tuple[str, int]]
+    words: int = 0
+    history: int = 100
+    header: int = 8
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """The same of a weight dependence.
+
+    Attributes
+    ----------
+    name : str
+    parameters : int
+        Bytes for each receptor.
+    relative : bool
+        Whether amplitudes are fractions of `w_max`, as with triplets alone.
+    """
+
+    name: str
+    parameters: int = 16
+    relative: bool = False
+
+
+_BOTH = {"lut_plus": ("tau_plus", 0), "lut_minus": ("tau_minus", 0)}
+TIMINGS: dict[type[TimingDependence], Timing] = {
+    SpikePairRule: Timing("pair", _BOTH),
+    SpikeNearestPairRule: Timing("nearest_pair", _BOTH, history=68, header=4),
+    Vogels2011Rule: Timing("vogels_2011", {"lut_plus": ("tau", 0)}, words=1),
+    PfisterSpikeTripletRule: Timing("pfister_triplet", {**_BOTH, "lut_x": ("tau_x", SLOW_SHIFT),
+                                                        "lut_y": ("tau_y", SLOW_SHIFT)}, history=196)}
+WEIGHTINGS: dict[type[WeightDependence], Weighting] = {
+    AdditiveWeightDependence: Weighting("additive"),
+    MultiplicativeWeightDependence: Weighting("multiplicative"),
+    WeightDependenceAdditiveTriplet: Weighting("additive", 24, relative=True)}
+RULE_KINDS: dict[Kinds, str] = {        # as in the names of sPyNNaker's binaries
+    (timing, weight): f"{TIMINGS[timing].name}_{WEIGHTINGS[weight].name}"
+    for timing, weights in WEIGHT_DEPENDENCES.items() for weight in weights}
+MODULATED_KINDS = {RULE_KINDS[kind]: f"izhikevich_neuromodulation_{RULE_KINDS[kind]}" for kind in MODULATED}
 NO_TABLE: Ints = np.zeros(0, np.int64)
 
 
@@ -84,13 +139,13 @@ class LoweredRule:
     backprop_delay: bool
     lut_plus: Ints
     lut_minus: Ints
-    lut_x: Ints
-    lut_y: Ints
-    weight_min: int
-    weight_max: int
-    release: int
-    lut_c: Ints
-    lut_d: Ints
+    lut_x: Ints = field(default_factory=lambda: NO_TABLE)
+    lut_y: Ints = field(default_factory=lambda: NO_TABLE)
+    weight_min: int = 0
+    weight_max: int = 0
+    release: int = 0
+    lut_c: Ints = field(default_factory=lambda: NO_TABLE)
+    lut_d: Ints = field(default_factory=lambda: NO_TABLE)
 
     @property
     def modulated(self) -> bool:
@@ -110,23 +165,22 @@ def lower_rule(mechanism: STDPMechanism, timestep: float) -> LoweredRule:
     A time constant whose table does not fit a core is a NetworkError.
     """
     timing, weight = mechanism.timing_dependence, mechanism.weight_dependence
-    scale, a3_plus, a3_minus, lut_x, lut_y = 1.0, 0, 0, NO_TABLE, NO_TABLE
-    if isinstance(weight, WeightDependenceAdditiveTriplet):
-        scale = weight.w_max        # only the rule of triplets has its amplitudes multiplied by it
-        a3_plus, a3_minus = accum(weight.A3_plus * scale), accum(weight.A3_minus * scale)
-    if isinstance(timing, PfisterSpikeTripletRule):
-        lut_x, lut_y = (decay_table(tau, timestep, SLOW_SHIFT) for tau in (timing.tau_x, timing.tau_y))
-    tau_plus, tau_minus = ((timing.tau, timing.tau) if isinstance(timing, Vogels2011Rule)
-                           else (timing.tau_plus, timing.tau_minus))
+    tables = decay_tables(timing, timestep)
+    scale = weight.w_max if WEIGHTINGS[type(weight)].relative else 1.0
     return LoweredRule(
         RULE_KINDS[mechanism.kind], w_min=accum(weight.w_min), w_max=accum(weight.w_max),
         a_plus=accum(timing.A_plus * scale), a_minus=accum(timing.A_minus * scale),
-        a3_plus=a3_plus, a3_minus=a3_minus,
-        alpha=round(timing.alpha * STDP_ONE) if isinstance(timing, Vogels2011Rule) else 0,
-        backprop_delay=mechanism.backprop_delay,
-        lut_plus=decay_table(tau_plus, timestep), lut_minus=decay_table(tau_minus, timestep),
-        lut_x=lut_x, lut_y=lut_y,
-        weight_min=0, weight_max=0, release=0, lut_c=NO_TABLE, lut_d=NO_TABLE)
+        a3_plus=accum(getattr(weight, "A3_plus", 0.0) * scale),
+        a3_minus=accum(getattr(weight, "A3_minus", 0.0) * scale),
+        alpha=round(getattr(timing, "alpha", 0.0) * STDP_ONE), backprop_delay=mechanism.backprop_delay,
+        lut_plus=tables["lut_plus"], lut_minus=tables.get("lut_minus", tables["lut_plus"]),
+        lut_x=tables.get("lut_x", NO_TABLE), lut_y=tables.get("lut_y", NO_TABLE))
+
+
+def decay_tables(timing: TimingDependence, timestep: float) -> dict[str, Ints]:
+    """Tables of a timing rule as they follow each other on a board, see `decay_table`: dict of str to int64 array."""
+    return {name: decay_table(getattr(timing, tau), timestep, shift)
+            for name, (tau, shift) in TIMINGS[type(timing)].tables.items()}
 
 
 def modulated(rule: LoweredRule, modulation: Neuromodulation, timestep: float) -> LoweredRule:
@@ -156,18 +210,3 @@ def decay_table(tau: float, timestep: float = 1.0, shift: int = 0) -> Ints:
             " does not fit the 64 KiB of a core", NetworkError)
     table: Ints = np.floor(np.exp(-(np.arange(size) << shift) * rate) * STDP_ONE).astype(np.int64)
     return table
-
-
-def accums(values: Floats) -> Ints:
-    """An array of numbers in s16.15; one beyond its range is a NetworkError."""
-    return each(accum, values)
-
-
-def each(function: Callable[..., int], *arrays: Numbers) -> Ints:
-    """Apply a function of Python numbers to arrays, once per different value."""
-    if all(len(array) and (array == array[0]).all() for array in arrays):
-        return np.full(len(arrays[0]), function(*(array[0].item() for array in arrays)), np.int64)
-    stacked = np.stack(arrays, axis=1)
-    rows, index = np.unique(stacked, axis=0, return_inverse=True)
-    found: Ints = np.array([function(*row.tolist()) for row in rows], np.int64)[index.reshape(-1)]
-    return found

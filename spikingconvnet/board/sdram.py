@@ -7,15 +7,9 @@ from collections.abc import Collection
 
 from spikingconvnet.board.partition import PLANNED_STEPS, RECEPTORS, SYSTEM, WORD, Rows, Vertex
 from spikingconvnet.board.programs import programs
-from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, SLOW_SHIFT, decay_table
+from spikingconvnet.board.rules import DOPAMINE_SHIFT, ELIGIBILITY_SHIFT, TIMINGS, WEIGHTINGS, decay_table, decay_tables
 from spikingconvnet.network.arrays import Ints
-from spikingconvnet.network.plasticity import (
-    Neuromodulation,
-    PfisterSpikeTripletRule,
-    SpikeNearestPairRule,
-    TimingDependence,
-    Vogels2011Rule,
-)
+from spikingconvnet.network.plasticity import Neuromodulation, STDPMechanism
 
 # Provenance words, besides 6 of every core: `N_ITEMS` of the structures of population_machine_*.py.
 NEURON_ITEMS, COMBINED_MAIN_ITEMS, NEURON_MAIN_ITEMS, SYNAPSE_ITEMS = 4, 2, 1, 10
@@ -123,29 +117,26 @@ def _synapse_parameters() -> int:
 
 
 def _dynamics(vertex: Vertex) -> int:
-    """Parameters of the rule: two tables of decay (four for triplets), bounds and amplitudes."""
+    """Parameters of the rule: tables of decay, bounds and amplitudes."""
     if vertex.rule is None:
         return 0
-    rule = _rule(vertex.rule.timing_dependence, vertex.timestep)
+    rule = _rule(vertex.rule, vertex.timestep)
     return rule + (_modulation(vertex.modulation, vertex.timestep) if vertex.modulation else 0)
 
 
 def _modulation(modulation: Neuromodulation, dt: float) -> int:
-    return 3 * WORD + _table(modulation.tau_c, dt, ELIGIBILITY_SHIFT) + _table(modulation.tau_d, dt, DOPAMINE_SHIFT)
+    return 3 * WORD + _bytes(decay_table(modulation.tau_c, dt, ELIGIBILITY_SHIFT),
+                             decay_table(modulation.tau_d, dt, DOPAMINE_SHIFT))
 
 
-def _rule(timing: TimingDependence, dt: float) -> int:
-    if isinstance(timing, Vogels2011Rule):
-        return WORD + WORD + _table(timing.tau, dt) + 16 * RECEPTORS
-    tables = _table(timing.tau_plus, dt) + _table(timing.tau_minus, dt)
-    if isinstance(timing, PfisterSpikeTripletRule):
-        slow = _table(timing.tau_x, dt, SLOW_SHIFT) + _table(timing.tau_y, dt, SLOW_SHIFT)
-        return WORD + tables + slow + 24 * RECEPTORS
-    return WORD + tables + 16 * RECEPTORS
+def _rule(mechanism: STDPMechanism, dt: float) -> int:
+    timing, weight = mechanism.kind
+    return ((1 + TIMINGS[timing].words) * WORD + _bytes(*decay_tables(mechanism.timing_dependence, dt).values())
+            + WEIGHTINGS[weight].parameters * RECEPTORS)
 
 
-def _table(tau: float, timestep: float, shift: int = 0) -> int:
-    return 2 * (len(decay_table(tau, timestep, shift)) + 2)
+def _bytes(*tables: Ints) -> int:
+    return sum(2 * (len(table) + 2) for table in tables)
 
 
 def _synapses(vertex: Vertex, made: list[Vertex]) -> int:
@@ -175,8 +166,7 @@ def _row(synapses: int, vertex: Vertex, rows: Rows) -> int:
     if not rows.plastic:
         words = synapses + rows.modulates
     else:
-        nearest = vertex.rule and isinstance(vertex.rule.timing_dependence, SpikeNearestPairRule)
-        header = 4 if nearest else 8
+        header = TIMINGS[vertex.rule.kind[0]].header if vertex.rule else 8
         words = -(-synapses // 2) + -(-(header + (4 if vertex.modulation else 2) * synapses) // WORD)
     return WORD * (words + 3)
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spikingconvnet.board.binaries import HEAP_BASES
 from spikingconvnet.board.lowered import LoweredProjection
 from spikingconvnet.board.programs import programs
 from spikingconvnet.network.arrays import Flags, Ints
@@ -40,7 +41,8 @@ def is_split(population: Population, kind: str | None, timestep: float) -> bool:
     timestep : float
         ms.
     """
-    return timestep < COMBINED_FROM or (kind is not None and kind not in programs(population.cell).rules)
+    both = f"{programs(population.cell).name}_stdp_mad_{kind}"
+    return timestep < COMBINED_FROM or (kind is not None and both not in HEAP_BASES)
 
 
 def own_synapses(population: Population, projection: LoweredProjection, split: bool) -> Flags:

@@ -15,6 +15,7 @@ import numpy as np
 from spikingconvnet.board.fixed_point import decay, i32, kmul
 from spikingconvnet.board.partition import cores
 from spikingconvnet.board.reference import HISTORY, SATURATED
+from spikingconvnet.board.reference_neurons import own_state
 from spikingconvnet.board.reference_rules import PLACEHOLDER, after_post, after_pre, learn, learning_delay
 
 CURRENTS = ("gsyn_exc", "gsyn_inh")
@@ -346,18 +347,18 @@ class Inputs:
 
     @cached_property
     def inflow(self):
-        """What reaches the membranes beside `i_offset`, less the adaptation: int64 array (steps, neurons)."""
-        inward, outward = (kmul(self.trace[name], self.constants.input_scale[self.neurons]) for name in CURRENTS)
-        return inward - outward - self.adaptation
+        """What reaches the membranes beside `i_offset`, less what the neurons' own state takes.
 
-    @cached_property
-    def adaptation(self):
-        """Adaptation currents as the spikes leave them: int64 array (steps, neurons)."""
-        current, decay_, more = self.constants.adaptation[:, self.neurons]
-        found = np.zeros((self.steps, len(self.neurons)), np.int64)
-        for step in range(self.steps if self.constants.adaptation.any() else 0):
-            found[step] = kmul(current, decay_)
-            current = i32(found[step] + more * self.fired[step])
+        An int64 array (steps, neurons).
+        """
+        inward, outward = (kmul(self.trace[name], self.constants.input_scale[self.neurons]) for name in CURRENTS)
+        return inward - outward - self._own_currents()
+
+    def _own_currents(self):
+        found, own = np.zeros((self.steps, len(self.neurons)), np.int64), own_state(self.constants, self.neurons)
+        for step in range(self.steps if own.own else 0):
+            found[step] = own.outward()
+            own.fired(self.fired[step])
         return found
 
     @cached_property

@@ -5,6 +5,7 @@ SettingsError.
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import (
@@ -24,12 +25,12 @@ from spikingconvnet.gates.fields import (
 from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.network.arrays import Pair, Shape
 from spikingconvnet.network.geometry import output_size, pair
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive, Neuron
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, Neuron
 
 __all__ = ["AvgPool2D", "Conv2D", "Dense"]
 
-CELL = record(IFCurrExp, IFCurrDelta)                           # of rules for whole networks
-NEURON = record(IFCurrExp, IFCurrDelta, IFCurrExpCa2Adaptive)   # of layers
+CELL = record(IFCurrExp, IFCurrDelta)       # of rules for whole networks
+NEURON = record(*get_args(Neuron))          # of layers
 INHIBITION = real(least(0, "; the receptor inhibits"), below(RANGE, ", the range of s16.15"))
 _RULE = optional(record(LayerRule, wanted="a rule that trains a layer, as STDP(...)"))
 _MAPS = {"neuron": NEURON, "firing": SHARE, "gain": POSITIVE, "centred": FLAG, "training": _RULE,

@@ -12,7 +12,7 @@ from spikingconvnet.gates.fields import SHAPE
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense, for_stdp_alone
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
 from spikingconvnet.network.arrays import Shape
-from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
+from spikingconvnet.network.neurons import keeps_state
 
 Layer: TypeAlias = Conv2D | AvgPool2D | Dense
 Readout: TypeAlias = Classifier | SpikeCount | Membrane
@@ -118,10 +118,10 @@ class Sequential:
     def _refuse_adapting(self, readout: Readout) -> None:
         """Raise a SettingsError if the neurons of a layer adapt, which no rule for all layers knows of."""
         for layer in self.layers:
-            if isinstance(layer, (Conv2D, Dense)) and isinstance(layer.neuron, IFCurrExpCa2Adaptive):
-                raise SettingsError(f"{type(layer).__name__}.neuron: IFCurrExpCa2Adaptive adapts, which the rules that"
-                                    f" train all layers at once do not know; a {type(readout).__name__} needs IFCurrExp"
-                                    " or IFCurrDelta")
+            if isinstance(layer, (Conv2D, Dense)) and keeps_state(layer.neuron):
+                raise SettingsError(f"{type(layer).__name__}.neuron: {type(layer.neuron).__name__} adapts, which the"
+                                    " rules that train all layers at once do not know; a"
+                                    f" {type(readout).__name__} needs IFCurrExp or IFCurrDelta")
 
     def _refuse_unread(self, readout: Readout) -> None:
         """Raise a SettingsError if a layer has settings that no rule for all layers at once reads."""

@@ -34,10 +34,10 @@ from spikingconvnet.network.connectivity import ConnectionList, ConvConnections,
 from spikingconvnet.network.neurons import (
     Cell,
     IFCurrExp,
-    IFCurrExpCa2Adaptive,
     SpikeSourceArray,
     SpikeSourcePoisson,
     check_together,
+    keeps_state,
     parameter_kinds,
 )
 from spikingconvnet.network.plasticity import MODULATED, Neuromodulation, STDPMechanism
@@ -252,7 +252,7 @@ class Network:
     def _check_reset(self) -> None:
         changing = ([p.label for p in self.projections if p.plasticity]
                     + [p.label for p in self.populations
-                       if isinstance(p.cell, (SpikeSourcePoisson, IFCurrExpCa2Adaptive))])
+                       if isinstance(p.cell, SpikeSourcePoisson) or keeps_state(p.cell)])
         require(not (self.reset_every and changing), "Network", "reset_every", self.reset_every,
                 f"0 while something learns, adapts or fires at random ({', '.join(changing)})", NetworkError)
 

@@ -266,6 +266,11 @@ def valid_seed(words: Sequence[int]) -> Seed:
     return x, y or 13_031_301, z, c % LARGEST_SEED_C + 1
 
 
+def keeps_state(cell: Cell) -> bool:
+    """Whether neurons of this kind have a state of their own beside membrane and currents, as those that adapt."""
+    return len(cell.state) > 1
+
+
 def parameter_names(cell: Cell) -> tuple[str, ...]:
     """Names of a cell's parameters in PyNN's spelling: those that may differ from neuron to neuron."""
     return tuple(parameter_kinds(cell))

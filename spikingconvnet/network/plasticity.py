@@ -57,6 +57,8 @@ class SpikePairRule:
     A_plus: float = 0.01
     A_minus: float = 0.01
 
+    pynn = "SpikePairRule"
+
     def __post_init__(self) -> None:
         check_fields(self, **_PAIR)
 
@@ -85,6 +87,8 @@ class SpikeNearestPairRule:
     tau_minus: float = 20.0
     A_plus: float = 0.01
     A_minus: float = 0.01
+
+    pynn = "extra_models.SpikeNearestPairRule"
 
     def __post_init__(self) -> None:
         check_fields(self, **_PAIR)
@@ -121,6 +125,8 @@ class Vogels2011Rule:
     tau: float = 20.0
     A_plus: float = 0.01
     A_minus: float = 0.01
+
+    pynn = "extra_models.Vogels2011Rule"
 
     def __post_init__(self) -> None:
         check_fields(self, tau=table(), A_plus=NOT_NEGATIVE, A_minus=NOT_NEGATIVE, alpha=real(least(0), below(1 << 15)))
@@ -160,6 +166,8 @@ class PfisterSpikeTripletRule:
     A_plus: float
     A_minus: float
 
+    pynn = "extra_models.PfisterSpikeTriplet"
+
     def __post_init__(self) -> None:
         check_fields(self, **_PAIR, tau_x=table(_SLOW), tau_y=table(_SLOW))
 
@@ -175,6 +183,8 @@ class AdditiveWeightDependence:
 
     w_min: float = 0.0
     w_max: float = 1.0
+
+    pynn = "AdditiveWeightDependence"
 
     def __post_init__(self) -> None:
         _check_bounds(self)
@@ -193,6 +203,8 @@ class MultiplicativeWeightDependence:
 
     w_min: float = 0.0
     w_max: float = 1.0
+
+    pynn = "MultiplicativeWeightDependence"
 
     def __post_init__(self) -> None:
         _check_bounds(self)
@@ -216,6 +228,8 @@ class WeightDependenceAdditiveTriplet:
     w_max: float = 1.0
     A3_plus: float = 0.01
     A3_minus: float = 0.01
+
+    pynn = "extra_models.WeightDependenceAdditiveTriplet"
 
     def __post_init__(self) -> None:
         _check_bounds(self)
@@ -275,6 +289,8 @@ class Neuromodulation:
     tau_d: float = 200.0
     w_min: float = 0.0
     w_max: float = 1.0
+
+    pynn = "extra_models.Neuromodulation"
 
     def __post_init__(self) -> None:
         check_fields(self, tau_c=table(2 * _SLOW), tau_d=table(_SLOW))

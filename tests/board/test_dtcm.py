@@ -17,9 +17,12 @@ from core_memory import Drawn
 
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.board import dtcm
+from spikingconvnet.board.binaries import HEAP_BASES
 from spikingconvnet.board.check import Subject, check
 from spikingconvnet.board.dtcm import memory
+from spikingconvnet.board.programs import PROGRAMS
 from spikingconvnet.board.resources import MACHINES
+from spikingconvnet.board.rules import MODULATED_KINDS, RULE_KINDS
 from spikingconvnet.cli import main as cli
 from spikingconvnet.emulator import Board, board
 from spikingconvnet.emulator.core import Core, Rest
@@ -74,11 +77,7 @@ def heap_base(file):
 
 
 def test_every_binary_s_heap_begins_where_the_table_says():
-    found = {name: {heap_base(file) for stem, file in binaries().items()
-                    if stem == name or (name.count("_stdp") and stem.startswith(name + "_") and "structural" not in stem
-                    and "recurrent" not in stem and ("pfister" in name) == ("pfister" in stem))}
-             for name in dtcm.HEAP_BASES}
-    assert found == {name: {base} for name, base in dtcm.HEAP_BASES.items()}
+    assert {name: heap_base(binaries()[name]) for name in HEAP_BASES} == HEAP_BASES
 
 
 @contextmanager
@@ -113,7 +112,7 @@ def every_kind():
              replace(STATIC, records=True, recurrent=True),
              *(Drawn("plastic", cell, rule, 7, 20.0, 256, False, False, 1, 2) for cell, rule in core_memory.COMBINED),
              *(Drawn("split", cell, rule, 7, 30.0, 256, rule == "triplets", False, 1, 3)
-               for cell, rule in core_memory.SPLIT),
+               for cell, rule in [*core_memory.SPLIT, ("ca2", "nearest")]),
              *(Drawn("dopamine", cell, rule, 1, 20.0, 256, False, False, 1, 4)
                for cell, rule in core_memory.MODULATED[::2]),
              Drawn("delays", "exp", "", 70, 20.0, 256, False, False, 1, 5),
@@ -130,7 +129,11 @@ def every_kind_below_1_ms():
 
 def test_kinds_of_cores_are_complete():
     uses = [use for network in (every_kind(), every_kind_below_1_ms()) for use in memory(network)[0]]
-    assert {use.binary for use in uses} == set(dtcm.HEAP_BASES)
+    learning = [f"_stdp_mad_{kind}" for kind in RULE_KINDS.values()]
+    there = [*(row.name + end for row in PROGRAMS.values() for end in ("", "_neuron", "_conv", *learning)), "synapses",
+             *("synapses" + end for end in (*learning, *(f"_stdp_{kind}" for kind in MODULATED_KINDS.values()))),
+             "delay_extension", "reverse_iptag_multicast_source"]
+    assert {use.binary for use in uses} == set(there) & set(HEAP_BASES)
 
 
 @pytest.mark.parametrize("made_of", [every_kind, every_kind_below_1_ms])

@@ -5,6 +5,7 @@ import pytest
 
 from spikingconvnet.board import partition
 from spikingconvnet.board import resources as module
+from spikingconvnet.board.programs import PROGRAMS
 from spikingconvnet.board.resources import MACHINES, SDRAM_PER_CHIP, chips_counted, machine, replicas, resources
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.network.connectivity import ConvConnections, DenseConnections
@@ -67,8 +68,8 @@ def test_the_load_is_that_of_the_busiest_step():
                    for events in ([(0, 1), (1, 2)], [(0, 1), (1, 2), (2, 2), (3, 2), (0, 5)]))
     assert (quiet.neurons, quiet.spikes, quiet.events) == (100, 1, 100)
     assert (busy.spikes, busy.events) == (3, 300)
-    instructions = module.STEP_COST + 100 * module.NEURON_COST + 3 * (module.SPIKE_COST["static"]
-                                                                      + 100 * module.SYNAPSE_COST["static"])
+    instructions = (module.STEP_COST + 100 * PROGRAMS[IFCurrExp].instructions
+                    + 3 * (module.SPIKE_COST["static"] + 100 * module.SYNAPSE_COST["static"]))
     assert busy.worst == pytest.approx(instructions * 1.5 / 200_000)
     assert busy.mean < busy.worst and quiet.worst < busy.worst
 
@@ -86,7 +87,7 @@ def test_a_kernel_is_shared_by_the_cores_of_a_map():
                       (Projection("p", "in", "out", connections),))
     load, = resources(network).loads
     assert partition.vertices(network)[1].cores == 13 and load.neurons == 44
-    instructions = module.STEP_COST + 44 * module.NEURON_COST + 373 + 25 / 13 * 41
+    instructions = module.STEP_COST + 44 * PROGRAMS[IFCurrExp].instructions + 373 + 25 / 13 * 41
     assert load.worst == pytest.approx(instructions * 1.5 / 200_000)
 
 

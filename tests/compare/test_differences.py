@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from random_networks import Recipe, convolutional_network, random_network, random_spikes, split_network
 
 from spikingconvnet.backends.local import simulator
-from spikingconvnet.board.programs import PROGRAMS
 from spikingconvnet.board.rules import rule_kind
 from spikingconvnet.compare import causes
 from spikingconvnet.compare.differences import VARIABLES, as_dict, as_text, compare
@@ -497,8 +496,8 @@ def test_half_a_unit_of_a_weight_is_rounding_for_a_simulator_that_does_not_round
 
 def test_learned_weights_that_differ_a_little_are_rounding_only_if_every_neuron_was_recorded():
     network = next(network for _, network in map(drawn, range(99)) if all(
-        p.learns and len(p.connections.to_list().pre) and rule_kind(network, p.post) in PROGRAMS[IFCurrDelta].rules
-        for p in network.projections[:1]))
+        p.learns and len(p.connections.to_list().pre)
+        and rule_kind(network, p.post) in ("pair_additive", "nearest_pair_additive") for p in network.projections[:1]))
     a = recorded(network, STEPS)
     label = network.projections[0].label
     raw, delivered = a.weights[label].copy(), Inputs(a, network.projections[0].post, STEPS).expected

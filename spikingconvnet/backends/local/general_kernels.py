@@ -24,10 +24,12 @@ from spikingconvnet.backends.local.layout import (
     TABLES,
     TRACES,
 )
+from spikingconvnet.board.programs import OWN_STATES
 
 (V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE_DECAY, V_THRESH, DECAY_E_MASK, DECAY_E,
  DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, INPUT_SCALE, OFFSET, ADAPTATION, ADAPTATION_DECAY,
  ADAPTATION_STEP) = range(FIELDS)
+(ADAPTS,) = (1 << kind for kind in range(len(OWN_STATES)))
 (PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
  PFISTER_TRIPLET_ADDITIVE, MODULATED_PAIR_ADDITIVE, MODULATED_PAIR_MULTIPLICATIVE,
  MODULATED_VOGELS_2011_ADDITIVE) = range(len(RULES))         # the last three under neuromodulation
@@ -267,13 +269,16 @@ def _at(j):
 
 
 @compiled
-def _adapt(state):
-    """Adaptation currents fade, and what is left of them is taken from the constant currents."""
+def _own_currents(state, own_states):
+    """What the own states of kinds of neurons take in a step is taken from the constant currents."""
     for j in range(state.shape[0] // FIELDS):
         at = _at(j)
-        left = kmul(state[at + ADAPTATION * BLOCK], state[at + ADAPTATION_DECAY * BLOCK])
-        state[at + ADAPTATION * BLOCK] = left
-        state[at + I_OFFSET * BLOCK] = int32(state[at + OFFSET * BLOCK] - left)
+        left = state[at + OFFSET * BLOCK]
+        if own_states & ADAPTS:
+            current = kmul(state[at + ADAPTATION * BLOCK], state[at + ADAPTATION_DECAY * BLOCK])
+            state[at + ADAPTATION * BLOCK] = current
+            left = int32(left - current)
+        state[at + I_OFFSET * BLOCK] = left
 
 
 @compiled
@@ -368,8 +373,8 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
             record.v[step, k] = state[at]
             record.gsyn_exc[step, k], record.gsyn_inh[step, k] = state[at + SYN_E * BLOCK], state[at + SYN_I * BLOCK]
         first = events
-        if neurons.adapts:
-            _adapt(state)
+        if neurons.own_states:
+            _own_currents(state, neurons.own_states)
         if _update_neurons(state):
             events = _fire(state, n, step, spiking.out_step, out_id, events)
         _remember_all(t + step, out_id[first:events], history, rules)

@@ -19,8 +19,8 @@
 /* Places in the arrays; see layout.py. A test compares all of them with general_kernels.py, by name. */
 enum { BLOCK = 16, HISTORY = 16, TRACES = 3, NEVER = 0, SATURATED = 0xffff, FULLEST = 1 << 30, ACCUM_ONE = 1 << 15 };
 enum { V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE_DECAY, V_THRESH, DECAY_E_MASK, DECAY_E,
-       DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, INPUT_SCALE, OFFSET, ADAPTATION, ADAPTATION_DECAY, ADAPTATION_STEP,
-       FIELDS };
+       DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, INPUT_SCALE, OFFSET, OWN };
+#include "own_states.h"
 enum { PAIR_ADDITIVE, PAIR_MULTIPLICATIVE, NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE, VOGELS_2011_ADDITIVE,
        PFISTER_TRIPLET_ADDITIVE, MODULATED_PAIR_ADDITIVE, MODULATED_PAIR_MULTIPLICATIVE,
        MODULATED_VOGELS_2011_ADDITIVE };        /* the last three under neuromodulation */
@@ -33,7 +33,7 @@ struct neurons {
     int64_t n, size, slots;
     int32_t *state, *saturated, *ring;
     const int32_t *inject, *v_init;
-    int64_t *pending, adapts;
+    int64_t *pending, own_states;
 };
 
 struct run {            /* synapses to postsynaptic neurons one after another */
@@ -358,7 +358,7 @@ INLINED uint32_t g128_bits(W4 x)
 
 int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, int64_t size, int64_t slots,
                       int32_t *state, int32_t *inject, int32_t *v_init, int32_t *saturated, int32_t *ring,
-                      int64_t *pending, int64_t adapts, int64_t *static_start, int32_t *static_runs, int32_t *static_weight,
+                      int64_t *pending, int64_t own_states, int64_t *static_start, int32_t *static_runs, int32_t *static_weight,
                       int64_t *plastic_start, int64_t *row_start, int32_t *row_state, int32_t *plastic_runs,
                       int32_t *weight, int32_t *eligibility,
                       int64_t *modulator_start, int32_t *modulator_post, int32_t *modulator_amount,
@@ -376,7 +376,7 @@ int64_t general_steps(int64_t t, int64_t n_steps, int64_t n, int64_t n_sources, 
     for (int64_t rule = 0; rule < n_rules; rule++)
         modulate |= kinds[rule] >= MODULATED_PAIR_ADDITIVE;
     const struct network net = {
-        {n, size, slots, state, saturated, ring, inject, v_init, pending, adapts},
+        {n, size, slots, state, saturated, ring, inject, v_init, pending, own_states},
         {times, traces, counts, newest, newest + size},
         {rule_of, kinds, split, amounts, tables, table_steps, modulate, n_rules},
         static_start, plastic_start, row_start, modulator_start, own_start,

@@ -6,6 +6,7 @@ import numpy as np
 
 from spikingconvnet.backends.local import layout
 from spikingconvnet.board.fixed_point import split
+from spikingconvnet.board.programs import OWN_STATES
 from spikingconvnet.board.split_cores import own_synapses, transfers
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
@@ -58,7 +59,8 @@ class GeneralStage:
         self.size = (blocks + 1) * layout.BLOCK
         self.neurons = layout.Neurons(*(layout.aligned(shape, np.int32) for shape in (
             blocks * layout.FIELDS * layout.BLOCK, (2, 3, self.size), self.size, self.size, (slots, 2, self.size))),
-            pending=np.zeros(slots, np.int64), adapts=int(any(p.adaptation.any() for p in parts)))
+            pending=np.zeros(slots, np.int64),
+            own_states=sum(1 << OWN_STATES.index(kind) for kind in {p.kind for p in parts if p.own}))
         self._set_field("v_thresh", np.full(blocks * layout.BLOCK, layout.SILENT_THRESHOLD))
         self.neurons.v_init[:self.n] = joined("v_init")
         self._set_field("v_now", joined("v_init"))
@@ -66,8 +68,9 @@ class GeneralStage:
                      "input_scale"):
             self._set_field(name, joined(name))
         self._set_field("offset", joined("i_offset"))
-        for place, name in enumerate(("adaptation", "adaptation_decay", "adaptation_step")):
-            self._set_field(name, np.concatenate([p.adaptation[place] for p in parts]))
+        for part in parts:
+            for name, values in part.own.items():
+                self._set_field(name, values, self.base[part.label] - self.n_sources)
         for receptor, letter in enumerate("ei"):
             mask, low = split(np.concatenate([p.decay[receptor] for p in parts]))
             self._set_field(f"decay_{letter}_mask", mask)

@@ -44,16 +44,7 @@ INLINED void NAME(collect)(const struct neurons *all, int32_t *ring)
     }
 }
 
-/* Adaptation currents fade, and what is left of them is taken from the constant currents. */
-INLINED void NAME(adapt)(const struct neurons *all)
-{
-    for (int64_t j = 0; j < all->n; j += LANES) {
-        int32_t *s = all->state + (j / BLOCK) * FIELDS * BLOCK + j % BLOCK;
-        const V left = NAME(kmul)(VECTOR(s + ADAPTATION * BLOCK), CONSTANT(s + ADAPTATION_DECAY * BLOCK));
-        VECTOR(s + ADAPTATION * BLOCK) = left;
-        VECTOR(s + I_OFFSET * BLOCK) = CONSTANT(s + OFFSET * BLOCK) - left;
-    }
-}
+#include "own_states.h"
 
 /* Membranes, timers and currents of all neurons; those that fire are reset and appended to `out`: how many. */
 INLINED int64_t NAME(update)(const struct neurons *all, int32_t *out)
@@ -78,7 +69,7 @@ INLINED int64_t NAME(update)(const struct neurons *all, int32_t *out)
             const int lane = __builtin_ctz(fires);
             s[V_NOW * BLOCK + lane] = s[V_RESET * BLOCK + lane];
             s[TIMER * BLOCK + lane] = s[REFRACTORY * BLOCK + lane];
-            s[ADAPTATION * BLOCK + lane] += s[ADAPTATION_STEP * BLOCK + lane];
+            NAME(own_spike)(s + lane);
             out[n++] = (int32_t)j + lane;
         }
     }
@@ -182,8 +173,8 @@ static int64_t NAME(steps)(const struct network *net, int64_t t, int64_t n_steps
             net->trace_i[at] = s[SYN_I * BLOCK];
         }
         const int32_t *fired = net->out_id + events;
-        if (all->adapts)
-            NAME(adapt)(all);
+        if (all->own_states)
+            NAME(own_currents)(all);
         const int64_t n_fired = NAME(update)(all, net->out_id + events);
         for (int64_t k = 0; k < n_fired; k++)
             net->out_step[events++] = (int32_t)step;

@@ -9,16 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikingconvnet.board.programs import PROGRAMS
+from spikingconvnet.board.rules import MODULATED_KINDS, RULE_KINDS
+
 BLOCK = 16              # lanes of the widest vector, so neurons of a block; rows and lines are padded to it
 NEURON_FIELDS = ("v_now", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
                  "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory", "input_scale",
-                 "offset", "adaptation", "adaptation_decay", "adaptation_step")      # `i_offset` is less the adaptation
+                 "offset",      # `i_offset` is less what the own states of kinds of neurons take
+                 *(name for row in PROGRAMS.values() for name in row.own))
 FIELDS = len(NEURON_FIELDS)
 HISTORY = 16            # events kept per neuron, a permanent placeholder included
 TRACES = 3              # of an event: its trace, the slower one or dopamine, whether it is a reward or punishment
-RULES = ("pair_additive", "pair_multiplicative", "nearest_pair_additive", "nearest_pair_multiplicative",
-         "vogels_2011_additive", "pfister_triplet_additive", "izhikevich_neuromodulation_pair_additive",
-         "izhikevich_neuromodulation_pair_multiplicative", "izhikevich_neuromodulation_vogels_2011_additive")
+RULES = (*RULE_KINDS.values(), *MODULATED_KINDS.values())
 AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha", "weight_min", "weight_max", "release")
 TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y", "lut_c", "lut_d")
 RUN_FIELDS = ("post", "receptor", "delay", "back", "first", "count")
@@ -50,8 +52,8 @@ class Neurons(NamedTuple):
         Weights on their way.
     pending : int64 (slots,)
         Whether a slot holds any.
-    adapts : int
-        Whether any neuron has an adaptation current.
+    own_states : int
+        Which of ``programs.OWN_STATES`` there are, a bit each.
     """
 
     state: np.ndarray
@@ -60,7 +62,7 @@ class Neurons(NamedTuple):
     saturated: np.ndarray
     ring: np.ndarray
     pending: np.ndarray
-    adapts: int
+    own_states: int
 
 
 class Static(NamedTuple):

@@ -65,7 +65,8 @@ SIGNATURES = {
     "place_events": "step:i4:n lane:i4:n n maps first_map all_maps row width positions place:i8:all_maps out:u2,u4"
                     " bytes",
     "general_steps": """t n_steps n n_sources size slots
-        state:i4:FIELDS*n inject:i4:6*size v_init:i4:size saturated:i4:size ring:i4:2*slots*size pending:i8:slots adapts
+        state:i4:FIELDS*n inject:i4:6*size v_init:i4:size saturated:i4:size ring:i4:2*slots*size pending:i8:slots
+        own_states
         static_start:i8:n_sources+n+1 static_runs:i4 static_weight:i4:BLOCK
         plastic_start:i8:n_sources+n+1 row_start:i8:1 row_state:i4 plastic_runs:i4 weight:i4:BLOCK eligibility:i4:weight
         modulator_start:i8:n_sources+n+1 modulator_post:i4 modulator_amount:i4:modulator_post

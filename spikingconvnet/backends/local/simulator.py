@@ -164,7 +164,7 @@ def _is_uniform_convolution(population, lowered, projection):
                *lowered.decay, *lowered.inject)
     shifts = lowered.shift.reshape(2, population.shape[0], -1)
     return (isinstance(projection.connections, ConvConnections) and projection.pre != projection.post
-            and (lowered.input_scale == ACCUM_ONE).all() and not lowered.adaptation.any()
+            and (lowered.input_scale == ACCUM_ONE).all() and not lowered.own
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
 
 

@@ -44,10 +44,8 @@ def connect(sim, projection, pre, post, values):
 
 DIALECT = Dialect(
     "brian2", "pyNN.brian2", "brian2", membranes={"v": "v"},
-    rules=dict.fromkeys(("SpikeNearestPairRule", "Vogels2011Rule", "PfisterSpikeTripletRule",
-                         "MultiplicativeWeightDependence")),
-    mechanism={"dendritic_delay_fraction": 0.0}, plastic_inhibition=False, flowing=True, refractory=1, arrival=1,
-    least_delay=0, least_sources=2, connect=connect)
+    lacks=("MultiplicativeWeightDependence",), mechanism={"dendritic_delay_fraction": 0.0}, plastic_inhibition=False,
+    flowing=True, refractory=1, arrival=1, least_delay=0, least_sources=2, connect=connect)
 
 
 def open(network, record=(), jobs=None):

@@ -27,9 +27,8 @@ class Dialect:
         Synapses of a presynaptic neuron that one projection may hold.
     splits_channels : bool
         Whether a population that is one board population per channel becomes one population per channel.
-    rules : dict of str to str or None
-        Names of timing rules and weight dependences that differ from PyNN's; None for those that it lacks, whatever
-        PyNN says.
+    lacks : tuple of str
+        Names of timing rules and weight dependences that it does not have, whatever PyNN says.
     mechanism : dict
         More arguments of ``STDPMechanism``.
     backprop_choice : bool
@@ -69,7 +68,7 @@ class Dialect:
     membranes: dict = field(default_factory=lambda: {"v": "v", "gsyn_exc": "gsyn_exc", "gsyn_inh": "gsyn_inh"})
     row_limit: int | None = None
     splits_channels: bool = False
-    rules: dict = field(default_factory=dict)
+    lacks: tuple = ()
     mechanism: dict = field(default_factory=dict)
     backprop_choice: bool = True
     has_w_min: bool = True

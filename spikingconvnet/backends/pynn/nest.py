@@ -42,7 +42,6 @@ DEFAULT_DELAY = 1.0         # ms, of static_synapse; NEST refuses a longest dela
 DIALECT = Dialect(
     "nest", "pyNN.nest", "nest", setup={"spike_precision": "on_grid"},
     membranes={"v": "V_m", "gsyn_exc": "I_syn_ex", "gsyn_inh": "I_syn_in"},
-    rules=dict.fromkeys(("SpikeNearestPairRule", "Vogels2011Rule", "PfisterSpikeTripletRule")),
     backprop_choice=False, has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect, sets_currents=False)
 
 

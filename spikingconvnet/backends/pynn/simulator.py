@@ -359,10 +359,9 @@ class Simulation:
     def _class(self, record):
         """The simulator's class of a plasticity record."""
         name, found = type(record).__name__, self.sim
-        path = self.dialect.rules.get(name, name)
-        for step in path.split(".") if path else [""]:
+        for step in record.pynn.split("."):
             found = getattr(found, step, None)
-        if found is None:
+        if found is None or name in self.dialect.lacks:
             raise NetworkError(f"{name}: {self.dialect.name} does not have it; the local backend does: --backend"
                                " local")
         return found

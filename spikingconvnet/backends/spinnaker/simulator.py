@@ -51,10 +51,7 @@ logger = logging.getLogger(__name__)
 
 REPLICAS_AT_ONCE = 1        # sPyNNaker keeps its state in globals
 DIALECT = Dialect(
-    "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True, resets=True,
-    rules={name: f"extra_models.{name}" for name in ("SpikeNearestPairRule", "Vogels2011Rule", "Neuromodulation",
-                                                     "WeightDependenceAdditiveTriplet")}
-    | {"PfisterSpikeTripletRule": "extra_models.PfisterSpikeTriplet"})
+    "spinnaker", "pyNN.spiNNaker", "spinnaker", row_limit=ROW_LIMIT, splits_channels=True, resets=True)
 COLOURS = 16                # 2 ** n_colour_bits, spynnaker.cfg:56
 ROUNDED_UP = 1e-6           # ms; it tells of more than 1e-5, abstract_spinnaker_base.py:377
 
