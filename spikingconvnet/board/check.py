@@ -141,6 +141,7 @@ def check(subject: Subject, on: Machine, packet_buffer: int | None = None) -> Ch
     copies = {one.name: _digits(replicas(found.groups, one), subject, slowdown) for one in machines}
     findings = [finding for one in projections for finding in _of_projection(one)]
     findings += [finding for one in margins for finding in _of_margin(one)]
+    findings += [_of_parameter(one) for one in quantisation.vanished(network)]
     findings += [Concern(FATAL, lack.text, lack.change) for lack in lacks]
     findings += _of_resources(found, on, slowdown, network.timestep)
     findings += _of_bursts(found, packet_buffer or dtcm.PACKET_BUFFER, dtcm.largest_packet_buffer(memory))
@@ -209,6 +210,14 @@ def _of_margin(one: Margin) -> Iterator[Concern]:
     elif one.measured is None and one.bound < 1.0:
         yield Concern(WARNING, f"population {one.label}: its {one.receptor} input would be cut if all inputs fired in"
                                " one step; how many do is not known yet", "load the data, then check again")
+
+
+def _of_parameter(one: quantisation.Vanished) -> Concern:
+    who = f"population {one.label}: {one.name} of {one.value:g} ({one.neurons:,} {_plural(one.neurons, 'neuron')})"
+    if one.value > one.longest:
+        return Concern(WARNING, f"{who} is so long that a step is no part of it in s16.15: it does not decay as it"
+                                " should", f"at most {one.longest:g} ms")
+    return Concern(WARNING, f"{who} is 0 in s16.15", f"at least {one.finest:.1e}, or 0")
 
 
 def _of_resources(found: Resources, on: Machine, slowdown: int, timestep: float) -> Iterator[Concern]:

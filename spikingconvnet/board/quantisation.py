@@ -4,19 +4,20 @@ Everything is read from the integers that the local engine computes with (``boar
 said here is what a board will hold. Units: nA; a *step* of a weight is its unit in the last place.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.board.fixed_point import ACCUM_ONE, STDP_ONE
+from spikingconvnet.board.fixed_point import ACCUM_ONE, STDP_ONE, accum, accums
 from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.rules import AMOUNT_SHIFT, LoweredRule
 from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.geometry import pooled_neurons, receptive_fields
 from spikingconvnet.network.netlist import Network, Projection
-from spikingconvnet.network.neurons import SpikeSourceArray
+from spikingconvnet.network.neurons import SpikeSourceArray, parameter_names
 from spikingconvnet.network.plasticity import WeightDependence
 from spikingconvnet.network.spikes import Spikes
 
@@ -103,6 +104,48 @@ class Margin:
     scale: float
     bound: float
     measured: float | None = None
+
+
+@dataclass(frozen=True)
+class Vanished:
+    """A parameter that leaves nothing in a board's integers.
+
+    Attributes
+    ----------
+    label, name : str
+        Population and parameter.
+    value : float
+        One that is lost.
+    neurons : int
+        That have such a one.
+    finest, longest : float
+        What they can have at least, not being 0; and at most, for time constants, otherwise infinity.
+    """
+
+    label: str
+    name: str
+    value: float
+    neurons: int
+    finest: float
+    longest: float
+
+
+def vanished(network: Network) -> list[Vanished]:
+    """Parameters of neurons that are 0 in s16.15 though they are not, or whose share of a step is.
+
+    A time constant ``tau`` acts through ``step / tau``, truncated to s16.15 (``maths-util.h``, ``kdivk``): beyond
+    32,768 steps it is 0, a membrane then never moves and a synaptic current is lost at once.
+    """
+    found = []
+    for population in (p for p in network.populations if not p.is_source):
+        for name in parameter_names(population.cell):
+            values = population.parameter(name)
+            longest = accum(network.timestep) if name.startswith("tau_") and name != "tau_refrac" else math.inf
+            lost = ((accums(values) == 0) & (values != 0)) | (values > longest)
+            if lost.any():
+                found.append(Vanished(population.label, name, float(values[lost][0]), int(lost.sum()), 1.0 / ACCUM_ONE,
+                                      float(longest)))
+    return found
 
 
 def quantise(network: Network, lowered: Lowered | None = None) -> list[Quantised]:

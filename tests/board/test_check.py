@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikingconvnet.backends.local import simulator
 from spikingconvnet.board.check import DIGITS, FITS, Subject, as_dict, as_text, check, verdict
+from spikingconvnet.board.quantisation import vanished
 from spikingconvnet.board.resources import MACHINES, resources
 from spikingconvnet.cli import main as cli
 from spikingconvnet.experiment import settings
@@ -19,7 +21,7 @@ from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.networks import CHECKED_SAMPLES, subjects
 from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
-from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray
 from spikingconvnet.network.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
 from spikingconvnet.network.spikes import Spikes
 
@@ -48,6 +50,31 @@ def test_a_small_network_fits():
     copies, seconds = one.copies["spin5"]
     assert copies == 379 and seconds == pytest.approx(-(-DIGITS // 379) * 0.02)
     assert list(one.copies) == ["spin5", "spin5x3", "full"]
+
+
+@pytest.mark.parametrize("cell, text, change", [
+    (IFCurrExpCa2Adaptive(i_alpha=1e-5), "i_alpha of 1e-05 (3 neurons) is 0 in s16.15", "at least 3.1e-05, or 0"),
+    (IFCurrExpCa2Adaptive(tau_ca2=40000.0), "tau_ca2 of 40000 (3 neurons) is so long", "at most 32768 ms"),
+    (IFCurrExp(tau_m=33000.0, cm=30.0), "tau_m of 33000 (3 neurons) is so long", "at most 32768 ms"),
+    (IFCurrExp(tau_syn_I=33000.0), "tau_syn_I of 33000 (3 neurons) is so long", "at most 32768 ms"),
+    (IFCurrDelta(tau_refrac=1e-5), "tau_refrac of 1e-05 (3 neurons) is 0", "at least 3.1e-05, or 0")])
+def test_a_parameter_that_leaves_nothing_in_a_board_s_integers_is_told(cell, text, change):
+    one = subject(row([0.5, 0.7]), 2, 3)
+    network = replace(one.network, populations=(one.network.populations[0], Population("out", (1, 1, 3), cell)))
+    finding, = check(replace(one, network=network), SPIN5).findings
+    assert finding.severity == "warning" and text in finding.text and finding.change == change
+
+
+@pytest.mark.parametrize("tau, moves", [(32768.0, True), (32769.0, False)])
+def test_the_longest_time_constant_is_the_last_that_moves_a_membrane(tau, moves):
+    """Of a step of 1 ms, in the integers of the local engine."""
+    network = subject(row([0.5, 0.7]), 2, 1).network
+    cell = IFCurrExp(tau_m=tau, cm=tau / 100.0, v=-60.0)
+    network = replace(network, populations=(network.populations[0], Population("out", (1, 1, 1), cell)))
+    with simulator.open(network, record=["out"]) as simulation:
+        simulation.run(20)
+        v = simulation.recording().membranes["out"]["v"]
+    assert (v[0] != v[-1]).any() == moves and (vanished(network) == []) == moves
 
 
 @pytest.mark.parametrize("made, found, text, change", [
