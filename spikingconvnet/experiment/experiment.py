@@ -123,7 +123,7 @@ class Experiment:
 
     @writes
     def train_layer(self, number, rule=None, record=None):
-        """Train layer `number` on the training images: course.Trained.
+        """Train layer `number` on the training images: Trained.
 
         Parameters
         ----------

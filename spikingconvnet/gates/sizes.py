@@ -2,12 +2,14 @@
 
 import math
 from itertools import zip_longest
+from typing import TypeAlias
 
 import psutil
 
 from spikingconvnet.errors import require
 
 SHARE = 0.75        # of the memory there is that arrays may take
+Asked: TypeAlias = int | tuple[int, int]        # bytes at a time, and the power with which they grow, 1 if left out
 MEMBRANES, BATCH = 10, 250         # samples that are looked at together, see ``training``
 
 

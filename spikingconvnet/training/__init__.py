@@ -10,8 +10,7 @@ import numpy as np
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import numbers
 from spikingconvnet.model.learning import NetworkRule
-from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.training.layerwise.course import Trained
+from spikingconvnet.model.trained import Trained, TrainedLayer
 from spikingconvnet.training.layerwise.floors import KMeans, Random
 from spikingconvnet.training.layerwise.stdp import STDP
 

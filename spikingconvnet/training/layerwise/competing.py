@@ -24,8 +24,9 @@ from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PART, SIZE, check_fields, least, most, part, real, whole
 from spikingconvnet.gates.sizes import require_fits
 from spikingconvnet.model.learning import LayerRule
+from spikingconvnet.model.trained import Trained
 from spikingconvnet.training.layerwise.calibration import FiringShare
-from spikingconvnet.training.layerwise.course import Trained, kernel_health
+from spikingconvnet.training.layerwise.course import kernel_health
 from spikingconvnet.training.layerwise.windows import RandomWindows, earliness
 
 

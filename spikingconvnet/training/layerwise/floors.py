@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from spikingconvnet.gates.fields import check_fields, record
 from spikingconvnet.model.learning import LayerRule
-from spikingconvnet.training.layerwise.course import Trained, weight_health
+from spikingconvnet.model.trained import Trained
+from spikingconvnet.training.layerwise.course import weight_health
 from spikingconvnet.training.layerwise.stdp import STDP, random_kernels
 from spikingconvnet.training.layerwise.windows import earliness
 

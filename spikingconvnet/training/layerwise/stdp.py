@@ -30,13 +30,14 @@ from spikingconvnet.gates.fields import (
 from spikingconvnet.gates.sizes import require_fits
 from spikingconvnet.model.layers import INHIBITION, NEURON
 from spikingconvnet.model.learning import LayerRule, Trainee, spelled
+from spikingconvnet.model.trained import Course, Trained
 from spikingconvnet.network.neurons import IFCurrExp
 from spikingconvnet.network.plasticity import STDPMechanism
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store import stored
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competition import FILTERS, KERNELS, training_network
-from spikingconvnet.training.layerwise.course import Course, Trained, health
+from spikingconvnet.training.layerwise.course import health
 from spikingconvnet.training.layerwise.homeostasis import DRIVE_WINDOWS, RATE, Homeostasis
 from spikingconvnet.training.layerwise.windows import RandomWindows, with_volley
 
