@@ -135,17 +135,20 @@ class NetworkRule(ABC):
         As ``--rule`` has it, and as results are noted.
     output_neuron : record of ``neurons`` or None
         What ``--arch`` gives to the last layer, if that differs.
-    takes_rates : bool
-        Whether units see values as rates, so that an encoder without a rate is refused.
     rates : callable or None
         If layers stand for units: ``rates(neuron, drive, v_thresh)``, spikes a step of units under a steady current of
         ``drive`` nA; what was trained is then compared, see ``training.chain.parity``.
     """
 
     name: str
+    neuron: Neuron
     output_neuron: Neuron | None = None
-    takes_rates: bool = False
     rates: Callable[..., Floats] | None = None
+
+    @property
+    def takes_rates(self) -> bool:
+        """Whether units see values as rates, so that an encoder without a rate is refused."""
+        return False
 
     @abstractmethod
     def train(self, model: "Sequential", images: Floats32, labels: Ints, rng: np.random.Generator, *,

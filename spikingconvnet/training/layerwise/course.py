@@ -2,10 +2,14 @@
 
 import numpy as np
 
+from spikingconvnet.model.trained import Course
+from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.plasticity import WeightDependence
+
 DUPLICATE = 0.95            # cosine of two centred kernels from which they count as the same
 
 
-def health(bounds, learned, course):
+def health(bounds: WeightDependence, learned: Floats, course: Course) -> dict[str, float]:
     """Whether the layer has learned well; accuracy alone does not tell.
 
     Parameters
@@ -28,7 +32,7 @@ def health(bounds, learned, course):
             "contested_windows": float(late[2] / late.sum()), **weight_health(bounds, learned)}
 
 
-def weight_health(bounds, learned):
+def weight_health(bounds: WeightDependence, learned: Floats) -> dict[str, float]:
     """The part of :func:`health` that kernels and their bounds tell, whatever rule found them."""
     step = 1e-3 * (bounds.w_max - bounds.w_min)
     return {**kernel_health(learned),
@@ -36,7 +40,7 @@ def weight_health(bounds, learned):
             "at_upper": float(np.mean(learned >= bounds.w_max - step))}
 
 
-def kernel_health(learned):
+def kernel_health(learned: Floats) -> dict[str, float]:
     """The part of :func:`health` that kernels alone tell: ``duplicate_pairs`` and ``mean_weight``."""
     flat = learned.reshape(len(learned), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
