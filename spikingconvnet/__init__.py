@@ -10,6 +10,7 @@ and their names, may move from one version to the next.
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -18,8 +19,7 @@ _HOMES = {
     "model.layers": ("Conv2D", "AvgPool2D", "Dense"),
     "model.readouts": ("Classifier", "SpikeCount", "Membrane"),
     "model.learning": ("LayerRule", "NetworkRule"),
-    "model.trained": ("TrainedLayer",),
-    "training.layerwise.course": ("Trained",),
+    "model.trained": ("TrainedLayer", "Trained"),
     "training.layerwise.stdp": ("STDP",),
     "training.layerwise.competing": ("CompetingUnits",),
     "training.layerwise.windows": ("RandomWindows",),
@@ -56,7 +56,7 @@ _FOUND_AT = {name: (home, own or name) for home, names in _HOMES.items()
 __all__ = list(_FOUND_AT)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """A name of ``__all__``, imported on its first use."""
     if name in _FOUND_AT:
         home, own = _FOUND_AT[name]
@@ -65,5 +65,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there are {', '.join(__all__)}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

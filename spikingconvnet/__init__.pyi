@@ -15,7 +15,7 @@ from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
 from spikingconvnet.model.learning import LayerRule, NetworkRule
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.model.trained import Trained, TrainedLayer
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import (
@@ -47,7 +47,6 @@ from spikingconvnet.training.chain.softlif import SoftLIF
 from spikingconvnet.training.chain.surrogate import Surrogate
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competing import CompetingUnits
-from spikingconvnet.training.layerwise.course import Trained
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis
 from spikingconvnet.training.layerwise.stdp import STDP
 from spikingconvnet.training.layerwise.windows import RandomWindows

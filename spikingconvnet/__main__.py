@@ -2,6 +2,7 @@
 
 try:
     import sys
+    from collections.abc import Sequence
 
     from spikingconvnet.errors import SurroundingsError
     from spikingconvnet.gates.surroundings import Signals, Stopped, say_on_stdout, settle, told
@@ -9,7 +10,7 @@ except KeyboardInterrupt:
     raise SystemExit(130) from None
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> int | None:
     """Run one command in a process of its own: its exit code. What is heavy is imported under the signals' watch."""
     signals = Signals()
     settle()
@@ -20,7 +21,7 @@ def main(args=None):
             with signals:
                 signals.code = signals.judged(command(args))
         except SystemExit as stop:          # argparse
-            signals.code = stop.code
+            signals.code = int(stop.code or 0)
         say_on_stdout()
     except SurroundingsError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -4,6 +4,8 @@ The command line turns them into one line on stderr and the exit code named here
 """
 
 
+from typing import Any
+
 LONGEST = 400       # characters of a value in an error
 
 
@@ -29,7 +31,7 @@ class BackendError(SpikingConvNetError, RuntimeError):
     """
 
     exit_code = 3
-    provenance: object = None
+    provenance: Any = None          # of a rank above this one
 
 
 class SimulationFailed(BackendError):

@@ -102,8 +102,17 @@ def test_no_room_is_empty():
     assert [path for path in SOURCES if path.name == "__init__.py" and len(list(path.parent.iterdir())) == 1] == []
 
 
+def run(source):
+    """A source without what stands below ``if TYPE_CHECKING``: types that name each other run in no circle."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    return ast.unparse(tree)
+
+
 def test_no_modules_import_each_other_in_a_circle():
-    arrows = {module: {t for t in imported(path.read_text(), module) if t in MODULES} - {module}
+    arrows = {module: {t for t in imported(run(path.read_text()), module) if t in MODULES} - {module}
               for module, path in MODULES.items() if path.name != "__init__.py"}
     TopologicalSorter(arrows).prepare()
     with pytest.raises(CycleError):

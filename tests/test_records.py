@@ -29,7 +29,7 @@ RECORDS = records()
 
 
 def test_the_records_were_found():
-    assert {"network.spikes.Spikes", "model.layers.Conv2D", "training.layerwise.course.Course",
+    assert {"network.spikes.Spikes", "model.layers.Conv2D", "model.trained.Course",
             "health.verdict.Finding"} < set(RECORDS)
 
 
@@ -40,7 +40,7 @@ def test_a_record_cannot_be_changed(name):
         made.anything = 1
 
 
-@pytest.mark.parametrize("name", ["training.layerwise.course.Course", "training.layerwise.course.Trained",
+@pytest.mark.parametrize("name", ["model.trained.Course", "model.trained.Trained",
                                   "model.trained.TrainedLayer", "experiment.readout.Readout",
                                   "experiment.readout.Score", "backends.base.Recording", "backends.base.Weights",
                                   "network.connectivity.ConnectionList", "network.connectivity.DenseConnections",

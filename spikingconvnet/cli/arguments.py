@@ -2,6 +2,8 @@
 
 import argparse
 import shlex
+from argparse import Namespace
+from typing import Any
 
 import spikingconvnet
 from spikingconvnet import backends
@@ -50,12 +52,12 @@ NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
 
 
 class _Parser(argparse.ArgumentParser):
-    def print_help(self, file=None):
+    def print_help(self, file: Any = None) -> None:
         """As argparse's, but not without an error if it cannot be written."""
         surroundings.say_on_stdout(self.format_help().rstrip())
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
     """The parser of all options."""
     parser = _Parser(
         prog="spikingconvnet", epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -106,14 +108,14 @@ def parser():
     return parser
 
 
-def _number_or_auto(text):
+def _number_or_auto(text: str) -> int | str:
     try:
         return text if text == "auto" else int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
 
 
-def check(options):
+def check(options: Namespace) -> None:
     """Refuse values that argparse lets through, and options that the mode would not use; set those not given.
 
     Raises
@@ -171,7 +173,7 @@ def check(options):
     options.split = options.split or "test"
 
 
-def _check_together(options):
+def _check_together(options: Namespace) -> None:
     """Refuse options that another one makes useless."""
     pairs = [("cv", name) for name in NOT_WITH_CV] + [("parameters", "dataset")]
     for one, other in pairs:
@@ -184,7 +186,7 @@ def _check_together(options):
                             " earlier layers, the counts for svm, and testing")
 
 
-def _check_record(options):
+def _check_record(options: Namespace) -> None:
     from spikingconvnet.compare import recorded
 
     if options.mode == "training" and (options.layer in (None, "svm") or options.rule not in (None, STDP.name)):

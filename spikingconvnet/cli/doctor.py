@@ -9,15 +9,17 @@ import re
 import socket
 import struct
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 import spikingconvnet
 
 PACKAGE = Path(spikingconvnet.__file__).parent
-OWN = (                         # (package, versions, extra); as in setup.py
+OWN: tuple[tuple[str, str, str | None], ...] = (                         # (package, versions, extra); as in setup.py
     ("numpy", ">=1.26", None), ("scipy", ">=1.11", None), ("numba", ">=0.61", None), ("scikit-learn", ">=1.4", None),
     ("matplotlib", ">=3.8", None), ("python-mnist", ">=0.7", None), ("tqdm", ">=4.66", None),
     ("packaging", ">=23", None), ("filelock", ">=4.1", None), ("psutil", ">=5.9", None),
@@ -43,11 +45,13 @@ class Line:
     text: str
     fix: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.state:<8}{self.name}: {self.text}" + (f"; {self.fix}" if self.fix else "")
 
 
-def examine(target=None, version=metadata.version, requires=metadata.requires, here=None):
+def examine(target: str | None = None, version: Callable[[str], str] = metadata.version,
+            requires: Callable[[str], Sequence[str] | None] = metadata.requires,
+            here: Path | None = None) -> list[Line]:
     """Look at everything.
 
     Parameters
@@ -68,34 +72,34 @@ def examine(target=None, version=metadata.version, requires=metadata.requires, h
             *_backends(installed), *_targets(target, installed, here or Path.cwd())]
 
 
-def healthy(lines):
+def healthy(lines: Iterable[Line]) -> bool:
     """Whether what every command needs is there: the optional may be missing, but nothing may be broken."""
     needed = {name for name, _, extra in OWN if extra is None}
     return all(line.state != BROKEN and (line.state == OK or line.name.split(" - ")[-1] not in needed)
                for line in lines)
 
 
-def _version(name, version):
+def _version(name: str, version: Callable[[str], str]) -> str | None:
     try:
         return version(name)
     except metadata.PackageNotFoundError:
         return None
 
 
-def _fits(found, wanted):
+def _fits(found: str, wanted: str) -> bool:
     from packaging.specifiers import SpecifierSet
 
     return SpecifierSet(wanted).contains(found, prereleases=True)
 
 
-def _python():
+def _python() -> Line:
     found = ".".join(map(str, sys.version_info[:3]))
     if _fits(found, PYTHON):
         return Line("spikingconvnet - Python", OK, f"{found}, wanted {PYTHON}")
     return Line("spikingconvnet - Python", BROKEN, f"{found}, wanted {PYTHON}", "make an environment with python3.11")
 
 
-def _own(name, wanted, extra, installed):
+def _own(name: str, wanted: str, extra: str | None, installed: Mapping[str, str | None]) -> Line:
     pair, found = f"spikingconvnet - {name}", installed[name]
     command = f"pip install 'spikingconvnet[{extra}]'" if extra else f"pip install '{name}{wanted}'"
     if found is None:
@@ -105,7 +109,7 @@ def _own(name, wanted, extra, installed):
     return Line(pair, OK, f"{found}, wanted {wanted}")
 
 
-def _pairs(version, requires):
+def _pairs(version: Callable[[str], str], requires: Callable[[str], Sequence[str] | None]) -> Iterator[Line]:
     """What installed packages want of each other, as far as it matters here."""
     from packaging.requirements import Requirement
 
@@ -119,7 +123,7 @@ def _pairs(version, requires):
                 yield _pair(name, requirement, _version(requirement.name, version))
 
 
-def _pair(name, requirement, found):
+def _pair(name: str, requirement: Any, found: str | None) -> Line:
     pair, command = f"{name} - {requirement.name}", f"pip install '{requirement.name}{requirement.specifier}'"
     if found is None:
         return Line(pair, BROKEN, f"not installed, wanted {requirement.specifier}", command)
@@ -128,7 +132,7 @@ def _pair(name, requirement, found):
     return Line(pair, OK, f"{found}, wanted {requirement.specifier}")
 
 
-def _backends(installed):
+def _backends(installed: Mapping[str, str | None]) -> Iterator[Line]:
     yield _compiled("backend local", PACKAGE / "backends" / "local", "numba's kernels do its work")
     for name, packages in (("nest", ("nest-simulator", "PyNN")), ("brian2", ("brian2", "PyNN")),
                            ("spinnaker", ("sPyNNaker",))):
@@ -138,20 +142,20 @@ def _backends(installed):
                                                                                            " some 10 times slower")
 
 
-def _needs(name, packages, installed, extra):
+def _needs(name: str, packages: Sequence[str], installed: Mapping[str, str | None], extra: str | None) -> Line:
     missing = [package for package in packages if installed[package] is None]
     if missing:
         return Line(name, MISSING, f"{', '.join(missing)} not installed", f"pip install 'spikingconvnet[{extra}]'")
     return Line(name, OK, ", ".join(f"{package} {installed[package]}" for package in packages))
 
 
-def _compiled(name, directory, instead):
+def _compiled(name: str, directory: Path, instead: str) -> Line:
     if any((directory / f"_native{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
         return Line(name, OK, "compiled extension built")
     return Line(name, OK, f"compiled extension not built, {instead}", "install a C compiler, then: pip install -e .")
 
 
-def _targets(target, installed, here):
+def _targets(target: str | None, installed: Mapping[str, str | None], here: Path) -> Iterator[Line]:
     ready = installed["sPyNNaker"] is not None and installed["unicorn"] is not None
     yield (Line("target emulated", OK, "a SpiNN-5 in memory") if ready else
            Line("target emulated", MISSING, "needs sPyNNaker and unicorn",
@@ -166,7 +170,7 @@ def _targets(target, installed, here):
         yield _board(target)
 
 
-def _spalloc():
+def _spalloc() -> Line:
     unset = [name for name in ("SPALLOC_USER", "SPALLOC_PASSWORD") if not os.environ.get(name)]
     if unset:
         return Line("target spalloc:URL", MISSING, f"{' and '.join(unset)} not set",
@@ -174,7 +178,7 @@ def _spalloc():
     return Line("target spalloc:URL", OK, "SPALLOC_USER and SPALLOC_PASSWORD are set")
 
 
-def _board(target):
+def _board(target: str) -> Line:
     if target.startswith("spalloc:"):
         return Line("target spalloc", OK, "a server is asked for boards when a run starts")
     kind, _, host = target.partition(":")       # spin3:HOST
@@ -191,7 +195,7 @@ def _board(target):
     return Line(f"target {target}", OK, f"{name} {major}.{minor} answers")
 
 
-def _ask_version(host):
+def _ask_version(host: str) -> tuple[str, int, int]:
     """Name and version of the software on a board's first monitor.
 
     Layout: two bytes of padding, SDP header, SCP command; `sdp_msg_t`, sark.h:574 of spinnaker_tools 813bfef.
@@ -205,7 +209,7 @@ def _ask_version(host):
     return _version_in(answer)
 
 
-def _version_in(answer):
+def _version_in(answer: bytes) -> tuple[str, int, int]:
     """Name, major and minor version of an answer: in text behind the name, or older ones as a number of hundredths."""
     if len(answer) < 27 or struct.unpack_from("<H", answer, 10)[0] != COMMAND_OK:
         raise OSError(None, "answers what no SC&MP does")

@@ -9,8 +9,11 @@ import logging
 import shlex
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from spikingconvnet.cli.arguments import FOR_NEW, NEW, READ_ONLY, check, parser
 from spikingconvnet.cli.modes import MODES, program, say
@@ -25,7 +28,7 @@ from spikingconvnet.store.directory import RunDirectory, near
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> int:
     """Run one command: its exit code.
 
     Parameters
@@ -47,7 +50,7 @@ def main(args=None):
         return getattr(stop, "exit_code", 130)
 
 
-def _command(options):
+def _command(options: Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     check(options)
@@ -60,12 +63,12 @@ def _command(options):
     return code
 
 
-def _one_line(error):
+def _one_line(error: Exception) -> str:
     """An error's text with whatever would not be seen as it is, as in names of files, escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(error))
 
 
-def _board():
+def _board() -> int:
     """Serve an emulated board until interrupted: the exit code."""
     if find_spec("unicorn") is None:
         raise BackendError("--mode board: no module named 'unicorn'; install it with:"
@@ -75,9 +78,9 @@ def _board():
     return board.main([])
 
 
-def _way_on(error, options, args):
+def _way_on(error: Exception, options: Namespace | None, args: Sequence[str]) -> str:
     """The commands that come next after a failure of what simulates; without what is secret, which `args` lack."""
-    if not isinstance(error, SimulationFailed):
+    if not isinstance(error, SimulationFailed) or options is None:
         return ""
     doctor = f"{program()} --mode doctor --target {shlex.quote(options.target or '')}"
     again = f"go on with: {program()} {shlex.join(args)}"
@@ -88,7 +91,7 @@ def _way_on(error, options, args):
     return f"; {again}"
 
 
-def _print(result, options):
+def _print(result: Mapping[str, Any], options: Namespace) -> None:
     if options.json:
         surroundings.say_on_stdout(json.dumps(result))
     elif "text" in result:
@@ -97,7 +100,7 @@ def _print(result, options):
         surroundings.say_on_stdout(f"{result['split']} accuracy {100 * result['accuracy']:.2f} %")
 
 
-def _run(options):
+def _run(options: Namespace) -> dict[str, Any]:
     if options.mode in ("doctor", "compare"):           # of no experiment
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
@@ -112,7 +115,7 @@ def _run(options):
     return result
 
 
-def _of_experiment(store, path, options):
+def _of_experiment(store: RunDirectory, path: Path, options: Namespace) -> dict[str, Any]:
     """What the mode of an experiment gives."""
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(with_overrides(settings.load(path), path, options, store), options.run_dir,
@@ -126,7 +129,7 @@ def _of_experiment(store, path, options):
     return result
 
 
-def _verdict(experiment, options):
+def _verdict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """The verdict on what was run on a board, with its exit code; nothing if there was none."""
     found = experiment.verdict()
     if not found:
@@ -136,7 +139,7 @@ def _verdict(experiment, options):
     return {**found, "exit_code": 0 if code == 7 and not options.strict else code}
 
 
-def _check_run_directory(store, options):
+def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
     """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
     begin = f"{program()} --mode loaddata --run-dir {shlex.quote(str(store.path))}"
     more = kept_options(Path(options.parameters or "parameters.py"), options)
@@ -148,7 +151,7 @@ def _check_run_directory(store, options):
         say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
 
 
-def _progress(items, description):
+def _progress(items: Iterable[Any], description: str) -> Iterable[Any]:
     from tqdm import tqdm
 
     return tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)

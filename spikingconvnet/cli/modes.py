@@ -5,11 +5,17 @@ A mode tells on stderr how it went; ``text`` of its result is what stdout gets, 
 
 import math
 import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import spikingconvnet
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.readout import Score
+from spikingconvnet.network.geometry import pair
 from spikingconvnet.store.directory import near
 from spikingconvnet.training import layer_rule
 
@@ -17,17 +23,17 @@ NOT_YET = "not yet"
 WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
 
 
-def say(text=""):
+def say(text: str = "") -> None:
     """A line on stderr."""
     print(text, file=sys.stderr)
 
 
-def program():
+def program() -> str:
     """How the command line was called."""
     return Path(sys.argv[0]).name or "spikingconvnet"
 
 
-def _without_nan(value):
+def _without_nan(value: Any) -> Any:
     """The same with None for every nan, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _without_nan(part) for key, part in value.items()}
@@ -36,25 +42,25 @@ def _without_nan(value):
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _load_data(experiment, options):
+def _load_data(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     counts = _load(experiment, options)
     _plot(experiment, ["inputs"])
     return {"images": counts}
 
 
-def _load(experiment, options):
+def _load(experiment: Experiment, options: Namespace) -> dict[str, int]:
     counts = experiment.load_data()
     _forget(experiment, 0)
     say("images: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
     return counts
 
 
-def _rule(experiment, options):
+def _rule(experiment: Experiment, options: Namespace) -> str | None:
     """Name of the rule to train with: the one asked for or that of the parameters; None is each layer's own."""
     return options.rule or getattr(experiment.settings.rule, "name", None)
 
 
-def _training(experiment, options):
+def _training(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     rule = _rule(experiment, options)
     if options.cv:
         return _cross_validate(experiment, rule, Scheme.parse(options.cv))
@@ -77,7 +83,7 @@ def _training(experiment, options):
     return result
 
 
-def _cross_validate(experiment, rule, scheme):
+def _cross_validate(experiment: Experiment, rule: str | None, scheme: Scheme) -> dict[str, Any]:
     found = {rule if name == NETWORK else name: 100 * shares
              for name, shares in experiment.cross_validate(scheme, rule).items()}
     result = {"rule": rule, "cv": str(scheme), "percent": {name: shares.tolist() for name, shares in found.items()}}
@@ -86,7 +92,7 @@ def _cross_validate(experiment, rule, scheme):
     return {**result, "text": "\n".join(lines)}
 
 
-def _train_chain(experiment, rule):
+def _train_chain(experiment: Experiment, rule: str | None) -> dict[str, Any]:
     health = _without_nan(experiment.train_chain(rule))
     _keep_chain(experiment, rule)
     say(f"{rule}: {_numbers(health)}")
@@ -99,19 +105,19 @@ def _train_chain(experiment, rule):
     return {"rule": rule, "health": health}
 
 
-def _pictured(experiment):
+def _pictured(experiment: Experiment) -> list[int]:
     """Numbers of the layers whose kernels are pictures."""
-    return [stage.number for stage in experiment.model.stages if max(stage.layer.kernel_size) > 1]
+    return [stage.number for stage in experiment.model.stages if max(pair(stage.layer.kernel_size)) > 1]
 
 
-def _train_layer(experiment, number, rule, record=None):
+def _train_layer(experiment: Experiment, number: int, rule: str | None, record: str | None = None) -> dict[str, Any]:
     health = experiment.train_layer(number, rule, record).health
     result = _keep_layer(experiment, number)
     say(f"layer {number}, {result['rule']}: " + _health_text(health))
     return result
 
 
-def _train_svm(experiment):
+def _train_svm(experiment: Experiment) -> dict[str, Any]:
     result = _keep_svm(experiment, experiment.train_svm())
     say(f"svm: accuracy on its {result['n_train']:,} training images {100 * result['accuracy']:.2f} %")
     return result
@@ -121,14 +127,14 @@ def _train_svm(experiment):
 # killed before it can be made up for.
 
 
-def _keep_chain(experiment, rule):
+def _keep_chain(experiment: Experiment, rule: str | None) -> None:
     _forget(experiment, 1)
     health = _without_nan(experiment.chain_health())
     for stage in experiment.model.stages:
         experiment.keep_layer_result(stage.number, {"layer": stage.number, "rule": rule, "health": health})
 
 
-def _keep_layer(experiment, number):
+def _keep_layer(experiment: Experiment, number: int) -> dict[str, Any]:
     _forget(experiment, number)
     how = experiment.layer(number)["how"]
     result = {"layer": number, "rule": how["rule"], "health": how["health"]}
@@ -136,13 +142,13 @@ def _keep_layer(experiment, number):
     return result
 
 
-def _keep_svm(experiment, score):
+def _keep_svm(experiment: Experiment, score: Score) -> dict[str, Any]:
     result = {"layer": "svm", "split": "train", "accuracy": score.accuracy, "n_train": int(score.confusion.sum())}
     experiment.keep_result("svm", result)
     return result
 
 
-def _testing(experiment, options):
+def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     result = _test(experiment, options)
     if options.record is not None:
         experiment.record(options.split, options.record)
@@ -150,7 +156,7 @@ def _testing(experiment, options):
     return result
 
 
-def _test(experiment, options):
+def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
     result = _without_nan(
@@ -169,7 +175,7 @@ def _test(experiment, options):
     return result
 
 
-def _over_time_text(course):
+def _over_time_text(course: Mapping[str, Any]) -> str:
     final = course["accuracy"][-1]
     enough = next(t for t, a in zip(course["steps"], course["accuracy"]) if a >= final - WITHIN)
     shown = [(step, f"{100 * a:.2f}") for step, a in zip(course["steps"], course["accuracy"])
@@ -179,7 +185,7 @@ def _over_time_text(course):
             f" within {100 * WITHIN:g} % of the last after {enough}\nspikes an image: {spikes}")
 
 
-def _info(experiment, options):
+def _info(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     layers = {f"layer {s.number}": experiment.is_trained(s.number) for s in experiment.model.stages}
     state = {"data": experiment.has_data(), **layers}
     if not experiment.model.runs_as_one:
@@ -197,18 +203,18 @@ def _info(experiment, options):
             "results": results, "text": "\n".join(lines)}
 
 
-def _not_done(experiment, name):
+def _not_done(experiment: Experiment, name: str) -> str:
     """In words, why ``data``, ``layer n`` or ``svm`` is not there."""
     file = {"data": "data/train", "svm": "svm"}.get(name, name.replace("layer ", "layers/"))
     return "of other settings than those in force" if experiment.store.file(file).is_file() else NOT_YET
 
 
-def _on_board(entry):
+def _on_board(entry: Mapping[str, Any]) -> str:
     """In words, the verdict that an entry of ``results.json`` holds; nothing if it did not run on a board."""
     return f", {entry['verdict']} on the board" if "verdict" in entry else ""
 
 
-def _check_networks(experiment, options):
+def _check_networks(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     from spikingconvnet.board import check, resources
     from spikingconvnet.experiment.networks import subjects
 
@@ -218,7 +224,7 @@ def _check_networks(experiment, options):
     return {**check.as_dict(checked, on), "text": check.as_text(checked, on), "exit_code": 0 if fits else 2}
 
 
-def _doctor(_, options):
+def _doctor(_: object, options: Namespace) -> dict[str, Any]:
     from spikingconvnet.cli import doctor
 
     lines = doctor.examine(options.target)
@@ -226,7 +232,7 @@ def _doctor(_, options):
             "exit_code": 0 if doctor.healthy(lines) else 3}
 
 
-def _compare(_, options):
+def _compare(_: object, options: Namespace) -> dict[str, Any]:
     from spikingconvnet.compare import differences, recorded, runs
 
     a, b = options.paths
@@ -247,7 +253,7 @@ def _compare(_, options):
     return {**result, "exit_code": 0 if found.identical else 8}
 
 
-def _plot_all(experiment, options):
+def _plot_all(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     for stage in experiment.model.stages:
         name = f"layer {stage.number}"
         if not experiment.is_trained(stage.number) and _not_done(experiment, name) != NOT_YET:
@@ -255,7 +261,7 @@ def _plot_all(experiment, options):
     return {"plots": [str(p) for p in _plot(experiment, None)]}
 
 
-def _demo(experiment, options):
+def _demo(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     say(experiment.model.summary())
     if not experiment.has_data():
         _load(experiment, options)
@@ -264,7 +270,7 @@ def _demo(experiment, options):
     return {**result, "plots": [str(p) for p in _plot(experiment, None)]}
 
 
-def _train(experiment, rule):
+def _train(experiment: Experiment, rule: str | None) -> None:
     """Train what is not trained yet, and make up for entries that a killed command has not come to."""
     stages = experiment.model.stages
     if experiment.model.runs_as_one:
@@ -284,13 +290,13 @@ def _train(experiment, rule):
         _keep_svm(experiment, experiment.test("train"))
 
 
-def _forget(experiment, number):
+def _forget(experiment: Experiment, number: int) -> None:
     from spikingconvnet.experiment import figures as report
 
     experiment.store.forget_figures(report.outdated_by(experiment, number))
 
 
-def _health_text(health):
+def _health_text(health: Mapping[str, Any]) -> str:
     """In words, how a layer has learned: what STDP says of itself, and the numbers of any other rule by their names."""
     if "wins_per_window" not in health:
         return _numbers(health)
@@ -302,12 +308,12 @@ def _health_text(health):
             " upper bound")
 
 
-def _numbers(health):
+def _numbers(health: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
                      if isinstance(value, (int, float)))
 
 
-def _plot(experiment, names):
+def _plot(experiment: Experiment, names: Sequence[str] | None) -> list[Path]:
     from spikingconvnet.experiment import figures as report
 
     paths = report.plot(experiment, names)
@@ -315,7 +321,7 @@ def _plot(experiment, names):
     return paths
 
 
-def _map(experiment, options):
+def _map(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     from spikingconvnet.experiment.networks import mapped
 
     found = mapped(experiment)
@@ -325,5 +331,6 @@ def _map(experiment, options):
     return {"copies": experiment.runner.copies, "mapped": found}
 
 
-MODES = {"loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
-         "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare}
+MODES: dict[str, Callable[[Any, Namespace], dict[str, Any]]] = {
+    "loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
+    "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare}

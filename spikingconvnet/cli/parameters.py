@@ -2,6 +2,7 @@
 
 import filecmp
 import shlex
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from spikingconvnet.cli.modes import say
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import settings
 from spikingconvnet.model import shorthand
-from spikingconvnet.store import stored
-from spikingconvnet.store.directory import same_file
+from spikingconvnet.store import schemas
+from spikingconvnet.store.directory import RunDirectory, same_file
 
 RECIPES = Path(spikingconvnet.__file__).parent / "experiment" / "recipes"
 WHOLE = tuple(sorted({path.stem.partition("-")[0] for path in RECIPES.glob("*.py")}))   # rules that bring parameters
 
 
-def parameters_file(options):
+def parameters_file(options: Namespace) -> Path:
     """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with.
 
     A rule that brings parameters, but none for the data set asked for, is a SettingsError.
@@ -35,7 +36,7 @@ def parameters_file(options):
     return kept
 
 
-def _recipe(rule, dataset):
+def _recipe(rule: str, dataset: str | None) -> Path:
     """The parameters file that a rule brings with it: its first one, or that for a data set."""
     first = RECIPES / f"{rule}.py"
     if dataset is None:
@@ -47,7 +48,7 @@ def _recipe(rule, dataset):
     return found[dataset]
 
 
-def kept_options(path, options):
+def kept_options(path: Path, options: Namespace) -> str:
     """Options that say which experiment is meant, so that a command in an error text means the same one."""
     words = [] if path == Path("parameters.py") else ["--parameters", str(path)]
     given = {"--seed": options.seed, "--arch": options.arch}
@@ -55,7 +56,7 @@ def kept_options(path, options):
                                for word in (name, str(value))])
 
 
-def with_overrides(loaded, path, options, store):
+def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, store: RunDirectory) -> settings.Settings:
     """Settings with the command line's seed, source and architecture, or with those that the run was loaded with.
 
     Raises
@@ -64,7 +65,7 @@ def with_overrides(loaded, path, options, store):
         An architecture, but no rule that trains all layers at once; or one that cannot be used, see ``shorthand``.
     """
     is_kept = same_file(path, store.path / "parameters.py")
-    kept = store.how("data/train", stored.data("train")) if is_kept else {}
+    kept = store.how("data/train", schemas.data("train")) if is_kept else {}
     seed, source = options.seed, options.source
     seed = kept.get("seed") if seed is None else seed
     source = kept.get("source") if source is None else source
@@ -73,11 +74,11 @@ def with_overrides(loaded, path, options, store):
     return _with_arch(loaded, chain) if chain else loaded
 
 
-def _with_arch(loaded, text):
+def _with_arch(loaded: settings.Settings, text: str) -> settings.Settings:
     rule = loaded.rule
     if rule is None:
         raise SettingsError(f"--arch {text}: needs a rule that trains all layers at once, with its settings as RULE in"
                             " the parameters")
-    model = shorthand.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.readout,
+    model = shorthand.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.unit_readout,
                             rule.output_neuron)
     return replace(loaded, model=model, arch=text)

@@ -25,7 +25,7 @@ from spikingconvnet.gates.schema import (
 )
 from spikingconvnet.network import serialisation
 from spikingconvnet.network.netlist import Network
-from spikingconvnet.store import stored
+from spikingconvnet.store import schemas
 from spikingconvnet.store.arrays import pack_spikes, unpack_spikes
 from spikingconvnet.store.directory import RunDirectory
 
@@ -163,9 +163,9 @@ def _wanted(network, about):
             refuse("how.thresholds", f"steps up to {steps} and labels of {labels['neurons']}", [step, label])
         wanted[f"threshold/{i}"] = Array(FLOATS, (size[label],), -ACCUM, ACCUM)
     for i, _ in enumerate(about["spikes"]):
-        wanted |= {f"spikes/{i}/{name}": part for name, part in stored.SPIKES.items()}
-        wanted[f"spikes/{i}/counts"] = Array(stored.IDS, (steps,))
-        wanted[f"spikes/{i}/neurons"] = Array(stored.IDS, (f"spikes {i}",))
+        wanted |= {f"spikes/{i}/{name}": part for name, part in schemas.SPIKES.items()}
+        wanted[f"spikes/{i}/counts"] = Array(schemas.IDS, (steps,))
+        wanted[f"spikes/{i}/neurons"] = Array(schemas.IDS, (f"spikes {i}",))
     for i, label in enumerate(about["neurons"]):
         wanted[f"neurons/{i}"] = Array("int64", (f"recorded {i}",), 0, size[label] - 1)
         wanted |= {f"{name}/{i}": Array("int32", (steps, f"recorded {i}"), optional=True) for name in MEMBRANES}

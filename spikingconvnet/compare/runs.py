@@ -11,7 +11,7 @@ import numpy as np
 
 from spikingconvnet.compare.causes import NOT_TOLD, Cause
 from spikingconvnet.errors import StoreError
-from spikingconvnet.store import stored
+from spikingconvnet.store import schemas
 from spikingconvnet.store.directory import HOW, RunDirectory
 
 SPLITS = ("train", "validation", "test")
@@ -105,7 +105,7 @@ def compare_runs(a, b):
         raise StoreError(f"{a} and {b}: hold no results in common; run the same modes with both, such as --mode demo")
     same, results, how = [], [], {}
     for name in names:
-        ours, theirs = (store.read(name, "the command that made it", None, stored.of(name)) for store in stores)
+        ours, theirs = (store.read(name, "the command that made it", None, schemas.of(name)) for store in stores)
         found = list(_differences(name, ours, theirs))
         if not results:
             how = {"A": ours[HOW], "B": theirs[HOW]}

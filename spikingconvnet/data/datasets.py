@@ -9,6 +9,7 @@ import os
 import re
 import struct
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,9 +19,12 @@ from spikingconvnet.data.images import DIMENSIONS, LOAD, ImageSet
 from spikingconvnet.data.iris import IRIS, iris_part
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.gates.address import Address
+from spikingconvnet.network.arrays import Pixels
+
+Found: TypeAlias = dict[str, dict[str, list[Path]]]      # files by name of the set and kind
 
 
-def load(source, part, cache_dir=None):
+def load(source: str | os.PathLike[str], part: str, cache_dir: str | os.PathLike[str] | None = None) -> ImageSet:
     """One part of a data set, verified.
 
     Parameters
@@ -55,11 +59,11 @@ def load(source, part, cache_dir=None):
     require(isinstance(source, (str, os.PathLike)) and os.fspath(source), "load", "source", source,
             "a directory or an http(s) address", DataError)
     if re.match("https?://", str(source), re.IGNORECASE):
-        return load_address(Address(source), part, cache_dir)
+        return load_address(Address(str(source)), part, cache_dir)
     return _load_directory(source, part)
 
 
-def save(folder, part, images, labels):
+def save(folder: str | os.PathLike[str], part: str, images: Pixels, labels: Pixels) -> None:
     """Write one part of a data set as the two IDX files that :func:`load` reads.
 
     Parameters
@@ -88,10 +92,7 @@ def save(folder, part, images, labels):
         Path(folder, canonical_name(part, kind).removesuffix(".gz")).write_bytes(header + array.tobytes())
 
 
-# Find
-
-
-def _load_directory(folder, part):
+def _load_directory(folder: str | os.PathLike[str], part: str) -> ImageSet:
     set_name, images, labels = _find(Path(folder), part)
     is_mnist = not set_name and os.path.basename(os.path.abspath(folder)).lower() == "mnist"
     image_set = read_pair(images, labels, part, is_mnist)
@@ -100,9 +101,9 @@ def _load_directory(folder, part):
     return image_set
 
 
-def _find(folder, part):
+def _find(folder: Path, part: str) -> tuple[str, File, File]:
     """Name of the set ("" for canonical file names) and its image and label ``File`` in `folder`."""
-    found = {}
+    found: Found = {}
     for kind in DIMENSIONS:
         for set_name, path in _matches(folder, part, kind):
             found.setdefault(set_name, {}).setdefault(kind, []).append(path)
@@ -113,12 +114,12 @@ def _find(folder, part):
         raise DataError(f"{folder}: one set expected, {len(whole)} found ({', '.join(whole)}); "
                         "move the files of one into a directory of their own and give that as the source")
     # A regular file goes first: some archives unpack to a folder of the same name. Then the shortest: plain, dashes.
-    files = [min(found[whole[0]][kind], key=lambda path: (not os.path.isfile(path), len(path.name), path.name))
-             for kind in DIMENSIONS]
-    return whole[0], *(File(path, str(path)) for path in files)
+    images, labels = (min(found[whole[0]][kind], key=lambda path: (not os.path.isfile(path), len(path.name), path.name))
+                      for kind in DIMENSIONS)
+    return whole[0], File(images, str(images)), File(labels, str(labels))
 
 
-def _matches(folder, part, kind):
+def _matches(folder: Path, part: str, kind: str) -> list[tuple[str, Path]]:
     """Set name and path of everything in `folder` that has the name of this part and kind."""
     stems = "|".join(STEMS[part])
     pattern = re.compile(rf"(?:(\w[\w.-]*)-)?(?:{stems})-{kind}[-.]idx{DIMENSIONS[kind]}-ubyte(?:\.gz)?")
@@ -129,7 +130,7 @@ def _matches(folder, part, kind):
     return [(match[1] or "", folder / name) for name in names if (match := pattern.fullmatch(name))]
 
 
-def _missing(folder, part, found, reason=None):
+def _missing(folder: Path, part: str, found: Found, reason: str | None = None) -> DataError:
     """The error for a directory without a whole set, with every name that was looked for."""
     looked_for = ", ".join(f"{prefix}{stem}-{kind}{dot}idx{DIMENSIONS[kind]}-ubyte[.gz]" for kind in DIMENSIONS
                            for stem in STEMS[part] for prefix, dot in (("", "-"), ("", "."), ("SET-", "-")))
@@ -141,14 +142,3 @@ def _missing(folder, part, found, reason=None):
     return DataError(f"{folder}: {reason}; looked for an images and a labels file among {looked_for}; "
                      f"run: {LOAD}")
 
-
-# Download
-
-
-# Verify and read
-
-
-# Range
-
-
-# Split

@@ -1,11 +1,13 @@
 """Images moved, turned and stretched at random, to have more to learn from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spikingconvnet.data.filters import FRACTION_BITS
 from spikingconvnet.gates.fields import check_fields, least, most, real, whole
+from spikingconvnet.network.arrays import Floats, Ints, Pixels
 
 __all__ = ["Deformation"]
 
@@ -46,19 +48,19 @@ class Deformation:
     shear: float = 0.15
     shift: float = 1.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, copies=whole(1, 1000), rotation=real(least(0), most(180, " degrees")),
                      stretch=real(least(0), most(4)), shear=real(least(0), most(100, " columns per row")),
                      shift=real(least(0), most(1024, " pixels")))
 
-    def __call__(self, images, rng):
+    def __call__(self, images: Pixels, rng: np.random.Generator) -> Pixels:
         """uint8 (N, H, W) to uint8 (N * copies, H, W), copies of an image one after another; draws image by image."""
         found = np.empty((len(images) * self.copies, *images.shape[1:]), np.uint8)
         for i, draws in enumerate(rng.uniform(-1.0, 1.0, (len(found), 6))):
             found[i] = _resampled(images[i // self.copies], *self._map(draws, images.shape[1:]))
         return found
 
-    def _map(self, draws, shape):
+    def _map(self, draws: Floats, shape: Sequence[int]) -> list[Ints]:
         """Where in the image each pixel of its copy comes from: rows and columns, in 2**-8 pixel, int64 (H, W) each."""
         angle, slant = np.deg2rad(self.rotation) * draws[0], self.shear * draws[1]
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -70,7 +72,7 @@ class Deformation:
                 for axis, n, move in zip(matrix, shape, moved)]
 
 
-def _resampled(image, rows, columns):
+def _resampled(image: Pixels, rows: Ints, columns: Ints) -> Ints:
     """Values of an image between its pixels, rounded; places in 2**-8 pixel."""
     padded = np.zeros((image.shape[0] + 2, image.shape[1] + 2), np.int64)
     padded[1:-1, 1:-1] = image

@@ -11,13 +11,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from spikingconvnet.data.idx import CHUNK, File, fault, read_pair
-from spikingconvnet.data.images import DIMENSIONS, LOAD
+from spikingconvnet.data.images import DIMENSIONS, LOAD, ImageSet
 from spikingconvnet.errors import DataError
-from spikingconvnet.gates.address import SOURCE_LOGIN, Login
+from spikingconvnet.gates.address import SOURCE_LOGIN, Address, Login
 from spikingconvnet.gates.files import write_whole
 
 log = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ READ_TIMEOUT = 30.0             # seconds without a byte
 DOWNLOAD_TIMEOUT = 1800.0       # seconds for one file
 
 
-def cache_folder(address, cache_dir):
+def cache_folder(address: str, cache_dir: str | os.PathLike[str]) -> Path:
     """Folder under `cache_dir` for the files of one http(s) address; no two addresses share one.
 
     >>> cache_folder("https://example.org/sets/mnist/", "cache").name
@@ -38,16 +40,16 @@ def cache_folder(address, cache_dir):
     return Path(cache_dir) / f"{re.sub('[^a-zA-Z0-9]', '_', _last_part(address))}-{digest[:8]}"
 
 
-def canonical_name(part, kind):
+def canonical_name(part: str, kind: str) -> str:
     """Name of the file of a part's ``images`` or ``labels`` on a server."""
     return f"{STEMS[part][0]}-{kind}-idx{DIMENSIONS[kind]}-ubyte.gz"
 
 
-def _last_part(address):
+def _last_part(address: str) -> str:
     return urllib.parse.unquote(re.split("[?#]", address)[0].rstrip("/").rpartition("/")[2])
 
 
-def load_address(address, part, cache_dir):
+def load_address(address: Address, part: str, cache_dir: str | os.PathLike[str] | None) -> ImageSet:
     """One part of a data set from a server, or from what was kept of it: ImageSet.
 
     Raises
@@ -60,18 +62,19 @@ def load_address(address, part, cache_dir):
     cached = None if cache_dir is None else cache_folder(address, cache_dir)
     if cached and all(os.path.isfile(cached / name) for name in names):
         try:
-            return read_pair(*(File(cached / name, str(cached / name)) for name in names), part, is_mnist)
+            images, labels = (File(cached / name, str(cached / name)) for name in names)
+            return read_pair(images, labels, part, is_mnist)
         except DataError as error:
             log.warning("%s: fetched again because the kept copy is damaged: %s", address, error)
     with tempfile.TemporaryDirectory() as folder:
-        files = [_download(address, name, Path(folder)) for name in names]
-        image_set = read_pair(*files, part, is_mnist)
+        images, labels = (_download(address, name, Path(folder)) for name in names)
+        image_set = read_pair(images, labels, part, is_mnist)
         if cached:
-            _keep(files, cached)
+            _keep((images, labels), cached)
     return image_set
 
 
-def _join(address, name):
+def _join(address: str, name: str) -> str:
     try:
         parts = urllib.parse.urlsplit(address)
     except ValueError as error:
@@ -82,7 +85,7 @@ def _join(address, name):
 class _Redirections(urllib.request.HTTPRedirectHandler):
     """Redirections, which take a login along to the same server alone."""
 
-    def redirect_request(self, request, *args):
+    def redirect_request(self, request: urllib.request.Request, *args: Any) -> urllib.request.Request | None:
         """The request for where an answer leads to, or None; called by urllib."""
         led = super().redirect_request(request, *args)
         if led and _server(led.full_url) != _server(request.full_url):
@@ -90,11 +93,11 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
         return led
 
 
-def _server(address):
+def _server(address: str) -> tuple[str, ...]:
     return urllib.parse.urlsplit(address)[:2]
 
 
-def _opener():
+def _opener() -> urllib.request.OpenerDirector:
     """What asks http(s) servers and nobody else: urllib's own would also follow to ftp."""
     opener = urllib.request.OpenerDirector()
     for handler in (urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
@@ -104,7 +107,7 @@ def _opener():
     return opener
 
 
-def _download(address, name, folder):
+def _download(address: Address, name: str, folder: Path) -> File:
     shown, login = _join(address, name), address.login or Login.from_environment(SOURCE_LOGIN)
     headers = {"User-Agent": "spikingconvnet"} | ({"Authorization": login.basic()} if login else {})
     address.warn(login, log)
@@ -118,7 +121,7 @@ def _download(address, name, folder):
     raise DataError(f"{shown}: cannot be downloaded ({reason}); check the address and run: {LOAD}")   # without a cause
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
     """Why a download has failed, in no words of a server's and none of the address, which may hold secrets."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()
@@ -129,7 +132,7 @@ def _reason(error):
     return type(error).__name__
 
 
-def _copy(answer, file):
+def _copy(answer: http.client.HTTPResponse, file: BinaryIO) -> None:
     """Body of an HTTP answer to `file`; OSError when it is too long, too slow or not as long as declared."""
     expected, received = answer.length, 0
     # A server that drips a byte now and then never runs into the socket's time limit.
@@ -148,7 +151,7 @@ def _copy(answer, file):
         raise OSError(f"{expected - received} bytes are missing: {expected} announced, {received} received")
 
 
-def _keep(files, folder):
+def _keep(files: Iterable[File], folder: Path) -> None:
     """Copy verified files into `folder`, each in one step, so that a reader never sees half of one."""
     try:
         for file in files:

@@ -15,11 +15,14 @@ with r = max_rate min(x, 1) for x > threshold, and 0 up to it. An encoder whose 
 import logging
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import FLAG, MOST_SLOT, above, check_fields, least, most, real, whole
+from spikingconvnet.network.arrays import Floats, Floats32, Numbers, Pixels
 from spikingconvnet.network.spikes import Spikes
 
 __all__ = ["LatencyEncoder", "RateEncoder", "RegularEncoder"]
@@ -54,12 +57,12 @@ class LatencyEncoder:
     threshold: float = 0.08
     saturation: float = 0.6
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, n_steps=_STEPS, threshold=_VALUE, saturation=_VALUE)
         require(self.threshold < self.saturation, "LatencyEncoder", "threshold, saturation",
                 (self.threshold, self.saturation), "0 <= threshold < saturation")
 
-    def __call__(self, values, rng=None):
+    def __call__(self, values: Numbers, rng: np.random.Generator | None = None) -> Spikes:
         """Spikes of `values`, float (N, C, H, W); `rng` is not used."""
         flat = _flat(values)
         sample, neuron = np.nonzero(flat > self.threshold)
@@ -95,18 +98,20 @@ class RegularEncoder:
     threshold: float = 0.0
     random_phase: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **_RATED, random_phase=FLAG)
 
-    def __call__(self, values, rng=None):
-        """Spikes of `values`, float (N, C, H, W); `rng` is used for random phases only."""
+    def __call__(self, values: Numbers, rng: np.random.Generator | None = None) -> Spikes:
+        """Spikes of `values`, float (N, C, H, W); `rng` is used for random phases alone, which need it."""
         rate = _rates(self, values)
-        phase = rng.random(rate.shape) if self.random_phase else 0.0
+        if self.random_phase and rng is None:
+            raise SettingsError("RegularEncoder.random_phase: needs a numpy.random.Generator, got None")
+        phase = rng.random(rate.shape) if self.random_phase and rng else 0.0
         total = np.floor(np.arange(self.n_steps + 1)[:, None, None] * rate + phase)
         step, sample, neuron = np.nonzero(np.diff(total, axis=0))
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
 
-    def shown(self, values):
+    def shown(self, values: Numbers) -> Floats:
         """What the spikes of `values` say, their rate over `max_rate`: an array like `values`, 0 to 1."""
         return _shown(self, values)
 
@@ -125,21 +130,22 @@ class RateEncoder:
     max_rate: float = 0.2
     threshold: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, **_RATED)
 
-    def __call__(self, values, rng):
+    def __call__(self, values: Numbers, rng: np.random.Generator) -> Spikes:
         """Spikes of `values`, float (N, C, H, W), drawn from `rng`, a ``numpy.random.Generator``."""
         rate = _rates(self, values)
         sample, step, neuron = np.nonzero(rng.random((len(values), self.n_steps, rate.shape[1])) < rate[:, None])
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
 
-    def shown(self, values):
+    def shown(self, values: Numbers) -> Floats:
         """See :meth:`RegularEncoder.shown`."""
         return _shown(self, values)
 
 
-def encode(images, image_filter, encoder, rng, batch=1000):
+def encode(images: Pixels, image_filter: ImageFilter, encoder: Encoder, rng: np.random.Generator,
+           batch: int = 1000) -> Spikes:
     """Filter and encode images batch by batch, so that dense values never exist for all of them.
 
     Parameters
@@ -159,7 +165,7 @@ def encode(images, image_filter, encoder, rng, batch=1000):
     return Spikes.concatenate([encoder(image_filter(images[start:start + batch]), rng) for start in starts])
 
 
-def shown(images, image_filter, encoder):
+def shown(images: Pixels, image_filter: ImageFilter, encoder: Encoder) -> Floats32:
     """What the input of a network says of images: values of the filter as the spikes of the encoder show them.
 
     An encoder with a rate shows nothing above 1, and nothing up to its threshold (:meth:`RegularEncoder.shown`); others
@@ -179,7 +185,7 @@ def shown(images, image_filter, encoder):
     return (encoder.shown(values) if hasattr(encoder, "shown") else values).astype(np.float32)
 
 
-def rate_of(encoder, who):
+def rate_of(encoder: Any, who: str) -> Any:
     """Spikes a step with which an encoder shows a value of 1, its ``max_rate``.
 
     Parameters
@@ -200,7 +206,7 @@ def rate_of(encoder, who):
     return encoder.max_rate
 
 
-def check_fires(spikes, images, image_filter, encoder, name):
+def check_fires(spikes: Spikes, images: Pixels, image_filter: ImageFilter, encoder: Encoder, name: str) -> None:
     """Refuse images none of which becomes a spike, and say how many do not.
 
     Parameters
@@ -230,13 +236,13 @@ def check_fires(spikes, images, image_filter, encoder, name):
         logger.warning("warning: %s of %s %s images become no spike", f"{silent:,}", f"{spikes.n_samples:,}", name)
 
 
-def _flat(values):
+def _flat(values: Numbers) -> Floats:
     return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
-def _shown(encoder, values):
+def _shown(encoder: RegularEncoder | RateEncoder, values: Numbers) -> Floats:
     return np.where(values > encoder.threshold, np.minimum(values, 1.0), 0.0)
 
 
-def _rates(encoder, values):
+def _rates(encoder: RegularEncoder | RateEncoder, values: Numbers) -> Floats:
     return _shown(encoder, _flat(values)) * encoder.max_rate

@@ -8,19 +8,22 @@ is exact (all sums stay below 2**53) and so does not depend on the order in whic
 cannot be is a SettingsError.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from spikingconvnet.data.protocols import ImageFilter
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import above, check_fields, least, most, real, whole
+from spikingconvnet.network.arrays import Floats, Numbers, Pixels
 
 __all__ = ["BitPlanes", "Deslanted", "DifferenceOfGaussians", "Intensity"]
 
 FRACTION_BITS = 12
 
 
-def gaussian_matrix(size, sigma):
+def gaussian_matrix(size: int, sigma: float) -> Floats:
     """Matrix that blurs a line of `size` pixels with a Gaussian, in whole multiples of 2**-12.
 
         G(i, j) = round(4096 exp(-(i - j)^2 / (2 sigma^2)) / sum_k exp(-k^2 / (2 sigma^2))),    |i - j|, |k| <= 4 sigma
@@ -47,12 +50,12 @@ def gaussian_matrix(size, sigma):
     return np.where(abs(distance) <= radius, profile[np.clip(distance, -radius, radius) + radius], 0.0)
 
 
-def is_filter(value):
+def is_filter(value: object) -> bool:
     """Whether something can be called and says how many channels it makes; a class cannot do so yet."""
     return callable(value) and not isinstance(value, type) and whole(1, 4096).takes(getattr(value, "channels", None))
 
 
-def worth_of(image_filter):
+def worth_of(image_filter: object) -> tuple[float, ...] | None:
     """What a 1 in each channel of a filter is worth of the one number that they show together.
 
     A tuple of float, or None if every channel is a quantity of its own.
@@ -60,9 +63,9 @@ def worth_of(image_filter):
     return getattr(image_filter, "worth", None)
 
 
-def together(values, worth):
+def together(values: Numbers, worth: Sequence[float]) -> Floats:
     """The numbers that channels show together: (N, C, H, W) to float64 (N, 1, H, W); `worth` as of :func:`worth_of`."""
-    return np.tensordot(worth, values, axes=(0, 1))[:, None]
+    return np.tensordot(np.asarray(worth, np.float64), values.astype(np.float64), axes=(0, 1))[:, None]
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Intensity:
     channels = 1
     channel_names = ("intensity",)
 
-    def __call__(self, images):
+    def __call__(self, images: Pixels) -> Floats:
         """uint8 (N, H, W) to float64 (N, 1, H, W)."""
         return images[:, None] / 255.0
 
@@ -91,7 +94,7 @@ class BitPlanes:
     channel_names = tuple(f"bit {bit}" for bit in range(7, -1, -1))
     worth = tuple(2.0 ** bit / 255.0 for bit in range(7, -1, -1))       # in all 1
 
-    def __call__(self, images):
+    def __call__(self, images: Pixels) -> Floats:
         """uint8 (N, H, W) to float64 (N, 8, H, W)."""
         return np.unpackbits(images[:, None], axis=1).astype(np.float64)
 
@@ -121,13 +124,13 @@ class DifferenceOfGaussians:
     channels = 2
     channel_names = ("on-centre", "off-centre")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sigma = real(above(0), most(1024, " pixels"))
         check_fields(self, sigma_centre=sigma, sigma_surround=sigma, contrast=real(above(0), least(1e-6), most(1e6)))
         require(self.sigma_centre < self.sigma_surround, "DifferenceOfGaussians", "sigma_centre, sigma_surround",
                 (self.sigma_centre, self.sigma_surround), "0 < centre < surround")
 
-    def __call__(self, images):
+    def __call__(self, images: Pixels) -> Floats:
         """uint8 (N, H, W) to float64 (N, 2, H, W): on-centre, off-centre."""
         height, width = images.shape[1:]
         pixels = images.astype(np.float64)
@@ -155,34 +158,34 @@ class Deslanted:
         Largest slant that is taken back, columns per row.
     """
 
-    filter: object
+    filter: ImageFilter
     limit: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(is_filter(self.filter) and not hasattr(self.filter, "fitted"), "Deslanted", "filter", self.filter,
                 "a filter of pixels")
         check_fields(self, limit=real(above(0), most(1024, " columns per row")))
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """Channels that `filter` makes."""
         return self.filter.channels
 
     @property
-    def channel_names(self):
+    def channel_names(self) -> tuple[str, ...] | None:
         """Names of the channels that `filter` makes."""
-        return self.filter.channel_names
+        return getattr(self.filter, "channel_names", None)
 
     @property
-    def worth(self):
+    def worth(self) -> tuple[float, ...] | None:
         """What `filter` says of its channels."""
         return worth_of(self.filter)
 
-    def __call__(self, images):
+    def __call__(self, images: Pixels) -> Floats:
         """uint8 (N, H, W) to what `filter` makes of the upright images."""
         return self.filter(self.upright(images))
 
-    def upright(self, images):
+    def upright(self, images: Pixels) -> Pixels:
         """The images without their slant: uint8 (N, H, W) to uint8 (N, H, W)."""
         pixels = images.astype(np.int64)
         (height, width), by_row = images.shape[1:], pixels.sum(axis=2)
@@ -196,4 +199,5 @@ class Deslanted:
         left, right = np.divmod(column * 256 + moves[:, :, None], 256)
         padded = np.pad(pixels, ((0, 0), (0, 0), (1, 1)))
         near, far = (np.take_along_axis(padded, np.clip(left + 1 + step, 0, width + 1), axis=2) for step in (0, 1))
-        return ((near * (256 - right) + far * right + 128) >> 8).astype(np.uint8)
+        upright: Pixels = ((near * (256 - right) + far * right + 128) >> 8).astype(np.uint8)
+        return upright

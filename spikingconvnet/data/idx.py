@@ -9,12 +9,13 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from spikingconvnet.data.images import AGAIN, DIMENSIONS, LOAD, MADE, ImageSet
 from spikingconvnet.errors import DataError
+from spikingconvnet.network.arrays import Pair
 
 with warnings.catch_warnings():
     # python-mnist compares with ``is 'lists'``: right, but a SyntaxWarning wherever its bytecode is not yet cached.
@@ -45,12 +46,12 @@ class File(NamedTuple):
     name: str
 
 
-def fault(name, text):
+def fault(name: str, text: str) -> DataError:
     """A DataError about a file, with what to do."""
     return DataError(f"{name}: {text}; {AGAIN}")
 
 
-def read_pair(images_file, labels_file, part, is_mnist):
+def read_pair(images_file: File, labels_file: File, part: str, is_mnist: bool) -> ImageSet:
     """ImageSet of two files; with `is_mnist`, a pair of MNIST's shape must have MNIST's checksums.
 
     Parameters
@@ -82,7 +83,7 @@ def read_pair(images_file, labels_file, part, is_mnist):
     return parsed
 
 
-def _unpack(file, kind):
+def _unpack(file: File, kind: str) -> tuple[bytearray, tuple[int, ...]]:
     """Whole content of an IDX file, header included, and the shape that the header declares.
 
     Not more than the declared size and one byte is asked for, so a gzip bomb costs one buffer. Whether the file is
@@ -116,13 +117,13 @@ def _unpack(file, kind):
     return content, shape
 
 
-def _extend(content, stream, size):
+def _extend(content: bytearray, stream: io.BufferedIOBase, size: int) -> None:
     """Read on until `content` has `size` bytes or the stream ends; chunks, as a header may claim what is not there."""
     while len(content) < size and (block := stream.read(min(CHUNK, size - len(content)))):
         content += block
 
 
-def _declared_shape(name, header, kind):
+def _declared_shape(name: str, header: bytes, kind: str) -> tuple[int, ...]:
     """Shape in an IDX header (magic number, then one big-endian uint32 an axis), checked."""
     size = 4 + 4 * DIMENSIONS[kind]
     _check_kind(name, header, kind)
@@ -139,14 +140,14 @@ def _declared_shape(name, header, kind):
     return count, *sides
 
 
-def _other_kind(header, kind):
+def _other_kind(header: bytes | bytearray, kind: str) -> Pair:
     """Type and number of axes of a file that is IDX, but not as its images or labels have to be; otherwise 0 and 0."""
     is_idx = len(header) >= 4 and header[0] == header[1] == 0 and header[2] in TYPES and 1 <= header[3] <= MAX_AXES
     found = (header[2], header[3]) if is_idx else (0, 0)
     return (0, 0) if found == divmod(MAGIC[kind], 256) else found
 
 
-def _check_kind(name, header, kind):
+def _check_kind(name: str, header: bytes, kind: str) -> None:
     """Refuse a whole IDX file of another type or with other axes: getting it again would not help."""
     code, n_axes = _other_kind(header, kind)
     if not code or len(header) < 4 + 4 * n_axes:
@@ -157,30 +158,30 @@ def _check_kind(name, header, kind):
                     f" spikingconvnet.save_images, then run: {LOAD}")
 
 
-def _axes(n):
+def _axes(n: int) -> str:
     return f"{n} {'axis' if n == 1 else 'axes'}"
 
 
-def _check_md5(name, content, expected):
+def _check_md5(name: str, content: bytes | bytearray, expected: str) -> None:
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
         raise fault(name, f"altered: MNIST's md5 {expected} expected for the unpacked file, {found} found "
                     "(another set belongs in a directory that is not named mnist)")
 
 
-class _MemoryReader(MNIST):
+class _MemoryReader(MNIST):      # type: ignore[misc]     # python-mnist has no types
     """python-mnist over one piece of verified bytes, so that a file is read once and the same bytes are parsed."""
 
-    def __init__(self, images, labels):
+    def __init__(self, images: bytes, labels: bytes) -> None:
         super().__init__()
         self.content = {"images": images, "labels": labels}
 
-    def opener(self, path_fn, *args, **kwargs):
+    def opener(self, path_fn: str, *args: Any, **kwargs: Any) -> io.BytesIO:
         """The bytes instead of a file of that name; called by python-mnist."""
         return io.BytesIO(self.content[path_fn])
 
 
-def _parse(images, labels, shape):
+def _parse(images: bytearray, labels: bytearray, shape: tuple[int, ...]) -> ImageSet:
     """python-mnist's reading of the unpacked `images` and `labels` as an ImageSet.
 
     python-mnist makes a list of every image, 8 bytes a pixel: 60,000 images at once take 4 s and 724 MB, in pieces
@@ -188,14 +189,14 @@ def _parse(images, labels, shape):
     """
     count, rows, columns = shape
     parsed = ImageSet(np.empty(shape, np.uint8), np.empty(count, np.uint8))
-    images, labels = memoryview(images)[16:], memoryview(labels)[8:]
+    grey, ids = memoryview(images)[16:], memoryview(labels)[8:]
     step = max(1, PIECE // (rows * columns))
     for start in range(0, count, step):
         stop = min(start + step, count)
         reader = _MemoryReader(
             struct.pack(">4I", MAGIC["images"], stop - start, rows, columns)
-            + images[start * rows * columns:stop * rows * columns],
-            struct.pack(">2I", MAGIC["labels"], stop - start) + labels[start:stop])
+            + grey[start * rows * columns:stop * rows * columns],
+            struct.pack(">2I", MAGIC["labels"], stop - start) + ids[start:stop])
         pixels, classes = reader.load("images", "labels")
         parsed.images[start:stop] = np.frombuffer(b"".join(map(bytes, pixels)), np.uint8).reshape(-1, rows, columns)
         parsed.labels[start:stop] = classes

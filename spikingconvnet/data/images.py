@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.errors import DataError, require
+from spikingconvnet.network.arrays import ArrayLike, Ints, Pixels
 
 LOAD = "main.py --mode loaddata --source DIR_OR_URL"
 AGAIN = f"get the file again, or run: {LOAD}"
@@ -31,24 +32,24 @@ class ImageSet:
         Arrays of another type or shape, or not as many labels as images.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    images: Pixels
+    labels: Pixels
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, n_axes in DIMENSIONS.items():
             require_array("ImageSet", name, getattr(self, name), np.uint8, n_axes, DataError)
         require(min(self.images.shape[1:]) >= 1, "ImageSet", "images", self.images.shape, "1 pixel or more", DataError)
         require(len(self.images) == len(self.labels), "ImageSet", "labels", len(self.labels),
                 f"as many as the images, {len(self.images)}", DataError)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return (isinstance(other, ImageSet) and np.array_equal(self.images, other.images)
                 and np.array_equal(self.labels, other.labels))
 
-    def select(self, indices):
+    def select(self, indices: ArrayLike) -> "ImageSet":
         """Copy of the images at `indices` (integers, 0 to N - 1, in any order, repeats allowed) as a set of their own.
 
         Raises
@@ -62,15 +63,15 @@ class ImageSet:
         return ImageSet(self.images[indices], self.labels[indices])
 
 
-def require_array(owner, name, value, dtype, n_axes, error):
+def require_array(owner: str, name: str, value: object, dtype: type[np.generic], n_axes: int,
+                  error: type[Exception]) -> None:
     """Raise `error` unless `value` is an array of this type with so many axes."""
-    is_array = isinstance(value, np.ndarray)
-    require(is_array and value.dtype == dtype and value.ndim == n_axes, owner, name,
-            (value.dtype.name, value.shape) if is_array else type(value).__name__,
+    found = (value.dtype.name, value.shape) if isinstance(value, np.ndarray) else type(value).__name__
+    require(isinstance(value, np.ndarray) and value.dtype == dtype and value.ndim == n_axes, owner, name, found,
             f"{np.dtype(dtype).name} array with {n_axes} axes", error)
 
 
-def full_range(images, white, name, own_range=False):
+def full_range(images: Pixels, white: int | None, name: str, own_range: bool = False) -> Pixels:
     """Grey values that end at `white` as ones that end at 255, after a look at what range they have.
 
     Parameters
@@ -107,7 +108,7 @@ def full_range(images, white, name, own_range=False):
     return images if white in (None, 255) else np.rint(images * (255.0 / white)).astype(np.uint8)
 
 
-def whole_numbers(owner, name, values):
+def whole_numbers(owner: str, name: str, values: ArrayLike) -> Ints:
     """A list of integers as an int64 array; a SettingsError for anything else."""
     array = np.asarray(values)
     require(array.ndim == 1 and (array.dtype.kind in "iu" or not array.size), owner, name,

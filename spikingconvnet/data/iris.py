@@ -8,7 +8,7 @@ IRIS = "iris"                   # a data set that comes with scikit-learn
 IRIS_TEST = 5                   # every fifth flower of a species is in its test part
 
 
-def iris():
+def iris() -> ImageSet:
     """Anderson's irises (Fisher 1936), as scikit-learn holds them: 50 flowers of each of three species.
 
     Returns
@@ -23,7 +23,7 @@ def iris():
     return ImageSet(np.rint(10.0 * centimetres).astype(np.uint8)[:, None], species.astype(np.uint8))
 
 
-def iris_part(part):
+def iris_part(part: str) -> ImageSet:
     """120 flowers to train with, in mixed order, or 30 to test; one split of 30 is worth little, see --cv."""
     flowers = iris()
     tested = np.arange(len(flowers)) % IRIS_TEST == IRIS_TEST - 1

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.arrays import Floats, Numbers
 from spikingconvnet.network.spikes import Spikes
 
 
@@ -43,5 +43,5 @@ class Encoder(Protocol):
 
     n_steps: int
 
-    def __call__(self, values: Floats, rng: np.random.Generator) -> Spikes:
+    def __call__(self, values: Numbers, rng: np.random.Generator) -> Spikes:
         """Spikes of float (N, C, H, W), 0 or more, 1 a strong input: of shape (C, H, W), N samples of `n_steps`."""

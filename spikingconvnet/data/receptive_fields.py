@@ -6,6 +6,7 @@ import numpy as np
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import above, below, check_fields, least, most, optional, real, several, whole
+from spikingconvnet.network.arrays import Floats, Numbers
 
 __all__ = ["GaussianReceptiveFields"]
 
@@ -44,35 +45,34 @@ class GaussianReceptiveFields:
     fields: int = 8
     width: float = 1.0
     silent_below: float = 0.1
-    low: tuple | None = None
-    high: tuple | None = None
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         owner, ends = "GaussianReceptiveFields", optional(several(real(least(-1e30), most(1e30)), "numbers"))
         check_fields(self, fields=whole(2, 4096), width=real(above(0), least(1e-3), most(1e6)),
                      silent_below=real(least(0), below(1)), low=ends, high=ends)
         require((self.low is None) == (self.high is None), owner, "low, high", (self.low, self.high), "both or none")
-        require(self.low is None or len(self.low) == len(self.high), owner, "low, high", (self.low, self.high),
-                "of one length")
+        require(len(self.low or ()) == len(self.high or ()), owner, "low, high", (self.low, self.high), "of one length")
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """How many there are: `fields`."""
         return self.fields
 
     @property
-    def channel_names(self):
+    def channel_names(self) -> tuple[str, ...]:
         """``field 1`` and on, tuple of str."""
         return tuple(f"field {k + 1}" for k in range(self.fields))
 
-    def fitted(self, images):
+    def fitted(self, images: Numbers) -> "GaussianReceptiveFields":
         """The same with the range of these samples, (N, H, W) with N at least 1; given ones are kept."""
         if self.low is not None:
             return self
         flat = images.reshape(len(images), -1)
         return replace(self, low=tuple(flat.min(axis=0).tolist()), high=tuple(flat.max(axis=0).tolist()))
 
-    def __call__(self, images):
+    def __call__(self, images: Numbers) -> Floats:
         """Numbers (N, H, W) to float64 (N, fields, H, W)."""
         require(self.low is not None, "GaussianReceptiveFields", "low, high", None, "set, or found by fitted(images)")
         low, high = (np.reshape(np.asarray(end, np.float64), images.shape[1:]) for end in (self.low, self.high))

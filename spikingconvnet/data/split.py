@@ -2,12 +2,14 @@
 
 import logging
 import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from spikingconvnet.data.images import require_array, whole_numbers
 from spikingconvnet.errors import DataError, SettingsError, require
+from spikingconvnet.network.arrays import AnyInts, ArrayLike, Ints
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +31,11 @@ class Split:
         An index below 0 or twice, or an image that is in both `train` and `validation`.
     """
 
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+    train: Ints
+    validation: Ints
+    test: Ints
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
             array = getattr(self, name)
             require_array("Split", name, array, np.int64, 1, SettingsError)
@@ -42,12 +44,12 @@ class Split:
         shared = np.intersect1d(self.train, self.validation)
         require(not len(shared), "Split", "train, validation", f"{len(shared)} shared images", "without overlap")
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Split) and all(
             np.array_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
 
 
-def check_classes(labels, source):
+def check_classes(labels: Mapping[str, AnyInts], source: str) -> None:
     """Refuse a split that teaches nothing, and warn of classes that it cannot teach.
 
     Parameters
@@ -78,8 +80,9 @@ def check_classes(labels, source):
                         f"{np.isin(labels[name], unknown).sum():,}", name)
 
 
-def split(train_labels, test_labels, classes=range(10), n_train=None, n_validation=0, n_test=None, per_class=False,
-          rng=None):
+def split(train_labels: ArrayLike, test_labels: ArrayLike, classes: Iterable[int] = range(10),
+          n_train: int | None = None, n_validation: int = 0, n_test: int | None = None, per_class: bool = False,
+          rng: np.random.Generator | None = None) -> Split:
     """Choose images by class and count.
 
     Training images are the first `n_train` of the chosen classes in file order, validation images the last
@@ -128,7 +131,7 @@ def split(train_labels, test_labels, classes=range(10), n_train=None, n_validati
     return Split(train, validation, test)
 
 
-def _known_classes(classes, known):
+def _known_classes(classes: Iterable[int], known: Sequence[int]) -> list[int]:
     """`classes` as a list of int, each once and among the `known` ones."""
     try:
         wanted = [operator.index(c) for c in classes]
@@ -140,7 +143,8 @@ def _known_classes(classes, known):
     return wanted
 
 
-def _count_off(labels, classes, n_first, n_last, per_class, rng, name):
+def _count_off(labels: Ints, classes: list[int], n_first: int | None, n_last: int, per_class: bool,
+               rng: np.random.Generator | None, name: str) -> tuple[Ints, Ints]:
     """The first `n_first` (None for all that are left) and the last `n_last` images of all classes, or of each."""
     pool = np.flatnonzero(np.isin(labels, classes))
     if rng is not None:
@@ -154,4 +158,4 @@ def _count_off(labels, classes, n_first, n_last, per_class, rng, name):
                 f"at most {len(members)}{' together' * bool(n_last)}, as many as its file has of classes {group}")
         first.append(members[:n_left if n_first is None else n_first])
         last.append(members[n_left:])
-    return tuple(pool[np.sort(np.concatenate(part))] for part in (first, last))
+    return pool[np.sort(np.concatenate(first))], pool[np.sort(np.concatenate(last))]

@@ -1,9 +1,13 @@
 """Classifiers that see the plain values, to compare a network with."""
 
+from typing import Any
+
 import numpy as np
 
+from spikingconvnet.network.arrays import Floats, Ints
 
-def logistic_regression(values, labels, asked):
+
+def logistic_regression(values: Floats, labels: Ints, asked: Floats) -> Ints:
     """What a logistic regression answers on standardised values: array of labels.
 
     Parameters
@@ -17,7 +21,7 @@ def logistic_regression(values, labels, asked):
     return _standardised(LogisticRegression(max_iter=1000), values, labels, asked)
 
 
-def support_vectors(values, labels, asked):
+def support_vectors(values: Floats, labels: Ints, asked: Floats) -> Ints:
     """What a support vector machine with Gaussian kernels answers; as :func:`logistic_regression`."""
     from sklearn.svm import SVC
 
@@ -27,7 +31,7 @@ def support_vectors(values, labels, asked):
 BASELINES = {"logistic regression": logistic_regression, "support vector machine": support_vectors}
 
 
-def _standardised(model, values, labels, asked):
+def _standardised(model: Any, values: Floats, labels: Ints, asked: Floats) -> Ints:
     deviation = values.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     model.fit((values - values.mean(axis=0)) / scale, labels)

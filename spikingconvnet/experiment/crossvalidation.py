@@ -5,21 +5,27 @@ network that has not learned from it.
 """
 
 import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet import training
 from spikingconvnet.backends import get_backend
 from spikingconvnet.data.encoding import encode, shown
+from spikingconvnet.data.images import ImageSet
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.experiment import replicas
 from spikingconvnet.experiment.baselines import BASELINES
+from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates.fields import check_fields, whole
 from spikingconvnet.health import silence
 from spikingconvnet.model import build
+from spikingconvnet.model.learning import Progress
+from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.training.chain import balance
 
 NETWORK = "network"     # the rule's row among the results; the others are readout.BASELINES
@@ -40,11 +46,11 @@ class Scheme:
     repeats: int
     folds: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, SettingsError, "--cv", repeats=whole(1, 1000), folds=whole(2, 10_000))
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> "Scheme":
         """A scheme of its short form; another text is a SettingsError.
 
         >>> Scheme.parse("10x5")
@@ -55,11 +61,11 @@ class Scheme:
             raise SettingsError(f"--cv {text}: must be repeats x folds, as 10x5")
         return cls(*map(int, parts))
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.repeats}x{self.folds}"
 
 
-def stratified_folds(labels, n_folds, rng):
+def stratified_folds(labels: Ints, n_folds: int, rng: np.random.Generator) -> Ints:
     """Fold of every sample, with as equally many of every class and in all as possible.
 
     Parameters
@@ -87,7 +93,8 @@ def stratified_folds(labels, n_folds, rng):
     return fold
 
 
-def cross_validate(flowers, settings, scheme, backend, options, progress=iter):
+def cross_validate(flowers: ImageSet, settings: Settings, scheme: Scheme, backend: str, options: Mapping[str, Any],
+                   progress: Progress = iter) -> dict[str, Floats]:
     """Train and test on every fold.
 
     Parameters
@@ -129,7 +136,8 @@ def cross_validate(flowers, settings, scheme, backend, options, progress=iter):
     return {name: count / len(labels) for name, count in right.items()}
 
 
-def one_fold(train, labels, test, settings, rng, backend, options):
+def one_fold(train: ImageSet, labels: Ints, test: ImageSet, settings: Settings, rng: np.random.Generator, backend: str,
+             options: Mapping[str, Any]) -> Ints:
     """Train on one set, in the order drawn, and answer another: int array of units, one a test sample.
 
     Parameters
@@ -147,14 +155,16 @@ def one_fold(train, labels, test, settings, rng, backend, options):
     train, labels = train.select(order), labels[order]
     open_network = partial(get_backend(backend).open, **options)
     values = shown(train.images, image_filter, settings.encoder)
-    layers, health = settings.rule.train(settings.model, values, labels, rng, encoder=settings.encoder,
-                                         image_filter=chosen, open_network=open_network)
-    training.require_layers(settings.rule, settings.model.stages, layers, health)
+    rule = training.network_rule(settings)
+    layers, health = rule.train(settings.model, values, labels, rng, encoder=settings.encoder,
+                                image_filter=chosen, open_network=open_network, progress=iter,
+                                validation=None)
+    training.require_layers(rule, settings.model.stages, layers, health)
     spikes = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     layers, _ = balance.lower(settings.model, layers, spikes, open_network, settings.reset)
     asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     network = build.inference_network(settings.model.stages, layers, asked, settings.reset)
-    answers, _ = replicas.classify([network], settings.model.readout, backend, **options)
+    answers, _ = replicas.classify([network], settings.model.unit_readout, backend, **options)
     fired = dict(zip((population.label for population in network.populations), answers[0]["spikes"].sum(axis=0)))
     silence.check_chain(settings.model, layers, asked, fired, f"{len(test)} samples of a fold", "--mode training --cv",
                         settings.reset)
@@ -162,7 +172,7 @@ def one_fold(train, labels, test, settings, rng, backend, options):
 
 
 @contextmanager
-def _quietly(repeated):
+def _quietly(repeated: object) -> Iterator[None]:
     """Without the warnings of the rules, if they have been heard for another fold."""
     logger = logging.getLogger(training.__name__)
     kept = logger.level

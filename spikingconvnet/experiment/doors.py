@@ -6,10 +6,13 @@ are. The doors are there while such a file runs, and nowhere else; they go with 
 
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
 
 import spikingconvnet
 
@@ -29,16 +32,17 @@ MOVED = {
 class _Doors(MetaPathFinder, Loader):
     """Finds modules of `MOVED`, and remembers which were asked for."""
 
-    def __init__(self):
-        self.used = {}
+    def __init__(self) -> None:
+        self.used: dict[str, ModuleType] = {}
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:
         """The door's spec, or None for what has not moved."""
         package, _, name = fullname.partition(".")
         found = package == spikingconvnet.__name__ and name in MOVED
         return ModuleSpec(fullname, self, is_package=name == "recipes") if found else None
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         """Give the module the names of its new homes."""
         homes = [import_module(f"{spikingconvnet.__name__}.{home}")
                  for home in MOVED[module.__name__.partition(".")[2]]]
@@ -49,7 +53,7 @@ class _Doors(MetaPathFinder, Loader):
 
 
 @contextmanager
-def old_names(path):
+def old_names(path: Path) -> Iterator[None]:
     """Let a parameters file import from modules by their names of version 0.1, with a warning that says what to do."""
     doors = _Doors()
     sys.meta_path.append(doors)

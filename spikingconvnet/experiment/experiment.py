@@ -6,24 +6,33 @@ and never done twice. What is stored and what it is made from is said in ``resul
 """
 
 import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet import backends
 from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
+from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.errors import HealthError, StoreError, require
 from spikingconvnet.experiment import crossvalidation, readout, replicas
 from spikingconvnet.experiment.loading import Images
-from spikingconvnet.experiment.results import SPLITS, Results, if_there
+from spikingconvnet.experiment.results import SPLITS, Results, if_there, writes
 from spikingconvnet.experiment.runner import Runner
+from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.experiment.timelines import Timelines, telling
 from spikingconvnet.health import silence
 from spikingconvnet.health.verdict import worst
 from spikingconvnet.health.watch import Watch
 from spikingconvnet.model import build
+from spikingconvnet.model.learning import OpenNetwork
+from spikingconvnet.model.trained import Trained, TrainedLayer
+from spikingconvnet.network.arrays import AnyInts, Floats, Floats32, Ints, Numbers
+from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
 from spikingconvnet.store.directory import RunDirectory
@@ -35,16 +44,6 @@ logger = logging.getLogger(__name__)
 
 RECORDED_SAMPLES = 100      # of a split, and at most one replica
 PICTURED = 64               # images of a split that are kept for pictures
-
-
-def writes(step):
-    """A step of an Experiment, with the lock of its run directory held."""
-    @wraps(step)
-    def locked(self, *args, **kwargs):
-        with self.store.locked():
-            return step(self, *args, **kwargs)
-
-    return locked
 
 
 class Experiment:
@@ -85,9 +84,10 @@ class Experiment:
     timelines : Timelines
     """
 
-    def __init__(self, settings, run_dir, backend="local", jobs=None, progress=lambda items, description: items,
-                 program="main.py", target=None, cluster=None, copies=1, time_scale=1, options="", force=False,
-                 packet_buffer=None):
+    def __init__(self, settings: Settings, run_dir: str | Path, backend: str = "local", jobs: int | None = None,
+                 progress: Callable[..., Iterable[Any]] = lambda items, description: items,
+                 program: str = "main.py", target: str | None = None, cluster: str | None = None, copies: int | str = 1,
+                 time_scale: int = 1, options: str = "", force: bool = False, packet_buffer: int | None = None) -> None:
         self.settings, self.model = settings, settings.model
         self.jobs, self.progress = jobs, progress
         self.store = RunDirectory(run_dir)
@@ -97,15 +97,15 @@ class Experiment:
         self.images = Images(settings, self.store.path / "downloads")
         self.timelines = Timelines(self.stored, self.runner)
 
-    def command(self, mode, layer=None):
+    def command(self, mode: str, layer: int | str | None = None) -> str:
         """The command line that makes a result."""
         return self.stored.command(mode, layer)
 
     @writes
-    def load_data(self):
+    def load_data(self) -> dict[str, int]:
         """Read, check, split, filter and encode the images: number of images of each split."""
         s = self.settings
-        how = self.stored.how(source=str(s.dataset), **({"arch": s.arch} if s.arch else {}))
+        how = self.stored.how(source=str(s.dataset)) | ({"arch": s.arch} if s.arch else {})
         found = self.images.encoded(np.random.default_rng([s.seed, 0]))
         for name, (part, spikes) in found.items():
             self.stored.data(name).write({**how, "split": name}, labels=part.labels, images=part.images[:PICTURED],
@@ -113,17 +113,17 @@ class Experiment:
                                          **pack_spikes(spikes))
         return {name: len(part) for name, (part, _) in found.items()}
 
-    def has_data(self):
+    def has_data(self) -> bool:
         """Whether the images have been loaded with the settings in force, and MODEL takes them."""
         return all(self.stored.data(split).is_there() for split in SPLITS)
 
-    def data(self, split):
+    def data(self, split: str) -> dict[str, Any]:
         """Stored data of a split: dict with ``spikes``, ``labels``, ``images`` (the first 64), ``content``."""
         return self.stored.data(split).read()
 
     @writes
-    def train_layer(self, number, rule=None, record=None):
-        """Train layer `number` on the training images: course.Trained.
+    def train_layer(self, number: int, rule: str | None = None, record: str | Path | None = None) -> Trained:
+        """Train layer `number` on the training images: Trained.
 
         Parameters
         ----------
@@ -141,18 +141,18 @@ class Experiment:
         """
         require_trains(self.model, rule or STDP.name, whole=False)
         stage, watch = self.model.stages[number - 1], self.runner.watch(f"layer {number}, training")
-        rule = layer_rule(stage, rule)
-        require(record is None or rule.simulates, f"rule {rule.name}", "record", record, "left out: no network learns")
-        layer, course = self.stored.layer(number), self.stored.course(number, rule)
+        own = layer_rule(stage, rule)
+        require(record is None or own.simulates, f"rule {own.name}", "record", record, "left out: no network learns")
+        layer, course = self.stored.layer(number), self.stored.course(number, own)
         spikes, description = self.all_spikes(number - 1, "train"), f"layer {number}: training"
         try:
-            with telling(description, rule.chunks, "chunks",
+            with telling(description, own.chunks, "chunks",
                          lambda: len((course.read() or {}).get("wins", ()))):
-                trained = require_trained(rule, stage, rule.train(
+                trained = require_trained(own, stage, own.train(
                     stage, spikes, np.random.default_rng([self.settings.seed, number]),
                     self._opened(watch, f"training of layer {number}", record),
                     partial(self.progress, description=description), course.read(), course.write))
-            how = self.stored.how(watch.settle(), rule=rule.name, health=trained.health)
+            how = self.stored.how(watch.settle(), rule=own.name, health=trained.health)
         except HealthError:
             course.forget()             # with what an invalid run has done nothing can go on
             raise
@@ -160,7 +160,7 @@ class Experiment:
         course.forget()
         return trained
 
-    def _opened(self, watch, shown, record):
+    def _opened(self, watch: Watch, shown: str, record: str | Path | None) -> OpenNetwork:
         """What opens a network for a rule; a recording is kept if one is asked for."""
         opened = partial(self.runner.open, watch)
         if record is None:
@@ -168,7 +168,7 @@ class Experiment:
         return recording(opened, self.stored.how(shown=shown), partial(recorded.save, record), learns)
 
     @writes
-    def train_chain(self, rule=None):
+    def train_chain(self, rule: str | None = None) -> dict[str, Any]:
         """Train all layers at once on the training images, by the parameters' RULE.
 
         Parameters
@@ -182,34 +182,34 @@ class Experiment:
             The rule's health, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
             ``training.chain.balance``.
         """
-        rule, s = network_rule(self.settings, rule), self.settings
-        description, watch = f"{rule.name}: training", self.runner.watch(f"{rule.name}: training")
+        learning, s = network_rule(self.settings, rule), self.settings
+        description, watch = f"{learning.name}: training", self.runner.watch(f"{learning.name}: training")
         images, labels = self.values("train")
         validation = self.values("validation") if s.n_validation else None
-        found, health = rule.train(
+        found, health = learning.train(
             self.model, images, labels, np.random.default_rng([s.seed, 1]), encoder=s.encoder,
             image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
             progress=partial(self.progress, description=description), validation=validation)
-        require_layers(rule, self.model.stages, found, health)
+        require_layers(learning, self.model.stages, found, health)
         layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"],
                                       partial(self.runner.open, watch), s.reset)
         health |= self.judge(layers, images)
         board = watch.settle()
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
-            how = self.stored.how(board, rule=rule.name, health={**health, **own})
+            how = self.stored.how(board, rule=learning.name, health={**health, **own})
             self.stored.layer(stage.number).write(how, **layer.arrays())
             health = {**health, stage.label: own}
         return health
 
-    def chain_health(self):
+    def chain_health(self) -> dict[str, Any]:
         """What :meth:`train_chain` returned, from what it has stored."""
         last = self.model.stages[-1]
         health = dict(self.layer(last.number)["how"]["health"])
         own = {name: health.pop(name) for name in ("inputs", "v_thresh")}
         return {**health, last.label: own}
 
-    def judge(self, layers, images):
+    def judge(self, layers: Sequence[TrainedLayer], images: Floats32) -> dict[str, Any]:
         """Judge trained layers by what they fire for the first training images by the local engine.
 
         Parameters
@@ -228,21 +228,21 @@ class Experiment:
         SettingsError
             A layer that never fires, or rates or answers that are not those of the units.
         """
-        s, spikes, reports = self.settings, self.data("train")["spikes"], []
-        if s.rule.name == "convert":        # units first: what they say of a cause is more than rates can
-            reports.append(convert.judge(s.rule, self.model, self.images.image_filter()))
+        s, rule, spikes, reports = self.settings, network_rule(self.settings), self.data("train")["spikes"], []
+        if isinstance(rule, convert.Convert):        # units first: what they say of a cause is more than rates can
+            reports.append(convert.judge(rule, self.model, self.images.image_filter()))
         first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
         network = build.inference_network(self.model.stages, layers, first, s.reset)
         found = backends.run(network, jobs=self.jobs).spikes
-        if s.rule.rates is not None:        # says more of a layer that never fires
+        if rule.rates is not None:        # says more of a layer that never fires
             fired = [first, *(found[stage.label] for stage in self.model.stages)]
-            reports.append(parity.judge_rates(self.model, layers, s.rule, images[:first.n_samples], fired, s.encoder))
+            reports.append(parity.judge_rates(self.model, layers, rule, images[:first.n_samples], fired, s.encoder))
         else:
             self.check_fires(first, {label: spikes.n_events for label, spikes in found.items()},
                              f"{first.n_samples} training images", layers)
         return {"parity": told} if (told := [report.as_dict() for report in reports if report]) else {}
 
-    def cross_validate(self, scheme, rule=None):
+    def cross_validate(self, scheme: crossvalidation.Scheme, rule: str | None = None) -> dict[str, Floats]:
         """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
 
         Parameters
@@ -260,7 +260,7 @@ class Experiment:
             self.images.everything(), self.settings, scheme, self.runner.backend_name,
             {"jobs": self.jobs or 1, **self.runner.options}, partial(self.progress, description=f"{name}: folds"))
 
-    def values(self, split):
+    def values(self, split: str) -> tuple[Floats32, Ints]:
         """A split for a whole-chain rule: float32 (n, C, H, W), 0 to 1, and units; changed labels are a StoreError."""
         stored = self.data(split)["labels"]         # first: without them there is no need to read all images
         values, labels = self.images.values(split)
@@ -269,29 +269,29 @@ class Experiment:
                              f" run: {self.command('loaddata')}")
         return values, np.searchsorted(self.classes(), labels)
 
-    def classes(self):
+    def classes(self) -> Ints:
         """The class that each output unit stands for: int array (units,)."""
         return np.sort(np.array(self.settings.classes))
 
-    def layer(self, number):
+    def layer(self, number: int) -> dict[str, Any]:
         """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
         return self.stored.layer(number).read()
 
-    def trained(self, number):
+    def trained(self, number: int) -> TrainedLayer:
         """Layer `number` as inference needs it: TrainedLayer."""
         return self.timelines.trained(number)
 
-    def is_trained(self, number, rule=None):
+    def is_trained(self, number: int, rule: str | None = None) -> bool:
         """Whether layer `number` has been trained with the settings in force, and by `rule` if that is given."""
         found = if_there(self.layer, number)
         return found is not None and rule in (None, found["how"]["rule"])
 
-    def all_spikes(self, number, split):
+    def all_spikes(self, number: int, split: str) -> Spikes:
         """Spikes of a layer (0: the input) for a whole split."""
         data = self.data(split)
         return data["spikes"] if number == 0 else Spikes.concatenate(self.timelines.spikes(number, split, data))
 
-    def kept_spikes(self, number):
+    def kept_spikes(self, number: int) -> Spikes | None:
         """Spikes of a layer for the first training replica, of the input (0) for the busiest; None if not there yet."""
         data, most = if_there(self.data, "train"), replicas.REPLICA_SAMPLES
         if data is None or (number and not self.is_trained(number)):
@@ -302,11 +302,11 @@ class Experiment:
         busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // most * most
         return spikes.samples(busiest, min(busiest + most, spikes.n_samples))
 
-    def network(self, number, spikes):
+    def network(self, number: int, spikes: Spikes) -> Network:
         """The trained layers up to `number` as one network behind `spikes`: Network."""
         return self.timelines.chain(number, spikes)
 
-    def example(self, number, n_samples, membranes=False):
+    def example(self, number: int, n_samples: int, membranes: bool = False) -> tuple[Spikes, Floats | None]:
         """The first training images through the layers up to `number`.
 
         Returns
@@ -321,7 +321,7 @@ class Experiment:
         found = self.runner.shown(network, f"layer {number}, example", (label,) if membranes else ())
         return found.spikes[label], found.membrane(label) if membranes else None
 
-    def record(self, split, path):
+    def record(self, split: str, path: str | Path) -> None:
         """Show the first images of a split to the chain of all layers, and keep the recording in a file.
 
         Parameters
@@ -336,7 +336,7 @@ class Experiment:
         made = run(partial(self.runner.open, watch), network, {})
         recorded.save(path, replace(made, how=self.stored.how(watch.settle(), shown=shown)))
 
-    def answers(self, split):
+    def answers(self, split: str) -> dict[str, Numbers]:
         """What the output units of a model that runs as one network answer to the images of a split.
 
         Of the training images those whose spikes are kept are shown.
@@ -353,12 +353,13 @@ class Experiment:
         self.check_fires(data["spikes"], fired, f"{n:,} {split} images")
         return {"labels": data["labels"][:n], **answers}
 
-    def check_fires(self, spikes, fired, samples, layers=None):
+    def check_fires(self, spikes: Spikes, fired: Mapping[str, int], samples: str,
+                    layers: Sequence[TrainedLayer] | None = None) -> None:
         """Refuse a chain with a layer that has not fired, see ``silence.check_chain``; None takes stored layers."""
         layers = layers or [self.trained(stage.number) for stage in self.model.stages]
         silence.check_chain(self.model, layers, spikes, fired, samples, self.command("training"), self.settings.reset)
 
-    def features(self, split):
+    def features(self, split: str) -> tuple[Numbers, AnyInts]:
         """What is read out, and labels: float (n, features), int (n,).
 
         Spike counts for the classifier; of a model that runs as one network those of its output units, or their mean
@@ -370,34 +371,34 @@ class Experiment:
         data = self.data(split)
         return self._counts(split, data), data["labels"]
 
-    def _counts(self, name, data):
+    def _counts(self, name: str, data: Mapping[str, Any]) -> Numbers:
         stage = self.model.stages[-1]
         return self.timelines.counts(stage.number, name, data, self.model.classifier.cells(stage.out_shape))
 
-    def deformed_features(self, chosen):
+    def deformed_features(self, chosen: Ints, deformation: Deformation) -> tuple[Numbers, AnyInts]:
         """The same for deformed copies of the training images at `chosen`."""
-        spikes, labels = self.images.deformed(chosen)
+        spikes, labels = self.images.deformed(chosen, deformation)
         data = {"spikes": spikes, "labels": labels, "content": digest(spikes.offsets, spikes.neurons)}
         return self._counts("deformed", data), labels
 
     @writes
-    def train_svm(self):
+    def train_svm(self) -> readout.Score:
         """Fit the classifier, with `deformation` again with copies of images near its margins: its training score."""
         counts, labels = self.features("train")
         fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed)
         fitted = fit(counts, labels)
-        near = [] if self.settings.deformation is None else fitted.near_margin(counts, labels)
-        if len(near):
-            more = self.deformed_features(near)
+        deformation = self.settings.deformation
+        if deformation and len(near := fitted.near_margin(counts, labels)):
+            more = self.deformed_features(near, deformation)
             fitted = fit(*(np.concatenate(pair) for pair in zip((counts, labels), more)))
         self.stored.classifier().write(self.stored.how(self.verdict()), **vars(fitted))
         return readout.score(fitted.predict(counts), labels)
 
-    def has_svm(self):
+    def has_svm(self) -> bool:
         """Whether the classifier has been fitted with the settings in force."""
         return self.stored.classifier().is_there()
 
-    def test(self, split="test"):
+    def test(self, split: str = "test") -> readout.Score:
         """Classify a split: its score."""
         if self.model.runs_as_one:
             answers = self.answers(split)
@@ -406,7 +407,7 @@ class Experiment:
         counts, labels = self.features(split)
         return readout.score(fitted.predict(counts), labels)
 
-    def over_time(self, split="test"):
+    def over_time(self, split: str = "test") -> dict[str, Any]:
         """How a model that runs as one network answers while an image is shown, on average over a split.
 
         Returns
@@ -415,29 +416,29 @@ class Experiment:
             ``steps``: ends of the window, steps since the image began; ``accuracy``: what it would be with each of
             them; ``spikes``: spikes an image, by population, ``input`` first.
         """
-        answers, (first, last) = self.answers(split), self.model.readout.window(self.settings.slot)
+        answers, (first, last) = self.answers(split), self.model.unit_readout.window(self.settings.slot)
         right = self.classes()[answers["units"]] == answers["labels"][:, None]
         names = [build.INPUT, *(stage.label for stage in self.model.stages)]
         return {"steps": list(range(first + 1, last + 1)), "accuracy": right.mean(axis=0).tolist(),
                 "spikes": dict(zip(names, answers["spikes"].mean(axis=0).tolist()))}
 
-    def results(self):
+    def results(self) -> dict[str, dict[str, Any]]:
         """Entries of ``results.json`` that belong to what is stored now, the newest last."""
         return self.stored.entries()
 
     @writes
-    def keep_layer_result(self, number, result):
+    def keep_layer_result(self, number: int, result: Mapping[str, Any]) -> None:
         """Keep an entry ``layer n`` of ``results.json``."""
         rule = layer_rule(self.model.stages[number - 1])
         self.stored.course(number, rule).forget()       # by a command that was killed behind the layer itself
         self.keep_result(f"layer {number}", result)
 
     @writes
-    def keep_result(self, name, result):
+    def keep_result(self, name: str, result: Mapping[str, Any]) -> None:
         """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
         self.stored.keep_entry(name, {**result, **self.verdict()})
 
-    def verdict(self):
+    def verdict(self) -> dict[str, str]:
         """The worst verdict on the runs that this experiment has made or used so far, and on those behind them.
 
         Returns

@@ -2,15 +2,22 @@
 
 import logging
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from spikingconvnet.data import datasets
+from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import check_fires, encode, shown
 from spikingconvnet.data.images import ImageSet, full_range
+from spikingconvnet.data.protocols import ImageFilter
 from spikingconvnet.data.split import check_classes, split
 from spikingconvnet.errors import DataError, SettingsError, require
+from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates import sizes
+from spikingconvnet.network.arrays import AnyInts, Floats32, Ints
+from spikingconvnet.network.spikes import Spikes
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +35,10 @@ class Images:
         Where a download is kept.
     """
 
-    def __init__(self, settings, downloads):
+    def __init__(self, settings: Settings, downloads: Path) -> None:
         self.settings, self.downloads = settings, downloads
 
-    def files(self):
+    def files(self) -> Iterator[ImageSet]:
         """What the files of the data set hold, training and test part, as MODEL and FILTER need it: two ImageSets.
 
         Images of another size than MODEL takes are a DataError, and what ``datasets.load`` refuses.
@@ -46,19 +53,19 @@ class Images:
             yield ImageSet(full_range(found.images, s.white, f"{source}, {part} images",
                                       hasattr(s.image_filter, "fitted")), found.labels)
 
-    def everything(self):
+    def everything(self) -> ImageSet:
         """All of them, training part first: ImageSet."""
         parts = list(self.files())
         return ImageSet(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")))
 
-    def splits(self):
+    def splits(self) -> dict[str, ImageSet]:
         """Images and labels of every split: dict of str to ImageSet.
 
         What ``split.split`` refuses is a SettingsError that names the parameter, other errors as of :meth:`files`.
         """
         return self._split(*self.files())
 
-    def _split(self, train, test):
+    def _split(self, train: ImageSet, test: ImageSet) -> dict[str, ImageSet]:
         s = self.settings
         try:
             chosen = split(train.labels, test.labels, s.classes, s.n_train, s.n_validation, s.n_test, s.per_class)
@@ -68,14 +75,14 @@ class Images:
         return {"train": train.select(chosen.train), "validation": train.select(chosen.validation),
                 "test": test.select(chosen.test)}
 
-    def image_filter(self, train=None):
+    def image_filter(self, train: ImageSet | None = None) -> ImageFilter:
         """The parameters' FILTER, fitted to the training images (an ImageSet, or read) if it is one that has to be."""
         chosen = self.settings.image_filter
         if not hasattr(chosen, "fitted"):
             return chosen
         return chosen.fitted((self.splits()["train"] if train is None else train).images)
 
-    def encoded(self, rng):
+    def encoded(self, rng: np.random.Generator) -> dict[str, tuple[ImageSet, Spikes]]:
         """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes).
 
         Raises
@@ -94,14 +101,14 @@ class Images:
         image_filter = self.image_filter(parts["train"])
         return {name: (part, self._spikes(name, part, image_filter, rng)) for name, part in parts.items()}
 
-    def _spikes(self, name, part, image_filter, rng):
+    def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator) -> Spikes:
         s = self.settings
         images = part.images[:CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None]
         spikes = encode(images, image_filter, s.encoder, rng).with_gap(s.slot)
         check_fires(spikes, images, image_filter, s.encoder, name)
         return spikes
 
-    def values(self, split):
+    def values(self, split: str) -> tuple[Floats32, AnyInts]:
         """What a rule for whole chains is given of a split: float32 (n, C, H, W), 0 to 1, and labels (n,)."""
         parts = self.splits()
         part, image_filter = parts[split], self.image_filter(parts["train"])
@@ -109,12 +116,12 @@ class Images:
                   for first in range(0, len(part.labels), AT_ONCE)]
         return np.concatenate(values), part.labels
 
-    def deformed(self, chosen):
+    def deformed(self, chosen: Ints, deformation: Deformation) -> tuple[Spikes, AnyInts]:
         """Deformed copies of the training images at `chosen`: Spikes, labels."""
         s = self.settings
         train, rng = self.splits()["train"], np.random.default_rng([s.seed, 0, 1])
-        images, copies = train.select(chosen), s.deformation.copies
+        images, copies = train.select(chosen), deformation.copies
         sizes.require_fits("Deformation", "copies", copies,
                            copies * len(images) * (2 * images.images[0].size + 24 * s.slot))
-        spikes = encode(s.deformation(images.images, rng), self.image_filter(train), s.encoder, rng).with_gap(s.slot)
+        spikes = encode(deformation(images.images, rng), self.image_filter(train), s.encoder, rng).with_gap(s.slot)
         return spikes, np.repeat(images.labels, copies)

@@ -1,13 +1,18 @@
 """What a board would be given by an experiment, before anything runs on it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from spikingconvnet import backends
 from spikingconvnet.backends.spinnaker import mapping
 from spikingconvnet.board.check import Subject
 from spikingconvnet.experiment import replicas
+from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.results import if_there
 from spikingconvnet.model import build
+from spikingconvnet.model.sequential import Stage
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.netlist import together
 from spikingconvnet.network.spikes import Spikes
@@ -17,7 +22,7 @@ from spikingconvnet.training.chain import balance
 CHECKED_SAMPLES = 50        # images that a chain, or a layer whose maps compete, is checked with
 
 
-def subjects(experiment):
+def subjects(experiment: Experiment) -> list[Subject]:
     """What a board would be given: a Subject for training and one for inference of every layer, or one for all.
 
     Spikes are those that are stored, of the replica with the busiest step; a source whose spikes are not there yet
@@ -28,7 +33,7 @@ def subjects(experiment):
     return [subject for stage in experiment.model.stages for subject in _training_and_inference(experiment, stage)]
 
 
-def _chain(experiment):
+def _chain(experiment: Experiment) -> Subject:
     """The chain behind the first training images; what its layers fire is told by the local engine."""
     data, stages, settings = if_there(experiment.data, "train"), experiment.model.stages, experiment.settings
     learned = all(experiment.is_trained(stage.number) for stage in stages)
@@ -44,16 +49,16 @@ def _chain(experiment):
         experiment.check_fires(shown, {label: spikes.n_events for label, spikes in fired.items()},
                                f"{shown.n_samples} training images")
     return Subject("all layers, inference", network, shown.n_steps,
-                   (stages[-1].label,) * experiment.model.readout.needs_membranes, basis=basis, fired=fired)
+                   (stages[-1].label,) * experiment.model.unit_readout.needs_membranes, basis=basis, fired=fired)
 
 
-def _kernels(experiment, stages, learned):
+def _kernels(experiment: Experiment, stages: Sequence[Stage], learned: bool) -> str:
     """In words, what kernels a network is made with, and why not with those that are stored."""
     stored = any(experiment.store.file(f"layers/{stage.number}").is_file() for stage in stages)
     return "learned kernels" if learned else "random kernels" + " (those stored are of other settings)" * stored
 
 
-def _spikes(experiment, found):
+def _spikes(experiment: Experiment, found: object) -> str:
     """The same for its spikes."""
     if found is not None:
         return "stored spikes"
@@ -61,13 +66,13 @@ def _spikes(experiment, found):
     return "no spikes (those stored are of other settings)" if stored else "no spikes yet"
 
 
-def _random(stage, seed):
+def _random(stage: Stage, seed: int) -> TrainedLayer:
     shape, rng = stage.layer.kernel_shape(stage.in_shape), np.random.default_rng([seed, stage.number])
     return TrainedLayer(rng.normal(0.0, np.prod(shape[1:]) ** -0.5, shape),
                         np.full(stage.out_shape[0], stage.layer.neuron.v_thresh))
 
 
-def _training_and_inference(experiment, stage):
+def _training_and_inference(experiment: Experiment, stage: Stage) -> tuple[Subject, ...]:
     """The Subjects of a layer that is trained by itself: of its training, if that simulates, and of inference."""
     rng = np.random.default_rng([experiment.settings.seed, stage.number])
     source, arrays = experiment.kept_spikes(stage.number - 1), if_there(experiment.layer, stage.number)
@@ -87,7 +92,7 @@ def _training_and_inference(experiment, stage):
                                fired=fired))
 
 
-def mapped(experiment):
+def mapped(experiment: Experiment) -> dict[str, dict[str, Any]]:
     """What sPyNNaker would use for inference, by layer or for all, in as many copies as asked for: dict of str to dict.
 
     See ``backends.spinnaker.mapping``.

@@ -3,20 +3,24 @@
 The machine is scikit-learn's LinearSVC. A fitted readout is two plain arrays and a scale; nothing is pickled.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from spikingconvnet.errors import DataError, require
+from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers, Pair
 from spikingconvnet.network.geometry import grid_cells
+from spikingconvnet.network.spikes import Spikes
 
 TOLERANCE = 0.3         # of LinearSVC's dual; on MNIST smaller ones cost time and change nothing that can be measured
 MAX_ITERATIONS = 300
 BLOCK = 2000            # samples handled at a time
 
 
-def spike_counts(spikes, grid):
+def spike_counts(spikes: Spikes, grid: Pair) -> NDArray[np.uint16]:
     """Spikes per sample and grid cell: what the classifier sees.
 
     Parameters
@@ -37,7 +41,7 @@ def spike_counts(spikes, grid):
     return np.minimum(flat, 65535).astype(np.uint16).reshape(spikes.n_samples, cells)
 
 
-def by_spike_count(spikes, window, v=None):
+def by_spike_count(spikes: Spikes, window: Pair, v: Ints32 | None = None) -> tuple[NDArray[np.uint16], Floats]:
     """The unit that has fired most at every step of the window.
 
     Parameters
@@ -67,7 +71,7 @@ def by_spike_count(spikes, window, v=None):
     return np.argmax(score, axis=2).astype(np.uint16), counts[:, -1].astype(np.float64)
 
 
-def by_membrane(v, n_steps, window):
+def by_membrane(v: Ints32, n_steps: int, window: Pair) -> tuple[NDArray[np.uint16], Floats]:
     """The unit with the highest mean membrane at every step of the window.
 
     Parameters
@@ -101,27 +105,27 @@ class Readout:
     intercepts : float64 array (n_classes,)
     """
 
-    classes: np.ndarray
-    coefficients: np.ndarray
-    intercepts: np.ndarray
+    classes: AnyInts
+    coefficients: Floats
+    intercepts: Floats
 
     @classmethod
-    def from_arrays(cls, arrays):
+    def from_arrays(cls, arrays: Mapping[str, Numbers]) -> "Readout":
         """The Readout that a file holds: dict of str to array, others left alone."""
         return cls(*(arrays[field.name] for field in fields(cls)))
 
-    def decision(self, counts):
+    def decision(self, counts: Numbers) -> Floats:
         """Margins: float64 array (n_samples, n_classes); counts of another number of features are a DataError."""
         require(counts.shape[1] == self.coefficients.shape[1], "Readout", "counts", counts.shape,
                 f"(samples, {self.coefficients.shape[1]})", DataError)
         return np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in _blocks(counts)]
                               or [np.zeros((0, len(self.classes)))]) + self.intercepts
 
-    def predict(self, counts):
+    def predict(self, counts: Numbers) -> AnyInts:
         """Class of each sample: array (n_samples,) of values of `classes`."""
         return self.classes[np.argmax(self.decision(counts), axis=1)]
 
-    def near_margin(self, counts, labels):
+    def near_margin(self, counts: Numbers, labels: AnyInts) -> Ints:
         """Samples on the wrong side of a margin of any class, the support vectors: int array of their indices.
 
         Copies of others would change nothing (Schoelkopf, Burges and Vapnik 1996, doi 10.1007/3-540-61510-5_12).
@@ -130,7 +134,7 @@ class Readout:
         return np.flatnonzero((side * self.decision(counts) < 1.0).any(axis=1))
 
 
-def fit(counts, labels, C=1.0, seed=0):
+def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0) -> Readout:
     """Fit a Readout with scikit-learn's ``LinearSVC`` (one against the rest, squared hinge).
 
     Every feature is divided by its root mean square and by the root of the number of features, so that a sample has a
@@ -168,11 +172,11 @@ def fit(counts, labels, C=1.0, seed=0):
     return Readout(machine.classes_, coefficients * scale, intercepts)
 
 
-def _blocks(counts):
+def _blocks(counts: Numbers) -> Iterator[Numbers]:
     return (counts[first:first + BLOCK] for first in range(0, len(counts), BLOCK))
 
 
-def _scaled_rows(counts, scale):
+def _scaled_rows(counts: Numbers, scale: Floats) -> csr_matrix:
     """Counts times `scale` as a sparse matrix, filled block by block so that no dense float copy ever exists."""
     filled = np.concatenate([np.count_nonzero(part, axis=1) for part in _blocks(counts)])
     ends = np.concatenate([[0], np.cumsum(filled)])
@@ -197,27 +201,27 @@ class Score:
         Accuracy on the first and on the second half of the samples in their order, 0 to 1; nan without samples.
     """
 
-    classes: np.ndarray
-    confusion: np.ndarray
-    by_half: tuple
+    classes: AnyInts
+    confusion: Ints
+    by_half: tuple[float, ...]
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> float:
         """Share of correct predictions, 0 to 1; nan without samples."""
         return float(np.trace(self.confusion) / self.confusion.sum()) if self.confusion.any() else float("nan")
 
     @property
-    def recall(self):
+    def recall(self) -> Floats:
         """Per class, the share of its samples that were recognised: float array (n,); nan without samples."""
         return _share(self.confusion, axis=1)
 
     @property
-    def precision(self):
+    def precision(self) -> Floats:
         """Per class, the share of its predictions that were right: float array (n,); nan without predictions."""
         return _share(self.confusion, axis=0)
 
 
-def score(predicted, labels):
+def score(predicted: AnyInts, labels: AnyInts) -> Score:
     """Compare predictions with labels: Score over every class in either; unequal numbers of them are a DataError."""
     require(len(predicted) == len(labels), "Score", "predicted", len(predicted), f"as many as labels ({len(labels)})",
             DataError)
@@ -229,6 +233,6 @@ def score(predicted, labels):
                  tuple(float(half.mean()) if len(half) else float("nan") for half in halves))
 
 
-def _share(confusion, axis):
+def _share(confusion: Ints, axis: int) -> Floats:
     total = confusion.sum(axis=axis)
     return np.divide(np.diag(confusion), total, out=np.full(len(total), np.nan), where=total > 0)

@@ -4,19 +4,25 @@ The integers of a replica do not depend on where it runs, nor on how many others
 runs a replica again whose worker has died.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from spikingconvnet.backends import get_backend
+from spikingconvnet.backends.base import Record, Recording
 from spikingconvnet.experiment import readout
-from spikingconvnet.model.readouts import Membrane
-from spikingconvnet.network.netlist import together
+from spikingconvnet.model.readouts import Membrane, SpikeCount
+from spikingconvnet.network.arrays import Ints32, Numbers, Pair
+from spikingconvnet.network.netlist import Network, together
 from spikingconvnet.network.spikes import Spikes
 
 REPLICA_SAMPLES = 5000      # images of a timeline
 BATCH = 250                 # samples simulated at a time
 
 
-def respond(networks, label, backend, grid=None, **options):
+def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | None = None,
+            **options: Any) -> tuple[list[Any], Recording]:
     """What one population of each network answers to its whole timeline, all networks being simulated as one.
 
     Parameters
@@ -37,7 +43,7 @@ def respond(networks, label, backend, grid=None, **options):
     recording : Recording
         The last one, for its warnings.
     """
-    parts = [[] for _ in networks]
+    parts: list[list[Any]] = [[] for _ in networks]
     for recording, _ in _batches(networks, backend, (), options):
         for part, suffix in zip(parts, _suffixes(networks)):
             spikes = recording.spikes[label + suffix]
@@ -46,7 +52,8 @@ def respond(networks, label, backend, grid=None, **options):
     return [join(part) for part in parts], recording
 
 
-def classify(networks, layer, backend, **options):
+def classify(networks: Sequence[Network], layer: SpikeCount | Membrane, backend: str,
+             **options: Any) -> tuple[list[dict[str, Numbers]], Recording]:
     """What the output units of each network answer to its whole timeline, all networks being simulated as one.
 
     Parameters
@@ -68,19 +75,19 @@ def classify(networks, layer, backend, **options):
     """
     labels = [p.label for p in networks[0].populations]
     record = [labels[-1] + suffix for suffix in _suffixes(networks)] if layer.needs_membranes else []
-    parts = [[] for _ in networks]
+    parts: list[list[dict[str, Numbers]]] = [[] for _ in networks]
     for recording, samples in _batches(networks, backend, record, options):
         for part, suffix, network in zip(parts, _suffixes(networks), networks):
-            source = network.populations[0].cell.spikes.samples(samples.start, samples.stop)
+            source = network.populations[0].given_spikes.samples(samples.start, samples.stop)
             part.append(_answer([source, *(recording.spikes[label + suffix] for label in labels[1:])], layer,
                                 recording.membranes.get(labels[-1] + suffix, {}).get("v")))
     return [{name: np.concatenate([one[name] for one in part]) for name in part[0]} for part in parts], recording
 
 
-def _answer(spikes, layer, v):
+def _answer(spikes: Sequence[Spikes], layer: SpikeCount | Membrane, v: Ints32 | None) -> dict[str, Numbers]:
     """Of one batch; `spikes` of all populations."""
     window = layer.window(spikes[0].n_steps)
-    if isinstance(layer, Membrane):
+    if isinstance(layer, Membrane) and v is not None:
         units, output = readout.by_membrane(v, spikes[0].n_steps, window)
     else:
         units, output = readout.by_spike_count(spikes[-1], window, v)
@@ -88,15 +95,16 @@ def _answer(spikes, layer, v):
     return {"units": units, "output": output, "spikes": np.stack(fired, axis=1).astype(np.uint32)}
 
 
-def _suffixes(networks):
+def _suffixes(networks: Sequence[Network]) -> list[str]:
     """What :func:`together` puts behind the labels of each network."""
     return [""] if len(networks) == 1 else [f"#{i}" for i in range(len(networks))]
 
 
-def _batches(networks, backend, record, options):
+def _batches(networks: Sequence[Network], backend: str, record: Record,
+             options: Mapping[str, Any]) -> Iterator[tuple[Recording, range]]:
     """Recordings of `BATCH` samples after another, and the range of these samples."""
     network = networks[0] if len(networks) == 1 else together(networks)
-    source = next(p.cell.spikes for p in network.populations if p.has_given_spikes)
+    source = next(p.given_spikes for p in network.populations if p.has_given_spikes)
     with get_backend(backend).open(network, record, **options) as simulation:
         for start in range(0, source.n_samples, BATCH):
             samples = range(start, min(start + BATCH, source.n_samples))

@@ -9,20 +9,44 @@ whose digest does not fit is never used; what that means for reading, resuming a
 
 import math
 import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import spikingconvnet
 from spikingconvnet.errors import DataError, ModelChanged, SettingsError, StoreError
 from spikingconvnet.experiment import replicas
+from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates.schema import Schema
+from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.store import stored
+from spikingconvnet.network.arrays import ArrayLike, Pair
+from spikingconvnet.store import schemas
 from spikingconvnet.store.arrays import digest, unpack_spikes
+from spikingconvnet.store.directory import RunDirectory
 from spikingconvnet.store.unfinished import Unfinished
 from spikingconvnet.training import layer_rule
 
+Found = TypeVar("Found")
+Owner = TypeVar("Owner", bound="_Stored")
+P = ParamSpec("P")
 SPLITS = ("train", "validation", "test")
+
+
+class _Stored(Protocol):
+    store: RunDirectory
+
+
+def writes(step: "Callable[Concatenate[Owner, P], Found]") -> "Callable[Concatenate[Owner, P], Found]":
+    """A step of what has a `store`, as an Experiment, with the lock of its run directory held."""
+    @wraps(step)
+    def locked(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> Found:
+        with self.store.locked():
+            return step(self, *args, **kwargs)
+
+    return locked
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +67,13 @@ class Result:
         What makes it.
     """
 
-    results: object
+    results: "Results"
     name: str
-    made_from: object
-    schema: object
+    made_from: Callable[[], str]
+    schema: Schema
     command: str
 
-    def read(self):
+    def read(self) -> dict[str, Any]:
         """Its arrays, and ``how`` it was made: dict. The verdict on the run behind it is noted.
 
         Raises
@@ -59,21 +83,21 @@ class Result:
         """
         return self.results.noted(self.results.store.read(self.name, self.command, self.made_from(), self.schema))
 
-    def cached(self):
+    def cached(self) -> dict[str, Any] | None:
         """The same, or None for what is missing, damaged or made from something else."""
         found = self.results.store.cached(self.name, self.made_from(), self.schema)
         return None if found is None else self.results.noted(found)
 
-    def is_there(self):
+    def is_there(self) -> bool:
         """Whether :meth:`read` finds it."""
         return if_there(self.read) is not None
 
-    def write(self, how, **arrays):
+    def write(self, how: Mapping[str, Any], **arrays: ArrayLike) -> dict[str, Any]:
         """Store it: its arrays with ``how``, as :meth:`read` would find them."""
         self.results.store.write(self.name, self.made_from(), how, **arrays)
         return self.results.noted({**arrays, "how": how})
 
-    def unfinished(self, schema, how, *parts):
+    def unfinished(self, schema: Schema, how: Mapping[str, Any], *parts: object) -> Unfinished:
         """What is finished of it, if it was also made by `parts`: store.Unfinished."""
         return Unfinished(self.results.store, self.name, digest(self.made_from(), *parts), how, schema)
 
@@ -81,7 +105,7 @@ class Result:
 class Data(Result):
     """Spikes and labels of a split; read with ``spikes`` as Spikes."""
 
-    def read(self):
+    def read(self) -> dict[str, Any]:
         """As of any Result; the split must have images of the shape that the model takes, and spikes.
 
         Raises
@@ -103,7 +127,7 @@ class Data(Result):
                             f" FILTER and ENCODER that make some: {self.command}")
         return arrays
 
-    def is_there(self):
+    def is_there(self) -> bool:
         """Whether the split was loaded with the settings in force, maybe without any image, and the model takes it."""
         arrays = self.cached()
         return arrays is not None and tuple(arrays["shape"]) == self.results.model.input_shape
@@ -122,87 +146,89 @@ class Results:
         How the command line is called, and options that belong to every command of the run, for error texts.
     """
 
-    def __init__(self, settings, store, machine="local", program="main.py", options=""):
+    def __init__(self, settings: Settings, store: RunDirectory, machine: str = "local", program: str = "main.py",
+                 options: str = "") -> None:
         self.settings, self.model, self.store, self.machine = settings, settings.model, store, machine
         self._program, self._options = program, options
-        self.verdicts = set()
+        self.verdicts: set[str] = set()
 
-    def noted(self, arrays):
+    def noted(self, arrays: dict[str, Any]) -> dict[str, Any]:
         """A result, after the verdict on the run behind it has been noted."""
         self.verdicts |= {judged["verdict"] for judged in [arrays["how"].get("board")] if judged}
         return arrays
 
-    def command(self, mode, layer=None):
+    def command(self, mode: str, layer: int | str | None = None) -> str:
         """The command line that makes a result."""
         layer = f" --layer {layer}" if layer else ""
         options = f" {self._options}" if self._options else ""
         return f"{self._program} --mode {mode}{layer} --run-dir {shlex.quote(str(self.store.path))}{options}"
 
-    def how(self, board=None, **more):
+    def how(self, board: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """How a result is made, with the verdict on the runs behind it if they were on a board: dict."""
         more |= {"board": board} if board else {}
         return {"made_on": self.machine, "seed": self.settings.seed, "version": spikingconvnet.__version__, **more}
 
-    def data(self, split):
+    def data(self, split: str) -> Data:
         """Spikes and labels of a split: Data."""
         return Data(self, f"data/{split}", self._data_digest,
-                    stored.data(split, self.settings.classes, n_steps=self.settings.slot), self.command("loaddata"))
+                    schemas.data(split, self.settings.classes, n_steps=self.settings.slot), self.command("loaddata"))
 
-    def layer(self, number):
+    def layer(self, number: int) -> Result:
         """A trained layer: Result."""
         stage, as_one = self.model.stages[number - 1], self.model.runs_as_one
-        schema = stored.layer(as_one, maps=stage.out_shape[0], neurons=math.prod(stage.out_shape),
-                              **dict(zip(stored.KERNELS, stage.layer.kernel_shape(stage.in_shape))))
+        schema = schemas.layer(as_one, maps=stage.out_shape[0], neurons=math.prod(stage.out_shape),
+                              **dict(zip(schemas.KERNELS, stage.layer.kernel_shape(stage.in_shape))))
         return Result(self, f"layers/{number}", lambda: self._layer_digest(number), schema,
                       self.command("training", None if as_one else number))
 
-    def course(self, number, rule):
+    def course(self, number: int, rule: LayerRule) -> Unfinished:
         """What is finished of the training of a layer by a LayerRule: store.Unfinished.
 
         Another machine or version begins anew.
         """
-        schema = rule.unfinished(self.model.stages[number - 1]) or Schema({}, stored.HOW)
+        schema = rule.unfinished(self.model.stages[number - 1]) or Schema({}, schemas.HOW)
         return self.layer(number).unfinished(schema, self.how(rule=rule.name), rule.name, self.machine,
                                              spikingconvnet.__version__)
 
-    def spikes(self, number, split, data, images):
+    def spikes(self, number: int, split: str, data: Mapping[str, Any], images: int) -> list[Result]:
         """Spikes of a layer for each replica of a split of so many images: list of Result."""
         shape, slot = self.model.stages[number - 1].out_shape, self.settings.slot
         return self._replicas(f"spikes/{number}-{split}", number, data, images,
-                              lambda n: stored.spikes(shape, slot, steps=n * slot))
+                              lambda n: schemas.spikes(shape, slot, steps=n * slot))
 
-    def counts(self, number, split, data, images, grid):
+    def counts(self, number: int, split: str, data: Mapping[str, Any], images: int, grid: Pair) -> list[Result]:
         """The same for their counts on `grid`, which a classifier is given."""
         features = self.model.stages[number - 1].out_shape[0] * math.prod(grid)
         return self._replicas(f"features/{split}", number, data, images,
-                              lambda n: stored.features(images=n, features=features), grid)
+                              lambda n: schemas.features(images=n, features=features), grid)
 
-    def answers(self, split, data, images):
+    def answers(self, split: str, data: Mapping[str, Any], images: int) -> list[Result]:
         """The same for what the output units of a model that runs as one network answer."""
-        begin, end = self.model.readout.window(self.settings.slot)
+        begin, end = self.model.unit_readout.window(self.settings.slot)
         sizes = {"window": end - begin, "populations": len(self.model.stages) + 1, "units": len(self.settings.classes)}
         return self._replicas(f"answers/{split}", len(self.model.stages), data, images,
-                              lambda n: stored.answers(images=n, **sizes), self.readout_digest())
+                              lambda n: schemas.answers(images=n, **sizes), self.readout_digest())
 
-    def _replicas(self, name, number, data, images, schema, read_as=None):
+    def _replicas(self, name: str, number: int, data: Mapping[str, Any], images: int, schema: Callable[[int], Schema],
+                  read_as: object = None) -> list[Result]:
         """A board's are not taken for those of the local engine."""
         machine = [self.machine] * (self.machine != "local")
         each, content = replicas.REPLICA_SAMPLES, self.content(number)
 
-        def replica(first):
+        def replica(first: int) -> Result:
             made_from = digest("spikes", content, str(data["content"]), *machine, first, each, read_as)
             return Result(self, f"{name}-{first // each:03d}", lambda: made_from, schema(min(each, images - first)),
                           self.command("testing"))
 
         return [replica(first) for first in range(0, images, each)]
 
-    def classifier(self):
+    def classifier(self) -> Result:
         """The classifier: Result."""
         return Result(self, "svm", self.readout_digest,
-                      stored.classifier(self.settings.classes, features=self.model.shapes[-1][0]),
+                      schemas.classifier(self.settings.classes, features=self.model.shapes[-1][0]),
                       self.command("training", "svm"))
 
-    def content(self, number):
+    def content(self, number: int) -> str:
         """Digest of what layer `number` (0: the input) computes."""
         if number == 0:
             return str(self.data("train").read()["content"])
@@ -211,30 +237,30 @@ class Results:
                 if name not in ("kernels", "v_thresh")]
         return digest(layer["kernels"], layer["v_thresh"], *more, self._layer_digest(number))
 
-    def readout_digest(self):
+    def readout_digest(self) -> str:
         """Of what reads the last layer: the classifier, or the window in which output units are looked at."""
         s, content = self.settings, self.content(len(self.model.stages))
         if self.model.runs_as_one:
             return digest("readout", self.model.readout, s.reset, content)
         return digest("svm", self.model.classifier, s.seed, s.deformation, content)
 
-    def _data_digest(self):
+    def _data_digest(self) -> str:
         s = self.settings
         source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
         return digest("data", source, s.classes, s.n_train, s.n_validation,
                       s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch),
                       *[("white", s.white)] * (s.white is not None))
 
-    def _layer_digest(self, number):
+    def _layer_digest(self, number: int) -> str:
         stage = self.model.stages[number - 1]
         stage = replace(stage, layer=replace(stage.layer, training=layer_rule(stage)))      # written out or not
         return digest("layer", stage, self.settings.seed, self.content(number - 1), *["dense"] * stage.dense,
                       *[] if self.settings.rule is None else [self.settings.rule, self.settings.reset])
 
-    def entries(self):
+    def entries(self) -> dict[str, dict[str, Any]]:
         """Entries of ``results.json`` that belong to what is stored now, the newest last: dict of str to dict."""
         found = {}
-        for name, entry in self.store.results(stored.check_entry).items():
+        for name, entry in self.store.results(schemas.check_entry).items():
             try:
                 if entry.get("made_from") == self._entry_digest(name):
                     found[name] = entry
@@ -242,16 +268,16 @@ class Results:
                 continue
         return found
 
-    def _entry_digest(self, name):
+    def _entry_digest(self, name: str) -> str:
         contents = {f"layer {stage.number}": stage.number for stage in self.model.stages}
         return self.content(contents[name]) if name in contents else self.readout_digest()
 
-    def keep_entry(self, name, entry):
+    def keep_entry(self, name: str, entry: Mapping[str, Any]) -> None:
         """Keep an entry of ``results.json``: ``layer n``, ``svm`` or a split."""
         self.store.write_results(name, {**entry, "made_from": self._entry_digest(name)})
 
 
-def if_there(read, *args):
+def if_there(read: Callable[..., Found], *args: Any) -> Found | None:
     """What ``read(*args)`` finds in a store, or None; images of another shape than the model's are still an error."""
     try:
         return read(*args)

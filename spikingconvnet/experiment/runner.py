@@ -2,14 +2,18 @@
 
 import logging
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
+from typing import Any
 
 from spikingconvnet.backends import get_backend
-from spikingconvnet.backends.base import log_warnings
+from spikingconvnet.backends.base import Backend, Record, Recording, Simulation, log_warnings
 from spikingconvnet.board import resources
 from spikingconvnet.experiment.workers import workers
 from spikingconvnet.health.watch import Watch
 from spikingconvnet.model import build
+from spikingconvnet.network.netlist import Network
 
 logger = logging.getLogger(__name__)
 
@@ -36,26 +40,28 @@ class Runner:
         For the backend's ``open``, if there is a `target`.
     """
 
-    def __init__(self, backend, jobs, progress, target=None, cluster=None, copies=1, force=False, **options):
+    def __init__(self, backend: str, jobs: int | None, progress: Callable[[Iterable[Any], str], Iterable[Any]],
+                 target: str | None = None, cluster: str | None = None, copies: int | str = 1, force: bool = False,
+                 **options: Any) -> None:
         self.backend_name, self.jobs, self.progress, self.force = backend, jobs, progress, force
         self.cluster, self.copies = cluster, copies
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
         self.options = {"target": target, **options} if target else {}
 
     @cached_property
-    def backend(self):
+    def backend(self) -> Backend:
         """The backend's module, imported when something is to be simulated."""
         return get_backend(self.backend_name)
 
-    def watch(self, name):
+    def watch(self, name: str) -> Watch:
         """A Watch over runs whose results are stored."""
         return Watch(name, self.force)
 
-    def open(self, watch, network, record=()):
+    def open(self, watch: Watch, network: Network, record: Record = ()) -> AbstractContextManager[Simulation]:
         """A simulation on the backend, watched."""
         return watch.open(self.backend.open(network, record, self.jobs, **self.options))
 
-    def shown(self, network, name, record=()):
+    def shown(self, network: Network, name: str, record: Record = ()) -> Recording:
         """The recording of a network's whole timeline, of which nothing is stored."""
         watch = Watch(name, force=True)
         with self.open(watch, network, record) as simulation:
@@ -64,7 +70,9 @@ class Runner:
         watch.settle()
         return recording
 
-    def side_by_side(self, networks, description, work, **options):
+    def side_by_side(self, networks: Sequence[Network], description: str,
+                     work: Callable[..., tuple[list[Any], Recording]],
+                     **options: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         """``work(networks that share a run, ...)`` for every network, replica by replica.
 
         Yields
@@ -72,7 +80,7 @@ class Runner:
         (response, verdict)
             Of each network; the verdict on its run as ``how`` of a result holds it.
         """
-        jobs = self.jobs or os.cpu_count()
+        jobs = self.jobs or os.cpu_count() or 1
         at_once = self.backend.REPLICAS_AT_ONCE or jobs
         with workers(at_once, self.cluster) as pool:
             futures = [pool.submit(work, group, backend=self.backend_name,
@@ -87,20 +95,19 @@ class Runner:
                 yield from ((response, judged) for response in responses)
             log_warnings(recording, logger)
 
-    def groups(self, networks):
+    def groups(self, networks: Sequence[Network]) -> list[list[Network]]:
         """Groups of networks that share one run: as many as asked for, with timelines of one length."""
-        copies, groups = self.copies_of(networks[0], len(networks)), []
+        copies = self.copies_of(networks[0], len(networks))
+        groups: list[list[Network]] = []
         for network in networks:
-            samples = network.population(build.INPUT).cell.spikes.n_samples
-            if not groups or len(groups[-1]) == copies or groups[-1][0].population(
-                    build.INPUT).cell.spikes.n_samples != samples:
+            if not groups or len(groups[-1]) == copies or _samples(groups[-1][0]) != _samples(network):
                 groups.append([])
             groups[-1].append(network)
         return groups
 
-    def copies_of(self, network, wanted):
+    def copies_of(self, network: Network, wanted: int) -> int:
         """Copies of a network that share one run: those asked for; or as many as fit, at least 1, at most `wanted`."""
-        if self.copies != "auto":
+        if isinstance(self.copies, int):
             return self.copies
         on, found = resources.machine(self.options["target"]), resources.resources(network)
         fit = resources.replicas(found.groups, on)
@@ -108,3 +115,7 @@ class Runner:
         logger.info("copies: %d, because %s fit %s (%s cores, %s for each) and all images take %d", copies,
                     f"{fit:,}", on.name, f"{on.cores:,}", f"{found.cores:,}", wanted)
         return copies
+
+
+def _samples(network: Network) -> int:
+    return network.population(build.INPUT).given_spikes.n_samples

@@ -8,14 +8,17 @@ import ast
 import difflib
 import runpy
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.data.filters import is_filter, worth_of
+from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, in_words, require
 from spikingconvnet.experiment.doors import old_names
 from spikingconvnet.gates import sizes
@@ -61,23 +64,23 @@ class Settings:
     """
 
     dataset: str
-    image_filter: object
-    encoder: object
+    image_filter: ImageFilter
+    encoder: Encoder
     slot: int
     model: Sequential
-    classes: tuple = tuple(range(10))
+    classes: tuple[int, ...] = tuple(range(10))
     n_train: int | None = None
     n_validation: int = 0
     n_test: int | None = None
     per_class: bool = False
     seed: int = 0
     reset: bool = False
-    rule: object = None
+    rule: NetworkRule | None = None
     arch: str | None = None
-    deformation: object = None
+    deformation: Deformation | None = None
     white: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.dataset, str) and "://" in self.dataset:
             object.__setattr__(self, "dataset", Address(self.dataset))
         for field, kind in _KINDS.items():
@@ -102,30 +105,30 @@ class Settings:
             return
         require(self.deformation is None, "parameters", "DEFORMATION", self.deformation,
                 "left out for a model without a Classifier, which alone sees deformed copies")
-        self.model.readout.window(self.slot)
+        self.model.unit_readout.window(self.slot)
         require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
                 f"a model with one output unit for each of the {len(self.classes)} CLASSES")
 
-    def with_seed(self, seed):
+    def with_seed(self, seed: int | None) -> "Settings":
         """The same experiment with another seed."""
         return self if seed is None else replace(self, seed=seed)
 
 
-def _only(condition, wanted):
+def _only(condition: Callable[[Any], bool], wanted: str) -> Kind:
     """A kind of objects that meet a condition, kept as they are."""
     return Kind(lambda value: value if condition(value) else REFUSED, wanted)
 
 
-def _is_encoder(value):
+def _is_encoder(value: object) -> bool:
     n_steps = getattr(value, "n_steps", None)
     return callable(value) and not isinstance(value, type) and whole(1, MOST_SLOT).takes(n_steps)
 
 
-def _is_rule(value):
+def _is_rule(value: object) -> bool:
     return value is None or (is_dataclass(value) and isinstance(value, NetworkRule))
 
 
-def _classes(value):
+def _classes(value: Any) -> object:
     """Class ids as a tuple; a range too long to be one is not unrolled."""
     if isinstance(value, range):
         value = tuple(value[:MOST_CLASSES + 1])
@@ -162,7 +165,7 @@ _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 LARGEST_FILE = 1 << 20      # bytes
 
 
-def load(path):
+def load(path: str | Path) -> Settings:
     """Settings of a parameters file.
 
     Parameters
@@ -182,7 +185,7 @@ def load(path):
     if not path.is_file():
         raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it")
     try:
-        require(path.stat().st_size <= LARGEST_FILE, path, "size", path.stat().st_size,
+        require(path.stat().st_size <= LARGEST_FILE, str(path), "size", path.stat().st_size,
                 f"at most {LARGEST_FILE:,} bytes for a parameters file")
         with old_names(path):
             ran = runpy.run_path(str(path))
@@ -197,14 +200,14 @@ def load(path):
         raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {_text(error)}") from error
 
 
-def _text(error):
+def _text(error: BaseException) -> str:
     """What an error says; of a SystemExit, what its number means."""
     if isinstance(error, SystemExit):
         return "it ends the program; a parameters file only gives values to names"
     return in_words(str(error)).strip("'\"") or "no text"
 
 
-def _unread(path):
+def _unread(path: Path) -> dict[str, int]:
     """Names that a parameters file gives a value to and does not use itself, with their lines: dict of str to int."""
     tree = ast.parse(path.read_bytes())
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
@@ -213,7 +216,7 @@ def _unread(path):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in read}
 
 
-def _from_names(found, path, unread):
+def _from_names(found: Mapping[str, Any], path: Path, unread: Mapping[str, int]) -> Settings:
     """Settings from a dict of capital names, see :func:`load`; what nothing reads is refused.
 
     A name of the user's own is fine if it holds a record of the package (a neuron, a rule) that others are built from.
@@ -240,7 +243,7 @@ def _from_names(found, path, unread):
     return Settings(**values)
 
 
-def _line(error, path):
+def _line(error: BaseException, path: Path) -> str:
     """``, line n`` of the parameters file in which an error arose; empty if that is not known."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     if isinstance(error, SyntaxError) and error.filename == str(path):
@@ -248,7 +251,7 @@ def _line(error, path):
     return f", line {lines[-1]}" if lines and lines[-1] else ""
 
 
-def _locate(dataset, path):
+def _locate(dataset: Any, path: Path) -> str:
     if isinstance(dataset, str) and "://" in dataset:
         address = Address(dataset)
         require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as"

@@ -4,15 +4,22 @@ Images are shown on timelines of at most ``replicas.REPLICA_SAMPLES`` images; ea
 at rest (a replica, as on a board), and the unit in which caches are kept. Replicas run side by side.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.errors import SimulationFailed
 from spikingconvnet.experiment import replicas
+from spikingconvnet.experiment.results import Result, Results
+from spikingconvnet.experiment.runner import Runner
 from spikingconvnet.health import silence
 from spikingconvnet.model import build
 from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.arrays import Numbers, Pair
+from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import pack_spikes, unpack_spikes
 
 
@@ -25,20 +32,20 @@ class Timelines:
     runner : Runner
     """
 
-    def __init__(self, results, runner):
+    def __init__(self, results: Results, runner: Runner) -> None:
         self.results, self.runner = results, runner
         self.model, self.settings = results.model, results.settings
 
-    def trained(self, number):
+    def trained(self, number: int) -> TrainedLayer:
         """A stored layer as inference needs it: TrainedLayer."""
         return TrainedLayer.from_arrays(self.results.layer(number).read())
 
-    def chain(self, number, spikes):
+    def chain(self, number: int, spikes: Spikes) -> Network:
         """The layers up to `number` as one network behind `spikes`: Network."""
         return build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
                                        spikes, self.settings.reset)
 
-    def spikes(self, number, split, data):
+    def spikes(self, number: int, split: str, data: Mapping[str, Any]) -> list[Spikes]:
         """Spikes of a layer (0: the input) for every replica of a split: list of Spikes.
 
         Parameters
@@ -60,15 +67,16 @@ class Timelines:
         found = self._kept(self.results.spikes(number, split, data, spikes.n_samples), number, split, data)
         return [unpack_spikes(part) for part in found]
 
-    def counts(self, number, split, data, grid):
+    def counts(self, number: int, split: str, data: Mapping[str, Any], grid: Pair) -> Numbers:
         """The same counted on `grid`: uint16 array (n, features)."""
         files = self.results.counts(number, split, data, data["spikes"].n_samples, grid)
         return np.concatenate([part["counts"] for part in self._kept(files, number, split, data, grid)])
 
-    def _kept(self, files, number, split, data, grid=None):
+    def _kept(self, files: Sequence[Result], number: int, split: str, data: Mapping[str, Any],
+              grid: Pair | None = None) -> list[dict[str, Any]]:
         description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
 
-        def compute(missing):
+        def compute(missing: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             sources = self.spikes(number - 1, split, data)
             return ((pack_spikes(response) if grid is None else {"counts": response}, judged) for response, judged
                     in self.simulate(number, [sources[i] for i in missing], grid, description))
@@ -77,14 +85,14 @@ class Timelines:
         self._require_spikes(number, split, data, any(part["counts"].any() for part in found))
         return found
 
-    def _require_spikes(self, number, split, data, fired):
+    def _require_spikes(self, number: int, split: str, data: Mapping[str, Any], fired: object) -> None:
         """Refuse to go on with a layer that has been trained by itself and has not fired for any image of a split."""
         if not fired:
             raise silence.error([self.model.stages[number - 1]], [self.trained(number)],
                                 self.spikes(number - 1, split, data)[0], f"{len(data['labels']):,} {split} images",
                                 self.results.layer(number).command)
 
-    def first(self, number, data):
+    def first(self, number: int, data: Mapping[str, Any]) -> Spikes | None:
         """Spikes of a trained layer for the first training replica; None where they are not kept."""
         images = min(replicas.REPLICA_SAMPLES, data["spikes"].n_samples)
         found = self.results.spikes(number, "train", data, images)[0].cached()
@@ -94,7 +102,8 @@ class Timelines:
         self._require_spikes(number, "train", data, spikes.n_events)
         return spikes
 
-    def simulate(self, number, sources, grid, description):
+    def simulate(self, number: int, sources: Sequence[Spikes], grid: Pair | None,
+                 description: str) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Responses of a layer to the replayed spikes of the layer before, one replica for each, side by side.
 
         Yields each with the verdict on its run.
@@ -103,7 +112,7 @@ class Timelines:
         networks = [build.inference_network([stage], [trained], source) for source in sources]
         return self.runner.side_by_side(networks, description, replicas.respond, label=stage.label, grid=grid)
 
-    def answers(self, split, data):
+    def answers(self, split: str, data: Mapping[str, Any]) -> dict[str, Numbers]:
         """What the output units of a model that runs as one network answer to a split: dict of str to array.
 
         ``units`` (n, steps of the window), ``output`` (n, units) and ``spikes`` (n, layers and the input), see
@@ -111,31 +120,32 @@ class Timelines:
         """
         number, description = len(self.model.stages), f"{split} images"
 
-        def compute(missing):
+        def compute(missing: Sequence[int]) -> Iterator[tuple[Any, dict[str, Any]]]:
             sources = self.spikes(0, split, data)
             networks = [self.chain(number, sources[i]) for i in missing]
-            return self.runner.side_by_side(networks, description, replicas.classify, layer=self.model.readout)
+            return self.runner.side_by_side(networks, description, replicas.classify, layer=self.model.unit_readout)
 
         found = self._cached(self.results.answers(split, data, data["spikes"].n_samples), compute, description)
         return {name: np.concatenate([part[name] for part in found]) for name in ("units", "output", "spikes")}
 
-    def _cached(self, files, compute, description):
+    def _cached(self, files: Sequence[Result],
+                compute: Callable[[list[int]], Iterator[tuple[dict[str, Any], dict[str, Any]]]],
+                description: str) -> list[dict[str, Any]]:
         """Results of all replicas: from the cache, or by ``compute(missing replicas)`` one after another, and kept.
 
         `compute` gives an iterator over arrays and the verdict on the run behind them.
         """
-        found = [file.cached() for file in files]
-        missing = [i for i, cached in enumerate(found) if cached is None]
+        found = {i: cached for i, file in enumerate(files) if (cached := file.cached()) is not None}
+        missing = [i for i in range(len(files)) if i not in found]
         if missing:
-            with self.results.store.locked(), telling(description, len(found), "replicas",
-                                                      lambda: sum(part is not None for part in found)):
+            with self.results.store.locked(), telling(description, len(files), "replicas", lambda: len(found)):
                 for i, (arrays, judged) in zip(missing, compute(missing)):
                     found[i] = files[i].write(self.results.how(judged), **arrays)
-        return found
+        return [found[i] for i in range(len(files))]
 
 
 @contextmanager
-def telling(what, total, parts, finished):
+def telling(what: str, total: int, parts: str, finished: Callable[[], int]) -> Iterator[None]:
     """Have a failure say what was at work, and that ``finished()`` of `total` `parts` are kept."""
     try:
         yield

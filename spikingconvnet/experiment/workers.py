@@ -6,10 +6,12 @@ import re
 import struct
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
 from spikingconvnet.gates.address import Address
@@ -21,7 +23,7 @@ CLUSTER = re.compile(r"(?:(?:tcp|tls)://)?(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):([0-9
 LOOPBACK = "127.0.0.1"      # what a cluster of our own listens on
 
 
-def check_cluster(address):
+def check_cluster(address: str) -> None:
     """Refuse what is no address of a scheduler.
 
     Parameters
@@ -44,7 +46,7 @@ def check_cluster(address):
 
 
 @contextmanager
-def workers(n, cluster=None):
+def workers(n: int, cluster: str | None = None) -> Iterator[Any]:
     """Where replicas run: an object with ``submit(function, *args, **kwargs)``, whose futures have ``result()``.
 
     Parameters
@@ -94,12 +96,12 @@ def workers(n, cluster=None):
         yield _Dask(client, cluster)
 
 
-def _greet(address):
+def _greet(address: str) -> None:
     """Raise OSError unless a scheduler greets in time; dask waits for its greeting without a limit."""
     from distributed.comm import connect
     from distributed.security import Security
 
-    async def greeted():
+    async def greeted() -> None:
         comm = await connect(address, timeout=ANSWER, **how)
         comm.abort()
 
@@ -115,7 +117,7 @@ def _greet(address):
 
 
 @contextmanager
-def _own_cluster(n):
+def _own_cluster(n: int) -> Iterator[Any]:
     """A cluster of `n` processes that listens to this machine alone and leaves no file.
 
     Its scheduler and workers serve a few numbers over HTTP even without a dashboard, and dask's own default for that is
@@ -131,7 +133,7 @@ def _own_cluster(n):
 
 
 @contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Without distributed's messages, but those of a worker of this machine that had to be started again.
 
     What goes wrong comes back as an error of the replica that it is about.
@@ -156,15 +158,15 @@ def _quiet():
 class _Dask:
     """A client that computes every task anew: results are cached in the run directory, not in workers."""
 
-    def __init__(self, client, address):
+    def __init__(self, client: Any, address: str) -> None:
         self._client, self._address = client, address
 
-    def submit(self, function, *args, **kwargs):
+    def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> SimpleNamespace:
         """As that of an Executor; failures of the cluster come out of ``result()`` as SimulationFailed."""
         future = self._client.submit(function, *args, pure=False, **kwargs)
         return SimpleNamespace(result=partial(self._result, future))
 
-    def _result(self, future):
+    def _result(self, future: Any) -> Any:
         from distributed.scheduler import KilledWorker
 
         try:
@@ -175,7 +177,7 @@ class _Dask:
             raise SimulationFailed(f"--cluster {self._address}: {type(error).__name__}: {text}; start its scheduler or"
                                    " workers again") from error
 
-    def _wait(self, future):
+    def _wait(self, future: Any) -> None:
         """Until the future is done; TimeoutError if the cluster has had no worker at two looks at it.
 
         Tasks wait for workers for ever, and a worker that died under heavy load may not have been started again.
@@ -195,6 +197,6 @@ class _Dask:
 class _Here:
     """The calling thread; a result is computed when it is asked for."""
 
-    def submit(self, function, *args, **kwargs):
+    def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> SimpleNamespace:
         """As that of an Executor."""
         return SimpleNamespace(result=partial(function, *args, **kwargs))

@@ -8,7 +8,9 @@ a command line before anything else looks at it.
 import base64
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from logging import Logger
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from spikingconvnet.errors import SettingsError
@@ -27,14 +29,14 @@ class Login:
     """A user's name and password, or None; neither is in its ``repr``."""
 
     user: str = field(repr=False)
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
 
-    def basic(self):
+    def basic(self) -> str:
         """Value of an ``Authorization`` header (RFC 7617)."""
         return f"Basic {base64.b64encode(f'{self.user}:{self.password or str()}'.encode()).decode()}"
 
     @classmethod
-    def from_environment(cls, prefix):
+    def from_environment(cls, prefix: str) -> "Login | None":
         """That of the variables ``<prefix>_USER`` and ``<prefix>_PASSWORD``; None unless both are set."""
         user, password = (os.environ.get(f"{prefix}_{name}") for name in ("USER", "PASSWORD"))
         return cls(user, password) if user and password else None
@@ -86,18 +88,18 @@ class Address(str):
         return cls._made(begin + _public(query) + _public(fragment), begin + query + fragment, _login(userinfo))
 
     @classmethod
-    def _made(cls, text, full, login):
+    def _made(cls, text: str, full: str, login: Login | None) -> "Address":
         made = super().__new__(cls, text)
         made._login, made._full = login, full
         return made
 
     @property
-    def login(self):
+    def login(self) -> Login | None:
         """What stands before the host: Login, or None."""
         return self._login
 
     @property
-    def has_secret(self):
+    def has_secret(self) -> bool:
         """Whether it is more than its text."""
         return self._login is not None or self._full != self
 
@@ -105,7 +107,7 @@ class Address(str):
         """The address with whatever is secret in its query, for the one request that needs it; no login."""
         return self._full
 
-    def warn(self, login, log):
+    def warn(self, login: Login | None, log: Logger) -> None:
         """Say in the log that secrets travel in clear, if they do."""
         if re.match("(spalloc:)?http://", self, re.IGNORECASE) and (login or self.has_secret):
             log.warning("warning: %s is not encrypted, so whoever is on the way can read the password; use https", self)
@@ -117,7 +119,7 @@ def _groups(pattern: str, text: str, flags: re.RegexFlag) -> tuple[str, ...]:
     return found.groups(default="") if found else ()
 
 
-def _refuse_hidden(text):
+def _refuse_hidden(text: str) -> None:
     """Refuse a text without a scheme in front that has a password or an address with secrets all the same."""
     inner = SCHEME.search(text)
     if (inner and Address(text[inner.start():]).has_secret) or re.match(r"(?![./~]).*?:.*@", text, re.DOTALL):
@@ -126,7 +128,7 @@ def _refuse_hidden(text):
                             " such a name is written ./NAME")
 
 
-def _login(userinfo):
+def _login(userinfo: str) -> Login | None:
     if not userinfo:
         return None
     user, colon, password = userinfo.partition(":")
@@ -140,7 +142,7 @@ def _login(userinfo):
     return Login(parts[0], parts[1] if colon else None)
 
 
-def _public(part):
+def _public(part: str) -> str:
     """Query or fragment, its mark included, without what is secret in it."""
     pieces = part[1:].split("&")
     shown = [piece for piece in pieces if not piece or _is_public(*piece.partition("="))]
@@ -149,13 +151,13 @@ def _public(part):
     return part[0] + "&".join(shown) if shown else ""
 
 
-def _is_public(name, equals, value):
+def _is_public(name: str, equals: str, value: str) -> bool:
     return bool(equals and not SECRET.search(name) and WORD.fullmatch(value) and WORD.fullmatch(name))
 
 
-def apart(words):
+def apart(words: Iterable[str]) -> list[str]:
     """The words of a command line as Addresses, ``--name=address`` with secrets as two: list of str."""
-    found = []
+    found: list[str] = []
     for word in words:
         option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         parts = [Address(option), Address(value)] if equals else [Address(word)]
@@ -163,7 +165,7 @@ def apart(words):
     return found
 
 
-def hidden(text):
+def hidden(text: str) -> str:
     """A text of somebody else without the secrets of spalloc that are in the environment of this process.
 
     A server may repeat in its answers what it was sent, and SpiNNMan tells how long a password is.

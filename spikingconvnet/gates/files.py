@@ -3,7 +3,9 @@
 import os
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -12,7 +14,7 @@ from spikingconvnet.errors import SurroundingsError
 SUFFIX = ".tmp"
 
 
-def write_whole(path, save):
+def write_whole(path: Path, save: Callable[[BinaryIO], object]) -> None:
     """Call ``save(stream)`` on a temporary file beside `path`, then put it in its place.
 
     Parameters
@@ -42,13 +44,13 @@ def write_whole(path, save):
         raise cannot_write(path, error) from error
 
 
-def cannot_write(path, error):
+def cannot_write(path: Path, error: OSError) -> SurroundingsError:
     """The SurroundingsError that says why the system does not let `path` be written."""
     return SurroundingsError(f"{path}: cannot be written ({error.strerror or error}); choose another place for it, as"
                              " with --run-dir")
 
 
-def sweep(folder, below=True):
+def sweep(folder: str | Path, below: bool = True) -> None:
     """Delete what killed processes have left in a folder and, if its lock is held, `below` it.
 
     With the lock every temporary file is of a process that has ended; without it those of this machine's dead processes
@@ -59,15 +61,15 @@ def sweep(folder, below=True):
             left.unlink(missing_ok=True)
 
 
-def _is_dead(name):
+def _is_dead(name: str) -> bool:
     """Whether a temporary file's name is that of a process of this machine that has ended."""
     host, _, pid = name.removesuffix(SUFFIX)[1:].partition(".")[2].rpartition(".")
     return host == socket.gethostname() and pid.isdecimal() and not is_alive(int(pid))
 
 
-def is_alive(pid):
+def is_alive(pid: int) -> bool:
     """Whether a process of this machine is there."""
     try:
-        return psutil.pid_exists(pid)
+        return bool(psutil.pid_exists(pid))
     except OverflowError:               # no number of a process
         return False

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from spikingconvnet.errors import BackendError
 
 
-def need(library, who):
+def need(library: str, who: str) -> None:
     """Raise a BackendError that names the command that installs a library, unless it is there."""
     if find_spec(library) is None:
         raise BackendError(f"{who}: No module named {library!r}; install it with:"

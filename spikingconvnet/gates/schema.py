@@ -9,13 +9,16 @@ what to do.
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikingconvnet.errors import StoreError
 
+Part = TypeVar("Part", "Array", "Value")
 DEEPEST = 40            # objects in objects of JSON
 LARGEST = 1 << 128      # a whole number in JSON; seeds may be longer than 64 bits
 FLOATS = "float64"
@@ -44,18 +47,18 @@ class Array:
     """
 
     types: str
-    shape: tuple = ()
+    shape: tuple[int | str, ...] = ()
     least: float | None = None
     most: float | None = None
     optional: bool = False
 
-    def check(self, name, array, sizes):
+    def check(self, name: str, array: NDArray[Any], sizes: dict[str, int]) -> None:
         """Raise a StoreError unless `array` fits; sizes whose names are new go into the dict `sizes`."""
         kind = "str" if array.dtype.kind == "U" else array.dtype.name
         fits = kind in self.types.split() and array.dtype.isnative and array.ndim == len(self.shape)
         if not (fits and all(n == (size if isinstance(size, int) else sizes.setdefault(size, n))
                              for size, n in zip(self.shape, array.shape))):
-            wanted = tuple(sizes.get(size, size) for size in self.shape)
+            wanted = tuple(size if isinstance(size, int) else sizes.get(size, size) for size in self.shape)
             refuse(name, f"{self.types.replace(' ', ' or ')} {_text(wanted)}", f"{array.dtype} {_text(array.shape)}")
         floats = array.dtype.kind == "f"
         if array.size and (floats or self.least is not None or self.most is not None):
@@ -71,10 +74,10 @@ class Value:
     """What an entry of JSON has to be: `wanted` in words, and ``holds(entry)`` tells whether it is."""
 
     wanted: str
-    holds: object
+    holds: Callable[[Any], bool]
     optional: bool = False
 
-    def check(self, name, value, sizes=None):
+    def check(self, name: str, value: object, sizes: dict[str, int] | None = None) -> None:
         """Raise a StoreError unless `value` fits."""
         if not self.holds(value):
             refuse(name, self.wanted, repr(value))
@@ -95,12 +98,12 @@ class Schema:
     sizes : dict of str to int
     """
 
-    arrays: dict
-    how: dict = field(default_factory=dict)
-    whole: object = None
-    sizes: dict = field(default_factory=dict)
+    arrays: dict[str, Array]
+    how: dict[str, Value] = field(default_factory=dict)
+    whole: Callable[[Mapping[str, Any], Mapping[str, Any]], object] | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
 
-    def check(self, arrays, how):
+    def check(self, arrays: Mapping[str, NDArray[Any]], how: Mapping[str, Any]) -> None:
         """Raise a SpikingConvNetError that names what does not fit."""
         unknown = sorted(arrays.keys() - self.arrays.keys())
         if unknown:
@@ -111,13 +114,15 @@ class Schema:
             self.whole(arrays, how)
 
 
-def optional(part):
+def optional(part: Part) -> Part:
     """The same Array or Value, which may be missing."""
     return replace(part, optional=True)
 
 
-def check_entries(found, wanted, owner="", sizes=None):
+def check_entries(found: Mapping[str, Any], wanted: Mapping[str, Array] | Mapping[str, Value], owner: str = "",
+                  sizes: dict[str, int] | None = None) -> None:
     """Raise a StoreError unless each entry of the dict `wanted` is in `found` (or optional) and fits."""
+    sizes = {} if sizes is None else sizes
     for name, part in wanted.items():
         if name in found:
             part.check(f"{owner}{name}", found[name], sizes)
@@ -125,7 +130,7 @@ def check_entries(found, wanted, owner="", sizes=None):
             raise StoreError(f"{owner}{name}: is missing")
 
 
-def parse_json(text):
+def parse_json(text: str) -> dict[str, Any]:
     """The object in a text of JSON: dict.
 
     Raises
@@ -168,5 +173,5 @@ TEXT = Value("text", is_text)
 INTEGER = Value("a whole number, 0 or more", is_integer)
 
 
-def _text(shape):
+def _text(shape: tuple[object, ...]) -> str:
     return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"

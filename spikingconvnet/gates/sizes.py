@@ -1,24 +1,27 @@
 """How much memory parameters ask for, estimated before anything is allocated."""
 
 import math
+from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any, TypeAlias
 
 import psutil
 
 from spikingconvnet.errors import require
 
 SHARE = 0.75        # of the memory there is that arrays may take
+Asked: TypeAlias = int | tuple[int, int]        # bytes at a time, and the power with which they grow, 1 if left out
 MEMBRANES, BATCH = 10, 250         # samples that are looked at together, see ``training``
 
 
-def memory():
+def memory() -> int:
     """Bytes that arrays of this process may take, of the machine's and of what a limit leaves to it."""
     there = psutil.virtual_memory().total
     limit = psutil.Process().rlimit(psutil.RLIMIT_AS)[0] if hasattr(psutil, "RLIMIT_AS") else -1     # Linux
     return int(SHARE * (there if limit == -1 else min(there, limit)))
 
 
-def require_fits(owner, field, value, *asked, there=None):
+def require_fits(owner: str, field: str, value: int, *asked: Asked, there: int | None = None) -> None:
     """Raise a SettingsError that names the number that would fit, if a value asks for more memory than there is.
 
     Parameters
@@ -31,14 +34,14 @@ def require_fits(owner, field, value, *asked, there=None):
         Bytes that there are; None looks.
     """
     there = memory() if there is None else there
-    asked = [one if isinstance(one, tuple) else (one, 1) for one in asked]
-    fits = min(int(value * (there / size) ** (1 / power)) if size > there else value for size, power in asked)
-    largest = max(size for size, _ in asked)
+    grown = [one if isinstance(one, tuple) else (one, 1) for one in asked]
+    fits = min(int(value * (there / size) ** (1 / power)) if size > there else value for size, power in grown)
+    largest = max(size for size, _ in grown)
     require(largest <= there, owner, field, value,
             f"at most {fits:,}: it asks for {largest / 1e9:,.1f} GB of memory, and {there / 1e9:,.1f} are there")
 
 
-def check(settings, learning=()):
+def check(settings: Any, learning: Sequence[Sequence[Asked]] = ()) -> None:
     """:func:`require_fits` for what Settings ask for in all, as far as it can be said without the data set.
 
     Parameters
@@ -58,13 +61,13 @@ def check(settings, learning=()):
         _check_layer(stage, slot, settings.model, asked, there)
 
 
-def _images(settings):
+def _images(settings: Any) -> int:
     """Images of the largest split, as far as parameters say it."""
-    n = max(settings.n_train or 1, settings.n_validation, settings.n_test or 1)
+    n: int = max(settings.n_train or 1, settings.n_validation, settings.n_test or 1)
     return n * len(settings.classes) if settings.per_class else n
 
 
-def _check_layer(stage, slot, model, learning, there):
+def _check_layer(stage: Any, slot: int, model: Any, learning: Sequence[Asked], there: int) -> None:
     """Of a filter or unit: its weights, and what its neurons do; of a step: what windows see, and membranes."""
     filters, maps, positions = stage.layer.filters, stage.out_shape[0], math.prod(stage.out_shape[1:])
     seen = math.prod(stage.layer.kernel_shape(stage.in_shape)[1:])

@@ -7,7 +7,10 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
 
 from spikingconvnet.errors import SpikingConvNetError, SurroundingsError
 
@@ -24,13 +27,13 @@ REFUSALS = [os.strerror(number) for number in ADVICE] + ["can't start new thread
 class Stopped(KeyboardInterrupt):
     """A signal that ends the command, with the exit code that shells give it."""
 
-    def __init__(self, number=signal.SIGINT):
+    def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.number, self.exit_code = number, 128 + number
 
 
 @contextmanager
-def told():
+def told() -> Iterator[None]:
     """Have what the system refuses come out as a SurroundingsError of one sentence."""
     try:
         yield
@@ -43,7 +46,7 @@ def told():
         raise SurroundingsError(text) from error
 
 
-def _sentence(error):
+def _sentence(error: BaseException) -> str | None:
     """What the system has refused, and what to do; None for an error of another kind."""
     if isinstance(error, MemoryError):
         return f"no memory is left; {ADVICE[errno.ENOMEM]}"
@@ -60,7 +63,7 @@ def _sentence(error):
 class Lossy(io.FileIO):
     """A stream for messages: what cannot be written is lost, and nothing fails for it."""
 
-    def write(self, content):
+    def write(self, content: Any) -> int:
         """As FileIO's, of everything."""
         try:
             return super().write(content)
@@ -68,7 +71,7 @@ class Lossy(io.FileIO):
             return len(content)
 
 
-def settle():
+def settle() -> None:
     """Make the process independent of how it was started.
 
     Every standard stream is there, so that no file gets its number; messages never fail; text that a terminal cannot
@@ -80,7 +83,8 @@ def settle():
         except OSError:
             os.open(os.devnull, flags)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)      # noqa: SIM115 - it stays
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     sys.stderr = io.TextIOWrapper(io.BufferedWriter(Lossy(2, "wb", closefd=False)), encoding, "backslashreplace",
                                   line_buffering=True)
@@ -100,50 +104,52 @@ class Signals:
         The command's exit code, once it has ended.
     """
 
-    def __init__(self):
-        self.code = self._number = None
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self._number: int | None = None
         sys.unraisablehook = self._again
         self._on(self.leave)
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._on(self._stop)
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self._on(self.leave)
         if self._number is not None and kind not in (None, SystemExit):
             self.leave(self._number)
 
-    def leave(self, number, frame=None):
+    def leave(self, number: int, frame: FrameType | None = None) -> NoReturn:
         """End the process at once."""
         if self.code is None:
             os.write(2, f"{INTERRUPTED}\n".encode())
         os._exit(128 + number if self.code is None else self.code)
 
-    def judged(self, code):
+    def judged(self, code: int) -> int:
         """A command's exit code, or that of the signal which made it fail."""
         return 128 + self._number if code and self._number is not None else code
 
-    def _stop(self, number, frame):
+    def _stop(self, number: int, frame: FrameType | None) -> NoReturn:
         if self._number is not None:
             self.leave(number)
         self._number = number
         raise Stopped(number)
 
     @staticmethod
-    def _on(handler):
+    def _on(handler: Callable[[int, FrameType | None], object]) -> None:
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:      # as for what a shell runs in the background
                 signal.signal(number, handler)
 
     @staticmethod
-    def _again(unraisable):
-        if issubclass(unraisable.exc_type, Stopped):        # not from here, which would lose it again
+    def _again(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, Stopped):       # not from here, which would lose it again
             threading.Timer(0.01, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
         else:
             sys.__unraisablehook__(unraisable)
 
 
-def say_on_stdout(text=""):
+def say_on_stdout(text: str = "") -> None:
     """Print a line on stdout, now; SurroundingsError if it cannot be written."""
     try:
         print(text, end="\n" * bool(text), flush=True)

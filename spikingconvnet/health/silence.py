@@ -1,16 +1,22 @@
 """Layers in which nothing ever fires: an error that says how far they are from firing, instead of a score at chance."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from spikingconvnet import backends
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.model import build
 from spikingconvnet.model.readouts import Membrane
+from spikingconvnet.model.sequential import Sequential, Stage
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.spikes import Spikes
 
 SHOWN = 20      # samples with which the distance to the threshold is measured
 
 
-def check_chain(model, trained, spikes, fired, samples, way_on, reset=False):
+def check_chain(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes, fired: Mapping[str, int],
+                samples: str, way_on: str, reset: bool = False) -> None:
     """Raise the :func:`error` of the first layer of a chain that has not fired; a Membrane's units need not.
 
     Parameters
@@ -35,7 +41,8 @@ def check_chain(model, trained, spikes, fired, samples, way_on, reset=False):
             raise error(stages[:number], trained[:number], spikes, samples, way_on, reset)
 
 
-def error(stages, trained, spikes, samples, way_on, reset=False):
+def error(stages: Sequence[Stage], trained: Sequence[TrainedLayer], spikes: Spikes, samples: str, way_on: str,
+          reset: bool = False) -> SettingsError:
     """The error for a layer that fires for none of the samples.
 
     Parameters

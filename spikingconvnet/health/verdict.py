@@ -7,9 +7,11 @@ A run is ``valid`` (nothing was counted that changes a number), ``suspect`` (som
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
-from spikingconvnet.backends.spinnaker.provenance import CORE, ROUTER, SETUP, TRANSFER, Reading
+from spikingconvnet.backends.spinnaker.provenance import CORE, ROUTER, SETUP, TRANSFER, Provenance, Reading
 from spikingconvnet.health.rules import (
     DERIVED,
     ENGINE,
@@ -23,9 +25,14 @@ from spikingconvnet.health.rules import (
     SUSPECT,
     UNKNOWN,
     UNKNOWN_REMARK,
+    Rule,
 )
-from spikingconvnet.store.stored import VERDICTS
+from spikingconvnet.network.arrays import Pair
+from spikingconvnet.store.schemas import VERDICTS
 
+Chip: TypeAlias = tuple[int | None, int | None]                 # x, y
+Place: TypeAlias = tuple[int | None, int | None, int | None]    # x, y, p
+Items: TypeAlias = Mapping[str, Reading]
 BADNESS = (NOTE, SUSPECT, INVALID)
 DROPPED = "Dropped_Multicast_Packets"
 PLACES = 3                      # places of a finding that are told
@@ -56,12 +63,12 @@ class Finding:
     cause: str
     fix: str
     source: str
-    value: int
-    where: tuple = ()
+    value: float
+    where: tuple[str, ...] = ()
     places: int = 0
-    steps: tuple | None = None
+    steps: Pair | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         more = f" and {self.places - len(self.where)} more" if self.places > len(self.where) else ""
         parts = (f"at {', '.join(self.where)}{more}" if self.where else "",
                  f"first in steps {self.steps[0]} to {self.steps[1]}" if self.steps else "", self.fix)
@@ -80,25 +87,25 @@ class Health:
         That were looked at.
     """
 
-    findings: tuple = ()
+    findings: tuple[Finding, ...] = ()
     runs: int = 0
     cores: int = 0
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """One of `VERDICTS`."""
         return worst(finding.severity for finding in self.findings)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.verdict} (runs: {self.runs}, cores: {self.cores})"
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {"verdict": self.verdict, "runs": self.runs, "cores": self.cores,
                 "findings": [vars(finding) for finding in self.findings]}
 
 
-def worst(verdicts):
+def worst(verdicts: Iterable[str]) -> str:
     """The worst of several verdicts or severities; ``valid`` if there are none.
 
     >>> worst(["note", "suspect", "valid"]), worst([])
@@ -107,7 +114,7 @@ def worst(verdicts):
     return max((v for v in verdicts if v in VERDICTS), key=VERDICTS.index, default=VERDICTS[0])
 
 
-def judge(provenance):
+def judge(provenance: Provenance) -> Health:
     """Judge the runs of one simulation: Health.
 
     Parameters
@@ -118,7 +125,7 @@ def judge(provenance):
     return merge([*map(_judge, provenance.earlier), since_reset]) if provenance.earlier else since_reset
 
 
-def _judge(provenance):
+def _judge(provenance: Provenance) -> Health:
     beside = {(r.x, r.y, r.p, r.item) for r in provenance.readings if r.table == CORE}
     found = defaultdict(list)
     for reading in (*provenance.readings, *_derived(provenance), *_engine(provenance), *_remarks(provenance)):
@@ -129,7 +136,7 @@ def _judge(provenance):
                   len(provenance.ends) + bool(provenance.failure), len(provenance.cores))
 
 
-def merge(healths):
+def merge(healths: Sequence[Health]) -> Health:
     """One Health for several simulations: a finding that they share is told once, with its first places."""
     shared = defaultdict(list)
     for finding in (finding for health in healths for finding in health.findings):
@@ -138,12 +145,12 @@ def merge(healths):
                   sum(health.runs for health in healths), max((health.cores for health in healths), default=0))
 
 
-def _sorted(findings):
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     order = {rule.name: i for i, rule in reversed(list(enumerate(RULES)))}
     return tuple(sorted(findings, key=lambda f: (-BADNESS.index(f.severity), order.get(f.name, len(RULES)))))
 
 
-def _rule(reading, beside):
+def _rule(reading: Reading, beside: set[Any]) -> Rule | None:
     """The rule for a reading; None if it means nothing."""
     if reading.table == REMARK:
         return next((rule for rule in RULES if rule.table == REMARK and re.search(rule.item, reading.item)),
@@ -156,7 +163,7 @@ def _rule(reading, beside):
     return UNKNOWN
 
 
-def _finding(rule, readings, provenance):
+def _finding(rule: Rule, readings: Sequence[Reading], provenance: Provenance) -> Finding:
     readings = sorted(readings, key=lambda r: -r.value)
     value = readings[0].value if rule.largest else sum(r.value for r in readings)
     slower = 2 * (provenance.time_scale or 1)
@@ -166,7 +173,7 @@ def _finding(rule, readings, provenance):
                    tuple(places[:PLACES]), len(places), None if rule.above else _steps(readings, provenance.ends))
 
 
-def _place(reading, provenance):
+def _place(reading: Reading, provenance: Provenance) -> str:
     if reading.p is not None:
         core = next((c for c in provenance.cores if (c.x, c.y, c.p) == (reading.x, reading.y, reading.p)), None)
         place = str(core) if core else f"core {reading.x},{reading.y},{reading.p}"
@@ -174,20 +181,21 @@ def _place(reading, provenance):
     return f"router {reading.x},{reading.y}" if reading.x is not None else reading.between
 
 
-def _steps(readings, ends):
+def _steps(readings: Sequence[Reading], ends: Sequence[int]) -> Pair | None:
     """First and last step of the earliest run that is concerned, if readings tell their run."""
     told = [r.run for r in readings if r.run is not None and r.run < len(ends)]
     return (ends[min(told) - 1] if min(told) else 0, ends[min(told)]) if told else None
 
 
-def _derived(provenance):
+def _derived(provenance: Provenance) -> Iterator[Reading]:
     """What only several numbers together tell."""
     if provenance.failure:
         yield from _of_failure(provenance)
     if not any(reading.table in (CORE, ROUTER) for reading in provenance.readings):
         yield Reading(DERIVED, "no_provenance", 1)
         return
-    cores, routers = defaultdict(dict), defaultdict(dict)
+    cores: dict[Place, dict[str, Reading]] = defaultdict(dict)
+    routers: dict[Chip, dict[str, Reading]] = defaultdict(dict)
     for reading in provenance.readings:
         if reading.table == CORE:
             cores[reading.x, reading.y, reading.p][reading.item] = reading
@@ -197,13 +205,13 @@ def _derived(provenance):
             yield Reading(DERIVED, "time_scale", int(reading.value != provenance.time_scale))
     for place, items in cores.items():
         yield from _of_core(place, items, provenance)
-    for place, items in routers.items():
-        yield from _of_router(place, items)
+    for router, items in routers.items():
+        yield from _of_router(router, items)
     if not provenance.failure:
         yield from _silent(provenance, cores, routers)
 
 
-def _of_failure(provenance):
+def _of_failure(provenance: Provenance) -> Iterator[Reading]:
     """A run that did not come to its end; a core that has said that its memory was too small is no broken one."""
     said = defaultdict(list)
     for x, y, p, text in provenance.said:
@@ -216,8 +224,8 @@ def _of_failure(provenance):
         yield Reading(DERIVED, "core_memory" if place in small else "core_states", 1, *place, between=between)
 
 
-def _of_core(place, items, provenance):
-    def differ(name, one, other):
+def _of_core(place: Place, items: Items, provenance: Provenance) -> Iterator[Reading]:
+    def differ(name: str, one: float | None, other: float | None) -> Iterator[Reading]:
         if one is not None and other is not None:
             yield Reading(DERIVED, name, abs(one - other), *place)
 
@@ -234,36 +242,36 @@ def _of_core(place, items, provenance):
     yield from differ("delay_unadded", value.get("Number_of_packets_added_to_delay_slot"), handled)
 
 
-def _of_router(place, items):
+def _of_router(place: Chip, items: Items) -> Iterator[Reading]:
     value = defaultdict(int, {item: reading.value for item, reading in items.items()})
     received, dropped = value["Received_For_Reinjection"], items.get(DROPPED)
     lost = value[DROPPED] - received - value["Missed_For_Reinjection"]
-    yield Reading(DERIVED, "dropped_packets", lost, *place, run=dropped and dropped.run)
+    yield Reading(DERIVED, "dropped_packets", lost, *place, run=dropped.run if dropped else None)
     yield Reading(DERIVED, "not_reinjected", received - value["Reinjection_Overflows"] - value["Reinjected"], *place)
 
 
-def _silent(provenance, cores, routers):
+def _silent(provenance: Provenance, cores: Mapping[Place, Items], routers: Mapping[Chip, Items]) -> Iterator[Reading]:
     """Cores and routers that were not read after every run."""
     for core in provenance.cores:
         place = core.x, core.y, core.p
         yield Reading(DERIVED, "silent_core", int(_is_silent(cores[place], provenance)), *place)
-    for place in provenance.chips:
-        items = {DROPPED: routers[place][DROPPED]} if DROPPED in routers[place] else {}
-        yield Reading(DERIVED, "silent_router", int(_is_silent(items, provenance)), *place)
+    for chip in provenance.chips:
+        items = {DROPPED: routers[chip][DROPPED]} if DROPPED in routers[chip] else {}
+        yield Reading(DERIVED, "silent_router", int(_is_silent(items, provenance)), *chip)
 
 
-def _is_silent(items, provenance):
+def _is_silent(items: Items, provenance: Provenance) -> bool:
     return min((reading.times for reading in items.values()), default=0) < max(1, len(provenance.ends))
 
 
-def _engine(provenance):
+def _engine(provenance: Provenance) -> Iterator[Reading]:
     for label, counts in provenance.counters.items():
         for item, value in counts.items():
             if (ENGINE, item) in BY_ITEM:
                 yield Reading(ENGINE, item, value, between=f"projection {label}")
 
 
-def _remarks(provenance):
+def _remarks(provenance: Provenance) -> Iterator[Reading]:
     for message in provenance.messages:
         if not any(re.search(text, message) for text in EXPLAINED):
             yield Reading(REMARK, message, 1)

@@ -1,10 +1,14 @@
 """Watching the simulations of one step of an experiment: what they were worth, told, kept and acted on."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from spikingconvnet.backends.base import Simulation
+from spikingconvnet.backends.spinnaker.provenance import Provenance
 from spikingconvnet.errors import BackendError, HealthError, IncompleteRecording
-from spikingconvnet.health.verdict import INVALID, NOTE, judge, merge
+from spikingconvnet.health.verdict import INVALID, NOTE, Health, judge, merge
 
 logger = logging.getLogger(__name__)
 
@@ -20,19 +24,19 @@ class Watch:
         Whether results of invalid runs may be stored.
     """
 
-    def __init__(self, name, force=False):
+    def __init__(self, name: str, force: bool = False) -> None:
         self.name, self.force = name, force
-        self._healths = []
+        self._healths: list[Health] = []
 
     @contextmanager
-    def open(self, simulation):
+    def open(self, simulation: Simulation) -> Iterator[Simulation]:
         """Use a simulation, and judge its runs at the end."""
         with self.failures(), simulation:
             yield simulation
             self.see(simulation.provenance)
 
     @contextmanager
-    def failures(self):
+    def failures(self) -> Iterator[None]:
         """Tell what a machine has said about a run that fails inside, if anything; the error goes on.
 
         Raises
@@ -51,12 +55,12 @@ class Watch:
                 self._tell(judge(found))
             raise
 
-    def see(self, provenance):
+    def see(self, provenance: Provenance | None) -> None:
         """Judge the runs of a simulation: provenance.Provenance, or None without a machine."""
         if provenance is not None:
             self._healths.append(judge(provenance))
 
-    def settle(self):
+    def settle(self) -> dict[str, Any]:
         """Tell the verdict on all that was seen: a dict to be stored with the results, empty without a machine.
 
         Raises
@@ -73,7 +77,7 @@ class Watch:
                               " --force stores it all the same")
         return health.as_dict()
 
-    def _tell(self, health):
+    def _tell(self, health: Health) -> None:
         logger.info("%s on the board: %s", self.name, health)
         for finding in health.findings:
             logger.log(logging.INFO if finding.severity == NOTE else logging.WARNING, "  %s", finding)

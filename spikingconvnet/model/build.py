@@ -1,16 +1,24 @@
 """From layers and weights to a network for inference."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.model.sequential import Stage
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.arrays import Floats, Shape
 from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.geometry import pair
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import SpikeSourceArray
+from spikingconvnet.network.spikes import Spikes
 
 INPUT = "input"
 
 
-def inference_network(stages, trained, spikes, reset=False):
+def inference_network(stages: Sequence[Stage], trained: Sequence[TrainedLayer], spikes: Spikes,
+                      reset: bool = False) -> Network:
     """A chain of trained layers behind a source.
 
     Parameters
@@ -40,17 +48,17 @@ def inference_network(stages, trained, spikes, reset=False):
     projections = []
     for stage, layer in zip(stages, trained):
         connections = ConvConnections(all_channel_kernels(stage, layer.kernels), stage.source_shape,
-                                      stage.layer.strides, stage.pool.pool_size if stage.pool else (1, 1))
+                                      pair(stage.layer.strides), pair(stage.pool.pool_size if stage.pool else 1))
         populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron, _values(stage, layer),
                                       not stage.dense, layer.max_expected_summed_weight))
         projections.append(Projection(stage.label, populations[-2].label, stage.label, connections))
         if stage.layer.lateral and stage.out_shape[0] > 1:
             projections.append(Projection(f"{stage.label} lateral", stage.label, stage.label,
                                           competition(stage.out_shape, stage.layer.lateral)))
-    return Network(populations, projections, reset_every=spikes.n_steps if reset else 0)
+    return Network(tuple(populations), tuple(projections), reset_every=spikes.n_steps if reset else 0)
 
 
-def competition(shape, lateral):
+def competition(shape: Shape, lateral: float) -> ConvConnections:
     """Inhibition between the maps of a layer at each place: ConvConnections with kernels of one weight.
 
     Parameters
@@ -62,7 +70,7 @@ def competition(shape, lateral):
     return ConvConnections(-lateral * others[:, :, None, None], shape)
 
 
-def _values(stage, layer):
+def _values(stage: Stage, layer: TrainedLayer) -> dict[str, Floats]:
     """Parameters that a trained layer sets neuron by neuron."""
     positions = stage.out_shape[1] * stage.out_shape[2]
     values = {"v_thresh": np.repeat(layer.v_thresh, positions)}
@@ -73,7 +81,7 @@ def _values(stage, layer):
     return values
 
 
-def all_channel_kernels(stage, kernels):
+def all_channel_kernels(stage: Stage, kernels: Floats) -> Floats:
     """Kernels over all input channels: (maps, channels, rows, columns).
 
     A per-map layer has one set of single-channel kernels; output map ``filter * channels + channel`` sees one channel,
@@ -81,8 +89,8 @@ def all_channel_kernels(stage, kernels):
     """
     if not stage.layer.per_map:
         return kernels
-    channels, filters = stage.in_shape[0], stage.layer.filters
-    full = np.zeros((filters, channels, channels, *stage.layer.kernel_size))
+    channels, filters, size = stage.in_shape[0], stage.layer.filters, pair(stage.layer.kernel_size)
+    full = np.zeros((filters, channels, channels, *size))
     for channel in range(channels):
         full[:, channel, channel] = kernels[:, 0]
-    return full.reshape(filters * channels, channels, *stage.layer.kernel_size)
+    return full.reshape(filters * channels, channels, *size)

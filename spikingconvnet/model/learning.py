@@ -5,13 +5,30 @@ a whole network is ``RULE`` of the parameters; nothing else has to know of it. D
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from spikingconvnet.gates.schema import Schema
+from spikingconvnet.gates.sizes import Asked
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.neurons import Neuron
+from spikingconvnet.network.spikes import Spikes
+
+if TYPE_CHECKING:           # a layer holds its rule, and a rule is given layers
+    from spikingconvnet.model.sequential import Sequential, Stage
+    from spikingconvnet.model.trained import Health, Trained, TrainedLayer
+
+Progress: TypeAlias = Callable[[Iterable[Any]], Iterable[Any]]      # wraps the iterable of a long loop
+Arrays: TypeAlias = Mapping[str, Numbers]       # of a file, by name
+Keep: TypeAlias = Callable[..., None]
+# Of rooms beside and above this one, which know more of them: data.protocols.Encoder and ImageFilter, backends.base.
+Encoder: TypeAlias = Any
+ImageFilter: TypeAlias = Any
+OpenNetwork: TypeAlias = Callable[..., Any]     # gives a Simulation
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +46,7 @@ class Trainee:
 
     network: Network
     slot: int
-    kernels: np.ndarray
+    kernels: Floats
 
 
 class LayerRule(ABC):
@@ -50,7 +67,8 @@ class LayerRule(ABC):
     simulates = False
 
     @abstractmethod
-    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+    def train(self, stage: "Stage", spikes: Spikes, rng: np.random.Generator, open_network: OpenNetwork,
+              progress: Progress = iter, so_far: Arrays | None = None, keep: Keep | None = None) -> "Trained":
         """Learn the kernels of one layer and calibrate it for inference.
 
         Parameters
@@ -71,14 +89,15 @@ class LayerRule(ABC):
 
         Returns
         -------
-        training.layerwise.course.Trained
+        model.trained.Trained
         """
 
-    def unfinished(self, stage):
+    def unfinished(self, stage: "Stage") -> Schema | None:
         """What ``keep`` is given: schema.Schema, or None for a rule that begins anew after an interruption."""
-        return
+        return None
 
-    def network(self, stage, kernels, spikes, rng):
+    def network(self, stage: "Stage", kernels: Floats | None, spikes: Spikes | None,
+                rng: np.random.Generator) -> Trainee | None:
         """What a machine is given to train with, or a part of it: Trainee, or None for a rule that simulates nothing.
 
         It is for ``--mode check`` to look at.
@@ -92,9 +111,9 @@ class LayerRule(ABC):
             Of the stage's source; None if there are none yet.
         rng : numpy.random.Generator
         """
-        return
+        return None
 
-    def memory(self, stage):
+    def memory(self, stage: "Stage") -> list[Asked]:
         """Bytes that the filters of a layer ask for at a time while it learns: list, see ``gates.sizes.require_fits``.
 
         Raises
@@ -116,21 +135,25 @@ class NetworkRule(ABC):
         As ``--rule`` has it, and as results are noted.
     output_neuron : record of ``neurons`` or None
         What ``--arch`` gives to the last layer, if that differs.
-    takes_rates : bool
-        Whether units see values as rates, so that an encoder without a rate is refused.
     rates : callable or None
         If layers stand for units: ``rates(neuron, drive, v_thresh)``, spikes a step of units under a steady current of
         ``drive`` nA; what was trained is then compared, see ``training.chain.parity``.
     """
 
     name: str
+    neuron: Neuron
     output_neuron: Neuron | None = None
-    takes_rates: bool = False
-    rates: Callable[..., np.ndarray] | None = None
+    rates: Callable[..., Floats] | None = None
+
+    @property
+    def takes_rates(self) -> bool:
+        """Whether units see values as rates, so that an encoder without a rate is refused."""
+        return False
 
     @abstractmethod
-    def train(self, model, images, labels, rng, *, encoder, image_filter=None, open_network=None, progress=iter,
-              validation=None):
+    def train(self, model: "Sequential", images: Floats32, labels: Ints, rng: np.random.Generator, *,
+              encoder: Encoder, image_filter: ImageFilter | None, open_network: OpenNetwork, progress: Progress,
+              validation: tuple[Floats32, Ints] | None) -> tuple[list["TrainedLayer"], "Health"]:
         """Find the weights of all layers. A rule names the keywords that it needs and takes the others as ``**_``.
 
         Parameters
@@ -161,7 +184,7 @@ class NetworkRule(ABC):
         """
 
 
-def spelled(record, later):
+def spelled(record: Any, later: tuple[str, ...]) -> str:
     """``repr`` of a dataclass without those fields of `later` that are as by default.
 
     Digests of run directories are made of it, which stay what they are when a record gets a field.

@@ -161,6 +161,13 @@ class Sequential:
         return self.layers[-1]
 
     @property
+    def unit_readout(self) -> SpikeCount | Membrane:
+        """The SpikeCount or Membrane at the end; a model without one is a SettingsError."""
+        if not isinstance(self.readout, (SpikeCount, Membrane)):
+            raise SettingsError(f"MODEL: must end with SpikeCount() or Membrane(), got {self.readout}")
+        return self.readout
+
+    @property
     def runs_as_one(self) -> bool:
         """Whether all layers run together as one network, whose last one is read out; otherwise one after another."""
         return isinstance(self.readout, (SpikeCount, Membrane))

@@ -1,14 +1,17 @@
-"""A layer that has been trained: its kernels and thresholds."""
+"""What a training gives: kernels and thresholds of a layer, and what a layer trained by itself has told meanwhile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import numbers
 from spikingconvnet.model.sequential import Stage
-from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.arrays import Floats, Ints, Numbers
+
+Health: TypeAlias = dict[str, Any]          # numbers and lists of numbers by name, for JSON
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,3 +70,54 @@ class TrainedLayer:
         found = {name: arrays[name] for name in ("kernels", "v_thresh", "i_offset", "v") if name in arrays}
         largest = arrays.get("max_expected_summed_weight")
         return cls(**found, max_expected_summed_weight=None if largest is None else float(largest))
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a training run recorded about itself, chunk by chunk.
+
+    Attributes
+    ----------
+    wins : int array (chunks, 3)
+        Windows in which no, one, or several neurons fired.
+    thresholds : float array (chunks, filters)
+        In force during the chunk, mV.
+    mean_weight : float array (chunks,)
+        At its end, nA.
+    """
+
+    wins: Ints
+    thresholds: Floats
+    mean_weight: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A layer trained by itself, whatever rule found its kernels.
+
+    Attributes
+    ----------
+    initial, learned : float arrays (filters, channels, rows, columns)
+        Kernels before and after, in the rule's own units: nA of STDP.
+    inference : TrainedLayer
+        Kernels and thresholds for inference.
+    health : dict of str to float
+        For the user to judge the training; that of STDP is ``training.layerwise.course.health``.
+    course : Course
+        None, of a rule without chunks, becomes an empty one.
+    """
+
+    initial: Floats
+    learned: Floats
+    inference: TrainedLayer
+    health: Health
+    course: Course = None           # type: ignore[assignment]      # an empty one, once it is made
+
+    def __post_init__(self) -> None:
+        if self.course is None:
+            nothing = Course(np.zeros((0, 3), int), np.zeros((0, len(self.learned))), np.zeros(0))
+            object.__setattr__(self, "course", nothing)
+
+    def arrays(self) -> dict[str, Numbers]:
+        """Itself as arrays for a file, its health left out: dict of str to array."""
+        return {"initial": self.initial, "learned": self.learned, **self.inference.arrays(), **vars(self.course)}

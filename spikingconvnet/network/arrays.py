@@ -5,7 +5,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["AnyInts", "ArrayLike", "Flags", "Floats", "Floats32", "Ids", "Ints", "Ints32", "Numbers", "Pair", "Shape"]
+__all__ = ["AnyInts", "ArrayLike", "Flags", "Floats", "Floats32", "Ids", "Ints", "Ints32", "Numbers", "Pair", "Pixels",
+           "Shape"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Floats32: TypeAlias = NDArray[np.float32]
@@ -14,6 +15,7 @@ Ints32: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.bool_]
 AnyInts: TypeAlias = NDArray[np.integer[Any]]
 Numbers: TypeAlias = NDArray[Any]                               # whole ones or not
+Pixels: TypeAlias = NDArray[np.uint8]                          # grey values, labels
 Ids: TypeAlias = NDArray[np.uint16 | np.uint32]                 # of neurons, see ``spikes.neuron_dtype``
 Pair: TypeAlias = tuple[int, int]
 Shape: TypeAlias = tuple[int, int, int]                         # (channels, rows, columns)

@@ -41,6 +41,7 @@ from spikingconvnet.network.neurons import (
     parameter_kinds,
 )
 from spikingconvnet.network.plasticity import MODULATED, Neuromodulation, STDPMechanism
+from spikingconvnet.network.spikes import Spikes
 
 RECEPTORS = ("excitatory", "inhibitory")
 MODULATORS = ("reward", "punishment")
@@ -141,6 +142,13 @@ class Population:
     def is_source(self) -> bool:
         """Whether it only fires, given spikes or at random."""
         return isinstance(self.cell, (SpikeSourceArray, SpikeSourcePoisson))
+
+    @property
+    def given_spikes(self) -> Spikes:
+        """Those of a SpikeSourceArray; a NetworkError for any other population."""
+        if not isinstance(self.cell, SpikeSourceArray):
+            raise NetworkError(f"{self._name}.cell: must be a SpikeSourceArray, got {type(self.cell).__name__}")
+        return self.cell.spikes
 
     @property
     def has_given_spikes(self) -> bool:

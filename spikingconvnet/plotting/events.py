@@ -1,9 +1,16 @@
 """Figures over time: images and their first spikes, rasters, membranes. What cannot be drawn is a SettingsError."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from spikingconvnet.errors import require
+from spikingconvnet.network.arrays import ArrayLike, Floats, Ints, Numbers, Shape
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.plotting.frame import (
     BLUE,
     GREY,
@@ -26,7 +33,8 @@ MAX_IMAGES = 10                 # columns in `inputs`
 MAX_CHANNELS = 4                # latency rows in `inputs`
 
 
-def inputs(images, spikes, timestep=1.0, channel_names=None):
+def inputs(images: ArrayLike, spikes: Spikes, timestep: float = 1.0,
+           channel_names: Sequence[str] | None = None) -> Figure:
     """Images and, below each, the time of every input neuron's first spike, one row per channel; blank where silent.
 
     Parameters
@@ -70,7 +78,7 @@ def inputs(images, spikes, timestep=1.0, channel_names=None):
     return laid_out(figure)
 
 
-def raster(spikes, n_samples=3, timestep=1.0, layer=""):
+def raster(spikes: Spikes, n_samples: int = 3, timestep: float = 1.0, layer: str = "") -> Figure:
     """Every spike of the first samples, neurons grouped by channel, and the population's rate below.
 
     Parameters
@@ -102,7 +110,8 @@ def raster(spikes, n_samples=3, timestep=1.0, layer=""):
     return laid_out(figure)
 
 
-def membranes(v, v_thresh, spikes, timestep=1.0, labels=None, layer=""):
+def membranes(v: ArrayLike, v_thresh: ArrayLike, spikes: Sequence[Sequence[int] | Ints], timestep: float = 1.0,
+              labels: Sequence[str] | None = None, layer: str = "") -> Figure:
     """Membrane potentials with thresholds and spikes, one row per neuron on a shared time axis.
 
     A threshold far above the trace (a neuron that is not meant to fire) is written instead of drawn.
@@ -149,7 +158,7 @@ def membranes(v, v_thresh, spikes, timestep=1.0, labels=None, layer=""):
     return laid_out(figure)
 
 
-def first_spikes(spikes):
+def first_spikes(spikes: Spikes) -> Floats:
     """Step of every neuron's first spike inside its sample: float array (n_samples, C, H, W), NaN where silent."""
     sample, neuron, step = spikes.events()
     first = np.full((spikes.n_samples, spikes.size), np.inf)
@@ -157,33 +166,33 @@ def first_spikes(spikes):
     return np.where(np.isfinite(first), first, np.nan).reshape(spikes.n_samples, *spikes.shape)
 
 
-def _picture(axes, values, colours, low, high):
+def _picture(axes: Axes, values: Numbers, colours: str, low: float, high: float) -> AxesImage:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("0.8")
     return axes.imshow(values, colours, vmin=low, vmax=high, interpolation="nearest")
 
 
-def _spike_marks(axes, spikes, timestep):
+def _spike_marks(axes: Axes, spikes: Spikes, timestep: float) -> None:
     """One mark per spike, more transparent where so many fall on one step that they would hide each other."""
     height, width = 72 * 3.2, 72 * 7.5         # of the axes, points, roughly
     steps = max(spikes.n_samples * spikes.n_steps, 1)
-    size = np.clip(0.8 * height / spikes.size, 2.0, 9.0)
-    overlap = spikes.n_events / max(np.count_nonzero(np.diff(spikes.offsets)), 1) * size / height
+    size = float(np.clip(0.8 * height / spikes.size, 2.0, 9.0))
+    overlap = spikes.n_events / max(1, int(np.count_nonzero(np.diff(spikes.offsets)))) * size / height
     axes.plot(spikes.steps() * timestep, spikes.neurons, linestyle="none", marker="|", color=BLUE, label="spikes",
               markersize=size, markeredgewidth=np.clip(0.5 * width / steps, 0.8, 1.4),
-              alpha=1 / np.clip(overlap, 1, 4), rasterized=spikes.n_events > MAX_DENSE)
+              alpha=1 / min(max(overlap, 1.0), 4.0), rasterized=spikes.n_events > MAX_DENSE)
     axes.set_ylim(spikes.size - 0.5, -0.5)
     if spikes.n_events == 0:
         axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", va="center", color=GREY,
                   bbox={"facecolor": "white", "edgecolor": "none"})
 
 
-def _channel_bands(axes, shape):
+def _channel_bands(axes: Axes, shape: Shape) -> None:
     """Separators between channels, the channel's number at the middle of its band."""
     channels, area = shape[0], shape[1] * shape[2]
     every = every_nth(channels)
-    axes.set_yticks((np.arange(0, channels, every) + 0.5) * area - 0.5, range(0, channels, every))
+    axes.set_yticks((np.arange(0, channels, every) + 0.5) * area - 0.5, map(str, range(0, channels, every)))
     axes.set_ylabel("neuron" if area == 1 else f"channel ({shape[1]} × {shape[2]} neurons each)")
     if area > 1:
         axes.hlines(np.arange(1, channels) * area - 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="0.8",
@@ -191,7 +200,7 @@ def _channel_bands(axes, shape):
         axes.tick_params(axis="y", length=0)
 
 
-def _spike_rate(axes, spikes, timestep):
+def _spike_rate(axes: Axes, spikes: Spikes, timestep: float) -> None:
     """Spikes per ms in bins of 1 ms, or of one step if that is longer."""
     total = spikes.n_samples * spikes.n_steps
     edges = np.append(np.arange(0, total, max(1, round(1 / timestep))), total)
@@ -205,7 +214,7 @@ def _spike_rate(axes, spikes, timestep):
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _sample_borders(upper, lower, spikes, timestep):
+def _sample_borders(upper: Axes, lower: Axes, spikes: Spikes, timestep: float) -> None:
     """Vertical lines between samples in both axes, the sample's number above the raster."""
     borders = (np.arange(spikes.n_samples + 1) * spikes.n_steps - 0.5) * timestep
     for axes in (upper, lower):
@@ -220,7 +229,7 @@ def _sample_borders(upper, lower, spikes, timestep):
         top.set_xlabel("sample", fontsize=9)
 
 
-def _trace(axes, v, v_thresh, steps, timestep):
+def _trace(axes: Axes, v: Floats, v_thresh: float, steps: Numbers, timestep: float) -> bool:
     """One neuron: trace, threshold, and its spikes in a strip above both; whether the threshold is in range."""
     require(steps.ndim == 1, "membranes", "spikes", steps.shape, "one list of steps per neuron")
     axes.plot(np.arange(len(v)) * timestep, v, color=BLUE, linewidth=1.0, label="membrane potential",

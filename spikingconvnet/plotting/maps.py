@@ -1,12 +1,17 @@
 """Figures of one small map a filter: kernels, mean activity. What cannot be drawn is a SettingsError."""
 
 import math
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from spikingconvnet.errors import require
+from spikingconvnet.network.arrays import ArrayLike, Floats, Pair
 from spikingconvnet.plotting.frame import (
     DIVERGING,
     GAP_COLOUR,
@@ -21,7 +26,8 @@ from spikingconvnet.plotting.frame import (
 MIN_WIDTH = 4.0                 # inches, for the title
 
 
-def kernels(before, after, title="Kernels before and after training", channel_names=None, unit="nA"):
+def kernels(before: ArrayLike | None, after: ArrayLike, title: str = "Kernels before and after training",
+            channel_names: Sequence[str] | None = None, unit: str = "nA") -> Figure:
     """Kernels before and after training and their change, or only the kernels: a panel each, one tile per filter.
 
     Two channels are shown as their difference, more than two as their mean; the panel's title and its colour bar say
@@ -67,7 +73,7 @@ def kernels(before, after, title="Kernels before and after training", channel_na
     return laid_out(figure)
 
 
-def activity(counts, class_names=None, layer=""):
+def activity(counts: ArrayLike, class_names: Sequence[object] | None = None, layer: str = "") -> Figure:
     """Mean spike counts of every filter as a small map, all on one colour scale.
 
     Parameters
@@ -84,7 +90,7 @@ def activity(counts, class_names=None, layer=""):
     matplotlib.figure.Figure
     """
     counts = checked_array("activity", "counts", counts, "(filters, H, W)")
-    names = range(len(counts)) if class_names is None else list(class_names)
+    names: Sequence[object] = range(len(counts)) if class_names is None else list(class_names)
     require(len(names) == len(counts), "activity", "class_names", len(names), f"{len(counts)} names, one per filter")
     columns, width, height = _tiling(counts.shape, widest=8.0)
     title = titled(layer, counted("Mean activity of {}", len(counts), "filter"))
@@ -96,7 +102,7 @@ def activity(counts, class_names=None, layer=""):
     return laid_out(figure)
 
 
-def _one_channel(weights, names):
+def _one_channel(weights: Floats, names: Sequence[str] | None) -> tuple[Floats, str, str]:
     """Tiles (filters, rows, columns) of kernels, how to read them, and the quantity that they show."""
     channels = weights.shape[1]
     require(names is None or len(names) == channels == 2, "kernels", "channel_names", names,
@@ -109,19 +115,19 @@ def _one_channel(weights, names):
     return weights.mean(axis=1), f"mean of {channels} channels", f"mean weight of {channels} channels"
 
 
-def _limits(arrays, signed):
+def _limits(arrays: Sequence[Floats], signed: bool) -> tuple[float, float]:
     """Colour limits from 0, or symmetric around 0; never empty."""
     top = max(float(np.abs(values).max()) for values in arrays)
     top = top if top > 0 else 1.0
     return (-top, top) if signed else (0.0, top)
 
 
-def _gaps(shape):
+def _gaps(shape: tuple[int, ...]) -> Pair:
     """Pixels between tiles: rows (a number stands there) and columns."""
     return math.ceil(0.3 * shape[-2]), math.ceil(0.12 * shape[-1])
 
 
-def _tiling(shape, widest):
+def _tiling(shape: tuple[int, ...], widest: float) -> tuple[int, float, float]:
     """Columns that make the mosaic of tiles `shape` about square, its width (at most `widest`) and height in inches."""
     n, margin, (rows, columns) = shape[0], _gaps(shape)[1], np.add(shape[-2:], _gaps(shape))
     across = min(n, max(1, round(math.sqrt(n * rows / columns))))
@@ -129,7 +135,7 @@ def _tiling(shape, widest):
     return across, width, width * (math.ceil(n / across) * rows + margin) / (across * columns + margin)
 
 
-def _mosaic(tiles, columns):
+def _mosaic(tiles: Floats, columns: int) -> tuple[Floats, list[Pair]]:
     """All tiles (n, H, W) in one image, NaN between them, and the first row and column of each tile."""
     n, height, width = tiles.shape
     down, right = _gaps(tiles.shape)
@@ -140,7 +146,8 @@ def _mosaic(tiles, columns):
     return mosaic, corners
 
 
-def _tiled(axes, tiles, columns, width, names, colours, limits):
+def _tiled(axes: Axes, tiles: Floats, columns: int, width: float, names: Sequence[object], colours: str,
+           limits: tuple[float, float]) -> AxesImage:
     """Draw tiles on `axes`, `width` inches wide, with their names above them; the AxesImage."""
     mosaic, corners = _mosaic(tiles, columns)
     image = axes.imshow(mosaic, matplotlib.colormaps[colours].with_extremes(bad=GAP_COLOUR), vmin=limits[0],
@@ -149,7 +156,8 @@ def _tiled(axes, tiles, columns, width, names, colours, limits):
     longest = max(len(str(name)) for name in names)
     size = min(8.0, 72 * width / mosaic.shape[1] * min(0.8 * down, (tiles.shape[2] + right) / (0.7 * longest)))
     for (row, column), name in zip(corners, names):
-        axes.text(column - 0.5, row - 0.5 - 0.08 * down, name, size=size, color="0.25", va="bottom", in_layout=False)
+        axes.text(column - 0.5, row - 0.5 - 0.08 * down, str(name), size=size, color="0.25", va="bottom",
+                  in_layout=False)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

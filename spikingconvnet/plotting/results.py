@@ -1,10 +1,16 @@
 """Figures of what was reached: confusion matrix, course of training. What cannot be drawn is a SettingsError."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from spikingconvnet.errors import require
+from spikingconvnet.network.arrays import ArrayLike, Floats, Numbers
 from spikingconvnet.plotting.frame import (
     BLUE,
     GREEN,
@@ -20,7 +26,7 @@ from spikingconvnet.plotting.frame import (
 )
 
 
-def confusion(matrix, classes, images="images"):
+def confusion(matrix: ArrayLike, classes: Sequence[Any], images: str = "images") -> Figure:
     """Confusion matrix: true class down, predicted class across, coloured by share of the row, recall at the right.
 
     The colour scale is a square root, so that a confusion of 1 % can be seen.
@@ -59,7 +65,7 @@ def confusion(matrix, classes, images="images"):
     return laid_out(figure)
 
 
-def training(wins, thresholds, mean_weight, layer=""):
+def training(wins: ArrayLike, thresholds: ArrayLike, mean_weight: ArrayLike, layer: str = "") -> Figure:
     """Course of training, chunk by chunk: winners per window, thresholds, mean weight.
 
     Parameters
@@ -106,7 +112,7 @@ def training(wins, thresholds, mean_weight, layer=""):
     return laid_out(figure)
 
 
-def _class_axes(axes, matrix, share, classes):
+def _class_axes(axes: Axes, matrix: Numbers, share: Floats, classes: Sequence[Any]) -> None:
     """Class names at the left and below, recall at the right."""
     n, size = len(classes), 9 if len(classes) <= 26 else 7
     longest = max(len(str(name)) for name in classes)
@@ -126,7 +132,7 @@ def _class_axes(axes, matrix, share, classes):
     margin.set_ylabel("recall (%)")
 
 
-def _win_shares(axes, wins):
+def _win_shares(axes: Axes, wins: Numbers) -> None:
     """Shares of windows with no, one and several winners, stacked; blank for a chunk without windows."""
     tops = 100 * np.cumsum(wins, axis=1) / np.maximum(wins.sum(axis=1, keepdims=True), 1)
     bottoms = np.column_stack([np.zeros(len(wins)), tops[:, :2]])

@@ -7,10 +7,14 @@ import os
 import re
 import struct
 import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from spikingconvnet.gates.schema import refuse
+from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.network.spikes import Spikes
 
 SEAL = "seal"               # digest of everything else in the file
@@ -23,7 +27,7 @@ LONGEST_HEADER = 4096
 CHUNK = 1 << 22
 
 
-def digest(*parts):
+def digest(*parts: object) -> str:
     """SHA-256 of anything with a stable ``repr``, and of arrays by content, as 64 hexadecimal digits.
 
     >>> digest(1, "a") == digest(1, "a"), digest(1, "a") == digest("1", "a")
@@ -33,13 +37,13 @@ def digest(*parts):
     for part in parts:
         if isinstance(part, np.ndarray):
             total.update(f"array {part.dtype.str} {part.shape}\n".encode())
-            total.update(np.ascontiguousarray(part))
+            total.update(np.ascontiguousarray(part).data)
         else:
             total.update(f"{part!r}\n".encode())
     return total.hexdigest()
 
 
-def pack_spikes(spikes, prefix=""):
+def pack_spikes(spikes: Spikes, prefix: str = "") -> dict[str, Numbers]:
     """Spikes as arrays for a file; per step a count instead of an offset, which is four to eight times smaller."""
     counts = np.diff(spikes.offsets)
     kind = np.uint16 if counts.max(initial=0) < 1 << 16 else np.uint32
@@ -47,19 +51,19 @@ def pack_spikes(spikes, prefix=""):
             f"{prefix}counts": counts.astype(kind), f"{prefix}neurons": spikes.neurons}
 
 
-def unpack_spikes(arrays, prefix=""):
+def unpack_spikes(arrays: Mapping[str, Numbers], prefix: str = "") -> Spikes:
     """The inverse of :func:`pack_spikes`."""
     offsets = np.concatenate([[0], np.cumsum(arrays[f"{prefix}counts"], dtype=np.int64)])
     return Spikes(tuple(arrays[f"{prefix}shape"].tolist()), int(arrays[f"{prefix}n_steps"]), offsets,
                   arrays[f"{prefix}neurons"])
 
 
-def seal(arrays):
+def seal(arrays: Mapping[str, Numbers]) -> str:
     """Digest of everything in a dict of arrays."""
     return digest(*(part for name in sorted(arrays) for part in (name, np.asarray(arrays[name]))))
 
 
-def text_of(arrays, name):
+def text_of(arrays: dict[str, Numbers], name: str) -> str:
     """Take a text out of a dict of arrays."""
     found = arrays.pop(name)
     if found.dtype.kind != "U" or found.shape:
@@ -67,7 +71,7 @@ def text_of(arrays, name):
     return str(found)
 
 
-def read_arrays(path):
+def read_arrays(path: str | Path) -> dict[str, Numbers]:
     """Arrays of an ``.npz`` file, every byte of them checked.
 
     ``numpy.load`` is not enough: it looks members up by name and stops reading where the array's header says, so a
@@ -89,7 +93,7 @@ def read_arrays(path):
         raise zipfile.BadZipFile("its directory leads out of it") from error
 
 
-def _members(path):
+def _members(path: str | Path) -> dict[str, Numbers]:
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):
@@ -105,7 +109,7 @@ def _members(path):
     return arrays
 
 
-def _read_array(stream, name, size):
+def _read_array(stream: IO[bytes], name: str, size: int) -> Numbers:
     """The array of a member of `size` bytes, once its header has been found to declare just that."""
     start = stream.read(10)
     start += stream.read(min(LONGEST_HEADER, int.from_bytes(start[8:10], "little")))
@@ -120,9 +124,11 @@ def _read_array(stream, name, size):
         refuse(name, f"{size - len(start)} bytes long", f"{dtype} {shape}")
     raw = np.empty(size - len(start), np.uint8)
     for first in range(0, raw.size, CHUNK):
-        part = memoryview(raw)[first:first + CHUNK]
-        if stream.readinto(part) != len(part):
+        room = raw[first:first + CHUNK]
+        part = stream.read(len(room))
+        if len(part) != len(room):
             raise EOFError(f"{name} ends too early")
+        room[:] = np.frombuffer(part, np.uint8)
     if stream.read(1):                              # the end, where zipfile compares the checksum
         raise EOFError(f"{name} does not end")
     if dtype.kind == "b" and raw.max(initial=0) > 1:

@@ -24,13 +24,17 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from spikingconvnet.errors import StoreError
 from spikingconvnet.gates.files import write_whole
-from spikingconvnet.gates.schema import parse_json, refuse
+from spikingconvnet.gates.schema import Schema, parse_json, refuse
+from spikingconvnet.network.arrays import ArrayLike
 from spikingconvnet.store import locks
 from spikingconvnet.store.arrays import SEAL, UNREADABLE, read_arrays, seal, text_of
 
@@ -50,15 +54,15 @@ class RunDirectory:
         What another process is told that wants to write there; None takes the program's name.
     """
 
-    def __init__(self, path, command=None):
+    def __init__(self, path: str | Path, command: str | None = None) -> None:
         self.path = Path(path)
         self._command = command or Path(sys.argv[0]).name
 
-    def locked(self):
+    def locked(self) -> AbstractContextManager[None]:
         """A context in which no other process writes, see ``locks.writing``."""
         return locks.writing(self.path, self._command)
 
-    def require_run(self, begin):
+    def require_run(self, begin: str) -> None:
         """Raise a StoreError that names the nearest runs if the directory holds none.
 
         Parameters
@@ -71,11 +75,11 @@ class RunDirectory:
         if not self.file("data/train").is_file():
             raise StoreError(f"{self.path}: holds no run{near(self.path)}; begin one with: {begin}")
 
-    def file(self, name):
+    def file(self, name: str) -> Path:
         """Path of a result: ``layers/1`` is ``<run directory>/layers/1.npz``."""
         return self.path / f"{name}.npz"
 
-    def write(self, name, made_from, how, **arrays):
+    def write(self, name: str, made_from: str, how: Mapping[str, Any], **arrays: ArrayLike) -> None:
         """Write a result atomically.
 
         Parameters
@@ -99,14 +103,15 @@ class RunDirectory:
             if np.asarray(array).dtype.hasobject:
                 raise StoreError(f"{self.file(name)}: {key} holds objects; only numbers and text can be stored")
 
-        arrays = {**arrays, MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))}
+        kept: dict[str, Any] = {**arrays, MADE_FROM: np.array(made_from), HOW: np.array(json.dumps(how))}
 
-        def save(stream):
-            np.savez(stream, **arrays, **{SEAL: np.array(seal(arrays))})
+        def save(stream: BinaryIO) -> None:
+            np.savez(stream, **{**kept, SEAL: np.array(seal(kept))})
 
         write_whole(self.file(name), save)
 
-    def read(self, name, command, made_from=None, schema=None):
+    def read(self, name: str, command: str, made_from: str | None = None,
+             schema: Schema | None = None) -> dict[str, Any]:
         """A result as a dict of arrays, ``how`` it was made among them as a dict.
 
         Parameters
@@ -143,28 +148,28 @@ class RunDirectory:
                              f" make it again with: {command}, or use another --run-dir")
         return {**arrays, HOW: how}
 
-    def how(self, name, schema=None):
+    def how(self, name: str, schema: Schema | None = None) -> dict[str, Any]:
         """How a result was made, whatever it was made from: dict, empty if the result is missing or damaged."""
         try:
-            return self.read(name, "", None, schema)[HOW]
+            return dict(self.read(name, "", None, schema)[HOW])
         except StoreError:
             return {}
 
-    def cached(self, name, made_from, schema=None):
+    def cached(self, name: str, made_from: str, schema: Schema | None = None) -> dict[str, Any] | None:
         """A result as a dict of arrays, or None if it is missing, damaged or made from something else."""
         try:
             return self.read(name, "", made_from, schema)
         except StoreError:
             return None
 
-    def write_results(self, mode, results):
+    def write_results(self, mode: str, results: Mapping[str, Any]) -> None:
         """Keep a command's numbers in ``results.json``, one entry per mode, the newest last."""
         merged = {key: value for key, value in self.results().items() if key != mode}
         merged[mode] = results
         content = json.dumps(merged, indent=2).encode()
         write_whole(self.path / "results.json", lambda stream: stream.write(content))
 
-    def results(self, check=lambda name, entry: None):
+    def results(self, check: Callable[[str, dict[str, Any]], object] = lambda name, entry: None) -> dict[str, Any]:
         """All entries of ``results.json``, empty if there is none.
 
         Parameters
@@ -192,7 +197,7 @@ class RunDirectory:
         except UNREADABLE as error:
             raise StoreError(f"{path}: damaged ({error}); delete it") from error
 
-    def check_own(self, path):
+    def check_own(self, path: str | Path) -> None:
         """Raise a StoreError if the directory holds a ``parameters.py`` that no run has put there.
 
         Parameters
@@ -205,13 +210,13 @@ class RunDirectory:
             raise StoreError(f"{kept}: is not of a run, and a run would replace it; choose another --run-dir than"
                              f" {str(self.path)!r}")
 
-    def forget_figures(self, stems):
+    def forget_figures(self, stems: Iterable[str]) -> None:
         """Delete figures of these names, because what they showed is no longer there."""
         for stem in stems:
             for kind in ("png", "svg"):
                 (self.path / "plots" / f"{stem}.{kind}").unlink(missing_ok=True)
 
-    def keep_parameters(self, path):
+    def keep_parameters(self, path: str | Path) -> None:
         """Copy the parameters file whole."""
         target = self.path / "parameters.py"
         if not same_file(path, target):
@@ -219,12 +224,12 @@ class RunDirectory:
                 write_whole(target, lambda stream: shutil.copyfileobj(source, stream))
 
 
-def same_file(a, b):
+def same_file(a: str | Path, b: str | Path) -> bool:
     """Whether two paths lead to one file; one that leads nowhere is the same as none."""
     return os.path.realpath(a) == os.path.realpath(b)
 
 
-def near(path):
+def near(path: str | Path) -> str:
     """`` (did you mean ...?)`` with run directories beside a path and in it, the most alike first; or nothing."""
     path = Path(path)
     runs = {str(found.parent.parent) for folder in (path, path.parent) for found in folder.glob("*/data/train.npz")}

@@ -11,7 +11,9 @@ import os
 import socket
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -27,7 +29,7 @@ NO_LOCKS = errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK
 
 
 @contextmanager
-def writing(folder, command):
+def writing(folder: Path, command: str) -> Iterator[None]:
     """Hold the lock of a run directory, which is made if need be; in one process as often as one likes.
 
     What killed processes have left there is cleared.
@@ -70,7 +72,7 @@ def writing(folder, command):
         _remove_empty(made)
 
 
-def _acquired(folder):
+def _acquired(folder: Path) -> FileLock:
     """The lock of a folder, held."""
     for _ in range(LOOKS):
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,14 +91,14 @@ def _acquired(folder):
                             " --run-dir")
 
 
-def _sign(folder, command):
+def _sign(folder: Path, command: str) -> None:
     """Say in the lock who holds it."""
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "command": command,
               "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     (folder / NAME).write_text(json.dumps(holder))
 
 
-def _holder(folder):
+def _holder(folder: Path) -> str | None:
     """In words, who holds a lock; None if the holder has not said so yet, and a dead one's words are still there."""
     try:
         holder = json.loads((folder / NAME).read_text())
@@ -107,7 +109,7 @@ def _holder(folder):
     return text if host != socket.gethostname() or is_alive(pid) else None
 
 
-def _remove_empty(folders):
+def _remove_empty(folders: Iterable[Path]) -> None:
     """Remove folders, the innermost first, as far as nothing is in them."""
     for folder in folders:
         try:

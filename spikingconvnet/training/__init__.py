@@ -4,22 +4,24 @@
 """
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import numbers
-from spikingconvnet.model.learning import NetworkRule
-from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.training.layerwise.course import Trained
-from spikingconvnet.training.layerwise.floors import KMeans, Random
+from spikingconvnet.model.learning import LayerRule, NetworkRule
+from spikingconvnet.model.sequential import Sequential, Stage
+from spikingconvnet.model.trained import Trained, TrainedLayer
+from spikingconvnet.training.layerwise.floors import Floor, KMeans, Random
 from spikingconvnet.training.layerwise.stdp import STDP
 
-FLOORS = {floor.name: floor for floor in (Random, KMeans)}
+FLOORS: dict[str, type[Floor]] = {floor.name: floor for floor in (Random, KMeans)}
 LAYERWISE = (STDP.name, *FLOORS)
 
 
-def layer_rule(stage, name=None):
+def layer_rule(stage: Stage, name: str | None = None) -> LayerRule:
     """The rule that trains a layer: its own, or a floor to compare an STDP with.
 
     Parameters
@@ -40,15 +42,14 @@ def layer_rule(stage, name=None):
     own = stage.layer.training or STDP()
     if name in (None, own.name):
         return own
-    floors = FLOORS if isinstance(own, STDP) else ()
-    if name not in floors:
-        others = f", or take {' or '.join(floors)} to compare with" * bool(floors)
-        raise SettingsError(f"--rule {name}: layer {stage.number} learns by {own.name} ({stage.kind}.training of the"
-                            f" parameters); leave --rule out{others}")
-    return FLOORS[name](own)
+    if isinstance(own, STDP) and name in FLOORS:
+        return FLOORS[name](own)
+    others = f", or take {' or '.join(FLOORS)} to compare with" * isinstance(own, STDP)
+    raise SettingsError(f"--rule {name}: layer {stage.number} learns by {own.name} ({stage.kind}.training of the"
+                        f" parameters); leave --rule out{others}")
 
 
-def network_rule(settings, name=None):
+def network_rule(settings: Any, name: str | None = None) -> NetworkRule:
     """The rule that trains all layers of a model at once: RULE of the parameters.
 
     Parameters
@@ -66,15 +67,16 @@ def network_rule(settings, name=None):
     SettingsError
         MODEL is trained layer by layer, or RULE is missing or another one.
     """
-    rule = settings.rule
-    require_trains(settings.model, name or getattr(rule, "name", "NAME"), whole=True)
+    rule: NetworkRule | None = settings.rule
+    require_trains(settings.model, name or (rule.name if rule else "NAME"), whole=True)
     if not isinstance(rule, NetworkRule) or name not in (None, rule.name):
         raise SettingsError(f"--rule {name or 'NAME'}: needs its settings as RULE in the parameters, which hold"
                             f" {'none' if rule is None else rule}")
     return rule
 
 
-def require_layers(rule, stages, found, health):
+def require_layers(rule: LayerRule | NetworkRule, stages: Sequence[Stage], found: Sequence[TrainedLayer],
+                   health: object) -> None:
     """Refuse what a rule gave back that cannot be kept.
 
     Parameters
@@ -103,7 +105,7 @@ def require_layers(rule, stages, found, health):
     require(told, owner, "health", health, "a dict of numbers by name, which are Python's own")
 
 
-def require_trained(rule, stage, trained):
+def require_trained(rule: LayerRule, stage: Stage, trained: Trained) -> Trained:
     """What a LayerRule gave back, if it is a Trained that can be kept.
 
     Parameters
@@ -127,7 +129,7 @@ def require_trained(rule, stage, trained):
     return trained
 
 
-def require_trains(model, name, whole):
+def require_trains(model: Sequential, name: str, whole: bool) -> None:
     """Raise a SettingsError unless a rule of a kind can train a model.
 
     Parameters

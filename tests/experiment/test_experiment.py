@@ -243,7 +243,7 @@ def test_deformed_copies_of_hard_images_join_the_fit_and_nothing_else(run):
     first = readout.fit(counts, labels, joined.model.classifier.C, seed=joined.settings.seed)
     assert np.array_equal(first.coefficients, before) and not np.array_equal(after, before)
     near = first.near_margin(counts, labels)
-    more, more_labels = joined.deformed_features(near)
+    more, more_labels = joined.deformed_features(near, joined.settings.deformation)
     assert len(more) == 2 * len(near) and more_labels.tolist() == labels[near].repeat(2).tolist() and more.any()
     again = run("again", DEFORMATION=Deformation(copies=2))
     again.train_svm()

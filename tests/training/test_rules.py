@@ -22,7 +22,7 @@ from spikingconvnet.model.layers import Conv2D, Dense
 from spikingconvnet.model.learning import LayerRule, NetworkRule
 from spikingconvnet.model.readouts import Classifier, SpikeCount
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.model.trained import Trained, TrainedLayer
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training import LAYERWISE, layer_rule
@@ -32,7 +32,6 @@ from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competing import CompetingUnits
-from spikingconvnet.training.layerwise.course import Trained
 from spikingconvnet.training.layerwise.floors import KMeans, Random
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis
 from spikingconvnet.training.layerwise.stdp import STDP

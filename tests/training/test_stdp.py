@@ -17,6 +17,7 @@ from spikingconvnet.model import build
 from spikingconvnet.model.layers import AvgPool2D, Conv2D
 from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Course
 from spikingconvnet.network.neurons import IFCurrExp
 from spikingconvnet.network.plasticity import AdditiveWeightDependence, STDPMechanism
 from spikingconvnet.network.spikes import Spikes
@@ -25,7 +26,7 @@ from spikingconvnet.training.layerwise import stdp
 from spikingconvnet.training.layerwise.calibration import FiringShare, calibrate, inference_kernels
 from spikingconvnet.training.layerwise.competition import FILTERS, WINDOW, training_network
 from spikingconvnet.training.layerwise.competition import KERNELS as PLASTIC
-from spikingconvnet.training.layerwise.course import Course, health, weight_health
+from spikingconvnet.training.layerwise.course import health, weight_health
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis, start_thresholds
 from spikingconvnet.training.layerwise.stdp import STDP
 from spikingconvnet.training.layerwise.windows import pooled_input, window_spikes, with_volley

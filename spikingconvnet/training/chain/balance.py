@@ -9,6 +9,7 @@ Average pooling needs no step here: connections divide the next layer's weights 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,15 +17,20 @@ import numpy as np
 from spikingconvnet.board.fixed_point import leak
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.model import build
+from spikingconvnet.model.learning import NetworkRule, OpenNetwork
+from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.network.geometry import receptive_fields
+from spikingconvnet.network.arrays import Numbers
+from spikingconvnet.network.geometry import pair, receptive_fields
+from spikingconvnet.network.neurons import IFCurrDelta, Neuron
+from spikingconvnet.network.spikes import Spikes
 
 SAMPLES = 100               # training images on which inputs are measured
 BATCH = 10                  # samples at a time
 LARGEST_TARGET = 59_000.0   # mV; the distance from the membrane to its target has to fit s16.15 as well
 
 
-def require_dense(model, rule):
+def require_dense(model: Sequential, rule: NetworkRule) -> None:
     """Raise a SettingsError unless all layers of a model are Dense, without pooling between them."""
     for stage in model.stages:
         if not stage.dense or stage.pool is not None:
@@ -49,7 +55,7 @@ class Peak:
     net: float
 
 
-def gain(neuron, timestep=1.0):
+def gain(neuron: Neuron, timestep: float = 1.0) -> float:
     """What a steady input of one spike a step through a weight of 1 nA adds to the membrane's distance in a step, mV.
 
     An IFCurrDelta holds the weight's charge of 1 ms as a current for one step; of an IFCurrExp the current adds up to
@@ -73,14 +79,14 @@ def gain(neuron, timestep=1.0):
     return current(neuron, timestep) * neuron.tau_m / neuron.cm * float(leak(np.array([neuron.tau_m]), timestep)[0])
 
 
-def current(neuron, timestep=1.0):
+def current(neuron: Neuron, timestep: float = 1.0) -> float:
     """Current that a steady input of one spike a step through 1 nA ends in, nA; of the longer time constant."""
-    if neuron.synapses == "delta":
+    if isinstance(neuron, IFCurrDelta):
         return 1.0 / timestep
     return max(neuron.tau_syn_E, neuron.tau_syn_I) / timestep
 
 
-def responses(stage, kernels, values):
+def responses(stage: Stage, kernels: Numbers, values: Numbers) -> Numbers:
     """Linear response of a layer: what its neurons sum up.
 
     Parameters
@@ -94,23 +100,24 @@ def responses(stage, kernels, values):
     -------
     float array (n, maps, rows, columns), of shape ``stage.out_shape``
     """
-    fields = receptive_fields(stage.in_shape, stage.layer.kernel_size, stage.layer.strides)
+    fields = receptive_fields(stage.in_shape, pair(stage.layer.kernel_size), pair(stage.layer.strides))
     windows = pooled(stage, values).reshape(len(values), -1)[:, fields]
     weights = build.all_channel_kernels(stage, kernels).reshape(stage.out_shape[0], -1).astype(values.dtype)
     return (windows @ weights.T).transpose(0, 2, 1).reshape(len(values), *stage.out_shape)
 
 
-def pooled(stage, values):
+def pooled(stage: Stage, values: Numbers) -> Numbers:
     """Values of the stage's source as its windows see them: mean of every pool, (n, *stage.in_shape)."""
     if stage.pool is None:
         return values
-    rows, columns = stage.pool.pool_size
+    rows, columns = pair(stage.pool.pool_size)
     channels, height, width = stage.in_shape
     parts = values[:, :, :height * rows, :width * columns].reshape(-1, channels, height, rows, width, columns)
     return parts.mean(axis=(3, 5))
 
 
-def activations(model, kernels, images, offsets=None):
+def activations(model: Sequential, kernels: Sequence[Numbers], images: Numbers,
+                offsets: Sequence[Numbers] | None = None) -> list[Numbers]:
     """Rectified responses of all layers to images, layer by layer; the last layer's are not rectified.
 
     Parameters
@@ -137,7 +144,7 @@ def activations(model, kernels, images, offsets=None):
     return found
 
 
-def peak_input(stage, layer, spikes):
+def peak_input(stage: Stage, layer: TrainedLayer, spikes: Spikes) -> Peak:
     """Largest inputs in any step of the spikes of the layer's source, offsets not included: Peak.
 
     Parameters
@@ -159,7 +166,7 @@ def peak_input(stage, layer, spikes):
     return Peak(*largest.tolist())
 
 
-def scaled(stage, layer, factor):
+def scaled(stage: Stage, layer: TrainedLayer, factor: float) -> TrainedLayer:
     """A layer whose membranes are all `factor` times as high and that fires the same: TrainedLayer.
 
     Its neurons have to rest and be reset at 0 mV, unless `factor` is 1: others are a SettingsError.
@@ -177,7 +184,7 @@ def scaled(stage, layer, factor):
                         None if v is None else v * factor, None if largest is None else largest * factor)
 
 
-def fitting_factor(stage, layer, peak):
+def fitting_factor(stage: Stage, layer: TrainedLayer, peak: Peak) -> float:
     """Largest power of two, at most 1, by which a layer's membranes fit s16.15: float.
 
     The target of a membrane is ``current * tau_m / cm``.
@@ -188,7 +195,8 @@ def fitting_factor(stage, layer, peak):
     return 2.0 ** -max(0, math.ceil(math.log2(target / LARGEST_TARGET))) if target > 0 else 1.0
 
 
-def lower(model, trained, spikes, open_network, reset=False):
+def lower(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes, open_network: OpenNetwork,
+          reset: bool = False) -> tuple[list[TrainedLayer], list[Peak]]:
     """A trained chain as a board can hold it.
 
     Parameters
@@ -235,7 +243,7 @@ def lower(model, trained, spikes, open_network, reset=False):
     return layers, peaks
 
 
-def cell(neuron):
+def cell(neuron: Neuron) -> tuple[float, float]:
     """How a neuron's membrane goes on from one step to the next, from rest 0 to threshold 1: (decay, reset)."""
     decay = 1.0 - float(leak(np.array([neuron.tau_m]), 1.0)[0])
     return decay, (neuron.v_reset - neuron.v_rest) / (neuron.v_thresh - neuron.v_rest)

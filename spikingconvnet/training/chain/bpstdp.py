@@ -11,15 +11,21 @@ where n_j counts the spikes of input j in the window. Neurons do not leak and ar
 ``bpstdp_kernels.py``; membranes there are in units of the hidden threshold. Every layer is Dense.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, POSITIVE, check_fields, least, most, real, record, whole
-from spikingconvnet.model.learning import NetworkRule
-from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.model.learning import NetworkRule, Progress
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import gain, require_dense
 
@@ -69,7 +75,7 @@ class BPSTDP(NetworkRule):
     name = "bpstdp"
     takes_rates = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         steps = whole(1, MOST_SLOT)
         check_fields(self, epochs=whole(1, 10_000), n_steps=steps, window=steps, mu=FACTOR, hidden_ratio=FACTOR,
                      last=real(least(0), most(1), wanted="between 0 and 1"), deviation=FACTOR,
@@ -78,7 +84,9 @@ class BPSTDP(NetworkRule):
         require(self.n_steps % self.window == 0, "BPSTDP", "n_steps", self.n_steps,
                 f"a multiple of window ({self.window})")
 
-    def train(self, model, images, labels, rng, *, encoder, progress=iter, validation=None, **_):
+    def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
+              progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
+              **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Layers and health, see ``NetworkRule``.
 
         Health is what the training looks like without a board, in single precision: ``validation_accuracy`` after every
@@ -105,13 +113,14 @@ class BPSTDP(NetworkRule):
         return lowered(model, weights, self), health
 
 
-def initial_weights(kernel_shapes, rule, rng):
+def initial_weights(kernel_shapes: Sequence[tuple[int, ...]], rule: BPSTDP, rng: np.random.Generator) -> list[Floats32]:
     """Normally distributed start weights: list of float32 arrays (inputs, units)."""
     return [rng.normal(0.0, rule.deviation, (int(np.prod(shape[1:])), shape[0])).astype(np.float32)
             for shape in kernel_shapes]
 
 
-def learn(weights, images, labels, rng, rule, progress=iter, validation=None):
+def learn(weights: Sequence[Floats32], images: Floats32, labels: Ints, rng: np.random.Generator, rule: BPSTDP,
+          progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None) -> Health:
     """Show all images `rule.epochs` times, changing the weights in place: health, see ``BPSTDP.train``.
 
     Parameters
@@ -148,7 +157,7 @@ def learn(weights, images, labels, rng, rule, progress=iter, validation=None):
     return {**health, "input_spikes": float(mean[0]), "spikes": mean[1:].tolist()}
 
 
-def answers(weights, images, rng, rule):
+def answers(weights: Sequence[Floats32], images: Floats32, rng: np.random.Generator, rule: BPSTDP) -> Ints:
     """What a trained chain answers to `images` as :func:`learn` takes them, in single precision: int64 array (n,).
 
     The unit with most spikes, among equals that with the higher membrane.
@@ -158,7 +167,7 @@ def answers(weights, images, rng, rule):
                  np.zeros((0, len(weights))))[0]
 
 
-def lowered(model, weights, rule):
+def lowered(model: Sequential, weights: Sequence[Floats32], rule: BPSTDP) -> list[TrainedLayer]:
     """Weights in units of thresholds as layers of a board's neurons: list of TrainedLayer.
 
     A threshold of 1 becomes 1 mV; ``balance.lower`` makes it smaller where inputs do not fit.
@@ -169,7 +178,7 @@ def lowered(model, weights, rule):
         for stage, layer, threshold in zip(model.stages, weights, thresholds)]
 
 
-def shifted(images, pixels, rng):
+def shifted(images: Floats32, pixels: int, rng: np.random.Generator) -> Floats32:
     """Every image moved by up to `pixels` in each direction, dark where nothing was: like `images`, (n, C, H, W)."""
     if pixels == 0:
         return images
@@ -181,24 +190,25 @@ def shifted(images, pixels, rng):
     return moved
 
 
-def _overlap(size, step):
+def _overlap(size: int, step: int) -> tuple[slice, slice]:
     """Slices of a line that is moved by `step`: where to, where from."""
     return slice(max(step, 0), size + min(step, 0)), slice(max(-step, 0), size + min(-step, 0))
 
 
-def _padded(weights):
+def _padded(weights: Sequence[Floats32]) -> tuple[Floats32, ...]:
     """The same with units up to a whole number of the kernels' lanes, which never fire: tuple of arrays."""
     from spikingconvnet.training.chain.bpstdp_kernels import LANES
 
     return tuple(np.ascontiguousarray(np.pad(layer, ((0, 0), (0, -layer.shape[1] % LANES)))) for layer in weights)
 
 
-def _sizes(weights):
+def _sizes(weights: Sequence[Floats32]) -> Ints:
     """Inputs and units of the layers."""
     return np.array([weights[0].shape[0], *(layer.shape[1] for layer in weights)])
 
 
-def _show(weights, sizes, images, labels, rng, rule, mu):
+def _show(weights: Sequence[Floats32], sizes: Ints, images: Floats32, labels: Ints, rng: np.random.Generator,
+          rule: BPSTDP, mu: Floats) -> tuple[Ints, Ints]:
     """Answers, and spikes by layer; `mu` (images, layers) without images teaches nothing."""
     from spikingconvnet.training.chain import bpstdp_kernels
 
@@ -210,5 +220,5 @@ def _show(weights, sizes, images, labels, rng, rule, mu):
     return found, spikes
 
 
-def _keys(n, rng):
+def _keys(n: int, rng: np.random.Generator) -> NDArray[np.uint64]:
     return rng.integers(1 << 63, size=n).astype(np.uint64)

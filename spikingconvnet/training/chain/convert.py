@@ -9,12 +9,16 @@ is linear and part of the next layer's connections.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.data.filters import together, worth_of
+from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import (
     FLAG,
@@ -31,15 +35,16 @@ from spikingconvnet.gates.fields import (
 )
 from spikingconvnet.gates.libraries import need
 from spikingconvnet.model.layers import CELL
-from spikingconvnet.model.learning import NetworkRule
+from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.readouts import SpikeCount
-from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta
+from spikingconvnet.model.sequential import Sequential, Stage
+from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
+from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta, Neuron
 from spikingconvnet.training.chain import weights
 from spikingconvnet.training.chain.balance import activations, current, gain
 from spikingconvnet.training.chain.descent import Descent
-from spikingconvnet.training.chain.parity import Reference
+from spikingconvnet.training.chain.parity import Reference, Report
 
 SCALED_ON = 1000        # training images from which the largest activations are taken
 JUDGED_ON = 10_000      # images of which the training accuracy is told
@@ -47,6 +52,25 @@ BATCH = 250
 
 NORMS = ("robust", "data", "model", "none")
 BALANCES = ("weights", "thresholds")
+
+
+class _Balancing(Protocol):
+    """What the settings of a rule say of a conversion, see :class:`Convert`."""
+
+    @property
+    def norm(self) -> str: ...
+
+    @property
+    def quantile(self) -> float: ...
+
+    @property
+    def balance(self) -> str: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+    @property
+    def start(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -94,16 +118,18 @@ class Convert(NetworkRule):
     name = "convert"
     takes_rates = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, norm=choice(*NORMS, wanted=" or ".join(NORMS)), quantile=real(above(0), most(1)),
                      balance=choice(*BALANCES, wanted=" or ".join(BALANCES)), threshold=POSITIVE, start=PART, bias=FLAG,
                      dropout=PART, descent=record(Descent), weights=optional(PATH), neuron=CELL)
 
-    def rates(self, neuron, drive, v_thresh):
+    def rates(self, neuron: Neuron, drive: Floats, v_thresh: Floats) -> Floats:
         """Spikes a step that stand for units under a steady current of `drive` nA, without a ceiling."""
         return np.maximum(drive * (gain(neuron) / current(neuron)) / v_thresh, 0.0)
 
-    def train(self, model, images, labels, rng, *, encoder, image_filter=None, progress=iter, validation=None, **_):
+    def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
+              image_filter: ImageFilter | None = None, progress: Progress = iter,
+              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one
@@ -137,14 +163,16 @@ class Convert(NetworkRule):
         return layers, {**health, "ann_train_accuracy": right, "scales": scales}
 
 
-def accuracy(model, kernels, biases, images, labels):
-    """Share of the images that the rectifying units get right."""
+def accuracy(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Numbers,
+             labels: Ints) -> float:
+    """Share of the images that the rectifying units get right; nan without images."""
     right = [np.argmax(activations(model, kernels, images[first:first + BATCH], biases)[-1][..., 0, 0], axis=1)
              == labels[first:first + BATCH] for first in range(0, len(labels), BATCH)]
-    return float(np.mean(np.concatenate(right)))
+    return float(np.mean(np.concatenate(right))) if right else float("nan")
 
 
-def converted(model, kernels, biases, images, rule, rate=1.0):
+def converted(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Numbers,
+              rule: _Balancing, rate: float = 1.0) -> tuple[list[TrainedLayer], list[float]]:
     """Layers of spiking neurons that stand for rectifying units.
 
     Parameters
@@ -170,7 +198,8 @@ def converted(model, kernels, biases, images, rule, rate=1.0):
             for stage, before, now in zip(model.stages, [1.0 / rate, *scales], scales)], scales
 
 
-def scales_of(model, kernels, biases, images, rule):
+def scales_of(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Numbers,
+              rule: _Balancing) -> list[float]:
     """What each layer is divided by, see `Convert.norm`: list of float."""
     if rule.norm == "none":
         return [1.0] * len(kernels)
@@ -186,7 +215,7 @@ def scales_of(model, kernels, biases, images, rule):
     return found
 
 
-def _worst_cases(kernels, biases):
+def _worst_cases(kernels: Sequence[Numbers], biases: Sequence[Numbers]) -> list[float]:
     """Largest activation of each layer if every unit before it that helps is at its own largest, the input at 1."""
     found = [1.0]
     for kernel, bias in zip(kernels, biases):
@@ -195,7 +224,8 @@ def _worst_cases(kernels, biases):
     return found[1:]
 
 
-def _layer(model, stage, rule, kernel, bias, before, now):
+def _layer(model: Sequential, stage: Stage, rule: _Balancing, kernel: Numbers, bias: Numbers, before: float,
+           now: float) -> TrainedLayer:
     """A layer whose input of one spike a step stands for `before`, and whose own for `now`."""
     threshold = rule.threshold * (1.0 if rule.balance == "weights" else now / before)
     in_na = threshold / now / gain(stage.layer.neuron)      # of an activation of 1
@@ -205,7 +235,7 @@ def _layer(model, stage, rule, kernel, bias, before, now):
                         np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH), bias * in_na, v)
 
 
-def check_neurons(model, rule):
+def check_neurons(model: Sequential, rule: NetworkRule) -> None:
     """Raise a SettingsError unless all neurons of a model can stand for rectifying units."""
     for stage in model.stages:
         neuron = stage.layer.neuron
@@ -216,17 +246,17 @@ def check_neurons(model, rule):
                                 f" spikingconvnet/experiment/recipes/{rule.name}.py, got {neuron}")
 
 
-def grey(model, worth):
+def grey(model: Sequential, worth: tuple[float, ...] | None) -> Sequential:
     """The model on the numbers that channels show together, see ``filters.worth_of``; itself if they do not."""
     return model if worth is None else Sequential((1, *model.input_shape[1:]), *model.layers)
 
 
-def _grey_values(images, worth):
+def _grey_values(images: Floats32, worth: tuple[float, ...] | None) -> Floats32:
     """What the first layer of :func:`grey` is shown: float32 (n, channels, H, W)."""
     return images if worth is None else together(images, worth).astype(np.float32)
 
 
-def _for_channels(layer, worth):
+def _for_channels(layer: TrainedLayer, worth: tuple[float, ...] | None) -> TrainedLayer:
     """The first layer of :func:`grey` on the channels of what it saw."""
     if worth is None:
         return layer
@@ -234,7 +264,8 @@ def _for_channels(layer, worth):
     return TrainedLayer(kernels, layer.v_thresh, layer.i_offset, layer.v)
 
 
-def save(path, kernels, biases, reference=None):
+def save(path: str | Path, kernels: Sequence[Numbers], biases: Sequence[Numbers],
+         reference: Reference | None = None) -> None:
     """Keep the weights of rectifying units in a file for ``Convert(weights=...)``.
 
     Parameters
@@ -258,7 +289,7 @@ def save(path, kernels, biases, reference=None):
     weights.write(path, {**arrays, **({} if reference is None else _plain_arrays(reference))})
 
 
-def _plain_arrays(reference):
+def _plain_arrays(reference: Reference) -> dict[str, Numbers]:
     pixels = reference.images * 255.0
     require(pixels.shape[1] == 1 and abs(pixels - np.rint(pixels)).max() < 1e-2, "Reference", "images",
             f"{pixels.shape[1:]}, other values", "grey images (n, 1, H, W), their values over 255, to be kept")
@@ -266,7 +297,7 @@ def _plain_arrays(reference):
             **{f"answers{number}": np.float32(found) for number, found in enumerate(reference.answers, start=1)}}
 
 
-def load(path, model, owner="Convert"):
+def load(path: str | Path, model: Sequential, owner: str = "Convert") -> tuple[list[Floats], list[Floats]]:
     """Kernels and biases of a file that :func:`save` wrote, checked against the model: two lists of float64 array.
 
     Settings of type `owner` name the file, for error texts; see ``weights.read``.
@@ -277,7 +308,7 @@ def load(path, model, owner="Convert"):
     return [found[name] for name in kernels], [found[name] for name in biases]
 
 
-def judge(rule, model, image_filter):
+def judge(rule: Convert, model: Sequential, image_filter: ImageFilter) -> Report | None:
     """Compare the weights that `rule` names with what their network answers: parity.Report, None without a reference.
 
     Parameters

@@ -29,6 +29,6 @@ class Descent:
     learning_rate: float = 2e-3
     shift: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, epochs=whole(0, 10_000), batch=whole(1, 1_000_000), shift=whole(0, 64),
                      learning_rate=real(above(0), least(1e-12), most(100)))

@@ -11,13 +11,19 @@ with B_l drawn once. The trained units are converted to integrate-and-fire neuro
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.gates.fields import FACTOR, PART, POSITIVE, above, check_fields, most, real, record, whole
-from spikingconvnet.model.learning import NetworkRule
+from spikingconvnet.model.learning import NetworkRule, Progress
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import require_dense
 from spikingconvnet.training.chain.convert import JUDGED_ON, SCALED_ON, accuracy, check_neurons, converted
@@ -63,11 +69,13 @@ class FeedbackAlignment(NetworkRule):
     takes_rates = True
     norm, balance, start = "robust", "weights", 0.0         # how ``convert.converted`` does it
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, epochs=whole(1, 10_000), batch=whole(1, 1_000_000), learning_rate=FACTOR, momentum=PART,
                      feedback=FACTOR, quantile=real(above(0), most(1)), threshold=POSITIVE, neuron=record(IFCurrDelta))
 
-    def train(self, model, images, labels, rng, *, encoder, progress=iter, validation=None, **_):
+    def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
+              progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
+              **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder. Health is that of the rectifying units:
@@ -81,17 +89,15 @@ class FeedbackAlignment(NetworkRule):
         weights, biases = [one.reshape(len(one), -1) for one in kernels], [np.zeros(len(one)) for one in kernels]
         feedback = [rng.normal(0.0, self.feedback, (len(one), len(weights[-1]))).astype(np.float32)
                     for one in weights[:-1]]
-        course = []
-        for _ in epochs(self, weights, feedback, images, labels, rng, progress):        # of the kernels: they are views
-            if validation is not None:
-                course.append(accuracy(model, kernels, biases, *validation))
+        course = [validation and accuracy(model, kernels, biases, *validation)          # of the kernels: they are views
+                  for _ in epochs(self, weights, feedback, images, labels, rng, progress)]
         layers, scales = converted(model, kernels, biases, images[:SCALED_ON], self, rate)
         right = accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])
-        return layers, {**({"validation_accuracy": course} if course else {}), "ann_train_accuracy": right,
+        return layers, {**({"validation_accuracy": course} if validation else {}), "ann_train_accuracy": right,
                         "scales": scales}
 
 
-def initial_kernels(model, rng):
+def initial_kernels(model: Sequential, rng: np.random.Generator) -> list[Floats32]:
     """Start weights that keep the mean square of rectified values (He et al. 2015, arXiv 1502.01852, equation 10).
 
     List of float32 arrays (units, channels, rows, columns).
@@ -100,7 +106,8 @@ def initial_kernels(model, rng):
     return [rng.normal(0.0, math.sqrt(2.0 / math.prod(shape[1:])), shape).astype(np.float32) for shape in shapes]
 
 
-def epochs(rule, weights, feedback, images, labels, rng, progress=iter):
+def epochs(rule: FeedbackAlignment, weights: Sequence[Floats32], feedback: Sequence[Floats32], images: Floats32,
+           labels: Ints, rng: np.random.Generator, progress: Progress = iter) -> Iterator[int]:
     """Train, changing the weights in place; yields after every epoch.
 
     Parameters
@@ -126,7 +133,8 @@ def epochs(rule, weights, feedback, images, labels, rng, progress=iter):
         yield epoch
 
 
-def changes(weights, feedback, values, targets):
+def changes(weights: Sequence[Floats32], feedback: Sequence[Floats32], values: Floats32,
+            targets: Floats32) -> list[Floats32]:
     """What a batch changes at a learning rate of 1: list of arrays like the weights, means over the batch.
 
     Parameters
@@ -144,7 +152,7 @@ def changes(weights, feedback, values, targets):
     return [delta.T @ below / -len(values) for delta, below in zip([*taught, error], seen)]
 
 
-def softmax(values):
+def softmax(values: Floats32) -> Floats32:
     """Shares of ``exp(values)`` of each row: float array (n, outputs)."""
     grown = np.exp(values - values.max(axis=1, keepdims=True))
     return grown / grown.sum(axis=1, keepdims=True)

@@ -5,13 +5,22 @@ Every layer is compared as it answers to one and the same input, what the networ
 it says, so that a fault shows where it is and nowhere else.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.model.layers import AvgPool2D
 from spikingconvnet.model.readouts import Membrane
+from spikingconvnet.model.sequential import Sequential, Stage
+from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.arrays import Flags, Floats, Floats32, Numbers
+from spikingconvnet.network.geometry import pair
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain.balance import activations, current, responses
 
 IMAGES = 200            # training images on which rates are compared
@@ -32,7 +41,7 @@ class ParityError(SettingsError):
     report : Report
     """
 
-    def __init__(self, text, report):
+    def __init__(self, text: str, report: "Report") -> None:
         super().__init__(text)
         self.report = report
 
@@ -60,13 +69,13 @@ class Row:
     kind: str
     difference: float
     image: int
-    unit: tuple
+    unit: tuple[int, ...]
     ours: float
     theirs: float
     ratio: float
 
     @classmethod
-    def of(cls, layer, kind, ours, theirs, scale=1.0):
+    def of(cls, layer: int, kind: str, ours: Numbers, theirs: Numbers, scale: float = 1.0) -> "Row":
         """That of two arrays (n, maps, rows, columns)."""
         off = abs(ours - theirs)
         place = tuple(int(i) for i in np.unravel_index(np.argmax(off), off.shape))
@@ -74,7 +83,7 @@ class Row:
         return cls(layer, kind, float(off.max()) / scale, place[0], place[1:], float(ours[place]),
                    float(theirs[place]), float(abs(ours).sum()) / total if total else float("nan"))
 
-    def __str__(self):
+    def __str__(self) -> str:
         where = f"layer {self.layer}" if self.layer else "input"
         return (f"{where}, {self.kind}: largest difference {self.difference:.2g} (image {self.image}, unit"
                 f" {'x'.join(map(str, self.unit))}: {self.ours:.4g} for {self.theirs:.4g})")
@@ -93,15 +102,15 @@ class Report:
     """
 
     images: int
-    rows: tuple
-    agree: float
+    rows: tuple[Row, ...]
+    agree: float | None
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"images": self.images, "agree": self.agree, "rows": [vars(row) for row in self.rows],
                 "text": str(self)}
 
-    def __str__(self):
+    def __str__(self) -> str:
         kinds = {row.kind for row in self.rows}
         largest = [max((row for row in self.rows if row.kind == kind), key=lambda row: row.difference)
                    for kind in ("units", "rates") if kind in kinds]
@@ -126,17 +135,18 @@ class Reference:
         No images, of another shape or range, or answers to another number of them.
     """
 
-    images: np.ndarray
-    answers: list
+    images: Floats32
+    answers: list[Numbers]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         inside = self.images.ndim == 4 and len(self.images) and 0 <= self.images.min() and self.images.max() <= 1
         require(inside, "Reference", "images", f"{self.images.shape}, {self.images.min(initial=0):g} to"
                 f" {self.images.max(initial=0):g}", "(n, C, H, W) of 0 to 1, as the spiking network is shown them")
         require(all(len(one) == len(self.images) for one in self.answers), "Reference", "answers",
                 [len(one) for one in self.answers], f"of {len(self.images)} images")
 
-    def judge(self, model, kernels, biases, images=None):
+    def judge(self, model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers],
+              images: Numbers | None = None) -> Report:
         """Compare with units of these weights: Report.
 
         Parameters
@@ -170,12 +180,13 @@ class Reference:
                                   f" {layer.on(rows[-1].image).cause()}", report)
         return Report(len(fed), tuple(rows), self._agree(model, kernels, biases, images))
 
-    def _agree(self, model, kernels, biases, images):
+    def _agree(self, model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers],
+               images: Numbers | None) -> float:
         found = activations(model, kernels, self.images if images is None else images, biases)[-1]
         return float(np.mean(found[..., 0, 0].argmax(axis=1) == self.answers[-1][..., 0, 0].argmax(axis=1)))
 
 
-def _check_shape(stage, fed, theirs):
+def _check_shape(stage: Stage, fed: Numbers, theirs: Numbers) -> None:
     for name, found, wanted in (("sees", fed, stage.source_shape), ("answers", theirs, stage.out_shape)):
         if found.shape[1:] != wanted:
             raise SettingsError(f"layer {stage.number}: the network {name} {found.shape[1:]}, MODEL {wanted}")
@@ -194,31 +205,32 @@ class _Layer:
         Whether it is not rectified.
     """
 
-    def __init__(self, stage, kernel, bias, fed, theirs, last):
+    def __init__(self, stage: Stage, kernel: Numbers, bias: Numbers, fed: Numbers, theirs: Numbers, last: bool) -> None:
         self.stage, self.kernel, self.bias, self.fed, self.theirs, self.last = stage, kernel, bias, fed, theirs, last
         self.scale = float(abs(theirs).max(initial=0.0)) or 1.0
 
-    def on(self, image):
+    def on(self, image: int) -> "_Layer":
         """The same on one image and the first ones."""
         chosen = [image, *range(min(TOLD_BY, len(self.fed)))]
         return _Layer(self.stage, self.kernel, self.bias, self.fed[chosen], self.theirs[chosen], self.last)
 
-    def answers(self, kernel=None, bias=None, fed=None):
+    def answers(self, kernel: Numbers | None = None, bias: Numbers | None = None,
+                fed: Numbers | None = None) -> Numbers:
         """What units answer, with other weights or inputs if they are given."""
         return self._rectified(self._drive(kernel, fed) + (self.bias if bias is None else bias)[:, None, None])
 
-    def _drive(self, kernel=None, fed=None):
+    def _drive(self, kernel: Numbers | None = None, fed: Numbers | None = None) -> Numbers:
         kernel, fed = self.kernel if kernel is None else kernel, self.fed if fed is None else fed
         return np.concatenate([responses(self.stage, kernel, fed[first:first + BATCH])
                                for first in range(0, len(fed), BATCH)])
 
-    def _rectified(self, drive):
+    def _rectified(self, drive: Numbers) -> Numbers:
         return drive if self.last else np.maximum(drive, 0.0)
 
-    def _is(self, answers):
-        return abs(answers - self.theirs).max() <= UNITS * self.scale
+    def _is(self, answers: Numbers) -> bool:
+        return bool(abs(answers - self.theirs).max() <= UNITS * self.scale)
 
-    def cause(self):
+    def cause(self) -> str:
         """What would explain the difference, in words; it is said only of what removes it."""
         for text, kernel in self._other_kernels():
             if self._is(self.answers(kernel)):
@@ -227,9 +239,9 @@ class _Layer:
             if self._is(self.answers(fed=fed)):
                 return text
         others = (self._input_scale, self._biases, self._factor, self._scales, self._order)
-        return next((text for find in others if (text := find())), "not told")
+        return next((told for find in others if (told := find())), "not told")
 
-    def _other_kernels(self):
+    def _other_kernels(self) -> Iterator[tuple[str, Numbers]]:
         units, channels, rows, columns = self.kernel.shape
         yield "kernels whose rows and columns are swapped", (
             self.kernel.swapaxes(2, 3) if rows == columns else self.kernel)
@@ -239,20 +251,20 @@ class _Layer:
             yield ("maps flattened in the order rows, columns, channels",
                    self.kernel.reshape(units, rows, columns, channels).transpose(0, 3, 1, 2))
 
-    def _other_inputs(self):
+    def _other_inputs(self) -> Iterator[tuple[str, Numbers]]:
         if self.stage.number == 1 and self.fed.shape[2] == self.fed.shape[3]:
             yield "images whose rows and columns are swapped", self.fed.swapaxes(2, 3)
         if self.stage.pool is not None:
-            yield "a pool that takes the largest value, not the mean", self._largest()
+            yield "a pool that takes the largest value, not the mean", self._largest(self.stage.pool)
 
-    def _largest(self):
+    def _largest(self, pool: AvgPool2D) -> Numbers:
         """The input with every pool's largest value in all of its places."""
-        (rows, columns), (channels, height, width) = self.stage.pool.pool_size, self.stage.in_shape
+        (rows, columns), (channels, height, width) = pair(pool.pool_size), self.stage.in_shape
         shown = self.fed[:, :, :height * rows, :width * columns]
         parts = shown.reshape(-1, channels, height, rows, width, columns).max(axis=(3, 5))
         return np.kron(parts, np.ones((rows, columns)))
 
-    def _input_scale(self):
+    def _input_scale(self) -> str | None:
         """Whether the network was shown the images on another scale, each channel on one of its own."""
         channels = self.kernel.shape[1]
         if self.stage.number > 1 or len(self.kernel) <= channels:
@@ -270,14 +282,14 @@ class _Layer:
         return (f"the network was shown (image - mean) / std with mean={_listed(-shift / scale)},"
                 f" std={_listed(1 / scale)}, which relu.weights_of was not told")
 
-    def _seen(self):
+    def _seen(self) -> Flags:
         """Where answers can be compared as they are: all of the last layer, those above 0 of the others."""
         return np.ones(self.theirs.shape, bool) if self.last else self.theirs > UNITS * self.scale
 
-    def _biases(self):
+    def _biases(self) -> str | None:
         """Whether only the biases are others."""
         drive, seen = self._drive(), self._seen()
-        told = seen.any(axis=(0, 2, 3))
+        told = np.any(seen, axis=(0, 2, 3))
         offsets = np.array([np.median((self.theirs - drive)[:, unit][seen[:, unit]]) if told[unit] else bias
                             for unit, bias in enumerate(self.bias)])
         if not self._fits(drive + offsets[:, None, None], told):
@@ -285,17 +297,17 @@ class _Layer:
         unit = int(np.argmax(abs(offsets - self.bias)))
         return f"biases: unit {unit} has {self.bias[unit]:.4g}, the network's {offsets[unit]:.4g}"
 
-    def _factor(self):
+    def _factor(self) -> str | None:
         """Whether all weights count a number of times more or less."""
         drive, seen, offsets = self._drive(), self._seen(), self.bias[:, None, None]
         factor, = _fit([drive], self.theirs - offsets, seen)
-        if not self._fits(factor * drive + offsets, seen.any(axis=(0, 2, 3))):
+        if not self._fits(factor * drive + offsets, np.any(seen, axis=(0, 2, 3))):
             return None
         if self.stage.pool is not None and np.isclose(factor, self.stage.pool.area, rtol=1e-2):
             return f"a pool that sums: the network's weights count {factor:.4g} times, the pool's area"
         return f"all weights of the layer count {factor:.4g} times in the network"
 
-    def _scales(self):
+    def _scales(self) -> str | None:
         """Whether every unit has another scale and offset, its own."""
         drive, seen = self._drive(), self._seen()
         told = seen.sum(axis=(0, 2, 3)) >= ENOUGH
@@ -306,11 +318,11 @@ class _Layer:
         fits = told.mean() >= 0.5 and self._fits(found, told)
         return "every unit has a scale and an offset of its own: BatchNorm of other statistics" if fits else None
 
-    def _fits(self, responses, told):
+    def _fits(self, responses: Numbers, told: Flags) -> bool:
         """Whether these responses are the network's, in the units of which that can be told."""
-        return told.any() and self._is(np.where(told[:, None, None], self._rectified(responses), self.theirs))
+        return bool(told.any()) and self._is(np.where(told[:, None, None], self._rectified(responses), self.theirs))
 
-    def _order(self):
+    def _order(self) -> str | None:
         """Whether the units stand in another order."""
         ours = self.answers().swapaxes(0, 1).reshape(len(self.bias), -1)
         theirs = self.theirs.swapaxes(0, 1).reshape(len(self.bias), -1)
@@ -318,19 +330,20 @@ class _Layer:
         return "units in another order" if self._is(self.answers()[:, order]) else None
 
 
-def _fit(columns, wanted, where):
+def _fit(columns: Sequence[Numbers], wanted: Numbers, where: Flags) -> Floats:
     """Factors of `columns` that add up to `wanted`, least squares over the places `where`: float array."""
     table = np.stack([column[where] for column in columns], axis=1)
     return np.linalg.lstsq(table, wanted[where], rcond=None)[0]
 
 
-def _listed(values):
+def _listed(values: Sequence[float] | Floats) -> str:
     """A number, or numbers in brackets."""
     texts = [f"{value:.4g}" for value in values]
     return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
 
 
-def judge_rates(model, layers, rule, images, spikes, encoder):
+def judge_rates(model: Sequential, layers: Sequence[TrainedLayer], rule: Any, images: Numbers,
+                spikes: Sequence[Spikes], encoder: Encoder) -> Report:
     """Compare rates of spiking neurons with the units that they stand for: Report.
 
     A neuron that is reset loses what is beyond its threshold, the more the nearer its rate is to one spike a step: in
@@ -373,7 +386,7 @@ def judge_rates(model, layers, rule, images, spikes, encoder):
     return report
 
 
-def _rates(spikes, number, n_steps):
+def _rates(spikes: Spikes, number: int, n_steps: int) -> Floats:
     """Spikes a step while layer `number` (0: the input) answers to an image: float array (n, maps, rows, columns)."""
     sample, neuron, step = spikes.events()
     inside = (step >= number) & (step < n_steps + number)
@@ -381,7 +394,7 @@ def _rates(spikes, number, n_steps):
     return counts.reshape(spikes.n_samples, *spikes.shape) / min(n_steps, spikes.n_steps - number)
 
 
-def _units(stage, layer, rule, rates):
+def _units(stage: Stage, layer: TrainedLayer, rule: Any, rates: Numbers) -> Floats:
     """What units of a layer answer to rates of the layer before it, in spikes a step."""
     neuron = stage.layer.neuron
     drive = responses(stage, layer.kernels, rates) * current(neuron)
@@ -389,7 +402,7 @@ def _units(stage, layer, rule, rates):
     return rule.rates(neuron, drive + offset[:, None, None], layer.v_thresh[:, None, None])
 
 
-def _rate_fault(row, ours, theirs, rate, n_steps):
+def _rate_fault(row: Row, ours: Numbers, theirs: Numbers, rate: float, n_steps: int) -> str | None:
     """What is wrong with the rates of a layer or of the input, in words, or None."""
     if not ours.any():
         return _silence(row, len(ours), theirs.max(), n_steps)
@@ -404,7 +417,7 @@ def _rate_fault(row, ours, theirs, rate, n_steps):
             f" correlation {alike:.3g} (at least {ALIKE:g}); likely cause: {cause}")
 
 
-def _silence(row, n, most, n_steps):
+def _silence(row: Row, n: int, most: float, n_steps: int) -> str:
     if not row.layer:
         return f"input: is silent: not one spike in {n} images; likely cause: images that are dark"
     cause = "no unit is above 0" if most <= 0 else (
@@ -413,7 +426,7 @@ def _silence(row, n, most, n_steps):
             f" a step; likely cause: {cause}")
 
 
-def _input_fault(row, theirs, rate, n_steps):
+def _input_fault(row: Row, theirs: Numbers, rate: float, n_steps: int) -> str | None:
     slack = INPUT + np.count_nonzero(theirs) / n_steps / max(theirs.sum(), 1e-9)      # regular spikes are rounded down
     if abs(row.ratio - 1.0) <= slack:
         return None

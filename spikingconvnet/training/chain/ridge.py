@@ -12,21 +12,21 @@ doi 10.3389/fnins.2017.00682).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.gates.fields import POSITIVE, above, check_fields, least, most, real
 from spikingconvnet.model.layers import CELL
-from spikingconvnet.model.learning import NetworkRule
-from spikingconvnet.model.readouts import SpikeCount
-from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta
-from spikingconvnet.training.chain.balance import activations, gain, pooled
-
-SCALED_ON = 1000        # images from which the largest activations are taken
-JUDGED_ON = 10_000      # images of which the training accuracy is told
-BATCH = 250
+from spikingconvnet.model.learning import NetworkRule, Progress
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.network.arrays import Floats32, Ints
+from spikingconvnet.network.neurons import IFCurrDelta
+from spikingconvnet.training.chain.balance import activations, pooled
+from spikingconvnet.training.chain.convert import BATCH, JUDGED_ON, SCALED_ON, accuracy, converted
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,15 @@ class Ridge(NetworkRule):
 
     name = "ridge"
     takes_rates = True
+    norm, balance, start = "robust", "weights", 0.0         # how ``convert.converted`` does it
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, strength=real(above(0), least(1e-9), most(1e9)), quantile=real(above(0), most(1)),
                      threshold=POSITIVE, neuron=CELL)
 
-    def train(self, model, images, labels, rng, *, encoder, progress=iter, validation=None, **_):
+    def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
+              progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
+              **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Kernels of all layers, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder.
@@ -67,13 +70,15 @@ class Ridge(NetworkRule):
         kernels = [rng.normal(0.0, 1.0 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
                    for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
         kernels[-1] = _fitted(model, kernels, images, labels, self, progress)
-        health = {"train_accuracy": _accuracy(model, kernels, images[:JUDGED_ON], labels[:JUDGED_ON])}
+        biases = [np.zeros(len(one)) for one in kernels]
+        health = {"train_accuracy": accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])}
         if validation is not None:
-            health["validation_accuracy"] = _accuracy(model, kernels, *validation)
-        return _balanced(model, kernels, images[:SCALED_ON], self, rate), health
+            health["validation_accuracy"] = accuracy(model, kernels, biases, *validation)
+        return converted(model, kernels, biases, images[:SCALED_ON], self, rate)[0], health
 
 
-def _fitted(model, kernels, images, labels, rule, progress):
+def _fitted(model: Sequential, kernels: list[Floats32], images: Floats32, labels: Ints, rule: Ridge,
+            progress: Progress) -> Floats32:
     """Last layer's kernels that come closest to 1 for the label and 0 elsewhere, less their mean."""
     stage, size = model.stages[-1], int(np.prod(model.stages[-1].in_shape))
     units = stage.out_shape[0]
@@ -88,27 +93,6 @@ def _fitted(model, kernels, images, labels, rule, progress):
     return weights.T.reshape(units, *stage.in_shape).astype(np.float32)
 
 
-def _before(model, kernels, images):
+def _before(model: Sequential, kernels: list[Floats32], images: Floats32) -> Floats32:
     """Activations that the last layer sees."""
     return activations(model, kernels, images)[-2] if len(model.stages) > 1 else images
-
-
-def _accuracy(model, kernels, images, labels):
-    right = [np.argmax(activations(model, kernels, images[first:first + BATCH])[-1][..., 0, 0], axis=1)
-             == labels[first:first + BATCH] for first in range(0, len(images), BATCH)]
-    return float(np.mean(np.concatenate(right))) if right else float("nan")
-
-
-def _balanced(model, kernels, images, rule, rate):
-    """Layers whose largest activation is one spike a step; that of an input of 1 is `rate`."""
-    largest = [1.0] * len(model.stages)
-    parts = [activations(model, kernels, images[first:first + BATCH]) for first in range(0, len(images), BATCH)]
-    for n in range(len(model.stages)):
-        largest[n] = max(float(np.quantile(np.concatenate([part[n] for part in parts]), rule.quantile)), 1e-9)
-    layers = []
-    for stage, kernel, before, now in zip(model.stages, kernels, [1.0 / rate, *largest], largest):
-        in_mv = rule.threshold * kernel.astype(np.float64) * before / now
-        fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
-        layers.append(TrainedLayer(in_mv / gain(stage.layer.neuron),
-                                   np.full(stage.out_shape[0], rule.threshold if fires else OUT_OF_REACH)))
-    return layers

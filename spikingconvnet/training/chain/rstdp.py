@@ -20,11 +20,14 @@ learns by the traces of its inputs).
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.backends.base import log_warnings
+from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates import sizes
 from spikingconvnet.gates.fields import (
@@ -37,8 +40,10 @@ from spikingconvnet.gates.fields import (
     several,
     whole,
 )
-from spikingconvnet.model.learning import NetworkRule
-from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Shape
 from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta, SpikeSourceArray
@@ -96,20 +101,20 @@ class RSTDP(NetworkRule):
     reward: int = 36
     flush: int = 48
     slot: int = 120
-    pulses: tuple = (4, 3, 2, 1)
+    pulses: tuple[int, ...] = (4, 3, 2, 1)
     amount: float = 0.05
     eligibility: float = 0.04
     target: float = 10.0
     margin: float = 2.0
     v_thresh: float = 20.0
     w_max: float = 1.0
-    initial: tuple = (0.16, 0.24)
+    initial: tuple[float, float] = (0.16, 0.24)
     neuron: IFCurrDelta = IFCurrDelta(tau_m=20.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=OUT_OF_REACH,
                                       tau_refrac=0.0, v=0.0)
 
     name = "rstdp"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         steps = whole(1, MOST_SLOT)
         check_fields(self, epochs=whole(1, 10_000), pattern_steps=steps, punish=steps, kick=steps, reward=steps,
                      flush=steps, slot=steps, pulses=_PULSES, amount=POSITIVE, eligibility=POSITIVE, target=POSITIVE,
@@ -123,7 +128,7 @@ class RSTDP(NetworkRule):
                 f"a range between 0 and w_max ({self.w_max})")
         self._check_times()
 
-    def _check_times(self):
+    def _check_times(self) -> None:
         answer, last = self.pattern_steps + 1, max(self.pulses) - 1
         require(answer < self.punish and self.punish + last < answer + FORGETTING, "RSTDP", "punish", self.punish,
                 f"after the answer in step {answer}, its last pulse less than {FORGETTING} steps later")
@@ -135,7 +140,8 @@ class RSTDP(NetworkRule):
         require(max(self.reward, self.punish) + last < self.flush < self.slot - FORGETTING, "RSTDP", "flush",
                 self.flush, f"after all rewards, more than {FORGETTING} steps before the end of the slot")
 
-    def train(self, model, images, labels, rng, *, encoder, open_network, progress=iter, **_):
+    def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
+              open_network: OpenNetwork, progress: Progress = iter, **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Layers and health, see ``NetworkRule`` and :func:`learn`.
 
         A MODEL of anything but one Dense layer without a pool is a SettingsError, and an encoder that makes more than
@@ -148,13 +154,14 @@ class RSTDP(NetworkRule):
         spikes = encoder(images, rng)
         require(spikes.n_steps <= self.pattern_steps, "RSTDP", "pattern_steps", self.pattern_steps,
                 f"as many as the encoder makes ({spikes.n_steps})")
-        initial = rng.uniform(*self.initial, (spikes.size, stage.out_shape[0]))
+        initial = rng.uniform(*self.initial, size=(spikes.size, stage.out_shape[0]))
         weights, health = learn(spikes, labels, initial, rng, self, open_network, progress)
         kernels = weights.T.reshape(stage.layer.kernel_shape(stage.in_shape))
         return [TrainedLayer(kernels, np.full(stage.out_shape[0], OUT_OF_REACH))], health
 
 
-def learn(spikes, labels, initial, rng, rule, open_network, progress=iter):
+def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generator, rule: RSTDP,
+          open_network: OpenNetwork, progress: Progress = iter) -> tuple[Floats, Health]:
     """Show all samples `rule.epochs` times, each epoch a chunk of one run.
 
     Parameters
@@ -201,7 +208,7 @@ def learn(spikes, labels, initial, rng, rule, open_network, progress=iter):
                      "at_upper": float(np.mean(weights >= 0.999 * rule.w_max))}
 
 
-def training_network(shown, labels, initial, rule):
+def training_network(shown: Spikes, labels: Ints, initial: Floats, rule: RSTDP) -> Network:
     """All trials as one network: patterns and flushes, the teacher, reward and punishment, one population of units.
 
     Parameters
@@ -228,7 +235,7 @@ def training_network(shown, labels, initial, rule):
          *(Projection(label, label, OUTPUT, everyone, label, dopamine) for label in (REWARD, PUNISHMENT))))
 
 
-def trials(shown, labels, classes, rule):
+def trials(shown: Spikes, labels: Ints, classes: int, rule: RSTDP) -> tuple[Spikes, Spikes, Spikes, Spikes]:
     """Spikes of all sources; a sample has the trials ``2 k`` (the others are asked) and ``2 k + 1`` (its own unit).
 
     Returns
@@ -251,14 +258,15 @@ def trials(shown, labels, classes, rule):
     dopamine = [[(np.repeat(trial, pulses), 0 * late, first + late)]
                 for trial, first in zip((other, own), (rule.punish, rule.reward))]
 
-    def spikes(parts, shape):
-        return Spikes.from_events(*(np.concatenate(part) for part in zip(*parts)), shape, 2 * n, rule.slot)
+    def spikes(parts: Sequence[tuple[Ints, Ints, Ints]], shape: Shape) -> Spikes:
+        sample, neuron, step = (np.concatenate(part) for part in zip(*parts))
+        return Spikes.from_events(sample, neuron, step, shape, 2 * n, rule.slot)
 
     return (spikes(both, shown.shape), spikes(told, (3 * classes, 1, 1)), spikes(dopamine[1], (1, 1, 1)),
             spikes(dopamine[0], (1, 1, 1)))
 
 
-def _largest_input(shown, rule):
+def _largest_input(shown: Spikes, rule: RSTDP) -> float:
     """Of a unit in one step, nA: a kick, or all inputs of a pattern at the flush with the largest weights.
 
     sPyNNaker's own estimate is far larger, which would leave the weights eight times as coarse.
@@ -268,7 +276,7 @@ def _largest_input(shown, rule):
     return max(KICK * rule.v_thresh / gain(rule.neuron), rule.w_max * np.bincount(active, minlength=1).max().item())
 
 
-def _teaching(classes, rule):
+def _teaching(classes: int, rule: RSTDP) -> ConnectionList:
     """From the teacher's neurons to the units: what lifts a membrane over the threshold from the level asked about."""
     others, own = (rule.v_thresh - rule.target + sign * rule.margin for sign in (1, -1))
     strength = np.repeat([others, own, KICK * rule.v_thresh], classes) / gain(rule.neuron)

@@ -8,12 +8,15 @@ the same biases and the same largest rate.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import leak
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.gates.fields import (
     FLAG,
@@ -29,10 +32,12 @@ from spikingconvnet.gates.fields import (
     record,
 )
 from spikingconvnet.gates.libraries import need
-from spikingconvnet.model.learning import NetworkRule
+from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.readouts import SpikeCount
-from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrExp
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
+from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrExp, Neuron
 from spikingconvnet.training.chain import balance, convert
 from spikingconvnet.training.chain.descent import Descent
 
@@ -71,12 +76,12 @@ class RateCurve:
     softness: float = 0.0
 
     @classmethod
-    def of(cls, neuron, softness=0.0, timestep=1.0):
+    def of(cls, neuron: Neuron, softness: float = 0.0, timestep: float = 1.0) -> "RateCurve":
         """That of a neuron record, with the leak of the board's integers."""
         tau_m = -1.0 / math.log1p(-float(leak(np.array([neuron.tau_m]), timestep)[0]))
         return cls(tau_m, math.ceil(neuron.tau_refrac / timestep) + 0.5, softness)
 
-    def __call__(self, current):
+    def __call__(self, current: Numbers) -> Numbers:
         """Spikes a step; `current` is an array in thresholds, what a membrane would end at."""
         above = np.asarray(current) - 1.0
         if self.softness:
@@ -126,20 +131,22 @@ class SoftLIF(NetworkRule):
     name = "softlif"
     takes_rates = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, softness=real(above(0), least(1e-4), most(1e4)), noise=real(least(0), most(1e6, " Hz")),
                      amplitude=POSITIVE, random_start=FLAG, dropout=PART, descent=record(Descent),
                      weights=optional(PATH), neuron=record(IFCurrExp), output_neuron=record(IFCurrExp))
 
-    def curve(self, neuron):
+    def curve(self, neuron: Neuron) -> RateCurve:
         """Soft rate of a unit in the place of `neuron`: RateCurve."""
         return RateCurve.of(neuron, self.softness)
 
-    def rates(self, neuron, drive, v_thresh):
+    def rates(self, neuron: Neuron, drive: Floats, v_thresh: Floats) -> Floats:
         """Spikes a step of units under a steady current of `drive` nA."""
         return self.curve(neuron)(drive * neuron.tau_m / neuron.cm / v_thresh)
 
-    def train(self, model, images, labels, rng, *, encoder, progress=iter, validation=None, **_):
+    def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
+              progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
+              **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder.
@@ -168,18 +175,21 @@ class SoftLIF(NetworkRule):
                 {**health, "soft_train_accuracy": right})
 
 
-def accuracy(model, kernels, biases, images, labels, rule):
+def accuracy(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Floats32, labels: Ints,
+             rule: SoftLIF) -> float:
     """Share of the images that the soft units get right."""
     return float(np.mean(np.argmax(logits(model, kernels, biases, images, rule), axis=1) == labels))
 
 
-def logits(model, kernels, biases, images, rule):
+def logits(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Floats32,
+           rule: SoftLIF) -> Numbers:
     """Responses of the last layer of soft units to images (n, C, H, W), without noise: float array (n, units)."""
     return np.concatenate([_logits(model, kernels, biases, images[first:first + BATCH], rule)
                            for first in range(0, len(images), BATCH)])
 
 
-def _logits(model, kernels, biases, values, rule):
+def _logits(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], values: Numbers,
+            rule: SoftLIF) -> Numbers:
     for stage, kernel, bias in zip(model.stages, kernels, biases):
         values = balance.responses(stage, kernel, values) + bias.astype(values.dtype)[:, None, None]
         if stage.number < len(model.stages):
@@ -187,7 +197,8 @@ def _logits(model, kernels, biases, values, rule):
     return values[..., 0, 0]
 
 
-def deployed(model, kernels, biases, images, rule, rng, rate=1.0):
+def deployed(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Floats32, rule: SoftLIF,
+             rng: np.random.Generator, rate: float = 1.0) -> list[TrainedLayer]:
     """Layers of spiking neurons in the place of soft units.
 
     A spike through 1 nA is a charge of ``tau_syn_E`` pC, so at a rate of one a step the current is ``tau_syn_E`` steps
@@ -227,7 +238,7 @@ def deployed(model, kernels, biases, images, rule, rng, rate=1.0):
     return layers
 
 
-def firing(found):
+def firing(found: Numbers) -> tuple[float, float]:
     """Factor and offset that make currents, in thresholds, of logits (n, units).
 
     The mean logit is at the threshold, the largest of nearly all images at `STRONGEST`.
@@ -237,7 +248,7 @@ def firing(found):
     return factor, 1.0 - factor * mean
 
 
-def _check_neurons(model):
+def _check_neurons(model: Sequential) -> None:
     for stage in model.stages:
         neuron = stage.layer.neuron
         plain = (isinstance(neuron, IFCurrExp) and neuron.tau_syn_E == neuron.tau_syn_I

@@ -13,17 +13,24 @@ board answers one step after its input; without constant currents this moves the
 changes none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import FACTOR, PART, PATH, check_fields, optional, record
 from spikingconvnet.gates.libraries import need
-from spikingconvnet.model.learning import NetworkRule
+from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.readouts import SpikeCount
-from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.neurons import IFCurrDelta
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain import balance, convert, weights
 from spikingconvnet.training.chain.balance import cell
 from spikingconvnet.training.chain.descent import Descent
@@ -72,18 +79,20 @@ class Surrogate(NetworkRule):
 
     name = "surrogate"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, slope=FACTOR, spread=FACTOR, evidence=FACTOR, boost=FACTOR, dropout=PART,
                      descent=record(Descent), weights=optional(PATH), neuron=record(IFCurrDelta))
         plain = self.start is None or (isinstance(self.start, convert.Convert) and not self.start.bias)
         require(plain, "Surrogate", "start", self.start, "None, or a Convert(...) without biases")
 
     @property
-    def takes_rates(self):
+    def takes_rates(self) -> bool:
         """Whether it begins with rectifying units, which see values as rates."""
         return self.start is not None
 
-    def train(self, model, images, labels, rng, *, encoder, image_filter=None, progress=iter, validation=None, **_):
+    def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
+              image_filter: ImageFilter | None = None, progress: Progress = iter,
+              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict."""
         check(model, encoder.n_steps)
         if self.weights is not None:
@@ -98,7 +107,9 @@ class Surrogate(NetworkRule):
         return lowered(model, kernels), health
 
 
-def started(model, images, labels, rng, rule, encoder, image_filter=None, progress=iter):
+def started(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, rule: Surrogate,
+            encoder: Encoder, image_filter: ImageFilter | None = None,
+            progress: Progress = iter) -> tuple[list[Floats] | None, Health]:
     """Weights to begin with, from rectifying units, and their health: list of float64 array or None, dict."""
     if rule.start is None:
         return None, {}
@@ -109,7 +120,7 @@ def started(model, images, labels, rng, rule, encoder, image_filter=None, progre
                                                              for name, value in health.items()}
 
 
-def lowered(model, kernels):
+def lowered(model: Sequential, kernels: Sequence[Numbers]) -> list[TrainedLayer]:
     """Layers of a board's neurons: list of TrainedLayer.
 
     Parameters
@@ -126,7 +137,7 @@ def lowered(model, kernels):
     return found
 
 
-def simulated(model, kernels, spikes):
+def simulated(model: Sequential, kernels: Sequence[Numbers], spikes: Spikes) -> tuple[list[Floats], Floats]:
     """What a trained network fires, in double precision, a board's delays left out.
 
     Parameters
@@ -144,13 +155,12 @@ def simulated(model, kernels, spikes):
     v : float array (samples, *out_shape)
         Membranes of the last layer at the end, from rest 0 to threshold 1.
     """
-    values = spikes.raster().astype(np.float64)
-    found = []
+    values, found = spikes.raster().astype(np.float64), []
     for stage, kernel in zip(model.stages, kernels):
         drive = balance.responses(stage, kernel, values.reshape(-1, *stage.source_shape))
         drive = drive.reshape(spikes.n_samples, spikes.n_steps, *stage.out_shape)
         decay, reset = cell(stage.layer.neuron)
-        v, fired = 0.0, np.empty(drive.shape)
+        v, fired = np.zeros(stage.out_shape), np.empty(drive.shape)
         for step in range(spikes.n_steps):
             v = decay * v + drive[:, step]
             fired[:, step] = v >= 1.0
@@ -160,7 +170,7 @@ def simulated(model, kernels, spikes):
     return found, v
 
 
-def check(model, n_steps):
+def check(model: Sequential, n_steps: int) -> None:
     """Raise a SettingsError unless training and a board would show the model the same.
 
     Parameters
@@ -183,7 +193,7 @@ def check(model, n_steps):
                             f" SpikeCount(last={n_steps + depth}), got {readout}")
 
 
-def save(path, kernels, n_steps):
+def save(path: str | Path, kernels: Sequence[Numbers], n_steps: int) -> None:
     """Keep trained weights in a file for ``Surrogate(weights=...)``.
 
     Parameters
@@ -199,7 +209,7 @@ def save(path, kernels, n_steps):
                          **{f"kernels{number}": array for number, array in enumerate(kernels, start=1)}})
 
 
-def load(path, model, n_steps):
+def load(path: str | Path, model: Sequential, n_steps: int) -> list[Floats]:
     """Weights of a file that :func:`save` wrote, checked against the model and the steps: list of float64 array.
 
     See ``weights.read``; a SettingsError if it was trained with other steps.

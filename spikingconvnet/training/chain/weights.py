@@ -1,17 +1,22 @@
 """Files with the weights of networks that are trained already: what ``Convert``, ``SoftLIF`` and ``Surrogate`` take."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from spikingconvnet.errors import DataError
+from spikingconvnet.network.arrays import Floats, Numbers
 from spikingconvnet.store.arrays import UNREADABLE, read_arrays
 
 
-def write(path, arrays):
+def write(path: str | Path, arrays: Mapping[str, Numbers]) -> None:
     """Keep a dict of str to array in a file whose name ends with ``.npz``."""
-    np.savez(path, **arrays)
+    np.savez(path, **dict[str, Any](arrays))
 
 
-def read(path, shapes, owner, writer):
+def read(path: str | Path, shapes: Mapping[str, tuple[int, ...]], owner: str, writer: str) -> dict[str, Floats]:
     """Arrays of a file that :func:`write` wrote.
 
     Parameters
@@ -41,7 +46,7 @@ def read(path, shapes, owner, writer):
     return {name: arrays[name].astype(np.float64) for name in shapes}
 
 
-def everything(path, owner, writer):
+def everything(path: str | Path, owner: str, writer: str) -> dict[str, Numbers]:
     """All arrays of a file, unchecked: dict; one that is missing or damaged is a DataError.
 
     Parameters as of :func:`read`.

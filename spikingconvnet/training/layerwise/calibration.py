@@ -7,8 +7,13 @@ import numpy as np
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.gates.fields import SIZE, check_fields
 from spikingconvnet.model import build
+from spikingconvnet.model.layers import Conv2D
+from spikingconvnet.model.learning import OpenNetwork
+from spikingconvnet.model.sequential import Stage
 from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.neurons import OUT_OF_REACH
+from spikingconvnet.network.spikes import Spikes
 
 BATCH = 10
 
@@ -27,19 +32,19 @@ class FiringShare:
 
     samples: int = 200
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, samples=SIZE)
 
-    def kernels(self, layer, learned):
+    def kernels(self, layer: Conv2D, learned: Floats) -> Floats:
         """Kernels for inference, nA: see :func:`inference_kernels`."""
         return inference_kernels(layer, learned)
 
-    def __call__(self, stage, learned, spikes, open_network):
+    def __call__(self, stage: Stage, learned: Floats, spikes: Spikes, open_network: OpenNetwork) -> TrainedLayer:
         """Kernels and thresholds for inference: TrainedLayer. See :func:`calibrate`."""
         return calibrate(stage, learned, spikes.samples(0, min(self.samples, spikes.n_samples)), open_network)
 
 
-def inference_kernels(layer, learned):
+def inference_kernels(layer: Conv2D, learned: Floats) -> Floats:
     """Kernels for inference: mean removed (if ``layer.centred``) and scaled to length ``layer.gain``, nA.
 
     A kernel of equal weights has nothing left without its mean and stays zero.
@@ -52,7 +57,7 @@ def inference_kernels(layer, learned):
     return scaled.reshape(learned.shape)
 
 
-def calibrate(stage, learned, spikes, open_network):
+def calibrate(stage: Stage, learned: Floats, spikes: Spikes, open_network: OpenNetwork) -> TrainedLayer:
     """Inference kernels with thresholds that a share ``layer.firing`` of (sample, position) pairs reaches.
 
     Parameters

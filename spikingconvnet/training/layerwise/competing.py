@@ -22,10 +22,14 @@ import numpy as np
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PART, SIZE, check_fields, least, most, part, real, whole
-from spikingconvnet.gates.sizes import require_fits
-from spikingconvnet.model.learning import LayerRule
+from spikingconvnet.gates.sizes import Asked, require_fits
+from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress
+from spikingconvnet.model.sequential import Stage
+from spikingconvnet.model.trained import Trained
+from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.layerwise.calibration import FiringShare
-from spikingconvnet.training.layerwise.course import Trained, kernel_health
+from spikingconvnet.training.layerwise.course import kernel_health
 from spikingconvnet.training.layerwise.windows import RandomWindows, earliness
 
 
@@ -70,17 +74,18 @@ class CompetingUnits(LayerRule):
     p: float = 2.0
     pattern_steps: int = 15
     min_spikes: int = 10
-    sampling: object = RandomWindows()
-    calibration: object = FiringShare()
+    sampling: RandomWindows = RandomWindows()
+    calibration: FiringShare = FiringShare()
 
     name = "competing"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, windows=SIZE, epochs=whole(1, 1_000_000), batch=SIZE, eps=FACTOR, k=whole(2), delta=PART,
                      p=real(least(2), most(100)), pattern_steps=whole(1, MOST_SLOT), min_spikes=SIZE,
                      sampling=part("RandomWindows", "__call__"), calibration=part("FiringShare", "__call__", "kernels"))
 
-    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+    def train(self, stage: Stage, spikes: Spikes, rng: np.random.Generator, open_network: OpenNetwork,
+              progress: Progress = iter, so_far: Arrays | None = None, keep: Keep | None = None) -> Trained:
         """See ``LayerRule``. Health has ``norm`` as well, the mean norm of the units: 1 if they have converged."""
         self._require_units(stage)
         inputs = earliness(self.sampling(self, stage, spikes, rng), self.pattern_steps)
@@ -91,19 +96,20 @@ class CompetingUnits(LayerRule):
         return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network),
                        {**kernel_health(learned), "norm": norm})
 
-    def memory(self, stage):
+    def memory(self, stage: Stage) -> list[Asked]:
         """See ``LayerRule``."""
         self._require_units(stage)
         seen = math.prod(stage.layer.kernel_shape(stage.in_shape)[1:])
         require_fits(f"layer {stage.number}: CompetingUnits", "windows", self.windows, 120 * self.windows * seen)
         return [50 * seen + 40 * min(self.batch, self.windows)]
 
-    def _require_units(self, stage):
+    def _require_units(self, stage: Stage) -> None:
         require(self.k <= stage.layer.filters, "CompetingUnits", "k", self.k,
                 f"at most the {stage.layer.filters} {stage.unit} of layer {stage.number}")
 
 
-def learn(rule, inputs, weights, rng, progress=iter):
+def learn(rule: CompetingUnits, inputs: Floats, weights: Floats, rng: np.random.Generator,
+          progress: Progress = iter) -> Floats:
     """Show all windows `rule.epochs` times: weights like `weights`.
 
     Parameters
@@ -122,7 +128,7 @@ def learn(rule, inputs, weights, rng, progress=iter):
     return weights
 
 
-def change(rule, inputs, weights):
+def change(rule: CompetingUnits, inputs: Floats, weights: Floats) -> Floats:
     """What a batch changes, its largest change 1: float array (units, inputs). Parameters as of :func:`learn`."""
     drive = inputs @ (np.sign(weights) * abs(weights) ** (rule.p - 1.0)).T
     ranked, batch = np.argsort(drive, axis=1, kind="stable"), np.arange(len(inputs))

@@ -1,18 +1,23 @@
 """The network that a layer learns in: one neuron per filter behind plastic synapses, before windows of the input."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.connectivity import DenseConnections, LateralInhibition
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import OUT_OF_REACH, SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
 
+if TYPE_CHECKING:           # of which this is a part
+    from spikingconvnet.training.layerwise.stdp import STDP
+
 WINDOW, GATE, FILTERS, KERNELS = "window", "gate", "filters", "kernels"
 
 
-def training_network(rule, windows, weights, v_thresh):
+def training_network(rule: "STDP", windows: Spikes, weights: Floats, v_thresh: Floats) -> Network:
     """One neuron per filter behind plastic synapses, with lateral inhibition and the gate.
 
     Parameters
@@ -39,10 +44,10 @@ def training_network(rule, windows, weights, v_thresh):
     if filters > 1:
         projections.append(Projection("lateral", FILTERS, FILTERS, LateralInhibition(filters, rule.lateral),
                                       "inhibitory"))
-    return Network(populations, projections)
+    return Network(populations, tuple(projections))
 
 
-def drive_network(rule, windows, weights):
+def drive_network(rule: "STDP", windows: Spikes, weights: Floats) -> Network:
     """The training network without learning, gate, volley's effect or spikes: how far the windows drive each filter.
 
     Parameters as :func:`training_network`. The threshold is out of reach.

@@ -1,66 +1,15 @@
-"""The course of a training and its health."""
-
-from dataclasses import dataclass
+"""The health of a training, told by its course and its kernels."""
 
 import numpy as np
 
-from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.model.trained import Course
+from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.plasticity import WeightDependence
 
 DUPLICATE = 0.95            # cosine of two centred kernels from which they count as the same
 
 
-@dataclass(frozen=True, eq=False)
-class Course:
-    """What a training run recorded about itself, chunk by chunk.
-
-    Attributes
-    ----------
-    wins : int array (chunks, 3)
-        Windows in which no, one, or several neurons fired.
-    thresholds : float array (chunks, filters)
-        In force during the chunk, mV.
-    mean_weight : float array (chunks,)
-        At its end, nA.
-    """
-
-    wins: np.ndarray
-    thresholds: np.ndarray
-    mean_weight: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A layer trained by itself, whatever rule found its kernels.
-
-    Attributes
-    ----------
-    initial, learned : float arrays (filters, channels, rows, columns)
-        Kernels before and after, in the rule's own units: nA of STDP.
-    inference : TrainedLayer
-        Kernels and thresholds for inference.
-    health : dict of str to float
-        For the user to judge the training; that of STDP is :func:`health`.
-    course : Course or None
-        None of a rule without chunks becomes an empty one.
-    """
-
-    initial: np.ndarray
-    learned: np.ndarray
-    inference: TrainedLayer
-    health: dict
-    course: Course | None = None
-
-    def __post_init__(self):
-        if self.course is None:
-            nothing = Course(np.zeros((0, 3), int), np.zeros((0, len(self.learned))), np.zeros(0))
-            object.__setattr__(self, "course", nothing)
-
-    def arrays(self):
-        """Itself as arrays for a file, its health left out: dict of str to array."""
-        return {"initial": self.initial, "learned": self.learned, **self.inference.arrays(), **vars(self.course)}
-
-
-def health(bounds, learned, course):
+def health(bounds: WeightDependence, learned: Floats, course: Course) -> dict[str, float]:
     """Whether the layer has learned well; accuracy alone does not tell.
 
     Parameters
@@ -83,7 +32,7 @@ def health(bounds, learned, course):
             "contested_windows": float(late[2] / late.sum()), **weight_health(bounds, learned)}
 
 
-def weight_health(bounds, learned):
+def weight_health(bounds: WeightDependence, learned: Floats) -> dict[str, float]:
     """The part of :func:`health` that kernels and their bounds tell, whatever rule found them."""
     step = 1e-3 * (bounds.w_max - bounds.w_min)
     return {**kernel_health(learned),
@@ -91,7 +40,7 @@ def weight_health(bounds, learned):
             "at_upper": float(np.mean(learned >= bounds.w_max - step))}
 
 
-def kernel_health(learned):
+def kernel_health(learned: Floats) -> dict[str, float]:
     """The part of :func:`health` that kernels alone tell: ``duplicate_pairs`` and ``mean_weight``."""
     flat = learned.reshape(len(learned), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)

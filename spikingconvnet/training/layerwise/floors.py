@@ -6,9 +6,15 @@ Both go the same way as learned kernels afterwards: centred, scaled, calibrated.
 from abc import abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
+
 from spikingconvnet.gates.fields import check_fields, record
-from spikingconvnet.model.learning import LayerRule
-from spikingconvnet.training.layerwise.course import Trained, weight_health
+from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress
+from spikingconvnet.model.sequential import Stage
+from spikingconvnet.model.trained import Trained
+from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.layerwise.course import weight_health
 from spikingconvnet.training.layerwise.stdp import STDP, random_kernels
 from spikingconvnet.training.layerwise.windows import earliness
 
@@ -27,10 +33,11 @@ class Floor(LayerRule):
 
     like: STDP = STDP()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, like=record(STDP))
 
-    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+    def train(self, stage: Stage, spikes: Spikes, rng: np.random.Generator, open_network: OpenNetwork,
+              progress: Progress = iter, so_far: Arrays | None = None, keep: Keep | None = None) -> Trained:
         """See ``LayerRule``."""
         windows = self.like.sampling(self.like, stage, spikes, rng)
         kernels, bounds = self.kernels(stage, windows, rng), self.like.mechanism.weight_dependence
@@ -38,7 +45,7 @@ class Floor(LayerRule):
                        weight_health(bounds, kernels))
 
     @abstractmethod
-    def kernels(self, stage, windows, rng):
+    def kernels(self, stage: Stage, windows: Spikes, rng: np.random.Generator) -> Floats:
         """Kernels, float array (filters, channels, rows, columns), from the windows that STDP would see."""
 
 
@@ -48,7 +55,7 @@ class Random(Floor):
 
     name = "random"
 
-    def kernels(self, stage, windows, rng):
+    def kernels(self, stage: Stage, windows: Spikes, rng: np.random.Generator) -> Floats:
         """See ``Floor``."""
         return random_kernels(self.like, stage, rng)
 
@@ -62,7 +69,7 @@ class KMeans(Floor):
 
     name = "kmeans"
 
-    def kernels(self, stage, windows, rng):
+    def kernels(self, stage: Stage, windows: Spikes, rng: np.random.Generator) -> Floats:
         """See ``Floor``."""
         from scipy.cluster.vq import kmeans2  # takes longer to load than all the rest
 

@@ -1,11 +1,18 @@
 """Thresholds by which all filters win equally often."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikingconvnet.gates.fields import FACTOR, above, check_fields, most, real
+from spikingconvnet.model.learning import OpenNetwork
+from spikingconvnet.network.arrays import AnyInts, Floats
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.layerwise.competition import FILTERS, drive_network
+
+if TYPE_CHECKING:           # of which this is a part
+    from spikingconvnet.training.layerwise.stdp import STDP
 
 DRIVE_WINDOWS = 400         # windows from which the start thresholds are taken
 RATE = real(above(0), most(10))
@@ -31,14 +38,14 @@ class Homeostasis:
     last: float = 0.05
     wins: float = 0.9
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, first=RATE, last=RATE, wins=FACTOR)
 
-    def start(self, rule, windows, weights, open_network):
+    def start(self, rule: "STDP", windows: Spikes, weights: Floats, open_network: OpenNetwork) -> Floats:
         """Thresholds to begin with: float array (filters,), mV. See :func:`start_thresholds`."""
         return start_thresholds(rule, windows, weights, open_network)
 
-    def after(self, rule, thresholds, fired):
+    def after(self, rule: "STDP", thresholds: Floats, fired: Spikes) -> Floats:
         """Thresholds for the next chunk, made of those so far and of who fired: float array (filters,), mV.
 
         Parameters
@@ -53,12 +60,12 @@ class Homeostasis:
         wins, target = np.bincount(fired.neurons, minlength=filters), self.wins * fired.n_samples / filters
         return homeostasis(thresholds[-1], wins, target, self.rate(rule, len(thresholds)), rule.neuron.v_rest)
 
-    def rate(self, rule, chunks):
+    def rate(self, rule: "STDP", chunks: int) -> float:
         """Largest change of the logarithm after so many chunks."""
         return np.geomspace(self.first, self.last, rule.chunks)[chunks - 1]
 
 
-def homeostasis(v_thresh, wins, target, rate, v_rest=0.0):
+def homeostasis(v_thresh: Floats, wins: AnyInts, target: float, rate: float, v_rest: float = 0.0) -> Floats:
     """Thresholds after a chunk: those of frequent winners rise, those of rare ones fall.
 
         v_rest + (v_thresh - v_rest) exp(rate tanh(log((wins + 0.3 target) / (1.3 target))))
@@ -80,7 +87,7 @@ def homeostasis(v_thresh, wins, target, rate, v_rest=0.0):
     return v_rest + (v_thresh - v_rest) * np.exp(rate * np.tanh(np.log(ratio)))
 
 
-def start_thresholds(rule, windows, weights, open_network):
+def start_thresholds(rule: "STDP", windows: Spikes, weights: Floats, open_network: OpenNetwork) -> Floats:
     """Thresholds with which each filter would fire in its fair share of the windows, mV.
 
     Taken from the peaks of the membranes over a part of the windows, without learning and without volley.

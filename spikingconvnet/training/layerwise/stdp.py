@@ -12,7 +12,7 @@ from dataclasses import dataclass, is_dataclass, replace
 
 import numpy as np
 
-from spikingconvnet.backends.base import log_warnings
+from spikingconvnet.backends.base import Recording, Simulation, log_warnings
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import (
     FACTOR,
@@ -27,16 +27,20 @@ from spikingconvnet.gates.fields import (
     several,
     whole,
 )
-from spikingconvnet.gates.sizes import require_fits
+from spikingconvnet.gates.schema import Schema
+from spikingconvnet.gates.sizes import Asked, require_fits
 from spikingconvnet.model.layers import INHIBITION, NEURON
-from spikingconvnet.model.learning import LayerRule, Trainee, spelled
+from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress, Trainee, spelled
+from spikingconvnet.model.sequential import Stage
+from spikingconvnet.model.trained import Course, Trained
+from spikingconvnet.network.arrays import Floats, Numbers
 from spikingconvnet.network.neurons import IFCurrExp
 from spikingconvnet.network.plasticity import STDPMechanism
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.store import stored
+from spikingconvnet.store import schemas
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competition import FILTERS, KERNELS, training_network
-from spikingconvnet.training.layerwise.course import Course, Trained, health
+from spikingconvnet.training.layerwise.course import health
 from spikingconvnet.training.layerwise.homeostasis import DRIVE_WINDOWS, RATE, Homeostasis
 from spikingconvnet.training.layerwise.windows import RandomWindows, with_volley
 
@@ -103,15 +107,15 @@ class STDP(LayerRule):
     mechanism: STDPMechanism = STDPMechanism()
     gate: float = 60.0
     lateral: float = 25.0
-    volley: tuple = (4, 5)
-    homeostasis: tuple = (0.3, 0.05)
+    volley: tuple[int, int] = (4, 5)
+    homeostasis: tuple[float, float] | Homeostasis = (0.3, 0.05)
     initial_winners: float = 4.0
-    sampling: object = RandomWindows()
-    calibration: object = FiringShare()
+    sampling: RandomWindows = RandomWindows()
+    calibration: FiringShare = FiringShare()
 
     name, simulates = "stdp", True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_fields(self, windows=SIZE, chunks=SIZE, slot=STEPS, pattern_steps=STEPS, min_spikes=SIZE, volley=PAIR,
                      neuron=NEURON, mechanism=record(STDPMechanism), gate=INHIBITION, lateral=INHIBITION,
                      homeostasis=_HOMEOSTASIS, initial_winners=FACTOR, sampling=part("RandomWindows", "__call__"),
@@ -124,10 +128,11 @@ class STDP(LayerRule):
                 f"longer than pattern and volley ({self.pattern_steps + max(self.volley)})")
         require(min(self.volley) >= 2, "STDP", "volley", self.volley, "after the gate, from 2 on")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return spelled(self, ("sampling", "calibration"))
 
-    def train(self, stage, spikes, rng, open_network, progress=iter, so_far=None, keep=None):
+    def train(self, stage: Stage, spikes: Spikes, rng: np.random.Generator, open_network: OpenNetwork,
+              progress: Progress = iter, so_far: Arrays | None = None, keep: Keep | None = None) -> Trained:
         """See ``LayerRule``. ``keep`` is called with the start thresholds and after every chunk but the last.
 
         It is given ``thresholds`` (finished chunks + 1, filters), the last for the next chunk; ``wins`` and
@@ -139,12 +144,12 @@ class STDP(LayerRule):
         return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network),
                        health(self.mechanism.weight_dependence, learned, course), course)
 
-    def unfinished(self, stage):
+    def unfinished(self, stage: Stage) -> Schema:
         """See ``LayerRule``."""
         filters, *window = stage.layer.kernel_shape(stage.in_shape)
-        return stored.unfinished(self.chunks, self.windows, filters=filters, inputs=math.prod(window))
+        return schemas.unfinished(self.chunks, self.windows, filters=filters, inputs=math.prod(window))
 
-    def network(self, stage, kernels, spikes, rng):
+    def network(self, stage: Stage, kernels: Floats | None, spikes: Spikes | None, rng: np.random.Generator) -> Trainee:
         """See ``LayerRule``. Some windows are shown, or none without spikes."""
         if spikes is None:
             windows = Spikes.empty(stage.layer.kernel_shape(stage.in_shape)[1:], 1, self.slot)
@@ -157,7 +162,7 @@ class STDP(LayerRule):
                                  np.full(len(kernels), self.neuron.v_thresh))
         return Trainee(begin, self.slot, self.calibration.kernels(stage.layer, kernels))
 
-    def memory(self, stage):
+    def memory(self, stage: Stage) -> list[Asked]:
         """See ``LayerRule``: each filter's neuron is connected to all others while it learns."""
         filters, seen = stage.layer.filters, math.prod(stage.layer.kernel_shape(stage.in_shape)[1:])
         shown = min(DRIVE_WINDOWS, self.windows) * self.slot
@@ -166,18 +171,19 @@ class STDP(LayerRule):
         return [100 * filters * seen, (100 * filters ** 2, 2), 12 * shown * filters]
 
     @property
-    def moves(self):
+    def moves(self) -> Homeostasis:
         """What moves the thresholds: Homeostasis, or a record like it."""
         return Homeostasis(*self.homeostasis) if isinstance(self.homeostasis, (tuple, list)) else self.homeostasis
 
 
-def random_kernels(rule, stage, rng):
+def random_kernels(rule: STDP, stage: Stage, rng: np.random.Generator) -> Floats:
     """Uniform start weights between the rule's bounds: float array of the kernels' shape, nA."""
     bounds = rule.mechanism.weight_dependence
     return rng.uniform(bounds.w_min, bounds.w_max, stage.layer.kernel_shape(stage.in_shape))
 
 
-def learn(rule, stage, windows, initial, open_network, progress=iter, so_far=None, keep=None):
+def learn(rule: STDP, stage: Stage, windows: Spikes, initial: Floats, open_network: OpenNetwork,
+          progress: Progress = iter, so_far: Arrays | None = None, keep: Keep | None = None) -> tuple[Floats, Course]:
     """Show all windows: learned kernels like `initial`, and the Course.
 
     Parameters as ``STDP.train``; `windows` from its `sampling`, with the volley.
@@ -201,7 +207,7 @@ def learn(rule, stage, windows, initial, open_network, progress=iter, so_far=Non
             Course(so_far["wins"], so_far["thresholds"][:rule.chunks], so_far["mean_weight"]))
 
 
-def _chunk(simulation, rule, so_far):
+def _chunk(simulation: Simulation, rule: STDP, so_far: Arrays) -> tuple[Recording, dict[str, Numbers]]:
     """Show one more chunk and move the thresholds: its Recording, and what is finished now."""
     per_chunk = rule.windows // rule.chunks
     simulation.run(per_chunk * rule.slot)
@@ -217,7 +223,7 @@ def _chunk(simulation, rule, so_far):
                        "mean_weight": np.append(so_far["mean_weight"], learned.mean()), "learned": learned}
 
 
-def _show_again(simulation, rule, stage, so_far, progress):
+def _show_again(simulation: Simulation, rule: STDP, stage: Stage, so_far: Arrays, progress: Progress) -> bool:
     """Bring a simulation from its start to where an interrupted one had finished its last chunk: whether it got there.
 
     Weights alone would not do: traces, and potentiation that waits for the next presynaptic spike, cannot be given to

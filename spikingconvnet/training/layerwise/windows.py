@@ -1,15 +1,21 @@
 """Windows of a layer's input, as its kernels see them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikingconvnet.errors import DataError, SettingsError, require
-from spikingconvnet.network.geometry import pooled_neurons, receptive_fields
+from spikingconvnet.model.sequential import Stage
+from spikingconvnet.network.arrays import Floats, Ints
+from spikingconvnet.network.geometry import pair, pooled_neurons, receptive_fields
 from spikingconvnet.network.spikes import Spikes
 
+if TYPE_CHECKING:           # of which this is a part
+    from spikingconvnet.training.layerwise.stdp import STDP
 
-def pooled_input(stage, spikes):
+
+def pooled_input(stage: Stage, spikes: Spikes) -> Spikes:
     """Spikes of the stage's source as its windows see them: at pooled positions, at most one a step.
 
     Parameters
@@ -24,7 +30,7 @@ def pooled_input(stage, spikes):
     """
     if stage.pool is None:
         return spikes
-    pooled = spikes.regrouped(stage.in_shape, pooled_neurons(stage.source_shape, stage.pool.pool_size))
+    pooled = spikes.regrouped(stage.in_shape, pooled_neurons(stage.source_shape, pair(stage.pool.pool_size)))
     sample, neuron, step = pooled.events()
     once = np.unique((sample * pooled.n_steps + step) * pooled.size + neuron)
     time = once // pooled.size
@@ -39,12 +45,12 @@ class RandomWindows:
     A part of ``STDP`` and of other rules: another one is a frozen dataclass that is called in the same way.
     """
 
-    def __call__(self, rule, stage, spikes, rng):
+    def __call__(self, rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Generator) -> Spikes:
         """Windows to learn from: Spikes. As :func:`window_spikes`, but spikes are the source's."""
         return window_spikes(rule, stage, pooled_input(stage, spikes), rng)
 
 
-def window_spikes(rule, stage, spikes, rng):
+def window_spikes(rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Generator) -> Spikes:
     """Windows of the input, drawn at random among those with enough spikes.
 
     Parameters
@@ -90,12 +96,12 @@ def window_spikes(rule, stage, spikes, rng):
         events.append((np.full(len(steps), shown), inputs[seen], steps))
         shown += 1
         if shown == rule.windows:
-            events = (np.concatenate(part) for part in zip(*events))
-            return Spikes.from_events(*events, shape, shown, rule.pattern_steps)
+            samples, neurons, times = (np.concatenate(part) for part in zip(*events))
+            return Spikes.from_events(samples, neurons, times, shape, shown, rule.pattern_steps)
     raise _too_few_windows(rule, stage, spikes, shown, fullest)
 
 
-def _too_few_windows(rule, stage, spikes, shown, fullest):
+def _too_few_windows(rule: Any, stage: Stage, spikes: Spikes, shown: int, fullest: int) -> DataError | SettingsError:
     """The error with what is in the way: a silent source, spikes behind the pattern, or windows that are too empty."""
     name = type(rule).__name__
     says = (f"layer {stage.number}: only {shown} of {rule.windows} windows with at least {rule.min_spikes}"
@@ -110,7 +116,7 @@ def _too_few_windows(rule, stage, spikes, shown, fullest):
                          " parameters")
 
 
-def with_volley(rule, windows):
+def with_volley(rule: "STDP", windows: Spikes) -> Spikes:
     """Windows as STDP shows them, a slot each: inputs that stay silent fire in the late volley, even ones first.
 
     Parameters
@@ -128,11 +134,11 @@ def with_volley(rule, windows):
     fired[sample, neuron] = True
     late, silent = np.nonzero(~fired)
     volley = rule.pattern_steps - 1 + np.array(rule.volley)[silent % 2]
-    events = (np.concatenate(parts) for parts in ((sample, late), (neuron, silent), (step, volley)))
-    return Spikes.from_events(*events, windows.shape, windows.n_samples, rule.slot)
+    sample, neuron, step = (np.concatenate(parts) for parts in ((sample, late), (neuron, silent), (step, volley)))
+    return Spikes.from_events(sample, neuron, step, windows.shape, windows.n_samples, rule.slot)
 
 
-def earliness(windows, steps):
+def earliness(windows: Spikes, steps: int) -> Floats:
     """How early inputs first fire: float array (windows, inputs), 1 in the first step, 0 after `steps` or never."""
     sample, neuron, step = windows.events()
     early = np.zeros((windows.n_samples, windows.size))
@@ -140,10 +146,10 @@ def earliness(windows, steps):
     return early
 
 
-def window_inputs(stage):
+def window_inputs(stage: Stage) -> Ints:
     """Input neurons of every window that a filter may see: int array (windows, inputs per window)."""
-    channels = stage.in_shape[0]
+    size, strides, (channels, rows, columns) = pair(stage.layer.kernel_size), pair(stage.layer.strides), stage.in_shape
     if not stage.layer.per_map:
-        return receptive_fields(stage.in_shape, stage.layer.kernel_size, stage.layer.strides)
-    one = receptive_fields((1, *stage.in_shape[1:]), stage.layer.kernel_size, stage.layer.strides)
-    return np.concatenate([one + c * stage.in_shape[1] * stage.in_shape[2] for c in range(channels)])
+        return receptive_fields(stage.in_shape, size, strides)
+    one = receptive_fields((1, rows, columns), size, strides)
+    return np.concatenate([one + c * rows * columns for c in range(channels)])

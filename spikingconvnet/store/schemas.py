@@ -4,7 +4,9 @@ What a model and its settings know of a file is an argument; without it the part
 """
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from spikingconvnet.gates.schema import (
     optional,
     refuse,
 )
+from spikingconvnet.network.arrays import Numbers, Shape
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, unpack_spikes
 
 IDS = "uint16 uint32"
@@ -45,10 +49,12 @@ COURSE = {"wins": Array("int64", ("chunks", 3), 0), "thresholds": Array(FLOATS, 
           "mean_weight": Array(FLOATS, ("chunks",), -ACCUM, ACCUM)}
 TRAINED = {"initial": WEIGHTS, "learned": WEIGHTS, **COURSE}
 
+Arrays: TypeAlias = Mapping[str, Numbers]
 
-def data(split=None, classes=None, **sizes):
+
+def data(split: str | None = None, classes: Sequence[int] | None = None, **sizes: int) -> Schema:
     """Input spikes and labels of a split; sizes: ``n_steps``."""
-    def whole(arrays, how):
+    def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:
         spikes = _spikes(arrays, how, None, sizes.get("n_steps"))
         if spikes.n_samples > len(arrays["labels"]) or len(arrays["images"]) > len(arrays["labels"]):
             refuse("labels", f"at least {max(spikes.n_samples, len(arrays['images']))}", len(arrays["labels"]))
@@ -65,12 +71,12 @@ def data(split=None, classes=None, **sizes):
                   whole)
 
 
-def spikes(shape=None, n_steps=None, **sizes):
+def spikes(shape: Shape | None = None, n_steps: int | None = None, **sizes: int) -> Schema:
     """Spikes of a layer for a replica; sizes: ``steps``."""
     return Schema(SPIKES, HOW, partial(_spikes, shape=shape, n_steps=n_steps), sizes)
 
 
-def _spikes(arrays, how, shape, n_steps):
+def _spikes(arrays: Arrays, how: Mapping[str, Any], shape: Shape | None, n_steps: int | None) -> Spikes:
     for name, wanted in (("shape", shape), ("n_steps", n_steps)):
         if wanted is not None and not np.array_equal(arrays[name], wanted):
             refuse(name, str(wanted), arrays[name].tolist())
@@ -79,14 +85,14 @@ def _spikes(arrays, how, shape, n_steps):
     return found
 
 
-def layer(as_one=None, **sizes):
+def layer(as_one: bool | None = None, **sizes: int) -> Schema:
     """A trained layer; sizes: its `KERNELS`, ``maps``, ``neurons``.
 
     `as_one` tells whether all layers are trained at once, and so without a course; None takes either.
     """
     trained = TRAINED if as_one is False else {name: optional(part) for name, part in TRAINED.items()}
 
-    def whole(arrays, how):
+    def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:
         missing = [name for name in TRAINED if name not in arrays]
         if 0 < len(missing) < len(TRAINED):
             raise StoreError(f"{missing[0]}: is missing")
@@ -94,9 +100,9 @@ def layer(as_one=None, **sizes):
     return Schema({**INFERENCE, **({} if as_one else trained)}, {**HOW, "rule": TEXT}, whole, sizes)
 
 
-def unfinished(chunks, windows, **sizes):
+def unfinished(chunks: int, windows: int, **sizes: int) -> Schema:
     """What is finished of the training of a layer, see ``layerwise.stdp.train``; sizes: ``filters``, ``inputs``."""
-    def whole(arrays, how):
+    def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:
         done = len(arrays["wins"])
         if not done < chunks or len(arrays["thresholds"]) != done + 1:
             refuse("thresholds", f"one more than wins, at most {chunks}", f"{len(arrays['thresholds'])} and {done}")
@@ -107,14 +113,14 @@ def unfinished(chunks, windows, **sizes):
                    "learned": Array(FLOATS, ("inputs", "filters"), -ACCUM, ACCUM)}, HOW, whole, sizes)
 
 
-def features(**sizes):
+def features(**sizes: int) -> Schema:
     """Spike counts of a replica for the classifier; sizes: ``images``, ``features``."""
     return Schema({"counts": Array("uint16", ("images", "features"))}, HOW, None, sizes)
 
 
-def answers(**sizes):
+def answers(**sizes: int) -> Schema:
     """What output units answer to a replica; sizes: ``images``, ``window``, ``units``, ``populations``."""
-    def whole(arrays, how):
+    def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:
         if arrays["units"].max(initial=0) >= arrays["output"].shape[1]:
             refuse("units", f"below {arrays['output'].shape[1]}", int(arrays["units"].max()))
 
@@ -122,22 +128,23 @@ def answers(**sizes):
                    "spikes": Array("uint32", ("images", "populations"))}, HOW, whole, sizes)
 
 
-def classifier(classes=None, **sizes):
+def classifier(classes: Sequence[int] | None = None, **sizes: int) -> Schema:
     """The classifier; sizes: ``features``."""
-    def whole(arrays, how):
+    def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:
         found = arrays["classes"]
-        if len(found) < 2 or (found[1:] <= found[:-1]).any() or not np.isin(found, found if classes is None
-                                                                            else classes).all():
+        known = found if classes is None else np.asarray(classes)
+        if len(found) < 2 or (found[1:] <= found[:-1]).any() or not np.isin(found, known).all():
             refuse("classes", f"ascending and of {'one set' if classes is None else classes}", found.tolist())
 
     return Schema({"classes": Array(LABELS, ("classes",)), "coefficients": Array(FLOATS, ("classes", "features")),
                    "intercepts": Array(FLOATS, ("classes",))}, HOW, whole, sizes)
 
 
-KINDS = {"data": data, "layers": layer, "spikes": spikes, "features": features, "": classifier}
+KINDS: dict[str, Callable[..., Schema]] = {"data": data, "layers": layer, "spikes": spikes, "features": features,
+                                           "": classifier}
 
 
-def of(name):
+def of(name: str) -> Schema:
     """Schema of a result by its name alone, as ``layers/1``."""
     kind, _, rest = name.rpartition("/")
     return KINDS[kind](rest) if kind == "data" else KINDS[kind]()
@@ -154,7 +161,7 @@ ENTRIES = {"layer": {**TOLD, "rule": TEXT}, "svm": {**TOLD, "accuracy": SHARE},
                          for row in v))}}
 
 
-def check_entry(name, entry):
+def check_entry(name: str, entry: Mapping[str, Any]) -> None:
     """Raise a StoreError unless what ``results.json`` holds of a step is what it should be.
 
     Parameters

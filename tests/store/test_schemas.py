@@ -16,7 +16,7 @@ from spikingconvnet.network.connectivity import ConnectionList
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.store import stored
+from spikingconvnet.store import schemas
 from spikingconvnet.store.arrays import SEAL, digest, pack_spikes, seal
 from spikingconvnet.store.directory import HOW, MADE_FROM, RunDirectory
 
@@ -26,19 +26,19 @@ TRAINED = {"initial": np.full((2, 1, 2, 2), 0.25), "learned": np.full((2, 1, 2, 
            "kernels": np.linspace(-1, 1, 8).reshape(2, 1, 2, 2), "v_thresh": np.array([1.0, 2.0]),
            "wins": np.full((3, 3), 2), "thresholds": np.full((3, 2), 1.5), "mean_weight": np.full(3, 0.5)}
 RESULTS = {
-    "data/train": (stored.data("train", range(10), n_steps=5), {**MADE, "source": "x", "split": "train"},
+    "data/train": (schemas.data("train", range(10), n_steps=5), {**MADE, "source": "x", "split": "train"},
                    {"labels": np.array([1, 2], np.uint8), "images": np.zeros((2, 2, 2), np.uint8),
                     "content": np.array(digest(SHOWN.offsets, SHOWN.neurons)), **pack_spikes(SHOWN)}),
-    "layers/1": (stored.layer(False, maps=2, filters=2, channels=1, rows=2, columns=2), {**MADE, "rule": "stdp"},
+    "layers/1": (schemas.layer(False, maps=2, filters=2, channels=1, rows=2, columns=2), {**MADE, "rule": "stdp"},
                  TRAINED),
-    "spikes/1-train-000": (stored.spikes((1, 2, 2), 5, steps=10), MADE, pack_spikes(SHOWN)),
-    "features/train-000": (stored.features(images=2, features=3), MADE, {"counts": np.arange(6, dtype=np.uint16)
+    "spikes/1-train-000": (schemas.spikes((1, 2, 2), 5, steps=10), MADE, pack_spikes(SHOWN)),
+    "features/train-000": (schemas.features(images=2, features=3), MADE, {"counts": np.arange(6, dtype=np.uint16)
                                                                          .reshape(2, 3)}),
-    "answers/test-000": (stored.answers(images=2, units=2, window=3, populations=2), MADE, {
+    "answers/test-000": (schemas.answers(images=2, units=2, window=3, populations=2), MADE, {
         "units": np.ones((2, 3), np.uint16), "output": np.ones((2, 2)), "spikes": np.ones((2, 2), np.uint32)}),
-    "svm": (stored.classifier(range(10), features=3), MADE, {
+    "svm": (schemas.classifier(range(10), features=3), MADE, {
         "classes": np.array([1, 2], np.uint8), "coefficients": np.ones((2, 3)), "intercepts": np.zeros(2)}),
-    "layers/1-unfinished": (stored.unfinished(3, 12, filters=2, inputs=4), MADE, {
+    "layers/1-unfinished": (schemas.unfinished(3, 12, filters=2, inputs=4), MADE, {
         "thresholds": np.ones((2, 2)), "wins": np.array([[1, 2, 1]]), "mean_weight": np.ones(1),
         "learned": np.ones((4, 2))}),
 }
@@ -119,7 +119,7 @@ def test_every_part_is_checked_by_itself_and_against_its_neighbours(run, name, a
 def test_a_result_in_the_place_of_another_split_is_seen(run):
     shutil.copy(run.file("data/train"), run.file("data/test"))
     with pytest.raises(StoreError, match="how.split: must be test, got 'train'"):
-        run.read("data/test", "again", "made", stored.data("test"))
+        run.read("data/test", "again", "made", schemas.data("test"))
 
 
 def test_numbers_that_no_checksum_betrays_are_seen_by_the_seal_and_old_files_have_none(run):
@@ -160,11 +160,11 @@ ENTRY = {"split": "test", "accuracy": 0.75, "classes": [0, 1], "confusion": [[1,
     ({"classes": [0]}, "confusion: must be a row for each class"), ({"verdict": []}, "verdict: must be valid or"),
     ({"split": "validation"}, "confusion: must be a row for each class")])
 def test_entries_of_results_are_checked_against_themselves(run, change, text):
-    stored.check_entry("test", ENTRY)
+    schemas.check_entry("test", ENTRY)
     run.write_results("test", {**ENTRY, **change})
     with pytest.raises(StoreError, match=f"results.json: damaged .test.{text}.*delete it"):
-        run.results(stored.check_entry)
-    stored.check_entry("a mode of old", {"accuracy": "x"})
+        run.results(schemas.check_entry)
+    schemas.check_entry("a mode of old", {"accuracy": "x"})
 
 
 # ---------------------------------------------------------------- recordings
