@@ -1,119 +1,49 @@
 """What type checkers read of the face, whose names are loaded when they are first used; a test compares it."""
 
-from spikingconvnet.backends import open, run
-from spikingconvnet.data.datasets import load as load_images
-from spikingconvnet.data.datasets import save as save_images
-from spikingconvnet.data.deformation import Deformation
-from spikingconvnet.data.encoding import LatencyEncoder, RateEncoder, RegularEncoder
-from spikingconvnet.data.filters import BitPlanes, Deslanted, DifferenceOfGaussians, Intensity
-from spikingconvnet.data.receptive_fields import GaussianReceptiveFields
-from spikingconvnet.errors import SpikingConvNetError
-from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.settings import Settings
-from spikingconvnet.experiment.settings import load as load_settings
-from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
-from spikingconvnet.model.learning import LayerRule, NetworkRule
-from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
-from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Trained, TrainedLayer
-from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
-from spikingconvnet.network.netlist import Network, Population, Projection
-from spikingconvnet.network.neurons import (
-    IFCurrDelta,
-    IFCurrExp,
-    IFCurrExpCa2Adaptive,
-    SpikeSourceArray,
-    SpikeSourcePoisson,
-)
-from spikingconvnet.network.plasticity import (
-    AdditiveWeightDependence,
-    MultiplicativeWeightDependence,
-    Neuromodulation,
-    PfisterSpikeTripletRule,
-    SpikeNearestPairRule,
-    SpikePairRule,
-    STDPMechanism,
-    Vogels2011Rule,
-    WeightDependenceAdditiveTriplet,
-)
-from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.training.chain.bpstdp import BPSTDP
-from spikingconvnet.training.chain.convert import Convert
-from spikingconvnet.training.chain.descent import Descent
-from spikingconvnet.training.chain.feedback import FeedbackAlignment
-from spikingconvnet.training.chain.ridge import Ridge
-from spikingconvnet.training.chain.rstdp import RSTDP
-from spikingconvnet.training.chain.softlif import SoftLIF
-from spikingconvnet.training.chain.surrogate import Surrogate
-from spikingconvnet.training.layerwise.calibration import FiringShare
-from spikingconvnet.training.layerwise.competing import CompetingUnits
-from spikingconvnet.training.layerwise.homeostasis import Homeostasis
-from spikingconvnet.training.layerwise.stdp import STDP
-from spikingconvnet.training.layerwise.windows import RandomWindows
+from spikingconvnet.backends import open as open
+from spikingconvnet.backends import run as run
+from spikingconvnet.data.deformation import Deformation as Deformation
+from spikingconvnet.data.encoding import LatencyEncoder as LatencyEncoder
+from spikingconvnet.data.encoding import RateEncoder as RateEncoder
+from spikingconvnet.data.encoding import RegularEncoder as RegularEncoder
+from spikingconvnet.data.filters import *
+from spikingconvnet.data.receptive_fields import GaussianReceptiveFields as GaussianReceptiveFields
+from spikingconvnet.errors import SpikingConvNetError as SpikingConvNetError
+from spikingconvnet.experiment.experiment import Experiment as Experiment
+from spikingconvnet.experiment.settings import Settings as Settings
+from spikingconvnet.model.layers import AvgPool2D as AvgPool2D
+from spikingconvnet.model.layers import Conv2D as Conv2D
+from spikingconvnet.model.layers import Dense as Dense
+from spikingconvnet.model.learning import LayerRule as LayerRule
+from spikingconvnet.model.learning import NetworkRule as NetworkRule
+from spikingconvnet.model.readouts import Classifier as Classifier
+from spikingconvnet.model.readouts import Membrane as Membrane
+from spikingconvnet.model.readouts import SpikeCount as SpikeCount
+from spikingconvnet.model.sequential import Sequential as Sequential
+from spikingconvnet.model.trained import Trained as Trained
+from spikingconvnet.model.trained import TrainedLayer as TrainedLayer
+from spikingconvnet.network.connectivity import ConnectionList as ConnectionList
+from spikingconvnet.network.connectivity import ConvConnections as ConvConnections
+from spikingconvnet.network.connectivity import DenseConnections as DenseConnections
+from spikingconvnet.network.connectivity import LateralInhibition as LateralInhibition
+from spikingconvnet.network.netlist import Network as Network
+from spikingconvnet.network.netlist import Population as Population
+from spikingconvnet.network.netlist import Projection as Projection
+from spikingconvnet.network.neurons import *
+from spikingconvnet.network.plasticity import *
+from spikingconvnet.network.spikes import Spikes as Spikes
+from spikingconvnet.training.chain.bpstdp import BPSTDP as BPSTDP
+from spikingconvnet.training.chain.convert import Convert as Convert
+from spikingconvnet.training.chain.descent import Descent as Descent
+from spikingconvnet.training.chain.feedback import FeedbackAlignment as FeedbackAlignment
+from spikingconvnet.training.chain.ridge import Ridge as Ridge
+from spikingconvnet.training.chain.rstdp import RSTDP as RSTDP
+from spikingconvnet.training.chain.softlif import SoftLIF as SoftLIF
+from spikingconvnet.training.chain.surrogate import Surrogate as Surrogate
+from spikingconvnet.training.layerwise.calibration import FiringShare as FiringShare
+from spikingconvnet.training.layerwise.competing import CompetingUnits as CompetingUnits
+from spikingconvnet.training.layerwise.homeostasis import Homeostasis as Homeostasis
+from spikingconvnet.training.layerwise.stdp import STDP as STDP
+from spikingconvnet.training.layerwise.windows import RandomWindows as RandomWindows
 
-__all__ = [
-    "BPSTDP",
-    "RSTDP",
-    "STDP",
-    "AdditiveWeightDependence",
-    "AvgPool2D",
-    "BitPlanes",
-    "Classifier",
-    "CompetingUnits",
-    "ConnectionList",
-    "Conv2D",
-    "ConvConnections",
-    "Convert",
-    "Deformation",
-    "Dense",
-    "DenseConnections",
-    "Descent",
-    "Deslanted",
-    "DifferenceOfGaussians",
-    "Experiment",
-    "FeedbackAlignment",
-    "FiringShare",
-    "GaussianReceptiveFields",
-    "Homeostasis",
-    "IFCurrDelta",
-    "IFCurrExp",
-    "IFCurrExpCa2Adaptive",
-    "Intensity",
-    "LatencyEncoder",
-    "LateralInhibition",
-    "LayerRule",
-    "Membrane",
-    "MultiplicativeWeightDependence",
-    "Network",
-    "NetworkRule",
-    "Neuromodulation",
-    "PfisterSpikeTripletRule",
-    "Population",
-    "Projection",
-    "RandomWindows",
-    "RateEncoder",
-    "RegularEncoder",
-    "Ridge",
-    "STDPMechanism",
-    "Sequential",
-    "Settings",
-    "SoftLIF",
-    "SpikeCount",
-    "SpikeNearestPairRule",
-    "SpikePairRule",
-    "SpikeSourceArray",
-    "SpikeSourcePoisson",
-    "Spikes",
-    "SpikingConvNetError",
-    "Surrogate",
-    "Trained",
-    "TrainedLayer",
-    "Vogels2011Rule",
-    "WeightDependenceAdditiveTriplet",
-    "load_images",
-    "load_settings",
-    "open",
-    "run",
-    "save_images",
-]
 __version__: str

@@ -27,7 +27,7 @@ def without_remarks(path):
 
 def files_with(pattern):
     return {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*")
-            if path.suffix in (".py", ".c", ".h") and re.search(pattern, without_remarks(path))}
+            if path.suffix in (".py", ".pyi", ".c", ".h") and re.search(pattern, without_remarks(path))}
 
 
 @pytest.mark.parametrize("pattern", SEAMS)

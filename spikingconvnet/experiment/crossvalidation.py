@@ -161,7 +161,7 @@ def one_fold(train: ImageSet, labels: Ints, test: ImageSet, settings: Settings, 
                                 validation=None)
     training.require_layers(rule, settings.model.stages, layers, health)
     spikes = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
-    layers, _ = balance.lower(settings.model, layers, spikes, open_network, settings.reset)
+    layers, _ = balance.balanced(settings.model, layers, spikes, open_network, settings.reset)
     asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     network = build.inference_network(settings.model.stages, layers, asked, settings.reset)
     answers, _ = replicas.classify([network], settings.model.unit_readout, backend, **options)

@@ -191,7 +191,7 @@ class Experiment:
             image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
             progress=partial(self.progress, description=description), validation=validation)
         require_layers(learning, self.model.stages, found, health)
-        layers, peaks = balance.lower(self.model, found, self.data("train")["spikes"],
+        layers, peaks = balance.balanced(self.model, found, self.data("train")["spikes"],
                                       partial(self.runner.open, watch), s.reset)
         health |= self.judge(layers, images)
         board = watch.settle()

@@ -39,7 +39,7 @@ def _chain(experiment: Experiment) -> Subject:
     learned = all(experiment.is_trained(stage.number) for stage in stages)
     shown = (Spikes.empty(stages[0].source_shape, 1, settings.slot) if data is None
              else data["spikes"].samples(0, min(CHECKED_SAMPLES, data["spikes"].n_samples)))
-    layers = ([experiment.trained(stage.number) for stage in stages] if learned else balance.lower(
+    layers = ([experiment.trained(stage.number) for stage in stages] if learned else balance.balanced(
         experiment.model, [_random(stage, settings.seed) for stage in stages], shown, backends.open,
         settings.reset)[0])
     network = build.inference_network(stages, layers, shown, settings.reset)

@@ -252,7 +252,7 @@ def test_a_layer_that_was_trained_alone_and_never_fires_has_no_features(write, c
 
 
 def test_cross_validation_of_a_network_that_never_fires_is_no_result(write, command, monkeypatch):
-    lower = balance.lower
+    lower = balance.balanced
     monkeypatch.setattr(balance, "lower", lambda *args: ([replace(layer, v_thresh=layer.v_thresh + 30_000.0)
                                                           for layer in lower(*args)[0]], []))
     code, out, err = command(write(), "--mode", "training", "--cv", "1x2")

@@ -145,7 +145,7 @@ def test_a_lowered_chain_fits_its_ring_buffers_and_its_membranes():
     rng = np.random.default_rng(5)
     model, spikes = chain(), spikes_of(rng)
     trained = layers_of(model, rng, size=9.0)
-    layers, peaks = balance.lower(model, trained, spikes, get_backend("local").open, reset=True)
+    layers, peaks = balance.balanced(model, trained, spikes, get_backend("local").open, reset=True)
     network = build.inference_network(model.stages, layers, spikes, reset=True)
     recording = backends.run(network)
     assert not any(recording.saturated.values()) and recording.spikes["layer3"].n_events > 0
@@ -162,5 +162,5 @@ def test_a_scale_that_a_rule_has_chosen_is_kept():
     rng = np.random.default_rng(6)
     model = Sequential(SHAPE, Dense(5, neuron=CELL), SpikeCount())
     trained = [replace(layer, max_expected_summed_weight=77.0) for layer in layers_of(model, rng, 0.01)]
-    (layer,), _ = balance.lower(model, trained, spikes_of(rng), get_backend("local").open)
+    (layer,), _ = balance.balanced(model, trained, spikes_of(rng), get_backend("local").open)
     assert layer.max_expected_summed_weight == 77.0

@@ -130,7 +130,7 @@ def test_a_board_answers_like_the_training_in_its_integers():
                for layer in layers]
     shown, truth = digits(300, 50_000)
     spikes = encoder(shown, rng).with_gap(25)
-    lowered, peaks = balance.lower(model, layers, spikes, simulator.open, True)
+    lowered, peaks = balance.balanced(model, layers, spikes, simulator.open, True)
     network = build.inference_network(model.stages, lowered, spikes, True)
     units = replicas.classify([network], model.readout, "local", jobs=1)[0][0]["units"][:, -1]
     single = bpstdp.answers(weights, shown, rng, rule)

@@ -237,7 +237,7 @@ def test_soft_units_answer_with_the_rate_of_their_neurons():
     rule, weights = softlif.SoftLIF(), np.linspace(0.5, 6.0, 12)
     model = shorthand.parse("1x1x1-12-2", (1, 1, 1), rule.neuron, Membrane(), rule.output_neuron)
     kernels = [weights.reshape(12, 1, 1, 1), np.ones((2, 12, 1, 1))]
-    layers = softlif.deployed(model, kernels, [np.zeros(12), np.zeros(2)], np.ones((1, 1, 1, 1)), rule,
+    layers = softlif.converted(model, kernels, [np.zeros(12), np.zeros(2)], np.ones((1, 1, 1, 1)), rule,
                               np.random.default_rng(0))
     report = rates(rule, np.ones((40, 1, 1, 1)), RegularEncoder(n_steps=200, max_rate=1.0), layers, model)
     assert report.rows[1].ratio == pytest.approx(1.0, abs=0.08) and report.rows[1].difference < 0.03

@@ -102,7 +102,7 @@ def test_the_membranes_of_the_output_are_the_responses_of_soft_units(rate):
     rng, rule, n_steps = np.random.default_rng(1), SoftLIF(softness=1e-3), 1000
     model, images = chain(Membrane()), rng.random((6, 2, 9, 8))
     kernels, biases = network_of(model, rng)
-    layers = softlif.deployed(model, kernels, biases, images, rule, rng, rate)
+    layers = softlif.converted(model, kernels, biases, images, rule, rng, rate)
     v = run_chain(model, layers, images, n_steps, ["layer3"], rate).membrane("layer3").reshape(6, n_steps + 1, 5)
     wanted = softlif.logits(model, kernels, biases, images, rule)
     error = v[:, 200:].mean(axis=1) - wanted
@@ -114,7 +114,7 @@ def test_output_units_that_fire_keep_the_order_of_the_responses():
     rng, rule, n_steps = np.random.default_rng(2), SoftLIF(), 600
     model, images = chain(SpikeCount()), rng.random((8, 2, 9, 8))
     kernels, biases = network_of(model, rng)
-    layers = softlif.deployed(model, kernels, biases, images, rule, rng)
+    layers = softlif.converted(model, kernels, biases, images, rule, rng)
     spikes = run_chain(model, layers, images, n_steps).spikes["layer3"]
     counts = spikes.raster().reshape(8, n_steps + 1, 5).sum(axis=1)
     wanted = softlif.logits(model, kernels, biases, images, rule)
@@ -135,7 +135,7 @@ def test_hidden_membranes_start_anywhere_below_the_threshold_and_output_at_rest(
     network = network_of(model, np.random.default_rng(0))
 
     def starts(seed, rule):
-        return [layer.v for layer in softlif.deployed(model, *network, None, rule, np.random.default_rng(seed))]
+        return [layer.v for layer in softlif.converted(model, *network, None, rule, np.random.default_rng(seed))]
 
     one, same, other = (starts(seed, SoftLIF()) for seed in (0, 0, 1))
     assert one[0].shape == (84,) and 0 <= one[0].min() < 0.1 < 0.9 < one[0].max() < 1 and one[2] is None

@@ -35,7 +35,7 @@ STEPS = 10
 def fired_on_board(model, layers, spikes):
     """Spikes of every layer in the integers of a board: list of (samples, steps, *shape)."""
     shown = spikes.with_gap(spikes.n_steps + len(layers) + 1)
-    lower, _ = balance.lower(model, layers, shown, get_backend("local").open, True)
+    lower, _ = balance.balanced(model, layers, shown, get_backend("local").open, True)
     recording = backends.run(build.inference_network(model.stages, lower, shown, True), jobs=1)
     return [recording.spikes[stage.label].raster().reshape(shown.n_samples, shown.n_steps, *stage.out_shape)
             for stage in model.stages]
@@ -54,7 +54,7 @@ def test_a_board_fires_the_spikes_of_the_equations_one_step_later_a_layer(cell, 
     kernels = [np.rint(grid * rng.normal(0.1, 1.5 * np.prod(shape[1:]) ** -0.5, shape)) / grid for shape in shapes]
     spikes = encoder(n_steps=12, max_rate=0.8)(rng.random((5, 2, 11, 9)), rng)
     expected, _ = surrogate.simulated(model, kernels, spikes)
-    found = fired_on_board(model, surrogate.lowered(model, kernels), spikes)
+    found = fired_on_board(model, surrogate.converted(model, kernels), spikes)
     for stage, one, other in zip(model.stages, expected, found):
         late = stage.number
         assert not other[:, :late].any() and not other[:, late + 12:].any() and 0.01 < one.mean() < 0.9
@@ -72,7 +72,7 @@ def test_the_membrane_leaks_adds_up_and_is_reset():
             v, fires = -0.5, [*fires, step]
     kernels = [np.full((1, 1, 1, 1), 0.3)]
     found = surrogate.simulated(model, kernels, spikes)[0][0].ravel()
-    on_board = fired_on_board(model, surrogate.lowered(model, kernels), spikes)[0].ravel()
+    on_board = fired_on_board(model, surrogate.converted(model, kernels), spikes)[0].ravel()
     assert np.flatnonzero(found).tolist() == fires == (np.flatnonzero(on_board) - 1).tolist() and len(fires) == 3
 
 

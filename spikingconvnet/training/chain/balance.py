@@ -195,8 +195,8 @@ def fitting_factor(stage: Stage, layer: TrainedLayer, peak: Peak) -> float:
     return 2.0 ** -max(0, math.ceil(math.log2(target / LARGEST_TARGET))) if target > 0 else 1.0
 
 
-def lower(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes, open_network: OpenNetwork,
-          reset: bool = False) -> tuple[list[TrainedLayer], list[Peak]]:
+def balanced(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes, open_network: OpenNetwork,
+             reset: bool = False) -> tuple[list[TrainedLayer], list[Peak]]:
     """A trained chain as a board can hold it.
 
     Parameters

@@ -110,7 +110,7 @@ class BPSTDP(NetworkRule):
         if validation is not None:
             validation = (rate * validation[0], validation[1])
         health = learn(weights, rate * images, labels, rng, self, progress, validation)
-        return lowered(model, weights, self), health
+        return converted(model, weights, self), health
 
 
 def initial_weights(kernel_shapes: Sequence[tuple[int, ...]], rule: BPSTDP, rng: np.random.Generator) -> list[Floats32]:
@@ -167,10 +167,10 @@ def answers(weights: Sequence[Floats32], images: Floats32, rng: np.random.Genera
                  np.zeros((0, len(weights))))[0]
 
 
-def lowered(model: Sequential, weights: Sequence[Floats32], rule: BPSTDP) -> list[TrainedLayer]:
+def converted(model: Sequential, weights: Sequence[Floats32], rule: BPSTDP) -> list[TrainedLayer]:
     """Weights in units of thresholds as layers of a board's neurons: list of TrainedLayer.
 
-    A threshold of 1 becomes 1 mV; ``balance.lower`` makes it smaller where inputs do not fit.
+    A threshold of 1 becomes 1 mV; ``balance.balanced`` makes it smaller where inputs do not fit.
     """
     thresholds = [rule.hidden_threshold] * (len(weights) - 1) + [rule.output_threshold]
     return [TrainedLayer((layer.T / gain(stage.layer.neuron)).astype(np.float64).reshape(

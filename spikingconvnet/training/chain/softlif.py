@@ -171,7 +171,7 @@ class SoftLIF(NetworkRule):
 
             kernels, biases, health = soft_lif.train(model, images, labels, rng, self, progress, validation)
         right = accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON], self)
-        return (deployed(model, kernels, biases, images[:SCALED_ON], self, rng, rate),
+        return (converted(model, kernels, biases, images[:SCALED_ON], self, rng, rate),
                 {**health, "soft_train_accuracy": right})
 
 
@@ -197,7 +197,7 @@ def _logits(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numb
     return values[..., 0, 0]
 
 
-def deployed(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Floats32, rule: SoftLIF,
+def converted(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Floats32, rule: SoftLIF,
              rng: np.random.Generator, rate: float = 1.0) -> list[TrainedLayer]:
     """Layers of spiking neurons in the place of soft units.
 

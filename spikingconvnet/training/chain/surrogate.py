@@ -104,7 +104,7 @@ class Surrogate(NetworkRule):
             begin, before = started(model, images, labels, rng, self, encoder, image_filter, progress)
             kernels, health = spiking.train(model, images, labels, rng, encoder, self, begin, progress, validation)
             health = {**before, **health}
-        return lowered(model, kernels), health
+        return converted(model, kernels), health
 
 
 def started(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, rule: Surrogate,
@@ -120,7 +120,7 @@ def started(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Ge
                                                              for name, value in health.items()}
 
 
-def lowered(model: Sequential, kernels: Sequence[Numbers]) -> list[TrainedLayer]:
+def converted(model: Sequential, kernels: Sequence[Numbers]) -> list[TrainedLayer]:
     """Layers of a board's neurons: list of TrainedLayer.
 
     Parameters
