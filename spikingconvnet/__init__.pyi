@@ -1,7 +1,10 @@
 """What type checkers read of the face, whose names are loaded when they are first used; a test compares it."""
 
+# ruff: noqa: F403 - of some modules everything that is public belongs to the face
+
 from spikingconvnet.backends import open as open
 from spikingconvnet.backends import run as run
+from spikingconvnet.data import datasets as _datasets
 from spikingconvnet.data.deformation import Deformation as Deformation
 from spikingconvnet.data.encoding import LatencyEncoder as LatencyEncoder
 from spikingconvnet.data.encoding import RateEncoder as RateEncoder
@@ -9,6 +12,7 @@ from spikingconvnet.data.encoding import RegularEncoder as RegularEncoder
 from spikingconvnet.data.filters import *
 from spikingconvnet.data.receptive_fields import GaussianReceptiveFields as GaussianReceptiveFields
 from spikingconvnet.errors import SpikingConvNetError as SpikingConvNetError
+from spikingconvnet.experiment import settings as _settings
 from spikingconvnet.experiment.experiment import Experiment as Experiment
 from spikingconvnet.experiment.settings import Settings as Settings
 from spikingconvnet.model.layers import AvgPool2D as AvgPool2D
@@ -47,3 +51,6 @@ from spikingconvnet.training.layerwise.stdp import STDP as STDP
 from spikingconvnet.training.layerwise.windows import RandomWindows as RandomWindows
 
 __version__: str
+load_images = _datasets.load
+save_images = _datasets.save
+load_settings = _settings.load

@@ -46,10 +46,14 @@ def test_the_page_lists_the_names_and_no_others():
 
 def test_a_type_checker_is_told_of_the_same_names_from_the_same_modules():
     tree = ast.parse((ROOT / "spikingconvnet/__init__.pyi").read_text())
-    told = [(alias.asname, node.module, alias.name) for node in tree.body if isinstance(node, ast.ImportFrom)
-            for alias in node.names if alias.name != "*"]
-    whole = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
-    told += [(name, module, name) for module in whole for name in import_module(module).__all__]
+    imports = [(node.module, alias.name, alias.asname) for node in tree.body if isinstance(node, ast.ImportFrom)
+               for alias in node.names]
+    modules = {name: f"{module}.{own}" for module, own, name in imports if name and name.startswith("_")}
+    told = [(name, module, own) for module, own, name in imports if name and name not in modules]
+    told += [(name, module, name) for module, own, _ in imports if own == "*"
+             for name in import_module(module).__all__]
+    told += [(node.targets[0].id, modules[node.value.value.id], node.value.attr) for node in tree.body
+             if isinstance(node, ast.Assign)]
     assert sorted(told) == sorted((name, f"spikingconvnet.{home}", own) for name, (home, own) in scn._FOUND_AT.items())
 
 
