@@ -25,9 +25,13 @@ class Flow:
     seconds: float = 0.0
     after: dict = None
 
+    def line(self, run):
+        """Its command line in a run directory."""
+        return [*map(str, self.words), "--run-dir", str(run)]
+
     def command(self, run):
         """Its work in a run directory, see ``harness.command``."""
-        return command(*self.words, "--run-dir", run)
+        return command(*self.line(run))
 
 
 def light_figures():
