@@ -46,6 +46,11 @@ def light_figures():
     frame._rendered = lambda figure, kind: f"{kind} {figure}".encode()
 
 
+def mostly_light(rng, work):
+    """Work whose figures are drawn in one of twenty cases, and light in the others."""
+    return work if rng.random() < 0.05 else lambda: (light_figures(), work())[1]
+
+
 def forked(work, *args, silent=False):
     """Do work in a forked process of its own: its exit code (negative: a signal). What it prints goes to stderr."""
     return ended(fork(work, *args, silent=silent))

@@ -171,7 +171,7 @@ def prepare(directory):
     """Data, the trees of all files, and heavy modules imported where a fork shares them."""
     small.write(directory)
     for name in ("torch", *(f"spikingconvnet.training.chain.gradients.{path.stem}" for path in sorted(
-            (ROOT / "spikingconvnet.training.chain.gradients").glob("[a-z]*.py")))):
+            (ROOT / "spikingconvnet/training/chain/gradients").glob("[a-z]*.py")))):
         import_module(name)
     return directory
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet.errors import DataError, ModelChanged, SettingsError, StoreError
 from spikingconvnet.experiment import replicas
+from spikingconvnet.experiment.loading import with_spikes
 from spikingconvnet.gates.schema import Schema
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.store import stored
@@ -145,8 +146,8 @@ class Results:
 
     def data(self, split):
         """Spikes and labels of a split: Data."""
-        return Data(self, f"data/{split}", self._data_digest,
-                    stored.data(split, self.settings.classes, n_steps=self.settings.slot), self.command("loaddata"))
+        schema = stored.data(split, self.settings.classes, with_spikes(self.model, split), n_steps=self.settings.slot)
+        return Data(self, f"data/{split}", self._data_digest, schema, self.command("loaddata"))
 
     def layer(self, number):
         """A trained layer: Result."""

@@ -46,12 +46,13 @@ COURSE = {"wins": Array("int64", ("chunks", 3), 0), "thresholds": Array(FLOATS, 
 TRAINED = {"initial": WEIGHTS, "learned": WEIGHTS, **COURSE}
 
 
-def data(split=None, classes=None, **sizes):
-    """Input spikes and labels of a split; sizes: ``n_steps``."""
+def data(split=None, classes=None, most=0, **sizes):
+    """Labels of the images of a split and spikes of the first `most`, if they are so many; sizes: ``n_steps``."""
     def whole(arrays, how):
-        spikes = _spikes(arrays, how, None, sizes.get("n_steps"))
-        if spikes.n_samples > len(arrays["labels"]) or len(arrays["images"]) > len(arrays["labels"]):
-            refuse("labels", f"at least {max(spikes.n_samples, len(arrays['images']))}", len(arrays["labels"]))
+        spikes, n = _spikes(arrays, how, None, sizes.get("n_steps")), len(arrays["labels"])
+        shown = max(spikes.n_samples, len(arrays["images"]))
+        if shown > n or spikes.n_samples < min(n, most):
+            refuse("labels", f"of {shown} images", n)
         if classes is not None and not np.isin(arrays["labels"], classes).all():
             refuse("labels", "CLASSES of the parameters", np.setdiff1d(arrays["labels"], classes).tolist())
         if digest(spikes.offsets, spikes.neurons) != str(arrays["content"]):
