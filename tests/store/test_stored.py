@@ -117,6 +117,12 @@ def test_every_part_is_checked_by_itself_and_against_its_neighbours(run, name, a
     assert run.cached(name, "made", RESULTS[name][0]) is None
 
 
+def test_spikes_of_the_first_images_are_enough_where_no_more_are_needed(run):
+    _, how, arrays = RESULTS["data/train"]
+    run.write("data/train", "made", how, **{**arrays, "labels": np.ones(3, np.uint8)})
+    assert len(run.read("data/train", "again", "made", stored.data("train", most=2))["labels"]) == 3
+
+
 def test_a_result_in_the_place_of_another_split_is_seen(run):
     shutil.copy(run.file("data/train"), run.file("data/test"))
     with pytest.raises(StoreError, match="how.split: must be test, got 'train'"):
