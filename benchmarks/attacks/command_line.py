@@ -5,7 +5,7 @@ import math
 import os
 import shutil
 
-from attacks import small
+from attacks import flows, small
 from attacks.harness import Case, command
 from spikingconvnet.cli.arguments import USED_BY
 
@@ -47,7 +47,7 @@ def case(context, rng, where):
         os.chdir(where)
         return command(*words)()
 
-    return Case(repr(words), work, lambda outcome: _judge(outcome, "--json" in words))
+    return Case(repr(words), flows.mostly_light(rng, work), lambda outcome: _judge(outcome, "--json" in words))
 
 
 def _judge(outcome, as_json):

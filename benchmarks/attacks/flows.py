@@ -25,9 +25,13 @@ class Flow:
     seconds: float = 0.0
     after: dict = None
 
+    def line(self, run):
+        """Its command line in a run directory."""
+        return [*map(str, self.words), "--run-dir", str(run)]
+
     def command(self, run):
         """Its work in a run directory, see ``harness.command``."""
-        return command(*self.words, "--run-dir", run)
+        return command(*self.line(run))
 
 
 def light_figures():
@@ -40,6 +44,11 @@ def light_figures():
         if name != "save":
             setattr(plotting, name, lambda *args, name=name, **kwargs: f"{name} {digest(*args, *kwargs.values())}")
     frame._rendered = lambda figure, kind: f"{kind} {figure}".encode()
+
+
+def mostly_light(rng, work):
+    """Work whose figures are drawn in one of twenty cases, and light in the others."""
+    return work if rng.random() < 0.05 else lambda: (light_figures(), work())[1]
 
 
 def forked(work, *args, silent=False):

@@ -6,7 +6,8 @@ import time
 
 from attacks import flows
 from attacks.harness import Case
-from spikingconvnet.gates import surroundings
+from spikingconvnet.__main__ import main
+from spikingconvnet.gates.surroundings import Signals
 
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 
@@ -25,16 +26,12 @@ def case(context, rng, where):
 
 def _work(flow, number, kills, run):
     flows.begin(flow, run)
+    Signals()       # inherited by each fork, which may be hit before the first line of the command
     for seconds in kills:
-        pid = flows.fork(_signalled, flow, run)
+        pid = flows.fork(main, flow.line(run))
         time.sleep(seconds)
         os.kill(pid, number)
         code = flows.ended(pid)
         if code not in (0, -signal.SIGKILL, 128 + number):
             print(f"ended with {code} by {number.name}")
     flows.again(flow, run)
-
-
-def _signalled(flow, run):
-    with surroundings.Signals():
-        return flow.command(run)()

@@ -9,6 +9,8 @@ import json
 import math
 from importlib import import_module
 
+from numba.core.registry import cpu_target
+
 from attacks import small
 from attacks.harness import ROOT, Case, command
 
@@ -170,8 +172,9 @@ OPTIONS = {"--seed": ("0", "-1", "4294967295", "4294967296", "9" * 30, "9" * 500
 def prepare(directory):
     """Data, the trees of all files, and heavy modules imported where a fork shares them."""
     small.write(directory)
-    for name in ("torch", *(f"spikingconvnet.training.chain.gradients.{path.stem}" for path in sorted(
-            (ROOT / "spikingconvnet.training.chain.gradients").glob("[a-z]*.py")))):
+    cpu_target.typing_context.refresh(), cpu_target.target_context.refresh()
+    for name in ("torch._dynamo", *(f"spikingconvnet.training.chain.gradients.{path.stem}" for path in sorted(
+            (ROOT / "spikingconvnet/training/chain/gradients").glob("[a-z]*.py")))):
         import_module(name)
     return directory
 

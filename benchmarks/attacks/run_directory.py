@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 
-from attacks import altered, small
+from attacks import altered, flows, small
 from attacks.harness import Case, apart, command
 
 CHAIN = """
@@ -121,4 +121,5 @@ def case(context, rng, where):
         return None if _kept(run, mode) == kept else "other arrays were kept"
 
     words = [str(word) for word in _words(mode, run, whole)]
-    return Case(f"{name}: {path.relative_to(run)}: {told}: {' '.join(words[:4])}", command(*words), judge)
+    return Case(f"{name}: {path.relative_to(run)}: {told}: {' '.join(words[:4])}",
+                flows.mostly_light(rng, command(*words)), judge)

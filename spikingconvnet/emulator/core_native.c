@@ -1,7 +1,11 @@
 /* The core loop and the devices of a core in C: core.py, cpu.py and peripherals.py say what it does and why, and are
  * its specification; tests demand the same results and the same numbers under the same names. The CPU emulator is
- * called through pointers, so nothing is linked.
+ * called through pointers, so nothing is linked. Bounds are asserted with -DCHECKED, see tests/helpers/checked_build.py.
  */
+#if !defined CHECKED && !defined NDEBUG
+#define NDEBUG
+#endif
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -354,8 +358,10 @@ static void comms_write(void *uc, uint64_t wide, unsigned size, uint64_t value64
 static uint8_t *locate(core *c, uint32_t address, uint32_t length) {
     for (int i = 0; i < c->n_memories; i++) {
         uint32_t offset = address - c->memories[i].base;
-        if (offset < c->memories[i].size && length <= c->memories[i].size - offset)
+        if (offset < c->memories[i].size && length <= c->memories[i].size - offset) {
+            assert((uint64_t) offset + length <= c->memories[i].size);
             return c->memories[i].bytes + offset;
+        }
     }
     snprintf(c->message, sizeof c->message, "no memory holds %u bytes at 0x%08x", length, address);
     stop(c);
@@ -461,8 +467,9 @@ static int emulate(core *c) {
     if (c->waiting) {
         c->rest = POLL;
     } else {
-        uint32_t before;
-        memcpy(&before, c->itcm + ((c->pc - 4) & 0x7ffc), 4);
+        uint32_t before, place = (c->pc - 4) & 0x7ffc;
+        assert(place + 4 <= c->memories[0].size);
+        memcpy(&before, c->itcm + place, 4);
         if ((before & WAIT_MASK) == WAIT) c->rest = WFI;
     }
     return c->rest != READY;

@@ -41,9 +41,12 @@ def library():
     """The extension with its prototypes, or None where it was not built: ctypes.CDLL."""
     here = Path(__file__).parent
     built = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_native{suffix}").exists()]
-    if not built or uclib is None:
-        return None
-    loaded = ctypes.CDLL(str(built[0]))
+    return None if not built or uclib is None else load(built[0])
+
+
+def load(path):
+    """A build of the C library with its prototypes: ctypes.CDLL."""
+    loaded = ctypes.CDLL(str(path))
     for name, (result, *arguments) in PROTOTYPES.items():
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments

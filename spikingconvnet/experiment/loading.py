@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from spikingconvnet.data.split import check_classes, split
 from spikingconvnet.errors import DataError, SettingsError, require
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates import sizes
+from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import AnyInts, Floats32, Ints
 from spikingconvnet.network.spikes import Spikes
 
@@ -23,6 +25,11 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 1000              # images that are filtered at a time
 CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the rule does not learn from them
+
+
+def with_spikes(model: Sequential, split: str) -> int:
+    """How many images of a split have spikes, if there are so many: int."""
+    return CHAIN_SAMPLES if split == "train" and model.runs_as_one else sys.maxsize
 
 
 class Images:
@@ -103,7 +110,7 @@ class Images:
 
     def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator) -> Spikes:
         s = self.settings
-        images = part.images[:CHAIN_SAMPLES if name == "train" and s.model.runs_as_one else None]
+        images = part.images[:with_spikes(s.model, name)]
         spikes = encode(images, image_filter, s.encoder, rng).with_gap(s.slot)
         check_fires(spikes, images, image_filter, s.encoder, name)
         return spikes

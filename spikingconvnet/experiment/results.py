@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import spikingconvnet
 from spikingconvnet.errors import DataError, ModelChanged, SettingsError, StoreError
 from spikingconvnet.experiment import replicas
+from spikingconvnet.experiment.loading import with_spikes
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates.schema import Schema
 from spikingconvnet.model.learning import LayerRule
@@ -170,8 +171,8 @@ class Results:
 
     def data(self, split: str) -> Data:
         """Spikes and labels of a split: Data."""
-        return Data(self, f"data/{split}", self._data_digest,
-                    schemas.data(split, self.settings.classes, n_steps=self.settings.slot), self.command("loaddata"))
+        schema = schemas.data(split, self.settings.classes, with_spikes(self.model, split), n_steps=self.settings.slot)
+        return Data(self, f"data/{split}", self._data_digest, schema, self.command("loaddata"))
 
     def layer(self, number: int) -> Result:
         """A trained layer: Result."""

@@ -52,12 +52,13 @@ TRAINED = {"initial": WEIGHTS, "learned": WEIGHTS, **COURSE}
 Arrays: TypeAlias = Mapping[str, Numbers]
 
 
-def data(split: str | None = None, classes: Sequence[int] | None = None, **sizes: int) -> Schema:
-    """Input spikes and labels of a split; sizes: ``n_steps``."""
+def data(split: str | None = None, classes: Sequence[int] | None = None, most: int = 0, **sizes: int) -> Schema:
+    """Labels of the images of a split and spikes of the first `most`, if they are so many; sizes: ``n_steps``."""
     def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:
-        spikes = _spikes(arrays, how, None, sizes.get("n_steps"))
-        if spikes.n_samples > len(arrays["labels"]) or len(arrays["images"]) > len(arrays["labels"]):
-            refuse("labels", f"at least {max(spikes.n_samples, len(arrays['images']))}", len(arrays["labels"]))
+        spikes, n = _spikes(arrays, how, None, sizes.get("n_steps")), len(arrays["labels"])
+        shown = max(spikes.n_samples, len(arrays["images"]))
+        if shown > n or spikes.n_samples < min(n, most):
+            refuse("labels", f"of {shown} images", n)
         if classes is not None and not np.isin(arrays["labels"], classes).all():
             refuse("labels", "CLASSES of the parameters", np.setdiff1d(arrays["labels"], classes).tolist())
         if digest(spikes.offsets, spikes.neurons) != str(arrays["content"]):

@@ -212,6 +212,8 @@ FAULTS = {
     "point-to-point packet": ([R1_CC, 0xe3a02501, 0xe5812000, 0xe5812008], 4, 20, "only multicast is modelled"),
     "DMA from nowhere": ([0xe3a01101, 0xe3a02209, 0xe5812004, 0xe3a02010, 0xe581200c], 4, 24,
                          "no memory holds 16 bytes at 0x90000000"),
+    "DMA over the end of DTCM": ([0xe3a01101, *R4_SEEN, 0xe5814004, 0xe3a02841, 0xe2422008, 0xe5812008, 0xe3a00010,
+                                  0xe581000c], 4, 40, "no memory holds 16 bytes at 0x0040fff8"),
 }
 
 

@@ -201,6 +201,18 @@ def test_a_damaged_cache_is_computed_again(run):
     assert np.array_equal(made.features("test")[0], first)
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_labels_of_images_without_spikes_are_refused(run, split):
+    made = run(trained=False)
+    made.load_data()
+    stored, arrays = made.stored.data(split), made.data(split)
+    more = np.concatenate([arrays["labels"], arrays["labels"][:1]])
+    stored.write(arrays["how"], **{name: arrays[name] for name in ("shape", "n_steps", "counts", "neurons", "content",
+                                                                   "images")}, labels=more)
+    with pytest.raises(StoreError, match=f"labels: must be of {len(more) - 1} images, got {len(more)}"):
+        made.data(split)
+
+
 def test_a_retrained_layer_makes_the_classifier_stale(run):
     made = run()
     made.train_svm()

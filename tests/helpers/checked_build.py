@@ -1,4 +1,4 @@
-"""The kernels in C as no user has them: with their bounds asserted, under AddressSanitizer and UBSan.
+"""What is in C as no user has it: with its bounds asserted, under AddressSanitizer and UBSan.
 
 Signed overflow is no error: it wraps on purpose (-fwrapv). The usual extension is not touched. As a program,
 ``python checked_build.py LIBRARY ARGUMENTS`` is pytest with that library instead of it.
@@ -12,7 +12,9 @@ from pathlib import Path
 
 import patience
 
-LOCAL = Path(__file__).parents[2] / "spikingconvnet/backends/local"
+ROOT = Path(__file__).parents[2]
+LOCAL, EMULATOR = (ROOT / "spikingconvnet" / folder for folder in ("backends/local", "emulator"))
+NOTICED = "does not hold", "Assertion", "AddressSanitizer", "runtime error"
 FLAGS = ("-shared", "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED",
          "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
@@ -30,9 +32,9 @@ def run(library, *arguments):
     # Without the C++ library AddressSanitizer ends a process in which a library throws, as matplotlib's do.
     preloaded = " ".join(_found_by_gcc(name) for name in ("libasan.so", "libstdc++.so.6"))
     environment = {**os.environ, "LD_PRELOAD": preloaded, "ASAN_OPTIONS": "detect_leaks=0",
-                   "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONPATH": str(LOCAL.parents[2]), "PYTHONMALLOC": "malloc"}
+                   "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONPATH": str(ROOT), "PYTHONMALLOC": "malloc"}
     return patience.run([sys.executable, __file__, str(library), *map(str, arguments)], env=environment,
-                        cwd=LOCAL.parents[2])
+                        cwd=ROOT)
 
 
 def _found_by_gcc(name):
@@ -41,11 +43,16 @@ def _found_by_gcc(name):
 
 
 def main(library, kind, *arguments):
-    """Take the library, then run pytest or the command line."""
+    """Take the library, then run pytest or the command line; "board": that of the emulated board, then pytest."""
     from spikingconvnet.backends.local import native
+    from spikingconvnet.emulator import native_core, native_cpu
 
-    loaded = ctypes.CDLL(library)
-    native.library = lambda: loaded
+    if kind == "board":
+        loaded = native_cpu.load(library)
+        native_core.library = native_cpu.library = lambda: loaded
+    else:
+        loaded = ctypes.CDLL(library)
+        native.library = lambda: loaded
     if kind == "cli":
         from spikingconvnet.cli import main as cli
 

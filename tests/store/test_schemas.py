@@ -26,7 +26,7 @@ TRAINED = {"initial": np.full((2, 1, 2, 2), 0.25), "learned": np.full((2, 1, 2, 
            "kernels": np.linspace(-1, 1, 8).reshape(2, 1, 2, 2), "v_thresh": np.array([1.0, 2.0]),
            "wins": np.full((3, 3), 2), "thresholds": np.full((3, 2), 1.5), "mean_weight": np.full(3, 0.5)}
 RESULTS = {
-    "data/train": (schemas.data("train", range(10), n_steps=5), {**MADE, "source": "x", "split": "train"},
+    "data/train": (schemas.data("train", range(10), 1000, n_steps=5), {**MADE, "source": "x", "split": "train"},
                    {"labels": np.array([1, 2], np.uint8), "images": np.zeros((2, 2, 2), np.uint8),
                     "content": np.array(digest(SHOWN.offsets, SHOWN.neurons)), **pack_spikes(SHOWN)}),
     "layers/1": (schemas.layer(False, maps=2, filters=2, channels=1, rows=2, columns=2), {**MADE, "rule": "stdp"},
@@ -92,6 +92,7 @@ def test_what_was_altered_is_refused_or_harmless(run, name, benchmark_named):
 @pytest.mark.parametrize("name, array, value, text", [
     ("data/train", "n_steps", np.array(6), "n_steps: must be 5, got 6"),
     ("data/train", "labels", np.array([1, 77], np.uint8), r"labels: must be CLASSES of the parameters, got \[77\]"),
+    ("data/train", "labels", np.ones(3, np.uint8), "labels: must be of 2 images, got 3"),
     ("data/train", "neurons", np.array([3, 2, 0], np.uint16), "neurons: must be ascending inside a step"),
     ("data/train", "neurons", np.array([3, 0, 1], np.uint16), "content: must be the digest of the spikes"),
     ("data/train", "neurons", np.array([3, 0, 4], np.uint16), "neurons: must be below 4, got 4"),
@@ -114,6 +115,12 @@ def test_every_part_is_checked_by_itself_and_against_its_neighbours(run, name, a
     with pytest.raises(StoreError, match=f"damaged .*{text}.*make it again with: again"):
         read(run, name)
     assert run.cached(name, "made", RESULTS[name][0]) is None
+
+
+def test_spikes_of_the_first_images_are_enough_where_no_more_are_needed(run):
+    _, how, arrays = RESULTS["data/train"]
+    run.write("data/train", "made", how, **{**arrays, "labels": np.ones(3, np.uint8)})
+    assert len(run.read("data/train", "again", "made", schemas.data("train", most=2))["labels"]) == 3
 
 
 def test_a_result_in_the_place_of_another_split_is_seen(run):
