@@ -159,8 +159,7 @@ def _start(target: Target, found: dict[str, Floats], values: Held, lag: int, led
     away = start - settled
     if lag == 0 or not away.any():
         return start
-    first = settled + np.divide(away, left, out=np.full_like(away, np.inf), where=left > 0) * (away != 0)
-    first[away == 0] = start[away == 0]
+    first = start + np.divide(away, left, out=np.where(away == 0, 0.0, 2.0 * HALF), where=left > 0) - away
     after = settled + (first - settled) * (1.0 - values.lost)
     if (abs(first) < HALF).all() and (np.maximum(after, start) < found["v_thresh"]).all():
         return first

@@ -199,7 +199,7 @@ def _membrane(own: Dynamics, reach: Floats, potentials: Floats, timestep: float)
     ``lost``, the less room ``reach / lost`` leaves for the membrane. Both are equal at the root of their quotient.
     """
     highest = max(float(potentials.max()), 1e-30)
-    least = 2 ** math.ceil(math.log2(max(1.0, math.sqrt(float(reach.max(initial=0.0)) / highest))))
+    least = 2 ** math.ceil(math.log2(max(2.0, math.sqrt(float(reach.max(initial=0.0)) / highest))))
     wanted = np.where(own.share > 0, np.rint(own.share * ACCUM_ONE), min(least, ACCUM_ONE >> 3))
     raw, index = np.unique(np.clip(wanted, 1, ACCUM_ONE).astype(np.int64), return_inverse=True)
     taus = [_tau_of(int(one), timestep) for one in raw]
@@ -215,7 +215,8 @@ def _tau_of(lost: int, timestep: float) -> int:
     middle = -math.log((ACCUM_ONE - lost + 0.5) / ACCUM_ONE) * ACCUM_ONE
     near = [max(2, min(round(step * ACCUM_ONE / x), (1 << 31) - 1)) for x in
             (middle + shift for shift in (0.0, 0.25, -0.25, 0.5, -0.5, 1.0)) if x > 0.25]
-    return min(near, key=lambda tau: abs(ACCUM_ONE - expk(-kdiv(step, tau)) - lost))
+    found = {tau: ACCUM_ONE - expk(-kdiv(step, tau)) for tau in near}
+    return min((tau for tau in near if found[tau] > 0), key=lambda tau: abs(found[tau] - lost))
 
 
 def _synapse(share: Floats, timestep: float) -> tuple[Floats, Floats]:

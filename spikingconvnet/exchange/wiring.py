@@ -171,7 +171,7 @@ class Wiring:
                 moved = replace(moved, matrix=made.matrix @ term.matrix)
             terms += [moved] if made.delay is None else self._delayed(node, moved, made.delay)
         bias = signal.bias if made.matrix is None else made.matrix @ signal.bias
-        return Signal(made.shape, tuple(terms), bias if made.bias is None else bias + made.bias)
+        return Signal(made.shape, _merged(terms), bias if made.bias is None else bias + made.bias)
 
     def _delayed(self, node: Node, term: Term, delay: Floats) -> list[Term]:
         """A term for each delay, in whole steps."""
@@ -200,18 +200,24 @@ def _shape(node: Node) -> Size:
 
 
 def _sum(signals: list[Signal]) -> Signal:
-    """The sum of signals of one size; terms of one source and delay are added up."""
+    """The sum of signals of one size."""
     first = signals[0]
     if len(signals) == 1:
         return first
     if len({one.bias.size for one in signals}) > 1:
         raise Refused(f"adds up shapes {', '.join(str(one.shape) for one in signals)}", "give them one shape")
+    terms = _merged([term for one in signals for term in one.terms])
+    return Signal(first.shape, terms, np.sum([one.bias for one in signals], axis=0))
+
+
+def _merged(terms: list[Term]) -> tuple[Term, ...]:
+    """Terms of one source and delay added up."""
     found: dict[tuple[str, int], Term] = {}
-    for term in (term for one in signals for term in one.terms):
+    for term in terms:
         key = term.pre, term.delay
         found[key] = term if key not in found else replace(
             term, matrix=found[key].matrix + term.matrix, convolution=None)
-    return Signal(first.shape, tuple(found.values()), np.sum([one.bias for one in signals], axis=0))
+    return tuple(found.values())
 
 
 def _convolution(node: Node, term: Term, made: Operator, shape: Size) -> Convolution | None:

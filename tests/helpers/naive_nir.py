@@ -35,7 +35,7 @@ class Interpreter:
 
     def value(self, name, t):
         if t < 0:
-            return np.zeros_like(self.value(name, 0)) if (name, 0) in self.values else 0.0
+            return np.zeros(self.shape(name))
         if (name, t) not in self.values:
             if name in self.open:
                 return self.value(name, t - 1)
@@ -53,15 +53,24 @@ class Interpreter:
             self.values[name, t] = found
         return self.values[name, t]
 
+    def shape(self, name):
+        node = self.nodes[name]
+        if node["type"] == "Input":
+            return tuple(node["shape"])
+        if node["type"] in NEURONS:
+            return np.shape(node.get("r", node.get("threshold")))
+        first = np.zeros(self.shape(self.before[name][0]))
+        return first.shape if node["type"] == "Delay" else linear(node, first).shape
+
     def came(self, name, t):
         return sum(self.value(one, t) for one in self.before[name])
 
     def delayed(self, name, node, t):
-        now = np.asarray(self.came(name, t), float)
-        steps = np.rint(np.broadcast_to(node["delay"], now.shape) / self.step).astype(int)
-        then = {d: np.broadcast_to(self.came(name, t - d), now.shape) if d else now for d in set(steps.ravel().tolist())}
-        found = np.zeros(now.shape)
-        for at in np.ndindex(*now.shape):
+        shape = self.shape(name)
+        steps = np.rint(np.broadcast_to(node["delay"], shape) / self.step).astype(int)
+        then = {d: self.came(name, t - d) for d in set(steps.ravel().tolist())}
+        found = np.zeros(shape)
+        for at in np.ndindex(*shape):
             found[at] = then[int(steps[at])][at]
         return found
 
@@ -72,12 +81,10 @@ class Interpreter:
         """What comes to a node without a spike."""
         node = self.nodes[name]
         if node["type"] in NEURONS or node["type"] == "Input":
-            return 0.0
+            return np.zeros(self.shape(name))
         came = sum(self.constant(one) for one in self.before[name])
         if node["type"] in ("Delay", "Output"):
             return came
-        if np.ndim(came) == 0:
-            came = np.zeros(np.shape(self.came(name, 0)))
         return linear(node, came)
 
     def fire(self, name, node, came, t):
