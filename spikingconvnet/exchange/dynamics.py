@@ -175,6 +175,9 @@ def held(own: Dynamics, largest: Floats, bias: Floats, timestep: float) -> Held:
     """
     potentials = own.potentials
     reach = abs(own.gain * own.settled) * (largest + abs(bias))         # of a step
+    if not (reach.max() < 1e30 and potentials.max() < 1e30):
+        raise Refused(f"weights of up to {largest.max():.3g} times its resistance are beyond any board",
+                      "scale the weights or r down")
     lost, tau_m = _membrane(own, reach, potentials, timestep)
     tau_syn, kept = (None, np.ones_like(lost)) if own.share_syn is None else _synapse(own.share_syn, timestep)
     range_ = potentials + reach / lost * np.maximum(1.0, (1.0 if own.share_syn is None else own.share_syn) / kept)

@@ -27,7 +27,8 @@ _POOL, _CONV = ("kernel_size", "stride", "padding"), ("weight", "stride", "paddi
 LINEAR = {"Affine": ("weight", "bias"), "Linear": ("weight",), "Scale": ("scale",), "Flatten": (), "Delay": ("delay",),
           "Conv1d": _CONV, "Conv2d": _CONV, "AvgPool2d": _POOL, "SumPool2d": _POOL}
 WANTED = {**NEURONS, **LINEAR, "Input": ("shape",), "Output": ("shape",)}
-WORDS = "padding",      # fields that may be text
+WORDS = ("padding",)    # fields that may be text
+OPTIONAL = "v_reset", "start_dim", "end_dim"
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,19 +153,19 @@ def _check(node: Node, ledger: Ledger) -> None:
         ledger.refuse(node.name, f"{node.kind!r} is no kind of node of NIR 1.0",
                       f"use one of {', '.join(sorted(WANTED))} or a NIRGraph")
         return
-    for name in WANTED[node.kind]:
+    given = [name for name in OPTIONAL if node.fields.get(name) is not None]
+    for name in (*WANTED[node.kind], *given):
         value = node.fields.get(name)
-        if not (_is_word(value) if name in WORDS else False) and not _is_numbers(value):
+        if not (name in WORDS and as_text(value) in ("same", "valid")) and not _is_numbers(value):
             ledger.refuse(node.name, f"its {name} is {'missing' if value is None else 'not made of finite numbers'}",
                           "write the node again with the package nir")
 
 
-def _is_word(value: object) -> bool:
-    return as_text(value) in ("same", "valid")
-
-
 def _is_numbers(value: object) -> bool:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:          # lists of different lengths
+        return False
     return array.dtype.kind in "biuf" and array.size > 0 and bool(np.isfinite(array).all())
 
 

@@ -94,12 +94,16 @@ def _delay(fields: Fields, shape: Size) -> Operator:
 
 
 def _flatten(fields: Fields, shape: Size) -> Operator:
-    first, last = (int(np.asarray(fields.get(name, default)).item()) for name, default in (("start_dim", 1),
-                                                                                           ("end_dim", -1)))
-    first, last = min(first, len(shape)), last % len(shape) if -len(shape) <= last < len(shape) else len(shape) - 1
-    first %= len(shape) + 1
+    first, last = (_dimension(fields.get(name), default, len(shape)) for name, default in (("start_dim", 1),
+                                                                                            ("end_dim", -1)))
     middle = (math.prod(shape[first:last + 1]),) if last >= first else ()
     return Operator((*shape[:first], *middle, *shape[max(last + 1, first):]), None)
+
+
+def _dimension(value: Any, default: int, axes: int) -> int:
+    """An axis, counted from the front; one that is not there is the next that is."""
+    asked = default if value is None else int(np.asarray(value).ravel()[0])
+    return max(0, min(asked + axes if asked < 0 else asked, axes - 1))
 
 
 def _conv(axes: int, fields: Fields, shape: Size) -> Operator:

@@ -97,8 +97,11 @@ class Wiring:
         came = next((s.shape for s in map(self._shape_of, self.graph.before(name)) if s is not None), None)
         if node.kind not in NEURONS:
             return came
-        own = np.broadcast_shapes(*(np.shape(node.fields[key]) for key in NEURONS[node.kind])) or (1,)
-        return own if came is None else came
+        own = [np.shape(node.fields[key]) for key in NEURONS[node.kind]]
+        try:
+            return came or np.broadcast_shapes(*own) or (1,)
+        except ValueError:
+            raise Refused(f"its parameters have the shapes {sorted(set(own))}", "give all one shape") from None
 
     def _shape_of(self, name: str) -> Signal | None:
         """The signal out of a node, unless that is what is being asked for."""

@@ -245,4 +245,4 @@ def test_random_graphs_fire_and_mostly_agree_to_the_end():
         pytest.skip("looks at all graphs above")
     run = [found for found in GRADES.values() if found is not None]
     assert len(run) > 190
-    assert np.mean([steps == 60 for steps, _ in run]) > 0.9 and sum(fired for _, fired in run) > 20_000
+    assert np.mean([steps == 60 for steps, _ in run]) > 0.85 and sum(fired for _, fired in run) > 20_000
