@@ -45,7 +45,7 @@ class Term:
     pre : str
         The node that fires.
     via : str
-        The last linear node; '' without one.
+        The last linear node that weighs, or one that does not; '' without one.
     matrix : csr array (size, size of pre)
     delay : int
         Steps beside those that every connection takes.
@@ -169,7 +169,8 @@ class Wiring:
         made = operator(node, signal.shape)
         terms: list[Term] = []
         for term in signal.terms:
-            moved = replace(term, via=node.name, convolution=_convolution(node, term, made, signal.shape))
+            via = term.via if term.via and node.kind in ("Flatten", "Delay") else node.name
+            moved = replace(term, via=via, convolution=_convolution(node, term, made, signal.shape))
             if made.matrix is not None:
                 moved = replace(moved, matrix=made.matrix @ term.matrix)
             terms += [moved] if made.delay is None else self._delayed(node, moved, made.delay)
