@@ -5,6 +5,7 @@ to them. A graph is evaluated all at once: a population is behind it by the time
 what else a connection takes is a Delay.
 """
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from spikingconvnet.exchange.verdicts import Ledger, Refused, Report
 from spikingconvnet.gates.libraries import need
 from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections
-from spikingconvnet.network.netlist import RECEPTORS, Network, Population, Projection
+from spikingconvnet.network.netlist import RECEPTORS, Connections, Network, Population, Projection
 from spikingconvnet.network.neurons import SpikeSourcePoisson
 
 
@@ -72,6 +73,7 @@ class _Export:
     ledger: Ledger = field(default_factory=Ledger)
     nodes: dict[str, Any] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)         # of populations' nodes
     kinds: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
 
@@ -103,12 +105,15 @@ class _Export:
             self.ledger.note(population.label, f"NIR has no refractory time, this has {refractory} steps")
         if (population.parameter("v") != population.parameter("v_rest")).any():
             self.ledger.note(population.label, "NIR has no membranes at the start other than at rest")
+        if population.parameter("i_offset").any():
+            self.ledger.note(population.label, "its i_offset begins before its first spikes can come, in the graph with"
+                                               " them")
 
     def graph(self) -> Any:
         """The graph."""
         import nir
 
-        lags = _lags(self.network)
+        lags, self.shapes = _lags(self.network), _shapes(self.network)
         for population in self.network.populations:
             self.names[population.label] = self._name(population.label)
         for population in self.network.populations:
@@ -119,11 +124,11 @@ class _Export:
         """A name that HDF5 and torch take, and no other node has."""
         plain = label.replace("/", ":").replace(".", "_") or "_"
         taken = {*self.nodes, *self.names.values()}
-        return next(name for name in (plain, *(f"{plain} {i}" for i in range(2, 10 ** 6))) if name not in taken)
+        return next(name for i in itertools.count(1) if (name := f"{plain} {i}" if i > 1 else plain) not in taken)
 
     def _add_population(self, nir: Any, population: Population, lags: dict[str, int]) -> None:
         name, keep = self.names[population.label], own.kept(population, lags[population.label])
-        shape = _shape(self.network, population)
+        shape = self.shapes[population.label]
         if population.is_source:
             self.nodes[name] = nir.Input({"input": np.array(shape)})
             self.nodes[name].metadata = keep
@@ -135,7 +140,7 @@ class _Export:
             fields["v_leak"] = fields["v_leak"] + fields["r"] * fields.get("w_in", 1.0) * bias
             self.nodes[name] = getattr(nir, kind)(**{key: np.reshape(part, shape) for key, part in fields.items()},
                                                   metadata=keep)
-        if not any(p.pre == population.label != p.post for p in self.network.projections) and not population.is_source:
+        if population.label in _last(self.network):
             end = self._name(f"output {population.label}")
             self.nodes[end] = nir.Output({"output": np.array(shape)})
             self.edges.append((name, end))
@@ -144,14 +149,14 @@ class _Export:
         """Its nodes and edges; the rest of the bias that it could not take."""
         pre, post = (self.network.population(end) for end in (projection.pre, projection.post))
         between = lags[post.label] - lags[pre.label]
-        for delay, nodes, taken in _linear(nir, projection, pre, post, _shape(self.network, pre), bias):
+        for delay, nodes, taken in _linear(nir, projection, pre, post, self.shapes[pre.label], bias):
             bias = bias - taken
             beside = delay - between
             if beside and not (pre is post and beside == 1):        # a loop's own step
-                shape = _shape(self.network, post) if not isinstance(nodes[-1], nir.Conv2d) else tuple(
+                shape = self.shapes[post.label] if not isinstance(nodes[-1], nir.Conv2d) else tuple(
                     projection.connections.post_shape)
                 nodes.append(nir.Delay(np.full(shape, beside * self.step)))
-            if isinstance(projection.connections, ConvConnections) and len(_shape(self.network, post)) == 1 and any(
+            if isinstance(projection.connections, ConvConnections) and len(self.shapes[post.label]) == 1 and any(
                     isinstance(node, nir.Conv2d) for node in nodes):
                 nodes.append(nir.Flatten({"input": np.array(projection.connections.post_shape)}, 0, -1))
             self._chain(projection.label, self.names[pre.label], nodes, self.names[post.label])
@@ -165,18 +170,24 @@ class _Export:
         self.edges.append((first, last))
 
 
-def _shape(network: Network, population: Population) -> tuple[int, ...]:
-    """Shape of a population's node: maps where convolutions alone lead there, or one that a convolution sees."""
-    def is_map(projection: Projection) -> bool:
-        found = projection.connections
-        return isinstance(found, ConvConnections) and found.post_shape == population.shape and not _is_dense(found)
+def _last(network: Network) -> list[str]:
+    """Populations that no other one hears; if there is none, the last one."""
+    found = [one.label for one in network.populations
+             if not one.is_source and not any(p.pre == one.label != p.post for p in network.projections)]
+    return found or [network.populations[-1].label]
 
-    incoming = network.incoming(population.label)
-    if population.is_source or incoming and all(map(is_map, incoming)):
-        seen = any(isinstance(p.connections, ConvConnections) and not _is_dense(p.connections)
-                   for p in network.projections if p.pre == population.label)
-        return population.shape if incoming or seen or population.shape[1:] != (1, 1) else (population.size,)
-    return (population.size,)
+
+def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Shapes of nodes: maps where convolutions alone lead from maps to maps, a vector elsewhere."""
+    maps = {p.label for p in network.populations if p.is_source or network.incoming(p.label)}
+    while unfit := {p.post for p in network.projections if p.post in maps and not (
+            p.pre in maps and _is_map(p.connections, network.population(p.post)))}:
+        maps -= unfit
+    return {p.label: p.shape if p.label in maps and p.shape[1:] != (1, 1) else (p.size,) for p in network.populations}
+
+
+def _is_map(connections: Connections, post: Population) -> bool:
+    return isinstance(connections, ConvConnections) and (connections.post_shape == post.shape)
 
 
 def _is_dense(connections: ConvConnections) -> bool:

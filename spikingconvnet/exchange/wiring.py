@@ -94,14 +94,18 @@ class Wiring:
         node = self.graph.nodes[name]
         if node.kind == "Input" and not self.graph.before(name):
             return _shape(node)
-        came = next((s.shape for s in map(self._shape_of, self.graph.before(name)) if s is not None), None)
         if node.kind not in NEURONS:
-            return came
+            return self._shape_before(name)
         own = [np.shape(node.fields[key]) for key in NEURONS[node.kind]]
         try:
-            return came or np.broadcast_shapes(*own) or (1,)
+            told = np.broadcast_shapes(*own)
         except ValueError:
             raise Refused(f"its parameters have the shapes {sorted(set(own))}", "give all one shape") from None
+        return told if told and 1 not in told else self._shape_before(name) or told or (1,)     # given once for many
+
+    def _shape_before(self, name: str) -> Size | None:
+        """Shape of what comes to a node, as far as it does not come from itself."""
+        return next((s.shape for s in map(self._shape_of, self.graph.before(name)) if s is not None), None)
 
     def _shape_of(self, name: str) -> Signal | None:
         """The signal out of a node, unless that is what is being asked for."""

@@ -18,7 +18,7 @@ nir = pytest.importorskip("nir")
 STEPS = 40
 
 
-def random_network(rng):
+def random_network(rng, offsets=True):
     """Sources, and populations of both cells behind them, with every kind of connections; weights are 64ths of a nA."""
     shape = (int(rng.integers(1, 3)), *map(int, rng.integers(3, 7, 2)))
     spikes = scn.Spikes.from_events(np.zeros(80, int), rng.integers(0, np.prod(shape), 80), rng.integers(0, STEPS, 80),
@@ -34,7 +34,7 @@ def random_network(rng):
         else:
             n = int(rng.integers(3, 12))
             found, post_shape = listed(rng, pre.size, n), (n, 1, 1)
-        post = scn.Population(label, post_shape, cell(rng), values(rng, post_shape), bool(
+        post = scn.Population(label, post_shape, cell(rng), values(rng, post_shape) if offsets else {}, bool(
             isinstance(found, scn.ConvConnections) and rng.random() < 0.5), 64.0)
         populations.append(post)
         projections.append(scn.Projection(f"to {label}", pre.label, label, found))
@@ -75,7 +75,8 @@ def synapses(network):
         one = projection.connections.to_list()
         sign = 1 if one.signed or projection.receptor == "excitatory" else -1
         table = np.stack([one.pre, one.post, sign * one.weight, one.delay])[:, one.weight != 0]
-        found.setdefault((projection.pre, projection.post), []).append(table)
+        if table.size:
+            found.setdefault((projection.pre, projection.post), []).append(table)
     return {ends: (table := np.concatenate(parts, 1))[:, np.lexsort(table)] for ends, parts in found.items()}
 
 
@@ -106,8 +107,9 @@ def test_a_network_comes_back_as_it_was(seed, tmp_path):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_the_graph_alone_says_what_a_network_fires(seed):
+    """Without constant currents, which begin before the first spikes can come, as the report says."""
     rng = np.random.default_rng(seed)
-    network = random_network(rng)
+    network = random_network(rng, offsets=False)
     made, given = to_nir(network), network.population("in").cell.spikes
     lags = {name: node.metadata["spikingconvnet"]["lag"] for name, node in made.nodes.items() if node.metadata}
     graph = Plain(made.to_dict()["nodes"], made.edges)
@@ -117,9 +119,8 @@ def test_the_graph_alone_says_what_a_network_fires(seed):
     for t in range(STEPS):
         for name, node in graph.nodes.items():
             if node["type"] in FIRING:
-                ours, expected = fired[name][t + lags[name]] if t + lags[name] < STEPS + 20 else None, None
                 expected = np.ravel(twin.value(name, t))
-                differs = ours != expected
+                differs = fired[name][t + lags[name]] != expected
                 if differs.any():
                     assert (abs(twin.margins[name, t][differs]) < 2e-3).all(), (name, t, twin.margins[name, t][differs])
                     return
