@@ -8,6 +8,8 @@ from spikingconvnet.data.encoding import LatencyEncoder, RateEncoder, RegularEnc
 from spikingconvnet.data.filters import BitPlanes, Deslanted, DifferenceOfGaussians, Intensity
 from spikingconvnet.data.receptive_fields import GaussianReceptiveFields
 from spikingconvnet.errors import SpikingConvNetError
+from spikingconvnet.exchange.exporting import to_nir
+from spikingconvnet.exchange.importing import from_nir
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.experiment.settings import load as load_settings
@@ -111,10 +113,12 @@ __all__ = [
     "TrainedLayer",
     "Vogels2011Rule",
     "WeightDependenceAdditiveTriplet",
+    "from_nir",
     "load_images",
     "load_settings",
     "open",
     "run",
     "save_images",
+    "to_nir",
 ]
 __version__: str

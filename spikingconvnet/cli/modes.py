@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import spikingconvnet
+from spikingconvnet.cli import exchange
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
 from spikingconvnet.store.directory import near
@@ -326,4 +327,5 @@ def _map(experiment, options):
 
 
 MODES = {"loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
-         "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare}
+         "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare,
+         "import": exchange.import_, "export": exchange.export}

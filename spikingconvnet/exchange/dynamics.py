@@ -27,7 +27,6 @@ from spikingconvnet.gates.fields import FINEST
 from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.network.neurons import OUT_OF_REACH
 
-METHODS = ("euler", "exact")
 LEAST_RANGE = 2.0 ** -6       # of a graph's potentials, so that what is next to nothing is not blown up
 HALF = 1 << 14              # mV: membranes and what they go to stay within it, so that differences fit s16.15
 LEAST_DECAY = 340_695       # of a step, in 1 / 32768, from which a board's exponential is 0, see ``fixed_point.expk``
@@ -59,7 +58,9 @@ class Dynamics:
     @property
     def settled(self) -> Floats:
         """Current that a constant of 1 comes to, over that constant: 1, or through a synapse that of its filter."""
-        return np.ones_like(self.share) if self.share_syn is None else self.gain_syn / self.share_syn
+        if self.share_syn is None or self.gain_syn is None:
+            return np.ones_like(self.share)
+        return self.gain_syn / self.share_syn
 
     @property
     def potentials(self) -> Floats:
@@ -186,7 +187,7 @@ def held(own: Dynamics, largest: Floats, bias: Floats, timestep: float) -> Held:
         raise Refused(f"weights of up to {largest.max():.3g} in one step against potentials of {potentials.max():.3g}"
                       " leave no bits for them in s16.15", "scale the weights down, or split the node")
     unit = scale * own.gain / lost
-    into = 1 / input_scale(timestep) if own.share_syn is None else own.gain_syn / kept
+    into = 1 / input_scale(timestep) if own.gain_syn is None else own.gain_syn / kept
     return Held(scale, lost, tau_m, tau_syn, unit * into, unit * own.settled)
 
 

@@ -5,6 +5,7 @@ to them. A graph is evaluated all at once: a population is behind it by the time
 what else a connection takes is a Delay.
 """
 
+import io
 import itertools
 import math
 from collections.abc import Iterable
@@ -60,9 +61,18 @@ def exported(network: Network, graph_dt: float | None = None, method: str = "eul
     need("nir", "to_nir")
     made = _Export(network, step_of(network.timestep, graph_dt), method)
     made.look()
-    report = made.ledger.report([(part.label, type(part).__name__)
-                                 for part in (*network.populations, *network.projections)])
+    report = made.ledger.report([*((p.label, "Population") for p in network.populations),
+                                 *((p.label, "Projection") for p in network.projections)])
     return None if made.ledger.refused else made.graph(), report
+
+
+def as_file(graph: Any) -> bytes:
+    """What ``nir.write`` writes of a graph."""
+    import nir
+
+    whole = io.BytesIO()
+    nir.write(whole, graph)
+    return whole.getvalue()
 
 
 @dataclass(eq=False)
@@ -149,16 +159,13 @@ class _Export:
         """Its nodes and edges; the rest of the bias that it could not take."""
         pre, post = (self.network.population(end) for end in (projection.pre, projection.post))
         between = lags[post.label] - lags[pre.label]
-        for delay, nodes, taken in _linear(nir, projection, pre, post, self.shapes[pre.label], bias):
+        for delay, nodes, shape, taken in _linear(nir, projection, pre, post, self.shapes[pre.label], bias):
             bias = bias - taken
             beside = delay - between
             if beside and not (pre is post and beside == 1):        # a loop's own step
-                shape = self.shapes[post.label] if not isinstance(nodes[-1], nir.Conv2d) else tuple(
-                    projection.connections.post_shape)
                 nodes.append(nir.Delay(np.full(shape, beside * self.step)))
-            if isinstance(projection.connections, ConvConnections) and len(self.shapes[post.label]) == 1 and any(
-                    isinstance(node, nir.Conv2d) for node in nodes):
-                nodes.append(nir.Flatten({"input": np.array(projection.connections.post_shape)}, 0, -1))
+            if shape != self.shapes[post.label]:
+                nodes.append(nir.Flatten({"input": np.array(shape)}, 0, -1))
             self._chain(projection.label, self.names[pre.label], nodes, self.names[post.label])
         return bias
 
@@ -197,8 +204,8 @@ def _is_dense(connections: ConvConnections) -> bool:
 
 
 def _linear(nir: Any, projection: Projection, pre: Population, post: Population, shape: tuple[int, ...],
-            bias: Floats) -> list[tuple[int, list[Any], Floats]]:
-    """For each delay of a projection, in steps: the nodes, and what of the bias they take."""
+            bias: Floats) -> list[tuple[int, list[Any], tuple[int, ...], Floats]]:
+    """For each delay of a projection, in steps: the nodes, the shape behind them, and what of the bias they take."""
     found = projection.connections
     before = [nir.Flatten({"input": np.array(shape)}, 0, -1)] * (len(shape) > 1)
     if isinstance(found, ConvConnections) and not _is_dense(found) and len(shape) == 3:
@@ -206,17 +213,17 @@ def _linear(nir: Any, projection: Projection, pre: Population, post: Population,
         own_bias = own_bias[:, 0] if not np.ptp(own_bias, axis=1).any() else np.zeros(len(found.kernels))
         pool = [nir.AvgPool2d(*(np.array(pair) for pair in (found.pool, found.pool, (0, 0))))] * (found.pool != (1, 1))
         conv = nir.Conv2d(found.pooled_shape[1:], found.kernels, found.strides, (0, 0), (1, 1), 1, own_bias)
-        return [(found.delay, [*pool, conv], np.repeat(own_bias, bias.size // len(own_bias)))]
+        return [(found.delay, [*pool, conv], found.post_shape, np.repeat(own_bias, bias.size // len(own_bias)))]
     if isinstance(found, ConvConnections) and _is_dense(found):
         weight = found.kernels.reshape(post.size, pre.size)
-        return [(found.delay, [*before, _affine(nir, weight, bias)], bias)]
+        return [(found.delay, [*before, _affine(nir, weight, bias)], (post.size,), bias)]
     synapses = found.to_list()
     signs = 1.0 if synapses.signed or projection.receptor == "excitatory" else -1.0
     delays: Ints = np.unique(synapses.delay)
-    parts = []
+    parts: list[tuple[int, list[Any], tuple[int, ...], Floats]] = []
     for delay in delays.tolist():
         weight = _matrix(synapses, signs, synapses.delay == delay, pre.size, post.size)
-        parts.append((delay, [*before, _affine(nir, weight, bias)], bias))
+        parts.append((delay, [*before, _affine(nir, weight, bias)], (post.size,), bias))
         bias = np.zeros(post.size)
     return parts
 

@@ -10,10 +10,10 @@ from spikingconvnet.board.lowering import TIMESTEPS, lower
 from spikingconvnet.errors import SpikingConvNetError, require
 from spikingconvnet.exchange import own
 from spikingconvnet.exchange.building import Built, Target, built, connections, judge_weights, shape3
-from spikingconvnet.exchange.dynamics import METHODS, dynamics, readout
+from spikingconvnet.exchange.dynamics import dynamics, readout
 from spikingconvnet.exchange.graph import NEURONS, Graph, Node, read
 from spikingconvnet.exchange.timing import Edge, Timing, timing
-from spikingconvnet.exchange.verdicts import Ledger, Refused, Report
+from spikingconvnet.exchange.verdicts import METHODS, Ledger, Refused, Report
 from spikingconvnet.exchange.wiring import Signal, Wiring, is_identity
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import SpikeSourceArray

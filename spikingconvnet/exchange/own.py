@@ -121,7 +121,7 @@ def population_of(kind: str, fields: Mapping[str, Any], bias: Floats, timestep: 
         own_kind, own = fields_of(found, timestep, step, method)
     except (SpikingConvNetError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    same = own_kind == kind and all(np.array_equal(np.ravel(fields.get(name)), values) for name, values in own.items()
+    same = own_kind == kind and all(np.array_equal(np.ravel(np.asarray(fields.get(name))), values) for name, values in own.items()
                                     if name != "v_leak")
     per_bias = own["r"] * own.get("w_in", 1.0)
     drive = np.ravel(fields["v_leak"]) + per_bias * bias
@@ -132,7 +132,7 @@ def source_of(label: str, fields: Mapping[str, Any], shape: Shape) -> Population
     """A silent source of a shape, or of that one of as many neurons which metadata tell of."""
     try:
         about = json.loads(as_text(_metadata(fields).get("record")) or "{}")
-        found = Population(label, tuple(about["shape"]), _silent(about["shape"]),
+        found = Population(label, tuple(about["shape"]), _silent(tuple(about["shape"])),
                            neurons_per_core=about["neurons_per_core"])
     except (SpikingConvNetError, ValueError, TypeError, KeyError, RecursionError):
         return Population(label, shape, _silent(shape))
@@ -140,4 +140,4 @@ def source_of(label: str, fields: Mapping[str, Any], shape: Shape) -> Population
 
 
 def _silent(shape: Shape) -> SpikeSourceArray:
-    return SpikeSourceArray(Spikes.empty(tuple(shape), 1, 1))
+    return SpikeSourceArray(Spikes.empty(shape, 1, 1))

@@ -7,6 +7,7 @@ from typing import Any
 from spikingconvnet.errors import NetworkError
 
 EXACT, ROUNDED, REFUSED = "exact", "rounded", "refused"
+METHODS = ("euler", "exact")        # how the equations of a graph become steps, see ``dynamics``
 
 
 class Refused(NetworkError):

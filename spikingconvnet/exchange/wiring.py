@@ -233,7 +233,7 @@ def _convolution(node: Node, term: Term, made: Operator, shape: Size) -> Convolu
     before, fields = term.convolution, node.fields
     if before is None or node.kind in ("Flatten", "Delay"):
         return before
-    if before.kernels is not None or before.pool != (1, 1) and node.kind != "Conv2d":
+    if before.kernels is not None or (before.pool != (1, 1) and node.kind != "Conv2d"):
         return None
     if node.kind in ("AvgPool2d", "SumPool2d") and not np.any(fields["padding"]):
         pool, stride = (_pair(fields[key]) for key in ("kernel_size", "stride"))

@@ -87,6 +87,13 @@ def _training_and_inference(experiment, stage):
                                fired=fired))
 
 
+def trained(experiment):
+    """The Network of all trained layers as a chain behind a silent source; one that is not trained is a StoreError."""
+    stages, settings = experiment.model.stages, experiment.settings
+    layers = [experiment.trained(stage.number) for stage in stages]
+    return build.inference_network(stages, layers, Spikes.empty(stages[0].source_shape, 1, settings.slot), settings.reset)
+
+
 def mapped(experiment):
     """What sPyNNaker would use for inference, by layer or for all, in as many copies as asked for: dict of str to dict.
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import spikingconvnet as scn
-from spikingconvnet.exchange.exporting import exported, to_nir
+from spikingconvnet.exchange.exporting import to_nir
 from spikingconvnet.exchange.importing import from_nir
 from spikingconvnet.network.serialisation import first_difference
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from naive_nir import FIRING, Interpreter, Plain  # noqa: E402
+from naive_nir import FIRING, Interpreter, Plain
 
 nir = pytest.importorskip("nir")
 STEPS = 40

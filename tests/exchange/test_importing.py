@@ -1,5 +1,6 @@
 """Graphs of NIR as networks, against a plain interpreter of NIR's equations (tests/helpers/naive_nir.py)."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from spikingconvnet.board.fixed_point import leak
 from spikingconvnet.exchange.importing import from_nir
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from naive_nir import FIRING, NEURONS, Interpreter, Plain  # noqa: E402
+from naive_nir import FIRING, NEURONS, Interpreter, Plain
 
 LAST_BIT = 1 / 32768
 
@@ -35,7 +36,7 @@ def out(shape):
 
 def chain(*nodes):
     names = [f"n{i}" for i in range(len(nodes))]
-    return Plain(dict(zip(names, nodes)), list(zip(names, names[1:])))
+    return Plain(dict(zip(names, nodes)), list(itertools.pairwise(names)))
 
 
 def shown(rng, shape, steps, rate):
@@ -175,7 +176,10 @@ def skip(rng, nodes, edges, tip):
 
 def random_neuron(rng, shape):
     kind = str(rng.choice(FIRING))
-    draw = lambda low, high: rng.uniform(low, high, shape) if rng.random() < 0.5 else full(shape, rng.uniform(low, high))  # noqa: E731
+
+    def draw(low, high):
+        return rng.uniform(low, high, shape) if rng.random() < 0.5 else full(shape, rng.uniform(low, high))
+
     tau = draw(0.002, 0.03)
     common = {"v_threshold": draw(0.5, 1.5), "v_reset": draw(-0.2, 0.2)}
     if kind == "Threshold":
