@@ -68,10 +68,10 @@ def parser():
         help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
     add("paths", nargs="*", metavar="A B", help="with --mode compare: two run directories of one experiment, or two"
                                                 " files that --record made; with import or export: a NIR file")
-    add("--graph-dt", type=float, metavar="T", help="with --mode import or export: a step in the unit of time of the NIR"
-                                                    " file (default: 0.001, a second in seconds; snnTorch: 0.0001)")
-    add("--method", choices=METHODS, help="with --mode import or export: how the file's equations become steps (default:"
-                                          " euler)")
+    add("--graph-dt", type=float, metavar="T", help="with --mode import or export: a step in the unit of time of the"
+                                                    " NIR file (default: 0.001, for seconds; snnTorch: 0.0001)")
+    add("--method", choices=METHODS, help="with --mode import or export: how the file's equations become steps"
+                                          " (default: euler)")
     add("--record", metavar="FILE.npz", help="with --mode testing: keep spikes, some membranes and weights of the first"
                                              " images; with --mode training: those of the whole training")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
@@ -133,8 +133,9 @@ def check(options):
         if value not in (None, "auto") and not least <= value <= most:
             raise SettingsError(f"--{name.replace('_', '-')}: must be at"
                                 f" {f'least {least}' if value < least else f'most {most:,}'}, got {value}")
-    if len(options.paths) != PATHS.get(options.mode, 0):
-        raise SettingsError(f"--mode {options.mode}: takes {('no paths', 'one path', 'two paths')[PATHS.get(options.mode, 0)]}, got"
+    taken = PATHS.get(options.mode, 0)
+    if len(options.paths) != taken:
+        raise SettingsError(f"--mode {options.mode}: takes {('no paths', 'one path', 'two paths')[taken]}, got"
                             f" {shlex.join(options.paths) or 'none'}")
     if options.cluster is not None:
         check_cluster(options.cluster)
@@ -165,7 +166,8 @@ def check(options):
             raise SettingsError(f"--{name}: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.mode == "map" and options.backend != "spinnaker":
         raise SettingsError("--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target")
-    if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor", "import"):
+    if options.target is not None and options.backend != "spinnaker" and options.mode not in (
+            "check", "doctor", "import"):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"

@@ -18,7 +18,7 @@ from spikingconvnet.network.connectivity import ConnectionList, ConvConnections
 from spikingconvnet.network.netlist import Connections, Population
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
 
-DENSE = 0.5             # share of weights that are not 0, from which kernels as large as the input are shorter than a list
+DENSE = 0.5             # share of weights that are not 0, from which a list takes more than kernels of all inputs
 ALMOST = 1e-6           # of a weight step or last bit: what comes of arithmetic in floats
 
 
@@ -38,7 +38,7 @@ class Target:
     @property
     def bias(self) -> Floats:
         """Constant input: float array (size,)."""
-        return np.sum([np.zeros(math.prod(self.shape)), *(one.bias for one in self.came)], axis=0)
+        return np.asarray(sum((one.bias for one in self.came), np.zeros(math.prod(self.shape))))
 
     @property
     def terms(self) -> list[Term]:
@@ -162,7 +162,7 @@ def _start(target: Target, found: dict[str, Floats], values: Held, lag: int, led
     first = start + np.divide(away, left, out=np.where(away == 0, 0.0, 2.0 * HALF), where=left > 0) - away
     after = settled + (first - settled) * (1.0 - values.lost)
     if (abs(first) < HALF).all() and (np.maximum(after, start) < found["v_thresh"]).all():
-        return first
+        return np.asarray(first)
     ledger.note(target.name, f"its constant input begins {lag} steps before the rest can come")
     return start
 
@@ -202,7 +202,7 @@ def connections(term: Term, weights: Matrix, factor: Floats, delay: int, pre: Sh
         return ConvConnections(weights.toarray().reshape(-1, *pre), pre, delay=delay)
     found = weights.tocsc().tocoo()
     some = found.data != 0
-    return ConnectionList(found.col[some], found.row[some], found.data[some], np.full(int(some.sum()), delay), signed=True)
+    return ConnectionList(found.col[some], found.row[some], found.data[some], np.full(int(some.sum()), delay), True)
 
 
 def judge_weights(one: Built, lowered: LoweredPopulation, ledger: Ledger) -> None:

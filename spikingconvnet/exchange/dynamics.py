@@ -7,9 +7,9 @@ In a step ``h`` every neuron of NIR does, with the current ``I`` that is held du
     CubaLIF i = i + share_syn (w_in I - i), then as LIF with i
     then z = v > v_threshold, v = v_reset where z
 
-and a board, see ``network.neurons``, ``V = V + lost (v_rest - V) + lost R I``, with ``lost`` in steps of 1 / 32768. So a
-membrane of the graph times ``scale`` is one in mV, ``R`` is 1 megaohm (``cm = tau_m``), and a weight of the graph times
-``gain scale / lost`` is one in nA: what a spike adds is exact, whatever becomes of the decay.
+and a board, see ``network.neurons``, ``V = V + lost (v_rest - V) + lost R I``, with ``lost`` in steps of 1 / 32768. So
+a membrane of the graph times ``scale`` is one in mV, ``R`` is 1 megaohm (``cm = tau_m``), and a weight of the graph
+times ``gain scale / lost`` is one in nA: what a spike adds is exact, whatever becomes of the decay.
 """
 
 import math
@@ -66,7 +66,7 @@ class Dynamics:
     def potentials(self) -> Floats:
         """Size of the largest potential of each neuron."""
         parts = self.leak, self.reset, self.start, np.where(np.isinf(self.threshold), 0.0, self.threshold)
-        return np.abs(parts).max(axis=0)
+        return np.asarray(np.abs(parts).max(axis=0))
 
 
 def dynamics(node: Node, shape: Size, step: float, method: str) -> Dynamics:

@@ -249,7 +249,7 @@ def _lags(network: Network) -> dict[str, int]:
     for label in [None, *lags]:
         if label is not None and lags[label] == far:
             lags[label] = 0
-        while moved := [(post, lags[pre] + d) for pre, post, d in edges if lags[pre] + d < lags[post] and lags[pre] < far]:
+        while moved := [(post, lags[pre] + d) for pre, post, d in edges if lags[pre] + d < min(lags[post], far)]:
             for post, lag in moved:
                 lags[post] = min(lags[post], lag)
     return lags

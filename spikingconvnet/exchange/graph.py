@@ -195,11 +195,9 @@ def _from_file(path: Path) -> Fields:
         raise DataError(f"{path}: no such file; write one with nir.write")
     try:
         with h5py.File(path, "r") as file:
-            if "node" not in file:
-                raise DataError(f"{path}: is HDF5, but no NIR: it holds no node; write one with nir.write")
             return _group(file["node"], [min(memory(), MOST_BYTES)], DEEPEST)
     except DataError as error:
-        raise DataError(f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: ")) from error
+        raise DataError(f"{path}: {error}") from error
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError,
             MemoryError) as error:
         reason = " ".join(str(error).split())

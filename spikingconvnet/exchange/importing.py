@@ -243,7 +243,8 @@ class _Import:
             post = one.population
             for term, weights in one.terms:
                 edge: Edge = (term.pre, post.label, term.delay)
-                made = connections(term, weights, one.factor, times.delay(edge), populations[term.pre].shape, post.shape)
+                pre = populations[term.pre].shape
+                made = connections(term, weights, one.factor, times.delay(edge), pre, post.shape)
                 label = term.via or f"{term.pre} to {post.label}"
                 if label in found:
                     label = f"{label}: {term.pre} to {post.label} {term.delay}"

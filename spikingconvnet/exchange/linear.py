@@ -23,7 +23,7 @@ MOST_WEIGHTS = 200_000_000          # entries of one matrix
 
 @dataclass(frozen=True, eq=False)
 class Operator:
-    """What a linear node does: ``y = matrix x + bias``, y of that shape; delays (of the graph's time) come behind it."""
+    """What a linear node does: ``y = matrix x + bias``, y of that shape, `delay` of the graph's time later."""
 
     shape: Size
     matrix: Matrix
@@ -133,7 +133,8 @@ def _convolved(weight: Floats, groups: int, taps: Sequence[tuple[int, Ints, Ints
     position, kernel, place = ([one[i][index] for one, index in zip(chosen, grid[2:])] for i in range(3))
     source = grid[1] + grid[0] // (maps // groups) * channels
     to = np.broadcast_to(_flat((grid[0], *position), out), np.broadcast_shapes(*(part.shape for part in grid)))
-    entries = np.broadcast_to(weight[(grid[0], grid[1], *kernel)], to.shape)
+    chosen_weights = grid[0], grid[1], *kernel
+    entries = np.broadcast_to(weight[chosen_weights], to.shape)
     from_ = np.broadcast_to(_flat((source, *place), shape), to.shape)
     matrix = sparse.coo_array((entries.ravel(), (to.ravel(), from_.ravel())),
                               shape=(math.prod(out), math.prod(shape)))

@@ -1,7 +1,8 @@
 """What a population of ours is as a node of NIR, and what of it NIR has no words for and a node's metadata keep.
 
 Numbers are those of ``dynamics``, backwards: of the integers that a board would hold, in mV above the resting potential
-and in nA. What a graph says comes first: metadata that do not fit their node, because it was changed, count for nothing.
+and in nA. What a graph says comes first: metadata that do not fit their node, because it was changed, count for
+nothing.
 """
 
 import json
@@ -121,8 +122,8 @@ def population_of(kind: str, fields: Mapping[str, Any], bias: Floats, timestep: 
         own_kind, own = fields_of(found, timestep, step, method)
     except (SpikingConvNetError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    same = own_kind == kind and all(np.array_equal(np.ravel(np.asarray(fields.get(name))), values) for name, values in own.items()
-                                    if name != "v_leak")
+    same = own_kind == kind and all(np.array_equal(np.ravel(np.asarray(fields.get(name))), values)
+                                    for name, values in own.items() if name != "v_leak")
     per_bias = own["r"] * own.get("w_in", 1.0)
     drive = np.ravel(fields["v_leak"]) + per_bias * bias
     return found if same and np.allclose(drive, per_bias * bias_of(found, timestep, own), 1e-9, 1e-12) else None

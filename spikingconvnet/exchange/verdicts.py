@@ -1,4 +1,4 @@
-"""What becomes of each node of a graph on a board: held exactly, rounded by how much, or refused with what would help."""
+"""What becomes of each node of a graph on a board: exact, rounded by how much, or refused with what would help."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field

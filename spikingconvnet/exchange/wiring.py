@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from spikingconvnet.exchange.graph import LINEAR, NEURONS, Graph, Node
+from spikingconvnet.exchange.graph import LINEAR, NEURONS, Graph, Node, as_text
 from spikingconvnet.exchange.linear import Matrix, Operator, Size, operator, spread
 from spikingconvnet.exchange.verdicts import Ledger, Refused
 from spikingconvnet.network.arrays import Floats, Pair
@@ -149,8 +149,8 @@ class Wiring:
             raise Refused("nothing comes to it", "connect it to an Input or a neuron")
         if membranes := [one.membrane for one in came if one.membrane]:
             if node.kind in LINEAR or len(came) > 1:
-                raise Refused(f"takes the membrane of {membranes[0]!r}, which is no spike", "only an Output can follow a"
-                              " node that does not fire; do what comes behind it when the membranes are read")
+                raise Refused(f"takes the membrane of {membranes[0]!r}, which is no spike", "only an Output can follow"
+                              " a node that does not fire; do what comes behind it when the membranes are read")
             return came[0]
         if node.kind in LINEAR:
             return _sum([self._behind(node, one) for one in came])
@@ -248,8 +248,8 @@ def _convolution(node: Node, term: Term, made: Operator, shape: Size) -> Convolu
 def _is_plain(fields: Mapping[str, Any]) -> bool:
     """Whether a convolution has no padding, no dilation and one group, as ConvConnections."""
     padded = fields["padding"]
-    return (not isinstance(padded, (str, bytes)) and not np.any(padded) and bool(np.all(np.asarray(fields["dilation"]) == 1))
-            and int(np.asarray(fields["groups"]).item()) == 1)
+    unpadded = as_text(padded) == "valid" or (not as_text(padded) and not np.any(padded))
+    return unpadded and all(bool((np.asarray(fields[name]) == 1).all()) for name in ("dilation", "groups"))
 
 
 def _pair(value: Any) -> Pair:

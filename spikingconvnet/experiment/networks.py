@@ -91,7 +91,8 @@ def trained(experiment):
     """The Network of all trained layers as a chain behind a silent source; one that is not trained is a StoreError."""
     stages, settings = experiment.model.stages, experiment.settings
     layers = [experiment.trained(stage.number) for stage in stages]
-    return build.inference_network(stages, layers, Spikes.empty(stages[0].source_shape, 1, settings.slot), settings.reset)
+    silence = Spikes.empty(stages[0].source_shape, 1, settings.slot)
+    return build.inference_network(stages, layers, silence, settings.reset)
 
 
 def mapped(experiment):

@@ -11,7 +11,7 @@ SHARE = 0.75        # of the memory there is that arrays may take
 MEMBRANES, BATCH = 10, 250         # samples that are looked at together, see ``training``
 
 
-def memory():
+def memory() -> int:
     """Bytes that arrays of this process may take, of the machine's and of what a limit leaves to it."""
     there = psutil.virtual_memory().total
     limit = psutil.Process().rlimit(psutil.RLIMIT_AS)[0] if hasattr(psutil, "RLIMIT_AS") else -1     # Linux

@@ -42,7 +42,8 @@ def random_network(rng, offsets=True):
             projections.append(scn.Projection(f"within {label}", label, label, scn.LateralInhibition(
                 post.size, 1 / 64, int(rng.integers(1, 4))), "inhibitory"))
         if layer and rng.random() < 0.4 and not post.per_channel:
-            projections.append(scn.Projection(f"past {label}", "in", label, listed(rng, populations[0].size, post.size)))
+            found = listed(rng, populations[0].size, post.size)
+            projections.append(scn.Projection(f"past {label}", "in", label, found))
         if layer and rng.random() < 0.3 and not populations[-2].per_channel:
             projections.append(scn.Projection(f"back {label}", label, pre.label, listed(rng, post.size, pre.size)))
     return scn.Network(tuple(populations), tuple(projections))
@@ -52,13 +53,14 @@ def listed(rng, n_pre, n_post):
     pre, post = np.nonzero(rng.random((n_pre, n_post)) < rng.choice([0.2, 0.9]))
     if rng.random() < 0.3:
         return scn.DenseConnections(rng.integers(1, 32, (n_pre, n_post)) / 64, int(rng.integers(1, 5)))
-    return scn.ConnectionList(pre, post, rng.integers(1, 64, len(pre)) / 64 * rng.choice([-1, 1], len(pre), p=[0.3, 0.7]),
-                              rng.integers(1, int(rng.integers(2, 5)), len(pre)), signed=True)
+    weights = rng.integers(1, 64, len(pre)) / 64 * rng.choice([-1, 1], len(pre), p=[0.3, 0.7])
+    return scn.ConnectionList(pre, post, weights, rng.integers(1, int(rng.integers(2, 5)), len(pre)), signed=True)
 
 
 def cell(rng):
-    common = {"tau_m": rng.uniform(2, 30), "cm": rng.uniform(0.2, 2.0), "v_rest": rng.uniform(-70, 0), "tau_refrac": 0.0}
-    common |= {"v": common["v_rest"], "v_reset": common["v_rest"] - 1.0, "v_thresh": common["v_rest"] + rng.uniform(1, 10)}
+    rest = rng.uniform(-70, 0)
+    common = {"tau_m": rng.uniform(2, 30), "cm": rng.uniform(0.2, 2.0), "v_rest": rest, "v": rest, "tau_refrac": 0.0,
+              "v_reset": rest - 1.0, "v_thresh": rest + rng.uniform(1, 10)}
     if rng.random() < 0.5:
         return scn.IFCurrDelta(**common)
     return scn.IFCurrExp(**common, tau_syn_E=(tau := rng.uniform(1, 8)), tau_syn_I=tau)
@@ -66,7 +68,9 @@ def cell(rng):
 
 def values(rng, shape):
     offsets = np.repeat(rng.uniform(0, 0.2, shape[0]), shape[1] * shape[2])
-    return {"i_offset": offsets if rng.random() < 0.7 else rng.uniform(0, 0.2, offsets.size)} if rng.random() < 0.4 else {}
+    if rng.random() < 0.6:
+        return {}
+    return {"i_offset": offsets if rng.random() < 0.7 else rng.uniform(0, 0.2, offsets.size)}
 
 
 def synapses(network):
