@@ -37,13 +37,16 @@ def _keep(network, record, path):
 
 
 def export(experiment, options):
-    """The graph of all trained layers as a NIR file; what reads the last layer on the host is not in it."""
+    """The graph of all trained layers as a NIR file; what reads the last layer on the host is not in it.
+
+    A ``--graph-dt`` that is no step is a SettingsError.
+    """
     from spikingconvnet.exchange.exporting import as_file, exported
     from spikingconvnet.experiment.networks import trained
 
     path = Path(options.paths[0])
     graph, report = exported(trained(experiment), options.graph_dt, options.method or "euler")
-    report.require()
+    report.require_all()
     whole = as_file(graph)
     write_whole(path, lambda stream: stream.write(whole))
     return {"file": str(path), **report.as_dict(), "text": f"{report}\n{path}: {len(graph.nodes)} nodes"}

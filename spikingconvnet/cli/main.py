@@ -1,5 +1,4 @@
-"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo|check|doctor|compare|map|import|export|
-board``.
+"""The command line: ``main.py --mode MODE``; ``modes.MODES`` and board.
 
 Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr. What a mode does is in
 ``modes``; nothing else of the package prints.

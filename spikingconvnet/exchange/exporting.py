@@ -47,11 +47,13 @@ def to_nir(network: Network, graph_dt: float | None = None, method: str = "euler
     ------
     NetworkError
         Names everything of the network that NIR has no node for.
+    SettingsError
+        A step or method that cannot be.
     BackendError
         The package nir is not installed.
     """
     graph, report = exported(network, graph_dt, method)
-    report.require()
+    report.require_all()
     return graph
 
 

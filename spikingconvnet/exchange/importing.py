@@ -56,7 +56,7 @@ class Imported:
     @property
     def network(self) -> Network:
         """The network, its sources silent; a NetworkError names every node that is refused, if there is one."""
-        self.report.require()
+        self.report.require_all()
         assert self._network is not None
         return self._network
 

@@ -72,7 +72,10 @@ def _bias(fields: Fields, out: Size) -> Floats | None:
 
 
 def spread(values: Any, shape: Size, name: str) -> Floats:
-    """A value for each of `shape`, flat; one that is given once, or once a channel, is for all of its neurons."""
+    """A value for each of `shape`, flat; what is given once, or once a channel, is for all of its neurons.
+
+    Others are Refused.
+    """
     array = np.asarray(values, np.float64)
     if array.size == math.prod(shape):
         return array.ravel()

@@ -47,6 +47,10 @@ def timing(neurons: Sequence[str], edges: Sequence[Edge], given: Mapping[str, in
     given : dict of str to int or None
         Lags that are taken if every connection has a step with them.
 
+    Returns
+    -------
+    Timing
+
     >>> timing("abc", [("a", "b", 0), ("b", "c", 0), ("a", "c", 0)]).lag
     {'a': 0, 'b': 1, 'c': 2}
     >>> timing("ab", [("a", "b", 0), ("b", "b", 0)]).delay(("b", "b", 0))

@@ -76,7 +76,7 @@ class Report:
             raise NetworkError(f"no node {node!r}; there are {', '.join(found)}")
         return found[node]
 
-    def require(self) -> None:
+    def require_all(self) -> None:
         """Raise a NetworkError that names every node that is refused, if there is one."""
         refused = [f"{v.node} ({v.kind}): {v.text}" + f"; {v.change}" * bool(v.change)
                    for v in self.verdicts if v.grade == REFUSED]

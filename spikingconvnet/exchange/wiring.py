@@ -90,7 +90,7 @@ class Wiring:
     _open: list[str] = field(default_factory=list)
 
     def shape(self, name: str) -> Size | None:
-        """Shape of a neuron, an Input or an Output; None if it cannot be told."""
+        """Shape of a neuron, an Input or an Output; None if it cannot be told. Shapes that do not fit are Refused."""
         node = self.graph.nodes[name]
         if node.kind == "Input" and not self.graph.before(name):
             return _shape(node)
@@ -112,7 +112,7 @@ class Wiring:
         return None if name in self._open else self.out(name)
 
     def out(self, name: str) -> Signal | None:
-        """What comes out of a node; None if it, or something before it, is refused."""
+        """What comes out of a node; None if it or something before it is refused. A loop without neurons is Refused."""
         if name not in self._out:
             if name in self._open:
                 raise Refused("is in a loop without a neuron", "put a neuron into the loop")
