@@ -18,7 +18,7 @@ from spikingconvnet.gates.libraries import need
 from spikingconvnet.gates.sizes import memory
 
 DEEPEST = 20            # groups inside each other
-MOST_BYTES = 1 << 34
+MOST_PACKED = 1032      # bytes that gzip makes one of at most, zlib.net/zlib_tech.html
 Fields = Mapping[str, Any]
 NEURONS = {"LIF": ("tau", "r", "v_leak", "v_threshold"), "LI": ("tau", "r", "v_leak"), "IF": ("r", "v_threshold"),
            "I": ("r",), "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "w_in", "v_threshold"),
@@ -194,14 +194,33 @@ def _from_file(path: Path) -> Fields:
     if not path.is_file():
         raise DataError(f"{path}: no such file; write one with nir.write")
     try:
+        _check_heaps(path.read_bytes())
         with h5py.File(path, "r") as file:
-            return _group(file["node"], [min(memory(), MOST_BYTES)], DEEPEST)
+            return _group(file["node"], [min(memory(), MOST_PACKED * path.stat().st_size)], DEEPEST)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError,
             MemoryError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: damaged, or no NIR file ({reason}); write it again with nir.write") from error
+
+
+def _check_heaps(whole: bytes) -> None:
+    """Raise a DataError if a heap of texts has a piece without length, at which HDF5 would look for ever.
+
+    Source: HDF5 File Format Specification 3.0, III.E, global heap.
+    """
+    start = whole.find(b"GCOL")
+    while start >= 0:
+        end = start + int.from_bytes(whole[start + 8:start + 16], "little")
+        at = start + 16
+        while at + 16 <= min(end, len(whole)):
+            index, size = (int.from_bytes(whole[at + a:at + b], "little") for a, b in ((0, 2), (8, 16)))
+            step = size if index == 0 else 16 + -(-size // 8) * 8
+            if step == 0 or at + step > end:
+                raise DataError("a heap of it is damaged; write it again with nir.write")
+            at += step
+        start = whole.find(b"GCOL", start + 4)
 
 
 def _group(group: Any, room: list[int], depth: int) -> Fields:
@@ -225,7 +244,8 @@ def _dataset(item: Any, room: list[int]) -> object:
     text = h5py.check_string_dtype(item.dtype) is not None
     if item.shape is None or item.is_virtual or item.external or not (text or item.dtype.kind in "biuf"):
         raise DataError(f"{item.name}: holds neither numbers nor text; write the graph again with nir.write")
-    room[0] -= item.size * item.dtype.itemsize
-    if room[0] < 0:
-        raise DataError(f"{item.name}: is larger than the memory here")
+    declared, stored = item.size * item.dtype.itemsize, item.id.get_storage_size()
+    room[0] -= declared
+    if room[0] < 0 or declared > stored * (MOST_PACKED if item.chunks else 1):
+        raise DataError(f"{item.name}: says that it holds {declared:,} bytes, and is no larger than {stored:,}")
     return item[()]
