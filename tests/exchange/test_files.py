@@ -1,4 +1,4 @@
-"""Files: damaged ones are a sentence, those of old versions are read, and the command line tells and keeps what is in one."""
+"""Files: damaged ones are a sentence, old ones are read, and the command line tells and keeps what is in one."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from spikingconvnet.errors import DataError, NetworkError, SpikingConvNetError
 from spikingconvnet.exchange.importing import from_nir
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from naive_nir import Plain  # noqa: E402
+from naive_nir import Plain
 
 h5py = pytest.importorskip("h5py")
 
@@ -67,7 +67,7 @@ def test_all_that_is_refused_is_told_at_once():
                           x=graph().nodes["x"] | {"tau": full(3, 1e-5)}))
     assert [v.node for v in made.report.verdicts if v.grade == "refused"] == ["w", "x"]
     with pytest.raises(NetworkError, match="w .Linear.: its weight.*x .LIF."):
-        made.network
+        made.report.require_all()
 
 
 def test_time_constants_of_less_than_a_step_say_what_helps():
