@@ -16,7 +16,7 @@ import torch
 from snntorch.export_nir import export_to_nir
 
 STEPS = 100
-HOW = {"init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}    # NIR's v_reset, in the step of the spike
+HOW = {"init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}    # v_reset, in the step of the spike
 
 
 def dense():
