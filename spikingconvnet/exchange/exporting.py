@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,7 @@ class _Export:
             self.ledger.refuse(population.label, *((error.text, error.change) if isinstance(error, Refused) else (
                 str(error), "bring it into the range of s16.15")))
             return
+        self._look_at_version(population.label)
         refractory = math.ceil(population.parameter("tau_refrac").max() / self.network.timestep)
         if refractory:
             self.ledger.note(population.label, f"NIR has no refractory time, this has {refractory} steps")
@@ -120,6 +122,15 @@ class _Export:
         if population.parameter("i_offset").any():
             self.ledger.note(population.label, "its i_offset begins before its first spikes can come, in the graph with"
                                                " them")
+
+    def _look_at_version(self, label: str) -> None:
+        import nir
+
+        kind, fields = self.kinds[label]
+        if not hasattr(nir, kind):
+            self.ledger.refuse(label, f"this version of nir has no {kind}", "install nir 1.0.8")
+        elif "v_reset" in fields and "v_reset" not in signature(getattr(nir, kind)).parameters:
+            self.ledger.note(label, "this version of nir has no v_reset; install nir 1.0.8")
 
     def graph(self) -> Any:
         """The graph."""
@@ -130,7 +141,8 @@ class _Export:
             self.names[population.label] = self._name(population.label)
         for population in self.network.populations:
             self._add_population(nir, population, lags)
-        return nir.NIRGraph(nodes=self.nodes, edges=self.edges)
+        unchecked = {"type_check": False} if "type_check" in signature(nir.NIRGraph).parameters else {}
+        return nir.NIRGraph(nodes=self.nodes, edges=self.edges, **unchecked)     # which takes all kernels for square
 
     def _name(self, label: str) -> str:
         """A name that HDF5 and torch take, and no other node has."""
@@ -150,8 +162,9 @@ class _Export:
             for projection in self.network.incoming(population.label):
                 bias = self._add_projection(nir, projection, bias, lags)
             fields["v_leak"] = fields["v_leak"] + fields["r"] * fields.get("w_in", 1.0) * bias
-            self.nodes[name] = getattr(nir, kind)(**{key: np.reshape(part, shape) for key, part in fields.items()},
-                                                  metadata=keep)
+            make = getattr(nir, kind)
+            self.nodes[name] = make(**{key: np.reshape(part, shape) for key, part in fields.items()
+                                       if key in signature(make).parameters}, metadata=keep)
         if population.label in _last(self.network):
             end = self._name(f"output {population.label}")
             self.nodes[end] = nir.Output({"output": np.array(shape)})

@@ -123,7 +123,8 @@ def population_of(kind: str, fields: Mapping[str, Any], bias: Floats, timestep: 
     except (SpikingConvNetError, ValueError, TypeError, KeyError, RecursionError):
         return None
     same = own_kind == kind and all(np.array_equal(np.ravel(np.asarray(fields.get(name))), values)
-                                    for name, values in own.items() if name != "v_leak")
+                                    for name, values in own.items()
+                                    if name != "v_leak" and (name in fields or name != "v_reset"))      # nir 1.0.4
     per_bias = own["r"] * own.get("w_in", 1.0)
     drive = np.ravel(fields["v_leak"]) + per_bias * bias
     return found if same and np.allclose(drive, per_bias * bias_of(found, timestep, own), 1e-9, 1e-12) else None

@@ -109,6 +109,7 @@ def test_a_network_comes_back_as_it_was(seed, tmp_path):
     same(network, from_nir(tmp_path / "x.nir", method=method).network)
 
 
+@pytest.mark.skipif(not hasattr(nir, "CubaLI"), reason="nir 1.0.4 has no v_reset, so its graph alone says less")
 @pytest.mark.parametrize("seed", range(60))
 def test_the_graph_alone_says_what_a_network_fires(seed):
     """Without constant currents, which begin before the first spikes can come, as the report says."""
