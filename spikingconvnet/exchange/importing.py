@@ -199,7 +199,8 @@ class _Import:
         edges = list(dict.fromkeys((term.pre, one.name, term.delay) for one in targets for term in one.terms))
         names = [*self.sources, *(one.name for one in targets)]
         given = {name: own.lag_of(self.graph.nodes[name].fields) for name in names}
-        times = timing(names, edges, {n: lag for n, lag in given.items() if lag is not None})
+        told = dict.fromkeys(self.sources, 0) | {name: lag for name, lag in given.items() if lag is not None}
+        times = timing(names, edges, told)
         for (pre, post, _), late in times.late.items():
             self.ledger.note(post, f"spikes of {pre!r} come {late} steps late over a loop, whose every connection takes"
                                    " one")
