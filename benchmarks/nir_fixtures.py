@@ -68,7 +68,35 @@ def made(name, net, shape, rate, folder):
     sys.stdout.write(f"{name}: { {i: int(np.sum(parts)) for i, parts in fired.items()} } spikes\n")
 
 
+def ours():
+    """A network of this package, as a file, in snnTorch: spikes of its last layer there, and how many differ."""
+    from snntorch.import_nir import import_from_nir
+
+    import spikingconvnet as scn
+
+    rng = np.random.default_rng(0)
+    spikes = scn.Spikes.from_events(np.zeros(600, int), rng.integers(0, 20, 600), rng.integers(0, STEPS, 600),
+                                    (20, 1, 1), 1, STEPS + 10)
+    cell = scn.IFCurrDelta(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=8.0, tau_refrac=0.0)
+    weights = [np.clip(rng.integers(-256, 512, shape) / 8, -30, most) for shape, most in (
+        ((16, 20, 1, 1), 30), ((5, 16, 1, 1), 60))]
+    network = scn.Network(
+        (scn.Population("in", (20, 1, 1), scn.SpikeSourceArray(spikes)),
+         *(scn.Population(name, (n, 1, 1), cell, max_expected_summed_weight=64.0)
+           for name, n in (("a", 16), ("b", 5)))),
+        (scn.Projection("to a", "in", "a", scn.ConvConnections(weights[0], (20, 1, 1))),
+         scn.Projection("to b", "a", "b", scn.ConvConnections(weights[1], (16, 1, 1)))))
+    net, state, theirs = import_from_nir(scn.to_nir(network, graph_dt=1e-4)), None, []
+    with torch.no_grad():
+        for step in torch.tensor(spikes.raster()[:STEPS], dtype=torch.float32):
+            out, state = net(step[None], state) if state is not None else net(step[None])
+            theirs.append(np.ravel(out))
+    differ = np.array(theirs) != scn.run(network).spikes["b"].raster()[2:STEPS + 2]
+    sys.stdout.write(f"ours: {int(np.sum(theirs))} spikes in snnTorch, {int(differ.sum())} differ\n")
+
+
 if __name__ == "__main__":
+    ours()
     torch.manual_seed(0)
     for name, (network, size), share in (("dense", dense(), 0.2), ("convolution", convolution(), 0.02)):
         made(f"snntorch-{name}", network, size, share, Path(sys.argv[1]))
