@@ -250,3 +250,38 @@ def test_random_graphs_fire_and_mostly_agree_to_the_end():
     run = [found for found in GRADES.values() if found is not None]
     assert len(run) > 190
     assert np.mean([steps == 60 for steps, _ in run]) > 0.85 and sum(fired for _, fired in run) > 20_000
+
+
+SPOILED = (np.nan, np.inf, -1.0, 0.0, 1e30, 1e-30, "text", b"x", None, {}, [], np.zeros(0), np.zeros((2, 3, 4)),
+           np.array(["a"]), 10 ** 20, True, np.array([1 + 2j]), object())
+
+
+def spoil(rng, graph):
+    """One change of a graph that may make it nonsense."""
+    name = str(rng.choice(list(graph.nodes)))
+    node = graph.nodes[name]
+    fields = [key for key in node if key != "type"]
+    act = int(rng.integers(6))
+    if act <= 1 and fields:
+        node[str(rng.choice(fields))] = SPOILED[rng.integers(len(SPOILED))]
+    elif act == 2 and fields:
+        del node[str(rng.choice(fields))]
+    elif act == 3 and graph.edges:
+        graph.edges.pop(int(rng.integers(len(graph.edges))))
+    elif act == 4:
+        graph.edges.append((name, str(rng.choice([*graph.nodes, "nowhere"]))))
+    else:
+        node["type"] = str(rng.choice([*NEURONS, "Nothing", "Output", "Input", "NIRGraph", "Conv1d"]))
+
+
+def test_spoiled_graphs_get_a_verdict_and_never_a_traceback():
+    grades = []
+    for seed in range(300):
+        rng = np.random.default_rng([7, seed])
+        graph = random_graph(rng)
+        for _ in range(int(rng.integers(1, 3))):
+            spoil(rng, graph)
+        report = from_nir(graph).report
+        grades.append(report.grade)
+        assert all(v.text and v.change for v in report.verdicts if v.grade == "refused")
+    assert {"refused", "rounded"} <= set(grades)
