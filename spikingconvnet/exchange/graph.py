@@ -248,4 +248,22 @@ def _dataset(item: Any, room: list[int]) -> object:
     room[0] -= declared
     if room[0] < 0 or declared > stored * (MOST_PACKED if item.chunks else 1):
         raise DataError(f"{item.name}: says that it holds {declared:,} bytes, and is no larger than {stored:,}")
+    if item.dtype.kind == "O":
+        _check_texts(item)
     return item[()]
+
+
+def _check_texts(item: Any) -> None:
+    """Raise a DataError if a text says that it is longer than the file, which HDF5 would make room for.
+
+    Each is 4 bytes of length, 8 of an address, 4 of a number, as HDF5 stores them where they are not packed.
+    """
+    file, start = Path(item.file.filename), item.id.get_offset()
+    if item.chunks or start is None:
+        raise DataError(f"{item.name}: holds packed texts; write the graph again with nir.write")
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        stream.seek(start)
+        entries = np.frombuffer(stream.read(16 * item.size), "<u4,<u8,<u4")
+    if len(entries) < item.size or entries["f0"].max(initial=0) > size or entries["f1"].max(initial=0) > size:
+        raise DataError(f"{item.name}: holds a text beyond the end of the file")
