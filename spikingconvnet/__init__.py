@@ -45,6 +45,8 @@ _HOMES = {
     "training.chain.surrogate": ("Surrogate",),
     "training.chain.bpstdp": ("BPSTDP",),
     "training.chain.rstdp": ("RSTDP",),
+    "exchange.importing": ("from_nir",),
+    "exchange.exporting": ("to_nir",),
     "backends": ("open", "run"),
     "experiment.experiment": ("Experiment",),
     "experiment.settings": ("Settings", "load_settings=load"),

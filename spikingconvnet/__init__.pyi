@@ -12,6 +12,8 @@ from spikingconvnet.data.encoding import RegularEncoder as RegularEncoder
 from spikingconvnet.data.filters import *
 from spikingconvnet.data.receptive_fields import GaussianReceptiveFields as GaussianReceptiveFields
 from spikingconvnet.errors import SpikingConvNetError as SpikingConvNetError
+from spikingconvnet.exchange.exporting import to_nir as to_nir
+from spikingconvnet.exchange.importing import from_nir as from_nir
 from spikingconvnet.experiment import settings as _settings
 from spikingconvnet.experiment.experiment import Experiment as Experiment
 from spikingconvnet.experiment.settings import Settings as Settings

@@ -11,6 +11,7 @@ from spikingconvnet.board.targets import TARGETS, check_target
 from spikingconvnet.cli.modes import MODES
 from spikingconvnet.cli.parameters import WHOLE
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.exchange.verdicts import METHODS
 from spikingconvnet.experiment.replicas import REPLICA_SAMPLES
 from spikingconvnet.experiment.workers import check_cluster
 from spikingconvnet.gates import surroundings
@@ -35,14 +36,16 @@ EXIT_CODES = """exit codes:
   130, 143, 129  interrupted by Ctrl-C, SIGTERM or the end of the terminal; everything that was finished is kept, the
      same command goes on"""
 DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
-READ_ONLY = ("info", "check", "map")       # modes that write nothing
+READ_ONLY = ("info", "check", "map", "export")      # modes that write nothing into a run directory
 NEW = ("loaddata", "demo")                  # modes that may begin a run
 FOR_NEW = ("check", "map")                  # modes that also look at an experiment that has not begun
-RUNS = (*NEW, "training", "testing", "info", "plot", *FOR_NEW)          # modes of an experiment
+RUNS = (*NEW, "training", "testing", "info", "plot", "export", *FOR_NEW)        # modes of an experiment
+PATHS = {"compare": 2, "import": 1, "export": 1}        # that a mode takes
 SIMULATE = ("training", "testing", "demo", "plot")
-USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record": ("training", "testing"),
+USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record": ("training", "testing", "import"),
+           "graph_dt": ("import", "export"), "method": ("import", "export"),
            "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
-           "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor"),
+           "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor", "import"),
            "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE,
            "packet_buffer": (*SIMULATE, "check"), "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
 # Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
@@ -66,7 +69,11 @@ def parser() -> argparse.ArgumentParser:
     add("--mode", required=True, choices=(*MODES, "board"),
         help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
     add("paths", nargs="*", metavar="A B", help="with --mode compare: two run directories of one experiment, or two"
-                                                " files that --record made")
+                                                " files that --record made; with import or export: a NIR file")
+    add("--graph-dt", type=float, metavar="T", help="with --mode import or export: a step in the unit of time of the"
+                                                    " NIR file (default: 0.001, for seconds; snnTorch: 0.0001)")
+    add("--method", choices=METHODS, help="with --mode import or export: how the file's equations become steps"
+                                          " (default: euler)")
     add("--record", metavar="FILE.npz", help="with --mode testing: keep spikes, some membranes and weights of the first"
                                              " images; with --mode training: those of the whole training")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
@@ -128,8 +135,9 @@ def check(options: Namespace) -> None:
         if value not in (None, "auto") and not least <= value <= most:
             raise SettingsError(f"--{name.replace('_', '-')}: must be at"
                                 f" {f'least {least}' if value < least else f'most {most:,}'}, got {value}")
-    if len(options.paths) != 2 * (options.mode == "compare"):
-        raise SettingsError(f"--mode {options.mode}: takes {'two' if options.mode == 'compare' else 'no'} paths, got"
+    taken = PATHS.get(options.mode, 0)
+    if len(options.paths) != taken:
+        raise SettingsError(f"--mode {options.mode}: takes {('no paths', 'one path', 'two paths')[taken]}, got"
                             f" {shlex.join(options.paths) or 'none'}")
     if options.cluster is not None:
         check_cluster(options.cluster)
@@ -160,7 +168,8 @@ def check(options: Namespace) -> None:
             raise SettingsError(f"--{name}: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.mode == "map" and options.backend != "spinnaker":
         raise SettingsError("--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target")
-    if options.target is not None and options.backend != "spinnaker" and options.mode not in ("check", "doctor"):
+    if options.target is not None and options.backend != "spinnaker" and options.mode not in (
+            "check", "doctor", "import"):
         raise SettingsError(f"--target: belongs to --backend spinnaker, not to --backend {options.backend}")
     if options.backend == "spinnaker":
         options.target = options.target or "emulated"

@@ -1,4 +1,4 @@
-"""The command line: ``main.py --mode loaddata|training|testing|info|plot|demo|check|doctor|compare|map|board``.
+"""The command line: ``main.py --mode MODE``; ``modes.MODES`` and board.
 
 Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr. What a mode does is in
 ``modes``; nothing else of the package prints.
@@ -101,7 +101,7 @@ def _print(result: Mapping[str, Any], options: Namespace) -> None:
 
 
 def _run(options: Namespace) -> dict[str, Any]:
-    if options.mode in ("doctor", "compare"):           # of no experiment
+    if options.mode in ("doctor", "compare", "import"):           # of no experiment
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)

@@ -14,7 +14,7 @@ from spikingconvnet.experiment.results import if_there
 from spikingconvnet.model import build
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.network.netlist import together
+from spikingconvnet.network.netlist import Network, together
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training import layer_rule
 from spikingconvnet.training.chain import balance
@@ -90,6 +90,14 @@ def _training_and_inference(experiment: Experiment, stage: Stage) -> tuple[Subje
         Subject(f"{name}, training", trainee.network, trainee.slot, replicated=False, basis=made_of)]
     return (*training, Subject(f"{name}, inference", inference, shown.n_steps, (stage.label,), basis=basis,
                                fired=fired))
+
+
+def trained(experiment: Experiment) -> Network:
+    """The Network of all trained layers as a chain behind a silent source; one that is not trained is a StoreError."""
+    stages, settings = experiment.model.stages, experiment.settings
+    layers = [experiment.trained(stage.number) for stage in stages]
+    silence = Spikes.empty(stages[0].source_shape, 1, settings.slot)
+    return build.inference_network(stages, layers, silence, settings.reset)
 
 
 def mapped(experiment: Experiment) -> dict[str, dict[str, Any]]:
