@@ -20,7 +20,7 @@ WRONG = ("", "1", "0", "-1", "svm", "1e9", "99999999999999999999", "nan", "stdp"
          "/dev/full", "/proc/self/mem", "..", "a\udcff", "\u202e", "test", "train", "x" * 300, "-", "--", "a\nb",
          "\x1b[31m", "run", "digits", "parameters.py", "٣", "0x10", "1_000", " 1", "+1", "1" * 5000)
 FLAGS = ("--force", "--strict", "--json")
-DOCUMENTED = (0, 2, 3, 4, 5, 6, 7, 8)
+DOCUMENTED = (0, 2, 3, 4, 5, 6, 7, 8, 9)
 
 
 def prepare(directory):
