@@ -225,9 +225,8 @@ def test_a_banner_is_noticed(line, expected):
 
 
 # Files whose functions need not say their types: kernels, whose types numba finds and C shares, torch's, the island,
-# machines behind libraries without types, and a room that is still to do.
-UNTYPED = ("compare/", "emulator/", "backends/local/", "backends/pynn/", "backends/spinnaker/",
-           "training/chain/gradients/")
+# and machines behind libraries without types.
+UNTYPED = ("emulator/", "backends/local/", "backends/pynn/", "backends/spinnaker/", "training/chain/gradients/")
 
 
 def untyped(tree):

@@ -244,6 +244,7 @@ def _compare(_: object, options: Namespace) -> dict[str, Any]:
     if kinds[0] != kinds[1]:
         raise SettingsError(f"--mode compare: takes two run directories or two recordings, got one of each: {a} and"
                             f" {b}")
+    found: runs.RunComparison | differences.Comparison
     if kinds[0]:
         found = runs.compare_runs(a, b)
         result = {**runs.as_dict(found), "text": runs.as_text(found, a, b, program())}

@@ -6,17 +6,25 @@ give all of them. If two do, neither is told. Hypotheses are in ``packets``, ``d
 ``declared``.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from spikingconvnet.board.reference import ReferenceSimulation
 from spikingconvnet.compare import declared, parameters
 from spikingconvnet.compare.delays import LATEST, delays
-from spikingconvnet.compare.expected import CURRENTS
+from spikingconvnet.compare.expected import CURRENTS, Inputs
 from spikingconvnet.compare.explained import ADVICE, CONTINUOUS, NOT_TOLD, Case, Cause
 from spikingconvnet.compare.packets import FATES, packets, saturation
+from spikingconvnet.compare.recorded import Recorded
 from spikingconvnet.compare.sources import data
 from spikingconvnet.compare.synapses import ROUNDING
 from spikingconvnet.compare.weights import weights
+from spikingconvnet.network.arrays import Ints
+
+if TYPE_CHECKING:
+    from spikingconvnet.compare.differences import Difference
 
 __all__ = ["ADVICE", "NOT_TOLD", "Cause", "cause"]
 
@@ -29,7 +37,7 @@ FEWEST_STILL = 10       # steps in which a core must stand still
 MOST_TWINS = 300_000    # neurons times steps that the reference computes for another order of packets
 
 
-def cause(a, b, first):
+def cause(a: Recorded, b: Recorded, first: "Difference") -> Cause:
     """Why `a` and `b` differ: Cause.
 
     Parameters
@@ -44,7 +52,7 @@ def cause(a, b, first):
     return declared.read_weights(case) or _chosen(case, _explanations(case))
 
 
-def _explanations(case):
+def _explanations(case: Case) -> list[Cause]:
     """Every cause that explains all of the difference: list of Cause."""
     found = [*_rounding(case), *_shifted(case), *_changed_places(case), *_order(case)]
     if case.deviant is None or any(r.how.get("made_on") in CONTINUOUS for r in case.sides.values()):
@@ -61,7 +69,7 @@ def _explanations(case):
     return found
 
 
-def _chosen(case, found):
+def _chosen(case: Case, found: Sequence[Cause]) -> Cause:
     """The one cause of those that explain everything, without those that something simpler makes superfluous."""
     names = {one.name for one in found}
     if names - {"rounding"} and case.deviant and _places(case) >= MANY:
@@ -70,14 +78,14 @@ def _chosen(case, found):
     found = [one for one in found if one.name not in FATES or _packets_of(one) < MUCH_MORE * fewest]
     if names - set(FATES):
         found = [one for one in found if one.name not in FATES or _packets_of(one) < MOST_ALIKE]
-    names = list(dict.fromkeys(one.name for one in found))
+    kinds = list(dict.fromkeys(one.name for one in found))
     if not found:
         return Cause(NOT_TOLD, _what_is_known(case))
-    if names == [NOT_TOLD]:
+    if kinds == [NOT_TOLD]:
         return Cause(NOT_TOLD, f"too few numbers differ: {found[0].evidence}, but that may be by accident")
-    if len(names) > 1:
-        names = ["parameter" if name == NOT_TOLD else name for name in names]
-        return Cause(NOT_TOLD, f"{' or '.join(names)}, each of which would explain it: "
+    if len(kinds) > 1:
+        kinds = ["parameter" if name == NOT_TOLD else name for name in kinds]
+        return Cause(NOT_TOLD, f"{' or '.join(kinds)}, each of which would explain it: "
                      + "; or: ".join(one.evidence for one in found), {"or": [{"name": one.name, **one.details}
                                                                              for one in found]})
     first, *others = found
@@ -87,16 +95,16 @@ def _chosen(case, found):
                  {**first.details, "or": [one.details for one in others]})
 
 
-def _places(case):
+def _places(case: Case) -> int:
     """How many numbers of the deviant recording do not follow from those before."""
     return sum(off.places for off in case.off)
 
 
-def _packets_of(one):
+def _packets_of(one: Cause) -> int:
     return len(one.details.get("lost", one.details.get("packets", ())))
 
 
-def _rounding(case):
+def _rounding(case: Case) -> list[Cause]:
     """Differences that one step may round away, everywhere and in every step."""
     first = case.first
     if first.variable == "weights" and not _is_whole(case, first.population):
@@ -125,7 +133,7 @@ def _rounding(case):
     return [_rounded(case, largest, gap, why)]
 
 
-def _rounded(case, largest, gap, why):
+def _rounded(case: Case, largest: int, gap: int, why: str) -> Cause:
     first = case.first
     if first.variable == "weights":
         return Cause("rounding", f"spikes, membranes and currents are all the same; the learned weights of projection"
@@ -139,13 +147,13 @@ def _rounded(case, largest, gap, why):
                  f" the step before, {why}", {"largest": largest})
 
 
-def _is_whole(case, label):
+def _is_whole(case: Case, label: str) -> bool:
     """Whether every neuron of a population was recorded, and its weights can be learned again."""
     return (label in case.order and case.inputs["A"][case.order.index(label)].is_followed
             and len(np.unique(case.a.neurons[label])) == case.network.population(label).size)
 
 
-def _is_small_first(case, continuous):
+def _is_small_first(case: Case, continuous: bool) -> bool:
     """Whether in the first step that differs nothing differs by more than a step rounds away."""
     step = case.first.step
     if step >= case.steps:
@@ -159,7 +167,7 @@ def _is_small_first(case, continuous):
     return True
 
 
-def _unrounded(one):
+def _unrounded(one: Inputs) -> Ints:
     """By how much currents may be off for weights that are not rounded: int64 array (receptors, steps, neurons)."""
     came = one.expected
     inside = came.arrival < one.steps
@@ -168,7 +176,7 @@ def _unrounded(one):
     return (count << one.constants.shift[:, None, one.neurons]) // 2
 
 
-def _shifted(case):
+def _shifted(case: Case) -> list[Cause]:
     """Spikes of a population that all come some steps later, where its currents were not recorded."""
     label = case.first.population
     if case.first.variable != "spikes" or label in case.order or not _is_driven(case, label):
@@ -189,14 +197,14 @@ def _shifted(case):
     return []
 
 
-def _is_driven(case, label):
+def _is_driven(case: Case, label: str) -> bool:
     """Whether a population only fires because of what it receives."""
     constants = case.a.lowered.populations[label]
     rest = constants.v_rest + constants.i_offset / 32768 * constants.resistance
     return bool((np.maximum(np.maximum(rest, constants.v_init), constants.v_reset) < constants.v_thresh).all())
 
 
-def _changed_places(case):
+def _changed_places(case: Case) -> list[Cause]:
     """Neurons of one core that have changed places."""
     label = case.first.population
     core = case.cores[label]
@@ -214,16 +222,16 @@ def _changed_places(case):
                   {"population": label, "core": int(hit[0]), "changed_places": moved})]
 
 
-def _same_traces(case, label, moved):
+def _same_traces(case: Case, label: str, moved: Sequence[int]) -> bool:
     """Whether the recorded membranes of some neurons are the same but for their order, and all others the same."""
     ids = case.a.neurons[label]
     columns = np.isin(ids, moved)
-    traces = [np.concatenate([r.membranes[label][name] for name in ("v", *CURRENTS)]) for r in (case.a, case.b)]
-    return (columns.sum() == len(moved) and np.array_equal(*(part[:, ~columns] for part in traces))
-            and np.array_equal(*(np.unique(part[:, columns], axis=1) for part in traces)))
+    ours, theirs = (np.concatenate([r.membranes[label][name] for name in ("v", *CURRENTS)]) for r in (case.a, case.b))
+    return (columns.sum() == len(moved) and np.array_equal(ours[:, ~columns], theirs[:, ~columns])
+            and np.array_equal(np.unique(ours[:, columns], axis=1), np.unique(theirs[:, columns], axis=1)))
 
 
-def _standstill(case):
+def _standstill(case: Case) -> list[Cause]:
     """Cores whose neurons do nothing any more."""
     if len(case.astray) != 1:
         return []
@@ -244,7 +252,7 @@ def _standstill(case):
                                            "cores": hit.tolist(), "since": since})]
 
 
-def _order(case):
+def _order(case: Case) -> list[Cause]:
     """Split cores on which a population's own packets arrived before those of others."""
     off = [name for name, follows in case.follows.items() if not follows]
     network = case.network
@@ -266,7 +274,7 @@ def _order(case):
                   " order is not defined", {"in": off[0], "populations": split})] if same else []
 
 
-def _what_is_known(case):
+def _what_is_known(case: Case) -> str:
     first = case.first
     label = first.population
     if not case.order:
@@ -286,7 +294,7 @@ def _what_is_known(case):
             " no single parameter explains all of it" + _one_core(case))
 
 
-def _one_core(case):
+def _one_core(case: Case) -> str:
     """Which core all neurons of a population that differ share, in words, if there are several of each."""
     label = case.first.population
     core = case.cores.get(label, np.zeros(1, int))

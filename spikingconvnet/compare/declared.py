@@ -1,13 +1,19 @@
 """What differs between the networks that two recordings say they are of: parameters, weights, delays, input."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from spikingconvnet.board.lowered import LoweredPopulation, LoweredProjection
 from spikingconvnet.board.lowering import Lowered
 from spikingconvnet.compare.expected import Inputs
-from spikingconvnet.compare.explained import CONTINUOUS, NOT_TOLD, Cause
-from spikingconvnet.network.neurons import parameter_names
+from spikingconvnet.compare.explained import CONTINUOUS, NOT_TOLD, Case, Cause
+from spikingconvnet.compare.recorded import Recorded
+from spikingconvnet.network.arrays import AnyInts, Ints
+from spikingconvnet.network.netlist import Population, Projection
+from spikingconvnet.network.neurons import SpikeSourceArray, parameter_names
 
 MOST_NAMED = 4      # differences in a text
 
@@ -22,11 +28,14 @@ class AsRead(Lowered):
     weights : dict of str to int64 array
     """
 
-    def __init__(self, lowered, populations, weights):
+    weights: Mapping[str, AnyInts]
+
+    def __init__(self, lowered: Lowered, populations: dict[str, LoweredPopulation],
+                 weights: Mapping[str, AnyInts]) -> None:
         super().__init__(lowered.network, populations)
         object.__setattr__(self, "weights", weights)
 
-    def projection(self, label):
+    def projection(self, label: str) -> LoweredProjection:
         """Integers of a projection."""
         found = super().projection(label)
         if found.rule is None and not found.modulates and label in self.weights:
@@ -34,47 +43,49 @@ class AsRead(Lowered):
         return found
 
 
-def as_played(recorded):
+def as_played(recorded: Recorded) -> Recorded:
     """The recording with the spikes in its network that its sources are recorded to have fired."""
     populations = []
     for population in recorded.network.populations:
-        if population.has_given_spikes:
+        cell = population.cell
+        if isinstance(cell, SpikeSourceArray):
             played = recorded.spikes[population.label]
-            if len(played.offsets) == len(population.cell.spikes.offsets):
-                played = replace(population.cell.spikes, offsets=played.offsets, neurons=played.neurons)
-                population = replace(population, cell=replace(population.cell, spikes=played))
+            if len(played.offsets) == len(cell.spikes.offsets):
+                played = replace(cell.spikes, offsets=played.offsets, neurons=played.neurons)
+                population = replace(population, cell=replace(cell, spikes=played))
         populations.append(population)
     return replace(recorded, network=replace(recorded.network, populations=tuple(populations)))
 
 
-def differences(case):
+def differences(case: Case) -> list[Cause]:
     """What the two networks say differently, or were set to: list of Cause without a proof."""
     a, b = case.a.network, case.b.network
     found = [*_other("parameter", "the network", a, b, ("timestep", "reset_every"), {})]
     for ours, theirs in zip(a.populations, b.populations):
         found += _of_population(case, ours, theirs)
-    for ours, theirs in zip(a.projections, b.projections):
-        found += _of_projection(ours, theirs)
+    for one, other in zip(a.projections, b.projections):
+        found += _of_projection(one, other)
     return found + _thresholds(case)
 
 
-def _other(kind, owner, ours, theirs, names, details):
+def _other(kind: str, owner: str, ours: object, theirs: object, names: Iterable[str],
+           details: dict[str, Any]) -> Iterator[Cause]:
     """Fields of two records that differ."""
     for name in names:
         values = [getattr(part, name) for part in (ours, theirs)]
         if is_dataclass(values[0]) and type(values[0]) is type(values[1]):
-            yield from _other(kind, owner, *values, [f.name for f in fields(values[0])], details)
+            yield from _other(kind, owner, values[0], values[1], [f.name for f in fields(values[0])], details)
         elif values[0] != values[1]:
             shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
             yield Cause(kind, f"{name} of {owner} is {shown[0]} in A and {shown[1]} in B",
                         {**details, "parameter": name, "a": _plain(values[0]), "b": _plain(values[1])})
 
 
-def _plain(value):
+def _plain(value: object) -> int | float | str | None:
     return value if isinstance(value, (int, float, str, type(None))) else str(value)
 
 
-def _of_population(case, ours, theirs):
+def _of_population(case: Case, ours: Population, theirs: Population) -> list[Cause]:
     label, owner = ours.label, f"population {ours.label}"
     if ours.is_source:
         return [_data(case, label)] if case.a.spikes[label] != case.b.spikes[label] else []
@@ -92,7 +103,7 @@ def _of_population(case, ours, theirs):
     return found
 
 
-def _data(case, label):
+def _data(case: Case, label: str) -> Cause:
     seeds = [r.how.get("seed") for r in (case.a, case.b)]
     text = f"population {label} is a source, and its own spikes differ: not the same input"
     if seeds[0] != seeds[1]:
@@ -100,7 +111,7 @@ def _data(case, label):
     return Cause("data", text, {"population": label, "seeds": seeds})
 
 
-def _of_projection(ours, theirs):
+def _of_projection(ours: Projection, theirs: Projection) -> list[Cause]:
     label, owner = ours.label, f"projection {ours.label}"
     found = [*_other("parameter", owner, ours, theirs, ("receptor", "plasticity"), {"projection": label})]
     lists = [part.connections.to_list() for part in (ours, theirs)]
@@ -124,7 +135,7 @@ def _of_projection(ours, theirs):
     return found
 
 
-def _thresholds(case):
+def _thresholds(case: Case) -> list[Cause]:
     """Thresholds that were set differently before the first difference, not as its consequence."""
     ours, theirs = ([part for part in r.thresholds if part[0] <= case.first.step] for r in (case.a, case.b))
     for (step, label, values), (other_step, other_label, other) in zip(ours, theirs):
@@ -138,7 +149,7 @@ def _thresholds(case):
     return []
 
 
-def judged(case, found):
+def judged(case: Case, found: Sequence[Cause]) -> Cause:
     """The cause of what the networks say differently: proved if each recording is what its own network gives."""
     text = "; ".join(part.evidence for part in found[:MOST_NAMED])
     text += f"; and {len(found) - MOST_NAMED} more" * (len(found) > MOST_NAMED)
@@ -158,7 +169,7 @@ def judged(case, found):
                  {**found[0].details, "differ": [part.details for part in found]})
 
 
-def read_weights(case):
+def read_weights(case: Case) -> Cause | None:
     """Static weights that were read differently though the networks were given the same: Cause or None."""
     for projection in case.network.projections:
         label = projection.label
@@ -169,7 +180,7 @@ def read_weights(case):
     return None
 
 
-def _read_weights(case, projection, ours, theirs):
+def _read_weights(case: Case, projection: Projection, ours: Ints, theirs: Ints) -> Cause:
     label, power = projection.label, _power(ours, theirs)
     text = (f"{(ours != theirs).sum():,} of {len(ours):,} weights of projection {label} differ, which does not learn")
     is_all = _nothing_else_differs(case)
@@ -184,7 +195,7 @@ def _read_weights(case, projection, ours, theirs):
     return Cause("weights", text, {"projection": label, "power_of_two": power, "same_given": True})
 
 
-def _power(ours, theirs):
+def _power(ours: Ints, theirs: Ints) -> int:
     """The power of two between two sets of 16-bit weights, both rounded; 0 if there is none."""
     for power in (p for size in range(1, 16) for p in (-size, size)):
         scale = 2.0 ** power
@@ -193,14 +204,14 @@ def _power(ours, theirs):
     return 0
 
 
-def _nothing_else_differs(case):
+def _nothing_else_differs(case: Case) -> bool:
     """Whether spikes and membranes are all the same."""
     return all(case.a.spikes[label] == case.b.spikes[label] for label in case.a.spikes) and all(
         np.array_equal(values, case.b.membranes[label][name]) for label, traces in case.a.membranes.items()
         for name, values in traces.items())
 
 
-def _follow_from_read(case, label=None, bits=0):
+def _follow_from_read(case: Case, label: str | None = None, bits: int = 0) -> bool:
     """Whether each recording follows from the weights that were read with it, as far as its currents can be followed.
 
     The ring buffers of a population of B are shifted by some bits.

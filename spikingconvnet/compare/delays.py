@@ -1,18 +1,21 @@
 """Causes of a difference: delays other than declared."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from spikingconvnet.compare.expected import part_of
-from spikingconvnet.compare.explained import Cause, with_projections
+from spikingconvnet.board.lowered import LoweredProjection
+from spikingconvnet.compare.expected import Inputs, part_of
+from spikingconvnet.compare.explained import Case, Cause, with_projections
 from spikingconvnet.compare.synapses import ends, explains, sums_of, synapses, with_synapse
+from spikingconvnet.network.arrays import Ints, Pair
 
 LATEST = 8              # steps by which delays may be off
 LATEST_LEARNED = 3      # the same where a longer delay changes the ring buffer and with it what is learned
 
 
-def delays(case):
+def delays(case: Case) -> list[Cause]:
     """Delays that are longer or shorter: of a synapse, a projection, all from or to a population, or all."""
     for found in (_delay_of_projections, _delay_of_a_synapse):
         if causes := found(case):
@@ -20,7 +23,7 @@ def delays(case):
     return []
 
 
-def _delay_of_projections(case):
+def _delay_of_projections(case: Case) -> list[Cause]:
     projections = case.network.projections
     groups = [[i] for i in range(len(projections))]
     groups += [[i for i, p in enumerate(projections) if getattr(p, end) == label] for end in ("pre", "post")
@@ -35,7 +38,7 @@ def _delay_of_projections(case):
     return []
 
 
-def _explains_later(case, group, later):
+def _explains_later(case: Case, group: Sequence[int], later: int) -> bool:
     if min(np.min(case.network.projections[i].connections.delay, initial=1 << 20) for i in group) + later < 1:
         return False
     posts = {case.network.projections[i].post for i in group}
@@ -51,7 +54,7 @@ def _explains_later(case, group, later):
                    for one in side)
 
 
-def _may_explain(one, deviations, group, later):
+def _may_explain(one: Inputs, deviations: Ints, group: Sequence[int], later: int) -> bool:
     """Whether the first deviations are of neurons that the projections reach in that step or would reach later."""
     if not deviations.any():
         return True
@@ -63,7 +66,7 @@ def _may_explain(one, deviations, group, later):
     return not (deviations[:, step].astype(bool) & ~reached).any()
 
 
-def _delayed(case, group, later):
+def _delayed(case: Case, group: Sequence[int], later: int) -> Cause:
     labels = [case.network.projections[i].label for i in group]
     n = sum(int(np.isin(one.expected.projection, group).sum()) for one in case.replays)
     text = (f"in {case.deviant} {'projection' if len(labels) == 1 else 'projections'} {', '.join(labels)}"
@@ -72,11 +75,11 @@ def _delayed(case, group, later):
     return Cause("delay", text, {"in": case.deviant, "projections": labels, "steps": later, "deliveries": n})
 
 
-def _steps(later):
+def _steps(later: int) -> str:
     return f"{abs(later)} {'step' if abs(later) == 1 else 'steps'} {'later' if later > 0 else 'earlier'}"
 
 
-def _delay_of_a_synapse(case):
+def _delay_of_a_synapse(case: Case) -> list[Cause]:
     for one, index, lowered, s in synapses(case):
         for later in sorted(range(-LATEST, LATEST + 1), key=abs):
             delay = int(lowered.delay[s]) + later
@@ -89,7 +92,7 @@ def _delay_of_a_synapse(case):
     return []
 
 
-def _later_synapse(case, one, index, lowered, s, delay):
+def _later_synapse(case: Case, one: Inputs, index: int, lowered: LoweredProjection, s: int, delay: int) -> bool:
     here = part_of(lowered, [s])
     sums = one.sums()
     less, more = (sums_of(one, index, part) for part in (here, replace(here, delay=np.array([delay]))))
@@ -100,7 +103,7 @@ def _later_synapse(case, one, index, lowered, s, delay):
     return case.explains(with_synapse(case, one, index, lowered, s, delay=delay))
 
 
-def _differs_first(case, one, less, more):
+def _differs_first(case: Case, one: Inputs, less: Ints, more: Ints) -> bool:
     """Whether two sums differ where the currents do first, and not before."""
     if not any(off.currents.any() for off in case.off):
         return True
@@ -108,7 +111,7 @@ def _differs_first(case, one, less, more):
     return not (less != more)[:, :step].any() and bool((less != more)[:, step, column].any())
 
 
-def first_astray(case, one):
+def first_astray(case: Case, one: Inputs) -> Pair:
     """Step and column of the first current of a population that is off."""
     off = next(off for other, off in case.astray if other is one)
     return min((int(t), int(n)) for _, t, n in np.argwhere(off.currents))

@@ -5,16 +5,20 @@ and projections come in the order of the network, inside a population neurons, i
 weights belong to step 0, weights that learn to the end. Causes are in ``causes``.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from spikingconvnet.compare import causes
 from spikingconvnet.compare.causes import NOT_TOLD, Cause
+from spikingconvnet.compare.recorded import Recorded
 from spikingconvnet.errors import StoreError
 from spikingconvnet.network import serialisation
+from spikingconvnet.network.arrays import AnyInts, Ints, Pair
 from spikingconvnet.network.neurons import Cell
+from spikingconvnet.network.spikes import Spikes
 
 VARIABLES = ("v", "gsyn_exc", "gsyn_inh", "spikes", "weights")
 NAMES = {"v": "V", "gsyn_exc": "excitatory current", "gsyn_inh": "inhibitory current", "spikes": "spikes",
@@ -94,17 +98,17 @@ class Comparison:
     cause : Cause or None
     """
 
-    first: Difference
-    counts: dict
-    cause: Cause
+    first: Difference | None
+    counts: dict[str, Count]
+    cause: Cause | None
 
     @property
-    def identical(self):
+    def identical(self) -> bool:
         """Whether nothing differs."""
         return self.first is None
 
 
-def compare(a, b):
+def compare(a: Recorded, b: Recorded) -> Comparison:
     """Compare two recordings.
 
     Parameters
@@ -126,16 +130,17 @@ def compare(a, b):
         parts = list(_DIFFERENCES[variable](a, b))
         if parts:
             found[variable] = [part.first for part in parts if part.first]
-            counts[variable] = Count(*(sum(getattr(part, name) for part in parts) for name in (
-                "compared", "differ", "neurons", "of_neurons")), *_steps([part.steps for part in parts], a.n_steps),
-                max(part.largest for part in parts))
+            steps, of_steps = _steps([part.steps for part in parts], a.n_steps)
+            counts[variable] = Count(**{name: sum(getattr(part, name) for part in parts) for name in (
+                "compared", "differ", "neurons", "of_neurons")}, steps=steps, of_steps=of_steps,
+                largest=max(part.largest for part in parts))
     order = {p.label: i for i, p in enumerate(a.network.populations)}
     first = min((d for part in found.values() for d in part), default=None,
                 key=lambda d: (d.step, order[d.population], d.neuron, VARIABLES.index(d.variable)))
     return Comparison(first, counts, None if first is None else causes.cause(a, b, first))
 
 
-def check_same(a, b):
+def check_same(a: Recorded, b: Recorded) -> None:
     """Raise a StoreError that says what differs, unless both are of one network, length and set of neurons."""
     labels = [[part.label for part in r.network.populations + r.network.projections] for r in (a, b)]
     found = (("labels", *map(str, labels)) if labels[0] != labels[1]
@@ -160,22 +165,22 @@ def check_same(a, b):
 
 @dataclass(frozen=True)
 class _Part:
-    first: Difference
+    first: Difference | None
     compared: int
     differ: int
     neurons: int
     of_neurons: int
-    steps: np.ndarray
+    steps: Ints | None
     largest: int
 
 
-def _steps(parts, of_steps):
-    parts = [part for part in parts if part is not None]
-    return (len(np.unique(np.concatenate(parts))), of_steps) if parts else (0, 0)
+def _steps(parts: Sequence[Ints | None], of_steps: int) -> Pair:
+    told = [part for part in parts if part is not None]
+    return (len(np.unique(np.concatenate(told))), of_steps) if told else (0, 0)
 
 
-def _membranes(name):
-    def differences(a, b):
+def _membranes(name: str) -> Callable[[Recorded, Recorded], Iterator[_Part]]:
+    def differences(a: Recorded, b: Recorded) -> Iterator[_Part]:
         for label, ids in a.neurons.items():
             if name in a.membranes[label] and name in b.membranes[label]:
                 ours, theirs = (r.membranes[label][name].astype(np.int64) for r in (a, b))
@@ -192,7 +197,7 @@ def _membranes(name):
     return differences
 
 
-def _spikes(a, b):
+def _spikes(a: Recorded, b: Recorded) -> Iterator[_Part]:
     for population in a.network.populations:
         label, size = population.label, population.size
         key, ours, theirs = counted(a.spikes[label], b.spikes[label])
@@ -206,7 +211,7 @@ def _spikes(a, b):
                     size, step, int(abs(ours - theirs).max(initial=0)))
 
 
-def counted(a, b):
+def counted(a: Spikes, b: Spikes) -> tuple[Ints, AnyInts, AnyInts]:
     """Spikes of two recordings of one population.
 
     Returns
@@ -218,10 +223,11 @@ def counted(a, b):
     """
     keys = [s.steps() * s.size + s.neurons for s in (a, b)]
     key = np.union1d(*keys).astype(np.int64)
-    return (key, *(np.bincount(np.searchsorted(key, own), minlength=len(key)) for own in keys))
+    ours, theirs = (np.bincount(np.searchsorted(key, own), minlength=len(key)) for own in keys)
+    return key, ours, theirs
 
 
-def _weights(a, b):
+def _weights(a: Recorded, b: Recorded) -> Iterator[_Part]:
     for projection in a.network.projections:
         label = projection.label
         if label in a.weights and label in b.weights:
@@ -240,35 +246,36 @@ def _weights(a, b):
 _DIFFERENCES = {**{name: _membranes(name) for name in VARIABLES[:3]}, "spikes": _spikes, "weights": _weights}
 
 
-def as_dict(comparison, a, b):
+def as_dict(comparison: Comparison, a: Recorded, b: Recorded) -> dict[str, Any]:
     """The comparison as JSON holds it."""
     return {"identical": comparison.identical, "a": a.how, "b": b.how,
-            "first": None if comparison.identical else asdict(comparison.first),
+            "first": None if comparison.first is None else asdict(comparison.first),
             "counts": {name: asdict(count) for name, count in comparison.counts.items()},
-            "cause": None if comparison.identical else asdict(comparison.cause)}
+            "cause": None if comparison.cause is None else asdict(comparison.cause)}
 
 
-def as_text(comparison, a, b):
+def as_text(comparison: Comparison, a: Recorded, b: Recorded) -> str:
     """The comparison in a few lines, with what to do next."""
     lines = [f"{name}: {_made(r)}" for name, r in (("A", a), ("B", b))]
     compared = ", ".join(f"{count.compared:,} {'values of ' * (name in VARIABLES[:3])}{NAMES[name]}"
                          for name, count in comparison.counts.items())
     lines.append(f"compared: {a.n_steps:,} steps, {compared}")
-    if comparison.identical:
+    first, cause = comparison.first, comparison.cause
+    if first is None or cause is None:
         return "\n".join([*lines, "identical"])
-    cause, told = comparison.cause, comparison.cause.name != NOT_TOLD
-    return "\n".join([*lines, f"first difference: {where(comparison.first, a)}", *_shares(comparison.counts),
+    told = cause.name != NOT_TOLD
+    return "\n".join([*lines, f"first difference: {where(first, a)}", *_shares(comparison.counts),
                       f"cause: {cause.name}: {cause.evidence}" if told else f"cause not told: {cause.evidence}",
                       f"next: {cause.advice}"])
 
 
-def _made(recorded):
+def _made(recorded: Recorded) -> str:
     how = recorded.how
     return ", ".join([how.get("made_on", "?"), *(f"{name} {how[name]}" for name in ("shown", "seed", "version")
                                                  if name in how)])
 
 
-def where(first, recorded):
+def where(first: Difference, recorded: Recorded) -> str:
     """A difference in words."""
     population = recorded.network.population(first.population)
     channel, row, column = np.unravel_index(first.neuron, population.shape)
@@ -290,7 +297,7 @@ def where(first, recorded):
             f" {first.b / 32768:.5f} {unit} ({first.b - first.a:+d} in the last place)")
 
 
-def _shares(counts):
+def _shares(counts: Mapping[str, Count]) -> Iterator[str]:
     for name, count in counts.items():
         if count.differ:
             who = "synapses" if name == "weights" else "neurons"

@@ -7,16 +7,22 @@ the arithmetic, whatever has become of it before; and a recording can be blamed 
 Plastic weights are learned again from the recorded spikes, synapse by synapse as ``board.reference`` does.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import decay, i32, kmul
+from spikingconvnet.board.lowered import LoweredProjection
+from spikingconvnet.board.lowering import Lowered
 from spikingconvnet.board.partition import cores
 from spikingconvnet.board.reference import HISTORY, SATURATED
 from spikingconvnet.board.reference_neurons import own_state
-from spikingconvnet.board.reference_rules import PLACEHOLDER, after_post, after_pre, learn, learning_delay
+from spikingconvnet.board.reference_rules import PLACEHOLDER, Spike, after_post, after_pre, learn, learning_delay
+from spikingconvnet.compare.recorded import Recorded
+from spikingconvnet.network.arrays import Flags, Floats, Ints
+from spikingconvnet.network.spikes import Spikes
 
 CURRENTS = ("gsyn_exc", "gsyn_inh")
 NEURON = 5              # place of ``Deliveries.neuron`` among its arrays
@@ -43,8 +49,8 @@ class Packet:
     neuron: int
     step: int
     post: str
-    cores: frozenset
-    arrivals: tuple = ()
+    cores: frozenset[int]
+    arrivals: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,23 +69,23 @@ class Deviations:
         end was looked at.
     """
 
-    currents: np.ndarray
-    membranes: np.ndarray
-    spikes: np.ndarray
-    weights: dict
+    currents: Ints
+    membranes: Ints
+    spikes: Flags
+    weights: dict[int, Ints]
 
     @property
-    def learned(self):
+    def learned(self) -> int:
         """How many learned weights differ."""
-        return sum(np.count_nonzero(part) for part in self.weights.values())
+        return sum(int(np.count_nonzero(part)) for part in self.weights.values())
 
     @property
-    def places(self):
+    def places(self) -> int:
         """How many numbers differ."""
-        return self.learned + sum(np.count_nonzero(part) for part in (self.currents, self.membranes, self.spikes))
+        return self.learned + sum(int(np.count_nonzero(part)) for part in (self.currents, self.membranes, self.spikes))
 
     @property
-    def largest(self):
+    def largest(self) -> int:
         """The largest difference of a current, membrane or weight."""
         return max(int(abs(part).max(initial=0)) for part in (self.currents, self.membranes, *self.weights.values()))
 
@@ -105,16 +111,16 @@ class Deliveries:
         How many spikes of that neuron in that step came before this one.
     """
 
-    arrival: np.ndarray
-    column: np.ndarray
-    receptor: np.ndarray
-    weight: np.ndarray
-    projection: np.ndarray
-    neuron: np.ndarray
-    step: np.ndarray
-    copy: np.ndarray
+    arrival: Ints
+    column: Ints
+    receptor: Ints
+    weight: Ints
+    projection: Ints
+    neuron: Ints
+    step: Ints
+    copy: Ints
 
-    def sums(self, steps, columns):
+    def sums(self, steps: int, columns: int) -> Ints:
         """Weights by step, before a slot is cut to 16 bits: int64 array (receptors, steps, columns)."""
         inside = self.arrival < steps
         flat = (self.receptor[inside] * steps + self.arrival[inside]) * columns + self.column[inside]
@@ -135,7 +141,7 @@ class Inputs:
         Integers that it is expected to have; those of the recording's network if None.
     """
 
-    def __init__(self, recorded, label, steps, lowered=None):
+    def __init__(self, recorded: Recorded, label: str, steps: int, lowered: Lowered | None = None) -> None:
         self.recorded, self.label, self.steps = recorded, label, steps
         self.lowered = recorded.lowered if lowered is None else lowered
         self.neurons = recorded.neurons[label]
@@ -145,12 +151,12 @@ class Inputs:
         self.fired = fired(recorded.spikes[label], self.neurons, steps)
 
     @cached_property
-    def is_followed(self):
+    def is_followed(self) -> bool:
         """Whether its weights can be learned again: not on split cores, and not under neuromodulation."""
         return self.recorded.network.modulation(self.label) is None and not self.constants.split
 
     @cached_property
-    def projections(self):
+    def projections(self) -> list[tuple[int, LoweredProjection]]:
         """Synapses onto recorded neurons, of every incoming projection.
 
         A place and a LoweredProjection, whose ``post_id`` are columns, each.
@@ -165,7 +171,7 @@ class Inputs:
                 found.append((index, part_of(replace(whole, post_id=column[whole.post_id]), mine)))
         return found
 
-    def deliveries(self, packets=(), later=None):
+    def deliveries(self, packets: Collection[Packet] = (), later: Mapping[int, int] | None = None) -> Deliveries:
         """What should have arrived.
 
         Parameters
@@ -192,21 +198,22 @@ class Inputs:
         return Deliveries(*(np.concatenate(parts) for parts in zip(empty, *rows)))
 
     @cached_property
-    def _usual(self):
+    def _usual(self) -> dict[int, list[Ints]]:
         """What every projection delivers if nothing is lost or later, by its place, as `series` gives it."""
         return {index: self.series(index, lowered)[0] for index, lowered in self.projections}
 
-    def _by_core(self, index, lowered, packets):
+    def _by_core(self, index: int, lowered: LoweredProjection, packets: Collection[Packet]) -> list[Ints]:
         parts = [self.series(index, part_of(lowered, np.flatnonzero(self.core[lowered.post_id] == core)),
                              [p for p in packets if core in p.cores])[0] for core in np.unique(self.core)]
         return [np.concatenate(columns) for columns in zip(*parts)]
 
     @cached_property
-    def expected(self):
+    def expected(self) -> Deliveries:
         """What should have arrived if nothing is lost or later: Deliveries."""
         return self.deliveries()
 
-    def series(self, index, lowered, packets=()):
+    def series(self, index: int, lowered: LoweredProjection,
+               packets: Collection[Packet] = ()) -> tuple[list[Ints], Ints]:
         """What some synapses of a projection deliver, and their weights at the end.
 
         Parameters
@@ -235,7 +242,7 @@ class Inputs:
                  np.full(len(synapse), index), neuron, step, copy)
         return [part[delivered].astype(np.int64) for part in found], last
 
-    def _spikes(self, pre, packets):
+    def _spikes(self, pre: str, packets: Collection[Packet]) -> tuple[Ints, Ints, Ints]:
         """Steps and neurons of the spikes of a population as they come, and how many copies came before."""
         spikes = self.recorded.spikes[pre]
         n = spikes.offsets[self.steps]
@@ -254,16 +261,19 @@ class Inputs:
         key = step * spikes.size + neuron
         return step, neuron, np.arange(len(key)) - np.searchsorted(key, key)
 
-    def _learned(self, lowered, step, synapse):
+    def _learned(self, lowered: LoweredProjection, step: Ints, synapse: Ints) -> tuple[Ints, Flags, Ints]:
         """Weight of every synaptic event, in their order, whether it is delivered, and weights at the end."""
         rule, slots = lowered.rule, self.constants.delay_slots
+        assert rule is not None
         weights, out = lowered.weight.tolist(), np.zeros(len(step), np.int64)
         stored, post = lowered.delay % slots, lowered.post_id.tolist()
         back = [learning_delay(rule, steps) for steps in stored.tolist()]
         shift = self.constants.shift[lowered.receptor, self.neurons[lowered.post_id]].tolist()
         history = {column: [PLACEHOLDER] for column in set(post)}
         fired_step, fired_column = (part.tolist() for part in np.nonzero(self.fired))
-        last, now, position = {}, {}, 0
+        last: dict[int, Spike] = {}
+        now: dict[int, Spike] = {}
+        position = 0
         for event, (t, s) in enumerate(zip(step.tolist(), synapse.tolist())):
             while position < len(fired_step) and fired_step[position] <= t:
                 events = history.get(fired_column[position])
@@ -277,7 +287,7 @@ class Inputs:
             weights[s] = out[event] = learn(rule, weights[s], shift[s], history[post[s]], last[s], now[s], back[s])
         return out, stored[synapse] > 0, np.array(weights, np.int64)
 
-    def currents(self, sums, first=0):
+    def currents(self, sums: Ints, first: int = 0) -> Ints:
         """Synaptic currents that follow from those of the step before and what arrived.
 
         An int64 array like `sums`, which begins with step `first`.
@@ -290,7 +300,7 @@ class Inputs:
             found[receptor] = i32(decay(before, part["decay"]) + decay(arrived, part["inject"]))
         return found
 
-    def before(self, trace, first, steps):
+    def before(self, trace: Ints, first: int, steps: int) -> Ints:
         """A trace one step earlier, from step `first` on; 0 where everything begins or is reset: int64 array."""
         found = np.zeros((steps, len(self.neurons)), np.int64)
         found[max(0, 1 - first):] = trace[max(0, first - 1):first - 1 + steps]
@@ -298,7 +308,7 @@ class Inputs:
             found[(np.arange(steps) + first) % self.recorded.network.reset_every == 0] = 0
         return found
 
-    def sums(self, packets=(), later=None):
+    def sums(self, packets: Collection[Packet] = (), later: Mapping[int, int] | None = None) -> Ints:
         """What should have come in: int64 array (receptors, steps, neurons), see `Deliveries.sums`."""
         came = self.deliveries(packets, later) if packets or later else self.expected
         every = self.recorded.network.reset_every
@@ -307,11 +317,11 @@ class Inputs:
             came = Deliveries(*(part[kept] for part in vars(came).values()))
         return came.sums(self.steps, len(self.neurons))
 
-    def deviations(self, packets=(), later=None):
+    def deviations(self, packets: Collection[Packet] = (), later: Mapping[int, int] | None = None) -> Ints:
         """Recorded currents less expected ones: int64 array (receptors, steps, neurons)."""
         return np.stack([self.trace[name] for name in CURRENTS]) - self.currents(self.sums(packets, later))
 
-    def weight_deviations(self, packets=()):
+    def weight_deviations(self, packets: Collection[Packet] = ()) -> dict[int, Ints]:
         """Recorded less expected learned weights at the end, see `Deviations`."""
         if not self.is_followed or self.steps < self.recorded.n_steps:
             return {}
@@ -329,12 +339,12 @@ class Inputs:
                 found[index] = self.recorded.weights[label][recorded].astype(np.int64) - expected
         return found
 
-    def all_deviations(self):
+    def all_deviations(self) -> Deviations:
         """Everything in which the population leaves the arithmetic: Deviations."""
         currents = self.deviations() if self.is_followed else np.zeros((2, self.steps, len(self.neurons)), np.int64)
         return Deviations(currents, self.membrane_deviations(), self.spike_deviations(), self.weight_deviations())
 
-    def observed(self):
+    def observed(self) -> Floats:
         """What came in, as recorded currents have it, with half a unit of their last place: float array as `sums`."""
         found = np.zeros((2, self.steps, len(self.neurons)))
         for receptor, name in enumerate(CURRENTS):
@@ -346,7 +356,7 @@ class Inputs:
         return found
 
     @cached_property
-    def inflow(self):
+    def inflow(self) -> Ints:
         """What reaches the membranes beside `i_offset`, less what the neurons' own state takes.
 
         An int64 array (steps, neurons).
@@ -354,7 +364,7 @@ class Inputs:
         inward, outward = (kmul(self.trace[name], self.constants.input_scale[self.neurons]) for name in CURRENTS)
         return inward - outward - self._own_currents()
 
-    def _own_currents(self):
+    def _own_currents(self) -> Ints:
         found, own = np.zeros((self.steps, len(self.neurons)), np.int64), own_state(self.constants, self.neurons)
         for step in range(self.steps if own.own else 0):
             found[step] = own.outward()
@@ -362,7 +372,7 @@ class Inputs:
         return found
 
     @cached_property
-    def membranes(self):
+    def membranes(self) -> Ints:
         """Membranes before the threshold is looked at, from those and the currents before the update.
 
         An int64 array (steps, neurons).
@@ -379,7 +389,7 @@ class Inputs:
         moved = i32(alpha - kmul(constant["membrane_decay"], i32(alpha - v)))
         return np.where(step - last <= constant["refractory"], v, moved)
 
-    def membrane_deviations(self):
+    def membrane_deviations(self) -> Ints:
         """Recorded less expected membranes: int64 array (steps, neurons)."""
         after = np.where(self.fired, self.constants.v_reset[self.neurons], self.membranes)
         expected = np.vstack([self.constants.v_init[self.neurons][None], after[:-1]])
@@ -387,17 +397,17 @@ class Inputs:
             expected[::every] = self.constants.v_init[self.neurons]
         return self.trace["v"] - expected
 
-    def spike_deviations(self):
+    def spike_deviations(self) -> Flags:
         """Whether a neuron fired though below its threshold, or did not though above: bool array (steps, neurons)."""
         return (self.membranes >= self.all_thresholds()) != self.fired
 
-    def all_thresholds(self):
+    def all_thresholds(self) -> Ints:
         """Thresholds of the recorded neurons in every step, raw: int64 array (steps, neurons)."""
         since = sorted({0, *(step for step, label, _ in self.recorded.thresholds if label == self.label)})
         return np.concatenate([np.broadcast_to(self.thresholds(step), (max(0, end - step), len(self.neurons)))
                                for step, end in zip(since, (*since[1:], self.steps))])[:self.steps]
 
-    def thresholds(self, step):
+    def thresholds(self, step: int) -> Ints:
         """Thresholds of the recorded neurons in a step, raw: int64 array (neurons,)."""
         found = self.constants.v_thresh
         for since, label, values in self.recorded.thresholds:
@@ -406,13 +416,13 @@ class Inputs:
         return found[self.neurons]
 
 
-def part_of(lowered, synapses):
+def part_of(lowered: LoweredProjection, synapses: Ints | list[int]) -> LoweredProjection:
     """Some synapses of a LoweredProjection, by their places."""
     names = ("pre_id", "post_id", "delay", "weight", "receptor")
     return replace(lowered, **{name: getattr(lowered, name)[synapses] for name in names})
 
 
-def fired(spikes, neurons, steps):
+def fired(spikes: Spikes, neurons: Ints, steps: int) -> Flags:
     """Whether each of some neurons fired in each of the first steps: bool array (steps, neurons)."""
     found = np.zeros((steps, len(neurons)), bool)
     for column, neuron in enumerate(neurons.tolist()):

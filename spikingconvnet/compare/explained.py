@@ -4,8 +4,10 @@ A change of a network is an explanation if the local engine, given that network,
 change of what reached the neurons, if ``inputs`` finds every step of theirs to follow from it.
 """
 
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -13,9 +15,17 @@ from spikingconvnet.backends.local import simulator
 from spikingconvnet.board.fixed_point import ACCUM_ONE
 from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.partition import cores
-from spikingconvnet.compare.expected import Inputs
+from spikingconvnet.compare.expected import Deviations, Inputs
+from spikingconvnet.compare.recorded import Recorded
 from spikingconvnet.errors import SpikingConvNetError
+from spikingconvnet.network.arrays import Ints, Pair
+from spikingconvnet.network.netlist import Network, Projection
+from spikingconvnet.network.spikes import Spikes
 
+if TYPE_CHECKING:
+    from spikingconvnet.compare.differences import Difference
+
+Residuals: TypeAlias = Callable[[Ints], Ints]       # of candidates (n,): (n, observations)
 NOT_TOLD = "not told"
 HORIZON = 1000          # steps behind the first difference that a cause has to explain
 CONTINUOUS = ("nest", "brian2")     # simulators that do not round weights to 16 bits
@@ -54,10 +64,10 @@ class Cause:
 
     name: str
     evidence: str
-    details: dict = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def advice(self):
+    def advice(self) -> str:
         """What to do next."""
         return ADVICE[self.name]
 
@@ -72,7 +82,7 @@ class Case:
     first : compare.Difference
     """
 
-    def __init__(self, a, b, first):
+    def __init__(self, a: Recorded, b: Recorded, first: "Difference") -> None:
         self.a, self.b, self.first, self.network = a, b, first, a.network
         self.sides = {"A": a, "B": b}
         self.steps = min(a.n_steps, first.step + HORIZON)
@@ -80,22 +90,22 @@ class Case:
                       and all(len(r.membranes[p.label]) == 3 for r in (a, b))]
 
     @cached_property
-    def inputs(self):
+    def inputs(self) -> dict[str, list[Inputs]]:
         """Inputs of every population whose membranes were recorded: dict of 'A' and 'B' to list."""
         return {name: [Inputs(r, label, self.steps) for label in self.order] for name, r in self.sides.items()}
 
     @cached_property
-    def deviations(self):
+    def deviations(self) -> dict[str, list[Deviations]]:
         """From the network's arithmetic: dict of 'A' and 'B' to list of Deviations."""
         return {name: [one.all_deviations() for one in side] for name, side in self.inputs.items()}
 
     @cached_property
-    def follows(self):
+    def follows(self) -> dict[str, bool]:
         """Whether the local engine computes all of a recording from its own network: dict of 'A' and 'B' to bool."""
         return {name: self.reproduces(r.network, r) for name, r in self.sides.items()}
 
     @cached_property
-    def deviant(self):
+    def deviant(self) -> str | None:
         """The recording that alone leaves the arithmetic, 'A' or 'B'; None if it is both or neither."""
         off = [name for name, follows in self.follows.items() if not follows]
         if len(off) == 2:
@@ -103,59 +113,64 @@ class Case:
         return off[0] if len(off) == 1 else None
 
     @property
-    def other(self):
+    def _blamed(self) -> str:
+        assert self.deviant is not None         # whoever asks has made sure
+        return self.deviant
+
+    @property
+    def other(self) -> str:
         """The recording that is not the deviant one."""
         return "A" if self.deviant == "B" else "B"
 
     @property
-    def suspect(self):
+    def suspect(self) -> Recorded:
         """The deviant Recorded."""
-        return self.sides[self.deviant]
+        return self.sides[self._blamed]
 
     @property
-    def replays(self):
+    def replays(self) -> list[Inputs]:
         """Inputs of the deviant recording."""
-        return self.inputs[self.deviant]
+        return self.inputs[self._blamed]
 
     @cached_property
-    def beginnings(self):
+    def beginnings(self) -> list[Inputs]:
         """The same up to the first difference, which most explanations fail already."""
         return [Inputs(self.suspect, label, min(self.first.step + 1, self.steps)) for label in self.order]
 
     @property
-    def off(self):
+    def off(self) -> list[Deviations]:
         """Deviations of the deviant recording, by `replays`."""
-        return self.deviations[self.deviant]
+        return self.deviations[self._blamed]
 
     @cached_property
-    def astray(self):
+    def astray(self) -> list[tuple[Inputs, Deviations]]:
         """(Inputs, Deviations) of the populations of the deviant recording that leave the arithmetic."""
         return [(one, off) for one, off in zip(self.replays, self.off) if off.places]
 
     @cached_property
-    def is_input(self):
+    def is_input(self) -> bool:
         """Whether only what came in is other than expected: membranes and spikes follow from recorded currents."""
         return bool(self.astray) and all(one.is_followed for one in self.replays) and not any(
             off.membranes.any() or off.spikes.any() for off in self.off)
 
     @cached_property
-    def cores(self):
+    def cores(self) -> dict[str, Ints]:
         """Core of every neuron: dict of str to int array."""
         return cores(self.network)
 
-    def core_text(self, label, core):
+    def core_text(self, label: str, core: int) -> str:
         """A core in words."""
         ids = np.flatnonzero(self.cores[label] == core)
         return f"core {core} of population {label} (neurons {ids[0]} to {ids[-1]})"
 
-    def cores_text(self, label, hit):
+    def cores_text(self, label: str, hit: Collection[int]) -> str:
         """Cores in words: the whole population, or up to three of its cores."""
         if len(hit) == len(np.unique(self.cores[label])):
             return f"population {label}"
         more = f" and {len(hit) - 3} more" * (len(hit) > 3)
         return " and ".join(self.core_text(label, core) for core in sorted(hit)[:3]) + more
 
-    def reproduces(self, network, recorded):
+    def reproduces(self, network: Network, recorded: Recorded) -> bool:
         """Whether the local engine computes from `network` what was recorded: spikes, membranes, learned weights."""
         ends = sorted({self.first.step + 1, self.steps, *(step for step, _, _ in recorded.thresholds)} - {0})
         ends = [end for end in ends if end <= self.steps]
@@ -166,11 +181,11 @@ class Case:
         except SpikingConvNetError:         # a network that no board could hold
             return False
 
-    def explains(self, network):
+    def explains(self, network: Network) -> bool:
         """Whether a changed network explains the deviant recording, with weight scales as it would choose them."""
         return self.reproduces(network, self.suspect)
 
-    def follows_from(self, recorded, lowered, labels):
+    def follows_from(self, recorded: Recorded, lowered: Lowered, labels: Iterable[str]) -> bool:
         """Whether populations follow from a network in integers.
 
         Up to the first difference, then as far as one looks.
@@ -178,7 +193,7 @@ class Case:
         return not any(Inputs(recorded, label, steps, lowered).all_deviations().places
                        for steps in sorted({min(self.first.step + 1, self.steps), self.steps}) for label in labels)
 
-    def explains_at_this_scale(self, network):
+    def explains_at_this_scale(self, network: Network) -> bool:
         """The same with the scales of weights that the recording's own network has."""
         if not all(one.is_followed for one in self.replays):
             return False
@@ -192,7 +207,7 @@ class Case:
             return False
 
 
-def _is_same(simulation, recorded, start, end):
+def _is_same(simulation: simulator.Simulation, recorded: Recorded, start: int, end: int) -> bool:
     for since, label, values in recorded.thresholds:
         if since == start:
             simulation.set(label, v_thresh=values)
@@ -205,27 +220,27 @@ def _is_same(simulation, recorded, start, end):
                     if name in recorded.membranes[label]))
 
 
-def _same_spikes(ours, theirs):
+def _same_spikes(ours: Spikes, theirs: Spikes) -> bool:
     return np.array_equal(ours.offsets, theirs.offsets) and np.array_equal(ours.neurons, theirs.neurons)
 
 
-def _learned_the_same(simulation, recorded):
+def _learned_the_same(simulation: simulator.Simulation, recorded: Recorded) -> bool:
     return all(np.array_equal(simulation.weights(p.label).raw, recorded.weights[p.label])
                for p in recorded.network.projections if p.learns and p.label in recorded.weights)
 
 
-def with_population(network, label, **changes):
+def with_population(network: Network, label: str, **changes: Any) -> Network:
     """The network with fields of a population changed."""
     return replace(network, populations=tuple(replace(p, **changes) if p.label == label else p
                                               for p in network.populations))
 
 
-def with_projections(network, change):
+def with_projections(network: Network, change: Callable[..., Projection]) -> Network:
     """The network with ``change(projection)`` for every projection."""
     return replace(network, projections=tuple(map(change, network.projections)))
 
 
-def shortest(low, high):
+def shortest(low: int, high: int) -> float:
     """The number of fewest decimals whose s16.15 is from `low` to `high`, both raw.
 
     >>> shortest(393500, 393530), shortest(393500, 393550)
@@ -238,7 +253,8 @@ def shortest(low, high):
     return low / ACCUM_ONE
 
 
-def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25, window=4096):
+def solutions(residuals: Residuals, declared: int, low: int, high: int, ratio: float = 2.0 ** 0.25,
+              window: int = 4096) -> Pair | None:
     """Whole numbers for which every residual is 0, where they are less wrong the nearer one comes.
 
     Parameters
@@ -279,7 +295,7 @@ def solutions(residuals, declared, low, high, ratio=2.0 ** 0.25, window=4096):
     return ends[0], ends[1]
 
 
-def _end(residuals, right, wrong):
+def _end(residuals: Residuals, right: int, wrong: int) -> int:
     """The last right number on the way from a right one to one that is wrong, or right too."""
     right, wrong = int(right), int(wrong)
     if not residuals(np.array([wrong])).any():

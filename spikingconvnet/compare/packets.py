@@ -1,29 +1,34 @@
 """Causes of a difference: packets that were lost, doubled or late; saturated inputs."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import decay
 from spikingconvnet.board.reference import SATURATED
-from spikingconvnet.compare.expected import CURRENTS, Packet
-from spikingconvnet.compare.explained import Cause
+from spikingconvnet.compare.expected import CURRENTS, Deliveries, Inputs, Packet
+from spikingconvnet.compare.explained import Case, Cause
 from spikingconvnet.compare.synapses import ROUNDING
+from spikingconvnet.network.arrays import Ints
 
 MOST_LOST = 1000        # packets
 MOST_AT_ONCE = 3        # packets that may be missing in one step on one core
 MOST_COMBINED = 20000   # sets of packets of a step that are tried
 MOST_TRIED = 50         # of those that explain the step, are tried on the whole run
-FATES = {"lost packet": (), "doubled packet": (0, 0), "late packet": (1,)}
+Found: TypeAlias = tuple[list[Packet], list[Packet]]        # packets, and others that the first of them may be
+Sent: TypeAlias = tuple[str, int, int, int]                 # population, neuron, step, copy
+FATES: dict[str, tuple[int, ...]] = {"lost packet": (), "doubled packet": (0, 0), "late packet": (1,)}
 
 
-def packets(case):
+def packets(case: Case) -> list[Cause]:
     """Spikes that got lost, came twice, or came a step late."""
     return [cause for name, arrivals in FATES.items() for cause in _packets(case, name, arrivals)]
 
 
-def _packets(case, name, arrivals):
+def _packets(case: Case, name: str, arrivals: tuple[int, ...]) -> Iterator[Cause]:
     found, more = _explaining(case, arrivals)
     if not found:
         found, more = _one_by_one(case, arrivals)
@@ -48,16 +53,17 @@ def _packets(case, name, arrivals):
                              [_as_dict(p) for p in found], "or": [_as_dict(p) for p in more]})
 
 
-def _as_dict(packet):
+def _as_dict(packet: Packet) -> dict[str, Any]:
     return {**vars(packet), "cores": sorted(packet.cores), "arrivals": list(packet.arrivals)}
 
 
-def _explaining(case, arrivals):
+def _explaining(case: Case, arrivals: tuple[int, ...]) -> Found:
     """Packets of a fate that explain every deviation: those found, and others that the first may be; or none."""
     if not any(off.currents.any() for off in case.off):
         return [], []
     side, deviations = case.replays, [off.currents for off in case.off]
-    found, others = [], []
+    found: list[Packet] = []
+    others: list[Packet] = []
     while any(part.any() for part in deviations):
         step = min(np.flatnonzero(part.any(axis=(0, 2)))[0] for part in deviations if part.any())
         place = next(i for i, part in enumerate(deviations) if part[:, step].any())
@@ -80,11 +86,12 @@ def _explaining(case, arrivals):
     return _merged(found), others
 
 
-def _one_by_one(case, arrivals):
+def _one_by_one(case: Case, arrivals: tuple[int, ...]) -> Found:
     """The same of one spike that does not show where it arrives, but only in what is learned from it."""
     if len(case.astray) != 1:
         return [], []
-    one, found, end = case.astray[0][0], [], case.first.step
+    one, end = case.astray[0][0], case.first.step
+    found: list[Packet] = []
     short = next(part for part in case.beginnings if part.label == one.label)
     senders = {(lowered.pre, int(neuron)) for _, lowered in one.projections if lowered.rule is not None
                for neuron in lowered.pre_id}
@@ -99,7 +106,8 @@ def _one_by_one(case, arrivals):
     return found[:1], found[1:]
 
 
-def _candidates(case, one, off, step, found, arrivals):
+def _candidates(case: Case, one: Inputs, off: Ints, step: int, found: Sequence[Packet],
+                arrivals: tuple[int, ...]) -> Iterator[list[Packet]]:
     """Lists of as few packets as possible without, or with which the currents of a core are as recorded in a step.
 
     The core is the first one that is off; a list comes twice if other cores may have got the same packets.
@@ -129,18 +137,18 @@ def _candidates(case, one, off, step, found, arrivals):
             return
 
 
-def _by_packet(case, deliveries, step):
+def _by_packet(case: Case, deliveries: Deliveries, step: int) -> dict[Sent, list[int]]:
     """Places of the deliveries of a step by what brought them: (population, neuron, step, copy)."""
-    keys = {}
+    keys: dict[Sent, list[int]] = {}
     for i in np.flatnonzero(deliveries.arrival == step):
         pre = case.network.projections[deliveries.projection[i]].pre
         keys.setdefault((pre, *(int(getattr(deliveries, n)[i]) for n in ("neuron", "step", "copy"))), []).append(i)
     return keys
 
 
-def _merged(packets):
+def _merged(packets: Iterable[Packet]) -> list[Packet]:
     """The same packets, those of one spike to several cores of a population as one."""
-    merged = []
+    merged: list[Packet] = []
     for packet in packets:
         same = next((i for i, one in enumerate(merged) if not one.cores & packet.cores
                      and replace(one, cores=packet.cores) == packet), None)
@@ -151,7 +159,7 @@ def _merged(packets):
     return merged
 
 
-def saturation(case):
+def saturation(case: Case) -> list[Cause]:
     """Sums beyond 16 bits that one recording has and the other has cut."""
     worst = 0
     for one, off in case.astray:

@@ -5,20 +5,24 @@ from those before; a network with such a value is an explanation if the local en
 """
 
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from spikingconvnet.board.fixed_point import ACCUM_ONE, accum, decay, expk, expulr, i32, kdiv, kmul
 from spikingconvnet.board.lowering import UNIT, injection
 from spikingconvnet.board.reference import SATURATED
-from spikingconvnet.board.rules import lower_rule
-from spikingconvnet.compare.expected import CURRENTS, Inputs, part_of
-from spikingconvnet.compare.explained import Cause, shortest, solutions, with_population, with_projections
+from spikingconvnet.board.rules import LoweredRule, lower_rule
+from spikingconvnet.compare.expected import CURRENTS, Deviations, Inputs, part_of
+from spikingconvnet.compare.explained import Case, Cause, shortest, solutions, with_population, with_projections
 from spikingconvnet.errors import SpikingConvNetError
-from spikingconvnet.network.netlist import RECEPTORS
+from spikingconvnet.network.arrays import Flags, Floats, Ints, Pair
+from spikingconvnet.network.netlist import RECEPTORS, Network
 from spikingconvnet.network.plasticity import STDPMechanism
 
+OfRule: TypeAlias = Callable[[LoweredRule], Ints]      # residuals of a rule
 LARGEST = (1 << 31) - 1
 LONGEST_REFRACTORY = 200    # steps
 TIMESTEPS = (0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 10.0)     # ms
@@ -29,7 +33,7 @@ MOST_DECIMALS = 20          # numbers of as many decimals that are tried
 MEMBRANE = ("tau_m", "cm", "v_rest", "i_offset")
 
 
-def undeclared(case):
+def undeclared(case: Case) -> list[Cause]:
     """Parameters of the network or of neurons that explain all in which the deviant recording leaves its network.
 
     Returns
@@ -44,7 +48,7 @@ def undeclared(case):
     return found
 
 
-def of_rules(case):
+def of_rules(case: Case) -> list[Cause]:
     """Parameters of a rule that learns which do so: list of Cause."""
     if len(case.astray) != 1 or not case.is_input:
         return []
@@ -59,7 +63,7 @@ def of_rules(case):
     return [*_of_rule(case, one, off)]
 
 
-def senders(case):
+def senders(case: Case) -> int:
     """How many presynaptic neurons have synapses of which it is known that they learned otherwise."""
     found = set()
     for one, off in case.astray:
@@ -74,7 +78,7 @@ def senders(case):
     return len(found)
 
 
-def _timesteps(case):
+def _timesteps(case: Case) -> Iterator[Cause]:
     network = case.suspect.network
     if not any(off.membranes.any() for _, off in case.astray):
         return
@@ -83,7 +87,7 @@ def _timesteps(case):
             yield _cause(case, "the timestep", timestep, network.timestep, {"parameter": "timestep"})
 
 
-def _receptors(case):
+def _receptors(case: Case) -> Iterator[Cause]:
     network = case.suspect.network
     posts = {one.label for one, _ in case.astray}
     for projection in network.projections:
@@ -96,14 +100,14 @@ def _receptors(case):
                              {"parameter": "receptor", "projection": projection.label})
 
 
-def _cause(case, what, value, declared, details):
+def _cause(case: Case, what: str, value: float | str, declared: float | str, details: dict[str, Any]) -> Cause:
     shown = [f"{part:g}" if isinstance(part, float) else part for part in (value, declared)]
     return Cause("parameter", f"with {shown[0]} instead of {shown[1]} as {what}, {case.deviant} is exactly what its"
                  f" network gives before step {case.steps:,}; {case.other} is as its network says",
                  {"in": case.deviant, **details, "value": value, "declared": declared})
 
 
-def _of_cells(case, one, off):
+def _of_cells(case: Case, one: Inputs, off: Deviations) -> Iterator[Cause]:
     """Parameters of a population's neurons, that of one or of all of them."""
     seek = {}
     if off.membranes.any() and not off.currents.any():
@@ -118,7 +122,7 @@ def _of_cells(case, one, off):
         return              # it may as well be dead
     columns = np.flatnonzero(off.membranes.any(axis=0) | off.spikes.any(axis=0) | off.currents.any(axis=(0, 1)))
     for name, spans_of in seek.items():
-        spans = {}
+        spans: dict[int, Any] = {}          # a Pair each, once all have been found
         for column in columns:
             spans[column] = spans_of(case, one, name, int(column))
             if spans[column] is None:
@@ -127,13 +131,13 @@ def _of_cells(case, one, off):
             yield from _of_population(case, one, name, spans)
 
 
-def _is_silent(one, off):
+def _is_silent(one: Inputs, off: Deviations) -> bool:
     """Whether one neuron alone does not fire any more."""
     columns = np.flatnonzero(off.spikes.any(axis=0))
     return len(columns) == 1 and not one.fired[np.argmax(off.spikes[:, columns[0]]):, columns[0]].any()
 
 
-def _of_population(case, one, name, spans):
+def _of_population(case: Case, one: Inputs, name: str, spans: Mapping[int, Pair]) -> Iterator[Cause]:
     """The parameter for all neurons, or for those that deviate, if the network then gives what was recorded."""
     network, population = case.suspect.network, case.suspect.network.population(one.label)
     low, high = max(span[0] for span in spans.values()), min(span[1] for span in spans.values())
@@ -142,8 +146,9 @@ def _of_population(case, one, name, spans):
     values = declared.copy()
     if low <= high:
         value = _value(case, name, low, high)
+        cell: Any = population.cell         # of whatever kind has that parameter
         everywhere = {k: v for k, v in population.values.items() if k != name}
-        if _explains(case, lambda: with_population(network, one.label, cell=replace(population.cell, **{name: value}),
+        if _explains(case, lambda: with_population(network, one.label, cell=replace(cell, **{name: value}),
                                                    values=everywhere)):
             yield _of_neurons(case, one, name, [value], declared, None)
             return
@@ -154,7 +159,7 @@ def _of_population(case, one, name, spans):
         yield _of_neurons(case, one, name, values[neurons].tolist(), declared[neurons], neurons)
 
 
-def _explains(case, make):
+def _explains(case: Case, make: Callable[[], Network]) -> bool:
     """Whether the network that ``make()`` gives is an explanation; one with a value that no record takes is none."""
     try:
         network = make()
@@ -163,13 +168,14 @@ def _explains(case, make):
     return case.explains(network)
 
 
-def _value(case, name, low, high):
+def _value(case: Case, name: str, low: int, high: int) -> float:
     if name == "tau_refrac":
         return max(0.0, low - 0.5) * case.suspect.network.timestep
     return shortest(low, high)
 
 
-def _of_neurons(case, one, name, values, declared, neurons):
+def _of_neurons(case: Case, one: Inputs, name: str, values: list[float], declared: Floats,
+                neurons: Ints | None) -> Cause:
     whole = [sorted(set(np.round(part, 6).tolist())) for part in (values, declared)]
     shown = [f"{part[0]:g}" if len(part) == 1 else f"{part[0]:g} to {part[-1]:g}" for part in whole]
     who = f"population {one.label}"
@@ -182,11 +188,11 @@ def _of_neurons(case, one, name, values, declared, neurons):
                                    "declared": whole[1][0] if len(whole[1]) == 1 else np.asarray(declared).tolist()})
 
 
-def _raw(case, one, name, column):
+def _raw(case: Case, one: Inputs, name: str, column: int) -> int:
     return accum(case.suspect.network.population(one.label).parameter(name)[one.neurons[column]])
 
 
-def _last_fired(one):
+def _last_fired(one: Inputs) -> Ints:
     """Step of the last spike before each step, since the last reset: int64 array (steps, neurons)."""
     step = np.arange(one.steps)[:, None]
     last = np.maximum.accumulate(np.where(one.fired, step, -1 << 40), axis=0)
@@ -195,7 +201,7 @@ def _last_fired(one):
     return np.where(last // every == step // every, last, -1 << 40) if every else last
 
 
-def _moves(one, column):
+def _moves(one: Inputs, column: int) -> tuple[Ints, Flags]:
     """Steps at whose end the neuron's membrane is not set, and whether it is held: int64 and bool array (n,)."""
     step = np.arange(one.steps - 1)
     every = one.recorded.network.reset_every
@@ -204,7 +210,7 @@ def _moves(one, column):
     return step, held
 
 
-def _free(case, one, name, column):
+def _free(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     """Values of what moves the membrane."""
     neuron, c = one.neurons[column], one.constants
     step, held = _moves(one, column)
@@ -217,7 +223,7 @@ def _free(case, one, name, column):
     tau, cm = (_raw(case, one, part, column) for part in ("tau_m", "cm"))
     timestep = accum(case.suspect.network.timestep)
 
-    def residuals(values):
+    def residuals(values: Any) -> Ints:         # Ints, which `kdiv` takes as it takes single numbers
         given = {"resistance": c.resistance[neuron], "membrane_decay": c.membrane_decay[neuron],
                  "v_rest": c.v_rest[neuron], "i_offset": c.i_offset[neuron]}
         values = values[:, None]
@@ -235,7 +241,7 @@ def _free(case, one, name, column):
     return solutions(residuals, _raw(case, one, name, column), 1 if positive else -LARGEST, LARGEST)
 
 
-def _synaptic(case, one, name, column):
+def _synaptic(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     """Values of a time constant of synapses."""
     r = ("tau_syn_E", "tau_syn_I").index(name)
     sums, trace = one.sums()[r, :, column], one.trace[CURRENTS[r]]
@@ -243,7 +249,7 @@ def _synaptic(case, one, name, column):
     arrived = i32(np.minimum(sums, SATURATED) << one.constants.shift[r, one.neurons[column]])
     timestep = accum(case.suspect.network.timestep)
 
-    def residuals(values):
+    def residuals(values: Ints) -> Ints:
         keeps, lets = (np.array([[function(int(value))] for value in values], np.int64) for function in (
             lambda tau: expulr(-kdiv(timestep, tau)), lambda tau: injection(timestep, tau)))
         return i32(decay(before, keeps) + decay(arrived, lets)) - trace[:, column]
@@ -251,7 +257,7 @@ def _synaptic(case, one, name, column):
     return solutions(residuals, _raw(case, one, name, column), 1, LARGEST)
 
 
-def _reset(case, one, name, column):
+def _reset(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     """Values of the membrane after a spike."""
     every = one.recorded.network.reset_every
     step = np.flatnonzero(one.fired[:-1, column])
@@ -261,7 +267,7 @@ def _reset(case, one, name, column):
     return (int(found[0]),) * 2 if len(found) == 1 and not elsewhere.any() else None
 
 
-def _start(case, one, name, column):
+def _start(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     """Values of the membrane at the start."""
     every = one.recorded.network.reset_every or one.steps
     elsewhere = one.membrane_deviations()[:, column].copy()
@@ -270,7 +276,7 @@ def _start(case, one, name, column):
     return (int(found[0]),) * 2 if len(found) == 1 and not elsewhere.any() else None
 
 
-def _refractory(case, one, name, column):
+def _refractory(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     """Numbers of steps for which the membrane is held."""
     neuron, c = one.neurons[column], one.constants
     step, _ = _moves(one, column)
@@ -283,7 +289,7 @@ def _refractory(case, one, name, column):
     return (right[0], right[0]) if right else None
 
 
-def _threshold(case, one, name, column):
+def _threshold(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     """Values of a threshold that was not set in between."""
     if any(label == one.label for _, label, _ in one.recorded.thresholds):
         return None
@@ -294,13 +300,14 @@ def _threshold(case, one, name, column):
     return (max(low, -LARGEST), high) if low <= high else None
 
 
-def _of_rule(case, one, off):
+def _of_rule(case: Case, one: Inputs, off: Deviations) -> Iterator[Cause]:
     """Parameters of the rule with which a population's weights are learned."""
     network = case.suspect.network
-    mechanism = next(p.plasticity for p in network.incoming(one.label) if p.learns)
+    mechanism = next(p.rule for p in network.incoming(one.label) if p.learns)
+    assert mechanism is not None
     parts = [by(one, off) for by, differ in ((_by_weights, off.learned), (_by_currents, off.currents.any())) if differ]
 
-    def residuals_of(rule):
+    def residuals_of(rule: LoweredRule) -> Ints:
         return np.concatenate([residuals(rule) for residuals in parts])
 
     for part in ("timing_dependence", "weight_dependence"):
@@ -321,13 +328,13 @@ def _of_rule(case, one, off):
                     break
 
 
-def _with(mechanism, part, name, value):
+def _with(mechanism: STDPMechanism, part: str, name: str, value: float) -> STDPMechanism:
     return STDPMechanism(**{"timing_dependence": mechanism.timing_dependence,
                             "weight_dependence": mechanism.weight_dependence,
                             part: replace(getattr(mechanism, part), **{name: value})})
 
 
-def _tried(span):
+def _tried(span: tuple[float, float] | None) -> list[float]:
     """Numbers inside a span: those of few decimals first, then its ends and its middle."""
     if span is None:
         return []
@@ -340,12 +347,13 @@ def _tried(span):
     return list(dict.fromkeys(found))
 
 
-def _span(mechanism, part, name, declared, residuals_of, timestep):
+def _span(mechanism: STDPMechanism, part: str, name: str, declared: float, residuals_of: OfRule,
+          timestep: float) -> tuple[float, float] | None:
     """The smallest and largest value of a rule's parameter that a few weights follow from, or None."""
     unit = max(abs(declared), 2.0 ** -11) * FINEST
 
-    def residuals(values):
-        rows = []
+    def residuals(values: Ints) -> Ints:
+        rows: list[Ints | None] = []
         for value in values:
             try:
                 rows.append(residuals_of(lower_rule(_with(mechanism, part, name, float(value) * unit), timestep)))
@@ -362,7 +370,7 @@ def _span(mechanism, part, name, declared, residuals_of, timestep):
     return None if span is None else (span[0] * unit, span[1] * unit)
 
 
-def _by_weights(one, off):
+def _by_weights(one: Inputs, off: Deviations) -> OfRule:
     """Residuals of the learned weights at the end of a few synapses, most of them wrong: a function of a rule."""
     chosen = []
     for index, lowered in one.projections:
@@ -376,14 +384,14 @@ def _by_weights(one, off):
             chosen.append((index, part_of(lowered, order), wrong[order]))
     recorded = [one.series(index, lowered)[1] + wrong for index, lowered, wrong in chosen]
 
-    def residuals(rule):
+    def residuals(rule: LoweredRule) -> Ints:
         return np.concatenate([one.series(index, replace(lowered, rule=rule))[1] - right
                                for (index, lowered, _), right in zip(chosen, recorded)])
 
     return residuals
 
 
-def _by_currents(one, off):
+def _by_currents(one: Inputs, off: Deviations) -> OfRule:
     """Residuals of what reached the first neuron that is wrong, up to a few steps that are: a function of a rule."""
     _step, column = min((int(t), int(n)) for _, t, n in np.argwhere(off.currents))
     wrong = np.flatnonzero(off.currents[:, :, column].any(axis=0))
@@ -400,7 +408,7 @@ def _by_currents(one, off):
     unit = 1.0 / (one.constants.inject[:, one.neurons[column]] / UNIT
                   * 2.0 ** one.constants.shift[:, one.neurons[column]])
 
-    def residuals(rule):
+    def residuals(rule: LoweredRule) -> Ints:
         sums = static.copy()
         for index, lowered in mine:
             if lowered.rule is not None:
@@ -412,6 +420,6 @@ def _by_currents(one, off):
     return residuals
 
 
-def _add(sums, rows, _):
+def _add(sums: Floats, rows: Sequence[Ints], _: Ints) -> None:
     inside = rows[0] < sums.shape[1]
     np.add.at(sums, (rows[2][inside], rows[0][inside]), rows[3][inside])

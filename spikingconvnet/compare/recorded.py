@@ -3,11 +3,13 @@
 The file is an ``.npz`` of plain arrays, written and checked as everything in a run directory, see ``store``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from spikingconvnet.board.lowering import lower
+from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, StoreError
 from spikingconvnet.gates.schema import (
     ACCUM,
@@ -24,7 +26,9 @@ from spikingconvnet.gates.schema import (
     refuse,
 )
 from spikingconvnet.network import serialisation
+from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers
 from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store import schemas
 from spikingconvnet.store.arrays import pack_spikes, unpack_spikes
 from spikingconvnet.store.directory import RunDirectory
@@ -66,28 +70,28 @@ class Recorded:
 
     network: Network
     n_steps: int
-    spikes: dict
-    neurons: dict = field(default_factory=dict)
-    membranes: dict = field(default_factory=dict)
-    weights: dict = field(default_factory=dict)
-    thresholds: tuple = ()
-    how: dict = field(default_factory=dict)
+    spikes: dict[str, Spikes]
+    neurons: dict[str, Ints] = field(default_factory=dict)
+    membranes: dict[str, dict[str, Ints32]] = field(default_factory=dict)
+    weights: dict[str, AnyInts] = field(default_factory=dict)
+    thresholds: tuple[tuple[int, str, Floats], ...] = ()
+    how: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def lowered(self):
+    def lowered(self) -> Lowered:
         """The network in a board's integers."""
         return lower(self.network)
 
 
-def check_file(path):
+def check_file(path: str | Path) -> None:
     """Raise a SettingsError unless `path` can name a recording."""
     if Path(path).suffix != ".npz" or Path(path).is_dir():
         raise SettingsError(f"--record: must be the name of a file that ends in .npz, got {str(path)!r}")
 
 
-def save(path, recorded):
+def save(path: str | Path, recorded: Recorded) -> None:
     """Write a recording, whole or not at all; SurroundingsError if the system refuses it."""
-    tables = []
+    tables: list[Numbers] = []
     about = {"network": serialisation.encode(recorded.network, tables), "n_steps": recorded.n_steps,
              "how": recorded.how,
              "thresholds": [(step, label) for step, label, _ in recorded.thresholds],
@@ -104,7 +108,7 @@ def save(path, recorded):
     RunDirectory(path.parent).write(path.stem, KIND, about, **arrays)
 
 
-def load(path, command="the command that made it, with --record"):
+def load(path: str | Path, command: str = "the command that made it, with --record") -> Recorded:
     """The recording in a file; one that is missing, damaged or something else is a StoreError."""
     path = Path(path)
     if path.suffix != ".npz":
@@ -120,7 +124,7 @@ def load(path, command="the command that made it, with --record"):
         raise StoreError(f"{path}: damaged ({error}); make it again with: {command}") from error
 
 
-def _decoded(about, arrays):
+def _decoded(about: Mapping[str, Any], arrays: dict[str, Numbers]) -> Recorded:
     """The Recorded of what a file holds, once everything in it fits everything else."""
     check_entries(about, ABOUT, "how.")
     check_entries(about["how"], {"made_on": optional(TEXT), "shown": optional(TEXT), "version": optional(TEXT),
@@ -148,7 +152,7 @@ def _decoded(about, arrays):
         about["how"])
 
 
-def _wanted(network, about):
+def _wanted(network: Network, about: Mapping[str, Any]) -> dict[str, Array]:
     """Arrays that belong to a recording of a network: dict of str to schema.Array."""
     size, steps = {p.label: p.size for p in network.populations}, about["n_steps"]
     labels = {"spikes": list(size), "neurons": [p.label for p in network.populations if not p.is_source],

@@ -1,11 +1,19 @@
 """Recordings of a run while it goes on."""
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
+
 import numpy as np
 
+from spikingconvnet.backends.base import Record, Recording, Simulation
 from spikingconvnet.compare.recorded import Recorded
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.network.arrays import AnyInts, Floats, Ints
+from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
 
+Open: TypeAlias = Callable[..., AbstractContextManager[Simulation]]
 NEURONS = 64                # of every population, membranes are recorded
 
 
@@ -23,51 +31,54 @@ class Recorder:
         ``keep(recorded)`` is called when the simulation ends without an error.
     """
 
-    def __init__(self, simulation, network, neurons, how, keep):
+    def __init__(self, simulation: AbstractContextManager[Simulation], network: Network,
+                 neurons: dict[str, Ints], how: dict[str, Any], keep: Callable[[Recorded], object]) -> None:
         self._opened, self._network, self._neurons, self._how = simulation, network, neurons, how
-        self._keep, self._chunks, self._thresholds, self._t = keep, [], [], 0
+        self._keep, self._t = keep, 0
+        self._chunks: list[Recording] = []
+        self._thresholds: list[tuple[int, str, Floats]] = []
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._simulation, name)
 
-    def __enter__(self):
+    def __enter__(self) -> Any:         # a Simulation, whose other methods `__getattr__` finds
         self._simulation = self._opened.__enter__()
         return self
 
-    def __exit__(self, kind, *error):
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
         try:
             if kind is None:
                 self._keep(self._recorded())
         finally:
             self._opened.__exit__(kind, *error)
 
-    def run(self, n_steps):
+    def run(self, n_steps: int) -> None:
         """Simulate `n_steps` more steps."""
         self._simulation.run(n_steps)
         self._t += n_steps
 
-    def set(self, label, v_thresh):
+    def set(self, label: str, v_thresh: Floats) -> None:
         """Set the thresholds of a population."""
         self._simulation.set(label, v_thresh)
         self._thresholds.append((self._t, label, np.array(v_thresh, np.float64)))
 
-    def recording(self):
+    def recording(self) -> Recording:
         """What was recorded since the last call: Recording."""
         self._chunks.append(self._simulation.recording())
         return self._chunks[-1]
 
-    def _recorded(self):
+    def _recorded(self) -> Recorded:
         chunks, steps = self._chunks, self._t
         given = [p for p in self._network.populations if p.has_given_spikes]
-        slot = next((p.cell.spikes.n_steps for p in given), steps)
-        spikes = {p.label: shown(p.cell.spikes, steps, slot) for p in given}
+        slot = next((p.given_spikes.n_steps for p in given), steps)
+        spikes = {p.label: shown(p.given_spikes, steps, slot) for p in given}
         spikes |= {label: joined([chunk.spikes[label] for chunk in chunks], slot) for label in chunks[0].spikes}
         membranes = {label: {name: np.concatenate([chunk.membranes[label][name] for chunk in chunks])
                              for name in traces} for label, traces in chunks[0].membranes.items()}
         return Recorded(self._network, steps, spikes, self._neurons, membranes, self._weights(),
                         tuple(self._thresholds), self._how)
 
-    def _weights(self):
+    def _weights(self) -> dict[str, AnyInts]:
         found = {}
         for projection in self._network.projections:
             try:
@@ -77,7 +88,8 @@ class Recorder:
         return {label: raw for label, raw in found.items() if raw is not None}
 
 
-def recording(open_network, how, keep, chosen=lambda network: True):
+def recording(open_network: Open, how: dict[str, Any], keep: Callable[[Recorded], object],
+              chosen: Callable[[Network], bool] = lambda network: True) -> Open:
     """``open_network`` whose simulations of `chosen` networks are recorded, with membranes of `NEURONS` each.
 
     Parameters
@@ -90,7 +102,7 @@ def recording(open_network, how, keep, chosen=lambda network: True):
     chosen : callable
         ``chosen(network)`` tells whether a network is recorded.
     """
-    def opened(network, record=(), **options):
+    def opened(network: Network, record: Record = (), **options: Any) -> AbstractContextManager[Simulation]:
         if not chosen(network):
             return open_network(network, record, **options)
         neurons = {p.label: spread(p.size) for p in network.populations if not p.is_source}
@@ -99,33 +111,33 @@ def recording(open_network, how, keep, chosen=lambda network: True):
     return opened
 
 
-def spread(size, n=NEURONS):
+def spread(size: int, n: int = NEURONS) -> Ints:
     """At most `n` neurons of a population, evenly spread so that every map and core has some: int64 array."""
     return np.unique(np.linspace(0, size - 1, min(n, size)).astype(np.int64))
 
 
-def learns(network):
+def learns(network: Network) -> bool:
     """Whether a network has a projection that learns."""
     return any(p.learns for p in network.projections)
 
 
-def joined(parts, slot):
+def joined(parts: Sequence[Spikes], slot: int) -> Spikes:
     """Spikes of consecutive chunks as one, in samples of `slot` steps if they are whole."""
     whole = Spikes.concatenate([Spikes(p.shape, 1, p.offsets, p.neurons) for p in parts])
     steps = len(whole.offsets) - 1
     return Spikes(whole.shape, slot if steps % slot == 0 else steps, whole.offsets, whole.neurons)
 
 
-def shown(spikes, steps, slot):
+def shown(spikes: Spikes, steps: int, slot: int) -> Spikes:
     """The first `steps` steps of a timeline, silent beyond its end."""
     offsets = np.concatenate([spikes.offsets, np.full(max(0, steps + 1 - len(spikes.offsets)), spikes.offsets[-1])])
     part = Spikes(spikes.shape, 1, offsets[:steps + 1], spikes.neurons[:offsets[steps]])
     return joined([part], slot)
 
 
-def run(open_network, network, how):
+def run(open_network: Open, network: Network, how: dict[str, Any]) -> Recorded:
     """A network simulated for all steps of its sources: Recorded."""
-    kept = []
+    kept: list[Recorded] = []
     with recording(open_network, how, kept.append)(network) as simulation:
         simulation.run(simulation.source_steps)
         simulation.recording()

@@ -5,19 +5,23 @@ counts, the classifier. They tell where two machines part; what each neuron rece
 """
 
 import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet.compare.causes import NOT_TOLD, Cause
 from spikingconvnet.errors import StoreError
+from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.store import schemas
 from spikingconvnet.store.directory import HOW, RunDirectory
 
 SPLITS = ("train", "validation", "test")
 ALIKE = "; compare runs of the same parameters"
 COURSE = ("thresholds", "wins", "mean_weight")      # of a training, chunk by chunk
-ARRAYS = {                                          # compared, in this order, with what their places are
+ARRAYS: dict[str, dict[str, tuple[str, ...]]] = {    # compared, in this order, with what their places are
     "data": {"labels": ("image",), "counts": ("step",), "neurons": ("spike",)},
     "layers": {"initial": ("filter", "channel", "row", "column"), **dict.fromkeys(COURSE, ("chunk", "entry")),
                "learned": ("filter", "channel", "row", "column"), "kernels": ("filter", "channel", "row", "column"),
@@ -71,19 +75,19 @@ class RunComparison:
         How the first result that differs was made, or the last one.
     """
 
-    same: list
-    results: list
-    cause: Cause
-    next: list
-    how: dict
+    same: list[str]
+    results: list[Result]
+    cause: Cause | None
+    next: list[str]
+    how: dict[str, Any]
 
     @property
-    def identical(self):
+    def identical(self) -> bool:
         """Whether nothing differs."""
         return not self.results
 
 
-def compare_runs(a, b):
+def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
     """Compare everything that both run directories hold.
 
     Parameters
@@ -103,7 +107,9 @@ def compare_runs(a, b):
     names = sorted(set.intersection(*(_names(store) for store in stores)), key=_place)
     if not names:
         raise StoreError(f"{a} and {b}: hold no results in common; run the same modes with both, such as --mode demo")
-    same, results, how = [], [], {}
+    same: list[str] = []
+    results: list[Result] = []
+    how: dict[str, Any] = {}
     for name in names:
         ours, theirs = (store.read(name, "the command that made it", None, schemas.of(name)) for store in stores)
         found = list(_differences(name, ours, theirs))
@@ -115,12 +121,12 @@ def compare_runs(a, b):
     return RunComparison(same, results, cause, after, how)
 
 
-def _names(store):
+def _names(store: RunDirectory) -> set[str]:
     return {path.relative_to(store.path).with_suffix("").as_posix() for path in store.path.glob("**/*.npz")
             if path.parent.name in ARRAYS or path.stem == "svm"}
 
 
-def _place(name):
+def _place(name: str) -> tuple[int, int, bool, int, str]:
     """Where in the pipeline a result is made."""
     kind, _, rest = name.rpartition("/")
     words = rest.split("-")
@@ -129,7 +135,7 @@ def _place(name):
     return {"data": 0, "layers": 1, "spikes": 1}.get(kind, 2 + (not kind)), layer, kind == "spikes", split, name
 
 
-def _differences(name, ours, theirs):
+def _differences(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Result]:
     found = []
     for array, axes in ARRAYS[name.rpartition("/")[0]].items():
         if (array in ours) != (array in theirs):
@@ -147,11 +153,11 @@ def _differences(name, ours, theirs):
         yield Result(name, array, *numbers)
 
 
-def _first(ours, theirs, axes):
+def _first(ours: Numbers, theirs: Numbers, axes: Sequence[str]) -> tuple[Any, ...]:
     """Index of the first entry that differs, the same in words, both entries, how many differ and of how many."""
     if ours.shape != theirs.shape:
         n = min(len(ours), len(theirs))
-        index = (int(np.argmax(ours[:n] != theirs[:n])) if (ours[:n] != theirs[:n]).any() else n,)
+        index: tuple[int, ...] = (int(np.argmax(ours[:n] != theirs[:n])) if (ours[:n] != theirs[:n]).any() else n,)
         entries = [part[index].item() if index[0] < len(part) else 0 for part in (ours, theirs)]
         differ = int((ours[:n] != theirs[:n]).sum()) + abs(len(ours) - len(theirs))
         return index, f"{axes[0]} {index[0]}", *entries, differ, max(len(ours), len(theirs))
@@ -160,7 +166,7 @@ def _first(ours, theirs, axes):
     return index, place, ours[index].item(), theirs[index].item(), int((ours != theirs).sum()), ours.size
 
 
-def _cause(first, how):
+def _cause(first: Result, how: Mapping[str, Any]) -> Cause:
     made = [how[side].get("made_on", "?") for side in ("A", "B")]
     if first.name.startswith("data/") or first.array == "initial":
         seeds = [how[side].get("seed") for side in ("A", "B")]
@@ -175,7 +181,7 @@ def _cause(first, how):
                  " neuron received")
 
 
-def _next(paths, first, how):
+def _next(paths: Iterable[str | Path], first: Result, how: Mapping[str, Any]) -> list[str]:
     """Options of the commands that record what differs and compare that."""
     kind, _, rest = first.name.rpartition("/")
     if kind == "data" or first.array == "initial" or not kind:
@@ -189,7 +195,7 @@ def _next(paths, first, how):
     return [*commands, "--mode compare a.npz b.npz"]
 
 
-def as_dict(comparison):
+def as_dict(comparison: RunComparison) -> dict[str, Any]:
     """The comparison as JSON holds it."""
     return {"identical": comparison.identical, "a": comparison.how["A"], "b": comparison.how["B"],
             "same": comparison.same, "first": asdict(comparison.results[0]) if comparison.results else None,
@@ -197,13 +203,14 @@ def as_dict(comparison):
             "cause": asdict(comparison.cause) if comparison.cause else None, "next": comparison.next}
 
 
-def as_text(comparison, a, b, program):
+def as_text(comparison: RunComparison, a: str | Path, b: str | Path, program: str) -> str:
     """The comparison in a few lines, with the commands to run next."""
     lines = [f"{name}: {path}" for name, path in (("A", a), ("B", b))]
     lines += [f"the same: {', '.join(comparison.same)}"] * bool(comparison.same)
-    if comparison.identical:
+    cause = comparison.cause
+    if cause is None:
         return "\n".join([*lines, "identical"])
-    first, cause = comparison.results[0], comparison.cause
+    first = comparison.results[0]
     lines.append(f"first difference: {first.name}, {first.array}, {first.place}: A {first.a:.6g}, B {first.b:.6g}")
     lines += [f"  {r.name}, {r.array}: {r.differ:,} of {r.compared:,} differ" for r in comparison.results]
     lines.append(f"cause not told: {cause.evidence}" if cause.name == NOT_TOLD else f"cause: {cause.name}:"

@@ -1,40 +1,48 @@
 """Causes of a difference: sources with other spikes."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
 from spikingconvnet.compare.delays import LATEST, first_astray
 from spikingconvnet.compare.expected import part_of
-from spikingconvnet.compare.explained import Cause, with_population
+from spikingconvnet.compare.explained import Case, Cause, with_population
+from spikingconvnet.network.arrays import Pair
+from spikingconvnet.network.netlist import Population
+from spikingconvnet.network.neurons import SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
 
+Current: TypeAlias = tuple[int, int, int]                # place of the population, receptor, column
+OtherSpike: TypeAlias = tuple[int, int, int | None]     # neuron, step, step of the spike that it replaces
 
-def data(case):
+
+def data(case: Case) -> list[Cause]:
     """A spike of a source that it was not given, alone or instead of one a few steps before or after."""
     network = case.suspect.network
-    steps = [first_astray(case, one)[0] for one, off in case.astray if off.currents.any()]
+    steps: Sequence[int] = [first_astray(case, one)[0] for one, off in case.astray if off.currents.any()]
     if not steps:                       # only what is learned shows a spike that would come behind the last step
         steps = range(case.steps, case.steps + 1 + max(p.connections.max_delay for p in network.projections))
     else:
         steps = [min(steps)]
     for population in network.populations:
-        if population.has_given_spikes:
-            spikes = population.cell.spikes
+        cell = population.cell
+        if isinstance(cell, SpikeSourceArray):
             for neuron, extra, gone in dict.fromkeys(
                     other for step in steps for other in _other_spikes(case, population, step)):
-                changed = replace(population.cell, spikes=_with_spike(spikes, neuron, extra, gone))
+                changed = replace(cell, spikes=_with_spike(cell.spikes, neuron, extra, gone))
                 if case.explains(with_population(network, population.label, cell=changed)):
                     return [_other_data(case, population.label, neuron, extra, gone)]
     return []
 
 
-def _other_spikes(case, population, step):
+def _other_spikes(case: Case, population: Population, step: int) -> Iterator[OtherSpike]:
     """Neurons that may have sent a spike in another step.
 
     A neuron, the step of the spike, and that of the spike which it replaces or None, each.
     """
-    spikes = population.cell.spikes
+    spikes = population.given_spikes
     end = len(spikes.offsets) - 1
     given = set(zip(spikes.neurons.tolist(), spikes.steps().tolist()))
     for neuron, delay in _senders(case, population.label, step):
@@ -46,9 +54,10 @@ def _other_spikes(case, population, step):
             yield from ((neuron, sent + k, sent) for k in moves[1:] if (neuron, sent) in given and sent + k < end)
 
 
-def _senders(case, label, step):
+def _senders(case: Case, label: str, step: int) -> list[Pair]:
     """Neurons of a population and delays whose synapses lead to every current that is off in a step."""
-    reached, wrong = {}, set()
+    reached: dict[Pair, set[Current]] = {}
+    wrong: set[Current] = set()
     for place, (one, off) in enumerate(zip(case.replays, case.off)):
         if step < one.steps:
             wrong |= {(place, int(r), int(n)) for r, n in np.argwhere(off.currents[:, step])}
@@ -61,7 +70,7 @@ def _senders(case, label, step):
     return [key for key, places in reached.items() if wrong <= places]
 
 
-def _with_spike(spikes, neuron, extra, gone):
+def _with_spike(spikes: Spikes, neuron: int, extra: int, gone: int | None) -> Spikes:
     """Spikes with one more, and without one."""
     neurons, steps = spikes.neurons.astype(np.int64), spikes.steps()
     keep = np.ones(len(steps), bool)
@@ -72,7 +81,7 @@ def _with_spike(spikes, neuron, extra, gone):
                               spikes.n_steps)
 
 
-def _other_data(case, label, neuron, extra, gone):
+def _other_data(case: Case, label: str, neuron: int, extra: int, gone: int | None) -> Cause:
     instead = "" if gone is None else f" instead of step {gone:,}"
     return Cause("data", f"with a spike of neuron {neuron} of source {label} in step {extra:,}{instead}, which it was"
                  f" not given, {case.deviant} is exactly what its network gives before step {case.steps:,}",

@@ -1,18 +1,24 @@
 """Synapses that alone might explain what one of two recordings received otherwise than its network says."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
+from spikingconvnet.board.lowered import LoweredProjection
 from spikingconvnet.board.lowering import Lowered
 from spikingconvnet.compare.expected import CURRENTS, Inputs
-from spikingconvnet.compare.explained import with_projections
+from spikingconvnet.compare.explained import Case, with_projections
+from spikingconvnet.network.arrays import Ints
+from spikingconvnet.network.netlist import Network
 
 ROUNDING = 4            # units in the last place that one step may round away: three products and a sum
 MOST_SYNAPSES = 200     # that are tried one by one
+Synapse: TypeAlias = tuple[Inputs, int, LoweredProjection, int]     # the last is its place in the projection
 
 
-def synapses(case, plastic=False):
+def synapses(case: Case, plastic: bool = False) -> Iterator[Synapse]:
     """Synapses that alone might explain what came in: (Inputs, place and LoweredProjection, place of the synapse)."""
     if len(case.astray) != 1:
         return
@@ -33,12 +39,12 @@ def synapses(case, plastic=False):
                 yield one, index, lowered, s
 
 
-def ends(case, one, index, lowered, s):
+def ends(case: Case, one: Inputs, index: int, lowered: LoweredProjection, s: int) -> tuple[str, int, int]:
     """Label of a synapse's projection, and the neurons that it leads from and to."""
     return (case.network.projections[index].label, int(lowered.pre_id[s]), int(one.neurons[lowered.post_id[s]]))
 
 
-def sums_of(one, index, lowered):
+def sums_of(one: Inputs, index: int, lowered: LoweredProjection) -> Ints:
     """What some synapses bring: int64 array (receptors, steps, neurons)."""
     rows, _ = one.series(index, lowered)
     arrival, column, receptor, weight = rows[:4]
@@ -49,7 +55,7 @@ def sums_of(one, index, lowered):
     return found
 
 
-def explains(case, one, sums, bits=0):
+def explains(case: Case, one: Inputs, sums: Ints, bits: int = 0) -> bool:
     """Whether all currents of the population that is off follow from what came in, in units `bits` finer."""
     finer = one
     if bits:
@@ -62,7 +68,7 @@ def explains(case, one, sums, bits=0):
     return np.array_equal(finer.currents(sums), np.stack([one.trace[name] for name in CURRENTS]))
 
 
-def with_synapse(case, one, index, lowered, s, **change):
+def with_synapse(case: Case, one: Inputs, index: int, lowered: LoweredProjection, s: int, **change: int) -> Network:
     """The suspect's network with the delay of a synapse changed."""
     projection = case.suspect.network.projections[index]
     connections = projection.connections.to_list()

@@ -1,21 +1,26 @@
 """Causes of a difference: weights other than declared, of synapses, projections or their scale."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from spikingconvnet.board.lowered import LoweredProjection
 from spikingconvnet.board.lowering import Lowered
 from spikingconvnet.board.reference import SATURATED
 from spikingconvnet.compare.delays import first_astray
-from spikingconvnet.compare.expected import part_of
-from spikingconvnet.compare.explained import Cause, with_projections
+from spikingconvnet.compare.expected import Deviations, Inputs, part_of
+from spikingconvnet.compare.explained import Case, Cause, with_projections
 from spikingconvnet.compare.synapses import ends, explains, sums_of, synapses
+from spikingconvnet.network.arrays import Floats, Numbers
+from spikingconvnet.network.netlist import Connections
 
 MORE_EQUATIONS = 3      # than unknown weights, before weights are an explanation
 SCALES = (1, -1, 2, -2, 3, -3, 4, -4)       # bits by which a ring buffer may be shifted otherwise
 
 
-def weights(case):
+def weights(case: Case) -> list[Cause]:
     """Weights, static ones or those that learning begins with: of a synapse, of projections, at another scale."""
     for found in (_weight_of_a_synapse, _first_weight_of_a_synapse, _scaled, _weights_of_projections, _other_scale):
         if causes := found(case):
@@ -23,7 +28,7 @@ def weights(case):
     return []
 
 
-def _weight_of_a_synapse(case):
+def _weight_of_a_synapse(case: Case) -> list[Cause]:
     for one, index, lowered, s in synapses(case):
         if lowered.rule is not None or any(off.learned for off in case.off):
             continue
@@ -40,7 +45,8 @@ def _weight_of_a_synapse(case):
     return []
 
 
-def _weight(case, one, index, lowered, s, found, explained):
+def _weight(case: Case, one: Inputs, index: int, lowered: LoweredProjection, s: int, found: int,
+            explained: str) -> Cause:
     label, pre, post = ends(case, one, index, lowered, s)
     first = " at the start" if lowered.rule else ""
     weight = int(lowered.weight[s])
@@ -50,7 +56,7 @@ def _weight(case, one, index, lowered, s, found, explained):
                   "declared": weight, "same_given": True})
 
 
-def _first_weight_of_a_synapse(case):
+def _first_weight_of_a_synapse(case: Case) -> list[Cause]:
     """A plastic synapse that began with another weight."""
     for one, index, lowered, s in synapses(case, plastic=True):
         here = part_of(lowered, [s])
@@ -62,7 +68,7 @@ def _first_weight_of_a_synapse(case):
     return []
 
 
-def _first_weight(case, one, index, here, s):
+def _first_weight(case: Case, one: Inputs, index: int, here: LoweredProjection, s: int) -> int:
     """The weight at the start of a synapse that leads to what was recorded first: by halving, as more leads to more."""
     off = next(off for other, off in case.astray if other is one)
     if off.currents.any():
@@ -81,7 +87,7 @@ def _first_weight(case, one, index, here, s):
     return low
 
 
-def _starts_with(case, one, index, lowered, s, value):
+def _starts_with(case: Case, one: Inputs, index: int, lowered: LoweredProjection, s: int, value: int) -> bool:
     here = part_of(lowered, [s])
     changed = replace(here, weight=np.array([value]))
     off = next(off for other, off in case.astray if other is one)
@@ -92,7 +98,7 @@ def _starts_with(case, one, index, lowered, s, value):
         case, one, one.sums() - sums_of(one, index, here) + sums_of(one, index, changed))
 
 
-def _weights_of_projections(case):
+def _weights_of_projections(case: Case) -> list[Cause]:
     """Static weights, if there are more equations for them than unknown ones: of a projection, or of all of them."""
     if any(off.learned for off in case.off):
         return []
@@ -100,14 +106,14 @@ def _weights_of_projections(case):
     groups = [{label: [i]} for label, places in static.items() for i in places] if len(static) == 1 else []
     for group in [*groups, static]:
         for bits in range(4):           # of a finer scale
-            solved = [_solve(case, one, off, group[one.label], bits) for one, off in case.astray]
-            if all(solved):
+            solved: list[Any] = [_solve(case, one, off, group[one.label], bits) for one, off in case.astray]
+            if all(solved):             # none of them is None
                 return [_other_weights(case, group, np.concatenate([part[0] for part in solved]),
                                        np.concatenate([part[1] for part in solved]), bits)]
     return []
 
 
-def _solve(case, one, off, group, bits):
+def _solve(case: Case, one: Inputs, off: Deviations, group: Sequence[int], bits: int) -> tuple[Floats, Floats] | None:
     """Declared and recorded weights, as the equations of every neuron that is off have them, or None."""
     came = one.expected
     before, after = [], []
@@ -122,7 +128,7 @@ def _solve(case, one, off, group, bits):
                                           - came.step[rows]]), axis=1, return_inverse=True)
         counts = np.zeros((one.steps, keys.shape[1]))
         np.add.at(counts, (came.arrival[rows], which.ravel()), 1)
-        weight = np.zeros(keys.shape[1])
+        weight: Numbers = np.zeros(keys.shape[1])
         np.maximum.at(weight, which.ravel(), came.weight[rows])
         counts, same = np.unique(counts, axis=1, return_inverse=True)
         weight = np.bincount(same.ravel(), weight)
@@ -140,9 +146,9 @@ def _solve(case, one, off, group, bits):
     return np.concatenate(before), np.concatenate(after)
 
 
-def _other_weights(case, group, before, after, bits):
+def _other_weights(case: Case, group: Mapping[str, Sequence[int]], before: Floats, after: Floats, bits: int) -> Cause:
     labels = [case.network.projections[i].label for part in group.values() for i in part]
-    factor = float(after @ before / max(before @ before, 1))
+    factor = float(after @ before / max(float(before @ before), 1))
     text = (f"with other weights of {'projection' if len(labels) == 1 else 'projections'} {', '.join(labels)} all"
             f" currents of {case.deviant} before step {case.steps:,} are exact")
     power = round(np.log2(factor)) if factor > 0 else 0
@@ -153,7 +159,7 @@ def _other_weights(case, group, before, after, bits):
                                    "same_given": True})
 
 
-def _scaled(case):
+def _scaled(case: Case) -> list[Cause]:
     """All weights of projections, plastic ones at the start, times one number."""
     network, projections = case.suspect.network, case.network.projections
     posts = {one.label for one, _ in case.astray}
@@ -177,12 +183,12 @@ def _scaled(case):
     return []
 
 
-def _times(connections, factor):
+def _times(connections: Connections, factor: float) -> Connections:
     name = next(name for name in ("weight", "kernels", "kernel") if hasattr(connections, name))
     return replace(connections, **{name: getattr(connections, name) * factor})
 
 
-def _factors(case, group):
+def _factors(case: Case, group: Sequence[int]) -> list[float]:
     """Numbers that the weights of projections may have been multiplied with, by the first step that is off."""
     found = []
     for one, off in case.astray:
@@ -202,7 +208,7 @@ def _factors(case, group):
             and value > 0]
 
 
-def _other_scale(case):
+def _other_scale(case: Case) -> list[Cause]:
     """Ring buffers that are shifted otherwise, the weights being the same but for their rounding."""
     if len(case.astray) != 1:
         return []
