@@ -32,7 +32,7 @@ ALONE = {
     "general_steps.h": {*VECTORS, "BOTH", "SPIKE"},
     "conv_native.c": {*VECTORS, "INLINED", "REST_INTERVAL"},        # C looks for vectors at rest, numba at each step
     "conv_row.h": {*VECTORS, "WHERE", "RUN"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"}, "poisson_native.c": set(),
-    "core_native.c": {"API", "CC", "DMA", "MEMORIES"}}              # names of devices; room in an array
+    "core_native.c": {"API", "CC", "DMA", "MEMORIES", "NDEBUG"}}              # names of devices; room in an array
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
 STRUCTURES = {
     ("general_native.c", "run"): layout.RUN_FIELDS, ("general_native.c", "row"): layout.ROW_FIELDS,

@@ -252,9 +252,9 @@ def test_a_layer_that_was_trained_alone_and_never_fires_has_no_features(write, c
 
 
 def test_cross_validation_of_a_network_that_never_fires_is_no_result(write, command, monkeypatch):
-    lower = balance.balanced
-    monkeypatch.setattr(balance, "lower", lambda *args: ([replace(layer, v_thresh=layer.v_thresh + 30_000.0)
-                                                          for layer in lower(*args)[0]], []))
+    balanced = balance.balanced
+    monkeypatch.setattr(balance, "balanced", lambda *args: ([replace(layer, v_thresh=layer.v_thresh + 30_000.0)
+                                                              for layer in balanced(*args)[0]], []))
     code, out, err = command(write(), "--mode", "training", "--cv", "1x2")
     assert (code, out) == (2, "") and "layer 1: none of its 20 neurons fires for any of 60 samples of a fold" in err
 
