@@ -86,8 +86,8 @@ def convolution_connectors(connections: ConvConnections) -> dict[Pair, BoardConv
             " outputs share an input that they should not", NetworkError)
     require(rows % 2 == 1 and columns % 2 == 1, "ConvConnections", "kernels", (rows, columns),
             "of odd size on a board: sPyNNaker's binary reads beyond a kernel of even size", NetworkError)
-    pre_shape, pool = (1, *connections.pre_shape[1:]), (connections.pool[1], connections.pool[0])
-    return {(channel, index): BoardConvolution(kernel[::-1, ::-1].reshape(columns, rows), pre_shape, pool=pool,
-                                               delay=connections.delay)
+    pre_shape, pool, padding = (1, *connections.pre_shape[1:]), connections.pool[::-1], connections.padding[::-1]
+    return {(channel, index): BoardConvolution(kernel[::-1, ::-1].reshape(columns, rows), pre_shape, padding=padding,
+                                               pool=pool, delay=connections.delay)
             for index, kernels in enumerate(connections.kernels) for channel, kernel in enumerate(kernels)
             if kernel.any()}

@@ -15,7 +15,7 @@ from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.rules import AMOUNT_SHIFT, LoweredRule
 from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.network.connectivity import ConvConnections
-from spikingconvnet.network.geometry import pooled_neurons, receptive_fields
+from spikingconvnet.network.geometry import receptive_fields
 from spikingconvnet.network.netlist import Network, Projection
 from spikingconvnet.network.neurons import SpikeSourceArray, parameter_names
 from spikingconvnet.network.plasticity import WeightDependence
@@ -252,12 +252,11 @@ def _busiest(spikes: Spikes) -> Floats32:
 
 
 def _convolved_sums(kernels: Sequence[Ints], connections: ConvConnections, busy: Floats32) -> list[tuple[float, float]]:
-    n_pooled = int(np.prod(connections.pooled_shape))
-    member = pooled_neurons(connections.pre_shape, connections.pool)
-    inside = member >= 0
-    fields = receptive_fields(connections.pooled_shape, connections.kernels.shape[2:], connections.strides)
+    n_seen, place = int(np.prod(connections.seen_shape)), connections.seen_places
+    inside = place >= 0
+    fields = receptive_fields(connections.seen_shape, connections.kernels.shape[2:], connections.strides)
     area = connections.pool[0] * connections.pool[1]
-    windows = [np.bincount(member[inside], counts[inside], n_pooled)[fields] for counts in busy]
+    windows = [np.bincount(place[inside], counts[inside], n_seen)[fields] for counts in busy]
     found = []
     for raw in kernels:
         flat = raw.reshape(len(raw), -1).astype(np.float32)

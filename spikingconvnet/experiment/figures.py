@@ -8,7 +8,6 @@ import numpy as np
 from spikingconvnet import plotting
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.model.build import all_channel_kernels
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.network.geometry import pair, through
@@ -115,9 +114,9 @@ def _kernels(experiment: Experiment, number: int) -> Figure:
 def _fields(experiment: Experiment, number: int) -> Figure:
     """Kernels of a deeper layer led back to the input through those below, each as a share of its largest weight."""
     stages = experiment.model.stages
-    found: Numbers = all_channel_kernels(stages[number - 1], experiment.layer(number)["kernels"])[:SHOWN_KERNELS]
+    found: Numbers = stages[number - 1].main.full(experiment.layer(number)["kernels"])[:SHOWN_KERNELS]
     for above, stage in zip(stages[number - 1:0:-1], stages[number - 2::-1]):
-        below = all_channel_kernels(stage, experiment.layer(stage.number)["kernels"])
+        below = stage.main.full(experiment.layer(stage.number)["kernels"])
         found = through(found, below, pair(stage.layer.strides), pair(above.pool.pool_size if above.pool else 1))
     if stages[0].pool:
         found = np.kron(found, np.ones((1, 1, *pair(stages[0].pool.pool_size))))

@@ -177,8 +177,10 @@ class Results:
     def layer(self, number: int) -> Result:
         """A trained layer: Result."""
         stage, as_one = self.model.stages[number - 1], self.model.runs_as_one
-        schema = schemas.layer(as_one, maps=stage.out_shape[0], neurons=math.prod(stage.out_shape),
-                              **dict(zip(schemas.KERNELS, stage.layer.kernel_shape(stage.in_shape))))
+        maps, rows, columns = stage.out_shape
+        schema = schemas.layer(as_one, [one.kernel_shape for one in stage.shortcuts], maps=maps, out_rows=rows,
+                              out_columns=columns, neurons=maps * rows * columns,
+                              **dict(zip(schemas.KERNELS, stage.main.kernel_shape)))
         return Result(self, f"layers/{number}", lambda: self._layer_digest(number), schema,
                       self.command("training", None if as_one else number))
 

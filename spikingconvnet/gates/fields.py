@@ -227,6 +227,8 @@ FLAG = Kind(_flag, "True or False")
 TEXT = Kind(lambda value: value if type(value) is str else REFUSED, "a text")
 PAIR = Kind(_square, "a whole number or (rows, columns)",
             ((lambda pair: min(pair) >= 1, "at least 1"), (lambda pair: max(pair) <= RANGE, f"at most {RANGE:,}")))
+PADDING = Kind(_square, "a whole number or (rows, columns)",
+               ((lambda pair: min(pair) >= 0, "at least 0"), (lambda pair: max(pair) <= RANGE, f"at most {RANGE:,}")))
 PATH = Kind(_path, "a path")
 S16_15 = lambda value: abs(value) < RANGE, f"a number below {RANGE}, the range of s16.15"
 NOT_NEGATIVE = real(least(0), below(RANGE, ", the range of s16.15"))

@@ -67,7 +67,7 @@ def error(stages: Sequence[Stage], trained: Sequence[TrainedLayer], spikes: Spik
     shown, stage, layer = spikes.samples(0, min(SHOWN, spikes.n_samples)), stages[-1], trained[-1]
     network = build.inference_network(stages, trained, shown, reset)
     recording = backends.run(network, record=(stage.label,))
-    source = network.populations[-2].label
+    source = network.incoming(stage.label)[0].pre
     received = shown if source == build.INPUT else recording.spikes[source]
     says = f"layer {stage.number}: none of its {np.prod(stage.out_shape):,} neurons fires for any of {samples}"
     if recording.spikes[stage.label].n_events:

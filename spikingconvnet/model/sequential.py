@@ -1,17 +1,20 @@
 """A sequential model: a checked chain of layers with shapes. No weights and no files.
 
 Layers that learn are numbered from 1 as in ``--layer n``: pooling has no number of its own, it belongs to the layer
-that follows.
+that follows. A layer may see another one than that before it (``after``), and others beside it (``shortcuts``): what is
+written as a chain is a graph then, in the order in which its layers can be computed.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import SHAPE
+from spikingconvnet.model.branches import Branch
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense, for_stdp_alone
 from spikingconvnet.model.readouts import Classifier, Membrane, SpikeCount
 from spikingconvnet.network.arrays import Shape
+from spikingconvnet.network.geometry import pair
 from spikingconvnet.network.neurons import keeps_state
 
 Layer: TypeAlias = Conv2D | AvgPool2D | Dense
@@ -37,6 +40,12 @@ class Stage:
         What the layer sees (after pooling) and makes.
     dense : bool
         Whether it is a Dense layer: one population, not one a map.
+    source : int
+        Number of the layer that feeds it, 0 for the input.
+    shortcuts : tuple of Branch
+        From other layers.
+    delays : tuple of int
+        Steps of each of its `branches`, so that what an image makes arrives together, however many layers it passes.
     """
 
     number: int
@@ -45,7 +54,21 @@ class Stage:
     pool: AvgPool2D | None
     in_shape: Shape
     out_shape: Shape
-    dense: bool = field(default=False, repr=False)       # digests were made without it
+    dense: bool = field(default=False, repr=False)       # digests were made without it and what follows
+    source: int = field(default=0, repr=False)
+    shortcuts: tuple[Branch, ...] = field(default=(), repr=False)
+    delays: tuple[int, ...] = field(default=(1,), repr=False)
+
+    @property
+    def main(self) -> Branch:
+        """The way into it from the layer before it, or from the one that it says instead."""
+        return self.layer.branch(self.in_shape, self.source, self.source_shape,
+                                 pair(self.pool.pool_size) if self.pool else (1, 1))
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """All ways into it; the first one is :attr:`main`."""
+        return (self.main, *self.shortcuts)
 
     @property
     def label(self) -> str:
@@ -108,12 +131,61 @@ class Sequential:
             self._refuse_unread(layer)
             self._refuse_adapting(layer)
         try:
-            shape = layer.output_shape(self.shapes[-1])
+            shape = layer.output_shape(self._seen_by(layer))
+            if isinstance(layer, (Conv2D, Dense)):
+                self._check_shortcuts(layer, shape)
+            if isinstance(layer, READOUTS):
+                self._check_graph(layer)
         except SettingsError as error:
             raise SettingsError(f"layer {len(self.layers) + 1} of the model: {error}") from None
         self.layers.append(layer)
         self.shapes.append(shape)
         return self
+
+    @property
+    def _outputs(self) -> list[Shape]:
+        """Shapes of the input and of the layers that learn, by their numbers."""
+        return [self.input_shape, *(shape for layer, shape in zip(self.layers, self.shapes[1:])
+                                    if isinstance(layer, (Conv2D, Dense)))]
+
+    def _seen_by(self, layer: Layer | Readout) -> Shape:
+        """Shape of what a layer that comes next sees."""
+        after, outputs = getattr(layer, "after", None), self._outputs
+        if after is None:
+            return self.shapes[-1]
+        name = type(layer).__name__
+        require(after < len(outputs), name, "after", after, f"the number of an earlier layer, at most"
+                f" {len(outputs) - 1}")
+        if self.layers and isinstance(self.layers[-1], AvgPool2D):
+            raise SettingsError(f"{name}.after: stands behind an AvgPool2D, whose `after` says what both see")
+        return outputs[after]
+
+    def _check_shortcuts(self, layer: Conv2D | Dense, shape: Shape) -> None:
+        """Raise a SettingsError unless all shortcuts make maps of `shape`."""
+        outputs = self._outputs
+        for one in layer.shortcuts:
+            require(one.layer < len(outputs), "Shortcut", "layer", one.layer,
+                    f"the number of an earlier layer, at most {len(outputs) - 1}")
+            branch = one.branch(outputs[one.layer], shape[0])
+            require(min(branch.in_shape) >= 1, "Shortcut", "pool", pair(one.pool), f"within {outputs[one.layer]}")
+            branch.check("Shortcut")
+            require(branch.out_shape == shape, "Shortcut", "kernel_size, strides, padding",
+                    (pair(one.kernel_size), pair(one.strides), pair(one.padding)),
+                    f"so that it makes maps of {shape}, not {branch.out_shape}")
+
+    def _check_graph(self, readout: Readout) -> None:
+        """Raise a SettingsError if nobody sees what a layer makes, or a layer that learns by itself is no chain's."""
+        stages = self.stages
+        seen = {branch.source for stage in stages for branch in stage.branches} | {stages[-1].number}
+        for stage in stages:
+            if stage.number not in seen:
+                raise SettingsError(f"layer {stage.number}: no layer sees its spikes; nothing comes after it, and no"
+                                    " shortcut")
+            graph = {"after": stage.source != stage.number - 1, "shortcuts": bool(stage.shortcuts),
+                     "groups": stage.layer.groups > 1}
+            for name in (name for name, there in graph.items() if there and isinstance(readout, Classifier)):
+                raise SettingsError(f"layer {stage.number}: {stage.kind}.{name}: is for models that end with"
+                                    " SpikeCount or Membrane; layers that learn one after another are a plain chain")
 
     def _refuse_adapting(self, readout: Readout) -> None:
         """Raise a SettingsError if the neurons of a layer adapt, which no rule for all layers knows of."""
@@ -136,13 +208,21 @@ class Sequential:
     def stages(self) -> list[Stage]:
         """The layers that learn, as a list of :class:`Stage`."""
         stages: list[Stage] = []
+        depths = [0]            # layers that an image passes, by number
         for i, layer in enumerate(self.layers):
             if isinstance(layer, (Conv2D, Dense)):
                 before = self.layers[i - 1] if i else None
                 pool = before if isinstance(before, AvgPool2D) else None
-                conv = layer.as_convolution(self.shapes[i]) if isinstance(layer, Dense) else layer
-                stages.append(Stage(len(stages) + 1, conv, self.shapes[i - 1] if pool else self.shapes[i], pool,
-                                    self.shapes[i], self.shapes[i + 1], isinstance(layer, Dense)))
+                after = layer.after if pool is None else pool.after
+                source, outputs = len(stages) if after is None else after, self._outputs
+                seen = self.shapes[i] if layer.after is None else outputs[source]
+                conv = layer.as_convolution(seen) if isinstance(layer, Dense) else layer
+                stage = Stage(len(stages) + 1, conv, outputs[source], pool, seen, self.shapes[i + 1],
+                              isinstance(layer, Dense), source,
+                              tuple(one.branch(outputs[one.layer], self.shapes[i + 1][0]) for one in layer.shortcuts))
+                steps = [depths[branch.source] for branch in stage.branches]
+                depths.append(max(steps) + 1)
+                stages.append(replace(stage, delays=tuple(depths[-1] - one for one in steps)))
         return stages
 
     @property
@@ -177,12 +257,13 @@ class Sequential:
         rows = [("layer", "", "output shape", "neurons", "weights", "synapses"),
                 ("input", "", "x".join(map(str, self.input_shape)), f"{_size(self.input_shape):,}", "", "")]
         number = 0
-        for layer, in_shape, shape in zip(self.layers, self.shapes, self.shapes[1:]):
+        for layer, shape in zip(self.layers, self.shapes[1:]):
             if isinstance(layer, (Conv2D, Dense)):
                 stage = self.stages[number]
                 number += 1
-                kernel, area = stage.layer.kernel_shape(in_shape), stage.pool.area if stage.pool else 1
-                counts = (f"{_size(shape):,}", f"{_size(kernel):,}", f"{_size(shape) * _size(kernel[1:]) * area:,}")
+                kernels = [(branch.kernel_shape, branch.area) for branch in stage.branches]
+                counts = (f"{_size(shape):,}", f"{sum(_size(kernel) for kernel, _ in kernels):,}",
+                          f"{_size(shape) * sum(_size(kernel[1:]) * area for kernel, area in kernels):,}")
                 name = str(number)
             else:
                 counts = ("", "", "")

@@ -22,10 +22,12 @@ class TrainedLayer:
     ----------
     kernels : float64 array (filters, channels, rows, columns)
         Signed weights, nA.
+    shortcuts : tuple of such arrays
+        Those of a layer's shortcuts.
     v_thresh : float64 array (maps,)
         Threshold of each output map, mV.
-    i_offset : float64 array (maps,)
-        Constant current of each output map beside that of the neuron model, nA; 0 by default.
+    i_offset : float64 array (maps,) or (maps, rows, columns)
+        Constant current of each output map, or neuron, beside that of the neuron model, nA; 0 by default.
     v : float64 array (neurons,) or None
         Membranes at the start, mV; None takes the neuron model's.
     max_expected_summed_weight : float or None
@@ -37,8 +39,11 @@ class TrainedLayer:
     i_offset: Floats = None         # type: ignore[assignment]      # zeros for each map, once it is made
     v: Floats | None = None
     max_expected_summed_weight: float | None = None
+    shortcuts: tuple[Floats, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "shortcuts", tuple(numbers(one, "TrainedLayer", "shortcuts")
+                                                    for one in self.shortcuts))
         if self.i_offset is None:
             object.__setattr__(self, "i_offset", np.zeros(len(self.v_thresh)))
         for name in ("kernels", "v_thresh", "i_offset"):
@@ -46,10 +51,13 @@ class TrainedLayer:
 
     def require_fits(self, stage: Stage, owner: str) -> None:
         """Raise a SettingsError that names `owner`, a rule, unless these are finite numbers for a model.Stage."""
-        wanted = {"kernels": stage.layer.kernel_shape(stage.in_shape), "v_thresh": stage.out_shape[:1],
-                  "i_offset": stage.out_shape[:1]}
-        for name, shape in wanted.items():
-            found = getattr(self, name)
+        offsets = stage.out_shape if self.i_offset.ndim == 3 else stage.out_shape[:1]
+        require(len(self.shortcuts) == len(stage.shortcuts), owner, f"shortcuts of {stage.label}", len(self.shortcuts),
+                f"{len(stage.shortcuts)} arrays of kernels")
+        wanted = [("kernels", self.kernels, stage.main.kernel_shape), ("v_thresh", self.v_thresh, stage.out_shape[:1]),
+                  ("i_offset", self.i_offset, offsets),
+                  *(("shortcuts", one, branch.kernel_shape) for one, branch in zip(self.shortcuts, stage.shortcuts))]
+        for name, found, shape in wanted:
             require(found.shape == shape and np.isfinite(found).all(), owner, f"{name} of {stage.label}",
                     f"{'' if np.isfinite(found).all() else 'not finite, '}{found.shape}", f"finite, of shape {shape}")
 
@@ -57,7 +65,8 @@ class TrainedLayer:
         """Arrays for a file, without those that are as by default: dict of str to array."""
         found = {"kernels": self.kernels, "v_thresh": self.v_thresh}
         if np.any(self.i_offset):
-            found["i_offset"] = self.i_offset
+            found["i_offset" if self.i_offset.ndim == 1 else "i_offsets"] = self.i_offset
+        found |= {f"shortcut{number}": one for number, one in enumerate(self.shortcuts, start=1)}
         if self.v is not None:
             found["v"] = self.v
         if self.max_expected_summed_weight is not None:
@@ -68,8 +77,17 @@ class TrainedLayer:
     def from_arrays(cls, arrays: Mapping[str, Floats]) -> "TrainedLayer":
         """The inverse of :meth:`arrays`; other arrays may be among them."""
         found = {name: arrays[name] for name in ("kernels", "v_thresh", "i_offset", "v") if name in arrays}
+        if "i_offsets" in arrays:
+            found["i_offset"] = arrays["i_offsets"]
         largest = arrays.get("max_expected_summed_weight")
-        return cls(**found, max_expected_summed_weight=None if largest is None else float(largest))
+        numbered = [f"shortcut{number}" for number in range(1, 1 + len(arrays)) if f"shortcut{number}" in arrays]
+        return cls(**found, max_expected_summed_weight=None if largest is None else float(largest),
+                   shortcuts=tuple(arrays[name] for name in numbered))
+
+    @property
+    def all_kernels(self) -> tuple[Floats, ...]:
+        """Kernels of all branches of its layer, in their order."""
+        return (self.kernels, *self.shortcuts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import numpy as np
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.gates.fields import (
     FLAG,
+    PADDING,
     PAIR,
     SHAPE,
     check_fields,
@@ -24,7 +25,7 @@ from spikingconvnet.gates.fields import (
     whole,
 )
 from spikingconvnet.network.arrays import Floats, Ints, Pair, Shape
-from spikingconvnet.network.geometry import output_size, pooled_neurons, receptive_fields
+from spikingconvnet.network.geometry import framed, output_size, pooled_neurons, receptive_fields
 
 DELAY = whole(1, wanted="at least 1 step")
 ROUNDING = choice("host", "machine")
@@ -158,7 +159,7 @@ class LateralInhibition:
 
 @dataclass(frozen=True, eq=False)
 class ConvConnections:
-    """A convolution (the field's cross-correlation) with signed kernels, valid padding and optional average pooling.
+    """A convolution (the field's cross-correlation) with signed kernels and optional average pooling before it.
 
     On a board every pair (input channel, output map) is one connector between two-dimensional populations; here they
     are one object, and no list is made.
@@ -172,6 +173,8 @@ class ConvConnections:
     strides, pool : (rows, columns)
     delay : int
         Steps.
+    padding : (rows, columns)
+        Of nothing, on either side of the pooled maps.
     """
 
     kernels: Floats
@@ -179,18 +182,19 @@ class ConvConnections:
     strides: Pair = (1, 1)
     pool: Pair = (1, 1)
     delay: int = 1
+    padding: Pair = (0, 0)
 
     signed = True
     rounding = "host"
 
     def __post_init__(self) -> None:
         set_array(self, "kernels", 4)
-        check_fields(self, NetworkError, pre_shape=SHAPE, strides=PAIR, pool=PAIR, delay=DELAY)
+        check_fields(self, NetworkError, pre_shape=SHAPE, strides=PAIR, pool=PAIR, delay=DELAY, padding=PADDING)
         require(self.kernels.shape[1] == self.pre_shape[0], "ConvConnections", "kernels",
                 self.kernels.shape, f"(maps, {self.pre_shape[0]}, rows, columns)", NetworkError)
         check_synapses(self, abs(self.kernels), self.delay)
         require(min(self.post_shape) >= 1, "ConvConnections", "kernels", self.kernels.shape,
-                f"within the pooled input {self.pooled_shape}", NetworkError)
+                f"within the pooled and padded input {self.seen_shape}", NetworkError)
 
     @property
     def max_delay(self) -> int:
@@ -199,13 +203,23 @@ class ConvConnections:
 
     @property
     def pooled_shape(self) -> Shape:
-        """(C, H, W) that the kernels see."""
+        """(C, H, W) behind the pooling."""
         return (self.pre_shape[0], self.pre_shape[1] // self.pool[0], self.pre_shape[2] // self.pool[1])
+
+    @property
+    def seen_shape(self) -> Shape:
+        """(C, H, W) that the kernels see: pooled and padded."""
+        return framed(self.pooled_shape, self.padding)
+
+    @property
+    def seen_places(self) -> Ints:
+        """Place of each presynaptic neuron in what the kernels see, -1 for none: int64 array (neurons,)."""
+        return pooled_neurons(self.pre_shape, self.pool, self.padding)
 
     @property
     def post_shape(self) -> Shape:
         """(maps, rows, columns) of the postsynaptic population."""
-        return (len(self.kernels), *output_size(self.pooled_shape, self.kernels.shape[2:], self.strides))
+        return (len(self.kernels), *output_size(self.seen_shape, self.kernels.shape[2:], self.strides))
 
     def check_sizes(self, n_pre: int, n_post: int) -> None:
         """Raise NetworkError unless both populations have the sizes of the geometry."""
@@ -214,16 +228,18 @@ class ConvConnections:
 
     def to_list(self) -> ConnectionList:
         """ConnectionList of the non-zero weights, signed, sorted by presynaptic, then postsynaptic neuron."""
-        fields = receptive_fields(self.pooled_shape, self.kernels.shape[2:], self.strides)
+        fields = receptive_fields(self.seen_shape, self.kernels.shape[2:], self.strides)
         maps, positions = len(self.kernels), len(fields)
         weight = np.broadcast_to(self.kernels.reshape(maps, 1, -1), (maps, positions, fields.shape[1])).ravel()
-        pooled = np.broadcast_to(fields, (maps, *fields.shape)).ravel()
+        seen = np.broadcast_to(fields, (maps, *fields.shape)).ravel()
         post = np.repeat(np.arange(maps * positions), fields.shape[1])
-        member = pooled_neurons(self.pre_shape, self.pool)
-        order = np.argsort(member, kind="stable")
-        first = np.searchsorted(member[order], np.arange(int(np.prod(self.pooled_shape)) + 1))
+        place = self.seen_places
+        order = np.argsort(place, kind="stable")
+        first = np.searchsorted(place[order], np.arange(int(np.prod(self.seen_shape)) + 1))
+        taken = (first[seen] < first[seen + 1]) & (weight != 0)      # not of the frame
+        seen, post, weight = seen[taken], post[taken], weight[taken]
         area = self.pool[0] * self.pool[1]
-        pre = order[first[pooled][:, None] + np.arange(area)].ravel()
+        pre = order[first[seen][:, None] + np.arange(area)].ravel()
         post, weight = np.repeat(post, area), np.repeat(weight / area, area)
         order = np.lexsort((post, pre))
         order = order[weight[order] != 0]

@@ -1,8 +1,9 @@
 """The only index arithmetic of the package: window positions and the inputs that each of them sees.
 
 Neurons are numbered in the order (channel, row, column). A window covers ``kernel_size`` (rows, columns) of every
-channel; there is no padding, and a window that would hang over the edge does not exist, so
-``T' = (T - kernel) // stride + 1`` as in the 2018 SpikingConvNet and in Keras and PyTorch with "valid" padding.
+channel; one that would hang over the edge does not exist, so ``T' = (T - kernel) // stride + 1`` as in the 2018
+SpikingConvNet and in Keras and PyTorch with "valid" padding. Padding is a frame of places without a neuron: windows are
+those of the framed map.
 """
 
 import numpy as np
@@ -63,27 +64,39 @@ def receptive_fields(in_shape: Shape, kernel_size: Pair, strides: Pair) -> Ints:
     return fields
 
 
-def pooled_neurons(in_shape: Shape, pool_size: Pair) -> Ints:
-    """Neuron of the pooled grid that each neuron belongs to; -1 for a remainder at the lower or right edge.
+def framed(shape: Shape, padding: Pair) -> Shape:
+    """Shape of maps with `padding` rows and columns of nothing on either side.
+
+    >>> framed((2, 28, 28), (1, 2))
+    (2, 30, 32)
+    """
+    return (shape[0], shape[1] + 2 * padding[0], shape[2] + 2 * padding[1])
+
+
+def pooled_neurons(in_shape: Shape, pool_size: Pair, padding: Pair = (0, 0)) -> Ints:
+    """Place in the pooled, then framed grid that each neuron belongs to.
+
+    It is -1 for a remainder at the lower or right edge.
 
     Parameters
     ----------
     in_shape : (C, H, W)
-    pool_size : (rows, columns)
+    pool_size, padding : (rows, columns)
 
     Returns
     -------
     int64 array (C * H * W,)
 
-    >>> pooled_neurons((1, 2, 5), (2, 2)).tolist()
-    [0, 0, 1, 1, -1, 0, 0, 1, 1, -1]
+    >>> pooled_neurons((1, 2, 5), (2, 2)).tolist(), pooled_neurons((1, 1, 2), (1, 1), (1, 0)).tolist()
+    ([0, 0, 1, 1, -1, 0, 0, 1, 1, -1], [2, 3])
     """
     channels, height, width = in_shape
     rows, columns = height // pool_size[0], width // pool_size[1]
+    _, framed_rows, framed_columns = framed((channels, rows, columns), padding)
     row, column = np.arange(height) // pool_size[0], np.arange(width) // pool_size[1]
-    cell = np.where((row < rows)[:, None] & (column < columns), row[:, None] * columns + column, -1)
-    base = np.arange(channels)[:, None, None] * rows * columns
-    return np.where(cell >= 0, cell + base, -1).ravel()
+    cell = (row + padding[0])[:, None] * framed_columns + column + padding[1]
+    base = np.arange(channels)[:, None, None] * framed_rows * framed_columns
+    return np.where((row < rows)[:, None] & (column < columns), base + cell, -1).ravel()
 
 
 def grid_cells(in_shape: Shape, grid: Pair) -> Ints:

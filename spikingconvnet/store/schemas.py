@@ -43,6 +43,7 @@ KERNELS = ("filters", "channels", "rows", "columns")
 WEIGHTS = Array(FLOATS, KERNELS, -ACCUM, ACCUM)
 INFERENCE = {"kernels": WEIGHTS, "v_thresh": Array(FLOATS, ("maps",), -ACCUM, ACCUM),
              "i_offset": Array(FLOATS, ("maps",), -ACCUM, ACCUM, optional=True),
+             "i_offsets": Array(FLOATS, ("maps", "out_rows", "out_columns"), -ACCUM, ACCUM, optional=True),
              "v": Array(FLOATS, ("neurons",), -ACCUM, ACCUM, optional=True),
              "max_expected_summed_weight": Array(FLOATS, (), 0, ACCUM, optional=True)}
 COURSE = {"wins": Array("int64", ("chunks", 3), 0), "thresholds": Array(FLOATS, ("chunks", "filters"), -ACCUM, ACCUM),
@@ -86,11 +87,13 @@ def _spikes(arrays: Arrays, how: Mapping[str, Any], shape: Shape | None, n_steps
     return found
 
 
-def layer(as_one: bool | None = None, **sizes: int) -> Schema:
-    """A trained layer; sizes: its `KERNELS`, ``maps``, ``neurons``.
+def layer(as_one: bool | None = None, shortcuts: Sequence[tuple[int, ...]] = (), **sizes: int) -> Schema:
+    """A trained layer; sizes: its `KERNELS`, ``maps``, ``out_rows``, ``out_columns``, ``neurons``.
 
-    `as_one` tells whether all layers are trained at once, and so without a course; None takes either.
+    `as_one` tells whether all layers are trained at once, and so without a course; None takes either. `shortcuts` are
+    the shapes of the kernels of its shortcuts.
     """
+    further = {f"shortcut{number}": Array(FLOATS, shape, -ACCUM, ACCUM) for number, shape in enumerate(shortcuts, 1)}
     trained = TRAINED if as_one is False else {name: optional(part) for name, part in TRAINED.items()}
 
     def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:
@@ -98,7 +101,7 @@ def layer(as_one: bool | None = None, **sizes: int) -> Schema:
         if 0 < len(missing) < len(TRAINED):
             raise StoreError(f"{missing[0]}: is missing")
 
-    return Schema({**INFERENCE, **({} if as_one else trained)}, {**HOW, "rule": TEXT}, whole, sizes)
+    return Schema({**INFERENCE, **further, **({} if as_one else trained)}, {**HOW, "rule": TEXT}, whole, sizes)
 
 
 def unfinished(chunks: int, windows: int, **sizes: int) -> Schema:

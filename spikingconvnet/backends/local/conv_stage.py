@@ -1,9 +1,13 @@
-"""The stage of a convolution: maps in blocks, inputs from shared kernels."""
+"""The stage of a convolution: maps in blocks, inputs from shared kernels.
+
+Several convolutions onto one population are one, over the channels of all of their sources, see :class:`Branches`.
+"""
 
 import numpy as np
 
 from spikingconvnet.backends.local.layout import AT_REST, BLOCK, CUT, LANE_FIELDS, SILENT_THRESHOLD, aligned
 from spikingconvnet.board.fixed_point import split
+from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
 MAPS_PER_BLOCK = 48         # 16, 24 and 48 were measured; the state of a row of 22 positions is then 38 KiB
@@ -55,34 +59,132 @@ def conv_factors(lowered):
                     + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0]], np.int32)
 
 
+class Branches:
+    """Convolutions onto one population as one: their sources' channels behind each other, their kernels in one frame.
+
+    A kernel of 1 x 1 with a stride sees a map of which only every stride-th row and column is left. Spikes of a source
+    with a longer delay than another one count as fired later.
+
+    Parameters
+    ----------
+    lowered : Lowered
+    projections : list of Projection
+        For which :meth:`possible` is true.
+
+    Attributes
+    ----------
+    weights : int array (maps, channels, rows, columns)
+        Inhibitory ones negative.
+    strides : (rows, columns)
+    seen : (rows, columns)
+        Of what the kernels see.
+    delay : int
+        The shortest, steps.
+    row, column, channel : int16 array (neurons of all sources,)
+        Where a spike counts; no row, -1, for nowhere.
+    """
+
+    def __init__(self, lowered, projections):
+        parts = [projection.connections for projection in projections]
+        self.projections, (self.strides, smaller) = projections, _common(parts)
+        frame = np.max([part.padding for part in parts], axis=0)
+        size = np.max([frame - part.padding + part.kernels.shape[2:] for part in parts], axis=0)
+        self.delay = min(part.delay for part in parts)
+        self.seen = tuple(np.max([frame - part.padding - (-np.array(part.seen_shape[1:]) // _left(part, smaller))
+                                  for part in parts], axis=0).tolist())
+        firsts = np.cumsum([0, *(part.pre_shape[0] for part in parts)])
+        self.weights = np.zeros((len(parts[0].kernels), firsts[-1], *size), np.int64)
+        places = []
+        for projection, part, first in zip(projections, parts, firsts):
+            excitatory, inhibitory = lowered.convolution(projection.label)
+            top, left = frame - part.padding
+            rows, columns = part.kernels.shape[2:]
+            self.weights[:, first:first + part.pre_shape[0], top:top + rows, left:left + columns] = (
+                excitatory - inhibitory)
+            places.append(_places(part, first, top, left, _left(part, smaller)))
+        self.row, self.column, self.channel = (np.concatenate(found).astype(np.int16) for found in zip(*places))
+        self.sizes = [len(found[0]) for found in places]
+        self.waiting = [(np.zeros(0, np.int64), np.zeros(0, np.int64)) for _ in parts]      # steps, neurons
+
+    @staticmethod
+    def possible(projections):
+        """Whether one convolution can stand for these."""
+        parts = [projection.connections for projection in projections]
+        return all(isinstance(part, ConvConnections) for part in parts) and _common(parts) is not None
+
+    def input(self, t, n_steps, reset_every, spikes):
+        """Offsets and neurons of all sources together, in the run of `n_steps` from step `t` on."""
+        if len(self.projections) == 1:
+            source = spikes[self.projections[0].pre]
+            return source.offsets, source.neurons
+        steps, neurons = [], []
+        for i, (projection, first) in enumerate(zip(self.projections, np.cumsum([0, *self.sizes]))):
+            source, later = spikes[projection.pre], projection.connections.delay - self.delay
+            fired = np.repeat(np.arange(t, t + n_steps), np.diff(source.offsets))
+            arrives, neuron = fired + later, source.neurons.astype(np.int64) + first
+            if reset_every:                 # on their way when the images change
+                stays = fired // reset_every == arrives // reset_every
+                arrives, neuron = arrives[stays], neuron[stays]
+            arrives, neuron = (np.concatenate(both) for both in zip(self.waiting[i], (arrives, neuron)))
+            now = arrives < t + n_steps
+            self.waiting[i] = arrives[~now], neuron[~now]
+            steps.append(arrives[now] - t)
+            neurons.append(neuron[now])
+        step, neuron = np.concatenate(steps), np.concatenate(neurons)
+        order = np.argsort(step, kind="stable")
+        return (np.searchsorted(step[order], np.arange(n_steps + 1)),
+                neuron[order].astype(neuron_dtype((sum(self.sizes), 1, 1))))
+
+
+def _common(parts):
+    """Strides that all have, and whether kernels of one weight see smaller maps for it; None if there are none."""
+    for smaller in (False, True):
+        strides = {tuple(np.floor_divide(part.strides, _left(part, smaller)).tolist()) for part in parts}
+        if len(strides) == 1:
+            return strides.pop(), smaller
+    return None
+
+
+def _left(connections, smaller):
+    """Strides at which places are left of what the kernels see: (rows, columns)."""
+    point = connections.kernels.shape[2:] == (1, 1) and connections.padding == (0, 0)
+    return connections.strides if smaller and point else (1, 1)
+
+
+def _places(connections, first, top, left, strides):
+    """Row, column and channel of each neuron of a source whose channels begin at `first`."""
+    place = connections.seen_places
+    channel, row, column = np.unravel_index(np.maximum(place, 0), connections.seen_shape)
+    counts = (place >= 0) & (row % strides[0] == 0) & (column % strides[1] == 0)
+    return np.where(counts, row // strides[0] + top, -1), column // strides[1] + left, channel + first
+
+
 class ConvStage:
-    """One population behind one convolution; its rows are independent and shared among the threads.
+    """One population behind convolutions; its rows are independent and shared among the threads.
 
     Parameters
     ----------
     network : Network
     lowered : Lowered
-    projection : Projection
+    projections : list of Projection
     kernels : module
     """
 
-    def __init__(self, network, lowered, projection, kernels):
+    def __init__(self, network, lowered, projections, kernels):
         self.kernels = kernels
-        connections = self.connections = projection.connections
-        population = lowered.populations[projection.post]
-        self.labels, self.source, self.reset_every = (projection.post,), projection.pre, network.reset_every
-        self.maps, self.rows, self.width = connections.post_shape
+        label, branches = projections[0].post, Branches(lowered, projections)
+        population = lowered.populations[label]
+        self.labels, self.branches, self.reset_every = (label,), branches, network.reset_every
+        self.shape = self.maps, self.rows, self.width = projections[0].connections.post_shape
         blocks = -(-self.maps // MAPS_PER_BLOCK)
         self.block = -(-self.maps // blocks)
         self.starts = range(0, self.maps, self.block)
-        excitatory, inhibitory = lowered.convolution(projection.label)
-        self.weights = [conv_weights(excitatory - inhibitory, connections.strides[1], m, m + self.block)
-                        for m in self.starts]
+        self.weights = [conv_weights(branches.weights, branches.strides[1], m, m + self.block) for m in self.starts]
         self.factors = conv_factors(population)
         state = (blocks, self.rows, -(-self.width * self.block // BLOCK) * BLOCK)
         self.v, self.timer, self.syn_e, self.syn_i = (aligned(state, np.int32) for _ in range(4))
-        self.ring_e, self.ring_i = (aligned((*state[:2], connections.delay, state[2]), np.int32) for _ in range(2))
-        self.spans = np.zeros((blocks, self.rows, connections.delay, 2), np.int64)
+        self.ring_e, self.ring_i = (aligned((*state[:2], branches.delay, state[2]), np.int32) for _ in range(2))
+        self.spans = np.zeros((blocks, self.rows, branches.delay, 2), np.int64)
         self.spans[..., 0] = state[2]
         self.flags = np.zeros((blocks, self.rows, 4), np.int64)
         self.per_lane = aligned((blocks, self.rows, len(LANE_FIELDS), state[2]), np.int32)
@@ -91,15 +193,7 @@ class ConvStage:
         self._set_lanes("i_offset", population.i_offset, 0)
         self._set_lanes("v_init", population.v_init, population.v_rest[0])
         self.v[:] = self.per_lane[:, :, LANE_FIELDS.index("v_init")]
-        self.set_threshold(projection.post, population.v_thresh)
-        _, height, width = connections.pre_shape
-        pool_rows, pool_columns = connections.pool
-        row, column = np.arange(height) // pool_rows, np.arange(width) // pool_columns
-        inside = (row < height // pool_rows)[:, None] & (column < width // pool_columns)
-        channels = connections.pre_shape[0]
-        self.row_of = np.tile(np.where(inside, row[:, None], -1).ravel(), channels).astype(np.int16)
-        self.column_of = np.tile(np.broadcast_to(column, inside.shape).ravel(), channels).astype(np.int16)
-        self.channel_of = np.repeat(np.arange(channels), height * width).astype(np.int16)
+        self.set_threshold(label, population.v_thresh)
 
     def _set_lanes(self, name, values, beyond):
         """Set a number of every lane, one of `LANE_FIELDS`."""
@@ -124,23 +218,22 @@ class ConvStage:
 
     def run(self, t, n_steps, spikes, threads):
         """Simulate; spikes by label, and no membranes."""
-        height = self.connections.pooled_shape[1]
-        source = spikes[self.source]
-        sorted_input = self.kernels.sort_by_row(source.offsets, source.neurons, self.row_of, self.column_of,
-                                                self.channel_of, height)
+        branches = self.branches
+        offsets, neurons = branches.input(t, n_steps, self.reset_every, spikes)
+        sorted_input = self.kernels.sort_by_row(offsets, neurons, branches.row, branches.column, branches.channel,
+                                                branches.seen[0])
         events = list(threads.map(lambda row: self._row(row, t, n_steps, sorted_input), range(self.rows)))
         return {self.labels[0]: self._merge(events, n_steps)}, {}
 
     def _row(self, row, t, n_steps, sorted_input):
         """Steps and lanes of the spikes of one row: a pair for every block of maps."""
-        connections = self.connections
-        stride = connections.strides[1]
-        geometry = (connections.pooled_shape[1], stride, self.width, self.block,
-                    -(-connections.kernels.shape[3] // stride))
+        down, stride = self.branches.strides
+        geometry = (self.branches.seen[0], stride, self.width, self.block,
+                    -(-self.branches.weights.shape[3] // stride))
         state = (self.v, self.timer, self.syn_e, self.syn_i, self.ring_e, self.ring_i, self.spans, self.flags,
                  self.per_lane)
         blocks = [(weights, *(array[block, row] for array in state)) for block, weights in enumerate(self.weights)]
-        return self.kernels.conv_row(t, n_steps, *sorted_input, row * connections.strides[0], geometry, blocks,
+        return self.kernels.conv_row(t, n_steps, *sorted_input, row * down, geometry, blocks,
                                      self.factors, self.reset_every)
 
     def _merge(self, events, n_steps):
@@ -157,7 +250,7 @@ class ConvStage:
             for start, (step, lane) in zip(starts, blocks):
                 self.kernels.count_events(step, lane, maps, start, groups, counts)
         ends = np.cumsum(counts)
-        shape = self.connections.post_shape
+        shape = self.shape
         out = np.empty(ends[-1] if len(ends) else 0, neuron_dtype(shape))
         place = ends - counts
         for row, blocks in enumerate(events):

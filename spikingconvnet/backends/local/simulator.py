@@ -2,7 +2,7 @@
 
 A stage is a set of populations that depend on each other (a strongly connected part of the network). Stages run one
 after another over the same steps: for a feed-forward network that is the same as running all of it at once, and it lets
-a convolution keep its state in the cache. A population with exactly one convolution coming in is a
+a convolution keep its state in the cache. A population into which nothing but convolutions come, of one stride, is a
 :class:`ConvStage`, everything else a ``general_stage.GeneralStage``.
 
 What is promised: the integers of ``board/reference.py``, which names the files of sPyNNaker 7.4.1 whose binaries they
@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from spikingconvnet.backends.base import Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.local import native
-from spikingconvnet.backends.local.conv_stage import ConvStage
+from spikingconvnet.backends.local.conv_stage import Branches, ConvStage
 from spikingconvnet.backends.local.general_stage import GeneralStage
 from spikingconvnet.backends.local.poisson_core import KernelCore
 from spikingconvnet.board.fixed_point import ACCUM_ONE, accum
@@ -27,7 +27,6 @@ from spikingconvnet.board.lowering import lower
 from spikingconvnet.board.poisson import PoissonSource
 from spikingconvnet.board.rules import AMOUNT_SHIFT
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.neurons import SpikeSourcePoisson
 
 REPLICAS_AT_ONCE = None     # as many as there are cores
@@ -152,18 +151,18 @@ class Simulation:
 
 def _stage(network, lowered, members, record, kernels):
     incoming = network.incoming(members[0])
-    if len(members) == 1 and len(incoming) == 1 and members[0] not in record and _is_uniform_convolution(
-            network.population(members[0]), lowered.populations[members[0]], incoming[0]):
-        return ConvStage(network, lowered, incoming[0], kernels)
+    if len(members) == 1 and incoming and members[0] not in record and _is_uniform_convolution(
+            network.population(members[0]), lowered.populations[members[0]], incoming):
+        return ConvStage(network, lowered, incoming, kernels)
     return GeneralStage(network, lowered, members, record, kernels)
 
 
-def _is_uniform_convolution(population, lowered, projection):
+def _is_uniform_convolution(population, lowered, incoming):
     """Whether one set of constants holds for the whole population; `v_thresh`, `i_offset` and `v` may differ."""
     scalars = (lowered.resistance, lowered.membrane_decay, lowered.v_rest, lowered.v_reset, lowered.refractory,
                *lowered.decay, *lowered.inject)
     shifts = lowered.shift.reshape(2, population.shape[0], -1)
-    return (isinstance(projection.connections, ConvConnections) and projection.pre != projection.post
+    return (Branches.possible(incoming) and all(projection.pre != projection.post for projection in incoming)
             and (lowered.input_scale == ACCUM_ONE).all() and not lowered.own
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
 

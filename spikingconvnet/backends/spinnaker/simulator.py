@@ -360,7 +360,8 @@ class Simulation(pynn.Simulation):
         (pres, posts), delay = (self._parts[projection.pre], self._parts[projection.post]), self.network.timestep
         return [(pres[channel][0], posts[index][0], self.sim.Projection(
             pres[channel][1], posts[index][1],
-            self.sim.ConvolutionConnector(one.kernel, pool_shape=one.pool if max(one.pool) > 1 else None),
+            self.sim.ConvolutionConnector(one.kernel, padding=one.padding if max(one.padding) else None,
+                                          pool_shape=one.pool if max(one.pool) > 1 else None),
             self.sim.Convolution(delay=one.delay * delay)))
             for (channel, index), one in self._connectors[projection.label].items()]
 

@@ -9,7 +9,7 @@ Average pooling needs no step here: connections divide the next layer's weights 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,9 @@ from spikingconvnet.model.learning import NetworkRule, OpenNetwork
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.arrays import Numbers
-from spikingconvnet.network.geometry import pair, receptive_fields
 from spikingconvnet.network.neurons import IFCurrDelta, Neuron
 from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.training.chain.units import responses
 
 SAMPLES = 100               # training images on which inputs are measured
 BATCH = 10                  # samples at a time
@@ -86,84 +86,44 @@ def current(neuron: Neuron, timestep: float = 1.0) -> float:
     return max(neuron.tau_syn_E, neuron.tau_syn_I) / timestep
 
 
-def responses(stage: Stage, kernels: Numbers, values: Numbers) -> Numbers:
-    """Linear response of a layer: what its neurons sum up.
-
-    Parameters
-    ----------
-    stage : model.Stage
-    kernels : float array (filters, channels, rows, columns)
-    values : float array (n, C, H, W)
-        Of shape ``stage.source_shape``, before pooling.
-
-    Returns
-    -------
-    float array (n, maps, rows, columns), of shape ``stage.out_shape``
-    """
-    fields = receptive_fields(stage.in_shape, pair(stage.layer.kernel_size), pair(stage.layer.strides))
-    windows = pooled(stage, values).reshape(len(values), -1)[:, fields]
-    weights = build.all_channel_kernels(stage, kernels).reshape(stage.out_shape[0], -1).astype(values.dtype)
-    return (windows @ weights.T).transpose(0, 2, 1).reshape(len(values), *stage.out_shape)
-
-
-def pooled(stage: Stage, values: Numbers) -> Numbers:
-    """Values of the stage's source as its windows see them: mean of every pool, (n, *stage.in_shape)."""
-    if stage.pool is None:
-        return values
-    rows, columns = pair(stage.pool.pool_size)
-    channels, height, width = stage.in_shape
-    parts = values[:, :, :height * rows, :width * columns].reshape(-1, channels, height, rows, width, columns)
-    return parts.mean(axis=(3, 5))
-
-
-def activations(model: Sequential, kernels: Sequence[Numbers], images: Numbers,
-                offsets: Sequence[Numbers] | None = None) -> list[Numbers]:
-    """Rectified responses of all layers to images, layer by layer; the last layer's are not rectified.
-
-    Parameters
-    ----------
-    model : model.Sequential
-    kernels : list of float array
-        Of every stage.
-    images : float array (n, C, H, W)
-    offsets : list of float array (maps,) or None
-        Added to the responses.
-
-    Returns
-    -------
-    list of float array (n, maps, rows, columns)
-    """
-    found, values = [], images
+def require_chain(model: Sequential, rule: NetworkRule) -> None:
+    """Raise a SettingsError unless every layer of a model sees the one before it, and nothing else."""
     for stage in model.stages:
-        values = responses(stage, kernels[stage.number - 1], values)
-        if offsets is not None:
-            values = values + offsets[stage.number - 1].astype(values.dtype)[:, None, None]
-        if stage.number < len(model.stages):
-            values = np.maximum(values, 0.0)
-        found.append(values)
-    return found
+        if stage.shortcuts or stage.source != stage.number - 1:
+            raise SettingsError(f"layer {stage.number}: --rule {rule.name} trains plain chains; {stage.kind}.after and"
+                                f" {stage.kind}.shortcuts are for --rule convert")
 
 
-def peak_input(stage: Stage, layer: TrainedLayer, spikes: Spikes) -> Peak:
-    """Largest inputs in any step of the spikes of the layer's source, offsets not included: Peak.
+def peak_input(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) -> Peak:
+    """Largest inputs in any step, offsets not included: Peak.
 
     Parameters
     ----------
     stage : model.Stage
     layer : TrainedLayer
-    spikes : Spikes
+    spikes : dict of int to Spikes
+        Of the layers that it sees, by number.
     """
-    excitatory, inhibitory = np.maximum(layer.kernels, 0.0), np.maximum(-layer.kernels, 0.0)
-    largest = np.zeros(3)
-    for first in range(0, spikes.n_samples, BATCH):
-        counts = spikes.samples(first, min(first + BATCH, spikes.n_samples)).raster().astype(np.float32)
-        counts = counts[counts.any(axis=1)]
-        if not len(counts):
+    largest, n = np.zeros(3), spikes[stage.source].n_samples
+    for first in range(0, n, BATCH):
+        counts = [_arriving(spikes[branch.source].samples(first, min(first + BATCH, n)), delay)
+                  for branch, delay in zip(stage.branches, stage.delays)]
+        busy = np.any([one.any(axis=(1, 2, 3)) for one in counts], axis=0)
+        if not busy.any():
             continue
-        counts = counts.reshape(-1, *spikes.shape)
-        e, i = (responses(stage, part, counts) for part in (excitatory, inhibitory))
-        largest = np.maximum(largest, [part.max(initial=0.0) for part in (e, i, abs(e - i))])
+        values = [one[busy] for one in counts]
+        e, i = (sum(responses(branch, np.maximum(sign * kernels, 0.0), one) for branch, kernels, one
+                    in zip(stage.branches, layer.all_kernels, values)) for sign in (1, -1))
+        largest = np.maximum(largest, [np.max(part, initial=0.0) for part in (e, i, abs(e - i))])
     return Peak(*largest.tolist())
+
+
+def _arriving(spikes: Spikes, delay: int) -> Numbers:
+    """Spikes of each neuron by the step in which they arrive, one step after they are fired at the earliest."""
+    raster = spikes.raster().astype(np.float32)
+    late = np.zeros_like(raster)
+    late[delay - 1:] = raster[:len(raster) - delay + 1]
+    return late.reshape(-1, *spikes.shape)
 
 
 def scaled(stage: Stage, layer: TrainedLayer, factor: float) -> TrainedLayer:
@@ -181,7 +141,8 @@ def scaled(stage: Stage, layer: TrainedLayer, factor: float) -> TrainedLayer:
     largest = layer.max_expected_summed_weight
     return TrainedLayer(layer.kernels * factor, layer.v_thresh * factor,
                         factor * (layer.i_offset + neuron.i_offset) - neuron.i_offset,
-                        None if v is None else v * factor, None if largest is None else largest * factor)
+                        None if v is None else v * factor, None if largest is None else largest * factor,
+                        tuple(kernels * factor for kernels in layer.shortcuts))
 
 
 def fitting_factor(stage: Stage, layer: TrainedLayer, peak: Peak) -> float:
@@ -226,7 +187,7 @@ def balanced(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes,
             raise SettingsError(f"layer {stage.number}: its rule has found weights that are no finite numbers; lower"
                                 " the learning rate, or what else multiplies weights, in RULE of the parameters")
     layers, peaks = [], []
-    shown = spikes.samples(0, min(SAMPLES, spikes.n_samples))
+    shown = {0: spikes.samples(0, min(SAMPLES, spikes.n_samples))}
     for stage, layer in zip(model.stages, trained):
         peak = peak_input(stage, layer, shown)
         factor = fitting_factor(stage, layer, peak)
@@ -239,7 +200,7 @@ def balanced(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes,
         if stage.number < len(model.stages):
             with open_network(build.inference_network([stage], [layer], shown, reset)) as simulation:
                 simulation.run(simulation.source_steps)
-                shown = simulation.recording().spikes[stage.label]
+                shown[stage.number] = simulation.recording().spikes[stage.label]
     return layers, peaks
 
 

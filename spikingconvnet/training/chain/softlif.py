@@ -191,7 +191,7 @@ def logits(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbe
 def _logits(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], values: Numbers,
             rule: SoftLIF) -> Numbers:
     for stage, kernel, bias in zip(model.stages, kernels, biases):
-        values = balance.responses(stage, kernel, values) + bias.astype(values.dtype)[:, None, None]
+        values = balance.responses(stage.main, kernel, values) + bias.astype(values.dtype)[:, None, None]
         if stage.number < len(model.stages):
             values = rule.amplitude * rule.curve(stage.layer.neuron)(values)
     return values[..., 0, 0]

@@ -8,7 +8,7 @@ import numpy as np
 from spikingconvnet.errors import DataError, SettingsError, require
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.network.arrays import Floats, Ints
-from spikingconvnet.network.geometry import pair, pooled_neurons, receptive_fields
+from spikingconvnet.network.geometry import pooled_neurons, receptive_fields
 from spikingconvnet.network.spikes import Spikes
 
 if TYPE_CHECKING:           # of which this is a part
@@ -16,7 +16,7 @@ if TYPE_CHECKING:           # of which this is a part
 
 
 def pooled_input(stage: Stage, spikes: Spikes) -> Spikes:
-    """Spikes of the stage's source as its windows see them: at pooled positions, at most one a step.
+    """Spikes of the stage's source as its windows see them: at pooled, padded positions, at most one a step.
 
     Parameters
     ----------
@@ -26,11 +26,12 @@ def pooled_input(stage: Stage, spikes: Spikes) -> Spikes:
 
     Returns
     -------
-    Spikes of shape ``stage.in_shape``
+    Spikes of shape ``stage.main.seen_shape``
     """
-    if stage.pool is None:
+    branch = stage.main
+    if branch.seen_shape == branch.source_shape:
         return spikes
-    pooled = spikes.regrouped(stage.in_shape, pooled_neurons(stage.source_shape, pair(stage.pool.pool_size)))
+    pooled = spikes.regrouped(branch.seen_shape, pooled_neurons(branch.source_shape, branch.pool, branch.padding))
     sample, neuron, step = pooled.events()
     once = np.unique((sample * pooled.n_steps + step) * pooled.size + neuron)
     time = once // pooled.size
@@ -60,7 +61,7 @@ def window_spikes(rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Genera
         them, `min_spikes`.
     stage : model.Stage
     spikes : Spikes
-        Of shape ``stage.in_shape``, see :func:`pooled_input`.
+        Of shape ``stage.main.seen_shape``, see :func:`pooled_input`.
     rng : numpy.random.Generator
 
     Returns
@@ -148,8 +149,9 @@ def earliness(windows: Spikes, steps: int) -> Floats:
 
 def window_inputs(stage: Stage) -> Ints:
     """Input neurons of every window that a filter may see: int array (windows, inputs per window)."""
-    size, strides, (channels, rows, columns) = pair(stage.layer.kernel_size), pair(stage.layer.strides), stage.in_shape
-    if not stage.layer.per_map:
-        return receptive_fields(stage.in_shape, size, strides)
-    one = receptive_fields((1, rows, columns), size, strides)
+    branch = stage.main
+    channels, rows, columns = branch.seen_shape
+    if not branch.per_map:
+        return receptive_fields(branch.seen_shape, branch.kernel_size, branch.strides)
+    one = receptive_fields((1, rows, columns), branch.kernel_size, branch.strides)
     return np.concatenate([one + c * rows * columns for c in range(channels)])
