@@ -29,6 +29,7 @@ from spikingconvnet.model import shorthand
 from spikingconvnet.model.readouts import Membrane, SpikeCount
 from spikingconvnet.training.chain import balance, convert, softlif
 from spikingconvnet.training.chain.descent import Descent
+from spikingconvnet.training.chain.units import Units
 
 MNIST = Path(__file__).parent.parent / "data" / "mnist"
 
@@ -112,13 +113,13 @@ def trained(name, seed, folder):
     """File with the weights of the units, and the CPU seconds that their training took."""
     path, network = folder / f"{name}-{seed}.npz", NETWORKS[name]
     if not path.exists():
-        trainer = import_module(f"spikingconvnet.training.gradients.{network.trainer}")
+        trainer = import_module(f"spikingconvnet.training.chain.gradients.{network.trainer}")
         digits, begin = datasets.load(str(MNIST), "train", folder), time.process_time()
-        kernels, biases, health = trainer.train(
+        *found, health = trainer.train(
             model_of(network, SpikeCount()), (digits.images / 255).astype(np.float32)[:, None], digits.labels,
             np.random.default_rng([seed, 1]), network.rule)
         path.with_suffix(".json").write_text(json.dumps({**health, "cpu_seconds": time.process_time() - begin}))
-        convert.save(path, kernels, biases)
+        convert.save(path, found[0] if len(found) == 1 else [Units(*one) for one in zip(*found)])
     return path, json.loads(path.with_suffix(".json").read_text())["cpu_seconds"]
 
 
@@ -161,12 +162,13 @@ def experiment(network, variant, seed, weights, directory):
 def of_units(made, weights):
     """Share of the test digits that the units get right, as they were trained but without noise."""
     model, rule = convert.grey(made.model, worth_of(made.settings.image_filter)), made.settings.rule
-    kernels, biases = convert.load(weights, model)
+    units = convert.load(weights, model)
     digits = datasets.load(str(MNIST), "test", made.store.path)
     images = (digits.images / 255).astype(np.float32)[:, None]
     if isinstance(rule, softlif.SoftLIF):
+        kernels, biases = [one.kernels for one in units], [one.bias for one in units]
         return softlif.accuracy(model, kernels, biases, images, digits.labels, rule)
-    return convert.accuracy(model, kernels, biases, images, digits.labels)
+    return convert.accuracy(model, units, images, digits.labels)
 
 
 def on_board(made, n):

@@ -27,8 +27,7 @@ from spikingconvnet.data.encoding import RegularEncoder
 from spikingconvnet.data.filters import Intensity
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.model import shorthand as arch
-from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.training.chain import convert
 from spikingconvnet.training.chain.gradients import relu
 from spikingconvnet.training.chain.parity import ParityError
@@ -156,27 +155,21 @@ class Case:
     ----------
     network : torch.nn.Module
     inputs, images : float32 array (n, C, H, W)
-    kernels, biases : lists of float64 array
-    arch : str
+    units : list of Units
+    model : Sequential
     normalised : bool
     """
 
     network: nn.Module
     inputs: np.ndarray
     images: np.ndarray
-    kernels: list
-    biases: list
-    arch: str
+    units: list
+    model: Sequential
     normalised: bool
-
-    @property
-    def model(self):
-        """The chain of its ``--arch``."""
-        return arch.parse(self.arch, self.images.shape[1:], convert.Convert().neuron, SpikeCount())
 
     def judge(self):
         """The report on its units."""
-        return relu.parity(self.network, self.inputs, self.images, self.kernels, self.biases, self.arch)
+        return relu.parity(self.network, self.inputs, self.images, self.units, self.model)
 
 
 def conversion(network, images, normalised):
@@ -185,23 +178,22 @@ def conversion(network, images, normalised):
     return Case(network, inputs(images, normalised), grey(images), *relu.weights_of(network, SHAPE, *told), normalised)
 
 
-def _changed(case, name, number, values):
-    """The case with other kernels or biases of a layer."""
-    found = list(getattr(case, name))
-    found[number] = values
-    return replace(case, **{name: found})
+def _changed(case, number, **changes):
+    """The case with other `kernels` or another `bias` of a layer."""
+    units = list(case.units)
+    units[number] = replace(units[number], **changes)
+    return replace(case, units=units)
 
 
 def _untold(case):
     if not case.normalised:
         return None
-    kernels, biases, _ = relu.weights_of(case.network, SHAPE)
-    return replace(case, kernels=kernels, biases=biases)
+    return replace(case, units=relu.weights_of(case.network, SHAPE)[0])
 
 
 def _biases(case):
-    number = next((i for i, bias in enumerate(case.biases) if bias.any()), None)
-    return None if number is None else _changed(case, "biases", number, 0.0 * case.biases[number])
+    number = next((i for i, one in enumerate(case.units) if one.bias.any()), None)
+    return None if number is None else _changed(case, number, bias=0.0 * case.units[number].bias)
 
 
 def _kernel(change, chosen):
@@ -210,7 +202,7 @@ def _kernel(change, chosen):
         stage = next((stage for stage in case.model.stages if chosen(stage)), None)
         if stage is None:
             return None
-        return _changed(case, "kernels", stage.number - 1, change(case.kernels[stage.number - 1], stage))
+        return _changed(case, stage.number - 1, kernels=change(case.units[stage.number - 1].kernels, stage))
 
     return fault
 
@@ -236,9 +228,7 @@ def _first_of(dense):
 
 
 def _units_turned(case):
-    kernels, biases = list(case.kernels), list(case.biases)
-    kernels[0], biases[0] = np.roll(kernels[0], 1, axis=0), np.roll(biases[0], 1)
-    return replace(case, kernels=kernels, biases=biases)
+    return _changed(case, 0, kernels=np.roll(case.units[0].kernels, 1, axis=0), bias=np.roll(case.units[0].bias, 1))
 
 
 def _silent(case):
@@ -246,8 +236,7 @@ def _silent(case):
     layer = next(layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.Linear)))
     layer.bias = nn.Parameter(torch.full((len(layer.weight),), -1e4))
     told = (MEAN, STD) if case.normalised else ()
-    kernels, biases, _ = relu.weights_of(network, SHAPE, *told)
-    return replace(case, network=network, kernels=kernels, biases=biases)
+    return replace(case, network=network, units=relu.weights_of(network, SHAPE, *told)[0])
 
 
 # A fault, and a word of the cause that has to be named.
@@ -322,8 +311,7 @@ def experiment(case, path, n_test, folder, data, **changes):
     """The recipe with a file of weights: Experiment, loaded."""
     recipe = settings.load(RECIPE)
     rule = replace(recipe.rule, weights=str(path))
-    model = arch.parse(case.arch, SHAPE, rule.neuron, SpikeCount(last=None))
-    made = Experiment(replace(recipe, dataset=str(data), model=model, rule=rule, n_train=TRAINED_ON, n_test=n_test,
+    made = Experiment(replace(recipe, dataset=str(data), model=case.model, rule=rule, n_train=TRAINED_ON, n_test=n_test,
                               **changes), folder)
     made.load_data()
     return made
@@ -347,7 +335,7 @@ def row(name, normalised, digits, tests, data, options):
     folder.mkdir(parents=True, exist_ok=True)
     network = trained(NETWORKS[name], normalised, digits, options.epochs, options.seed, folder / "network.pt")
     case, path = conversion(network, digits.images[:REFERENCE], normalised), folder / "weights.npz"
-    convert.save(path, case.kernels, case.biases, relu.reference(network, case.inputs, case.images))
+    convert.save(path, case.units, relu.reference(network, case.inputs, case.images))
     report = case.judge()
     with torch.no_grad():
         answers = network(torch.from_numpy(inputs(tests.images, normalised))).argmax(1).numpy()

@@ -150,7 +150,8 @@ class Sequential:
 
     def _seen_by(self, layer: Layer | Readout) -> Shape:
         """Shape of what a layer that comes next sees."""
-        after, outputs = getattr(layer, "after", None), self._outputs
+        after: int | None = getattr(layer, "after", None)
+        outputs = self._outputs
         if after is None:
             return self.shapes[-1]
         name = type(layer).__name__

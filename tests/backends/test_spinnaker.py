@@ -49,12 +49,17 @@ from spikingconvnet.experiment import replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.health.verdict import judge
 from spikingconvnet.model import build
+from spikingconvnet.model.layers import Conv2D, Dense, Shortcut
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection, together
 from spikingconvnet.network.neurons import IFCurrExp, IFCurrExpCa2Adaptive, SpikeSourceArray, SpikeSourcePoisson
 from spikingconvnet.network.plasticity import AdditiveWeightDependence, Neuromodulation, SpikePairRule, STDPMechanism
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain import rstdp
+from spikingconvnet.training.chain.convert import Convert
 from spikingconvnet.training.chain.rstdp import RSTDP
 
 PER_RUN = 12
@@ -380,12 +385,14 @@ def test_convolutions_as_lists_give_the_same_integers(seed, board, tmp_path):
     assert local.spikes == on_board(network, board, tmp_path, [36]).spikes
 
 
-@pytest.mark.parametrize("kernel, pool, rows", [((3, 3), (1, 1), 9), ((5, 3), (1, 1), 12), ((3, 5), (2, 1), 18),
-                                                ((1, 3), (1, 2), 7)])
-def test_a_convolution_is_the_same_through_the_connector_and_through_lists(kernel, pool, rows, board, tmp_path):
+@pytest.mark.parametrize("kernel, pool, rows, padding", [
+    ((3, 3), (1, 1), 9, (0, 0)), ((5, 3), (1, 1), 12, (0, 0)), ((3, 5), (2, 1), 18, (0, 0)), ((1, 3), (1, 2), 7, (0, 0)),
+    ((3, 3), (1, 1), 9, (1, 1)), ((5, 3), (1, 1), 7, (3, 0)), ((3, 5), (2, 1), 18, (1, 2))])
+def test_a_convolution_is_the_same_through_the_connector_and_through_lists(kernel, pool, rows, padding, board,
+                                                                           tmp_path):
     rng = np.random.default_rng([rows, 9])
     spikes = random_spikes((2, rows, 22), 2, 30, 6.0, rng)
-    connections = ConvConnections(rng.normal(0.2, 1.0, (3, 2, *kernel)), spikes.shape, pool=pool)
+    connections = ConvConnections(rng.normal(0.2, 1.0, (3, 2, *kernel)), spikes.shape, pool=pool, padding=padding)
     cell = IFCurrExp(tau_m=9.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=2.0, tau_syn_E=2.0, tau_syn_I=3.0, v=0.0)
     network = Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
                        Population("maps", connections.post_shape, cell, per_channel=True)),
@@ -397,6 +404,24 @@ def test_a_convolution_is_the_same_through_the_connector_and_through_lists(kerne
     assert local.spikes == on_board(network, board, tmp_path / "connector", [60]).spikes
     with patch.object(spinnaker, "convolutions", lambda network: ({}, {})):
         assert local.spikes == on_board(network, board, tmp_path / "lists", [60]).spikes
+
+
+def test_a_residual_network_gives_the_same_integers(board, tmp_path):
+    """Padding, strides, groups, kernels of even size, several convolutions into a layer and offsets of each neuron."""
+    rng, cell = np.random.default_rng(3), Convert.neuron
+    model = Sequential(
+        (2, 8, 8), Conv2D(4, 3, padding=1, neuron=cell), Conv2D(4, (2, 3), padding=(1, 1), groups=4, neuron=cell),
+        Conv2D(6, 3, strides=2, padding=1, after=1, neuron=cell),
+        Conv2D(6, 3, padding=1, neuron=cell, shortcuts=(Shortcut(1, strides=2), Shortcut(0, 3, padding=1, pool=2))),
+        Dense(5, neuron=cell, shortcuts=(Shortcut(2, (9, 8)),)), SpikeCount())
+    layers = [TrainedLayer(rng.normal(0.05, 0.3, stage.main.kernel_shape), np.full(stage.out_shape[0], 1.0),
+                           rng.normal(0.0, 0.02, stage.out_shape),
+                           shortcuts=tuple(rng.normal(0.05, 0.3, one.kernel_shape) for one in stage.shortcuts))
+              for stage in model.stages]
+    network = build.inference_network(model.stages, layers, random_spikes((2, 8, 8), 2, 30, 12.0, rng), reset=True)
+    local = by(native, network, [60], record=())
+    assert min(len(local.spikes[stage.label]) for stage in model.stages) > 20
+    assert local.spikes == on_board(network, board, tmp_path, [60]).spikes
 
 
 def test_a_convolution_with_a_stride_becomes_lists_and_the_reason_is_said():

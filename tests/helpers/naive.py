@@ -82,14 +82,15 @@ def grid_cells(in_shape, grid):
 # Connections
 
 
-def conv_connections(kernels, pre_shape, strides=(1, 1), pool=(1, 1)):
+def conv_connections(kernels, pre_shape, strides=(1, 1), pool=(1, 1), padding=(0, 0)):
     """Sorted (pre, post, weight) of a convolution behind average pooling, without the zero weights.
 
     kernels : nested list (maps, channels, rows, columns)
     """
     mid = pooled_shape(pre_shape, pool)
     rows, columns = len(kernels[0][0]), len(kernels[0][0][0])
-    tops, lefts = corners(mid[1], rows, strides[0]), corners(mid[2], columns, strides[1])
+    tops = [top - padding[0] for top in corners(mid[1] + 2 * padding[0], rows, strides[0])]
+    lefts = [left - padding[1] for left in corners(mid[2] + 2 * padding[1], columns, strides[1])]
     out = (len(kernels), len(tops), len(lefts))
     found = []
     for m in range(out[0]):
@@ -98,6 +99,8 @@ def conv_connections(kernels, pre_shape, strides=(1, 1), pool=(1, 1)):
                 for c in range(mid[0]):
                     for dr in range(rows):
                         for dc in range(columns):
+                            if not (0 <= top + dr < mid[1] and 0 <= left + dc < mid[2]):
+                                continue
                             for pr in range(pool[0]):
                                 for pc in range(pool[1]):
                                     weight = kernels[m][c][dr][dc] / (pool[0] * pool[1])

@@ -20,15 +20,16 @@ def triples(connections):
     return list(zip(found.pre.tolist(), found.post.tolist(), found.weight.tolist()))
 
 
-@given(SHAPES, SMALL, SMALL, SMALL, st.integers(1, 3), st.integers(0, 2 ** 32))
-@example((2, 5, 7), (2, 1), (1, 2), (2, 3), 2, 0)
-@example((2, 3, 3), (3, 3), (1, 1), (1, 1), 1, 1)
-def test_a_convolution_has_exactly_the_naive_connections(shape, kernel, strides, pool, maps, seed):
+@given(SHAPES, SMALL, SMALL, SMALL, st.tuples(st.integers(0, 3), st.integers(0, 3)), st.integers(1, 3),
+       st.integers(0, 2 ** 32))
+@example((2, 5, 7), (2, 1), (1, 2), (2, 3), (0, 0), 2, 0)
+@example((2, 3, 3), (3, 3), (1, 1), (1, 1), (2, 1), 1, 1)
+def test_a_convolution_has_exactly_the_naive_connections(shape, kernel, strides, pool, padding, maps, seed):
     mid = naive.pooled_shape(shape, pool)
-    assume(kernel[0] <= mid[1] and kernel[1] <= mid[2])
+    assume(min(mid) >= 1 and kernel[0] <= mid[1] + 2 * padding[0] and kernel[1] <= mid[2] + 2 * padding[1])
     kernels = np.random.default_rng(seed).integers(-2, 3, (maps, shape[0], *kernel)) / 2.0
-    connections = ConvConnections(kernels, shape, strides, pool, delay=2)
-    wanted = naive.conv_connections(kernels.tolist(), shape, strides, pool)
+    connections = ConvConnections(kernels, shape, strides, pool, 2, padding)
+    wanted = naive.conv_connections(kernels.tolist(), shape, strides, pool, padding)
     assert triples(connections) == wanted
     found = connections.to_list()
     assert found.signed and (found.delay == 2).all() and len(found.delay) == len(wanted)

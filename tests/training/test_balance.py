@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from random_networks import random_spikes
+from rectifying import units
 
 from spikingconvnet import backends
 from spikingconvnet.backends import get_backend
@@ -18,6 +19,7 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
 from spikingconvnet.training.chain import balance
+from spikingconvnet.training.chain.units import activations, responses
 
 CELL = IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0, v=0.0)
 SHAPE = (2, 9, 8)
@@ -54,7 +56,7 @@ def test_responses_are_those_of_the_connections_pooling_included():
         kernels = rng.normal(0, 1, stage.layer.kernel_shape(stage.in_shape))
         values = rng.random((3, *stage.source_shape))
         expected = values.reshape(3, -1) @ matrix(stage, kernels)
-        assert np.allclose(balance.responses(stage, kernels, values).reshape(3, -1), expected)
+        assert np.allclose(responses(stage.main, kernels, values).reshape(3, -1), expected)
 
 
 def test_activations_are_rectified_but_for_the_last():
@@ -63,7 +65,7 @@ def test_activations_are_rectified_but_for_the_last():
     kernels = [layer.kernels for layer in layers_of(model, rng)]
     offsets = [rng.normal(0, 1, stage.out_shape[0]) for stage in model.stages]
     values = images = rng.random((3, *SHAPE))
-    found = balance.activations(model, kernels, images, offsets)
+    found = activations(model, units(kernels, offsets), images)
     for stage, kernel, offset, one in zip(model.stages, kernels, offsets, found):
         values = values.reshape(3, -1) @ matrix(stage, kernel) + np.repeat(offset, math.prod(stage.out_shape[1:]))
         values = values if stage.number == 3 else np.maximum(values, 0)
@@ -77,7 +79,7 @@ def test_the_largest_input_of_a_step_is_found():
     layer = layers_of(chain(), rng)[0]
     weights, raster = matrix(stage, layer.kernels), spikes.raster()
     e, i = raster @ np.maximum(weights, 0), raster @ np.maximum(-weights, 0)
-    peak = balance.peak_input(stage, layer, spikes)
+    peak = balance.peak_input(stage, layer, {stage.source: spikes})
     assert np.allclose([peak.excitatory, peak.inhibitory, peak.net], [e.max(), i.max(), abs(e - i).max()], rtol=1e-5)
 
 

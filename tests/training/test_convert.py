@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rectifying import units
 
 from spikingconvnet import backends
 from spikingconvnet.cli.parameters import RECIPES
@@ -24,6 +25,7 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.neurons import IFCurrExp
 from spikingconvnet.training.chain import balance, convert
 from spikingconvnet.training.chain.convert import Convert
+from spikingconvnet.training.chain.units import activations, responses
 
 CELL = Convert().neuron
 MNIST = Path(__file__).parents[2] / "data" / "mnist"
@@ -65,12 +67,13 @@ def test_conversion_divides_every_layer_by_its_scale_and_keeps_the_answers(norm,
     rng = np.random.default_rng(1)
     model, images = chain(), rng.random((20, 2, 9, 8))
     kernels, biases = network_of(model, rng, bias=1.0)
-    layers, scales = convert.converted(model, kernels, biases, images, Convert(norm=norm, balance=how, threshold=0.5))
+    layers, scales = convert.converted(model, units(kernels, biases), images,
+                                       Convert(norm=norm, balance=how, threshold=0.5))
     gain = balance.gain(CELL)
-    in_thresholds = balance.activations(
-        model, [gain * layer.kernels / layer.v_thresh[:, None, None, None] for layer in layers], images,
-        [gain * layer.i_offset / layer.v_thresh for layer in layers])
-    for one, other, scale in zip(in_thresholds, balance.activations(model, kernels, images, biases), scales):
+    in_thresholds = activations(model, units(
+        [gain * layer.kernels / layer.v_thresh[:, None, None, None] for layer in layers],
+        [gain * layer.i_offset / layer.v_thresh for layer in layers]), images)
+    for one, other, scale in zip(in_thresholds, activations(model, units(kernels, biases), images), scales):
         assert np.allclose(one * scale, other) and other.any()
     assert how == "thresholds" or all((layer.v_thresh == 0.5).all() for layer in layers)
 
@@ -79,10 +82,10 @@ def test_the_scales_are_those_of_the_papers():
     rng = np.random.default_rng(2)
     model, images = chain(), rng.random((20, 2, 9, 8))
     kernels, biases = network_of(model, rng, bias=1.0)
-    values = balance.activations(model, kernels, images, biases)
+    values = activations(model, units(kernels, biases), images)
 
     def scales(norm):
-        return convert.scales_of(model, kernels, biases, images, Convert(norm=norm))
+        return convert.scales_of(model, units(kernels, biases), images, Convert(norm=norm))
 
     assert scales("none") == [1.0] * 3 and scales("robust") == [float(np.quantile(v, 0.999)) for v in values]
     assert scales("data") == [float(max(v.max(), k.max())) for v, k in zip(values, kernels)]
@@ -97,11 +100,11 @@ def test_with_the_model_norm_no_input_of_a_step_passes_the_threshold():
     rng = np.random.default_rng(3)
     model = chain()
     kernels, biases = network_of(model, rng)
-    layers, _ = convert.converted(model, kernels, biases, None, Convert(norm="model"))
+    layers, _ = convert.converted(model, units(kernels, biases), None, Convert(norm="model"))
     ones = np.ones((1, 2, 9, 8))
-    drives = [balance.responses(stage, np.maximum(layer.kernels, 0), np.ones((1, *stage.source_shape)))
+    drives = [responses(stage.main, np.maximum(layer.kernels, 0), np.ones((1, *stage.source_shape)))
               for stage, layer in zip(model.stages, layers)]
-    assert balance.responses(model.stages[0], np.maximum(layers[0].kernels, 0), ones).max() > 0.5
+    assert responses(model.stages[0].main, np.maximum(layers[0].kernels, 0), ones).max() > 0.5
     assert all(drive.max() * balance.gain(CELL) <= 1 + 1e-9 for drive in drives)
 
 
@@ -110,7 +113,7 @@ def test_a_neuron_fires_at_the_rate_of_the_rectifying_unit(start):
     """One source that fires in every step; a neuron that is reset to zero needs whole steps, and one a step at most."""
     weights = np.array([-0.5, 0.0, 0.26, 0.51, 1.01, 2.0])
     model = Sequential((1, 1, 1), Dense(6, neuron=CELL), SpikeCount())
-    layers, _ = convert.converted(model, [weights.reshape(6, 1, 1, 1)], [np.zeros(6)], None,
+    layers, _ = convert.converted(model, units([weights.reshape(6, 1, 1, 1)]), None,
                                   Convert(norm="none", start=start))
     found = rates(spiking(model, layers, np.ones((1, 1, 1, 1))), "layer1", 1)[0]
     assert np.allclose(found, [0, 0, 1 / 4, 1 / 2, 1, 1], atol=1.01 / STEPS)
@@ -120,7 +123,7 @@ def test_a_neuron_fires_at_the_rate_of_the_rectifying_unit(start):
 def test_a_bias_is_a_constant_current():
     biases = np.array([-0.25, 0.0, 0.5, -0.6])
     model = Sequential((1, 1, 1), Dense(4, neuron=CELL), SpikeCount())
-    layers, _ = convert.converted(model, [np.full((4, 1, 1, 1), 0.51)], [biases], None, Convert(norm="none"))
+    layers, _ = convert.converted(model, units([np.full((4, 1, 1, 1), 0.51)], [biases]), None, Convert(norm="none"))
     found = rates(spiking(model, layers, np.ones((1, 1, 1, 1))), "layer1", 1)[0]
     assert np.allclose(found, [1 / 4, 1 / 2, 1, 0], atol=1.01 / STEPS)
 
@@ -138,7 +141,7 @@ def test_a_slower_encoder_is_made_up_for_by_the_first_weights():
     model, images = Sequential((1, 1, 1), Dense(1, neuron=CELL), SpikeCount()), np.ones((1, 1, 1, 1))
     found = []
     for rate in (1.0, 0.25):
-        layers, _ = convert.converted(model, [np.full((1, 1, 1, 1), 0.2)], [np.zeros(1)], None, Convert(norm="none"),
+        layers, _ = convert.converted(model, units([np.full((1, 1, 1, 1), 0.2)]), None, Convert(norm="none"),
                                       rate)
         found.append(rates(spiking(model, layers, images, encoder=RegularEncoder(n_steps=STEPS, max_rate=rate)),
                            "layer1", 1)[0, 0])
@@ -153,8 +156,8 @@ def test_bit_planes_drive_the_first_layer_with_a_constant_current():
     model = Sequential((8, 3, 4), Dense(2, neuron=CELL), Membrane())
     kernels = rng.normal(0, 0.1, (2, 1, 3, 4))
     chain = convert.grey(model, BitPlanes.worth)
-    layers, _ = convert.converted(chain, [kernels], [np.zeros(2)], None, Convert(norm="none"))
-    recording = spiking(model, [convert._for_channels(layers[0], BitPlanes.worth)], planes, n_steps=8)
+    layers, _ = convert.converted(chain, units([kernels]), None, Convert(norm="none"))
+    recording = spiking(model, [convert._for_channels(chain.stages[0], layers[0], BitPlanes.worth)], planes, n_steps=8)
     v = recording.membrane("layer1").reshape(2, 9, 2)
     drive = np.einsum("nhw,uhw->nu", pixels / 255, kernels[:, 0])
     assert np.allclose(np.diff(v, axis=1)[:, 1:], drive[:, None], atol=4e-3) and np.abs(drive).min() > 5e-3
@@ -165,7 +168,7 @@ def test_eight_channels_that_are_no_bits_stay_eight_channels(tmp_path):
     rng, fields = np.random.default_rng(6), GaussianReceptiveFields(fields=8).fitted(np.array([[[0, 0]], [[9, 9]]]))
     model = Sequential((8, 1, 2), Dense(3, neuron=CELL), Membrane())
     kernels, numbers = rng.normal(0.0, 0.2, (3, 8, 1, 2)), rng.integers(0, 10, (5, 1, 2))
-    convert.save(tmp_path / "w.npz", [kernels], [np.zeros(3)])
+    convert.save(tmp_path / "w.npz", units([kernels]))
     values = fields(numbers).astype(np.float32)
     rule = Convert(norm="none", weights=str(tmp_path / "w.npz"))
     layers, _ = rule.train(model, values, np.zeros(5, int), rng, encoder=ENCODER, image_filter=fields)
@@ -195,9 +198,9 @@ def run(tmp_path):
 
 def ann_answers(made):
     """What the rectifying units answer to the test images."""
-    kernels, biases = convert.load(STORED, made.model)
+    stored = convert.load(STORED, made.model)
     images = datasets.load(MNIST, "test").images[:len(made.data("test")["labels"]), None] / 255
-    return balance.activations(made.model, kernels, images, biases)[-1][..., 0, 0].argmax(axis=1)
+    return activations(made.model, stored, images)[-1][..., 0, 0].argmax(axis=1)
 
 
 def test_a_stored_network_loses_next_to_nothing(run):
@@ -211,14 +214,14 @@ def test_a_stored_network_loses_next_to_nothing(run):
 
 def test_biases_and_inputs_keep_their_proportion_behind_a_slower_encoder(run, tmp_path):
     """A network with biases; the answers of its units are kept, though white pixels fire in one step of five."""
-    kernels, biases = convert.load(STORED, Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL),
-                                                      Dense(10, neuron=CELL), SpikeCount()))
-    biases[0][:] = 0.5 * np.random.default_rng(0).normal(size=24)
-    convert.save(tmp_path / "w.npz", kernels, biases)
+    stored = convert.load(STORED, Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=CELL), Dense(10, neuron=CELL),
+                                             SpikeCount()))
+    stored[0].bias[:] = 0.5 * np.random.default_rng(0).normal(size=24)
+    convert.save(tmp_path / "w.npz", stored)
     made, _ = run(200, weights=str(tmp_path / "w.npz"), encoder=RegularEncoder(n_steps=100, max_rate=0.2))
     images = datasets.load(MNIST, "test").images[:200, None] / 255
-    units = balance.activations(made.model, kernels, images, biases)[-1][..., 0, 0].argmax(axis=1)
-    assert np.mean(made.answers("test")["units"][:, -1] == units) > 0.9
+    answers = activations(made.model, stored, images)[-1][..., 0, 0].argmax(axis=1)
+    assert np.mean(made.answers("test")["units"][:, -1] == answers) > 0.9
 
 
 def test_weights_and_thresholds_balance_alike(run):
@@ -249,9 +252,9 @@ def test_neurons_that_do_not_integrate_are_refused():
 def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
     path = tmp_path / "w.npz"
-    convert.save(path, [np.ones((2, 1, 2, 2))], [np.zeros(2)])
-    kernels, biases = convert.load(path, model)
-    assert kernels[0].tolist() == np.ones((2, 1, 2, 2)).tolist() and biases[0].tolist() == [0, 0]
+    convert.save(path, units([np.ones((2, 1, 2, 2))]))
+    one, = convert.load(path, model)
+    assert one.kernels.tolist() == np.ones((2, 1, 2, 2)).tolist() and one.bias.tolist() == [0, 0]
     with pytest.raises(DataError, match=r"kernels1: must be of shape \(3, 1, 2, 2\), as MODEL says, got \(2, "):
         convert.load(path, Sequential((1, 2, 2), Dense(3, neuron=CELL), SpikeCount()))
     with pytest.raises(DataError, match="none.npz: cannot be read"):

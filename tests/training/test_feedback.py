@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from rectifying import units
 
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data.encoding import LatencyEncoder, RegularEncoder
@@ -18,6 +19,7 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta
 from spikingconvnet.training.chain import balance, feedback
 from spikingconvnet.training.chain.feedback import FeedbackAlignment
+from spikingconvnet.training.chain.units import activations
 
 CELL = FeedbackAlignment().neuron
 ENCODER = RegularEncoder(n_steps=40, max_rate=1.0)
@@ -130,7 +132,7 @@ def test_rows_are_told_apart_and_spiking_neurons_stand_for_the_units():
     layers, health = trained(FeedbackAlignment(epochs=20, batch=8), model=model, validation=data(30))
     course = health["validation_accuracy"]
     assert len(course) == 20 and course[-1] == 1.0 == health["ann_train_accuracy"]
-    in_thresholds = balance.activations(model, [balance.gain(CELL) * layer.kernels for layer in layers], data()[0])
+    in_thresholds = activations(model, units([balance.gain(CELL) * layer.kernels for layer in layers]), data()[0])
     assert [np.quantile(v, 0.999) for v in in_thresholds] == pytest.approx([1.0, 1.0], rel=1e-5)
     assert (in_thresholds[-1][..., 0, 0].argmax(axis=1) == data()[1]).all()
     assert all((layer.v_thresh == 1.0).all() and not layer.i_offset.any() for layer in layers)

@@ -8,6 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
 
+from rectifying import units  # noqa: E402
+
 from spikingconvnet import backends  # noqa: E402
 from spikingconvnet.cli import main as cli  # noqa: E402
 from spikingconvnet.data import datasets  # noqa: E402
@@ -16,6 +18,7 @@ from spikingconvnet.data.filters import BitPlanes  # noqa: E402
 from spikingconvnet.errors import DataError, SettingsError  # noqa: E402
 from spikingconvnet.model import build, shorthand  # noqa: E402
 from spikingconvnet.model.readouts import Membrane, SpikeCount  # noqa: E402
+from spikingconvnet.model.sequential import Sequential  # noqa: E402
 from spikingconvnet.network.neurons import OUT_OF_REACH  # noqa: E402
 from spikingconvnet.training.chain import convert, parity, softlif  # noqa: E402
 from spikingconvnet.training.chain.convert import Convert  # noqa: E402
@@ -53,7 +56,7 @@ def case(bench, digits):
 def test_units_agree_and_every_fault_is_found_and_told(bench, case, name, normalised):
     right = case(name, normalised)
     report = right.judge()
-    assert report.agree == 1.0 and report.images == 40 and len(report.rows) == len(right.kernels)
+    assert report.agree == 1.0 and report.images == 40 and len(report.rows) == len(right.units)
     assert max(row.difference for row in report.rows) < 1e-5
     told = {fault: bench.found(right, *how) for fault, how in bench.UNITS.items()}
     assert len([one for one in told.values() if one]) >= 6
@@ -62,8 +65,7 @@ def test_units_agree_and_every_fault_is_found_and_told(bench, case, name, normal
 
 def test_an_error_names_the_place_and_the_values(case):
     right = case("linear: two hidden", False)
-    right.kernels[1] = right.kernels[1].copy()
-    right.kernels[1][7] *= 3.0
+    right.units[1].kernels[7] *= 3.0
     with pytest.raises(ParityError, match=r"layer 2, units: .* \(image \d+, unit 7x0x0: .* for .*cause: ") as error:
         right.judge()
     assert [row.layer for row in error.value.report.rows] == [1, 2] and error.value.report.rows[0].difference < 1e-6
@@ -71,7 +73,7 @@ def test_an_error_names_the_place_and_the_values(case):
 
 def test_a_cause_that_cannot_be_told_is_not_told(case):
     right, rng = case("linear: two hidden", False), np.random.default_rng(0)
-    right.kernels[0] = rng.normal(0, 0.05, right.kernels[0].shape)
+    right.units[0].kernels[:] = rng.normal(0, 0.05, right.units[0].kernels.shape)
     with pytest.raises(ParityError, match="layer 1, units: .*likely cause: not told"):
         right.judge()
 
@@ -82,7 +84,7 @@ def test_images_beyond_0_to_1_and_other_shapes_are_refused(case):
         replace(right, images=right.images * 255).judge()
     with pytest.raises(SettingsError, match=r"layer 1: the network answers \(80, 1, 1\), MODEL \(70, 1, 1\)"):
         relu.reference(right.network, right.inputs, right.images).judge(
-            shorthand.parse("784-70-40-10", (1, 28, 28), Convert().neuron, SpikeCount()), right.kernels, right.biases)
+            shorthand.parse("784-70-40-10", (1, 28, 28), Convert().neuron, SpikeCount()), right.units)
 
 
 # Files with a reference, and training
@@ -100,8 +102,7 @@ def trained(bench, digits, tmp_path_factory):
 def stored(trained, tmp_path):
     """The same and its file: Case, Path."""
     path = tmp_path / "weights.npz"
-    convert.save(path, trained.kernels, trained.biases,
-                 relu.reference(trained.network, trained.inputs, trained.images))
+    convert.save(path, trained.units, relu.reference(trained.network, trained.inputs, trained.images))
     return trained, path
 
 
@@ -135,20 +136,20 @@ def test_faults_between_the_file_and_the_spikes_are_errors_and_nothing_is_stored
 
 def test_kernels_of_a_file_that_forgot_the_normalisation_are_refused(bench, stored, experiment):
     made, path = stored
-    kernels, biases, _ = relu.weights_of(made.network, (1, 28, 28))
-    convert.save(path, kernels, biases, relu.reference(made.network, made.inputs, made.images))
+    found, _ = relu.weights_of(made.network, (1, 28, 28))
+    convert.save(path, found, relu.reference(made.network, made.inputs, made.images))
     with pytest.raises(ParityError, match=r"layer 1, units: .*mean=0.1307, std=0.3081, which relu.weights_of was not"):
         experiment().train_chain("convert")
 
 
 def test_bits_of_pixels_are_judged_as_the_grey_values_that_they_are(stored):
-    model = shorthand.parse("8x28x28-" + stored[0].arch.split("-", 1)[1], (8, 28, 28), Convert().neuron, SpikeCount())
+    model = Sequential((8, 28, 28), *stored[0].model.layers)
     report = convert.judge(Convert(weights=str(stored[1])), model, BitPlanes())
     assert report.agree == 1.0 and max(row.difference for row in report.rows) < 1e-4
 
 
 def test_a_file_without_a_reference_is_not_judged(stored):
-    convert.save(stored[1], stored[0].kernels, stored[0].biases)
+    convert.save(stored[1], stored[0].units)
     assert convert.judge(Convert(weights=str(stored[1])), stored[0].model, None) is None
     assert convert.judge(Convert(), stored[0].model, None) is None
 
@@ -157,7 +158,7 @@ def test_references_that_cannot_be_kept_or_read_are_refused(stored):
     made, path = stored
     for images in (np.full((2, 2, 4, 4), 0.2), np.full((2, 1, 4, 4), 0.123)):
         with pytest.raises(SettingsError, match=r"Reference.images: must be grey images \(n, 1, H, W\)"):
-            convert.save(path, [], [], Reference(images, []))
+            convert.save(path, [], Reference(images, []))
     with np.load(path) as arrays:
         np.savez(path, **{name: array for name, array in arrays.items() if name != "answers2"})
     with pytest.raises(DataError, match=r"answers2: must be of shape \(60, 10, 1, 1\), as MODEL says, got nothing"):
@@ -183,7 +184,7 @@ def small():
     model = shorthand.parse("8x8-4c3-2s-12-5", (1, 8, 8), rule.neuron, SpikeCount())
     kernels = [rng.normal(0.05, np.prod(shape[1:]) ** -0.5, shape)
                for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
-    layers, _ = convert.converted(model, kernels, [rng.normal(0, 0.05, len(k)) for k in kernels], images, rule)
+    layers, _ = convert.converted(model, units(kernels, [rng.normal(0, 0.05, len(k)) for k in kernels]), images, rule)
     return rule, images, layers, model
 
 

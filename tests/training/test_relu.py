@@ -5,16 +5,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from rectifying import units  # noqa: E402
+
 from spikingconvnet.data import datasets  # noqa: E402
 from spikingconvnet.errors import SettingsError  # noqa: E402
 from spikingconvnet.model import shorthand  # noqa: E402
 from spikingconvnet.model.layers import Conv2D, Dense  # noqa: E402
 from spikingconvnet.model.readouts import SpikeCount  # noqa: E402
 from spikingconvnet.model.sequential import Sequential  # noqa: E402
-from spikingconvnet.training.chain import balance  # noqa: E402
 from spikingconvnet.training.chain.convert import Convert  # noqa: E402
 from spikingconvnet.training.chain.descent import Descent  # noqa: E402
 from spikingconvnet.training.chain.gradients import fitting, relu  # noqa: E402
+from spikingconvnet.training.chain.units import activations  # noqa: E402
 
 nn, CELL = torch.nn, Convert().neuron
 
@@ -33,7 +35,7 @@ def test_torch_and_numpy_compute_the_same_activations(bias):
     values = random_values((4, 2, 11, 9))
     found = relu.logits(chain, torch.from_numpy(values)).detach().numpy()
     kernels, biases = chain.arrays()
-    assert np.allclose(found, balance.activations(model, kernels, values, biases)[-1][..., 0, 0], atol=1e-4)
+    assert np.allclose(found, activations(model, units(kernels, biases), values)[-1][..., 0, 0], atol=1e-4)
 
 
 def test_training_learns_and_repeats_itself(small_mnist):
@@ -43,9 +45,10 @@ def test_training_learns_and_repeats_itself(small_mnist):
     rule = Convert(dropout=0.1, bias=True, descent=Descent(epochs=8, batch=20, shift=0, learning_rate=0.01))
     found = [relu.train(model, values, images.labels, np.random.default_rng(seed), rule, iter, (values, images.labels))
              for seed in (0, 0, 1)]
-    assert found[0][2]["ann_validation_accuracy"] > 0.95 and found[0][2]["loss"][-1] < 0.5 < found[0][2]["loss"][0]
-    assert all(np.array_equal(a, b) for a, b in zip(found[0][0] + found[0][1], found[1][0] + found[1][1]))
-    assert not np.array_equal(found[0][0][0], found[2][0][0]) and found[0][1][0].any()
+    assert found[0][1]["ann_validation_accuracy"] > 0.95 and found[0][1]["loss"][-1] < 0.5 < found[0][1]["loss"][0]
+    one, same, other = ([(layer.kernels, layer.bias) for layer in layers] for layers, _ in found)
+    assert all(np.array_equal(a, b) for a, b in zip(sum(one, ()), sum(same, ())))
+    assert not np.array_equal(one[0][0], other[0][0]) and one[0][1].any()
 
 
 def test_images_are_shifted_each_on_its_own_and_lose_nothing_inside():
@@ -63,10 +66,11 @@ def test_a_network_of_torch_becomes_a_chain():
     network = nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.ReLU(), nn.AvgPool2d(2), nn.Dropout(),
                             nn.Conv2d(3, 4, 2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 7), nn.ReLU(),
                             nn.Linear(7, 5)).eval()
-    kernels, biases, text = relu.weights_of(network, (1, 12, 12))
-    assert text == "1x12x12-3c3-2s-4c2-7-5" and [k.shape for k in kernels][2] == (7, 4, 4, 4)
-    model, values = shorthand.parse(text, (1, 12, 12), CELL, SpikeCount()), random_values((3, 1, 12, 12))
-    found = balance.activations(model, kernels, values, biases)[-1][..., 0, 0]
+    layers, model = relu.weights_of(network, (1, 12, 12))
+    wanted = shorthand.parse("1x12x12-3c3-2s-4c2-7-5", (1, 12, 12), CELL, SpikeCount())
+    assert model.shapes == wanted.shapes and [one.kernels.shape for one in layers][2] == (7, 4, 4, 4)
+    values = random_values((3, 1, 12, 12))
+    found = activations(model, layers, values)[-1][..., 0, 0]
     assert np.allclose(found, network(torch.from_numpy(values)).detach().numpy(), atol=1e-4)
 
 

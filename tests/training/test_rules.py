@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rectifying import units
 
 from spikingconvnet import backends, training
 from spikingconvnet.cli import main as cli
@@ -181,8 +182,8 @@ def test_the_first_layer_is_scaled_for_the_rate_of_the_encoder(name, tmp_path):
     model = Sequential((1, 3, 4), Dense(6, neuron=rule.neuron), Dense(3, neuron=rule.neuron), SpikeCount())
     shapes = [stage.layer.kernel_shape(stage.in_shape) for stage in model.stages]
     if name != "ridge":
-        convert.save(tmp_path / "w.npz", [rng.normal(size=shape) for shape in shapes],
-                     [rng.normal(size=shape[0]) for shape in shapes])
+        convert.save(tmp_path / "w.npz", units([rng.normal(size=shape) for shape in shapes],
+                                               [rng.normal(size=shape[0]) for shape in shapes]))
         rule = replace(rule, weights=str(tmp_path / "w.npz"))
     images, labels = rng.random((40, 1, 3, 4)).astype(np.float32), rng.integers(0, 3, 40)
     (whole, after), (quarter, same) = (rule.train(

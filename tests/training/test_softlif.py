@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rectifying import units
 
 from spikingconvnet import backends
 from spikingconvnet.cli.parameters import RECIPES
@@ -164,7 +165,8 @@ def run(tmp_path):
 
 def soft_accuracy(made):
     """Share of the test images that the soft units get right."""
-    kernels, biases = convert.load(STORED, made.model)
+    stored = convert.load(STORED, made.model)
+    kernels, biases = [one.kernels for one in stored], [one.bias for one in stored]
     images, labels = made.values("test")
     return softlif.accuracy(made.model, kernels, biases, images, labels, made.settings.rule)
 
@@ -198,7 +200,7 @@ def test_neurons_without_a_counterpart_are_refused():
 
 
 def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
-    convert.save(tmp_path / "w.npz", [np.ones((2, 1, 2, 2))], [np.zeros(2)])
+    convert.save(tmp_path / "w.npz", units([np.ones((2, 1, 2, 2))]))
     model = Sequential((1, 2, 2), Dense(3, neuron=CELL), Membrane())
     with pytest.raises(DataError, match=r"SoftLIF.weights: .*kernels1: must be of shape \(3, 1, 2, 2\)"):
         SoftLIF(weights=str(tmp_path / "w.npz")).train(model, None, None, None, encoder=ENCODER)

@@ -112,9 +112,9 @@ def peak_input(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) 
         if not busy.any():
             continue
         values = [one[busy] for one in counts]
-        e, i = (sum(responses(branch, np.maximum(sign * kernels, 0.0), one) for branch, kernels, one
-                    in zip(stage.branches, layer.all_kernels, values)) for sign in (1, -1))
-        largest = np.maximum(largest, [np.max(part, initial=0.0) for part in (e, i, abs(e - i))])
+        e, i = (np.sum([responses(branch, np.maximum(sign * kernels, 0.0), one) for branch, kernels, one
+                        in zip(stage.branches, layer.all_kernels, values)], axis=0) for sign in (1, -1))
+        largest = np.maximum(largest, [part.max(initial=0.0) for part in (e, i, abs(e - i))])
     return Peak(*largest.tolist())
 
 

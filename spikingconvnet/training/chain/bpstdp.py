@@ -27,7 +27,7 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Health, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
-from spikingconvnet.training.chain.balance import gain, require_dense
+from spikingconvnet.training.chain.balance import gain, require_chain, require_dense
 
 CHUNK = 5000            # images whose rates exist at a time
 
@@ -101,6 +101,7 @@ class BPSTDP(NetworkRule):
             that is not below the shorter side of an image.
         """
         require_dense(model, self)
+        require_chain(model, self)
         rate = rate_of(encoder, "RULE bpstdp")
         require(self.n_steps == encoder.n_steps, "BPSTDP", "n_steps", self.n_steps,
                 f"the {encoder.n_steps} steps for which ENCODER shows an image")

@@ -10,7 +10,7 @@ is linear and part of the next layer's connections.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,13 +42,15 @@ from spikingconvnet.model.trained import Health, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta, Neuron
 from spikingconvnet.training.chain import weights
-from spikingconvnet.training.chain.balance import activations, current, gain
+from spikingconvnet.training.chain.balance import current, gain
 from spikingconvnet.training.chain.descent import Descent
 from spikingconvnet.training.chain.parity import Reference, Report
+from spikingconvnet.training.chain.units import Units, activations
 
 SCALED_ON = 1000        # training images from which the largest activations are taken
 JUDGED_ON = 10_000      # images of which the training accuracy is told
 BATCH = 250
+NO_CEILING = 1e30       # in a file, whose numbers are finite
 
 NORMS = ("robust", "data", "model", "none")
 BALANCES = ("weights", "thresholds")
@@ -151,35 +153,34 @@ class Convert(NetworkRule):
         if validation is not None:
             validation = (_grey_values(validation[0], worth), validation[1])
         if self.weights is not None:
-            (kernels, biases), health = load(self.weights, chain), {}
+            units, health = load(self.weights, chain), {}
         else:
             need("torch", "--rule convert")
             from spikingconvnet.training.chain.gradients import relu
 
-            kernels, biases, health = relu.train(chain, images, labels, rng, self, progress, validation)
-        layers, scales = converted(chain, kernels, biases, images[:SCALED_ON], self, rate)
-        layers[0] = _for_channels(layers[0], worth)
-        right = accuracy(chain, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])
+            units, health = relu.train(chain, images, labels, rng, self, progress, validation)
+        layers, scales = converted(chain, units, images[:SCALED_ON], self, rate)
+        layers = [_for_channels(stage, layer, worth) for stage, layer in zip(chain.stages, layers)]
+        right = accuracy(chain, units, images[:JUDGED_ON], labels[:JUDGED_ON])
         return layers, {**health, "ann_train_accuracy": right, "scales": scales}
 
 
-def accuracy(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Numbers,
-             labels: Ints) -> float:
+def accuracy(model: Sequential, units: Sequence[Units], images: Numbers, labels: Ints) -> float:
     """Share of the images that the rectifying units get right; nan without images."""
-    right = [np.argmax(activations(model, kernels, images[first:first + BATCH], biases)[-1][..., 0, 0], axis=1)
+    right = [np.argmax(activations(model, units, images[first:first + BATCH])[-1][..., 0, 0], axis=1)
              == labels[first:first + BATCH] for first in range(0, len(labels), BATCH)]
     return float(np.mean(np.concatenate(right))) if right else float("nan")
 
 
-def converted(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Numbers,
-              rule: _Balancing, rate: float = 1.0) -> tuple[list[TrainedLayer], list[float]]:
+def converted(model: Sequential, units: Sequence[Units], images: Numbers, rule: _Balancing,
+              rate: float = 1.0) -> tuple[list[TrainedLayer], list[float]]:
     """Layers of spiking neurons that stand for rectifying units.
 
     Parameters
     ----------
     model : model.Sequential
-    kernels, biases : lists of float array
-        Of the rectifying units.
+    units : list of Units
+        Of every layer.
     images : float array (n, C, H, W)
         From which activations are taken.
     rule : Convert
@@ -193,46 +194,49 @@ def converted(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Nu
     scales : list of float
         What each layer was divided by: its activation that is one spike a step.
     """
-    scales = scales_of(model, kernels, biases, images, rule)
-    return [_layer(model, stage, rule, kernels[stage.number - 1], biases[stage.number - 1], before, now)
-            for stage, before, now in zip(model.stages, [1.0 / rate, *scales], scales)], scales
+    scales = scales_of(model, units, images, rule)
+    worth = [1.0 / rate, *scales]
+    return [_layer(model, stage, rule, one, worth) for stage, one in zip(model.stages, units, strict=True)], scales
 
 
-def scales_of(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Numbers,
-              rule: _Balancing) -> list[float]:
+def scales_of(model: Sequential, units: Sequence[Units], images: Numbers, rule: _Balancing) -> list[float]:
     """What each layer is divided by, see `Convert.norm`: list of float."""
     if rule.norm == "none":
-        return [1.0] * len(kernels)
+        return [1.0] * len(units)
     if rule.norm == "model":
-        return _worst_cases(kernels, biases)
-    parts = [activations(model, kernels, images[first:first + BATCH], biases)
-             for first in range(0, len(images), BATCH)]
+        return _worst_cases(model, units)
+    parts = [activations(model, units, images[first:first + BATCH]) for first in range(0, len(images), BATCH)]
     found = []
-    for number, kernel in enumerate(kernels):
+    for number, one in enumerate(units):
         values = np.concatenate([part[number] for part in parts])
-        largest = np.quantile(values, rule.quantile) if rule.norm == "robust" else max(values.max(), kernel.max())
+        largest = (np.quantile(values, rule.quantile) if rule.norm == "robust"
+                   else max(values.max(), *(kernels.max() for kernels in one.all_kernels)))
         found.append(max(float(largest), 1e-9))
     return found
 
 
-def _worst_cases(kernels: Sequence[Numbers], biases: Sequence[Numbers]) -> list[float]:
+def _worst_cases(model: Sequential, units: Sequence[Units]) -> list[float]:
     """Largest activation of each layer if every unit before it that helps is at its own largest, the input at 1."""
     found = [1.0]
-    for kernel, bias in zip(kernels, biases):
-        helped = np.maximum(kernel, 0.0).reshape(len(kernel), -1).sum(axis=1) * found[-1]
-        found.append(max(float((helped + np.maximum(bias, 0.0)).max()), 1e-9))
+    for stage, one in zip(model.stages, units):
+        helped = sum(np.maximum(kernels, 0.0).reshape(len(kernels), -1).sum(axis=1) * found[branch.source]
+                     for branch, kernels in zip(stage.branches, one.all_kernels))
+        offset = np.maximum(one.bias, 0.0).reshape(len(one.bias), -1).max(axis=1)
+        found.append(max(float((helped + offset).max()), 1e-9))
     return found[1:]
 
 
-def _layer(model: Sequential, stage: Stage, rule: _Balancing, kernel: Numbers, bias: Numbers, before: float,
-           now: float) -> TrainedLayer:
-    """A layer whose input of one spike a step stands for `before`, and whose own for `now`."""
+def _layer(model: Sequential, stage: Stage, rule: _Balancing, units: Units, worth: Sequence[float]) -> TrainedLayer:
+    """A layer of neurons; `worth` is what a spike a step stands for, of the input and of each layer by number."""
+    before, now = worth[stage.source], worth[stage.number]
     threshold = rule.threshold * (1.0 if rule.balance == "weights" else now / before)
     in_na = threshold / now / gain(stage.layer.neuron)      # of an activation of 1
     fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
     v = np.full(math.prod(stage.out_shape), rule.start * threshold) if rule.start else None
-    return TrainedLayer(kernel.astype(np.float64) * before * in_na,
-                        np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH), bias * in_na, v)
+    kernels, *shortcuts = (one.astype(np.float64) * worth[branch.source] * in_na
+                           for branch, one in zip(stage.branches, units.all_kernels, strict=True))
+    return TrainedLayer(kernels, np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH),
+                        units.bias * in_na, v, shortcuts=tuple(shortcuts))
 
 
 def check_neurons(model: Sequential, rule: NetworkRule) -> None:
@@ -256,25 +260,23 @@ def _grey_values(images: Floats32, worth: tuple[float, ...] | None) -> Floats32:
     return images if worth is None else together(images, worth).astype(np.float32)
 
 
-def _for_channels(layer: TrainedLayer, worth: tuple[float, ...] | None) -> TrainedLayer:
-    """The first layer of :func:`grey` on the channels of what it saw."""
+def _for_channels(stage: Stage, layer: TrainedLayer, worth: tuple[float, ...] | None) -> TrainedLayer:
+    """A layer of :func:`grey` on the channels of what it saw of the input."""
     if worth is None:
         return layer
-    kernels = layer.kernels * np.array(worth)[:, None, None]
-    return TrainedLayer(kernels, layer.v_thresh, layer.i_offset, layer.v)
+    kernels, *shortcuts = (one * np.array(worth)[:, None, None] if branch.source == 0 else one
+                           for branch, one in zip(stage.branches, layer.all_kernels))
+    return replace(layer, kernels=kernels, shortcuts=tuple(shortcuts))
 
 
-def save(path: str | Path, kernels: Sequence[Numbers], biases: Sequence[Numbers],
-         reference: Reference | None = None) -> None:
+def save(path: str | Path, units: Sequence[Units], reference: Reference | None = None) -> None:
     """Keep the weights of rectifying units in a file for ``Convert(weights=...)``.
 
     Parameters
     ----------
     path : str or Path
         Ends with ``.npz``.
-    kernels : list of float array (units, channels, rows, columns)
-        Of a Dense layer: with the shape of what it sees.
-    biases : list of float array (units,)
+    units : list of Units
     reference : parity.Reference or None
         What the network that they were made of answers to some grey images, see ``gradients.relu.reference``; training
         then compares. A few hundred images are enough.
@@ -284,8 +286,12 @@ def save(path: str | Path, kernels: Sequence[Numbers], biases: Sequence[Numbers]
     SettingsError
         A reference whose images have several channels, or are not grey values over 255.
     """
-    arrays = {f"{name}{number}": array for name, found in (("kernels", kernels), ("biases", biases))
-              for number, array in enumerate(found, start=1)}
+    arrays = {f"{name}{number}": array for name in ("kernels", "biases")
+              for number, array in enumerate((one.kernels if name == "kernels" else one.bias for one in units), 1)}
+    arrays |= {f"shortcut{number}_{i}": array for number, one in enumerate(units, 1)
+               for i, array in enumerate(one.shortcuts, 1)}
+    if any(np.isfinite(one.ceiling) for one in units):
+        arrays["ceilings"] = np.array([min(one.ceiling, NO_CEILING) for one in units])
     weights.write(path, {**arrays, **({} if reference is None else _plain_arrays(reference))})
 
 
@@ -297,15 +303,27 @@ def _plain_arrays(reference: Reference) -> dict[str, Numbers]:
             **{f"answers{number}": np.float32(found) for number, found in enumerate(reference.answers, start=1)}}
 
 
-def load(path: str | Path, model: Sequential, owner: str = "Convert") -> tuple[list[Floats], list[Floats]]:
-    """Kernels and biases of a file that :func:`save` wrote, checked against the model: two lists of float64 array.
+def load(path: str | Path, model: Sequential, owner: str = "Convert") -> list[Units]:
+    """Weights of a file that :func:`save` wrote, checked against the model: list of Units.
 
     Settings of type `owner` name the file, for error texts; see ``weights.read``.
     """
-    kernels = {f"kernels{stage.number}": stage.layer.kernel_shape(stage.in_shape) for stage in model.stages}
-    biases = {f"biases{number}": shape[:1] for number, shape in enumerate(kernels.values(), start=1)}
-    found = weights.read(path, {**kernels, **biases}, owner, "training.convert.save")
-    return [found[name] for name in kernels], [found[name] for name in biases]
+    writer, stages = "training.convert.save", model.stages
+    there = weights.everything(path, owner, writer)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for stage in stages:
+        number, bias = stage.number, there.get(f"biases{stage.number}")
+        placed = bias is not None and bias.ndim == 3
+        shapes |= {f"kernels{number}": stage.main.kernel_shape,
+                   f"biases{number}": stage.out_shape if placed else stage.out_shape[:1],
+                   **{f"shortcut{number}_{i}": branch.kernel_shape for i, branch in enumerate(stage.shortcuts, 1)}}
+    if "ceilings" in there:
+        shapes["ceilings"] = (len(stages),)
+    found = weights.read(path, shapes, owner, writer)
+    ceilings = found.get("ceilings", np.full(len(stages), NO_CEILING))
+    return [Units(found[f"kernels{stage.number}"], found[f"biases{stage.number}"],
+                  tuple(found[f"shortcut{stage.number}_{i}"] for i in range(1, 1 + len(stage.shortcuts))),
+                  ceiling if ceiling < NO_CEILING else math.inf) for stage, ceiling in zip(stages, ceilings.tolist())]
 
 
 def judge(rule: Convert, model: Sequential, image_filter: ImageFilter) -> Report | None:
@@ -333,4 +351,4 @@ def judge(rule: Convert, model: Sequential, image_filter: ImageFilter) -> Report
               **{f"answers{stage.number}": (n, *stage.out_shape) for stage in chain.stages}}
     images, *answers = weights.read(rule.weights, shapes, "Convert", "training.convert.save").values()
     values = _grey_values(image_filter(images.astype(np.uint8)).astype(np.float32), worth)
-    return Reference(np.float32(images[:, None] / 255.0), answers).judge(chain, *load(rule.weights, chain), values)
+    return Reference(np.float32(images[:, None] / 255.0), answers).judge(chain, load(rule.weights, chain), values)

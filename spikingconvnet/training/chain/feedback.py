@@ -25,8 +25,9 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Health, TrainedLayer
 from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
-from spikingconvnet.training.chain.balance import require_dense
+from spikingconvnet.training.chain.balance import require_chain, require_dense
 from spikingconvnet.training.chain.convert import JUDGED_ON, SCALED_ON, accuracy, check_neurons, converted
+from spikingconvnet.training.chain.units import Units
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,18 @@ class FeedbackAlignment(NetworkRule):
         ``scales`` of the layers.
         """
         require_dense(model, self)
+        require_chain(model, self)
         check_neurons(model, self)
         rate = rate_of(encoder, "RULE feedback")
         kernels = initial_kernels(model, rng)
-        weights, biases = [one.reshape(len(one), -1) for one in kernels], [np.zeros(len(one)) for one in kernels]
+        weights, units = [one.reshape(len(one), -1) for one in kernels], [Units(one, np.zeros(len(one)))
+                                                                          for one in kernels]
         feedback = [rng.normal(0.0, self.feedback, (len(one), len(weights[-1]))).astype(np.float32)
                     for one in weights[:-1]]
-        course = [validation and accuracy(model, kernels, biases, *validation)          # of the kernels: they are views
+        course = [validation and accuracy(model, units, *validation)        # of the kernels: they are views
                   for _ in epochs(self, weights, feedback, images, labels, rng, progress)]
-        layers, scales = converted(model, kernels, biases, images[:SCALED_ON], self, rate)
-        right = accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])
+        layers, scales = converted(model, units, images[:SCALED_ON], self, rate)
+        right = accuracy(model, units, images[:JUDGED_ON], labels[:JUDGED_ON])
         return layers, {**({"validation_accuracy": course} if validation else {}), "ann_train_accuracy": right,
                         "scales": scales}
 

@@ -25,8 +25,9 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Health, TrainedLayer
 from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
-from spikingconvnet.training.chain.balance import activations, pooled
+from spikingconvnet.training.chain.balance import require_chain
 from spikingconvnet.training.chain.convert import BATCH, JUDGED_ON, SCALED_ON, accuracy, converted
+from spikingconvnet.training.chain.units import Units, activations, pooled
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,15 @@ class Ridge(NetworkRule):
         The first layer is scaled for the rate of the encoder.
         """
         rate = rate_of(encoder, "RULE ridge")
+        require_chain(model, self)
         kernels = [rng.normal(0.0, 1.0 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
                    for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
         kernels[-1] = _fitted(model, kernels, images, labels, self, progress)
-        biases = [np.zeros(len(one)) for one in kernels]
-        health = {"train_accuracy": accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON])}
+        units = [Units(one, np.zeros(len(one))) for one in kernels]
+        health = {"train_accuracy": accuracy(model, units, images[:JUDGED_ON], labels[:JUDGED_ON])}
         if validation is not None:
-            health["validation_accuracy"] = accuracy(model, kernels, biases, *validation)
-        return converted(model, kernels, biases, images[:SCALED_ON], self, rate)[0], health
+            health["validation_accuracy"] = accuracy(model, units, *validation)
+        return converted(model, units, images[:SCALED_ON], self, rate)[0], health
 
 
 def _fitted(model: Sequential, kernels: list[Floats32], images: Floats32, labels: Ints, rule: Ridge,
@@ -84,7 +86,7 @@ def _fitted(model: Sequential, kernels: list[Floats32], images: Floats32, labels
     units = stage.out_shape[0]
     square, product = np.zeros((size, size)), np.zeros((size, units))
     for first in progress(range(0, len(images), BATCH)):
-        features = pooled(stage, _before(model, kernels, images[first:first + BATCH]))
+        features = pooled(stage.main, _before(model, kernels, images[first:first + BATCH]))
         features = features.reshape(len(features), size).astype(np.float64)
         square += features.T @ features
         product += features.T @ np.eye(units)[labels[first:first + BATCH]]
@@ -95,4 +97,5 @@ def _fitted(model: Sequential, kernels: list[Floats32], images: Floats32, labels
 
 def _before(model: Sequential, kernels: list[Floats32], images: Floats32) -> Floats32:
     """Activations that the last layer sees."""
-    return activations(model, kernels, images)[-2] if len(model.stages) > 1 else images
+    units = [Units(one, np.zeros(len(one))) for one in kernels]
+    return activations(model, units, images)[-2] if len(model.stages) > 1 else images

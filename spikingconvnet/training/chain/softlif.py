@@ -40,6 +40,7 @@ from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrExp, Neuron
 from spikingconvnet.training.chain import balance, convert
 from spikingconvnet.training.chain.descent import Descent
+from spikingconvnet.training.chain.units import responses
 
 SCALED_ON = 1000        # training images that set the currents of output units that fire
 JUDGED_ON = 5000        # images of which the training accuracy is told
@@ -161,10 +162,12 @@ class SoftLIF(NetworkRule):
         BackendError
             Nothing is trained yet, and there is no torch.
         """
+        balance.require_chain(model, self)
         _check_neurons(model)
         rate = rate_of(encoder, "RULE softlif")
         if self.weights is not None:
-            (kernels, biases), health = convert.load(self.weights, model, "SoftLIF"), {}
+            units, health = convert.load(self.weights, model, "SoftLIF"), {}
+            kernels, biases = [one.kernels for one in units], [one.bias for one in units]
         else:
             need("torch", "--rule softlif")
             from spikingconvnet.training.chain.gradients import soft_lif
@@ -191,7 +194,7 @@ def logits(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbe
 def _logits(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], values: Numbers,
             rule: SoftLIF) -> Numbers:
     for stage, kernel, bias in zip(model.stages, kernels, biases):
-        values = balance.responses(stage.main, kernel, values) + bias.astype(values.dtype)[:, None, None]
+        values = responses(stage.main, kernel, values) + bias.astype(values.dtype)[:, None, None]
         if stage.number < len(model.stages):
             values = rule.amplitude * rule.curve(stage.layer.neuron)(values)
     return values[..., 0, 0]

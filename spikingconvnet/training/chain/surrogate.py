@@ -34,6 +34,7 @@ from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain import balance, convert, weights
 from spikingconvnet.training.chain.balance import cell
 from spikingconvnet.training.chain.descent import Descent
+from spikingconvnet.training.chain.units import responses
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def simulated(model: Sequential, kernels: Sequence[Numbers], spikes: Spikes) -> 
     """
     values, found = spikes.raster().astype(np.float64), []
     for stage, kernel in zip(model.stages, kernels):
-        drive = balance.responses(stage.main, kernel, values.reshape(-1, *stage.source_shape))
+        drive = responses(stage.main, kernel, values.reshape(-1, *stage.source_shape))
         drive = drive.reshape(spikes.n_samples, spikes.n_steps, *stage.out_shape)
         decay, reset = cell(stage.layer.neuron)
         v, fired = np.zeros(stage.out_shape), np.empty(drive.shape)

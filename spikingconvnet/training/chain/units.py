@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikingconvnet.gates.fields import numbers
 from spikingconvnet.model.branches import Branch
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.network.arrays import Numbers
@@ -35,7 +34,7 @@ class Units:
 
     def __post_init__(self) -> None:
         for name in ("kernels", "bias"):
-            object.__setattr__(self, name, numbers(getattr(self, name), "Units", name))
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))      # a rule may change them in place
 
     @property
     def all_kernels(self) -> tuple[Numbers, ...]:

@@ -42,18 +42,35 @@ class Chain(torch.nn.Module):
         self.kernels = torch.nn.ParameterList([
             torch.from_numpy(rng.normal(0.0, spread / math.sqrt(math.prod(shape[1:])), shape).astype(np.float32))
             for shape in shapes])
+        self.shortcuts = torch.nn.ModuleList([torch.nn.ParameterList([
+            torch.from_numpy(rng.normal(0.0, spread / math.sqrt(math.prod(branch.kernel_shape[1:])),
+                                        branch.kernel_shape).astype(np.float32))
+            for branch in stage.shortcuts]) for stage in self.stages])
         self.biases = torch.nn.ParameterList([torch.zeros(shape[0]) for shape in shapes]) if bias else None
 
     def response(self, number, values):
         """What layer `number` (from 1) makes of values (n, *source_shape): tensor (n, *out_shape)."""
         stage, kernel = self.stages[number - 1], self.kernels[number - 1]
         bias = None if self.biases is None else self.biases[number - 1]
-        if stage.pool is not None:
-            values = self.pooled(values, stage.pool.pool_size)
         if stage.dense:
+            values = self.pooled(values, stage.pool.pool_size) if stage.pool else values
             found = functional.linear(values.flatten(1), kernel.flatten(1), bias)
             return found[:, :, None, None]
-        return functional.conv2d(values, kernel, bias, stage.layer.strides)
+        return self._convolved(stage.main, kernel, values, bias)
+
+    def _convolved(self, branch, kernel, values, bias=None):
+        values = self.pooled(values, branch.pool) if branch.area > 1 else values
+        return functional.conv2d(values, kernel, bias, branch.strides, branch.padding, groups=branch.groups)
+
+    def by_shortcuts(self, number, found):
+        """What comes to layer `number` by its shortcuts, of the values of all layers before it by number."""
+        stage, kernels = self.stages[number - 1], self.shortcuts[number - 1]
+        return sum((self._convolved(branch, kernel, found[branch.source])
+                    for branch, kernel in zip(stage.shortcuts, kernels)), 0.0)
+
+    def shortcut_arrays(self):
+        """Kernels of the shortcuts of all layers: list of tuple of float64 array."""
+        return [tuple(kernel.detach().numpy().astype(np.float64) for kernel in kernels) for kernels in self.shortcuts]
 
     def pooled(self, values, size):
         """Means of pools of `size` (rows, columns)."""

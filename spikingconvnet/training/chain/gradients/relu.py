@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
 from spikingconvnet.training.chain.gradients.traced import answers_of, parity, reference, weights_of
+from spikingconvnet.training.chain.units import Units
 
 __all__ = ["answers_of", "logits", "parity", "reference", "train", "weights_of"]
 
@@ -20,7 +21,7 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
 
     Returns
     -------
-    kernels, biases : lists of float64 array
+    units : list of Units
         Of every layer.
     health : dict
         ``loss``: mean of every epoch; ``ann_validation_accuracy``, if there are such images.
@@ -34,16 +35,18 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
     health = {"loss": course}
     if validation is not None:
         health["ann_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown), *validation)
-    return *chain.arrays(), health
+    return [Units(kernels, bias, further) for kernels, bias, further in zip(*chain.arrays(), chain.shortcut_arrays())
+            ], health
 
 
 def logits(chain, values, dropout=0.0, chance=None):
     """Responses of the last layer, tensor (n, units); what Dense layers see of a layer is dropped at random."""
+    found = [values]
     for stage in chain.stages:
+        seen = found[stage.source]
         if dropout and stage.dense and stage.number > 1:
-            kept = torch.rand(values.shape, generator=chance) >= dropout
-            values = values * kept / (1.0 - dropout)
-        values = chain.response(stage.number, values)
-        if stage.number < len(chain.stages):
-            values = functional.relu(values)
+            kept = torch.rand(seen.shape, generator=chance) >= dropout
+            seen = seen * kept / (1.0 - dropout)
+        values = chain.response(stage.number, seen) + chain.by_shortcuts(stage.number, found)
+        found.append(functional.relu(values) if stage.number < len(chain.stages) else values)
     return values.flatten(1)
