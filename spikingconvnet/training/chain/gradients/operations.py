@@ -61,11 +61,12 @@ def _defaults(root):
 
 def _prune(graph):
     """Take out what the answer does not take."""
-    live, inputs = set(graph.find_nodes(op="output")), graph.find_nodes(op="placeholder")[:1]
-    for node in reversed(graph.nodes):
+    nodes = list(graph.nodes)
+    live, inputs = {nodes[-1]}, [node for node in nodes if node.op == "placeholder"][:1]
+    for node in reversed(nodes):
         if node in live or (node.all_input_nodes and is_in_place(node) and node.all_input_nodes[0] in live):
             live.update([node, *node.all_input_nodes])
-    for node in reversed(graph.nodes):
+    for node in reversed(nodes):
         if node not in live and node not in inputs:
             graph.erase_node(node)
 

@@ -47,7 +47,7 @@ class Reader:
         self._values = {}
         for node in self.graph.nodes:
             self._values[node] = self._read(node)
-        self._end(next(iter(self.graph.find_nodes(op="output"))))
+        self._end(self._values[node])
         inputs = torch.rand(2, *self.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         check_trace(self.root, self.graph, inputs.flatten(1) if self.begins_flat else inputs)
 
@@ -115,9 +115,8 @@ class Reader:
         self.begins_flat = True
         return replace(value, flat=True)
 
-    def _end(self, node):
+    def _end(self, value):
         """Make the last layer of what the network returns."""
-        value = self._values[node]
         if not isinstance(value, Value):
             raise SettingsError("output: the network must return what its last layer says, and nothing else")
         if self._ends_rectified(value):

@@ -22,25 +22,23 @@ NORM = {"running_mean": None, "running_var": None, "weight": None, "bias": None,
 KNOWN = ("Conv2d, Linear, ReLU, ReLU6, AvgPool2d, AdaptiveAvgPool2d, BatchNorm, Normalize, sums, cat, arithmetic with"
          " constants, Flatten, view, Dropout, Identity, and Softmax at the end")
 INSTEAD = {
-    "AvgPool2d and train again: the largest of some rates is no sum of spikes": ("maxpool", "fractionalmaxpool"),
+    "AvgPool2d and train again: the largest of some rates is no sum of spikes": ("maxpool", "fractionalmaxpool", "max", "amax"),
     "ReLU and train again: a rate is a rectified sum, nothing else": (
         "leakyrelu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "sigmoid",
-        "hardsigmoid", "logsigmoid", "tanh", "hardtanh", "softplus", "softsign", "hardshrink", "abs", "exp", "pow"),
+        "hardsigmoid", "logsigmoid", "tanh", "softplus", "softsign", "hardshrink", "softshrink", "abs", "pow", "square"),
     "BatchNorm2d and train again: it takes the statistics of each image, which are no constants": (
         "groupnorm", "layernorm", "instancenorm", "rmsnorm", "localresponsenorm", "normalize"),
     "convolutions and train again: attention multiplies rates with each other": (
         "multiheadattention", "transformer", "scaleddotproductattention", "matmul", "bmm", "einsum"),
     "layers without a memory: a recurrent one sees its own answers": ("lstm", "gru", "rnn"),
-    "a sum: to multiply two values of the network is nothing that neurons do": ("mul", "imul", "multiply"),
+    "a sum: to multiply two values of the network is nothing that neurons do": ("mul", "imul", "truediv", "itruediv", "div"),
     "whole maps, and a stride of the convolution": ("getitem", "chunk", "split", "narrow", "select", "unbind"),
-    "Conv2d": ("conv1d", "conv3d", "convtranspose", "lazyconv"),
-    "relu(x), which has a floor of 0": ("clamp", "clip")}
+    "Conv2d": ("conv1d", "conv3d", "convtranspose", "lazyconv")}
 
 
 def why_not(step):
     """What stands against an operation, or what is known instead."""
-    word = step.kind.rstrip("0123456789").replace("_", "").lower()
-    word = word.removeprefix("adaptive").rstrip("d").rstrip("123") if word.endswith("d") else word
+    word = step.kind.replace("_", "").lower().removeprefix("adaptive")
     found = [advice for advice, words in INSTEAD.items() if word.startswith(words)]
     return f"use {found[0]}" if found else f"known are {KNOWN}"
 
@@ -146,12 +144,12 @@ def _check_windows(step, value, found, room, strides):
 
 
 def _sum_pool(_, step, value):
-    found = step.options({"norm_type": None, **POOL})
+    found = step.options({"norm_type": None, "kernel_size": None, "stride": None, "ceil_mode": False})
     if found["norm_type"] != 1:
         raise step.refused("must have a norm_type of 1, a sum: powers of rates are no sums of spikes")
     size = rows_and_columns(found["kernel_size"])
     strides = size if found["stride"] is None else rows_and_columns(found["stride"])
-    _check_windows(step, value, {**POOL, "ceil_mode": found["ceil_mode"]}, np.subtract(value.shape[1:], size), strides)
+    _check_windows(step, value, {**POOL, **found}, np.subtract(value.shape[1:], size), strides)
     return _pooled(step, value, size, strides).scaled(float(math.prod(size)), 0.0)
 
 

@@ -48,7 +48,7 @@ def weights_of(network, input_shape, mean=None, std=None):
     """
     reader = Reader(network, input_shape, mean, std)
     units, model = built(reader.layers, reader.shape)
-    _check(Reader(network, input_shape), units, model, 0.0 if mean is None else mean, 1.0 if std is None else std)
+    _check(reader, units, model, 0.0 if mean is None else mean, 1.0 if std is None else std)
     return units, model
 
 
