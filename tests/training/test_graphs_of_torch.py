@@ -143,7 +143,8 @@ NETWORKS = {
     "ResNet, stem pooled": lambda: S(conv(2, 4, 5, 2), R(), P(2), basic(4, 4), basic(4, 6, 2), head(6)),
     "ResNet, before activation": lambda: S(
         C(2, 4, 3, padding=1), Add(S(B(4), R(), C(4, 4, 3, padding=1)), rectify=False), B(4), R(), head(4)),
-    "ResNeXt": lambda: S(conv(2, 4), R(), Add(S(conv(4, 8, 1), R(), conv(8, 8, groups=2), R(), conv(8, 4, 1))), head(4)),
+    "ResNeXt": lambda: S(conv(2, 4), R(), Add(S(conv(4, 8, 1), R(), conv(8, 8, groups=2), R(), conv(8, 4, 1))),
+                         head(4)),
     "depthwise separable": lambda: S(conv(2, 4, 3, 2), R(), conv(4, 4, groups=4), R(), conv(4, 6, 1), R(), head(6)),
     "depthwise, folded into the next": lambda: S(C(2, 4, 3, padding=1, groups=2), C(4, 6, 1), B(6), R(), head(6)),
     "depth multiplier": lambda: S(C(2, 6, 3, groups=2), R(), F(), L(600, 5)),
@@ -221,7 +222,7 @@ def test_every_layer_answers_as_the_network(name):
     rectified, last = told(network, values)
     if name in ("all convolutions", "SqueezeNet"):      # their last ReLU is a layer: means of it are read
         assert len(found) == len(rectified) + 1
-    elif name in ("sizes",):
+    elif name == "sizes":
         last = last - last.mean(axis=1, keepdims=True)
         found[-1] -= found[-1].mean(axis=1, keepdims=True)
     for ours, theirs in zip(found, [*rectified, last], strict=True):
@@ -291,23 +292,25 @@ def reused(m, x):
 REFUSED = {
     "two padded": (lambda: S(C(2, 3, 3, padding=1), C(3, 3, 3, padding=1), R(), head(3)),
                    r"1: Conv2d.*is padded and sees a convolution without a ReLU between.*put a ReLU between"),
-    "reflected": (lambda: S(C(2, 3, 3, padding=1, padding_mode="reflect"), R(), head(3)), "padding_mode: must be 'zeros'"),
+    "reflected": (lambda: S(C(2, 3, 3, padding=1, padding_mode="reflect"), R(), head(3)),
+                  "padding_mode: must be 'zeros'"),
     "max pool": (lambda: S(C(2, 3, 3), R(), nn.MaxPool2d(2), head(3)), "MaxPool2d.*use AvgPool2d and train again"),
     "adaptive max": (lambda: S(C(2, 3, 3), R(), nn.AdaptiveMaxPool2d(1), F(), L(3, 5)), "use AvgPool2d and train"),
     **{kind.__name__: ((lambda kind=kind: S(C(2, 3, 3), kind(), head(3))), f"{kind.__name__}.*use ReLU and train again")
-       for kind in (nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.ELU, nn.PReLU, nn.Softplus, nn.Hardswish)},
+       for kind in (nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.ELU, nn.PReLU, nn.Softplus,
+                    nn.Hardswish)},
     "Hardtanh": (lambda: S(C(2, 3, 3), nn.Hardtanh(), head(3)), "Hardtanh.*must be from 0 to a number above 0.*-1"),
-    "GroupNorm": (lambda: S(C(2, 4, 3), nn.GroupNorm(2, 4), R(), head(4)), "GroupNorm.*use BatchNorm2d and train again"),
+    "GroupNorm": (lambda: S(C(2, 4, 3), nn.GroupNorm(2, 4), R(), head(4)), "GroupNorm.*use BatchNorm2d and train"),
     "LayerNorm": (lambda: S(F(), L(288, 4), nn.LayerNorm(4), R(), L(4, 5)), "LayerNorm.*use BatchNorm2d"),
     "InstanceNorm": (lambda: S(C(2, 4, 3), nn.InstanceNorm2d(4), R(), head(4)), "InstanceNorm2d.*use BatchNorm2d"),
     "attention": (lambda: Forward(lambda m, x: m.b(m.a(x.flatten(2), x.flatten(2), x.flatten(2))[0].flatten(1)),
-                                  a=nn.MultiheadAttention(144, 2), b=L(288, 5)), "flatten: must leave the images apart"),
+                                  a=nn.MultiheadAttention(144, 2), b=L(288, 5)), "flatten: must leave the images"),
     "recurrent": (lambda: Forward(lambda m, x: m.b(m.a(x.flatten(1))[0]), a=nn.LSTM(288, 4), b=L(4, 5)),
                   "LSTM.*use layers without a memory"),
     "gated": (lambda: Forward(twice, a=C(2, 3, 3), gate=L(3, 3), b=head(3)), "mul: .*to multiply two values"),
     "slices": (lambda: Forward(lambda m, x: m.b(m.a(x)[:, :, ::2, ::2].relu().flatten(1)), a=C(2, 3, 3), b=L(75, 5)),
                "getitem: cannot be converted; use whole maps"),
-    "two outputs": (lambda: Forward(lambda m, x: (m.a(x.flatten(1)), x), a=L(288, 5)), "output: the network must return"),
+    "two outputs": (lambda: Forward(lambda m, x: (m.a(x.flatten(1)), x), a=L(288, 5)), "output: the network must"),
     "control flow": (lambda: Forward(lambda m, x: m.a(x.flatten(1)) if x.sum() > 0 else x, a=L(288, 5)),
                      "torch.fx cannot trace the forward"),
     "maps of two sizes": (lambda: Forward(lambda m, x: m.b(torch.cat([m.a(x).flatten(1), x.flatten(1)], 1)),
@@ -315,9 +318,10 @@ REFUSED = {
     "other axis": (lambda: Forward(lambda m, x: m.b(torch.cat([x, x], 2).flatten(1)), b=L(576, 5)), "cat: must join"),
     "shapes of a sum": (lambda: Forward(lambda m, x: m.b((m.a(x) + x[:, :1]).flatten(1)), a=C(2, 2, 1), b=L(288, 5)),
                         "getitem: cannot"),
-    "broadcast sum": (lambda: Forward(lambda m, x: m.b((m.a(x) + m.c(x)).relu().flatten(1)), a=C(2, 3, 12), c=C(2, 3, 1),
-                                      b=L(432, 5)), "add: adds maps of"),
-    "edge of fewer places": (lambda: S(C(2, 3, 3), R(), P(3, 1, 1, count_include_pad=False), head(3)), "count_include_pad"),
+    "broadcast sum": (lambda: Forward(lambda m, x: m.b((m.a(x) + m.c(x)).relu().flatten(1)), a=C(2, 3, 12),
+                                      c=C(2, 3, 1), b=L(432, 5)), "add: adds maps of"),
+    "edge of fewer places": (lambda: S(C(2, 3, 3), R(), P(3, 1, 1, count_include_pad=False), head(3)),
+                             "count_include_pad"),
     "in place, seen by Python alone": (lambda: Forward(reused, a=C(2, 3, 3), b=L(300, 5)), "answers otherwise than"),
     "drawn": (lambda: Forward(lambda m, x: m.b(x.flatten(1) + torch.rand(1)), b=L(288, 5)), "answers otherwise than"),
     "transposed": (lambda: S(nn.ConvTranspose2d(2, 3, 3), R(), head(3)), "ConvTranspose2d.*use Conv2d"),

@@ -157,8 +157,8 @@ class Step:
         return SettingsError(f"{self.name}: {why}")
 
     def numbers(self, found, name):
-        """A tensor, or a number, as a float64 array; numbers that are not finite are a SettingsError."""
-        found = torch.as_tensor(found).detach().cpu().double()
+        """A tensor or number as a float64 array, None as 0; numbers that are not finite are a SettingsError."""
+        found = torch.as_tensor(0.0 if found is None else found).detach().cpu().double()
         if not torch.isfinite(found).all():
             raise self.refused(f"its {name} has values that are not finite")
         return found.numpy()

@@ -38,7 +38,7 @@ class Reader:
     """
 
     def __init__(self, network, input_shape, mean=None, std=None):
-        """Parameters as :func:`traced.weights_of`."""
+        """Parameters and errors (SettingsError) as of :func:`traced.weights_of`."""
         self.shape, (self.root, self.graph) = checked_shape(input_shape), trace(network)
         self.layers, self.begins_flat, self._shared = [], False, {}
         part = Part(0, self.shape, np.ones((self.shape[0], 1, 1)))
@@ -124,8 +124,8 @@ class Reader:
         else:
             self.layers.append(Layer(replace(value.opened(), node=value.node)))
         if self.layers[-1].shape[1:] != (1, 1):
-            raise SettingsError(f"{value.node.name}: must be followed by a Linear, or a convolution that sees the whole"
-                                " map, with one unit a class at the end")
+            raise SettingsError("output: must be what a Linear says, or a convolution that sees the whole map, with one"
+                                f" unit a class; these are maps of {value.shape}")
 
     def _ends_rectified(self, value):
         """Whether a value is what the last layer says behind a ReLU, which changes no answer then."""

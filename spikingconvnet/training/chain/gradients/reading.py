@@ -11,27 +11,28 @@ import numpy as np
 import torch
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.training.chain.gradients.operations import IMAGES, rows_and_columns
-from spikingconvnet.training.chain.gradients.values import INSIDE, Convolution, Maps, Value, added, joined
+from spikingconvnet.training.chain.gradients import windows
+from spikingconvnet.training.chain.gradients.operations import IMAGES
+from spikingconvnet.training.chain.gradients.values import Convolution, Value, added, joined
 
-POOL = {"kernel_size": None, "stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True,
-        "divisor_override": None}
-CONV = {"weight": None, "bias": None, "stride": (1, 1), "padding": 0, "dilation": (1, 1), "groups": 1}
 NORM = {"running_mean": None, "running_var": None, "weight": None, "bias": None, "training": False, "momentum": 0.1,
         "eps": 1e-5}
 KNOWN = ("Conv2d, Linear, ReLU, ReLU6, AvgPool2d, AdaptiveAvgPool2d, BatchNorm, Normalize, sums, cat, arithmetic with"
          " constants, Flatten, view, Dropout, Identity, and Softmax at the end")
 INSTEAD = {
-    "AvgPool2d and train again: the largest of some rates is no sum of spikes": ("maxpool", "fractionalmaxpool", "max", "amax"),
+    "AvgPool2d and train again: the largest of some rates is no sum of spikes": (
+        "maxpool", "fractionalmaxpool", "max", "amax"),
     "ReLU and train again: a rate is a rectified sum, nothing else": (
         "leakyrelu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "sigmoid",
-        "hardsigmoid", "logsigmoid", "tanh", "softplus", "softsign", "hardshrink", "softshrink", "abs", "pow", "square"),
+        "hardsigmoid", "logsigmoid", "tanh", "softplus", "softsign", "hardshrink", "softshrink", "abs", "pow",
+        "square"),
     "BatchNorm2d and train again: it takes the statistics of each image, which are no constants": (
         "groupnorm", "layernorm", "instancenorm", "rmsnorm", "localresponsenorm", "normalize"),
     "convolutions and train again: attention multiplies rates with each other": (
         "multiheadattention", "transformer", "scaleddotproductattention", "matmul", "bmm", "einsum"),
     "layers without a memory: a recurrent one sees its own answers": ("lstm", "gru", "rnn"),
-    "a sum: to multiply two values of the network is nothing that neurons do": ("mul", "imul", "truediv", "itruediv", "div"),
+    "a sum: to multiply two values of the network is nothing that neurons do": (
+        "mul", "imul", "truediv", "itruediv", "div"),
     "whole maps, and a stride of the convolution": ("getitem", "chunk", "split", "narrow", "select", "unbind"),
     "Conv2d": ("conv1d", "conv3d", "convtranspose", "lazyconv")}
 
@@ -58,45 +59,14 @@ def _normalise(_, step, value):
     return normalised(value, step.module.mean, step.module.std, step.name)
 
 
-def _conv(_, step, value):
-    found = step.options(CONV)
-    weight = step.numbers(found["weight"], "weight")
-    if getattr(step.module, "padding_mode", "zeros") != "zeros":
-        raise step.refused("padding_mode: must be 'zeros': what lies around the maps is silent; train again with it")
-    if value.flat or weight.ndim != 4 or weight.shape[1] * found["groups"] != value.shape[0]:
-        raise step.refused(f"sees maps of {weight.shape[1] * found['groups']} channels, but what comes before it"
-                           f" {'is flat' if value.flat else f'makes {value.shape} (channels, rows, columns)'}")
-    stride, dilation = rows_and_columns(found["stride"]), rows_and_columns(found["dilation"])
-    convolution = Convolution.of(weight, found["groups"], dilation, strides=stride, bias=_bias(step, found))
-    frame = _frame(found["padding"], convolution.kernel.shape[2:])
-    return _convolved(step, value, replace(convolution, frame=frame))
-
-
-def _bias(step, found):
-    return 0.0 if found["bias"] is None else step.numbers(found["bias"], "bias")
-
-
-def _frame(padding, size):
-    """Torch's padding as ((top, bottom), (left, right)); 'same' puts what is odd below and right."""
-    if padding == "same":
-        return tuple(((length - 1) // 2, length // 2) for length in size)
-    return INSIDE if padding == "valid" else tuple((width, width) for width in rows_and_columns(padding))
-
-
-def _convolved(step, value, convolution):
-    seen = np.add(value.shape[1:], np.sum(convolution.frame, axis=1))
-    if min(np.subtract(seen, convolution.kernel.shape[2:])) < 0:
-        raise step.refused(f"its kernels are larger than the maps of {value.shape}")
-    return value.convolved(convolution)
-
-
 def _linear(reader, step, value):
     found = step.options({"weight": None, "bias": None})
-    weight, size = step.numbers(found["weight"], "weight"), math.prod(value.shape)
+    weight, bias = (step.numbers(found[name], name) for name in found)
+    size = math.prod(value.shape)
     if weight.shape[1] != size:
         raise step.refused(f"sees {weight.shape[1]} values, but what comes before it makes {size}, {value.shape}"
                            " (channels, rows, columns)")
-    return reader.flat(step, value).convolved(Convolution(weight.reshape(-1, *value.shape), bias=_bias(step, found)))
+    return reader.flat(step, value).convolved(Convolution(weight.reshape(-1, *value.shape), bias=bias))
 
 
 def _relu(reader, step, value):
@@ -124,85 +94,18 @@ def _between(reader, step, value, low, high):
     return reader.rectified(step, value, float(high))
 
 
-def _avg_pool(_, step, value):
-    found = step.options(POOL)
-    size, padding = rows_and_columns(found["kernel_size"]), rows_and_columns(found["padding"])
-    strides = size if found["stride"] in (None, [], ()) else rows_and_columns(found["stride"])
-    _check_windows(step, value, found, np.add(value.shape[1:], np.multiply(2, padding)) - size, strides)
-    pooled = _pooled(step, value, size, strides, tuple((width, width) for width in padding))
-    divisor = found["divisor_override"]
-    return pooled if divisor is None else _finite(step, pooled, math.prod(size) / divisor, 0.0)
-
-
-def _check_windows(step, value, found, room, strides):
-    """Refuse windows that hang over the edge and count fewer places than the others."""
-    if found["ceil_mode"] and any(room % strides):
-        raise step.refused(f"must have no ceil_mode where the maps of {value.shape} are no multiple of it, as windows"
-                           " at the edge are means of fewer places")
-    if rows_and_columns(found["padding"]) != (0, 0) and not (found["count_include_pad"] or found["divisor_override"]):
-        raise step.refused("padded, must have count_include_pad=True, as windows at the edge are means of fewer places")
-
-
-def _sum_pool(_, step, value):
-    found = step.options({"norm_type": None, "kernel_size": None, "stride": None, "ceil_mode": False})
-    if found["norm_type"] != 1:
-        raise step.refused("must have a norm_type of 1, a sum: powers of rates are no sums of spikes")
-    size = rows_and_columns(found["kernel_size"])
-    strides = size if found["stride"] is None else rows_and_columns(found["stride"])
-    _check_windows(step, value, {**POOL, **found}, np.subtract(value.shape[1:], size), strides)
-    return _pooled(step, value, size, strides).scaled(float(math.prod(size)), 0.0)
-
-
-def _adaptive_pool(_, step, value):
-    wanted = rows_and_columns(step.options({"output_size": None})["output_size"])
-    wanted = [length if size is None else size for size, length in zip(wanted, value.shape[1:])]
-    if any(length % size for length, size in zip(value.shape[1:], wanted)):
-        raise step.refused(f"its windows overlap or differ, because {wanted[0]}x{wanted[1]} do not divide the maps of"
-                           f" {value.shape}; use an output_size that does, and train again")
-    return _pooled(step, value, tuple(length // size for length, size in zip(value.shape[1:], wanted)))
-
-
-def _mean(_, step, value):
-    found = step.options({"dim": None, "keepdim": False})
-    if value.flat or found["dim"] is None or {axis % 4 for axis in rows_and_columns(found["dim"])} != {2, 3}:
-        raise step.refused("must be over rows and columns, dim=(2, 3)")
-    pooled = _pooled(step, value, value.shape[1:])
-    pooled = replace(pooled, flat=not found["keepdim"])
-    return pooled.scaled(float(math.prod(value.shape[1:])), 0.0) if step.kind == "sum" else pooled
-
-
-def _pooled(step, value, size, strides=None, frame=INSIDE):
-    """Means of windows; those that stand side by side need no weights, others, and those of sums, are a convolution."""
-    if value.flat or min(np.add(value.shape[1:], np.sum(frame, axis=1)) - size) < 0:
-        raise step.refused(f"does not fit what comes before it, {value.shape}{', flat' if value.flat else ''}")
-    strides = strides or size
-    if (strides, frame) == (size, INSIDE) and isinstance(value, Maps):
-        return value.pooled(size)
-    return value.convolved(Convolution.mean(value.shape[0], size, strides, frame))
-
-
-def _pad(_, step, value):
-    found = step.options({"pad" if step.module is None else "padding": None})
-    widths, mode = (*found.values(),)[0], step.kwargs.get("mode", "constant")
-    plain = step.kwargs.get("value") in (None, 0) and getattr(step.module, "value", 0) == 0 and mode == "constant"
-    if value.flat or not plain or len(widths) != 4 or min(widths) < 0:
-        raise step.refused("must put zeros around rows and columns: what lies around the maps is silent")
-    frame = (tuple(widths[2:]), tuple(widths[:2]))
-    return value.convolved(replace(Convolution(np.eye(value.shape[0])[..., None, None]), frame=frame))
-
-
 def _batch_norm(_, step, value):
     found = step.options(NORM)
     if found["running_mean"] is None or found["training"]:
         raise step.refused("has no running statistics, so it answers to the whole batch; train with"
                            " track_running_stats=True")
-    mean, var = (step.numbers(found[name], name) for name in ("running_mean", "running_var"))
+    mean, var, bias = (step.numbers(found[name], name) for name in ("running_mean", "running_var", "bias"))
     if len(mean) != (math.prod(value.shape) if value.flat else value.shape[0]):
         raise step.refused(f"has {len(mean)} features, but what comes before it makes {value.shape}"
                            f"{', flat' if value.flat else ''}")
     scale = (1.0 if found["weight"] is None else step.numbers(found["weight"], "weight")) / np.sqrt(var + found["eps"])
     shape = value.shape if value.flat else (-1, 1, 1)
-    return _finite(step, value, scale.reshape(shape), (_bias(step, found) - mean * scale).reshape(shape))
+    return _finite(step, value, scale.reshape(shape), (bias - mean * scale).reshape(shape))
 
 
 def _finite(step, value, scale, shift):
@@ -323,23 +226,18 @@ def _softmax(_, step, value):
     return replace(value, ended=True)
 
 
-_SAME = ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout", "dropout", "dropout1d",
-         "dropout2d", "alpha_dropout", "feature_alpha_dropout", "Identity", "contiguous", "clone", "detach")
 # Operations by the names of torch's layers, functions and methods; those in place end with _.
-READ = {**dict.fromkeys(("Conv2d", "conv2d"), _conv), **dict.fromkeys(("Linear", "linear"), _linear),
-        **dict.fromkeys(("ReLU", "relu"), _relu), **dict.fromkeys(("ReLU6", "relu6"), _relu6),
-        **dict.fromkeys(("Hardtanh", "hardtanh"), _hardtanh),
-        **dict.fromkeys(("clamp", "clip", "clamp_min"), _clamp),
-        **dict.fromkeys(("AvgPool2d", "avg_pool2d"), _avg_pool), **dict.fromkeys(("LPPool2d", "lp_pool2d"), _sum_pool),
-        **dict.fromkeys(("AdaptiveAvgPool2d", "adaptive_avg_pool2d"), _adaptive_pool),
-        **dict.fromkeys(("mean", "sum"), _mean), **dict.fromkeys(("ZeroPad2d", "ConstantPad2d", "pad"), _pad),
-        **dict.fromkeys(("BatchNorm2d", "BatchNorm1d", "batch_norm"), _batch_norm), "Normalize": _normalise,
-        **dict.fromkeys(("mul", "imul", "multiply"), _times), **dict.fromkeys(("add", "iadd"), _plus),
-        **dict.fromkeys(("truediv", "itruediv", "div", "divide", "true_divide"), _over),
-        **dict.fromkeys(("sub", "isub", "subtract"), _minus), **dict.fromkeys(("neg", "negative"), _minus_itself),
-        **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
-        **dict.fromkeys(("Flatten", "flatten"), _flatten), **dict.fromkeys(("view", "reshape"), _view),
-        "squeeze": _squeeze, **dict.fromkeys(("Softmax", "LogSoftmax", "softmax", "log_softmax"), _softmax),
-        **dict.fromkeys(_SAME, _pass)}
+NAMES = {
+    windows.conv: "Conv2d conv2d", _linear: "Linear linear", _relu: "ReLU relu", _relu6: "ReLU6 relu6",
+    _hardtanh: "Hardtanh hardtanh", _clamp: "clamp clip clamp_min", windows.avg_pool: "AvgPool2d avg_pool2d",
+    windows.sum_pool: "LPPool2d lp_pool2d", windows.adaptive_pool: "AdaptiveAvgPool2d adaptive_avg_pool2d",
+    windows.mean: "mean sum", windows.pad: "ZeroPad2d ConstantPad2d pad",
+    _batch_norm: "BatchNorm2d BatchNorm1d batch_norm", _normalise: "Normalize", _times: "mul imul multiply",
+    _over: "truediv itruediv div divide true_divide", _plus: "add iadd", _minus: "sub isub subtract",
+    _minus_itself: "neg negative", _cat: "cat concat concatenate", _flatten: "Flatten flatten",
+    _view: "view reshape", _squeeze: "squeeze", _softmax: "Softmax LogSoftmax softmax log_softmax",
+    _pass: "Dropout Dropout1d Dropout2d AlphaDropout FeatureAlphaDropout dropout dropout1d dropout2d alpha_dropout"
+           " feature_alpha_dropout Identity contiguous clone detach"}
+READ = {name: action for action, names in NAMES.items() for name in names.split()}
 ALIKE = {name for name, action in READ.items() if action in (_pass, _flatten, _view, _squeeze)} - {"clone"}
 MANY = {name for name, action in READ.items() if action in (_plus, _minus, _cat)}

@@ -112,8 +112,9 @@ class Way:
     def followed_by(self, convolution):
         """Both as one."""
         offset = np.multiply([top for top, _ in convolution.frame], self.strides) + self.offset
-        return replace(self, kernel=through(convolution.kernel, self.kernel, self.strides), offset=tuple(offset.tolist()),
-                       strides=tuple(np.multiply(self.strides, convolution.strides).tolist()))
+        strides = np.multiply(self.strides, convolution.strides)
+        return replace(self, kernel=through(convolution.kernel, self.kernel, self.strides),
+                       strides=tuple(strides.tolist()), offset=tuple(offset.tolist()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,7 @@ class Maps(Value):
     """Maps of earlier layers side by side, each with a scale; the constant is what is added to them."""
 
     def opened(self):
-        """Itself as a Sum."""
+        """The same as a Sum."""
         return self.convolved(Convolution(np.eye(self.shape[0])[..., None, None]))
 
     def scaled(self, scale, shift):
@@ -183,7 +184,7 @@ class Maps(Value):
                     pool=(part.pool[0] * rows, part.pool[1] * columns)) for part in self.terms))
 
     def is_rectified(self, ceiling, ceilings):
-        """Whether a ReLU with this ceiling changes nothing, given the ceilings of the layers; an input can be below 0."""
+        """Whether a ReLU with this ceiling changes nothing, given those of the layers; an input can be below 0."""
         plain = not self.constant.any() and all((part.scale == 1).all() for part in self.terms)
         below = ceiling == np.inf or (plain and all(ceilings[part.source] <= ceiling for part in self.terms))
         return (below and self.constant.min() >= 0 and all(part.scale.min() >= 0 for part in self.terms)
@@ -194,11 +195,14 @@ class Sum(Value):
     """Convolutions of earlier layers added up, and the constant."""
 
     def opened(self):
-        """Itself."""
+        """It as it is."""
         return self
 
     def scaled(self, scale, shift):
-        """Times `scale`, one for each channel, plus `shift`: arrays that can be broadcast to its shape."""
+        """Times `scale`, one for each channel, plus `shift`: arrays that can be broadcast to its shape.
+
+        A scale of its own for each place is an Inexact.
+        """
         if np.shape(scale)[1:] not in ((), (1, 1)):
             raise Inexact("has a scale of its own for each place of a map; must stand before the Flatten")
         ways = (replace(way, kernel=way.kernel * np.reshape(scale, (-1, 1, 1, 1))) for way in self.terms)
