@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "model.sequential": ("Sequential",),
-    "model.layers": ("Conv2D", "AvgPool2D", "Dense"),
+    "model.layers": ("Conv2D", "AvgPool2D", "Dense", "Shortcut"),
     "model.readouts": ("Classifier", "SpikeCount", "Membrane"),
     "model.learning": ("LayerRule", "NetworkRule"),
     "model.trained": ("TrainedLayer", "Trained"),

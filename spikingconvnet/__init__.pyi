@@ -20,6 +20,7 @@ from spikingconvnet.experiment.settings import Settings as Settings
 from spikingconvnet.model.layers import AvgPool2D as AvgPool2D
 from spikingconvnet.model.layers import Conv2D as Conv2D
 from spikingconvnet.model.layers import Dense as Dense
+from spikingconvnet.model.layers import Shortcut as Shortcut
 from spikingconvnet.model.learning import LayerRule as LayerRule
 from spikingconvnet.model.learning import NetworkRule as NetworkRule
 from spikingconvnet.model.readouts import Classifier as Classifier
