@@ -7,8 +7,7 @@ from test_frameworks import FRAMEWORKS, fixture
 import spikingconvnet as scn
 from spikingconvnet.emulator import Board
 
-pytest.importorskip("h5py")
-SHOWN = {"snntorch-convolution": 30}        # steps of what is shown, where not all are: the emulated board takes its time
+SHOWN = {"snntorch-convolution": 30}        # steps that are shown of what takes the emulated board its time
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +20,12 @@ def board(tmp_path_factory):
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_network_does_on_the_board_what_it_does_here(name, board, tmp_path):
     made, shown, _ = fixture(name)
-    network = made.shown(shown.window(0, SHOWN.get(name, shown.n_steps) + max(made.lags.values())))
+    network = made.shown(shown.window(0, SHOWN.get(name, shown.n_steps) + max(made.lags.values()) + 1))
     labels = [p.label for p in network.populations if not p.is_source]
     ours = scn.run(network, record=labels)
     theirs = scn.run(network, record=labels, backend="spinnaker", target=board, directory=tmp_path)
-    assert ours.spikes == theirs.spikes and all(spikes.n_events for spikes in ours.spikes.values())
+    fires = [label for label in labels if (network.population(label).parameter("v_thresh") < 1e4).any()]
+    assert ours.spikes == theirs.spikes and all(ours.spikes[label].n_events for label in fires)
     for label in labels:
         for variable, values in ours.membranes[label].items():
             np.testing.assert_array_equal(values, theirs.membranes[label][variable], f"{variable} of {label}")
