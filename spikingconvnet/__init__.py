@@ -47,6 +47,8 @@ _HOMES = {
     "training.chain.rstdp": ("RSTDP",),
     "exchange.importing": ("from_nir",),
     "exchange.exporting": ("to_nir",),
+    "exchange.spike_files": ("load_spikes", "save_spikes"),
+    "exchange.neo_blocks": ("from_neo", "to_neo"),
     "backends": ("open", "run"),
     "experiment.experiment": ("Experiment",),
     "experiment.settings": ("Settings", "load_settings=load"),
