@@ -151,7 +151,7 @@ class Convert(NetworkRule):
         if validation is not None:
             validation = (_grey_values(validation[0], worth), validation[1])
         if self.weights is not None:
-            (kernels, biases), health = load(self.weights, chain), {}
+            (kernels, biases), health = load(self.weights, chain), Health()
         else:
             need("torch", "--rule convert")
             from spikingconvnet.training.chain.gradients import relu

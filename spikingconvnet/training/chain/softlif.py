@@ -164,7 +164,7 @@ class SoftLIF(NetworkRule):
         _check_neurons(model)
         rate = rate_of(encoder, "RULE softlif")
         if self.weights is not None:
-            (kernels, biases), health = convert.load(self.weights, model, "SoftLIF"), {}
+            (kernels, biases), health = convert.load(self.weights, model, "SoftLIF"), Health()
         else:
             need("torch", "--rule softlif")
             from spikingconvnet.training.chain.gradients import soft_lif

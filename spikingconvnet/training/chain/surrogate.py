@@ -96,7 +96,7 @@ class Surrogate(NetworkRule):
         """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict."""
         check(model, encoder.n_steps)
         if self.weights is not None:
-            kernels, health = load(self.weights, model, encoder.n_steps), {}
+            kernels, health = load(self.weights, model, encoder.n_steps), Health()
         else:
             need("torch", "--rule surrogate")
             from spikingconvnet.training.chain.gradients import spiking
