@@ -250,8 +250,9 @@ def _synaptic(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     timestep = accum(case.suspect.network.timestep)
 
     def residuals(values: Ints) -> Ints:
-        keeps, lets = (np.array([[function(int(value))] for value in values], np.int64) for function in (
-            lambda tau: expulr(-kdiv(timestep, tau)), lambda tau: injection(timestep, tau)))
+        taus = list(map(int, values))
+        keeps = np.array([[expulr(-kdiv(timestep, tau))] for tau in taus], np.int64)
+        lets = np.array([[injection(timestep, tau)] for tau in taus], np.int64)
         return i32(decay(before, keeps) + decay(arrived, lets)) - trace[:, column]
 
     return solutions(residuals, _raw(case, one, name, column), 1, LARGEST)

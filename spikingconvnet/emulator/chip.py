@@ -5,6 +5,7 @@ Sources: scamp-3.c (sv_init, sdram_init), scamp-app.c, scamp-p2p.c of spinnaker_
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import BusError, CorruptError
@@ -240,7 +241,9 @@ class Chip:
         if self.bus.load(app + AppData.CLEAN, 1):
             return
         heaps = (self.sdram_heap, self.sysram_heap, self.sys_heap) if app_id else ()   # 0 is SC&MP: its tables stay
-        for free in (*(heap.free_id for heap in heaps), lambda owner: self.router_entries.free_id(owner, True)):
+        ways: list[Callable[[int], int]] = [heap.free_id for heap in heaps]
+        ways.append(partial(self.router_entries.free_id, clear=True))
+        for free in ways:
             try:
                 free(app_id)
             except (BusError, CorruptError) as error:

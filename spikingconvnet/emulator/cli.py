@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from spikingconvnet.emulator import faults, native_core
+from spikingconvnet.emulator import faults
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
@@ -16,6 +16,8 @@ from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import CHIPS, Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE
+from spikingconvnet.emulator.native_core import NativeCore
+from spikingconvnet.emulator.native_cpu import library
 from spikingconvnet.emulator.script import run
 
 INTERRUPTED = 130
@@ -53,9 +55,9 @@ def _report(text: str) -> None:
 
 def _core_class(native: bool | None) -> type[Core]:
     """The compiled core if it is there and wanted."""
-    if native and not native_core.library():
+    if native and not library():
         raise SetupError("--native: the extension was not built; install the package where there is a C compiler")
-    return Core if native is False or not native_core.library() else native_core.NativeCore
+    return Core if native is False or not library() else NativeCore
 
 
 def _close_with(descriptor: int, ethernet: Ethernet) -> None:

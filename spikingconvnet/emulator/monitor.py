@@ -170,7 +170,7 @@ class Monitor:
         chip = self.chip
         if operation in (0, 3):
             chip.used(app_id)
-        operations = {
+        operations: dict[int, Callable[[], int | None]] = {
             0: lambda: chip.sdram_heap.alloc(a, app_id, b, bool(flags & 4)),        # ALLOC_TAG_RETRY, sark.h:177
             1: lambda: chip.sdram_heap.free(a),
             2: lambda: chip.sdram_heap.free_id(app_id),

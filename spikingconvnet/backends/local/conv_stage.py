@@ -66,7 +66,7 @@ class ConvStage:
     kernels : module
     """
 
-    def __init__(self, network, lowered, projection, kernels):
+    def __init__(self, network, lowered, projection, kernels) -> None:
         self.kernels = kernels
         connections = self.connections = projection.connections
         population = lowered.populations[projection.post]
