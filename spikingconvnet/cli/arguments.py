@@ -132,7 +132,7 @@ def _number_or_auto(text: str) -> int | str:
 def use(options: Namespace) -> str:
     """The mode, and where it looks at files of no experiment instead, that it does so."""
     of_files = (options.mode, len(options.paths)) in (("check", 1), ("export", 2))
-    return options.mode + " FILE" * of_files
+    return str(options.mode) + " FILE" * of_files
 
 
 def check(options: Namespace) -> None:

@@ -58,7 +58,7 @@ def _command(options: Namespace) -> int:
     if options.mode == "board":
         return _board()
     result = _run(options)
-    code = result.pop("exit_code", 0)
+    code: int = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
     _print(result, options)
     return code
@@ -155,4 +155,5 @@ def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
 def _progress(items: Iterable[Any], description: str) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)
+    shown: Iterable[Any] = tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)
+    return shown

@@ -160,7 +160,7 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
-    result = _without_nan(
+    result: dict[str, Any] = _without_nan(
         {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
          f"n_{options.split}": n, "classes": score.classes.tolist(), "recall": score.recall.tolist(),
          "precision": score.precision.tolist(), "confusion": score.confusion.tolist()})

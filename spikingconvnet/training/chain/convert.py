@@ -166,7 +166,7 @@ class Convert(NetworkRule):
         if validation is not None:
             validation = (_grey_values(validation[0], worth), validation[1])
         if self.weights is not None:
-            units, health = load(self.weights, chain), {}
+            units, health = load(self.weights, chain), Health()
         else:
             need("torch", "--rule convert")
             from spikingconvnet.training.chain.gradients import relu

@@ -98,7 +98,7 @@ class Surrogate(NetworkRule):
         require_chain(model, self)
         check(model, encoder.n_steps)
         if self.weights is not None:
-            kernels, health = load(self.weights, model, encoder.n_steps), {}
+            kernels, health = load(self.weights, model, encoder.n_steps), Health()
         else:
             need("torch", "--rule surrogate")
             from spikingconvnet.training.chain.gradients import spiking
