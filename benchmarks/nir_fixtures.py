@@ -1,9 +1,13 @@
-"""Networks of snnTorch, in its own exporter's files and with the spikes of its own simulation: tests/exchange/fixtures.
+"""Networks of other frameworks, in their own exporters' files and with what their own simulation gives.
 
-    pip install torch snntorch nirtorch nir          # in an environment of their own
-    python benchmarks/nir_fixtures.py tests/exchange/fixtures
+    pip install torch snntorch nirtorch nir          # an environment
+    python benchmarks/nir_fixtures.py snntorch tests/exchange/fixtures
+    pip install torch norse sinabs nir==1.0.4        # another one, in which both take nirtorch 2.0.2
+    python benchmarks/nir_fixtures.py norse tests/exchange/fixtures
+    python benchmarks/nir_fixtures.py sinabs tests/exchange/fixtures
 
-Made with snnTorch 1.0.0, nirtorch 2.6, nir 1.0.8 and torch 2.13.0 on 29 November 2026.
+Made on 29 November 2026 with torch 2.13.0 and snnTorch 1.0.0, nirtorch 2.6, nir 1.0.8; Norse 1.1.0, sinabs 3.1.3,
+nirtorch 2.0.2, nir 1.0.4. snnTorch and Norse also run a network of this package, whose own imports they need for it.
 """
 
 import sys
@@ -11,67 +15,135 @@ from pathlib import Path
 
 import nir
 import numpy as np
-import snntorch as snn
 import torch
-from snntorch.export_nir import export_to_nir
 
 STEPS = 100
-HOW = {"init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}    # v_reset, in the step of the spike
 
 
-def dense():
-    """20-16-5 with the neurons Leaky and Synaptic, and biases."""
-    net = torch.nn.Sequential(
-        torch.nn.Linear(20, 16), snn.Leaky(beta=0.9 * torch.ones(16), threshold=torch.ones(16), **HOW),
-        torch.nn.Linear(16, 5, bias=False), snn.Synaptic(alpha=0.8 * torch.ones(5), beta=0.85 * torch.ones(5),
-                                                         threshold=torch.ones(5), output=True, **HOW))
-    with torch.no_grad():
-        net[0].weight.mul_(3)
-        net[2].weight.mul_(2)
-    return net, (20,)
-
-
-def convolution():
-    """Two convolutions with padding and pooling between, as the NIR paper's for N-MNIST, of 34x34 pixels."""
-    def leaky(shape):
-        return snn.Leaky(beta=0.8 * torch.ones(shape), threshold=torch.ones(shape), **HOW)
-
-    net = torch.nn.Sequential(
-        torch.nn.Conv2d(2, 4, 5, stride=2, padding=1, bias=False), leaky((4, 16, 16)),
-        torch.nn.Conv2d(4, 4, 3, padding=1, bias=False), leaky((4, 16, 16)), torch.nn.AvgPool2d(2),
-        torch.nn.Flatten(), torch.nn.Linear(256, 10, bias=False), leaky((10,)))
-    with torch.no_grad():
-        for part in net:
-            if hasattr(part, "weight"):
-                part.weight.mul_(4 if isinstance(part, torch.nn.Conv2d) else 16)
-    return net, (2, 34, 34)
-
-
-def made(name, net, shape, rate, folder):
-    """Write one network, its input and what its layers fire."""
-    graph = export_to_nir(net, torch.zeros(1, *shape), ignore_dims=[0])
+def keep(folder, name, graph, shown, given):
+    """Write one graph, its input (steps, *shape), and by node what its neurons fired, or their membranes."""
     nir.write(folder / f"{name}.nir", graph)
-    shown = (torch.rand(STEPS, *shape) < rate).float()
-    neurons = {str(i): part for i, part in enumerate(net) if isinstance(part, snn.SpikingNeuron)}
-    fired = {i: [] for i in neurons}
-    hooks = [part.register_forward_hook(lambda _, __, out, i=i: fired[i].append(
-        (out[0] if isinstance(out, tuple) else out).detach().numpy()[0])) for i, part in neurons.items()]
-    for part in neurons.values():
-        part.reset_mem()
+    fired = {f"spikes {i}": one.astype(bool) for i, one in given.items() if set(np.unique(one)) <= {0.0, 1.0}}
+    membranes = {f"membranes {i}": one for i, one in given.items() if f"spikes {i}" not in fired}
+    np.savez_compressed(folder / f"{name}.npz", input=np.packbits(shown.numpy().astype(bool)), shape=shown.shape[1:],
+                        **fired, **membranes)
+    sys.stdout.write(f"{name}: { {i: int(one.sum()) for i, one in fired.items()} }, {list(membranes)}\n")
+
+
+def watched(neurons, run, *words):
+    """What neurons, a dict of modules, give while ``run(*words)`` goes on: dict of array (steps, *shape)."""
+    given = {name: [] for name in neurons}
+    hooks = [part.register_forward_hook(lambda _, __, out, i=name: given[i].append(
+        (out[0] if isinstance(out, tuple) else out).detach().to_dense().numpy())) for name, part in neurons.items()]
     with torch.no_grad():
-        for step in shown:
-            net(step[None])
+        run(*words)
     for hook in hooks:
         hook.remove()
-    np.savez_compressed(folder / f"{name}.npz", input=np.packbits(shown.numpy().astype(bool)), shape=shape, **{
-        f"spikes {i}": np.stack(parts).astype(bool) for i, parts in fired.items()})
-    sys.stdout.write(f"{name}: { {i: int(np.sum(parts)) for i, parts in fired.items()} } spikes\n")
+    return {name: np.concatenate(parts) for name, parts in given.items()}
 
 
-def ours():
-    """A network of this package, as a file, in snnTorch: spikes of its last layer there, and how many differ."""
+def scaled(net, *factors):
+    """The network with the weights of its layers multiplied, one factor each."""
+    with torch.no_grad():
+        for layer, factor in zip([part for part in net.modules() if hasattr(part, "weight")], factors, strict=True):
+            layer.weight.mul_(factor)
+    return net
+
+
+def snntorch(folder):
+    """Leaky and Synaptic neurons, and two convolutions as the NIR paper's for N-MNIST, of 34x34 pixels."""
+    import snntorch as snn
+    from snntorch.export_nir import export_to_nir
     from snntorch.import_nir import import_from_nir
 
+    how = {"init_hidden": True, "reset_mechanism": "zero", "reset_delay": False}    # v_reset, in the step of the spike
+
+    def leaky(shape, beta):
+        return snn.Leaky(beta=beta * torch.ones(shape), threshold=torch.ones(shape), **how)
+
+    dense = scaled(torch.nn.Sequential(
+        torch.nn.Linear(20, 16), leaky(16, 0.9), torch.nn.Linear(16, 5, bias=False), snn.Synaptic(
+            alpha=0.8 * torch.ones(5), beta=0.85 * torch.ones(5), threshold=torch.ones(5), output=True, **how)), 3, 2)
+    convolution = scaled(torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 5, stride=2, padding=1, bias=False), leaky((4, 16, 16), 0.8),
+        torch.nn.Conv2d(4, 4, 3, padding=1, bias=False), leaky((4, 16, 16), 0.8), torch.nn.AvgPool2d(2),
+        torch.nn.Flatten(), torch.nn.Linear(256, 10, bias=False), leaky((10,), 0.8)), 4, 4, 16)
+    for name, net, shape, rate in (("dense", dense, (20,), 0.2), ("convolution", convolution, (2, 34, 34), 0.02)):
+        graph = export_to_nir(net, torch.zeros(1, *shape), ignore_dims=[0])
+        shown = (torch.rand(STEPS, *shape) < rate).float()
+        neurons = {str(i): part for i, part in enumerate(net) if isinstance(part, snn.SpikingNeuron)}
+        for part in neurons.values():
+            part.reset_mem()
+        keep(folder, f"snntorch-{name}", graph, shown, watched(neurons, each, net, shown))
+    ours("snnTorch", import_from_nir, graph_dt=1e-4)
+
+
+def norse(folder):
+    """LIFBox, IAF and LIBox cells; LIF cells with synapses, which Norse exports without their w_in."""
+    import norse.torch as nt
+
+    def lif(n):
+        return nt.LIFCell(p=nt.LIFParameters(
+            tau_syn_inv=torch.full((n,), 200.0), tau_mem_inv=torch.full((n,), 100.0), v_leak=torch.zeros(n),
+            v_th=torch.ones(n), v_reset=torch.zeros(n)))
+
+    box = nt.LIFBoxCell(p=nt.LIFBoxParameters(
+        tau_mem_inv=torch.full((16,), 100.0), v_th=torch.ones(16), v_leak=torch.full((16,), 0.1)))
+    dense = scaled(nt.SequentialState(
+        torch.nn.Linear(20, 16), box, torch.nn.Linear(16, 8), nt.IAFCell(p=nt.IAFParameters(v_th=torch.ones(8))),
+        torch.nn.Linear(8, 5), nt.LIBoxCell(p=nt.LIBoxParameters(
+            tau_mem_inv=torch.full((5,), 50.0), v_leak=torch.zeros(5)))), 24, 4, 4)
+    cuba = scaled(nt.SequentialState(
+        torch.nn.Linear(20, 16, bias=False), lif(16), torch.nn.Linear(16, 5, bias=False), lif(5)), 6, 6)
+    for name, net in (("dense", dense), ("cuba", cuba)):
+        graph = nt.to_nir(net, torch.zeros(1, 20), dt=1000)     # tau = dt / tau_mem_inv: so many of its steps of 1 ms
+        shown = (torch.rand(STEPS, 20) < 0.2).float()
+        neurons = {str(i): part for i, part in enumerate(net) if type(part).__name__.endswith("Cell")}
+        keep(folder, f"norse-{name}", graph, shown, watched(neurons, stepped, net, shown))
+    ours("Norse", nt.from_nir)
+
+
+def sinabs(folder):
+    """Convolutions, sums as pooling, neurons that are reset to 0: IAF and LIF, and an ExpLeak that is read."""
+    import sinabs.layers as sl
+    from sinabs.activation import MembraneReset, SingleSpike
+    from sinabs.nir import to_nir
+
+    how = {"num_timesteps": STEPS, "spike_fn": SingleSpike, "reset_fn": MembraneReset()}
+    net = scaled(torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 5, stride=2, padding=1), sl.IAFSqueeze(**how), sl.SumPool2d(2),
+        torch.nn.Conv2d(4, 4, 3, padding=1), sl.LIFSqueeze(
+            tau_mem=torch.full((4, 3, 3), 5.0), spike_threshold=torch.ones(4, 3, 3), norm_input=True, **how),
+        torch.nn.Flatten(), torch.nn.Linear(36, 10), sl.IAFSqueeze(**how), torch.nn.Linear(10, 3),
+        sl.ExpLeakSqueeze(tau_mem=torch.full((3,), 8.0), num_timesteps=STEPS, norm_input=True)), 3, 9, 3, 2)
+    shown = (torch.rand(STEPS, 2, 15, 15) < 0.03).float()
+    net(shown)                                                  # which makes the states that the exporter looks at
+    graph = to_nir(net, shown)
+    graph.infer_types()                                         # sizes of convolutions, without which nir writes none
+    neurons = {str(i): part for i, part in enumerate(net) if type(part).__name__.endswith("Squeeze")}
+    for part in neurons.values():
+        part.reset_states()
+    keep(folder, "sinabs-convolution", graph, shown, watched(neurons, net, shown))
+
+
+def each(net, shown):
+    """Show a network that keeps its own state step by step."""
+    for one in shown:
+        net(one[None])
+
+
+def stepped(net, shown):
+    """What a network gives, step by step, whose state is handed on: array (steps, neurons)."""
+    state, given = None, []
+    with torch.no_grad():
+        for one in shown:
+            out, state = net(one[None], state) if state is not None else net(one[None])
+            given.append(np.ravel(out.to_dense()))
+    return np.array(given)
+
+
+def ours(framework, load, **how):
+    """A network of this package, as a file, elsewhere: spikes of its last layer there, and how many differ."""
     import spikingconvnet as scn
 
     rng = np.random.default_rng(0)
@@ -86,17 +158,11 @@ def ours():
            for name, n in (("a", 16), ("b", 5)))),
         (scn.Projection("to a", "in", "a", scn.ConvConnections(weights[0], (20, 1, 1))),
          scn.Projection("to b", "a", "b", scn.ConvConnections(weights[1], (16, 1, 1)))))
-    net, state, theirs = import_from_nir(scn.to_nir(network, graph_dt=1e-4)), None, []
-    with torch.no_grad():
-        for step in torch.tensor(spikes.raster()[:STEPS], dtype=torch.float32):
-            out, state = net(step[None], state) if state is not None else net(step[None])
-            theirs.append(np.ravel(out))
-    differ = np.array(theirs) != scn.run(network).spikes["b"].raster()[2:STEPS + 2]
-    sys.stdout.write(f"ours: {int(np.sum(theirs))} spikes in snnTorch, {int(differ.sum())} differ\n")
+    theirs = stepped(load(scn.to_nir(network, **how)), torch.tensor(spikes.raster()[:STEPS], dtype=torch.float32))
+    differ = theirs != scn.run(network).spikes["b"].raster()[2:STEPS + 2]
+    sys.stdout.write(f"ours: {int(np.sum(theirs))} spikes in {framework}, {int(differ.sum())} differ\n")
 
 
 if __name__ == "__main__":
-    ours()
     torch.manual_seed(0)
-    for name, (network, size), share in (("dense", dense(), 0.2), ("convolution", convolution(), 0.02)):
-        made(f"snntorch-{name}", network, size, share, Path(sys.argv[1]))
+    {"snntorch": snntorch, "norse": norse, "sinabs": sinabs}[sys.argv[1]](Path(sys.argv[2]))

@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "model.sequential": ("Sequential",),
-    "model.layers": ("Conv2D", "AvgPool2D", "Dense"),
+    "model.layers": ("Conv2D", "AvgPool2D", "Dense", "Shortcut"),
     "model.readouts": ("Classifier", "SpikeCount", "Membrane"),
     "model.learning": ("LayerRule", "NetworkRule"),
     "model.trained": ("TrainedLayer", "Trained"),
@@ -47,6 +47,8 @@ _HOMES = {
     "training.chain.rstdp": ("RSTDP",),
     "exchange.importing": ("from_nir",),
     "exchange.exporting": ("to_nir",),
+    "exchange.spike_files": ("load_spikes", "save_spikes"),
+    "exchange.neo_blocks": ("from_neo", "to_neo"),
     "backends": ("open", "run"),
     "experiment.experiment": ("Experiment",),
     "experiment.settings": ("Settings", "load_settings=load"),

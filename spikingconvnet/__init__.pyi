@@ -14,12 +14,17 @@ from spikingconvnet.data.receptive_fields import GaussianReceptiveFields as Gaus
 from spikingconvnet.errors import SpikingConvNetError as SpikingConvNetError
 from spikingconvnet.exchange.exporting import to_nir as to_nir
 from spikingconvnet.exchange.importing import from_nir as from_nir
+from spikingconvnet.exchange.neo_blocks import from_neo as from_neo
+from spikingconvnet.exchange.neo_blocks import to_neo as to_neo
+from spikingconvnet.exchange.spike_files import load_spikes as load_spikes
+from spikingconvnet.exchange.spike_files import save_spikes as save_spikes
 from spikingconvnet.experiment import settings as _settings
 from spikingconvnet.experiment.experiment import Experiment as Experiment
 from spikingconvnet.experiment.settings import Settings as Settings
 from spikingconvnet.model.layers import AvgPool2D as AvgPool2D
 from spikingconvnet.model.layers import Conv2D as Conv2D
 from spikingconvnet.model.layers import Dense as Dense
+from spikingconvnet.model.layers import Shortcut as Shortcut
 from spikingconvnet.model.learning import LayerRule as LayerRule
 from spikingconvnet.model.learning import NetworkRule as NetworkRule
 from spikingconvnet.model.readouts import Classifier as Classifier

@@ -12,7 +12,7 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 sys.path += [str(Path(__file__).parents[1] / "benchmarks"), *(      # tests that use parts of other ones
-    str(Path(__file__).parent / folder) for folder in ("board", "compare", "emulator", "backends/local"))]
+    str(Path(__file__).parent / folder) for folder in ("board", "compare", "emulator", "exchange", "backends/local"))]
 collect_ignore = ["golden"]         # run directories, whose parameters files are data
 # A busy machine may take its time over an example. Under CI examples are the same every time, elsewhere new ones.
 settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)

@@ -6,15 +6,19 @@ import os
 import shutil
 
 from attacks import flows, small
-from attacks.harness import Case, command
+from attacks.harness import Case, apart, command
 from spikingconvnet.cli.arguments import USED_BY
 
-MODES = ("loaddata", "training", "testing", "info", "plot", "demo", "check", "map", "compare", "", "x")
+MODES = ("loaddata", "training", "testing", "info", "plot", "demo", "check", "map", "compare", "import", "export", "",
+         "x")
 RIGHT = {"--layer": ("1", "svm"), "--rule": ("stdp", "random", "kmeans"), "--parameters": ("parameters.py",),
          "--run-dir": ("run", "other"), "--seed": ("0", "7"), "--backend": ("local",), "--jobs": ("1", "2"),
          "--split": ("test", "validation"), "--record": ("kept.npz",), "--source": ("digits",), "--cv": ("2x2",),
          "--target": ("spin3", "spin5"), "--copies": ("1",), "--arch": ("784-10-10",), "--dataset": ("mnist",),
-         "--time-scale": ("1",), "--packet-buffer": ("256",), "--cluster": ("tcp://127.0.0.1:1",)}
+         "--time-scale": ("1",), "--packet-buffer": ("256",), "--cluster": ("tcp://127.0.0.1:1",),
+         "--graph-dt": ("0.001", "1"), "--method": ("euler", "exact"), "--spikes": ("in.csv", "run.npz")}
+PATHS = {"import": (["model.nir"],), "export": (["out.nir"], ["run.npz", "out.csv"], ["run.npz", "out.npz"]),
+         "check": ([], [], ["run.npz"])}
 WRONG = ("", "1", "0", "-1", "svm", "1e9", "99999999999999999999", "nan", "stdp", "local", "spinnaker", "nest", "auto",
          "emulated", "virtual", "spin5:", "iris", "mnist", "10x5", "0x0", "784-10-10", "28x28-12c5-2s-10", "/dev/null",
          "/dev/full", "/proc/self/mem", "..", "a\udcff", "\u202e", "test", "train", "x" * 300, "-", "--", "a\nb",
@@ -24,9 +28,13 @@ DOCUMENTED = (0, 2, 3, 4, 5, 6, 7, 8, 9)
 
 
 def prepare(directory):
-    """A run of the small experiment that has gone through all modes."""
+    """A run of the small experiment that has gone through all modes, a recording of it, it as NIR, and spikes."""
     small.run(directory)
     shutil.rmtree(directory / "run/plots")
+    for words in (("testing", "--run-dir", "run", "--record", "run.npz"), ("export", "model.nir", "--run-dir", "run"),
+                  ("export", "run.npz", "in.csv")):
+        apart("import sys; from spikingconvnet.cli.main import main; sys.exit(main(sys.argv[1:]))", "--mode", *words,
+              where=directory)
     return directory
 
 
@@ -37,9 +45,11 @@ def case(context, rng, where):
     words, wild = ["--mode", mode], rng.random() < 0.2
     for option in rng.permutation(list(RIGHT) if wild else own)[:rng.integers(0, 4)]:
         words += [str(option), _one(rng, RIGHT[option] if rng.random() < 0.75 else WRONG)]
-    words += ["--run-dir", "run", *["--parameters", "parameters.py"] * bool(rng.random() < 0.3)] * bool(begun)
+    paths = _one(rng, PATHS[mode]) if mode in PATHS and rng.random() < 0.9 else []
+    if begun and not {"model.nir", "run.npz"} & set(paths):                         # which are of no experiment
+        words += ["--run-dir", "run", *["--parameters", "parameters.py"] * bool(rng.random() < 0.3)]
     words += [flag for flag in FLAGS if rng.random() < 0.1]
-    words += [_one(rng, WRONG) for _ in range(2 * (mode == "compare") or wild)]
+    words += paths + [_one(rng, WRONG) for _ in range(2 * (mode == "compare") or wild)]
 
     def work():
         if begun:

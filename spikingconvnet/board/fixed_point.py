@@ -93,7 +93,7 @@ def decay(x: N, factor: N) -> N:
     return i32((x * factor) >> 32)
 
 
-def kdiv(a: int, b: int) -> int:
+def kdiv(a: N, b: N) -> N:
     """accum / accum of non-negative numbers, truncated."""
     return i32((a << 15) // b)
 

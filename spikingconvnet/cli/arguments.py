@@ -40,14 +40,17 @@ READ_ONLY = ("info", "check", "map", "export")      # modes that write nothing i
 NEW = ("loaddata", "demo")                  # modes that may begin a run
 FOR_NEW = ("check", "map")                  # modes that also look at an experiment that has not begun
 RUNS = (*NEW, "training", "testing", "info", "plot", "export", *FOR_NEW)        # modes of an experiment
-PATHS = {"compare": 2, "import": 1, "export": 1}        # that a mode takes
+PATHS = {"compare": (2,), "import": (1,), "export": (1, 2), "check": (0, 1)}        # how many a mode takes
+IN_WORDS = {0: "no paths", 1: "one path", 2: "two paths"}
 SIMULATE = ("training", "testing", "demo", "plot")
 USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record": ("training", "testing", "import"),
-           "graph_dt": ("import", "export"), "method": ("import", "export"),
+           "graph_dt": ("import", "export"), "method": ("import", "export"), "spikes": ("import",),
            "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
-           "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW), "target": (*SIMULATE, *FOR_NEW, "doctor", "import"),
+           "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW, "import"),
+           "target": (*SIMULATE, *FOR_NEW, "doctor", "import", "check FILE"),
            "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE,
-           "packet_buffer": (*SIMULATE, "check"), "force": SIMULATE[:3], "strict": SIMULATE[:3], "jobs": RUNS}
+           "packet_buffer": (*SIMULATE, "check", "check FILE"), "force": SIMULATE[:3], "strict": SIMULATE[:3],
+           "jobs": RUNS}
 # Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
 NUMBERS = {"seed": (0, MOST_SEED), "jobs": (1, 1024), "copies": (1, 1000), "time_scale": (1, 21_474),
            "packet_buffer": (1, 16_384)}
@@ -69,13 +72,17 @@ def parser() -> argparse.ArgumentParser:
     add("--mode", required=True, choices=(*MODES, "board"),
         help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
     add("paths", nargs="*", metavar="A B", help="with --mode compare: two run directories of one experiment, or two"
-                                                " files that --record made; with import or export: a NIR file")
+                                                " files that --record made; with import: a NIR file, with export one"
+                                                " that is made, or a file that --record made and one of spikes; with"
+                                                " check: a file that --record made")
     add("--graph-dt", type=float, metavar="T", help="with --mode import or export: a step in the unit of time of the"
                                                     " NIR file (default: 0.001, for seconds; snnTorch: 0.0001)")
     add("--method", choices=METHODS, help="with --mode import or export: how the file's equations become steps"
                                           " (default: euler)")
     add("--record", metavar="FILE.npz", help="with --mode testing: keep spikes, some membranes and weights of the first"
-                                             " images; with --mode training: those of the whole training")
+                                             " images; with --mode training: those of the whole training; with --mode"
+                                             " import: the network, and what it does with --spikes")
+    add("--spikes", metavar="FILE", help="with --mode import: run the network with the spikes of a .csv or .npz file")
     add("--layer", help="with --mode training: 1, 2, ... or svm")
     add("--rule", choices=(*LAYERWISE, *WHOLE),
         help="with --mode training or demo: how kernels are found; random, kmeans and ridge are floors (default: that"
@@ -122,6 +129,12 @@ def _number_or_auto(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"must be a number or auto, got {text!r}") from None
 
 
+def use(options: Namespace) -> str:
+    """The mode, and where it looks at files of no experiment instead, that it does so."""
+    of_files = (options.mode, len(options.paths)) in (("check", 1), ("export", 2))
+    return str(options.mode) + " FILE" * of_files
+
+
 def check(options: Namespace) -> None:
     """Refuse values that argparse lets through, and options that the mode would not use; set those not given.
 
@@ -135,13 +148,13 @@ def check(options: Namespace) -> None:
         if value not in (None, "auto") and not least <= value <= most:
             raise SettingsError(f"--{name.replace('_', '-')}: must be at"
                                 f" {f'least {least}' if value < least else f'most {most:,}'}, got {value}")
-    taken = PATHS.get(options.mode, 0)
-    if len(options.paths) != taken:
-        raise SettingsError(f"--mode {options.mode}: takes {('no paths', 'one path', 'two paths')[taken]}, got"
+    taken = PATHS.get(options.mode, (0,))
+    if len(options.paths) not in taken:
+        raise SettingsError(f"--mode {options.mode}: takes {' or '.join(IN_WORDS[n] for n in taken)}, got"
                             f" {shlex.join(options.paths) or 'none'}")
     if options.cluster is not None:
         check_cluster(options.cluster)
-    for name in ("run_dir", "source", "target", "cluster", "arch", "record"):
+    for name in ("run_dir", "source", "target", "cluster", "arch", "record", "spikes"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule in WHOLE
@@ -150,9 +163,9 @@ def check(options: Namespace) -> None:
         raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
                             " --mode training of svm and of layers above 1, for which earlier layers are replayed")
     for name, modes in {**USED_BY, "rule": ("training", "demo") + ("loaddata",) * brings_parameters}.items():
-        if getattr(options, name) not in (None, False) and options.mode not in modes:
+        if getattr(options, name) not in (None, False) and use(options) not in modes:
             raise SettingsError(f"--{name.replace('_', '-')}: belongs to --mode {' or '.join(modes)}, not to --mode"
-                                f" {options.mode}")
+                                f" {use(options)}")
     _check_together(options)
     options.named, options.run_dir = options.run_dir is not None, options.run_dir or "runs/default"
     options.backend = options.backend or "local"
@@ -190,6 +203,8 @@ def _check_together(options: Namespace) -> None:
             raise SettingsError(f"--{other}: has nothing to do with --{one}")
     if options.layer == "svm" and options.rule is not None:
         raise SettingsError("--rule: has nothing to do with --layer svm, whose kernels are trained before it")
+    if options.mode == "import" and options.backend is not None and options.spikes is None:
+        raise SettingsError("--backend: needs --spikes, which it is to run; without them nothing runs")
     if options.mode == "training" and options.layer in (None, "1") and options.copies is not None:
         raise SettingsError("--copies: has nothing to do here; learning takes one copy, and copies share the replay of"
                             " earlier layers, the counts for svm, and testing")

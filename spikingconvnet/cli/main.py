@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.cli.arguments import FOR_NEW, NEW, READ_ONLY, check, parser
+from spikingconvnet.cli.arguments import FOR_NEW, NEW, READ_ONLY, check, parser, use
 from spikingconvnet.cli.modes import MODES, program, say
 from spikingconvnet.cli.parameters import kept_options, parameters_file, with_overrides
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
@@ -25,6 +25,7 @@ from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
 from spikingconvnet.store.directory import RunDirectory, near
 
+OF_NO_EXPERIMENT = ("doctor", "compare", "import", "check FILE", "export FILE")
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
 
@@ -57,7 +58,7 @@ def _command(options: Namespace) -> int:
     if options.mode == "board":
         return _board()
     result = _run(options)
-    code = result.pop("exit_code", 0)
+    code: int = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
     _print(result, options)
     return code
@@ -101,7 +102,7 @@ def _print(result: Mapping[str, Any], options: Namespace) -> None:
 
 
 def _run(options: Namespace) -> dict[str, Any]:
-    if options.mode in ("doctor", "compare", "import"):           # of no experiment
+    if use(options) in OF_NO_EXPERIMENT:
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)
@@ -154,4 +155,5 @@ def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
 def _progress(items: Iterable[Any], description: str) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)
+    shown: Iterable[Any] = tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)
+    return shown

@@ -160,7 +160,7 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
-    result = _without_nan(
+    result: dict[str, Any] = _without_nan(
         {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
          f"n_{options.split}": n, "classes": score.classes.tolist(), "recall": score.recall.tolist(),
          "precision": score.precision.tolist(), "confusion": score.confusion.tolist()})
@@ -215,14 +215,12 @@ def _on_board(entry: Mapping[str, Any]) -> str:
     return f", {entry['verdict']} on the board" if "verdict" in entry else ""
 
 
-def _check_networks(experiment: Experiment, options: Namespace) -> dict[str, Any]:
-    from spikingconvnet.board import check, resources
+def _check_networks(experiment: Experiment | None, options: Namespace) -> dict[str, Any]:
     from spikingconvnet.experiment.networks import subjects
 
-    on = resources.machine(options.target or "spin5")
-    checked = [check.check(subject, on, options.packet_buffer) for subject in subjects(experiment)]
-    fits = check.verdict(checked) != check.FITS[2]
-    return {**check.as_dict(checked, on), "text": check.as_text(checked, on), "exit_code": 0 if fits else 2}
+    if experiment is None:
+        return exchange.checked([exchange.kept(options.paths[0])], options)
+    return exchange.checked(subjects(experiment), options)
 
 
 def _doctor(_: object, options: Namespace) -> dict[str, Any]:

@@ -225,8 +225,9 @@ def _same_spikes(ours: Spikes, theirs: Spikes) -> bool:
 
 
 def _learned_the_same(simulation: simulator.Simulation, recorded: Recorded) -> bool:
-    return all(np.array_equal(simulation.weights(p.label).raw, recorded.weights[p.label])
-               for p in recorded.network.projections if p.learns and p.label in recorded.weights)
+    pairs = ((simulation.weights(p.label).raw, recorded.weights[p.label])
+             for p in recorded.network.projections if p.learns and p.label in recorded.weights)
+    return all(ours is not None and np.array_equal(ours, theirs) for ours, theirs in pairs)
 
 
 def with_population(network: Network, label: str, **changes: Any) -> Network:

@@ -220,10 +220,10 @@ def _free(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     elsewhere = np.delete(one.membrane_deviations()[1:, column], step)
     if not len(step) or elsewhere.any():
         return None
-    tau, cm = (_raw(case, one, part, column) for part in ("tau_m", "cm"))
+    tau, cm = (np.asarray(_raw(case, one, part, column)) for part in ("tau_m", "cm"))
     timestep = accum(case.suspect.network.timestep)
 
-    def residuals(values: Any) -> Ints:         # Ints, which `kdiv` takes as it takes single numbers
+    def residuals(values: Ints) -> Ints:
         given = {"resistance": c.resistance[neuron], "membrane_decay": c.membrane_decay[neuron],
                  "v_rest": c.v_rest[neuron], "i_offset": c.i_offset[neuron]}
         values = values[:, None]
@@ -250,8 +250,9 @@ def _synaptic(case: Case, one: Inputs, name: str, column: int) -> Pair | None:
     timestep = accum(case.suspect.network.timestep)
 
     def residuals(values: Ints) -> Ints:
-        keeps, lets = (np.array([[function(int(value))] for value in values], np.int64) for function in (
-            lambda tau: expulr(-kdiv(timestep, tau)), lambda tau: injection(timestep, tau)))
+        taus = list(map(int, values))
+        keeps = np.array([[expulr(-kdiv(timestep, tau))] for tau in taus], np.int64)
+        lets = np.array([[injection(timestep, tau)] for tau in taus], np.int64)
         return i32(decay(before, keeps) + decay(arrived, lets)) - trace[:, column]
 
     return solutions(residuals, _raw(case, one, name, column), 1, LARGEST)

@@ -1,12 +1,12 @@
 """Recordings of a run while it goes on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from spikingconvnet.backends.base import Record, Recording, Simulation
+from spikingconvnet.backends.base import Record, Recording, Simulation, joined
 from spikingconvnet.compare.recorded import Recorded
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints
@@ -70,7 +70,7 @@ class Recorder:
     def _recorded(self) -> Recorded:
         chunks, steps = self._chunks, self._t
         given = [p for p in self._network.populations if p.has_given_spikes]
-        slot = next((p.given_spikes.n_steps for p in given), steps)
+        slot = self._network.slot or steps
         spikes = {p.label: shown(p.given_spikes, steps, slot) for p in given}
         spikes |= {label: joined([chunk.spikes[label] for chunk in chunks], slot) for label in chunks[0].spikes}
         membranes = {label: {name: np.concatenate([chunk.membranes[label][name] for chunk in chunks])
@@ -119,13 +119,6 @@ def spread(size: int, n: int = NEURONS) -> Ints:
 def learns(network: Network) -> bool:
     """Whether a network has a projection that learns."""
     return any(p.learns for p in network.projections)
-
-
-def joined(parts: Sequence[Spikes], slot: int) -> Spikes:
-    """Spikes of consecutive chunks as one, in samples of `slot` steps if they are whole."""
-    whole = Spikes.concatenate([Spikes(p.shape, 1, p.offsets, p.neurons) for p in parts])
-    steps = len(whole.offsets) - 1
-    return Spikes(whole.shape, slot if steps % slot == 0 else steps, whole.offsets, whole.neurons)
 
 
 def shown(spikes: Spikes, steps: int, slot: int) -> Spikes:

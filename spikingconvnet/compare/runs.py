@@ -33,7 +33,7 @@ ARRAYS: dict[str, dict[str, tuple[str, ...]]] = {    # compared, in this order, 
 
 
 @dataclass(frozen=True)
-class Result:
+class ArrayDifference:
     """An array of a stored result that differs.
 
     Attributes
@@ -66,7 +66,7 @@ class RunComparison:
     ----------
     same : list of str
         Results that are identical.
-    results : list of Result
+    results : list of ArrayDifference
         Arrays that differ, in the order of the pipeline.
     cause : Cause or None
     next : list of str
@@ -76,7 +76,7 @@ class RunComparison:
     """
 
     same: list[str]
-    results: list[Result]
+    results: list[ArrayDifference]
     cause: Cause | None
     next: list[str]
     how: dict[str, Any]
@@ -108,7 +108,7 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
     if not names:
         raise StoreError(f"{a} and {b}: hold no results in common; run the same modes with both, such as --mode demo")
     same: list[str] = []
-    results: list[Result] = []
+    results: list[ArrayDifference] = []
     how: dict[str, Any] = {}
     for name in names:
         ours, theirs = (store.read(name, "the command that made it", None, schemas.of(name)) for store in stores)
@@ -135,7 +135,7 @@ def _place(name: str) -> tuple[int, int, bool, int, str]:
     return {"data": 0, "layers": 1, "spikes": 1}.get(kind, 2 + (not kind)), layer, kind == "spikes", split, name
 
 
-def _differences(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Result]:
+def _differences(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[ArrayDifference]:
     found = []
     for array, axes in ARRAYS[name.rpartition("/")[0]].items():
         if (array in ours) != (array in theirs):
@@ -150,7 +150,7 @@ def _differences(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) 
     rest = [entry for entry in found if entry[0] not in COURSE]
     at = next((i for i, entry in enumerate(rest) if entry[0] != "initial"), len(rest))
     for array, _, *numbers in rest[:at] + sorted(chunks, key=lambda entry: entry[1][0]) + rest[at:]:
-        yield Result(name, array, *numbers)
+        yield ArrayDifference(name, array, *numbers)
 
 
 def _first(ours: Numbers, theirs: Numbers, axes: Sequence[str]) -> tuple[Any, ...]:
@@ -166,7 +166,7 @@ def _first(ours: Numbers, theirs: Numbers, axes: Sequence[str]) -> tuple[Any, ..
     return index, place, ours[index].item(), theirs[index].item(), int((ours != theirs).sum()), ours.size
 
 
-def _cause(first: Result, how: Mapping[str, Any]) -> Cause:
+def _cause(first: ArrayDifference, how: Mapping[str, Any]) -> Cause:
     made = [how[side].get("made_on", "?") for side in ("A", "B")]
     if first.name.startswith("data/") or first.array == "initial":
         seeds = [how[side].get("seed") for side in ("A", "B")]
@@ -181,7 +181,7 @@ def _cause(first: Result, how: Mapping[str, Any]) -> Cause:
                  " neuron received")
 
 
-def _next(paths: Iterable[str | Path], first: Result, how: Mapping[str, Any]) -> list[str]:
+def _next(paths: Iterable[str | Path], first: ArrayDifference, how: Mapping[str, Any]) -> list[str]:
     """Options of the commands that record what differs and compare that."""
     kind, _, rest = first.name.rpartition("/")
     if kind == "data" or first.array == "initial" or not kind:

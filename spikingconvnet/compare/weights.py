@@ -109,7 +109,7 @@ def _weights_of_projections(case: Case) -> list[Cause]:
             solved: list[Any] = [_solve(case, one, off, group[one.label], bits) for one, off in case.astray]
             if all(solved):             # none of them is None
                 return [_other_weights(case, group, np.concatenate([part[0] for part in solved]),
-                                       np.concatenate([part[1] for part in solved]), bits)]
+                                       np.concatenate([part[1] for part in solved]))]
     return []
 
 
@@ -146,7 +146,7 @@ def _solve(case: Case, one: Inputs, off: Deviations, group: Sequence[int], bits:
     return np.concatenate(before), np.concatenate(after)
 
 
-def _other_weights(case: Case, group: Mapping[str, Sequence[int]], before: Floats, after: Floats, bits: int) -> Cause:
+def _other_weights(case: Case, group: Mapping[str, Sequence[int]], before: Floats, after: Floats) -> Cause:
     labels = [case.network.projections[i].label for part in group.values() for i in part]
     factor = float(after @ before / max(float(before @ before), 1))
     text = (f"with other weights of {'projection' if len(labels) == 1 else 'projections'} {', '.join(labels)} all"

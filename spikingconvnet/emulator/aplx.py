@@ -3,18 +3,19 @@
 import struct
 
 from spikingconvnet.emulator.errors import BusError, ImageError
+from spikingconvnet.emulator.memory import Bus
 
 ACOPY, RCOPY, FILL, EXEC = 1, 2, 3, 4               # sark.h:133
 ENTRY_SIZE = 16                                     # sark.h:142
 _MAX_ENTRIES = 1024                                 # more than that is not a table
 
 
-def _rounded(length):
+def _rounded(length: int) -> int:
     """Bytes that the loader moves for a length: whole blocks of 32, at least one (sark_alib.s:1070)."""
     return max(32, (length + 31) & ~31)
 
 
-def load(bus, address):
+def load(bus: Bus, address: int) -> int:
     """Execute the table at an address of the core's `bus`; the address that the program starts at.
 
     A table without EXEC, with an unknown operation or with addresses outside the core's memory is an ImageError.

@@ -6,8 +6,10 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO, Any
 
 from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.faults import Faults
 
 
 class Board:
@@ -28,17 +30,20 @@ class Board:
     SetupError.
     """
 
-    def __init__(self, version=5, host=None, native=None, watchdog=300.0, log=None, faults=None,
-                 real_time=None):
+    _process: "subprocess.Popen[bytes]"             # while the block lasts
+    _alive: int
+
+    def __init__(self, version: int = 5, host: str | None = None, native: bool | None = None, watchdog: float = 300.0,
+                 log: IO[Any] | None = None, faults: Faults | None = None, real_time: bool | None = None) -> None:
         self.version, self.host = version, host
         self._arguments = ["--version", str(version), "--watchdog", str(watchdog)]
         self._arguments += ["--host", host] if host else []
         for option, value in (("native", native), ("real-time", real_time)):
             self._arguments += [] if value is None else [f"--{option}" if value else f"--no-{option}"]
         self._arguments += [] if faults is None else faults.options()
-        self._log, self._process, self._alive = log, None, None
+        self._log = log
 
-    def __enter__(self):
+    def __enter__(self) -> "Board":
         ready, ready_child = os.pipe()
         alive_child, self._alive = os.pipe()        # closes when this process ends, however it ends: so does the board
         arguments = [sys.executable, "-m", "spikingconvnet.emulator", *self._arguments,
@@ -59,13 +64,13 @@ class Board:
             failing.pop_all()
         return self
 
-    def _wait(self, ready):
+    def _wait(self, ready: int) -> str:
         host = os.read(ready, 64).decode()          # nothing: the process has ended
         if not host:
             raise SetupError("the board's process did not start; its messages say why")
         return host.strip()
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         os.close(self._alive)
         self._process.terminate()
         try:
@@ -75,16 +80,16 @@ class Board:
             self._process.wait()
 
     @property
-    def process_id(self):
+    def process_id(self) -> int:
         """Process that the board runs in."""
         return self._process.pid
 
-    def configuration(self):
+    def configuration(self) -> str:
         """Text of a ``.spynnaker.cfg`` that makes sPyNNaker use this board."""
         return configuration(self.version, self.host)
 
 
-def configuration(version, host):
+def configuration(version: int, host: str | None) -> str:
     """Text of a ``.spynnaker.cfg`` for a board of a version at an address.
 
     Advanced monitors stream data through a core of every chip that polls every 10 us; a board in memory needs neither.
@@ -94,7 +99,7 @@ def configuration(version, host):
             "post_simulation_overrun_before_error = 3600\n")
 
 
-def private_home(version, host):
+def private_home(version: int, host: str | None) -> tempfile.TemporaryDirectory[str]:
     """A temporary directory that serves as a home in which every front end finds a board; a context manager."""
     home = tempfile.TemporaryDirectory(prefix="emulated-board-")
     for name, text in ((".spynnaker.cfg", configuration(version, host)),

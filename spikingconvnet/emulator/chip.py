@@ -4,7 +4,10 @@ The monitor core's program is not run; `monitor.py` answers for it. What the mon
 Sources: scamp-3.c (sv_init, sdram_init), scamp-app.c, scamp-p2p.c of spinnaker_tools 813bfef.
 """
 
-from spikingconvnet.emulator.core import Rest
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import BusError, CorruptError
 from spikingconvnet.emulator.heap import Heap, Pool, RouterEntries
 from spikingconvnet.emulator.memory import Bus, Memory
@@ -37,6 +40,7 @@ from spikingconvnet.emulator.memory_map import (
     SYSTEM_HEAP_TOP,
     VCPU,
     VCPU_BASE,
+    XY,
     AppData,
     CPUState,
     Interrupt,
@@ -53,7 +57,7 @@ _MOST_WAITING = 4096                                # messages for a core that d
 _FIRST_APP = 1
 
 
-def _mask(numbers):
+def _mask(numbers: Iterable[int]) -> int:
     return sum(1 << number for number in numbers)
 
 
@@ -71,23 +75,27 @@ class Chip:
     physical : numbers of the cores that work, by virtual number; the monitor is 0
     """
 
-    def __init__(self, x, y, make_core, wake, send, routes, report, physical=range(NUM_CPUS)):
+    def __init__(self, x: int, y: int, make_core: Callable[[int, Bus, tuple[Memory, Memory]], Core],
+                 wake: Callable[[Core], None], send: Callable[[SDP], None],
+                 routes: tuple[Callable[[], None], Callable[[], None]], report: Callable[[str], None],
+                 physical: Sequence[int] = range(NUM_CPUS)) -> None:
         self.x, self.y, self.address, self.links = x, y, x << 8 | y, 0
         self._wake, self._send, self._report = wake, send, report
         self.sdram, self.sysram = Memory("SDRAM", SDRAM_SIZE), Memory("SysRAM", SYSRAM_SIZE)
         self.router = Router(*routes)
         self.system_controller = SystemController(self._interrupt, self._asleep)
         self.bus = self._make_bus()
-        self.cores, self._physical = {}, tuple(physical)
+        self._physical = tuple(physical)
+        self.cores: dict[int, Core] = {}
         for number, own in enumerate(self._physical[_FIRST_APP:], _FIRST_APP):
             self.cores[number] = make_core(number, self.bus, (self.sdram, self.sysram))
             self.cores[number].physical = own
         self._apps = [0] * NUM_CPUS                 # the monitor's record of application ids, `core_app`
-        self._waiting = {number: [] for number in self.cores}       # messages until a core's mailbox is free
+        self._waiting: dict[int, list[SDP]] = {number: [] for number in self.cores}     # until a mailbox is free
         self.shared_messages = Pool(self.bus, SV_BASE + SV.SHM_FREE)
         self.router_entries = RouterEntries(self.bus, self.clear_router)
 
-    def _make_bus(self):
+    def _make_bus(self) -> Bus:
         bus = Bus()
         for bases, memory in ((SDRAM_BASES, self.sdram), (SYSRAM_BASES, self.sysram)):
             for base in bases:
@@ -98,7 +106,7 @@ class Chip:
             bus.add_device(base, DEVICE_SIZE, self.system_controller)
         return bus
 
-    def boot(self, dimensions, version, links, ip_address=None):
+    def boot(self, dimensions: XY, version: int, links: int, ip_address: bytes | None = None) -> None:
         """Fill in the system variables, heaps and core states.
 
         Parameters
@@ -129,7 +137,7 @@ class Chip:
                 (SV.SHM_BUF, 4, self.sysram_heap.alloc(SHARED_MESSAGES * SDPMessage.SIZE, 0)),
                 (SV.SW_VER, 4, SOFTWARE_VERSION)):
             self.bus.store(SV_BASE + offset, value, size)
-        if ethernet:
+        if ip_address is not None:
             self.bus.write(SV_BASE + SV.IP_ADDR, ip_address)
         self.shared_messages.create(self.bus.load(SV_BASE + SV.SHM_BUF), SHARED_MESSAGES, SDPMessage.SIZE)
         self.bus.write(SV_BASE + SV.V2P_MAP, bytes(self._physical).ljust(SV.MAP_SIZE, b"\xff"))
@@ -140,7 +148,7 @@ class Chip:
         for number in self.cores:
             self._idle(number)
 
-    def _boot_core(self, number, state, program):
+    def _boot_core(self, number: int, state: int, program: bytes) -> None:
         base = VCPU_BASE + number * VCPU.SIZE
         self.bus.write(base, bytes(VCPU.USER))      # user0 to user3 outlive programs: sark_init, sark_base.c:464
         self.bus.store(base + VCPU.PHYS_CPU, self._physical[number], 1)
@@ -148,37 +156,37 @@ class Chip:
         self.bus.store(base + VCPU.SW_VER, SOFTWARE_VERSION)
         self.bus.write(base + VCPU.APP_NAME, program)
 
-    def _idle(self, number):
+    def _idle(self, number: int) -> None:
         """What is left of a core when SC&MP has put its stub program on it."""
         self.cores[number].stop()
         self._waiting[number].clear()
         self._apps[number] = 0
         self._boot_core(number, CPUState.IDLE, b"sark")
 
-    def _virtual(self, physical):
+    def _virtual(self, physical: int) -> int:
         """Virtual number of a physical core, 255 if it does not work (`assign_virt_cpu`, scamp-3.c:902)."""
         return self._physical.index(physical) if physical in self._physical else 255
 
-    def _bits(self, numbers):
+    def _bits(self, numbers: Iterable[int]) -> int:
         """Virtual numbers as bits of physical cores."""
         return _mask(self._physical[number] for number in numbers)
 
-    def vcpu(self, number, field, size=4):
+    def vcpu(self, number: int, field: int, size: int = 4) -> int:
         """A field of a core's block of state."""
         return self.bus.load(VCPU_BASE + number * VCPU.SIZE + field, size)
 
-    def set_vcpu(self, number, field, value, size=4):
+    def set_vcpu(self, number: int, field: int, value: int, size: int = 4) -> None:
         """Write a field of a core's block of state."""
         self.bus.store(VCPU_BASE + number * VCPU.SIZE + field, value, size)
 
-    def app_name(self, number):
+    def app_name(self, number: int) -> str:
         """Name that the program on a core gave itself, once it has."""
         if self.vcpu(number, VCPU.CPU_STATE, 1) == CPUState.INIT:
             return "starting"
         raw = self.bus.read(VCPU_BASE + number * VCPU.SIZE + VCPU.APP_NAME, 16)
         return "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in raw.split(b"\0")[0])
 
-    def start(self, image, mask, app_id, flags):
+    def start(self, image: int, mask: int, app_id: int, flags: int) -> None:
         """Start the image at an address on cores (`proc_start_app`, scamp-app.c:145)."""
         app = self._app_data + app_id * AppData.SIZE
         numbers = [number for number in self.cores if mask >> number & 1]
@@ -194,15 +202,15 @@ class Chip:
             self.cores[number].start(image, app_id, flags)
             self._wake(self.cores[number])
 
-    def owned(self, app_id, app_mask=0xff):
+    def owned(self, app_id: int, app_mask: int = 0xff) -> list[int]:
         """Cores of the applications whose id is `app_id` in the bits of the mask."""
         return [number for number in self.cores if self._apps[number] & app_mask == app_id]
 
-    def count(self, app_id, state):
+    def count(self, app_id: int, state: int) -> int:
         """How many cores of an application are in a state (`n_cores_in_state`, scamp-p2p.c:818)."""
         return sum(self.vcpu(number, VCPU.CPU_STATE, 1) == state for number in self.owned(app_id))
 
-    def signal(self, signal, app_id, app_mask):
+    def signal(self, signal: int, app_id: int, app_mask: int) -> None:
         """Signal the cores of applications (`signal_app`, scamp-app.c:257)."""
         numbers = self.owned(app_id, app_mask)
         mask = self._bits(numbers)
@@ -227,13 +235,15 @@ class Chip:
                 self.set_vcpu(number, VCPU.MBOX_AP_MSG, signal)
             self._interrupt(mask, True)
 
-    def _clean(self, app_id):
+    def _clean(self, app_id: int) -> None:
         """Give back what an application owned (`clean_app_id`, scamp-app.c:181)."""
         app = self._app_data + app_id * AppData.SIZE
         if self.bus.load(app + AppData.CLEAN, 1):
             return
         heaps = (self.sdram_heap, self.sysram_heap, self.sys_heap) if app_id else ()   # 0 is SC&MP: its tables stay
-        for free in (*(heap.free_id for heap in heaps), lambda owner: self.router_entries.free_id(owner, True)):
+        ways: list[Callable[[int], int]] = [heap.free_id for heap in heaps]
+        ways.append(partial(self.router_entries.free_id, clear=True))
+        for free in ways:
             try:
                 free(app_id)
             except (BusError, CorruptError) as error:
@@ -241,11 +251,11 @@ class Chip:
         self.bus.store(app + AppData.CORES, 0, 1)
         self.bus.store(app + AppData.CLEAN, 1, 1)
 
-    def used(self, app_id):
+    def used(self, app_id: int) -> None:
         """An application owns something again: it has to be cleaned up when it stops."""
         self.bus.store(self._app_data + app_id * AppData.SIZE + AppData.CLEAN, 0, 1)
 
-    def bury(self, core, state, code):
+    def bury(self, core: Core, state: int, code: int) -> None:
         """Record a core that cannot record its own end: state, error code and registers as SARK would leave them."""
         for name, value in core.registers().items():
             if name[0] == "r":
@@ -257,11 +267,11 @@ class Chip:
         self.set_vcpu(core.number, VCPU.CPU_STATE, state, 1)
         core.rest = Rest.DEAD
 
-    def bury_dead(self, core):
+    def bury_dead(self, core: Core) -> None:
         """Record a core that gave up: its own exception handlers fault."""
         self.bury(core, CPUState.RTE, getattr(core, "failure", RTE.RESET))
 
-    def _interrupt(self, mask, active):
+    def _interrupt(self, mask: int, active: bool) -> None:
         for core in self.cores.values():
             if mask >> core.physical & 1 and core.rest not in (Rest.OFF, Rest.DEAD):
                 core.interrupt(Interrupt.CPU, active)
@@ -270,10 +280,10 @@ class Chip:
         if mask & active:                           # bit 0: the monitor has mail
             self._collect()
 
-    def _asleep(self):
+    def _asleep(self) -> int:
         return self._bits(number for number, core in self.cores.items() if core.rest in (Rest.OFF, Rest.WFI))
 
-    def _collect(self):
+    def _collect(self) -> None:
         """Take the messages that cores have left for the monitor (`sark_msg_send`, sark_base.c:531)."""
         flags = self.bus.load(SV_BASE + SV.MBOX_FLAGS)
         self.bus.store(SV_BASE + SV.MBOX_FLAGS, 0)
@@ -282,7 +292,7 @@ class Chip:
                 self.set_vcpu(number, VCPU.MBOX_MP_CMD, Mailbox.IDLE, 1)
                 self._take(number, self.vcpu(number, VCPU.MBOX_MP_MSG))
 
-    def _take(self, number, address):
+    def _take(self, number: int, address: int) -> None:
         try:
             length = self.bus.load(address + SDPMessage.LENGTH, 2)
             message = SDP.decode(self.bus.read(address + SDPMessage.BODY, length))
@@ -295,7 +305,7 @@ class Chip:
         else:
             self._send(message)
 
-    def deliver(self, message):
+    def deliver(self, message: SDP) -> Result:
         """Put a message into a core's mailbox; the SCP result (`shm_send_msg`, scamp-3.c:713)."""
         core = self.cores.get(message.core)
         if core is None:
@@ -308,7 +318,7 @@ class Chip:
         self.post(core)
         return Result.OK
 
-    def post(self, core):
+    def post(self, core: Core) -> None:
         """Hand over the next message that waits for a core if its mailbox is free."""
         waiting = self._waiting[core.number]
         if not waiting or self.vcpu(core.number, VCPU.MBOX_AP_CMD, 1) != Mailbox.IDLE:
@@ -327,7 +337,7 @@ class Chip:
         self.set_vcpu(core.number, VCPU.MBOX_AP_CMD, Mailbox.MSG, 1)
         self._interrupt(1 << core.physical, True)
 
-    def clear_router(self, first, count):
+    def clear_router(self, first: int, count: int) -> None:
         """Empty multicast entries and their copies (`rtr_mc_clear`, sark_hw.c:255)."""
         self.router.clear(first, count)
         copy = self.bus.load(SV_BASE + SV.RTR_COPY)
@@ -335,7 +345,7 @@ class Chip:
             entry = copy + index * RouterEntries.ENTRY
             self.bus.write(entry + 4, b"\0\0\0\xff" + b"\xff\xff\xff\xff" + b"\0\0\0\0")
 
-    def set_router(self, index, key, mask, route, app_id):
+    def set_router(self, index: int, key: int, mask: int, route: int, app_id: int) -> None:
         """Write a multicast entry and its copy (`rtr_mc_set`, sark_hw.c:332)."""
         entry = self.bus.load(SV_BASE + SV.RTR_COPY) + index * RouterEntries.ENTRY
         virtual = (number for number in range(len(self._physical)) if route >> NUM_LINKS + number & 1)

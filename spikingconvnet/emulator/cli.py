@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
-from spikingconvnet.emulator import faults, native_core
+from spikingconvnet.emulator import faults
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
@@ -15,12 +16,14 @@ from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import CHIPS, Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE
+from spikingconvnet.emulator.native_core import NativeCore
+from spikingconvnet.emulator.native_cpu import library
 from spikingconvnet.emulator.script import run
 
 INTERRUPTED = 130
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser(
         prog="python -m spikingconvnet.emulator",
@@ -46,24 +49,24 @@ def parser():
     return made
 
 
-def _report(text):
+def _report(text: str) -> None:
     print(f"board: {text}", file=sys.stderr, flush=True)
 
 
-def _core_class(native):
+def _core_class(native: bool | None) -> type[Core]:
     """The compiled core if it is there and wanted."""
-    if native and not native_core.library():
+    if native and not library():
         raise SetupError("--native: the extension was not built; install the package where there is a C compiler")
-    return Core if native is False or not native_core.library() else native_core.NativeCore
+    return Core if native is False or not library() else NativeCore
 
 
-def _close_with(descriptor, ethernet):
+def _close_with(descriptor: int, ethernet: Ethernet) -> None:
     """End when the process that started this one has ended."""
     os.read(descriptor, 1)
     ethernet.close()
 
 
-def _announce(options, host):
+def _announce(options: argparse.Namespace, host: str) -> None:
     if options.ready is None:
         print(f"SpiNN-{options.version} at {host}; machine_name = {host}, version = {options.version}; "
               "Ctrl-C ends it", flush=True)
@@ -72,7 +75,7 @@ def _announce(options, host):
     os.close(options.ready)
 
 
-def _machine(options, wrong, host):
+def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Machine:
     """The machine; one that knows of faults only if there are any."""
     settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
                 "make_core": _core_class(options.native)}
@@ -81,7 +84,7 @@ def _machine(options, wrong, host):
     return FaultyMachine(wrong, options.version, **settings)
 
 
-def _board(options, wrong):
+def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet, Machine]:
     """What a board is made of; SetupError if the system refuses memory, sockets or files for it."""
     require_unicorn()
     try:
@@ -93,7 +96,7 @@ def _board(options, wrong):
                          f"{needed:,} MB of address space and a few files; raise the limits (ulimit -a)") from error
 
 
-def _serve(options, wrong):
+def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
     ethernet, machine = _board(options, wrong)
     gc.freeze()                                     # chips and cores stay: not worth looking through again and again
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -106,7 +109,7 @@ def _serve(options, wrong):
     return 0
 
 
-def _command(options):
+def _command(options: argparse.Namespace) -> list[str] | None:
     """What to run against the board, as `script.run` wants it; None: nothing."""
     if options.module == []:
         raise SetupError("-m: the name of a module is missing, as in: -m pytest tests")
@@ -115,7 +118,7 @@ def _command(options):
     return None if options.script is None else [options.script, *options.arguments]
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     options = parser().parse_args(args)
     try:

@@ -12,12 +12,14 @@ Not modelled: alignment faults, cycles of instructions, caches of the real core 
 import struct
 import threading
 import time
+from collections.abc import Callable
 from enum import Enum
+from typing import Any, TypeAlias
 
 from spikingconvnet.emulator import aplx, peripherals
-from spikingconvnet.emulator.cpu import CHIP_DEVICES, CPU, Trap, require_unicorn
+from spikingconvnet.emulator.cpu import CHIP_DEVICES, CPU, CPUs, Trap, Trapped, require_unicorn
 from spikingconvnet.emulator.errors import BusError
-from spikingconvnet.emulator.memory import Bus, Memory
+from spikingconvnet.emulator.memory import Bus, Device, Memory
 from spikingconvnet.emulator.memory_map import (
     CC_BASES,
     DMA_BASES,
@@ -30,7 +32,9 @@ from spikingconvnet.emulator.memory_map import (
     SYSRAM_BASES,
     TIMER_BASES,
     VIC_BASES,
+    Place,
 )
+from spikingconvnet.emulator.packets import Packet
 
 I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture Reference Manual (ARMv5), A2.5
 FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
@@ -43,8 +47,11 @@ MOST_SENT = 1 << 16                                 # packets after which a core
 _GRACE = 0.05                                       # s of CPU in which a program is expected to touch a device
 _MAX_FAULTS = 8                                     # exceptions in exceptions before the core is given up
 
+Clock: TypeAlias = Callable[[], float]              # -> seconds
+Abort: TypeAlias = tuple[RTE, int, int, int]        # code, vector, mode, what is added to the pc
 
-def clock_of_this_thread():
+
+def clock_of_this_thread() -> Clock:
     """A function, for any thread, that gives the seconds of CPU that the thread calling this one has used.
 
     Seconds on the wall where the system cannot tell.
@@ -74,20 +81,26 @@ class Core:
     report : callable(core, text) for what a person should know
     """
 
-    CPU = CPU
+    CPU: type[CPU] = CPU
+    place: Place                                    # on a machine
+    failure: RTE                                    # why it was given up
+    inbox: Any                                      # packets that wait for it, whatever its class keeps them in
 
-    def __init__(self, number, cpus, system, memories, clock, report):
-        self.number, self.physical, self.rest, self._cpus, self._cpu = number, number, Rest.OFF, cpus, None
+    def __init__(self, number: int, cpus: CPUs, system: Bus, memories: tuple[Memory, Memory], clock: Callable[[], int],
+                 report: Callable[["Core", str], None]) -> None:
+        self.number, self.physical, self.rest, self._cpus = number, number, Rest.OFF, cpus
+        self._cpu: CPU = None       # type: ignore[assignment]      # while it is switched off
         self._system, self._memories, self._clock, self._report = system, memories, clock, report
         self.inbox, self.lost, self._burst, self._faults = [], 0, 0, 0
         self._instructions = 0                      # after so many Unicorn stops; 0: never
-        self._fault = None                          # a BusError on its way out of Unicorn
+        self._fault: BusError | None = None         # on its way out of Unicorn
         self._life = threading.Lock()               # held while the core is switched off or asked to pause
         self._pause, self._yielded, self._halted = False, False, False
-        self._spent, self._asked = time.monotonic, (time.monotonic, 0.0)     # a clock; one, and what it said when asked
-        self.scheduled = [None, None]               # deadlines of the timers that the machine knows of
+        self._spent: Clock = time.monotonic
+        self._asked = self._spent, 0.0              # a clock, and what it said when asked
+        self.scheduled: list[int | None] = [None, None]     # deadlines of the timers that the machine knows of
 
-    def start(self, image, app_id, flags):
+    def start(self, image: int, app_id: int, flags: int) -> None:
         """Load the APLX image at an address and begin at its start address (`reset_entry`, sark_alib.s:123)."""
         require_unicorn()
         self.stop()
@@ -99,7 +112,7 @@ class Core:
         for base, memory in self.memories:
             self.bus.add_memory(base, memory)
         self._pc = aplx.load(self.bus, image)
-        self._devices = {base: self._system.device(base) for base in CHIP_DEVICES}
+        self._devices: dict[int, Device] = {base: self._system.device(base) for base in CHIP_DEVICES}
         self._make_devices()
         self._cpu = self._cpus.take()
         self._cpu.add(self)
@@ -108,17 +121,17 @@ class Core:
         self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         """For a subclass: the core has been set up and will run."""
 
-    def stop(self):
+    def stop(self) -> None:
         """Switch the core off."""
         with self._life:
             if self._cpu is not None:
                 self._cpu.remove(self)
-            self.inbox, self.rest, self._cpu = [], Rest.OFF, None
+            self.inbox, self.rest, self._cpu = [], Rest.OFF, None       # type: ignore[assignment]
 
-    def _make_devices(self):
+    def _make_devices(self) -> None:
         self.vic = peripherals.VIC()
         self.timers = peripherals.Timers(self.vic, self._clock)
         self.comms = peripherals.CommsController(self.vic)
@@ -127,7 +140,7 @@ class Core:
                               (DMA_BASES, self.dma)):
             self._devices.update(dict.fromkeys(bases, device))
 
-    def load(self, base, offset, width):
+    def load(self, base: int, offset: int, width: int) -> int:
         """The program reads a register."""
         if self._yields():
             return 0
@@ -139,7 +152,7 @@ class Core:
         self._has_read(device)
         return value
 
-    def store(self, base, offset, width, value):
+    def store(self, base: int, offset: int, width: int, value: int) -> None:
         """The program writes a register."""
         if self._yields():
             return
@@ -151,12 +164,12 @@ class Core:
         self._has_written()
 
     @staticmethod
-    def _whole(device, offset, width):
+    def _whole(device: Device, offset: int, width: int) -> int:
         if width != 4 or offset & 3:
             raise BusError(f"access to {width} bytes of {device.name}+{offset:#05x}; registers are words")
         return offset
 
-    def _yields(self):
+    def _yields(self) -> bool:
         """Whether to stop at this access, which then does nothing now and is repeated when the program goes on."""
         if not (self._pause or self._halted) and len(self.comms.sent) < MOST_SENT:
             return False
@@ -164,63 +177,63 @@ class Core:
         self._cpu.stop()
         return True
 
-    def _has_read(self, device):
+    def _has_read(self, device: Device) -> None:
         if device is not self.timers:
             self.timers.progress()
         elif device.waiting:
             self._cpu.stop()
 
-    def _has_written(self):
+    def _has_written(self) -> None:
         self.timers.progress()
 
-    def _stop_with(self, error):
+    def _stop_with(self, error: BusError) -> int:
         self._fault = error
         self._cpu.stop()
         return 0
 
-    def _read(self, register):
+    def _read(self, register: str) -> int:
         return self._cpu.read(self, register)
 
-    def _write(self, register, value):
+    def _write(self, register: str, value: int) -> None:
         self._cpu.write(self, register, value)
 
-    def registers(self):
+    def registers(self) -> dict[str, int]:
         """r0 to r7, psr, sp, lr and pc by name, as they are now."""
         names = {**{f"r{i}": f"R{i}" for i in range(8)}, "psr": "CPSR", "sp": "SP", "lr": "LR"}
         return {**{name: self._read(register) for name, register in names.items()}, "pc": self._pc}
 
-    def offer(self, packet):
+    def offer(self, packet: Packet) -> None:
         """A packet (control, key, payload) arrives."""
         if len(self.inbox) < MOST_PACKETS:
             self.inbox.append(packet)
         else:
             self.lost += 1
 
-    def interrupt(self, line, active):
+    def interrupt(self, line: int, active: bool) -> None:
         """Raise or lower a line of the interrupt controller."""
         self.vic.set(line, active)
 
-    def deadlines(self):
+    def deadlines(self) -> list[int | None]:
         """Cycles at which the two timers expire, None for those that do not."""
         return [timer.deadline for timer in self.timers.each]
 
-    def expire(self, timer):
+    def expire(self, timer: int) -> None:
         """Tell a timer that its deadline has come."""
         self.timers.expire(timer)
         self.timers.progress()
 
     @property
-    def ready(self):
+    def ready(self) -> bool:
         """Whether `run` would do something."""
         if self.rest in (Rest.OFF, Rest.DEAD):
             return False
         offered = bool(self.inbox) and not self.comms.received
         return self.rest is Rest.READY or offered or self._wanted() is not None or self._polled_out()
 
-    def _polled_out(self):
+    def _polled_out(self) -> bool:
         return self.rest is Rest.POLL and not self.timers.waiting
 
-    def _wanted(self):
+    def _wanted(self) -> int | None:
         """The exception to enter now: FIQ_VECTOR, IRQ_VECTOR or None. The program's mask counts, except at a wait."""
         mask = self._read("CPSR") if self.rest is not Rest.WFI else 0
         if self.vic.fiq and not mask & F_BIT:
@@ -229,7 +242,7 @@ class Core:
             return IRQ_VECTOR
         return None
 
-    def _enter(self, vector, mode, link, mask):
+    def _enter(self, vector: int, mode: int, link: int, mask: int) -> None:
         """Enter an exception: bank the state, mask interrupts, go to the vector."""
         cpsr = self._read("CPSR")
         keep = cpsr & ~(MODE_BITS | T_BIT)
@@ -241,7 +254,7 @@ class Core:
         self._pc = vector
         self.timers.progress()
 
-    def _take_interrupt(self, vector):
+    def _take_interrupt(self, vector: int) -> None:
         if vector == IRQ_VECTOR:
             self._enter(vector, IRQ_MODE, self._pc + 4, I_BIT)
             return
@@ -249,7 +262,7 @@ class Core:
         self._burst = self._burst + 1 if again else 0
         self._enter(vector, FIQ_MODE, self._pc if again else self._pc + 4, I_BIT | F_BIT)   # again: back to the wait
 
-    def run(self):
+    def run(self) -> None:
         """Run until the program waits and nothing is left for it; `rest` says why. READY: it was asked to pause."""
         with self._cpu.turn_of(self):
             self._spent = clock_of_this_thread()
@@ -259,7 +272,7 @@ class Core:
                 with self._life:                    # a thread that has ended has no clock to be asked by `pause`
                     self._spent = time.monotonic
 
-    def _run(self):
+    def _run(self) -> None:
         while True:
             if self.rest is not Rest.READY:
                 if self.inbox and not self.comms.received:
@@ -274,18 +287,18 @@ class Core:
             if not self._emulate():
                 return
 
-    def _refuse(self):
+    def _refuse(self) -> None:
         """Lose the packets that the program will not take; a program that polls with FIQs masked may still."""
         if self.inbox and self.rest is Rest.WFI:
             self.lost += len(self.inbox)
             self.inbox.clear()
 
-    def take_sent(self):
+    def take_sent(self) -> list[Packet]:
         """The packets that the program has sent since the last time: (control, key, payload) each."""
         sent, self.comms.sent = self.comms.sent, []
         return sent
 
-    def pause(self):
+    def pause(self) -> None:
         """Ask `run`, in another thread, to return soon; the program goes on with the next `run`.
 
         Unicorn repeats an access to a device in which it is stopped, so a program is paused as such an access begins,
@@ -300,14 +313,14 @@ class Core:
             elif spent() - asked > _GRACE and self._cpu is not None:
                 self._cpu.if_running(self, self._halt)
 
-    def _ask(self):
+    def _ask(self) -> None:
         """For a subclass: `pause` has been called for the first time."""
 
-    def _halt(self):
+    def _halt(self) -> None:
         self._halted = True
         self._cpu.stop()
 
-    def _emulate(self):
+    def _emulate(self) -> bool:
         """Let the CPU go until something stops it; whether there is a reason to go on."""
         thumb = 1 if self._read("CPSR") & T_BIT else 0
         trapped = self._cpu.run(self, self._pc | thumb, self._instructions)
@@ -322,22 +335,22 @@ class Core:
             self.rest, self._faults = Rest.WFI, 0
         return self.rest is not Rest.READY
 
-    def _at_wait(self):
+    def _at_wait(self) -> bool:
         return struct.unpack_from("<I", self.itcm.bytes, self._pc - 4 & 0x7ffc)[0] & WAIT_MASK == WAIT
 
-    def crash(self, why):
+    def crash(self, why: str) -> None:
         """Let the program have a data abort where it waits."""
         self._fault = BusError(why)
         if self._except(None):
             self.rest = Rest.READY
 
-    def _except(self, trapped):
+    def _except(self, trapped: Trapped | None) -> bool:
         """Enter the exception that a fault is; its handler in the program reports it as on a board.
 
         trapped : (Trap, text), None if a device refused an access
         """
         fault, self._fault = self._fault, None
-        trap, text = trapped if fault is None else (Trap.DATA, str(fault))
+        trap, text = trapped if fault is None and trapped else (Trap.DATA, str(fault))
         code, vector, mode, offset = self._classify(trap)
         self._report(self, f"{code.name} at pc {self._pc:#010x}: {text}")
         self._faults += 1
@@ -347,7 +360,7 @@ class Core:
         self._enter(vector, mode, self._pc + offset & 0xffffffff, I_BIT)
         return True
 
-    def _classify(self, trap):
+    def _classify(self, trap: Trap) -> Abort:
         size = 2 if self._read("CPSR") & T_BIT else 4
         if trap is Trap.UNDEFINED:
             return RTE.UNDEF, UNDEF_VECTOR, UND_MODE, size
@@ -355,14 +368,14 @@ class Core:
             return self._trap(size)
         return _PREFETCH_ABORT if trap is Trap.FETCH else _DATA_ABORT
 
-    def _trap(self, size):
+    def _trap(self, size: int) -> Abort:
         """SVC (Unicorn stands behind it) or a breakpoint."""
         before = int.from_bytes(self.itcm.bytes[max(self._pc - size, 0):self._pc], "little")
         if before >> (24 if size == 4 else 8) & (0x0f if size == 4 else 0xff) == (0x0f if size == 4 else 0xdf):
             return RTE.SVC, SVC_VECTOR, SVC_MODE, 0
         return _PREFETCH_ABORT
 
-    def _give_up(self, code):
+    def _give_up(self, code: RTE) -> None:
         """The handlers themselves fault: nothing of the program is left to report it."""
         self.rest, self.failure = Rest.DEAD, code
 

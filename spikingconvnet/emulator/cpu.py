@@ -8,9 +8,11 @@ stays valid. Cores that run the same program share the translation too, as long 
 """
 
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator.errors import SetupError
 from spikingconvnet.emulator.memory import Memory
@@ -26,6 +28,9 @@ from spikingconvnet.emulator.memory_map import (
     TIMER_BASES,
     VIC_BASES,
 )
+
+if TYPE_CHECKING:           # which has a CPU
+    from spikingconvnet.emulator.core import Core
 
 try:
     import unicorn
@@ -56,7 +61,11 @@ class Trap(Enum):
     FETCH, UNDEFINED, EXCEPTION, DATA = range(4)
 
 
-def require_unicorn():
+Trapped: TypeAlias = tuple[Trap, str]
+Pair: TypeAlias = tuple[int, int]
+
+
+def require_unicorn() -> None:
     """Raise SetupError unless the CPU emulator can be imported."""
     if unicorn is None:
         raise SetupError("the emulated board needs the package unicorn; run: pip install 'spikingconvnet[emulator]'")
@@ -77,12 +86,12 @@ class Space:
         Whether the core has just tried to write to the program that it shares.
     """
 
-    memories: list
-    program: int
-    registers: object
+    memories: list[tuple[int, int, int]]
+    program: int | None
+    registers: Any
     refused: bool = False
 
-    def translate(self, address, writes):
+    def translate(self, address: int, writes: bool) -> Pair | None:
         """(address in the common space, permissions), None for a write to the shared program.
 
         Devices, and addresses at which nothing is, are where they are. Code runs in ITCM only, whose first page every
@@ -106,10 +115,11 @@ class CPUs:
     MB for a CPU that is shared.
     """
 
-    def __init__(self, make):
-        self._make, self._own, self._shared = make, [], make(_SHARED_CODE)
+    def __init__(self, make: Callable[[int], "CPU"]) -> None:
+        self._make, self._shared = make, make(_SHARED_CODE)
+        self._own: list[CPU] = []
 
-    def take(self):
+    def take(self) -> "CPU":
         """The CPU for one more core."""
         free = next((cpu for cpu in self._own if not cpu), None)
         if free is None and len(self._own) < LIMIT:
@@ -124,15 +134,22 @@ class CPU:
     ``load(base, offset, width)`` and ``store(base, offset, width, value)``.
     """
 
-    def __init__(self, code):
-        self._uc, self._current, self._spaces, self._code = None, None, {}, code
-        self._running, self._lock = None, threading.Lock()
+    def __init__(self, code: int) -> None:
+        self._uc: Any = None
+        self._current: Core | None = None
+        self._running: Any = None                   # the core whose turn it is
+        self._reset: Any = None
+        self._places: dict[Memory, int] = {}        # in the common space
+        self._programs: dict[bytes, Memory] = {}
+        self._begun: dict[Core, Memory] = {}
+        self._spaces: dict[Core, Space] = {}
+        self._code, self._lock = code, threading.Lock()
         self._refused = ""                          # what Unicorn did not let the program do
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._spaces)
 
-    def add(self, core):
+    def add(self, core: "Core") -> None:
         """Let a core take part, with registers as after a reset."""
         if self._uc is None:
             self._open()
@@ -144,7 +161,7 @@ class CPU:
         place = self._place(program, READ | EXECUTE)
         self._spaces[core] = Space(memories, place, self._uc.context_save())
 
-    def remove(self, core):
+    def remove(self, core: "Core") -> None:
         """Forget a core if it takes part; the last one takes the CPU with it."""
         if core not in self._spaces:
             return
@@ -161,7 +178,7 @@ class CPU:
             self._uc.mem_unmap(self._places.pop(memory), memory.size)
         self._uc.ctl_flush_tb()                     # Unicorn may put the next memory where these were
 
-    def _open(self):
+    def _open(self) -> None:
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
         uc.ctl_set_page_size(PAGE)
@@ -169,24 +186,26 @@ class CPU:
         uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
         # Where no memory is: Unicorn (notdirty_write, cputlb.c) leaves stores slow wherever a hook might be called.
         uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note, begin=0, end=_FIRST_PLACE - 1)
-        self._places, self._programs, self._begun, self._next = {}, {}, {}, _FIRST_PLACE
+        self._next = _FIRST_PLACE
         for base, size in CHIP_DEVICES.items():
             self._map_device(base, size)
         self._map_core()
         self._reset = uc.context_save()
 
-    def _map_core(self):
+    def _map_core(self) -> None:
         self._uc.hook_add(unicorn.UC_HOOK_TLB_FILL, self._translate)
         for base in CORE_DEVICES:
             self._map_device(base, DEVICE_SIZE)
 
-    def _map_device(self, base, size):
+    def _map_device(self, base: int, size: int) -> None:
         self._uc.mmio_map(base, size, self._load, base, self._store, base)
 
-    def _close(self):
-        self._uc = self._reset = self._places = self._programs = self._begun = None
+    def _close(self) -> None:
+        self._uc = self._reset = None
+        for found in (self._places, self._programs, self._begun):
+            found.clear()
 
-    def _place(self, memory, permissions=READ | WRITE):
+    def _place(self, memory: Memory, permissions: int = READ | WRITE) -> int:
         """Address of a memory in the common space."""
         if memory not in self._places:
             self._uc.mem_map_ptr(self._next, memory.size, permissions, memory.address)
@@ -194,7 +213,7 @@ class CPU:
             self._next += -(-memory.size // _PLACES) * _PLACES
         return self._places[memory]
 
-    def _program(self, itcm):
+    def _program(self, itcm: Memory) -> Memory:
         """The copy of a program that all cores share that begin with it."""
         words = bytes(itcm.bytes)
         if words not in self._programs:
@@ -202,7 +221,7 @@ class CPU:
             copy.bytes[:] = words
         return self._programs[words]
 
-    def _switch(self, core):
+    def _switch(self, core: "Core | None") -> None:
         """Put the registers of a core in, or only those of the last one out."""
         if self._current is core:
             return
@@ -213,24 +232,24 @@ class CPU:
             uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
         self._current = core
 
-    def own(self, core, address):
+    def own(self, core: "Core", address: int) -> None:
         """Something other than its program has written to a core's memory."""
         if ITCM_BASE <= address < ITCM_SIZE and self._spaces[core].program is not None:
             self._spaces[core].program = None
             uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
 
-    def read(self, core, register):
+    def read(self, core: "Core", register: str) -> int:
         """A register of a core, by name."""
         self._switch(core)
         return self._uc.reg_read(_REGISTER[register])
 
-    def write(self, core, register, value):
+    def write(self, core: "Core", register: str, value: int) -> None:
         """Set a register of a core."""
         self._switch(core)
         self._uc.reg_write(_REGISTER[register], value)
 
     @contextmanager
-    def turn_of(self, core):
+    def turn_of(self, core: "Core") -> Iterator[None]:
         """The time in which a core runs."""
         with self._lock:
             self._running = core
@@ -240,21 +259,21 @@ class CPU:
             with self._lock:
                 self._running = None
 
-    def stop(self):
+    def stop(self) -> None:
         """Let the program stop that runs, from a device that it accesses."""
         self._uc.emu_stop()
 
-    def if_running(self, core, action):
+    def if_running(self, core: "Core", action: Callable[[], None]) -> None:
         """Call an action, from another thread, if it is a core's turn, which does not end before the action has."""
         with self._lock:
             if self._running is core:
                 action()
 
-    def watch(self, address, callback):
+    def watch(self, address: int, callback: Callable[..., None]) -> None:
         """Call back whenever a program is about to execute the instruction at an address."""
         self._uc.hook_add(unicorn.UC_HOOK_CODE, callback, begin=address, end=address)
 
-    def run(self, core, address, instructions=0):
+    def run(self, core: "Core", address: int, instructions: int = 0) -> Trapped | None:
         """Run a core's program until something stops it: None, or (Trap, what it was) in the middle.
 
         It stops after so many instructions, if there is a number of them.
@@ -272,20 +291,20 @@ class CPU:
             uclib.uc_ctl(self._uc._uch, FLUSH_TLB)
             address = self.read(core, "PC") | (self.read(core, "CPSR") >> 5 & 1)
 
-    def trap(self, errno):
+    def trap(self, errno: int) -> Trapped:
         """(Trap, text) for an error of Unicorn's."""
         text, self._refused = self._refused or str(unicorn.UcError(errno)), ""
         traps = {unicorn.UC_ERR_FETCH_UNMAPPED: Trap.FETCH, unicorn.UC_ERR_FETCH_PROT: Trap.FETCH,
                  unicorn.UC_ERR_INSN_INVALID: Trap.UNDEFINED, unicorn.UC_ERR_EXCEPTION: Trap.EXCEPTION}
         return traps.get(errno, Trap.DATA), text
 
-    def _note(self, _uc, access, address, size, _value, _data):
+    def _note(self, _uc: Any, access: int, address: int, size: int, _value: int, _data: object) -> bool:
         """Remember an access that Unicorn is about to refuse."""
         verb = _ACCESSES.get(access)
         self._refused = f"{verb} of {size} bytes at {address:#010x}, where nothing is" if verb else ""
         return False
 
-    def _translate(self, _uc, address, access, entry, _data):
+    def _translate(self, _uc: Any, address: int, access: int, entry: Any, _data: object) -> bool:
         """Fill Unicorn's TLB.
 
         With its own translation Unicorn checks at every store whether it changes code, which makes stores 5 to 10 times
@@ -299,8 +318,8 @@ class CPU:
         entry.paddr, entry.perms = found
         return True
 
-    def _load(self, _uc, offset, width, base):
+    def _load(self, _uc: Any, offset: int, width: int, base: int) -> int:
         return self._running.load(base, offset, width)
 
-    def _store(self, _uc, offset, width, value, base):
+    def _store(self, _uc: Any, offset: int, width: int, value: int, base: int) -> None:
         self._running.store(base, offset, width, value)

@@ -17,13 +17,18 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any, TypeAlias
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.monitor import asks_for_states
 from spikingconvnet.emulator.pace import Pace
 from spikingconvnet.emulator.packets import SDP
+
+Sender: TypeAlias = tuple[str, int]                 # address, port
 
 _PATIENCE = 0.06                                    # s after which it is looked whether a core should be paused
 _FIRST_HOST, _LAST_HOST = 2, 254                    # 127.0.0.1 makes SpiNNMan expect a virtual board
@@ -38,23 +43,23 @@ _NOBODYS = 0x8000                                   # added to a sequence number
 class _Question:
     """A message whose answer has to wait, from whom and since when; and when its sender last heard of the board."""
 
-    def __init__(self, message, sender):
+    def __init__(self, message: SDP, sender: Sender) -> None:
         self.message, self.sender = message, sender
         self.since = self.heard = time.monotonic()
 
     @property
-    def waited(self):
+    def waited(self) -> float:
         """Seconds that it has waited."""
         return time.monotonic() - self.since
 
-    def reassurance(self):
+    def reassurance(self) -> SDP:
         """Something that answers nothing: SpiNNMan drops it and begins to wait anew."""
         empty = packets.answer(self.message.payload, packets.Result.TIMEOUT)
         sequence = int.from_bytes(empty[2:4], "little") ^ _NOBODYS
         return self.message.reply(empty[:2] + sequence.to_bytes(2, "little"))
 
 
-def _socket(host, port):
+def _socket(host: str, port: int) -> socket.socket:
     """A UDP socket bound to a loopback address."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
@@ -66,7 +71,7 @@ def _socket(host, port):
     return bound
 
 
-def _open(hosts):
+def _open(hosts: Sequence[str]) -> tuple[str, socket.socket, socket.socket]:
     """(host, SCP socket, boot socket) of the first address on which both ports are free."""
     reason = None
     for host in hosts:
@@ -99,34 +104,37 @@ class Ethernet:
         A host that is no loopback address, or none is free.
     """
 
-    def __init__(self, host=None, real_time=None):
+    _machine: Machine                               # once it is attached
+    _pace: Pace
+
+    def __init__(self, host: str | None = None, real_time: bool | None = None) -> None:
         if host is not None:
             self._check(host)
         hosts = [host] if host else [f"127.0.0.{n}" for n in range(_FIRST_HOST, _LAST_HOST + 1)]
         self.host, self._scp, self._boot = _open(hosts)
-        self._reverse = {}                          # UDP port -> socket of a reverse IP tag
+        self._reverse: dict[int, socket.socket] = {}        # UDP port -> socket of a reverse IP tag
         self._selector = selectors.DefaultSelector()
-        self._arrived, self._machine = queue.SimpleQueue(), None
+        self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._wakers = socket.socketpair()
         for sock in (self._scp, self._boot, self._wakers[0]):
             self._selector.register(sock, selectors.EVENT_READ)
         self._closing = threading.Event()
-        self._real_time, self._pace = real_time, None
-        self._questions = []                        # that wait for cores to come to rest
-        self.dropped = Counter()                    # datagrams, by reason
-        self._in_hand = ()                          # the one that is being dealt with
+        self._real_time = real_time
+        self._questions: list[_Question] = []       # that wait for cores to come to rest
+        self.dropped: Counter[str] = Counter()      # datagrams, by reason
+        self._in_hand: tuple[_Question, ...] = ()   # the one that is being dealt with
 
     @staticmethod
-    def _check(host):
+    def _check(host: str) -> None:
         if not tags.is_loopback(host):
             raise SetupError(f"--host: must be a loopback address such as 127.0.0.2, got {host!r}")
 
-    def attach(self, machine):
+    def attach(self, machine: Machine) -> None:
         """Become the port of a machine: what is sent leaves here, and what arrives is for it."""
         self._machine, machine.transmit, machine.tags.changed = machine, self._transmit, self._follow_tags
         self._pace = Pace(machine, self._real_time)
 
-    def serve(self, machine):
+    def serve(self, machine: Machine) -> None:
         """Answer for a machine until `close` is called."""
         self.attach(machine)
         receiver = threading.Thread(target=self._receive, name="ethernet", daemon=True)
@@ -145,11 +153,11 @@ class Ethernet:
             for sock in (self._scp, self._boot, *self._wakers, *self._reverse.values()):
                 sock.close()
 
-    def close(self):
+    def close(self) -> None:
         """Let `serve` end; from any thread or a signal handler."""
         self._arrived.put(_STOP)
 
-    def _answer(self):
+    def _answer(self) -> bool:
         """Deal with what has arrived, waiting for it while the machine has nothing to do; False to stop."""
         spare = self._pace.spare()
         while spare != 0 or not self._arrived.empty():
@@ -163,7 +171,7 @@ class Ethernet:
             spare = 0
         return True
 
-    def _handle(self, data, sender, port):
+    def _handle(self, data: bytes, sender: Sender, port: int) -> None:
         if port != packets.SCP_PORT:
             self._to_tag(data, sender, port)
             return
@@ -183,7 +191,7 @@ class Ethernet:
             else:
                 self.dropped["too many questions"] += 1
 
-    def _answer_questions(self):
+    def _answer_questions(self) -> None:
         """Tell the states of cores if all are at rest, and in any case to one who has waited long enough."""
         longest = 2 * self._machine.watchdog        # which itself ends a core that does not come to rest
         while self._questions and (self._machine.at_rest or self._questions[0].waited > longest):
@@ -191,17 +199,17 @@ class Ethernet:
                 self._machine.report(f"cores have not come to rest for {longest:g} s; told their states as they are")
             self._deal_with(self._questions.pop(0))
 
-    def _deal_with(self, question):
+    def _deal_with(self, question: _Question) -> None:
         """Hand a message to the machine, which may take its time: to stop hundreds of cores, for example."""
         self._in_hand = (question,)
         self._machine.accept(question.message)
         self._in_hand = ()
 
     @staticmethod
-    def _with(message, **changes):
+    def _with(message: SDP, **changes: Any) -> SDP:
         return SDP(**{**vars(message), **changes})
 
-    def _to_tag(self, data, sender, port):
+    def _to_tag(self, data: bytes, sender: Sender, port: int) -> None:
         """A datagram to the port of a reverse IP tag goes to the tag's core as a message without a header."""
         table = self._machine.tags
         number = table.reverse().get(port)
@@ -214,7 +222,7 @@ class Ethernet:
         self._machine.accept(SDP(0x07, number, tag.dest_port, packets.PORT_ETHERNET, tag.dest_addr,
                                  self._machine.root.address, data))
 
-    def _transmit(self, message):
+    def _transmit(self, message: SDP) -> None:
         """Send a message to the host that its IP tag names (`eth_send_msg`, scamp-3.c:611)."""
         table = self._machine.tags.table
         tag = table[message.tag] if message.tag < tags.SIZE else tags.Tag()
@@ -230,7 +238,7 @@ class Ethernet:
         except (OSError, OverflowError) as error:
             self._machine.report(f"IP tag {message.tag} to {tag.address}:{tag.tx_port}: {error}")
 
-    def _follow_tags(self):
+    def _follow_tags(self) -> None:
         """Listen on the ports of the reverse IP tags, and only on those."""
         wanted = set(self._machine.tags.reverse()) - {packets.SCP_PORT, packets.BOOT_PORT}
         for port in wanted - set(self._reverse):
@@ -245,7 +253,7 @@ class Ethernet:
             self._reverse.pop(port).close()
         self._wakers[1].send(b"x")
 
-    def _receive(self):
+    def _receive(self) -> None:
         paused = time.monotonic()
         while not self._closing.is_set():
             for key, _ in self._selector.select(_PATIENCE):
@@ -255,7 +263,7 @@ class Ethernet:
                 paused = time.monotonic()
                 self._machine.pause()
 
-    def _reassure(self):
+    def _reassure(self) -> None:
         """Let those who wait for an answer know that the board is there."""
         now = time.monotonic()
         for question in (*self._questions, *self._in_hand):
@@ -264,7 +272,7 @@ class Ethernet:
                 with suppress(OSError):             # it has gone; a complaint about the answer itself will be reported
                     self._scp.sendto(packets.UDP_PADDING + question.reassurance().encode(), question.sender)
 
-    def _accept(self, sock):
+    def _accept(self, sock: Any) -> None:
         try:
             data, sender = sock.recvfrom(2048) if sock is not self._wakers[0] else (sock.recv(64), None)
             port = sock.getsockname()[1] if sender else 0

@@ -8,10 +8,14 @@ cores are looked at.
 
 import math
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
 
 from spikingconvnet.emulator.errors import SetupError
-from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS
+from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, XY, Place
+
+Paced: TypeAlias = tuple[int, int, int, float]      # a core, and its speed or a time
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,16 @@ class Faults:
 
     seed: int = 0
     dropped_packets: float = 0.0
-    late_packets: tuple = (0.0, 0.0)
-    dead_chips: tuple = ()
-    dead_cores: tuple = ()
-    dead_links: tuple = ()
-    slow_cores: tuple = ()
-    crashes: tuple = ()
+    late_packets: tuple[float, float] = (0.0, 0.0)
+    dead_chips: tuple[XY, ...] = ()
+    dead_cores: tuple[Place, ...] = ()
+    dead_links: tuple[Place, ...] = ()
+    slow_cores: tuple[Paced, ...] = ()
+    crashes: tuple[Paced, ...] = ()
     silent_after: float | None = None
     silent_after_packets: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             if field.name in _LISTS:
                 self._check_list(field.name)
@@ -73,7 +77,7 @@ class Faults:
             value = getattr(self, name)
             _require(name, value, value is None or (_numbers((value,), 1) and 0 <= value < math.inf), "None, 0 or more")
 
-    def _check_list(self, name):
+    def _check_list(self, name: str) -> None:
         length, bound, meaning = _LISTS[name]
         for entry in getattr(self, name):
             good = _numbers(entry, length) and min(entry) >= 0 and (length == 2 or entry[2] < bound)
@@ -83,30 +87,30 @@ class Faults:
             _require(name, entry, entry != (0, 0), "another chip: (0, 0) has the Ethernet port")
             _require(name, entry, bound != NUM_CPUS or entry[2] != 0, "another core: core 0 is the chip's monitor")
 
-    def check_places(self, chips, board):
+    def check_places(self, chips: Collection[XY], board: str) -> None:
         """Raise SetupError if a fault is somewhere that is not among the coordinates `chips` of a board."""
         for name in _LISTS:
             for entry in getattr(self, name):
                 _require(name, entry, entry[:2] in chips, f"on a chip of the {board}")
 
-    def options(self):
+    def options(self) -> list[str]:
         """The command line's options that mean these faults."""
         return [part for name, form in FORMS.items() for value in form.write(self) for part in
                 ("--fault", f"{name}={value}")]
 
 
-def _require(name, value, condition, meaning):
+def _require(name: str, value: Any, condition: object, meaning: str) -> None:
     if not condition:
         raise SetupError(f"Faults.{name}: must be {meaning}, got {value!r}")
 
 
-def _numbers(value, length):
+def _numbers(value: Any, length: int) -> bool:
     """Whether it is a tuple of so many numbers."""
     return (isinstance(value, tuple) and len(value) == length
             and all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in value))
 
 
-def _share(value):
+def _share(value: Any) -> bool:
     return _numbers((value,), 1) and 0 <= value <= 1
 
 
@@ -127,7 +131,7 @@ class Form:
     pattern: str
     example: str
 
-    def read(self, text):
+    def read(self, text: str) -> Any:
         """The value in a text, or None: a number, or a tuple of several."""
         match = re.fullmatch(self.pattern, text)
         if match is None:
@@ -135,14 +139,14 @@ class Form:
         numbers = tuple(int(group) if group.isdigit() else float(group) for group in match.groups())
         return numbers if len(numbers) > 1 else numbers[0]
 
-    def write(self, faults):
+    def write(self, faults: Faults) -> list[str]:
         """Texts for the values that differ from no fault."""
         value, default = getattr(faults, self.attribute), getattr(Faults, self.attribute)
         if value == default:
             return []
         return [self._text(entry) for entry in (value if self.attribute in _LISTS else [value])]
 
-    def _text(self, value):
+    def _text(self, value: Any) -> str:
         numbers = value if isinstance(value, tuple) else (value,)
         unit = re.sub(r".*\d", "", self.example)
         return ",".join(map(repr, numbers)) + unit
@@ -162,7 +166,7 @@ FORMS = {
 }
 
 
-def parse(texts):
+def parse(texts: Iterable[str]) -> Faults:
     """Faults from texts like ``dead-core=0,0,5``, as they follow ``--fault``.
 
     One that there is not, that is written in another way, or that is there twice is a SetupError.
@@ -170,7 +174,7 @@ def parse(texts):
     >>> parse(["dropped-packets=0.01", "dead-core=0,0,5", "dead-core=1,1,2"]).dead_cores
     ((0, 0, 5), (1, 1, 2))
     """
-    values = {}
+    values: dict[str, Any] = {}
     for text in texts:
         name, _, value = text.partition("=")
         if name not in FORMS:

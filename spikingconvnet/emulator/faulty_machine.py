@@ -9,12 +9,15 @@ import hashlib
 import heapq
 import struct
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from spikingconvnet.emulator.core import Rest
-from spikingconvnet.emulator.machine import CHIPS, CYCLES_PER_MS, Machine
-from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS
-from spikingconvnet.emulator.packets import PORT_ETHERNET
+from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.faults import Faults
+from spikingconvnet.emulator.machine import CHIPS, CYCLES_PER_MS, Machine, MakeCore
+from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, XY, Place
+from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, Packet
 from spikingconvnet.emulator.slow_core import SlowCore
 
 _MONITOR, _READY_AGAIN = 0, 2                       # in events: a core that has no timers; a timer that there is not
@@ -29,22 +32,25 @@ class FaultyMachine(Machine):
     version, options : see `Machine`
     """
 
-    def __init__(self, faults, version=5, **options):
+    def __init__(self, faults: Faults, version: int = 5, **options: Any) -> None:
         if version in CHIPS:
             faults.check_places(CHIPS[version], f"SpiNN-{version}")
         self.faults, self._heard, self._silent = faults, 0, False
-        self._seen, self._first_ticks, self._late, self._postponed = Counter(), {}, {}, 0
+        self._seen: Counter[tuple[str, XY, int]] = Counter()
+        self._first_ticks: dict[Place, int] = {}
+        self._late: dict[int, tuple[XY, Packet]] = {}
+        self._postponed = 0
         self._speeds = {(x, y, core): speed for x, y, core, speed in faults.slow_cores}
         self._crashes = {(x, y, core): time for x, y, core, time in faults.crashes}
         super().__init__(version, **options)
 
-    def _places(self):
+    def _places(self) -> list[XY]:
         return [xy for xy in super()._places() if xy not in self.faults.dead_chips]
 
-    def _working(self, x, y):
+    def _working(self, x: int, y: int) -> Sequence[int]:
         return [core for core in range(NUM_CPUS) if (x, y, core) not in self.faults.dead_cores]
 
-    def _wires(self, x, y):
+    def _wires(self, x: int, y: int) -> list[XY | None]:
         ends = super()._wires(x, y)
         for link, end in enumerate(ends):
             back = end and (*end, (link + NUM_LINKS // 2) % NUM_LINKS)
@@ -52,7 +58,7 @@ class FaultyMachine(Machine):
                 ends[link] = None
         return ends
 
-    def _quiet(self):
+    def _quiet(self) -> bool:
         """Whether the board has fallen silent."""
         seconds, number = self.faults.silent_after, self.faults.silent_after_packets
         late = seconds is not None and self.cycle >= seconds * 1000 * CYCLES_PER_MS
@@ -61,28 +67,31 @@ class FaultyMachine(Machine):
             self.report("silent from now on, as its faults say")
         return self._silent
 
-    def accept(self, message):
+    def accept(self, message: SDP) -> None:
         """An SDP message from a host."""
         self._heard += 1
         if not self._quiet():
             super().accept(message)
 
-    def send(self, message):
+    def send(self, message: SDP) -> None:
         """Route an SDP message; none leaves a board that has fallen silent."""
         if message.dest_port != PORT_ETHERNET or not self._quiet():
             super().send(message)
 
-    def _expire(self, instant, place, timer):
+    def _expire(self, instant: int, place: Place, timer: int) -> bool:
         if place[2] == _MONITOR:
             self._set_clock(instant)
             self._pass_on(*self._late.pop(timer))
         elif timer == _READY_AGAIN:
             self._set_clock(instant)
             self._wake(self.chips[place[:2]].cores[place[2]])
-        elif super()._expire(instant, place, timer) and timer == 0 and place in self._crashes:
-            self._perhaps_crash(instant, place)
+        elif super()._expire(instant, place, timer):
+            if timer == 0 and place in self._crashes:
+                self._perhaps_crash(instant, place)
+            return True
+        return False
 
-    def _perhaps_crash(self, instant, place):
+    def _perhaps_crash(self, instant: int, place: Place) -> None:
         x, y, number = place
         core, first = self.chips[x, y].cores[number], self._first_ticks.setdefault(place, instant)
         if instant - first >= self._crashes[place] * CYCLES_PER_MS:
@@ -91,15 +100,15 @@ class FaultyMachine(Machine):
             if core.rest is Rest.DEAD:
                 self.chips[x, y].bury_dead(core)
 
-    def _core_class(self, place):
+    def _core_class(self, place: Place) -> MakeCore:
         return partial(SlowCore, self._speeds[place]) if place in self._speeds else super()._core_class(place)
 
-    def _after(self, core):
+    def _after(self, core: Core) -> None:
         super()._after(core)
-        if core.place in self._speeds and core.busy_until > self.cycle:
+        if isinstance(core, SlowCore) and core.busy_until > self.cycle:
             heapq.heappush(self._events, (core.busy_until, core.place, _READY_AGAIN))
 
-    def _spread(self, source, sent):
+    def _spread(self, source: XY, sent: Sequence[Packet]) -> None:
         share, delay = self.faults.late_packets
         if not share and not self.faults.dropped_packets:
             super()._spread(source, sent)
@@ -110,20 +119,21 @@ class FaultyMachine(Machine):
             else:
                 self._pass_on(source, packet)
 
-    def _postpone(self, source, packet, cycles):
+    def _postpone(self, source: XY, packet: Packet, cycles: int) -> None:
         """Let a packet set out later, before whatever its cores do at that instant."""
         number = self._postponed = self._postponed + 1
         self._late[number] = source, packet
         heapq.heappush(self._events, (self.cycle + cycles, (*source, _MONITOR), number))
 
-    def _pass_on(self, source, packet):
+    def _pass_on(self, source: XY, packet: Packet) -> None:
         """Let a packet try its luck at every router on its way."""
         control, key, _ = packet
         tree = self._trees.get((source, key, control)) or self._plant(source, key, control)
-        share, passed = self.faults.dropped_packets, []
+        share = self.faults.dropped_packets
+        passed: list[bool] = []
         for (router, counters), (xy, before, cores, default) in zip(tree.hops, tree.branches):
             arrives = before is None or passed[before]
-            dropped = arrives and share and self._draws("drop", xy, key) < share
+            dropped = arrives and share > 0 and self._draws("drop", xy, key) < share
             passed.append(arrives and not dropped)
             if dropped:
                 counters = router.counting(payload=bool(control), local=before is None, default=default, route=None)
@@ -133,7 +143,7 @@ class FaultyMachine(Machine):
                 core.offer(packet)
                 self._wake(core)
 
-    def _draws(self, what, xy, key):
+    def _draws(self, what: str, xy: XY, key: int) -> float:
         """The next lot, 0 to 1, of what happens to packets with a key at a chip."""
         subject = what, xy, key
         self._seen[subject] += 1

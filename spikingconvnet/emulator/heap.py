@@ -4,7 +4,11 @@ Sources: sark_alloc.c and sark_base.c of spinnaker_tools 813bfef. A chain that d
 been overwritten; following it would never end, so it is a CorruptError, and so is one of more blocks than `_MOST`.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
 from spikingconvnet.emulator.errors import CorruptError
+from spikingconvnet.emulator.memory import Bus
 from spikingconvnet.emulator.memory_map import SV, SV_BASE
 
 _FREE, _FIRST, _LAST, _FREE_BYTES, _HEADER = 0, 4, 8, 12, 16      # heap_t, sark.h:652
@@ -12,26 +16,28 @@ _BLOCK = 8                                                        # block_t {nex
 _USED = 0xffff0000                                                # `free` of a block in use, sark_alloc.c:115
 _MOST = 1 << 18                                                   # blocks of a heap: a second to look through
 
+Part: TypeAlias = tuple[int, int]                                 # first address or entry, and the next one
 
-def _joined(parts):
+
+def _joined(parts: Iterable[Part]) -> list[tuple[int, int, int]]:
     """Free parts, (first, end) each, ascending and with neighbours made one: (first, end, first of the next)."""
-    joined = []
+    joined: list[list[int]] = []
     for first, end in sorted(parts):
         if joined and joined[-1][1] == first:
             joined[-1][1] = end
         else:
             joined.append([first, end])
-    return [(*part, following) for part, (following, _) in zip(joined, [*joined[1:], (0, 0)])]
+    return [(first, end, following) for (first, end), (following, _) in zip(joined, [*joined[1:], (0, 0)])]
 
 
 class Heap:
     """A SARK heap at an address: blocks chained in address order, the free ones also among themselves."""
 
-    def __init__(self, bus, address):
+    def __init__(self, bus: Bus, address: int) -> None:
         self.bus, self.address = bus, address
 
     @classmethod
-    def create(cls, bus, base, top):
+    def create(cls, bus: Bus, base: int, top: int) -> "Heap":
         """Lay out an empty heap between two addresses (`sark_heap_init`)."""
         first, last = base + _HEADER, top - _BLOCK
         for word, value in ((base + _FREE, first), (base + _FIRST, first), (base + _LAST, last),
@@ -40,7 +46,7 @@ class Heap:
             bus.store(word, value)
         return cls(bus, base)
 
-    def _chain(self, head, link):
+    def _chain(self, head: int, link: int) -> Iterator[Part]:
         """(address, address of the next block) from `head` on, following the word at offset `link`, while both rise."""
         last, block = self.bus.load(self.address + _LAST), head
         for _ in range(_MOST):
@@ -55,34 +61,34 @@ class Heap:
             block = ways[1]
         raise CorruptError(f"heap at {self.address:#010x}: more than {_MOST} blocks")
 
-    def free_blocks(self):
+    def free_blocks(self) -> Iterator[Part]:
         """(address, address of the next block) of each free block."""
         return self._chain(self.bus.load(self.address + _FREE), 4)
 
-    def blocks(self):
+    def blocks(self) -> Iterator[Part]:
         """(address, address of the next block) of each block; the last one has no next."""
         return self._chain(self.bus.load(self.address + _FIRST), 0)
 
     @property
-    def free_bytes(self):
+    def free_bytes(self) -> int:
         """Bytes that the heap counts as free."""
         return self.bus.load(self.address + _FREE_BYTES)
 
-    def _count(self, change):
+    def _count(self, change: int) -> None:
         self.bus.store(self.address + _FREE_BYTES, self.free_bytes + change)
 
-    def largest(self):
+    def largest(self) -> int:
         """Size of the largest free block (`sark_heap_max`)."""
         return max((end - block - _BLOCK for block, end in self.free_blocks() if end), default=0)
 
-    def _tag(self, entry):
+    def _tag(self, entry: int) -> int:
         return self.bus.load(SV_BASE + SV.ALLOC_TAG) + 4 * entry
 
-    def tagged(self, app_id, tag):
+    def tagged(self, app_id: int, tag: int) -> int:
         """Address of an application's block with a tag, or 0 (`sark_tag_ptr`)."""
         return self.bus.load(self._tag((app_id << 8) + tag))
 
-    def alloc(self, size, app_id, tag=0, retry=False):
+    def alloc(self, size: int, app_id: int, tag: int = 0, retry: bool = False) -> int:
         """Address of a new block, or 0 (`sark_xalloc`)."""
         entry = (app_id << 8) + tag
         if size == 0 or tag > 255:
@@ -101,7 +107,7 @@ class Heap:
             previous = block + 4
         return 0
 
-    def _take(self, block, end, needed, previous):
+    def _take(self, block: int, end: int, needed: int, previous: int) -> None:
         """Unlink a free block; what is left over becomes a free block if it can hold anything."""
         rest, after = block + needed, self.bus.load(block + 4)
         if rest + _BLOCK < end:
@@ -111,7 +117,7 @@ class Heap:
         self.bus.store(previous, after)
         self._count(-needed)
 
-    def free(self, pointer):
+    def free(self, pointer: int) -> None:
         """Give a block back (`sark_xfree`); a pointer that is not a block in use is a CorruptError."""
         block = pointer - _BLOCK
         end = next((end for address, end in self.blocks() if address == block and end), 0)
@@ -119,7 +125,7 @@ class Heap:
             raise CorruptError(f"heap at {self.address:#010x}: {pointer:#010x} is no block in use")
         self._release([(block, end)])
 
-    def _release(self, blocks):
+    def _release(self, blocks: Sequence[Part]) -> None:
         """Put blocks in use, (address, end) each, among the free ones."""
         free = _joined([*blocks, *self.free_blocks()])
         for block, end in blocks:
@@ -132,7 +138,7 @@ class Heap:
             self.bus.store(block + 4, following)
         self.bus.store(self.address + _FREE, free[0][0])
 
-    def free_id(self, app_id):
+    def free_id(self, app_id: int) -> int:
         """Give back every block of an application; their number (`sark_xfree_id`)."""
         owned = [(block, end) for block, end in self.blocks()
                  if end and (owner := self.bus.load(block + 4)) >= _USED and owner >> 8 & 255 == app_id]
@@ -144,16 +150,16 @@ class Heap:
 class Pool:
     """Equal blocks on a list of free ones (`mem_block_t`): the shared-memory messages."""
 
-    def __init__(self, bus, root):
+    def __init__(self, bus: Bus, root: int) -> None:
         self.bus, self.root = bus, root
 
-    def create(self, base, count, size):
+    def create(self, base: int, count: int, size: int) -> None:
         """Chain `count` blocks of `size` bytes (`sark_block_init`)."""
         for i in range(count):
             self.bus.store(base + i * size, base + (i + 1) * size if i + 1 < count else 0)
         self.bus.store(self.root, base)
 
-    def get(self):
+    def get(self) -> int:
         """Address of a block, or 0 if none is free."""
         block = self.bus.load(self.root)
         if block:
@@ -161,13 +167,13 @@ class Pool:
             self._count(1)
         return block
 
-    def put(self, block):
+    def put(self, block: int) -> None:
         """Give a block back."""
         self.bus.store(block, self.bus.load(self.root))
         self.bus.store(self.root, block)
         self._count(-1)
 
-    def _count(self, change):
+    def _count(self, change: int) -> None:
         count = self.bus.load(self.root + 4, 2) + change
         self.bus.store(self.root + 4, count, 2)
         self.bus.store(self.root + 6, max(count, self.bus.load(self.root + 6, 2)), 2)
@@ -180,23 +186,23 @@ class RouterEntries:
     ENTRY = 16                                      # rtr_entry_t {next, free, route, key, mask}, sark.h:530
     _OWNER = 0xe0ff                                 # FREE_MASK, sark_alloc.c:436
 
-    def __init__(self, bus, clear):
+    def __init__(self, bus: Bus, clear: Callable[[int, int], None]) -> None:
         self.bus, self._clear = bus, clear
 
-    def _entry(self, index):
+    def _entry(self, index: int) -> int:
         return self.bus.load(SV_BASE + SV.RTR_COPY) + self.ENTRY * index
 
-    def _next(self, index):
+    def _next(self, index: int) -> int:
         return self.bus.load(self._entry(index), 2)
 
-    def _free(self, index):
+    def _free(self, index: int) -> int:
         """Next free run; index 0 stands for the head of the list."""
         return self.bus.load(self._entry(index) + 2 if index else SV_BASE + SV.RTR_FREE, 2)
 
-    def _set_free(self, index, value):
+    def _set_free(self, index: int, value: int) -> None:
         self.bus.store(self._entry(index) + 2 if index else SV_BASE + SV.RTR_FREE, value, 2)
 
-    def _chain(self, index, step):
+    def _chain(self, index: int, step: Callable[[int], int]) -> Iterator[Part]:
         """(first entry, end) of runs from `index` on, while both they and what `step` leads to rise."""
         while index:
             ways = self._next(index), step(index)
@@ -205,26 +211,26 @@ class RouterEntries:
             yield index, ways[0]
             index = ways[1]
 
-    def runs(self):
+    def runs(self) -> Iterator[Part]:
         """(first entry, end) of every run; the last one has no end."""
         return self._chain(self.FIRST, self._next)
 
-    def free_runs(self):
+    def free_runs(self) -> Iterator[Part]:
         """(first entry, end) of the free runs."""
         return self._chain(self._free(0), self._free)
 
-    def create(self):
+    def create(self) -> None:
         """One free run of all entries (`rtr_mc_init`)."""
         self._set_free(0, self.FIRST)
         for index, following in ((self.FIRST, self.LAST), (self.LAST, 0)):
             self.bus.store(self._entry(index), following, 2)
             self._set_free(index, 0)
 
-    def largest(self):
+    def largest(self) -> int:
         """Length of the longest free run (`rtr_alloc_max`)."""
         return max((end - run for run, end in self.free_runs() if end), default=0)
 
-    def alloc(self, size, app_id):
+    def alloc(self, size: int, app_id: int) -> int:
         """First entry of a new run, or 0 (`rtr_alloc_id`)."""
         previous = 0
         for run, end in self.free_runs() if size else ():
@@ -242,14 +248,14 @@ class RouterEntries:
             previous = run
         return 0
 
-    def free(self, run, clear):
+    def free(self, run: int, clear: bool) -> None:
         """Give a run back and clear its entries if told to (`rtr_free`)."""
         end = dict(self.runs()).get(run)
         if not end or not self._free(run) & 0x8000:
             raise CorruptError(f"router entries: {run} is no run in use")
         self._release([(run, end)], clear)
 
-    def _release(self, runs, clear):
+    def _release(self, runs: Sequence[Part], clear: bool) -> None:
         """Put runs in use, (first entry, end) each, among the free ones."""
         free = _joined([*runs, *self.free_runs()])
         for run, end in runs if clear else ():
@@ -259,7 +265,7 @@ class RouterEntries:
             self._set_free(run, following)
         self._set_free(0, free[0][0])
 
-    def free_id(self, app_id, clear):
+    def free_id(self, app_id: int, clear: bool) -> int:
         """Give back every run of an application; their number (`rtr_free_id`)."""
         owned = [(run, end) for run, end in self.runs() if end and self._free(run) & self._OWNER == app_id | 0x8000]
         if owned:

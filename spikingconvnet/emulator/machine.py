@@ -13,16 +13,33 @@ import heapq
 import ipaddress
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from spikingconvnet.emulator.chip import Chip
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.cpu import CPUs
 from spikingconvnet.emulator.errors import SetupError
-from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, LINK_DELTAS, NUM_CPUS, NUM_LINKS, SV, SV_BASE, CPUState
+from spikingconvnet.emulator.memory import Bus, Memory
+from spikingconvnet.emulator.memory_map import (
+    CPU_CLOCK_MHZ,
+    LINK_DELTAS,
+    NUM_CPUS,
+    NUM_LINKS,
+    SV,
+    SV_BASE,
+    XY,
+    CPUState,
+    Place,
+)
 from spikingconvnet.emulator.monitor import Monitor
-from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT
-from spikingconvnet.emulator.router import MONITOR
+from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT, SDP, Packet
+from spikingconvnet.emulator.router import MONITOR, Router
 from spikingconvnet.emulator.tags import Tags
+
+MakeCore: TypeAlias = Callable[..., Core]
+Event: TypeAlias = tuple[int, Place, int]           # cycle, core, its timer
+Sent: TypeAlias = tuple[XY, Sequence[Packet]]       # from a chip
 
 _COLUMNS = [(0, 4), (0, 5), (0, 6), (0, 7), (0, 8), (1, 8), (2, 8), (3, 8)]      # rows of a 48-chip board by column
 CHIPS = {3: [(x, y) for x in range(2) for y in range(2)],
@@ -55,16 +72,23 @@ class Machine:
         Another version.
     """
 
-    def __init__(self, version=5, ip_address="127.0.0.1", transmit=lambda message: None, report=lambda text: None,
-                 watchdog=300.0, make_core=Core):
+    def __init__(self, version: int = 5, ip_address: str = "127.0.0.1",
+                 transmit: Callable[[SDP], None] = lambda message: None,
+                 report: Callable[[str], None] = lambda text: None, watchdog: float = 300.0,
+                 make_core: type[Core] = Core) -> None:
         if version not in CHIPS:
             raise SetupError(f"board version: must be 3 (4 chips) or 5 (48 chips), got {version!r}")
         self.version, self.transmit, self.report, self.watchdog = version, transmit, report, watchdog
-        self.cycle, self._events, self._ready = 0, [], deque()
-        self._packets, self._arriving, self._under_way = [], deque(), 0
-        self._mail = deque()                        # messages from cores
-        self._queued, self._trees, self._running, self._spent = set(), {}, None, 0.0
-        self._clocked = []                          # chips that have run a program: somebody may look at the time
+        self.cycle, self._under_way, self._spent = 0, 0, 0.0
+        self._events: list[Event] = []              # a heap
+        self._ready: deque[Core] = deque()
+        self._queued: set[Core] = set()             # those in it
+        self._running: Core | None = None
+        self._packets: list[Sent] = []
+        self._arriving: deque[Sent] = deque()
+        self._mail: deque[SDP] = deque()            # messages from cores
+        self._trees: dict[tuple[XY, int, int], Tree] = {}
+        self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
         self._make_core, self._cpus = make_core, CPUs(make_core.CPU)
         self.chips = {xy: self._chip(*xy) for xy in self._places()}
@@ -72,34 +96,34 @@ class Machine:
         self.monitors = {xy: Monitor(self, chip) for xy, chip in self.chips.items()}
         self._boot()
 
-    def _places(self):
+    def _places(self) -> list[XY]:
         """Coordinates of the chips that there are."""
         return CHIPS[self.version]
 
-    def _working(self, _x, _y):
+    def _working(self, _x: int, _y: int) -> Sequence[int]:
         """Physical numbers of the cores of a chip that work."""
         return range(NUM_CPUS)
 
-    def _chip(self, x, y):
+    def _chip(self, x: int, y: int) -> Chip:
         return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self._settle),
                     self.report, self._working(x, y))
 
-    def _core_class(self, _place):
+    def _core_class(self, _place: Place) -> MakeCore:
         return self._make_core
 
-    def _core_of(self, x, y):
-        def make(number, bus, memories):
+    def _core_of(self, x: int, y: int) -> Callable[[int, Bus, tuple[Memory, Memory]], Core]:
+        def make(number: int, bus: Bus, memories: tuple[Memory, Memory]) -> Core:
             core = self._core_class((x, y, number))(number, self._cpus, bus, memories, lambda: self.cycle,
                                                     self._report_core)
             core.place = x, y, number
             return core
         return make
 
-    def _report_core(self, core, text):
+    def _report_core(self, core: Core, text: str) -> None:
         x, y, number = core.place
         self.report(f"core {x},{y},{number} ({self.chips[x, y].app_name(number)}): {text}")
 
-    def _wires(self, x, y):
+    def _wires(self, x: int, y: int) -> list[XY | None]:
         """The chip behind each link, None where there is none."""
         width, height = DIMENSIONS[self.version]
         ends = []
@@ -111,7 +135,7 @@ class Machine:
             ends.append(end if there else None)
         return ends
 
-    def _boot(self):
+    def _boot(self) -> None:
         for xy, chip in self.chips.items():
             links = sum(1 << link for link, end in enumerate(self.wires[xy]) if end)
             chip.boot(DIMENSIONS[self.version], self.version, links, self.ip_address if xy == (0, 0) else None)
@@ -119,7 +143,7 @@ class Machine:
             for xy, link in self._ways_to(target).items():
                 self.chips[xy].router.set_p2p(chip.address, link)
 
-    def _ways_to(self, target):
+    def _ways_to(self, target: XY) -> dict[XY, int]:
         """Link towards a chip from each chip, along shortest ways."""
         ways, front = {target: _HERE}, [target]
         for xy in front:
@@ -130,19 +154,19 @@ class Machine:
         return ways
 
     @property
-    def root(self):
+    def root(self) -> Chip:
         """The chip that has the Ethernet port."""
         return self.chips[0, 0]
 
-    def chip_at(self, address):
+    def chip_at(self, address: int) -> Chip | None:
         """The chip at a point-to-point address, or None."""
         return self.chips.get((address >> 8, address & 255))
 
-    def accept(self, message):
+    def accept(self, message: SDP) -> None:
         """An SDP message from a host."""
         self.send(message)
 
-    def send(self, message):
+    def send(self, message: SDP) -> None:
         """Route an SDP message from a core or host to a monitor, a core or a host (`proc_route_msg`, scamp-3.c:816)."""
         chip = self.root if message.dest_addr == ROOT else self.chip_at(message.dest_addr)
         if chip is None:
@@ -152,34 +176,34 @@ class Machine:
         else:
             self.monitors[chip.x, chip.y].receive(message)
 
-    def _carry(self):
+    def _carry(self) -> None:
         """Send the messages of cores: when they rest, because one may stop the very core that it comes from."""
         for _ in range(len(self._mail)):
             self.send(self._mail.popleft())
 
-    def _wake(self, core):
+    def _wake(self, core: Core) -> None:
         """Something has happened to a core: look at it soon."""
         if core not in self._queued:
             self._queued.add(core)
             self._ready.append(core)
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """Whether `step` would do something."""
         return bool(self._events) or not self.at_rest
 
     @property
-    def at_rest(self):
+    def at_rest(self) -> bool:
         """Whether all cores have done what they can at this instant: their states are what a board would show."""
         return not (self._mail or self._ready or self._packets or self._arriving)
 
-    def next_instant(self):
+    def next_instant(self) -> int | None:
         """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs."""
         while self._events and self._stale(*self._events[0]):
             heapq.heappop(self._events)
         return self._events[0][0] if self._events else None
 
-    def _stale(self, instant, place, timer):
+    def _stale(self, instant: int, place: Place, timer: int) -> bool:
         """Whether an event is the deadline of a timer that has been stopped or set anew since."""
         x, y, number = place
         core = self.chips[x, y].cores.get(number)
@@ -187,7 +211,7 @@ class Machine:
             return False
         return core.rest in (Rest.OFF, Rest.DEAD) or core.deadlines()[timer] != instant
 
-    def step(self):
+    def step(self) -> None:
         """Do the next thing there is: carry messages, run a core, let packets arrive, or let the clock jump."""
         if self._mail:
             self._carry()
@@ -200,12 +224,12 @@ class Machine:
         elif self._events:
             self._tick()
 
-    def run(self, until=None):
+    def run(self, until: int | None = None) -> None:
         """Step until nothing is left to do, or nothing up to and including a cycle."""
         while not self.at_rest or (self._events and (until is None or self._events[0][0] <= until)):
             self.step()
 
-    def _run(self, core):
+    def _run(self, core: Core) -> None:
         self._queued.discard(core)
         if not core.ready:
             return
@@ -224,7 +248,7 @@ class Machine:
         else:
             self._spent = 0.0
 
-    def _after(self, core):
+    def _after(self, core: Core) -> None:
         x, y, _ = core.place
         if self.chips[x, y] not in self._clocked:
             self._clocked.append(self.chips[x, y])
@@ -240,21 +264,21 @@ class Machine:
         if self._under_way > _MOST_PACKETS and len(sent) > _MANY:
             self._stop(core, f"has sent {len(sent)} packets without a pause while {self._under_way} are under way")
 
-    def _check_watchdog(self, core):
+    def _check_watchdog(self, core: Core) -> None:
         if self._spent > self.watchdog:
             self._stop(core, f"has not come to rest for {self.watchdog:g} s")
             self._spent = 0.0
 
-    def _stop(self, core, why):
+    def _stop(self, core: Core, why: str) -> None:
         self._report_core(core, f"{why}; stopped by the watchdog at pc {core.registers()['pc']:#010x}")
         self.chips[core.place[:2]].bury(core, CPUState.WDOG, 0)
 
-    def pause(self):
+    def pause(self) -> None:
         """From another thread: let a core that runs come back soon, so that messages can be answered."""
         if (core := self._running) is not None:
             core.pause()
 
-    def _schedule(self, core):
+    def _schedule(self, core: Core) -> None:
         for timer, deadline in enumerate(core.deadlines()):
             if deadline is not None and core.scheduled[timer] != deadline:
                 heapq.heappush(self._events, (deadline, core.place, timer))
@@ -263,13 +287,13 @@ class Machine:
             self._events = [event for event in self._events if not self._stale(*event)]
             heapq.heapify(self._events)
 
-    def _tick(self):
+    def _tick(self) -> None:
         """Jump to the next instant at which timers expire, and let them."""
         instant = self._events[0][0]
         while self._events and self._events[0][0] == instant:
             self._expire(*heapq.heappop(self._events))
 
-    def _expire(self, instant, place, timer):
+    def _expire(self, instant: int, place: Place, timer: int) -> bool:
         """The deadline of a core's timer has come, if it is still the same; whether it is."""
         x, y, number = place
         core = self.chips[x, y].cores[number]
@@ -282,21 +306,21 @@ class Machine:
             self._wake(core)
         return due
 
-    def _set_clock(self, cycle):
+    def _set_clock(self, cycle: int) -> None:
         self.cycle = cycle
         for chip in self._clocked:
             chip.bus.store(SV_BASE + SV.CLOCK_MS, cycle // CYCLES_PER_MS, 8)
 
-    def stopped(self):
+    def stopped(self) -> None:
         """Applications have been stopped: give back what the CPU emulator held for them."""
         gc.collect()
 
-    def _arrive(self):
+    def _arrive(self) -> None:
         """Let all packets that are under way reach their cores, in the order in which they were sent."""
         self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
         self._land()
 
-    def _land(self):
+    def _land(self) -> None:
         """Let packets reach their cores until all have, or so many that messages should be looked after first."""
         left = _AT_ONCE
         while self._arriving and left > 0:
@@ -306,7 +330,7 @@ class Machine:
             self._spread(source, sent[:left])
             left -= len(sent)
 
-    def _spread(self, source, sent):
+    def _spread(self, source: XY, sent: Sequence[Packet]) -> None:
         """Let packets from a chip reach their cores."""
         for packet in sent:
             control, key, _ = packet
@@ -318,18 +342,18 @@ class Machine:
                 core.offer(packet)
                 self._wake(core)
 
-    def _plant(self, source, key, control):
+    def _plant(self, source: XY, key: int, control: int) -> "Tree":
         if len(self._trees) == _MOST_TREES:
             self._forget_routes()
         tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
         return tree
 
-    def _forget_routes(self):
+    def _forget_routes(self) -> None:
         if self._trees:
             self._settle()
             self._trees.clear()
 
-    def _settle(self):
+    def _settle(self) -> None:
         """Count what has passed along every tree since the last time."""
         for tree in self._trees.values():
             packets, tree.packets = tree.packets, 0
@@ -345,19 +369,24 @@ class Tree:
     goes straight on.
     """
 
-    def __init__(self, machine, source, key, payload):
-        self.cores, self.hops, self.branches, self.packets = [], [], [], 0
-        front, seen = [(source, None, None)], set()
+    def __init__(self, machine: Machine, source: XY, key: int, payload: bool) -> None:
+        self.cores: list[Core] = []
+        self.hops: list[tuple[Router, list[int]]] = []
+        self.branches: list[tuple[XY, int | None, list[Core], bool]] = []
+        self.packets = 0
+        front: list[tuple[XY, int | None, int | None]] = [(source, None, None)]
+        seen = set()
         for xy, came_by, before in front:
             if (xy, came_by) in seen:
                 machine.report(f"packets with key {key:#010x} from chip {source} go round in circles at chip {xy}")
                 continue
             seen.add((xy, came_by))
             chip = machine.chips[xy]
-            route = chip.router.lookup(key)
-            default = route is None
-            if default:                             # straight on; a packet from a core here has no "on": to the monitor
-                route = MONITOR if came_by is None else 1 << (came_by + NUM_LINKS // 2) % NUM_LINKS
+            found = chip.router.lookup(key)
+            default = found is None
+            # Straight on; a packet from a core here has no "on": to the monitor.
+            straight = MONITOR if came_by is None else 1 << (came_by + NUM_LINKS // 2) % NUM_LINKS
+            route = straight if found is None else found
             dead = [link for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is None]
             if dead:
                 machine.report(f"packets with key {key:#010x} leave the board at chip {xy} by link {dead[0]}")
@@ -366,6 +395,6 @@ class Tree:
                 payload=payload, local=came_by is None, default=default, route=None if gone else route)))
             cores = [core for core in chip.cores.values() if route >> NUM_LINKS + core.physical & 1]
             self.cores += cores
-            front += [(machine.wires[xy][link], (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))
-                      for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is not None]
+            front += [(end, (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))
+                      for link, end in enumerate(machine.wires[xy]) if route >> link & 1 and end is not None]
             self.branches.append((xy, before, cores, default))

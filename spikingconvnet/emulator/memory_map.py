@@ -5,6 +5,10 @@ and its unbuffered alias.
 """
 
 from enum import IntEnum
+from typing import TypeAlias
+
+XY: TypeAlias = tuple[int, int]                      # of a chip
+Place: TypeAlias = tuple[int, int, int]             # of a core: x, y, virtual number
 
 NUM_CPUS = 18                                       # spinnaker.h:64
 NUM_LINKS = 6                                       # spinnaker.h:65

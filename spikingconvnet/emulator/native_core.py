@@ -5,7 +5,9 @@ from array import array
 
 from spikingconvnet.emulator.core import I_BIT, MOST_PACKETS, Core, Rest
 from spikingconvnet.emulator.errors import BusError
+from spikingconvnet.emulator.memory import Device
 from spikingconvnet.emulator.native_cpu import NativeCPU, library
+from spikingconvnet.emulator.packets import Packet
 
 NEVER = 2**64 - 1                                   # deadline of a timer that does not run
 FAULT = Rest.DEAD.value                             # why the core stopped: a fault to deal with
@@ -15,15 +17,15 @@ class NativeCore(Core):
     """A `Core` whose loop and devices are in C."""
 
     CPU = NativeCPU
-    made = None                                     # its C part
+    made: int | None = None                         # its C part
 
-    def _make_devices(self):
+    def _make_devices(self) -> None:
         self.inbox = array("I")
 
-    def _begin(self):
+    def _begin(self) -> None:
         library().core_set_pc(self.made, self._pc)
 
-    def stop(self):
+    def stop(self) -> None:
         """Switch the core off."""
         super().stop()
         with self._life:
@@ -31,35 +33,35 @@ class NativeCore(Core):
             if made:
                 library().core_free(made)
 
-    def offer(self, packet):
+    def offer(self, packet: Packet) -> None:
         """A packet (control, key, payload) arrives."""
         if len(self.inbox) < 3 * MOST_PACKETS:
             self.inbox.extend(packet)
         else:
             self.lost += 1
 
-    def interrupt(self, line, active):
+    def interrupt(self, line: int, active: bool) -> None:
         """Raise or lower a line of the interrupt controller."""
         library().core_line(self.made, line, active)
 
-    def deadlines(self):
+    def deadlines(self) -> list[int | None]:
         """Cycles at which the two timers expire, None for those that do not."""
         both = (ctypes.c_uint64 * 2)()
         library().core_deadlines(self.made, both)
         return [None if deadline == NEVER else deadline for deadline in both]
 
-    def expire(self, timer):
+    def expire(self, timer: int) -> None:
         """Tell a timer that its deadline has come."""
         library().core_expire(self.made, timer, self._clock())
 
     @property
-    def ready(self):
+    def ready(self) -> bool:
         """Whether `run` would do something."""
         if self.rest in (Rest.OFF, Rest.DEAD):
             return False
         return bool(library().core_ready(self.made, len(self.inbox) // 3))
 
-    def take_sent(self):
+    def take_sent(self) -> list[Packet]:
         """The packets that the program has sent since the last time: (control, key, payload) each."""
         if self.made is None:
             return []
@@ -68,12 +70,12 @@ class NativeCore(Core):
         flat = words[:count.value]
         return list(zip(flat[::3], flat[1::3], flat[2::3]))
 
-    def run(self):
+    def run(self) -> None:
         """Run until the program waits and nothing is left for it; see `Core.run`."""
         self._pause = False                         # what was asked of an earlier run has been done there
         super().run()
 
-    def _run(self):
+    def _run(self) -> None:
         taken = ctypes.c_uint32()
         while True:
             address, _ = self.inbox.buffer_info()
@@ -87,38 +89,38 @@ class NativeCore(Core):
             if not self._except_native():
                 return
 
-    def _settle(self):
+    def _settle(self) -> None:
         if self.rest is Rest.WFI:
             self._faults = 0
             self.lost += len(self.inbox) // 3
             del self.inbox[:]
 
-    def _except_native(self):
+    def _except_native(self) -> bool:
         message = ctypes.c_char_p()
         fault = library().core_take_fault(self.made, ctypes.byref(message))
-        self._fault = BusError(message.value.decode()) if fault > 0 else None
+        self._fault = BusError((message.value or b"").decode()) if fault > 0 else None
         return self._except(self._cpu.trap(-fault) if fault < 0 else None)
 
-    def _enter(self, vector, mode, link, mask):
+    def _enter(self, vector: int, mode: int, link: int, mask: int) -> None:
         assert mask == I_BIT                        # interrupts are entered in C, exceptions from here
         library().core_except(self.made, vector, mode, link)
 
-    def _ask(self):
+    def _ask(self) -> None:
         if self.made:
             library().core_pause(self.made)
 
-    def _halt(self):
+    def _halt(self) -> None:
         library().core_halt(self.made)
 
-    def _yields(self):
+    def _yields(self) -> bool:
         return bool(library().core_yields(self.made))
 
-    def _has_read(self, _device):
+    def _has_read(self, _device: Device) -> None:
         library().core_progress(self.made)
 
-    def _has_written(self):
+    def _has_written(self) -> None:
         library().core_progress(self.made)
 
-    def _stop_with(self, error):
+    def _stop_with(self, error: BusError) -> int:
         library().core_fault(self.made, str(error).encode())
         return 0

@@ -8,6 +8,7 @@ import ctypes
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from typing import Any
 
 from spikingconvnet.emulator.cpu import CPU, FLUSH_TLB
 from spikingconvnet.emulator.memory_map import CC_BASES, DEVICE_SIZE, DMA_BASES, TIMER_BASES, VIC_BASES
@@ -37,14 +38,14 @@ PROTOTYPES = {
 
 
 @cache
-def library():
+def library() -> Any:
     """The extension with its prototypes, or None where it was not built: ctypes.CDLL."""
     here = Path(__file__).parent
     built = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_native{suffix}").exists()]
     return None if not built or uclib is None else load(built[0])
 
 
-def load(path):
+def load(path: Path) -> ctypes.CDLL:
     """A build of the C library with its prototypes: ctypes.CDLL."""
     loaded = ctypes.CDLL(str(path))
     for name, (result, *arguments) in PROTOTYPES.items():
@@ -64,14 +65,14 @@ class _Api(ctypes.Structure):
 
     @classmethod
     @cache
-    def get(cls):
+    def get(cls) -> "_Api":
         """The functions of the loaded library."""
         functions = [ctypes.cast(getattr(uclib, f"uc_{name}"), _POINTER).value for name in cls._functions_]
         registers = [getattr(arm_const, f"UC_ARM_REG_{name.upper()}") for name in cls._registers_]
         return cls(*functions, *registers, UC_HOOK_TLB_FILL, UC_MEM_WRITE, FLUSH_TLB)
 
 
-def _check(status):
+def _check(status: int) -> None:
     if status:
         raise UcError(status)
 
@@ -81,7 +82,7 @@ class NativeCPU(CPU):
 
     _cpu = None
 
-    def add(self, core):
+    def add(self, core: Any) -> None:
         """Let a core take part; `made` becomes its C part. MemoryError or UcError if there is no room for it."""
         super().add(core)
         space = self._spaces[core]
@@ -92,7 +93,7 @@ class NativeCPU(CPU):
             _check(library().core_memory(made, base, size, memory.address, place))
         core.made = made
 
-    def _map_core(self):
+    def _map_core(self) -> None:
         self._cpu = library().cpu_new(ctypes.byref(_Api.get()), self._uc._uch)
         if not self._cpu:
             raise MemoryError("no memory for a CPU")
@@ -101,10 +102,10 @@ class NativeCPU(CPU):
             for base in bases:
                 _check(library().cpu_map(self._cpu, device, base, DEVICE_SIZE))
 
-    def _close(self):
+    def _close(self) -> None:
         super()._close()
         library().cpu_free(self._cpu)
         self._cpu = None
 
-    def _switch(self, core):
+    def _switch(self, core: Any) -> None:
         _check(library().cpu_switch(self._cpu, None if core is None else core.made))

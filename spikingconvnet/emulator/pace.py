@@ -18,11 +18,17 @@ as soon as it matters to somebody.
 """
 
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from spikingconvnet.emulator import packets
-from spikingconvnet.emulator.core import Rest
+from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, VCPU
+
+if TYPE_CHECKING:
+    from spikingconvnet.emulator.chip import Chip
+    from spikingconvnet.emulator.machine import Machine
 
 RUNNING_COMMANDS, NEW_RUNTIME = 3, 7                # SDP port of programs that simulate; their command to run so long
 _SOURCE = "reverse_iptag_multicast_source"[:15]     # as much of it as a core's block of state keeps
@@ -42,12 +48,14 @@ class Pace:
     clock : callable -> seconds of the wall clock
     """
 
-    def __init__(self, machine, real_time=None, clock=time.monotonic):
+    def __init__(self, machine: "Machine", real_time: bool | None = None,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self._machine, self._real_time, self._clock = machine, real_time, clock
-        self._live = set()                          # cores that wait for a host, or for its word to stop
-        self._zero, self._said = None, _NOTICEABLE  # cycle 0 on the wall clock while timers run; lateness said last
+        self._live: set[Core] = set()               # cores that wait for a host, or for its word to stop
+        self._zero: float | None = None             # cycle 0 on the wall clock while timers run
+        self._said = _NOTICEABLE                    # lateness said last
 
-    def hear(self, message):
+    def hear(self, message: packets.SDP) -> None:
         """Take note of an SDP message from a host: it may tell a core how long to run next."""
         if message.core:
             self.tell()
@@ -59,13 +67,13 @@ class Pace:
         (self._live.add if endless or _awaits_spikes(chip, message.core) else self._live.discard)(core)
 
     @property
-    def kept(self):
+    def kept(self) -> bool:
         """Whether simulated time keeps to the wall clock."""
         if self._real_time is not None:
             return self._real_time
         return self._machine.tags.live or any(core.rest is not Rest.OFF for core in self._live)
 
-    def spare(self):
+    def spare(self) -> float | None:
         """Seconds for which the machine should do nothing; None: until somebody wants something of it."""
         machine = self._machine
         if not machine.at_rest:
@@ -77,12 +85,12 @@ class Pace:
         self._zero = None
         return 0.0 if machine.busy and not kept else None
 
-    def _until(self, instant):
+    def _until(self, instant: int) -> float:
         if self._zero is None:                      # timers have been started: time goes on from where it stood
             self._zero, self._said = self._clock() - self._machine.cycle / _CYCLES_PER_S, _NOTICEABLE / 2
         return max(self._zero + instant / _CYCLES_PER_S - self._clock(), 0.0)
 
-    def tell(self):
+    def tell(self) -> None:
         """Something comes from outside or leaves: say if it finds simulated time behind; again when twice as far."""
         late = 0.0 if self._zero is None else self._clock() - self._zero - self._machine.cycle / _CYCLES_PER_S
         if late > 2 * self._said:
@@ -91,7 +99,7 @@ class Pace:
                                  "come from outside are so much too early for it, data that leave are so late")
 
 
-def _awaits_spikes(chip, number):
+def _awaits_spikes(chip: "Chip", number: int) -> bool:
     """Whether a core of a chip sends the spikes of a host alone."""
     if chip.app_name(number) != _SOURCE:
         return False

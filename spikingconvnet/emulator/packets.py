@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import TypeAlias
 
 SCP_PORT, BOOT_PORT = 17893, 54321                  # SpiNNMan constants.py:25, 28
 UDP_PADDING = b"\0\0"                               # before the SDP header in a UDP datagram; scamp-3.c:473
@@ -11,6 +12,8 @@ REPLY_EXPECTED = 0x80                               # SDPF_REPLY, scamp.h:129
 TAG_NONE = 0xff                                     # sark.h:152
 ROOT = 0xffff                                       # an address that means the root chip, scamp-3.c:833
 MAX_PAYLOAD = 16 + 256                              # after the SDP header; sark.h:561
+
+Packet: TypeAlias = tuple[int, int, int]            # a multicast packet: control, key, payload
 
 _HEADER, _COMMAND, _ARGUMENTS = struct.Struct("<4B2H"), struct.Struct("<2H"), struct.Struct("<3I")
 
@@ -30,7 +33,7 @@ class Result(IntEnum):
     OK, LEN, SUM, CMD, ARG, PORT, TIMEOUT, ROUTE, CPU, DEAD, BUF = range(0x80, 0x8b)
 
 
-def name(code):
+def name(code: int) -> str:
     """Name of a command code for a message."""
     return Command(code).name if code in Command._value2member_map_ else f"{code:#x}"
 
@@ -48,28 +51,29 @@ class SDP:
     payload: bytes
 
     @classmethod
-    def decode(cls, data):
+    def decode(cls, data: bytes) -> "SDP | None":
         """The message in bytes that begin with an SDP header, or None if it is too short or too long for one."""
         if not _HEADER.size <= len(data) <= _HEADER.size + MAX_PAYLOAD:
             return None
-        return cls(*_HEADER.unpack_from(data), bytes(data[_HEADER.size:]))
+        fields: tuple[int, int, int, int, int, int] = _HEADER.unpack_from(data)
+        return cls(*fields, bytes(data[_HEADER.size:]))
 
-    def encode(self):
+    def encode(self) -> bytes:
         """Its bytes, beginning with the SDP header."""
         return _HEADER.pack(self.flags, self.tag, self.dest_port, self.srce_port,
                             self.dest_addr, self.srce_addr) + self.payload
 
     @property
-    def core(self):
+    def core(self) -> int:
         """Core that it goes to."""
         return self.dest_port & 31
 
     @property
-    def port(self):
+    def port(self) -> int:
         """Port of that core."""
         return self.dest_port >> 5
 
-    def reply(self, payload):
+    def reply(self, payload: bytes) -> "SDP":
         """The answer to it (`swap_sdp_hdr`, scamp-3.c:764)."""
         return replace(self, flags=self.flags & ~REPLY_EXPECTED, dest_port=self.srce_port, srce_port=self.dest_port,
                        dest_addr=self.srce_addr, srce_addr=self.dest_addr, payload=payload)
@@ -81,19 +85,20 @@ class SCP:
 
     code: int
     sequence: int
-    arguments: tuple
+    arguments: tuple[int, int, int]
     data: bytes
 
     @classmethod
-    def decode(cls, payload):
+    def decode(cls, payload: bytes) -> "SCP | None":
         """The command in an SDP payload, or None if the arguments are not all there (24 bytes: scamp-cmd.c:787)."""
         if len(payload) < _COMMAND.size + _ARGUMENTS.size:
             return None
-        return cls(*_COMMAND.unpack_from(payload), _ARGUMENTS.unpack_from(payload, _COMMAND.size),
-                   payload[_COMMAND.size + _ARGUMENTS.size:])
+        code, sequence = _COMMAND.unpack_from(payload)
+        a, b, c = _ARGUMENTS.unpack_from(payload, _COMMAND.size)
+        return cls(code, sequence, (a, b, c), payload[_COMMAND.size + _ARGUMENTS.size:])
 
 
-def answer(payload, result, data=b""):
+def answer(payload: bytes, result: int, data: bytes = b"") -> bytes:
     """Payload of the answer to the command in `payload`: return code, its sequence number, data."""
     sequence = struct.unpack_from("<H", payload, 2)[0] if len(payload) >= 4 else 0
     return _COMMAND.pack(result, sequence) + data

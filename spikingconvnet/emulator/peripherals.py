@@ -7,8 +7,12 @@ The core is infinitely fast and the clock stands still while it runs, but progra
 read of a running counter therefore costs READ_COST cycles, for that counter only.
 """
 
+from collections.abc import Callable
+
 from spikingconvnet.emulator.errors import BusError
+from spikingconvnet.emulator.memory import Bus
 from spikingconvnet.emulator.memory_map import Interrupt
+from spikingconvnet.emulator.packets import Packet
 
 READ_COST = 50                                      # cycles; any number that lets a program see time pass
 POLLS = 6                                           # reads in a row without anything else: the program waits
@@ -21,7 +25,7 @@ class Device:
 
     name = ""
 
-    def _unknown(self, verb, offset):
+    def _unknown(self, verb: str, offset: int) -> BusError:
         return BusError(f"{verb} of {self.name}+{offset:#05x}, a register that is not modelled")
 
 
@@ -33,26 +37,26 @@ class VIC(Device):
     VADDR, DEFADDR, ADDR, CNTL = 0x30, 0x34, 0x100, 0x200
     SLOTS, SLOT_ENABLE = 16, 0x20
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lines = self.soft = self.enable = self.select = self.default = 0
         self.vectors, self.controls = [0] * self.SLOTS, [0] * self.SLOTS
-        self.in_service = []                        # slots whose handlers have not acknowledged yet
+        self.in_service: list[int] = []             # slots whose handlers have not acknowledged yet
 
     @property
-    def raw(self):
+    def raw(self) -> int:
         """Lines that ask for attention, enabled or not."""
         return self.lines | self.soft | ALWAYS
 
-    def set(self, line, active):
+    def set(self, line: int, active: bool) -> None:
         """Raise or lower a line."""
         self.lines = self.lines | 1 << line if active else self.lines & ~(1 << line)
 
     @property
-    def fiq(self):
+    def fiq(self) -> bool:
         """Whether the core's FIQ input is active."""
         return bool(self.raw & self.enable & self.select)
 
-    def slot(self):
+    def slot(self) -> int | None:
         """The slot to serve: the first whose line is active and that nothing of its rank or above blocks; else None.
 
         A line without a slot is ignored: SARK's default handler would return at once.
@@ -65,7 +69,7 @@ class VIC(Device):
                     return slot
         return None
 
-    def load(self, offset):
+    def load(self, offset: int) -> int:
         """Read a register; reading VADDR starts the service of the interrupt."""
         if offset == self.VADDR:
             slot = self.slot()
@@ -84,7 +88,7 @@ class VIC(Device):
             return (self.vectors if bank == self.ADDR else self.controls)[index]
         raise self._unknown("read", offset)
 
-    def store(self, offset, value):
+    def store(self, offset: int, value: int) -> None:
         """Write a register; writing VADDR ends the service of the latest interrupt."""
         index, bank = (offset & 0xff) // 4, offset & ~0xff
         if offset == self.VADDR:
@@ -117,30 +121,31 @@ class Timer:
     LOAD, COUNT, CONTROL, INT_CLR, RAW_INT, MASK_INT, BG_LOAD = range(0x00, 0x1c, 4)    # spinnaker.h:192
     RUN, PERIODIC, INTERRUPT, ONE_SHOT = 0x80, 0x40, 0x20, 0x01     # CONTROL; spinn_extra.h:245
 
-    def __init__(self, clock):
+    def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock                         # -> the machine's cycle
         self.load_value = self.background = self.control = 0
         self.raw = self.halted = False
-        self.deadline, self.started = None, 0
+        self.deadline: int | None = None
+        self.started = 0
         self.reads = 0                              # of COUNT, since it was loaded
         self.polls = 0                              # of COUNT, in a row
 
     @property
-    def period(self):
+    def period(self) -> int:
         """Cycles from one expiry to the next."""
         return self.background or self.load_value
 
     @property
-    def interrupt(self):
+    def interrupt(self) -> bool:
         """Whether the interrupt line is active."""
         return self.raw and bool(self.control & self.INTERRUPT)
 
-    def _start(self, cycles):
+    def _start(self, cycles: int) -> None:
         self.started, self.reads, self.halted = self._clock(), 0, False
         expires = self.control & self.INTERRUPT and cycles
         self.deadline = self.started + cycles if self.control & self.RUN and expires else None
 
-    def count(self):
+    def count(self) -> int:
         """What the program sees of the counter."""
         if not self.control & self.RUN:
             return self.load_value
@@ -150,14 +155,14 @@ class Timer:
             return 0 if self.halted else self.load_value - elapsed & 0xffffffff
         return max(self.deadline - self._clock() - READ_COST * self.reads, 1)
 
-    def expire(self):
+    def expire(self) -> None:
         """The deadline has come."""
         self.raw, self.reads = True, 0
-        self.started = self.deadline
+        self.started = self.deadline or 0
         self.halted = bool(self.control & self.ONE_SHOT)
-        self.deadline = None if self.halted else self.deadline + self.period
+        self.deadline = None if self.halted else self.started + self.period
 
-    def load(self, offset):
+    def load(self, offset: int) -> int | None:
         """Read a register."""
         if offset == self.COUNT:
             return self.count()
@@ -165,7 +170,7 @@ class Timer:
                   self.MASK_INT: int(self.interrupt), self.BG_LOAD: self.background}
         return values.get(offset)
 
-    def store(self, offset, value):
+    def store(self, offset: int, value: int) -> bool:
         """Write a register; whether there is such a register."""
         if offset == self.LOAD:
             self.load_value = value
@@ -189,21 +194,21 @@ class Timers(Device):
 
     name, SECOND = "timers", 0x20                   # spinnaker.h:184
 
-    def __init__(self, vic, clock):
+    def __init__(self, vic: VIC, clock: Callable[[], int]) -> None:
         self._vic, self.each = vic, (Timer(clock), Timer(clock))
         self.waiting = False
 
-    def update(self):
+    def update(self) -> None:
         """Let the interrupt lines follow the timers."""
         for line, timer in zip((Interrupt.TIMER1, Interrupt.TIMER2), self.each):
             self._vic.set(line, timer.interrupt)
 
-    def expire(self, index):
+    def expire(self, index: int) -> None:
         """A timer's deadline has come."""
         self.each[index].expire()
         self.update()
 
-    def load(self, offset):
+    def load(self, offset: int) -> int:
         """Read a register of either timer."""
         timer = self.each[offset >= self.SECOND]
         value = timer.load(offset % self.SECOND)
@@ -211,17 +216,17 @@ class Timers(Device):
             raise self._unknown("read", offset)
         if offset % self.SECOND == Timer.COUNT and timer.deadline is not None:
             timer.polls += 1
-            self.waiting = timer.polls >= POLLS and (timer.control & Timer.ONE_SHOT or value == 1)
+            self.waiting = timer.polls >= POLLS and bool(timer.control & Timer.ONE_SHOT or value == 1)
         return value
 
-    def store(self, offset, value):
+    def store(self, offset: int, value: int) -> None:
         """Write a register of either timer."""
         if not self.each[offset >= self.SECOND].store(offset % self.SECOND, value):
             raise self._unknown("write", offset)
         self.update()
         self.progress()
 
-    def progress(self):
+    def progress(self) -> None:
         """The program has done something else than reading a counter."""
         self.waiting = False
         for timer in self.each:
@@ -240,23 +245,23 @@ class CommsController(Device):
     RECEIVED, ERROR_FREE, MULTICAST = 0x80000000, 0x08000000, 0x00000001    # RSR
     PAYLOAD, TYPE = 0x00020000, 0x00c00000          # spinnaker.h:1052, 1046
 
-    def __init__(self, vic):
+    def __init__(self, vic: VIC) -> None:
         self._vic = vic
         self.control = self.txdata = self.rxcontrol = self.rxdata = self.rxkey = self.source = 0
         self.has_data = self.received = False
-        self.sent = []
+        self.sent: list[Packet] = []
 
-    def receive(self, packet):
+    def receive(self, packet: Packet) -> None:
         """Offer a multicast packet to the program."""
         self.rxcontrol, self.rxkey, self.rxdata = packet
         self._offer(True)
 
-    def _offer(self, received):
+    def _offer(self, received: bool) -> None:
         self.received = received
         self._vic.set(Interrupt.CC_RDY, received)
         self._vic.set(Interrupt.CC_MC, received)
 
-    def load(self, offset):
+    def load(self, offset: int) -> int:
         """Read a register; reading RXKEY takes the packet."""
         if offset == self.TCR:
             return self.control | self.EMPTY | self.NOT_FULL
@@ -272,7 +277,7 @@ class CommsController(Device):
             return self.source
         raise self._unknown("read", offset)
 
-    def store(self, offset, value):
+    def store(self, offset: int, value: int) -> None:
         """Write a register; writing TXKEY sends."""
         if offset == self.TCR:
             self.control = value & 0x00ff0000
@@ -285,7 +290,7 @@ class CommsController(Device):
         elif offset != self.RSR:                    # writing RSR clears error flags, which are never set
             raise self._unknown("write", offset)
 
-    def _send(self, key):
+    def _send(self, key: int) -> None:
         if self.control & self.TYPE:
             raise BusError(f"packet of type {self.control >> 22 & 3} with key {key:#010x}; only multicast is modelled")
         payload = self.has_data or bool(self.control & self.PAYLOAD)
@@ -307,15 +312,15 @@ class DMA(Device):
     CLEAR_DONE, ABORT = 0x08, 0x02                  # CTRL; spinn_extra.h:363
     DONE = 1 << 10                                  # STAT, and GCTL: interrupt if done; spinn_extra.h:400
 
-    def __init__(self, vic, bus, processor, written):
+    def __init__(self, vic: VIC, bus: Bus, processor: int, written: Callable[[int], None]) -> None:
         self._vic, self._bus, self._processor, self._written = vic, bus, processor, written
         self.system = self.tcm = self.description = self.gctl = self.sctl = self.bursts = 0
         self.done = False
 
-    def _update(self):
+    def _update(self) -> None:
         self._vic.set(Interrupt.DMA_DONE, self.done and bool(self.gctl & self.DONE))
 
-    def load(self, offset):
+    def load(self, offset: int) -> int:
         """Read a register."""
         values = {self.ADRS: self.system, self.ADRT: self.tcm, self.DESC: self.description, self.CTRL: 0,
                   self.STAT: self._processor << 24 | (self.DONE if self.done else 0), self.GCTL: self.gctl,
@@ -324,7 +329,7 @@ class DMA(Device):
             raise self._unknown("read", offset)
         return values[offset]
 
-    def store(self, offset, value):
+    def store(self, offset: int, value: int) -> None:
         """Write a register; writing DESC does the transfer."""
         if offset == self.ADRS:
             self.system = value
@@ -346,7 +351,7 @@ class DMA(Device):
             raise self._unknown("write", offset)
         self._update()
 
-    def _transfer(self, length):
+    def _transfer(self, length: int) -> None:
         source, target = self.system, self.tcm
         if self.description & self.TO_SYSTEM:
             source, target = target, source

@@ -4,6 +4,8 @@ Register offsets: spinnaker.h:576 of spinnaker_tools 813bfef; filter bits: spinn
 a100eec. Packets are counted per route and the counters worked out when they are read.
 """
 
+from collections.abc import Callable, Sequence
+
 from spikingconvnet.emulator.memory_map import NUM_LINKS
 from spikingconvnet.emulator.peripherals import Device
 
@@ -33,49 +35,49 @@ class Router(Device):
     FILTER, COUNTER = 0x200, 0x300
     RAM, KEY, MASK, P2P, TABLE_BYTES, P2P_BYTES = 0x4000, 0x8000, 0xc000, 0x10000, 0x1000, 0x8000
 
-    def __init__(self, changed, settle):
+    def __init__(self, changed: Callable[[], None], settle: Callable[[], None]) -> None:
         self._changed, self._settle = changed, settle
         self.control, self.fixed_route = 0x00400001, 0      # enabled, wait1 = 256: sark_hw.c:509
         self.enabled, self.filters, self.counters = 0xffff, list(_FILTERS), [0] * 16
-        self.p2p = {}                               # words that are not "no route"
+        self.p2p: dict[int, int] = {}               # words that are not "no route"
         self.routes = [EMPTY_ROUTE] * TABLE_SIZE
         self.keys, self.masks = [EMPTY_KEY] * TABLE_SIZE, [0] * TABLE_SIZE
-        self._entries = None                        # (key, mask, route) of the entries in use
+        self._entries: list[tuple[int, int, int]] | None = None     # (key, mask, route) of the entries in use
 
-    def set(self, index, key, mask, route):
+    def set(self, index: int, key: int, mask: int, route: int) -> None:
         """Write an entry; route is 6 link bits and 18 bits of physical cores."""
         self.keys[index], self.masks[index], self.routes[index] = key, mask, route
         self._touch()
 
-    def clear(self, first, count):
+    def clear(self, first: int, count: int) -> None:
         """Empty a run of entries."""
         for index in range(first, first + count):
             self.set(index, EMPTY_KEY, 0, EMPTY_ROUTE)
 
-    def _touch(self):
+    def _touch(self) -> None:
         self._entries = None
         self._changed()
 
-    def lookup(self, key):
+    def lookup(self, key: int) -> int | None:
         """Route of the first entry that matches, or None."""
         if self._entries is None:
             self._entries = [(k, m, r & 0xffffff) for k, m, r in zip(self.keys, self.masks, self.routes)
                              if k & ~m == 0]        # a key bit outside the mask can never match
         return next((route for k, mask, route in self._entries if key & mask == k), None)
 
-    def set_p2p(self, address, link):
+    def set_p2p(self, address: int, link: int) -> None:
         """Way to the chip at a point-to-point address: a link, 6 for none, 7 for this chip."""
         word, shift = address >> 3, 3 * (address & 7)
         self.p2p[word] = self._p2p_word(word) & ~(7 << shift) | link << shift
 
-    def p2p_link(self, address):
+    def p2p_link(self, address: int) -> int:
         """Way to the chip at a point-to-point address."""
         return self._p2p_word(address >> 3) >> 3 * (address & 7) & 7
 
-    def _p2p_word(self, word):
+    def _p2p_word(self, word: int) -> int:
         return self.p2p.get(word, 0x00db6db6)       # spinnaker.h:719
 
-    def counting(self, *, payload, local, default, route):
+    def counting(self, *, payload: bool, local: bool, default: bool, route: int | None) -> list[int]:
         """Counters that a packet increments here. `route`: where it goes, None if it is dumped."""
         bits = _MULTICAST | (_PAYLOAD if payload else _NO_PAYLOAD) | (_LOCAL if local else _NOT_LOCAL)
         bits |= _DEFAULT if default else _NOT_DEFAULT
@@ -87,22 +89,22 @@ class Router(Device):
         return [i for i, wanted in enumerate(self.filters) if self.enabled >> i & 1 and self._matches(bits, wanted)]
 
     @staticmethod
-    def _matches(bits, wanted):
+    def _matches(bits: int, wanted: int) -> bool:
         groups = (0xf, _DEFAULT | _NOT_DEFAULT, _PAYLOAD | _NO_PAYLOAD, _LOCAL | _NOT_LOCAL, 0x1ff << _DUMP)
         return bool(wanted & _ANY_EMERGENCY) and all(bits & wanted & group for group in groups)
 
-    def count(self, counters, packets):
+    def count(self, counters: Sequence[int], packets: int) -> None:
         """Add a number of packets to counters."""
         for i in counters:
             self.counters[i] = self.counters[i] + packets & 0xffffffff
 
-    def _table(self, offset):
+    def _table(self, offset: int) -> tuple[list[int] | None, int]:
         for base, table in ((self.RAM, self.routes), (self.KEY, self.keys), (self.MASK, self.masks)):
             if base <= offset < base + self.TABLE_BYTES:
                 return table, offset - base >> 2
         return None, 0
 
-    def load(self, offset):
+    def load(self, offset: int) -> int:
         """Read a register or a table."""
         table, index = self._table(offset)
         if table is not None:
@@ -121,7 +123,7 @@ class Router(Device):
             raise self._unknown("read", offset)
         return values[offset]
 
-    def store(self, offset, value):
+    def store(self, offset: int, value: int) -> None:
         """Write a register or a table."""
         table, index = self._table(offset)
         if table is not None:

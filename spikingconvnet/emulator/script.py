@@ -15,7 +15,9 @@ import signal
 import site
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spikingconvnet.emulator.board import Board, private_home
 from spikingconvnet.emulator.errors import SetupError
@@ -29,7 +31,7 @@ _OURS = ("machine_name", "version", "versions", "spalloc_server", "remote_spinna
 logger = logging.getLogger(__name__)
 
 
-def run(command, **board):
+def run(command: Sequence[str], **board: Any) -> int:
     """Run a script, or a module, against a board of its own.
 
     Parameters
@@ -62,7 +64,7 @@ def run(command, **board):
         return code if code >= 0 else 128 - code    # as a shell says it: ended by a signal
 
 
-def _environment(home, configuration):
+def _environment(home: str, configuration: str) -> dict[str, str]:
     """The script's environment: the caller's, except for where configuration is looked for."""
     root = str(Path(__file__).parents[2])
     nowhere = os.path.join(home, "config")          # not the home itself: a second configuration is an error
@@ -71,7 +73,7 @@ def _environment(home, configuration):
             "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), root)))}
 
 
-def _insist_on_machine():
+def _insist_on_machine() -> None:
     """Have every front end's configuration name the emulated board, wherever the script is when it is loaded."""
     if importlib.util.find_spec("spinn_utilities") is None:
         return                                      # a script that uses no front end
@@ -79,7 +81,7 @@ def _insist_on_machine():
 
     original, told = conf_loader.load_config, set()
 
-    def load_config(local_name, user_cfg, defaults):
+    def load_config(local_name: str, user_cfg: Any, defaults: Any) -> Any:
         loaded, chosen = original(local_name, user_cfg, defaults), conf_loader.load_defaults(defaults)
         ours = [option for option in _OURS if chosen.has_option("Machine", option)]
         chosen.read_string(os.environ[MACHINE])
@@ -94,7 +96,7 @@ def _insist_on_machine():
     conf_loader.load_config = load_config
 
 
-def _said(conf_loader, local_name):
+def _said(conf_loader: Any, local_name: str) -> Any:
     """What the configuration file in the current directory says, if there is one, and the file it leads to."""
     said = conf_loader.load_defaults([local_name] if local_name else [])
     if said.has_option("Machine", "machine_spec_file"):
@@ -102,7 +104,7 @@ def _said(conf_loader, local_name):
     return said
 
 
-def _gives_way(local_name, said, chosen, ours):
+def _gives_way(local_name: str, said: Any, chosen: Any, ours: Sequence[str]) -> str:
     """Which options of the file in the current directory give way to the emulated board's: a sentence, or nothing."""
     changed = [option for option in ours if said.has_option("Machine", option)
                and said.get("Machine", option) != chosen.get("Machine", option)]
@@ -111,7 +113,7 @@ def _gives_way(local_name, said, chosen, ours):
     return f"{Path(local_name).resolve()} says {before}; on this board {after}" if changed else ""
 
 
-def main(command):
+def main(command: list[str]) -> None:
     """Be the process of a script or module: ``SCRIPT [ARGS]`` or ``-m MODULE [ARGS]``."""
     _insist_on_machine()
     if command[0] != "-m":

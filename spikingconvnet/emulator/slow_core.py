@@ -8,6 +8,7 @@ Not modelled: cycles of instructions and waiting for memory; a slice that ends e
 """
 
 import struct
+from typing import Any
 
 from spikingconvnet.emulator.core import WAIT, WAIT_MASK, Core, Rest
 from spikingconvnet.emulator.cpu import CPU, CPUs
@@ -27,13 +28,13 @@ class SlowCore(Core):
     number, core : the parameters of `Core`, its CPUs among them, which it does not share
     """
 
-    def __init__(self, speed, number, _cpus, *core):
+    def __init__(self, speed: float, number: int, _cpus: CPUs, *core: Any) -> None:
         super().__init__(number, CPUs(CPU), *core)      # its own: code that others have translated is not counted
         self._slice = min(max(round(speed * _SLICE), _FEWEST), _MOST)
         self._duration = max(round(self._slice / speed * CPU_CLOCK_MHZ), 1)     # cycles
         self.busy_until, self._reached = 0, False
 
-    def start(self, image, app_id, flags):
+    def start(self, image: int, app_id: int, flags: int) -> None:
         """See `Core.start`."""
         super().start(image, app_id, flags)
         self.busy_until, self._instructions = 0, _MANY
@@ -41,31 +42,31 @@ class SlowCore(Core):
             if word & WAIT_MASK == WAIT:
                 self._cpu.watch(4 * index, self._note_wait)
 
-    def _note_wait(self, *_):
+    def _note_wait(self, *_: object) -> None:
         self._reached = True
 
-    def _at_wait(self):
+    def _at_wait(self) -> bool:
         """Whether the CPU stopped because it waits, and not because the slice ended right behind a wait."""
         return self._reached and super()._at_wait()
 
-    def _has_written(self):
+    def _has_written(self) -> None:
         super()._has_written()
         if self._ticking and self._instructions == _MANY:           # the timer has just been started: slices from here
             self._halted = True
             self._cpu.stop()
 
     @property
-    def _ticking(self):
+    def _ticking(self) -> bool:
         return self.timers.each[0].deadline is not None
 
     @property
-    def ready(self):
+    def ready(self) -> bool:
         """Whether `run` would do something now."""
         if self.rest in (Rest.OFF, Rest.DEAD) or self._clock() < self.busy_until:
             return False
         return self.rest is Rest.BUSY or super().ready
 
-    def run(self):
+    def run(self) -> None:
         """Run a slice, or, while the timer does not tick, like any other core."""
         self._reached = False
         if self._ticking:
@@ -77,7 +78,7 @@ class SlowCore(Core):
             self.rest = Rest.READY
         super().run()
 
-    def _run_slice(self):
+    def _run_slice(self) -> None:
         if self.inbox and not self.comms.received:
             self.comms.receive(self.inbox.pop(0))
         vector = self._wanted()
@@ -92,5 +93,5 @@ class SlowCore(Core):
         if self.rest is Rest.READY:
             self.rest = Rest.BUSY
 
-    def pause(self):
+    def pause(self) -> None:
         """Nothing to do: a slice ends soon."""

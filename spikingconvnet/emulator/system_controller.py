@@ -3,6 +3,8 @@
 Register offsets: spinnaker.h:747 of spinnaker_tools 813bfef.
 """
 
+from collections.abc import Callable
+
 from spikingconvnet.emulator.memory_map import NUM_CPUS
 from spikingconvnet.emulator.peripherals import Device
 
@@ -27,11 +29,11 @@ class SystemController(Device):
     TAS, TAC, LOCKS = 0x100, 0x180, 32
     CODE, CODE_MASK, CHIP_CODE = 0x5ec00000, 0xfff00000, 0x59111012     # spinnaker.h:765, 768
 
-    def __init__(self, interrupt, asleep):
+    def __init__(self, interrupt: Callable[[int, bool], None], asleep: Callable[[], int]) -> None:
         self._interrupt, self._asleep = interrupt, asleep
         self.flags = self.port = self.direction = 0
 
-    def load(self, offset):
+    def load(self, offset: int) -> int:
         """Read a register."""
         values = {self.CHIP_ID: self.CHIP_CODE, self.MON_ID: 0, self.SET_FLAG: self.flags, self.CLR_FLAG: self.flags,
                   self.GPIO_PORT: self.port, self.GPIO_SET: self.port, self.GPIO_DIR: self.direction}
@@ -43,7 +45,7 @@ class SystemController(Device):
             raise self._unknown("read", offset)
         return values[offset]
 
-    def store(self, offset, value):
+    def store(self, offset: int, value: int) -> None:
         """Write a register; interrupts want the magic code in the upper bits."""
         if offset in (self.SET_IRQ, self.CLR_IRQ):
             if value & self.CODE_MASK == self.CODE:

@@ -92,12 +92,15 @@ class _Export:
 
     def look(self) -> None:
         """Everything that NIR has no node for, and what it cannot say."""
+        self.shapes = _shapes(self.network)
         for population in self.network.populations:
             self._look_at(population)
         for projection in self.network.projections:
             if projection.plasticity or projection.receptor not in RECEPTORS:
                 self.ledger.refuse(projection.label, "it learns, and NIR's weights do not",
                                    "write the network with the weights that were learned, without plasticity")
+            elif not _is_structured(projection.connections, self.shapes[projection.pre]):
+                self._look_at_list(projection)
         if self.network.reset_every:
             self.ledger.note(self.network.populations[0].label, f"every {self.network.reset_every} steps all state"
                              " returns to the start, which a graph does not say: reset it for each sample")
@@ -123,6 +126,19 @@ class _Export:
             self.ledger.note(population.label, "its i_offset begins before its first spikes can come, in the graph with"
                                                " them")
 
+    def _look_at_list(self, projection: Projection) -> None:
+        """A list becomes a matrix for each of its delays."""
+        found, weights = projection.connections.to_list(), math.prod(
+            self.network.population(end).size for end in (projection.pre, projection.post))
+        delays = len(np.unique(found.delay))
+        if weights > MOST_WEIGHTS:
+            self.ledger.refuse(projection.label, f"its list would be a matrix of {weights:,} weights, and NIR has no"
+                               " sparse ones", f"at most {MOST_WEIGHTS:,}: split its populations, or write it as"
+                               " ConvConnections if it is a convolution")
+        elif len(found.pre) < delays * weights:
+            self.ledger.said[projection.label] = (f"{len(found.pre):,} synapses, as {delays} full"
+                                                  f" {'matrix' if delays == 1 else 'matrices'} of {weights:,} weights")
+
     def _look_at_version(self, label: str) -> None:
         import nir
 
@@ -136,7 +152,7 @@ class _Export:
         """The graph."""
         import nir
 
-        lags, self.shapes = _lags(self.network), _shapes(self.network)
+        lags = _lags(self.network)
         for population in self.network.populations:
             self.names[population.label] = self._name(population.label)
         for population in self.network.populations:
@@ -218,6 +234,11 @@ def _is_dense(connections: ConvConnections) -> bool:
         connections.kernels.shape[1:] == connections.pre_shape)
 
 
+def _is_structured(connections: Connections, shape: tuple[int, ...]) -> bool:
+    """Whether it becomes a Conv2d, or a matrix that has all of its weights."""
+    return isinstance(connections, ConvConnections) and (len(shape) == 3 or _is_dense(connections))
+
+
 def _linear(nir: Any, projection: Projection, pre: Population, post: Population, shape: tuple[int, ...],
             bias: Floats) -> list[tuple[int, list[Any], tuple[int, ...], Floats]]:
     """For each delay of a projection, in steps: the nodes, the shape behind them, and what of the bias they take."""
@@ -244,9 +265,6 @@ def _linear(nir: Any, projection: Projection, pre: Population, post: Population,
 
 
 def _matrix(synapses: ConnectionList, sign: float, chosen: Any, n_pre: int, n_post: int) -> Floats:
-    if n_pre * n_post > MOST_WEIGHTS:
-        raise NetworkError(f"a list between {n_pre:,} and {n_post:,} neurons is no matrix that fits a file; NIR has no"
-                           " sparse one")
     weight = np.zeros((n_post, n_pre))
     np.add.at(weight, (synapses.post[chosen], synapses.pre[chosen]), sign * synapses.weight[chosen])
     return weight

@@ -35,4 +35,5 @@ def _standardised(model: Any, values: Floats, labels: Ints, asked: Floats) -> In
     deviation = values.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     model.fit((values - values.mean(axis=0)) / scale, labels)
-    return model.predict((asked - values.mean(axis=0)) / scale)
+    answers: Ints = model.predict((asked - values.mean(axis=0)) / scale)
+    return answers

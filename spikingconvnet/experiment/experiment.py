@@ -298,7 +298,7 @@ class Experiment:
             return None
         if number:
             return self.timelines.first(number, data)
-        spikes = data["spikes"]
+        spikes: Spikes = data["spikes"]
         busiest = int(np.argmax(np.diff(spikes.offsets))) // spikes.n_steps // most * most
         return spikes.samples(busiest, min(busiest + most, spikes.n_samples))
 

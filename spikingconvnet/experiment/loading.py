@@ -85,9 +85,9 @@ class Images:
     def image_filter(self, train: ImageSet | None = None) -> ImageFilter:
         """The parameters' FILTER, fitted to the training images (an ImageSet, or read) if it is one that has to be."""
         chosen = self.settings.image_filter
-        if not hasattr(chosen, "fitted"):
-            return chosen
-        return chosen.fitted((self.splits()["train"] if train is None else train).images)
+        if hasattr(chosen, "fitted"):
+            chosen = chosen.fitted((self.splits()["train"] if train is None else train).images)
+        return chosen
 
     def encoded(self, rng: np.random.Generator) -> dict[str, tuple[ImageSet, Spikes]]:
         """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes).

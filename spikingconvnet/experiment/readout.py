@@ -118,12 +118,14 @@ class Readout:
         """Margins: float64 array (n_samples, n_classes); counts of another number of features are a DataError."""
         require(counts.shape[1] == self.coefficients.shape[1], "Readout", "counts", counts.shape,
                 f"(samples, {self.coefficients.shape[1]})", DataError)
-        return np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in _blocks(counts)]
-                              or [np.zeros((0, len(self.classes)))]) + self.intercepts
+        margins: Floats = np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in _blocks(counts)]
+                                         or [np.zeros((0, len(self.classes)))])
+        return margins + self.intercepts
 
     def predict(self, counts: Numbers) -> AnyInts:
         """Class of each sample: array (n_samples,) of values of `classes`."""
-        return self.classes[np.argmax(self.decision(counts), axis=1)]
+        answers: AnyInts = self.classes[np.argmax(self.decision(counts), axis=1)]
+        return answers
 
     def near_margin(self, counts: Numbers, labels: AnyInts) -> Ints:
         """Samples on the wrong side of a margin of any class, the support vectors: int array of their indices.
@@ -234,5 +236,6 @@ def score(predicted: AnyInts, labels: AnyInts) -> Score:
 
 
 def _share(confusion: Ints, axis: int) -> Floats:
-    total = confusion.sum(axis=axis)
-    return np.divide(np.diag(confusion), total, out=np.full(len(total), np.nan), where=total > 0)
+    total, share = confusion.sum(axis=axis), np.full(len(confusion), np.nan)
+    np.divide(np.diag(confusion), total, out=share, where=total > 0)
+    return share

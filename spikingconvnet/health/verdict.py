@@ -236,7 +236,7 @@ def _of_core(place: Place, items: Items, provenance: Provenance) -> Iterator[Rea
         yield replace(items["Skipped synapses"], table=DERIVED, item="skipped_silent" if silent else "skipped_synapses")
     if provenance.ends and not provenance.failure and not _is_silent(items, provenance):
         yield from differ("steps_missing", value.get("Last_timer_tic_the_core_ran_to"), provenance.ends[-1])
-        yield from differ("packets_missing", value.get("Send_multicast_packets"), core and core.given)
+        yield from differ("packets_missing", value.get("Send_multicast_packets"), core.given if core else None)
     handled = value.get("Number_of_packets_processed")
     yield from differ("delay_unprocessed", value.get("Number_of_packets_received"), handled)
     yield from differ("delay_unadded", value.get("Number_of_packets_added_to_delay_slot"), handled)

@@ -8,7 +8,8 @@ from typing import Any
 from spikingconvnet.backends.base import Simulation
 from spikingconvnet.backends.spinnaker.provenance import Provenance
 from spikingconvnet.errors import BackendError, HealthError, IncompleteRecording
-from spikingconvnet.health.verdict import INVALID, NOTE, Health, judge, merge
+from spikingconvnet.health.rules import INVALID, NOTE
+from spikingconvnet.health.verdict import Health, judge, merge
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Ways into a layer: the convolutions that it sums up, each of the spikes of one earlier layer.
 
 A layer of a chain has one. Residual networks have more: a Shortcut is a further one (He et al. 2016, doi
-10.1109/CVPR.2016.90, section 3.2, with and without a projection).
+10.1109/CVPR.2016.90, section 3.2, with and without a projection). A field that cannot be used is a SettingsError.
 """
 
 from dataclasses import dataclass

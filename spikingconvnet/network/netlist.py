@@ -306,6 +306,16 @@ class Network:
         """The projection of that label; an unknown one is a NetworkError that lists the known ones."""
         return _labelled("projections", self.projections, label)
 
+    @property
+    def source_steps(self) -> int:
+        """Steps on the timeline of the given spikes; 0 without any."""
+        return max((len(p.given_spikes.offsets) - 1 for p in self.populations if p.has_given_spikes), default=0)
+
+    @property
+    def slot(self) -> int | None:
+        """Steps of a sample of the given spikes; None without any."""
+        return next((p.given_spikes.n_steps for p in self.populations if p.has_given_spikes), None)
+
     def incoming(self, label: str) -> list[Projection]:
         """Projections that end at the population of that label."""
         return [p for p in self.projections if p.post == label]

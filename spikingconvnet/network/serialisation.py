@@ -24,6 +24,7 @@ RECORDS: dict[str, type] = {record.__name__: record for record in (
       if isinstance(part, type) and is_dataclass(part)))}
 SIZES = "pre", "post", "delay", "offsets", "neurons"       # arrays of whole numbers; all others are of floats
 ENDLESS = "duration"                                        # what alone may be infinite
+MOST = 60                                                   # characters, or names, of a value that is told
 PARTS: dict[str, type | tuple[type, ...]] = {                   # records that a field alone does not check
     "populations": Population, "projections": Projection,
     "connections": tuple(part for part in vars(connectivity).values() if isinstance(part, type) and is_dataclass(part))}
@@ -139,16 +140,15 @@ def first_difference(a: Any, b: Any, ignored: Collection[tuple[str, str]] = (),
     >>> first_difference({"x": (1, 2)}, {"x": (1, 3)})
     ('x.1', '2', '3')
     """
-    whole = path, _short(a), _short(b)
     if any(isinstance(part, np.ndarray) for part in (a, b)):
-        return None if np.array_equal(a, b) else whole
+        return None if np.array_equal(a, b) else (path, _short(a), _short(b))
     if not is_dataclass(a) and not isinstance(a, (dict, tuple, list)):
-        return None if a == b else whole
+        return None if a == b else (path, _short(a), _short(b))
     if is_dataclass(a) and type(a) is not type(b):
         return path, type(a).__name__, type(b).__name__
     ours, theirs = _parts(a), _parts(b)
     if ours.keys() != theirs.keys():
-        return path, _short(list(ours)), _short(list(theirs))
+        return path, _short(list(ours)[:MOST]), _short(list(theirs)[:MOST])
     for name, part in ours.items():
         if (type(a).__name__, name) not in ignored:
             label = getattr(part, "label", name)
@@ -166,6 +166,6 @@ def _parts(value: Any) -> Mapping[Any, Any]:
     return dict(enumerate(value)) if isinstance(value, (tuple, list)) else {}
 
 
-def _short(value: object, length: int = 60) -> str:
+def _short(value: object) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= length else text[:length] + " ..."
+    return text if len(text) <= MOST else text[:MOST] + " ..."

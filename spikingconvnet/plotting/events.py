@@ -235,7 +235,7 @@ def _trace(axes: Axes, v: Floats, v_thresh: float, steps: Numbers, timestep: flo
     axes.plot(np.arange(len(v)) * timestep, v, color=BLUE, linewidth=1.0, label="membrane potential",
               rasterized=len(v) > 10 * MAX_DENSE)
     low, high = v.min(), v.max()
-    in_range = v_thresh <= high + 5 * max(high - low, 10.0)
+    in_range = bool(v_thresh <= high + 5 * max(high - low, 10.0))
     if in_range:
         low, high = min(low, v_thresh), max(high, v_thresh)
     axes.plot([0, 1], [v_thresh if in_range else np.nan] * 2, transform=axes.get_yaxis_transform(), color=ORANGE,

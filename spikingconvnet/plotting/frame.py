@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Figure
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.files import write_whole
@@ -47,7 +47,8 @@ def laid_out(figure: Figure) -> Figure:
 
 def every_nth(n: int) -> int:
     """Distance of labels, of 1, 2, 5, 10, 20 and so on, that writes at most MAX_LABELS of `n`."""
-    return next(step * 10 ** power for power in range(20) for step in (1, 2, 5) if n <= MAX_LABELS * step * 10 ** power)
+    steps = (step * int(10 ** power) for power in range(20) for step in (1, 2, 5))
+    return next(step for step in steps if n <= MAX_LABELS * step)
 
 
 def counted(text: str, n: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import spikingconvnet as scn
-from spikingconvnet.exchange.exporting import to_nir
+from spikingconvnet.exchange.exporting import exported, to_nir
 from spikingconvnet.exchange.importing import from_nir
 from spikingconvnet.network.serialisation import first_difference
 
@@ -107,6 +107,28 @@ def test_a_network_comes_back_as_it_was(seed, tmp_path):
     same(network, from_nir(graph, method=method).network)
     nir.write(tmp_path / "x.nir", graph)
     same(network, from_nir(tmp_path / "x.nir", method=method).network)
+
+
+def listed_network(n, n_synapses, delays=(1,)):
+    source = scn.Population("in", (n, 1, 1), scn.SpikeSourceArray(scn.Spikes.empty((n, 1, 1), 1, 1)))
+    ends, rng = np.arange(n_synapses) % n, np.random.default_rng(0)
+    found = scn.ConnectionList(ends, rng.permutation(ends), np.ones(n_synapses), rng.choice(delays, n_synapses))
+    return scn.Network((source, scn.Population("cells", (n, 1, 1), scn.IFCurrDelta())),
+                       (scn.Projection("list", "in", "cells", found),))
+
+
+def test_a_list_says_what_matrices_it_becomes():
+    _, report = exported(listed_network(50, 200, [1, 3]))
+    assert "200 synapses, as 2 full matrices of 2,500 weights" in report.of("list").text
+    graph = to_nir(listed_network(50, 200, [1, 3]))
+    assert sum(np.size(node.weight) for node in graph.nodes.values() if hasattr(node, "weight")) == 5000
+
+
+def test_a_list_that_no_matrix_can_hold_is_refused_before_anything_is_written():
+    graph, report = exported(listed_network(15_000, 10))
+    assert graph is None and "225,000,000 weights" in report.of("list").text
+    with pytest.raises(scn.SpikingConvNetError, match=r"list \(Projection\).*ConvConnections"):
+        to_nir(listed_network(15_000, 10))
 
 
 @pytest.mark.skipif(not hasattr(nir, "CubaLI"), reason="nir 1.0.4 has no v_reset, so its graph alone says less")

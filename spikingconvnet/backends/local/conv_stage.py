@@ -3,17 +3,26 @@
 Several convolutions onto one population are one, over the channels of all of their sources, see :class:`Branches`.
 """
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
-from spikingconvnet.backends.local.layout import AT_REST, BLOCK, CUT, LANE_FIELDS, SILENT_THRESHOLD, aligned
+from spikingconvnet.backends.local.layout import AT_REST, BLOCK, CUT, LANE_FIELDS, SILENT_THRESHOLD, Membranes, aligned
 from spikingconvnet.board.fixed_point import split
+from spikingconvnet.board.lowered import LoweredPopulation
+from spikingconvnet.board.lowering import Lowered
+from spikingconvnet.network.arrays import AnyInts, Ints, Ints32, Pair
 from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.netlist import Network, Projection
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
 MAPS_PER_BLOCK = 48         # 16, 24 and 48 were measured; the state of a row of 22 positions is then 38 KiB
 
 
-def conv_weights(weights, stride, first, last):
+def conv_weights(weights: Ints, stride: int, first: int, last: int) -> Ints32:
     """Kernels in the order in which an input spike adds them to a row.
 
     A spike in column ``x`` reaches the output columns ``x // stride - pieces + 1 .. x // stride``, the last of them
@@ -46,7 +55,7 @@ def conv_weights(weights, stride, first, last):
     return padded
 
 
-def conv_factors(lowered):
+def conv_factors(lowered: LoweredPopulation) -> Ints32:
     """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (16,).
 
     Pairs as ``fixed_point.split`` makes them of what is injected and left of a current, of the membrane's decay and of
@@ -76,6 +85,7 @@ class Branches:
     weights : int array (maps, channels, rows, columns)
         Inhibitory ones negative.
     strides : (rows, columns)
+    post_shape : (maps, rows, columns)
     seen : (rows, columns)
         Of what the kernels see.
     delay : int
@@ -84,9 +94,10 @@ class Branches:
         Where a spike counts; no row, -1, for nowhere.
     """
 
-    def __init__(self, lowered, projections):
-        parts = [projection.connections for projection in projections]
-        self.projections, (self.strides, smaller) = projections, _common(parts)
+    def __init__(self, lowered: Lowered, projections: Sequence[Projection]) -> None:
+        parts, common = _convolutions(projections), _common(_convolutions(projections))
+        assert common is not None
+        self.projections, (self.strides, smaller), self.post_shape = projections, common, parts[0].post_shape
         frame = np.max([part.padding for part in parts], axis=0)
         size = np.max([frame - part.padding + part.kernels.shape[2:] for part in parts], axis=0)
         self.delay = min(part.delay for part in parts)
@@ -107,19 +118,19 @@ class Branches:
         self.waiting = [(np.zeros(0, np.int64), np.zeros(0, np.int64)) for _ in parts]      # steps, neurons
 
     @staticmethod
-    def possible(projections):
+    def possible(projections: Sequence[Projection]) -> bool:
         """Whether one convolution can stand for these."""
-        parts = [projection.connections for projection in projections]
-        return all(isinstance(part, ConvConnections) for part in parts) and _common(parts) is not None
+        parts = _convolutions(projections)
+        return len(parts) == len(projections) and _common(parts) is not None
 
-    def input(self, t, n_steps, reset_every, spikes):
+    def input(self, t: int, n_steps: int, reset_every: int, spikes: Mapping[str, Spikes]) -> tuple[Ints, AnyInts]:
         """Offsets and neurons of all sources together, in the run of `n_steps` from step `t` on."""
         if len(self.projections) == 1:
             source = spikes[self.projections[0].pre]
             return source.offsets, source.neurons
         steps, neurons = [], []
         for i, (projection, first) in enumerate(zip(self.projections, np.cumsum([0, *self.sizes]))):
-            source, later = spikes[projection.pre], projection.connections.delay - self.delay
+            source, later = spikes[projection.pre], projection.connections.max_delay - self.delay
             fired = np.repeat(np.arange(t, t + n_steps), np.diff(source.offsets))
             arrives, neuron = fired + later, source.neurons.astype(np.int64) + first
             if reset_every:                 # on their way when the images change
@@ -136,7 +147,12 @@ class Branches:
                 neuron[order].astype(neuron_dtype((sum(self.sizes), 1, 1))))
 
 
-def _common(parts):
+def _convolutions(projections: Sequence[Projection]) -> list[ConvConnections]:
+    """Connections of those that are convolutions."""
+    return [one.connections for one in projections if isinstance(one.connections, ConvConnections)]
+
+
+def _common(parts: Sequence[ConvConnections]) -> tuple[Pair, bool] | None:
     """Strides that all have, and whether kernels of one weight see smaller maps for it; None if there are none."""
     for smaller in (False, True):
         strides = {tuple(np.floor_divide(part.strides, _left(part, smaller)).tolist()) for part in parts}
@@ -145,13 +161,13 @@ def _common(parts):
     return None
 
 
-def _left(connections, smaller):
+def _left(connections: ConvConnections, smaller: bool) -> Pair:
     """Strides at which places are left of what the kernels see: (rows, columns)."""
     point = connections.kernels.shape[2:] == (1, 1) and connections.padding == (0, 0)
     return connections.strides if smaller and point else (1, 1)
 
 
-def _places(connections, first, top, left, strides):
+def _places(connections: ConvConnections, first: int, top: int, left: int, strides: Pair) -> tuple[Ints, Ints, Ints]:
     """Row, column and channel of each neuron of a source whose channels begin at `first`."""
     place = connections.seen_places
     channel, row, column = np.unravel_index(np.maximum(place, 0), connections.seen_shape)
@@ -170,12 +186,13 @@ class ConvStage:
     kernels : module
     """
 
-    def __init__(self, network, lowered, projections, kernels):
+    def __init__(self, network: Network, lowered: Lowered, projections: Sequence[Projection],
+                 kernels: ModuleType) -> None:
         self.kernels = kernels
         label, branches = projections[0].post, Branches(lowered, projections)
         population = lowered.populations[label]
         self.labels, self.branches, self.reset_every = (label,), branches, network.reset_every
-        self.shape = self.maps, self.rows, self.width = projections[0].connections.post_shape
+        self.shape = self.maps, self.rows, self.width = branches.post_shape
         blocks = -(-self.maps // MAPS_PER_BLOCK)
         self.block = -(-self.maps // blocks)
         self.starts = range(0, self.maps, self.block)
@@ -195,11 +212,11 @@ class ConvStage:
         self.v[:] = self.per_lane[:, :, LANE_FIELDS.index("v_init")]
         self.set_threshold(label, population.v_thresh)
 
-    def _set_lanes(self, name, values, beyond):
+    def _set_lanes(self, name: str, values: AnyInts, beyond: int) -> None:
         """Set a number of every lane, one of `LANE_FIELDS`."""
         self.per_lane[:, :, LANE_FIELDS.index(name)] = self._per_lane(values, beyond)
 
-    def _per_lane(self, values, beyond):
+    def _per_lane(self, values: AnyInts, beyond: int) -> Ints:
         """(maps, rows, columns) values as (blocks, rows, lanes), `beyond` in lanes without a neuron."""
         full = np.full((len(self.starts) * self.block, self.rows, self.width), beyond, np.int64)
         full[:self.maps] = np.asarray(values).reshape(self.maps, self.rows, self.width)
@@ -207,16 +224,17 @@ class ConvStage:
         lanes = blocks.transpose(0, 2, 3, 1).reshape(len(self.starts), self.rows, -1)
         return np.pad(lanes, ((0, 0), (0, 0), (0, self.v.shape[2] - lanes.shape[2])), constant_values=beyond)
 
-    def set_threshold(self, label, raw):
+    def set_threshold(self, label: str, raw: AnyInts) -> None:
         """Thresholds as s16.15, (size,)."""
         self._set_lanes("v_thresh", raw, SILENT_THRESHOLD)
         self.flags[:, :, AT_REST] = 0
 
-    def saturated(self):
+    def saturated(self) -> dict[str, int]:
         """Ring-buffer slots that were cut, by label."""
         return {self.labels[0]: int(self.flags[:, :, CUT].sum())}
 
-    def run(self, t, n_steps, spikes, threads):
+    def run(self, t: int, n_steps: int, spikes: Mapping[str, Spikes],
+            threads: ThreadPoolExecutor) -> tuple[dict[str, Spikes], Membranes]:
         """Simulate; spikes by label, and no membranes."""
         branches = self.branches
         offsets, neurons = branches.input(t, n_steps, self.reset_every, spikes)
@@ -225,7 +243,7 @@ class ConvStage:
         events = list(threads.map(lambda row: self._row(row, t, n_steps, sorted_input), range(self.rows)))
         return {self.labels[0]: self._merge(events, n_steps)}, {}
 
-    def _row(self, row, t, n_steps, sorted_input):
+    def _row(self, row: int, t: int, n_steps: int, sorted_input: Any) -> Any:
         """Steps and lanes of the spikes of one row: a pair for every block of maps."""
         down, stride = self.branches.strides
         geometry = (self.branches.seen[0], stride, self.width, self.block,
@@ -236,7 +254,7 @@ class ConvStage:
         return self.kernels.conv_row(t, n_steps, *sorted_input, row * down, geometry, blocks,
                                      self.factors, self.reset_every)
 
-    def _merge(self, events, n_steps):
+    def _merge(self, events: Any, n_steps: int) -> Spikes:
         """Events of all rows, by row and block, as Spikes in the order (step, map, row, column).
 
         Lanes of one position are maps in their order: there a block of maps is what a map is elsewhere.

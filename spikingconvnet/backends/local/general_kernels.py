@@ -23,8 +23,18 @@ from spikingconvnet.backends.local.layout import (
     RUN_FIELDS,
     TABLES,
     TRACES,
+    History,
+    Modulators,
+    Neurons,
+    Own,
+    Plastic,
+    Record,
+    Rules,
+    Spiking,
+    Static,
 )
 from spikingconvnet.board.programs import OWN_STATES
+from spikingconvnet.network.arrays import Ints32, Pair
 
 (V_NOW, TIMER, SYN_E, SYN_I, I_OFFSET, RESISTANCE, V_REST, MEMBRANE_DECAY, V_THRESH, DECAY_E_MASK, DECAY_E,
  DECAY_I_MASK, DECAY_I, V_RESET, REFRACTORY, INPUT_SCALE, OFFSET, ADAPTATION, ADAPTATION_DECAY,
@@ -44,34 +54,34 @@ DOPAMINE_SHIFT = 2
 
 
 @compiled
-def _look_up(table, distance):
+def _look_up(table: Ints32, distance: int) -> int:
     return int64(table[distance]) if 0 <= distance < table.shape[0] else int64(0)
 
 
 @compiled
-def _m16(a, b):
+def _m16(a: int, b: int) -> int:
     return (int64(a) * b) >> 11
 
 
 @compiled
-def _s16(x):
+def _s16(x: int) -> int:
     return ((x + 32768) & 0xffff) - 32768
 
 
 @compiled
-def _slow(trace, last_time, t, table):
+def _slow(trace: int, last_time: int, t: int, table: Ints32) -> int:
     """A slower trace before the spike at step `t`."""
     return _m16(_s16(trace + 2048), _look_up(table, (t - last_time) >> SLOW_SHIFT)) if last_time != 0 else int64(0)
 
 
 @compiled
-def _dopamine(level, distance, table):
+def _dopamine(level: int, distance: int, table: Ints32) -> int:
     """What is left of it after `distance` steps."""
     return _m16(level, _look_up(table, distance >> DOPAMINE_SHIFT))
 
 
 @compiled
-def _remember(j, t, modulates, amount, history, rules):
+def _remember(j: int, t: int, modulates: int, amount: int, history: History, rules: Rules) -> None:
     """Append to the history of neuron `j` its own spike at step `t`, or a modulator's with an amount of dopamine."""
     times, traces, last = history.times[j], history.traces[j], history.counts[j] - 1
     rule, distance = rules.rule_of[j], t - times[last]
@@ -94,7 +104,7 @@ def _remember(j, t, modulates, amount, history, rules):
 
 
 @compiled
-def _remember_all(t, fired, history, rules):
+def _remember_all(t: int, fired: Ints32, history: History, rules: Rules) -> None:
     """Append spikes of neurons that share a core with their synapses to their histories."""
     for j in fired:
         if rules.rule_of[j] >= 0 and not rules.split[rules.rule_of[j]]:
@@ -102,7 +112,7 @@ def _remember_all(t, fired, history, rules):
 
 
 @compiled
-def _window(times, count, last_time, t, delay):
+def _window(times: Ints32, count: int, last_time: int, t: int, delay: int) -> Pair:
     """See ``reference_rules.window``; `times` is one neuron's."""
     begin = last_time - delay if last_time >= delay else int64(0)
     end_time = t - delay if t >= delay else int64(0)
@@ -116,17 +126,17 @@ def _window(times, count, last_time, t, delay):
 
 
 @compiled
-def _add(w, amount, trace, w_max):
+def _add(w: int, amount: int, trace: int, w_max: int) -> int:
     return min(int32(w + kmul(amount, trace << 4)), int32(w_max))
 
 
 @compiled
-def _subtract(w, amount, trace, w_min):
+def _subtract(w: int, amount: int, trace: int, w_min: int) -> int:
     return max(int32(w - kmul(amount, trace << 4)), int32(w_min))
 
 
 @compiled
-def _release(w, trace, dopamine, distance, release, c, d):
+def _release(w: int, trace: int, dopamine: int, distance: int, release: int, c: Ints32, d: Ints32) -> tuple[int, int]:
     """See ``reference_rules``."""
     decay = _look_up(c, distance >> ELIGIBILITY_SHIFT)
     both = _s16(_m16(decay, _look_up(d, distance >> DOPAMINE_SHIFT)) - 2048)
@@ -135,7 +145,8 @@ def _release(w, trace, dopamine, distance, release, c, d):
 
 
 @compiled
-def _learn_modulated(kind, w, trace, times, traces, count, window, last, t, delay, amounts, tables):
+def _learn_modulated(kind: int, w: int, trace: int, times: Ints32, traces: Ints32, count: int, window: Pair, last: Pair,
+                     t: int, delay: int, amounts: Ints32, tables: Ints32) -> tuple[int, int]:
     """Weight and eligibility as accums; see ``reference_rules.learn_modulated``. `last` is a step and a trace."""
     first, stop = window
     w_min, w_max = amounts[W_MIN], amounts[W_MAX]
@@ -164,7 +175,8 @@ def _learn_modulated(kind, w, trace, times, traces, count, window, last, t, dela
 
 
 @compiled
-def _learn(run, state, slow, t, plastic, shifts, history, rules):
+def _learn(run: Ints32, state: Ints32, slow: int, t: int, plastic: Plastic, shifts: Ints32, history: History,
+           rules: Rules) -> None:
     """Change the weights of a run of synapses whose neuron fires at step `t`.
 
     Parameters
@@ -235,7 +247,7 @@ def _learn(run, state, slow, t, plastic, shifts, history, rules):
 
 
 @compiled
-def _deliver(run, weight, slot, neurons):
+def _deliver(run: Ints32, weight: Ints32, slot: int, neurons: Neurons) -> None:
     """Weights of a run onto their way, from the step of this slot on."""
     arrival = slot + run[DELAY]
     if arrival >= neurons.ring.shape[0]:
@@ -248,7 +260,7 @@ def _deliver(run, weight, slot, neurons):
 
 
 @compiled
-def _row(row, t, slot, neurons, plastic, history, rules):
+def _row(row: int, t: int, slot: int, neurons: Neurons, plastic: Plastic, history: History, rules: Rules) -> None:
     """All synapses of a row whose neuron fires at step `t`."""
     row_state = plastic.row_state[row]
     rule, since = row_state[RULE], t - row_state[TIME]
@@ -263,13 +275,13 @@ def _row(row, t, slot, neurons, plastic, history, rules):
 
 
 @compiled
-def _at(j):
+def _at(j: int) -> int:
     """Place of a neuron's membrane, its first number, in the state."""
     return j + (j // BLOCK) * (FIELDS - 1) * BLOCK
 
 
 @compiled
-def _own_currents(state, own_states):
+def _own_currents(state: Ints32, own_states: int) -> None:
     """What the own states of kinds of neurons take in a step is taken from the constant currents."""
     for j in range(state.shape[0] // FIELDS):
         at = _at(j)
@@ -282,7 +294,7 @@ def _own_currents(state, own_states):
 
 
 @compiled
-def _update_neurons(state):
+def _update_neurons(state: Ints32) -> int:
     """Membranes, timers and currents of all neurons; whether any reaches its threshold.
 
     `state` is one flat array, blocks of `BLOCK` neurons with `FIELDS` numbers each, field by field. Written with these
@@ -309,7 +321,7 @@ def _update_neurons(state):
 
 
 @compiled
-def _collect(neurons, slot, n):
+def _collect(neurons: Neurons, slot: int, n: int) -> None:
     """Weights of a slot into the synaptic currents."""
     for r in range(2):
         ring, inject = neurons.ring[slot, r], neurons.inject[r]
@@ -322,7 +334,7 @@ def _collect(neurons, slot, n):
 
 
 @compiled
-def _reset(neurons):
+def _reset(neurons: Neurons) -> None:
     """Membranes, timers, currents and inputs on their way as they were before the first step."""
     for j in range(neurons.state.shape[0] // FIELDS):
         at = _at(j)
@@ -336,7 +348,7 @@ def _reset(neurons):
 
 
 @compiled
-def _fire(state, n, step, out_step, out_id, events):
+def _fire(state: Ints32, n: int, step: int, out_step: Ints32, out_id: Ints32, events: int) -> int:
     """Reset the neurons that reach their threshold and append them to the output; how many it holds now."""
     for j in range(n):
         at = _at(j)
@@ -350,8 +362,9 @@ def _fire(state, n, step, out_step, out_id, events):
 
 
 @compiled
-def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, own, rules, history, record,
-                  spiking, reset_every):
+def general_steps(t: int, n_steps: int, n: int, n_sources: int, neurons: Neurons, static: Static, plastic: Plastic,
+                  modulators: Modulators, own: Own, rules: Rules, history: History, record: Record, spiking: Spiking,
+                  reset_every: int) -> int:
     """Steps ``t .. t + n_steps - 1`` of a network of any wiring; the number of output spikes.
 
     Spike ids below `n_sources` are sources, the others the `n` neurons. See ``layout.py`` for the arrays. Every

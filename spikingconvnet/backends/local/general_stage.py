@@ -1,13 +1,21 @@
 """Populations wired in any way: the part of a network that is no single convolution."""
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 
 from spikingconvnet.backends.local import layout
+from spikingconvnet.backends.local.layout import Membranes
 from spikingconvnet.board.fixed_point import split
+from spikingconvnet.board.lowered import LoweredPopulation, LoweredProjection
+from spikingconvnet.board.lowering import Lowered
 from spikingconvnet.board.programs import OWN_STATES
 from spikingconvnet.board.split_cores import own_synapses, transfers
+from spikingconvnet.network.arrays import AnyInts, Ints, Ints32, Numbers
+from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
 
@@ -30,7 +38,8 @@ class GeneralStage:
 
     BUFFERED_SPIKES = 1 << 21
 
-    def __init__(self, network, lowered, members, record, kernels):
+    def __init__(self, network: Network, lowered: Lowered, members: Sequence[str], record: Mapping[str, Ints],
+                 kernels: ModuleType) -> None:
         self.kernels, self.reset_every = kernels, network.reset_every
         self.labels = tuple(members)
         self.populations = [network.population(label) for label in members]
@@ -50,17 +59,17 @@ class GeneralStage:
         self._set_up_neurons(parts, 1 + max([1] + [p.connections.max_delay for p in projections]))
         self._set_up_synapses(lowered, projections)
 
-    def _set_up_neurons(self, parts, slots):
-        def joined(name):
+    def _set_up_neurons(self, parts: Sequence[LoweredPopulation], slots: int) -> None:
+        def joined(name: str) -> Ints:
             return np.concatenate([getattr(p, name) for p in parts])
 
         self.n = sum(p.size for p in parts)
         blocks = -(-self.n // layout.BLOCK)
         self.size = (blocks + 1) * layout.BLOCK
-        self.neurons = layout.Neurons(*(layout.aligned(shape, np.int32) for shape in (
-            blocks * layout.FIELDS * layout.BLOCK, (2, 3, self.size), self.size, self.size, (slots, 2, self.size))),
-            pending=np.zeros(slots, np.int64),
-            own_states=sum(1 << OWN_STATES.index(kind) for kind in {p.kind for p in parts if p.own}))
+        state, inject, v_init, saturated, ring = (layout.aligned(shape, np.int32) for shape in (
+            blocks * layout.FIELDS * layout.BLOCK, (2, 3, self.size), self.size, self.size, (slots, 2, self.size)))
+        own_states = sum(1 << OWN_STATES.index(kind) for kind in {p.kind for p in parts if p.own})
+        self.neurons = layout.Neurons(state, inject, v_init, saturated, ring, np.zeros(slots, np.int64), own_states)
         self._set_field("v_thresh", np.full(blocks * layout.BLOCK, layout.SILENT_THRESHOLD))
         self.neurons.v_init[:self.n] = joined("v_init")
         self._set_field("v_now", joined("v_init"))
@@ -79,21 +88,21 @@ class GeneralStage:
             inject[0] = np.concatenate([p.shift[receptor] for p in parts])
             inject[1:] = split(np.concatenate([p.inject[receptor] for p in parts]))
 
-    def _set_field(self, name, values, first=0):
+    def _set_field(self, name: str, values: AnyInts, first: int = 0) -> None:
         """Write a number of every neuron from `first` on into the blocks of the neurons' state."""
         neuron = np.arange(first, first + len(values))
         block, lane = np.divmod(neuron, layout.BLOCK)
         field = layout.NEURON_FIELDS.index(name)
         self.neurons.state.reshape(-1, layout.FIELDS, layout.BLOCK)[block, field, lane] = values
 
-    def _set_up_synapses(self, lowered, projections):
+    def _set_up_synapses(self, lowered: Lowered, projections: Sequence[Projection]) -> None:
         integers = [lowered.projection(p.label) for p in projections]
         self.static = self._static([p for p in integers if not p.modulates and not p.rule])
         self.modulators = self._modulators([p for p in integers if p.modulates])
         own_rows = self._set_up_plasticity(lowered, [p for p in integers if p.rule])
         self.own = self._own(lowered, integers, own_rows)
 
-    def _static(self, projections):
+    def _static(self, projections: Sequence[LoweredProjection]) -> layout.Static:
         columns = self._columns(projections, "receptor", "delay", "weight")
         pre, post, receptor, delay, _ = columns
         order = np.lexsort((post, delay, receptor, pre))
@@ -101,31 +110,32 @@ class GeneralStage:
         first, runs = layout.runs(pre, post, receptor, delay, delay)
         return layout.Static(self._starts(pre[first]), runs, _with_room(weight))
 
-    def _modulators(self, projections):
+    def _modulators(self, projections: Sequence[LoweredProjection]) -> layout.Modulators:
         pre, post, receptor, weight = self._columns(projections, "receptor", "weight")
         order = np.argsort(pre, kind="stable")
         amount = np.where(receptor, -weight, weight)
         return layout.Modulators(self._starts(pre[order]), post[order].astype(np.int32), amount[order].astype(np.int32))
 
-    def _own(self, lowered, projections, rows):
+    def _own(self, lowered: Lowered, projections: Sequence[LoweredProjection],
+             rows: Mapping[tuple[str, int], int]) -> layout.Own:
         """What own spikes start; `rows` are places of rows by label of the projection and neuron."""
         split = {label for label in self.labels if lowered.populations[label].split}
         if not split:
             return layout.Own(np.zeros(0, np.int64), np.zeros(0, np.int32))
         counts, row = [np.zeros(1, np.int64)], []
         for population in self.populations:
-            entries = [[]] * population.size
-            if population.label in split:
-                entries = transfers(population, [p for p in projections if p.post == population.label],
-                                    lowered.populations[population.label].delay_slots)
+            incoming = [p for p in projections if p.post == population.label]
+            slots = lowered.populations[population.label].delay_slots
+            entries = transfers(population, incoming, slots) if population.label in split else [[]] * population.size
             counts.append(np.array([len(each) for each in entries]))
             row += [rows.get((p.label, n), -1) if p else -1 for n, each in enumerate(entries) for p in each]
         return layout.Own(np.cumsum(np.concatenate(counts)), np.array(row, np.int32))
 
-    def _population(self, label):
+    def _population(self, label: str) -> Population:
         return self.populations[self.labels.index(label)]
 
-    def _set_up_plasticity(self, lowered, projections):
+    def _set_up_plasticity(self, lowered: Lowered,
+                           projections: Sequence[LoweredProjection]) -> dict[tuple[str, int], int]:
         """Make the arrays of synapses that learn; places of rows that own spikes reach, by projection and neuron."""
         pre, post, receptor, delay, weight = self._columns(projections, "receptor", "delay", "weight")
         sizes = [len(p.pre_id) for p in projections]
@@ -134,7 +144,8 @@ class GeneralStage:
         projection = np.repeat(np.arange(len(projections)), sizes)
         stored = delay % np.repeat([lowered.populations[p.post].delay_slots for p in projections] or [1],
                                    sizes or [0])
-        back = stored * np.repeat(np.array([p.rule.backprop_delay for p in projections], bool), sizes)
+        rules = [p.rule for p in projections if p.rule]
+        back = stored * np.repeat(np.array([rule.backprop_delay for rule in rules], bool), sizes)
         arrival = np.where(stored, delay, layout.NEVER)
         split = [lowered.populations[p.post].split for p in projections]
         own = np.concatenate([own_synapses(self._population(p.post), p, apart) for p, apart in zip(projections, split)]
@@ -157,43 +168,44 @@ class GeneralStage:
         self.plastic = layout.Plastic(
             self._starts(rows[:first_own]), np.append(begins, len(first)).astype(np.int64), row_state, runs,
             _with_room(weight[order]), _with_room(np.zeros(len(order))))
-        self.rules = layout.stacked_rules([p.rule for p in projections], split, rule_of)
+        self.rules = layout.stacked_rules(rules, split, rule_of)
         self.history = layout.empty_history(self.size if projections else 0)
         own_rows = zip(range(first_own, len(rows)), rule_of_row[first_own:].tolist(), rows[first_own:].tolist())
         return {(projections[k].label, pre - self.n_spike_ids - self.base[projections[k].pre]): place
                 for place, k, pre in own_rows}
 
-    def _columns(self, projections, *names):
+    def _columns(self, projections: Sequence[LoweredProjection], *names: str) -> list[Ints]:
         """Spike ids, own ids and other columns of all synapses, one projection after another: int64 arrays."""
         parts = [(p.pre_id + self.base[p.pre], p.post_id + self.base[p.post] - self.n_sources,
                   *(getattr(p, name) for name in names)) for p in projections]
         return [np.concatenate(column).astype(np.int64) for column in
                 (zip(*parts) if parts else [[np.zeros(0)]] * (2 + len(names)))]
 
-    def _starts(self, sorted_ids):
+    def _starts(self, sorted_ids: Ints) -> Ints:
         """Place of each spike id's first entry, and one behind the last."""
         return np.searchsorted(sorted_ids, np.arange(self.n_spike_ids + 1)).astype(np.int64)
 
-    def set_threshold(self, label, raw):
+    def set_threshold(self, label: str, raw: AnyInts) -> None:
         """Thresholds as s16.15, (size,)."""
         first = self.base[label] - self.n_sources
         self._set_field("v_thresh", raw, first)
 
-    def saturated(self):
+    def saturated(self) -> dict[str, int]:
         """Ring-buffer slots that were cut, by label."""
         return {label: int(part.sum()) for label, part in self._split(self.neurons.saturated[:self.n]).items()}
 
-    def plastic_weights(self, label):
+    def plastic_weights(self, label: str) -> Ints:
         """16-bit weights of a plastic projection, sorted by presynaptic, then postsynaptic neuron."""
         weights = np.empty(len(self.plastic_order), np.int64)
         weights[self.plastic_order] = self.plastic.weight[:len(weights)]
         return weights[self.plastic_slices[label]]
 
-    def _split(self, values):
+    def _split(self, values: Ints32) -> dict[str, Ints32]:
         ends = np.cumsum([p.size for p in self.populations])[:-1]
         return dict(zip(self.labels, np.split(values, ends)))
 
-    def run(self, t, n_steps, spikes, threads):
+    def run(self, t: int, n_steps: int, spikes: Mapping[str, Spikes],
+            threads: Executor) -> tuple[dict[str, Spikes], Membranes]:
         """Simulate; spikes and membranes by label."""
         block = max(1, self.BUFFERED_SPIKES // self.n)
         out_step, out_id = (np.empty(min(block, n_steps) * self.n, np.int32) for _ in range(2))
@@ -211,7 +223,7 @@ class GeneralStage:
             fired.append(out_id[:n].copy())
         return self._spikes(np.concatenate(steps), np.concatenate(fired), n_steps), self._membranes(traces)
 
-    def _sources(self, spikes, n_steps):
+    def _sources(self, spikes: Mapping[str, Spikes], n_steps: int) -> tuple[Ints, Ints32]:
         """Spikes from outside as one list: offsets (n_steps + 1,) and ids, each step in the order of the network."""
         parts = [spikes[p.label] for p in self.outside]
         if len(parts) == 1:
@@ -225,7 +237,7 @@ class GeneralStage:
             place += count
         return offsets, ids
 
-    def _spikes(self, steps, ids, n_steps):
+    def _spikes(self, steps: Ints32, ids: Ints32, n_steps: int) -> dict[str, Spikes]:
         made, first = {}, 0
         for population in self.populations:
             own = slice(None) if len(self.populations) == 1 else (ids >= first) & (ids < first + population.size)
@@ -235,13 +247,13 @@ class GeneralStage:
             first += population.size
         return made
 
-    def _membranes(self, traces):
+    def _membranes(self, traces: Sequence[Ints32]) -> Membranes:
         ends = np.cumsum([len(ids) for ids in self.record.values()])[:-1]
         parts = [dict(zip(self.record, np.split(trace, ends, axis=1))) for trace in traces]
         return {label: {name: part[label] for name, part in zip(("v", "gsyn_exc", "gsyn_inh"), parts)}
                 for label in self.record}
 
 
-def _with_room(values):
+def _with_room(values: Numbers) -> Ints32:
     """int32 array with room for a vector that begins at its last number."""
     return np.concatenate([values, np.zeros(layout.BLOCK)]).astype(np.int32)

@@ -8,47 +8,64 @@ The convolution keeps the state of one output row in the first-level cache while
 are (column, map) with the map innermost, so that one input spike adds one contiguous piece of weights to a row.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 from numba import int32, int64, njit, uint32
 
-from spikingconvnet.backends.local.layout import AT_REST, BLOCK, BUSY, CUT, LANE_FIELDS, LEFT
+from spikingconvnet.backends.local.layout import (
+    AT_REST,
+    BLOCK,
+    BUSY,
+    CUT,
+    LANE_FIELDS,
+    LEFT,
+    Events,
+    Geometry,
+    SortedInput,
+)
+from spikingconvnet.network.arrays import Ids, Ints, Ints16, Ints32, Pixels
 
 SATURATED = 0xffff          # a slot of the ring buffer as the board keeps it
 INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
 V_REST, GAIN, V_RESET, REFRACTORY = range(12, 16)
 V_THRESH, SHIFT_E, SHIFT_I, I_OFFSET, V_INIT = range(len(LANE_FIELDS))          # and in its per_lane
 
-compiled = njit(nogil=True, error_model="numpy", cache=True)
-inlined = njit(inline="always")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Numba finds its types by itself; those that a function says are for readers and for mypy, so int is of 32 or 64 bits.
+compiled: Callable[[Function], Function] = njit(nogil=True, error_model="numpy", cache=True)
+inlined: Callable[[Function], Function] = njit(inline="always")
 
 
 @inlined
-def mulhi(x, low):
+def mulhi(x: int, low: int) -> int:
     """Upper half of a signed 32 x 32 bit product."""
     return int32((int64(x) * int64(low)) >> 32)
 
 
 @inlined
-def kmul(a, b):
+def kmul(a: int, b: int) -> int:
     """accum * accum, rounded down, wrapped."""
     return int32((int64(a) * int64(b)) >> 15)
 
 
 @inlined
-def kmul_fraction(a, b):
+def kmul_fraction(a: int, b: int) -> int:
     """kmul with ``0 <= b <= 2**15``: two 32-bit products, because no bit of the lower one is lost."""
     upper = int32(int32(int32(a >> 16) * b) << 1)
     return int32(upper + int32(uint32(uint32(a & int32(0xffff)) * uint32(b)) >> uint32(15)))
 
 
 @inlined
-def _membrane_decay(factors):
+def _membrane_decay(factors: Ints32) -> int:
     """accum 0 .. 2**15 of the pair that ``fixed_point.split`` made of it, shifted to the left by 17."""
     return int32(int64(factors[MEMBRANE + 1]) - (int64(factors[MEMBRANE]) << 32) >> 17)
 
 
 @compiled
-def _inject_row(syn, ring, shift, mask, low):
+def _inject_row(syn: Ints32, ring: Ints32, shift: Ints32, mask: int, low: int) -> tuple[int, int]:
     """Weights of a step into one synaptic current; slots that did not fit 16 bits, and all bits of the currents."""
     cut, bits = int32(0), int32(0)
     for j in range(syn.shape[0]):
@@ -62,7 +79,8 @@ def _inject_row(syn, ring, shift, mask, low):
 
 
 @compiled
-def _integrate_row(v, syn_e, syn_i, v_thresh, i_offset, factors):
+def _integrate_row(v: Ints32, syn_e: Ints32, syn_i: Ints32, v_thresh: Ints32, i_offset: Ints32,
+                   factors: Ints32) -> tuple[int, int]:
     """Membranes and currents of a row; whether any lane fires, and all bits of the currents that are left.
 
     For neurons without refractory time and with a whole `tau_m / cm`.
@@ -85,7 +103,8 @@ def _integrate_row(v, syn_e, syn_i, v_thresh, i_offset, factors):
 
 
 @compiled
-def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, i_offset, factors):
+def _integrate_any_row(v: Ints32, timer: Ints32, syn_e: Ints32, syn_i: Ints32, v_thresh: Ints32, i_offset: Ints32,
+                       factors: Ints32) -> tuple[int, int]:
     """As :func:`_integrate_row` for any `tau_refrac` and `tau_m / cm`."""
     fires, left = int32(0), int32(0)
     e_mask, e_low, i_mask, i_low = factors[DECAY_E], factors[DECAY_E + 1], factors[DECAY_I], factors[DECAY_I + 1]
@@ -108,7 +127,7 @@ def _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, i_offset, factors):
 
 
 @compiled
-def _relax_row(v, v_thresh, i_offset, factors):
+def _relax_row(v: Ints32, v_thresh: Ints32, i_offset: Ints32, factors: Ints32) -> tuple[int, int]:
     """Membranes of a row without currents; whether any lane fires, and whether anything changes."""
     fires, change = int32(0), int32(0)
     decay, gain, rest = _membrane_decay(factors), factors[GAIN], factors[V_REST]
@@ -122,7 +141,8 @@ def _relax_row(v, v_thresh, i_offset, factors):
 
 
 @compiled
-def _reset_row(v, timer, syn_e, syn_i, ring_e, ring_i, spans, v_init):
+def _reset_row(v: Ints32, timer: Ints32, syn_e: Ints32, syn_i: Ints32, ring_e: Ints32, ring_i: Ints32, spans: Ints,
+               v_init: Ints32) -> None:
     """Everything as it was before the first step."""
     for j in range(v.shape[0]):
         v[j] = v_init[j]
@@ -134,7 +154,8 @@ def _reset_row(v, timer, syn_e, syn_i, ring_e, ring_i, spans, v_init):
 
 
 @compiled
-def _fire_row(v, timer, v_thresh, factors, fired, step, out_step, out_lane, events):
+def _fire_row(v: Ints32, timer: Ints32, v_thresh: Ints32, factors: Ints32, fired: Pixels, step: int, out_step: Ints32,
+              out_lane: Ints32, events: int) -> int:
     """Reset the lanes that reach their threshold and append them to the output; how many it holds now.
 
     `fired` (uint8, lanes) is scratch: eight silent lanes of it are passed over at once.
@@ -155,7 +176,7 @@ def _fire_row(v, timer, v_thresh, factors, fired, step, out_step, out_lane, even
 
 
 @compiled
-def _add(target_e, target_i, weights):
+def _add(target_e: Ints32, target_i: Ints32, weights: Ints32) -> None:
     for j in range(target_e.shape[0]):
         w = weights[j]
         target_e[j] = int32(target_e[j] + (w if w > 0 else int32(0)))
@@ -163,8 +184,10 @@ def _add(target_e, target_i, weights):
 
 
 @compiled
-def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, weights, v, timer, syn_e, syn_i,
-             ring_e, ring_i, spans, flags, per_lane, factors, reset_every):
+def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,
+             geometry: Geometry, weights: Ints32, v: Ints32, timer: Ints32, syn_e: Ints32, syn_i: Ints32,
+             ring_e: Ints32, ring_i: Ints32, spans: Ints, flags: Ints, per_lane: Ints32, factors: Ints32,
+             reset_every: int) -> Events:
     """Steps ``t .. t + n_steps - 1`` of one output row of one block of maps.
 
     Parameters
@@ -259,7 +282,8 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
 
 
 @compiled
-def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
+def sort_by_row(offsets: Ints, neurons: Ids, row_of: Ints16, column_of: Ints16, channel_of: Ints16,
+                height: int) -> SortedInput:
     """Order the spikes of each step by input row; neurons whose row is -1 are dropped.
 
     Returns
@@ -291,14 +315,15 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
 
 
 @compiled
-def count_events(step, lane, maps, first_map, all_maps, counts):
+def count_events(step: Ints32, lane: Ints32, maps: int, first_map: int, all_maps: int, counts: Ints) -> None:
     """Add a row's events to ``counts[step * all_maps + map]``."""
     for s in range(step.shape[0]):
         counts[step[s] * all_maps + first_map + lane[s] % maps] += 1
 
 
 @compiled
-def place_events(step, lane, maps, first_map, all_maps, row, width, positions, place, out):
+def place_events(step: Ints32, lane: Ints32, maps: int, first_map: int, all_maps: int, row: int, width: int,
+                 positions: int, place: Ints, out: Ids) -> None:
     """Write a row's events as neuron ids at the places that :func:`count_events` made room for."""
     for s in range(step.shape[0]):
         m = first_map + lane[s] % maps

@@ -5,12 +5,15 @@ both with the orders here. Arrays are int32 unless said otherwise; `size` is the
 and one block more, so that a vector that begins at a neuron ends inside every array.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikingconvnet.board.programs import PROGRAMS
-from spikingconvnet.board.rules import MODULATED_KINDS, RULE_KINDS
+from spikingconvnet.board.rules import MODULATED_KINDS, RULE_KINDS, LoweredRule
+from spikingconvnet.network.arrays import Ints, Ints16, Ints32
 
 BLOCK = 16              # lanes of the widest vector, so neurons of a block; rows and lines are padded to it
 NEURON_FIELDS = ("v_now", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
@@ -32,6 +35,14 @@ NEVER = 0               # delay of a plastic run that sPyNNaker 7.4.1 skips, bec
 CACHE_LINE = 64         # bytes; a vector that lies across two lines costs a sixth of the time of a convolution
 SILENT_THRESHOLD = np.iinfo(np.int32).max
 FULLEST = 1 << 30       # what a slot of the ring buffer holds at most; it counts as 65535 long before
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+Membranes: TypeAlias = dict[str, dict[str, Ints32]]        # population, variable: (steps, recorded neurons)
+Events: TypeAlias = tuple[Ints32, Ints32]                  # steps and lanes of spikes, each (events,)
+SortedInput: TypeAlias = tuple[Ints, Ints16, Ints16, Ints16]        # as kernels.sort_by_row gives it
+# Of a row of a block of maps: weights, v, timer, syn_e, syn_i, ring_e, ring_i, spans, flags, per_lane.
+Block: TypeAlias = tuple[Ints32, Ints32, Ints32, Ints32, Ints32, Ints32, Ints32, Ints, Ints, Ints32]
+Geometry: TypeAlias = tuple[int, int, int, int, int]       # input rows, column stride, output columns, maps, pieces
 
 
 class Neurons(NamedTuple):
@@ -56,12 +67,12 @@ class Neurons(NamedTuple):
         Which of ``programs.OWN_STATES`` there are, a bit each.
     """
 
-    state: np.ndarray
-    inject: np.ndarray
-    v_init: np.ndarray
-    saturated: np.ndarray
-    ring: np.ndarray
-    pending: np.ndarray
+    state: Ints32
+    inject: Ints32
+    v_init: Ints32
+    saturated: Ints32
+    ring: Ints32
+    pending: Ints
     own_states: int
 
 
@@ -79,9 +90,9 @@ class Static(NamedTuple):
     weight : (synapses + BLOCK,)
     """
 
-    start: np.ndarray
-    runs: np.ndarray
-    weight: np.ndarray
+    start: Ints
+    runs: Ints32
+    weight: Ints32
 
 
 class Plastic(NamedTuple):
@@ -99,12 +110,12 @@ class Plastic(NamedTuple):
     eligibility : (synapses + BLOCK,)
     """
 
-    start: np.ndarray
-    row_start: np.ndarray
-    row_state: np.ndarray
-    runs: np.ndarray
-    weight: np.ndarray
-    eligibility: np.ndarray
+    start: Ints
+    row_start: Ints
+    row_state: Ints32
+    runs: Ints32
+    weight: Ints32
+    eligibility: Ints32
 
 
 class Modulators(NamedTuple):
@@ -119,9 +130,9 @@ class Modulators(NamedTuple):
         4.11; negative for punishments.
     """
 
-    start: np.ndarray
-    post: np.ndarray
-    amount: np.ndarray
+    start: Ints
+    post: Ints32
+    amount: Ints32
 
 
 class Own(NamedTuple):
@@ -135,8 +146,8 @@ class Own(NamedTuple):
         Row of :class:`Plastic` that comes after the event, or -1. `Plastic.start` does not know of these rows.
     """
 
-    start: np.ndarray
-    row: np.ndarray
+    start: Ints
+    row: Ints32
 
 
 class Rules(NamedTuple):
@@ -155,11 +166,11 @@ class Rules(NamedTuple):
         The last number of each is 0.
     """
 
-    rule_of: np.ndarray
-    kinds: np.ndarray
-    split: np.ndarray
-    amounts: np.ndarray
-    tables: np.ndarray
+    rule_of: Ints32
+    kinds: Ints32
+    split: Ints32
+    amounts: Ints32
+    tables: Ints32
 
 
 class History(NamedTuple):
@@ -175,10 +186,10 @@ class History(NamedTuple):
         Time and trace of the newest event; the time is -1 before the first one.
     """
 
-    times: np.ndarray
-    traces: np.ndarray
-    counts: np.ndarray
-    newest: np.ndarray
+    times: Ints32
+    traces: Ints32
+    counts: Ints32
+    newest: Ints32
 
 
 class Record(NamedTuple):
@@ -190,10 +201,10 @@ class Record(NamedTuple):
     v, gsyn_exc, gsyn_inh : (steps, neurons)
     """
 
-    ids: np.ndarray
-    v: np.ndarray
-    gsyn_exc: np.ndarray
-    gsyn_inh: np.ndarray
+    ids: Ints
+    v: Ints32
+    gsyn_exc: Ints32
+    gsyn_inh: Ints32
 
 
 class Spiking(NamedTuple):
@@ -207,13 +218,13 @@ class Spiking(NamedTuple):
     out_step, out_id : (room,)
     """
 
-    offsets: np.ndarray
-    ids: np.ndarray
-    out_step: np.ndarray
-    out_id: np.ndarray
+    offsets: Ints
+    ids: Ints32
+    out_step: Ints32
+    out_id: Ints32
 
 
-def aligned(shape, dtype):
+def aligned(shape: int | tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
     """Zeros that begin with a line of the cache."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     buffer = np.zeros(size + CACHE_LINE, np.uint8)
@@ -221,7 +232,7 @@ def aligned(shape, dtype):
     return buffer[first:first + size].view(dtype).reshape(shape)
 
 
-def empty_history(size):
+def empty_history(size: int) -> History:
     """A History without events."""
     newest = np.zeros((2, size), np.int32)
     newest[0] = -1
@@ -229,7 +240,7 @@ def empty_history(size):
                    np.ones(size, np.int32), newest)
 
 
-def stacked_rules(rules, split, rule_of):
+def stacked_rules(rules: Sequence[LoweredRule], split: Sequence[bool], rule_of: Ints) -> Rules:
     """Rules as arrays.
 
     Parameters
@@ -248,7 +259,7 @@ def stacked_rules(rules, split, rule_of):
                  np.array(padded, np.int32).reshape(-1, len(TABLES), width))
 
 
-def filled(row, post, receptor, delay, weight):
+def filled(row: Ints, post: Ints, receptor: Ints, delay: Ints, weight: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Synapses of weight 0 in gaps in which they take no more memory than another run.
 
     So weights of both signs, for one receptor each, become two long runs.
@@ -270,14 +281,14 @@ def filled(row, post, receptor, delay, weight):
         return row, post, receptor, delay, weight
     steps = np.append(np.where(short, gap, 1), 1)
     place = np.cumsum(steps) - steps
-    lengthened = [np.repeat(column, steps) for column in (row, post, receptor, delay)]
-    lengthened[1] += np.arange(len(lengthened[1])) - np.repeat(place, steps)
-    weights = np.zeros(len(lengthened[0]), weight.dtype)
+    row, post, receptor, delay = (np.repeat(column, steps) for column in (row, post, receptor, delay))
+    post += np.arange(len(post)) - np.repeat(place, steps)
+    weights = np.zeros(len(row), weight.dtype)
     weights[place] = weight
-    return *lengthened, weights
+    return row, post, receptor, delay, weights
 
 
-def runs(row, post, receptor, delay, back):
+def runs(row: Ints, post: Ints, receptor: Ints, delay: Ints, back: Ints) -> tuple[Ints, Ints32]:
     """Group synapses that are sorted by row into runs.
 
     Parameters

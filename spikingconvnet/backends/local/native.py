@@ -8,16 +8,41 @@ during a call. An array that C would misread is a NetworkError, before any call.
 import ctypes
 import logging
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from math import prod
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from spikingconvnet.backends.local.layout import AMOUNTS, BLOCK, CUT, FIELDS, LANE_FIELDS, REACH_FIELDS, TABLES
+from spikingconvnet.backends.local.layout import (
+    AMOUNTS,
+    BLOCK,
+    CUT,
+    FIELDS,
+    LANE_FIELDS,
+    REACH_FIELDS,
+    TABLES,
+    Block,
+    Events,
+    Geometry,
+    History,
+    Modulators,
+    Neurons,
+    Own,
+    Plastic,
+    Record,
+    Rules,
+    SortedInput,
+    Spiking,
+    Static,
+)
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.network.arrays import Counts16, Flags, Ids, Ints, Ints16, Ints32, Words
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +50,7 @@ WIDEST = 64         # bytes of a vector; the processor may have less
 
 
 @cache
-def library():
+def library() -> ctypes.CDLL | None:
     """The extension, or None where it was not built, or from other sources than those beside it: ctypes.CDLL."""
     here = Path(__file__).parent
     built = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_native{suffix}").exists()]
@@ -41,7 +66,7 @@ def library():
     return loaded
 
 
-def or_else(module="spikingconvnet.backends.local.numba_kernels"):
+def or_else(module: str = "spikingconvnet.backends.local.numba_kernels") -> ModuleType:
     """The C kernels, this module, where the extension was built; the module called `module` elsewhere."""
     return import_module(__name__ if library() else module)
 
@@ -83,7 +108,7 @@ SIGNATURES = {
 
 
 @cache
-def _signature(name):
+def _signature(name: str) -> tuple[list[str], list[tuple[int, set[Any], list[list[Any]]]]]:
     """(names, arrays) of a function; an array is its place, types, and the terms of its fewest numbers."""
     parts = [part.split(":") for part in SIGNATURES[name].split()]
     arrays = [(place, {np.dtype(kind) for kind in part[1].split(",")},
@@ -93,7 +118,7 @@ def _signature(name):
     return [part[0] for part in parts], arrays
 
 
-def _check(name, arguments):
+def _check(name: str, arguments: tuple[Any, ...]) -> None:
     """Refuse arrays that C would misread: of another type, with gaps between their numbers, or too short."""
     names, arrays = _signature(name)
     sizes = _COUNTS | {called: given.size if isinstance(given, np.ndarray) else given
@@ -107,7 +132,7 @@ def _check(name, arguments):
                                f"{array.shape}")
 
 
-def _call(name, *arguments):
+def _call(name: str, *arguments: Any) -> int:
     """Call a C function with the memory of arrays and with int64 numbers; what it returns, as an int."""
     _check(name, arguments)
     function = getattr(library(), name)
@@ -116,7 +141,8 @@ def _call(name, *arguments):
                       for a in arguments))
 
 
-def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
+def sort_by_row(offsets: Ints, neurons: Ids, row_of: Ints16, column_of: Ints16, channel_of: Ints16,
+                height: int) -> SortedInput:
     """See ``kernels.sort_by_row``."""
     steps = len(offsets) - 1
     row_offsets = np.zeros(steps * height + 1, np.int64)
@@ -126,7 +152,8 @@ def sort_by_row(offsets, neurons, row_of, column_of, channel_of, height):
     return row_offsets, columns[:n], channels[:n], rows[:n]
 
 
-def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, blocks, factors, reset_every):
+def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,
+             geometry: Geometry, blocks: Sequence[Block], factors: Ints32, reset_every: int) -> list[Events]:
     """See ``kernels.conv_row``, for all blocks of maps of a row: they have their inputs in common.
 
     `blocks` is a list of tuples, the arguments of ``kernels.conv_row`` from `weights` to `per_lane`; `spans` and all
@@ -159,23 +186,25 @@ def conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry,
         flags[CUT] += cut[0]
         ordered = np.empty((2, int(events[0])), np.int32)
         _call("sort_by_step", *out, ordered.shape[1], n_steps, place, *ordered)
-        found.append(tuple(ordered))
+        found.append((ordered[0], ordered[1]))
     return found
 
 
-def count_events(step, lane, maps, first_map, all_maps, counts):
+def count_events(step: Ints32, lane: Ints32, maps: int, first_map: int, all_maps: int, counts: Ints) -> None:
     """See ``kernels.count_events``."""
     _call("count_events", step, lane, len(step), maps, first_map, all_maps, counts)
 
 
-def place_events(step, lane, maps, first_map, all_maps, row, width, positions, place, out):
+def place_events(step: Ints32, lane: Ints32, maps: int, first_map: int, all_maps: int, row: int, width: int,
+                 positions: int, place: Ints, out: Ids) -> None:
     """See ``kernels.place_events``."""
     _call("place_events", step, lane, len(step), maps, first_map, all_maps, row, width, positions, place, out,
           out.itemsize)
 
 
-def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators, own, rules, history, record,
-                  spiking, reset_every):
+def general_steps(t: int, n_steps: int, n: int, n_sources: int, neurons: Neurons, static: Static, plastic: Plastic,
+                  modulators: Modulators, own: Own, rules: Rules, history: History, record: Record, spiking: Spiking,
+                  reset_every: int) -> int:
     """See ``general_kernels.general_steps``."""
     slots, _, size = neurons.ring.shape
     return _call("general_steps", t, n_steps, n, n_sources, size, slots, *neurons, *static, *plastic, *modulators,
@@ -183,11 +212,12 @@ def general_steps(t, n_steps, n, n_sources, neurons, static, plastic, modulators
                  len(record.ids), *spiking, reset_every, WIDEST)
 
 
-def first_countdowns(state, slow, interval, waiting):
+def first_countdowns(state: Words, slow: Flags, interval: Words, waiting: Words) -> None:
     """See ``poisson_kernels.first_countdowns``."""
     _call("first_countdowns", state, slow, interval, waiting, len(slow))
 
 
-def draw(t, state, slow, interval, limit, start, end, waiting, counts):
+def draw(t: int, state: Words, slow: Flags, interval: Words, limit: Words, start: Words, end: Words, waiting: Words,
+         counts: Counts16) -> None:
     """See ``poisson_kernels.draw``."""
     _call("draw", t, state, slow, interval, limit, start, end, waiting, counts, *counts.shape)

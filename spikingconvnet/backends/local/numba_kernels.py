@@ -1,14 +1,19 @@
 """All numba kernels under the names that they have in ``native.py``."""
 
+from collections.abc import Sequence
+
 from spikingconvnet.backends.local import kernels
 from spikingconvnet.backends.local.general_kernels import general_steps
 from spikingconvnet.backends.local.kernels import count_events, place_events, sort_by_row
+from spikingconvnet.backends.local.layout import Block, Events, Geometry
 from spikingconvnet.backends.local.poisson_kernels import draw, first_countdowns
+from spikingconvnet.network.arrays import Ints, Ints16, Ints32
 
 __all__ = ["conv_row", "count_events", "draw", "first_countdowns", "general_steps", "place_events", "sort_by_row"]
 
 
-def conv_row(*inputs_and_geometry):
+def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,
+             geometry: Geometry, blocks: Sequence[Block], factors: Ints32, reset_every: int) -> list[Events]:
     """See ``native.conv_row``."""
-    *before, blocks, factors, reset_every = inputs_and_geometry
-    return [kernels.conv_row(*before, *block, factors, reset_every) for block in blocks]
+    return [kernels.conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, *block, factors,
+                             reset_every) for block in blocks]

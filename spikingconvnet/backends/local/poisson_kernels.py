@@ -5,18 +5,18 @@ y, z, c.
 """
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
+from spikingconvnet.backends.local.kernels import compiled
 from spikingconvnet.board import poisson
+from spikingconvnet.network.arrays import Counts16, Flags, Words
 
 _MASK = np.uint64(0xffffffff)
 INTERVAL = np.uint64(poisson.INTERVAL)
 
-_compiled = njit(nogil=True, cache=True)
 
-
-@_compiled
-def jkiss64(state):
+@compiled
+def jkiss64(state: Words) -> int:
     """See ``poisson.jkiss64``."""
     x = (uint64(314527869) * state[0] + uint64(1234567)) & _MASK
     y = state[1]
@@ -28,8 +28,8 @@ def jkiss64(state):
     return (x + y + state[2]) & _MASK
 
 
-@_compiled
-def countdown(state, interval):
+@compiled
+def countdown(state: Words, interval: int) -> int:
     """See ``poisson.countdown``."""
     whole = uint64(0)
     while True:
@@ -46,16 +46,17 @@ def countdown(state, interval):
         whole += uint64(1 << 15)
 
 
-@_compiled
-def first_countdowns(state, slow, interval, waiting):
+@compiled
+def first_countdowns(state: Words, slow: Flags, interval: Words, waiting: Words) -> None:
     """A countdown for every slow source, into `waiting`."""
     for n in range(slow.shape[0]):
         if slow[n]:
             waiting[n] = countdown(state, interval[n])
 
 
-@_compiled
-def draw(t, state, slow, interval, limit, start, end, waiting, counts):
+@compiled
+def draw(t: int, state: Words, slow: Flags, interval: Words, limit: Words, start: Words, end: Words, waiting: Words,
+         counts: Counts16) -> None:
     """Spike counts of the steps from `t` on, into `counts` (steps, sources); see ``poisson.ReferenceCore``."""
     for step in range(counts.shape[0]):
         now = uint64(t + step)

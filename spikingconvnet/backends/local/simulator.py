@@ -10,29 +10,39 @@ were compared with, for any number of threads, with the kernels in C and with th
 """
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from types import ModuleType
+from typing import TypeAlias
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from spikingconvnet.backends.base import Recording, Weights, joined, recorded_neurons
+from spikingconvnet.backends.base import Record, Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.local import native
 from spikingconvnet.backends.local.conv_stage import Branches, ConvStage
 from spikingconvnet.backends.local.general_stage import GeneralStage
+from spikingconvnet.backends.local.layout import Membranes
 from spikingconvnet.backends.local.poisson_core import KernelCore
 from spikingconvnet.board.fixed_point import ACCUM_ONE, accum
-from spikingconvnet.board.lowering import lower
+from spikingconvnet.board.lowered import LoweredPopulation
+from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.poisson import PoissonSource
 from spikingconvnet.board.rules import AMOUNT_SHIFT
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.network.arrays import ArrayLike, Ints
+from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import SpikeSourcePoisson
+from spikingconvnet.network.spikes import Spikes
+
+Stage: TypeAlias = ConvStage | GeneralStage
 
 REPLICAS_AT_ONCE = None     # as many as there are cores
 
 
-def open(network, record=(), jobs=None):
+def open(network: Network, record: Record = (), jobs: int | None = None) -> "Simulation":
     """Start a simulation of `network`.
 
     Parameters
@@ -70,7 +80,8 @@ class Simulation:
 
     provenance = None       # see Recording
 
-    def __init__(self, network, record=(), jobs=None, kernels=None):
+    def __init__(self, network: Network, record: Record = (), jobs: int | None = None,
+                 kernels: ModuleType | None = None) -> None:
         record = recorded_neurons(network, record)
         self.network = network
         self.t = 0
@@ -80,26 +91,26 @@ class Simulation:
                         for p in network.populations if isinstance(p.cell, SpikeSourcePoisson)}
         self._threads = ThreadPoolExecutor(jobs or os.cpu_count())
         self._stages = [_stage(network, self._lowered, members, record, kernels) for members in _stage_order(network)]
-        self._chunks = []
+        self._chunks: list[tuple[dict[str, Spikes], Membranes]] = []
 
-    def __enter__(self):
+    def __enter__(self) -> "Simulation":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._threads.shutdown()
 
     @property
-    def source_steps(self):
+    def source_steps(self) -> int:
         """Steps on the timeline of the given spikes; 0 without any."""
-        return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.has_given_spikes], default=0)
+        return self.network.source_steps
 
-    def run(self, n_steps):
+    def run(self, n_steps: int) -> None:
         """Simulate `n_steps` more steps; given spikes end with their last sample. NetworkError if there are none."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
         given = [p for p in self.network.populations if p.has_given_spikes]
-        spikes = {p.label: p.cell.spikes.window(self.t, n_steps) for p in given}
+        spikes = {p.label: p.given_spikes.window(self.t, n_steps) for p in given}
         spikes.update({label: source.run(n_steps) for label, source in self._random.items()})
-        membranes = {}
+        membranes: Membranes = {}
         for stage in self._stages:
             fired, traces = stage.run(self.t, n_steps, spikes, self._threads)
             spikes.update(fired)
@@ -109,7 +120,7 @@ class Simulation:
             del spikes[population.label]
         self._chunks.append((spikes, membranes))
 
-    def set(self, label, v_thresh):
+    def set(self, label: str, v_thresh: ArrayLike) -> None:
         """Set the thresholds of a population: float array (size,) in mV, rounded to s16.15.
 
         Raises
@@ -123,33 +134,35 @@ class Simulation:
         raw = np.array([accum(v) for v in np.asarray(v_thresh, np.float64)], np.int32)
         self._stage_of(label).set_threshold(label, raw)
 
-    def weights(self, label):
+    def weights(self, label: str) -> Weights:
         """Weights of a projection as the host would read them back: Weights."""
         projection = self.network.projection(label)
         population = self._lowered.populations[projection.post]
         lowered = self._lowered.projection(label)
-        raw = self._stage_of(projection.post).plastic_weights(label) if lowered.rule else lowered.weight
+        stage = self._stage_of(projection.post)         # what learns is in a general one
+        raw = stage.plastic_weights(label) if lowered.rule and isinstance(stage, GeneralStage) else lowered.weight
         shift = AMOUNT_SHIFT if lowered.modulates else population.shift[lowered.receptor, lowered.post_id]
         return Weights(raw, raw / 2.0 ** (15 - shift))
 
-    def recording(self):
+    def recording(self) -> Recording:
         """What was recorded since the last call: Recording."""
         chunks, self._chunks = self._chunks, []
-        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
-        spikes = {label: joined([c[0][label] for c in chunks], slot) for label in (chunks[0][0] if chunks else ())}
+        spikes = {label: joined([c[0][label] for c in chunks], self.network.slot)
+                  for label in (chunks[0][0] if chunks else ())}
         membranes = {label: {name: np.concatenate([c[1][label][name] for c in chunks]) for name in traces}
                      for label, traces in (chunks[0][1] if chunks else {}).items()}
-        saturated = {}
+        saturated: dict[str, int] = {}
         for stage in self._stages:
             saturated.update(stage.saturated())
         counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
         return Recording(spikes, membranes, saturated, counters, tuple(self._lowered.warnings))
 
-    def _stage_of(self, label):
+    def _stage_of(self, label: str) -> Stage:
         return next(stage for stage in self._stages if label in stage.labels)
 
 
-def _stage(network, lowered, members, record, kernels):
+def _stage(network: Network, lowered: Lowered, members: Sequence[str], record: dict[str, Ints],
+           kernels: ModuleType) -> Stage:
     incoming = network.incoming(members[0])
     if len(members) == 1 and incoming and members[0] not in record and _is_uniform_convolution(
             network.population(members[0]), lowered.populations[members[0]], incoming):
@@ -157,7 +170,8 @@ def _stage(network, lowered, members, record, kernels):
     return GeneralStage(network, lowered, members, record, kernels)
 
 
-def _is_uniform_convolution(population, lowered, incoming):
+def _is_uniform_convolution(population: Population, lowered: LoweredPopulation,
+                            incoming: Sequence[Projection]) -> bool:
     """Whether one set of constants holds for the whole population; `v_thresh`, `i_offset` and `v` may differ."""
     scalars = (lowered.resistance, lowered.membrane_decay, lowered.v_rest, lowered.v_reset, lowered.refractory,
                *lowered.decay, *lowered.inject)
@@ -167,7 +181,7 @@ def _is_uniform_convolution(population, lowered, incoming):
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
 
 
-def _stage_order(network):
+def _stage_order(network: Network) -> list[list[str]]:
     """Labels of the neurons' populations grouped into strongly connected parts, presynaptic parts first."""
     labels = [p.label for p in network.populations if not p.is_source]
     index = {label: i for i, label in enumerate(labels)}

@@ -10,19 +10,23 @@ import logging
 import warnings
 from copy import deepcopy
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from spikingconvnet.backends.base import recorded_neurons
+from spikingconvnet.backends.base import Record, recorded_neurons
 from spikingconvnet.backends.pynn import dialect
 from spikingconvnet.backends.pynn import simulator as pynn
 from spikingconvnet.backends.pynn.dialect import Dialect
 from spikingconvnet.errors import NetworkError, require
+from spikingconvnet.network.arrays import Floats, Ints
+from spikingconvnet.network.netlist import Network, Population
 
 REPLICAS_AT_ONCE = 1        # PyNN keeps its state in globals
 
 
-def connect(sim, projection, pre, post, values):
+def connect(sim: Any, projection: Any, pre: Ints, post: Ints, values: dict[str, Floats]) -> None:
     """Make the connections of a projection with one call of Brian2, see ``Dialect.connect``."""
     synapses, synapse_type = projection._brian2_synapses[0][0], projection.synapse_type
     space = deepcopy(synapse_type.parameter_space)
@@ -48,7 +52,7 @@ DIALECT = Dialect(
     flowing=True, refractory=1, arrival=1, least_delay=0, least_sources=2, connect=connect)
 
 
-def open(network, record=(), jobs=None):
+def open(network: Network, record: Record = (), jobs: int | None = None) -> pynn.Simulation:
     """Start a simulation of `network` in Brian2.
 
     Parameters
@@ -76,10 +80,10 @@ def open(network, record=(), jobs=None):
     return pynn.Simulation(network, load(network.timestep), DIALECT, record)
 
 
-def _check(population):
+def _check(population: Population) -> None:
     owner = f"Population {population.label!r}"
     if population.has_given_spikes:
-        spikes = population.cell.spikes
+        spikes = population.given_spikes
         times = spikes.steps() * population.size + spikes.neurons
         require(len(np.unique(times)) == len(times), owner, "spikes", "a neuron twice in a step",
                 "at most one of a neuron in a step for brian2; the local backend takes several", NetworkError)
@@ -89,7 +93,7 @@ def _check(population):
                 "the same for all neurons of a population for brian2; make a population of each", NetworkError)
 
 
-def load(timestep):
+def load(timestep: float) -> ModuleType:
     """PyNN's module for Brian2, set to its numpy target and with a clock of `timestep` ms for sources too."""
     logging.getLogger("PyNN").setLevel(logging.ERROR)
     with warnings.catch_warnings():

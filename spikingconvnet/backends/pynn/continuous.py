@@ -5,19 +5,25 @@ current at the start of the step, so one factor for each neuron and receptor mak
 of plasticity are fractions of `w_max` there, as PyNN defines them.
 """
 
+from typing import Any, TypeAlias
+
 import numpy as np
 
 from spikingconvnet.board.fixed_point import ACCUM_ONE, accum, kdiv, leak
+from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.netlist import Population
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp
-from spikingconvnet.network.plasticity import AdditiveWeightDependence
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, STDPMechanism
 
 CELLS = IFCurrExp, IFCurrDelta      # neurons that simulators of continuous time are given
+Changed: TypeAlias = tuple[dict[str, float], dict[str, float]]      # parameters of a rule, of a weight dependence
+UNCHANGED: Changed = {}, {}
 
 ONE_STEP = 1 / 40   # time constant, in steps, of a current that is gone after one: exp(-40) is 4e-18
 APART = 1e-5        # least relative distance of tau_syn and tau_m; Brian2's exact solution divides by it
 
 
-def time_constants(population, timestep):
+def time_constants(population: Population, timestep: float) -> Floats:
     """Time constants of the synaptic currents that stand for a population's where a current flows.
 
     Returns
@@ -33,12 +39,12 @@ def time_constants(population, timestep):
     return np.where(abs(tau / tau_m - 1.0) < APART, tau_m * (1.0 + APART), tau)
 
 
-def input_scale(population, timestep):
+def input_scale(population: Population, timestep: float) -> float:
     """What a board multiplies synaptic currents with before they act: 1, but for an IFCurrDelta 1 ms / timestep."""
     return 1.0 if isinstance(population.cell, IFCurrExp) else kdiv(ACCUM_ONE, accum(timestep)) / ACCUM_ONE
 
 
-def currents(population, timestep):
+def currents(population: Population, timestep: float) -> tuple[Floats, Floats]:
     """How currents that flow relate to the board's, which are held for a step.
 
     A spike of weight w adds ``w inject`` to the board's current, which is held for the step. In mV for each nA at the
@@ -64,7 +70,7 @@ def currents(population, timestep):
     return inject * held / flowing, flowing / held
 
 
-def membrane(population, timestep):
+def membrane(population: Population, timestep: float) -> Floats:
     """Time constants (ms) and capacitances (nF) of membranes that leak as much in a step as on a board: (2, size)."""
     tau_m, cm = population.parameter("tau_m"), population.parameter("cm")
     share = leak(tau_m, timestep)
@@ -72,7 +78,7 @@ def membrane(population, timestep):
     return np.stack([same, cm * same / tau_m])
 
 
-def plasticity(mechanism, factor, late):
+def plasticity(mechanism: STDPMechanism, factor: float, late: float) -> Changed:
     """What differs in the two records of a mechanism.
 
     Parameters
@@ -88,7 +94,8 @@ def plasticity(mechanism, factor, late):
     -------
     timing, dependence : dict of str to float
     """
-    timing, dependence = mechanism.timing_dependence, mechanism.weight_dependence
+    timing: Any = mechanism.timing_dependence       # of no other rule these simulators have
+    dependence = mechanism.weight_dependence
     unit = dependence.w_max if isinstance(dependence, AdditiveWeightDependence) else 1.0
     return ({"A_plus": timing.A_plus / unit * np.exp(late / timing.tau_plus).item(),
              "A_minus": timing.A_minus / unit * np.exp(-late / timing.tau_minus).item()},

@@ -1,9 +1,13 @@
 """What a simulator's PyNN calls things, and what it can."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 from spikingconvnet.errors import BackendError
+from spikingconvnet.network.arrays import Floats, Ints
 
 RECEPTORS = ("excitatory", "inhibitory")
 
@@ -64,12 +68,13 @@ class Dialect:
     name: str
     module: str
     extra: str
-    setup: dict = field(default_factory=dict)
-    membranes: dict = field(default_factory=lambda: {"v": "v", "gsyn_exc": "gsyn_exc", "gsyn_inh": "gsyn_inh"})
+    setup: dict[str, Any] = field(default_factory=dict)
+    membranes: dict[str, str] = field(
+        default_factory=lambda: {"v": "v", "gsyn_exc": "gsyn_exc", "gsyn_inh": "gsyn_inh"})
     row_limit: int | None = None
     splits_channels: bool = False
-    lacks: tuple = ()
-    mechanism: dict = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
+    mechanism: dict[str, Any] = field(default_factory=dict)
     backprop_choice: bool = True
     has_w_min: bool = True
     plastic_inhibition: bool = True
@@ -80,12 +85,12 @@ class Dialect:
     arrival: int = 0
     least_delay: int = 1
     least_sources: int = 1
-    connect: object = None
+    connect: Callable[[Any, Any, Ints, Ints, dict[str, Floats]], None] | None = None
     resets: bool = False
     sets_currents: bool = True
 
 
-def load(dialect):
+def load(dialect: Dialect) -> ModuleType:
     """The PyNN module of a simulator; a missing package is a BackendError that names the command that installs it."""
     try:
         return import_module(dialect.module)

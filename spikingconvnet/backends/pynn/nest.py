@@ -12,19 +12,23 @@ import os
 import warnings
 from dataclasses import replace
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from spikingconvnet.backends.base import recorded_neurons
+from spikingconvnet.backends.base import Record, recorded_neurons
 from spikingconvnet.backends.pynn import dialect
 from spikingconvnet.backends.pynn import simulator as pynn
 from spikingconvnet.backends.pynn.dialect import Dialect
+from spikingconvnet.network.arrays import Floats, Ints, Numbers
+from spikingconvnet.network.netlist import Network
 
 REPLICAS_AT_ONCE = 1        # NEST keeps its state in globals
 LEAST_WEIGHT = 1e-30        # nA; NEST takes the sign of a plastic weight from it, and 0 has none
 
 
-def connect(sim, projection, pre, post, values):
+def connect(sim: Any, projection: Any, pre: Ints, post: Ints, values: dict[str, Floats]) -> None:
     """Make the connections of a projection with one call of NEST, see ``Dialect.connect``."""
     weight = values["weight"]
     if projection.receptor_type == "inhibitory":
@@ -45,7 +49,7 @@ DIALECT = Dialect(
     backprop_choice=False, has_w_min=False, flowing=True, first_step=2, stamp=1, connect=connect, sets_currents=False)
 
 
-def open(network, record=(), jobs=None):
+def open(network: Network, record: Record = (), jobs: int | None = None) -> "Simulation":
     """Start a simulation of `network` in NEST.
 
     Parameters
@@ -70,7 +74,7 @@ def open(network, record=(), jobs=None):
     return Simulation(network, load(), recorded_neurons(network, record), jobs or 1)
 
 
-def load():
+def load() -> ModuleType:
     """PyNN's module for NEST, without the banner, the advice and the attempt to compile that come with importing it."""
     logging.getLogger("PyNN").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"nest\.lib\.")
@@ -99,8 +103,10 @@ class Simulation(pynn.Simulation):
     threads : int
     """
 
-    def __init__(self, network, sim, record, threads):
-        self._nest, self._recorders, self._chosen = import_module("nest"), {}, {}
+    def __init__(self, network: Network, sim: Any, record: dict[str, Ints], threads: int) -> None:
+        self._nest = import_module("nest")
+        self._recorders: dict[str, tuple[Any, Any, dict[str, Floats]]] = {}
+        self._chosen: dict[str, Ints] = {}
         longest = max([1] + [p.connections.max_delay for p in network.projections]) * network.timestep
         longest = max(longest, DEFAULT_DELAY)
         dialect = replace(DIALECT, setup={**DIALECT.setup, "threads": threads, "max_delay": longest})
@@ -113,14 +119,14 @@ class Simulation(pynn.Simulation):
                 part.initialize(v=v.tolist())
                 self._recorders[part.label] = self._connect_recorders(part, v)
 
-    def _record(self, part, chosen):
+    def _record(self, part: Any, chosen: Ints) -> None:
         part.initialize(v=pynn.FAR_BELOW)       # nobody fires before the network's first step
         self._chosen[part.label] = chosen
 
-    def _set_state(self, part, v):
+    def _set_state(self, part: Any, v: float | list[float]) -> None:
         part.initialize(v=v)        # NEST does not let synaptic currents be set
 
-    def _connect_recorders(self, part, v):
+    def _connect_recorders(self, part: Any, v: Floats) -> tuple[Any, Any, dict[str, Floats]]:
         """Spike recorder, multimeter if membranes are recorded, and the first state, which a multimeter misses."""
         spikes, membranes = self._nest.Create("spike_recorder"), None
         self._nest.Connect(part.node_collection, spikes)
@@ -132,7 +138,7 @@ class Simulation(pynn.Simulation):
         return spikes, membranes, {name: v[chosen] if name == "V_m" else np.zeros(len(chosen))
                                    for name in self.dialect.membranes.values()}
 
-    def _data(self, part):
+    def _data(self, part: Any) -> Any:
         """Spike times and neurons, and the variables: arrays (samples, chosen neurons). The recorders are emptied."""
         spikes, membranes, before = self._recorders[part.label]
         events, signals = self._emptied(spikes), {}
@@ -142,24 +148,24 @@ class Simulation(pynn.Simulation):
             signals = {name: found[name][order].reshape(-1, len(row)) for name, row in before.items()}
         return events["times"], events["senders"].astype(int) - part.node_collection[0].global_id, signals, before
 
-    def _listed(self, projection):
+    def _listed(self, projection: Any) -> Any:
         return projection.get(["weight"], format="list", gather="all")      # on every rank
 
-    def _events(self, data):
+    def _events(self, data: Any) -> tuple[Floats, Ints]:
         return data[:2]
 
-    def _signal(self, data, name, first, last):
+    def _signal(self, data: Any, name: str, first: int, last: int) -> Floats:
         *_, signals, before = data
         rows = signals[name] if first else np.concatenate([before[name][None], signals[name]])
         return rows[:last - first] * (1.0 if name == "V_m" else 1e-3)       # I_syn is in pA
 
-    def _emptied(self, recorder):
+    def _emptied(self, recorder: Any) -> dict[str, Numbers]:
         events = recorder.get("events")
         recorder.set([{"n_events": 0}])      # in a list, or NEST reads everything first
         return of_all_ranks(events, self._nest.num_processes)
 
 
-def of_all_ranks(events, ranks):
+def of_all_ranks(events: dict[str, Numbers], ranks: int) -> dict[str, Numbers]:
     """Events (dict of str to array) of the neurons of all MPI ranks, on every one of them."""
     if ranks == 1:
         return events

@@ -5,25 +5,34 @@ whole before the run starts, because setting them again between two runs is slow
 """
 
 import math
+from collections.abc import Sequence
 from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from spikingconvnet.backends.base import ACCUM, Recording, Weights
 from spikingconvnet.backends.pynn import continuous
-from spikingconvnet.backends.pynn.dialect import RECEPTORS
+from spikingconvnet.backends.pynn.dialect import RECEPTORS, Dialect
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.network.connectivity import DenseConnections
+from spikingconvnet.network.arrays import ArrayLike, Floats, Ints, Ints32
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
+from spikingconvnet.network.netlist import Connections, Network, Population, Projection
 from spikingconvnet.network.neurons import SpikeSourcePoisson, parameter_names
+from spikingconvnet.network.plasticity import STDPMechanism
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
+
+if TYPE_CHECKING:
+    from spikingconvnet.backends.spinnaker.provenance import Provenance
 
 SPARE = 3           # steps of a gap more than the longest delay and refractory time
 FADED = 20          # time constants in which a current fades to 2e-9 of itself
 FAR_BELOW = -1e9    # mV, where no neuron fires
 NEVER = 1 << 20     # steps after the end at which a source without any spike fires, where lists may not all be empty
+Piece: TypeAlias = tuple[int, int, Any]     # first pre, first post, PyNN projection
 
 
-def gap(network, sets_currents):
+def gap(network: Network, sets_currents: bool) -> int:
     """Steps after which nothing is on its way and no neuron is refractory if nobody fires: int.
 
     Nor is a current left, if they cannot be set.
@@ -57,9 +66,8 @@ class Simulation:
         What the simulator does not have, or would compute otherwise.
     """
 
-    provenance = None       # see Recording
-
-    def __init__(self, network, sim, dialect, record, limits=None):
+    def __init__(self, network: Network, sim: Any, dialect: Dialect, record: dict[str, Ints],
+                 limits: dict[str, Floats] | None = None) -> None:
         self.network, self.sim, self.dialect, self.record = network, sim, dialect, record
         self.t = self._taken = self._origin = 0      # the last: of the simulator's time
         self._gap = 0 if dialect.resets or not network.reset_every else gap(network, dialect.sets_currents)
@@ -69,18 +77,23 @@ class Simulation:
         self._projections = {p.label: self._modulate(p) if p.modulates else self._project(p)
                              for p in sorted(network.projections, key=lambda p: p.modulates)}
 
-    def __enter__(self):
+    def __enter__(self) -> "Simulation":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.sim.end()
 
     @property
-    def source_steps(self):
+    def source_steps(self) -> int:
         """Steps on the timeline of the given spikes; 0 without any."""
-        return max([len(p.cell.spikes.offsets) - 1 for p in self.network.populations if p.has_given_spikes], default=0)
+        return self.network.source_steps
 
-    def run(self, n_steps):
+    @property
+    def provenance(self) -> "Provenance | None":
+        """What a machine has said about all runs; None, there is none."""
+        return None
+
+    def run(self, n_steps: int) -> None:
         """Simulate `n_steps` more steps. NetworkError if there are none."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
         every, end = self.network.reset_every, self.t + n_steps
@@ -92,17 +105,17 @@ class Simulation:
             self.t += steps
             self._after_piece()
 
-    def _after_piece(self):
+    def _after_piece(self) -> None:
         """A run up to a reset, or to its end, is done."""
 
-    def _advance(self, n_steps):
+    def _advance(self, n_steps: int) -> None:
         self.sim.run(self._duration(n_steps))
 
-    def _duration(self, n_steps):
+    def _duration(self, n_steps: int) -> float:
         """Time in ms that the simulator takes for so many steps."""
         return n_steps * self.network.timestep
 
-    def _start_anew(self):
+    def _start_anew(self) -> None:
         """Let what is on its way arrive while nobody can fire, then set the state of the start."""
         for population in self.network.populations:
             if not population.is_source:
@@ -115,15 +128,15 @@ class Simulation:
                 for first, part in self._parts[population.label]:
                     self._set_state(part, v[first:first + part.size].tolist())
 
-    def _set_state(self, part, v):
+    def _set_state(self, part: Any, v: float | list[float]) -> None:
         """Set membranes, and synaptic currents to 0."""
         part.initialize(v=v, isyn_exc=0.0, isyn_inh=0.0)
 
-    def _sim_step(self, step):
+    def _sim_step(self, step: Any) -> Any:
         """Steps of the simulator at which steps of the network take place: int array."""
         return step + (step // self.network.reset_every * self._gap if self._gap else 0)
 
-    def set(self, label, v_thresh):
+    def set(self, label: str, v_thresh: ArrayLike) -> None:
         """Set the thresholds of a population: float array (size,) in mV. NetworkError for another shape."""
         values = np.asarray(v_thresh, np.float64)
         population = self.network.population(label)
@@ -132,7 +145,7 @@ class Simulation:
         for first, part in self._parts[label]:
             part.set(v_thresh=values[first:first + part.size].tolist())
 
-    def weights(self, label):
+    def weights(self, label: str) -> Weights:
         """Weights of a projection as the simulator reports them: Weights; `raw` is None outside of SpiNNaker."""
         pre, post, weight = [], [], []
         factor = self._factor(self.network.projection(label).post)
@@ -146,24 +159,23 @@ class Simulation:
         order = np.lexsort((post, pre))
         return Weights(None, weight[order])
 
-    def _listed(self, projection):
+    def _listed(self, projection: Any) -> Any:
         """Rows (pre, post, weight) of all synapses of a PyNN projection."""
         return projection.get(["weight"], format="list")
 
-    def recording(self):
+    def recording(self) -> Recording:
         """What was recorded since the last call: Recording; its samples are those of the network's given spikes."""
         first, last, self._taken = self._taken, self.t, self.t
-        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
         spikes, membranes = {}, {}
         for population in self.network.populations:
             if not population.is_source:
                 data = [(begin, self._data(part)) for begin, part in self._parts[population.label]]
-                spikes[population.label] = self._spikes(population, data, first, last, slot)
+                spikes[population.label] = self._spikes(population, data, first, last)
                 if population.label in self.record:
                     membranes[population.label] = self._membranes(population, data, first, last)
         return Recording(spikes, membranes)
 
-    def _population(self, population, limits):
+    def _population(self, population: Population, limits: Floats | None) -> list[tuple[int, Any]]:
         """``(first neuron, PyNN population)`` of every part of a population."""
         if isinstance(population.cell, SpikeSourcePoisson):
             raise NetworkError(f"Population {population.label!r}: random sources are only drawn by the local backend,"
@@ -173,22 +185,22 @@ class Simulation:
         return [(first, make(population, first, size, index, limits))
                 for index, first in enumerate(range(0, population.size, size))]
 
-    def _splits(self, population):
+    def _splits(self, population: Population) -> bool:
         """Whether every channel becomes a population of its own."""
         return population.per_channel and self.dialect.splits_channels
 
-    def _make(self, population, size, index, cell, **more):
+    def _make(self, population: Population, size: int, index: int, cell: Any, **more: Any) -> Any:
         return self.sim.Population(size, cell, label=f"{population.label} {index}", **more)
 
-    def _source(self, population, first, size, index, limits):
-        spikes, dt = population.cell.spikes, self.network.timestep
+    def _source(self, population: Population, first: int, size: int, index: int, limits: Floats | None) -> Any:
+        spikes, dt = population.given_spikes, self.network.timestep
         times = [part.tolist() for part in self._source_times(spikes, first, size)]
         times += [[]] * (self.dialect.least_sources - size)
         if not any(times):
             times[0] = [(len(spikes.offsets) + NEVER) * dt]
         return self._make(population, len(times), index, self.sim.SpikeSourceArray(spike_times=times))
 
-    def _source_times(self, spikes, first, size):
+    def _source_times(self, spikes: Spikes, first: int, size: int) -> list[Floats]:
         """Times (ms) of the spikes of `size` sources: an array for each."""
         own = (spikes.neurons >= first) & (spikes.neurons < first + size)
         step, neurons = self._sim_step(spikes.steps()[own]) + self.dialect.first_step, spikes.neurons[own] - first
@@ -196,18 +208,18 @@ class Simulation:
         ends = np.searchsorted(neurons[order], np.arange(1, size))
         return np.split(self._ms(step[order]), ends)
 
-    def _ms(self, steps):
+    def _ms(self, steps: Ints) -> Floats:
         """Steps in ms without the last bits of a product: NEST takes 3 * 0.1 for a time in the fourth step."""
         return np.round(steps * self.network.timestep, 6)
 
-    def _neurons(self, population, first, size, index, limits):
+    def _neurons(self, population: Population, first: int, size: int, index: int, limits: Floats | None) -> Any:
         cell, values = self._cell(population)
-        values = {name: part[first:first + size] for name, part in values.items()}
-        values = {name: part[0].item() if (part == part[0]).all() else part.tolist() for name, part in values.items()}
-        begin = {name: values.pop(name) for name in population.cell.state}
-        cell = cell(**values)
-        limit = population.max_expected_summed_weight
-        limit = limits[index].tolist() if limits is not None else [limit, limit] if limit is not None else None
+        own = {name: part[first:first + size] for name, part in values.items()}
+        given = {name: part[0].item() if (part == part[0]).all() else part.tolist() for name, part in own.items()}
+        begin = {name: given.pop(name) for name in population.cell.state}
+        cell = cell(**given)
+        expected = population.max_expected_summed_weight
+        limit = limits[index].tolist() if limits is not None else None if expected is None else [expected, expected]
         scaled = limit and not self.dialect.flowing         # only a board has a scale
         more = {"additional_parameters": {"max_expected_summed_weight": limit}} if scaled else {}
         part = self._make(population, size, index, cell, **more)
@@ -217,7 +229,7 @@ class Simulation:
         self._record(part, chosen)
         return part
 
-    def _cell(self, population):
+    def _cell(self, population: Population) -> tuple[Any, dict[str, Floats]]:
         """The simulator's cell and its parameters: class, dict of str to float array (size,)."""
         values = {name: population.parameter(name) for name in parameter_names(population.cell)}
         if not self.dialect.flowing:
@@ -232,14 +244,14 @@ class Simulation:
         values["tau_syn_E"], values["tau_syn_I"] = continuous.time_constants(population, dt)
         return self.sim.IF_curr_exp, values
 
-    def _factor(self, label):
+    def _factor(self, label: str) -> Floats:
         """What the weights onto a population are multiplied with, by receptor: float array (2, size)."""
         population = self.network.population(label)
         if not self.dialect.flowing:
             return np.ones((2, population.size))
         return continuous.currents(population, self.network.timestep)[0]
 
-    def _project(self, projection):
+    def _project(self, projection: Projection) -> list[Piece]:
         """``(first pre, first post, PyNN projection)`` of every piece of a projection."""
         listed = projection.connections.to_list()
         inhibits = listed.weight < 0 if listed.signed else np.full(len(listed.pre),
@@ -256,7 +268,7 @@ class Simulation:
                             projection, listed, piece, (first_pre, pre), (first_post, post), name)))
         return made
 
-    def _modulate(self, projection):
+    def _modulate(self, projection: Projection) -> list[Piece]:
         """As :meth:`_project`, for a reward or punishment."""
         connections = projection.connections
         self._class(projection.plasticity)
@@ -269,15 +281,15 @@ class Simulation:
             receptor_type=projection.receptor))
             for first_pre, pre in self._parts[projection.pre] for first_post, post in self._parts[projection.post]]
 
-    def _is_generated(self, projection):
+    def _is_generated(self, projection: Projection) -> bool:
         """Whether the machine makes the connections itself, in rows as long as it needs."""
         return getattr(projection.connections, "rounding", "host") == "machine" and not self.dialect.flowing
 
-    def _everyone(self, connections):
+    def _everyone(self, connections: Connections) -> Any:
         """The connector of connections that a board generates itself."""
         return self.sim.AllToAllConnector(allow_self_connections=isinstance(connections, DenseConnections))
 
-    def _pieces(self, projection, pre, chosen):
+    def _pieces(self, projection: Projection, pre: Ints, chosen: Ints) -> list[Ints]:
         """Indices of connections in groups whose rows the simulator can hold."""
         if not len(chosen):
             return []
@@ -288,7 +300,8 @@ class Simulation:
         rank = np.arange(len(chosen)) - np.repeat(first, np.diff([*first, len(chosen)]))
         return [chosen[rank // self.dialect.row_limit == k] for k in range(rank.max() // self.dialect.row_limit + 1)]
 
-    def _connect(self, projection, listed, chosen, pre, post, receptor):
+    def _connect(self, projection: Projection, listed: ConnectionList, chosen: Ints, pre: tuple[int, Any],
+                 post: tuple[int, Any], receptor: str) -> Any:
         sign = -1.0 if receptor == "inhibitory" else 1.0        # the one form that every simulator takes
         dt = self.network.timestep
         (first_pre, pre), (first_post, post) = pre, post
@@ -304,14 +317,14 @@ class Simulation:
             synapse = self._synapse(projection, receptor)
         return self.sim.Projection(pre, post, connector, synapse_type=synapse, receptor_type=receptor)
 
-    def _connector(self, ids, values):
+    def _connector(self, ids: tuple[Ints, Ints], values: dict[str, Floats]) -> Any:
         if self.dialect.connect is None:
             return self.sim.FromListConnector(np.column_stack([*ids, *values.values()]), column_names=list(values))
         connector = self.sim.FromListConnector(np.zeros((0, 4)))
         connector.connect = lambda projection: self.dialect.connect(self.sim, projection, *ids, values)
         return connector
 
-    def _delays(self, projection, steps):
+    def _delays(self, projection: Projection, steps: Ints) -> Ints:
         """Delays, in steps, after which a spike acts when it does on SpiNNaker, as far as the simulator allows it.
 
         Plastic synapses between neurons keep their delay, so that learning sees the same distances.
@@ -322,27 +335,27 @@ class Simulation:
             later = self.dialect.stamp
         return np.maximum(steps - self.dialect.arrival - later, self.dialect.least_delay)
 
-    def _synapse(self, projection, receptor, weight=None, delay=None):
+    def _synapse(self, projection: Projection, receptor: str, weight: float | None = None,
+                 delay: float | None = None) -> Any:
         given = {} if weight is None else {"weight": weight, "delay": delay}
-        if projection.plasticity is None:
+        rule, changed = projection.rule, continuous.UNCHANGED
+        if rule is None:
             return self.sim.StaticSynapse(**given)
-        timing, dependence = projection.plasticity.timing_dependence, projection.plasticity.weight_dependence
-        changed = {}, {}
         if self.dialect.flowing:
-            self._check_plastic(projection, receptor)
+            self._check_plastic(projection, rule, receptor)
             late = self.dialect.stamp * self.network.timestep * self.network.population(projection.pre).is_source
             factor = self._factor(projection.post)[RECEPTORS.index(receptor), 0].item()
             factor = -factor if receptor == "inhibitory" else factor
-            changed = continuous.plasticity(projection.plasticity, factor, late)
+            changed = continuous.plasticity(rule, factor, late)
             given = {"weight": changed[1]["w_max"]}     # of the right sign; the lists have the weights
-        mechanism = self.sim.STDPMechanism(timing_dependence=self._rule(timing, changed[0]),
-                                           weight_dependence=self._rule(dependence, changed[1]),
+        mechanism = self.sim.STDPMechanism(timing_dependence=self._rule(rule.timing_dependence, changed[0]),
+                                           weight_dependence=self._rule(rule.weight_dependence, changed[1]),
                                            **self.dialect.mechanism, **given)
-        mechanism.backprop_delay = projection.plasticity.backprop_delay     # sPyNNaker's own; Brian2 is told by it
+        mechanism.backprop_delay = rule.backprop_delay     # sPyNNaker's own; Brian2 is told by it
         return mechanism
 
-    def _check_plastic(self, projection, receptor):
-        owner, rule, local = f"Projection {projection.label!r}", projection.plasticity, "; the local backend takes both"
+    def _check_plastic(self, projection: Projection, rule: STDPMechanism, receptor: str) -> None:
+        owner, local = f"Projection {projection.label!r}", "; the local backend takes both"
         name, factor = self.dialect.name, self._factor(projection.post)[RECEPTORS.index(receptor)]
         for record in (rule.timing_dependence, rule.weight_dependence):
             self._class(record)
@@ -356,7 +369,7 @@ class Simulation:
                 " constants", f"onto neurons of the same time constants and capacitance for {name}{local}",
                 NetworkError)
 
-    def _class(self, record):
+    def _class(self, record: Any) -> Any:
         """The simulator's class of a plasticity record."""
         name, found = type(record).__name__, self.sim
         for step in record.pynn.split("."):
@@ -366,39 +379,37 @@ class Simulation:
                                " local")
         return found
 
-    def _rule(self, record, changed):
+    def _rule(self, record: object, changed: dict[str, float]) -> Any:
         return self._class(record)(**{**vars(record), **changed})
 
-    def _record(self, part, chosen):
+    def _record(self, part: Any, chosen: Ints) -> None:
         """Have the spikes of a part recorded, and the membranes of its `chosen` neurons."""
         part.record("spikes")
         if len(chosen):
             view = part if len(chosen) == part.size else part[chosen.tolist()]
             view.record(list(self.dialect.membranes.values()))
 
-    def _data(self, part):
+    def _data(self, part: Any) -> Any:
         """What the simulator has recorded of a part, for the two functions below."""
         return part.get_data().segments[0]
 
-    def _events(self, data):
+    def _events(self, data: Any) -> tuple[Floats, Ints]:
         """Times (ms) and neurons of the spikes: two arrays."""
         trains = data.spiketrains
         neurons = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
         return np.concatenate([np.zeros(0), *(train.magnitude for train in trains)]), neurons
 
-    def _signal(self, data, name, first, last):
+    def _signal(self, data: Any, name: str, first: int, last: int) -> Floats:
         """A variable before the steps ``first .. last - 1``: float array (steps, chosen neurons)."""
         signal = next(s for s in data.analogsignals if s.name == name)
         return np.asarray(signal.magnitude, np.float64)[first:last]
 
-    def _spikes(self, population, data, first, last, slot):
-        steps, ids = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for begin, recorded in data:
-            times, neurons = self._events(recorded)
-            steps.append(np.rint(times / self.network.timestep).astype(np.int64)
-                         - self.dialect.first_step - self.dialect.stamp + self._origin)
-            ids.append(neurons + begin)
-        steps, ids = np.concatenate(steps), np.concatenate(ids)
+    def _spikes(self, population: Population, data: Sequence[tuple[int, Any]], first: int,
+                last: int) -> Spikes:
+        events = [(*self._events(recorded), begin) for begin, recorded in data]
+        ids = np.concatenate([neurons + begin for _, neurons, begin in events])
+        steps = (np.rint(np.concatenate([times for times, *_ in events]) / self.network.timestep).astype(np.int64)
+                 - self.dialect.first_step - self.dialect.stamp + self._origin)
         inside = steps >= self._origin
         if self._gap:
             image, steps = np.divmod(steps, self.network.reset_every + self._gap)
@@ -408,10 +419,12 @@ class Simulation:
         steps, ids = steps[inside] - first, ids[inside]
         order = np.lexsort((ids, steps))
         offsets = np.searchsorted(steps[order], np.arange(last - first + 1))
+        slot = self.network.slot
         n_steps = slot if slot and (last - first) % slot == 0 else last - first
         return Spikes(population.shape, n_steps, offsets, ids[order].astype(neuron_dtype(population.shape)))
 
-    def _membranes(self, population, data, first, last):
+    def _membranes(self, population: Population, data: Sequence[tuple[int, Any]], first: int,
+                   last: int) -> dict[str, Ints32]:
         """Raw s16.15 of the chosen neurons, in the order asked for."""
         chosen = self.record[population.label]
         order, found = np.sort(chosen), {}

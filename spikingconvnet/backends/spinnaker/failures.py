@@ -9,8 +9,12 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
+
+from spikingconvnet.backends.spinnaker.provenance import Place
 
 PROBE_RETRIES = 3       # of 1 s each
 LONGEST = 400           # characters of an error text
@@ -20,18 +24,19 @@ STILL = 4               # looks in a row at which nothing has moved
 OVERRUN = 10            # seconds of the board's own clock that a run may take longer than it should
 CLOCK_MS, P2V_MAP, SLEEP, CORES = 0xf5007f10, 0xf5007f94, 0xf2000064, 18    # sark.h:990 and 1045, spinnaker.h:836
 
+
 logger = logging.getLogger("spinn_front_end_common")    # its messages go to the file of the run
 
 
 class Silence:
     """Whether a board was found not to answer."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.noticed = False
 
 
 @contextmanager
-def watched():
+def watched() -> Iterator[Silence]:
     """While sPyNNaker works: a Silence, and its recovery from errors only on a board that answers.
 
     Its handlers of Ctrl-C and of uncaught errors, which outlive its runs, are removed at the end.
@@ -40,7 +45,7 @@ def watched():
 
     silence, recover = Silence(), base._recover_from_error
 
-    def recover_if_it_answers(simulator, error):
+    def recover_if_it_answers(simulator: Any, error: BaseException) -> None:
         if _answers():
             recover(simulator, error)
         else:
@@ -59,7 +64,7 @@ def watched():
 
 
 @contextmanager
-def patient(emulated):
+def patient(emulated: bool) -> Iterator[None]:
     """Until the context ends, wait for cores to come into a state for as long as the board goes on, and no longer.
 
     sPyNNaker's limits cannot be configured (``synapse_expander.py:97`` of 7.4.1: a second for 1000 bytes of the largest
@@ -79,7 +84,8 @@ def patient(emulated):
     wait = BaseTransceiver.wait_for_cores_to_be_in_state
 
     @wraps(wait)
-    def wait_while_it_goes_on(transceiver, cores, *place, timeout=None, **more):
+    def wait_while_it_goes_on(transceiver: Any, cores: Any, *place: Any, timeout: float | None = None,
+                              **more: Any) -> Any:
         if timeout is not None and not emulated:
             return wait(transceiver, cores, *place, timeout=timeout, **more)
         progress = Progress(transceiver)
@@ -113,11 +119,13 @@ class Progress:
     transceiver : spinnman.transceiver.Transceiver
     """
 
-    def __init__(self, transceiver):
+    def __init__(self, transceiver: Any) -> None:
         self._transceiver = transceiver
-        self._states, self._clock, self._since, self._still = None, None, 0, 0
+        self._states: Mapping[Place, Any] | None = None
+        self._clock: int | None = None
+        self._since = self._still = 0
 
-    def seen(self, states):
+    def seen(self, states: Mapping[Place, Any]) -> bool:
         """Take note of the states of the cores that are waited for, by (x, y, p); False if it is time to give up."""
         from spinn_front_end_common.data import FecDataView as view
 
@@ -128,27 +136,27 @@ class Progress:
         limit = _run_ms(view) + OVERRUN * 1000
         return self._still < STILL and clock - self._since <= limit
 
-    def _now(self, place):
+    def _now(self, place: Place) -> int:
         """Milliseconds of the clock of a chip (``clock_ms`` of `sv_t`, sark.h)."""
         return int.from_bytes(self._transceiver.read_memory(*place[:2], CLOCK_MS, 8), "little")
 
-    def _asleep(self, view):
+    def _asleep(self, view: Any) -> bool:
         """Whether all cores but monitors wait for an interrupt (`SC_SLEEP`, by physical number)."""
         return not any(self._awake(x, y) for x, y in view.get_machine().chip_coordinates)
 
-    def _awake(self, x, y):
+    def _awake(self, x: int, y: int) -> list[int]:
         sleeping = int.from_bytes(self._transceiver.read_memory(x, y, SLEEP, 4), "little")
         virtual = self._transceiver.read_memory(x, y, P2V_MAP, CORES)
         return [core for core in range(CORES) if 0 < virtual[core] < CORES and not sleeping >> core & 1]
 
 
-def _run_ms(view):
+def _run_ms(view: Any) -> float:
     """How long the board's clock takes for the run that is at work, if one is."""
     end = view.get_current_run_timesteps()
     return 0 if not end else (end - view.get_first_machine_time_step()) * view.get_hardware_time_step_ms()
 
 
-def _answers():
+def _answers() -> bool:
     """Whether the board that sPyNNaker is connected to says which version it runs; True if there is none yet."""
     from spinn_front_end_common.data import FecDataView as view
     from spinnman.exceptions import SpinnmanException
@@ -163,7 +171,7 @@ def _answers():
     return True
 
 
-def in_one_line(error):
+def in_one_line(error: BaseException) -> str:
     r"""Kind and text of an error, without the stack traces that SpiNNMan puts into it.
 
     >>> in_one_line(ValueError("no\n  route"))
@@ -179,6 +187,6 @@ def in_one_line(error):
     return f"{type(cause).__name__}: {text if len(text) <= LONGEST else text[:LONGEST] + ' ...'}"
 
 
-def _state(info):
+def _state(info: Any) -> str:
     reason = info.run_time_error.name
     return info.state.name + (f" ({reason})" if reason != "NONE" else "")

@@ -3,12 +3,15 @@
 import atexit
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol, TextIO, TypeVar
 from unittest.mock import patch
 
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
 from spikingconvnet.gates.address import SPALLOC_LOGIN, Address, hidden
+from spikingconvnet.network.arrays import Pair
 
 logger = logging.getLogger(__name__)
 
@@ -18,17 +21,26 @@ PROVENANCE = ("write_provenance", "read_router_provenance_data", "read_placement
               "read_graph_provenance_data", "keep_data_database")      # what mode = Production leaves off
 LOCAL_FILE, LOG = "spynnaker.cfg", "spynnaker.log"
 
+Failure = TypeVar("Failure", bound=BaseException)
+
+
+class Machine(Protocol):
+    """What stands for a machine that is no name or address: an emulated board that is there, or a virtual one."""
+
+    def configuration(self) -> str:
+        """Text of the configuration's section Machine."""
+
 
 class VirtualBoard:
     """A machine for mapping alone; sPyNNaker invents as many boards of 48 chips as a network needs."""
 
     @staticmethod
-    def configuration():
+    def configuration() -> str:
         """Text of the configuration's section Machine."""
         return "[Machine]\nversion = 5\nvirtual_board = True\n"
 
 
-def configuration(machine, home, packet_buffer=None):
+def configuration(machine: str, home: Path, packet_buffer: int | None = None) -> str:
     """Text of the configuration file: the section of the machine, reports inside `home`, size of the input buffers."""
     buffer = f"[Simulation]\nincoming_spike_buffer_size = {packet_buffer}\n" if packet_buffer else ""
     return (f"{machine}\n{buffer}[Mode]\nmode = Production\n[Logging]\ninstantiate = False\n"
@@ -37,7 +49,7 @@ def configuration(machine, home, packet_buffer=None):
 
 
 @contextmanager
-def machine_section(target):
+def machine_section(target: str | Machine) -> Iterator[str]:
     """Text of the configuration's section Machine; an emulated board lives as long as the context.
 
     Raises
@@ -47,7 +59,7 @@ def machine_section(target):
     SimulationFailed
         An emulated board that cannot be set up.
     """
-    if hasattr(target, "configuration"):
+    if not isinstance(target, str):
         yield target.configuration()
     elif target == "emulated":
         try:
@@ -74,7 +86,7 @@ def machine_section(target):
 
 
 @contextmanager
-def private_configuration(home, text):
+def private_configuration(home: Path, text: str) -> Iterator[None]:
     """Have sPyNNaker find `text` as its configuration, and nothing else, until the context ends.
 
     Parameters
@@ -100,7 +112,7 @@ def private_configuration(home, text):
 
 
 @contextmanager
-def _discreet():
+def _discreet() -> Iterator[None]:
     """Keep secrets out of sPyNNaker's files: what a server repeats, and the session with it, which opens boards.
 
     The session is there for programs that draw while a run is going on (SpiNNMan 7.4.1 ``spalloc_client.py:566``).
@@ -109,7 +121,7 @@ def _discreet():
     from spinn_front_end_common.interface.provenance import GlobalProvenance
     from spinnman.spalloc.spalloc_client import _SpallocJob
 
-    def connected(simulator, *args):
+    def connected(simulator: Any, *args: Any) -> Any:
         try:
             return connect(simulator, *args)
         except Exception as error:      # of any kind, and written into a file before it comes to us
@@ -124,7 +136,7 @@ def _discreet():
         yield
 
 
-def hide_in(error):
+def hide_in(error: Failure) -> Failure:
     """The error, whose text and causes are rid of what `address.hidden` hides."""
     error.args = tuple(hidden(arg) if isinstance(arg, str) else hide_in(arg) if isinstance(arg, Exception) else arg
                        for arg in error.args)
@@ -137,19 +149,19 @@ def hide_in(error):
 class Hiding:
     """A text file that is written without what `address.hidden` hides."""
 
-    def __init__(self, file):
+    def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         """As that of a file."""
         return self._file.write(hidden(text))
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
 
 @contextmanager
-def messages_to(stream):
+def messages_to(stream: Hiding) -> Iterator[None]:
     """Have sPyNNaker's loggers write to `stream` alone, and leave everybody else's as they are."""
     from spinn_utilities.log import FormatAdapter
 
@@ -171,7 +183,7 @@ def messages_to(stream):
 
 
 @contextmanager
-def _environment(**variables):
+def _environment(**variables: str | None) -> Iterator[None]:
     """Environment variables until the context ends; those that are None stay as they are."""
     changed = {name: value for name, value in variables.items() if value is not None}
     kept = {name: os.environ.get(name) for name in changed}
@@ -186,19 +198,19 @@ def _environment(**variables):
                 os.environ[name] = value
 
 
-def is_own(vertex):
+def is_own(vertex: Any) -> bool:
     """Whether a vertex of a machine is one of the network's, and no monitor."""
     return vertex.app_vertex is not None
 
 
-def provenance_database():
+def provenance_database() -> str:
     """The file that sPyNNaker writes provenance to."""
     from spinn_front_end_common.utilities.base_database import BaseDatabase
 
     return BaseDatabase.default_database_file()
 
 
-def chips():
+def chips() -> list[Pair]:
     """The chips whose routers have a table: (x, y)."""
     from spynnaker.pyNN.data import SpynnakerDataView as view
 

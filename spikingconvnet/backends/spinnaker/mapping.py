@@ -1,12 +1,15 @@
 """How sPyNNaker maps a network to a machine, without computing."""
 
+from pathlib import Path
+
 from spikingconvnet.backends.spinnaker.machine import VirtualBoard, is_own
 from spikingconvnet.backends.spinnaker.simulator import open
+from spikingconvnet.network.netlist import Network
 
 CHIPS_OF_A_BOARD = 48       # SpiNN-5
 
 
-def mapped(network, directory=None):
+def mapped(network: Network, directory: Path | None = None) -> dict[str, int]:
     """What sPyNNaker would use for a network; nothing is computed.
 
     Parameters

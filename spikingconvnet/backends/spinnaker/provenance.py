@@ -10,10 +10,13 @@ reinjectors go on counting.
 import re
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from spikingconvnet.errors import BackendError
+from spikingconvnet.network.arrays import Pair
 
 CORE, ROUTER, TRANSFER, CONNECTOR, GATHERER = "core", "router", "transfer", "connector", "gatherer"
 RECORDING, SETUP = "recording", "setup"
@@ -25,6 +28,8 @@ IOBUF_ERROR = re.compile(r"^\[ERROR\] \(.*?\): (.*)$", re.MULTILINE)     # and t
 REINJECTION = {"Received_For_Reinjection", "Missed_For_Reinjection", "Reinjection_Overflows", "Reinjected",
                "Dumped_from_a_Link", "Dumped_from_a_processor"}
 STATES = {"Entries", "Unique_Routes", "Error status"}           # of routers, no counts
+Place: TypeAlias = tuple[int, int, int]             # x, y, p
+Told: TypeAlias = tuple[int, int, int, str]     # x, y, p, and what is said of that core
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Core:
     given: int | None = None
     silent: bool = False
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"core {self.x},{self.y},{self.p} ({self.population}, neurons {self.first} to {self.last})"
 
 
@@ -118,20 +123,20 @@ class Provenance:
         Up to each reset, where every image starts at rest: time begins anew, and sPyNNaker's database with it.
     """
 
-    readings: tuple = ()
-    messages: tuple = ()
-    cores: tuple = ()
-    chips: tuple = ()
-    ends: tuple = ()
+    readings: tuple[Reading, ...] = ()
+    messages: tuple[str, ...] = ()
+    cores: tuple[Core, ...] = ()
+    chips: tuple[Pair, ...] = ()
+    ends: tuple[int, ...] = ()
     time_scale: int | None = None
     failure: str = ""
-    states: tuple = ()
-    said: tuple = ()
-    counters: dict = field(default_factory=dict)
-    earlier: tuple = ()
+    states: tuple[Told, ...] = ()
+    said: tuple[Told, ...] = ()
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    earlier: tuple["Provenance", ...] = ()
 
 
-def read(path):
+def read(path: str | Path) -> Provenance:
     """Readings and messages of a database: Provenance.
 
     Parameters
@@ -160,21 +165,21 @@ def read(path):
     return Provenance(tuple(readings), tuple(dict.fromkeys(messages)))
 
 
-def said(path):
+def said(path: str | Path) -> tuple[Told, ...]:
     """What cores have reported as errors (IOBUF) before a run failed: tuple of (x, y, p, text), each once.
 
     sPyNNaker writes it, of the cores that failed, beside its database `path`: ``iobuf_extractor.py`` of
     SpiNNFrontEndCommon 7.4.1.
     """
-    found = []
+    found: list[Told] = []
     for file in sorted((Path(path).parent / "provenance_data" / "app_provenance_data").glob("iobuf_for_chip_*.txt")):
-        place = IOBUF_FILE.fullmatch(file.name)
-        for text in IOBUF_ERROR.findall(file.read_text(errors="replace")) if place else ():
-            found.append((*map(int, place.groups()), text.strip()))
+        if place := IOBUF_FILE.fullmatch(file.name):
+            x, y, p = map(int, place.groups())
+            found += [(x, y, p, text.strip()) for text in IOBUF_ERROR.findall(file.read_text(errors="replace"))]
     return tuple(dict.fromkeys(found))
 
 
-def _check_length(path):
+def _check_length(path: Path) -> None:
     """Raise ValueError if pages are missing; SQLite itself notices when it comes to need one of them.
 
     Bytes 16 and 28 of a database: size of a page, and their number (https://sqlite.org/fileformat.html, 1.3).
@@ -187,18 +192,18 @@ def _check_length(path):
         raise ValueError(f"cut off at {path.stat().st_size} of {wanted} bytes")
 
 
-def _rows(connection, query, values=()):
+def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Any]:
     return connection.execute(query, values).fetchall()
 
 
-def _number(value):
-    """A value of a database, whose columns take everything."""
+def _number(value: object) -> Any:
+    """A value of a database, whose columns take everything: int or float."""
     if not isinstance(value, (int, float)):
         raise ValueError(f"{value!r} is no number")
     return value
 
 
-def _cores(connection):
+def _cores(connection: sqlite3.Connection) -> Iterator[Reading]:
     counts = defaultdict(list)
     for x, y, p, item, value in _rows(
             connection, "SELECT x, y, processor, description, the_value FROM core_provenance JOIN core"
@@ -208,11 +213,12 @@ def _cores(connection):
         yield Reading(CORE, str(item), values[-1], x, y, p, run=_first(values), times=len(values))
 
 
-def _routers(connection):
-    last, counts = {}, defaultdict(list)
+def _routers(connection: sqlite3.Connection) -> Iterator[Reading]:
+    last: dict[tuple[int, int, str], float] = {}
+    counts: dict[tuple[str, int, int, str], list[float]] = defaultdict(list)
     for x, y, text, value in _rows(
             connection, "SELECT x, y, description, the_value FROM router_provenance ORDER BY chip_id"):
-        phase, item = PHASE.match(str(text)).groups()
+        phase, item = PHASE.findall(str(text))[0]
         before, last[x, y, item] = last.get((x, y, item), 0), _number(value)
         table = ROUTER if phase in ("Run", "") else TRANSFER
         if item in STATES:
@@ -226,8 +232,8 @@ def _routers(connection):
         yield Reading(table, item, value, x, y, run=_first(values), times=len(values))
 
 
-def _connectors(connection):
-    counts = defaultdict(int)
+def _connectors(connection: sqlite3.Connection) -> Iterator[Reading]:
+    counts: dict[tuple[str, str], float] = defaultdict(int)
     for pre, post, item, value in _rows(connection, "SELECT pre_population, post_population, description, the_value"
                                                     " FROM connector_provenance"):
         counts[f"{pre} -> {post}", str(item)] = max(_number(value), counts[f"{pre} -> {post}", str(item)])
@@ -235,14 +241,14 @@ def _connectors(connection):
         yield Reading(CONNECTOR, item, value, between=between)
 
 
-def _gatherers(connection):
+def _gatherers(connection: sqlite3.Connection) -> Iterator[Reading]:
     for x, y, item, run, value in _rows(
             connection, "SELECT x, y, description, run, SUM(the_value) FROM gatherer_provenance"
                         " GROUP BY x, y, description, run"):
         yield Reading(GATHERER, str(item), _number(value), x, y, run=max(0, _number(run) - 1))
 
 
-def _recordings(connection):
+def _recordings(connection: sqlite3.Connection) -> Iterator[Reading]:
     for x, y, p, run, regions in _rows(
             connection, "SELECT x, y, processor, n_run, COUNT(*) FROM recording_data"
                         " JOIN recording_region USING (recording_region_id) JOIN core USING (core_id)"
@@ -250,14 +256,15 @@ def _recordings(connection):
         yield Reading(RECORDING, MISSING_DATA, regions, x, y, p, run=max(0, _number(run) - 1))
 
 
-def _traces(connection):
+def _traces(connection: sqlite3.Connection) -> Iterator[Reading]:
     """Steps that a core's membranes and currents lack, of all that it ran; each step is a record with its time.
 
     Spikes cannot be counted like that: a step without any leaves no record.
     """
     if not _rows(connection, "SELECT 1 FROM sqlite_master WHERE name = 'region_metadata'"):
         return              # sPyNNaker adds that table when it has mapped a network
-    missing, before = defaultdict(lambda: defaultdict(int)), {}
+    missing: dict[Place, dict[int, float]] = defaultdict(lambda: defaultdict(int))
+    before: dict[int, float] = {}
     for x, y, p, region, neurons, run, end, size in _rows(
             connection, "SELECT x, y, processor, recording_region_id, recording_neurons_st, n_run, run_timestep,"
                         " (SELECT COALESCE(SUM(content_len), 0) FROM recording_data AS data WHERE"
@@ -274,7 +281,7 @@ def _traces(connection):
                       run=max(0, min((run for run, lacks in runs.items() if lacks), default=1) - 1))
 
 
-def _length(ranges):
+def _length(ranges: str) -> int:
     """Number of neurons in a text of `array_to_string`, neo_buffer_database.py:1479.
 
     >>> _length("0:255,260")
@@ -284,11 +291,11 @@ def _length(ranges):
     return sum(part[-1] - part[0] + 1 for part in ends)
 
 
-def _setup(connection):
+def _setup(connection: sqlite3.Connection) -> Iterator[Reading]:
     for (value,) in _rows(connection, "SELECT time_scale_factor FROM setup"):
         yield Reading(SETUP, "time_scale_factor", _number(value))
 
 
-def _first(values):
+def _first(values: Sequence[float]) -> int:
     """Index of the first value that is not 0; of a value per run, that run."""
     return next((i for i, value in enumerate(values) if value), 0)

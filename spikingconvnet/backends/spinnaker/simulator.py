@@ -9,19 +9,22 @@ inside sPyNNaker is a SimulationFailed that names the file with its messages.
 import logging
 import tempfile
 import traceback
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from spikingconvnet.backends.base import joined, recorded_neurons
+from spikingconvnet.backends.base import Record, Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.pynn import simulator as pynn
 from spikingconvnet.backends.pynn.dialect import Dialect, load
 from spikingconvnet.backends.spinnaker import failures, provenance
 from spikingconvnet.backends.spinnaker.machine import (
     LOG,
     Hiding,
+    Machine,
     chips,
     configuration,
     hide_in,
@@ -31,9 +34,10 @@ from spikingconvnet.backends.spinnaker.machine import (
     private_configuration,
     provenance_database,
 )
+from spikingconvnet.backends.spinnaker.provenance import Core, Provenance, Told
 from spikingconvnet.board import dtcm
 from spikingconvnet.board.connectors import check_reset, fixed_scales
-from spikingconvnet.board.lowering import lower
+from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.partition import convolutions, split_populations, tile
 from spikingconvnet.board.rules import AMOUNT_SHIFT
 from spikingconvnet.board.split_cores import ROW_LIMIT
@@ -45,7 +49,10 @@ from spikingconvnet.errors import (
     SpikingConvNetError,
     require,
 )
+from spikingconvnet.network.arrays import ArrayLike, Floats, Ints
 from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.spikes import Spikes
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +63,8 @@ COLOURS = 16                # 2 ** n_colour_bits, spynnaker.cfg:56
 ROUNDED_UP = 1e-6           # ms; it tells of more than 1e-5, abstract_spinnaker_base.py:377
 
 
-def open(network, record=(), jobs=None, target="emulated", directory=None, time_scale=1,
-         packet_buffer=None):
+def open(network: Network, record: Record = (), jobs: int | None = None, target: str | Machine = "emulated",
+         directory: Path | None = None, time_scale: int = 1, packet_buffer: int | None = None) -> "Simulation":
     """Start a simulation of `network` on a SpiNNaker machine.
 
     Parameters
@@ -92,26 +99,26 @@ def open(network, record=(), jobs=None, target="emulated", directory=None, time_
         raise BackendError("--target virtual: a virtual board only maps a network and computes nothing, so it neither"
                            " trains nor tests; use --target emulated")
     sim = load(DIALECT)
-    record = recorded_neurons(network, record)
+    recorded = recorded_neurons(network, record)
     lowered = lower(network)
     check_reset(network, lowered)
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         machine = resources.enter_context(machine_section(target))
         if "virtual_board" not in machine:
-            dtcm.require_fits(network, record, packet_buffer)
-        resources.enter_context(failures.patient(emulated=target == "emulated" or hasattr(target, "configuration")))
+            dtcm.require_fits(network, recorded, packet_buffer)
+        resources.enter_context(failures.patient(emulated=target == "emulated" or not isinstance(target, str)))
         resources.enter_context(private_configuration(home, configuration(machine, home, packet_buffer)))
-        simulation = Simulation(network, sim, record, lowered, home / LOG, time_scale)
+        simulation = Simulation(network, sim, recorded, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
     for choice in dict.fromkeys(f"{label.partition('#')[0]}: {choice}" for label, choice in simulation.choices.items()):
         logger.info("%s", choice)                       # once for all copies
     return simulation
 
 
-def _states(error):
+def _states(error: object) -> list[Told]:
     """States of the cores that an error of sPyNNaker is about: (x, y, p, state)."""
-    infos = getattr(error, "failed_core_states", tuple)()
+    infos: Any = getattr(error, "failed_core_states", tuple)()
     return [(*place, infos.get_cpu_info(*place).state.name) for place in infos]
 
 
@@ -130,10 +137,16 @@ class Simulation(pynn.Simulation):
     time_scale : int
     """
 
-    def __init__(self, network, sim, record, lowered, log, time_scale=1):
+    def __init__(self, network: Network, sim: Any, record: dict[str, Ints], lowered: Lowered, log: Path,
+                 time_scale: int = 1) -> None:
         self._lowered, self._log, self._time_scale = lowered, log, time_scale
-        self._ends, self._earlier, self._failed = [], [], None
-        self._chosen, self._finished, self._mechanisms = {}, [], {}
+        self.resources = ExitStack()
+        self._ends: list[int] = []
+        self._earlier: list[Provenance] = []
+        self._failed: BackendError | None = None
+        self._chosen: dict[str, list[int]] = {}
+        self._finished: list[Recording] = []
+        self._mechanisms: dict[str, tuple[Any, object]] = {}
         self._connectors, self.choices = convolutions(network)
         ends = {label: network.projection(label) for label in self._connectors}
         self._planes = {population for p in ends.values() for population in (p.pre, p.post)}
@@ -145,30 +158,30 @@ class Simulation(pynn.Simulation):
             is_conv = isinstance(projection.connections, ConvConnections) and projection.plasticity is None
             (lowered.convolution if is_conv else lowered.projection)(projection.label)
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, *raised: Any) -> None:
         with self.resources:
             try:
                 with self._telling(), self._apart():
                     kept = self._failed or not self._ends          # what a failed run has written is looked at later
                     done_with = [] if kept else [Path(provenance_database())]
-                    super().__exit__(kind, error, trace)
+                    super().__exit__(*raised)
                     for database in done_with:
                         database.unlink(missing_ok=True)
             except SimulationFailed:
-                if error is None:           # otherwise the first failure is the one to tell of
+                if raised[1] is None:       # otherwise the first failure is the one to tell of
                     raise
 
-    def run(self, n_steps):
+    def run(self, n_steps: int) -> None:
         """Simulate `n_steps` more steps. NetworkError if there are none."""
         with self._telling(), self._apart():
             super().run(n_steps)
 
-    def set(self, label, v_thresh):
+    def set(self, label: str, v_thresh: ArrayLike) -> None:
         """Set the thresholds of a population: float array (size,) in mV. NetworkError for another shape."""
         with self._telling(), self._apart():
             super().set(label, v_thresh)
 
-    def recording(self):
+    def recording(self) -> Recording:
         """What was recorded since the last call: Recording, with what the board does in silence.
 
         Raises
@@ -182,7 +195,7 @@ class Simulation(pynn.Simulation):
                        provenance=self.provenance)
 
     @contextmanager
-    def _telling(self):
+    def _telling(self) -> Iterator[None]:
         """Have whatever fails inside tell what the machine has said about the runs so far."""
         try:
             yield
@@ -191,7 +204,7 @@ class Simulation(pynn.Simulation):
             error.provenance = self.provenance
             raise
 
-    def _recorded(self):
+    def _recorded(self) -> Recording:
         """What sPyNNaker has recorded, if it is all there: its own reading fails or moves steps otherwise."""
         if self.record:
             found = self._since_reset()
@@ -202,16 +215,17 @@ class Simulation(pynn.Simulation):
                                           f" {core} and is not taken for a whole one; its messages are in {self._log}")
         return super().recording()
 
-    def _counters(self):
+    def _counters(self) -> dict[str, dict[str, int]]:
         return {label: dict(counts) for label, counts in self._lowered.counters.items()}
 
     @property
-    def provenance(self):
+    def provenance(self) -> Provenance:
         """What the machine says about the runs so far: provenance.Provenance; to be asked for before the end."""
         return replace(self._since_reset(), earlier=tuple(self._earlier))
 
-    def _since_reset(self):
-        known = {"ends": tuple(self._ends), "time_scale": self._time_scale, "counters": self._counters()}
+    def _since_reset(self) -> Provenance:
+        known: dict[str, Any] = {"ends": tuple(self._ends), "time_scale": self._time_scale,
+                                 "counters": self._counters()}
         if isinstance(self._failed, SimulationFailed):
             known |= {"failure": str(self._failed), "states": tuple(_states(self._failed.__cause__)),
                       "said": provenance.said(provenance_database())}
@@ -222,9 +236,9 @@ class Simulation(pynn.Simulation):
         except BackendError:
             if self._failed is None:
                 raise
-            return provenance.Provenance(**known)       # a run that has failed may have left nothing
+            return Provenance(**known)       # a run that has failed may have left nothing
 
-    def _cores(self):
+    def _cores(self) -> Iterator[Core]:
         """The cores of the network that sPyNNaker reads provenance from: Cores."""
         from spinn_front_end_common.interface.provenance import AbstractProvidesProvenanceDataFromMachine
         from spynnaker.pyNN.data import SpynnakerDataView as view
@@ -238,26 +252,26 @@ class Simulation(pynn.Simulation):
                 label, begin = parts.get(vertex.app_vertex.label, (vertex.app_vertex.label, 0))
                 ids = vertex.vertex_slice.get_raster_ids() + begin
                 counts = given.get((label, begin))
-                yield provenance.Core(place.x, place.y, place.p, label, int(ids.min()), int(ids.max()),
-                                      None if counts is None else int(counts[ids].sum()), label in silent)
+                yield Core(place.x, place.y, place.p, label, int(ids.min()), int(ids.max()),
+                           None if counts is None else int(counts[ids].sum()), label in silent)
 
-    def _given(self):
+    def _given(self) -> dict[tuple[str, int], Ints]:
         """Spikes by neuron that sources were given for the steps so far, by population and first neuron of a part.
 
         A source that projects to nobody sends nothing. The counts of cores, unlike their time, go on through resets.
         """
-        found = {}
+        found: dict[tuple[str, int], Ints] = {}
         for label in {p.pre for p in self.network.projections}:
             population = self.network.population(label)
             if population.has_given_spikes:
-                spikes = population.cell.spikes
+                spikes = population.given_spikes
                 until = spikes.offsets[min(self.t, len(spikes.offsets) - 1)]
                 counts = np.bincount(spikes.neurons[:until], minlength=population.size)
                 found |= {(label, begin): counts for p in self.network.projections if p.pre == label
                           for begin, _, _ in self._projections[p.label]}
         return found
 
-    def _start_anew(self):
+    def _start_anew(self) -> None:
         """Everything back to the start, and the spikes of the next image into the sources.
 
         sPyNNaker 7.4.1 cannot do the latter by ``set(spike_times=...)`` for more than one source: it takes an array's
@@ -270,12 +284,12 @@ class Simulation(pynn.Simulation):
         for population in self.network.populations:
             if population.has_given_spikes:
                 for first, part in self._parts[population.label]:
-                    times = self._source_times(population.cell.spikes, first, part.size)
+                    times = self._source_times(population.given_spikes, first, part.size)
                     ticks = np.empty(len(times), object)
                     ticks[:] = [np.rint(one / self.network.timestep).astype(np.int64) for one in times]
                     part._vertex.send_buffer_times = ticks
 
-    def _source_times(self, spikes, first, size):
+    def _source_times(self, spikes: Spikes, first: int, size: int) -> list[Floats]:
         """Of the image that begins now, and a spike of every source behind its end.
 
         sPyNNaker reserves memory for the busiest step when it maps the first image, and later ones may be busier.
@@ -287,14 +301,14 @@ class Simulation(pynn.Simulation):
         times = super()._source_times(image, first, size)
         return [np.append(one, (every + COLOURS) * dt) for one in times]
 
-    def _duration(self, n_steps):
+    def _duration(self, n_steps: int) -> float:
         """Less by what sPyNNaker tolerates in silence, because it rounds up to whole steps: 57 * 0.2 / 0.2 is above 57.
 
         Source: SpiNNFrontEndCommon 7.4.1 ``abstract_spinnaker_base.py:366``, ``__timesteps``.
         """
         return super()._duration(n_steps) - ROUNDED_UP
 
-    def _advance(self, n_steps):
+    def _advance(self, n_steps: int) -> None:
         """Run some steps more at the end of an image, of which nothing is kept.
 
         Neurons stamp their packets with a colour, the step modulo `COLOURS`, and go on counting through ``sim.reset()``
@@ -307,41 +321,40 @@ class Simulation(pynn.Simulation):
         super()._advance(n_steps)
         self._ends.append((self._ends[-1] if self._ends else 0) + n_steps)
 
-    def _after_piece(self):
+    def _after_piece(self) -> None:
         if self.network.reset_every:
             self._finished.append(self._recorded())
 
-    def _joined(self):
+    def _joined(self) -> Recording:
         """The recordings of all pieces since the last call as one."""
         pieces, self._finished = self._finished, []
-        slot = next((p.cell.spikes.n_steps for p in self.network.populations if p.has_given_spikes), None)
-        first = pieces[0]
+        first, slot = pieces[0], self.network.slot
         return replace(first, spikes={label: joined([p.spikes[label] for p in pieces], slot) for label in first.spikes},
                        membranes={label: {name: np.concatenate([p.membranes[label][name] for p in pieces])
                                           for name in traces} for label, traces in first.membranes.items()})
 
-    def _record(self, part, chosen):
+    def _record(self, part: Any, chosen: Ints) -> None:
         super()._record(part, chosen)
         self._chosen[part.label] = chosen.tolist()
 
-    def _data(self, part):
+    def _data(self, part: Any) -> Any:
         return part if self.network.reset_every else super()._data(part)
 
-    def _events(self, data):
+    def _events(self, data: Any) -> tuple[Floats, Ints]:
         if not self.network.reset_every:
             return super()._events(data)
         found = data.spinnaker_get_data("spikes")       # get_data would read all images again
         return found[:, 1], found[:, 0].astype(int)
 
-    def _signal(self, data, name, first, last):
+    def _signal(self, data: Any, name: str, first: int, last: int) -> Floats:
         if not self.network.reset_every:
             return super()._signal(data, name, first, last)
         return np.asarray(data.spinnaker_get_data(name, True, self._chosen[data.label]), np.float64)[first:last]
 
-    def _splits(self, population):
+    def _splits(self, population: Population) -> bool:
         return super()._splits(population) or population.label in self._planes
 
-    def _make(self, population, size, index, cell, **more):
+    def _make(self, population: Population, size: int, index: int, cell: Any, **more: Any) -> Any:
         if not population.is_source:
             more["n_synapse_cores"] = int(population.label in self._split)
         if population.label not in self._planes:
@@ -354,7 +367,7 @@ class Simulation(pynn.Simulation):
         made.set_max_atoms_per_core(tile(rows, columns, population.neurons_per_core))
         return made
 
-    def _project(self, projection):
+    def _project(self, projection: Projection) -> list[pynn.Piece]:
         if projection.label not in self._connectors:
             return super()._project(projection)
         (pres, posts), delay = (self._parts[projection.pre], self._parts[projection.post]), self.network.timestep
@@ -365,7 +378,8 @@ class Simulation(pynn.Simulation):
             self.sim.Convolution(delay=one.delay * delay)))
             for (channel, index), one in self._connectors[projection.label].items()]
 
-    def _synapse(self, projection, receptor, weight=None, delay=None):
+    def _synapse(self, projection: Projection, receptor: str, weight: float | None = None,
+                 delay: float | None = None) -> Any:
         """One mechanism for all lists that learn beside a reward or punishment.
 
         sPyNNaker 7.4.1 tells only the last mechanism of a population of its neuromodulation, writes the rows of the
@@ -382,7 +396,7 @@ class Simulation(pynn.Simulation):
         return mechanism
 
     @contextmanager
-    def _apart(self):
+    def _apart(self) -> Iterator[None]:
         """Send sPyNNaker's progress bars and messages to the file, and its failures out as SimulationFailed."""
         with (self._log.open("a") as file, redirect_stdout(log := Hiding(file)), redirect_stderr(log),
               messages_to(log), failures.watched() as silence):
@@ -399,7 +413,7 @@ class Simulation(pynn.Simulation):
                 raise SimulationFailed(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in"
                                        f" {self._log}") from error
 
-    def weights(self, label):
+    def weights(self, label: str) -> Weights:
         """Weights of a projection as read back from the board: Weights.
 
         Raises

@@ -216,8 +216,8 @@ def _show(weights: Sequence[Floats32], sizes: Ints, images: Floats32, labels: In
     rates = shifted(images, rule.shift, rng).reshape(len(images), -1)
     theta = np.array([rule.hidden_threshold] * (len(weights) - 1) + [rule.output_threshold], np.float32)
     found, spikes = np.zeros(len(images), np.int64), np.zeros(len(sizes), np.int64)
-    bpstdp_kernels.run(rates.astype(np.float32), labels.astype(np.int64), _keys(len(images), rng), weights, theta,
-                       sizes, rule.n_steps, rule.window, mu.astype(np.float32), found, spikes)
+    bpstdp_kernels.run(rates.astype(np.float32), labels.astype(np.int64), _keys(len(images), rng), tuple(weights),
+                       theta, sizes, rule.n_steps, rule.window, mu.astype(np.float32), found, spikes)
     return found, spikes
 
 

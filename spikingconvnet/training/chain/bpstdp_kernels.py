@@ -10,17 +10,22 @@ fire in a window: (ids int32 (steps, size), n int64 (steps,)) those of each step
 (1,)) those that fire in all of them and are not listed again; bright pixels are, and need be added up only once.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numba import float32, int64, uint64
 
 from spikingconvnet.backends.local.kernels import compiled, inlined
+from spikingconvnet.network.arrays import Flags, Floats32, Ints, Ints32, Words
+
+Train: TypeAlias = tuple[Ints32, Ints, Ints32, Ints]        # ids, n, always, n_always
 
 LANES = 16
 BLOCK = 256
 
 
 @inlined
-def _mix(x):
+def _mix(x: int) -> int:
     """Finaliser of splitmix64 (Steele, Lea and Flood 2014): 64 well mixed bits of a counter."""
     x = (x ^ (x >> uint64(30))) * uint64(0xbf58476d1ce4e5b9)
     x = (x ^ (x >> uint64(27))) * uint64(0x94d049bb133111eb)
@@ -28,7 +33,7 @@ def _mix(x):
 
 
 @compiled
-def draw_phases(key, phases):
+def draw_phases(key: int, phases: Floats32) -> None:
     """A phase in [0, 1) for every input, from a key of 64 bits."""
     for j in range(phases.shape[0]):
         key = uint64(key) + uint64(0x9e3779b97f4a7c15)
@@ -36,7 +41,7 @@ def draw_phases(key, phases):
 
 
 @compiled
-def _regular(rates, phases, first, train, count):
+def _regular(rates: Floats32, phases: Floats32, first: int, train: Train, count: Ints32) -> None:
     """Train and counts of a window from step `first`: a spike whenever phase + rate * steps passes a whole number."""
     ids, n, always, n_always = train
     steps = n.shape[0]
@@ -57,7 +62,7 @@ def _regular(rates, phases, first, train, count):
 
 
 @compiled
-def _add(rows, n, w, first, lanes):
+def _add(rows: Ints32, n: int, w: Floats32, first: int, lanes: Floats32) -> None:
     """Add the pieces of `n` rows that belong to `lanes`, four at a time."""
     last, whole = first + lanes.shape[0], n // 4 * 4
     for k in range(0, whole, 4):
@@ -72,7 +77,7 @@ def _add(rows, n, w, first, lanes):
 
 
 @compiled
-def _integrate(train, w, v, theta, steady, fired):
+def _integrate(train: Train, w: Floats32, v: Floats32, theta: float, steady: Floats32, fired: Flags) -> None:
     """Membranes and spikes of a layer over a window; no leak, reset to zero."""
     ids, n, always, n_always = train
     for first in range(0, w.shape[1], BLOCK):
@@ -90,7 +95,7 @@ def _integrate(train, w, v, theta, steady, fired):
 
 
 @compiled
-def _collect(fired, size, train, count):
+def _collect(fired: Flags, size: int, train: Train, count: Ints32) -> None:
     """Train and counts of a layer from its flags."""
     ids, n, _, _ = train
     count[:size] = 0
@@ -104,7 +109,7 @@ def _collect(fired, size, train, count):
 
 
 @compiled
-def _errors(count, target, error):
+def _errors(count: Ints32, target: int, error: Floats32) -> bool:
     """xi of the output layer: +1 for a silent target, -1 for every other unit that fired; whether any is not 0."""
     any_error = False
     for i in range(error.shape[0]):
@@ -118,7 +123,7 @@ def _errors(count, target, error):
 
 
 @compiled
-def _back(w, error, count, below):
+def _back(w: Floats32, error: Floats32, count: Ints32, below: Floats32) -> None:
     """Errors of the layer below, gated by whether a unit fired in the window."""
     below[:] = 0
     for h in range(count.shape[0]):
@@ -130,7 +135,7 @@ def _back(w, error, count, below):
 
 
 @compiled
-def _learn(w, count, error, mu):
+def _learn(w: Floats32, count: Ints32, error: Floats32, mu: float) -> None:
     """dw = mu * count of the input * error of the unit."""
     for j in range(count.shape[0]):
         if count[j] > 0:
@@ -140,7 +145,7 @@ def _learn(w, count, error, mu):
 
 
 @compiled
-def _decide(totals, v):
+def _decide(totals: Ints, v: Floats32) -> int:
     """Unit with most spikes; of several the one with the highest membrane, then the first."""
     best = 0
     for i in range(1, totals.shape[0]):
@@ -150,7 +155,8 @@ def _decide(totals, v):
 
 
 @compiled
-def run(rates, targets, keys, weights, theta, sizes, steps, eps, mu, decisions, spikes):
+def run(rates: Floats32, targets: Ints, keys: Words, weights: tuple[Floats32, ...], theta: Floats32, sizes: Ints,
+        steps: int, eps: int, mu: Floats32, decisions: Ints, spikes: Ints) -> None:
     """Show images one after another, and learn after every window if `mu` is not empty.
 
     Parameters

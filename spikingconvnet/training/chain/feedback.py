@@ -68,7 +68,7 @@ class FeedbackAlignment(NetworkRule):
 
     name = "feedback"
     takes_rates = True
-    norm, balance, start = "robust", "weights", 0.0         # how ``convert.converted`` does it
+    norm, balance, start, peak_rate = "robust", "weights", 0.0, 1.0         # how ``convert.converted`` does it
 
     def __post_init__(self) -> None:
         check_fields(self, epochs=whole(1, 10_000), batch=whole(1, 1_000_000), learning_rate=FACTOR, momentum=PART,

@@ -54,7 +54,7 @@ class Ridge(NetworkRule):
 
     name = "ridge"
     takes_rates = True
-    norm, balance, start = "robust", "weights", 0.0         # how ``convert.converted`` does it
+    norm, balance, start, peak_rate = "robust", "weights", 0.0, 1.0         # how ``convert.converted`` does it
 
     def __post_init__(self) -> None:
         check_fields(self, strength=real(above(0), least(1e-9), most(1e9)), quantile=real(above(0), most(1)),

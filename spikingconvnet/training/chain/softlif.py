@@ -166,7 +166,7 @@ class SoftLIF(NetworkRule):
         _check_neurons(model)
         rate = rate_of(encoder, "RULE softlif")
         if self.weights is not None:
-            units, health = convert.load(self.weights, model, "SoftLIF"), {}
+            units, health = convert.load(self.weights, model, "SoftLIF"), Health()
             kernels, biases = [one.kernels for one in units], [one.bias for one in units]
         else:
             need("torch", "--rule softlif")

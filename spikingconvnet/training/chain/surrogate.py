@@ -32,7 +32,7 @@ from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain import balance, convert, weights
-from spikingconvnet.training.chain.balance import cell
+from spikingconvnet.training.chain.balance import cell, require_chain
 from spikingconvnet.training.chain.descent import Descent
 from spikingconvnet.training.chain.units import responses
 
@@ -95,9 +95,10 @@ class Surrogate(NetworkRule):
               image_filter: ImageFilter | None = None, progress: Progress = iter,
               validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Health]:
         """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict."""
+        require_chain(model, self)
         check(model, encoder.n_steps)
         if self.weights is not None:
-            kernels, health = load(self.weights, model, encoder.n_steps), {}
+            kernels, health = load(self.weights, model, encoder.n_steps), Health()
         else:
             need("torch", "--rule surrogate")
             from spikingconvnet.training.chain.gradients import spiking

@@ -11,12 +11,13 @@ import numpy as np
 from numba import float32
 
 from spikingconvnet.backends.local.kernels import compiled
+from spikingconvnet.network.arrays import Floats32, Ints, Ints32, Pixels
 
 BLOCK = 2048
 
 
 @compiled
-def forward(drive, spikes, decay, reset):
+def forward(drive: Floats32, spikes: Floats32, decay: float, reset: float) -> None:
     """Spikes of neurons at rest at the start; `drive` becomes the membranes before their reset.
 
     v(t) = decay * (v(t - 1), or `reset` if that fired) + drive(t);  spikes(t) = 1 where v(t) >= 1
@@ -36,7 +37,7 @@ def forward(drive, spikes, decay, reset):
 
 
 @compiled
-def backward(v, grad, found, decay, slope):
+def backward(v: Floats32, grad: Floats32, found: Floats32, decay: float, slope: float) -> None:
     """Gradient by the drive, `found`, from that by the spikes, `grad`; the reset counts as a constant.
 
     found(t) = grad(t) / (1 + slope * |v(t) - 1|)^2 + decay * (found(t + 1) where t did not fire)
@@ -56,7 +57,7 @@ def backward(v, grad, found, decay, slope):
 
 
 @compiled
-def listed(raster, ids, ends):
+def listed(raster: Pixels, ids: Ints32, ends: Ints) -> None:
     """Columns that fired in every row of a raster of 0 and 1, one row after another, and where the rows end.
 
     raster : uint8 (rows, columns);  ids : int32, one longer than the spikes;  ends : int64 (rows,)
@@ -70,7 +71,7 @@ def listed(raster, ids, ends):
 
 
 @compiled
-def add_rows(values, ids, begin, end, total):
+def add_rows(values: Floats32, ids: Ints32, begin: int, end: int, total: Floats32) -> None:
     """Add the rows ``ids[begin:end]`` of `values`, float32 (., n), to `total`, float32 (n,)."""
     place = begin
     while place + 4 <= end:
@@ -86,7 +87,7 @@ def add_rows(values, ids, begin, end, total):
 
 
 @compiled
-def drives(weights, ids, ends, found):
+def drives(weights: Floats32, ids: Ints32, ends: Ints, found: Floats32) -> None:
     """Sums of the weights, float32 (inputs, units), of the inputs that fired in every row: `found` (rows, units)."""
     begin = 0
     for row in range(found.shape[0]):
@@ -96,7 +97,7 @@ def drives(weights, ids, ends, found):
 
 
 @compiled
-def weight_gradient(grad, ids, ends, found):
+def weight_gradient(grad: Floats32, ids: Ints32, ends: Ints, found: Floats32) -> None:
     """Gradient by the weights, `found` (inputs, units), from that by the drives, `grad` (steps, samples, units).
 
     ids, ends : samples for which an input fired, listed by step and input
@@ -109,7 +110,7 @@ def weight_gradient(grad, ids, ends, found):
 
 
 @compiled
-def pool(values, rows, columns, found):
+def pool(values: Floats32, rows: int, columns: int, found: Floats32) -> None:
     """Means of `rows` x `columns` values: (planes, height, width) to the whole pools that fit in, in their order."""
     share = float32(1.0 / (rows * columns))
     for plane in range(found.shape[0]):
@@ -123,7 +124,7 @@ def pool(values, rows, columns, found):
 
 
 @compiled
-def unpool(grad, rows, columns, found):
+def unpool(grad: Floats32, rows: int, columns: int, found: Floats32) -> None:
     """Gradient by the values, `found`, from that by their means; values beyond the last whole pool have none."""
     share = float32(1.0 / (rows * columns))
     height, width = grad.shape[1] * rows, grad.shape[2] * columns

@@ -4,12 +4,19 @@ The only place of torch, with the other files of this folder. Everything is draw
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.model.branches import Branch
+from spikingconvnet.model.learning import Progress
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Pair
+from spikingconvnet.training.chain.descent import Descent
 
 JUDGED_AT_ONCE = 500        # images
 
@@ -32,7 +39,7 @@ class Chain(torch.nn.Module):
         A layer with ``Conv2D.per_map``.
     """
 
-    def __init__(self, model, rng, spread, bias=False):
+    def __init__(self, model: Sequential, rng: np.random.Generator, spread: float, bias: bool = False) -> None:
         super().__init__()
         self.stages = model.stages
         for stage in self.stages:
@@ -42,41 +49,42 @@ class Chain(torch.nn.Module):
         self.kernels = torch.nn.ParameterList([
             torch.from_numpy(rng.normal(0.0, spread / math.sqrt(math.prod(shape[1:])), shape).astype(np.float32))
             for shape in shapes])
-        self.shortcuts = torch.nn.ModuleList([torch.nn.ParameterList([
+        self.shortcuts: Any = torch.nn.ModuleList([torch.nn.ParameterList([
             torch.from_numpy(rng.normal(0.0, spread / math.sqrt(math.prod(branch.kernel_shape[1:])),
                                         branch.kernel_shape).astype(np.float32))
             for branch in stage.shortcuts]) for stage in self.stages])
-        self.biases = torch.nn.ParameterList([torch.zeros(shape[0]) for shape in shapes]) if bias else None
+        self.biases: Any = torch.nn.ParameterList([torch.zeros(shape[0]) for shape in shapes]) if bias else None
 
-    def response(self, number, values):
+    def response(self, number: int, values: torch.Tensor) -> torch.Tensor:
         """What layer `number` (from 1) makes of values (n, *source_shape): tensor (n, *out_shape)."""
         stage, kernel = self.stages[number - 1], self.kernels[number - 1]
         bias = None if self.biases is None else self.biases[number - 1]
         if stage.dense:
-            values = self.pooled(values, stage.pool.pool_size) if stage.pool else values
+            values = self.pooled(values, stage.main.pool) if stage.pool else values
             found = functional.linear(values.flatten(1), kernel.flatten(1), bias)
             return found[:, :, None, None]
         return self._convolved(stage.main, kernel, values, bias)
 
-    def _convolved(self, branch, kernel, values, bias=None):
+    def _convolved(self, branch: Branch, kernel: torch.Tensor, values: torch.Tensor,
+                   bias: torch.Tensor | None = None) -> torch.Tensor:
         values = self.pooled(values, branch.pool) if branch.area > 1 else values
         return functional.conv2d(values, kernel, bias, branch.strides, branch.padding, groups=branch.groups)
 
-    def by_shortcuts(self, number, found):
+    def by_shortcuts(self, number: int, found: Sequence[torch.Tensor]) -> torch.Tensor | float:
         """What comes to layer `number` by its shortcuts, of the values of all layers before it by number."""
         stage, kernels = self.stages[number - 1], self.shortcuts[number - 1]
         return sum((self._convolved(branch, kernel, found[branch.source])
                     for branch, kernel in zip(stage.shortcuts, kernels)), 0.0)
 
-    def shortcut_arrays(self):
+    def shortcut_arrays(self) -> list[tuple[Floats, ...]]:
         """Kernels of the shortcuts of all layers: list of tuple of float64 array."""
         return [tuple(kernel.detach().numpy().astype(np.float64) for kernel in kernels) for kernels in self.shortcuts]
 
-    def pooled(self, values, size):
+    def pooled(self, values: torch.Tensor, size: Pair) -> torch.Tensor:
         """Means of pools of `size` (rows, columns)."""
         return functional.avg_pool2d(values, size)
 
-    def arrays(self):
+    def arrays(self) -> tuple[list[Floats], list[Floats]]:
         """Kernels and biases of all layers: lists of float64 array; zeros without biases."""
         kernels = [kernel.detach().numpy().astype(np.float64) for kernel in self.kernels]
         if self.biases is None:
@@ -84,12 +92,12 @@ class Chain(torch.nn.Module):
         return kernels, [bias.detach().numpy().astype(np.float64) for bias in self.biases]
 
 
-def generator(rng):
+def generator(rng: np.random.Generator) -> torch.Generator:
     """A generator of torch, seeded from that of numpy."""
     return torch.Generator().manual_seed(int(rng.integers(1 << 62)))
 
 
-def shifted(images, distance, rng):
+def shifted(images: Floats32, distance: int, rng: np.random.Generator) -> Floats32:
     """Images moved by up to `distance` pixels, each on its own; what comes in is dark: float32 (n, C, H, W)."""
     if not distance:
         return images
@@ -101,7 +109,8 @@ def shifted(images, distance, rng):
     return np.ascontiguousarray(moved.transpose(0, 3, 1, 2))
 
 
-def fit(chain, loss, images, labels, descent, rng, progress=iter):
+def fit(chain: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], images: Floats32,
+        labels: Ints, descent: Descent, rng: np.random.Generator, progress: Progress = iter) -> list[float]:
     """Change the weights of `chain` so that ``loss(images, labels)`` falls.
 
     Parameters
@@ -149,7 +158,7 @@ def fit(chain, loss, images, labels, descent, rng, progress=iter):
     return course
 
 
-def accuracy(answer, images, labels):
+def accuracy(answer: Callable[[torch.Tensor], torch.Tensor], images: Floats32, labels: Ints) -> float:
     """Share of the images for which ``answer(images)``, tensor (n, units), is highest in the labelled unit."""
     right = 0
     with torch.no_grad():

@@ -1,13 +1,22 @@
 """Networks of units that answer with the soft rate of a leaky integrate-and-fire neuron, trained with noise on it."""
 
 import math
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
+from spikingconvnet.model.learning import Progress
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.model.trained import Health
+from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.training.chain.descent import HZ
 from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
 from spikingconvnet.training.chain.gradients.relu import HE
+
+if TYPE_CHECKING:           # which imports this module when it trains
+    from spikingconvnet.training.chain.softlif import RateCurve, SoftLIF
 
 SMALL, LINEAR = -8.0, 20.0      # below and above, the softplus of x is exp(x) and x within 2e-4 of it
 
@@ -21,7 +30,7 @@ class SoftRate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, current, curve):
+    def forward(ctx: Any, current: torch.Tensor, curve: "RateCurve") -> torch.Tensor:
         """Rates of a tensor of any shape."""
         x = (current - 1.0).div_(curve.softness)
         falling = torch.sigmoid_(x.clamp(SMALL, LINEAR).neg_())
@@ -36,13 +45,15 @@ class SoftRate(torch.autograd.Function):
         return rate
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Gradient by the current; none by the curve."""
         slope, = ctx.saved_tensors
         return gradient * slope, None
 
 
-def train(model, images, labels, rng, rule, progress=iter, validation=None):
+def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, rule: "SoftLIF",
+          progress: Progress = iter,
+          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Floats], list[Floats], Health]:
     """Weights and biases of soft units in the place of the model's neurons, by cross entropy.
 
     Parameters as in ``spikingconvnet.training``; `rule` is a ``softlif.SoftLIF``.
@@ -58,17 +69,17 @@ def train(model, images, labels, rng, rule, progress=iter, validation=None):
     for bias in list(chain.biases)[:-1]:
         torch.nn.init.constant_(bias, 1.0)      # at the threshold, where a rectifying unit of bias 0 is
 
-    def loss(shown, truth):
+    def loss(shown: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         return functional.cross_entropy(logits(chain, shown, rule, chance), truth)
 
     course = fit(chain, loss, images, labels, rule.descent, rng, progress)
-    health = {"loss": course}
+    health: Health = {"loss": course}
     if validation is not None:
         health["soft_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown, rule), *validation)
     return *chain.arrays(), health
 
 
-def logits(chain, values, rule, chance=None):
+def logits(chain: Chain, values: torch.Tensor, rule: "SoftLIF", chance: torch.Generator | None = None) -> torch.Tensor:
     """Responses of the last layer, tensor (n, units).
 
     With noise on rates and dropout, as in training, if `chance` is a generator.
@@ -86,6 +97,6 @@ def logits(chain, values, rule, chance=None):
     return values.flatten(1)
 
 
-def _normal(like, chance):
+def _normal(like: torch.Tensor, chance: torch.Generator) -> torch.Tensor:
     """Standard normal numbers for a tensor, laid out as it is: torch draws them twenty times slower out of order."""
     return torch.randn(like.numel(), generator=chance).as_strided(like.shape, like.stride())

@@ -5,14 +5,25 @@ loop in either direction (``surrogate_kernels.py``). Pixels that are dark in a w
 in the step of its input here; on a board it does so one step later, which moves all it does and changes nothing.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 from torch.nn import functional
 
 from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
+from spikingconvnet.data.protocols import Encoder
+from spikingconvnet.model.learning import Progress
+from spikingconvnet.model.sequential import Sequential, Stage
+from spikingconvnet.model.trained import Health
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Ints32, Pair, Pixels
 from spikingconvnet.training.chain import surrogate_kernels
 from spikingconvnet.training.chain.balance import cell
 from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
+
+if TYPE_CHECKING:           # which imports this module when it trains
+    from spikingconvnet.training.chain.surrogate import Surrogate
 
 TIE = 1e-3      # of a spike, for a membrane at the threshold: decides between equal counts
 
@@ -28,35 +39,35 @@ class Spiking(Chain):
     rule : surrogate.Surrogate
     """
 
-    def __init__(self, model, rng, encoder, rule):
+    def __init__(self, model: Sequential, rng: np.random.Generator, encoder: Encoder, rule: "Surrogate") -> None:
         super().__init__(model, rng, rule.spread)
         self.encoder, self.rule, self.rng, self.chance = encoder, rule, rng, generator(rng)
         self.cells = [cell(stage.layer.neuron) for stage in self.stages]
 
-    def counts(self, images, dropout=0.0, ties=0.0):
+    def counts(self, images: torch.Tensor, dropout: float = 0.0, ties: float = 0.0) -> torch.Tensor:
         """Spikes of the output units: tensor (n, units); their membranes at the end added, times `ties`."""
-        spikes = None
+        spikes: Any = None
         for stage, (decay, reset) in zip(self.stages, self.cells):
             drive = self._first(images) if spikes is None else self._sums(stage, spikes, dropout)
             spikes = LeakyIntegrateAndFire.apply(drive, decay, reset, self.rule.slope)
         left = torch.where(spikes[-1] > 0.0, reset, drive[-1]).detach()
         return (spikes.sum(dim=0) + ties * left).flatten(1)
 
-    def _sums(self, stage, spikes, dropout):
+    def _sums(self, stage: Stage, spikes: torch.Tensor, dropout: float) -> torch.Tensor:
         """What a layer sums up of spikes (steps, n, ...): (steps, n, *out_shape)."""
         if dropout and stage.dense:
             kept = torch.rand(spikes.shape[1:], generator=self.chance) >= dropout
             spikes = spikes * (kept / (1.0 - dropout))
         return self.response(stage.number, spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2])
 
-    def _first(self, images):
+    def _first(self, images: torch.Tensor) -> torch.Tensor:
         """What the first layer sums up of the images' spikes."""
         stage, shown = self.stages[0], raster(self.encoder, images.flatten(1).numpy(), self.rng)
         if stage.dense and stage.pool is None:
             return SpikesByWeights.apply(self.kernels[0].flatten(1), shown)[..., None, None]
         return self._sums(stage, torch.from_numpy(shown).float().unflatten(2, stage.source_shape), 0.0)
 
-    def pooled(self, values, size):
+    def pooled(self, values: torch.Tensor, size: Pair) -> torch.Tensor:
         """See :class:`MeanOfPools`."""
         return MeanOfPools.apply(values, *size)
 
@@ -65,7 +76,7 @@ class SpikesByWeights(torch.autograd.Function):
     """Drives (steps, n, units) of a layer with weights (units, inputs) for a raster, uint8 (steps, n, inputs)."""
 
     @staticmethod
-    def forward(ctx, weights, shown):
+    def forward(ctx: Any, weights: torch.Tensor, shown: Pixels) -> torch.Tensor:
         """See ``surrogate_kernels.drives``."""
         found = torch.empty(*shown.shape[:2], len(weights))
         surrogate_kernels.drives(weights.detach().T.contiguous().numpy(), *_listed(shown), found.flatten(0, 1).numpy())
@@ -73,7 +84,7 @@ class SpikesByWeights(torch.autograd.Function):
         return found
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         """See ``surrogate_kernels.weight_gradient``."""
         found = torch.empty(ctx.shown.shape[2], grad.shape[2])
         surrogate_kernels.weight_gradient(grad.contiguous().numpy(), *_listed(ctx.shown.transpose(0, 2, 1)),
@@ -81,7 +92,7 @@ class SpikesByWeights(torch.autograd.Function):
         return found.T, None
 
 
-def _listed(shown):
+def _listed(shown: Pixels) -> tuple[Ints32, Ints]:
     """Places on the last axis of those that fired, and where each row of them ends: int32 and int64 array."""
     rows = np.ascontiguousarray(shown).reshape(-1, shown.shape[2])
     ids, ends = np.empty(np.count_nonzero(rows) + 1, np.int32), np.empty(len(rows), np.int64)
@@ -93,18 +104,18 @@ class LeakyIntegrateAndFire(torch.autograd.Function):
     """Spikes of a layer for its drive, both float32 (steps, n, ...); the drive's memory is taken for the membranes."""
 
     @staticmethod
-    def forward(ctx, drive, decay, reset, slope):
+    def forward(ctx: Any, drive: torch.Tensor, decay: float, reset: float, slope: float) -> torch.Tensor:
         """See ``surrogate_kernels.forward``."""
         v, spikes = drive.detach(), torch.empty_like(drive)
-        surrogate_kernels.forward(*_flat(v, spikes), np.float32(decay), np.float32(reset))
+        surrogate_kernels.forward(_flat(v), _flat(spikes), np.float32(decay), np.float32(reset))
         ctx.v, ctx.decay, ctx.slope = v, decay, slope
         return spikes
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         """See ``surrogate_kernels.backward``."""
         found = torch.empty_like(ctx.v)
-        surrogate_kernels.backward(*_flat(ctx.v, grad.contiguous(), found), np.float32(ctx.decay),
+        surrogate_kernels.backward(_flat(ctx.v), _flat(grad.contiguous()), _flat(found), np.float32(ctx.decay),
                                    np.float32(ctx.slope))
         return found, None, None, None
 
@@ -113,7 +124,7 @@ class MeanOfPools(torch.autograd.Function):
     """Average pooling of values (n, maps, height, width) where torch's takes longer than a convolution behind it."""
 
     @staticmethod
-    def forward(ctx, values, rows, columns):
+    def forward(ctx: Any, values: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
         """See ``surrogate_kernels.pool``."""
         n, maps, height, width = ctx.shape = values.shape
         ctx.size, found = (rows, columns), torch.empty(n, maps, height // rows, width // columns)
@@ -121,22 +132,23 @@ class MeanOfPools(torch.autograd.Function):
         return found
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         """See ``surrogate_kernels.unpool``."""
         found = torch.empty(ctx.shape)
-        surrogate_kernels.unpool(_planes(grad), *ctx.size, _planes(found))
+        rows, columns = ctx.size
+        surrogate_kernels.unpool(_planes(grad), rows, columns, _planes(found))
         return found, None, None
 
 
-def _planes(values):
+def _planes(values: torch.Tensor) -> Floats32:
     return values.detach().contiguous().flatten(0, 1).numpy()
 
 
-def _flat(*tensors):
-    return [tensor.view(len(tensor), -1).numpy() for tensor in tensors]
+def _flat(tensor: torch.Tensor) -> Any:
+    return tensor.view(len(tensor), -1).numpy()
 
 
-def raster(encoder, values, rng):
+def raster(encoder: Encoder, values: Floats32, rng: np.random.Generator) -> Pixels:
     """Spikes of values (n, inputs) as an encoder makes them, one a step at most: uint8 (steps, n, inputs).
 
     The fast way for evenly spaced and for random ones; the latter with probabilities in 65536ths.
@@ -158,7 +170,9 @@ def raster(encoder, values, rng):
     return shown.view(np.uint8)
 
 
-def train(model, images, labels, rng, encoder, rule, start=None, progress=iter, validation=None):
+def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, encoder: Encoder,
+          rule: "Surrogate", start: Sequence[Floats] | None = None, progress: Progress = iter,
+          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Floats], Health]:
     """Weights of spiking neurons by cross entropy of the counts of their output spikes.
 
     Parameters as in ``spikingconvnet.training``, and those of :class:`Spiking`.
@@ -177,10 +191,10 @@ def train(model, images, labels, rng, encoder, rule, start=None, progress=iter, 
     for kernel, given in zip(chain.kernels, start or ()):
         kernel.data = torch.from_numpy(given.astype(np.float32))
 
-    def loss(shown, truth):
+    def loss(shown: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         return functional.cross_entropy(rule.evidence * chain.counts(shown, rule.dropout), truth)
 
-    health = {"loss": fit(chain, loss, images, labels, rule.descent, rng, progress)}
+    health: Health = {"loss": fit(chain, loss, images, labels, rule.descent, rng, progress)}
     if validation is not None:
         health["float_validation_accuracy"] = accuracy(lambda shown: chain.counts(shown, ties=TIE), *validation)
     return chain.arrays()[0], health
