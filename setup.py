@@ -28,6 +28,7 @@ EXTRAS = {
     "emulator": ["unicorn==2.1.4"],
     "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
     "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
+    "safetensors": ["safetensors>=0.4"],        # weights of torch's networks in files of this kind; with torch
     "nir": ["nir>=1.0.4", "h5py>=3"],   # networks of other frameworks, in and out; h5py alone reads them
     "neo": ["neo>=0.13.4", "nixio>=1.5"],       # recordings as Blocks of neo; nixio writes them into files
     "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],

@@ -1,0 +1,173 @@
+"""Files with trained weights of torch's networks, and the networks that they belong to.
+
+Of a file nothing but numbers is read: ``torch.load`` with ``weights_only`` makes no objects of other kinds, and the
+format of safetensors knows none. The network is Python of the user's own, named as ``MODULE:NAME`` or ``FILE.py:NAME``.
+"""
+
+import runpy
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from spikingconvnet.errors import BackendError, SettingsError
+from spikingconvnet.gates.libraries import need
+
+WRAPPERS = "state_dict", "model_state_dict", "model"        # under which trainers keep it among other things
+PREFIXES = "module.", "_orig_mod."                          # of DataParallel and torch.compile
+COUNT = "num_batches_tracked"       # of BatchNorm; answers do not depend on it
+NAMED = 5               # names that an error lists
+
+
+def loaded(path, architecture=None):
+    """A trained network.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``state_dict`` in a ``.pt``, ``.pth`` or ``.safetensors``, or what holds one as "state_dict" or "model".
+    architecture : str, torch.nn.Module or None
+        The network that it belongs to; a text is ``MODULE:NAME`` or ``FILE.py:NAME``: a module, or a class or function
+        that makes one without arguments.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    SettingsError
+        The file is missing or damaged or holds no ``state_dict``, the architecture cannot be found or made, or the two
+        do not fit; the text says which weights.
+    BackendError
+        A ``.safetensors`` without the library that reads it.
+    """
+    weights = state_of(path)
+    if architecture is None:
+        raise SettingsError(f"{path}: has the weights without the network; name it, as MODULE:NAME or FILE.py:NAME")
+    network = architecture if isinstance(architecture, nn.Module) else network_of(architecture)
+    _check_fit(path, *({name: one for name, one in found.items() if not name.endswith(COUNT)}
+                       for found in (network.state_dict(), weights)))
+    network.load_state_dict(weights, strict=False)
+    return network
+
+
+def state_of(path):
+    """Weights of a file: dict of str to tensor.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    SettingsError
+        It is missing or damaged, or holds anything but a ``state_dict``.
+    BackendError
+        A ``.safetensors`` without the library that reads it.
+    """
+    path = Path(path)
+    readers = {".pt": _torch, ".pth": _torch, ".safetensors": _safetensors}
+    if path.suffix not in readers:
+        raise SettingsError(f"{path}: must end with {', '.join(readers)}")
+    if not path.is_file():
+        raise SettingsError(f"{path}: there is no such file")
+    try:
+        found = readers[path.suffix](path)
+    except BackendError:
+        raise
+    except Exception as error:      # a damaged file fails wherever torch stumbles
+        raise SettingsError(f"{path}: {_unread(error)}") from error
+    while isinstance(found, dict) and (inside := [name for name in WRAPPERS if isinstance(found.get(name), dict)]):
+        found = found[inside[0]]
+    if not isinstance(found, dict) or not found or not all(isinstance(one, torch.Tensor) for one in found.values()):
+        raise SettingsError(f"{path}: must hold a state_dict; save it with torch.save(network.state_dict(), path)")
+    return _plainly_named(found)
+
+
+def _torch(path):
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _safetensors(path):
+    need("safetensors", str(path))
+    return import_module("safetensors.torch").load_file(path)
+
+
+def _unread(error):
+    """Why a file cannot be read."""
+    if "GLOBAL" in str(error):
+        return ("holds more than numbers, as a whole pickled network, which is Python that runs as it is read; save"
+                " torch.save(network.state_dict(), path) instead")
+    return f"cannot be read, it is damaged or of another kind: {(str(error) or type(error).__name__).splitlines()[0]}"
+
+
+def _plainly_named(weights):
+    """Without the prefixes that wrappers put before all names."""
+    prefix = next((one for one in PREFIXES if all(name.startswith(one) for name in weights)), None)
+    return weights if prefix is None else _plainly_named({name[len(prefix):]: one for name, one in weights.items()})
+
+
+def network_of(architecture):
+    """The network that a text names.
+
+    Parameters
+    ----------
+    architecture : str
+        ``MODULE:NAME`` or ``FILE.py:NAME``.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    SettingsError
+        It cannot be found, or made without arguments.
+    """
+    home, colon, name = str(architecture).rpartition(":")
+    if not colon or not home or not name:
+        raise SettingsError(f"{architecture}: must be MODULE:NAME or FILE.py:NAME of a network")
+    there = _names_of(home)
+    if name not in there:
+        raise SettingsError(f"{home}: has no {name}")
+    found = there[name] if isinstance(there[name], nn.Module) else _made(architecture, there[name])
+    if not isinstance(found, nn.Module):
+        raise SettingsError(f"{architecture}: must be or make a torch.nn.Module, got {type(found).__name__}")
+    return found
+
+
+def _names_of(home):
+    """What a module or file defines: dict. It is Python of the user's own, which can fail in any way."""
+    if home.endswith(".py") and not Path(home).is_file():
+        raise SettingsError(f"{home}: there is no such file")
+    sys.path.insert(0, str(Path(home).parent.resolve() if home.endswith(".py") else Path.cwd()))
+    try:
+        return runpy.run_path(home) if home.endswith(".py") else vars(import_module(home))
+    except (Exception, SystemExit) as error:
+        raise SettingsError(f"{home}: cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+
+
+def _made(architecture, maker):
+    """What a class or function makes; also Python of the user's own."""
+    try:
+        return maker()
+    except Exception as error:
+        raise SettingsError(f"{architecture}: cannot be made without arguments: {error}; name a function that gives"
+                            " them") from error
+
+
+def _check_fit(path, wanted, given):
+    """Raise a SettingsError unless weights are those of the network, name by name and in their shapes."""
+    shapes = [f"{name} is of shape {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
+              for name in wanted.keys() & given.keys() if given[name].shape != wanted[name].shape]
+    faults = {"lacks": sorted(wanted.keys() - given.keys()), "has besides": sorted(given.keys() - wanted.keys()),
+              "other sizes:": sorted(shapes)}
+    texts = [f"{what} {', '.join(names[:NAMED])}{f' and {len(names) - NAMED} more' if names[NAMED:] else ''}"
+             for what, names in faults.items() if names]
+    if texts:
+        raise SettingsError(f"{path}: is not of this network: {'; '.join(texts)}")
