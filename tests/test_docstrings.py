@@ -224,11 +224,6 @@ def test_a_banner_is_noticed(line, expected):
     assert bool(BANNER.match(line)) == expected
 
 
-# Files whose functions need not say their types yet.
-UNTYPED = ("training/chain/gradients/operations.py",
-           "training/chain/gradients/reader.py", "training/chain/gradients/traced.py")
-
-
 def untyped(tree):
     """Names of a module's functions, public and private, that do not say the types of all that they take and give."""
     for node in ast.walk(tree):
@@ -240,15 +235,9 @@ def untyped(tree):
             yield from [f"{node.name}: what it gives"] * (node.returns is None)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(UNTYPED)])
+@pytest.mark.parametrize("name", FILES)
 def test_functions_say_their_types(name):
     assert list(untyped(ast.parse(FILES[name].read_text()))) == []
-
-
-@pytest.mark.parametrize("room", UNTYPED)
-def test_what_need_not_say_types_does_not(room):
-    """A room or file that does so by now is taken off the list."""
-    assert any(list(untyped(ast.parse(path.read_text()))) for name, path in FILES.items() if name.startswith(room))
 
 
 def test_a_missing_type_is_seen():

@@ -6,8 +6,10 @@ format of safetensors knows none. The network is Python of the user's own, named
 
 import runpy
 import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -18,10 +20,11 @@ from spikingconvnet.gates.libraries import need
 WRAPPERS = "state_dict", "model_state_dict", "model"        # under which trainers keep it among other things
 PREFIXES = "module.", "_orig_mod."                          # of DataParallel and torch.compile
 COUNT = "num_batches_tracked"       # of BatchNorm; answers do not depend on it
+Weights: TypeAlias = dict[str, torch.Tensor]
 NAMED = 5               # names that an error lists
 
 
-def loaded(path, architecture=None):
+def loaded(path: str | Path, architecture: str | nn.Module | None = None) -> nn.Module:
     """A trained network.
 
     Parameters
@@ -54,7 +57,7 @@ def loaded(path, architecture=None):
     return network
 
 
-def state_of(path):
+def state_of(path: str | Path) -> Weights:
     """Weights of a file: dict of str to tensor.
 
     Parameters
@@ -87,16 +90,16 @@ def state_of(path):
     return _plainly_named(found)
 
 
-def _torch(path):
+def _torch(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _safetensors(path):
+def _safetensors(path: Path) -> Any:
     need("safetensors", str(path))
     return import_module("safetensors.torch").load_file(path)
 
 
-def _unread(error):
+def _unread(error: Exception) -> str:
     """Why a file cannot be read."""
     if "GLOBAL" in str(error):
         return ("holds more than numbers, as a whole pickled network, which is Python that runs as it is read; save"
@@ -104,13 +107,13 @@ def _unread(error):
     return f"cannot be read, it is damaged or of another kind: {(str(error) or type(error).__name__).splitlines()[0]}"
 
 
-def _plainly_named(weights):
+def _plainly_named(weights: Weights) -> Weights:
     """Without the prefixes that wrappers put before all names."""
     prefix = next((one for one in PREFIXES if all(name.startswith(one) for name in weights)), None)
     return weights if prefix is None else _plainly_named({name[len(prefix):]: one for name, one in weights.items()})
 
 
-def network_of(architecture):
+def network_of(architecture: str) -> nn.Module:
     """The network that a text names.
 
     Parameters
@@ -139,7 +142,7 @@ def network_of(architecture):
     return found
 
 
-def _names_of(home):
+def _names_of(home: str) -> Mapping[str, Any]:
     """What a module or file defines: dict. It is Python of the user's own, which can fail in any way."""
     if home.endswith(".py") and not Path(home).is_file():
         raise SettingsError(f"{home}: there is no such file")
@@ -152,7 +155,7 @@ def _names_of(home):
         sys.path.pop(0)
 
 
-def _made(architecture, maker):
+def _made(architecture: str, maker: Callable[[], Any]) -> Any:
     """What a class or function makes; also Python of the user's own."""
     try:
         return maker()
@@ -161,7 +164,7 @@ def _made(architecture, maker):
                             " them") from error
 
 
-def _check_fit(path, wanted, given):
+def _check_fit(path: str | Path, wanted: Weights, given: Weights) -> None:
     """Raise a SettingsError unless weights are those of the network, name by name and in their shapes."""
     shapes = [f"{name} is of shape {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}"
               for name in wanted.keys() & given.keys() if given[name].shape != wanted[name].shape]

@@ -4,12 +4,15 @@ import copy
 import inspect
 import math
 import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import fx, nn
 
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.network.arrays import Floats, Shape
 from spikingconvnet.training.chain.gradients.values import Value
 
 TORCH = (AssertionError, AttributeError, IndexError, KeyError, NameError, NotImplementedError, RuntimeError, TypeError,
@@ -21,17 +24,17 @@ IN_PLACE = (operator.iadd, operator.imul, operator.isub, operator.itruediv)
 class _Tracer(fx.Tracer):
     """Traces into everything but torch's own layers and torchvision's Normalize, which looks into its values."""
 
-    def is_leaf_module(self, module, name):
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         """As of any tracer."""
         return super().is_leaf_module(module, name) or name_in_torch(type(module)) == "Normalize"
 
 
-def name_in_torch(kind):
+def name_in_torch(kind: type) -> str | None:
     """Name of a class of torch or torchvision; of another one None."""
     return kind.__name__ if kind.__module__.split(".")[0] in ("torch", "torchvision") else None
 
 
-def trace(network):
+def trace(network: Any) -> tuple[nn.Module, fx.Graph]:
     """A copy of the network in double precision, as in evaluation, and what its answer takes: Module, fx.Graph.
 
     What is no torch.nn.Module, or cannot be traced, is a SettingsError.
@@ -53,13 +56,13 @@ def trace(network):
     return root, graph
 
 
-def _defaults(root):
+def _defaults(root: nn.Module) -> dict[str, Any]:
     """Arguments of the forward that nobody gives, with their defaults."""
     named = list(inspect.signature(root.forward).parameters.values())[1:]
     return {one.name: one.default for one in named if one.default is not inspect.Parameter.empty}
 
 
-def _prune(graph):
+def _prune(graph: fx.Graph) -> None:
     """Take out what the answer does not take."""
     nodes = list(graph.nodes)
     live, inputs = {nodes[-1]}, [node for node in nodes if node.op == "placeholder"][:1]
@@ -71,14 +74,14 @@ def _prune(graph):
             graph.erase_node(node)
 
 
-def is_in_place(node, module=None):
+def is_in_place(node: fx.Node, module: nn.Module | None = None) -> bool:
     """Whether an operation changes the value that it sees."""
     name, kwargs = str(getattr(node.target, "__name__", node.target)), node.kwargs
     by_name = name.endswith("_") and not name.startswith("_") and node.op in ("call_method", "call_function")
     return by_name or node.target in IN_PLACE or kwargs.get("inplace") is True or getattr(module, "inplace", False)
 
 
-def returning(root, nodes):
+def returning(root: nn.Module, nodes: Sequence[fx.Node]) -> nn.Module:
     """A module that returns the values of some nodes of a traced one."""
     graph, kept = nodes[0].graph, []
     for node in nodes:
@@ -88,7 +91,7 @@ def returning(root, nodes):
     return fx.GraphModule(root, graph)
 
 
-def check_trace(root, graph, inputs):
+def check_trace(root: nn.Module, graph: fx.Graph, inputs: torch.Tensor) -> None:
     """Raise a SettingsError unless a network answers what the operations that were read of it do.
 
     Python that torch.fx does not see can lie between, as ``x += y`` on a value that is used again, or a dice.
@@ -117,46 +120,46 @@ class Step:
     """
 
     node: fx.Node
-    module: nn.Module
-    args: tuple
-    kwargs: dict
+    module: nn.Module | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """For error texts."""
         return self.node.name if self.module is None else f"{self.node.target}: {self.module}"
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """Name of the layer, function or method, without the _ of those in place."""
         if self.module is None:
             return getattr(self.node.target, "__name__", self.node.target).rstrip("_")
         return type(self.module).__name__.removeprefix("Parametrized")
 
     @property
-    def values(self):
+    def values(self) -> list[Value]:
         """Values that it sees, in lists too."""
         given = (*self.args, *self.kwargs.values())
         return [one for some in given for one in (some if isinstance(some, (list, tuple)) else [some])
                 if isinstance(one, Value)]
 
     @property
-    def rest(self):
+    def rest(self) -> tuple[Any, ...]:
         """What stands behind the values in a call."""
         return self.args[1:]
 
-    def options(self, defaults):
+    def options(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Settings by name: of a layer its attributes, of a call its arguments, in the order of `defaults`."""
         if self.module is not None:
             return {name: getattr(self.module, name) for name in defaults}
         return {**defaults, **dict(zip(defaults, self.rest)),
                 **{name: value for name, value in self.kwargs.items() if name in defaults}}
 
-    def refused(self, why):
+    def refused(self, why: object) -> SettingsError:
         """A SettingsError that says where, and why."""
         return SettingsError(f"{self.name}: {why}")
 
-    def numbers(self, found, name):
+    def numbers(self, found: Any, name: str) -> Floats:
         """A tensor or number as a float64 array, None as 0; numbers that are not finite are a SettingsError."""
         found = torch.as_tensor(0.0 if found is None else found).detach().cpu().double()
         if not torch.isfinite(found).all():
@@ -164,7 +167,7 @@ class Step:
         return found.numpy()
 
 
-def computed(root, node, args, kwargs):
+def computed(root: nn.Module, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What an operation on constants makes; one that fails is a SettingsError."""
     try:
         with torch.no_grad():
@@ -177,7 +180,7 @@ def computed(root, node, args, kwargs):
         raise SettingsError(f"{node.name}: cannot be computed beforehand: {error}") from error
 
 
-def size_of(value, node, args):
+def size_of(value: Value, node: fx.Node, args: tuple[Any, ...]) -> Any:
     """What a network is told that asks for the shape of a Value, or for a part of it; None if it does not ask."""
     sizes = (IMAGES, math.prod(value.shape)) if value.flat else (IMAGES, *value.shape)
     if node.op == "call_method" and node.target == "size":
@@ -187,7 +190,7 @@ def size_of(value, node, args):
     return sizes if node.target is getattr and args[1:] == ("shape",) else None
 
 
-def checked_shape(shape):
+def checked_shape(shape: Sequence[int]) -> Shape:
     """An input shape (C, H, W); another one is a SettingsError."""
     shape, wanted = tuple(shape), "must be (channels, rows, columns)"
     if len(shape) != 3 or any(size < 1 for size in shape):
@@ -198,6 +201,6 @@ def checked_shape(shape):
     return shape
 
 
-def rows_and_columns(value):
+def rows_and_columns(value: Any) -> Any:
     """A size of torch's, a number or a tuple, as two numbers."""
     return (value, value) if isinstance(value, int) or value is None else tuple(value) * (3 - len(value))

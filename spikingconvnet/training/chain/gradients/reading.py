@@ -5,16 +5,23 @@ SettingsError or an Inexact.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.network.arrays import Floats
 from spikingconvnet.training.chain.gradients import windows
-from spikingconvnet.training.chain.gradients.operations import IMAGES
+from spikingconvnet.training.chain.gradients.operations import IMAGES, Step
 from spikingconvnet.training.chain.gradients.values import Convolution, Value, added, joined
 
+if TYPE_CHECKING:           # which imports this module
+    from spikingconvnet.training.chain.gradients.reader import Reader
+
+Action: TypeAlias = "Callable[[Reader, Step, Value], Value]"
 NORM = {"running_mean": None, "running_var": None, "weight": None, "bias": None, "training": False, "momentum": 0.1,
         "eps": 1e-5}
 KNOWN = ("Conv2d, Linear, ReLU, ReLU6, AvgPool2d, AdaptiveAvgPool2d, BatchNorm, Normalize, sums, cat, arithmetic with"
@@ -37,14 +44,14 @@ INSTEAD = {
     "Conv2d": ("conv1d", "conv3d", "convtranspose", "lazyconv")}
 
 
-def why_not(step):
+def why_not(step: Step) -> str:
     """What stands against an operation, or what is known instead."""
     word = step.kind.replace("_", "").lower().removeprefix("adaptive")
     found = [advice for advice, words in INSTEAD.items() if word.startswith(words)]
     return f"use {found[0]}" if found else f"known are {KNOWN}"
 
 
-def normalised(value, mean, std, name="mean, std"):
+def normalised(value: Value, mean: Any, std: Any, name: str = "mean, std") -> Value:
     """A value minus `mean` over `std`, finite numbers or one for each channel, `std` above 0; else a SettingsError."""
     given = (0.0 if mean is None else mean, 1.0 if std is None else std)
     mean, std = (np.asarray(torch.as_tensor(part, dtype=torch.float64)).ravel() for part in given)
@@ -55,11 +62,12 @@ def normalised(value, mean, std, name="mean, std"):
     return value.scaled(*((one.reshape(-1, 1, 1)) for one in (1.0 / std, -mean / std)))
 
 
-def _normalise(_, step, value):
-    return normalised(value, step.module.mean, step.module.std, step.name)
+def _normalise(_: "Reader", step: Step, value: Value) -> Value:
+    found = step.options({"mean": None, "std": None})
+    return normalised(value, found["mean"], found["std"], step.name)
 
 
-def _linear(reader, step, value):
+def _linear(reader: "Reader", step: Step, value: Value) -> Value:
     found = step.options({"weight": None, "bias": None})
     weight, bias = (step.numbers(found[name], name) for name in found)
     size = math.prod(value.shape)
@@ -69,32 +77,32 @@ def _linear(reader, step, value):
     return reader.flat(step, value).convolved(Convolution(weight.reshape(-1, *value.shape), bias=bias))
 
 
-def _relu(reader, step, value):
+def _relu(reader: "Reader", step: Step, value: Value) -> Value:
     return reader.rectified(step, value)
 
 
-def _relu6(reader, step, value):
+def _relu6(reader: "Reader", step: Step, value: Value) -> Value:
     return reader.rectified(step, value, 6.0)
 
 
-def _hardtanh(reader, step, value):
+def _hardtanh(reader: "Reader", step: Step, value: Value) -> Value:
     found = step.options({"min_val": -1.0, "max_val": 1.0})
     return _between(reader, step, value, found["min_val"], found["max_val"])
 
 
-def _clamp(reader, step, value):
+def _clamp(reader: "Reader", step: Step, value: Value) -> Value:
     found = step.options({"min": None, "max": None})
     return _between(reader, step, value, found["min"], found["max"])
 
 
-def _between(reader, step, value, low, high):
+def _between(reader: "Reader", step: Step, value: Value, low: Any, high: Any) -> Value:
     high = np.inf if high is None else high
     if not isinstance(low, (int, float)) or not isinstance(high, (int, float)) or low != 0 or not high > 0:
         raise step.refused(f"must be from 0 to a number above 0, as no rate is negative, got {low} to {high}")
     return reader.rectified(step, value, float(high))
 
 
-def _batch_norm(_, step, value):
+def _batch_norm(_: "Reader", step: Step, value: Value) -> Value:
     found = step.options(NORM)
     if found["running_mean"] is None or found["training"]:
         raise step.refused("has no running statistics, so it answers to the whole batch; train with"
@@ -108,7 +116,7 @@ def _batch_norm(_, step, value):
     return _finite(step, value, scale.reshape(shape), (bias - mean * scale).reshape(shape))
 
 
-def _finite(step, value, scale, shift):
+def _finite(step: Step, value: Value, scale: Any, shift: Any) -> Value:
     """A value times `scale` plus `shift`, numbers or arrays over its maps."""
     scale, shift = (step.numbers(given, "constant") for given in (scale, shift))
     if scale.ndim and (scale == scale[:, :1, :1]).all():
@@ -116,30 +124,30 @@ def _finite(step, value, scale, shift):
     return value.scaled(scale, shift)
 
 
-def _times(_, step, value):
+def _times(_: "Reader", step: Step, value: Value) -> Value:
     return _finite(step, value, _constant(step, value), 0.0)
 
 
-def _over(_, step, value):
+def _over(_: "Reader", step: Step, value: Value) -> Value:
     if step.args[:1] != (value,) or step.kwargs.get("rounding_mode"):
         raise step.refused("can only be converted with a constant behind the values, as in (x - mean) / std")
     with np.errstate(divide="ignore"):
         return _finite(step, value, 1.0 / _constant(step, value), 0.0)
 
 
-def _minus_itself(_, step, value):
+def _minus_itself(_: "Reader", step: Step, value: Value) -> Value:
     return value.scaled(-1.0, 0.0)
 
 
-def _plus(reader, step, value):
+def _plus(reader: "Reader", step: Step, value: Value) -> Value:
     return _total(step, 1.0)
 
 
-def _minus(reader, step, value):
+def _minus(reader: "Reader", step: Step, value: Value) -> Value:
     return _total(step, -1.0)
 
 
-def _total(step, sign):
+def _total(step: Step, sign: float) -> Value:
     """The first operand plus `sign` times the second, each a Value or a constant."""
     first, second = _operands(step)
     sign = sign * step.kwargs.get("alpha", 1)
@@ -153,14 +161,14 @@ def _total(step, sign):
     return added([first, second])
 
 
-def _operands(step):
+def _operands(step: Step) -> list[Any]:
     given = [*step.args, *(step.kwargs[name] for name in ("input", "other") if name in step.kwargs)]
     if len(given) != 2 or {*step.kwargs} - {"input", "other", "alpha", "out"} or step.kwargs.get("out") is not None:
         raise step.refused("must have two operands")
     return given
 
 
-def _constant(step, value):
+def _constant(step: Step, value: Value) -> Floats:
     """The operand that is no Value, over the maps of the one that is: float64 number or array (C, H, W)."""
     other, = (one for one in _operands(step) if not isinstance(one, Value))
     if not isinstance(other, (int, float, torch.Tensor)):
@@ -173,7 +181,7 @@ def _constant(step, value):
         raise step.refused(f"its constant must be of shape {wanted}, got {found.shape}") from None
 
 
-def _cat(_, step, value):
+def _cat(_: "Reader", step: Step, value: Value) -> Value:
     found = step.options({"dim": 0})
     axis = step.kwargs.get("axis", found["dim"])
     if any(one.shape[1:] != value.shape[1:] or one.flat != value.flat for one in step.values):
@@ -184,15 +192,15 @@ def _cat(_, step, value):
     return joined(step.values)
 
 
-def _listed(step):
+def _listed(step: Step) -> Any:
     return step.args[0] if step.args else step.kwargs["tensors"]
 
 
-def _pass(_, step, value):
+def _pass(_: "Reader", step: Step, value: Value) -> Value:
     return value
 
 
-def _flatten(_, step, value):
+def _flatten(_: "Reader", step: Step, value: Value) -> Value:
     found = step.options({"start_dim": 0, "end_dim": -1})
     last = 1 if value.flat else 3
     if found["start_dim"] not in (1, -last) or found["end_dim"] not in (-1, last):
@@ -200,7 +208,7 @@ def _flatten(_, step, value):
     return replace(value, flat=True)
 
 
-def _squeeze(_, step, value):
+def _squeeze(_: "Reader", step: Step, value: Value) -> Value:
     axes = step.options({"dim": None})["dim"]
     axes = axes if isinstance(axes, (list, tuple)) else (axes,)
     if value.shape[1:] != (1, 1) or None in axes or any(axis % 4 < 2 for axis in axes):
@@ -208,7 +216,7 @@ def _squeeze(_, step, value):
     return replace(value, flat=True)
 
 
-def _view(_, step, value):
+def _view(_: "Reader", step: Step, value: Value) -> Value:
     given = step.rest or (step.kwargs.get("shape") or step.kwargs.get("size"),)
     images, *sizes = given[0] if isinstance(given[0], (tuple, list)) else given
     if images in (-1, IMAGES) and -1 in sizes and images != -1:
@@ -219,7 +227,7 @@ def _view(_, step, value):
     return replace(value, flat=len(sizes) == 1)
 
 
-def _softmax(_, step, value):
+def _softmax(_: "Reader", step: Step, value: Value) -> Value:
     axis = step.options({"dim": None})["dim"]
     if axis not in (1, -3) and not (value.flat and axis in (-1, None)):
         raise step.refused("must compare the classes: dim=1")
@@ -227,7 +235,7 @@ def _softmax(_, step, value):
 
 
 # Operations by the names of torch's layers, functions and methods; those in place end with _.
-NAMES = {
+NAMES: dict[Action, str] = {
     windows.conv: "Conv2d conv2d", _linear: "Linear linear", _relu: "ReLU relu", _relu6: "ReLU6 relu6",
     _hardtanh: "Hardtanh hardtanh", _clamp: "clamp clip clamp_min", windows.avg_pool: "AvgPool2d avg_pool2d",
     windows.sum_pool: "LPPool2d lp_pool2d", windows.adaptive_pool: "AdaptiveAvgPool2d adaptive_avg_pool2d",

@@ -5,21 +5,27 @@ layer before it or the one after it, what changes no answer is left out, and eve
 of this is exact.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch import nn
 
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.arrays import Floats, Numbers, Shape
 from spikingconvnet.training.chain import parity as comparison
 from spikingconvnet.training.chain.gradients.building import built
 from spikingconvnet.training.chain.gradients.operations import returning
 from spikingconvnet.training.chain.gradients.reader import Reader
-from spikingconvnet.training.chain.units import activations
+from spikingconvnet.training.chain.units import Units, activations
 
 BATCH = 50              # images that go through a network at a time
 EXACT = 1e-6            # largest difference of what was read, as a share of the largest answer
 
 
-def weights_of(network, input_shape, mean=None, std=None):
+def weights_of(network: nn.Module, input_shape: Shape, mean: Any = None,
+               std: Any = None) -> tuple[list[Units], Sequential]:
     """Weights of a trained network, for ``convert.save``.
 
     Parameters
@@ -52,7 +58,7 @@ def weights_of(network, input_shape, mean=None, std=None):
     return units, model
 
 
-def _check(reader, units, model, mean, std):
+def _check(reader: Reader, units: list[Units], model: Sequential, mean: Any, std: Any) -> None:
     """Raise a SettingsError unless the units answer to an image drawn at random as the network does."""
     image = np.random.default_rng(0).random((1, *reader.shape))
     shown = (image - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
@@ -62,7 +68,7 @@ def _check(reader, units, model, mean, std):
             raise SettingsError(f"network: layer {number} was read wrongly, a fault of this package: please tell it")
 
 
-def answers_of(network, inputs):
+def answers_of(network: nn.Module, inputs: Any) -> list[Floats]:
     """What the units of a network's layers answer, behind the ReLU; those of the last layer are not rectified.
 
     Parameters
@@ -80,7 +86,7 @@ def answers_of(network, inputs):
     return _answers(Reader(network, inputs.shape[1:]), inputs)
 
 
-def _answers(reader, inputs):
+def _answers(reader: Reader, inputs: torch.Tensor) -> list[Floats]:
     *layers, last = reader.layers
     run = returning(reader.root, [*(layer.rectified for layer in layers), last.value.node])
     inputs = inputs.flatten(1) if reader.begins_flat else inputs
@@ -89,7 +95,8 @@ def _answers(reader, inputs):
     return [torch.cat(values).numpy().reshape(-1, *layer.shape) for values, layer in zip(zip(*parts), reader.layers)]
 
 
-def parity(network, inputs, images, units, model):
+def parity(network: nn.Module, inputs: Any, images: Numbers, units: list[Units],
+           model: Sequential) -> comparison.Report:
     """A report on the units: the user's own module beside the weights that were made of it, layer by layer.
 
     Parameters
@@ -114,6 +121,6 @@ def parity(network, inputs, images, units, model):
     return reference(network, inputs, images).judge(model, units)
 
 
-def reference(network, inputs, images):
+def reference(network: nn.Module, inputs: Any, images: Numbers) -> comparison.Reference:
     """What a network answers to some images, for ``convert.save``: parity.Reference. Parameters as :func:`parity`."""
     return comparison.Reference(np.asarray(images, np.float32), answers_of(network, inputs))

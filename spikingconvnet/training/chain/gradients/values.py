@@ -4,15 +4,21 @@ Both are linear in what the layers before them say, plus a constant for each pla
 into them: a convolution of a convolution is one, where no frame of zeros lies between the two.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from torch import fx
 from torch.nn import functional
 
+from spikingconvnet.network.arrays import Floats, Pair, Shape
 from spikingconvnet.network.geometry import through
 
-INSIDE = ((0, 0), (0, 0))       # no frame
+Frame: TypeAlias = tuple[Pair, Pair]        # ((top, bottom), (left, right))
+INSIDE: Frame = (0, 0), (0, 0)              # none
 
 
 class Inexact(ValueError):
@@ -33,27 +39,27 @@ class Convolution:
     bias : float64 array (filters,) or number
     """
 
-    kernel: np.ndarray
-    strides: tuple = (1, 1)
-    frame: tuple = INSIDE
-    bias: np.ndarray | float = 0.0
+    kernel: Floats
+    strides: Pair = (1, 1)
+    frame: Frame = INSIDE
+    bias: Floats | float = 0.0
 
     @classmethod
-    def of(cls, weight, groups=1, dilation=(1, 1), **settings):
+    def of(cls, weight: Floats, groups: int = 1, dilation: Pair = (1, 1), **settings: Any) -> "Convolution":
         """That of torch's weight (filters, channels of a group, rows, columns)."""
         filters, channels, rows, columns = weight.shape
-        kernel = np.zeros((filters, channels * groups, *(dilation * (np.array((rows, columns)) - 1) + 1)))
+        kernel = np.zeros((filters, channels * groups, *(np.multiply(dilation, np.subtract((rows, columns), 1)) + 1)))
         for part in np.split(np.arange(filters), groups):
             first = part[0] * groups // filters * channels
             kernel[part, first:first + channels, ::dilation[0], ::dilation[1]] = weight[part]
         return cls(kernel, **settings)
 
     @classmethod
-    def mean(cls, channels, size, strides=(1, 1), frame=INSIDE):
+    def mean(cls, channels: int, size: Pair, strides: Pair = (1, 1), frame: Frame = INSIDE) -> "Convolution":
         """The mean of windows, each channel on its own."""
         return cls.of(np.full((channels, 1, *size), 1.0 / np.prod(size)), channels, strides=strides, frame=frame)
 
-    def on(self, maps):
+    def on(self, maps: Floats) -> Floats:
         """What it makes of maps (C, H, W) of numbers: float64 array (filters, H', W')."""
         framed = torch.from_numpy(np.pad(maps, ((0, 0), *self.frame)))
         found = functional.conv2d(framed[None], torch.from_numpy(self.kernel), stride=self.strides)[0]
@@ -75,9 +81,9 @@ class Part:
     """
 
     source: int
-    shape: tuple
-    scale: np.ndarray
-    pool: tuple = (1, 1)
+    shape: Shape
+    scale: Floats
+    pool: Pair = (1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,27 +104,28 @@ class Way:
     """
 
     source: int
-    shape: tuple
-    pool: tuple
-    kernel: np.ndarray
-    strides: tuple = (1, 1)
-    offset: tuple = (0, 0)
+    shape: Shape
+    pool: Pair
+    kernel: Floats
+    strides: Pair = (1, 1)
+    offset: Pair = (0, 0)
 
-    def says_nothing_outside(self, size):
+    def says_nothing_outside(self, size: Pair) -> bool:
         """Whether windows beside the (rows, columns) that there are would see no place of the maps."""
         ends = np.multiply(size, self.strides) - self.offset
-        return self.kernel.shape[2:] == (1, 1) and min(self.offset) >= 0 and (ends >= self.shape[1:]).all()
+        return self.kernel.shape[2:] == (1, 1) and min(self.offset) >= 0 and bool((ends >= self.shape[1:]).all())
 
-    def followed_by(self, convolution):
+    def followed_by(self, convolution: Convolution) -> "Way":
         """Both as one."""
         offset = np.multiply([top for top, _ in convolution.frame], self.strides) + self.offset
         strides = np.multiply(self.strides, convolution.strides)
         return replace(self, kernel=through(convolution.kernel, self.kernel, self.strides),
-                       strides=tuple(strides.tolist()), offset=tuple(offset.tolist()))
+                       strides=(strides[0].item(), strides[1].item()),
+                       offset=(offset[0].item(), offset[1].item()))
 
 
 @dataclass(frozen=True, eq=False)
-class Value:
+class Value(ABC):
     """What an operation makes.
 
     Attributes
@@ -134,81 +141,93 @@ class Value:
         Where the network computes it.
     """
 
-    constant: np.ndarray
-    terms: tuple
+    constant: Floats
+    terms: tuple[Any, ...]
     flat: bool = False
     ended: bool = False
-    node: object = None
+    node: fx.Node | None = None
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         """(C, H, W)."""
-        return self.constant.shape
+        channels, rows, columns = self.constant.shape
+        return channels, rows, columns
 
-    def convolved(self, convolution):
-        """A Sum; an Inexact if there is none."""
+    @abstractmethod
+    def opened(self) -> "Sum":
+        """The same as a Sum."""
+
+    @abstractmethod
+    def scaled(self, scale: Floats | float, shift: Floats | float) -> "Value":
+        """Times `scale`, plus `shift`: numbers, or arrays that can be broadcast to its shape.
+
+        A scale of its own for each place can be an Inexact.
+        """
+
+    @abstractmethod
+    def _ways(self, convolution: Convolution) -> Iterable[Way]: ...
+
+    def convolved(self, convolution: Convolution) -> "Sum":
+        """What a Convolution makes of it; an Inexact if the two together are none."""
         return Sum(convolution.on(self.constant), tuple(self._ways(convolution)), self.flat)
 
 
 class Maps(Value):
     """Maps of earlier layers side by side, each with a scale; the constant is what is added to them."""
 
-    def opened(self):
-        """The same as a Sum."""
+    def opened(self) -> "Sum":
+        """As a convolution with a kernel of one place."""
         return self.convolved(Convolution(np.eye(self.shape[0])[..., None, None]))
 
-    def scaled(self, scale, shift):
-        """Times `scale`, plus `shift`: arrays that can be broadcast to its shape."""
+    def scaled(self, scale: Floats | float, shift: Floats | float) -> "Maps":
+        """As of any Value."""
         scale = np.broadcast_to(scale, np.broadcast_shapes(np.shape(scale), (self.shape[0], 1, 1)))
         parts = zip(self.terms, _split(scale, self.terms))
         return replace(self, constant=self.constant * scale + shift,
                        terms=tuple(replace(part, scale=part.scale * own) for part, own in parts))
 
-    def _ways(self, convolution):
+    def _ways(self, convolution: Convolution) -> Iterator[Way]:
         for part, kernel in zip(self.terms, _split(convolution.kernel, self.terms, 1)):
             if part.scale.shape[1:] != (1, 1) and (kernel.shape[2:] != part.shape[1:] or convolution.frame != INSIDE):
                 raise Inexact("sees a scale of its own at each place of a map, which only a Linear can; BatchNorm must"
                               " stand before the Flatten")
-            offset = tuple(top for top, _ in convolution.frame)
-            yield Way(part.source, part.shape, part.pool, kernel * part.scale, convolution.strides, offset)
+            (top, _), (left, _) = convolution.frame
+            yield Way(part.source, part.shape, part.pool, kernel * part.scale, convolution.strides, (top, left))
 
-    def pooled(self, size):
+    def pooled(self, size: Pair) -> Value:
         """Means of squares of `size`, a rest at the edges left out."""
         if any(part.scale.shape[1:] != (1, 1) for part in self.terms):
             return self.opened()        # which says why not
-        (rows, columns), (channels, height, width) = size, np.floor_divide(self.shape, (1, *size))
+        (rows, columns), (channels, height, width) = size, np.floor_divide(self.shape, (1, *size)).tolist()
         constant = self.constant[:, :height * rows, :width * columns]
         constant = constant.reshape(channels, height, rows, width, columns).mean(axis=(2, 4))
         return replace(self, constant=constant, terms=tuple(
-            replace(part, shape=(part.shape[0], int(height), int(width)),
+            replace(part, shape=(part.shape[0], height, width),
                     pool=(part.pool[0] * rows, part.pool[1] * columns)) for part in self.terms))
 
-    def is_rectified(self, ceiling, ceilings):
+    def is_rectified(self, ceiling: float, ceilings: Sequence[float]) -> bool:
         """Whether a ReLU with this ceiling changes nothing, given those of the layers; an input can be below 0."""
         plain = not self.constant.any() and all((part.scale == 1).all() for part in self.terms)
         below = ceiling == np.inf or (plain and all(ceilings[part.source] <= ceiling for part in self.terms))
-        return (below and self.constant.min() >= 0 and all(part.scale.min() >= 0 for part in self.terms)
+        return bool(below and self.constant.min() >= 0 and all(part.scale.min() >= 0 for part in self.terms)
                 and all(part.source for part in self.terms))
 
 
 class Sum(Value):
     """Convolutions of earlier layers added up, and the constant."""
 
-    def opened(self):
-        """It as it is."""
+    def opened(self) -> "Sum":
+        """It is one."""
         return self
 
-    def scaled(self, scale, shift):
-        """Times `scale`, one for each channel, plus `shift`: arrays that can be broadcast to its shape.
-
-        A scale of its own for each place is an Inexact.
-        """
+    def scaled(self, scale: Floats | float, shift: Floats | float) -> "Sum":
+        """As of any Value; a scale of its own for each place is an Inexact."""
         if np.shape(scale)[1:] not in ((), (1, 1)):
             raise Inexact("has a scale of its own for each place of a map; must stand before the Flatten")
         ways = (replace(way, kernel=way.kernel * np.reshape(scale, (-1, 1, 1, 1))) for way in self.terms)
         return replace(self, constant=self.constant * scale + shift, terms=tuple(ways))
 
-    def _ways(self, convolution):
+    def _ways(self, convolution: Convolution) -> Iterator[Way]:
         framed = convolution.frame != INSIDE
         if framed and not all(way.says_nothing_outside(self.shape[1:]) for way in self.terms):
             raise Inexact("is padded and sees a convolution without a ReLU between, and the two together are no"
@@ -216,13 +235,13 @@ class Sum(Value):
         return (way.followed_by(convolution) for way in self.terms)
 
 
-def added(values):
+def added(values: Sequence[Value]) -> Sum:
     """The sum of values of one shape."""
     terms = tuple(way for value in values for way in value.opened().terms)
-    return Sum(sum(value.constant for value in values), terms, values[0].flat)
+    return Sum(np.sum([value.constant for value in values], axis=0), terms, values[0].flat)
 
 
-def joined(values):
+def joined(values: Sequence[Value]) -> Value:
     """Values side by side, channel behind channel."""
     constant = np.concatenate([value.constant for value in values])
     if all(isinstance(value, Maps) for value in values):
@@ -233,6 +252,6 @@ def joined(values):
     return Sum(constant, tuple(terms), values[0].flat)
 
 
-def _split(array, parts, axis=0):
+def _split(array: Floats, parts: Sequence[Part], axis: int = 0) -> list[Floats]:
     """An array over all channels as one for each Part."""
     return np.split(array, np.cumsum([part.shape[0] for part in parts])[:-1], axis)

@@ -2,18 +2,23 @@
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikingconvnet.training.chain.gradients.operations import rows_and_columns
-from spikingconvnet.training.chain.gradients.values import INSIDE, Convolution, Maps
+from spikingconvnet.network.arrays import Numbers, Pair
+from spikingconvnet.training.chain.gradients.operations import Step, rows_and_columns
+from spikingconvnet.training.chain.gradients.values import INSIDE, Convolution, Frame, Maps, Value
+
+if TYPE_CHECKING:           # which imports this module
+    from spikingconvnet.training.chain.gradients.reader import Reader
 
 POOL = {"kernel_size": None, "stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True,
         "divisor_override": None}
 CONV = {"weight": None, "bias": None, "stride": (1, 1), "padding": 0, "dilation": (1, 1), "groups": 1}
 
 
-def conv(_, step, value):
+def conv(_: "Reader", step: Step, value: Value) -> Value:
     """Conv2d, conv2d."""
     found = step.options(CONV)
     weight, bias = (step.numbers(found[name], name) for name in ("weight", "bias"))
@@ -28,32 +33,38 @@ def conv(_, step, value):
     return _convolved(step, value, replace(convolution, frame=frame))
 
 
-def _frame(padding, size):
+def _frame(padding: Any, size: Pair) -> Frame:
     """Torch's padding as ((top, bottom), (left, right)); 'same' puts what is odd below and right."""
     if padding == "same":
-        return tuple(((length - 1) // 2, length // 2) for length in size)
-    return INSIDE if padding == "valid" else tuple((width, width) for width in rows_and_columns(padding))
+        rows, columns = size
+        return ((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2)
+    return INSIDE if padding == "valid" else _alike(rows_and_columns(padding))
 
 
-def _convolved(step, value, convolution):
+def _alike(padding: Pair) -> Frame:
+    """A frame as wide on either side."""
+    return (padding[0], padding[0]), (padding[1], padding[1])
+
+
+def _convolved(step: Step, value: Value, convolution: Convolution) -> Value:
     seen = np.add(value.shape[1:], np.sum(convolution.frame, axis=1))
     if min(np.subtract(seen, convolution.kernel.shape[2:])) < 0:
         raise step.refused(f"its kernels are larger than the maps of {value.shape}")
     return value.convolved(convolution)
 
 
-def avg_pool(_, step, value):
+def avg_pool(_: "Reader", step: Step, value: Value) -> Value:
     """AvgPool2d, avg_pool2d: windows that overlap are a convolution."""
     found = step.options(POOL)
     size, padding = rows_and_columns(found["kernel_size"]), rows_and_columns(found["padding"])
     strides = size if found["stride"] in (None, [], ()) else rows_and_columns(found["stride"])
     _check_windows(step, value, found, np.add(value.shape[1:], np.multiply(2, padding)) - size, strides)
-    pooled = _pooled(step, value, size, strides, tuple((width, width) for width in padding))
+    pooled = _pooled(step, value, size, strides, _alike(padding))
     divisor = found["divisor_override"]
     return pooled if divisor is None else pooled.scaled(math.prod(size) / divisor, 0.0)
 
 
-def _check_windows(step, value, found, room, strides):
+def _check_windows(step: Step, value: Value, found: dict[str, Any], room: Numbers, strides: Pair) -> None:
     """Refuse windows that hang over the edge and count fewer places than the others."""
     if found["ceil_mode"] and any(room % strides):
         raise step.refused(f"must have no ceil_mode where the maps of {value.shape} are no multiple of it, as windows"
@@ -62,7 +73,7 @@ def _check_windows(step, value, found, room, strides):
         raise step.refused("padded, must have count_include_pad=True, as windows at the edge are means of fewer places")
 
 
-def sum_pool(_, step, value):
+def sum_pool(_: "Reader", step: Step, value: Value) -> Value:
     """LPPool2d, lp_pool2d with a norm_type of 1."""
     found = step.options({"norm_type": None, "kernel_size": None, "stride": None, "ceil_mode": False})
     if found["norm_type"] != 1:
@@ -73,7 +84,7 @@ def sum_pool(_, step, value):
     return _pooled(step, value, size, strides).scaled(float(math.prod(size)), 0.0)
 
 
-def adaptive_pool(_, step, value):
+def adaptive_pool(_: "Reader", step: Step, value: Value) -> Value:
     """AdaptiveAvgPool2d, where it is a plain pool."""
     wanted = rows_and_columns(step.options({"output_size": None})["output_size"])
     wanted = [length if size is None else size for size, length in zip(wanted, value.shape[1:])]
@@ -83,7 +94,7 @@ def adaptive_pool(_, step, value):
     return _pooled(step, value, tuple(length // size for length, size in zip(value.shape[1:], wanted)))
 
 
-def mean(_, step, value):
+def mean(_: "Reader", step: Step, value: Value) -> Value:
     """Mean or sum over rows and columns."""
     found = step.options({"dim": None, "keepdim": False})
     if value.flat or found["dim"] is None or {axis % 4 for axis in rows_and_columns(found["dim"])} != {2, 3}:
@@ -93,7 +104,7 @@ def mean(_, step, value):
     return pooled.scaled(float(math.prod(value.shape[1:])), 0.0) if step.kind == "sum" else pooled
 
 
-def _pooled(step, value, size, strides=None, frame=INSIDE):
+def _pooled(step: Step, value: Value, size: Pair, strides: Pair | None = None, frame: Frame = INSIDE) -> Value:
     """Means of windows; those that stand side by side need no weights, others, and those of sums, are a convolution."""
     if value.flat or min(np.add(value.shape[1:], np.sum(frame, axis=1)) - size) < 0:
         raise step.refused(f"does not fit what comes before it, {value.shape}{', flat' if value.flat else ''}")
@@ -103,7 +114,7 @@ def _pooled(step, value, size, strides=None, frame=INSIDE):
     return value.convolved(Convolution.mean(value.shape[0], size, strides, frame))
 
 
-def pad(_, step, value):
+def pad(_: "Reader", step: Step, value: Value) -> Value:
     """ZeroPad2d, pad."""
     found = step.options({"pad" if step.module is None else "padding": None})
     widths, mode = (*found.values(),)[0], step.kwargs.get("mode", "constant")
