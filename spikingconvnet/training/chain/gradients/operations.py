@@ -1,45 +1,21 @@
-"""Operations of a network that torch.fx has traced, and the layers that are made of them."""
+"""Operations of a network that torch.fx has traced, one by one."""
 
 import copy
+import inspect
+import math
+import operator
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 from torch import fx, nn
 
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.training.chain.gradients.values import Value
 
-UNTRACEABLE = (AttributeError, IndexError, KeyError, NameError, RuntimeError, TypeError, ValueError)
-POOL = {"kernel_size": None, "stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True,
-        "divisor_override": None}
-
-
-@dataclass(eq=False)
-class Layer:
-    """A layer of units, everything linear around it folded in.
-
-    Attributes
-    ----------
-    kernel : float64 array (units, channels, rows, columns)
-    bias : float64 array (units,)
-    seen : (C, H, W)
-        What it sees.
-    name : str
-        For error texts.
-    response, rectified : torch.fx.Node
-        Where the network computes what its units sum up, and where that is rectified (None: nowhere).
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-    seen: tuple
-    name: str
-    response: fx.Node
-    rectified: fx.Node = None
-
-    @property
-    def dense(self):
-        """Whether it sees the whole map at once."""
-        return self.kernel.shape[1:] == self.seen
+TORCH = (AssertionError, AttributeError, IndexError, KeyError, NameError, NotImplementedError, RuntimeError, TypeError,
+         ValueError)            # what comes out of a forward
+IMAGES = 7919       # stands for the number of images, where a network asks for it
+IN_PLACE = (operator.iadd, operator.imul, operator.isub, operator.itruediv)
 
 
 class _Tracer(fx.Tracer):
@@ -56,11 +32,12 @@ def name_in_torch(kind):
 
 
 def trace(network):
-    """A copy of the network in double precision, as in evaluation, and its operations: Module, fx.Graph.
+    """A copy of the network in double precision, as in evaluation, and what its answer takes: Module, fx.Graph.
 
     What is no torch.nn.Module, or cannot be traced, is a SettingsError.
     """
     network = getattr(network, "_orig_mod", network)        # of torch.compile
+    network = network.module if isinstance(network, nn.DataParallel) else network
     if isinstance(network, dict):
         raise SettingsError("network: is a state_dict, which has the weights without the network; make the network,"
                             " then: network.load_state_dict(...)")
@@ -68,10 +45,37 @@ def trace(network):
         raise SettingsError(f"network: must be a torch.nn.Module that torch.fx can trace, got {type(network).__name__}")
     try:
         root = copy.deepcopy(network).cpu().double().eval()
-        return root, _Tracer().trace(root)
-    except UNTRACEABLE as error:
+        graph = _Tracer().trace(root, _defaults(root))
+    except TORCH as error:
         raise SettingsError(f"network: torch.fx cannot trace the forward of {type(network).__name__}: {error}; write it"
                             " without branches and loops over values, or as a torch.nn.Sequential") from error
+    _prune(graph)
+    return root, graph
+
+
+def _defaults(root):
+    """Arguments of the forward that nobody gives, with their defaults."""
+    named = list(inspect.signature(root.forward).parameters.values())[1:]
+    return {one.name: one.default for one in named if one.default is not inspect.Parameter.empty}
+
+
+def _prune(graph):
+    """Take out what the answer does not take."""
+    nodes = list(graph.nodes)
+    live, inputs = {nodes[-1]}, [node for node in nodes if node.op == "placeholder"][:1]
+    for node in reversed(nodes):
+        if node in live or (node.all_input_nodes and is_in_place(node) and node.all_input_nodes[0] in live):
+            live.update([node, *node.all_input_nodes])
+    for node in reversed(nodes):
+        if node not in live and node not in inputs:
+            graph.erase_node(node)
+
+
+def is_in_place(node, module=None):
+    """Whether an operation changes the value that it sees."""
+    name, kwargs = str(getattr(node.target, "__name__", node.target)), node.kwargs
+    by_name = name.endswith("_") and not name.startswith("_") and node.op in ("call_method", "call_function")
+    return by_name or node.target in IN_PLACE or kwargs.get("inplace") is True or getattr(module, "inplace", False)
 
 
 def returning(root, nodes):
@@ -81,10 +85,22 @@ def returning(root, nodes):
         with graph.inserting_after(node):       # before an operation in place changes it
             kept.append(graph.call_method("clone", (node,)))
     next(node for node in graph.nodes if node.op == "output").args = (tuple(kept),)
-    module = fx.GraphModule(root, graph)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-    return module
+    return fx.GraphModule(root, graph)
+
+
+def check_trace(root, graph, inputs):
+    """Raise a SettingsError unless a network answers what the operations that were read of it do.
+
+    Python that torch.fx does not see can lie between, as ``x += y`` on a value that is used again, or a dice.
+    """
+    try:
+        with torch.no_grad():
+            theirs, ours = root(inputs.clone()), fx.GraphModule(root, graph)(inputs.clone())
+    except TORCH as error:
+        raise SettingsError(f"network: its own forward fails on images of {tuple(inputs.shape)}: {error}") from error
+    if not torch.allclose(theirs, ours, rtol=1e-6, atol=1e-6 * float(theirs.abs().max()), equal_nan=True):
+        raise SettingsError("network: answers otherwise than the operations that torch.fx sees in its forward; write"
+                            " x = x + y for x += y, and leave out what is drawn at random")
 
 
 @dataclass(frozen=True)
@@ -96,32 +112,79 @@ class Step:
     node : torch.fx.Node
     module : torch.nn.Module or None
         Of a layer; None for functions and methods.
-    name : str
-        For error texts.
+    args, kwargs
+        Of the call, with Values in the place of nodes.
     """
 
     node: fx.Node
     module: nn.Module
-    name: str
+    args: tuple
+    kwargs: dict
+
+    @property
+    def name(self):
+        """For error texts."""
+        return self.node.name if self.module is None else f"{self.node.target}: {self.module}"
+
+    @property
+    def kind(self):
+        """Name of the layer, function or method, without the _ of those in place."""
+        if self.module is None:
+            return getattr(self.node.target, "__name__", self.node.target).rstrip("_")
+        return type(self.module).__name__.removeprefix("Parametrized")
+
+    @property
+    def values(self):
+        """Values that it sees, in lists too."""
+        given = (*self.args, *self.kwargs.values())
+        return [one for some in given for one in (some if isinstance(some, (list, tuple)) else [some])
+                if isinstance(one, Value)]
 
     @property
     def rest(self):
         """What stands behind the values in a call."""
-        return self.node.args[1:]
+        return self.args[1:]
 
     def options(self, defaults):
         """Settings by name: of a layer its attributes, of a call its arguments, in the order of `defaults`."""
         if self.module is not None:
             return {name: getattr(self.module, name) for name in defaults}
         return {**defaults, **dict(zip(defaults, self.rest)),
-                **{name: value for name, value in self.node.kwargs.items() if name in defaults}}
+                **{name: value for name, value in self.kwargs.items() if name in defaults}}
+
+    def refused(self, why):
+        """A SettingsError that says where, and why."""
+        return SettingsError(f"{self.name}: {why}")
+
+    def numbers(self, found, name):
+        """A tensor or number as a float64 array, None as 0; numbers that are not finite are a SettingsError."""
+        found = torch.as_tensor(0.0 if found is None else found).detach().cpu().double()
+        if not torch.isfinite(found).all():
+            raise self.refused(f"its {name} has values that are not finite")
+        return found.numpy()
 
 
-def is_size(node, sizes):
-    """Whether a node computes with shapes, not with values."""
-    asks = node.op == "call_method" and node.target in ("size", "dim")
-    asks = asks or (node.op == "call_function" and node.target is getattr and node.args[1:] == ("shape",))
-    return asks or (bool(node.all_input_nodes) and node.op != "output" and sizes.issuperset(node.all_input_nodes))
+def computed(root, node, args, kwargs):
+    """What an operation on constants makes; one that fails is a SettingsError."""
+    try:
+        with torch.no_grad():
+            if node.op == "call_module":
+                return root.get_submodule(node.target)(*args, **kwargs)
+            if node.op == "call_method":
+                return getattr(args[0], node.target)(*args[1:], **kwargs)
+            return node.target(*args, **kwargs)
+    except TORCH as error:
+        raise SettingsError(f"{node.name}: cannot be computed beforehand: {error}") from error
+
+
+def size_of(value, node, args):
+    """What a network is told that asks for the shape of a Value, or for a part of it; None if it does not ask."""
+    sizes = (IMAGES, math.prod(value.shape)) if value.flat else (IMAGES, *value.shape)
+    if node.op == "call_method" and node.target == "size":
+        return sizes[args[1]] if args[1:] else sizes
+    if node.op == "call_method" and node.target == "dim":
+        return len(sizes)
+    return sizes if node.target is getattr and args[1:] == ("shape",) else None
 
 
 def checked_shape(shape):
@@ -138,16 +201,3 @@ def checked_shape(shape):
 def rows_and_columns(value):
     """A size of torch's, a number or a tuple, as two numbers."""
     return (value, value) if isinstance(value, int) or value is None else tuple(value) * (3 - len(value))
-
-
-def changes_nothing(scale, shift):
-    """Whether a factor is 1 and a summand 0 everywhere."""
-    return (scale == 1).all() and not shift.any()
-
-
-def finite_numbers(step, name):
-    """An attribute of a layer as a float64 array; numbers that are not finite are a SettingsError."""
-    found = getattr(step.module, name).detach().numpy()
-    if not np.isfinite(found).all():
-        raise SettingsError(f"{step.name}: its {name} has values that are not finite")
-    return found

@@ -1,22 +1,22 @@
-"""Trained networks of torch, in the forms in which people have them, as kernels and biases of a chain.
+"""Trained networks of torch, in the forms in which people have them, as weights of rectifying units and their model.
 
 ``torch.fx`` traces a network to its operations, which are read one after another: what is linear is folded into the
-layer before it or the one after it, what changes no answer is left out, and everything else is refused by its name. As
-nothing is padded, all of this is exact.
+layer before it or the one after it, what changes no answer is left out, and everything else is refused by its name. All
+of this is exact.
 """
-
 
 import numpy as np
 import torch
 
-from spikingconvnet.model.layers import Dense
-from spikingconvnet.model.readouts import SpikeCount
-from spikingconvnet.model.shorthand import parse
+from spikingconvnet.errors import SettingsError
 from spikingconvnet.training.chain import parity as comparison
+from spikingconvnet.training.chain.gradients.building import built
 from spikingconvnet.training.chain.gradients.operations import returning
 from spikingconvnet.training.chain.gradients.reader import Reader
+from spikingconvnet.training.chain.units import activations
 
 BATCH = 50              # images that go through a network at a time
+EXACT = 1e-6            # largest difference of what was read, as a share of the largest answer
 
 
 def weights_of(network, input_shape, mean=None, std=None):
@@ -25,29 +25,41 @@ def weights_of(network, input_shape, mean=None, std=None):
     Parameters
     ----------
     network : torch.nn.Module
-        A Sequential, or a module whose ``forward`` torch.fx can trace; of any type of float, compiled or not. A chain
-        of Conv2d (square, stride 1, not padded or dilated, in one group) and Linear, a ReLU behind each but the last;
-        pools that average squares of the network's input or behind a ReLU, or a whole map. BatchNorm counts as it does
-        in evaluation. Dropout, Softmax and a ReLU behind the last layer are left out.
+        Any that torch.fx can trace, of any type of float, compiled or not: Conv2d, Linear, ReLU, ReLU6, average pools,
+        sums and joined channels, and what is linear between them. BatchNorm counts as it does in evaluation. Dropout,
+        Softmax and a ReLU behind the last layer are left out.
     input_shape : (C, H, W)
         Of an image.
     mean, std : float or C floats, or None
         Of the ``Normalize(mean, std)`` behind which the network was trained, for images of 0 to 1; folded into the
-        first layer.
+        layers that see the image.
 
     Returns
     -------
-    kernels, biases : lists of float64 array
-    arch : str
-        For ``--arch``.
+    units : list of Units
+        Of every layer, in the order in which their ReLUs stand.
+    model : model.Sequential
+        Its layers have the neuron of ``Convert``; it ends with a SpikeCount.
 
     Raises
     ------
     SettingsError
         The network has no counterpart; the text names the operation.
     """
-    reader = Reader.of(network, input_shape, mean, std)
-    return [layer.kernel for layer in reader.layers], [layer.bias for layer in reader.layers], "-".join(reader.words)
+    reader = Reader(network, input_shape, mean, std)
+    units, model = built(reader.layers, reader.shape)
+    _check(reader, units, model, 0.0 if mean is None else mean, 1.0 if std is None else std)
+    return units, model
+
+
+def _check(reader, units, model, mean, std):
+    """Raise a SettingsError unless the units answer to an image drawn at random as the network does."""
+    image = np.random.default_rng(0).random((1, *reader.shape))
+    shown = (image - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
+    ours, theirs = activations(model, units, image), _answers(reader, torch.from_numpy(shown))
+    for number, (one, other) in enumerate(zip(ours, theirs, strict=True), start=1):
+        if not abs(one - other).max() <= EXACT * abs(other).max():
+            raise SettingsError(f"network: layer {number} was read wrongly, a fault of this package: please tell it")
 
 
 def answers_of(network, inputs):
@@ -65,16 +77,19 @@ def answers_of(network, inputs):
     list of float64 array (n, units, rows, columns)
     """
     inputs = torch.as_tensor(inputs).detach().cpu().double()
-    reader = Reader.of(network, inputs.shape[1:])
-    run = returning(reader.root, [*(layer.rectified for layer in reader.layers[:-1]), reader.layers[-1].response])
+    return _answers(Reader(network, inputs.shape[1:]), inputs)
+
+
+def _answers(reader, inputs):
+    *layers, last = reader.layers
+    run = returning(reader.root, [*(layer.rectified for layer in layers), last.value.node])
     inputs = inputs.flatten(1) if reader.begins_flat else inputs
     with torch.no_grad():
-        parts = [run(inputs[first:first + BATCH]) for first in range(0, len(inputs), BATCH)]
-    found = (torch.cat(values).numpy() for values in zip(*parts))
-    return [values.reshape(*values.shape[:2], *values.shape[2:] or (1, 1)) for values in found]
+        parts = [run(inputs[first:first + BATCH].clone()) for first in range(0, len(inputs), BATCH)]
+    return [torch.cat(values).numpy().reshape(-1, *layer.shape) for values, layer in zip(zip(*parts), reader.layers)]
 
 
-def parity(network, inputs, images, kernels, biases, arch):
+def parity(network, inputs, images, units, model):
     """A report on the units: the user's own module beside the weights that were made of it, layer by layer.
 
     Parameters
@@ -84,7 +99,7 @@ def parity(network, inputs, images, kernels, biases, arch):
         What the network was trained on, as the user's own transforms make it of the images.
     images : float array (n, C, H, W)
         The same images, 0 to 1, as the spiking network is shown them.
-    kernels, biases, arch
+    units, model
         From :func:`weights_of`.
 
     Returns
@@ -96,12 +111,9 @@ def parity(network, inputs, images, kernels, biases, arch):
     parity.ParityError
         A layer differs by more than the tolerance; the text says where, and why if that can be told.
     """
-    model = parse(arch, np.shape(images)[1:], Dense.neuron, SpikeCount())
-    return reference(network, inputs, images).judge(model, kernels, biases)
+    return reference(network, inputs, images).judge(model, units)
 
 
 def reference(network, inputs, images):
     """What a network answers to some images, for ``convert.save``: parity.Reference. Parameters as :func:`parity`."""
     return comparison.Reference(np.asarray(images, np.float32), answers_of(network, inputs))
-
-
