@@ -40,10 +40,13 @@ READ_ONLY = ("info", "check", "map", "export")      # modes that write nothing i
 NEW = ("loaddata", "demo")                  # modes that may begin a run
 FOR_NEW = ("check", "map")                  # modes that also look at an experiment that has not begun
 RUNS = (*NEW, "training", "testing", "info", "plot", "export", *FOR_NEW)        # modes of an experiment
-PATHS = {"compare": (2,), "import": (1,), "export": (1, 2), "check": (0, 1)}        # how many a mode takes
+PATHS = {"compare": (2,), "import": (1,), "export": (1, 2), "check": (0, 1),
+         "convert": (2,)}       # how many a mode takes
 IN_WORDS = {0: "no paths", 1: "one path", 2: "two paths"}
 SIMULATE = ("training", "testing", "demo", "plot")
-USED_BY = {"layer": ("training",), "source": NEW, "split": ("testing",), "record": ("training", "testing", "import"),
+USED_BY = {"layer": ("training",), "source": (*NEW, "convert"), "weights": ("convert",), "mean": ("convert",),
+           "std": ("convert",), "input_shape": ("convert",),
+           "split": ("testing",), "record": ("training", "testing", "import"),
            "graph_dt": ("import", "export"), "method": ("import", "export"), "spikes": ("import",),
            "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
            "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW, "import"),
@@ -114,7 +117,12 @@ def parser() -> argparse.ArgumentParser:
     add("--cluster", metavar="ADDRESS", help="with --mode testing or demo, and training of svm or"
                                              " layers above 1: a dask.distributed scheduler that replicas run on; local"
                                              " starts one here")
-    add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set")
+    add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set; with convert: the"
+                                               " one whose images are compared (default: data/mnist)")
+    add("--weights", metavar="FILE", help="with --mode convert: the network's state_dict, .pt, .pth or .safetensors")
+    add("--input-shape", metavar="CxHxW", help="with --mode convert: of an image (default: 1x28x28)")
+    for name in ("mean", "std"):
+        add(f"--{name}", metavar="X[,X,...]", help=f"with --mode convert: {name} of the Normalize before the network")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
     add("--json", action="store_true", help="print one JSON object on stdout")
@@ -154,7 +162,7 @@ def check(options: Namespace) -> None:
                             f" {shlex.join(options.paths) or 'none'}")
     if options.cluster is not None:
         check_cluster(options.cluster)
-    for name in ("run_dir", "source", "target", "cluster", "arch", "record", "spikes"):
+    for name in ("run_dir", "source", "target", "cluster", "arch", "record", "spikes", "weights"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule in WHOLE

@@ -25,7 +25,7 @@ from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
 from spikingconvnet.store.directory import RunDirectory, near
 
-OF_NO_EXPERIMENT = ("doctor", "compare", "import", "check FILE", "export FILE")
+OF_NO_EXPERIMENT = ("doctor", "compare", "import", "convert", "check FILE", "export FILE")
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
 
