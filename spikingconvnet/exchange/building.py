@@ -197,7 +197,8 @@ def connections(term: Term, weights: Matrix, factor: Floats, delay: int, pre: Sh
     pre, post : (C, H, W)
     """
     if (kernels := _kernels(term, factor, post)) is not None and term.convolution is not None:
-        return ConvConnections(kernels, pre, term.convolution.strides, term.convolution.pool, delay)
+        return ConvConnections(kernels, pre, term.convolution.strides, term.convolution.pool, delay,
+                               term.convolution.padding)
     if post[1:] == (1, 1) and weights.count_nonzero() > DENSE * math.prod(weights.shape):
         return ConvConnections(weights.toarray().reshape(-1, *pre), pre, delay=delay)
     found = weights.tocsc().tocoo()

@@ -230,7 +230,7 @@ def _is_map(connections: Connections, post: Population) -> bool:
 
 def _is_dense(connections: ConvConnections) -> bool:
     """Whether its kernels are as large as its input: units that see all of it."""
-    return connections.post_shape[1:] == (1, 1) and connections.pool == (1, 1) and (
+    return connections.post_shape[1:] == connections.pool == (1, 1) and connections.padding == (0, 0) and (
         connections.kernels.shape[1:] == connections.pre_shape)
 
 
@@ -248,7 +248,7 @@ def _linear(nir: Any, projection: Projection, pre: Population, post: Population,
         own_bias = bias.reshape(len(found.kernels), -1)
         own_bias = own_bias[:, 0] if not np.ptp(own_bias, axis=1).any() else np.zeros(len(found.kernels))
         pool = [nir.AvgPool2d(*(np.array(pair) for pair in (found.pool, found.pool, (0, 0))))] * (found.pool != (1, 1))
-        conv = nir.Conv2d(found.pooled_shape[1:], found.kernels, found.strides, (0, 0), (1, 1), 1, own_bias)
+        conv = nir.Conv2d(found.pooled_shape[1:], found.kernels, found.strides, found.padding, (1, 1), 1, own_bias)
         return [(found.delay, [*pool, conv], found.post_shape, np.repeat(own_bias, bias.size // len(own_bias)))]
     if isinstance(found, ConvConnections) and _is_dense(found):
         weight = found.kernels.reshape(post.size, pre.size)

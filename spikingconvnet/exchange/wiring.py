@@ -25,7 +25,7 @@ class Convolution:
     Attributes
     ----------
     kernels : float array (maps, channels, rows, columns) or None
-    strides, pool : (rows, columns)
+    strides, pool, padding : (rows, columns)
     gain : float
         Times an average pooling.
     """
@@ -34,6 +34,7 @@ class Convolution:
     strides: Pair = (1, 1)
     pool: Pair = (1, 1)
     gain: float = 1.0
+    padding: Pair = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,16 +241,24 @@ def _convolution(node: Node, term: Term, made: Operator, shape: Size) -> Convolu
         area = float(pool[0] * pool[1])
         return Convolution(None, (1, 1), pool, 1.0 if node.kind == "AvgPool2d" else area) if pool == stride else None
     if node.kind == "Conv2d" and _is_plain(fields):
-        return replace(before, kernels=np.asarray(fields["weight"], np.float64) * before.gain,
-                       strides=_pair(fields["stride"]))
+        padding = (0, 0) if as_text(fields["padding"]) else _pair(fields["padding"])
+        return replace(before, kernels=_over_all_channels(fields) * before.gain, strides=_pair(fields["stride"]),
+                       padding=padding)
     return None
 
 
 def _is_plain(fields: Mapping[str, Any]) -> bool:
-    """Whether a convolution has no padding, no dilation and one group, as ConvConnections."""
-    padded = fields["padding"]
-    unpadded = as_text(padded) == "valid" or (not as_text(padded) and not np.any(padded))
-    return unpadded and all(bool((np.asarray(fields[name]) == 1).all()) for name in ("dilation", "groups"))
+    """Whether a convolution is not dilated and padded alike on both sides, as ConvConnections."""
+    return as_text(fields["padding"]) in ("", "valid") and bool((np.asarray(fields["dilation"]) == 1).all())
+
+
+def _over_all_channels(fields: Mapping[str, Any]) -> Floats:
+    """Kernels of a convolution in groups as those of one group, 0 where a map does not look."""
+    parts = np.split(np.asarray(fields["weight"], np.float64), int(np.ravel(fields["groups"])[0]))
+    found = np.zeros((len(parts), len(parts[0]), len(parts), *parts[0].shape[1:]))
+    for group, part in enumerate(parts):
+        found[group, :, group] = part
+    return found.reshape(len(parts) * len(parts[0]), -1, *parts[0].shape[2:])
 
 
 def _pair(value: Any) -> Pair:

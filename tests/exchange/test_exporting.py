@@ -29,7 +29,8 @@ def random_network(rng, offsets=True):
         if len(pre.shape) and min(pre.shape[1:]) > 2 and rng.random() < 0.5:
             kernel = rng.integers(-32, 64, (3, pre.shape[0], 2, 2)) / 64
             pool = (2, 2) if min(pre.shape[1:]) > 3 and rng.random() < 0.3 else (1, 1)
-            found = scn.ConvConnections(kernel * np.prod(pool), pre.shape, pool=pool, delay=int(rng.integers(1, 4)))
+            found = scn.ConvConnections(kernel * np.prod(pool), pre.shape, pool=pool, delay=int(rng.integers(1, 4)),
+                                        padding=(1, 0) if rng.random() < 0.4 else (0, 0))
             post_shape = found.post_shape
         else:
             n = int(rng.integers(3, 12))
