@@ -277,6 +277,13 @@ def test_the_neuron_is_that_of_convert():
     assert building.NEURON == Convert.neuron
 
 
+class Two(nn.Module):
+    """With two inputs."""
+
+    def forward(self, x, y):
+        return x + y
+
+
 def twice(m, x):
     y = m.a(x).relu()
     return m.b(m.gate(y.mean((2, 3))).view(-1, 3, 1, 1) * y)
@@ -326,6 +333,10 @@ REFUSED = {
     "drawn": (lambda: Forward(lambda m, x: m.b(x.flatten(1) + torch.rand(1)), b=L(288, 5)), "answers otherwise than"),
     "transposed": (lambda: S(nn.ConvTranspose2d(2, 3, 3), R(), head(3)), "ConvTranspose2d.*use Conv2d"),
     "constants padded": (lambda: S(nn.ConstantPad2d(1, 0.5), C(2, 3, 3), R(), head(3)), "must put zeros around"),
+    "TorchScript": (lambda: torch.jit.trace(S(F(), L(288, 5)), torch.zeros(1, *SHAPE)), "network: is TorchScript"),
+    "no units": (lambda: S(F(), nn.Linear(288, 0)), "1: Linear.*its weight has no values"),
+    "two inputs": (Two, "y: is a second input"),
+    "fails by itself": (lambda: S(C(2, 3, 3), nn.BatchNorm1d(3), R(), head(3)), "its own forward fails on images"),
     "not finite": (lambda: S(C(2, 3, 3), B(3), R(), head(3)), "1: BatchNorm2d.*running_var has values that are not"),
 }
 

@@ -44,6 +44,8 @@ def trace(network: Any) -> tuple[nn.Module, fx.Graph]:
     if isinstance(network, dict):
         raise SettingsError("network: is a state_dict, which has the weights without the network; make the network,"
                             " then: network.load_state_dict(...)")
+    if isinstance(network, torch.jit.ScriptModule):
+        raise SettingsError("network: is TorchScript, which torch.fx cannot trace; give the module that it was made of")
     if not isinstance(network, nn.Module):
         raise SettingsError(f"network: must be a torch.nn.Module that torch.fx can trace, got {type(network).__name__}")
     try:
@@ -160,10 +162,10 @@ class Step:
         return SettingsError(f"{self.name}: {why}")
 
     def numbers(self, found: Any, name: str) -> Floats:
-        """A tensor or number as a float64 array, None as 0; numbers that are not finite are a SettingsError."""
+        """A tensor or number as a float64 array, None as 0; none, or some not finite, are a SettingsError."""
         found = torch.as_tensor(0.0 if found is None else found).detach().cpu().double()
-        if not torch.isfinite(found).all():
-            raise self.refused(f"its {name} has values that are not finite")
+        if not found.numel() or not torch.isfinite(found).all():
+            raise self.refused(f"its {name} has {'values that are not finite' if found.numel() else 'no values'}")
         return found.numpy()
 
 
