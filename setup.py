@@ -35,7 +35,7 @@ EXTRAS = {
 }
 EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
                   *EXTRAS["spinnaker"], *EXTRAS["emulator"], *EXTRAS["cluster"], *EXTRAS["nir"],
-                  *EXTRAS["neo"]]
+                  *EXTRAS["neo"], *EXTRAS["safetensors"]]
 # Everything that a test can need. One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
 EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], "torch==2.13.0"]
 

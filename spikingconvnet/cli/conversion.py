@@ -65,6 +65,9 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
     from spikingconvnet.training.chain.gradients import files, relu
 
     named, path = options.paths[0], Path(options.paths[1]).absolute()
+    if named.endswith((".pt", ".pth", ".safetensors")):
+        raise SettingsError(f"--mode convert: {named}: has the weights without the network; name the network, as"
+                            f" FILE.py:NAME or MODULE:NAME, and give --weights {shlex.quote(named)}")
     _check_new(path)
     shape = _numbers(options.input_shape or "1x28x28", "--input-shape", "x", int)
     mean, std = (None if text is None else _numbers(text, option, ",", float)

@@ -152,6 +152,7 @@ class Results:
         self.settings, self.model, self.store, self.machine = settings, settings.model, store, machine
         self._program, self._options = program, options
         self.verdicts: set[str] = set()
+        self._contents: dict[int, tuple[object, str]] = {}      # with the files that they were computed from
 
     def noted(self, arrays: dict[str, Any]) -> dict[str, Any]:
         """A result, after the verdict on the run behind it has been noted."""
@@ -174,14 +175,14 @@ class Results:
         schema = schemas.data(split, self.settings.classes, with_spikes(self.model, split), n_steps=self.settings.slot)
         return Data(self, f"data/{split}", self._data_digest, schema, self.command("loaddata"))
 
-    def layer(self, number: int) -> Result:
-        """A trained layer: Result."""
+    def layer(self, number: int, made_from: str | None = None) -> Result:
+        """A trained layer: Result; `made_from` is the digest of what it is made from, if that is known already."""
         stage, as_one = self.model.stages[number - 1], self.model.runs_as_one
         maps, rows, columns = stage.out_shape
         schema = schemas.layer(as_one, [one.kernel_shape for one in stage.shortcuts], maps=maps, out_rows=rows,
                               out_columns=columns, neurons=maps * rows * columns,
                               **dict(zip(schemas.KERNELS, stage.main.kernel_shape)))
-        return Result(self, f"layers/{number}", lambda: self._layer_digest(number), schema,
+        return Result(self, f"layers/{number}", lambda: made_from or self._layer_digest(number), schema,
                       self.command("training", None if as_one else number))
 
     def course(self, number: int, rule: LayerRule) -> Unfinished:
@@ -232,13 +233,22 @@ class Results:
                       self.command("training", "svm"))
 
     def content(self, number: int) -> str:
-        """Digest of what layer `number` (0: the input) computes."""
+        """Digest of what layer `number` (0: the input) computes; files that have not changed are not read again."""
+        stamps = [self.store.stamp(name) for name in ("data/train", *(f"layers/{n}" for n in range(1, number + 1)))]
+        before, content = self._contents.get(number, (None, ""))
+        if before != stamps or None in stamps:
+            content = self._content(number)
+            self._contents[number] = stamps, content
+        return content
+
+    def _content(self, number: int) -> str:
         if number == 0:
             return str(self.data("train").read()["content"])
-        layer = self.layer(number).read()
+        made_from = self._layer_digest(number)
+        layer = self.layer(number, made_from).read()
         more = [value for name, value in TrainedLayer.from_arrays(layer).arrays().items()
                 if name not in ("kernels", "v_thresh")]
-        return digest(layer["kernels"], layer["v_thresh"], *more, self._layer_digest(number))
+        return digest(layer["kernels"], layer["v_thresh"], *more, made_from)
 
     def readout_digest(self) -> str:
         """Of what reads the last layer: the classifier, or the window in which output units are looked at."""

@@ -79,6 +79,14 @@ class RunDirectory:
         """Path of a result: ``layers/1`` is ``<run directory>/layers/1.npz``."""
         return self.path / f"{name}.npz"
 
+    def stamp(self, name: str) -> tuple[int, int, int] | None:
+        """What changes when a result is written again: its time, size and inode; None if it is not there."""
+        try:
+            found = self.file(name).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
     def write(self, name: str, made_from: str, how: Mapping[str, Any], **arrays: ArrayLike) -> None:
         """Write a result atomically.
 

@@ -28,6 +28,7 @@ from spikingconvnet import (
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.model import build
+from spikingconvnet.store.directory import RunDirectory
 from spikingconvnet.training.chain import balance, convert, parity
 from spikingconvnet.training.chain.units import Units, activations
 
@@ -145,7 +146,7 @@ def test_rules_for_plain_chains_refuse_graphs_by_name(rule):
         rule.train(model, images, np.arange(6) % 3, np.random.default_rng(0), encoder=RegularEncoder(max_rate=1.0))
 
 
-def test_a_residual_network_goes_through_training_and_testing(small_mnist, tmp_path):
+def test_a_residual_network_goes_through_training_and_testing(small_mnist, tmp_path, monkeypatch):
     recipe, rng = load_settings(RECIPES / "convert.py"), np.random.default_rng(5)
     model = Sequential((1, 28, 28), Conv2D(4, 5, strides=2, padding=2, neuron=CELL),
                        Conv2D(4, 3, padding=1, neuron=CELL, shortcuts=(Shortcut(1),)), AvgPool2D(7),
@@ -159,11 +160,14 @@ def test_a_residual_network_goes_through_training_and_testing(small_mnist, tmp_p
         encoder=RegularEncoder(n_steps=150, max_rate=1.0), slot=155), tmp_path / "run", jobs=1)
     experiment.load_data()
     experiment.train_chain("convert")
-    again = Experiment(experiment.settings, tmp_path / "run", jobs=1)
+    again, read = Experiment(experiment.settings, tmp_path / "run", jobs=1), []
+    reads = RunDirectory.read
+    monkeypatch.setattr(RunDirectory, "read", lambda self, name, *rest: read.append(name) or reads(self, name, *rest))
     assert all(len(again.trained(stage.number).shortcuts) == len(stage.shortcuts) for stage in model.stages)
     answers = again.answers("test")["units"][:, -1]
     wanted = activations(model, made, again.values("test")[0])[-1][..., 0, 0].argmax(axis=1)
     assert np.mean(answers == wanted) > 0.75
+    assert read.count("layers/1") <= 4 and read.count("data/train") <= 3, "a chain is read once, not at every link"
 
 
 def test_a_layer_with_padding_learns_windows_of_the_frame(small_mnist, tmp_path):

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode  # noqa: E402
 
 from spikingconvnet.errors import SettingsError  # noqa: E402
 from spikingconvnet.training.chain.convert import Convert  # noqa: E402
-from spikingconvnet.training.chain.gradients import building, relu  # noqa: E402
+from spikingconvnet.training.chain.gradients import relu  # noqa: E402
 from spikingconvnet.training.chain.units import activations  # noqa: E402
 
 nn, functional = torch.nn, torch.nn.functional
@@ -272,9 +272,6 @@ def test_a_layer_that_sees_another_than_the_one_before_says_so():
     _, model = relu.weights_of(with_statistics(NETWORKS["layers side by side"]()), SHAPE)
     assert model.layers[1].after == 0 and [one.layer for one in model.layers[3].shortcuts] == [1]
 
-
-def test_the_neuron_is_that_of_convert():
-    assert building.NEURON == Convert.neuron
 
 
 class Two(nn.Module):

@@ -25,7 +25,8 @@ from spikingconvnet.network.neurons import IFCurrDelta, Neuron
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain.units import responses
 
-SAMPLES = 100               # training images on which inputs are measured
+SAMPLES = 100               # training images on which inputs are measured, fewer if they take
+STEPS = 10_000              # more steps than this
 BATCH = 10                  # samples at a time
 LARGEST_TARGET = 59_000.0   # mV; the distance from the membrane to its target has to fit s16.15 as well
 
@@ -187,7 +188,7 @@ def balanced(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes,
             raise SettingsError(f"layer {stage.number}: its rule has found weights that are no finite numbers; lower"
                                 " the learning rate, or what else multiplies weights, in RULE of the parameters")
     layers, peaks = [], []
-    shown = {0: spikes.samples(0, min(SAMPLES, spikes.n_samples))}
+    shown = {0: spikes.samples(0, min(SAMPLES, spikes.n_samples, max(STEPS // spikes.n_steps, 1)))}
     for stage, layer in zip(model.stages, trained):
         peak = peak_input(stage, layer, shown)
         factor = fitting_factor(stage, layer, peak)

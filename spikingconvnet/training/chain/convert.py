@@ -46,7 +46,7 @@ from spikingconvnet.training.chain import weights
 from spikingconvnet.training.chain.balance import current, gain
 from spikingconvnet.training.chain.descent import Descent
 from spikingconvnet.training.chain.parity import Reference, Report
-from spikingconvnet.training.chain.units import Units, activations
+from spikingconvnet.training.chain.units import NEURON, Units, activations
 
 SCALED_ON = 1000        # training images from which the largest activations are taken
 JUDGED_ON = 10_000      # images of which the training accuracy is told
@@ -122,8 +122,7 @@ class Convert(NetworkRule):
     dropout: float = 0.5
     descent: Descent = Descent()
     weights: str | None = None
-    neuron: IFCurrDelta = IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0,
-                                      v=0.0)
+    neuron: IFCurrDelta = NEURON
     peak_rate: float = 1.0
 
     name = "convert"

@@ -9,6 +9,10 @@ from spikingconvnet.model.branches import Branch
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.network.geometry import receptive_fields
+from spikingconvnet.network.neurons import IFCurrDelta
+
+# In the place of a unit: it integrates, and hardly leaks.
+NEURON = IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0, v=0.0)
 
 
 @dataclass(frozen=True, eq=False)

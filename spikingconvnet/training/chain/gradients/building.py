@@ -13,12 +13,10 @@ from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense, Shortcut
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import Flags, Floats, Pair, Shape
-from spikingconvnet.network.neurons import IFCurrDelta, Neuron
+from spikingconvnet.network.neurons import Neuron
 from spikingconvnet.training.chain.gradients.values import Sum, Way
-from spikingconvnet.training.chain.units import Units
+from spikingconvnet.training.chain.units import NEURON, Units
 
-NEURON = IFCurrDelta(tau_m=2048.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=0.0,
-                     v=0.0)        # as of Convert
 SAME = 1e-12            # biases that differ by less, as a share of the largest, are the same at every place
 
 
