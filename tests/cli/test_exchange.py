@@ -8,6 +8,7 @@ import pytest
 
 import spikingconvnet as scn
 from spikingconvnet import backends
+from spikingconvnet.cli import exchange
 from spikingconvnet.cli import main as cli
 from spikingconvnet.health.verdict import Finding, Health
 from spikingconvnet.health.watch import Watch
@@ -87,6 +88,8 @@ def test_check_takes_what_import_has_kept(tmp_path, command):
             one["projections"] for one in before["networks"]]
         code, out, _ = command("--mode", "check", kept)
         assert code == 0 and out.startswith("kept.npz") and out.splitlines()[-1].startswith("spin5: fits")
+        fired = {label: spikes.n_events for label, spikes in exchange.kept(kept).fired.items()}
+        assert fired == ({"x": 30} if more else {})
     assert before["fired"] == {"in": 20, "x": 30} and told["silent"] != told["shown"]
 
 

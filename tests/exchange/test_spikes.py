@@ -53,11 +53,11 @@ def network_of(shown, timestep=1.0, reset=0):
         (scn.Projection("all", "in", "cells", scn.DenseConnections(weights)),), timestep, reset)
 
 
-@given(shown=spikes(), timestep=STEPS, resets=st.booleans())
-def test_a_block_holds_what_was_recorded(shown, timestep, resets):
+@given(shown=spikes(), timestep=STEPS, resets=st.booleans(), start=st.sampled_from([0.0, 250.0]))
+def test_a_block_holds_what_was_recorded(shown, timestep, resets, start):
     network = network_of(shown, timestep, resets * shown.n_steps)
     recording = scn.run(network, record=["cells"])
-    block = scn.to_neo(recording, network)
+    block = scn.to_neo(recording, network, t_start=start)
     assert len(block.segments) == (shown.n_samples if resets else 1)
     assert scn.from_neo(block) == scn.from_neo(block, network) == recording.spikes
     v = np.concatenate([one.magnitude for segment in block.segments for one in segment.analogsignals
@@ -178,7 +178,7 @@ def test_without_neo_the_error_says_what_to_install(monkeypatch):
 
 def test_a_table_of_others_needs_neurons_and_times(tmp_path):
     path = tmp_path / "x.csv"
-    path.write_text("time,neuron\r\n0.5,3\r\n\r\n2.0,1\r\n2.1,1\r\n")
+    path.write_bytes(b"\xef\xbb\xbftime,neuron\r\n0.5,3\r\n\r\n2.0,1\r\n2.1,1\r\n")       # as Excel writes it
     found = scn.load_spikes(path)
     assert found == {"": scn.Spikes.from_events([0] * 3, [3, 1, 1], [1, 2, 3], (4, 1, 1), 1, 4)}
     assert scn.load_spikes(path, timestep=0.1)[""].steps().tolist() == [5, 20, 21]
