@@ -5,9 +5,12 @@
     pip install torch norse sinabs nir==1.0.4        # another one, in which both take nirtorch 2.0.2
     python benchmarks/nir_fixtures.py norse tests/exchange/fixtures
     python benchmarks/nir_fixtures.py sinabs tests/exchange/fixtures
+    pip install torch spikingjelly nirtorch nir      # and one more
+    python benchmarks/nir_fixtures.py spikingjelly tests/exchange/fixtures
 
-Made on 29 November 2026 with torch 2.13.0 and snnTorch 1.0.0, nirtorch 2.6, nir 1.0.8; Norse 1.1.0, sinabs 3.1.3,
-nirtorch 2.0.2, nir 1.0.4. snnTorch and Norse also run a network of this package, whose own imports they need for it.
+Made on 29 November 2026 with torch 2.13.0 and snnTorch 1.0.0 or SpikingJelly 2.0.0, nirtorch 2.6, nir 1.0.8; Norse
+1.1.0, sinabs 3.1.3, nirtorch 2.0.2, nir 1.0.4. All but sinabs also run a network of this package, whose imports they
+need for it.
 """
 
 import sys
@@ -126,6 +129,23 @@ def sinabs(folder):
     keep(folder, "sinabs-convolution", graph, shown, watched(neurons, net, shown))
 
 
+def spikingjelly(folder):
+    """A convolution of 34x34 pixels and pooling; LIF, CUBALIF and IF nodes."""
+    from spikingjelly.activation_based import functional, layer, neuron
+    from spikingjelly.activation_based.nir_exchange import export_to_nir, import_from_nir
+
+    net = scaled(torch.nn.Sequential(
+        layer.Conv2d(2, 4, 5, stride=2, padding=1, bias=False), neuron.LIFNode(tau=5.0, decay_input=True),
+        layer.AvgPool2d(2), layer.Flatten(), layer.Linear(256, 10, bias=False),
+        neuron.CUBALIFNode(c_decay=0.7, v_decay=0.9), layer.Linear(10, 5), neuron.IFNode()), 24, 10, 2)
+    shown = (torch.rand(STEPS, 2, 34, 34) < 0.02).float()
+    graph = export_to_nir(net, torch.zeros(1, 2, 34, 34), dt=1e-3)
+    functional.reset_net(net)
+    neurons = {f"_{i}": part for i, part in enumerate(net) if isinstance(part, neuron.BaseNode)}    # names of nodes
+    keep(folder, "spikingjelly-convolution", graph, shown, watched(neurons, each, net, shown))
+    ours("SpikingJelly", lambda graph: import_from_nir(graph, dt=1e-3))
+
+
 def each(net, shown):
     """Show a network that keeps its own state step by step."""
     for one in shown:
@@ -165,4 +185,5 @@ def ours(framework, load, **how):
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    {"snntorch": snntorch, "norse": norse, "sinabs": sinabs}[sys.argv[1]](Path(sys.argv[2]))
+    made = {one.__name__: one for one in (snntorch, norse, sinabs, spikingjelly)}
+    made[sys.argv[1]](Path(sys.argv[2]))

@@ -51,9 +51,9 @@ USED_BY = {"layer": ("training",), "source": (*NEW, "convert"), "weights": ("con
            "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
            "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW, "import"),
            "target": (*SIMULATE, *FOR_NEW, "doctor", "import", "check FILE"),
-           "copies": ("training", "testing", "demo", "map"), "time_scale": SIMULATE,
-           "packet_buffer": (*SIMULATE, "check", "check FILE"), "force": SIMULATE[:3], "strict": SIMULATE[:3],
-           "jobs": RUNS}
+           "copies": ("training", "testing", "demo", "map"), "time_scale": (*SIMULATE, "import"),
+           "packet_buffer": (*SIMULATE, "import", "check", "check FILE"), "force": (*SIMULATE[:3], "import"),
+           "strict": (*SIMULATE[:3], "import"), "jobs": RUNS}
 # Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
 NUMBERS = {"seed": (0, MOST_SEED), "jobs": (1, 1024), "copies": (1, 1000), "time_scale": (1, 21_474),
            "packet_buffer": (1, 16_384)}

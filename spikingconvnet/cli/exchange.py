@@ -2,15 +2,16 @@
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikingconvnet import backends
-from spikingconvnet.errors import NetworkError
+from spikingconvnet.errors import HealthError, NetworkError
 from spikingconvnet.exchange.verdicts import REFUSED
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates.files import write_whole
+from spikingconvnet.health.verdict import INVALID, SUSPECT
 from spikingconvnet.network.spikes import Spikes
 
 if TYPE_CHECKING:           # loaded by the modes that use them
@@ -18,11 +19,14 @@ if TYPE_CHECKING:           # loaded by the modes that use them
     from spikingconvnet.compare.recorded import Recorded
     from spikingconvnet.exchange.importing import Imported
 
+ON_BOARD = ("target", "time_scale", "packet_buffer")        # options that a board is opened with
+
 
 def import_(_: None, options: Namespace) -> dict[str, Any]:
     """The verdict on each node of a NIR file, and what a board would do to its network.
 
-    With ``--spikes`` the network is run on the ``--backend``; with ``--record`` it is kept, with what it did.
+    With ``--spikes`` the network is run on the ``--backend``; with ``--record`` it is kept, with what it did. An
+    invalid run on a board is a HealthError without ``--force``.
     """
     from spikingconvnet.compare import recorded
     from spikingconvnet.exchange.importing import from_nir
@@ -37,8 +41,11 @@ def import_(_: None, options: Namespace) -> dict[str, Any]:
         recorded.save(options.record, found)
     told = checked([_subject(Path(path).name, found)], options)
     fired = {} if options.spikes is None else {label: spikes.n_events for label, spikes in found.spikes.items()}
+    board = found.how.get("board", {})
+    codes = {INVALID: HealthError.exit_code, SUSPECT: 7 * options.strict}
     return {**result, "outputs": {name: vars(reads) for name, reads in made.outputs.items()}, "lags": made.lags,
-            "scales": made.scales, "fired": fired, **told,
+            "scales": made.scales, "fired": fired, "board": board, **told,
+            "exit_code": codes.get(board.get("verdict")) or told["exit_code"],
             "text": "\n\n".join([str(made.report), *[_fired(fired)] * bool(fired), told["text"]])}
 
 
@@ -54,14 +61,19 @@ def _run(made: "Imported", options: Namespace) -> "Recorded":
     """What a network does with the spikes of a file, until the last of a single sample have come through."""
     from spikingconvnet.compare.recorder import run
     from spikingconvnet.exchange.spike_files import load_spikes
+    from spikingconvnet.health.watch import Watch
 
     given, longest = load_spikes(options.spikes, made.network), max(made.lags.values())
     shown = {p.label: given[p.label] for p in made.network.populations if p.is_source and p.label in given}
     shown = {label: spikes.with_gap(spikes.n_steps + longest * (spikes.n_samples == 1))
              for label, spikes in shown.items()}
-    on = {"target": options.target} if options.backend == "spinnaker" else {}
-    return run(partial(backends.open, backend=options.backend, **on), made.shown(shown), {
-        "made_on": options.target if on else options.backend, "shown": options.spikes})
+    on = {name: getattr(options, name) for name in ON_BOARD if getattr(options, name) is not None}
+    watch = Watch(Path(options.paths[0]).name, options.force)
+    found = run(lambda network, record: watch.open(backends.open(
+        network, record, options.backend, **on if options.backend == "spinnaker" else {})), made.shown(shown), {})
+    board = watch.settle()
+    return replace(found, how={"made_on": options.target if board else options.backend, "shown": options.spikes,
+                               **({"board": board} if board else {})})
 
 
 def _fired(counts: Mapping[str, int]) -> str:

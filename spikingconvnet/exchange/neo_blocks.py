@@ -141,8 +141,10 @@ def from_neo(block: Any, network: Network | None = None, timestep: float | None 
     ----------
     block : neo.Block
         Each Segment is a sample that begins with its SpikeTrains, but for Blocks of :func:`to_neo`, which know theirs.
-    network, timestep
+    network : Network or None
         As for ``spike_files.load_spikes``.
+    timestep : float or None
+        ms of a step, if neither a network nor the Block (annotation `dt`, as PyNN's) tells it; None is 1.
 
     Returns
     -------
@@ -157,7 +159,7 @@ def from_neo(block: Any, network: Network | None = None, timestep: float | None 
     if not hasattr(block, "segments"):
         raise DataError(f"from_neo: takes a neo.Block, got {type(block).__name__}")
     told = read_about(str(block.annotations[KEY])) if KEY in block.annotations else About()
-    timestep = told.timestep or (network.timestep if network else timestep) or 1.0
+    timestep = (network.timestep if network else 0) or float(block.annotations.get("dt", 0)) or timestep or 1.0
     trains = [_Train.of(train, number, i, block.name or "") for number, segment in enumerate(block.segments)
               for i, train in enumerate(segment.spiketrains)]
     steps = int(whole_steps(np.array([0.0, *(train.length for train in trains)]), timestep).max())
@@ -166,7 +168,7 @@ def from_neo(block: Any, network: Network | None = None, timestep: float | None 
         neurons = {label: max(train.neuron for train in trains if train.label == label) for label in sizes}
         sizes = {label: replace(one, shape=(1 + neurons[label], 1, 1)) for label, one in sizes.items()}
     tables = {label: _events([train for train in trains if train.label == label]) for label in sizes}
-    found = assembled(tables, About(timestep, sizes), network)
+    found = assembled(tables, About(told.timestep or timestep, sizes), network)
     return {label: _regrouped(one, told.sizes[label]) if label in told.sizes else one for label, one in found.items()}
 
 

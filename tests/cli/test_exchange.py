@@ -1,12 +1,17 @@
 """``--mode export`` of a run directory, and ``--mode import`` of what it writes."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 import spikingconvnet as scn
+from spikingconvnet import backends
+from spikingconvnet.cli import exchange
 from spikingconvnet.cli import main as cli
+from spikingconvnet.health.verdict import Finding, Health
+from spikingconvnet.health.watch import Watch
 
 pytest.importorskip("nir")
 
@@ -83,6 +88,8 @@ def test_check_takes_what_import_has_kept(tmp_path, command):
             one["projections"] for one in before["networks"]]
         code, out, _ = command("--mode", "check", kept)
         assert code == 0 and out.startswith("kept.npz") and out.splitlines()[-1].startswith("spin5: fits")
+        fired = {label: spikes.n_events for label, spikes in exchange.kept(kept).fired.items()}
+        assert fired == ({"x": 30} if more else {})
     assert before["fired"] == {"in": 20, "x": 30} and told["silent"] != told["shown"]
 
 
@@ -118,3 +125,28 @@ def test_an_imported_network_runs_on_the_emulated_board(tmp_path, command):
         assert command(*words)[0] == 0
     code, out, _ = command("--mode", "compare", *kept.values())
     assert (code, out.splitlines()[-1]) == (0, "identical")
+
+
+@pytest.mark.parametrize("verdict, more, code", [
+    ("invalid", [], 6), ("invalid", ["--force"], 6), ("suspect", [], 0), ("suspect", ["--strict"], 7),
+    ("note", ["--strict"], 0)])
+def test_what_a_board_says_of_an_imported_run_is_told(tmp_path, command, monkeypatch, verdict, more, code):
+    """Said on its behalf; --force and --strict are refused where no board is asked for."""
+    def see(watch, provenance):
+        watch._healths.append(Health((Finding("dropped", verdict, "9 packets dropped", "slow down", "nobody", 9),)))
+
+    table, kept = tmp_path / "in.csv", tmp_path / "out.npz"
+    table.write_text("neuron,time\n0,1\n")
+    words = ["--mode", "import", small(tmp_path), "--spikes", table, "--record", kept]
+    monkeypatch.setattr(Watch, "see", see)
+    monkeypatch.setattr("spikingconvnet.backends.open", partial(local_instead, backends.open))
+    assert command(*words, *more, "--backend", "spinnaker")[0] == code
+    assert kept.exists() == (verdict != "invalid" or bool(more))
+    if more:
+        found, _, err = command(*words, *more)
+        assert found == 2 and "belongs to --backend spinnaker" in err
+
+
+def local_instead(open_network, network, record, backend, **options):
+    assert (backend, options) == ("spinnaker", {"target": "emulated"})
+    return open_network(network, record)

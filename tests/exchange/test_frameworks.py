@@ -2,7 +2,8 @@
 
 Weights round to half a step of 16 bits and decays to 1 / 32768, which moves a spike whose membrane just reaches its
 threshold: that of one neuron in one step of a thousand may differ, and the others go on as they did. In fact it is 1 of
-207,900 in those of snnTorch and none of 28,700 in those of Norse and sinabs. benchmarks/nir_fixtures.py has made them.
+207,900 in those of snnTorch and none of 132,600 in those of Norse, sinabs and SpikingJelly. They are made by
+benchmarks/nir_fixtures.py.
 """
 
 from pathlib import Path
@@ -15,10 +16,10 @@ import spikingconvnet as scn
 nir = pytest.importorskip("nir")
 FIXTURES = Path(__file__).parent / "fixtures"
 # By file: how it is read, and spikes that its layers fire at least. snnTorch writes time constants for steps of 1e-4 s,
-# the others, here, in steps; sinabs decays by exp(-1 / tau).
+# SpikingJelly here for 1e-3 s, the others in steps; sinabs decays by exp(-1 / tau).
 FRAMEWORKS = {"snntorch-dense": ({"graph_dt": 1e-4}, 300), "snntorch-convolution": ({"graph_dt": 1e-4}, 2500),
               "norse-dense": ({"graph_dt": 1}, 170), "norse-cuba": ({"graph_dt": 1}, 200),
-              "sinabs-convolution": ({"graph_dt": 1, "method": "exact"}, 600)}
+              "sinabs-convolution": ({"graph_dt": 1, "method": "exact"}, 600), "spikingjelly-convolution": ({}, 1800)}
 
 
 def graph_of(name):

@@ -7,8 +7,6 @@ from test_frameworks import FRAMEWORKS, fixture
 import spikingconvnet as scn
 from spikingconvnet.emulator import Board
 
-SHOWN = {"snntorch-convolution": 30}        # steps that are shown of what takes the emulated board its time
-
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory):
@@ -20,7 +18,7 @@ def board(tmp_path_factory):
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_network_does_on_the_board_what_it_does_here(name, board, tmp_path):
     made, shown, _ = fixture(name)
-    network = made.shown(shown.window(0, SHOWN.get(name, shown.n_steps) + max(made.lags.values()) + 1))
+    network = made.shown(shown.with_gap(shown.n_steps + max(made.lags.values()) + 1))
     labels = [p.label for p in network.populations if not p.is_source]
     ours = scn.run(network, record=labels)
     theirs = scn.run(network, record=labels, backend="spinnaker", target=board, directory=tmp_path)
