@@ -114,10 +114,10 @@ def trained(name, seed, folder):
     if not path.exists():
         trainer = import_module(f"spikingconvnet.training.gradients.{network.trainer}")
         digits, begin = datasets.load(str(MNIST), "train", folder), time.process_time()
-        kernels, biases, health = trainer.train(
+        kernels, biases, diagnostics = trainer.train(
             model_of(network, SpikeCount()), (digits.images / 255).astype(np.float32)[:, None], digits.labels,
             np.random.default_rng([seed, 1]), network.rule)
-        path.with_suffix(".json").write_text(json.dumps({**health, "cpu_seconds": time.process_time() - begin}))
+        path.with_suffix(".json").write_text(json.dumps({**diagnostics, "cpu_seconds": time.process_time() - begin}))
         convert.save(path, kernels, biases)
     return path, json.loads(path.with_suffix(".json").read_text())["cpu_seconds"]
 

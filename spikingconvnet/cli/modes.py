@@ -94,16 +94,16 @@ def _cross_validate(experiment: Experiment, rule: str | None, scheme: Scheme) ->
 
 
 def _train_chain(experiment: Experiment, rule: str | None) -> dict[str, Any]:
-    health = _without_nan(experiment.train_chain(rule))
+    diagnostics = _without_nan(experiment.train_chain(rule))
     _keep_chain(experiment, rule)
-    say(f"{rule}: {_numbers(health)}")
-    for report in health.get("parity", ()):
+    say(f"{rule}: {_numbers(diagnostics)}")
+    for report in diagnostics.get("parity", ()):
         say(report["text"])
     for stage in experiment.model.stages:
-        own = health[stage.label]
+        own = diagnostics[stage.label]
         say(f"{stage.label}: inputs of a step up to {own['inputs']['excitatory']:.4g} nA excitatory,"
              f" {own['inputs']['inhibitory']:.4g} inhibitory; threshold {own['v_thresh']:.4g} mV")
-    return {"rule": rule, "health": health}
+    return {"rule": rule, "health": diagnostics}
 
 
 def _pictured(experiment: Experiment) -> list[int]:
@@ -112,9 +112,9 @@ def _pictured(experiment: Experiment) -> list[int]:
 
 
 def _train_layer(experiment: Experiment, number: int, rule: str | None, record: str | None = None) -> dict[str, Any]:
-    health = experiment.train_layer(number, rule, record).health
+    diagnostics = experiment.train_layer(number, rule, record).diagnostics
     result = _keep_layer(experiment, number)
-    say(f"layer {number}, {result['rule']}: " + _health_text(health))
+    say(f"layer {number}, {result['rule']}: " + _diagnostics_text(diagnostics))
     return result
 
 
@@ -130,9 +130,9 @@ def _train_svm(experiment: Experiment) -> dict[str, Any]:
 
 def _keep_chain(experiment: Experiment, rule: str | None) -> None:
     _forget(experiment, 1)
-    health = _without_nan(experiment.chain_health())
+    diagnostics = _without_nan(experiment.chain_diagnostics())
     for stage in experiment.model.stages:
-        experiment.keep_layer_result(stage.number, {"layer": stage.number, "rule": rule, "health": health})
+        experiment.keep_layer_result(stage.number, {"layer": stage.number, "rule": rule, "health": diagnostics})
 
 
 def _keep_layer(experiment: Experiment, number: int) -> dict[str, Any]:
@@ -298,20 +298,20 @@ def _forget(experiment: Experiment, number: int) -> None:
     experiment.store.forget_figures(report.outdated_by(experiment, number))
 
 
-def _health_text(health: Mapping[str, Any]) -> str:
+def _diagnostics_text(told: Mapping[str, Any]) -> str:
     """In words, how a layer has learned: what STDP says of itself, and the numbers of any other rule by their names."""
-    if "wins_per_window" not in health:
-        return _numbers(health)
-    single = 1.0 - health["silent_windows"] - health["contested_windows"]
-    return (f"{health['wins_per_window']:.2f} wins per window ({100 * single:.0f} % of the windows with one winner,"
-            f" {100 * health['silent_windows']:.0f} % without, {100 * health['contested_windows']:.0f} % with several),"
-            f" {health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA,"
-            f" {100 * health['at_lower']:.0f} % of weights at the lower and {100 * health['at_upper']:.0f} % at the"
+    if "wins_per_window" not in told:
+        return _numbers(told)
+    single = 1.0 - told["silent_windows"] - told["contested_windows"]
+    return (f"{told['wins_per_window']:.2f} wins per window ({100 * single:.0f} % of the windows with one winner,"
+            f" {100 * told['silent_windows']:.0f} % without, {100 * told['contested_windows']:.0f} % with several),"
+            f" {told['duplicate_pairs']:.0f} duplicate pairs, mean weight {told['mean_weight']:.2f} nA,"
+            f" {100 * told['at_lower']:.0f} % of weights at the lower and {100 * told['at_upper']:.0f} % at the"
             " upper bound")
 
 
-def _numbers(health: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
+def _numbers(told: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in told.items()
                      if isinstance(value, (int, float)))
 
 
