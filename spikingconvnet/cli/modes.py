@@ -62,6 +62,7 @@ def _rule(experiment: Experiment, options: Namespace) -> str | None:
 
 
 def _training(experiment: Experiment, options: Namespace) -> dict[str, Any]:
+    """Train a layer, the readout, or a chain as a whole; the result as it is stored, and figures of it."""
     rule = _rule(experiment, options)
     if options.cv:
         return _cross_validate(experiment, rule, Scheme.parse(options.cv))
@@ -85,6 +86,7 @@ def _training(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 
 def _cross_validate(experiment: Experiment, rule: str | None, scheme: Scheme) -> dict[str, Any]:
+    """Means and deviations over the repeats, in percent; nothing is stored."""
     found = {rule if name == NETWORK else name: 100 * shares
              for name, shares in experiment.cross_validate(scheme, rule).items()}
     result = {"rule": rule, "cv": str(scheme), "percent": {name: shares.tolist() for name, shares in found.items()}}
@@ -94,6 +96,7 @@ def _cross_validate(experiment: Experiment, rule: str | None, scheme: Scheme) ->
 
 
 def _train_chain(experiment: Experiment, rule: str | None) -> dict[str, Any]:
+    """Train all layers at once, and say what the rule tells and what each layer needs."""
     diagnostics = _without_nan(experiment.train_chain(rule))
     _keep_chain(experiment, rule)
     say(f"{rule}: {_numbers(diagnostics)}")
@@ -158,6 +161,7 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 
 def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
+    """Accuracy, recall and confusion of a split, stored and said."""
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
     result: dict[str, Any] = _without_nan(
@@ -234,6 +238,7 @@ def _doctor(_: object, options: Namespace) -> dict[str, Any]:
 
 
 def _compare(_: object, options: Namespace) -> dict[str, Any]:
+    """Two runs, or two recordings: where they differ first, and why."""
     from spikingconvnet.compare import differences, recorded, runs
 
     a, b = options.paths
@@ -264,6 +269,7 @@ def _plot_all(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 
 def _demo(experiment: Experiment, options: Namespace) -> dict[str, Any]:
+    """All steps one after another: training, readout, test, figures."""
     say(experiment.model.summary())
     if not experiment.has_data():
         _load(experiment, options)
