@@ -17,6 +17,7 @@ FILE = re.compile(r"`([\w*./-]+\.(?:py|c|h|md|toml|txt))`|(?<![\w./-])((?:benchm
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][\w-]*)")
 TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+NAME = re.compile(r"`([a-z_]\w*)\.([A-Za-z_]\w*)")
 VALUE = re.compile(r"--(mode|rule|backend|split) ([\w-]+)")
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own.
@@ -32,6 +33,15 @@ def unknown_files(text):
         places = (f"{home}/{name}" if home else name for home in HOMES)
         if name not in ELSEWHERE and not any(next(ROOT.glob(place), None) for place in places):
             yield name
+
+
+def unknown_names(text):
+    """Names like ``lowering.lower`` of which no module called so knows the second part."""
+    for module, name in NAME.findall(text):
+        files = list((ROOT / "spikingconvnet").rglob(f"{module}.py"))
+        suffix = name in ("py", "c", "md", "npz", "json", "txt")
+        if files and not suffix and not any(re.search(rf"\b{name}\b", path.read_text()) for path in files):
+            yield f"{module}.{name}"
 
 
 def broken_links(text, path):
@@ -88,6 +98,11 @@ def test_files_that_are_named_are_there(name):
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_names_of_modules_are_there(name):
+    assert list(unknown_names(PAGES[name].read_text())) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
     assert list(broken_links(PAGES[name].read_text(), PAGES[name])) == []
 
@@ -123,6 +138,12 @@ def test_what_a_block_of_python_imports_is_there(name):
     ("python benchmarks/nothing.py", ["benchmarks/nothing.py"]), ("python benchmarks/floors.py --seeds 0", [])])
 def test_a_file_that_is_not_there_is_seen(text, found):
     assert list(unknown_files(text)) == found
+
+
+@pytest.mark.parametrize("text, found", [("`lowering.lower`", []), ("`lowering.raise_it(x)`", ["lowering.raise_it"]),
+                                         ("`idx.train_it`", ["idx.train_it"]), ("`locks.py`", [])])
+def test_a_name_that_is_not_there_is_seen(text, found):
+    assert list(unknown_names(text)) == found
 
 
 @pytest.mark.parametrize("text, found", [("[x](worth.md#depth)", []), ("[x](worth.md#deep)", ["worth.md#deep"]),
