@@ -286,7 +286,7 @@ def measured(row, seed, folder):
     begin = time.process_time()
     made = [Experiment(one.with_seed(seed), Path(folder) / ("beside" * place), jobs=1)
             for place, one in enumerate(row.settings)]
-    health = [worth.learned(experiment, row.rule) for experiment in made]
+    diagnostics = [worth.learned(experiment, row.rule) for experiment in made]
     counts, asked = (np.hstack([experiment.features(split)[0] for experiment in made])
                      for split in ("train", "validation"))
     labels, truth = (made[0].data(split)["labels"] for split in ("train", "validation"))
@@ -296,7 +296,7 @@ def measured(row, seed, folder):
     else:
         accuracy = (row.answered or by_margin(made[0].model.classifier.C))(counts, labels, asked, truth, seed)
     few = worth.scores(counts, labels, asked, truth, seed, ("100", "10")) if row.answered is None else {}
-    return {"health": health[0], "features": counts.shape[1], "accuracy": accuracy, **few,
+    return {"health": diagnostics[0], "features": counts.shape[1], "accuracy": accuracy, **few,
             "spikes_per_image": float(counts.sum(axis=1, dtype=np.int64).mean()),
             "cpu_seconds": round(time.process_time() - begin, 1)}
 

@@ -115,10 +115,10 @@ def trained(name, seed, folder):
     if not path.exists():
         trainer = import_module(f"spikingconvnet.training.chain.gradients.{network.trainer}")
         digits, begin = datasets.load(str(MNIST), "train", folder), time.process_time()
-        *found, health = trainer.train(
+        *found, diagnostics = trainer.train(
             model_of(network, SpikeCount()), (digits.images / 255).astype(np.float32)[:, None], digits.labels,
             np.random.default_rng([seed, 1]), network.rule)
-        path.with_suffix(".json").write_text(json.dumps({**health, "cpu_seconds": time.process_time() - begin}))
+        path.with_suffix(".json").write_text(json.dumps({**diagnostics, "cpu_seconds": time.process_time() - begin}))
         convert.save(path, found[0] if len(found) == 1 else [Units(*one) for one in zip(*found)])
     return path, json.loads(path.with_suffix(".json").read_text())["cpu_seconds"]
 

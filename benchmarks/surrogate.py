@@ -68,7 +68,7 @@ def main():
 
 
 def trained(name, seed, folder):
-    """File with the weights of a network, and the health of their training with the CPU seconds that it took."""
+    """File with the weights of a network, and the diagnostics of their training with the CPU seconds that it took."""
     path, (text, rule, n_steps) = folder / f"{name}-{seed}.npz", NETWORKS[name]
     if not path.exists():
         from spikingconvnet.training.chain.gradients import spiking
@@ -78,9 +78,9 @@ def trained(name, seed, folder):
         images, labels, rng = values[:N_TRAIN], digits.labels[:N_TRAIN], np.random.default_rng([seed, 1])
         model = shorthand.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
         start, before = surrogate.started(model, images, labels, rng, rule, encoder_of(n_steps))
-        kernels, health = spiking.train(model, images, labels, rng, encoder_of(n_steps), rule, start, noted(begin),
-                                        (values[N_TRAIN:], digits.labels[N_TRAIN:]))
-        path.with_suffix(".json").write_text(json.dumps({**before, **health,
+        kernels, diagnostics = spiking.train(model, images, labels, rng, encoder_of(n_steps), rule, start, noted(begin),
+                                             (values[N_TRAIN:], digits.labels[N_TRAIN:]))
+        path.with_suffix(".json").write_text(json.dumps({**before, **diagnostics,
                                                          "cpu_seconds": time.process_time() - begin}))
         surrogate.save(path, kernels, n_steps)
     return path, json.loads(path.with_suffix(".json").read_text())
@@ -104,7 +104,7 @@ def encoder_of(n_steps):
 def row(name, seed, folder):
     """Cells of a row: accuracies, latency, spikes, accuracy in float, CPU seconds of training and test."""
     text, rule, n_steps = NETWORKS[name]
-    weights, health = trained(name, seed, folder)
+    weights, diagnostics = trained(name, seed, folder)
     model = shorthand.parse(text, (1, 28, 28), rule.neuron, SpikeCount())
     made = Experiment(replace(settings.load(RECIPE), dataset=str(MNIST), seed=seed, encoder=encoder_of(n_steps),
                               slot=n_steps + len(model.stages) + 1, rule=replace(rule, weights=str(weights)),
@@ -119,8 +119,8 @@ def row(name, seed, folder):
     shown = ", ".join(f"{100 * course['accuracy'][t - 1]:.2f} at {t}" for t in (5, 10, 15, 20, 25, 30)
                       if t < course["steps"][-1]) + f", {100 * final:.2f} in the end"
     spikes = " + ".join(f"{n:,.0f}" for n in course["spikes"].values())
-    return (f"{100 * health['float_validation_accuracy']:.2f}", shown, f"{enough}", spikes,
-            in_float(made, weights, n_steps), f"{health['cpu_seconds']:.0f}", f"{tested:.0f}")
+    return (f"{100 * diagnostics['float_validation_accuracy']:.2f}", shown, f"{enough}", spikes,
+            in_float(made, weights, n_steps), f"{diagnostics['cpu_seconds']:.0f}", f"{tested:.0f}")
 
 
 def in_float(made, weights, n_steps):

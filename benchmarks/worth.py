@@ -57,7 +57,7 @@ def experiment_of(base, filters, rule, windows, lateral, seed, folder):
 
 
 def learned(experiment, rule):
-    """Load the images and train what is not trained yet, the last layer by a floor or its own rule: its health."""
+    """Load the images and train what is not trained yet, the last layer by a floor or its own rule: its diagnostics."""
     if not experiment.has_data():
         experiment.load_data()
     *below, last = experiment.model.stages
@@ -73,9 +73,9 @@ def learned(experiment, rule):
 def measured(experiment, rule):
     """Scores and costs of a cell: dict for JSON."""
     begin = time.process_time()
-    health, last = learned(experiment, rule), experiment.model.stages[-1]
+    diagnostics, last = learned(experiment, rule), experiment.model.stages[-1]
     train, validation = experiment.features("train"), experiment.features("validation")
-    found = {"health": health, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
+    found = {"health": diagnostics, "spikes_per_image": float(train[0].sum(axis=1, dtype=np.int64).mean()),
              "scores": {}, "features": {}}
     for reading, cells in READINGS.items():
         counts = [coarser(part, last.out_shape[0], cells) for part, _ in (train, validation)]

@@ -13,6 +13,7 @@ import pytest
 from spikingconvnet.backends.local import general_kernels, kernels, layout, native, poisson_kernels
 from spikingconvnet.board import fixed_point
 from spikingconvnet.emulator import core, cpu, memory_map, native_core, native_cpu, peripherals
+from spikingconvnet.network.arrays import Ints, Ints32
 
 PACKAGE = Path(__file__).parents[1] / "spikingconvnet"
 LOCAL, EMULATOR = PACKAGE / "backends/local", PACKAGE / "emulator"
@@ -176,9 +177,11 @@ def test_the_kernels_arguments_are_those_of_c():
 def test_the_arrays_of_the_layout_are_given_in_the_order_of_c():
     kinds = (layout.Neurons, layout.Static, layout.Plastic, layout.Modulators, layout.Own, layout.Rules, layout.History,
              layout.Record, layout.Spiking)
-    given = [name for kind in kinds for name, kept in kind.__annotations__.items() if kept is np.ndarray]
-    arrays = [part.split(":")[0] for part in native.SIGNATURES["general_steps"].split() if ":" in part]
-    assert len(arrays) == len(given) and all(array.endswith(field) for array, field in zip(arrays, given))
+    letters = {Ints32: "i4", Ints: "i8"}
+    given = [(name, letters[kept]) for kind in kinds for name, kept in kind.__annotations__.items() if kept in letters]
+    arrays = [part.split(":")[:2] for part in native.SIGNATURES["general_steps"].split() if ":" in part]
+    assert len(arrays) == len(given) == 37
+    assert all(array.endswith(name) and letter == kept for (array, letter), (name, kept) in zip(arrays, given))
 
 
 def width(declared):

@@ -165,6 +165,7 @@ def _digits(copies: int, subject: Subject, slowdown: int) -> Copies:
 
 
 def _of_projection(one: Quantised) -> Iterator[Concern]:
+    """What a board does to the weights and delays of a projection, as concerns."""
     if one.zero > MANY_ZEROS * one.weights:
         yield Concern(WARNING, f"projection {one.label}: {_share(one.zero, one.weights)} of its weights become 0,"
                                f" because one step of a weight is {one.step:g} nA",
@@ -185,6 +186,7 @@ def _of_projection(one: Quantised) -> Iterator[Concern]:
 
 
 def _of_learning(label: str, learning: Learning, step: float) -> Iterator[Concern]:
+    """Whether steps of a weight are fine enough for what a pair changes, and how a board learns otherwise."""
     if learning.potentiation_lost and learning.a_plus > 0:
         yield Concern(WARNING, f"projection {label}: a pair lifts a weight by {learning.a_plus:.2f} steps of"
                                f" {step:g} nA at most, which is rounded down to nothing; depression takes whole steps",
@@ -203,6 +205,7 @@ def _of_learning(label: str, learning: Learning, step: float) -> Iterator[Concer
 
 
 def _of_margin(one: Margin) -> Iterator[Concern]:
+    """Whether the input of a step fits a slot of the ring buffer: as it is measured, or if all inputs fired at once."""
     if one.measured is not None and one.measured < 1.0:
         yield Concern(WARNING, f"population {one.label}: its {one.receptor} input reaches {1 / one.measured:.2f} times"
                                f" the {one.scale:.4g} nA that a step can hold and is cut",
@@ -221,6 +224,7 @@ def _of_parameter(one: quantisation.Vanished) -> Concern:
 
 
 def _of_resources(found: Resources, on: Machine, slowdown: int, timestep: float) -> Iterator[Concern]:
+    """Whether the network fits the machine, and whether the busiest core is done within a step."""
     for groups, when in ((found.groups, ""), (found.recording, " while membranes are recorded")):
         if not replicas(groups, on):
             yield _too_large(found, groups, on, when)
@@ -246,6 +250,7 @@ def _of_bursts(found: Resources, buffer: int, largest: int) -> Iterator[Concern]
 
 
 def _too_large(found: Resources, groups: Sequence[Share], on: Machine, when: str) -> Concern:
+    """What does not fit: a share that has to be on one chip, or all of them together."""
     chip = max(on.board())
     large = [size for cores, size in groups if cores > chip[0] or size > chip[1]]
     if large:
@@ -269,6 +274,7 @@ def as_dict(checked: Sequence[Checked], on: Machine) -> dict[str, Any]:
 
 
 def _plain(one: Checked) -> dict[str, Any]:
+    """What was checked, as JSON holds it."""
     found, memory = one.resources, one.memory
     made: dict[str, Any] = {"name": one.name, "basis": one.basis, "verdict": one.verdict, "connectors": one.connectors,
             "projections": [asdict(p) for p in one.projections], "margins": [asdict(m) for m in one.margins],
@@ -290,6 +296,7 @@ def as_text(checked: Sequence[Checked], on: Machine) -> str:
 
 
 def _lines(one: Checked) -> Iterator[str]:
+    """What was checked, line by line: connectors, weights, margins, resources, findings."""
     for name, choice in one.connectors.items():
         yield f"  {name}: {choice}"
     for p in one.projections:
@@ -310,6 +317,7 @@ def _lines(one: Checked) -> Iterator[str]:
 
 
 def _resource_lines(one: Checked, found: Resources, memory: dtcm.Use) -> Iterator[str]:
+    """Cores, chips and memory, the busiest and the fullest core, and how many copies fit which machine."""
     recording = sum(size for _, size in found.recording)
     yield (f"  {found.neurons:,} neurons on {found.cores:,} {_plural(found.cores, 'core')} and {found.chips:,}"
            f" {_plural(found.chips, 'chip')}, {found.sdram / 1e6:.1f} MB of SDRAM"

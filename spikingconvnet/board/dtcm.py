@@ -150,6 +150,7 @@ def largest_packet_buffer(found: Sequence[Use]) -> int:
 
 
 def _text(use: Use) -> str:
+    """In words what a core needs and what there is, with the largest parts."""
     largest = sorted(use.parts.items(), key=lambda part: -part[1])[:TOLD]
     told = ", ".join(f"{name} {size:,}" for name, size in largest)
     delays = " that delays its spikes" if use.binary == "delay_extension" else ""
@@ -158,6 +159,7 @@ def _text(use: Use) -> str:
 
 
 def _change(use: Use, vertex: Vertex, made: list[Vertex], record: Record, packet_buffer: int | None) -> str:
+    """What would make it fit: a smaller packet buffer, fewer neurons on a core, fewer recorded membranes."""
     changes = []
     packets = largest_packet_buffer([use])
     if packet_buffer and packets:
@@ -196,6 +198,7 @@ def _uses(vertex: Vertex, made: list[Vertex], record: Record, packet_buffer: int
 
 
 def _combined(vertex: Vertex, n: int, record: Record, packet_buffer: int | None) -> Use:
+    """A core that has both neurons and their synapses, or the kernels of a convolution."""
     name = programs(vertex.cell).name
     blocks = {SYSTEM: SARK, NEURONS: _neurons(vertex, n), RECORDING: (6 * CHANNEL, *_recording(vertex, n, record))}
     if vertex.is_convolution:
@@ -212,6 +215,7 @@ def _neuron_core(vertex: Vertex, n: int, record: Record) -> Use:
 
 
 def _synapse_core(vertex: Vertex, made: list[Vertex], n: int, packet_buffer: int | None) -> Use:
+    """A core of synapses, whose neurons are on another one."""
     blocks = {SYSTEM: SARK, RECORDING: (2 * CHANNEL,), **_synapses(vertex, n, packet_buffer)}
     sources = {rows.pre for rows in vertex.incoming}
     if any(made[pre].label == vertex.label for pre in sources):     # its filter says what it learns, see split_cores

@@ -180,6 +180,7 @@ class ReferenceCore:
                          for step in range(t, t + n_steps)], np.int64).reshape(n_steps, len(self.sources))
 
     def _count(self, n: int, source: LoweredPoisson, t: int) -> int:
+        """Spikes of source `n` in step `t`."""
         if not source.start <= t < source.end or (source.slow and not source.interval):
             return 0
         if not source.slow:

@@ -286,6 +286,7 @@ def _fits(group: Share, chip: Share) -> bool:
 
 
 def _copies(groups: Sequence[Share], chips: Sequence[Share]) -> int:
+    """How many times the groups of cores of a network fit on the chips."""
     copies, free = 0, list(chips)
     while free:
         left, free = _place(groups, free)

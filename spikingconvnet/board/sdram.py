@@ -59,6 +59,7 @@ def _source(spikes: Ints) -> int:
 
 
 def _combined(vertex: Vertex, made: list[Vertex]) -> int:
+    """Bytes of a core that has both neurons and their synapses, or the kernels of a convolution."""
     n = min(vertex.size, vertex.core_size)
     if vertex.is_convolution:
         items, synapses = LOCAL_ONLY_ITEMS, 5 * WORD + _kernels(vertex)
@@ -163,6 +164,7 @@ def _synapses(vertex: Vertex, made: list[Vertex]) -> int:
 
 
 def _row(synapses: int, vertex: Vertex, rows: Rows) -> int:
+    """Bytes of a row of so many synapses: three words, and fixed or plastic ones behind them."""
     if not rows.plastic:
         words = synapses + rows.modulates
     else:

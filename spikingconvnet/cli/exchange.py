@@ -11,7 +11,7 @@ from spikingconvnet.errors import HealthError, NetworkError
 from spikingconvnet.exchange.verdicts import REFUSED
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates.files import write_whole
-from spikingconvnet.health.verdict import INVALID, SUSPECT
+from spikingconvnet.health.rules import INVALID, SUSPECT
 from spikingconvnet.network.spikes import Spikes
 
 if TYPE_CHECKING:           # loaded by the modes that use them

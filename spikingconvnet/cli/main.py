@@ -102,6 +102,7 @@ def _print(result: Mapping[str, Any], options: Namespace) -> None:
 
 
 def _run(options: Namespace) -> dict[str, Any]:
+    """Do what was asked for, under the lock of a run directory if there is one: the result."""
     if use(options) in OF_NO_EXPERIMENT:
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")

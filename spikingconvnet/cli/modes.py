@@ -62,6 +62,7 @@ def _rule(experiment: Experiment, options: Namespace) -> str | None:
 
 
 def _training(experiment: Experiment, options: Namespace) -> dict[str, Any]:
+    """Train a layer, the readout, or a chain as a whole; the result as it is stored, and figures of it."""
     rule = _rule(experiment, options)
     if options.cv:
         return _cross_validate(experiment, rule, Scheme.parse(options.cv))
@@ -85,6 +86,7 @@ def _training(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 
 def _cross_validate(experiment: Experiment, rule: str | None, scheme: Scheme) -> dict[str, Any]:
+    """Means and deviations over the repeats, in percent; nothing is stored."""
     found = {rule if name == NETWORK else name: 100 * shares
              for name, shares in experiment.cross_validate(scheme, rule).items()}
     result = {"rule": rule, "cv": str(scheme), "percent": {name: shares.tolist() for name, shares in found.items()}}
@@ -94,16 +96,17 @@ def _cross_validate(experiment: Experiment, rule: str | None, scheme: Scheme) ->
 
 
 def _train_chain(experiment: Experiment, rule: str | None) -> dict[str, Any]:
-    health = _without_nan(experiment.train_chain(rule))
+    """Train all layers at once, and say what the rule tells and what each layer needs."""
+    diagnostics = _without_nan(experiment.train_chain(rule))
     _keep_chain(experiment, rule)
-    say(f"{rule}: {_numbers(health)}")
-    for report in health.get("parity", ()):
+    say(f"{rule}: {_numbers(diagnostics)}")
+    for report in diagnostics.get("parity", ()):
         say(report["text"])
     for stage in experiment.model.stages:
-        own = health[stage.label]
+        own = diagnostics[stage.label]
         say(f"{stage.label}: inputs of a step up to {own['inputs']['excitatory']:.4g} nA excitatory,"
              f" {own['inputs']['inhibitory']:.4g} inhibitory; threshold {own['v_thresh']:.4g} mV")
-    return {"rule": rule, "health": health}
+    return {"rule": rule, "health": diagnostics}
 
 
 def _pictured(experiment: Experiment) -> list[int]:
@@ -112,9 +115,9 @@ def _pictured(experiment: Experiment) -> list[int]:
 
 
 def _train_layer(experiment: Experiment, number: int, rule: str | None, record: str | None = None) -> dict[str, Any]:
-    health = experiment.train_layer(number, rule, record).health
+    diagnostics = experiment.train_layer(number, rule, record).diagnostics
     result = _keep_layer(experiment, number)
-    say(f"layer {number}, {result['rule']}: " + _health_text(health))
+    say(f"layer {number}, {result['rule']}: " + _diagnostics_text(diagnostics))
     return result
 
 
@@ -130,9 +133,9 @@ def _train_svm(experiment: Experiment) -> dict[str, Any]:
 
 def _keep_chain(experiment: Experiment, rule: str | None) -> None:
     _forget(experiment, 1)
-    health = _without_nan(experiment.chain_health())
+    diagnostics = _without_nan(experiment.chain_diagnostics())
     for stage in experiment.model.stages:
-        experiment.keep_layer_result(stage.number, {"layer": stage.number, "rule": rule, "health": health})
+        experiment.keep_layer_result(stage.number, {"layer": stage.number, "rule": rule, "health": diagnostics})
 
 
 def _keep_layer(experiment: Experiment, number: int) -> dict[str, Any]:
@@ -158,6 +161,7 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 
 def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
+    """Accuracy, recall and confusion of a split, stored and said."""
     score = experiment.test(options.split)
     n = int(score.confusion.sum())
     result: dict[str, Any] = _without_nan(
@@ -232,6 +236,7 @@ def _doctor(_: object, options: Namespace) -> dict[str, Any]:
 
 
 def _compare(_: object, options: Namespace) -> dict[str, Any]:
+    """Two runs, or two recordings: where they differ first, and why."""
     from spikingconvnet.compare import differences, recorded, runs
 
     a, b = options.paths
@@ -262,6 +267,7 @@ def _plot_all(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 
 def _demo(experiment: Experiment, options: Namespace) -> dict[str, Any]:
+    """All steps one after another: training, readout, test, figures."""
     say(experiment.model.summary())
     if not experiment.has_data():
         _load(experiment, options)
@@ -296,20 +302,20 @@ def _forget(experiment: Experiment, number: int) -> None:
     experiment.store.forget_figures(report.outdated_by(experiment, number))
 
 
-def _health_text(health: Mapping[str, Any]) -> str:
+def _diagnostics_text(told: Mapping[str, Any]) -> str:
     """In words, how a layer has learned: what STDP says of itself, and the numbers of any other rule by their names."""
-    if "wins_per_window" not in health:
-        return _numbers(health)
-    single = 1.0 - health["silent_windows"] - health["contested_windows"]
-    return (f"{health['wins_per_window']:.2f} wins per window ({100 * single:.0f} % of the windows with one winner,"
-            f" {100 * health['silent_windows']:.0f} % without, {100 * health['contested_windows']:.0f} % with several),"
-            f" {health['duplicate_pairs']:.0f} duplicate pairs, mean weight {health['mean_weight']:.2f} nA,"
-            f" {100 * health['at_lower']:.0f} % of weights at the lower and {100 * health['at_upper']:.0f} % at the"
+    if "wins_per_window" not in told:
+        return _numbers(told)
+    single = 1.0 - told["silent_windows"] - told["contested_windows"]
+    return (f"{told['wins_per_window']:.2f} wins per window ({100 * single:.0f} % of the windows with one winner,"
+            f" {100 * told['silent_windows']:.0f} % without, {100 * told['contested_windows']:.0f} % with several),"
+            f" {told['duplicate_pairs']:.0f} duplicate pairs, mean weight {told['mean_weight']:.2f} nA,"
+            f" {100 * told['at_lower']:.0f} % of weights at the lower and {100 * told['at_upper']:.0f} % at the"
             " upper bound")
 
 
-def _numbers(health: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in health.items()
+def _numbers(told: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in told.items()
                      if isinstance(value, (int, float)))
 
 

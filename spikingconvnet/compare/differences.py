@@ -228,6 +228,7 @@ def counted(a: Spikes, b: Spikes) -> tuple[Ints, AnyInts, AnyInts]:
 
 
 def _weights(a: Recorded, b: Recorded) -> Iterator[_Part]:
+    """Where the weights at the end differ, a part for each projection that both tell of."""
     for projection in a.network.projections:
         label = projection.label
         if label in a.weights and label in b.weights:
@@ -298,6 +299,7 @@ def where(first: Difference, recorded: Recorded) -> str:
 
 
 def _shares(counts: Mapping[str, Count]) -> Iterator[str]:
+    """How much differs, a line for each variable."""
     for name, count in counts.items():
         if count.differ:
             who = "synapses" if name == "weights" else "neurons"

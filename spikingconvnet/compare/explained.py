@@ -208,6 +208,7 @@ class Case:
 
 
 def _is_same(simulation: simulator.Simulation, recorded: Recorded, start: int, end: int) -> bool:
+    """Whether a simulation does in these steps what was recorded, with the thresholds that were set then."""
     for since, label, values in recorded.thresholds:
         if since == start:
             simulation.set(label, v_thresh=values)

@@ -29,6 +29,7 @@ def packets(case: Case) -> list[Cause]:
 
 
 def _packets(case: Case, name: str, arrivals: tuple[int, ...]) -> Iterator[Cause]:
+    """Spikes that explain all currents if they are taken to arrive so often, or so late, as `arrivals` says."""
     found, more = _explaining(case, arrivals)
     if not found:
         found, more = _one_by_one(case, arrivals)

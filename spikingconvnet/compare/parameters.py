@@ -79,6 +79,7 @@ def senders(case: Case) -> int:
 
 
 def _timesteps(case: Case) -> Iterator[Cause]:
+    """Another timestep with which the suspect is as recorded."""
     network = case.suspect.network
     if not any(off.membranes.any() for _, off in case.astray):
         return
@@ -88,6 +89,7 @@ def _timesteps(case: Case) -> Iterator[Cause]:
 
 
 def _receptors(case: Case) -> Iterator[Cause]:
+    """Projections that would explain everything if they were of the other receptor."""
     network = case.suspect.network
     posts = {one.label for one, _ in case.astray}
     for projection in network.projections:
@@ -176,6 +178,7 @@ def _value(case: Case, name: str, low: int, high: int) -> float:
 
 def _of_neurons(case: Case, one: Inputs, name: str, values: list[float], declared: Floats,
                 neurons: Ints | None) -> Cause:
+    """The cause that some or all neurons of a population have other values of a parameter."""
     whole = [sorted(set(np.round(part, 6).tolist())) for part in (values, declared)]
     shown = [f"{part[0]:g}" if len(part) == 1 else f"{part[0]:g} to {part[-1]:g}" for part in whole]
     who = f"population {one.label}"

@@ -136,6 +136,7 @@ def _place(name: str) -> tuple[int, int, bool, int, str]:
 
 
 def _differences(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[ArrayDifference]:
+    """Arrays of one stored result that differ, those of a training by the earliest chunk."""
     found = []
     for array, axes in ARRAYS[name.rpartition("/")[0]].items():
         if (array in ours) != (array in theirs):
@@ -167,6 +168,7 @@ def _first(ours: Numbers, theirs: Numbers, axes: Sequence[str]) -> tuple[Any, ..
 
 
 def _cause(first: ArrayDifference, how: Mapping[str, Any]) -> Cause:
+    """As much of a cause as stored results tell."""
     made = [how[side].get("made_on", "?") for side in ("A", "B")]
     if first.name.startswith("data/") or first.array == "initial":
         seeds = [how[side].get("seed") for side in ("A", "B")]

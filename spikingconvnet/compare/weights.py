@@ -29,6 +29,7 @@ def weights(case: Case) -> list[Cause]:
 
 
 def _weight_of_a_synapse(case: Case) -> list[Cause]:
+    """One static synapse of another weight, which is the median of what the steps it acts in lack."""
     for one, index, lowered, s in synapses(case):
         if lowered.rule is not None or any(off.learned for off in case.off):
             continue
@@ -47,6 +48,7 @@ def _weight_of_a_synapse(case: Case) -> list[Cause]:
 
 def _weight(case: Case, one: Inputs, index: int, lowered: LoweredProjection, s: int, found: int,
             explained: str) -> Cause:
+    """The cause that a synapse has another weight."""
     label, pre, post = ends(case, one, index, lowered, s)
     first = " at the start" if lowered.rule else ""
     weight = int(lowered.weight[s])
@@ -88,6 +90,7 @@ def _first_weight(case: Case, one: Inputs, index: int, here: LoweredProjection, 
 
 
 def _starts_with(case: Case, one: Inputs, index: int, lowered: LoweredProjection, s: int, value: int) -> bool:
+    """Whether a plastic synapse that starts with this weight explains all weights and currents."""
     here = part_of(lowered, [s])
     changed = replace(here, weight=np.array([value]))
     off = next(off for other, off in case.astray if other is one)
@@ -147,6 +150,7 @@ def _solve(case: Case, one: Inputs, off: Deviations, group: Sequence[int], bits:
 
 
 def _other_weights(case: Case, group: Mapping[str, Sequence[int]], before: Floats, after: Floats) -> Cause:
+    """The cause that projections have other weights, with the factor between them if it is one."""
     labels = [case.network.projections[i].label for part in group.values() for i in part]
     factor = float(after @ before / max(float(before @ before), 1))
     text = (f"with other weights of {'projection' if len(labels) == 1 else 'projections'} {', '.join(labels)} all"

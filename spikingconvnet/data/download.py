@@ -108,6 +108,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _download(address: Address, name: str, folder: Path) -> File:
+    """A file of an address into a folder; whatever goes wrong is a DataError without secrets."""
     shown, login = _join(address, name), address.login or Login.from_environment(SOURCE_LOGIN)
     headers = {"User-Agent": "spikingconvnet"} | ({"Authorization": login.basic()} if login else {})
     address.warn(login, log)

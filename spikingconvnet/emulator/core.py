@@ -273,6 +273,7 @@ class Core:
                     self._spent = time.monotonic
 
     def _run(self) -> None:
+        """See :meth:`run`."""
         while True:
             if self.rest is not Rest.READY:
                 if self.inbox and not self.comms.received:

@@ -179,6 +179,7 @@ class CPU:
         self._uc.ctl_flush_tb()                     # Unicorn may put the next memory where these were
 
     def _open(self) -> None:
+        """Make Unicorn's CPU, with the devices that all cores of a chip share."""
         self._uc = uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_926)
         uc.ctl_set_page_size(PAGE)

@@ -172,6 +172,7 @@ class Ethernet:
         return True
 
     def _handle(self, data: bytes, sender: Sender, port: int) -> None:
+        """Deal with a datagram: for a tag's core, or an SDP message."""
         if port != packets.SCP_PORT:
             self._to_tag(data, sender, port)
             return
@@ -254,6 +255,7 @@ class Ethernet:
         self._wakers[1].send(b"x")
 
     def _receive(self) -> None:
+        """Take datagrams until the board closes; the thread that only receives."""
         paused = time.monotonic()
         while not self._closing.is_set():
             for key, _ in self._selector.select(_PATIENCE):
@@ -273,6 +275,7 @@ class Ethernet:
                     self._scp.sendto(packets.UDP_PADDING + question.reassurance().encode(), question.sender)
 
     def _accept(self, sock: Any) -> None:
+        """Put a datagram of a socket among those that have arrived."""
         try:
             data, sender = sock.recvfrom(2048) if sock is not self._wakers[0] else (sock.recv(64), None)
             port = sock.getsockname()[1] if sender else 0

@@ -230,6 +230,7 @@ class Machine:
             self.step()
 
     def _run(self, core: Core) -> None:
+        """Let a core run until it rests or is paused, and look after what it has done."""
         self._queued.discard(core)
         if not core.ready:
             return
@@ -249,6 +250,7 @@ class Machine:
             self._spent = 0.0
 
     def _after(self, core: Core) -> None:
+        """Take the packets of a core that has run, bury it if it is dead, and note when its timers expire."""
         x, y, _ = core.place
         if self.chips[x, y] not in self._clocked:
             self._clocked.append(self.chips[x, y])

@@ -75,6 +75,7 @@ class Monitor:
             self.machine.send(message.reply(packets.answer(message.payload, result, data)))
 
     def _execute(self, message: SDP) -> tuple[Result, bytes]:
+        """Result and data of a command; what is refused or goes wrong is reported."""
         command = packets.SCP.decode(message.payload)
         if command is None:
             return Result.LEN, b""

@@ -79,6 +79,7 @@ class SlowCore(Core):
         super().run()
 
     def _run_slice(self) -> None:
+        """Take what has arrived and run one slice; see the module."""
         if self.inbox and not self.comms.received:
             self.comms.receive(self.inbox.pop(0))
         vector = self._wanted()

@@ -156,10 +156,10 @@ def one_fold(train: ImageSet, labels: Ints, test: ImageSet, settings: Settings, 
     open_network = partial(get_backend(backend).open, **options)
     values = shown(train.images, image_filter, settings.encoder)
     rule = training.network_rule(settings)
-    layers, health = rule.train(settings.model, values, labels, rng, encoder=settings.encoder,
-                                image_filter=chosen, open_network=open_network, progress=iter,
-                                validation=None)
-    training.require_layers(rule, settings.model.stages, layers, health)
+    layers, diagnostics = rule.train(settings.model, values, labels, rng, encoder=settings.encoder,
+                                     image_filter=chosen, open_network=open_network, progress=iter,
+                                     validation=None)
+    training.require_layers(rule, settings.model.stages, layers, diagnostics)
     spikes = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
     layers, _ = balance.balanced(settings.model, layers, spikes, open_network, settings.reset)
     asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)

@@ -152,7 +152,7 @@ class Experiment:
                     stage, spikes, np.random.default_rng([self.settings.seed, number]),
                     self._opened(watch, f"training of layer {number}", record),
                     partial(self.progress, description=description), course.read(), course.write))
-            how = self.stored.how(watch.settle(), rule=own.name, health=trained.health)
+            how = self.stored.how(watch.settle(), rule=own.name, health=trained.diagnostics)
         except HealthError:
             course.forget()             # with what an invalid run has done nothing can go on
             raise
@@ -179,35 +179,35 @@ class Experiment:
         Returns
         -------
         dict
-            The rule's health, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
+            The rule's diagnostics, and by layer the largest ``inputs`` of a step, nA, and thresholds, see
             ``training.chain.balance``.
         """
         learning, s = network_rule(self.settings, rule), self.settings
         description, watch = f"{learning.name}: training", self.runner.watch(f"{learning.name}: training")
         images, labels = self.values("train")
         validation = self.values("validation") if s.n_validation else None
-        found, health = learning.train(
+        found, diagnostics = learning.train(
             self.model, images, labels, np.random.default_rng([s.seed, 1]), encoder=s.encoder,
             image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
             progress=partial(self.progress, description=description), validation=validation)
-        require_layers(learning, self.model.stages, found, health)
+        require_layers(learning, self.model.stages, found, diagnostics)
         layers, peaks = balance.balanced(self.model, found, self.data("train")["spikes"],
                                       partial(self.runner.open, watch), s.reset)
-        health |= self.judge(layers, images)
+        diagnostics |= self.judge(layers, images)
         board = watch.settle()
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
-            how = self.stored.how(board, rule=learning.name, health={**health, **own})
+            how = self.stored.how(board, rule=learning.name, health={**diagnostics, **own})
             self.stored.layer(stage.number).write(how, **layer.arrays())
-            health = {**health, stage.label: own}
-        return health
+            diagnostics = {**diagnostics, stage.label: own}
+        return diagnostics
 
-    def chain_health(self) -> dict[str, Any]:
+    def chain_diagnostics(self) -> dict[str, Any]:
         """What :meth:`train_chain` returned, from what it has stored."""
         last = self.model.stages[-1]
-        health = dict(self.layer(last.number)["how"]["health"])
-        own = {name: health.pop(name) for name in ("inputs", "v_thresh")}
-        return {**health, last.label: own}
+        diagnostics = dict(self.layer(last.number)["how"]["health"])
+        own = {name: diagnostics.pop(name) for name in ("inputs", "v_thresh")}
+        return {**diagnostics, last.label: own}
 
     def judge(self, layers: Sequence[TrainedLayer], images: Floats32) -> dict[str, Any]:
         """Judge trained layers by what they fire for the first training images by the local engine.
@@ -274,7 +274,7 @@ class Experiment:
         return np.sort(np.array(self.settings.classes))
 
     def layer(self, number: int) -> dict[str, Any]:
-        """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its health."""
+        """Stored arrays of a trained layer, see :meth:`train_layer`; ``how`` holds its diagnostics."""
         return self.stored.layer(number).read()
 
     def trained(self, number: int) -> TrainedLayer:

@@ -252,6 +252,7 @@ def _line(error: BaseException, path: Path) -> str:
 
 
 def _locate(dataset: Any, path: Path) -> str:
+    """Where a data set is: an address without secrets, or a path, also one beside the parameters file or above it."""
     if isinstance(dataset, str) and "://" in dataset:
         address = Address(dataset)
         require(not address.has_secret, "parameters", "DATASET", address, "an address without a password or token, as"

@@ -74,6 +74,7 @@ class Timelines:
 
     def _kept(self, files: Sequence[Result], number: int, split: str, data: Mapping[str, Any],
               grid: Pair | None = None) -> list[dict[str, Any]]:
+        """Responses of a layer from their files, spikes or counts on a `grid`; those that are missing are computed."""
         description = f"layer {number}: {'spikes' if grid is None else 'counts'}, {split}"
 
         def compute(missing: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -167,6 +167,7 @@ class _Dask:
         return SimpleNamespace(result=partial(self._result, future))
 
     def _result(self, future: Any) -> Any:
+        """What a task gives, waiting for it; what the cluster fails at is a SimulationFailed."""
         from distributed.scheduler import KilledWorker
 
         try:

@@ -129,6 +129,7 @@ def _refuse_hidden(text: str) -> None:
 
 
 def _login(userinfo: str) -> Login | None:
+    """A user's name and password as an address has them, None without any."""
     if not userinfo:
         return None
     user, colon, password = userinfo.partition(":")

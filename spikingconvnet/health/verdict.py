@@ -126,6 +126,7 @@ def judge(provenance: Provenance) -> Health:
 
 
 def _judge(provenance: Provenance) -> Health:
+    """What is above its rule's limit, of the readings and of what follows from them."""
     beside = {(r.x, r.y, r.p, r.item) for r in provenance.readings if r.table == CORE}
     found = defaultdict(list)
     for reading in (*provenance.readings, *_derived(provenance), *_engine(provenance), *_remarks(provenance)):
@@ -164,6 +165,7 @@ def _rule(reading: Reading, beside: set[Any]) -> Rule | None:
 
 
 def _finding(rule: Rule, readings: Sequence[Reading], provenance: Provenance) -> Finding:
+    """A rule and all readings that break it as one finding."""
     readings = sorted(readings, key=lambda r: -r.value)
     value = readings[0].value if rule.largest else sum(r.value for r in readings)
     slower = 2 * (provenance.time_scale or 1)
@@ -225,6 +227,7 @@ def _of_failure(provenance: Provenance) -> Iterator[Reading]:
 
 
 def _of_core(place: Place, items: Items, provenance: Provenance) -> Iterator[Reading]:
+    """What a core's counters say together: skipped synapses, steps and packets that are missing."""
     def differ(name: str, one: float | None, other: float | None) -> Iterator[Reading]:
         if one is not None and other is not None:
             yield Reading(DERIVED, name, abs(one - other), *place)
@@ -243,6 +246,7 @@ def _of_core(place: Place, items: Items, provenance: Provenance) -> Iterator[Rea
 
 
 def _of_router(place: Chip, items: Items) -> Iterator[Reading]:
+    """Packets that were dropped for good, and those that were taken but not sent again."""
     value = defaultdict(int, {item: reading.value for item, reading in items.items()})
     received, dropped = value["Received_For_Reinjection"], items.get(DROPPED)
     lost = value[DROPPED] - received - value["Missed_For_Reinjection"]

@@ -20,7 +20,7 @@ from spikingconvnet.network.spikes import Spikes
 
 if TYPE_CHECKING:           # a layer holds its rule, and a rule is given layers
     from spikingconvnet.model.sequential import Sequential, Stage
-    from spikingconvnet.model.trained import Health, Trained, TrainedLayer
+    from spikingconvnet.model.trained import Diagnostics, Trained, TrainedLayer
 
 Progress: TypeAlias = Callable[[Iterable[Any]], Iterable[Any]]      # wraps the iterable of a long loop
 Arrays: TypeAlias = Mapping[str, Numbers]       # of a file, by name
@@ -153,7 +153,7 @@ class NetworkRule(ABC):
     @abstractmethod
     def train(self, model: "Sequential", images: Floats32, labels: Ints, rng: np.random.Generator, *,
               encoder: Encoder, image_filter: ImageFilter | None, open_network: OpenNetwork, progress: Progress,
-              validation: tuple[Floats32, Ints] | None) -> tuple[list["TrainedLayer"], "Health"]:
+              validation: tuple[Floats32, Ints] | None) -> tuple[list["TrainedLayer"], "Diagnostics"]:
         """Find the weights of all layers. A rule names the keywords that it needs and takes the others as ``**_``.
 
         Parameters
@@ -179,7 +179,7 @@ class NetworkRule(ABC):
         -------
         layers : list of TrainedLayer
             One a stage of the model.
-        health : dict of str to numbers or lists of numbers
+        diagnostics : dict of str to numbers or lists of numbers
             For the user to judge the training.
         """
 

@@ -11,7 +11,9 @@ from spikingconvnet.gates.fields import numbers
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.network.arrays import Floats, Ints, Numbers
 
-Health: TypeAlias = dict[str, Any]          # numbers and lists of numbers by name, for JSON
+# Numbers and lists of numbers by name, for JSON. Files and ``--json`` call them ``health``, from before there was a
+# room of that name.
+Diagnostics: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +121,8 @@ class Trained:
         Kernels before and after, in the rule's own units: nA of STDP.
     inference : TrainedLayer
         Kernels and thresholds for inference.
-    health : dict of str to float
-        For the user to judge the training; that of STDP is ``training.layerwise.course.health``.
+    diagnostics : dict of str to float
+        For the user to judge the training; those of STDP are ``training.layerwise.course.diagnostics``.
     course : Course
         None, of a rule without chunks, becomes an empty one.
     """
@@ -128,7 +130,7 @@ class Trained:
     initial: Floats
     learned: Floats
     inference: TrainedLayer
-    health: Health
+    diagnostics: Diagnostics
     course: Course = None           # type: ignore[assignment]      # an empty one, once it is made
 
     def __post_init__(self) -> None:
@@ -137,5 +139,5 @@ class Trained:
             object.__setattr__(self, "course", nothing)
 
     def arrays(self) -> dict[str, Numbers]:
-        """Itself as arrays for a file, its health left out: dict of str to array."""
+        """Itself as arrays for a file, its diagnostics left out: dict of str to array."""
         return {"initial": self.initial, "learned": self.learned, **self.inference.arrays(), **vars(self.course)}

@@ -290,6 +290,7 @@ class Network:
                     f"False behind a {kind.__name__}, or the shape of one channel", NetworkError)
 
     def _check(self, projection: Projection) -> None:
+        """Both ends of a projection are there and of its size, and the second is of neurons."""
         owner, labels = f"Projection {projection.label!r}", [p.label for p in self.populations]
         for end in ("pre", "post"):
             require(getattr(projection, end) in labels, owner, end, getattr(projection, end), f"one of {labels}",

@@ -308,6 +308,7 @@ def check_together(owner: str, values: Mapping[str, float | Floats], error: type
 
 
 def _seeds(value: object) -> object:
+    """Seeds of cores as tuples of four words that the generator can start with."""
     if not isinstance(value, (tuple, list)):
         return REFUSED
     try:

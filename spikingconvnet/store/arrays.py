@@ -94,6 +94,7 @@ def read_arrays(path: str | Path) -> dict[str, Numbers]:
 
 
 def _members(path: str | Path) -> dict[str, Numbers]:
+    """Arrays of a ``.npz`` file by name; one that is compressed, there twice or larger than the file is refused."""
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):

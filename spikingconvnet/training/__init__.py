@@ -76,7 +76,7 @@ def network_rule(settings: Any, name: str | None = None) -> NetworkRule:
 
 
 def require_layers(rule: LayerRule | NetworkRule, stages: Sequence[Stage], found: Sequence[TrainedLayer],
-                   health: object) -> None:
+                   diagnostics: object) -> None:
     """Refuse what a rule gave back that cannot be kept.
 
     Parameters
@@ -85,7 +85,7 @@ def require_layers(rule: LayerRule | NetworkRule, stages: Sequence[Stage], found
     stages : list of model.Stage
     found : list of TrainedLayer
         One a stage, of its shape and finite.
-    health : dict
+    diagnostics : dict
         As JSON writes it.
 
     Raises
@@ -99,10 +99,10 @@ def require_layers(rule: LayerRule | NetworkRule, stages: Sequence[Stage], found
     for stage, layer in zip(stages, found):
         layer.require_fits(stage, owner)
     try:
-        told = isinstance(health, dict) and json.dumps(health)
+        told = isinstance(diagnostics, dict) and json.dumps(diagnostics)
     except TypeError:
         told = False
-    require(told, owner, "health", health, "a dict of numbers by name, which are Python's own")
+    require(told, owner, "diagnostics", diagnostics, "a dict of numbers by name, which are Python's own")
 
 
 def require_trained(rule: LayerRule, stage: Stage, trained: Trained) -> Trained:
@@ -125,7 +125,7 @@ def require_trained(rule: LayerRule, stage: Stage, trained: Trained) -> Trained:
         kernels = numbers(getattr(trained, name), owner, name)
         require(kernels.shape == shape and bool(np.isfinite(kernels).all()), owner, name, kernels.shape,
                 f"finite, of shape {shape}")
-    require_layers(rule, [stage], [trained.inference], trained.health)
+    require_layers(rule, [stage], [trained.inference], trained.diagnostics)
     return trained
 
 

@@ -19,7 +19,7 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.store.arrays import digest
 from spikingconvnet.training.chain.ridge import Ridge
-from spikingconvnet.training.layerwise.course import weight_health
+from spikingconvnet.training.layerwise.course import weight_diagnostics
 from spikingconvnet.training.layerwise.stdp import STDP
 
 
@@ -195,8 +195,8 @@ def test_a_command_can_be_typed_as_it_is_told(trained, mode, layer, options, end
 
 def test_results_of_what_is_no_longer_stored_are_not_told(trained):
     trained.store.write_results("old", {"accuracy": 0.5, "made_from": "something else"})
-    health = dict.fromkeys(weight_health(STDP().mechanism.weight_dependence, trained.layer(1)["learned"]), 0.0)
-    trained.keep_result("layer 1", {"layer": 1, "rule": "random", "seconds": 1.0, "cpu_seconds": 1.0, "health": health})
+    told = dict.fromkeys(weight_diagnostics(STDP().mechanism.weight_dependence, trained.layer(1)["learned"]), 0.0)
+    trained.keep_result("layer 1", {"layer": 1, "rule": "random", "seconds": 1.0, "cpu_seconds": 1.0, "health": told})
     trained.keep_result("train", {"accuracy": 0.75})
     assert list(trained.results()) == ["layer 1", "train"]
     assert trained.results()["layer 1"]["made_from"] == trained.stored.content(1)

@@ -24,8 +24,8 @@ def test_an_example_learns_better_than_chance(path, tmp_path):
     experiment = Experiment(few, tmp_path)
     experiment.load_data()
     for stage in experiment.model.stages:
-        health = experiment.train_layer(stage.number).health
-        assert health["duplicate_pairs"] == 0 and 0.3 < health["wins_per_window"] < 1.7
+        diagnostics = experiment.train_layer(stage.number).diagnostics
+        assert diagnostics["duplicate_pairs"] == 0 and 0.3 < diagnostics["wins_per_window"] < 1.7
     experiment.train_svm()
     assert experiment.test().accuracy > 0.75
 

@@ -91,8 +91,8 @@ def digits(n, first=0):
 def validated(rule, weights, rate=1.0):
     """Accuracy on 500 digits after one epoch of 1000 others; white pixels fire at `rate` spikes a step."""
     (images, labels), (asked, right) = digits(1000), digits(500, 50_000)
-    health = bpstdp.learn(weights, rate * images, labels, np.random.default_rng(1), rule, iter, (rate * asked, right))
-    return health["validation_accuracy"][-1]
+    told = bpstdp.learn(weights, rate * images, labels, np.random.default_rng(1), rule, iter, (rate * asked, right))
+    return told["validation_accuracy"][-1]
 
 
 def test_positive_start_weights_learn_half_of_the_digits_and_centred_ones_most():
@@ -125,7 +125,7 @@ def test_a_board_answers_like_the_training_in_its_integers():
     model = Sequential((1, 28, 28), Dense(100, neuron=rule.neuron), Dense(10, neuron=rule.neuron), SpikeCount(last=24))
     images, labels = digits(1000)
     encoder = encoding.RegularEncoder(n_steps=20, max_rate=1.0, random_phase=True)
-    layers, health = rule.train(model, images, labels, rng, encoder=encoder)
+    layers, diagnostics = rule.train(model, images, labels, rng, encoder=encoder)
     weights = [(layer.kernels.reshape(len(layer.kernels), -1).T * balance.gain(rule.neuron)).astype(np.float32)
                for layer in layers]
     shown, truth = digits(300, 50_000)
@@ -135,7 +135,7 @@ def test_a_board_answers_like_the_training_in_its_integers():
     units = replicas.classify([network], model.readout, "local", jobs=1)[0][0]["units"][:, -1]
     single = bpstdp.answers(weights, shown, rng, rule)
     assert np.mean(single == truth) > 0.7 and abs(np.mean(units == truth) - np.mean(single == truth)) < 0.02
-    assert lowered[0].v_thresh[0] < 1.0 and peaks[0].net * 2048 < 65536 and health["input_spikes"] > 1000
+    assert lowered[0].v_thresh[0] < 1.0 and peaks[0].net * 2048 < 65536 and diagnostics["input_spikes"] > 1000
 
 
 def test_an_encoder_that_shows_images_for_other_steps_is_refused():

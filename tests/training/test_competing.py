@@ -17,7 +17,7 @@ from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.layerwise import competing
 from spikingconvnet.training.layerwise.calibration import calibrate
 from spikingconvnet.training.layerwise.competing import CompetingUnits
-from spikingconvnet.training.layerwise.course import kernel_health
+from spikingconvnet.training.layerwise.course import kernel_diagnostics
 from spikingconvnet.training.layerwise.windows import RandomWindows, earliness
 
 RULE = CompetingUnits(windows=40, epochs=3, batch=16, min_spikes=3, k=3, p=3.0)
@@ -118,7 +118,7 @@ def test_a_trained_layer_is_its_parts_put_together():
     assert np.array_equal(found.inference.kernels, expected.kernels)
     assert np.array_equal(found.inference.v_thresh, expected.v_thresh) and len(found.course.wins) == 0
     norm = np.mean([sum(abs(w) ** 3 for w in unit.ravel()) for unit in learned]) ** (1 / 3)
-    assert found.health == {**kernel_health(learned), "norm": pytest.approx(norm)}
+    assert found.diagnostics == {**kernel_diagnostics(learned), "norm": pytest.approx(norm)}
 
 
 def test_the_seed_decides_and_every_setting_counts():
@@ -191,4 +191,4 @@ def test_kernels_of_digits_are_strokes_and_not_noise(parameters, tmp_path):
         return (seen @ unit.T).max(axis=1).mean()
 
     assert cosine(found.learned) > cosine(np.random.default_rng(0).random(found.learned.shape)) + 0.1
-    assert cosine(found.learned) > 3 * cosine(found.initial) and found.health["duplicate_pairs"] == 0
+    assert cosine(found.learned) > 3 * cosine(found.initial) and found.diagnostics["duplicate_pairs"] == 0

@@ -204,12 +204,12 @@ def ann_answers(made):
 
 
 def test_a_stored_network_loses_next_to_nothing(run):
-    made, health = run()
+    made, diagnostics = run()
     course, right = made.over_time("test"), ann_answers(made) == made.data("test")["labels"]
-    assert health["ann_train_accuracy"] > 0.92 and right.mean() > 0.9
+    assert diagnostics["ann_train_accuracy"] > 0.92 and right.mean() > 0.9
     assert course["accuracy"][-1] > right.mean() - 0.02
     assert course["accuracy"][19] > course["accuracy"][4] and course["spikes"]["layer1"] > 20
-    assert len(health["scales"]) == 2 and min(health["scales"]) > 1
+    assert len(diagnostics["scales"]) == 2 and min(diagnostics["scales"]) > 1
 
 
 def test_biases_and_inputs_keep_their_proportion_behind_a_slower_encoder(run, tmp_path):

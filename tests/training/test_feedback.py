@@ -129,9 +129,9 @@ def trained(rule=None, seed=1, model=None, **options):
 
 def test_rows_are_told_apart_and_spiking_neurons_stand_for_the_units():
     model = chain(Dense(30, neuron=CELL), Dense(3, neuron=CELL))
-    layers, health = trained(FeedbackAlignment(epochs=20, batch=8), model=model, validation=data(30))
-    course = health["validation_accuracy"]
-    assert len(course) == 20 and course[-1] == 1.0 == health["ann_train_accuracy"]
+    layers, diagnostics = trained(FeedbackAlignment(epochs=20, batch=8), model=model, validation=data(30))
+    course = diagnostics["validation_accuracy"]
+    assert len(course) == 20 and course[-1] == 1.0 == diagnostics["ann_train_accuracy"]
     in_thresholds = activations(model, units([balance.gain(CELL) * layer.kernels for layer in layers]), data()[0])
     assert [np.quantile(v, 0.999) for v in in_thresholds] == pytest.approx([1.0, 1.0], rel=1e-5)
     assert (in_thresholds[-1][..., 0, 0].argmax(axis=1) == data()[1]).all()
@@ -148,8 +148,8 @@ def test_the_first_layer_is_scaled_for_the_rate_and_a_membrane_that_is_read_does
 def test_a_chain_may_have_any_number_of_layers():
     for sizes in ((3,), (40, 30, 3)):
         model = chain(*(Dense(units, neuron=CELL) for units in sizes))
-        layers, health = trained(FeedbackAlignment(epochs=20, batch=8), model=model)
-        assert [layer.kernels.shape[0] for layer in layers] == list(sizes) and health["ann_train_accuracy"] > 0.9
+        layers, diagnostics = trained(FeedbackAlignment(epochs=20, batch=8), model=model)
+        assert [layer.kernels.shape[0] for layer in layers] == list(sizes) and diagnostics["ann_train_accuracy"] > 0.9
 
 
 def test_the_seed_decides_and_every_setting_counts():
@@ -163,7 +163,7 @@ def test_the_seed_decides_and_every_setting_counts():
         assert not np.array_equal(kernels(replace(rule, **other)), kernels()), other
 
 
-def test_there_are_no_health_figures_of_images_that_are_not_there():
+def test_there_are_no_diagnostics_of_images_that_are_not_there():
     assert set(trained()[1]) == {"ann_train_accuracy", "scales"}
 
 
@@ -196,6 +196,6 @@ def test_digits_are_learned_in_the_boards_integers(small_mnist, tmp_path):
     made = Experiment(replace(loaded, dataset=str(small_mnist), n_train=160, n_validation=40, n_test=80,
                               rule=replace(loaded.rule, epochs=15, batch=16)), tmp_path, jobs=1)
     made.load_data()
-    health = made.train_chain()
-    assert health["ann_train_accuracy"] > 0.95 and len(health["validation_accuracy"]) == 15
+    diagnostics = made.train_chain()
+    assert diagnostics["ann_train_accuracy"] > 0.95 and len(diagnostics["validation_accuracy"]) == 15
     assert made.test("validation").accuracy > 0.65 and made.layer(2)["how"]["rule"] == "feedback"

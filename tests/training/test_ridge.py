@@ -1,4 +1,4 @@
-"""Ridge regression: what its health says."""
+"""Ridge regression: what its diagnostics say."""
 
 import numpy as np
 from rectifying import units

@@ -29,11 +29,11 @@ def membrane(weight):
 
 
 def learned(weights, label, rule=ONCE, inputs=(0, 2)):
-    """Change of the weights (inputs, classes) by one sample, and the health."""
+    """Change of the weights (inputs, classes) by one sample, and the diagnostics."""
     initial = np.asarray(weights, float)
-    after, health = rstdp.learn(pattern(list(inputs)), np.array([label]), initial, np.random.default_rng(0), rule,
-                                simulator.open)
-    return after - initial, health
+    after, diagnostics = rstdp.learn(pattern(list(inputs)), np.array([label]), initial, np.random.default_rng(0), rule,
+                                     simulator.open)
+    return after - initial, diagnostics
 
 
 def weight_for(v):
@@ -42,23 +42,23 @@ def weight_for(v):
 
 
 def test_who_answers_to_anothers_sample_loses_weight_of_the_inputs_that_fired():
-    change, health = learned([[weight_for(9.0), weight_for(13.0)]] * 4, label=1)
+    change, diagnostics = learned([[weight_for(9.0), weight_for(13.0)]] * 4, label=1)
     assert (change[[0, 2], 0] < -0.01).all() and not change[[1, 3]].any()
     assert not change[:, 1].any()                                   # its own unit answered
-    assert (health["wrong"], health["missing"]) == ([1.0], [0.0])
+    assert (diagnostics["wrong"], diagnostics["missing"]) == ([1.0], [0.0])
 
 
 def test_who_is_missing_gains_weight_of_the_inputs_that_fired():
-    change, health = learned([[weight_for(7.0), weight_for(11.0)]] * 4, label=1)
+    change, diagnostics = learned([[weight_for(7.0), weight_for(11.0)]] * 4, label=1)
     assert (change[[0, 2], 1] > 0.01).all() and not change[[1, 3]].any()
     assert not change[:, 0].any()                                   # the other one was silent
-    assert (health["wrong"], health["missing"]) == ([0.0], [1.0])
+    assert (diagnostics["wrong"], diagnostics["missing"]) == ([0.0], [1.0])
 
 
 def test_right_answers_with_the_margin_change_nothing():
-    change, health = learned([[weight_for(7.0), weight_for(13.0)]] * 4, label=1)
+    change, diagnostics = learned([[weight_for(7.0), weight_for(13.0)]] * 4, label=1)
     assert not change.any()
-    assert (health["wrong"], health["missing"]) == ([0.0], [0.0])
+    assert (diagnostics["wrong"], diagnostics["missing"]) == ([0.0], [0.0])
 
 
 def test_the_change_is_eligibility_times_dopamine():

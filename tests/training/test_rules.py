@@ -257,7 +257,7 @@ def test_a_rule_of_ones_own_for_a_layer_needs_no_change_of_the_package(parameter
     made = Experiment(replace(loaded, model=Sequential((2, 28, 28), Conv2D(3, 5, training=Given()), Classifier())),
                       tmp_path / "run")
     made.load_data()
-    assert made.train_layer(1).health["mean_weight"] == 0.5 and made.layer(1)["how"]["rule"] == "given"
+    assert made.train_layer(1).diagnostics["mean_weight"] == 0.5 and made.layer(1)["how"]["rule"] == "given"
     assert made.train_svm().accuracy > 0.2 and [subject.name for subject in subjects(made)] == ["layer 1, inference"]
 
 
@@ -301,8 +301,9 @@ class Spoilt(Given):
     (lambda trained: trained.inference, r"rule given.train\(...\): must be a Trained, got"),
     (lambda trained: replace(trained, learned=trained.learned[:2]), "rule given.learned: must be finite, of shape"),
     (lambda trained: replace(trained, initial=trained.initial * np.inf), "rule given.initial: must be finite, of"),
-    (lambda trained: replace(trained, health={"n": np.int64(3)}), "rule given.health: must be a dict of numbers"),
-    (lambda trained: replace(trained, health=[1.0]), "rule given.health: must be a dict of numbers by name")])
+    (lambda trained: replace(trained, diagnostics={"n": np.int64(3)}),
+     "rule given.diagnostics: must be a dict of numbers"),
+    (lambda trained: replace(trained, diagnostics=[1.0]), "rule given.diagnostics: must be a dict of numbers by name")])
 def test_what_a_rule_for_a_layer_gives_back_is_looked_at_too(parameters, tmp_path, spoil, text):
     model = Sequential((2, 28, 28), Conv2D(3, 5, training=Spoilt(spoil=spoil)), Classifier())
     made = Experiment(replace(settings.load(parameters()), model=model), tmp_path / "run")

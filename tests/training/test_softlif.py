@@ -173,11 +173,11 @@ def soft_accuracy(made):
 
 @pytest.mark.parametrize("readout, loss", [(Membrane(first=15, last=60), 0.02), (SpikeCount(last=60), 0.04)])
 def test_a_stored_network_loses_little(run, readout, loss):
-    made, health = run(300, readout)
+    made, diagnostics = run(300, readout)
     course, soft = made.over_time("test"), soft_accuracy(made)
-    assert health["soft_train_accuracy"] > 0.92 and soft > 0.9
+    assert diagnostics["soft_train_accuracy"] > 0.92 and soft > 0.9
     assert course["accuracy"][-1] > soft - loss and course["spikes"]["layer1"] > 20
-    assert health["layer1"]["v_thresh"] == 1.0 and "layer2" in health
+    assert diagnostics["layer1"]["v_thresh"] == 1.0 and "layer2" in diagnostics
 
 
 def test_the_emulated_board_gives_the_same_answers(run):

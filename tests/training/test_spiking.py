@@ -137,8 +137,8 @@ def test_training_learns_and_repeats_itself(small_mnist):
         return spiking.train(shorthand.parse(text, (1, 28, 28), CELL, SpikeCount()), values, images.labels,
                              np.random.default_rng(seed), encoder, rule, None, iter, (values, images.labels))
 
-    _, health = found("784-30-10", 0, 8)
-    assert health["float_validation_accuracy"] > 0.9 and health["loss"][-1] < health["loss"][0] / 2
+    _, diagnostics = found("784-30-10", 0, 8)
+    assert diagnostics["float_validation_accuracy"] > 0.9 and diagnostics["loss"][-1] < diagnostics["loss"][0] / 2
     one, same, other = (found("28x28-2c5-2s-10", seed, 1)[0] for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(one, same)) and not np.array_equal(one[0], other[0])
 
@@ -160,7 +160,7 @@ def test_training_begins_with_converted_rectifying_units(small_mnist):
     model = shorthand.parse("784-20-10", (1, 28, 28), CELL, SpikeCount())
     start = Convert(dropout=0.0, descent=Descent(epochs=8, batch=20, shift=0, learning_rate=0.01))
     rule = Surrogate(start=start, boost=2.0, descent=Descent(epochs=0))
-    layers, health = rule.train(model, values, images.labels, np.random.default_rng(0), encoder=REGULAR,
-                                validation=(values, images.labels))
-    assert health["float_validation_accuracy"] > 0.8 and health["loss"] == [] and health["ann_train_accuracy"] > 0.9
-    assert len(health["ann_loss"]) == 8 and (layers[0].v_thresh == 1.0).all()
+    layers, diagnostics = rule.train(model, values, images.labels, np.random.default_rng(0), encoder=REGULAR,
+                                     validation=(values, images.labels))
+    assert diagnostics["float_validation_accuracy"] > 0.8 and diagnostics["ann_train_accuracy"] > 0.9
+    assert diagnostics["loss"] == [] and len(diagnostics["ann_loss"]) == 8 and (layers[0].v_thresh == 1.0).all()

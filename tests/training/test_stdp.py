@@ -26,7 +26,7 @@ from spikingconvnet.training.layerwise import stdp
 from spikingconvnet.training.layerwise.calibration import FiringShare, calibrate, inference_kernels
 from spikingconvnet.training.layerwise.competition import FILTERS, WINDOW, training_network
 from spikingconvnet.training.layerwise.competition import KERNELS as PLASTIC
-from spikingconvnet.training.layerwise.course import health, weight_health
+from spikingconvnet.training.layerwise.course import diagnostics, weight_diagnostics
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis, start_thresholds
 from spikingconvnet.training.layerwise.stdp import STDP
 from spikingconvnet.training.layerwise.windows import pooled_input, window_spikes, with_volley
@@ -322,9 +322,9 @@ def test_a_trained_layer_is_its_parts_put_together():
     expected = calibrate(stage, learned, spikes, simulator.open)
     assert np.array_equal(found.inference.kernels, expected.kernels)
     assert np.array_equal(found.inference.v_thresh, expected.v_thresh)
-    assert found.health == health(BOUNDS, learned, course)
+    assert found.diagnostics == diagnostics(BOUNDS, learned, course)
     again = stage.layer.training.train(stage, spikes, np.random.default_rng(3), simulator.open, so_far=kept[2])
-    assert np.array_equal(again.learned, learned) and again.health == found.health
+    assert np.array_equal(again.learned, learned) and again.diagnostics == found.diagnostics
 
 
 def test_a_pooled_layer_learns_from_pooled_windows():
@@ -427,7 +427,7 @@ def test_the_share_of_places_that_fire_is_the_one_asked_for():
     assert shares == pytest.approx([0.2] * 4, abs=0.04)
 
 
-# Health
+# Diagnostics
 
 
 def course_of(*wins):
@@ -439,23 +439,23 @@ KERNELS = np.array([[0.2, 0.7, 0.45, 0.2], [0.7, 0.2, 0.45, 0.7], [0.2, 0.2, 0.4
 
 def test_health_is_that_of_the_last_quarter_of_the_chunks():
     """Of 8 windows in the last two of eight chunks 2 are silent, 5 have a winner, 1 has several and counts twice."""
-    told = health(BOUNDS, KERNELS, course_of(*[[0, 0, 4]] * 6, [1, 2, 1], [1, 3, 0]))
+    told = diagnostics(BOUNDS, KERNELS, course_of(*[[0, 0, 4]] * 6, [1, 2, 1], [1, 3, 0]))
     assert told["wins_per_window"] == 7 / 8 and told["silent_windows"] == 2 / 8 and told["contested_windows"] == 1 / 8
 
 
 @pytest.mark.parametrize("chunks, late", [(1, 1), (3, 1), (4, 1), (7, 1), (8, 2), (12, 3)])
 def test_the_last_quarter_is_at_least_one_chunk(chunks, late):
     wins = [[4, 0, 0]] * (chunks - late) + [[1, 2, 1]] * late
-    assert health(BOUNDS, KERNELS, course_of(*wins))["silent_windows"] == 0.25
+    assert diagnostics(BOUNDS, KERNELS, course_of(*wins))["silent_windows"] == 0.25
     if chunks > late:
         wins[-late - 1], wins[-late] = [1, 2, 1], [4, 0, 0]
-        assert health(BOUNDS, KERNELS, course_of(*wins))["silent_windows"] == (1 + 3 / late) / 4
+        assert diagnostics(BOUNDS, KERNELS, course_of(*wins))["silent_windows"] == (1 + 3 / late) / 4
 
 
 def test_weights_at_their_bounds_are_counted_with_a_thousandth_of_the_range():
     """Bounds 0.2 and 0.7: a thousandth of the range is 0.0005 to either side."""
     kernels = np.array([0.2, 0.2004, 0.2006, 0.45, 0.5, 0.6994, 0.6996, 0.69951]).reshape(1, 1, 2, 4)
-    told = weight_health(BOUNDS, kernels)
+    told = weight_diagnostics(BOUNDS, kernels)
     assert told["at_lower"] == 2 / 8 and told["at_upper"] == 2 / 8
     assert told["mean_weight"] == pytest.approx(kernels.mean()) and told["duplicate_pairs"] == 0
 
@@ -469,10 +469,10 @@ def at_angle(cosine, mean):
                                             ([1, 0], 0), ([1, 1, 0, 0], 2), ([1], 0), ([1, -1], 0)])
 def test_two_kernels_are_duplicates_if_they_point_the_same_way_whatever_their_mean(cosines, pairs):
     kernels = np.array([at_angle(cosine, 0.3 + 0.05 * k) for k, cosine in enumerate(cosines)])
-    told = weight_health(BOUNDS, kernels.reshape(-1, 1, 2, 2))
+    told = weight_diagnostics(BOUNDS, kernels.reshape(-1, 1, 2, 2))
     assert told["duplicate_pairs"] == pairs
 
 
 def test_a_kernel_of_equal_weights_is_nobodys_duplicate():
     kernels = np.array([[0.3] * 4, [0.3] * 4, [0.6] * 4]).reshape(3, 1, 2, 2)
-    assert weight_health(BOUNDS, kernels)["duplicate_pairs"] == 0
+    assert weight_diagnostics(BOUNDS, kernels)["duplicate_pairs"] == 0

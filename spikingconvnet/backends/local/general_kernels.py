@@ -2,7 +2,7 @@
 
 They do the work of ``general_native.c`` where that was not built. Nothing is checked here; ``general_stage.py``
 prepares the arrays of ``layout.py``. What each rule does is said in ``reference_rules.py``; here they are branches of
-one loop over a run of synapses, because each function of its own would add half a second to the time of compilation.
+:func:`_lifted` and :func:`_lowered`, because a function for each would add half a second to the time of compilation.
 
 Numba's cache notices changes of the file that a function stands in, not of what it calls: after an edit of the
 elementary operations in ``kernels.py`` delete ``__pycache__``. Therefore the rules stand beside their caller.
@@ -175,6 +175,28 @@ def _learn_modulated(kind: int, w: int, trace: int, times: Ints32, traces: Ints3
 
 
 @compiled
+def _lifted(kind: int, w: int, p: int, third: int, w_max: int, a_plus: int, a3_plus: int) -> int:
+    """Weight after a postsynaptic spike, as an accum; `p` is the presynaptic trace at it, `third` its slower one."""
+    if kind in (PAIR_MULTIPLICATIVE, NEAREST_PAIR_MULTIPLICATIVE):
+        return int32(w + kmul(kmul(int32(w_max - w), a_plus), p << 4))
+    if kind == PFISTER_TRIPLET_ADDITIVE:
+        w = int32(w + kmul(a3_plus, _m16(p, third) << 4))
+    return _add(w, a_plus, p, w_max)
+
+
+@compiled
+def _lowered(kind: int, w: int, o: int, slow: int, w_min: int, w_max: int, amounts: Ints32) -> int:
+    """Weight after the presynaptic spike, as an accum; `o` is the postsynaptic trace at it, `slow` its slower one."""
+    if kind in (PAIR_MULTIPLICATIVE, NEAREST_PAIR_MULTIPLICATIVE):
+        return int32(w - kmul(kmul(int32(w - w_min), amounts[A_MINUS]), o << 4))
+    if kind == VOGELS_2011_ADDITIVE:
+        return _add(w, amounts[A_PLUS], o - amounts[ALPHA], w_max)
+    if kind == PFISTER_TRIPLET_ADDITIVE:
+        w = int32(w - kmul(amounts[A3_MINUS], _m16(o, slow) << 4))
+    return _subtract(w, amounts[A_MINUS], o, w_min)
+
+
+@compiled
 def _learn(run: Ints32, state: Ints32, slow: int, t: int, plastic: Plastic, shifts: Ints32, history: History,
            rules: Rules) -> None:
     """Change the weights of a run of synapses whose neuron fires at step `t`.
@@ -192,57 +214,29 @@ def _learn(run: Ints32, state: Ints32, slow: int, t: int, plastic: Plastic, shif
     last_time, last, rule, delay = int64(state[TIME]), int64(state[TRACE]), state[RULE], int64(run[BACK])
     kind, tables, amounts = rules.kinds[rule], rules.tables[rule], rules.amounts[rule]
     plus, minus, w_min, w_max = tables[PLUS], tables[MINUS], amounts[W_MIN], amounts[W_MAX]
-    a_plus, a_minus = amounts[A_PLUS], amounts[A_MINUS]
+    a_plus, a3_plus = amounts[A_PLUS], amounts[A3_PLUS]
+    nearest = kind in (NEAREST_PAIR_ADDITIVE, NEAREST_PAIR_MULTIPLICATIVE)
     for k in range(run[COUNT]):
         s, j = run[FIRST] + k, run[POST] + k
         shift, times, traces, count = shifts[j], history.times[j], history.traces[j], history.counts[j]
         first, stop = _window(times, count, last_time, t, delay)
         w = int32(plastic.weight[s] << shift)
-        real, trace = stop > 1, traces[0, stop - 1]
-        faded = _look_up(minus, t - delay - times[stop - 1])
-        if kind == PAIR_ADDITIVE:
-            for h in range(first, stop):
-                w = _add(w, a_plus, _m16(last, _look_up(plus, times[h] + delay - last_time)), w_max)
-            if real:
-                w = _subtract(w, a_minus, _m16(trace, faded), w_min)
-        elif kind == PAIR_MULTIPLICATIVE:
-            for h in range(first, stop):
-                p = _m16(last, _look_up(plus, times[h] + delay - last_time))
-                w = int32(w + kmul(kmul(int32(w_max - w), a_plus), p << 4))
-            if real:
-                w = int32(w - kmul(kmul(int32(w - w_min), a_minus), _m16(trace, faded) << 4))
-        elif kind == NEAREST_PAIR_ADDITIVE:
-            for h in range(first, stop):
-                nearest = times[h - 1] <= last_time
-                decay = _look_up(plus, times[h] + delay - last_time) if nearest else int64(0)
-                w = _add(w, a_plus, decay, w_max)
-            if real:
-                w = _subtract(w, a_minus, faded, w_min)
-        elif kind == NEAREST_PAIR_MULTIPLICATIVE:
-            for h in range(first, stop):
-                nearest = times[h - 1] <= last_time
-                decay = _look_up(plus, times[h] + delay - last_time) if nearest else int64(0)
-                w = int32(w + kmul(kmul(int32(w_max - w), a_plus), decay << 4))
-            if real:
-                w = int32(w - kmul(kmul(int32(w - w_min), a_minus), faded << 4))
-        elif kind == VOGELS_2011_ADDITIVE:
-            for h in range(first, stop):
-                w = _add(w, a_plus, _m16(last, _look_up(plus, times[h] + delay - last_time)), w_max)
-            if real:
-                w = _add(w, a_plus, _m16(trace, faded) - amounts[ALPHA], w_max)
-        elif kind == PFISTER_TRIPLET_ADDITIVE:
-            for h in range(first, stop):
-                p = _m16(last, _look_up(plus, times[h] + delay - last_time))
-                gain = kmul(amounts[A3_PLUS], _m16(p, traces[1, h]) << 4)
-                w = _add(int32(w + gain), a_plus, p, w_max)
-            if real:
-                o = _m16(trace, faded)
-                loss = kmul(amounts[A3_MINUS], _m16(o, slow) << 4)
-                w = _subtract(int32(w - loss), a_minus, o, w_min)
-        else:
+        if kind >= MODULATED_PAIR_ADDITIVE:
             w, e = _learn_modulated(kind, w, int32(plastic.eligibility[s] << shift), times, traces, count,
                                     (first, stop), (last_time, last), t, delay, amounts, tables)
             plastic.eligibility[s] = (e >> shift) & 0xffff
+        else:
+            for h in range(first, stop):
+                p = _look_up(plus, times[h] + delay - last_time)
+                if not nearest:
+                    p = _m16(last, p)
+                elif times[h - 1] > last_time:
+                    p = int64(0)
+                w = _lifted(kind, w, p, traces[1, h], w_max, a_plus, a3_plus)
+            if stop > 1:
+                faded = _look_up(minus, t - delay - times[stop - 1])
+                o = faded if nearest else _m16(traces[0, stop - 1], faded)
+                w = _lowered(kind, w, o, slow, w_min, w_max, amounts)
         plastic.weight[s] = (w >> shift) & 0xffff
 
 

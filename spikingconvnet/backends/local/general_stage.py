@@ -60,6 +60,7 @@ class GeneralStage:
         self._set_up_synapses(lowered, projections)
 
     def _set_up_neurons(self, parts: Sequence[LoweredPopulation], slots: int) -> None:
+        """Make the arrays of the neurons, with a ring buffer of so many slots."""
         def joined(name: str) -> Ints:
             return np.concatenate([getattr(p, name) for p in parts])
 
@@ -96,6 +97,7 @@ class GeneralStage:
         self.neurons.state.reshape(-1, layout.FIELDS, layout.BLOCK)[block, field, lane] = values
 
     def _set_up_synapses(self, lowered: Lowered, projections: Sequence[Projection]) -> None:
+        """Make the arrays of static, plastic and modulating synapses, and of own spikes."""
         integers = [lowered.projection(p.label) for p in projections]
         self.static = self._static([p for p in integers if not p.modulates and not p.rule])
         self.modulators = self._modulators([p for p in integers if p.modulates])
@@ -103,6 +105,7 @@ class GeneralStage:
         self.own = self._own(lowered, integers, own_rows)
 
     def _static(self, projections: Sequence[LoweredProjection]) -> layout.Static:
+        """Synapses that do not learn, in runs; those of reward and punishment are not among them."""
         columns = self._columns(projections, "receptor", "delay", "weight")
         pre, post, receptor, delay, _ = columns
         order = np.lexsort((post, delay, receptor, pre))
@@ -111,6 +114,7 @@ class GeneralStage:
         return layout.Static(self._starts(pre[first]), runs, _with_room(weight))
 
     def _modulators(self, projections: Sequence[LoweredProjection]) -> layout.Modulators:
+        """Amounts of dopamine by presynaptic neuron, punishments negative."""
         pre, post, receptor, weight = self._columns(projections, "receptor", "weight")
         order = np.argsort(pre, kind="stable")
         amount = np.where(receptor, -weight, weight)
@@ -238,6 +242,7 @@ class GeneralStage:
         return offsets, ids
 
     def _spikes(self, steps: Ints32, ids: Ints32, n_steps: int) -> dict[str, Spikes]:
+        """Spikes of the populations of the stage, by label."""
         made, first = {}, 0
         for population in self.populations:
             own = slice(None) if len(self.populations) == 1 else (ids >= first) & (ids < first + population.size)

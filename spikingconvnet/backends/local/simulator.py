@@ -163,6 +163,7 @@ class Simulation:
 
 def _stage(network: Network, lowered: Lowered, members: Sequence[str], record: dict[str, Ints],
            kernels: ModuleType) -> Stage:
+    """What simulates these populations: a convolution by itself, or any wiring."""
     incoming = network.incoming(members[0])
     if len(members) == 1 and incoming and members[0] not in record and _is_uniform_convolution(
             network.population(members[0]), lowered.populations[members[0]], incoming):

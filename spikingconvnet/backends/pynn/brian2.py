@@ -81,6 +81,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None) -> pynn
 
 
 def _check(population: Population) -> None:
+    """Refuse what Brian2 would do otherwise: a source twice in a step, refractory times that differ."""
     owner = f"Population {population.label!r}"
     if population.has_given_spikes:
         spikes = population.given_spikes

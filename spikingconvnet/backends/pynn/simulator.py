@@ -213,6 +213,7 @@ class Simulation:
         return np.round(steps * self.network.timestep, 6)
 
     def _neurons(self, population: Population, first: int, size: int, index: int, limits: Floats | None) -> Any:
+        """A PyNN population of neurons, with its parameters, start and recorded neurons."""
         cell, values = self._cell(population)
         own = {name: part[first:first + size] for name, part in values.items()}
         given = {name: part[0].item() if (part == part[0]).all() else part.tolist() for name, part in own.items()}
@@ -302,6 +303,7 @@ class Simulation:
 
     def _connect(self, projection: Projection, listed: ConnectionList, chosen: Ints, pre: tuple[int, Any],
                  post: tuple[int, Any], receptor: str) -> Any:
+        """A PyNN projection of the `chosen` connections; `pre` and `post` are first neuron and population."""
         sign = -1.0 if receptor == "inhibitory" else 1.0        # the one form that every simulator takes
         dt = self.network.timestep
         (first_pre, pre), (first_post, post) = pre, post

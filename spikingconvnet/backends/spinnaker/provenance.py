@@ -204,6 +204,7 @@ def _number(value: object) -> Any:
 
 
 def _cores(connection: sqlite3.Connection) -> Iterator[Reading]:
+    """The last reading of every counter of every core."""
     counts = defaultdict(list)
     for x, y, p, item, value in _rows(
             connection, "SELECT x, y, processor, description, the_value FROM core_provenance JOIN core"
@@ -214,6 +215,7 @@ def _cores(connection: sqlite3.Connection) -> Iterator[Reading]:
 
 
 def _routers(connection: sqlite3.Connection) -> Iterator[Reading]:
+    """Counters of routers over all runs, while the network ran and while data were moved; of states the largest."""
     last: dict[tuple[int, int, str], float] = {}
     counts: dict[tuple[str, int, int, str], list[float]] = defaultdict(list)
     for x, y, text, value in _rows(
@@ -233,6 +235,7 @@ def _routers(connection: sqlite3.Connection) -> Iterator[Reading]:
 
 
 def _connectors(connection: sqlite3.Connection) -> Iterator[Reading]:
+    """Counters of connectors, the largest of each between two populations."""
     counts: dict[tuple[str, str], float] = defaultdict(int)
     for pre, post, item, value in _rows(connection, "SELECT pre_population, post_population, description, the_value"
                                                     " FROM connector_provenance"):
@@ -242,6 +245,7 @@ def _connectors(connection: sqlite3.Connection) -> Iterator[Reading]:
 
 
 def _gatherers(connection: sqlite3.Connection) -> Iterator[Reading]:
+    """Counters of the gathering of data, run by run."""
     for x, y, item, run, value in _rows(
             connection, "SELECT x, y, description, run, SUM(the_value) FROM gatherer_provenance"
                         " GROUP BY x, y, description, run"):
@@ -249,6 +253,7 @@ def _gatherers(connection: sqlite3.Connection) -> Iterator[Reading]:
 
 
 def _recordings(connection: sqlite3.Connection) -> Iterator[Reading]:
+    """Regions of recordings with data that are missing."""
     for x, y, p, run, regions in _rows(
             connection, "SELECT x, y, processor, n_run, COUNT(*) FROM recording_data"
                         " JOIN recording_region USING (recording_region_id) JOIN core USING (core_id)"

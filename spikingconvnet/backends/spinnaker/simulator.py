@@ -224,6 +224,7 @@ class Simulation(pynn.Simulation):
         return replace(self._since_reset(), earlier=tuple(self._earlier))
 
     def _since_reset(self) -> Provenance:
+        """What the machine says about the runs since the start or the last reset."""
         known: dict[str, Any] = {"ends": tuple(self._ends), "time_scale": self._time_scale,
                                  "counters": self._counters()}
         if isinstance(self._failed, SimulationFailed):

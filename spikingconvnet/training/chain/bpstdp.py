@@ -24,7 +24,7 @@ from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, POSITIVE, check_fields, least, most, real, record, whole
 from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import gain, require_chain, require_dense
@@ -86,10 +86,10 @@ class BPSTDP(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
-              **_: Any) -> tuple[list[TrainedLayer], Health]:
-        """Layers and health, see ``NetworkRule``.
+              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
+        """Layers and diagnostics, see ``NetworkRule``.
 
-        Health is what the training looks like without a board, in single precision: ``validation_accuracy`` after every
+        They are what the training looks like without a board, in single precision: ``validation_accuracy`` after every
         epoch, if there are validation images, and the mean number of spikes an image, ``input_spikes`` and ``spikes``
         of all layers. The share of training images that were answered rightly while their labels were being taught
         would say nothing: close to 100 % from the second epoch on.
@@ -110,8 +110,8 @@ class BPSTDP(NetworkRule):
         weights = initial_weights([stage.layer.kernel_shape(stage.in_shape) for stage in model.stages], self, rng)
         if validation is not None:
             validation = (rate * validation[0], validation[1])
-        health = learn(weights, rate * images, labels, rng, self, progress, validation)
-        return converted(model, weights, self), health
+        diagnostics = learn(weights, rate * images, labels, rng, self, progress, validation)
+        return converted(model, weights, self), diagnostics
 
 
 def initial_weights(kernel_shapes: Sequence[tuple[int, ...]], rule: BPSTDP, rng: np.random.Generator) -> list[Floats32]:
@@ -121,8 +121,8 @@ def initial_weights(kernel_shapes: Sequence[tuple[int, ...]], rule: BPSTDP, rng:
 
 
 def learn(weights: Sequence[Floats32], images: Floats32, labels: Ints, rng: np.random.Generator, rule: BPSTDP,
-          progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None) -> Health:
-    """Show all images `rule.epochs` times, changing the weights in place: health, see ``BPSTDP.train``.
+          progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None) -> Diagnostics:
+    """Show all images `rule.epochs` times, changing the weights in place: diagnostics, see ``BPSTDP.train``.
 
     Parameters
     ----------
@@ -153,9 +153,9 @@ def learn(weights: Sequence[Floats32], images: Floats32, labels: Ints, rng: np.r
             course.append(float(np.mean(answers == validation[1])))
     for layer, kept in zip(weights, padded):
         layer[:] = kept[:, :layer.shape[1]]
-    health = {"validation_accuracy": course} if course else {}
+    diagnostics = {"validation_accuracy": course} if course else {}
     mean = spikes / max(len(images), 1)
-    return {**health, "input_spikes": float(mean[0]), "spikes": mean[1:].tolist()}
+    return {**diagnostics, "input_spikes": float(mean[0]), "spikes": mean[1:].tolist()}
 
 
 def answers(weights: Sequence[Floats32], images: Floats32, rng: np.random.Generator, rule: BPSTDP) -> Ints:

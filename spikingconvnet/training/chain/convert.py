@@ -39,7 +39,7 @@ from spikingconvnet.model.layers import CELL
 from spikingconvnet.model.learning import NetworkRule, Progress, spelled
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential, Stage
-from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta, Neuron
 from spikingconvnet.training.chain import weights
@@ -143,7 +143,7 @@ class Convert(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               image_filter: ImageFilter | None = None, progress: Progress = iter,
-              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Health]:
+              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one
@@ -165,16 +165,16 @@ class Convert(NetworkRule):
         if validation is not None:
             validation = (_grey_values(validation[0], worth), validation[1])
         if self.weights is not None:
-            units, health = load(self.weights, chain), Health()
+            units, diagnostics = load(self.weights, chain), Diagnostics()
         else:
             need("torch", "--rule convert")
             from spikingconvnet.training.chain.gradients import relu
 
-            units, health = relu.train(chain, images, labels, rng, self, progress, validation)
+            units, diagnostics = relu.train(chain, images, labels, rng, self, progress, validation)
         layers, scales = converted(chain, units, images[:SCALED_ON], self, rate)
         layers = [_for_channels(stage, layer, worth) for stage, layer in zip(chain.stages, layers)]
         right = accuracy(chain, units, images[:JUDGED_ON], labels[:JUDGED_ON])
-        return layers, {**health, "ann_train_accuracy": right, "scales": scales}
+        return layers, {**diagnostics, "ann_train_accuracy": right, "scales": scales}
 
 
 def accuracy(model: Sequential, units: Sequence[Units], images: Numbers, labels: Ints) -> float:

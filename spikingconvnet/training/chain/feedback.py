@@ -22,7 +22,7 @@ from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.gates.fields import FACTOR, PART, POSITIVE, above, check_fields, most, real, record, whole
 from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import require_chain, require_dense
@@ -76,10 +76,10 @@ class FeedbackAlignment(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
-              **_: Any) -> tuple[list[TrainedLayer], Health]:
+              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
-        The first layer is scaled for the rate of the encoder. Health is that of the rectifying units:
+        The first layer is scaled for the rate of the encoder. Diagnostics are those of the rectifying units:
         ``validation_accuracy`` after every epoch, if there are validation images, ``ann_train_accuracy``, and the
         ``scales`` of the layers.
         """

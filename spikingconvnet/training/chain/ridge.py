@@ -22,7 +22,7 @@ from spikingconvnet.gates.fields import POSITIVE, above, check_fields, least, mo
 from spikingconvnet.model.layers import CELL
 from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import require_chain
@@ -62,7 +62,7 @@ class Ridge(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
-              **_: Any) -> tuple[list[TrainedLayer], Health]:
+              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Kernels of all layers, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder.
@@ -73,10 +73,10 @@ class Ridge(NetworkRule):
                    for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
         kernels[-1] = _fitted(model, kernels, images, labels, self, progress)
         units = [Units(one, np.zeros(len(one))) for one in kernels]
-        health = {"train_accuracy": accuracy(model, units, images[:JUDGED_ON], labels[:JUDGED_ON])}
+        diagnostics = {"train_accuracy": accuracy(model, units, images[:JUDGED_ON], labels[:JUDGED_ON])}
         if validation is not None:
-            health["validation_accuracy"] = accuracy(model, units, *validation)
-        return converted(model, units, images[:SCALED_ON], self, rate)[0], health
+            diagnostics["validation_accuracy"] = accuracy(model, units, *validation)
+        return converted(model, units, images[:SCALED_ON], self, rate)[0], diagnostics
 
 
 def _fitted(model: Sequential, kernels: list[Floats32], images: Floats32, labels: Ints, rule: Ridge,

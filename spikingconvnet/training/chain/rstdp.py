@@ -42,7 +42,7 @@ from spikingconvnet.gates.fields import (
 )
 from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Shape
 from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
@@ -141,8 +141,8 @@ class RSTDP(NetworkRule):
                 self.flush, f"after all rewards, more than {FORGETTING} steps before the end of the slot")
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
-              open_network: OpenNetwork, progress: Progress = iter, **_: Any) -> tuple[list[TrainedLayer], Health]:
-        """Layers and health, see ``NetworkRule`` and :func:`learn`.
+              open_network: OpenNetwork, progress: Progress = iter, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
+        """Layers and diagnostics, see ``NetworkRule`` and :func:`learn`.
 
         A MODEL of anything but one Dense layer without a pool is a SettingsError, and an encoder that makes more than
         `pattern_steps`.
@@ -155,13 +155,13 @@ class RSTDP(NetworkRule):
         require(spikes.n_steps <= self.pattern_steps, "RSTDP", "pattern_steps", self.pattern_steps,
                 f"as many as the encoder makes ({spikes.n_steps})")
         initial = rng.uniform(*self.initial, size=(spikes.size, stage.out_shape[0]))
-        weights, health = learn(spikes, labels, initial, rng, self, open_network, progress)
+        weights, diagnostics = learn(spikes, labels, initial, rng, self, open_network, progress)
         kernels = weights.T.reshape(stage.layer.kernel_shape(stage.in_shape))
-        return [TrainedLayer(kernels, np.full(stage.out_shape[0], OUT_OF_REACH))], health
+        return [TrainedLayer(kernels, np.full(stage.out_shape[0], OUT_OF_REACH))], diagnostics
 
 
 def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generator, rule: RSTDP,
-          open_network: OpenNetwork, progress: Progress = iter) -> tuple[Floats, Health]:
+          open_network: OpenNetwork, progress: Progress = iter) -> tuple[Floats, Diagnostics]:
     """Show all samples `rule.epochs` times, each epoch a chunk of one run.
 
     Parameters
@@ -178,7 +178,7 @@ def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generato
     Returns
     -------
     weights : float array (inputs, classes), nA
-    health : dict
+    diagnostics : dict
         By epoch ``wrong``, units that answered to another's sample, per sample, and ``missing``, the share of samples
         whose own unit had to be kicked; ``at_lower`` and ``at_upper``, shares of weights at their bounds.
 

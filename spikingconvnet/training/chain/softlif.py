@@ -35,7 +35,7 @@ from spikingconvnet.gates.libraries import need
 from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrExp, Neuron
 from spikingconvnet.training.chain import balance, convert
@@ -147,7 +147,7 @@ class SoftLIF(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               progress: Progress = iter, validation: tuple[Floats32, Ints] | None = None,
-              **_: Any) -> tuple[list[TrainedLayer], Health]:
+              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder.
@@ -166,16 +166,16 @@ class SoftLIF(NetworkRule):
         _check_neurons(model)
         rate = rate_of(encoder, "RULE softlif")
         if self.weights is not None:
-            units, health = convert.load(self.weights, model, "SoftLIF"), Health()
+            units, diagnostics = convert.load(self.weights, model, "SoftLIF"), Diagnostics()
             kernels, biases = [one.kernels for one in units], [one.bias for one in units]
         else:
             need("torch", "--rule softlif")
             from spikingconvnet.training.chain.gradients import soft_lif
 
-            kernels, biases, health = soft_lif.train(model, images, labels, rng, self, progress, validation)
+            kernels, biases, diagnostics = soft_lif.train(model, images, labels, rng, self, progress, validation)
         right = accuracy(model, kernels, biases, images[:JUDGED_ON], labels[:JUDGED_ON], self)
         return (converted(model, kernels, biases, images[:SCALED_ON], self, rng, rate),
-                {**health, "soft_train_accuracy": right})
+                {**diagnostics, "soft_train_accuracy": right})
 
 
 def accuracy(model: Sequential, kernels: Sequence[Numbers], biases: Sequence[Numbers], images: Floats32, labels: Ints,

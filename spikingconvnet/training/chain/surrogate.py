@@ -27,7 +27,7 @@ from spikingconvnet.gates.libraries import need
 from spikingconvnet.model.learning import NetworkRule, Progress
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health, TrainedLayer
+from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.network.spikes import Spikes
@@ -93,33 +93,33 @@ class Surrogate(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               image_filter: ImageFilter | None = None, progress: Progress = iter,
-              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Health]:
+              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict."""
         require_chain(model, self)
         check(model, encoder.n_steps)
         if self.weights is not None:
-            kernels, health = load(self.weights, model, encoder.n_steps), Health()
+            kernels, diagnostics = load(self.weights, model, encoder.n_steps), Diagnostics()
         else:
             need("torch", "--rule surrogate")
             from spikingconvnet.training.chain.gradients import spiking
 
             begin, before = started(model, images, labels, rng, self, encoder, image_filter, progress)
-            kernels, health = spiking.train(model, images, labels, rng, encoder, self, begin, progress, validation)
-            health = {**before, **health}
-        return converted(model, kernels), health
+            kernels, diagnostics = spiking.train(model, images, labels, rng, encoder, self, begin, progress, validation)
+            diagnostics = {**before, **diagnostics}
+        return converted(model, kernels), diagnostics
 
 
 def started(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, rule: Surrogate,
             encoder: Encoder, image_filter: ImageFilter | None = None,
-            progress: Progress = iter) -> tuple[list[Floats] | None, Health]:
-    """Weights to begin with, from rectifying units, and their health: list of float64 array or None, dict."""
+            progress: Progress = iter) -> tuple[list[Floats] | None, Diagnostics]:
+    """Weights to begin with, from rectifying units, and their diagnostics: list of float64 array or None, dict."""
     if rule.start is None:
         return None, {}
-    layers, health = rule.start.train(model, images, labels, rng, encoder=encoder, image_filter=image_filter,
-                                      progress=progress)
+    layers, diagnostics = rule.start.train(model, images, labels, rng, encoder=encoder, image_filter=image_filter,
+                                           progress=progress)
     return [rule.boost * balance.gain(stage.layer.neuron) * layer.kernels / layer.v_thresh[:, None, None, None]
             for stage, layer in zip(model.stages, layers)], {"ann_" + name.removeprefix("ann_"): value
-                                                             for name, value in health.items()}
+                                                             for name, value in diagnostics.items()}
 
 
 def converted(model: Sequential, kernels: Sequence[Numbers]) -> list[TrainedLayer]:

@@ -29,7 +29,7 @@ from spikingconvnet.model.trained import Trained
 from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.layerwise.calibration import FiringShare
-from spikingconvnet.training.layerwise.course import kernel_health
+from spikingconvnet.training.layerwise.course import kernel_diagnostics
 from spikingconvnet.training.layerwise.windows import RandomWindows, earliness
 
 
@@ -86,7 +86,7 @@ class CompetingUnits(LayerRule):
 
     def train(self, stage: Stage, spikes: Spikes, rng: np.random.Generator, open_network: OpenNetwork,
               progress: Progress = iter, so_far: Arrays | None = None, keep: Keep | None = None) -> Trained:
-        """See ``LayerRule``. Health has ``norm`` as well, the mean norm of the units: 1 if they have converged."""
+        """See ``LayerRule``. Diagnostics have ``norm`` as well, the mean norm of units: 1 if they have converged."""
         self._require_units(stage)
         inputs = earliness(self.sampling(self, stage, spikes, rng), self.pattern_steps)
         initial = rng.normal(size=(stage.layer.filters, inputs.shape[1]))
@@ -94,7 +94,7 @@ class CompetingUnits(LayerRule):
         norm = float((abs(learned) ** self.p).sum(axis=1).mean() ** (1.0 / self.p))
         initial, learned = (part.reshape(stage.layer.kernel_shape(stage.in_shape)) for part in (initial, learned))
         return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network),
-                       {**kernel_health(learned), "norm": norm})
+                       {**kernel_diagnostics(learned), "norm": norm})
 
     def memory(self, stage: Stage) -> list[Asked]:
         """See ``LayerRule``."""

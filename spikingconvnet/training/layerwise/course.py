@@ -1,4 +1,4 @@
-"""The health of a training, told by its course and its kernels."""
+"""The diagnostics of a training: what its course and its kernels tell of it."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from spikingconvnet.network.plasticity import WeightDependence
 DUPLICATE = 0.95            # cosine of two centred kernels from which they count as the same
 
 
-def health(bounds: WeightDependence, learned: Floats, course: Course) -> dict[str, float]:
+def diagnostics(bounds: WeightDependence, learned: Floats, course: Course) -> dict[str, float]:
     """Whether the layer has learned well; accuracy alone does not tell.
 
     Parameters
@@ -29,19 +29,19 @@ def health(bounds: WeightDependence, learned: Floats, course: Course) -> dict[st
     late = course.wins[-max(1, len(course.wins) // 4):].sum(axis=0)
     return {"wins_per_window": float((late * [0, 1, 2]).sum() / late.sum()),
             "silent_windows": float(late[0] / late.sum()),
-            "contested_windows": float(late[2] / late.sum()), **weight_health(bounds, learned)}
+            "contested_windows": float(late[2] / late.sum()), **weight_diagnostics(bounds, learned)}
 
 
-def weight_health(bounds: WeightDependence, learned: Floats) -> dict[str, float]:
-    """The part of :func:`health` that kernels and their bounds tell, whatever rule found them."""
+def weight_diagnostics(bounds: WeightDependence, learned: Floats) -> dict[str, float]:
+    """The part of :func:`diagnostics` that kernels and their bounds tell, whatever rule found them."""
     step = 1e-3 * (bounds.w_max - bounds.w_min)
-    return {**kernel_health(learned),
+    return {**kernel_diagnostics(learned),
             "at_lower": float(np.mean(learned <= bounds.w_min + step)),
             "at_upper": float(np.mean(learned >= bounds.w_max - step))}
 
 
-def kernel_health(learned: Floats) -> dict[str, float]:
-    """The part of :func:`health` that kernels alone tell: ``duplicate_pairs`` and ``mean_weight``."""
+def kernel_diagnostics(learned: Floats) -> dict[str, float]:
+    """The part of :func:`diagnostics` that kernels alone tell: ``duplicate_pairs`` and ``mean_weight``."""
     flat = learned.reshape(len(learned), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)

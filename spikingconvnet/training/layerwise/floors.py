@@ -14,7 +14,7 @@ from spikingconvnet.model.sequential import Stage
 from spikingconvnet.model.trained import Trained
 from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.training.layerwise.course import weight_health
+from spikingconvnet.training.layerwise.course import weight_diagnostics
 from spikingconvnet.training.layerwise.stdp import STDP, random_kernels
 from spikingconvnet.training.layerwise.windows import earliness
 
@@ -42,7 +42,7 @@ class Floor(LayerRule):
         windows = self.like.sampling(self.like, stage, spikes, rng)
         kernels, bounds = self.kernels(stage, windows, rng), self.like.mechanism.weight_dependence
         return Trained(kernels, kernels, self.like.calibration(stage, kernels, spikes, open_network),
-                       weight_health(bounds, kernels))
+                       weight_diagnostics(bounds, kernels))
 
     @abstractmethod
     def kernels(self, stage: Stage, windows: Spikes, rng: np.random.Generator) -> Floats:

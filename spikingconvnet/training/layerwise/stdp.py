@@ -40,7 +40,7 @@ from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store import schemas
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competition import FILTERS, KERNELS, training_network
-from spikingconvnet.training.layerwise.course import health
+from spikingconvnet.training.layerwise.course import diagnostics
 from spikingconvnet.training.layerwise.homeostasis import DRIVE_WINDOWS, RATE, Homeostasis
 from spikingconvnet.training.layerwise.windows import RandomWindows, with_volley
 
@@ -142,7 +142,7 @@ class STDP(LayerRule):
         initial = random_kernels(self, stage, rng)
         learned, course = learn(self, stage, windows, initial, open_network, progress, so_far, keep)
         return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network),
-                       health(self.mechanism.weight_dependence, learned, course), course)
+                       diagnostics(self.mechanism.weight_dependence, learned, course), course)
 
     def unfinished(self, stage: Stage) -> Schema:
         """See ``LayerRule``."""

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from spikingconvnet.model.learning import Progress
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health
+from spikingconvnet.model.trained import Diagnostics
 from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
 from spikingconvnet.training.chain.gradients.traced import answers_of, parity, reference, weights_of
@@ -25,7 +25,7 @@ HE = math.sqrt(2.0)     # keeps the variance of rectifying units from layer to l
 
 def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, rule: "Convert",
           progress: Progress = iter,
-          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Units], Health]:
+          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Units], Diagnostics]:
     """Weights of rectifying units in the place of the model's neurons, by cross entropy.
 
     Parameters as in ``spikingconvnet.training``; `rule` is a ``convert.Convert``.
@@ -34,7 +34,7 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
     -------
     units : list of Units
         Of every layer.
-    health : dict
+    diagnostics : dict
         ``loss``: mean of every epoch; ``ann_validation_accuracy``, if there are such images.
     """
     chain, chance = Chain(model, rng, HE, rule.bias), generator(rng)
@@ -43,11 +43,11 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
         return functional.cross_entropy(logits(chain, shown, rule.dropout, chance), truth)
 
     course = fit(chain, loss, images, labels, rule.descent, rng, progress)
-    health: Health = {"loss": course}
+    diagnostics: Diagnostics = {"loss": course}
     if validation is not None:
-        health["ann_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown), *validation)
+        diagnostics["ann_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown), *validation)
     return [Units(kernels, bias, further) for kernels, bias, further in zip(*chain.arrays(), chain.shortcut_arrays())
-            ], health
+            ], diagnostics
 
 
 def logits(chain: Chain, values: torch.Tensor, dropout: float = 0.0,

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from spikingconvnet.model.learning import Progress
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.model.trained import Health
+from spikingconvnet.model.trained import Diagnostics
 from spikingconvnet.network.arrays import Floats, Floats32, Ints
 from spikingconvnet.training.chain.descent import HZ
 from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
@@ -53,7 +53,7 @@ class SoftRate(torch.autograd.Function):
 
 def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, rule: "SoftLIF",
           progress: Progress = iter,
-          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Floats], list[Floats], Health]:
+          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Floats], list[Floats], Diagnostics]:
     """Weights and biases of soft units in the place of the model's neurons, by cross entropy.
 
     Parameters as in ``spikingconvnet.training``; `rule` is a ``softlif.SoftLIF``.
@@ -62,7 +62,7 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
     -------
     kernels, biases : lists of float64 array
         Of every layer.
-    health : dict
+    diagnostics : dict
         ``loss``: mean of every epoch; ``soft_validation_accuracy``, if there are such images.
     """
     chain, chance = Chain(model, rng, HE, True), generator(rng)
@@ -73,10 +73,10 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
         return functional.cross_entropy(logits(chain, shown, rule, chance), truth)
 
     course = fit(chain, loss, images, labels, rule.descent, rng, progress)
-    health: Health = {"loss": course}
+    diagnostics: Diagnostics = {"loss": course}
     if validation is not None:
-        health["soft_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown, rule), *validation)
-    return *chain.arrays(), health
+        diagnostics["soft_validation_accuracy"] = accuracy(lambda shown: logits(chain, shown, rule), *validation)
+    return *chain.arrays(), diagnostics
 
 
 def logits(chain: Chain, values: torch.Tensor, rule: "SoftLIF", chance: torch.Generator | None = None) -> torch.Tensor:

@@ -16,7 +16,7 @@ from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
 from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.model.learning import Progress
 from spikingconvnet.model.sequential import Sequential, Stage
-from spikingconvnet.model.trained import Health
+from spikingconvnet.model.trained import Diagnostics
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Ints32, Pair, Pixels
 from spikingconvnet.training.chain import surrogate_kernels
 from spikingconvnet.training.chain.balance import cell
@@ -172,7 +172,7 @@ def raster(encoder: Encoder, values: Floats32, rng: np.random.Generator) -> Pixe
 
 def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, encoder: Encoder,
           rule: "Surrogate", start: Sequence[Floats] | None = None, progress: Progress = iter,
-          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Floats], Health]:
+          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Floats], Diagnostics]:
     """Weights of spiking neurons by cross entropy of the counts of their output spikes.
 
     Parameters as in ``spikingconvnet.training``, and those of :class:`Spiking`.
@@ -184,7 +184,7 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
     -------
     kernels : list of float64 array
         Of every layer, in units of the distance from rest to threshold.
-    health : dict
+    diagnostics : dict
         ``loss``: mean of every epoch; ``float_validation_accuracy``, if there are such images.
     """
     chain = Spiking(model, rng, encoder, rule)
@@ -194,7 +194,7 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
     def loss(shown: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         return functional.cross_entropy(rule.evidence * chain.counts(shown, rule.dropout), truth)
 
-    health: Health = {"loss": fit(chain, loss, images, labels, rule.descent, rng, progress)}
+    diagnostics: Diagnostics = {"loss": fit(chain, loss, images, labels, rule.descent, rng, progress)}
     if validation is not None:
-        health["float_validation_accuracy"] = accuracy(lambda shown: chain.counts(shown, ties=TIE), *validation)
-    return chain.arrays()[0], health
+        diagnostics["float_validation_accuracy"] = accuracy(lambda shown: chain.counts(shown, ties=TIE), *validation)
+    return chain.arrays()[0], diagnostics
