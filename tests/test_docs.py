@@ -12,7 +12,7 @@ from spikingconvnet.cli.arguments import parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
-HOMES = ("", "spikingconvnet", "benchmarks", "tests", "docs", "*", "*/*", "*/*/*")      # of a file that is named
+HOMES = ("", "spikingconvnet", "benchmarks", "tests", "docs", "*", "*/*", "*/*/*", "*/*/*/*")
 FILE = re.compile(r"`([\w*./-]+\.(?:py|c|h|md|toml|txt))`|(?<![\w./-])((?:benchmarks|docs|examples|tests)/[\w./-]+\w)")
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][\w-]*)")
@@ -20,9 +20,9 @@ TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 NAME = re.compile(r"`([a-z_]\w*)\.([A-Za-z_]\w*)")
 VALUE = re.compile(r"--(mode|rule|backend|split) ([\w-]+)")
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-# What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own.
+# What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own, a graph of nir.
 ELSEWHERE = {"spike_processing_fast.c", "load_executable_images.py", "my_script.py", "--output-filename", "--its",
-             "--arguments"}
+             "--arguments", "graph.infer_types"}
 BY_OLD_NAMES = {"docs/mutation.md"}         # its table has modules by the names that they had then
 
 
@@ -40,7 +40,8 @@ def unknown_names(text):
     for module, name in NAME.findall(text):
         files = list((ROOT / "spikingconvnet").rglob(f"{module}.py"))
         suffix = name in ("py", "c", "md", "npz", "json", "txt")
-        if files and not suffix and not any(re.search(rf"\b{name}\b", path.read_text()) for path in files):
+        known = suffix or f"{module}.{name}" in ELSEWHERE
+        if files and not known and not any(re.search(rf"\b{name}\b", path.read_text()) for path in files):
             yield f"{module}.{name}"
 
 
