@@ -133,7 +133,7 @@ NETWORKS = {
                           A(2), *head(96, 3)),
     "residual, strides": lambda: S(*block(1, 16), Residual(16, 32, 2), Residual(32, 32), Residual(32, 64, 2),
                                    *head(64)),
-    "residual, small": lambda: S(*block(1, 12, 2), Residual(12, 12), *head(12, 14)),
+    "residual, small": lambda: S(*block(1, 24, 2, size=5), Residual(24, 24), A(2), Residual(24, 48), *head(48, 7)),
     "dense blocks": lambda: S(*block(1, 12), A(2), Dense(12, 8, 3), A(2), *block(36, 24), *head(24, 7)),
     "branches": lambda: S(*block(1, 12), A(2), Branches(12, 8), A(2), *head(24, 7)),
     "depthwise": lambda: S(*block(1, 16), A(2), separable(16, 32), separable(32, 32, 2), *head(32, 7)),

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import PADDING, PAIR, SIZE, check_fields, whole
-from spikingconvnet.network.arrays import Floats, Pair, Shape
+from spikingconvnet.network.arrays import Floats, Ints, Pair, Shape
 from spikingconvnet.network.geometry import framed, output_size, pair
 
 EARLIER = whole(0, wanted="the number of an earlier layer, 0 for the input")
@@ -127,10 +127,15 @@ class Branch:
         """
         if self.groups == 1:
             return kernels
-        channels, per_group = self.in_shape[0], self.in_shape[0] // self.groups
-        maps = self.out_shape[0]
-        first = np.arange(maps) % channels if self.per_map else np.arange(maps) * self.groups // maps * per_group
+        maps, channels = self.out_shape[0], self.in_shape[0]
         rows = np.arange(maps) // channels if self.per_map else np.arange(maps)
         found = np.zeros((maps, channels, *self.kernel_size), kernels.dtype)
-        found[np.arange(maps)[:, None], first[:, None] + np.arange(per_group)] = kernels[rows]
+        found[np.arange(maps)[:, None], self.channels_seen] = kernels[rows]
         return found
+
+    @property
+    def channels_seen(self) -> Ints:
+        """Input channels that each map sees: int64 array (maps, channels of a kernel)."""
+        maps, channels, per_group = self.out_shape[0], self.in_shape[0], self.kernel_shape[1]
+        first = np.arange(maps) % channels if self.per_map else np.arange(maps) * self.groups // maps * per_group
+        return np.asarray(first[:, None] + np.arange(per_group))

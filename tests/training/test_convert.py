@@ -61,19 +61,21 @@ def rates(recording, label, n, n_steps=STEPS):
     return spikes.raster().reshape(n, n_steps + 1, -1).sum(axis=1) / n_steps
 
 
-@pytest.mark.parametrize("norm", convert.NORMS)
-@pytest.mark.parametrize("how", convert.BALANCES)
+@pytest.mark.parametrize("norm, how", [("channels", "weights"), *((norm, how) for norm in convert.NORMS
+                                                                  for how in convert.BALANCES if norm != "channels")])
 def test_conversion_divides_every_layer_by_its_scale_and_keeps_the_answers(norm, how):
     rng = np.random.default_rng(1)
     model, images = chain(), rng.random((20, 2, 9, 8))
     kernels, biases = network_of(model, rng, bias=1.0)
-    layers, scales = convert.converted(model, units(kernels, biases), images,
-                                       Convert(norm=norm, balance=how, threshold=0.5))
+    rule, made = Convert(norm=norm, balance=how, threshold=0.5), units(kernels, biases)
+    layers, told = convert.converted(model, made, images, rule)
+    scales = [np.reshape(scale, (-1, 1, 1)) for scale in convert.scales_of(model, made, images, rule)]
+    assert told == [scale.max() for scale in scales]
     gain = balance.gain(CELL)
     in_thresholds = activations(model, units(
         [gain * layer.kernels / layer.v_thresh[:, None, None, None] for layer in layers],
         [gain * layer.i_offset / layer.v_thresh for layer in layers]), images)
-    for one, other, scale in zip(in_thresholds, activations(model, units(kernels, biases), images), scales):
+    for one, other, scale in zip(in_thresholds, activations(model, made, images), scales):
         assert np.allclose(one * scale, other) and other.any()
     assert how == "thresholds" or all((layer.v_thresh == 0.5).all() for layer in layers)
 
@@ -265,7 +267,7 @@ def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("change, text", [
-    ({"norm": "best"}, "norm: must be robust or data"), ({"balance": "x"}, "balance: must be weights or thresholds"),
+    ({"norm": "best"}, "norm: must be robust or channels"), ({"balance": "x"}, "balance: must be weights or thresholds"),
     ({"quantile": 0.0}, "quantile"), ({"threshold": 0.0}, "threshold"), ({"start": 1.0}, "start"),
     ({"dropout": 1.0}, "dropout"), ({"descent": 3}, "descent")])
 def test_settings_out_of_range_are_refused(change, text):

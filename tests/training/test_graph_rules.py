@@ -54,18 +54,21 @@ def random_units(model, rng):
             for stage in model.stages]
 
 
-@pytest.mark.parametrize("how", convert.BALANCES)
-@pytest.mark.parametrize("norm", convert.NORMS)
+@pytest.mark.parametrize("norm, how", [("channels", "weights"), *((norm, how) for norm in convert.NORMS
+                                                                  for how in convert.BALANCES if norm != "channels")])
 def test_converted_neurons_are_the_units_on_the_scale_of_each_source(norm, how):
     rng, model = np.random.default_rng(0), residual()
     made, images = random_units(model, rng), rng.random((20, *SHAPE))
-    layers, scales = convert.converted(model, made, images, Convert(norm=norm, balance=how, bias=True), 0.5)
+    rule = Convert(norm=norm, balance=how, bias=True)
+    layers, told = convert.converted(model, made, images, rule, 0.5)
+    scales = [np.reshape(scale, (-1, 1, 1)) for scale in convert.scales_of(model, made, images, rule)]
+    assert told == [scale.max() for scale in scales] and any(scale.size > 1 for scale in scales) == (norm == "channels")
     gain = balance.gain(CELL)
     in_thresholds = [Units(gain * layer.kernels / layer.v_thresh[:, None, None, None],
                            gain * layer.i_offset / (layer.v_thresh[:, None, None] if layer.i_offset.ndim == 3
                                                     else layer.v_thresh),
                            tuple(gain * one / layer.v_thresh[:, None, None, None] for one in layer.shortcuts),
-                           unit.ceiling / scale) for layer, unit, scale in zip(layers, made, scales)]
+                           unit.ceiling / scale if np.isfinite(unit.ceiling) else np.inf) for layer, unit, scale in zip(layers, made, scales)]
     found = activations(model, in_thresholds, 0.5 * images)
     for one, other, scale in zip(found, activations(model, made, images), scales):
         assert np.allclose(one * scale, other) and other.any()

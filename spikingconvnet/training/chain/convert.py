@@ -35,6 +35,7 @@ from spikingconvnet.gates.fields import (
     record,
 )
 from spikingconvnet.gates.libraries import need
+from spikingconvnet.model.branches import Branch
 from spikingconvnet.model.layers import CELL
 from spikingconvnet.model.learning import NetworkRule, Progress, spelled
 from spikingconvnet.model.readouts import SpikeCount
@@ -53,7 +54,8 @@ JUDGED_ON = 10_000      # images of which the training accuracy is told
 BATCH = 250
 NO_CEILING = 1e30       # in a file, whose numbers are finite
 
-NORMS = ("robust", "data", "model", "none")
+NORMS = ("robust", "channels", "data", "model", "none")
+LEAST = 0.01            # of a layer's largest activation: that of a map, for 'channels'
 BALANCES = ("weights", "thresholds")
 
 
@@ -85,12 +87,14 @@ class Convert(NetworkRule):
 
     Attributes
     ----------
-    norm : 'robust', 'data', 'model' or 'none'
-        What a layer is divided by: the `quantile` of its activations to training images; the largest of these and of
+    norm : 'robust', 'channels', 'data', 'model' or 'none'
+        What a layer is divided by: the `quantile` of its activations to training images; each map by its own, the last
+        layer as a whole (Kim et al. 2020, arXiv 1903.06530, equation 5), with which maps of small activations fire
+        as often as others, so that deep networks answer much sooner; the largest of all activations and of
         its weights; the largest sum of a unit's positive weights, with which no unit can ever exceed one spike a step;
         nothing.
     quantile : float
-        For 'robust'.
+        For 'robust' and 'channels'.
     balance : 'weights' or 'thresholds'
         Whether weights are divided or thresholds multiplied.
     threshold : float
@@ -133,6 +137,8 @@ class Convert(NetworkRule):
                      balance=choice(*BALANCES, wanted=" or ".join(BALANCES)), threshold=POSITIVE, start=PART, bias=FLAG,
                      dropout=PART, descent=record(Descent), weights=optional(PATH), neuron=CELL,
                      peak_rate=real(least(1e-3), most(1)))
+        require(self.norm != "channels" or self.balance == "weights", "Convert", "balance", self.balance,
+                "weights for norm='channels'")
 
     def __repr__(self) -> str:
         return spelled(self, ("peak_rate",))
@@ -207,29 +213,33 @@ def converted(model: Sequential, units: Sequence[Units], images: Numbers, rule: 
         What each layer was divided by: its activation that is one spike a step.
     """
     scales = [scale / rule.peak_rate for scale in scales_of(model, units, images, rule)]
-    worth = [1.0 / rate, *scales]
-    return [_layer(model, stage, rule, one, worth) for stage, one in zip(model.stages, units, strict=True)], scales
+    worth = [np.full(model.input_shape[0], 1.0 / rate), *(np.broadcast_to(scale, stage.out_shape[0]) for stage, scale
+                                                          in zip(model.stages, scales))]
+    layers = [_layer(model, stage, rule, one, worth) for stage, one in zip(model.stages, units, strict=True)]
+    return layers, [float(np.max(scale)) for scale in scales]
 
 
-def scales_of(model: Sequential, units: Sequence[Units], images: Numbers, rule: _Balancing) -> list[float]:
-    """What each layer is divided by, see `Convert.norm`: list of float."""
+def scales_of(model: Sequential, units: Sequence[Units], images: Numbers, rule: _Balancing) -> list[float | Floats]:
+    """What each layer is divided by, see `Convert.norm`: list of float, or of an array (maps,)."""
     if rule.norm == "none":
         return [1.0] * len(units)
     if rule.norm == "model":
         return _worst_cases(model, units)
     parts = [activations(model, units, images[first:first + BATCH]) for first in range(0, len(images), BATCH)]
-    found = []
-    for number, one in enumerate(units):
-        values = np.concatenate([part[number] for part in parts])
-        largest = (np.quantile(values, rule.quantile) if rule.norm == "robust"
-                   else max(values.max(), *(kernels.max() for kernels in one.all_kernels)))
+    found: list[float | Floats] = []
+    for number, one in enumerate(units, start=1):
+        values = np.concatenate([part[number - 1] for part in parts])
+        largest = (max(values.max(), *(kernels.max() for kernels in one.all_kernels)) if rule.norm == "data"
+                   else np.quantile(values, rule.quantile))
         found.append(max(float(largest), 1e-9))
+        if rule.norm == "channels" and number < len(units):
+            found[-1] = np.maximum(np.quantile(values, rule.quantile, axis=(0, 2, 3)), LEAST * found[-1])
     return found
 
 
-def _worst_cases(model: Sequential, units: Sequence[Units]) -> list[float]:
+def _worst_cases(model: Sequential, units: Sequence[Units]) -> list[float | Floats]:
     """Largest activation of each layer if every unit before it that helps is at its own largest, the input at 1."""
-    found = [1.0]
+    found: list[float | Floats] = [1.0]
     for stage, one in zip(model.stages, units):
         helped = sum(np.maximum(kernels, 0.0).reshape(len(kernels), -1).sum(axis=1) * found[branch.source]
                      for branch, kernels in zip(stage.branches, one.all_kernels))
@@ -238,22 +248,35 @@ def _worst_cases(model: Sequential, units: Sequence[Units]) -> list[float]:
     return found[1:]
 
 
-def _layer(model: Sequential, stage: Stage, rule: _Balancing, units: Units, worth: Sequence[float]) -> TrainedLayer:
-    """A layer of neurons; `worth` is what a spike a step stands for, of the input and of each layer by number."""
+def _layer(model: Sequential, stage: Stage, rule: _Balancing, units: Units, worth: Sequence[Floats]) -> TrainedLayer:
+    """A layer of neurons.
+
+    `worth` is what a spike a step stands for, by the number of a layer, 0 for the input: float arrays (maps,).
+    """
     before, now = worth[stage.source], worth[stage.number]
-    threshold = rule.threshold * (1.0 if rule.balance == "weights" else now / before)
-    in_na = threshold / now / gain(stage.layer.neuron)      # of an activation of 1
+    threshold = rule.threshold * (1.0 if rule.balance == "weights" else float(now[0] / before[0]))
+    in_na = threshold / now / gain(stage.layer.neuron)      # of an activation of 1, of each map
     fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
     v = np.full(math.prod(stage.out_shape), rule.start * threshold) if rule.start else None
-    kernels, *shortcuts = (one.astype(np.float64) * worth[branch.source] * in_na
+    kernels, *shortcuts = (_in_spikes(branch, one, worth[branch.source]) * in_na[:len(one), None, None, None]
                            for branch, one in zip(stage.branches, units.all_kernels, strict=True))
-    return TrainedLayer(kernels, np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH),
-                        units.bias * in_na, v, shortcuts=tuple(shortcuts))
+    bias = units.bias * (in_na if units.bias.ndim == 1 else in_na[:, None, None])
+    return TrainedLayer(kernels, np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH), bias, v,
+                        shortcuts=tuple(shortcuts))
+
+
+def _in_spikes(branch: Branch, kernels: Numbers, worth: Floats) -> Floats:
+    """Kernels for spikes in the place of activations; `worth`: of each channel, an activation of one spike a step."""
+    channels = branch.channels_seen[:1] if branch.per_map else branch.channels_seen
+    return np.asarray(kernels.astype(np.float64) * worth[channels][..., None, None])
 
 
 def check_neurons(model: Sequential, rule: NetworkRule) -> None:
     """Raise a SettingsError unless all neurons of a model can stand for rectifying units."""
     for stage in model.stages:
+        if stage.layer.per_map and getattr(rule, "norm", "") == "channels":
+            raise SettingsError(f"layer {stage.number}: Conv2D.per_map shares its kernels among channels, so norm must"
+                                " not be 'channels'")
         neuron = stage.layer.neuron
         plain = isinstance(neuron, IFCurrDelta) and neuron.v_rest == neuron.v_reset == neuron.tau_refrac == 0
         if not plain or neuron.i_offset:
