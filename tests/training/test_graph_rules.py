@@ -188,3 +188,18 @@ def test_a_layer_with_padding_learns_windows_of_the_frame(small_mnist, tmp_path)
     assert made.test().accuracy > 0.4
 
 
+
+
+def test_of_a_large_layer_the_busiest_steps_are_measured(monkeypatch):
+    rng, model = np.random.default_rng(2), residual()
+    stage = model.stages[0]
+    layers, _ = convert.converted(model, random_units(model, rng), rng.random((10, *SHAPE)), Convert(bias=True))
+    shown = {0: RegularEncoder(n_steps=20, max_rate=1.0)(rng.random((30, *SHAPE)), rng)}
+    whole = balance.peak_input(stage, layers[0], shown)
+    per_step = 2 * 4 * 81 * 9
+    monkeypatch.setattr(balance, "PRODUCTS", 60 * per_step)
+    assert balance._busiest(stage, shown).sum() == 60
+    part = balance.peak_input(stage, layers[0], shown)
+    assert 0.7 * whole.net < part.net <= whole.net and part.excitatory <= whole.excitatory
+    monkeypatch.setattr(balance, "PRODUCTS", 0)
+    assert balance._busiest(stage, shown).sum() == 1

@@ -20,13 +20,14 @@ from spikingconvnet.model import build
 from spikingconvnet.model.learning import NetworkRule, OpenNetwork
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import TrainedLayer
-from spikingconvnet.network.arrays import Numbers
+from spikingconvnet.network.arrays import Flags, Numbers
 from spikingconvnet.network.neurons import IFCurrDelta, Neuron
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain.units import responses
 
 SAMPLES = 100               # training images on which inputs are measured, fewer if they take
 STEPS = 10_000              # more steps than this
+PRODUCTS = 2e10             # of weights and spikes; in a larger layer the busiest steps alone are looked at
 BATCH = 10                  # samples at a time
 LARGEST_TARGET = 59_000.0   # mV; the distance from the membrane to its target has to fit s16.15 as well
 
@@ -98,6 +99,8 @@ def require_chain(model: Sequential, rule: NetworkRule) -> None:
 def peak_input(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) -> Peak:
     """Largest inputs in any step, offsets not included: Peak.
 
+    Of a layer for which that takes more than `PRODUCTS`, the steps are those in which most spikes arrive.
+
     Parameters
     ----------
     stage : model.Stage
@@ -106,10 +109,12 @@ def peak_input(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) 
         Of the layers that it sees, by number.
     """
     largest, n = np.zeros(3), spikes[stage.source].n_samples
+    looked_at = _busiest(stage, spikes)
     for first in range(0, n, BATCH):
         counts = [_arriving(spikes[branch.source].samples(first, min(first + BATCH, n)), delay)
                   for branch, delay in zip(stage.branches, stage.delays)]
         busy = np.any([one.any(axis=(1, 2, 3)) for one in counts], axis=0)
+        busy &= looked_at[first * spikes[stage.source].n_steps:][:len(busy)]
         if not busy.any():
             continue
         values = [one[busy] for one in counts]
@@ -117,6 +122,17 @@ def peak_input(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) 
                         in zip(stage.branches, layer.all_kernels, values)], axis=0) for sign in (1, -1))
         largest = np.maximum(largest, [part.max(initial=0.0) for part in (e, i, abs(e - i))])
     return Peak(*largest.tolist())
+
+
+def _busiest(stage: Stage, spikes: Mapping[int, Spikes]) -> Flags:
+    """Steps at which inputs are measured: bool array (samples * steps,)."""
+    counts = np.sum([np.roll(np.diff(spikes[branch.source].offsets), delay - 1)
+                     for branch, delay in zip(stage.branches, stage.delays)], axis=0)
+    products = 2 * math.prod(stage.out_shape) * sum(math.prod(one.kernel_shape[1:]) for one in stage.branches)
+    most = max(int(PRODUCTS // products), 1)
+    found = np.zeros(len(counts), bool)
+    found[np.argsort(-counts, kind="stable")[:most]] = True
+    return found
 
 
 def _arriving(spikes: Spikes, delay: int) -> Numbers:

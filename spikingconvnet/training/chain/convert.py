@@ -89,7 +89,7 @@ class Convert(NetworkRule):
     ----------
     norm : 'robust', 'channels', 'data', 'model' or 'none'
         What a layer is divided by: the `quantile` of its activations to training images; each map by its own, the last
-        layer as a whole (Kim et al. 2020, arXiv 1903.06530, equation 5), with which maps of small activations fire
+        layer as a whole (Kim et al. 2020, arXiv 1903.06530), with which maps of small activations fire
         as often as others, so that deep networks answer much sooner; the largest of all activations and of
         its weights; the largest sum of a unit's positive weights, with which no unit can ever exceed one spike a step;
         nothing.
