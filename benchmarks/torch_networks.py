@@ -223,8 +223,9 @@ def row(name, options):
     reference = relu.reference(network, grey(images, torch.float64).numpy(), np.float32(images / 255)[:, None])
     convert.save(folder / "weights.npz", units, reference)
     recipe, begin = load_settings(RECIPES / "convert.py"), time.process_time()
-    rule = replace(recipe.rule, weights=str(folder / "weights.npz"), bias=True, start=0.5)
-    model.layers[-1] = SpikeCount(last=None)
+    rule = replace(recipe.rule, weights=str(folder / "weights.npz"), bias=True, start=0.5, norm="channels",
+                   peak_rate=0.25)
+    model.layers[-1] = SpikeCount(first=options.steps // 4)
     made = Experiment(replace(recipe, dataset=str(options.data), model=model, rule=rule, n_train=2000,
                               n_test=len(tests), encoder=RegularEncoder(n_steps=options.steps, max_rate=1.0),
                               slot=options.steps + len(model.stages) + 2, seed=options.seed), folder / "run", jobs=2)
@@ -246,7 +247,7 @@ def main():
     parser.add_argument("--digits", type=int, default=60000, help="of the training file")
     parser.add_argument("--test", type=int, default=10000)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train-only", action="store_true")
     options = parser.parse_args()

@@ -21,8 +21,8 @@ NAME = re.compile(r"`([a-z_]\w*)\.([A-Za-z_]\w*)")
 VALUE = re.compile(r"--(mode|rule|backend|split) ([\w-]+)")
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own, a graph of nir.
-ELSEWHERE = {"spike_processing_fast.c", "load_executable_images.py", "my_script.py", "--output-filename", "--its",
-             "--arguments", "graph.infer_types"}
+ELSEWHERE = {"spike_processing_fast.c", "mine.py", "load_executable_images.py", "my_script.py", "--output-filename",
+             "--its", "--arguments", "graph.infer_types"}
 BY_OLD_NAMES = {"docs/mutation.md"}         # its table has modules by the names that they had then
 
 

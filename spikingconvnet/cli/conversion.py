@@ -13,13 +13,14 @@ from spikingconvnet.data import datasets
 from spikingconvnet.errors import SettingsError, SpikingConvNetError
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.libraries import need
+from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.training.chain import convert
 from spikingconvnet.training.chain.parity import Report
 
 MNIST = "data/mnist"
 REFERENCE = 100         # images on which units are compared with the network's own
-STEPS = 200             # of an image; PEAK_RATE of it is the most that a unit of a layer answers
+STEPS = 250             # of an image; in the first quarter rates have not settled
 PEAK_RATE = 0.25
 
 PARAMETERS = '''"""{network}, converted to integrate-and-fire neurons by --mode convert.
@@ -42,7 +43,7 @@ ENCODER = RegularEncoder(n_steps={steps}, max_rate=1.0)
 SLOT = {slot}                  # an image and the steps that its spikes take through the layers
 RESET = True                # integrate-and-fire neurons do not leak: every image starts at rest
 
-RULE = Convert(weights={weights!r}, bias=True, start=0.5, peak_rate={peak_rate})
+RULE = Convert(weights={weights!r}, bias=True, start=0.5, norm="channels", peak_rate={peak_rate})
 CELL = RULE.neuron
 MODEL = Sequential(
     {shape},
@@ -133,7 +134,7 @@ def _told(model: Sequential, report: Report | None, why: str, path: Path) -> str
 
 def _parameters(network: str, model: Sequential, dataset: str, weights: Path) -> str:
     """Text of the parameters file."""
-    layers = [_code(layer) for layer in model.layers]
+    layers = [*map(_code, model.layers[:-1]), _code(SpikeCount(first=STEPS // 4))]
     names = {name for name in ("AvgPool2D", "Conv2D", "Dense", "Shortcut") if any(f"{name}(" in one for one in layers)}
     return PARAMETERS.format(
         network=network.replace("\\", "/").replace('"', "'"), steps=STEPS, slot=STEPS + len(model.stages) + 1,

@@ -54,7 +54,7 @@ def test_a_network_becomes_a_parameters_file_that_runs(folder, small_mnist, caps
     assert code == 0 and found["layers"] == 4 and found["parity"]["agree"] == 1.0
     made = settings.load("mine.py")
     assert made.model.stages[2].shortcuts[0].source == 1 and made.rule.weights == str(folder / "mine.npz")
-    text = (folder / "mine.py").read_text().replace("n_steps=200", "n_steps=60").replace("SLOT = 205", "SLOT = 65")
+    text = (folder / "mine.py").read_text().replace("n_steps=250", "n_steps=80").replace("SLOT = 255", "SLOT = 85")
     (folder / "mine.py").write_text(text.replace("N_TRAIN = 2_000", "N_TRAIN = 60").replace("N_TEST = None",
                                                                                            "N_TEST = 20"))
     assert main(["--mode", "demo", "--parameters", "mine.py", "--run-dir", "run"]) == 0

@@ -267,7 +267,10 @@ def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("change, text", [
-    ({"norm": "best"}, "norm: must be robust or channels"), ({"balance": "x"}, "balance: must be weights or thresholds"),
+    ({"norm": "best"}, "norm: must be robust or channels"),
+    ({"norm": "channels", "balance": "thresholds"}, "balance: must be weights for norm='channels'"),
+    ({"balance": "x"}, "balance: must be weights or thresholds"),
+    ({"peak_rate": 0.0}, "peak_rate"), ({"peak_rate": 1.5}, "peak_rate"),
     ({"quantile": 0.0}, "quantile"), ({"threshold": 0.0}, "threshold"), ({"start": 1.0}, "start"),
     ({"dropout": 1.0}, "dropout"), ({"descent": 3}, "descent")])
 def test_settings_out_of_range_are_refused(change, text):

@@ -68,7 +68,8 @@ def test_converted_neurons_are_the_units_on_the_scale_of_each_source(norm, how):
                            gain * layer.i_offset / (layer.v_thresh[:, None, None] if layer.i_offset.ndim == 3
                                                     else layer.v_thresh),
                            tuple(gain * one / layer.v_thresh[:, None, None, None] for one in layer.shortcuts),
-                           unit.ceiling / scale if np.isfinite(unit.ceiling) else np.inf) for layer, unit, scale in zip(layers, made, scales)]
+                           unit.ceiling / scale if np.isfinite(unit.ceiling) else np.inf)
+                     for layer, unit, scale in zip(layers, made, scales)]
     found = activations(model, in_thresholds, 0.5 * images)
     for one, other, scale in zip(found, activations(model, made, images), scales):
         assert np.allclose(one * scale, other) and other.any()
