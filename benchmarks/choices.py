@@ -338,7 +338,6 @@ def main(args=None):
     add("--scale", type=int, default=1, help="as many times fewer images, to try the program")
     add("--only-print", action="store_true", help="print what is there, measure nothing")
     options = parser.parse_args(args)
-    logging.disable(logging.WARNING)
     for name in options.groups:
         rows = rows_of(name, options.scale)
         for seed in [] if options.only_print else options.seeds:
@@ -368,4 +367,5 @@ def cell(name, row, seed, folder):
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)
     main()

@@ -285,7 +285,6 @@ def main(args=None):
     add("--figure", type=Path, help="where the figure goes (PNG)")
     add("--only-print", action="store_true", help="print what is there, measure nothing")
     options = parser.parse_args(args)
-    logging.disable(logging.WARNING)                # sPyNNaker's weights that round to zero, in every cell
     base = settings.load(options.parameters)
     if options.source == "digits":
         base, options.train, options.validation = replace(base, dataset=str(digits(options.store / "digits"))), 897, 400
@@ -301,4 +300,5 @@ def main(args=None):
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)                # sPyNNaker's weights that round to zero, in every cell
     main()

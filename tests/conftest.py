@@ -2,7 +2,6 @@
 
 import gzip
 import importlib
-import logging
 import os
 import re
 import sys
@@ -116,10 +115,3 @@ def parameters(small_mnist, tmp_path):
         return path
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before():
-    """Some benchmarks switch warnings off for their process, which would be that of all tests behind."""
-    yield
-    logging.disable(logging.NOTSET)

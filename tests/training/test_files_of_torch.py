@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install -e '.[torch]')")
 
 from spikingconvnet.errors import BackendError, SettingsError  # noqa: E402
 from spikingconvnet.training.chain.gradients import files, relu  # noqa: E402

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install -e '.[torch]')")
 
+from forward import Forward  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
@@ -32,22 +33,6 @@ class Rectified(TorchFunctionMode):
         if getattr(function, "__name__", "") in RECTIFIERS:
             self.found.append(found.clone())
         return found
-
-
-class Forward(nn.Module):
-    """What `forward` does is given as a function of the module and the input."""
-
-    def __init__(self, forward, **parts):
-        super().__init__()
-        self.run = forward
-        for name, part in parts.items():
-            if isinstance(part, torch.Tensor):
-                self.register_buffer(name, part)
-            else:
-                setattr(self, name, part)
-
-    def forward(self, x):
-        return self.run(self, x)
 
 
 class Add(nn.Module):

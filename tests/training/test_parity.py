@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install -e '.[torch]')")
 
 from rectifying import units  # noqa: E402
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is not installed; expected in CI, which does not install it")
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install -e '.[torch]')")
+
+from forward import Forward  # noqa: E402
 
 from spikingconvnet.errors import SettingsError  # noqa: E402
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense  # noqa: E402
@@ -13,22 +15,6 @@ from spikingconvnet.training.chain.units import activations  # noqa: E402
 nn, functional = torch.nn, torch.nn.functional
 S, C, L, R, F, P = nn.Sequential, nn.Conv2d, nn.Linear, nn.ReLU, nn.Flatten, nn.AvgPool2d
 SHAPE = (2, 14, 14)
-
-
-class Forward(nn.Module):
-    """What `forward` does is given as a function of the module and the input."""
-
-    def __init__(self, forward, **parts):
-        super().__init__()
-        self.run = forward
-        for name, part in parts.items():
-            if isinstance(part, torch.Tensor):
-                self.register_buffer(name, part)
-            else:
-                setattr(self, name, part)
-
-    def forward(self, x):
-        return self.run(self, x)
 
 
 def functions(m, x):
