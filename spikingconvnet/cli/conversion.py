@@ -22,6 +22,7 @@ MNIST = "data/mnist"
 REFERENCE = 100         # images on which units are compared with the network's own
 STEPS = 250             # of an image; in the first quarter rates have not settled
 PEAK_RATE = 0.25
+CALIBRATION = 100       # images on which it is measured what spikes are worth
 
 PARAMETERS = '''"""{network}, converted to integrate-and-fire neurons by --mode convert.
 
@@ -43,7 +44,8 @@ ENCODER = RegularEncoder(n_steps={steps}, max_rate=1.0)
 SLOT = {slot}                  # an image and the steps that its spikes take through the layers
 RESET = True                # integrate-and-fire neurons do not leak: every image starts at rest
 
-RULE = Convert(weights={weights!r}, bias=True, start=0.5, norm="channels", peak_rate={peak_rate})
+RULE = Convert(weights={weights!r}, bias=True, spread=True, norm="channels", peak_rate={peak_rate},
+               calibration={calibration})
 CELL = RULE.neuron
 MODEL = Sequential(
     {shape},
@@ -140,7 +142,7 @@ def _parameters(network: str, model: Sequential, dataset: str, weights: Path) ->
         network=network.replace("\\", "/").replace('"', "'"), steps=STEPS, slot=STEPS + len(model.stages) + 1,
         names=", ".join(sorted(names | {"Convert", "Intensity", "RegularEncoder", "Sequential", "SpikeCount"})),
         dataset=dataset, classes=model.shapes[-1][0], weights=str(weights), peak_rate=PEAK_RATE,
-        shape=model.input_shape, layers=",\n".join(f"    {one}" for one in layers))
+        calibration=CALIBRATION, shape=model.input_shape, layers=",\n".join(f"    {one}" for one in layers))
 
 
 def _code(layer: Any) -> str:

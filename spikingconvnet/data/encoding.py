@@ -14,6 +14,7 @@ with r = max_rate min(x, 1) for x > threshold, and 0 up to it. An encoder whose 
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +23,14 @@ import numpy as np
 from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import FLAG, MOST_SLOT, above, check_fields, least, most, real, whole
-from spikingconvnet.network.arrays import Floats, Floats32, Numbers, Pixels
+from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers, Pixels
 from spikingconvnet.network.spikes import Spikes
 
 __all__ = ["LatencyEncoder", "RateEncoder", "RegularEncoder"]
 
 logger = logging.getLogger(__name__)
+
+TOGETHER = 20               # samples whose steps are written out at a time
 
 _STEPS = whole(1, MOST_SLOT)
 _VALUE = real(least(0), most(1e6))
@@ -106,10 +109,17 @@ class RegularEncoder:
         rate = _rates(self, values)
         if self.random_phase and rng is None:
             raise SettingsError("RegularEncoder.random_phase: needs a numpy.random.Generator, got None")
-        phase = rng.random(rate.shape) if self.random_phase and rng else 0.0
-        total = np.floor(np.arange(self.n_steps + 1)[:, None, None] * rate + phase)
-        step, sample, neuron = np.nonzero(np.diff(total, axis=0))
+        phase = rng.random(rate.shape) if self.random_phase and rng else np.zeros(rate.shape)
+        step, sample, neuron = (np.concatenate(parts) for parts in zip(*self._events(rate, phase)))
         return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
+
+    def _events(self, rate: Floats, phase: Floats) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Steps, samples and neurons of all spikes, a few samples at a time: each step of each input is looked at."""
+        step = np.arange(self.n_steps + 1)[:, None, None]
+        for first in range(0, max(len(rate), 1), TOGETHER):
+            chosen = slice(first, first + TOGETHER)
+            steps, samples, neurons = np.nonzero(np.diff(np.floor(step * rate[chosen] + phase[chosen]), axis=0))
+            yield steps, samples + first, neurons
 
     def shown(self, values: Numbers) -> Floats:
         """What the spikes of `values` say, their rate over `max_rate`: an array like `values`, 0 to 1."""

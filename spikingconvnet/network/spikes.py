@@ -71,11 +71,11 @@ class Spikes:
             inside = not len(part) or (part.min() >= 0 and part.max() < stop)
             require(inside, "Spikes", name, [int(part.min()), int(part.max())] if len(part) else [],
                     f"within 0 .. {stop - 1}")
-        time = sample * n_steps + step
-        order = np.lexsort((neuron, time))
+        time, size = sample * n_steps + step, max(int(np.prod(shape)), 1)
         offsets = np.zeros(n_samples * n_steps + 1, np.int64)
         np.cumsum(np.bincount(time, minlength=n_samples * n_steps), out=offsets[1:])
-        return cls(shape, n_steps, offsets, neuron[order].astype(neuron_dtype(shape)))
+        ordered = np.sort(time * size + neuron)         # as one number: several times as fast as by two keys
+        return cls(shape, n_steps, offsets, (ordered % size).astype(neuron_dtype(shape)))
 
     @classmethod
     def empty(cls, shape: Shape, n_samples: int, n_steps: int) -> "Spikes":

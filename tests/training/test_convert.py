@@ -23,7 +23,7 @@ from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
 from spikingconvnet.model.readouts import Membrane, SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.neurons import IFCurrExp
-from spikingconvnet.training.chain import balance, convert
+from spikingconvnet.training.chain import balance, convert, worth
 from spikingconvnet.training.chain.convert import Convert
 from spikingconvnet.training.chain.units import activations, responses
 
@@ -68,8 +68,8 @@ def test_conversion_divides_every_layer_by_its_scale_and_keeps_the_answers(norm,
     model, images = chain(), rng.random((20, 2, 9, 8))
     kernels, biases = network_of(model, rng, bias=1.0)
     rule, made = Convert(norm=norm, balance=how, threshold=0.5), units(kernels, biases)
-    layers, told = convert.converted(model, made, images, rule)
-    scales = [np.reshape(scale, (-1, 1, 1)) for scale in convert.scales_of(model, made, images, rule)]
+    layers, told = worth.converted(model, made, images, rule)
+    scales = [np.reshape(scale, (-1, 1, 1)) for scale in worth.scales_of(model, made, images, rule)]
     assert told == [scale.max() for scale in scales]
     gain = balance.gain(CELL)
     in_thresholds = activations(model, units(
@@ -87,7 +87,7 @@ def test_the_scales_are_those_of_the_papers():
     values = activations(model, units(kernels, biases), images)
 
     def scales(norm):
-        return convert.scales_of(model, units(kernels, biases), images, Convert(norm=norm))
+        return worth.scales_of(model, units(kernels, biases), images, Convert(norm=norm))
 
     assert scales("none") == [1.0] * 3 and scales("robust") == [float(np.quantile(v, 0.999)) for v in values]
     assert scales("data") == [float(max(v.max(), k.max())) for v, k in zip(values, kernels)]
@@ -102,7 +102,7 @@ def test_with_the_model_norm_no_input_of_a_step_passes_the_threshold():
     rng = np.random.default_rng(3)
     model = chain()
     kernels, biases = network_of(model, rng)
-    layers, _ = convert.converted(model, units(kernels, biases), None, Convert(norm="model"))
+    layers, _ = worth.converted(model, units(kernels, biases), None, Convert(norm="model"))
     ones = np.ones((1, 2, 9, 8))
     drives = [responses(stage.main, np.maximum(layer.kernels, 0), np.ones((1, *stage.source_shape)))
               for stage, layer in zip(model.stages, layers)]
@@ -115,7 +115,7 @@ def test_a_neuron_fires_at_the_rate_of_the_rectifying_unit(start):
     """One source that fires in every step; a neuron that is reset to zero needs whole steps, and one a step at most."""
     weights = np.array([-0.5, 0.0, 0.26, 0.51, 1.01, 2.0])
     model = Sequential((1, 1, 1), Dense(6, neuron=CELL), SpikeCount())
-    layers, _ = convert.converted(model, units([weights.reshape(6, 1, 1, 1)]), None,
+    layers, _ = worth.converted(model, units([weights.reshape(6, 1, 1, 1)]), None,
                                   Convert(norm="none", start=start))
     found = rates(spiking(model, layers, np.ones((1, 1, 1, 1))), "layer1", 1)[0]
     assert np.allclose(found, [0, 0, 1 / 4, 1 / 2, 1, 1], atol=1.01 / STEPS)
@@ -125,7 +125,7 @@ def test_a_neuron_fires_at_the_rate_of_the_rectifying_unit(start):
 def test_a_bias_is_a_constant_current():
     biases = np.array([-0.25, 0.0, 0.5, -0.6])
     model = Sequential((1, 1, 1), Dense(4, neuron=CELL), SpikeCount())
-    layers, _ = convert.converted(model, units([np.full((4, 1, 1, 1), 0.51)], [biases]), None, Convert(norm="none"))
+    layers, _ = worth.converted(model, units([np.full((4, 1, 1, 1), 0.51)], [biases]), None, Convert(norm="none"))
     found = rates(spiking(model, layers, np.ones((1, 1, 1, 1))), "layer1", 1)[0]
     assert np.allclose(found, [1 / 4, 1 / 2, 1, 0], atol=1.01 / STEPS)
 
@@ -143,7 +143,7 @@ def test_a_slower_encoder_is_made_up_for_by_the_first_weights():
     model, images = Sequential((1, 1, 1), Dense(1, neuron=CELL), SpikeCount()), np.ones((1, 1, 1, 1))
     found = []
     for rate in (1.0, 0.25):
-        layers, _ = convert.converted(model, units([np.full((1, 1, 1, 1), 0.2)]), None, Convert(norm="none"),
+        layers, _ = worth.converted(model, units([np.full((1, 1, 1, 1), 0.2)]), None, Convert(norm="none"),
                                       rate)
         found.append(rates(spiking(model, layers, images, encoder=RegularEncoder(n_steps=STEPS, max_rate=rate)),
                            "layer1", 1)[0, 0])
@@ -158,7 +158,7 @@ def test_bit_planes_drive_the_first_layer_with_a_constant_current():
     model = Sequential((8, 3, 4), Dense(2, neuron=CELL), Membrane())
     kernels = rng.normal(0, 0.1, (2, 1, 3, 4))
     chain = convert.grey(model, BitPlanes.worth)
-    layers, _ = convert.converted(chain, units([kernels]), None, Convert(norm="none"))
+    layers, _ = worth.converted(chain, units([kernels]), None, Convert(norm="none"))
     recording = spiking(model, [convert._for_channels(chain.stages[0], layers[0], BitPlanes.worth)], planes, n_steps=8)
     v = recording.membrane("layer1").reshape(2, 9, 2)
     drive = np.einsum("nhw,uhw->nu", pixels / 255, kernels[:, 0])

@@ -29,7 +29,7 @@ from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.model import build
 from spikingconvnet.store.directory import RunDirectory
-from spikingconvnet.training.chain import balance, convert, parity
+from spikingconvnet.training.chain import balance, calibration, convert, parity, worth
 from spikingconvnet.training.chain.units import Units, activations
 
 CELL = Convert.neuron
@@ -60,8 +60,8 @@ def test_converted_neurons_are_the_units_on_the_scale_of_each_source(norm, how):
     rng, model = np.random.default_rng(0), residual()
     made, images = random_units(model, rng), rng.random((20, *SHAPE))
     rule = Convert(norm=norm, balance=how, bias=True)
-    layers, told = convert.converted(model, made, images, rule, 0.5)
-    scales = [np.reshape(scale, (-1, 1, 1)) for scale in convert.scales_of(model, made, images, rule)]
+    layers, told = worth.converted(model, made, images, rule, 0.5)
+    scales = [np.reshape(scale, (-1, 1, 1)) for scale in worth.scales_of(model, made, images, rule)]
     assert told == [scale.max() for scale in scales] and any(scale.size > 1 for scale in scales) == (norm == "channels")
     gain = balance.gain(CELL)
     in_thresholds = [Units(gain * layer.kernels / layer.v_thresh[:, None, None, None],
@@ -80,7 +80,7 @@ def test_rates_of_the_neurons_are_those_of_the_units_the_more_so_the_lower_they_
     rng, model, encoder = np.random.default_rng(1), residual(), RegularEncoder(n_steps=400, max_rate=1.0)
     made, images = random_units(model, rng), rng.random((12, *SHAPE))
     rule = Convert(bias=True, start=0.5, peak_rate=peak_rate)
-    layers, _ = convert.converted(model, made, images, rule)
+    layers, _ = worth.converted(model, made, images, rule)
     spikes = encoder(images, rng)
     layers, peaks = balance.balanced(model, layers, spikes, backends.open, reset=True)
     found = backends.run(build.inference_network(model.stages, layers, spikes, reset=True)).spikes
@@ -88,10 +88,70 @@ def test_rates_of_the_neurons_are_those_of_the_units_the_more_so_the_lower_they_
     assert least < min(row.ratio for row in report.rows[1:]) < least + 0.1 and len(peaks) == 4
 
 
+def calibrated(rule, model, made, images, encoder, first=0):
+    """Layers of a rule, and the Calibration that measured them."""
+    rng = np.random.default_rng(0)
+    spikes = encoder(images, rng).with_gap(encoder.n_steps + 4)
+    found = calibration.Calibration(model.stages, {0: spikes}, activations(model, made, images), first, encoder.n_steps,
+                                    backends.open)
+    return worth.converted(model, made, images, rule, encoder.max_rate, found.measured)[0], found
+
+
+def test_calibration_makes_up_for_what_resets_lose_in_every_layer():
+    rng, model, encoder = np.random.default_rng(1), residual(), RegularEncoder(n_steps=400, max_rate=1.0)
+    made, images = random_units(model, rng), rng.random((24, *SHAPE))
+    rule = Convert(bias=True, start=0.5, peak_rate=0.5, norm="channels")
+    plain = worth.converted(model, made, images, rule)[0]
+    layers, found = calibrated(rule, model, made, images, encoder, first=50)
+    assert len(found.shares) == len(model.stages) - 1 and 1.0 < min(found.shares) < max(found.shares) < 2.0
+    wanted, off = activations(model, made, images)[-1], []
+    for one in (plain, layers):
+        spikes = encoder(images, rng)
+        fitting, _ = balance.balanced(model, one, spikes, backends.open, reset=True)
+        fired = backends.run(build.inference_network(model.stages, fitting, spikes, reset=True)).spikes
+        rates = fired[model.stages[-1].label].window(0, 24 * 400).raster().reshape(24, 400, -1)[:, 50:].mean(axis=1)
+        scale = worth.scales_of(model, made, images, rule)[-1] / rule.peak_rate
+        off.append(abs(rates * scale - np.maximum(wanted.reshape(24, -1), 0)).mean())
+    assert off[1] < 0.7 * off[0]
+
+
+def test_the_worth_of_a_map_is_the_least_squares_of_its_neurons():
+    rng = np.random.default_rng(3)
+    rates, answers = rng.random((5, 3, 4, 2)), rng.random((5, 3, 4, 2))
+    rates[:, 1] = 0.0
+    found = calibration.fitted_worth(rates, answers)
+    for i, one in enumerate(found):
+        solved = np.linalg.lstsq(rates[:, i].reshape(-1, 1), answers[:, i].ravel(), rcond=None)[0][0]
+        assert one == pytest.approx(solved)
+    assert found[1] == 0.0
+
+
+def test_a_map_that_never_fires_keeps_its_worth_and_none_goes_far():
+    rng, model, encoder = np.random.default_rng(1), residual(), RegularEncoder(n_steps=30, max_rate=1.0)
+    made, images = random_units(model, rng), rng.random((6, *SHAPE))
+    rule = Convert(bias=True, peak_rate=0.5)
+    layers, _ = worth.converted(model, made, images, rule)
+    silent = replace(layers[0], v_thresh=np.where(np.arange(len(layers[0].v_thresh)) == 0, 1e4, layers[0].v_thresh))
+    spikes, answers = {0: encoder(images, rng)}, [100 * one for one in activations(model, made, images)]
+    found = calibration.Calibration(model.stages, spikes, answers, 0, 30, backends.open)
+    given = np.arange(1.0, len(silent.v_thresh) + 1)
+    assert (found.measured(1, silent, given) == given * ([1.0] + [calibration.FARTHEST[1]] * (len(given) - 1))).all()
+
+
+def test_membranes_that_start_spread_are_even_between_rest_and_threshold():
+    rng, model = np.random.default_rng(0), residual()
+    layers, _ = worth.converted(model, random_units(model, rng), rng.random((10, *SHAPE)),
+                                Convert(bias=True, spread=True, threshold=2.0, start=0.5))
+    for stage, layer in zip(model.stages, layers):
+        size = np.prod(stage.out_shape)
+        assert layer.v.shape == (size,) and 0 <= layer.v.min() and layer.v.max() < 2.0
+        assert abs(np.sort(layer.v) - 2.0 * (np.arange(size) + 0.5) / size).max() <= 2.0 * 3 / size
+
+
 def test_the_largest_input_is_that_of_all_branches_as_they_arrive():
     rng, model = np.random.default_rng(2), residual()
     stage = model.stages[2]
-    layers, _ = convert.converted(model, random_units(model, rng), rng.random((10, *SHAPE)), Convert(bias=True))
+    layers, _ = worth.converted(model, random_units(model, rng), rng.random((10, *SHAPE)), Convert(bias=True))
     shown = {0: RegularEncoder(n_steps=20, max_rate=1.0)(rng.random((3, *SHAPE)), rng)}
     network = build.inference_network(model.stages, layers, shown[0], reset=True)
     found = backends.run(network).spikes
@@ -194,7 +254,7 @@ def test_a_layer_with_padding_learns_windows_of_the_frame(small_mnist, tmp_path)
 def test_of_a_large_layer_the_busiest_steps_are_measured(monkeypatch):
     rng, model = np.random.default_rng(2), residual()
     stage = model.stages[0]
-    layers, _ = convert.converted(model, random_units(model, rng), rng.random((10, *SHAPE)), Convert(bias=True))
+    layers, _ = worth.converted(model, random_units(model, rng), rng.random((10, *SHAPE)), Convert(bias=True))
     shown = {0: RegularEncoder(n_steps=20, max_rate=1.0)(rng.random((30, *SHAPE)), rng)}
     whole = balance.peak_input(stage, layers[0], shown)
     per_step = 2 * 4 * 81 * 9

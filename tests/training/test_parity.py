@@ -20,7 +20,7 @@ from spikingconvnet.model import build, shorthand  # noqa: E402
 from spikingconvnet.model.readouts import Membrane, SpikeCount  # noqa: E402
 from spikingconvnet.model.sequential import Sequential  # noqa: E402
 from spikingconvnet.network.neurons import OUT_OF_REACH  # noqa: E402
-from spikingconvnet.training.chain import convert, parity, softlif  # noqa: E402
+from spikingconvnet.training.chain import convert, parity, softlif, worth  # noqa: E402
 from spikingconvnet.training.chain.convert import Convert  # noqa: E402
 from spikingconvnet.training.chain.gradients import relu  # noqa: E402
 from spikingconvnet.training.chain.parity import ParityError, Reference  # noqa: E402
@@ -184,7 +184,7 @@ def small():
     model = shorthand.parse("8x8-4c3-2s-12-5", (1, 8, 8), rule.neuron, SpikeCount())
     kernels = [rng.normal(0.05, np.prod(shape[1:]) ** -0.5, shape)
                for shape in (stage.layer.kernel_shape(stage.in_shape) for stage in model.stages)]
-    layers, _ = convert.converted(model, units(kernels, [rng.normal(0, 0.05, len(k)) for k in kernels]), images, rule)
+    layers, _ = worth.converted(model, units(kernels, [rng.normal(0, 0.05, len(k)) for k in kernels]), images, rule)
     return rule, images, layers, model
 
 

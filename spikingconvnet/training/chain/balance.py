@@ -173,6 +173,26 @@ def fitting_factor(stage: Stage, layer: TrainedLayer, peak: Peak) -> float:
     return 2.0 ** -max(0, math.ceil(math.log2(target / LARGEST_TARGET))) if target > 0 else 1.0
 
 
+def some(spikes: Mapping[int, Spikes]) -> dict[int, Spikes]:
+    """Those of the first samples, on which inputs are measured."""
+    return {number: one.samples(0, min(SAMPLES, one.n_samples, max(STEPS // one.n_steps, 1)))
+            for number, one in spikes.items()}
+
+
+def fitted(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) -> tuple[TrainedLayer, Peak]:
+    """A layer whose membranes fit s16.15 and that says how large its inputs are, and how large: TrainedLayer, Peak.
+
+    Parameters as of :func:`peak_input`; what cannot be scaled is a SettingsError, see :func:`scaled`.
+    """
+    peak = peak_input(stage, layer, spikes)
+    factor = fitting_factor(stage, layer, peak)
+    layer = scaled(stage, layer, factor)
+    peak = Peak(peak.excitatory * factor, peak.inhibitory * factor, peak.net * factor)
+    if layer.max_expected_summed_weight is None and peak.net > 0:
+        layer = replace(layer, max_expected_summed_weight=max(peak.excitatory, peak.inhibitory))
+    return layer, peak
+
+
 def balanced(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes, open_network: OpenNetwork,
              reset: bool = False) -> tuple[list[TrainedLayer], list[Peak]]:
     """A trained chain as a board can hold it.
@@ -204,14 +224,9 @@ def balanced(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spikes,
             raise SettingsError(f"layer {stage.number}: its rule has found weights that are no finite numbers; lower"
                                 " the learning rate, or what else multiplies weights, in RULE of the parameters")
     layers, peaks = [], []
-    shown = {0: spikes.samples(0, min(SAMPLES, spikes.n_samples, max(STEPS // spikes.n_steps, 1)))}
+    shown = some({0: spikes})
     for stage, layer in zip(model.stages, trained):
-        peak = peak_input(stage, layer, shown)
-        factor = fitting_factor(stage, layer, peak)
-        layer = scaled(stage, layer, factor)
-        peak = Peak(peak.excitatory * factor, peak.inhibitory * factor, peak.net * factor)
-        if layer.max_expected_summed_weight is None and peak.net > 0:
-            layer = replace(layer, max_expected_summed_weight=max(peak.excitatory, peak.inhibitory))
+        layer, peak = fitted(stage, layer, shown)
         layers.append(layer)
         peaks.append(peak)
         if stage.number < len(model.stages):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -33,52 +33,31 @@ from spikingconvnet.gates.fields import (
     optional,
     real,
     record,
+    whole,
 )
 from spikingconvnet.gates.libraries import need
-from spikingconvnet.model.branches import Branch
 from spikingconvnet.model.layers import CELL
-from spikingconvnet.model.learning import NetworkRule, Progress, spelled
-from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, spelled
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
-from spikingconvnet.network.neurons import OUT_OF_REACH, IFCurrDelta, Neuron
+from spikingconvnet.network.neurons import IFCurrDelta, Neuron
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain import weights
 from spikingconvnet.training.chain.balance import current, gain
+from spikingconvnet.training.chain.calibration import Calibration
 from spikingconvnet.training.chain.descent import Descent
 from spikingconvnet.training.chain.parity import Reference, Report
 from spikingconvnet.training.chain.units import NEURON, Units, activations
+from spikingconvnet.training.chain.worth import BATCH, converted
 
+MOST_CALIBRATION = 10_000           # images
 SCALED_ON = 1000        # training images from which the largest activations are taken
 JUDGED_ON = 10_000      # images of which the training accuracy is told
-BATCH = 250
 NO_CEILING = 1e30       # in a file, whose numbers are finite
 
 NORMS = ("robust", "channels", "data", "model", "none")
-LEAST = 0.01            # of a layer's largest activation: that of a map, for 'channels'
 BALANCES = ("weights", "thresholds")
-
-
-class _Balancing(Protocol):
-    """What the settings of a rule say of a conversion, see :class:`Convert`."""
-
-    @property
-    def norm(self) -> str: ...
-
-    @property
-    def quantile(self) -> float: ...
-
-    @property
-    def balance(self) -> str: ...
-
-    @property
-    def threshold(self) -> float: ...
-
-    @property
-    def start(self) -> float: ...
-
-    @property
-    def peak_rate(self) -> float: ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,6 +80,9 @@ class Convert(NetworkRule):
         Of all neurons before balancing, mV; lower ones answer sooner and count more coarsely.
     start : float
         Membranes at the start, as a share of the threshold.
+    spread : bool
+        Whether membranes start evenly spread between rest and threshold instead, so that the neurons of a map that see
+        the same, or only their bias, do not fire together.
     bias : bool
         Whether units have biases; they become constant currents.
     dropout : float
@@ -112,6 +94,9 @@ class Convert(NetworkRule):
         Spikes a step of the activation that a layer is divided by. A neuron that is reset loses what is beyond its
         threshold, the more the faster it fires: at 1 a tenth to a quarter of its spikes, at 0.25 a few percent, but
         answers take four times as long.
+    calibration : int
+        Training images on which it is measured what the spikes of a map are worth after these losses, see
+        ``calibration``; 0 takes them for what they were made for. Units have to be divided by weights.
     neuron : IFCurrDelta
         Of the layers that ``--arch`` makes. It must not be refractory, and hardly leak; a `tau_m` of more than 32768 ms
         has no effect of inputs left in s16.15.
@@ -128,6 +113,8 @@ class Convert(NetworkRule):
     weights: str | None = None
     neuron: IFCurrDelta = NEURON
     peak_rate: float = 1.0
+    spread: bool = False
+    calibration: int = 0
 
     name = "convert"
     takes_rates = True
@@ -136,12 +123,17 @@ class Convert(NetworkRule):
         check_fields(self, norm=choice(*NORMS, wanted=" or ".join(NORMS)), quantile=real(above(0), most(1)),
                      balance=choice(*BALANCES, wanted=" or ".join(BALANCES)), threshold=POSITIVE, start=PART, bias=FLAG,
                      dropout=PART, descent=record(Descent), weights=optional(PATH), neuron=CELL,
-                     peak_rate=real(least(1e-3), most(1)))
-        require(self.norm != "channels" or self.balance == "weights", "Convert", "balance", self.balance,
-                "weights for norm='channels'")
+                     peak_rate=real(least(1e-3), most(1)), spread=FLAG, calibration=whole(0, MOST_CALIBRATION))
+        require(not self.by_map or self.balance == "weights", "Convert", "balance", self.balance,
+                "weights for norm='channels' and for calibration")
 
     def __repr__(self) -> str:
-        return spelled(self, ("peak_rate",))
+        return spelled(self, ("peak_rate", "spread", "calibration"))
+
+    @property
+    def by_map(self) -> bool:
+        """Whether spikes of a layer's maps are worth more or less than each other's."""
+        return self.norm == "channels" or self.calibration > 0
 
     def rates(self, neuron: Neuron, drive: Floats, v_thresh: Floats) -> Floats:
         """Spikes a step that stand for units under a steady current of `drive` nA, without a ceiling."""
@@ -149,7 +141,8 @@ class Convert(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               image_filter: ImageFilter | None = None, progress: Progress = iter,
-              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
+              validation: tuple[Floats32, Ints] | None = None, open_network: OpenNetwork | None = None,
+              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one
@@ -167,7 +160,7 @@ class Convert(NetworkRule):
         """
         check_neurons(model, self)
         rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
-        chain, images = grey(model, worth), _grey_values(images, worth)
+        chain, shown, images = grey(model, worth), images, _grey_values(images, worth)
         if validation is not None:
             validation = (_grey_values(validation[0], worth), validation[1])
         if self.weights is not None:
@@ -177,10 +170,29 @@ class Convert(NetworkRule):
             from spikingconvnet.training.chain.gradients import relu
 
             units, diagnostics = relu.train(chain, images, labels, rng, self, progress, validation)
-        layers, scales = converted(chain, units, images[:SCALED_ON], self, rate)
+        measured = None
+        if self.calibration:
+            answers = activations(chain, units, images[:self.calibration])
+            found = _calibration(model, encoder(shown[:self.calibration], rng), answers, open_network)
+            diagnostics["calibration"] = found.shares
+
+            def measured(number: int, layer: TrainedLayer, made_for: Floats) -> Floats:
+                return found.measured(number, _for_channels(chain.stages[number - 1], layer, worth), made_for)
+
+        layers, scales = converted(chain, units, images[:SCALED_ON], self, rate, measured)
         layers = [_for_channels(stage, layer, worth) for stage, layer in zip(chain.stages, layers)]
         right = accuracy(chain, units, images[:JUDGED_ON], labels[:JUDGED_ON])
         return layers, {**diagnostics, "ann_train_accuracy": right, "scales": scales}
+
+
+def _calibration(model: Sequential, spikes: Spikes, answers: Sequence[Numbers],
+                 open_network: OpenNetwork | None) -> Calibration:
+    """Of a model that is shown these spikes, and of units that answer so; a SettingsError if nothing opens networks."""
+    if open_network is None:
+        raise SettingsError("Convert.calibration: must be 0 where no network runs, as in Surrogate.start")
+    slot = spikes.n_steps + len(model.stages)
+    first = min(getattr(model.readout, "first", 0), spikes.n_steps - 1)
+    return Calibration(model.stages, {0: spikes.with_gap(slot)}, answers, first, spikes.n_steps, open_network)
 
 
 def accuracy(model: Sequential, units: Sequence[Units], images: Numbers, labels: Ints) -> float:
@@ -190,93 +202,12 @@ def accuracy(model: Sequential, units: Sequence[Units], images: Numbers, labels:
     return float(np.mean(np.concatenate(right))) if right else float("nan")
 
 
-def converted(model: Sequential, units: Sequence[Units], images: Numbers, rule: _Balancing,
-              rate: float = 1.0) -> tuple[list[TrainedLayer], list[float]]:
-    """Layers of spiking neurons that stand for rectifying units.
-
-    Parameters
-    ----------
-    model : model.Sequential
-    units : list of Units
-        Of every layer.
-    images : float array (n, C, H, W)
-        From which activations are taken.
-    rule : Convert
-        Or one with its `norm`, `quantile`, `balance`, `threshold`, `start` and `peak_rate`.
-    rate : float
-        Spikes a step of an input of 1, the encoder's ``max_rate``.
-
-    Returns
-    -------
-    layers : list of TrainedLayer
-    scales : list of float
-        What each layer was divided by: its activation that is one spike a step.
-    """
-    scales = [scale / rule.peak_rate for scale in scales_of(model, units, images, rule)]
-    worth = [np.full(model.input_shape[0], 1.0 / rate), *(np.broadcast_to(scale, stage.out_shape[0]) for stage, scale
-                                                          in zip(model.stages, scales))]
-    layers = [_layer(model, stage, rule, one, worth) for stage, one in zip(model.stages, units, strict=True)]
-    return layers, [float(np.max(scale)) for scale in scales]
-
-
-def scales_of(model: Sequential, units: Sequence[Units], images: Numbers, rule: _Balancing) -> list[float | Floats]:
-    """What each layer is divided by, see `Convert.norm`: list of float, or of an array (maps,)."""
-    if rule.norm == "none":
-        return [1.0] * len(units)
-    if rule.norm == "model":
-        return _worst_cases(model, units)
-    parts = [activations(model, units, images[first:first + BATCH]) for first in range(0, len(images), BATCH)]
-    found: list[float | Floats] = []
-    for number, one in enumerate(units, start=1):
-        values = np.concatenate([part[number - 1] for part in parts])
-        largest = (max(values.max(), *(kernels.max() for kernels in one.all_kernels)) if rule.norm == "data"
-                   else np.quantile(values, rule.quantile))
-        found.append(max(float(largest), 1e-9))
-        if rule.norm == "channels" and number < len(units):
-            found[-1] = np.maximum(np.quantile(values, rule.quantile, axis=(0, 2, 3)), LEAST * found[-1])
-    return found
-
-
-def _worst_cases(model: Sequential, units: Sequence[Units]) -> list[float | Floats]:
-    """Largest activation of each layer if every unit before it that helps is at its own largest, the input at 1."""
-    found: list[float | Floats] = [1.0]
-    for stage, one in zip(model.stages, units):
-        helped = sum(np.maximum(kernels, 0.0).reshape(len(kernels), -1).sum(axis=1) * found[branch.source]
-                     for branch, kernels in zip(stage.branches, one.all_kernels))
-        offset = np.maximum(one.bias, 0.0).reshape(len(one.bias), -1).max(axis=1)
-        found.append(max(float((helped + offset).max()), 1e-9))
-    return found[1:]
-
-
-def _layer(model: Sequential, stage: Stage, rule: _Balancing, units: Units, worth: Sequence[Floats]) -> TrainedLayer:
-    """A layer of neurons.
-
-    `worth` is what a spike a step stands for, by the number of a layer, 0 for the input: float arrays (maps,).
-    """
-    before, now = worth[stage.source], worth[stage.number]
-    threshold = rule.threshold * (1.0 if rule.balance == "weights" else float(now[0] / before[0]))
-    in_na = threshold / now / gain(stage.layer.neuron)      # of an activation of 1, of each map
-    fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
-    v = np.full(math.prod(stage.out_shape), rule.start * threshold) if rule.start else None
-    kernels, *shortcuts = (_in_spikes(branch, one, worth[branch.source]) * in_na[:len(one), None, None, None]
-                           for branch, one in zip(stage.branches, units.all_kernels, strict=True))
-    bias = units.bias * (in_na if units.bias.ndim == 1 else in_na[:, None, None])
-    return TrainedLayer(kernels, np.full(stage.out_shape[0], threshold if fires else OUT_OF_REACH), bias, v,
-                        shortcuts=tuple(shortcuts))
-
-
-def _in_spikes(branch: Branch, kernels: Numbers, worth: Floats) -> Floats:
-    """Kernels for spikes in the place of activations; `worth`: of each channel, an activation of one spike a step."""
-    channels = branch.channels_seen[:1] if branch.per_map else branch.channels_seen
-    return np.asarray(kernels.astype(np.float64) * worth[channels][..., None, None])
-
-
 def check_neurons(model: Sequential, rule: NetworkRule) -> None:
     """Raise a SettingsError unless all neurons of a model can stand for rectifying units."""
     for stage in model.stages:
-        if stage.layer.per_map and getattr(rule, "norm", "") == "channels":
+        if stage.layer.per_map and getattr(rule, "by_map", False):
             raise SettingsError(f"layer {stage.number}: Conv2D.per_map shares its kernels among channels, so norm must"
-                                " not be 'channels'")
+                                " not be 'channels', and calibration must be 0")
         neuron = stage.layer.neuron
         plain = isinstance(neuron, IFCurrDelta) and neuron.v_rest == neuron.v_reset == neuron.tau_refrac == 0
         if not plain or neuron.i_offset:

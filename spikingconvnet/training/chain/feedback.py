@@ -26,8 +26,9 @@ from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import require_chain, require_dense
-from spikingconvnet.training.chain.convert import JUDGED_ON, SCALED_ON, accuracy, check_neurons, converted
+from spikingconvnet.training.chain.convert import JUDGED_ON, SCALED_ON, accuracy, check_neurons
 from spikingconvnet.training.chain.units import Units
+from spikingconvnet.training.chain.worth import converted
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class FeedbackAlignment(NetworkRule):
 
     name = "feedback"
     takes_rates = True
-    norm, balance, start, peak_rate = "robust", "weights", 0.0, 1.0         # how ``convert.converted`` does it
+    norm, balance, start, spread, peak_rate = "robust", "weights", 0.0, False, 1.0        # how ``converted`` does it
 
     def __post_init__(self) -> None:
         check_fields(self, epochs=whole(1, 10_000), batch=whole(1, 1_000_000), learning_rate=FACTOR, momentum=PART,

@@ -26,8 +26,9 @@ from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats32, Ints
 from spikingconvnet.network.neurons import IFCurrDelta
 from spikingconvnet.training.chain.balance import require_chain
-from spikingconvnet.training.chain.convert import BATCH, JUDGED_ON, SCALED_ON, accuracy, converted
+from spikingconvnet.training.chain.convert import JUDGED_ON, SCALED_ON, accuracy
 from spikingconvnet.training.chain.units import Units, activations, pooled
+from spikingconvnet.training.chain.worth import BATCH, converted
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Ridge(NetworkRule):
 
     name = "ridge"
     takes_rates = True
-    norm, balance, start, peak_rate = "robust", "weights", 0.0, 1.0         # how ``convert.converted`` does it
+    norm, balance, start, spread, peak_rate = "robust", "weights", 0.0, False, 1.0        # how ``converted`` does it
 
     def __post_init__(self) -> None:
         check_fields(self, strength=real(above(0), least(1e-9), most(1e9)), quantile=real(above(0), most(1)),
