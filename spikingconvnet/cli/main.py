@@ -15,11 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.cli.arguments import FOR_NEW, NEW, READ_ONLY, check, parser, use
+from spikingconvnet.cli.arguments import FOR_NEW, READ_ONLY, check, parser, use
 from spikingconvnet.cli.modes import MODES, program, say
-from spikingconvnet.cli.parameters import kept_options, parameters_file, with_overrides
+from spikingconvnet.cli.parameters import NEW, kept_options, opened, parameters_file, sets_in_force
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
-from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
@@ -107,23 +106,20 @@ def _run(options: Namespace) -> dict[str, Any]:
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)
-    path = parameters_file(options)
+    path = parameters_file(options, store)
     if options.mode in READ_ONLY or options.cv:
         return _of_experiment(store, path, options)
     with store.locked():
         store.check_own(path)
+        sets = sets_in_force(path, options, store)
         result = _of_experiment(store, path, options)
-        store.keep_parameters(path)
+        store.keep_parameters(path, sets)
     return result
 
 
 def _of_experiment(store: RunDirectory, path: Path, options: Namespace) -> dict[str, Any]:
     """What the mode of an experiment gives."""
-    target = options.target if options.backend == "spinnaker" else None
-    experiment = Experiment(with_overrides(settings.load(path), path, options, store), options.run_dir,
-                            options.backend, options.jobs, _progress, program(),
-                            target, options.cluster, options.copies, options.time_scale or 1,
-                            kept_options(path, options), options.force, options.packet_buffer)
+    experiment = opened(path, options, store, _progress)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **MODES[options.mode](experiment, options)}
     if options.mode in ("training", "testing", "demo"):

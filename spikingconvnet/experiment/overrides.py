@@ -1,6 +1,7 @@
 """Single settings by name, as ``--set MODEL.1.filters=32`` gives them: dotted into the records of the parameters.
 
-The layers of MODEL have the numbers of ``--layer``; ``pool2`` is the pooling before layer 2, ``readout`` what comes last.
+The layers of MODEL have the numbers of ``--layer``; ``pool2`` is the pooling before layer 2, ``readout`` what comes
+last.
 """
 
 import ast
@@ -30,8 +31,9 @@ def parted(words: Iterable[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for one in words:
-        name, equals, text = one.partition("=")
-        name, text = name.strip(), text.strip()
+        name, equals, text = (part.strip() for part in one.partition("="))
+        if "://" in one:            # not repeated: it may hold a secret
+            raise SettingsError("--set: takes no address, which may hold what is secret; give it as --source")
         if not (equals and text and all(name.split("."))) or len(text) > LONGEST:
             raise SettingsError(f"--set {one[:100]}: must be NAME=VALUE, as --set N_TRAIN=1000 or --set"
                                 " MODEL.1.filters=32")

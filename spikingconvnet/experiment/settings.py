@@ -1,7 +1,8 @@
 """From ``parameters.py`` to checked, frozen Settings.
 
 The file is Python, run with :mod:`runpy`, of which only capital names count; or TOML, see ``tables``, of which nothing
-is executed. A name that is unknown, missing or of the wrong kind is a SettingsError that says what would have been right.
+is executed. A name that is unknown, missing or of the wrong kind is a SettingsError that says what would have been
+right.
 """
 
 import ast
@@ -186,8 +187,8 @@ def load(path: str | Path) -> Settings:
     """
     path = Path(path)
     if not path.is_file():
-        raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it, or"
-                            " write one with --mode init")
+        raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it,"
+                            " or write one with --mode init")
     try:
         require(path.stat().st_size <= LARGEST_FILE, str(path), "size", path.stat().st_size,
                 f"at most {LARGEST_FILE:,} bytes for a parameters file")

@@ -28,6 +28,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+KNOWN: list[str] = vars(spikingconvnet)["__all__"]
 ROOMS = ("model", "training", "data", "network")        # of classes that parameters are made of
 TYPE = "type"
 
@@ -82,12 +83,12 @@ def _record(table: Mapping[str, Any], where: str) -> Any:
 
 def _class(name: object, where: str) -> Any:
     """The class of the package that a table names."""
-    found = getattr(spikingconvnet, str(name)) if name in spikingconvnet.__all__ else None
+    found = getattr(spikingconvnet, str(name)) if name in KNOWN else None
     known = isinstance(found, type) and (is_dataclass(found) or found is Sequential)
     if known and found is not None and found.__module__.split(".")[1] in ROOMS:
         return found
     raise SettingsError(f"{where}.{TYPE}: must name a record of the package, as {TYPE} = \"IFCurrExp\", got"
-                        f" {in_words(name)}{did_you_mean(name, spikingconvnet.__all__)}")
+                        f" {in_words(name)}{did_you_mean(name, KNOWN)}")
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -167,7 +168,7 @@ def _lines(table: Mapping[str, Any], path: str, notes: Mapping[str, str] | None)
 
 def _summary(table: Mapping[str, Any]) -> str:
     """First line of what a record's class says of itself."""
-    return (getattr(spikingconvnet, table[TYPE]).__doc__ or table[TYPE]).splitlines()[0]
+    return str(getattr(spikingconvnet, table[TYPE]).__doc__ or table[TYPE]).splitlines()[0]
 
 
 def _defaults(table: Mapping[str, Any]) -> Iterator[str]:

@@ -201,7 +201,7 @@ def test_a_run_goes_on_with_the_parameters_seed_and_source_it_was_loaded_with(pa
     assert cli.main(["--mode", "training", "--layer", "1", "--run-dir", run, "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out.splitlines()[-1])["seed"] == 5
-    assert "parameters.py differs" in captured.err
+    assert "parameters.py is NOT used" in captured.err
 
 
 def test_demo_trains_again_when_another_rule_is_asked_for(command):
