@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from spikingconvnet.cli import sweep
 from spikingconvnet.cli.arguments import FOR_NEW, READ_ONLY, check, parser, use
 from spikingconvnet.cli.modes import MODES, program, say
 from spikingconvnet.cli.parameters import NEW, kept_options, opened, parameters_file, sets_in_force
@@ -24,6 +25,7 @@ from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
 from spikingconvnet.store.directory import RunDirectory, near
 
+OF_THEIR_OWN = {"sweep": sweep.sweep}        # modes that open no experiment, or many
 OF_NO_EXPERIMENT = ("doctor", "compare", "import", "convert", "check FILE", "export FILE")
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
@@ -102,6 +104,8 @@ def _print(result: Mapping[str, Any], options: Namespace) -> None:
 
 def _run(options: Namespace) -> dict[str, Any]:
     """Do what was asked for, under the lock of a run directory if there is one: the result."""
+    if options.mode in OF_THEIR_OWN:
+        return {"mode": options.mode, **OF_THEIR_OWN[options.mode](options)}
     if use(options) in OF_NO_EXPERIMENT:
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")

@@ -26,6 +26,7 @@ from spikingconvnet.experiment.doors import old_names
 from spikingconvnet.gates import sizes
 from spikingconvnet.gates.address import SOURCE_LOGIN, Address
 from spikingconvnet.gates.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
+from spikingconvnet.gates.files import write_whole
 from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.plasticity import STDPMechanism
@@ -229,6 +230,12 @@ def as_tables(settings: Settings) -> dict[str, Any]:
     given = {name: getattr(settings, field) for field, name in NAMES.items()}
     return {name: tables.plain(value, name) for name, value in given.items()
             if value is not None and value != default[_FIELDS[name]]}
+
+
+def save(settings: Settings, path: str | Path) -> None:
+    """Write settings as a TOML file, which :func:`load` reads again; see :func:`as_tables`."""
+    content = tables.written(as_tables(settings)).encode()
+    write_whole(Path(path), lambda stream: stream.write(content))
 
 
 def _text(error: BaseException) -> str:
