@@ -15,18 +15,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.cli import sweep
+from spikingconvnet.cli import init, sweep
 from spikingconvnet.cli.arguments import FOR_NEW, READ_ONLY, check, parser, use
 from spikingconvnet.cli.modes import MODES, program, say
 from spikingconvnet.cli.parameters import NEW, kept_options, opened, parameters_file, sets_in_force
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
+from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
 from spikingconvnet.store.directory import RunDirectory, near
 
-OF_THEIR_OWN = {"sweep": sweep.sweep}        # modes that open no experiment, or many
+OF_THEIR_OWN = {"sweep": sweep.sweep, "init": init.init}     # modes that open no experiment, or many
 OF_NO_EXPERIMENT = ("doctor", "compare", "import", "convert", "check FILE", "export FILE")
+TIMED = ("loaddata", "training", "testing", "demo")      # modes that results come from
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
 
@@ -112,20 +114,30 @@ def _run(options: Namespace) -> dict[str, Any]:
     _check_run_directory(store, options)
     path = parameters_file(options, store)
     if options.mode in READ_ONLY or options.cv:
-        return _of_experiment(store, path, options)
+        return _of_experiment(opened(path, options, store, _progress), options)
     with store.locked():
         store.check_own(path)
-        sets = sets_in_force(path, options, store)
-        result = _of_experiment(store, path, options)
+        sets, begin = sets_in_force(path, options, store), time.perf_counter()
+        experiment = opened(path, options, store, _progress)
+        result = _of_experiment(experiment, options)
         store.keep_parameters(path, sets)
+        _describe(experiment, sets, options, time.perf_counter() - begin)
     return result
 
 
-def _of_experiment(store: RunDirectory, path: Path, options: Namespace) -> dict[str, Any]:
+def _describe(experiment: Experiment, sets: Mapping[str, str], options: Namespace, seconds: float) -> None:
+    """Keep in ``results.json`` what the run is made of, and how long each of its commands took."""
+    if options.mode in TIMED:
+        before = experiment.store.results().get("run", {}).get("seconds")
+        taken = {**(before if isinstance(before, dict) else {}),
+                 " ".join(filter(None, (options.mode, options.layer))): round(seconds, 2)}
+        experiment.store.write_results("run", {**described(experiment.settings, sets), "seconds": taken})
+
+
+def _of_experiment(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """What the mode of an experiment gives."""
-    experiment = opened(path, options, store, _progress)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
-              "run_dir": str(store.path), **MODES[options.mode](experiment, options)}
+              "run_dir": str(experiment.store.path), **MODES[options.mode](experiment, options)}
     if options.mode in ("training", "testing", "demo"):
         result |= _verdict(experiment, options)
     return result

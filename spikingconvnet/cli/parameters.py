@@ -31,7 +31,7 @@ def parameters_file(options: Namespace, store: RunDirectory) -> Path:
         return Path(options.parameters)
     new = options.mode in NEW or options.cv or options.dataset
     if new and options.rule in WHOLE:
-        return _recipe(options.rule, options.dataset)
+        return recipe(options.rule, options.dataset)
     here, kept = _here(), store.parameters()
     if (options.mode in NEW and here.is_file()) or not kept.is_file():
         return here
@@ -48,7 +48,7 @@ def _here() -> Path:
     return (there or [Path(PARAMETERS[0])])[0]
 
 
-def _recipe(rule: str, dataset: str | None) -> Path:
+def recipe(rule: str, dataset: str | None) -> Path:
     """The parameters file that a rule brings with it: its first one, or that for a data set."""
     first = RECIPES / f"{rule}.py"
     if dataset is None:

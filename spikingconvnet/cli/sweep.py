@@ -6,6 +6,7 @@ in their pool, and the same command goes on.
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -52,9 +53,10 @@ def sweep(options: Namespace) -> dict[str, Any]:
         _claim(store, found)
         rows = _all(store, path, found, options)
         lines = table(rows)
-        head = {**described(base, grid), "split": options.split}
         _write(store, grid, lines, options.split)
-        store.write_results("sweep", {**head, "table": lines, "trials": _told(rows)})
+        store.write_results("sweep", {**described(base, grid), "split": options.split, "table": lines,
+                                      "trials": _told(rows)})
+        _clear(store)
     failed = [row for row in rows if row.error]
     say(f"table: {store.path / 'sweep.csv'}, sweep.txt, plots/sweep.png; {len(rows) - len(failed)} of {len(rows)} runs"
         " came to their end")
@@ -161,6 +163,15 @@ def _write(store: RunDirectory, grid: Mapping[str, Sequence[str]], lines: Sequen
     for name, text in (("sweep.txt", as_text(lines) + "\n"), ("sweep.csv", as_csv(lines))):
         write_whole(store.path / name, partial(_encoded, text))
     plotting.save(plotting.sweep(grid, lines, f"{split} accuracy (%)"), store.path / "plots" / "sweep")
+
+
+def _clear(store: RunDirectory) -> None:
+    """Delete what is no longer needed when all trials are done: spikes and counts, which layers can make again."""
+    shared = store.path / "shared"
+    for folder in (shared, *(store.path / "trials").glob("*")):
+        for name in ("spikes", "features", "answers"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    shutil.rmtree(shared / "locks", ignore_errors=True)
 
 
 def _encoded(text: str, stream: Any) -> None:

@@ -154,7 +154,7 @@ def written(tables: Mapping[str, Any], notes: Mapping[str, str] | None = None) -
 def _lines(table: Mapping[str, Any], path: str, notes: Mapping[str, str] | None) -> Iterator[str]:
     for name, found in table.items():
         if not _tables_in(found):
-            yield f"{name} = {_text(found)}" + (f"{'':8}# {notes[name]}" if notes and name in notes else "")
+            yield f"{name} = {_text(found)}" + (f"    # {notes[name]}" if notes and name in notes else "")
     if notes is not None and TYPE in table:
         yield from _defaults(table)
     for name, found in table.items():
