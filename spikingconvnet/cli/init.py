@@ -33,7 +33,10 @@ NOTES = {"DATASET": "a directory or address with four IDX files", "CLASSES": "th
 
 
 def init(options: Namespace) -> dict[str, Any]:
-    """Write a parameters file into a directory, unless there is one, and fetch MNIST if the file wants it."""
+    """Write a parameters file into a directory, unless there is one, and fetch MNIST if the file wants it.
+
+    A parameters file of the other kind there is a SettingsError, MNIST that cannot be fetched a DataError.
+    """
     folder = Path(*options.paths)
     path = folder / f"parameters.{'toml' if options.toml else 'py'}"
     other = path.with_suffix(".py" if options.toml else ".toml")

@@ -49,7 +49,7 @@ def _here() -> Path:
 
 
 def recipe(rule: str, dataset: str | None) -> Path:
-    """The parameters file that a rule brings with it: its first one, or that for a data set."""
+    """The parameters file that a rule brings with it: its first one, or that for a data set, or a SettingsError."""
     first = RECIPES / f"{rule}.py"
     if dataset is None:
         return first

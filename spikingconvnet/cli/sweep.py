@@ -43,7 +43,17 @@ Task: TypeAlias = tuple[Namespace, Path, Trial]
 
 
 def sweep(options: Namespace) -> dict[str, Any]:
-    """All settings of a grid with their seeds: the table, for JSON and as text."""
+    """All settings of a grid with their seeds: the table, for JSON and as text.
+
+    Raises
+    ------
+    SettingsError
+        Nothing to sweep, or too much.
+    StoreError
+        The directory holds something else.
+    SimulationFailed
+        A process was ended from outside.
+    """
     store = RunDirectory(options.run_dir, f"{program()} --mode sweep")
     path = parameters_file(options, store)
     grid = {name: overrides.values(text) for name, text in overrides.parted(options.set or ()).items()}

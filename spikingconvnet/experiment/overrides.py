@@ -64,6 +64,8 @@ def values(text: str) -> list[str]:
 def value(text: str) -> Any:
     """What a text stands for: a literal of Python, a value of TOML, or else the text itself.
 
+    A table that is no record of the package is a SettingsError.
+
     >>> value("(0.2, 0.2)"), value("none"), value("true"), value("data/mnist")
     ((0.2, 0.2), None, True, 'data/mnist')
     """

@@ -63,7 +63,10 @@ def word(text: str) -> Any:
 
 
 def value(found: Any, where: str) -> Any:
-    """What TOML holds, with records for tables and tuples for arrays; `where` it stands, for errors."""
+    """What TOML holds, with records for tables and tuples for arrays; `where` it stands, for errors.
+
+    A table that is no record of the package is a SettingsError.
+    """
     if isinstance(found, list):
         return tuple(value(one, f"{where}.{number}") for number, one in enumerate(found))
     return _record(found, where) if isinstance(found, dict) else found

@@ -28,6 +28,11 @@ def sweep(grid: Mapping[str, Sequence[str]], lines: Sequence[Mapping[str, Any]],
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    SettingsError
+        No lines.
     """
     require(len(lines) > 0, "sweep", "lines", lines, "a line for each setting")
     first, *others = list(grid) or [""]
