@@ -43,7 +43,8 @@ RUNS = (*NEW, "training", "testing", "info", "plot", "export", *FOR_NEW)        
 PATHS = {"compare": (2,), "import": (1,), "export": (1, 2), "check": (0, 1), "init": (0, 1),
          "convert": (2,)}       # how many a mode takes
 IN_WORDS = {0: "no paths", 1: "one path", 2: "two paths"}
-SIMULATE = ("training", "testing", "demo", "sweep", "plot")
+STORE = ("training", "testing", "demo", "sweep")      # modes that store what a board may have computed
+SIMULATE = ("training", "testing", "demo", "plot", "sweep")
 USED_BY = {"layer": ("training",), "source": (*NEW, "convert"), "weights": ("convert",), "mean": ("convert",),
            "std": ("convert",), "input_shape": ("convert",),
            "split": ("testing", "sweep"), "set": RUNS, "seeds": ("sweep",), "toml": ("init",),
@@ -53,8 +54,8 @@ USED_BY = {"layer": ("training",), "source": (*NEW, "convert"), "weights": ("con
            "seed": RUNS, "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW, "import"),
            "target": (*SIMULATE, *FOR_NEW, "doctor", "import", "check FILE"),
            "copies": ("training", "testing", "demo", "sweep", "map"), "time_scale": (*SIMULATE, "import"),
-           "packet_buffer": (*SIMULATE, "import", "check", "check FILE"), "force": (*SIMULATE[:4], "import"),
-           "strict": (*SIMULATE[:4], "import"), "jobs": RUNS}
+           "packet_buffer": (*SIMULATE, "import", "check", "check FILE"), "force": (*STORE, "import"),
+           "strict": (*STORE, "import"), "jobs": RUNS}
 # Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
 NUMBERS = {"seed": (0, MOST_SEED), "seeds": (1, 1000), "jobs": (1, 1024), "copies": (1, 1000),
            "time_scale": (1, 21_474), "packet_buffer": (1, 16_384)}
@@ -180,7 +181,7 @@ def check(options: Namespace) -> None:
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule in WHOLE
-    if options.cluster is not None and (options.mode not in SIMULATE[:4]
+    if options.cluster is not None and (options.mode not in STORE
                                         or (options.mode == "training" and options.layer in (None, "1"))):
         raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
                             " --mode training of svm and of layers above 1, for which earlier layers are replayed")

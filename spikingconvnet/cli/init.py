@@ -19,7 +19,7 @@ from spikingconvnet.gates.address import Address
 from spikingconvnet.gates.files import write_whole
 
 TEMPLATE = Path(spikingconvnet.__file__).parent / "experiment" / "template.py"
-MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist"     # the mirror of torchvision
+MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist"        # has the four files by their first names
 FOLDER = Path("data/mnist")         # where a file that says nothing else looks for them
 HEAD = """# The experiment: every number that you may want to change. What is not given is as its comment says.
 # Units: steps of 1 ms, ms, mV, nA, nF. What each name means: docs/settings.md and docs/api.md.
