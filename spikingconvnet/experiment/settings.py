@@ -229,7 +229,7 @@ def as_tables(settings: Settings) -> dict[str, Any]:
     default = {field.name: field.default for field in fields(settings)}
     given = {name: getattr(settings, field) for field, name in NAMES.items()}
     return {name: tables.plain(value, name) for name, value in given.items()
-            if value is not None and value != default[_FIELDS[name]]}
+            if value is not None and not tables.is_default(value, default[_FIELDS[name]])}
 
 
 def save(settings: Settings, path: str | Path) -> None:

@@ -29,7 +29,8 @@ else:
     import tomli as tomllib
 
 KNOWN: list[str] = vars(spikingconvnet)["__all__"]
-ROOMS = ("model", "training", "data", "network")        # of classes that parameters are made of
+HOMES = ("model.layers", "model.branches", "model.readouts", "model.sequential", "training", "data", "network.neurons",
+         "network.plasticity")      # of the classes that parameters are made of
 TYPE = "type"
 
 
@@ -77,7 +78,9 @@ def _record(table: Mapping[str, Any], where: str) -> Any:
                                                    for name, found in table.items() if name != TYPE}
     if kind is Sequential:
         require_known(given, ("input_shape", "layers"), where)
-        return Sequential(given.get("input_shape", ()), *given.get("layers", ()))
+        layers = given.get("layers", ())
+        require(isinstance(layers, tuple), where, "layers", layers, "an array of tables")
+        return Sequential(given.get("input_shape", ()), *layers)
     require_known(given, [field.name for field in fields(kind)], where)
     missing = [field.name for field in fields(kind) if _has_no_default(field) and field.name not in given]
     require(not missing, where, ", ".join(missing), "nothing", f"given, as {kind.__name__} needs it")
@@ -87,8 +90,8 @@ def _record(table: Mapping[str, Any], where: str) -> Any:
 def _class(name: object, where: str) -> Any:
     """The class of the package that a table names."""
     found = getattr(spikingconvnet, str(name)) if name in KNOWN else None
-    known = isinstance(found, type) and (is_dataclass(found) or found is Sequential)
-    if known and found is not None and found.__module__.split(".")[1] in ROOMS:
+    home = str(getattr(found, "__module__", "")).partition(".")[2]
+    if isinstance(found, type) and (is_dataclass(found) or found is Sequential) and home.startswith(HOMES):
         return found
     raise SettingsError(f"{where}.{TYPE}: must name a record of the package, as {TYPE} = \"IFCurrExp\", got"
                         f" {in_words(name)}{did_you_mean(name, KNOWN)}")
@@ -138,7 +141,12 @@ def plain(found: Any, where: str) -> Any:
     given = {field.name: getattr(found, field.name) for field in fields(found)}
     return {TYPE: type(found).__name__, **{field.name: plain(given[field.name], f"{where}.{field.name}")
                                            for field in fields(found) if given[field.name] is not None
-                                           and (_has_no_default(field) or given[field.name] != field.default)}}
+                                           and not is_default(given[field.name], field.default)}}
+
+
+def is_default(found: Any, default: Any) -> bool:
+    """Whether a field has its default, to the letter: digests are made of what stands there, and 0 is not 0.0."""
+    return default is not MISSING and repr(found) == repr(default)
 
 
 def written(tables: Mapping[str, Any], notes: Mapping[str, str] | None = None) -> str:

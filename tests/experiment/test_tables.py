@@ -47,6 +47,11 @@ def test_what_toml_has_no_letters_for_comes_back(toml, base):
     assert tables.finite({"a": [float("inf"), 1.5, True]}) == {"a": ["inf", 1.5, True]}
 
 
+def test_a_number_that_is_only_equal_to_the_default_is_written(toml, base):
+    whole = changed(base, "MODEL.1.neuron.tau_refrac=0", "MODEL.1.lateral=-0.0", "MODEL.1.gain=20")
+    assert repr(toml(tables.written(settings.as_tables(whole)))) == repr(whole)
+
+
 def test_the_example_of_the_page_can_be_loaded(toml):
     text = re.search("```toml\n(.*?)```", (ROOT / "docs/settings.md").read_text(), re.DOTALL)[1]
     assert toml(text).model.layers[0].training == scn.STDP(windows=2000)
@@ -62,6 +67,8 @@ def test_the_example_of_the_page_can_be_loaded(toml):
     (SMALL + MODEL % '{type = "Conv2D", filter = 2, kernel_size = 3}', "no filter; did you mean filters?"),
     (SMALL + MODEL % '{type = "Conv2D", filters = 0, kernel_size = 3}', "Conv2D.filters: must be a whole number"),
     (SMALL + MODEL % '{type = "Experiment", filters = 2}', "must name a record"),
+    (SMALL + 'MODEL = {type = "Sequential", input_shape = [1, 9, 9], layers = 3}', "MODEL.layers: must be an array"),
+    (SMALL + MODEL % '{type = "Spikes"}', "must name a record"),
     (SMALL + MODEL % '{type = "open"}', "must name a record"), (SMALL + MODEL % '{type = ["Conv2D"]}', "must name"),
     (SMALL.replace("30", "2030-01-01") + MODEL % CONV, "parameters.SLOT: must be"),
     (SMALL + MODEL % CONV + "SEED = true", "parameters.SEED: must be")])
