@@ -77,6 +77,9 @@ def sweep(options: Namespace) -> dict[str, Any]:
 def _trials(grid: Mapping[str, Sequence[str]], first: int, path: Path, options: Namespace) -> list[Trial]:
     if "SEED" in grid:
         raise SettingsError("--set SEED: in a sweep there are --seed, the first one, and --seeds, how many")
+    for name, texts in grid.items():
+        if len(set(texts)) < len(texts):
+            raise SettingsError(f"--set {name}: has a value twice, in {', '.join(texts)}")
     n = prod(map(len, grid.values())) * (options.seeds or 1)
     if n > MOST:
         raise SettingsError(f"--mode sweep: would be {n:,} runs, and at most {MOST:,} are done; leave out some values")

@@ -255,7 +255,7 @@ class RunDirectory:
     def keep_parameters(self, path: str | Path, sets: Mapping[str, str] | None = None) -> None:
         """Copy the parameters file whole, and keep the values of ``--set`` beside it."""
         target = self.path / PARAMETERS[Path(path).suffix == ".toml"]
-        if (sets or {}) != self.sets():
+        if sets or (self.path / SETS).is_file():
             content = json.dumps(sets or {}, indent=2).encode()
             write_whole(self.path / SETS, lambda stream: stream.write(content))
         if not same_file(path, target):

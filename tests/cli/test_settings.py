@@ -91,6 +91,7 @@ def test_damaged_values_are_a_sentence(command, tmp_path):
         (tmp_path / "run/set.json").write_text(text)
         code, _, err = command("--mode", "info")
         assert code in (2, 5) and err.startswith("error: ") and err.count("\n") == 1
+    assert command("--mode", "loaddata")[0] == 0 and "120 train" in command("--mode", "loaddata")[2]
 
 
 def test_a_file_that_is_not_used_is_said_with_what_differs(command, tmp_path):

@@ -108,16 +108,16 @@ def until(condition, seconds=120.0):
         time.sleep(0.01)
 
 
-def test_models_that_are_trained_as_a_whole_are_swept_too(sweep):
+def test_models_that_are_trained_as_a_whole_are_swept_too(sweep, small_mnist):
     words = ["--rule", "ridge", "--set", "MODEL.1.units=20,30", "--set", "N_TRAIN=100", "--set", "N_TEST=40"]
-    code, out, err = sweep(*words, "--source", ROOT / "data/mnist")
+    code, out, err = sweep(*words, "--source", small_mnist)
     assert code == 0 and [line.split()[-2] for line in out.splitlines()[1:]] == ["1", "1"], err
 
 
 @pytest.mark.parametrize("words, code, wanted", [
     ([], 2, "needs --set NAME=VALUE"), (["--set", "SEED=1,2"], 2, "there are --seed, the first one, and --seeds"),
     (["--set", f"SLOT={','.join(map(str, range(200)))}", "--seeds", "51"], 2, "would be 10,200 runs"),
-    (["--seeds", "0"], 2, "--seeds: must be at least 1")])
+    (["--set", "SLOT=30,31,30"], 2, "--set SLOT: has a value twice"), (["--seeds", "0"], 2, "--seeds: must be at least 1")])
 def test_what_would_be_no_sweep_is_refused(sweep, words, code, wanted):
     found, out, err = sweep(*words)
     assert (found, out) == (code, "") and wanted in err
