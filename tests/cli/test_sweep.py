@@ -117,7 +117,8 @@ def test_models_that_are_trained_as_a_whole_are_swept_too(sweep, small_mnist):
 @pytest.mark.parametrize("words, code, wanted", [
     ([], 2, "needs --set NAME=VALUE"), (["--set", "SEED=1,2"], 2, "there are --seed, the first one, and --seeds"),
     (["--set", f"SLOT={','.join(map(str, range(200)))}", "--seeds", "51"], 2, "would be 10,200 runs"),
-    (["--set", "SLOT=30,31,30"], 2, "--set SLOT: has a value twice"), (["--seeds", "0"], 2, "--seeds: must be at least 1")])
+    (["--set", "SLOT=30,31,30"], 2, "--set SLOT: has a value twice"),
+    (["--seeds", "0"], 2, "--seeds: must be at least 1")])
 def test_what_would_be_no_sweep_is_refused(sweep, words, code, wanted):
     found, out, err = sweep(*words)
     assert (found, out) == (code, "") and wanted in err
