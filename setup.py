@@ -61,6 +61,7 @@ setup(
         "packaging>=23",
         "filelock>=4.1",
         "psutil>=5.9",
+        "tomli>=2; python_version < '3.11'",        # tomllib of later Pythons
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main"]},

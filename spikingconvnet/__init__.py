@@ -51,7 +51,7 @@ _HOMES = {
     "exchange.neo_blocks": ("from_neo", "to_neo"),
     "backends": ("open", "run"),
     "experiment.experiment": ("Experiment",),
-    "experiment.settings": ("Settings", "load_settings=load"),
+    "experiment.settings": ("Settings", "load_settings=load", "save_settings=save"),
     "errors": ("SpikingConvNetError",),
 }
 _FOUND_AT = {name: (home, own or name) for home, names in _HOMES.items()

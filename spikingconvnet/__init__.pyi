@@ -61,3 +61,4 @@ __version__: str
 load_images = _datasets.load
 save_images = _datasets.save
 load_settings = _settings.load
+save_settings = _settings.save

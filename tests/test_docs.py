@@ -20,9 +20,10 @@ TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 NAME = re.compile(r"`([a-z_]\w*)\.([A-Za-z_]\w*)")
 VALUE = re.compile(r"--(mode|rule|backend|split) ([\w-]+)")
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-# What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own, a graph of nir.
-ELSEWHERE = {"spike_processing_fast.c", "mine.py", "load_executable_images.py", "my_script.py", "--output-filename",
-             "--its", "--arguments", "graph.infer_types"}
+# What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own, a graph of nir; what
+# a command makes.
+ELSEWHERE = {"parameters.toml", "mine.toml", "sweep.txt", "spike_processing_fast.c", "mine.py", "my_script.py",
+             "load_executable_images.py", "--output-filename", "--its", "--arguments", "graph.infer_types"}
 BY_OLD_NAMES = {"docs/mutation.md"}         # its table has modules by the names that they had then
 
 
@@ -39,7 +40,7 @@ def unknown_names(text):
     """Names like ``lowering.lower`` of which no module called so knows the second part."""
     for module, name in NAME.findall(text):
         files = list((ROOT / "spikingconvnet").rglob(f"{module}.py"))
-        suffix = name in ("py", "c", "md", "npz", "json", "txt")
+        suffix = name in ("py", "c", "md", "npz", "json", "txt", "toml", "csv")
         known = suffix or f"{module}.{name}" in ELSEWHERE
         if files and not known and not any(re.search(rf"\b{name}\b", path.read_text()) for path in files):
             yield f"{module}.{name}"

@@ -1,6 +1,7 @@
 """Commands that write a run directory, each from a state that is kept, and what it has to look like in the end."""
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -81,9 +82,15 @@ def fork(work, *args, silent=False, log=None):
 
 
 def contents(folder):
-    """Every file below a folder by its name, folders too: dict of str to bytes or None."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+    """Every file below a folder by its name, folders too, but for how long commands took: dict of str to bytes or
+    None."""
+    return {str(path.relative_to(folder)): _untimed(path) if path.is_file() else None
             for path in sorted(Path(folder).rglob("*"))}
+
+
+def _untimed(path):
+    content = path.read_bytes()
+    return re.sub(rb'"seconds": \{[^}]*\}', b"", content) if path.name == "results.json" else content
 
 
 def prepare(directory):

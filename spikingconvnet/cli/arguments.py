@@ -3,13 +3,14 @@
 import argparse
 import shlex
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 import spikingconvnet
 from spikingconvnet import backends
 from spikingconvnet.board.targets import TARGETS, check_target
 from spikingconvnet.cli.modes import MODES
-from spikingconvnet.cli.parameters import WHOLE
+from spikingconvnet.cli.parameters import NEW, WHOLE
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.exchange.verdicts import METHODS
 from spikingconvnet.experiment.replicas import REPLICA_SAMPLES
@@ -37,26 +38,28 @@ EXIT_CODES = """exit codes:
      same command goes on"""
 DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
 READ_ONLY = ("info", "check", "map", "export")      # modes that write nothing into a run directory
-NEW = ("loaddata", "demo")                  # modes that may begin a run
 FOR_NEW = ("check", "map")                  # modes that also look at an experiment that has not begun
 RUNS = (*NEW, "training", "testing", "info", "plot", "export", *FOR_NEW)        # modes of an experiment
-PATHS = {"compare": (2,), "import": (1,), "export": (1, 2), "check": (0, 1),
+PATHS = {"compare": (2,), "import": (1,), "export": (1, 2), "check": (0, 1), "init": (0, 1),
          "convert": (2,)}       # how many a mode takes
 IN_WORDS = {0: "no paths", 1: "one path", 2: "two paths"}
-SIMULATE = ("training", "testing", "demo", "plot")
+STORE = ("training", "testing", "demo", "sweep")      # modes that store what a board may have computed
+SIMULATE = ("training", "testing", "demo", "plot", "sweep")
 USED_BY = {"layer": ("training",), "source": (*NEW, "convert"), "weights": ("convert",), "mean": ("convert",),
            "std": ("convert",), "input_shape": ("convert",),
-           "split": ("testing",), "record": ("training", "testing", "import"),
+           "split": ("testing", "sweep"), "set": RUNS, "seeds": ("sweep",), "toml": ("init",),
+           "record": ("training", "testing", "import"),
            "graph_dt": ("import", "export"), "method": ("import", "export"), "spikes": ("import",),
-           "cv": ("training",), "dataset": (*NEW, "training"), "parameters": RUNS, "run_dir": RUNS, "seed": RUNS,
-           "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW, "import"),
+           "cv": ("training",), "dataset": (*NEW, "training", "init"), "parameters": RUNS, "run_dir": RUNS,
+           "seed": RUNS, "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW, "import"),
            "target": (*SIMULATE, *FOR_NEW, "doctor", "import", "check FILE"),
-           "copies": ("training", "testing", "demo", "map"), "time_scale": (*SIMULATE, "import"),
-           "packet_buffer": (*SIMULATE, "import", "check", "check FILE"), "force": (*SIMULATE[:3], "import"),
-           "strict": (*SIMULATE[:3], "import"), "jobs": RUNS}
+           "copies": ("training", "testing", "demo", "sweep", "map"), "time_scale": (*SIMULATE, "import"),
+           "packet_buffer": (*SIMULATE, "import", "check", "check FILE"), "force": (*STORE, "import"),
+           "strict": (*STORE, "import"), "jobs": RUNS}
 # Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
-NUMBERS = {"seed": (0, MOST_SEED), "jobs": (1, 1024), "copies": (1, 1000), "time_scale": (1, 21_474),
-           "packet_buffer": (1, 16_384)}
+NUMBERS = {"seed": (0, MOST_SEED), "seeds": (1, 1000), "jobs": (1, 1024), "copies": (1, 1000),
+           "time_scale": (1, 21_474), "packet_buffer": (1, 16_384)}
+RUN_DIRS = {"sweep": "runs/sweep"}      # by default; runs/default elsewhere
 NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
 
 
@@ -72,12 +75,13 @@ def parser() -> argparse.ArgumentParser:
         prog="spikingconvnet", epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Layer-wise STDP spiking convolutional networks on SpiNNaker.")
     add = parser.add_argument
-    add("--mode", required=True, choices=(*MODES, "board"),
-        help="what to do; demo does everything, board serves an emulated SpiNN-5 until it is interrupted")
+    add("--mode", required=True, choices=(*MODES, "init", "sweep", "board"),
+        help="what to do; demo does everything, init writes a parameters file, sweep does it for many settings, board"
+             " serves an emulated SpiNN-5 until it is interrupted")
     add("paths", nargs="*", metavar="A B", help="with --mode compare: two run directories of one experiment, or two"
                                                 " files that --record made; with import: a NIR file, with export one"
                                                 " that is made, or a file that --record made and one of spikes; with"
-                                                " check: a file that --record made")
+                                                " check: a file that --record made; with init: a directory")
     add("--graph-dt", type=float, metavar="T", help="with --mode import or export: a step in the unit of time of the"
                                                     " NIR file (default: 0.001, for seconds; snnTorch: 0.0001)")
     add("--method", choices=METHODS, help="with --mode import or export: how the file's equations become steps"
@@ -125,9 +129,20 @@ def parser() -> argparse.ArgumentParser:
         add(f"--{name}", metavar="X[,X,...]", help=f"with --mode convert: {name} of the Normalize before the network")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
+    _add_settings(add)
     add("--json", action="store_true", help="print one JSON object on stdout")
     add("--version", action="version", version=spikingconvnet.__version__)
     return parser
+
+
+def _add_settings(add: Callable[..., object]) -> None:
+    """Options that change single settings, see docs/settings.md."""
+    add("--set", action="append", metavar="NAME=VALUE", help="another value for one of the parameters, as N_TRAIN=1000,"
+        " ENCODER.n_steps=20 or MODEL.1.training.windows=2000 (layers count as for --layer); again for another one;"
+        " kept in the run directory. With --mode sweep NAME=VALUE,VALUE,...: all of them")
+    add("--seeds", type=int, metavar="N", help="with --mode sweep: N runs of each setting, of seeds from --seed on"
+                                               " (default: 1)")
+    add("--toml", action="store_true", help="with --mode init: parameters in TOML instead of Python")
 
 
 def _number_or_auto(text: str) -> int | str:
@@ -166,16 +181,18 @@ def check(options: Namespace) -> None:
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule in WHOLE
-    if options.cluster is not None and (options.mode not in SIMULATE[:3]
+    if options.cluster is not None and (options.mode not in STORE
                                         or (options.mode == "training" and options.layer in (None, "1"))):
         raise SettingsError("--cluster: has nothing to do here; replicas go there with --mode testing or demo, and with"
                             " --mode training of svm and of layers above 1, for which earlier layers are replayed")
-    for name, modes in {**USED_BY, "rule": ("training", "demo") + ("loaddata",) * brings_parameters}.items():
+    rules = ("training", "demo", "sweep") + ("loaddata", "init") * brings_parameters
+    for name, modes in {**USED_BY, "rule": rules}.items():
         if getattr(options, name) not in (None, False) and use(options) not in modes:
             raise SettingsError(f"--{name.replace('_', '-')}: belongs to --mode {' or '.join(modes)}, not to --mode"
                                 f" {use(options)}")
     _check_together(options)
-    options.named, options.run_dir = options.run_dir is not None, options.run_dir or "runs/default"
+    options.named, options.run_dir = options.run_dir is not None, options.run_dir or RUN_DIRS.get(
+        options.mode, "runs/default")
     options.backend = options.backend or "local"
     if options.dataset and not brings_parameters:
         raise SettingsError(f"--dataset: needs --rule {' or '.join(WHOLE)}; for other data sets there is --source")
@@ -209,6 +226,12 @@ def _check_together(options: Namespace) -> None:
     for one, other in pairs:
         if getattr(options, one) and getattr(options, other):
             raise SettingsError(f"--{other}: has nothing to do with --{one}")
+    for option, name in (("seed", "SEED"), ("source", "DATASET")):
+        if getattr(options, option) is not None and any(one.startswith(f"{name}=") for one in options.set or ()):
+            raise SettingsError(f"--set {name}: is what --{option} gives; leave one of them out")
+    if options.mode == "sweep" and not (options.set or options.seeds):
+        raise SettingsError("--mode sweep: needs --set NAME=VALUE,VALUE,... or --seeds N, or there is nothing to"
+                            " compare")
     if options.layer == "svm" and options.rule is not None:
         raise SettingsError("--rule: has nothing to do with --layer svm, whose kernels are trained before it")
     if options.mode == "import" and options.backend is not None and options.spikes is None:

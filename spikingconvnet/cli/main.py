@@ -15,17 +15,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.cli.arguments import FOR_NEW, NEW, READ_ONLY, check, parser, use
+from spikingconvnet.cli import init, sweep
+from spikingconvnet.cli.arguments import FOR_NEW, READ_ONLY, check, parser, use
 from spikingconvnet.cli.modes import MODES, program, say
-from spikingconvnet.cli.parameters import kept_options, parameters_file, with_overrides
+from spikingconvnet.cli.parameters import NEW, kept_options, opened, parameters_file, sets_in_force
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
-from spikingconvnet.experiment import settings
+from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
 from spikingconvnet.store.directory import RunDirectory, near
 
+OF_THEIR_OWN = {"sweep": sweep.sweep, "init": init.init}     # modes that open no experiment, or many
 OF_NO_EXPERIMENT = ("doctor", "compare", "import", "convert", "check FILE", "export FILE")
+TIMED = ("loaddata", "training", "testing", "demo")      # modes that results come from
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
 
@@ -103,29 +106,38 @@ def _print(result: Mapping[str, Any], options: Namespace) -> None:
 
 def _run(options: Namespace) -> dict[str, Any]:
     """Do what was asked for, under the lock of a run directory if there is one: the result."""
+    if options.mode in OF_THEIR_OWN:
+        return {"mode": options.mode, **OF_THEIR_OWN[options.mode](options)}
     if use(options) in OF_NO_EXPERIMENT:
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)
-    path = parameters_file(options)
+    path = parameters_file(options, store)
     if options.mode in READ_ONLY or options.cv:
-        return _of_experiment(store, path, options)
+        return _of_experiment(opened(path, options, store, _progress), options)
     with store.locked():
         store.check_own(path)
-        result = _of_experiment(store, path, options)
-        store.keep_parameters(path)
+        sets, begin = sets_in_force(path, options, store), time.perf_counter()
+        experiment = opened(path, options, store, _progress)
+        result = _of_experiment(experiment, options)
+        store.keep_parameters(path, sets)
+        _describe(experiment, sets, options, time.perf_counter() - begin)
     return result
 
 
-def _of_experiment(store: RunDirectory, path: Path, options: Namespace) -> dict[str, Any]:
+def _describe(experiment: Experiment, sets: Mapping[str, str], options: Namespace, seconds: float) -> None:
+    """Keep in ``results.json`` what the run is made of, and how long each of its commands took."""
+    if options.mode in TIMED:
+        before = experiment.store.results().get("run", {}).get("seconds")
+        taken = {**(before if isinstance(before, dict) else {}),
+                 " ".join(filter(None, (options.mode, options.layer))): round(seconds, 2)}
+        experiment.store.write_results("run", {**described(experiment.settings, sets), "seconds": taken})
+
+
+def _of_experiment(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """What the mode of an experiment gives."""
-    target = options.target if options.backend == "spinnaker" else None
-    experiment = Experiment(with_overrides(settings.load(path), path, options, store), options.run_dir,
-                            options.backend, options.jobs, _progress, program(),
-                            target, options.cluster, options.copies, options.time_scale or 1,
-                            kept_options(path, options), options.force, options.packet_buffer)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
-              "run_dir": str(store.path), **MODES[options.mode](experiment, options)}
+              "run_dir": str(experiment.store.path), **MODES[options.mode](experiment, options)}
     if options.mode in ("training", "testing", "demo"):
         result |= _verdict(experiment, options)
     return result

@@ -163,11 +163,7 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """Accuracy, recall and confusion of a split, stored and said."""
     score = experiment.test(options.split)
-    n = int(score.confusion.sum())
-    result: dict[str, Any] = _without_nan(
-        {"split": options.split, "accuracy": score.accuracy, "accuracy_by_half": score.by_half,
-         f"n_{options.split}": n, "classes": score.classes.tolist(), "recall": score.recall.tolist(),
-         "precision": score.precision.tolist(), "confusion": score.confusion.tolist()})
+    n, result = int(score.confusion.sum()), score.entry(options.split)
     if experiment.model.runs_as_one:
         result |= {"over_time": experiment.over_time(options.split)}
     experiment.keep_result(options.split, result)

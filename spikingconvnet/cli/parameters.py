@@ -1,43 +1,55 @@
-"""Which parameters a command uses."""
+"""Which parameters a command uses, and the experiment that they make."""
 
-import filecmp
 import shlex
 from argparse import Namespace
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import spikingconvnet
-from spikingconvnet.cli.modes import say
+from spikingconvnet.cli import unused
+from spikingconvnet.cli.modes import program, say
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.experiment import settings
+from spikingconvnet.experiment import overrides, settings
+from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.model import shorthand
 from spikingconvnet.store import schemas
-from spikingconvnet.store.directory import RunDirectory, same_file
+from spikingconvnet.store.directory import PARAMETERS, RunDirectory, same_file
 
 RECIPES = Path(spikingconvnet.__file__).parent / "experiment" / "recipes"
 WHOLE = tuple(sorted({path.stem.partition("-")[0] for path in RECIPES.glob("*.py")}))   # rules that bring parameters
+NEW = ("loaddata", "demo", "sweep")         # modes that may begin a run
 
 
-def parameters_file(options: Namespace) -> Path:
+def parameters_file(options: Namespace, store: RunDirectory) -> Path:
     """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with.
 
     A rule that brings parameters, but none for the data set asked for, is a SettingsError.
     """
     if options.parameters:
         return Path(options.parameters)
-    new = options.mode in ("loaddata", "demo") or options.cv or options.dataset
+    new = options.mode in NEW or options.cv or options.dataset
     if new and options.rule in WHOLE:
-        return _recipe(options.rule, options.dataset)
-    here, kept = Path("parameters.py"), Path(options.run_dir) / "parameters.py"
-    if (options.mode in ("loaddata", "demo") and here.is_file()) or not kept.is_file():
+        return recipe(options.rule, options.dataset)
+    here, kept = _here(), store.parameters()
+    if (options.mode in NEW and here.is_file()) or not kept.is_file():
         return here
-    if here.is_file() and not filecmp.cmp(here, kept, shallow=False):
-        say(f"using {kept}, with which the run was loaded; {here} differs and is not used")
+    if here.is_file() and (told := unused.text(kept, here, program(), store.path)):
+        say(told)
     return kept
 
 
-def _recipe(rule: str, dataset: str | None) -> Path:
-    """The parameters file that a rule brings with it: its first one, or that for a data set."""
+def _here() -> Path:
+    """The parameters file of the current directory, whether it is there or not."""
+    there = [path for path in map(Path, PARAMETERS) if path.is_file()]
+    if len(there) > 1:
+        raise SettingsError(f"{' and '.join(PARAMETERS)}: are both here; name one of them with --parameters")
+    return (there or [Path(PARAMETERS[0])])[0]
+
+
+def recipe(rule: str, dataset: str | None) -> Path:
+    """The parameters file that a rule brings with it: its first one, or that for a data set, or a SettingsError."""
     first = RECIPES / f"{rule}.py"
     if dataset is None:
         return first
@@ -50,27 +62,38 @@ def _recipe(rule: str, dataset: str | None) -> Path:
 
 def kept_options(path: Path, options: Namespace) -> str:
     """Options that say which experiment is meant, so that a command in an error text means the same one."""
-    words = [] if path == Path("parameters.py") else ["--parameters", str(path)]
+    words = [] if str(path) in PARAMETERS else ["--parameters", str(path)]
     given = {"--seed": options.seed, "--arch": options.arch}
-    return shlex.join(words + [word for name, value in given.items() if value is not None
-                               for word in (name, str(value))])
+    words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    return shlex.join([*words, *(word for one in options.set or () for word in ("--set", one))])
+
+
+def sets_in_force(path: Path, options: Namespace, store: RunDirectory) -> dict[str, str]:
+    """Values of ``--set`` by name: those that a run was loaded with, if its parameters are used, and those given."""
+    kept = store.sets() if same_file(path, store.parameters()) else {}
+    return {**kept, **overrides.parted(options.set or ())}
 
 
 def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, store: RunDirectory) -> settings.Settings:
-    """Settings with the command line's seed, source and architecture, or with those that the run was loaded with.
+    """Settings with the command line's values, seed, source and architecture, or those that the run was loaded with.
 
     Raises
     ------
     SettingsError
         An architecture, but no rule that trains all layers at once; or one that cannot be used, see ``shorthand``.
+        A value of ``--set`` that cannot be used, see ``overrides``.
     """
-    is_kept = same_file(path, store.path / "parameters.py")
+    is_kept = same_file(path, store.parameters())
     kept = store.how("data/train", schemas.data("train")) if is_kept else {}
-    seed, source = options.seed, options.source
-    seed = kept.get("seed") if seed is None else seed
-    source = kept.get("source") if source is None else source
+    given, sets = overrides.parted(options.set or ()), sets_in_force(path, options, store)
+    loaded = overrides.changed(loaded, sets)
+    seed = loaded.seed if "SEED" in given else kept.get("seed")
+    source = loaded.dataset if "DATASET" in given else kept.get("source")
+    seed, source = seed if options.seed is None else options.seed, source if options.source is None else options.source
     loaded = replace(loaded.with_seed(seed), dataset=source or loaded.dataset)
     chain = options.arch or kept.get("arch")
+    if chain and (of_model := [name for name in sets if name.partition(".")[0] == "MODEL"]):
+        raise SettingsError(f"--set {of_model[0]}: has no effect, as --arch {chain} makes another MODEL")
     return _with_arch(loaded, chain) if chain else loaded
 
 
@@ -82,3 +105,12 @@ def _with_arch(loaded: settings.Settings, text: str) -> settings.Settings:
     model = shorthand.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.unit_readout,
                             rule.output_neuron)
     return replace(loaded, model=model, arch=text)
+
+
+def opened(path: Path, options: Namespace, store: RunDirectory,
+           progress: Callable[..., Iterable[Any]] = lambda items, description: items) -> Experiment:
+    """The experiment that a command is about."""
+    target = options.target if options.backend == "spinnaker" else None
+    return Experiment(with_overrides(settings.load(path), path, options, store), store, options.backend, options.jobs,
+                      progress, program(), target, options.cluster, options.copies, options.time_scale or 1,
+                      kept_options(path, options), options.force, options.packet_buffer)

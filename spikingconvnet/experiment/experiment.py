@@ -52,7 +52,7 @@ class Experiment:
     Parameters
     ----------
     settings : Settings
-    run_dir : str or Path
+    run_dir : str, Path or RunDirectory
     backend : str
     target : str or None
         Of a backend that has several: which machine.
@@ -84,17 +84,17 @@ class Experiment:
     timelines : Timelines
     """
 
-    def __init__(self, settings: Settings, run_dir: str | Path, backend: str = "local", jobs: int | None = None,
-                 progress: Callable[..., Iterable[Any]] = lambda items, description: items,
+    def __init__(self, settings: Settings, run_dir: str | Path | RunDirectory, backend: str = "local",
+                 jobs: int | None = None, progress: Callable[..., Iterable[Any]] = lambda items, description: items,
                  program: str = "main.py", target: str | None = None, cluster: str | None = None, copies: int | str = 1,
                  time_scale: int = 1, options: str = "", force: bool = False, packet_buffer: int | None = None) -> None:
         self.settings, self.model = settings, settings.model
         self.jobs, self.progress = jobs, progress
-        self.store = RunDirectory(run_dir)
+        self.store = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory(run_dir)
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
                              directory=self.store.path / backend, packet_buffer=packet_buffer)
         self.stored = Results(settings, self.store, self.runner.machine, program, options)
-        self.images = Images(settings, self.store.path / "downloads")
+        self.images = Images(settings, self.store.downloads)
         self.timelines = Timelines(self.stored, self.runner)
 
     def command(self, mode: str, layer: int | str | None = None) -> str:

@@ -5,6 +5,7 @@ The machine is scikit-learn's LinearSVC. A fitted readout is two plain arrays an
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,6 +223,13 @@ class Score:
         """Per class, the share of its predictions that were right: float array (n,); nan without predictions."""
         return _share(self.confusion, axis=0)
 
+    def entry(self, split: str) -> dict[str, Any]:
+        """What ``results.json`` holds of it for the images of a split: dict, with None for nan."""
+        return {"split": split, "accuracy": _none(self.accuracy), "accuracy_by_half": list(map(_none, self.by_half)),
+                f"n_{split}": int(self.confusion.sum()), "classes": self.classes.tolist(),
+                "recall": list(map(_none, self.recall.tolist())),
+                "precision": list(map(_none, self.precision.tolist())), "confusion": self.confusion.tolist()}
+
 
 def score(predicted: AnyInts, labels: AnyInts) -> Score:
     """Compare predictions with labels: Score over every class in either; unequal numbers of them are a DataError."""
@@ -233,6 +241,10 @@ def score(predicted: AnyInts, labels: AnyInts) -> Score:
     halves = np.array_split(truth == guess, 2)
     return Score(classes, confusion.reshape(len(classes), len(classes)),
                  tuple(float(half.mean()) if len(half) else float("nan") for half in halves))
+
+
+def _none(share: float) -> float | None:
+    return None if np.isnan(share) else share
 
 
 def _share(confusion: Ints, axis: int) -> Floats:

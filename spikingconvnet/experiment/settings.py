@@ -1,7 +1,8 @@
 """From ``parameters.py`` to checked, frozen Settings.
 
-The file is Python, run with :mod:`runpy`; only its capital names count. A name that is unknown, missing or of the wrong
-kind is a SettingsError that says what would have been right.
+The file is Python, run with :mod:`runpy`, of which only capital names count; or TOML, see ``tables``, of which nothing
+is executed. A name that is unknown, missing or of the wrong kind is a SettingsError that says what would have been
+right.
 """
 
 import ast
@@ -9,7 +10,7 @@ import difflib
 import runpy
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.data.filters import is_filter, worth_of
 from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, in_words, require
+from spikingconvnet.experiment import tables
 from spikingconvnet.experiment.doors import old_names
 from spikingconvnet.gates import sizes
 from spikingconvnet.gates.address import SOURCE_LOGIN, Address
 from spikingconvnet.gates.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
+from spikingconvnet.gates.files import write_whole
 from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.plasticity import STDPMechanism
@@ -163,6 +166,7 @@ _KINDS = {
                             " RULE = ...()")}
 _REQUIRED = ("DATASET", "FILTER", "ENCODER", "SLOT", "MODEL")
 LARGEST_FILE = 1 << 20      # bytes
+TOML = ".toml"              # what a file that is not Python ends with
 
 
 def load(path: str | Path) -> Settings:
@@ -171,6 +175,7 @@ def load(path: str | Path) -> Settings:
     Parameters
     ----------
     path : str or Path
+        Python, or TOML if its name ends with ``.toml``.
 
     Returns
     -------
@@ -183,21 +188,54 @@ def load(path: str | Path) -> Settings:
     """
     path = Path(path)
     if not path.is_file():
-        raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it")
+        raise SettingsError(f"{path}: no such parameters file; copy parameters.py or one of examples/*.py and edit it,"
+                            " or write one with --mode init")
     try:
         require(path.stat().st_size <= LARGEST_FILE, str(path), "size", path.stat().st_size,
                 f"at most {LARGEST_FILE:,} bytes for a parameters file")
-        with old_names(path):
-            ran = runpy.run_path(str(path))
-        found = {name: value for name, value in ran.items()
-                 if name.isupper() and not name.startswith("_") and (name in _FIELDS or not isinstance(value, type))}
-        return _from_names(found, path, _unread(path))
+        return _from_toml(path) if path.suffix == TOML else _from_python(path)
     except SpikingConvNetError as error:
         where = _line(error, path)
         raise SettingsError(f"{path}{where}: {error}" if where else str(error)) from error
     # The file is a program of the user's, objects of whose own are looked at as well: it may raise anything.
     except (Exception, SystemExit) as error:
         raise SettingsError(f"{path}{_line(error, path)}: {type(error).__name__}: {_text(error)}") from error
+
+
+def _from_toml(path: Path) -> Settings:
+    found = tables.read(path)
+    tables.require_known(found, _FIELDS, str(path))
+    return _from_names(found, path, {})
+
+
+def _from_python(path: Path) -> Settings:
+    with old_names(path):
+        ran = runpy.run_path(str(path))
+    found = {name: value for name, value in ran.items()
+             if name.isupper() and not name.startswith("_") and (name in _FIELDS or not isinstance(value, type))}
+    return _from_names(found, path, _unread(path))
+
+
+def as_tables(settings: Settings) -> dict[str, Any]:
+    """Settings as TOML and JSON hold them, see ``tables.plain``: dict by the names of a parameters file.
+
+    What is as by default is left out. Loaded again, ``tables.written`` of it gives settings with the same ``repr``.
+
+    Raises
+    ------
+    SettingsError
+        An object of a class that is not the package's, which only Python can make.
+    """
+    default = {field.name: field.default for field in fields(settings)}
+    given = {name: getattr(settings, field) for field, name in NAMES.items()}
+    return {name: tables.plain(value, name) for name, value in given.items()
+            if value is not None and not tables.is_default(value, default[_FIELDS[name]])}
+
+
+def save(settings: Settings, path: str | Path) -> None:
+    """Write settings as a TOML file, which :func:`load` reads again; see :func:`as_tables`."""
+    content = tables.written(as_tables(settings)).encode()
+    write_whole(Path(path), lambda stream: stream.write(content))
 
 
 def _text(error: BaseException) -> str:

@@ -108,6 +108,9 @@ class Sequential:
         for layer in layers:
             self.add(layer)
 
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, (self.input_shape, *self.layers)))})"
+
     def add(self, layer: Layer | Readout) -> "Sequential":
         """Append a layer; one that does not fit is a SettingsError."""
         require(isinstance(layer, (Conv2D, AvgPool2D, Dense, *READOUTS)), "Sequential", "layers", layer,

@@ -9,5 +9,7 @@ from spikingconvnet.plotting.events import first_spikes, inputs, membranes, rast
 from spikingconvnet.plotting.frame import save
 from spikingconvnet.plotting.maps import activity, kernels
 from spikingconvnet.plotting.results import confusion, training
+from spikingconvnet.plotting.sweep import sweep
 
-__all__ = ["activity", "confusion", "first_spikes", "inputs", "kernels", "membranes", "raster", "save", "training"]
+__all__ = ["activity", "confusion", "first_spikes", "inputs", "kernels", "membranes", "raster", "save", "sweep",
+           "training"]

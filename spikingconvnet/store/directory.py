@@ -5,7 +5,8 @@ whose digest does not fit the settings in force is not used. A seal, a digest of
 it is what was written; what was written before there were seals is believed without one. What a file has to hold is
 checked as it is read, see ``schema``.
 
-    parameters.py          the experiment, copied with every command
+    parameters.py          the experiment, copied with every command; or parameters.toml
+    set.json               values that --set gave to single settings
     data/train.npz         input spikes and labels of a split (also validation, test)
     layers/1.npz           kernels before and after, inference kernels, thresholds, course of the training
     layers/1-unfinished.npz what a training that has not come to its end has finished of it
@@ -41,6 +42,8 @@ from spikingconvnet.store.arrays import SEAL, UNREADABLE, read_arrays, seal, tex
 MADE_FROM = "made_from"     # digest of what produced the arrays
 HOW = "how"                 # JSON: backend, seed, version
 LARGEST_RESULTS = 1 << 26   # bytes of results.json
+PARAMETERS = "parameters.py", "parameters.toml"
+SETS = "set.json"
 
 
 class RunDirectory:
@@ -74,6 +77,11 @@ class RunDirectory:
             raise StoreError(f"{self.path}: is a file and no run directory; choose another --run-dir")
         if not self.file("data/train").is_file():
             raise StoreError(f"{self.path}: holds no run{near(self.path)}; begin one with: {begin}")
+
+    @property
+    def downloads(self) -> Path:
+        """Folder of the data sets that were fetched."""
+        return self.path / "downloads"
 
     def file(self, name: str) -> Path:
         """Path of a result: ``layers/1`` is ``<run directory>/layers/1.npz``."""
@@ -205,15 +213,35 @@ class RunDirectory:
         except UNREADABLE as error:
             raise StoreError(f"{path}: damaged ({error}); delete it") from error
 
+    def parameters(self) -> Path:
+        """The parameters file that is kept; the newer one if a command was killed between two."""
+        there = [path for name in PARAMETERS if (path := self.path / name).is_file()]
+        return max(there, key=lambda path: path.stat().st_mtime_ns, default=self.path / PARAMETERS[0])
+
+    def sets(self) -> dict[str, str]:
+        """Values of ``--set`` that are kept, as text by name; a damaged file is a StoreError."""
+        path = self.path / SETS
+        if not path.is_file():
+            return {}
+        try:
+            if path.stat().st_size > LARGEST_RESULTS:
+                refuse("its size", f"at most {LARGEST_RESULTS:,} bytes", f"{path.stat().st_size:,}")
+            found = parse_json(path.read_text())
+            if not all(isinstance(text, str) for text in found.values()):
+                refuse("a value", "a text", "something else")
+            return found
+        except UNREADABLE as error:
+            raise StoreError(f"{path}: damaged ({error}); delete it, and give its --set again") from error
+
     def check_own(self, path: str | Path) -> None:
-        """Raise a StoreError if the directory holds a ``parameters.py`` that no run has put there.
+        """Raise a StoreError if the directory holds a parameters file that no run has put there.
 
         Parameters
         ----------
         path : str or Path
             The parameters file in use.
         """
-        kept = self.path / "parameters.py"
+        kept = self.parameters()
         if kept.is_file() and not self.file("data/train").is_file():
             raise StoreError(f"{kept}: is not of a run, and a run would replace it; choose another --run-dir than"
                              f" {str(self.path)!r}")
@@ -224,12 +252,17 @@ class RunDirectory:
             for kind in ("png", "svg"):
                 (self.path / "plots" / f"{stem}.{kind}").unlink(missing_ok=True)
 
-    def keep_parameters(self, path: str | Path) -> None:
-        """Copy the parameters file whole."""
-        target = self.path / "parameters.py"
+    def keep_parameters(self, path: str | Path, sets: Mapping[str, str] | None = None) -> None:
+        """Copy the parameters file whole, and keep the values of ``--set`` beside it."""
+        target = self.path / PARAMETERS[Path(path).suffix == ".toml"]
+        if sets or (self.path / SETS).is_file():
+            content = json.dumps(sets or {}, indent=2).encode()
+            write_whole(self.path / SETS, lambda stream: stream.write(content))
         if not same_file(path, target):
             with open(path, "rb") as source:
                 write_whole(target, lambda stream: shutil.copyfileobj(source, stream))
+        for name in {*PARAMETERS} - {target.name}:
+            (self.path / name).unlink(missing_ok=True)
 
 
 def same_file(a: str | Path, b: str | Path) -> bool:

@@ -72,6 +72,22 @@ def writing(folder: Path, command: str) -> Iterator[None]:
         _remove_empty(made)
 
 
+@contextmanager
+def waiting(path: Path) -> Iterator[None]:
+    """Hold a lock of its own file, however long another process has it; nothing where a file system has no locks."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, fallback_to_soft=False)
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _acquired(folder: Path) -> FileLock:
     """The lock of a folder, held."""
     for _ in range(LOOKS):

@@ -201,7 +201,7 @@ def test_a_run_goes_on_with_the_parameters_seed_and_source_it_was_loaded_with(pa
     assert cli.main(["--mode", "training", "--layer", "1", "--run-dir", run, "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out.splitlines()[-1])["seed"] == 5
-    assert "parameters.py differs" in captured.err
+    assert "parameters.py is NOT used" in captured.err
 
 
 def test_demo_trains_again_when_another_rule_is_asked_for(command):
@@ -351,7 +351,8 @@ def test_a_target_that_is_no_machine_is_refused_in_every_mode(command, mode, tmp
     (["training", "--backend", "spinnaker", "--copies", 2], "--copies: has nothing to do here; learning takes one"),
     (["map", "--backend", "spinnaker", "--time-scale", 2], "--time-scale: belongs to"),
     (["map", "--backend", "spinnaker", "--packet-buffer", 512], "--packet-buffer: belongs to"),
-    (["plot", "--backend", "spinnaker", "--force"], "--force: belongs to --mode training or testing or demo or import"),
+    (["plot", "--backend", "spinnaker", "--force"], "--force: belongs to --mode training or testing or demo or sweep or"
+     " import"),
     (["info", "--strict"], "--strict: belongs to"),
     (["training", "--layer", "svm", "--rule", "random"], "--rule: has nothing to do with --layer svm"),
     (["training", "--cv", "2x2", "--layer", 1], "--layer: has nothing to do with --cv"),
