@@ -223,8 +223,8 @@ def row(name, options):
     reference = relu.reference(network, grey(images, torch.float64).numpy(), np.float32(images / 255)[:, None])
     convert.save(folder / "weights.npz", units, reference)
     recipe, begin = load_settings(RECIPES / "convert.py"), time.process_time()
-    rule = replace(recipe.rule, weights=str(folder / "weights.npz"), bias=True, spread=True, norm="channels",
-                   peak_rate=0.25, calibration=100)
+    rule = replace(recipe.rule, weights=str(folder / "weights.npz"), bias=True, start=0.5, spread=True,
+                   norm="channels", peak_rate=0.25, calibration=100)
     model.layers[-1] = SpikeCount(first=options.steps // 4)
     made = Experiment(replace(recipe, dataset=str(options.data), model=model, rule=rule, n_train=2000,
                               n_test=len(tests), encoder=RegularEncoder(n_steps=options.steps, max_rate=1.0),

@@ -44,8 +44,8 @@ ENCODER = RegularEncoder(n_steps={steps}, max_rate=1.0)
 SLOT = {slot}                  # an image and the steps that its spikes take through the layers
 RESET = True                # integrate-and-fire neurons do not leak: every image starts at rest
 
-RULE = Convert(weights={weights!r}, bias=True, spread=True, norm="channels", peak_rate={peak_rate},
-               calibration={calibration})
+RULE = Convert(weights={weights!r}, bias=True, start=0.5, spread=True, norm="channels",
+               peak_rate={peak_rate}, calibration={calibration})
 CELL = RULE.neuron
 MODEL = Sequential(
     {shape},

@@ -199,15 +199,15 @@ def run(tmp_path):
 
 
 def ann_answers(made):
-    """What the rectifying units answer to the test images."""
+    """What the units of the last layer answer to the test images, not rectified: float array (n, 10)."""
     stored = convert.load(STORED, made.model)
     images = datasets.load(MNIST, "test").images[:len(made.data("test")["labels"]), None] / 255
-    return activations(made.model, stored, images)[-1][..., 0, 0].argmax(axis=1)
+    return activations(made.model, stored, images)[-1][..., 0, 0]
 
 
 def test_a_stored_network_loses_next_to_nothing(run):
     made, diagnostics = run()
-    course, right = made.over_time("test"), ann_answers(made) == made.data("test")["labels"]
+    course, right = made.over_time("test"), ann_answers(made).argmax(axis=1) == made.data("test")["labels"]
     assert diagnostics["ann_train_accuracy"] > 0.92 and right.mean() > 0.9
     assert course["accuracy"][-1] > right.mean() - 0.02
     assert course["accuracy"][19] > course["accuracy"][4] and course["spikes"]["layer1"] > 20
@@ -224,6 +224,26 @@ def test_biases_and_inputs_keep_their_proportion_behind_a_slower_encoder(run, tm
     images = datasets.load(MNIST, "test").images[:200, None] / 255
     answers = activations(made.model, stored, images)[-1][..., 0, 0].argmax(axis=1)
     assert np.mean(made.answers("test")["units"][:, -1] == answers) > 0.9
+
+
+def test_an_experiment_calibrates_its_layers_and_tells_by_how_much(run):
+    made, diagnostics = run(40, calibration=30, spread=True)
+    (share,), layers = diagnostics["calibration"], [made.trained(number) for number in (1, 2)]
+    assert 1.0 < share < 1.5 and made.chain_diagnostics()["calibration"] == [share]
+    plain, _ = run(40, "plain", spread=True)
+    ratio = layers[1].kernels / layers[1].v_thresh[0] / (plain.trained(2).kernels / plain.trained(2).v_thresh[0])
+    assert np.allclose(ratio, ratio[:1]) and ratio[0].mean() == pytest.approx(share) and np.ptp(ratio[0]) > 0.01
+    assert np.array_equal(layers[0].kernels, plain.trained(1).kernels)
+    assert np.mean(made.answers("test")["units"][:, -1] == ann_answers(made).argmax(axis=1)) > 0.9
+
+
+def test_calibration_needs_networks_that_run(tmp_path):
+    model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
+    convert.save(tmp_path / "w.npz", units([np.ones((2, 1, 2, 2))]))
+    rule = Convert(weights=str(tmp_path / "w.npz"), calibration=3)
+    with pytest.raises(SettingsError, match="Convert.calibration: must be 0 where no network runs"):
+        rule.train(model, np.ones((3, 1, 2, 2), np.float32), np.zeros(3, int), np.random.default_rng(0),
+                   encoder=ENCODER)
 
 
 def test_weights_and_thresholds_balance_alike(run):
@@ -269,6 +289,8 @@ def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
 @pytest.mark.parametrize("change, text", [
     ({"norm": "best"}, "norm: must be robust or channels"),
     ({"norm": "channels", "balance": "thresholds"}, "balance: must be weights for norm='channels'"),
+    ({"calibration": 5, "balance": "thresholds"}, "balance: must be weights for .* and for calibration"),
+    ({"calibration": -1}, "calibration"), ({"spread": 1}, "spread"),
     ({"balance": "x"}, "balance: must be weights or thresholds"),
     ({"peak_rate": 0.0}, "peak_rate"), ({"peak_rate": 1.5}, "peak_rate"),
     ({"quantile": 0.0}, "quantile"), ({"threshold": 0.0}, "threshold"), ({"start": 1.0}, "start"),

@@ -138,11 +138,12 @@ def test_a_map_that_never_fires_keeps_its_worth_and_none_goes_far():
     assert (found.measured(1, silent, given) == given * ([1.0] + [calibration.FARTHEST[1]] * (len(given) - 1))).all()
 
 
-def test_membranes_that_start_spread_are_even_between_rest_and_threshold():
+def test_membranes_of_hidden_layers_that_start_spread_are_even_between_rest_and_threshold():
     rng, model = np.random.default_rng(0), residual()
     layers, _ = worth.converted(model, random_units(model, rng), rng.random((10, *SHAPE)),
                                 Convert(bias=True, spread=True, threshold=2.0, start=0.5))
-    for stage, layer in zip(model.stages, layers):
+    assert (layers[-1].v == 1.0).all()          # outputs start alike
+    for stage, layer in zip(model.stages[:-1], layers):
         size = np.prod(stage.out_shape)
         assert layer.v.shape == (size,) and 0 <= layer.v.min() and layer.v.max() < 2.0
         assert abs(np.sort(layer.v) - 2.0 * (np.arange(size) + 0.5) / size).max() <= 2.0 * 3 / size

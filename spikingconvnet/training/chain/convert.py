@@ -81,8 +81,8 @@ class Convert(NetworkRule):
     start : float
         Membranes at the start, as a share of the threshold.
     spread : bool
-        Whether membranes start evenly spread between rest and threshold instead, so that the neurons of a map that see
-        the same, or only their bias, do not fire together.
+        Whether membranes of hidden layers start evenly spread between rest and threshold instead, so that the neurons
+        of a map that see the same, or only their bias, do not fire together.
     bias : bool
         Whether units have biases; they become constant currents.
     dropout : float

@@ -125,7 +125,7 @@ def _layer(model: Sequential, stage: Stage, rule: Balancing, units: Units, worth
     threshold = rule.threshold * (1.0 if rule.balance == "weights" else float(now[0] / before[0]))
     in_na = threshold / now / gain(stage.layer.neuron)      # of an activation of 1, of each map
     fires = isinstance(model.readout, SpikeCount) or stage.number < len(model.stages)
-    v = _start(rule, math.prod(stage.out_shape), threshold)
+    v = _start(rule, math.prod(stage.out_shape), threshold, stage.number < len(model.stages))
     kernels, *shortcuts = (_in_spikes(branch, one, worth[branch.source]) * in_na[:len(one), None, None, None]
                            for branch, one in zip(stage.branches, units.all_kernels, strict=True))
     bias = units.bias * (in_na if units.bias.ndim == 1 else in_na[:, None, None])
@@ -133,9 +133,9 @@ def _layer(model: Sequential, stage: Stage, rule: Balancing, units: Units, worth
                         shortcuts=tuple(shortcuts))
 
 
-def _start(rule: Balancing, size: int, threshold: float) -> Floats | None:
+def _start(rule: Balancing, size: int, threshold: float, hidden: bool) -> Floats | None:
     """Membranes at the start, mV: float array (size,), None for rest; spread by the golden ratio, most evenly."""
-    if rule.spread:
+    if rule.spread and hidden:
         return threshold * np.mod((np.arange(size) + 0.5) * GOLDEN, 1.0)
     return np.full(size, rule.start * threshold) if rule.start else None
 
