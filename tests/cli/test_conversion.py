@@ -70,8 +70,8 @@ def test_an_exported_network_needs_neither_its_python_nor_the_shape_of_its_image
     found = json.loads(said.out)
     assert code == 0 and found["layers"] == 4 and found["parity"]["agree"] == 1.0
     assert settings.load("mine.py").model.input_shape == (1, 28, 28)
-    torch.export.save(torch.export.export(torch.nn.Conv2d(2, 3, 4), (torch.rand(1, 2, 4, 4),)), "net.pt2")
-    assert run(capsys, "net.pt2", "other.py")[0] == 0 and settings.load("other.py").model.input_shape == (2, 4, 4)
+    torch.export.save(torch.export.export(torch.nn.Conv2d(1, 3, 4), (torch.rand(1, 1, 4, 4),)), "net.pt2")
+    assert run(capsys, "net.pt2", "other.py")[0] == 0 and settings.load("other.py").model.input_shape == (1, 4, 4)
 
 
 def test_without_images_to_compare_with_it_says_so(folder, capsys):

@@ -104,7 +104,7 @@ def test_a_network_comes_back_as_it_was(seed, tmp_path):
     rng = np.random.default_rng(seed)
     network = random_network(rng)
     method = str(rng.choice(["euler", "exact"]))
-    graph = to_nir(network, method=method)
+    graph = network.to_nir(method=method)
     same(network, from_nir(graph, method=method).network)
     nir.write(tmp_path / "x.nir", graph)
     same(network, from_nir(tmp_path / "x.nir", method=method).network)

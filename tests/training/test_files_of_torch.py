@@ -118,7 +118,7 @@ def test_files_that_hold_no_weights(home, network, write, text):
 
 
 @pytest.mark.parametrize("architecture, text", [
-    (None, r"--mode convert FILE.py:NAME mine.py --weights /\S*net.pt; or save it.*torch.export.save\(.*convert net.pt2"),
+    (None, r"FILE.py:NAME mine.py --weights /.*net.pt; or save it.*export.save\(.*convert net.pt2 mine.py"),
     ("nets", "must be MODULE:NAME or FILE.py:NAME"),
     (":Net", "must be MODULE:NAME"), ("nets:Other", "nets: has no Other"), ("nets.py:Other", "nets.py: has no Other"),
     ("nowhere:Net", "nowhere: cannot be imported: ModuleNotFoundError"), ("nowhere.py:Net", "there is no such file"),
