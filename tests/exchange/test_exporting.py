@@ -135,10 +135,7 @@ def test_a_list_that_no_matrix_can_hold_is_refused_before_anything_is_written():
 @pytest.mark.skipif(not hasattr(nir, "CubaLI"), reason="nir 1.0.4 has no v_reset, so its graph alone says less")
 @pytest.mark.parametrize("seed", range(60))
 def test_the_graph_alone_says_what_a_network_fires(seed):
-    """Without constant currents, which begin before the first spikes can come, as the report says.
-
-    A board rounds: what comes near a threshold is decided as it did, and everything after that is compared too.
-    """
+    """Without constant currents, which begin before the first spikes can come, as the report says."""
     rng = np.random.default_rng(seed)
     network = random_network(rng, offsets=False)
     made, given = to_nir(network), network.population("in").cell.spikes
@@ -146,7 +143,7 @@ def test_the_graph_alone_says_what_a_network_fires(seed):
     graph = Plain(made.to_dict()["nodes"], made.edges)
     raster = given.raster().reshape(-1, *given.shape).astype(float)
     fired = {label: spikes.raster()[lags[label]:] for label, spikes in scn.run(network).spikes.items() if label in lags}
-    twin = Interpreter(graph, 1e-3, "euler", {"in": raster}, fired, band=2e-3)
+    twin = Interpreter(graph, 1e-3, "euler", {"in": raster})
     for t in range(STEPS):
         for name, node in graph.nodes.items():
             if node["type"] in FIRING:

@@ -24,13 +24,9 @@ class Plain:
 
 
 class Interpreter:
-    """A graph, run step by step; inputs are dicts of name to array (steps, *shape).
+    """A graph, run step by step; inputs are dicts of name to array (steps, *shape)."""
 
-    `told` has bool arrays (steps, neurons) by name: whether a membrane that comes within `band` of its threshold fires.
-    """
-
-    def __init__(self, graph, step, method, inputs, told=None, band=0.0):
-        self.told, self.band = told or {}, band
+    def __init__(self, graph, step, method, inputs):
         self.nodes, self.step, self.method, self.inputs = graph.nodes, step, method, inputs
         self.before = {name: [a for a, b in graph.edges if b == name] for name in self.nodes}
         self.values, self.states, self.open = {}, {}, []
@@ -95,7 +91,7 @@ class Interpreter:
         kind, came = node["type"], np.asarray(came, float)
         if kind == "Threshold":
             self.note(name, t, came, came - node["threshold"])
-            return self.fires(name, t, came - node["threshold"]).astype(float)
+            return (came > node["threshold"]).astype(float)
         if name not in self.states:
             constant = sum((self.constant(one) for one in self.before[name]), 0.0)
             self.states[name] = [np.zeros(came.shape) + node.get("v_leak", 0.0), constant * node.get("w_in", 0.0)]
@@ -112,14 +108,9 @@ class Interpreter:
             self.note(name, t, v, np.full(v.shape, np.inf))
             return v
         self.note(name, t, v, v - node["v_threshold"])
-        fired = self.fires(name, t, v - node["v_threshold"])
+        fired = v > node["v_threshold"]
         self.states[name] = [np.where(fired, node["v_reset"], v), i]
         return fired.astype(float)
-
-    def fires(self, name, t, margin):
-        if name not in self.told:
-            return margin > 0
-        return np.where(abs(margin) < self.band, self.told[name][t].reshape(margin.shape), margin > 0)
 
     def note(self, name, t, v, margin):
         self.margins[name, t] = np.ravel(margin)
