@@ -155,6 +155,7 @@ NETWORKS = {
     "channels last": lambda: S(*block(1, 12), A(2), *block(12, 24), A(2), *head(24, 7)).to(
         memory_format=torch.channels_last),
     "largest of pools": lambda: S(*block(1, 12), nn.MaxPool2d(2), *block(12, 24), nn.MaxPool2d(2), *head(24, 7)),
+    "means of pools": lambda: S(*block(1, 12), A(2), *block(12, 24), A(2), *head(24, 7)),
     "LeakyReLU": lambda: S(C(1, 8, 5), nn.LeakyReLU(), A(2), *head(8, 12)),
 }
 

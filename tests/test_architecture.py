@@ -146,6 +146,15 @@ def test_a_module_imports_only_from_ranks_above_its_own(module):
     assert [target for target in sorted(targets) if forbidden(module, target)] == []
 
 
+def test_only_these_methods_open_functions_of_higher_ranks():
+    """Through the face, when they are called: who has a network or a recording looks for the way out behind its dot."""
+    opened = {f"{module.removeprefix('spikingconvnet.')}.{function.name}"
+              for module, path in MODULES.items() for function in nodes(path, ast.FunctionDef)
+              for node in ast.walk(function) if isinstance(node, ast.ImportFrom) and node.module == "spikingconvnet"
+              if not all(f"spikingconvnet.{alias.name}" in MODULES for alias in node.names)}
+    assert opened == {"network.netlist.to_nir", "backends.base.to_neo"}
+
+
 def test_the_imports_that_the_rule_judges_are_there():
     count = sum(t.startswith("spikingconvnet.") for m, path in MODULES.items() for t in imported(path.read_text(), m))
     assert count > 60

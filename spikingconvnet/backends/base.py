@@ -6,7 +6,7 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,12 @@ class Recording:
     def membrane(self, label: str, variable: str = "v") -> Floats:
         """A membrane trace in mV, or a current in nA: float64 array (steps, neurons)."""
         return self.membranes[label][variable] / ACCUM
+
+    def to_neo(self, network: Network, record: Record | None = None, t_start: float = 0.0) -> Any:
+        """As a Block of neo: neo.Block; parameters and errors as of ``spikingconvnet.to_neo``."""
+        from spikingconvnet import to_neo
+
+        return to_neo(self, network, record, t_start)
 
 
 def recorded_neurons(network: Network, record: Record) -> dict[str, Ints]:

@@ -124,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     add("--source", metavar="DIR_OR_URL", help="with --mode loaddata or demo: another IDX data set; with convert: the"
                                                " one whose images are compared (default: data/mnist)")
     add("--weights", metavar="FILE", help="with --mode convert: the network's state_dict, .pt, .pth or .safetensors")
-    add("--input-shape", metavar="CxHxW", help="with --mode convert: of an image (default: 1x28x28)")
+    add("--input-shape", metavar="CxHxW", help="with --mode convert: of an image (default: as exported, or 1x28x28)")
     for name in ("mean", "std"):
         add(f"--{name}", metavar="X[,X,...]", help=f"with --mode convert: {name} of the Normalize before the network")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")

@@ -65,17 +65,13 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
         What was read does not answer as the network does.
     """
     need("torch", "--mode convert")
-    from spikingconvnet.training.chain.gradients import files, relu
+    from spikingconvnet.training.chain.gradients import relu
 
     named, path = options.paths[0], Path(options.paths[1]).absolute()
-    if named.endswith((".pt", ".pth", ".safetensors")):
-        raise SettingsError(f"--mode convert: {named}: has the weights without the network; name the network, as"
-                            f" FILE.py:NAME or MODULE:NAME, and give --weights {shlex.quote(named)}")
     _check_new(path)
-    shape = _numbers(options.input_shape or "1x28x28", "--input-shape", "x", int)
+    network, shape = _network(named, options)
     mean, std = (None if text is None else _numbers(text, option, ",", float)
                  for text, option in ((options.mean, "--mean"), (options.std, "--std")))
-    network = files.loaded(options.weights, named) if options.weights else files.network_of(named)
     units, model = relu.weights_of(network, shape, mean, std)
     images, why = _images(options.source or MNIST, shape)
     reference = None if images is None else relu.reference(network, _normalised(images, mean, std), images)
@@ -86,6 +82,21 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
     write_whole(path, lambda stream: stream.write(text.encode()))
     return {"parameters": str(path), "weights": str(weights), "layers": len(model.stages),
             "parity": None if report is None else report.as_dict(), "text": _told(model, report, why, path)}
+
+
+def _network(named: str, options: Namespace) -> tuple[Any, tuple[Any, ...]]:
+    """The network, and the shape of its images: of `--input-shape`, else as it was exported, else of grey digits."""
+    from spikingconvnet.training.chain.gradients import exported, files
+
+    if named.endswith(files.SUFFIXES):
+        if options.weights:
+            raise SettingsError(f"--weights {options.weights}: belong to a network, FILE.py:NAME or MODULE:NAME, but"
+                                f" {named} is a file of weights itself")
+        network = files.loaded(named)
+    else:
+        network = files.loaded(options.weights, named) if options.weights else files.network_of(named)
+    given = options.input_shape and _numbers(options.input_shape, "--input-shape", "x", int)
+    return network, given or exported.image_of(network) or (1, 28, 28)
 
 
 def _check_new(path: Path) -> None:

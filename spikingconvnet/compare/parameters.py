@@ -119,7 +119,7 @@ def _of_cells(case: Case, one: Inputs, off: Deviations) -> Iterator[Cause]:
     elif off.currents.any() and not off.spikes.any() and case.suspect.network.population(
             one.label).cell.synapses == "exponential":
         seek = {name: _synaptic for i, name in enumerate(("tau_syn_E", "tau_syn_I"))
-                if off.currents[i].any() and not off.currents[1 - i].any()}
+                if off.currents[i].any() and not off.currents[1 - i].any() and not _may_be_lost(one, off, i)}
     if "v_thresh" in seek and _is_silent(one, off):
         return              # it may as well be dead
     columns = np.flatnonzero(off.membranes.any(axis=0) | off.spikes.any(axis=0) | off.currents.any(axis=(0, 1)))
@@ -131,6 +131,14 @@ def _of_cells(case: Case, one: Inputs, off: Deviations) -> Iterator[Cause]:
                 break
         else:
             yield from _of_population(case, one, name, spans)
+
+
+def _may_be_lost(one: Inputs, off: Deviations, receptor: int) -> bool:
+    """Whether each neuron's current is off in one step alone, or is nowhere: packets that were lost do the same."""
+    wrong = off.currents[receptor] != 0
+    columns = wrong.any(axis=0)
+    silent = ~one.trace[CURRENTS[receptor]][:, columns].any(axis=0)
+    return bool((silent | (wrong[:, columns].sum(axis=0) == 1)).all())
 
 
 def _is_silent(one: Inputs, off: Deviations) -> bool:

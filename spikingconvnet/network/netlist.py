@@ -326,6 +326,12 @@ class Network:
         found = (p.plasticity for p in self.incoming(label))
         return next((one for one in found if isinstance(one, Neuromodulation)), None)
 
+    def to_nir(self, graph_dt: float | None = None, method: str = "euler") -> Any:
+        """The graph of NIR that this is: nir.NIRGraph; parameters and errors as of ``spikingconvnet.to_nir``."""
+        from spikingconvnet import to_nir
+
+        return to_nir(self, graph_dt, method)
+
 
 _Part = TypeVar("_Part", Population, Projection)
 

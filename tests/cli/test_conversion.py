@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,18 @@ def test_a_network_becomes_a_parameters_file_that_runs(folder, small_mnist, caps
     assert "test accuracy" in capsys.readouterr().out
 
 
+def test_an_exported_network_needs_neither_its_python_nor_the_shape_of_its_images(folder, small_mnist, capsys):
+    network = runpy.run_path("net.py")["made"]().eval()
+    torch.export.save(torch.export.export(network, (torch.rand(1, 1, 28, 28),)), "net.pt2")
+    Path("net.py").unlink()
+    code, said = run(capsys, "net.pt2", "mine.py", "--source", small_mnist, "--json")
+    found = json.loads(said.out)
+    assert code == 0 and found["layers"] == 4 and found["parity"]["agree"] == 1.0
+    assert settings.load("mine.py").model.input_shape == (1, 28, 28)
+    torch.export.save(torch.export.export(torch.nn.Conv2d(1, 3, 4), (torch.rand(1, 1, 4, 4),)), "net.pt2")
+    assert run(capsys, "net.pt2", "other.py")[0] == 0 and settings.load("other.py").model.input_shape == (1, 4, 4)
+
+
 def test_without_images_to_compare_with_it_says_so(folder, capsys):
     code, said = run(capsys, "net.py:made", "mine.py")
     assert code == 0 and "not compared with the network's own answers: there is no data/mnist" in said.out
@@ -71,7 +84,8 @@ def test_without_images_to_compare_with_it_says_so(folder, capsys):
     (("net.py:refused", "x.py"), "MaxPool2d.*cannot be converted; use AvgPool2d"),
     (("net.py:nothing", "x.py"), "net.py: has no nothing"),
     (("none.py:made", "x.py"), "none.py: there is no such file"),
-    (("net.pt", "x.py"), "has the weights without the network; name the network, as .* give --weights net.pt"),
+    (("net.pt", "x.py"), r"convert FILE.py:NAME mine.py --weights net.pt; or save it .*convert net.pt2 mine.py"),
+    (("net.pt", "x.py", "--weights", "net.pt"), "--weights net.pt: belong to a network.*net.pt is a file of weights"),
     (("net.py:made", "x.txt"), "x.txt: must end with .py"), (("net.py:made", "net.py"), "net.py: is there already"),
     (("net.py:made", "x.py", "--mean", "a"), "--mean: must be numbers as 0.1307"),
     (("net.py:made", "x.py", "--std", "nan"), "--std: must be numbers as 0.1307"),

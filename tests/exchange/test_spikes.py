@@ -57,7 +57,7 @@ def network_of(shown, timestep=1.0, reset=0):
 def test_a_block_holds_what_was_recorded(shown, timestep, resets, start):
     network = network_of(shown, timestep, resets * shown.n_steps)
     recording = scn.run(network, record=["cells"])
-    block = scn.to_neo(recording, network, t_start=start)
+    block = recording.to_neo(network, t_start=start)
     assert len(block.segments) == (shown.n_samples if resets else 1)
     assert scn.from_neo(block) == scn.from_neo(block, network) == recording.spikes
     v = np.concatenate([one.magnitude for segment in block.segments for one in segment.analogsignals

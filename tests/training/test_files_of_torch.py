@@ -118,7 +118,8 @@ def test_files_that_hold_no_weights(home, network, write, text):
 
 
 @pytest.mark.parametrize("architecture, text", [
-    (None, "name it, as MODULE:NAME or FILE.py:NAME"), ("nets", "must be MODULE:NAME or FILE.py:NAME"),
+    (None, r"FILE.py:NAME mine.py --weights /.*net.pt; or save it.*export.save\(.*convert net.pt2 mine.py"),
+    ("nets", "must be MODULE:NAME or FILE.py:NAME"),
     (":Net", "must be MODULE:NAME"), ("nets:Other", "nets: has no Other"), ("nets.py:Other", "nets.py: has no Other"),
     ("nowhere:Net", "nowhere: cannot be imported: ModuleNotFoundError"), ("nowhere.py:Net", "there is no such file"),
     ("broken.py:Net", "broken.py: cannot be imported: ZeroDivisionError"), ("ends:Net", "imported: SystemExit"),
@@ -144,5 +145,5 @@ def test_weights_of_another_network(home, network, change, text):
 
 
 def test_another_kind_of_file(home):
-    with pytest.raises(SettingsError, match="net.onnx: must end with .pt, .pth, .safetensors"):
+    with pytest.raises(SettingsError, match="net.onnx: must end with .pt, .pth, .pt2, .safetensors"):
         files.loaded(home / "net.onnx", "nets:Net")

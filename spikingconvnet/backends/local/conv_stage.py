@@ -3,6 +3,7 @@
 Several convolutions onto one population are one, over the channels of all of their sources, see :class:`Branches`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -14,7 +15,7 @@ from spikingconvnet.backends.local.layout import AT_REST, BLOCK, CUT, LANE_FIELD
 from spikingconvnet.board.fixed_point import split
 from spikingconvnet.board.lowered import LoweredPopulation
 from spikingconvnet.board.lowering import Lowered
-from spikingconvnet.network.arrays import AnyInts, Ints, Ints32, Pair
+from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Pair
 from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.netlist import Network, Projection
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
@@ -71,8 +72,9 @@ def conv_factors(lowered: LoweredPopulation) -> Ints32:
 class Branches:
     """Convolutions onto one population as one: their sources' channels behind each other, their kernels in one frame.
 
-    A kernel of 1 x 1 with a stride sees a map of which only every stride-th row and column is left. Spikes of a source
-    with a longer delay than another one count as fired later.
+    Convolutions of several strides see maps on lattices of their own: one whose stride is `f` times that of all sees
+    `f * f` smaller maps in the place of each, every `f`-th row and column of it from another one on, with every `f`-th
+    weight of its kernel. Spikes of a source with a longer delay than another one count as fired later.
 
     Parameters
     ----------
@@ -95,24 +97,18 @@ class Branches:
     """
 
     def __init__(self, lowered: Lowered, projections: Sequence[Projection]) -> None:
-        parts, common = _convolutions(projections), _common(_convolutions(projections))
-        assert common is not None
-        self.projections, (self.strides, smaller), self.post_shape = projections, common, parts[0].post_shape
-        frame = np.max([part.padding for part in parts], axis=0)
-        size = np.max([frame - part.padding + part.kernels.shape[2:] for part in parts], axis=0)
+        parts = _convolutions(projections)
+        self.projections, self.strides, self.post_shape = projections, _common(parts), parts[0].post_shape
+        lattices = [_lattice(part, self.strides) for part in parts]
         self.delay = min(part.delay for part in parts)
-        self.seen = tuple(np.max([frame - part.padding - (-np.array(part.seen_shape[1:]) // _left(part, smaller))
-                                  for part in parts], axis=0).tolist())
-        firsts = np.cumsum([0, *(part.pre_shape[0] for part in parts)])
-        self.weights = np.zeros((len(parts[0].kernels), firsts[-1], *size), np.int64)
-        places = []
-        for projection, part, first in zip(projections, parts, firsts):
-            excitatory, inhibitory = lowered.convolution(projection.label)
-            top, left = frame - part.padding
-            rows, columns = part.kernels.shape[2:]
-            self.weights[:, first:first + part.pre_shape[0], top:top + rows, left:left + columns] = (
-                excitatory - inhibitory)
-            places.append(_places(part, first, top, left, _left(part, smaller)))
+        self.seen = tuple(np.max([-(-np.array(part.seen_shape[1:]) // lattice) for part, lattice in
+                                  zip(parts, lattices)], axis=0).tolist())
+        kernels = [_on_lattice(np.subtract(*lowered.convolution(projection.label)), lattice)
+                   for projection, lattice in zip(projections, lattices)]
+        firsts = np.cumsum([0, *(kernel.shape[1] for kernel in kernels)])
+        size = np.max([kernel.shape[2:] for kernel in kernels], axis=0)
+        self.weights = np.concatenate([_behind(kernel, size) for kernel in kernels], axis=1)
+        places = [_places(*one) for one in zip(parts, firsts.tolist(), lattices)]
         self.row, self.column, self.channel = (np.concatenate(found).astype(np.int16) for found in zip(*places))
         self.sizes = [len(found[0]) for found in places]
         self.waiting = [(np.zeros(0, np.int64), np.zeros(0, np.int64)) for _ in parts]      # steps, neurons
@@ -121,7 +117,9 @@ class Branches:
     def possible(projections: Sequence[Projection]) -> bool:
         """Whether one convolution can stand for these."""
         parts = _convolutions(projections)
-        return len(parts) == len(projections) and _common(parts) is not None
+        channels = [part.pre_shape[0] * math.prod(_begins(part.kernels, _lattice(part, _common(parts))))
+                    for part in parts]
+        return len(parts) == len(projections) and sum(channels) <= np.iinfo(np.int16).max
 
     def input(self, t: int, n_steps: int, reset_every: int, spikes: Mapping[str, Spikes]) -> tuple[Ints, AnyInts]:
         """Offsets and neurons of all sources together, in the run of `n_steps` from step `t` on."""
@@ -152,27 +150,42 @@ def _convolutions(projections: Sequence[Projection]) -> list[ConvConnections]:
     return [one.connections for one in projections if isinstance(one.connections, ConvConnections)]
 
 
-def _common(parts: Sequence[ConvConnections]) -> tuple[Pair, bool] | None:
-    """Strides that all have, and whether kernels of one weight see smaller maps for it; None if there are none."""
-    for smaller in (False, True):
-        strides = {tuple(np.floor_divide(part.strides, _left(part, smaller)).tolist()) for part in parts}
-        if len(strides) == 1:
-            return strides.pop(), smaller
-    return None
+def _common(parts: Sequence[ConvConnections]) -> Pair:
+    """The largest stride of which all are multiples: (rows, columns)."""
+    rows, columns = np.gcd.reduce([part.strides for part in parts]).tolist()
+    return rows, columns
 
 
-def _left(connections: ConvConnections, smaller: bool) -> Pair:
-    """Strides at which places are left of what the kernels see: (rows, columns)."""
-    point = connections.kernels.shape[2:] == (1, 1) and connections.padding == (0, 0)
-    return connections.strides if smaller and point else (1, 1)
+def _lattice(connections: ConvConnections, strides: Pair) -> Pair:
+    """How many of `strides` a convolution goes at a time: (rows, columns)."""
+    return connections.strides[0] // strides[0], connections.strides[1] // strides[1]
 
 
-def _places(connections: ConvConnections, first: int, top: int, left: int, strides: Pair) -> tuple[Ints, Ints, Ints]:
+def _on_lattice(kernels: Ints, lattice: Pair) -> Ints:
+    """Kernels over the smaller maps, in the order (row, column, channel) of what they begin with."""
+    parts = [kernels[:, :, row::lattice[0], column::lattice[1]]
+             for row, column in np.ndindex(*_begins(kernels, lattice))]
+    return np.concatenate([_behind(part, parts[0].shape[2:]) for part in parts], axis=1)
+
+
+def _begins(kernels: AnyInts | Floats, lattice: Pair) -> Pair:
+    """Rows and columns with which smaller maps that kernels see begin."""
+    return min(lattice[0], kernels.shape[2]), min(lattice[1], kernels.shape[3])
+
+
+def _behind(kernels: Ints, size: Sequence[int]) -> Ints:
+    """Kernels with zeros below and right of them, up to `size` (rows, columns)."""
+    return np.pad(kernels, ((0, 0), (0, 0), *((0, most - there) for most, there in zip(size, kernels.shape[2:]))))
+
+
+def _places(connections: ConvConnections, first: int, lattice: Pair) -> tuple[Ints, Ints, Ints]:
     """Row, column and channel of each neuron of a source whose channels begin at `first`."""
-    place = connections.seen_places
-    channel, row, column = np.unravel_index(np.maximum(place, 0), connections.seen_shape)
-    counts = (place >= 0) & (row % strides[0] == 0) & (column % strides[1] == 0)
-    return np.where(counts, row // strides[0] + top, -1), column // strides[1] + left, channel + first
+    place, begins = connections.seen_places, _begins(connections.kernels, lattice)
+    channel, *places = np.unravel_index(np.maximum(place, 0), connections.seen_shape)
+    (row, down), (column, right) = (np.divmod(one, step) for one, step in zip(places, lattice))
+    counts = (place >= 0) & (down < begins[0]) & (right < begins[1])
+    channel = first + (down * begins[1] + right) * connections.seen_shape[0] + channel
+    return np.where(counts, row, -1), column, channel
 
 
 class ConvStage:

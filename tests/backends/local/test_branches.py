@@ -33,19 +33,19 @@ def network_of(shapes, connections, cell, n_steps, samples, reset, rng):
 
 @st.composite
 def cases(draw):
-    """A main convolution, and further ones of the same output: padded, of one weight with a stride, or pooled."""
+    """Convolutions of one output, each with strides of its own: padded, of one weight, or pooled."""
     rng = np.random.default_rng(draw(st.integers(0, 2 ** 32)))
-    maps, stride, (rows, columns) = draw(st.integers(1, 5)), draw(st.integers(1, 2)), draw(st.tuples(*[
-        st.integers(1, 6)] * 2))
+    maps, (rows, columns) = draw(st.integers(1, 5)), draw(st.tuples(*[st.integers(1, 6)] * 2))
     shapes, connections = [], []
     for _ in range(draw(st.integers(1, 3))):
         kind, channels = draw(st.sampled_from(["padded", "point", "pooled"])), draw(st.integers(1, 3))
-        delay, padding, pool, strides = draw(st.integers(1, 4)), (0, 0), (1, 1), (stride, stride)
+        delay, padding, pool = draw(st.integers(1, 4)), (0, 0), (1, 1)
+        strides = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
         kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
         if kind == "padded":
             padding = tuple(draw(st.integers(0, size - 1)) for size in kernel)
         elif kind == "point":
-            kernel, strides = (1, 1), draw(st.sampled_from([(1, 1), (2, 3), (stride, stride)]))
+            kernel = (1, 1)
         else:
             pool = (2, 1)
         seen = [(n - 1) * s + k + draw(st.integers(0, s - 1)) - 2 * p
@@ -77,12 +77,18 @@ def stage_of(network):
         return type(simulation._stages[0])
 
 
-@pytest.mark.parametrize("second, stage", [
-    (ConvConnections(np.ones((2, 3, 1, 1)), (3, 12, 12), (2, 2)), ConvStage),               # a smaller map
-    (ConvConnections(np.ones((2, 3, 3, 3)), (3, 13, 13), (2, 2)), GeneralStage),             # another stride
-    (ConvConnections(np.ones((2, 3, 1, 1)), (3, 6, 6), delay=5), ConvStage),
-])
-def test_convolutions_of_one_stride_share_the_fast_stage(second, stage):
+@pytest.mark.parametrize("second", [
+    ConvConnections(np.ones((2, 3, 1, 1)), (3, 12, 12), (2, 2)),
+    ConvConnections(np.ones((2, 3, 3, 3)), (3, 13, 13), (2, 2)),
+    ConvConnections(np.ones((2, 3, 1, 1)), (3, 6, 6), delay=5)])
+def test_convolutions_share_the_fast_stage(second):
     main = ConvConnections(np.ones((2, 1, 3, 3)), (1, 6, 6), padding=(1, 1))
     shapes = [main.pre_shape, second.pre_shape]
-    assert stage_of(network_of(shapes, [main, second], CELLS[0], 5, 1, False, np.random.default_rng(0))) is stage
+    network = network_of(shapes, [main, second], CELLS[0], 5, 1, False, np.random.default_rng(0))
+    assert stage_of(network) is ConvStage
+
+
+def test_more_channels_than_can_be_told_apart_are_left_to_the_general_stage():
+    many = ConvConnections(np.ones((1, 20_000, 1, 1)), (20_000, 1, 1))
+    network = network_of([many.pre_shape] * 2, [many, many], CELLS[0], 1, 1, False, np.random.default_rng(0))
+    assert stage_of(network) is GeneralStage

@@ -1,10 +1,12 @@
 """Files with trained weights of torch's networks, and the networks that they belong to.
 
-Of a file nothing but numbers is read: ``torch.load`` with ``weights_only`` makes no objects of other kinds, and the
-format of safetensors knows none. The network is Python of the user's own, named as ``MODULE:NAME`` or ``FILE.py:NAME``.
+Of a file nothing is run: ``torch.load`` with ``weights_only`` makes no objects but tensors, the format of safetensors
+knows none, and of an archive of torch.export, which has its graph, JSON and bytes are read (:mod:`archives`). For
+weights alone the network is Python of the user's own, named as ``MODULE:NAME`` or ``FILE.py:NAME``.
 """
 
 import runpy
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -16,12 +18,15 @@ from torch import nn
 
 from spikingconvnet.errors import BackendError, SettingsError
 from spikingconvnet.gates.libraries import need
+from spikingconvnet.training.chain.gradients import archives
 
+SUFFIXES = ".pt", ".pth", ".pt2", ".safetensors"
 WRAPPERS = "state_dict", "model_state_dict", "model"        # under which trainers keep it among other things
 PREFIXES = "module.", "_orig_mod."                          # of DataParallel and torch.compile
 COUNT = "num_batches_tracked"       # of BatchNorm; answers do not depend on it
 Weights: TypeAlias = dict[str, torch.Tensor]
 NAMED = 5               # names that an error lists
+EXPORT = 'torch.export.save(torch.export.export(network.eval(), (torch.rand(2, 1, 28, 28),)), "net.pt2")'
 
 
 def loaded(path: str | Path, architecture: str | nn.Module | None = None) -> nn.Module:
@@ -30,10 +35,11 @@ def loaded(path: str | Path, architecture: str | nn.Module | None = None) -> nn.
     Parameters
     ----------
     path : str or Path
-        A ``state_dict`` in a ``.pt``, ``.pth`` or ``.safetensors``, or what holds one as "state_dict" or "model".
+        A ``state_dict`` in a ``.pt``, ``.pth`` or ``.safetensors``, or what holds one as "state_dict" or "model"; or a
+        network that ``torch.export.save`` has written, ``.pt2``.
     architecture : str, torch.nn.Module or None
-        The network that it belongs to; a text is ``MODULE:NAME`` or ``FILE.py:NAME``: a module, or a class or function
-        that makes one without arguments.
+        The network that a ``state_dict`` belongs to; a text is ``MODULE:NAME`` or ``FILE.py:NAME``: a module, or a
+        class or function that makes one without arguments.
 
     Returns
     -------
@@ -42,14 +48,20 @@ def loaded(path: str | Path, architecture: str | nn.Module | None = None) -> nn.
     Raises
     ------
     SettingsError
-        The file is missing or damaged or holds no ``state_dict``, the architecture cannot be found or made, or the two
-        do not fit; the text says which weights.
+        The file is missing or damaged or holds neither, or is TorchScript; the architecture is missing or one too many,
+        cannot be found or made, or does not fit; the text says which weights.
     BackendError
         A ``.safetensors`` without the library that reads it.
     """
-    weights = state_of(path)
+    weights = _contents(path)
+    if isinstance(weights, nn.Module):
+        if architecture is not None:
+            raise SettingsError(f"{path}: has its network and weights; cannot be given as weights of another one")
+        return weights
     if architecture is None:
-        raise SettingsError(f"{path}: has the weights without the network; name it, as MODULE:NAME or FILE.py:NAME")
+        raise SettingsError(f"{path}: has weights without the graph of their network; name the network: spikingconvnet"
+                            f" --mode convert FILE.py:NAME mine.py --weights {shlex.quote(str(path))}; or save it with"
+                            f" them where it is made: {EXPORT}, then: spikingconvnet --mode convert net.pt2 mine.py")
     network = architecture if isinstance(architecture, nn.Module) else network_of(architecture)
     _check_fit(path, *({name: one for name, one in found.items() if not name.endswith(COUNT)}
                        for found in (network.state_dict(), weights)))
@@ -57,32 +69,26 @@ def loaded(path: str | Path, architecture: str | nn.Module | None = None) -> nn.
     return network
 
 
-def state_of(path: str | Path) -> Weights:
-    """Weights of a file: dict of str to tensor.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    SettingsError
-        It is missing or damaged, or holds anything but a ``state_dict``.
-    BackendError
-        A ``.safetensors`` without the library that reads it.
-    """
+def _contents(path: str | Path) -> Weights | nn.Module:
+    """Weights of a file, or its network if it has one."""
     path = Path(path)
-    readers = {".pt": _torch, ".pth": _torch, ".safetensors": _safetensors}
-    if path.suffix not in readers:
-        raise SettingsError(f"{path}: must end with {', '.join(readers)}")
+    if path.suffix not in SUFFIXES:
+        raise SettingsError(f"{path}: must end with {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise SettingsError(f"{path}: there is no such file")
     try:
-        found = readers[path.suffix](path)
+        found = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
     except BackendError:
         raise
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
     except Exception as error:      # a damaged file fails wherever torch stumbles
         raise SettingsError(f"{path}: {_unread(error)}") from error
+    return found if isinstance(found, nn.Module) else _state(path, found)
+
+
+def _state(path: Path, found: Any) -> Weights:
+    """The ``state_dict`` in what a file holds."""
     while isinstance(found, dict) and (inside := [name for name in WRAPPERS if isinstance(found.get(name), dict)]):
         found = found[inside[0]]
     if not isinstance(found, dict) or not found or not all(isinstance(one, torch.Tensor) for one in found.values()):
@@ -91,6 +97,11 @@ def state_of(path: str | Path) -> Weights:
 
 
 def _torch(path: Path) -> Any:
+    if archives.is_archive(path):
+        return archives.read(path)
+    if archives.is_script(path):
+        raise SettingsError("is TorchScript, whose code runs as it is read; export the network where it is made:"
+                            f" {EXPORT}")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.export import ExportedProgram
 
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.network.arrays import Floats, Shape
+from spikingconvnet.training.chain.gradients.exported import plain
 from spikingconvnet.training.chain.gradients.values import Value
 
 TORCH = (AssertionError, AttributeError, IndexError, KeyError, NameError, NotImplementedError, RuntimeError, TypeError,
@@ -37,8 +39,9 @@ def name_in_torch(kind: type) -> str | None:
 def trace(network: Any) -> tuple[nn.Module, fx.Graph]:
     """A copy of the network in double precision, as in evaluation, and what its answer takes: Module, fx.Graph.
 
-    What is no torch.nn.Module, or cannot be traced, is a SettingsError.
+    What is no torch.nn.Module or ExportedProgram, or cannot be traced, is a SettingsError.
     """
+    network = plain(network) if isinstance(network, ExportedProgram) else network
     network = getattr(network, "_orig_mod", network)        # of torch.compile
     network = network.module if isinstance(network, nn.DataParallel) else network
     if isinstance(network, dict):
@@ -50,12 +53,17 @@ def trace(network: Any) -> tuple[nn.Module, fx.Graph]:
         raise SettingsError(f"network: must be a torch.nn.Module that torch.fx can trace, got {type(network).__name__}")
     try:
         root = copy.deepcopy(network).cpu().double().eval()
-        graph = _Tracer().trace(root, _defaults(root))
+        graph = root.graph if _is_graph(root) else _Tracer().trace(root, _defaults(root))
     except TORCH as error:
         raise SettingsError(f"network: torch.fx cannot trace the forward of {type(network).__name__}: {error}; write it"
                             " without branches and loops over values, or as a torch.nn.Sequential") from error
     _prune(graph)
     return root, graph
+
+
+def _is_graph(root: nn.Module) -> bool:
+    """Whether a module is a graph of functions already."""
+    return isinstance(root, fx.GraphModule) and not any(node.op == "call_module" for node in root.graph.nodes)
 
 
 def _defaults(root: nn.Module) -> dict[str, Any]:
@@ -76,9 +84,14 @@ def _prune(graph: fx.Graph) -> None:
             graph.erase_node(node)
 
 
+def named(target: Any) -> str:
+    """Name of a function or method; of an operation of ATen without that of its overload."""
+    return str(getattr(target, "__name__", target)).split(".")[0]
+
+
 def is_in_place(node: fx.Node, module: nn.Module | None = None) -> bool:
     """Whether an operation changes the value that it sees."""
-    name, kwargs = str(getattr(node.target, "__name__", node.target)), node.kwargs
+    name, kwargs = named(node.target), node.kwargs
     by_name = name.endswith("_") and not name.startswith("_") and node.op in ("call_method", "call_function")
     return by_name or node.target in IN_PLACE or kwargs.get("inplace") is True or getattr(module, "inplace", False)
 
@@ -129,13 +142,16 @@ class Step:
     @property
     def name(self) -> str:
         """For error texts."""
-        return self.node.name if self.module is None else f"{self.node.target}: {self.module}"
+        if self.module is not None:
+            return f"{self.node.target}: {self.module}"
+        weights = [str(node.target) for node in self.node.all_input_nodes if node.op == "get_attr"]
+        return f"{weights[0].rpartition('.')[0]}: {self.kind}" if weights else self.node.name
 
     @property
     def kind(self) -> str:
         """Name of the layer, function or method, without the _ of those in place."""
         if self.module is None:
-            return getattr(self.node.target, "__name__", self.node.target).rstrip("_")
+            return named(self.node.target).rstrip("_")
         return type(self.module).__name__.removeprefix("Parametrized")
 
     @property
@@ -182,14 +198,17 @@ def computed(root: nn.Module, node: fx.Node, args: tuple[Any, ...], kwargs: dict
         raise SettingsError(f"{node.name}: cannot be computed beforehand: {error}") from error
 
 
-def size_of(value: Value, node: fx.Node, args: tuple[Any, ...]) -> Any:
+def size_of(step: Step) -> Any:
     """What a network is told that asks for the shape of a Value, or for a part of it; None if it does not ask."""
+    value, node, rest = step.values[0], step.node, step.rest
     sizes = (IMAGES, math.prod(value.shape)) if value.flat else (IMAGES, *value.shape)
+    if step.kind == "sym_size":
+        return sizes[step.kwargs["dim"]]
     if node.op == "call_method" and node.target == "size":
-        return sizes[args[1]] if args[1:] else sizes
+        return sizes[rest[0]] if rest else sizes
     if node.op == "call_method" and node.target == "dim":
         return len(sizes)
-    return sizes if node.target is getattr and args[1:] == ("shape",) else None
+    return sizes if node.target is getattr and rest == ("shape",) else None
 
 
 def checked_shape(shape: Sequence[int]) -> Shape:

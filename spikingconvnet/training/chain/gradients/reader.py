@@ -11,6 +11,7 @@ from torch import fx, nn
 
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.training.chain.gradients.building import Layer
+from spikingconvnet.training.chain.gradients.exported import arguments
 from spikingconvnet.training.chain.gradients.operations import (
     Step,
     check_trace,
@@ -63,21 +64,21 @@ class Reader:
         if node.op == "output":
             return args[0]
         module = self.root.get_submodule(node.target) if node.op == "call_module" else None
-        step = Step(node, module, args, kwargs)
+        step = Step(node, module, *arguments(node.target, args, kwargs))
         if not step.values:
             return computed(self.root, node, args, kwargs)
-        size = size_of(step.values[0], node, args)
+        size = size_of(step)
         return self._value(step) if size is None else size
 
     def _placeholder(self, node: fx.Node) -> Value:
-        if self._values:
+        if any(isinstance(value, Value) for value in self._values.values()):
             raise SettingsError(f"{node.name}: is a second input; can only be converted with one, the images")
         return replace(self._input, node=node)
 
     def _value(self, step: Step) -> Value:
         value, kind, node = step.values[0], step.kind, step.node
         if kind not in READ or (len(step.values) > 1 and kind not in MANY):
-            raise step.refused(f"cannot be converted; {why_not(step)}")
+            raise step.refused(f"cannot be converted; {why_not(kind)}")
         if value.ended and kind not in ALIKE:
             raise step.refused("nothing can follow the Softmax")
         try:
