@@ -1,5 +1,7 @@
 """What comes to each neuron of a graph: terms, delays, shapes, and where a term is a convolution."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def threshold(*shape):
 def one(*nodes, shape=(2, 6, 6)):
     """The only term behind nodes in a chain."""
     names = ["a", *(f"n{i}" for i in range(len(nodes)))]
-    (term,) = wiring(*zip(names, names[1:]), **dict(zip(names, [given(*shape), *nodes]))).out(names[-1]).terms
+    (term,) = wiring(*itertools.pairwise(names), **dict(zip(names, [given(*shape), *nodes]))).out(names[-1]).terms
     return term
 
 
@@ -110,7 +112,7 @@ def test_a_pool_whose_windows_touch_is_one_of_a_convolution(kind, gain):
     [("Delay", {"delay": np.arange(72.0).reshape(2, 6, 6) * STEP % 0.002})]])
 def test_what_is_no_convolution_of_the_package_is_none(nodes):
     names = ["a", *(f"n{i}" for i in range(len(nodes)))]
-    found = wiring(*zip(names, names[1:]), **dict(zip(names, [given(2, 6, 6), *nodes]))).out(names[-1])
+    found = wiring(*itertools.pairwise(names), **dict(zip(names, [given(2, 6, 6), *nodes]))).out(names[-1])
     assert all(term.convolution is None for term in found.terms)
 
 
