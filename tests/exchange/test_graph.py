@@ -91,8 +91,8 @@ def heap(*pieces, size=None):
 
 
 @pytest.mark.parametrize("whole, good", [
-    (heap((1, 8), (2, 3)), True), (heap((1, 8), (0, 16)), True), (heap((1, 8), (0, 0)), False),
-    (heap((0, 17)), False), (b"some" + heap((1, 5)) + heap((0, 0)), False),
+    (heap((1, 8), (2, 3)), True), (heap((1, 8), (0, 16)), True), (heap((1, 72), (0, 16)), True),
+    (heap((1, 8), (0, 0)), False), (heap((0, 17)), False), (b"some" + heap((1, 5)) + heap((0, 0)), False),
     (heap(size=16), True), (heap((1, 8), size=39), False), (heap((1, 8), size=40), True), (b"no heap", True)])
 def test_a_heap_at_which_hdf5_would_look_for_ever_is_damaged(whole, good):
     if good:
