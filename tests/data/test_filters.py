@@ -148,7 +148,7 @@ def test_deslanting_equals_its_twin_pixel_by_pixel(shape, limit, seed):
 
 def test_the_faintest_digit_has_the_slant_of_its_pixels():
     image = np.zeros((1, 6, 6), np.uint8)
-    image[0, [1, 2, 4], [2, 3, 4]] = 1
+    image[0, [2, 3], [2, 3]] = 1
     found = Deslanted(Intensity(), 2.0).upright(image)
     assert found.tolist() == [naive.deslanted(image[0].tolist(), 2.0)] and not np.array_equal(found, image)
 
