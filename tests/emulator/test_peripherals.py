@@ -1,6 +1,4 @@
-"""Devices by themselves, register by register: interrupt controller, timers, packets, DMA, system controller, tags."""
-
-import struct
+"""Devices by themselves, register by register: interrupt controller, timers, packets, DMA, system controller."""
 
 import pytest
 
@@ -8,7 +6,6 @@ from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.memory import Bus, Memory
 from spikingconvnet.emulator.peripherals import DMA, POLLS, READ_COST, VIC, CommsController, Timer, Timers
 from spikingconvnet.emulator.system_controller import SystemController
-from spikingconvnet.emulator.tags import Tags, is_loopback
 
 ALWAYS = 1 << 11 | 1 << 23          # the transmitter is empty and not full
 
@@ -328,43 +325,3 @@ def test_flags_lamps_and_locks():
     nowhere(device, 0x10, 0x200)
     with pytest.raises(BusError):
         device.load(0xfc)
-
-
-# Tags
-
-
-def test_tags_are_what_a_host_reads_of_them():
-    tags = Tags()
-    tags.set(1, 0x0500, "10.0.0.7", 0x1234, 0x0102, 0x21)
-    assert tags.table[1].encode() == bytes([10, 0, 0, 7]) + bytes(6) + struct.pack(
-        "<HHHIHHB", 0x1234, 0, 0x8500, 0, 0, 0x0102, 0x21) + bytes(7)
-    tags.set(2, 0xf200, "127.0.0.1", 0x4321, 0x0304, 0x41)
-    assert (tags.table[2].flags, tags.table[2].tx_port, tags.table[2].rx_port) == (0x8200, 0, 0x4321)
-    assert tags.reverse() == {0x4321: 2} and len(tags.table[2].encode()) == 32
-
-
-def test_a_sender_keeps_its_tag_and_the_oldest_goes():
-    tags = Tags()
-    numbers = [tags.transient(("127.0.0.1", port)) for port in range(8)]
-    assert numbers == list(range(8, 16)) and tags.transient(("127.0.0.1", 3)) == 11
-    assert tags.transient(("127.0.0.2", 3)) == 8 and tags.transient(("127.0.0.1", 0)) == 9
-    assert tags.table[8].flags == 0xc000 and (tags.table[8].address, tags.table[8].tx_port) == ("127.0.0.2", 3)
-    assert not tags.live and tags.reverse() == {}
-
-
-def test_what_changes_tags_is_told_and_live_ones_are_those_of_hosts():
-    told = []
-    tags = Tags(lambda: told.append(tags.live))
-    tags.transient(("127.0.0.1", 1))
-    tags.set(0, 0, "127.0.0.1", 5, 0, 0)
-    tags.set(3, 0x0200, "127.0.0.1", 6, 0, 0)
-    tags.clear(0)
-    assert told == [True, True, True]
-    tags.clear(3)
-    assert told[-1] is False and tags.reverse() == {} and tags.table[3].flags == 0
-
-
-@pytest.mark.parametrize("text, good", [("127.0.0.1", True), ("127.255.0.3", True), ("128.0.0.1", False),
-                                        ("localhost", False), ("", False), ("::1", False)])
-def test_loopback_is_an_address_of_this_computer_to_itself(text, good):
-    assert is_loopback(text) == good
