@@ -153,9 +153,19 @@ def test_the_shape_of_neurons_is_that_of_their_parameters_or_of_what_comes():
     assert wiring(a=given(1, 1)).shape("a") == (1, 1)
 
 
-def test_neurons_that_hear_themselves_have_the_shape_of_what_else_comes():
-    found = wiring(("a", "n"), ("n", "w"), ("w", "n"), a=given(3), n=threshold(), w=linear(np.eye(3)))
+@pytest.mark.parametrize("edges", [*itertools.permutations([("a", "n"), ("n", "w"), ("w", "n")])])
+def test_neurons_that_hear_themselves_have_the_shape_of_what_else_comes(edges):
+    found = wiring(*edges, a=given(3), n=threshold(), w=linear(np.eye(3)))
     assert found.out("n").shape == (3,) and [s.shape for s in found.into("n")] == [(3,), (3,)]
+    assert not found.ledger.refused
+
+
+@pytest.mark.parametrize("first", ["n", "m"])
+@pytest.mark.parametrize("edges", [*itertools.permutations([("u", "n"), ("a", "n"), ("w", "m")])])
+def test_neurons_of_a_loop_have_the_shapes_of_what_comes_into_it(edges, first):
+    found = wiring(("n", "w"), ("m", "u"), *edges, a=given(3), n=threshold(), m=threshold(), w=linear(np.eye(3)),
+                   u=linear(np.eye(3)))
+    assert found.shape(first) == found.out("n").shape == found.out("m").shape == (3,)
     assert not found.ledger.refused
 
 
