@@ -259,7 +259,7 @@ def test_dma_reads_and_writes_and_says_when_it_is_done():
     bus.write(0x400020, b"\xaa" * 4)
     device.store(0x0c, 1 << 19 | 4)
     assert bus.read(0x60000010, 5) == b"\xaa" * 4 + b"\x05" and told == [0x400020, 0x60000010]
-    device.store(0x10, 0x04)                    # neither clears nor aborts
+    device.store(0x10, 0xfffffff5)              # neither clears nor aborts
     assert device.load(0x14) >> 10 & 1
     device.store(0x10, 0x02)
     assert not device.load(0x14) >> 10 & 1
