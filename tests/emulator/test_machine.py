@@ -85,6 +85,12 @@ def test_packets_are_counted_along_their_way(plain_bench):
     assert plain_bench.chip.bus.read(0xe1000300, 4) == bytes(4)
 
 
+def test_a_spinn_5_is_a_hexagon_and_a_spinn_3_a_square():
+    places = {(x, y) for x in range(8) for y in range(8) if -3 <= x - y <= 4}       # SpiNNMachine version_5.py:23
+    assert set(Machine(5).chips) == places and len(places) == 48
+    assert set(Machine(3).chips) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
 def test_a_version_that_is_no_board_is_refused():
     with pytest.raises(SetupError, match="must be 3 .4 chips. or 5 .48 chips., got 4"):
         Machine(4)
