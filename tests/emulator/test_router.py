@@ -34,6 +34,7 @@ def test_tables_are_words_in_memory(router):
         router.store(base + 4 * 1023, value)
         assert router.load(base + 4 * 1023) == value
     assert router.lookup(0x1f) == 0x3f and router.told == ["changed"] * 3
+    assert len(router.routes) == len(router.keys) == len(router.masks) == 1024
     assert router.load(0x4000) == 0xff000000 and router.load(0x8000) == 0xffffffff and router.load(0xc000) == 0
     for offset in (0x3ffc, 0x5000, 0x7ffc, 0x9000, 0xd000, 0x18000, 0x240, 0x340, 0x30, 0x80, 0x88):
         for act in (router.load, lambda offset: router.store(offset, 0)):
