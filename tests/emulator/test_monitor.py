@@ -137,6 +137,7 @@ def test_applications_are_started_counted_copied_and_stopped(bench):
     for checksum, link, result in ((total, 4, Result.TIMEOUT), (total + 1, 5, Result.SUM), (total, 5, Result.OK)):
         first = checksum << 3 | link
         assert ask(bench, Command.APP_COPY_RUN, first, len(image), 30 << 24 | 2, chip=0x0001)[0] == result
+    assert any(f"checksum {total:#x}, expected {total + 1:#x}" in text for text in bench.reports)
     bench.machine.run()
     assert words(ask(bench, Command.COUNT, 30, CPUState.INIT)[1]) == [4]
     assert words(ask(bench, Command.COUNT, 31, CPUState.INIT)[1]) == [0]
