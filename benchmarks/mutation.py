@@ -80,7 +80,7 @@ def sample(options):
     for file, source in text.items():
         every |= faults.places(file, source)
     drawn = [one for one in faults.draw(every, options.faults, np.random.default_rng(options.seed))
-             if one.parses(text[one.file])]
+             if one.is_one(text[one.file])]
     done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     known = {(one["file"], one["line"], one["column"], one["operator"], one["occurrence"]) for one in done}
     left = [one for one in drawn if (one.file, one.line, one.column, one.operator, one.occurrence) not in known]

@@ -92,7 +92,7 @@ def arrays(path, rng, others):
         else:
             found[name], found[other] = found[other], found[name]
         plausible = told in ("removed", "exchanged")
-    elif kind == "json":
+    elif kind == "json" and "how" in found:
         name, plausible = "how", True
         found[name] = np.array(mutated_json(str(found[name]), rng))
     if forged != "sealed":

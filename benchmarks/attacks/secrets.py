@@ -15,10 +15,11 @@ import tempfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
-from attacks import small
+from attacks import flows, small
 from attacks.harness import Case, command
 
 LETTERS = "abcdefghjkmnpqrstuvwxyzACDEFGHJKLMNPRTUVWXYZ2345679"
@@ -33,7 +34,9 @@ FORM = '<input type="hidden" name="_csrf" value="abc" />'
 
 
 def prepare(directory):
-    """Images, and a run that has loaded them."""
+    """Images, and a run that has loaded them; sPyNNaker is imported once, here, where it is installed."""
+    with contextlib.suppress(ImportError):
+        import_module("pyNN.spiNNaker")
     run = small.run(directory, 1, "loaddata")
     return directory / "parameters.py", run
 
@@ -47,14 +50,25 @@ def secret(rng, odd):
     return text
 
 
+def meant(text):
+    """What a part of an address stands for, bytes that are no UTF-8 included."""
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+def again(text):
+    """The same part of an address, with every odd character quoted."""
+    return quote(unquote_to_bytes(text), safe="")
+
+
 def forms(*secrets):
     """Byte strings that give a secret away: whole, in pieces, and encoded."""
     found = set()
     for text in secrets:
-        plain = unquote(text)
+        plain = meant(text)
         pieces = [piece for one in (text, plain) for piece in re.split(r"[^0-9A-Za-z]+", one) if len(piece) > 5]
         coded = [base64.b64encode(one.encode(errors="surrogateescape")).decode()[:-4] for one in (text, plain)]
-        for form in (text, plain, quote(plain), quote_plus(plain), quote(plain, safe=""), *pieces, *coded):
+        for form in (text, plain, again(text), quote(unquote_to_bytes(text)), quote_plus(unquote_to_bytes(text)),
+                     *pieces, *coded):
             found |= {form.encode("utf-8", "surrogateescape"), form.encode("utf-32-le", "surrogatepass"),
                       json.dumps(form)[1:-1].encode()}
     return {form for form in found if len(form) > 5}
@@ -84,7 +98,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, how, words="", folder=None, other=None):
+    def __init__(self, how, words=b"", folder=None, other=None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.how, self.words, self.folder, self.other, self.asked = how, words, folder, other, []
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -109,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Of both kinds of clients."""
-        how, words = self.server.how, self.server.words.encode()
+        how, words = self.server.how, self.server.words
         self.server.asked.append(dict(self.headers))
         spalloc = "system/login" in self.path or "srv/spalloc" in self.path
         if how == "401":
@@ -145,11 +159,11 @@ class Handler(BaseHTTPRequestHandler):
         """A login, or a job."""
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.server.how == "refused":
-            self.answer(200, json.dumps({"message": f"not {self.server.words}"}).encode())
+            self.answer(200, json.dumps({"message": f"not {self.server.words.decode(errors='replace')}"}).encode())
         elif "login" in self.path:
             self.answer(302, Location="/", Set_Cookie="JSESSIONID=two; Path=/")
         else:
-            self.answer(401 if self.server.how == "job 401" else 500, sent + self.server.words.encode())
+            self.answer(401 if self.server.how == "job 401" else 500, sent + self.server.words)
 
     def files(self, how, words):
         """A data set's files."""
@@ -159,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
         elif how == "here" and "again" not in self.path:
             self.answer(302, Location=f"/again{self.path}")
         elif how == "ftp":
-            self.answer(302, Location=f"ftp://127.0.0.1:1/{self.server.words}")
+            self.answer(302, Location=f"ftp://127.0.0.1:1/{self.server.words.decode('latin-1')}")
         elif how == "404" or not path.is_file():
             self.answer(404, words)
         else:
@@ -171,9 +185,9 @@ def case(context, rng, where):
     """A secret in an address, and a mode that is given it."""
     parameters, run = context
     odd, kind = bool(rng.random() < 0.6), rng.choice(("source", "usage", "spalloc", "file"), p=(0.4, 0.4, 0.1, 0.1))
-    user, password = "u" + secret(rng, odd), secret(rng, odd)
     write = (str, lambda text: quote(text, safe=""))[rng.integers(2)]
-    login = f"{write(user)}:{write(password)}@"
+    user, password = write("u" + secret(rng, odd)).replace(":", "%3A"), write(secret(rng, odd))
+    login = f"{user}:{password}@"
     make = {"source": _source, "usage": _usage, "spalloc": _spalloc, "file": _file}[kind]
     name, words, served = make(rng, login, password)
 
@@ -189,7 +203,7 @@ def case(context, rng, where):
             text = re.sub("^DATASET = .*$", lambda _: line, parameters.read_text(), flags=re.MULTILINE)
             Path("with-secret.py").write_text(text)
         other = Server("fine", folder=parameters.parent / "digits")
-        server = Server(served, f"{user} {password}", parameters.parent / "digits", other)
+        server = Server(served, unquote_to_bytes(f"{user} {password}"), parameters.parent / "digits", other)
         given = [word.replace("{port}", str(server.server_port)).replace("{parameters}", str(parameters))
                  for word in words]
         try:
@@ -203,12 +217,12 @@ def case(context, rng, where):
         found = left(where, password, *[user] * (kind != "spalloc"))     # SpiNNMan's log names the user
         return f"left in {', '.join(found)}" if found else None
 
-    return Case(f"{name} {words}", work, judge)
+    return Case(f"{name} {words}", flows.mostly_light(rng, work), judge)
 
 
 def _source(rng, login, password):
     served, token = str(rng.choice(ANSWERS)), rng.random() < 0.3
-    query = f"?{rng.choice(('token', 'sig', 'a_key', 'X-Amz-Signature'))}={quote(password, safe='')}" * token
+    query = f"?{rng.choice(('token', 'sig', 'a_key', 'X-Amz-Signature'))}={again(password)}" * token
     address = "http://" + login * bool(not token or rng.random() < 0.5)
     words = ["--mode", "loaddata", "--parameters", "{parameters}", "--run-dir", "new", "--source",
              address + "127.0.0.1:{port}/sets" + query]
@@ -217,7 +231,7 @@ def _source(rng, login, password):
 
 def _usage(rng, login, password):
     scheme = str(rng.choice(("https://", "spalloc:https://", "spalloc:", "tls://", "", "ftp://", "https:/", "HTTP://")))
-    ends = ("127.0.0.1:1/path", "", "nobody.invalid/@x/", f"h?token={quote(password, safe='')}", "[::1",
+    ends = ("127.0.0.1:1/path", "", "nobody.invalid/@x/", f"h?token={again(password)}", "[::1",
             "127.0.0.1:port")
     address = scheme + login + str(rng.choice(ends))
     option = str(rng.choice((*WRONG, *["--target", "--cluster", "--source"] * 3)))

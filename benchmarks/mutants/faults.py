@@ -21,7 +21,8 @@ FAMILIES = {"ReplaceBinaryOperator": "arithmetic", "ReplaceComparisonOperator": 
             "ReplaceOrWithAnd": "and, or", "ReplaceBreakWithContinue": "loop", "ReplaceContinueWithBreak": "loop",
             "ZeroIterationForLoop": "loop", "ExceptionReplacer": "exception", "RemoveDecorator": "decorator"}
 # Not used, since they change nothing but by accident: `is` for `==`, `<` and the like, and the reverse (whether equal
-# numbers are one object is up to the interpreter); another number for the -1 of a reshape (numpy takes any below 0).
+# numbers are one object is up to the interpreter); another number, or ~1, for the -1 of a reshape (numpy takes any
+# below 0).
 IDENTITY = re.compile(r"_((?!Is)[A-Za-z]+_Is(Not)?|Is(Not)?_(?!Is)[A-Za-z]+)$")
 RESHAPE = re.compile(r"reshape\(.*- ?$")
 # What holds an operator between two operands; the ** of a {**dict} and the * of (a, *, b) stand elsewhere.
@@ -49,13 +50,12 @@ class Fault:
         """The source with the fault in it."""
         return mutate_code(source, get_operator(self.operator)(), self.occurrence)
 
-    def parses(self, source):
-        """Whether the source with the fault in it is Python at all: ``2 * not a`` for ``2 * -a`` is not."""
+    def is_one(self, source):
+        """Whether the source with the fault in it is Python, which ``2 * not a`` is not, and not the same: 1e30 + 1."""
         try:
-            ast.parse(self.into(source))
+            return ast.dump(ast.parse(self.into(source))) != ast.dump(ast.parse(source))
         except SyntaxError:
             return False
-        return True
 
     def shown(self, source):
         """The line (or the lines) before and after: two str."""
@@ -74,7 +74,8 @@ def places(file, source):
         operator = get_operator(name)()
         positions = ((node, at) for node in nodes for at, _ in operator.mutation_positions(node))
         for occurrence, (node, (line, column)) in enumerate(positions):
-            if family == "number" and RESHAPE.search(text[line - 1][:column]):
+            before = text[line - 1][:column] + "-" * name.endswith("USub_Invert")
+            if (family == "number" or before.endswith("-")) and RESHAPE.search(before):
                 continue
             if family == "arithmetic" and node.parent.type not in OPERATION:
                 continue

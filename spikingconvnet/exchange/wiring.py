@@ -105,12 +105,23 @@ class Wiring:
         return told if told and 1 not in told else self._shape_before(name) or told or (1,)     # given once for many
 
     def _shape_before(self, name: str) -> Size | None:
-        """Shape of what comes to a node, as far as it does not come from itself."""
-        return next((s.shape for s in map(self._shape_of, self.graph.before(name)) if s is not None), None)
+        """Shape of what comes to a node and not from itself; what is on no loop with it is asked first."""
+        ways = sorted(self.graph.before(name), key=lambda one: self._needs_open(one, through=True))
+        signals = (self.out(one) for one in ways if not self._needs_open(one))
+        return next((one.shape for one in signals if one is not None), None)
 
-    def _shape_of(self, name: str) -> Signal | None:
-        """The signal out of a node, unless that is what is being asked for."""
-        return None if name in self._open else self.out(name)
+    def _needs_open(self, name: str, through: bool = False) -> bool:
+        """Whether a node or one before it is being asked for; `through` neurons, too, whose shapes may be their own."""
+        seen: set[str] = set()
+        left = [name]
+        while left:
+            one = left.pop()
+            if one in self._open:
+                return True
+            if one not in seen and (through or self.graph.nodes[one].kind not in NEURONS):
+                seen.add(one)
+                left += self.graph.before(one)
+        return False
 
     def out(self, name: str) -> Signal | None:
         """What comes out of a node; None if it or something before it is refused. A loop without neurons is Refused."""

@@ -174,8 +174,16 @@ def hidden(text: str) -> str:
     password, token = os.environ.get(f"{SPALLOC_LOGIN}_PASSWORD", ""), os.environ.get("OIDC_BEARER_TOKEN", "")
     whole = Login(os.environ.get(f"{SPALLOC_LOGIN}_USER", ""), password).basic().partition(" ")[2] if password else ""
     length = f"a {len(password)} character password" if password else ""
-    found = {form(secret) for secret in (password, whole, token, length)
-             for form in (str, quote, quote_plus, lambda text: quote(text, safe=""), lambda text: repr(text)[1:-1])}
+    found = {form for secret in (password, whole, token, length) for form in _forms(secret)}
     for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, "(hidden)") if len(secret) >= SHORTEST else text
     return text
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as addresses, Python's texts and bytes, and headers of HTTP (UTF-8 read as Latin-1) show it."""
+    sent = secret.encode("utf-8", "surrogateescape")
+    texts = secret, sent.decode("latin-1")
+    shown = {repr(sent + b'"')[2:-2], *(repr(text + '"')[1:-2] for text in texts)}      # with a quote of either kind
+    return {*texts, quote(sent), quote_plus(sent), quote(sent, safe=""), *shown,
+            *(form.replace("\\'", "'") for form in shown)}

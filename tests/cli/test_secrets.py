@@ -1,10 +1,12 @@
 """Secrets in addresses stay in them, and nothing listens to the network; ``test_attacks`` searches what runs leave."""
 
 import pickle
+import re
 import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -77,6 +79,15 @@ def test_what_a_server_repeats_is_hidden_in_every_form(monkeypatch):
     assert hidden(said) == "not (hidden), (hidden), Basic (hidden); with (hidden)"
     monkeypatch.setenv("SPALLOC_PASSWORD", "e")
     assert hidden("the") == "the"
+
+
+@pytest.mark.parametrize("told", [
+    "{}".format, quote, quote_plus, repr, lambda text: repr(text + '"'), lambda text: repr(text.encode()),
+    lambda text: repr(text.encode() + b'"'), lambda text: repr(text.encode().decode("latin-1"))])
+@pytest.mark.parametrize("password", ["sy\u00e9'VKd$", "\u20ac7 a\"'b\\c", "\u00e9WCV/%41"])
+def test_a_password_of_other_letters_is_hidden_as_whoever_decoded_it_shows_it(monkeypatch, password, told):
+    monkeypatch.setenv("SPALLOC_PASSWORD", password)
+    assert re.fullmatch(r"500: b?['\"]?\(hidden\)\\?\"?['\"]?!", hidden(f"500: {told(password)}!"))
 
 
 # Downloads

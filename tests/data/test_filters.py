@@ -146,6 +146,13 @@ def test_deslanting_equals_its_twin_pixel_by_pixel(shape, limit, seed):
     assert found.dtype == np.uint8 and found.tolist() == [naive.deslanted(image.tolist(), limit) for image in images]
 
 
+def test_the_faintest_digit_has_the_slant_of_its_pixels():
+    image = np.zeros((1, 6, 6), np.uint8)
+    image[0, [2, 3], [2, 3]] = 1
+    found = Deslanted(Intensity(), 2.0).upright(image)
+    assert found.tolist() == [naive.deslanted(image[0].tolist(), 2.0)] and not np.array_equal(found, image)
+
+
 def test_a_slanted_bar_is_set_upright_and_an_upright_one_stays():
     slanted, upright = np.zeros((2, 1, 15, 15), np.uint8)
     for row in range(3, 12):

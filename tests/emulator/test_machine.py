@@ -5,6 +5,7 @@ import struct
 import pytest
 from programs import SEEN, binary
 
+from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.errors import BusError, SetupError
 from spikingconvnet.emulator.machine import Machine, Tree
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, CPUState, Signal
@@ -83,6 +84,25 @@ def test_packets_are_counted_along_their_way(plain_bench):
     assert machine.chips[1, 0].bus.read(0xf1000300, 8) == struct.pack("<2I", 0, 5)
     plain_bench.chip.bus.write(0xe100002c, struct.pack("<I", 0xffffffff))
     assert plain_bench.chip.bus.read(0xe1000300, 4) == bytes(4)
+
+
+def test_a_spinn_5_is_a_hexagon_and_a_spinn_3_a_square():
+    places = {(x, y) for x in range(8) for y in range(8) if -3 <= x - y <= 4}       # SpiNNMachine version_5.py:23
+    assert set(Machine(5).chips) == places and len(places) == 48
+    assert set(Machine(3).chips) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_a_deadline_counts_if_the_core_lives_and_still_has_it(plain_bench, monkeypatch):
+    machine, core, expired = plain_bench.machine, plain_bench.chip.cores[1], []
+    monkeypatch.setattr(core, "expire", expired.append)
+    monkeypatch.setattr(core, "deadlines", lambda: (500, 700))
+    for rest in (Rest.OFF, Rest.DEAD):
+        core.rest = rest
+        assert not machine._expire(500, core.place, 0)
+    core.rest = Rest.WFI
+    assert not machine._expire(600, core.place, 0) and not machine._expire(500, core.place, 1) and not expired
+    assert machine.cycle == 0
+    assert machine._expire(700, core.place, 1) and expired == [1] and machine.cycle == 700
 
 
 def test_a_version_that_is_no_board_is_refused():

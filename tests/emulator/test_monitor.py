@@ -137,6 +137,7 @@ def test_applications_are_started_counted_copied_and_stopped(bench):
     for checksum, link, result in ((total, 4, Result.TIMEOUT), (total + 1, 5, Result.SUM), (total, 5, Result.OK)):
         first = checksum << 3 | link
         assert ask(bench, Command.APP_COPY_RUN, first, len(image), 30 << 24 | 2, chip=0x0001)[0] == result
+    assert any(f"checksum {total:#x}, expected {total + 1:#x}" in text for text in bench.reports)
     bench.machine.run()
     assert words(ask(bench, Command.COUNT, 30, CPUState.INIT)[1]) == [4]
     assert words(ask(bench, Command.COUNT, 31, CPUState.INIT)[1]) == [0]
@@ -150,7 +151,10 @@ def test_ip_tags_are_set_read_and_cleared(plain_bench):
     ask(plain_bench, Command.IPTAG, 1 << 28 | 1 << 16 | 2, 4321, 0x0100007f)
     _, data = ask(plain_bench, Command.IPTAG, 2 << 16 | 2, 1)
     assert data[:12] == bytes((127, 0, 0, 1)) + bytes(6) + struct.pack("<H", 4321)
-    assert struct.unpack_from("<H", data, 14) == (0x8100,)
+    assert struct.unpack_from("<H", data, 14) == (0x8100,) and len(data) == 32
+    _, more = ask(plain_bench, Command.IPTAG, 2 << 16 | 1, 3)
+    assert more == bytes(32) + data + bytes(32)
+    assert ask(plain_bench, Command.IPTAG, 2 << 16 | 14, 4)[1] == bytes(128)        # beyond the table there is nothing
     ask(plain_bench, Command.IPTAG, 3 << 16 | 2)
     assert ask(plain_bench, Command.IPTAG, 2 << 16 | 2, 1)[1][:16] == bytes(16)
 

@@ -140,7 +140,17 @@ def test_damaged_files_are_a_sentence(tmp_path):
     assert DataError in seen and "exact" in seen
 
 
-@pytest.mark.parametrize("spoil", ["link", "object", "huge", "deep", "no node", "text"])
+def test_packed_arrays_are_read_as_long_as_they_can_be_packed(tmp_path):
+    path = write(tmp_path / "x.nir", graph())
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/w/weight"]
+        file["node/nodes/w"].create_dataset("weight", data=np.eye(3), chunks=(3, 3), compression="gzip")
+        more = file["node/nodes/w"].create_dataset("more", data=np.zeros(3000), chunks=(3000,), compression="gzip")
+        assert more.id.get_storage_size() * 10 < 3000 * 8
+    assert from_nir(path).report.grade == "exact"
+
+
+@pytest.mark.parametrize("spoil", ["link", "object", "huge", "deep", "no node", "text", "virtual", "external"])
 def test_what_no_nir_file_holds_is_refused(tmp_path, spoil):
     path = write(tmp_path / "x.nir", graph())
     with h5py.File(path, "a") as file:
@@ -156,6 +166,12 @@ def test_what_no_nir_file_holds_is_refused(tmp_path, spoil):
             node["more"] = file["node"]
         elif spoil == "no node":
             del file["node"]
+        elif spoil == "virtual":
+            layout = h5py.VirtualLayout((3,), "f8")
+            layout[:] = h5py.VirtualSource(file["node/nodes/x/tau"])
+            node.create_virtual_dataset("more", layout)
+        elif spoil == "external":
+            node.create_dataset("more", (2,), "f8", external=[(str(tmp_path / "outside"), 0, 16)])
     if spoil == "text":
         path.write_text("no HDF5")
     with pytest.raises(DataError, match="x.nir"):

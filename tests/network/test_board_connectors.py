@@ -57,6 +57,13 @@ def test_a_convolution_of_stride_1_and_odd_kernels_is_what_its_connectors_comput
     assert sorted(found) == sorted(triples(whole))
 
 
+def test_weights_are_divided_by_the_pool_and_a_neuron_hears_no_more_than_there_is():
+    kernel = drawn((3, 5), 0)
+    found = BoardConvolution(kernel, (1, 12, 9), pool=(3, 2))
+    assert np.array_equal(found.weights, kernel / 6) and found.fan_in == 15
+    assert BoardConvolution(kernel, (1, 2, 7)).fan_in == 14
+
+
 def test_a_kernel_without_weights_needs_no_connector():
     kernels = np.array([[[[1.0]], [[0.0]]], [[[0.0]], [[2.0]]]])
     assert set(convolution_connectors(ConvConnections(kernels, (2, 2, 2)))) == {(0, 0), (1, 1)}

@@ -97,7 +97,8 @@ def test_overwritten_bytes_anywhere_give_an_error_or_the_truth(tmp_path_factory,
 
 
 @pytest.mark.parametrize("old, new", [(b"a.npyPK", b"b.npyPK"), (b"'shape': (1100,)", b"'shape': (1000,)"),
-                                      (b"'descr': '<i8'", b"'descr': '<i4'"), (b"'descr': '<i8'", b"'descr': '<O8'")])
+                                      (b"'descr': '<i8'", b"'descr': '<i4'"), (b"'descr': '<i8'", b"'descr': '<O8'"),
+                                      (b"'descr': '<i8'", b"'descr': '<f3'")])
 def test_a_changed_name_shape_or_type_is_not_believed(written, old, new):
     run, content = written
     assert old in content and not read_damaged(run, content.replace(old, new, 1))
