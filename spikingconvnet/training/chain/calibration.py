@@ -13,8 +13,7 @@ without training, is the idea of Li et al. 2021 (arXiv 2106.06984), who move bia
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,32 +28,32 @@ from spikingconvnet.training.chain import balance
 FARTHEST = 0.5, 4.0         # worth of a map's spikes, as a share of what it was made for
 
 
-@dataclass(eq=False)
 class Calibration:
     """Measures the layers of a network one after another, the first one first.
 
-    Attributes
+    Parameters
     ----------
     stages : list of Stage
     spikes : dict of int to Spikes
-        Of the input, number 0, to the images; those of every layer that was measured come to it.
+        Of the input, number 0, to the images.
     activations : list of float array (n, maps, rows, columns)
         What units answer to the images, of every layer.
     first, last : int
         Steps of an image in which spikes are counted, the second not included.
     open_network : callable
         ``open`` of a backend.
+
+    Attributes
+    ----------
     shares : list of float
         Mean worth of a spike in each layer, as a share of what it was made for, as far as measured.
     """
 
-    stages: Sequence[Stage]
-    spikes: dict[int, Spikes]
-    activations: Sequence[Numbers]
-    first: int
-    last: int
-    open_network: OpenNetwork
-    shares: list[float] = field(default_factory=list)
+    def __init__(self, stages: Sequence[Stage], spikes: Mapping[int, Spikes], activations: Sequence[Numbers],
+                 first: int, last: int, open_network: OpenNetwork) -> None:
+        self.stages, self.spikes, self.activations = stages, dict(spikes), activations
+        self.first, self.last, self.open_network = first, last, open_network
+        self.shares: list[float] = []
 
     def measured(self, number: int, layer: TrainedLayer, worth: Floats) -> Floats:
         """Worth of a spike a step of layer `number`, which was made for `worth`: float arrays (maps,).

@@ -30,25 +30,32 @@ class Balancing(Protocol):
     """What the settings of a rule say of a conversion, see ``convert.Convert``."""
 
     @property
-    def norm(self) -> str: ...
+    def norm(self) -> str:
+        """What layers are divided by."""
 
     @property
-    def quantile(self) -> float: ...
+    def quantile(self) -> float:
+        """Of activations, for norms that take one."""
 
     @property
-    def balance(self) -> str: ...
+    def balance(self) -> str:
+        """Whether weights are divided or thresholds multiplied."""
 
     @property
-    def threshold(self) -> float: ...
+    def threshold(self) -> float:
+        """mV, before balancing."""
 
     @property
-    def start(self) -> float: ...
+    def start(self) -> float:
+        """Membranes at the start, as a share of the threshold."""
 
     @property
-    def peak_rate(self) -> float: ...
+    def peak_rate(self) -> float:
+        """Spikes a step of the activation that a layer is divided by."""
 
     @property
-    def spread(self) -> bool: ...
+    def spread(self) -> bool:
+        """Whether membranes of hidden layers start spread."""
 
 
 def converted(model: Sequential, units: Sequence[Units], images: Numbers, rule: Balancing, rate: float = 1.0,
