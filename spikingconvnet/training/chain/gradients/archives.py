@@ -77,8 +77,8 @@ def read(path: Path) -> fx.GraphModule:
     ------
     SettingsError
         Its graph cannot be read without running it, or is of another version; the text says what helps.
-    Damaged, or another Exception
-        It is damaged.
+    Damaged
+        It says what none does. Other damage is whatever zipfile, json and torch make of it.
     """
     files = _files(path)
     missing = [name for name in ("models/model.json", *FOLDERS.values()) if name not in files]
