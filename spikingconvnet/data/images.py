@@ -11,6 +11,7 @@ LOAD = "main.py --mode loaddata --source DIR_OR_URL"
 AGAIN = f"get the file again, or run: {LOAD}"
 DIMENSIONS = {"images": 3, "labels": 1}
 DIM = 128                       # a brightest grey value below this one is not taken for white of 255 without a word
+MAX_SIDE = 4096                 # pixels
 MADE = {"images": "uint8 (N, rows, columns), from 0, the background, to 255, the mean of colours,",
         "labels": "uint8 (N,), the class of each image,"}
 
