@@ -11,18 +11,30 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.data import datasets
+from spikingconvnet.data.events import EventSet
 from spikingconvnet.data.images import LOAD, ImageSet
 from spikingconvnet.data.iris import IRIS
 from spikingconvnet.data.pixels import as_bytes, found_span, pixel_axes
+from spikingconvnet.data.sources_events import (
+    EVENT_FILES,
+    GESTURES,
+    Sample,
+    are_events,
+    as_events,
+    gestures,
+    of_arrays,
+    read_events,
+    together,
+)
 from spikingconvnet.data.sources_files import ARRAYS, TABLES, read_arrays, read_table, suffix
 from spikingconvnet.data.sources_labels import Found, class_ids
 from spikingconvnet.data.sources_named import NAMED, fetched
 from spikingconvnet.data.sources_pictures import PICTURES, pictures_in, read_pictures
-from spikingconvnet.data.sources_python import in_module, parts_of
+from spikingconvnet.data.sources_python import event_samples, in_module, parts_of
 from spikingconvnet.data.sources_sklearn import PREFIX, built_in
 from spikingconvnet.data.sources_unlabelled import read_images
 from spikingconvnet.errors import DataError
-from spikingconvnet.network.arrays import Ints, Numbers, Pair
+from spikingconvnet.network.arrays import Numbers, Pair
 
 __all__ = ["load", "load_part", "read_images"]
 
@@ -62,11 +74,11 @@ def load(source: Any, seed: int = 0, cache_dir: str | os.PathLike[str] | None = 
 
     >>> images, labels = np.arange(160, dtype=np.uint8).reshape(10, 4, 4), np.arange(10) % 2
     >>> found = load((images, labels))
-    >>> len(found.train), len(found.test), found.test.labels.tolist()
+    >>> len(found.train), len(found.test), sorted(found.test.labels.tolist())
     (8, 2, [0, 1])
     """
     if not isinstance(source, (str, os.PathLike)):
-        return _found(parts_of(source, "the data set"), "the data set", seed, white)
+        return _of_object(source, "the data set", seed, white)
     name = os.fspath(source)
     if name == IRIS or re.match("https?://", name, re.IGNORECASE):
         return _parts(partial(datasets.load, source, cache_dir=cache_dir))
@@ -75,9 +87,11 @@ def load(source: Any, seed: int = 0, cache_dir: str | os.PathLike[str] | None = 
     if name.startswith(PREFIX):
         return _found([built_in(name.removeprefix(PREFIX))], name, seed, white)
     if re.search(r"\.py:\w+$", name):
-        return _found(parts_of(in_module(name), name), name, seed, white)
+        return _of_object(in_module(name), name, seed, white)
     if Path(name).is_dir():
         return _of_folder(Path(name), seed, white, size)
+    if suffix(name) in ARRAYS and Path(name).exists() and are_events(arrays := read_arrays(Path(name))):
+        return _of_events(of_arrays(arrays, name), name, seed, {})
     return _found(_of_file(Path(name)), name, seed, white)
 
 
@@ -160,13 +174,15 @@ def _stratified(whole: ImageSet, name: str, seed: int) -> tuple[ImageSet, ImageS
 
 
 def _kind(folder: Path) -> str:
-    """What a folder holds: ``pictures`` in folders of classes, ``tables``, ``arrays``, or ``idx``, if nothing else."""
+    """What a folder holds: ``pictures`` or ``events`` by class, ``gestures``, ``tables``, ``arrays`` or ``idx``."""
     names = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     suffixes = {suffix(entry) for entry in names if entry.is_file()}
     if any("-ubyte" in entry.name for entry in names):
         return "idx"
+    if GESTURES[0] in {entry.name for entry in names}:
+        return "gestures"
     if any(entry.is_dir() for entry in names):
-        return "pictures"
+        return "pictures" if _first_file(folder) in PICTURES else "events"
     return "arrays" if suffixes & set(ARRAYS) else "tables" if suffixes & set(TABLES) else "idx"
 
 
@@ -174,6 +190,11 @@ def _of_folder(folder: Path, seed: int, white: float | None, size: Pair | None) 
     kind = _kind(folder)
     if kind == "pictures":
         return _found(_of_classes(folder, size), str(folder), seed, white)
+    if kind in ("events", "gestures"):
+        samples = gestures(folder) if kind == "gestures" else [
+            [(read_events(path), np.array(label)) for label, paths in part.items() for path in paths]
+            for part in _classes_of(folder, lambda one: sorted(filter(_is_events, one.iterdir())))]
+        return _event_parts(samples, str(folder), seed)
     if kind == "idx":
         return _parts(partial(datasets.load, folder))
     return _found(_of_files(folder, kind), str(folder), seed, white)
@@ -246,17 +267,7 @@ def _picked(known: Mapping[str, Numbers], words: Sequence[str], part: str) -> Nu
 
 def _of_classes(folder: Path, size: Pair | None) -> list[Labelled]:
     """Images of folders whose names are the classes, in a training and a test folder or in none."""
-    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    parts = [next((below[word] for word in words if word in below), None) for words in (TRAIN_FOLDERS, TEST_FOLDERS)]
-    folders = [part for part in parts if part] if parts[0] else [folder]
-    kinds = [{path.name: pictures_in(path) for path in sorted(one.iterdir())
-              if path.is_dir() and not path.name.startswith(".")} for one in folders]
-    if not any(kind and any(kind.values()) for kind in kinds):
-        raise DataError(f"{folder}: no picture is in the folders {', '.join(sorted(below))}; each class has a folder of"
-                        f" its own, with files that end with {', '.join(PICTURES)}")
-    for one, kind in zip(folders, kinds):
-        for label in (label for label, files in kind.items() if not files):
-            log.warning("warning: %s: no picture is in it", one / label)
+    kinds = _classes_of(folder, pictures_in)
     paths = [[path for files in kind.values() for path in files] for kind in kinds]
     labels = [np.array([label for label, files in kind.items() for _ in files]) for kind in kinds]
     ends = np.cumsum([len(part) for part in paths])[:-1]
@@ -264,6 +275,53 @@ def _of_classes(folder: Path, size: Pair | None) -> list[Labelled]:
     return list(zip(images, labels))
 
 
-def classes_of(*parts: ImageSet) -> Ints:
-    """The class ids in some sets, ascending: int64 array."""
-    return np.unique(np.concatenate([part.labels for part in parts])).astype(np.int64)
+def _classes_of(folder: Path, files_in: Callable[[Path], list[Path]]) -> list[dict[str, list[Path]]]:
+    """Files by class, of a training and a test part or of one."""
+    below = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    parts = [next((below[word] for word in words if word in below), None) for words in (TRAIN_FOLDERS, TEST_FOLDERS)]
+    folders = [part for part in parts if part] if parts[0] else [folder]
+    kinds = [{path.name: files_in(path) for path in sorted(one.iterdir())
+              if path.is_dir() and not path.name.startswith(".")} for one in folders]
+    if not all(any(kind.values()) for kind in kinds):
+        raise DataError(f"{folder}: no image and no event is in the folders {', '.join(sorted(below))}; each class has"
+                        f" a folder of its own, with files that end with {', '.join(PICTURES)}, or of events")
+    for one, kind in zip(folders, kinds):
+        for label in (label for label, files in kind.items() if not files):
+            log.warning("warning: %s: nothing is in it that can be read", one / label)
+    return kinds
+
+
+def _of_object(made: Any, name: str, seed: int, white: float | None) -> Found:
+    """Of a data set of Python, whose items are images, or structured arrays of events as tonic's are."""
+    if (samples := event_samples(made)) is not None:
+        return _event_parts([[(as_events(_fields(events), name), label) for events, label in part] for part in samples],
+                            name, seed)
+    return _found(parts_of(made, name), name, seed, white)
+
+
+def _fields(events: Numbers) -> dict[str, Numbers]:
+    return {field: events[field] for field in events.dtype.names or ()}
+
+
+def _first_file(folder: Path) -> str:
+    """How the first file below a folder ends that could be one of a class."""
+    known = (*PICTURES, *EVENT_FILES, *ARRAYS, *TABLES)
+    return next((suffix(path) for path in sorted(folder.rglob("*")) if path.is_file() and suffix(path) in known),
+                PICTURES[0])
+
+
+def _is_events(path: Path) -> bool:
+    return path.is_file() and suffix(path) in (*EVENT_FILES, *ARRAYS, *TABLES)
+
+
+def _event_parts(parts: Sequence[Sequence[Sample]], name: str, seed: int) -> Found:
+    """Event sets of samples: labels of both parts are looked at together, so that they mean the same classes."""
+    whole, names = together([sample for part in parts for sample in part], name)
+    first = np.arange(len(whole)) < len(parts[0])
+    sets = [whole.select(np.flatnonzero(chosen)) for chosen in ((first, ~first) if len(parts) == 2 else (first,))]
+    return _of_events(sets, name, seed, names)
+
+
+def _of_events(sets: Sequence[EventSet], name: str, seed: int, names: Mapping[int, str]) -> Found:
+    train, test = sets if len(sets) == 2 else _stratified(sets[0], name, seed)
+    return Found(train, test, names, (0, 255))

@@ -82,5 +82,17 @@ def parts_of(made: Any, name: str) -> list[tuple[Numbers, Numbers]]:
     return [arrays_of(part, name) for part in ([made] if is_one else made)]
 
 
+def event_samples(made: Any) -> list[list[tuple[Numbers, Any]]] | None:
+    """Samples ``(events, label)`` of a data set, or of a training and a test set; None if its items are no events."""
+    sets = list(made) if _is_pair(made) else [made]
+    if not all(isinstance(one, Sized) and hasattr(one, "__getitem__") and len(one) for one in sets):
+        return None
+    first = sets[0][0]
+    if not (isinstance(first, (tuple, list)) and len(first) == 2 and getattr(getattr(first[0], "dtype", None), "names",
+                                                                              None)):
+        return None
+    return [[(item[0], np.asarray(item[1])) for item in (one[i] for i in range(len(one)))] for one in sets]
+
+
 def _is_pair(made: Any) -> bool:
     return isinstance(made, (tuple, list)) and len(made) == 2

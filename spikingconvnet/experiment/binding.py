@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.sources_labels import Found
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment.settings import Settings
@@ -47,7 +48,7 @@ def bound(settings: Settings, found: Found) -> Settings:
         changes["classes"] = tuple(ids) if len(ids) > 1 else settings.classes     # one class is refused behind this
     if settings.leaves("counts"):
         changes |= _counts(settings, len(found.train), len(found.test))
-    if settings.leaves("shape"):
+    if settings.leaves("shape") and not takes_events(settings.encoder):
         changes |= _shape(settings, found.train.images.shape[1:3])
     return replace(settings, **changes)
 

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from spikingconvnet.data import sources
 from spikingconvnet.data.colour import seen_by
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import check_fires, encode, shown
+from spikingconvnet.data.events import EventSet, takes_events
 from spikingconvnet.data.images import ImageSet, full_range
 from spikingconvnet.data.protocols import ImageFilter
 from spikingconvnet.data.resize import resized
@@ -59,9 +61,20 @@ class Images:
         Images of another size than MODEL takes are a DataError, and what ``sources.load`` refuses.
         """
         found = found or self.found()
+        if takes_events(self.settings.encoder):
+            yield from self._events(found)
+            return
         for name, part in (("train", found.train), ("test", found.test)):
             yield ImageSet(self.prepared(part.images, f"{self.settings.dataset}, {name} images", found.span is None),
                            part.labels)
+
+    def _events(self, found: Found) -> Iterator[EventSet]:
+        """The same of events, which ENCODER takes as they are."""
+        s = self.settings
+        for part in (found.train, found.test):
+            if not isinstance(part, EventSet):
+                raise DataError(f"{s.dataset}: holds images; EventBins, the ENCODER of the parameters, takes events")
+            yield part
 
     def prepared(self, images: Pixels, name: str, are_bytes: bool = True) -> Pixels:
         """Images as FILTER takes them: drawn in SIZE, from black to white, without colour for a filter that sees none.
@@ -136,6 +149,10 @@ class Images:
 
     def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator) -> Spikes:
         s = self.settings
+        if isinstance(part, EventSet) and takes_events(s.encoder):
+            bins: Any = s.encoder
+            events: Spikes = bins(part.select(np.arange(min(len(part), with_spikes(s.model, name)))))
+            return events.with_gap(s.slot)
         images = part.images[:with_spikes(s.model, name)]
         spikes = encode(images, image_filter, s.encoder, rng).with_gap(s.slot)
         check_fires(spikes, images, image_filter, s.encoder, name)
@@ -145,6 +162,9 @@ class Images:
         """What a rule for whole chains is given of a split: float32 (n, C, H, W), 0 to 1, and labels (n,)."""
         parts = self.splits()
         part, image_filter = parts[split], self.image_filter(parts["train"])
+        bins: Any = self.settings.encoder
+        if isinstance(part, EventSet) and takes_events(bins):
+            return bins.rates(part), part.labels
         values = [shown(part.images[first:first + AT_ONCE], image_filter, self.settings.encoder)
                   for first in range(0, len(part.labels), AT_ONCE)]
         return np.concatenate(values), part.labels

@@ -17,6 +17,7 @@ import numpy as np
 
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.filters import is_filter, worth_of
 from spikingconvnet.data.images import MAX_SIDE
 from spikingconvnet.data.protocols import Encoder, ImageFilter
@@ -113,6 +114,11 @@ class Settings:
                 f"more steps than the encoder's {self.encoder.n_steps}")
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
                 self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
+        if takes_events(self.encoder):
+            seen = getattr(self.encoder, "shape", None)
+            require(seen == self.model.input_shape, "parameters", "MODEL", self.model.input_shape,
+                    f"a model for {seen}, the events as ENCODER sees them")
+            require(self.deformation is None, "parameters", "DEFORMATION", self.deformation, "left out with events")
         worth = worth_of(self.image_filter)
         require(worth is None or len(worth) == self.image_filter.channels, "parameters", "FILTER.worth", worth,
                 f"a number for each of its {self.image_filter.channels} channels, or None")
@@ -277,6 +283,10 @@ def _from_names(found: Mapping[str, Any], path: Path, unread: Mapping[str, int])
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_FIELDS)}"
             raise SettingsError(f"{path}: {name} is not a parameter{', and nothing uses it' if own else ''}; {hint}")
         del found[name]
+    if takes_events(found.get("ENCODER")):
+        require("FILTER" not in found, "parameters", "FILTER", found.get("FILTER"), "left out with EventBins, which"
+                " takes events as they are")
+        found["FILTER"] = found["ENCODER"]
     missing = [name for name in _REQUIRED if name not in found]
     if missing:
         raise SettingsError(f"{path}: {', '.join(missing)} missing; see parameters.py for an example")
