@@ -11,7 +11,7 @@ import spikingconvnet
 from spikingconvnet.cli import unused
 from spikingconvnet.cli.modes import program, say
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.experiment import overrides, settings
+from spikingconvnet.experiment import binding, overrides, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.model import shorthand
 from spikingconvnet.store import schemas
@@ -90,7 +90,7 @@ def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, st
     seed = loaded.seed if "SEED" in given else kept.get("seed")
     source = loaded.dataset if "DATASET" in given else kept.get("source")
     seed, source = seed if options.seed is None else options.seed, source if options.source is None else options.source
-    loaded = replace(loaded.with_seed(seed), dataset=source or loaded.dataset)
+    loaded = binding.with_source(loaded.with_seed(seed), source)
     chain = options.arch or kept.get("arch")
     if chain and (of_model := [name for name in sets if name.partition(".")[0] == "MODEL"]):
         raise SettingsError(f"--set {of_model[0]}: has no effect, as --arch {chain} makes another MODEL")

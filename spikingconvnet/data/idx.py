@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spikingconvnet.data.images import AGAIN, DIMENSIONS, LOAD, MADE, ImageSet
+from spikingconvnet.data.images import AGAIN, DIMENSIONS, LOAD, MADE, MAX_SIDE, ImageSet
 from spikingconvnet.errors import DataError
 from spikingconvnet.network.arrays import Pair
 
@@ -26,7 +26,6 @@ MAGIC = {"images": 2051, "labels": 2049}
 TYPES = {0x08: "unsigned bytes", 0x09: "signed bytes", 0x0B: "16-bit integers", 0x0C: "32-bit integers",
          0x0D: "32-bit floats", 0x0E: "64-bit floats"}      # third byte of an IDX file; the fourth counts its axes
 MAX_AXES = 8                    # that an error tells the shape of
-MAX_SIDE = 4096                 # pixels
 MAX_UNPACKED = 1 << 31          # bytes of one file
 CHUNK = 1 << 20                 # bytes
 PIECE = 1 << 19                 # pixels that python-mnist holds as lists at a time, 8 bytes each
@@ -67,8 +66,8 @@ def read_pair(images_file: File, labels_file: File, part: str, is_mnist: bool) -
     DataError
         A file that cannot be read, is damaged, or is not exactly what its header declares.
     """
-    labels, label_shape = _unpack(labels_file, "labels")
-    images, shape = _unpack(images_file, "images")
+    labels, label_shape = unpack(labels_file, "labels")
+    images, shape = unpack(images_file, "images")
     if shape[0] != label_shape[0]:
         raise fault(labels_file.name, f"{shape[0]} labels expected, one for each image in {images_file.name}, "
                     f"{label_shape[0]} found")
@@ -83,11 +82,11 @@ def read_pair(images_file: File, labels_file: File, part: str, is_mnist: bool) -
     return parsed
 
 
-def _unpack(file: File, kind: str) -> tuple[bytearray, tuple[int, ...]]:
-    """Whole content of an IDX file, header included, and the shape that the header declares.
+def unpack(file: File, kind: str) -> tuple[bytearray, tuple[int, ...]]:
+    """Whole content of an IDX file of a `kind`, header included, and the shape that the header declares.
 
     Not more than the declared size and one byte is asked for, so a gzip bomb costs one buffer. Whether the file is
-    gzip is seen from its content: an IDX file starts with two zeros.
+    gzip is seen from its content: an IDX file starts with two zeros. Whatever is wrong is a DataError.
     """
     if not os.path.isfile(file.path):
         raise fault(file.name, "a regular file expected, something else found")

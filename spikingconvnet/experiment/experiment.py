@@ -17,9 +17,10 @@ import numpy as np
 from spikingconvnet import backends
 from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
+from spikingconvnet.data.colour import grey
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.errors import HealthError, StoreError, require
-from spikingconvnet.experiment import crossvalidation, readout, replicas
+from spikingconvnet.experiment import binding, crossvalidation, readout, replicas
 from spikingconvnet.experiment.loading import Images
 from spikingconvnet.experiment.results import SPLITS, Results, if_there, writes
 from spikingconvnet.experiment.runner import Runner
@@ -88,12 +89,17 @@ class Experiment:
                  jobs: int | None = None, progress: Callable[..., Iterable[Any]] = lambda items, description: items,
                  program: str = "main.py", target: str | None = None, cluster: str | None = None, copies: int | str = 1,
                  time_scale: int = 1, options: str = "", force: bool = False, packet_buffer: int | None = None) -> None:
-        self.settings, self.model = settings, settings.model
         self.jobs, self.progress = jobs, progress
         self.store = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory(run_dir)
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
                              directory=self.store.path / backend, packet_buffer=packet_buffer)
-        self.stored = Results(settings, self.store, self.runner.machine, program, options)
+        self._asked, self._called = settings, (program, options)
+        self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.free else {}))
+
+    def _bind(self, settings: Settings) -> None:
+        """Take settings that are those of a data set, or as much of them as is known yet."""
+        self.settings, self.model = settings, settings.model
+        self.stored = Results(settings, self.store, self.runner.machine, *self._called)
         self.images = Images(settings, self.store.downloads)
         self.timelines = Timelines(self.stored, self.runner)
 
@@ -104,13 +110,15 @@ class Experiment:
     @writes
     def load_data(self) -> dict[str, int]:
         """Read, check, split, filter and encode the images: number of images of each split."""
+        content = Images(self._asked, self.images.downloads).found()
+        self._bind(binding.bound(self._asked, content))
         s = self.settings
-        how = self.stored.how(source=str(s.dataset)) | ({"arch": s.arch} if s.arch else {})
-        found = self.images.encoded(np.random.default_rng([s.seed, 0]))
+        how = {**self.stored.how(), **binding.kept(s, content)}
+        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
         for name, (part, spikes) in found.items():
-            self.stored.data(name).write({**how, "split": name}, labels=part.labels, images=part.images[:PICTURED],
-                                         content=np.array(digest(spikes.offsets, spikes.neurons)),
-                                         **pack_spikes(spikes))
+            self.stored.data(name).write(
+                {**how, "split": name}, labels=part.labels, images=grey(part.images[:PICTURED]),
+                content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
         return {name: len(part) for name, (part, _) in found.items()}
 
     def has_data(self) -> bool:
@@ -322,13 +330,7 @@ class Experiment:
         return found.spikes[label], found.membrane(label) if membranes else None
 
     def record(self, split: str, path: str | Path) -> None:
-        """Show the first images of a split to the chain of all layers, and keep the recording in a file.
-
-        Parameters
-        ----------
-        split : str
-        path : str or Path
-        """
+        """Show the first images of a split to the chain of all layers, and keep the recording in a file."""
         spikes = self.data(split)["spikes"]
         n = min(spikes.n_samples, RECORDED_SAMPLES, replicas.REPLICA_SAMPLES)
         network, shown = self.network(len(self.model.stages), spikes.samples(0, n)), f"{n} {split} images"
@@ -446,5 +448,4 @@ class Experiment:
         dict
             ``verdict``: see ``health.verdict``; empty if none was on a board.
         """
-        found = self.stored.verdicts
-        return {"verdict": worst(found)} if found else {}
+        return {"verdict": worst(self.stored.verdicts)} if self.stored.verdicts else {}
