@@ -78,15 +78,14 @@ def trials(grid: Mapping[str, Sequence[str]], seeds: Iterable[int], *parts: obje
 
 def complete(experiment: Experiment, run: SharedRun, rule: str | None, split: str) -> float:
     """Do what is not done yet of an experiment in a SharedRun, each step once among all: the accuracy on a split."""
-    stored, stages = experiment.stored, experiment.model.stages
-
     def step(there: Callable[[], bool], make: Callable[[], object], *key: object) -> None:
         if not there():
-            with run.once(digest(stored.machine, *key)):
+            with run.once(digest(experiment.stored.machine, *key)):
                 if not there():
                     make()
 
-    step(experiment.has_data, experiment.load_data, "data", stored.data("train").made_from())
+    step(experiment.has_data, experiment.load_data, "data", experiment.stored.data("train").made_from())
+    stored, stages = experiment.stored, experiment.model.stages     # now that the data have said what they are of
     if experiment.model.runs_as_one:
         step(lambda: all(experiment.is_trained(stage.number, rule) for stage in stages),
              lambda: experiment.train_chain(rule), "chain", stored.layer(1).made_from(), stages, rule)
