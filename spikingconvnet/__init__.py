@@ -51,6 +51,7 @@ _HOMES = {
     "exchange.neo_blocks": ("from_neo", "to_neo"),
     "backends": ("open", "run"),
     "experiment.experiment": ("Experiment",),
+    "experiment.estimator": ("SpikingConvClassifier",),
     "experiment.settings": ("Settings", "load_settings=load"),
     "errors": ("SpikingConvNetError",),
 }

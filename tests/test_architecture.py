@@ -27,8 +27,9 @@ RANKS = (
 )
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of a file; of a function's body
-HOMES = {"numba": "kernels.py", "sklearn": ("readout.py", "baselines.py", "iris.py"), "matplotlib": "plotting/",
-         "mnist": "idx.py", "tqdm": "cli/main.py", "unicorn": "cpu.py", "distributed": "workers.py",
+HOMES = {"numba": "kernels.py", "sklearn": ("readout.py", "baselines.py", "estimator.py", "iris.py"),
+         "matplotlib": "plotting/", "mnist": "idx.py", "tqdm": "cli/main.py", "unicorn": "cpu.py",
+         "distributed": "workers.py",
          "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",
          "torch": "training/chain/gradients/"}
 COMMAND_LINE = ("cli/main.py", "cli/modes.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print

@@ -126,7 +126,7 @@ def _of_experiment(store: RunDirectory, path: Path, options: Namespace) -> dict[
                             kept_options(path, options), options.force, options.packet_buffer)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(store.path), **MODES[options.mode](experiment, options)}
-    if options.mode in ("training", "testing", "demo"):
+    if options.mode in ("training", "testing", "demo", "predict"):
         result |= _verdict(experiment, options)
     return result
 
