@@ -28,7 +28,7 @@ def check_output(path: str) -> None:
 
 
 def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
-    """What the trained network of a run directory answers to images, and where that is kept."""
+    """What the trained network of a run directory answers to images, and where that is kept; other images: DataError."""
     names, images = _named(options.images)
     rows = _rows(names, experiment.predict(images))
     if options.output is None:

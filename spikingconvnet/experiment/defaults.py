@@ -12,6 +12,7 @@ from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.data.receptive_fields import GaussianReceptiveFields
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.given import OWNER
 from spikingconvnet.experiment.settings import Settings, load
 from spikingconvnet.model import shorthand
 from spikingconvnet.model.layers import Conv2D, Dense
@@ -64,7 +65,7 @@ def settings_for(train: ImageSet, model: Model = None, image_filter: ImageFilter
     base = _layerwise(shape) if rule is None else _recipe(rule)
     chosen = image_filter or base.image_filter
     made = _model(model, (chosen.channels, *shape), len(classes), base)
-    require(rule is not None or not made.runs_as_one, "SpikingConvClassifier", "rule", rule,
+    require(rule is not None or not made.runs_as_one, OWNER, "rule", rule,
             f"one that trains all layers at once, because the model ends with {type(made.readout).__name__}")
     return replace(base, dataset=f"arrays-{digest(train.images, train.labels)}", image_filter=chosen, classes=classes,
                    encoder=encoder or base.encoder, slot=slot or base.slot, model=made, n_train=None, n_test=None,
@@ -101,9 +102,9 @@ def _layerwise(shape: tuple[int, ...]) -> Settings:
     kernel = (1, columns) if row else (min(side, rows), min(side, columns))
     layer = Conv2D(48, kernel, neuron=cell, firing=0.2 if small else 0.1, gain=4.0, training=learning)
     cells = min(6, rows - kernel[0] + 1), min(6, columns - kernel[1] + 1)
-    retina = DifferenceOfGaussians(0.5, 1.0, 0.423) if small else DifferenceOfGaussians(1.0, 2.0, 0.423)
+    retina = DifferenceOfGaussians(0.5, 1.0, 0.6) if small else DifferenceOfGaussians(1.0, 2.0, 0.423)
     seen: Any = GaussianReceptiveFields() if row else retina
-    encoder: Any = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.6)
+    encoder: Any = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.8 if small else 0.6)
     return Settings(dataset=".", image_filter=seen, encoder=encoder, slot=28,
                     model=Sequential((seen.channels, rows, columns), layer, Classifier(grid=cells, C=3.0)))
 
@@ -112,7 +113,7 @@ def _recipe(rule: NetworkRule | str) -> Settings:
     """The settings that a rule for all layers at once brings with it, with its own in their place."""
     name = getattr(rule, "name", rule)
     known = sorted(path.stem for path in RECIPES.glob("*.py") if "-" not in path.stem)
-    require(isinstance(rule, NetworkRule) or name in known, "SpikingConvClassifier", "rule", rule,
+    require(isinstance(rule, NetworkRule) or name in known, OWNER, "rule", rule,
             f"one of {', '.join(known)}, or the settings of a rule that trains all layers at once")
     found = load(RECIPES / f"{name if name in known else FIRST}.py")
     return replace(found, rule=rule) if isinstance(rule, NetworkRule) else found
@@ -120,10 +121,12 @@ def _recipe(rule: NetworkRule | str) -> Settings:
 
 def _model(model: Model, input_shape: Shape, n_classes: int, base: Settings) -> Sequential:
     if isinstance(model, Sequential):
+        require(model.input_shape == input_shape, OWNER, "model", model.input_shape,
+                f"a model for the input {input_shape}, or layers alone")
         return model
     if isinstance(model, str):
         if base.rule is None:
-            raise SettingsError(f"SpikingConvClassifier.model: {model} is for a rule that trains all layers at once;"
+            raise SettingsError(f"{OWNER}.model: {model} is for a rule that trains all layers at once;"
                                 " say which, as rule='ridge', or give layers")
         return shorthand.parse(model, input_shape, base.rule.neuron, base.model.unit_readout, base.rule.output_neuron)
     return Sequential(input_shape, *(_fitting(base, n_classes) if model is None else model))

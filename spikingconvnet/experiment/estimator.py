@@ -91,6 +91,8 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
     True
     """
 
+    n_features_in_: int         # set by validate_data
+
     def __init__(self, model: Model = None, image_filter: ImageFilter | None = None, encoder: Encoder | None = None,
                  slot: int | None = None, rule: NetworkRule | str | None = None,
                  shape: tuple[int, ...] | str | None = None, channels_first: bool = False,

@@ -1,6 +1,7 @@
 """Images that are given as arrays: how their pixels lie, and which numbers are black and white."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,11 @@ class Form:
     axes : tuple of int
         (H, W), (H, W, C) or (C, H, W).
     channels_first : bool
+
+    Raises
+    ------
+    DataError
+        Other axes.
     """
 
     axes: tuple[int, ...]
@@ -133,7 +139,18 @@ class Span:
 
     @classmethod
     def found(cls, rows: Numbers, value_range: tuple[float, float] | None) -> "Span":
-        """That of numbers (n, pixels), or the one declared; bytes without a bright one are a DataError."""
+        """That of numbers (n, pixels), or the one declared.
+
+        Parameters
+        ----------
+        rows : array (n, pixels)
+        value_range : (float, float) or None
+
+        Raises
+        ------
+        DataError, SettingsError
+            Bytes without a bright one; a range whose black is not below its white.
+        """
         if value_range is not None:
             low, high = map(float, value_range)
             require(low < high, OWNER, "value_range", value_range, "(black, white), the smaller one first")
@@ -147,16 +164,14 @@ class Span:
     def bytes(self, rows: Numbers) -> Pixels:
         """Numbers as bytes from 0 to 255: uint8 array.
 
-        What lies beyond black or white is as black or as white.
-
-        Raises
-        ------
-        DataError
-            Beyond by anything if the range was declared, otherwise by more than the range itself.
+        Beyond a range that was declared there is nothing: a DataError. Beyond one that was found all is as black or as
+        white, with a UserWarning if that is far beyond.
         """
-        margin = 0.0 if self.declared else self.high - self.low
-        low, high = float(rows.min()), float(rows.max())
-        require(self.low - margin <= low and high <= self.high + margin, "X", "values", f"{low:g} to {high:g}",
-                f"from {self.low:g} to {self.high:g}, black and white of the images that were learned from", DataError)
+        low, high, width = float(rows.min()), float(rows.max()), self.high - self.low
+        require(not self.declared or self.low <= low <= high <= self.high, "X", "values", f"{low:g} to {high:g}",
+                f"from {self.low:g} to {self.high:g}, as value_range says", DataError)
+        if low < self.low - width or high > self.high + width:
+            warnings.warn(f"X: values from {low:g} to {high:g}, where the images that were learned from have"
+                          f" {self.low:g} to {self.high:g}; what is beyond is as black or as white", stacklevel=2)
         as_they_are = (self.low, self.high) == (0, 255)
         return as_bytes(rows if as_they_are else rows.astype(np.float64), "X", (self.low, self.high))
