@@ -57,6 +57,7 @@ setup(
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
         "pillow>=10",
+        "pooch>=1.8",
         "python-mnist>=0.7",
         "tqdm>=4.66",
         "packaging>=23",

@@ -13,6 +13,7 @@ from typing import Any
 import spikingconvnet
 from spikingconvnet.cli import conversion, exchange, prediction
 from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.experiment import binding
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.readout import Score
@@ -171,9 +172,11 @@ def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     if experiment.model.runs_as_one:
         result |= {"over_time": experiment.over_time(options.split)}
     experiment.keep_result(options.split, result)
+    names = binding.class_names(experiment.store)
+    result |= {"class_names": [names.get(c, str(c)) for c in result["classes"]]} if names else {}
     say(f"{n:,} {options.split} images; share recognised by class: "
          + ", ".join(f"{c}: none shown" if r is None else f"{c}: {100 * r:.1f} %"
-                     for c, r in zip(score.classes, result["recall"])))
+                     for c, r in zip(result.get("class_names", score.classes), result["recall"])))
     say("first half of them {:.2f} %, second half {:.2f} %".format(*(100 * a for a in score.by_half)))
     if experiment.model.runs_as_one:
         say(_over_time_text(result["over_time"]))
@@ -268,9 +271,11 @@ def _plot_all(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 def _demo(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """All steps one after another: training, readout, test, figures."""
-    say(experiment.model.summary())
+    say(shown := experiment.model.summary())
     if not experiment.has_data():
         _load(experiment, options)
+    if (fitted := experiment.model.summary()) != shown:
+        say(fitted)
     _train(experiment, _rule(experiment, options))
     result = _test(experiment, options)
     return {**result, "plots": [str(p) for p in _plot(experiment, None)]}

@@ -9,7 +9,7 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet.cli.modes import say
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.experiment import settings
+from spikingconvnet.experiment import binding, settings
 from spikingconvnet.model import shorthand
 from spikingconvnet.store import schemas
 from spikingconvnet.store.directory import RunDirectory, same_file
@@ -69,7 +69,7 @@ def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, st
     seed, source = options.seed, options.source
     seed = kept.get("seed") if seed is None else seed
     source = kept.get("source") if source is None else source
-    loaded = replace(loaded.with_seed(seed), dataset=source or loaded.dataset)
+    loaded = binding.with_source(loaded.with_seed(seed), source)
     chain = options.arch or kept.get("arch")
     return _with_arch(loaded, chain) if chain else loaded
 

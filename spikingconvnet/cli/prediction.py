@@ -4,15 +4,17 @@ import csv
 import io
 import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikingconvnet.data.sources import read_images
+from spikingconvnet.data.colour import grey
 from spikingconvnet.data.sources_pictures import pictures_in
+from spikingconvnet.data.sources_unlabelled import read_images
 from spikingconvnet.errors import DataError, SettingsError
+from spikingconvnet.experiment import binding
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.prediction import Answers
 from spikingconvnet.gates.files import write_whole
@@ -28,9 +30,12 @@ def check_output(path: str) -> None:
 
 
 def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
-    """What the trained network of a run directory answers to images, and where that is kept; other images: DataError."""
-    names, images = _named(options.images)
-    rows = _rows(names, experiment.predict(images))
+    """What the trained network of a run directory answers to images, and where that is kept.
+
+    Images of several sizes are a DataError.
+    """
+    files, images = _read(experiment, options.images)
+    rows = _rows(files, experiment.predict(images), binding.class_names(experiment.store))
     if options.output is None:
         return {"predictions": rows, "text": "\n".join(f"{row['image']}\t{row['label']}" for row in rows)}
     content = _as_table(rows) if options.output.lower().endswith(".csv") else json.dumps(rows, indent=2) + "\n"
@@ -38,27 +43,32 @@ def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     return {"predictions": rows, "output": options.output, "text": f"labels of {len(rows):,} images: {options.output}"}
 
 
-def _named(paths: Sequence[str]) -> tuple[list[str], Pixels]:
-    """Images of files and folders, and a name for each: its file, and its place where that holds several."""
+def _read(experiment: Experiment, paths: Sequence[str]) -> tuple[list[str], Pixels]:
+    """Images of files and folders as the network takes them, and a name for each: its file, and its place in that."""
+    asked, span = experiment.asked, binding.span(experiment.store)
+    white = span or (None if asked.white is None else (0.0, 255.0))
     files = [file for path in map(Path, paths) for file in (path.is_dir() and pictures_in(path)) or [path]]
-    found = [(str(file), read_images(file)) for file in files]
-    for name, images in found:
-        if images.shape[1:] != found[0][1].shape[1:]:
-            raise DataError(f"{name}: images of {_by(images)}, but {_by(found[0][1])} in {found[0][0]}; classify images"
-                            " of one size and kind at a time")
-    names = [f"{name}[{i}]" if len(images) > 1 else name for name, images in found for i in range(len(images))]
-    return names, np.concatenate([images for _, images in found])
+    found = [read_images(file, white, asked.size) for file in files]
+    if not getattr(asked.image_filter, "takes_colour", False):
+        found = [grey(images) for images in found]
+    for file, images in zip(files, found):
+        if images.shape[1:] != found[0].shape[1:]:
+            raise DataError(f"{file}: images of {_by(images)}, but {_by(found[0])} in {files[0]}; classify images of"
+                            " one size and kind at a time")
+    names = [f"{file}[{i}]" if len(images) > 1 else str(file)
+             for file, images in zip(files, found) for i in range(len(images))]
+    return names, np.concatenate(found)
 
 
 def _by(images: Pixels) -> str:
     return "x".join(map(str, images.shape[1:]))
 
 
-def _rows(names: Sequence[str], answers: Answers) -> list[dict[str, Any]]:
-    """A record of each image: ``image``, ``label``, and ``scores`` by class."""
-    classes = answers.classes.tolist()
-    return [{"image": name, "label": label, "scores": dict(zip(map(str, classes), scores))}
-            for name, label, scores in zip(names, answers.labels.tolist(), answers.scores.tolist())]
+def _rows(files: Sequence[str], answers: Answers, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """A record of each image: ``image``, ``label``, and ``scores`` by class; classes that have names by those."""
+    classes = [str(names.get(one, one)) for one in answers.classes.tolist()]
+    return [{"image": file, "label": names.get(label, label), "scores": dict(zip(classes, scores))}
+            for file, label, scores in zip(files, answers.labels.tolist(), answers.scores.tolist())]
 
 
 def _as_table(rows: Sequence[dict[str, Any]]) -> str:

@@ -86,7 +86,7 @@ def unpack(file: File, kind: str) -> tuple[bytearray, tuple[int, ...]]:
     """Whole content of an IDX file of a `kind`, header included, and the shape that the header declares.
 
     Not more than the declared size and one byte is asked for, so a gzip bomb costs one buffer. Whether the file is
-    gzip is seen from its content: an IDX file starts with two zeros.
+    gzip is seen from its content: an IDX file starts with two zeros. Whatever is wrong is a DataError.
     """
     if not os.path.isfile(file.path):
         raise fault(file.name, "a regular file expected, something else found")

@@ -12,6 +12,7 @@ AGAIN = f"get the file again, or run: {LOAD}"
 DIMENSIONS = {"images": 3, "labels": 1}
 DIM = 128                       # a brightest grey value below this one is not taken for white of 255 without a word
 MAX_SIDE = 4096                 # pixels
+COLOURS = 3                     # red, green, blue
 MADE = {"images": "uint8 (N, rows, columns), from 0, the background, to 255, the mean of colours,",
         "labels": "uint8 (N,), the class of each image,"}
 
@@ -22,8 +23,8 @@ class ImageSet:
 
     Attributes
     ----------
-    images : uint8 array (N, H, W)
-        Grey values, 0 is the background; N may be 0.
+    images : uint8 array (N, H, W) or (N, H, W, 3)
+        Grey values, 0 is the background, or red, green and blue; N may be 0.
     labels : uint8 array (N,)
         Class ids as they stand in the file.
 
@@ -37,8 +38,10 @@ class ImageSet:
     labels: Pixels
 
     def __post_init__(self) -> None:
+        coloured = getattr(self.images, "shape", ())[3:] == (COLOURS,)
         for name, n_axes in DIMENSIONS.items():
-            require_array("ImageSet", name, getattr(self, name), np.uint8, n_axes, DataError)
+            require_array("ImageSet", name, getattr(self, name), np.uint8, n_axes + (coloured and name == "images"),
+                          DataError)
         require(min(self.images.shape[1:]) >= 1, "ImageSet", "images", self.images.shape, "1 pixel or more", DataError)
         require(len(self.images) == len(self.labels), "ImageSet", "labels", len(self.labels),
                 f"as many as the images, {len(self.images)}", DataError)
@@ -72,14 +75,14 @@ def require_array(owner: str, name: str, value: object, dtype: type[np.generic],
             f"{np.dtype(dtype).name} array with {n_axes} axes", error)
 
 
-def full_range(images: Pixels, white: int | None, name: str, own_range: bool = False) -> Pixels:
+def full_range(images: Pixels, white: float | None, name: str, own_range: bool = False) -> Pixels:
     """Grey values that end at `white` as ones that end at 255, after a look at what range they have.
 
     Parameters
     ----------
-    images : uint8 array (N, H, W), N at least 1
-    white : int or None
-        1 to 255; None takes 255, if the images look like that.
+    images : uint8 array (N, H, W) or (N, H, W, 3), N at least 1
+    white : number or None
+        Up to 255; None takes 255, if the images look like that.
     name : str
         Of the images, for the error text.
     own_range : bool
@@ -87,7 +90,7 @@ def full_range(images: Pixels, white: int | None, name: str, own_range: bool = F
 
     Returns
     -------
-    uint8 array (N, H, W)
+    uint8 array of the same shape
 
     Raises
     ------
@@ -104,13 +107,16 @@ def full_range(images: Pixels, white: int | None, name: str, own_range: bool = F
         raise DataError(f"{name}: no value is above {brightest}, where 255 is white; if {brightest} is white in them,"
                         f" write WHITE = {brightest} in the parameters, which scales them; if they are that dark,"
                         " WHITE = 255")
+    if white is not None and white > 255:
+        raise DataError(f"{name}: are bytes, which end at 255, before the WHITE = {white} of the parameters; lower it,"
+                        " or leave it out")
     if white is not None and brightest > white:
         raise DataError(f"{name}: values go up to {brightest}, above the WHITE = {white} of the parameters; raise it")
     return scaled(images, white)
 
 
-def scaled(images: Pixels, white: int | None) -> Pixels:
-    """Grey values whose white is `white`, 1 to 255 or None for 255, as ones whose white is 255: uint8 array."""
+def scaled(images: Pixels, white: float | None) -> Pixels:
+    """Grey values whose white is `white`, up to 255 or None for 255, as ones whose white is 255: uint8 array."""
     return images if white in (None, 255) else np.rint(images * (255.0 / white)).astype(np.uint8)
 
 

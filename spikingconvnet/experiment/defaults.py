@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from spikingconvnet.data.colour import Opponents
 from spikingconvnet.data.encoding import LatencyEncoder
 from spikingconvnet.data.filters import DifferenceOfGaussians
 from spikingconvnet.data.images import ImageSet
@@ -46,8 +47,8 @@ def settings_for(train: ImageSet, model: Model = None, image_filter: ImageFilter
         Layers are put behind the input as it comes; a text is an architecture as of ``--arch``, for a `rule`. None: 48
         filters and a classifier, or what the recipe has.
     image_filter, encoder, slot
-        None: on- and off-centre cells, latencies in 15 of 28 steps; or what the recipe has. Images of one row are taken
-        for numbers, each of which is shown by a population.
+        None: on- and off-centre cells, those of coloured images of opponent colours, and latencies in 15 of 28 steps;
+        or what the recipe has. Images of one row are taken for numbers, each of which is shown by a population.
     rule : NetworkRule, str or None
         Of which a name takes the settings of its recipe.
     seed : int
@@ -62,14 +63,14 @@ def settings_for(train: ImageSet, model: Model = None, image_filter: ImageFilter
         What cannot be used.
     """
     shape, classes = train.images.shape[1:3], tuple(range(int(train.labels.max()) + 1))
-    base = _layerwise(shape) if rule is None else _recipe(rule)
+    base = _layerwise(*train.images.shape[1:]) if rule is None else _recipe(rule)
     chosen = image_filter or base.image_filter
     made = _model(model, (chosen.channels, *shape), len(classes), base)
     require(rule is not None or not made.runs_as_one, OWNER, "rule", rule,
             f"one that trains all layers at once, because the model ends with {type(made.readout).__name__}")
     return replace(base, dataset=f"arrays-{digest(train.images, train.labels)}", image_filter=chosen, classes=classes,
                    encoder=encoder or base.encoder, slot=slot or base.slot, model=made, n_train=None, n_test=None,
-                   n_validation=0, seed=seed, white=255)
+                   n_validation=0, seed=seed, white=255, size=None, free=())
 
 
 def trained(experiment: Experiment) -> Experiment:
@@ -89,10 +90,9 @@ def trained(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def _layerwise(shape: tuple[int, ...]) -> Settings:
+def _layerwise(rows: int, columns: int, colours: int = 1) -> Settings:
     """One layer that learns by STDP, for images of a size; the numbers are those of the demo where they can be."""
-    rows, columns = shape
-    small, row = min(shape) < SMALL, rows == 1
+    small, row = min(rows, columns) < SMALL, rows == 1
     cell = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=2.0, tau_refrac=0.0)
     learning = STDP(
         windows=4000, chunks=20, min_spikes=5 if small else 10, homeostasis=(0.2, 0.2),
@@ -103,7 +103,7 @@ def _layerwise(shape: tuple[int, ...]) -> Settings:
     layer = Conv2D(48, kernel, neuron=cell, firing=0.2 if small else 0.1, gain=4.0, training=learning)
     cells = min(6, rows - kernel[0] + 1), min(6, columns - kernel[1] + 1)
     retina = DifferenceOfGaussians(0.5, 1.0, 0.6) if small else DifferenceOfGaussians(1.0, 2.0, 0.423)
-    seen: Any = GaussianReceptiveFields() if row else retina
+    seen: Any = GaussianReceptiveFields() if row else retina if colours == 1 else Opponents(retina)
     encoder: Any = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.8 if small else 0.6)
     return Settings(dataset=".", image_filter=seen, encoder=encoder, slot=28,
                     model=Sequential((seen.channels, rows, columns), layer, Classifier(grid=cells, C=3.0)))

@@ -17,9 +17,10 @@ import numpy as np
 
 from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
+from spikingconvnet.data.colour import grey
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.errors import HealthError, StoreError, require
-from spikingconvnet.experiment import crossvalidation, readout, replicas
+from spikingconvnet.experiment import binding, crossvalidation, readout, replicas
 from spikingconvnet.experiment.judging import judge
 from spikingconvnet.experiment.loading import Images
 from spikingconvnet.experiment.prediction import Answers, TrainedNetwork
@@ -82,6 +83,8 @@ class Experiment:
         What is stored, and what each of it is made from.
     images : Images
         Of the data set.
+    asked : Settings
+        As they were given, before those that the data set decides on were known.
     runner : Runner
     timelines : Timelines
     """
@@ -90,12 +93,16 @@ class Experiment:
                  progress: Callable[..., Iterable[Any]] = lambda items, description: items,
                  program: str = "main.py", target: str | None = None, cluster: str | None = None, copies: int | str = 1,
                  time_scale: int = 1, options: str = "", force: bool = False, packet_buffer: int | None = None) -> None:
-        self.settings, self.model = settings, settings.model
-        self.jobs, self.progress = jobs, progress
-        self.store = RunDirectory(run_dir)
+        self.jobs, self.progress, self.store = jobs, progress, RunDirectory(run_dir)
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
                              directory=self.store.path / backend, packet_buffer=packet_buffer)
-        self.stored = Results(settings, self.store, self.runner.machine, program, options)
+        self.asked, self._called = settings, (program, options)
+        self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.free else {}))
+
+    def _bind(self, settings: Settings) -> None:
+        """Take settings that are those of a data set, or as much of them as is known yet."""
+        self.settings, self.model = settings, settings.model
+        self.stored = Results(settings, self.store, self.runner.machine, *self._called)
         self.images = self.images_of(settings)
         self.timelines = Timelines(self.stored, self.runner)
 
@@ -110,11 +117,14 @@ class Experiment:
     @writes
     def load_data(self) -> dict[str, int]:
         """Read, check, split, filter and encode the images: number of images of each split."""
+        content = self.images_of(self.asked).found()
+        self._bind(binding.bound(self.asked, content))
         s = self.settings
-        how = self.stored.how(source=str(s.dataset)) | ({"arch": s.arch} if s.arch else {})
-        found = self.images.encoded(np.random.default_rng([s.seed, 0]))
+        how = {**self.stored.how(), **binding.kept(s, content)}
+        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
         for name, (part, spikes) in found.items():
-            self.stored.data(name).write({**how, "split": name}, labels=part.labels, images=part.images[:PICTURED],
+            self.stored.data(name).write({**how, "split": name}, labels=part.labels,
+                                         images=grey(part.images[:PICTURED]),
                                          content=np.array(digest(spikes.offsets, spikes.neurons)),
                                          **pack_spikes(spikes))
         return {name: len(part) for name, (part, _) in found.items()}
@@ -295,13 +305,7 @@ class Experiment:
         return found.spikes[label], found.membrane(label) if membranes else None
 
     def record(self, split: str, path: str | Path) -> None:
-        """Show the first images of a split to the chain of all layers, and keep the recording in a file.
-
-        Parameters
-        ----------
-        split : str
-        path : str or Path
-        """
+        """Show the first images of a split to the chain of all layers, and keep the recording in a file."""
         spikes = self.data(split)["spikes"]
         n = min(spikes.n_samples, RECORDED_SAMPLES, replicas.REPLICA_SAMPLES)
         network, shown = self.network(len(self.model.stages), spikes.samples(0, n)), f"{n} {split} images"
@@ -384,25 +388,16 @@ class Experiment:
         """All that has been trained, without the run directory; what is missing is a StoreError."""
         fitted = None if self.model.runs_as_one else readout.Readout.from_arrays(self.stored.classifier().read())
         return TrainedNetwork(replace(self.settings, image_filter=self.images.image_filter()),
-                              tuple(self.trained(stage.number) for stage in self.model.stages), fitted)
+                              tuple(self.trained(stage.number) for stage in self.model.stages), fitted,
+                              binding.span(self.store))
 
     def predict(self, images: Pixels) -> Answers:
-        """What the trained network answers to new images; nothing of it is stored.
+        """What the trained network answers to new images: Answers, ``labels`` and ``scores``; nothing of it is stored.
 
         Parameters
         ----------
-        images : uint8 array (n, H, W)
-            Grey values as in the data set.
-
-        Returns
-        -------
-        prediction.Answers
-            ``labels`` and ``scores``.
-
-        Raises
-        ------
-        StoreError, DataError, HealthError
-            A step that is missing; images as ``TrainedNetwork.spikes`` refuses them; an invalid run on a board.
+        images : uint8 array (n, H, W) or (n, H, W, 3)
+            As in the data set; a step that is missing is a StoreError, else as ``TrainedNetwork.answer``.
         """
         with self.store.locked() if self.runner.options else nullcontext():     # a board's files lie there
             answers = self.trained_network().answer(images, self.runner)
@@ -448,5 +443,4 @@ class Experiment:
         dict
             ``verdict``: see ``health.verdict``; empty if none was on a board.
         """
-        found = self.stored.verdicts
-        return {"verdict": worst(found)} if found else {}
+        return {"verdict": worst(self.stored.verdicts)} if self.stored.verdicts else {}

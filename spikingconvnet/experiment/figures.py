@@ -163,4 +163,6 @@ def _confusion(experiment: Experiment) -> Figure:
     if not splits:
         raise StoreError(f"{experiment.store.path}: no test result of this network yet;"
                          f" run: {experiment.command('testing')}")
-    return plotting.confusion(np.array(splits[-1]["confusion"]), splits[-1]["classes"], f"{splits[-1]['split']} images")
+    last = splits[-1]
+    return plotting.confusion(np.array(last["confusion"]), last.get("class_names", last["classes"]),
+                              f"{last['split']} images")

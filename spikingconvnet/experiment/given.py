@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.data.colour import seen_by
 from spikingconvnet.data.images import DIM, ImageSet
 from spikingconvnet.data.pixels import CHANNELS, as_bytes, found_span
+from spikingconvnet.data.sources_labels import Found
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.loading import Images
@@ -34,9 +36,14 @@ class GivenImages(Images):
         super().__init__(settings, Path())
         self._train = train
 
-    def files(self) -> Iterator[ImageSet]:
-        """Them, and no image to test with: two ImageSets."""
-        yield from (self._train, self._train.select(np.empty(0, np.int64)))
+    def found(self) -> Found:
+        """Them, and no image to test with: Found."""
+        return Found(self._train, self._train.select([]))
+
+    def files(self, found: Found | None = None) -> Iterator[ImageSet]:
+        """The same as FILTER takes them: two ImageSets."""
+        for part in (found or self.found())[:2]:
+            yield ImageSet(seen_by(self.settings.image_filter, part.images, "X"), part.labels)
 
 
 class GivenExperiment(Experiment):

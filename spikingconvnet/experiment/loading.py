@@ -5,20 +5,25 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from spikingconvnet.data import datasets
+from spikingconvnet.data import sources
+from spikingconvnet.data.colour import seen_by
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import check_fires, encode, shown
+from spikingconvnet.data.events import EventSet, takes_events
 from spikingconvnet.data.images import ImageSet, full_range
 from spikingconvnet.data.protocols import ImageFilter
+from spikingconvnet.data.resize import resized
+from spikingconvnet.data.sources_labels import Found
 from spikingconvnet.data.split import check_classes, split
 from spikingconvnet.errors import DataError, SettingsError, require
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates import sizes
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.network.arrays import AnyInts, Floats32, Ints
+from spikingconvnet.network.arrays import AnyInts, Floats32, Ints, Pixels
 from spikingconvnet.network.spikes import Spikes
 
 logger = logging.getLogger(__name__)
@@ -45,20 +50,54 @@ class Images:
     def __init__(self, settings: Settings, downloads: Path) -> None:
         self.settings, self.downloads = settings, downloads
 
-    def files(self) -> Iterator[ImageSet]:
-        """What the files of the data set hold, training and test part, as MODEL and FILTER need it: two ImageSets.
+    def found(self) -> Found:
+        """What the data set holds: Found."""
+        s = self.settings
+        return sources.load(s.dataset, s.seed, self.downloads, s.white, s.size)
 
-        Images of another size than MODEL takes are a DataError, and what ``datasets.load`` refuses.
+    def files(self, found: Found | None = None) -> Iterator[ImageSet]:
+        """What the data set holds, training and test part, as MODEL and FILTER need it: two ImageSets.
+
+        Images of another size than MODEL takes are a DataError, and what ``sources.load`` refuses.
         """
-        s, source = self.settings, self.settings.dataset
-        for part in ("train", "test"):
-            found = datasets.load(source, part, self.downloads)
-            shape = (s.image_filter.channels, *found.images.shape[1:])
-            require(shape == s.model.input_shape, str(source), "images", f"{shape[1]}x{shape[2]} pixels",
-                    f"{s.model.input_shape[1]}x{s.model.input_shape[2]}, the input shape of MODEL in the parameters",
-                    DataError)
-            yield ImageSet(full_range(found.images, s.white, f"{source}, {part} images",
-                                      hasattr(s.image_filter, "fitted")), found.labels)
+        found = found or self.found()
+        if takes_events(self.settings.encoder):
+            yield from self._events(found)
+            return
+        for name, part in (("train", found.train), ("test", found.test)):
+            yield ImageSet(self.prepared(part.images, f"{self.settings.dataset}, {name} images", found.span is None),
+                           part.labels)
+
+    def _events(self, found: Found) -> Iterator[EventSet]:
+        """The same of events, which ENCODER takes as they are."""
+        s = self.settings
+        for part in (found.train, found.test):
+            if not isinstance(part, EventSet):
+                raise DataError(f"{s.dataset}: holds images; EventBins, the ENCODER of the parameters, takes events")
+            yield part
+
+    def prepared(self, images: Pixels, name: str, are_bytes: bool = True) -> Pixels:
+        """Images as FILTER takes them: drawn in SIZE, from black to white, without colour for a filter that sees none.
+
+        Parameters
+        ----------
+        images : uint8 array (N, H, W) or (N, H, W, 3)
+        name : str
+            For the error text.
+        are_bytes : bool
+            Whether they were bytes from the start; otherwise what is white has been found.
+
+        Returns
+        -------
+        uint8 array (N, rows, columns), or (N, rows, columns, 3) for a filter that takes colour
+        """
+        s, (_, rows, columns) = self.settings, self.settings.model.input_shape
+        images = images if s.size is None else resized(images, s.size)
+        require(images.shape[1:3] == (rows, columns), str(s.dataset), "images",
+                f"{images.shape[1]}x{images.shape[2]} pixels", f"{rows}x{columns}, the input shape of MODEL in the"
+                " parameters", DataError)
+        own_range = hasattr(s.image_filter, "fitted") or not are_bytes
+        return seen_by(s.image_filter, full_range(images, s.white if are_bytes else None, name, own_range), name)
 
     def everything(self) -> ImageSet:
         """All of them, training part first: ImageSet."""
@@ -89,8 +128,8 @@ class Images:
             chosen = chosen.fitted((self.splits()["train"] if train is None else train).images)
         return chosen
 
-    def encoded(self, rng: np.random.Generator) -> dict[str, tuple[ImageSet, Spikes]]:
-        """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes).
+    def encoded(self, rng: np.random.Generator, found: Found | None = None) -> dict[str, tuple[ImageSet, Spikes]]:
+        """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes); `found` saves reading again.
 
         Raises
         ------
@@ -98,7 +137,7 @@ class Images:
             Of what is missing, damaged, teaches nothing or never fires.
         """
         s = self.settings
-        train, test = self.files()
+        train, test = self.files(found)
         left_out = np.setdiff1d(train.labels, s.classes).tolist()
         if left_out:
             logger.info("images of classes that CLASSES of the parameters does not name are not used: %s",
@@ -110,6 +149,10 @@ class Images:
 
     def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator) -> Spikes:
         s = self.settings
+        if isinstance(part, EventSet) and takes_events(s.encoder):
+            bins: Any = s.encoder
+            events: Spikes = bins(part.select(np.arange(min(len(part), with_spikes(s.model, name)))))
+            return events.with_gap(s.slot)
         images = part.images[:with_spikes(s.model, name)]
         spikes = encode(images, image_filter, s.encoder, rng).with_gap(s.slot)
         check_fires(spikes, images, image_filter, s.encoder, name)
@@ -119,6 +162,9 @@ class Images:
         """What a rule for whole chains is given of a split: float32 (n, C, H, W), 0 to 1, and labels (n,)."""
         parts = self.splits()
         part, image_filter = parts[split], self.image_filter(parts["train"])
+        bins: Any = self.settings.encoder
+        if isinstance(part, EventSet) and takes_events(bins):
+            return bins.rates(part), part.labels
         values = [shown(part.images[first:first + AT_ONCE], image_filter, self.settings.encoder)
                   for first in range(0, len(part.labels), AT_ONCE)]
         return np.concatenate(values), part.labels

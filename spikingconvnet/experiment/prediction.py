@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from spikingconvnet.data.colour import seen_by
 from spikingconvnet.data.encoding import encode
-from spikingconvnet.data.images import scaled
+from spikingconvnet.data.events import EventSet, takes_events
+from spikingconvnet.data.images import COLOURS, scaled
+from spikingconvnet.data.pixels import as_bytes
+from spikingconvnet.data.resize import resized
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.experiment import replicas
 from spikingconvnet.experiment.readout import Readout
@@ -55,13 +59,16 @@ class TrainedNetwork:
     layers : tuple of TrainedLayer
     readout : Readout or None
         The classifier; None for a model whose last layer answers.
+    span : (float, float) or None
+        Black and white of the images that were learned from, if those were no bytes.
     """
 
     settings: Settings
     layers: tuple[TrainedLayer, ...]
     readout: Readout | None
+    span: tuple[float, float] | None = None
 
-    def answer(self, images: Pixels, runner: Runner) -> Answers:
+    def answer(self, images: Numbers | EventSet, runner: Runner) -> Answers:
         """Labels and scores of new images.
 
         They lie end to end on timelines of their own, as those of a split do. An image that no neuron fires for is
@@ -69,7 +76,7 @@ class TrainedNetwork:
 
         Parameters
         ----------
-        images : uint8 array (n, H, W)
+        images : uint8 array (n, H, W), or as :meth:`spikes` takes them
         runner : Runner
 
         Returns
@@ -89,33 +96,47 @@ class TrainedNetwork:
         classes = np.sort(np.array(self.settings.classes))
         return Answers(classes, classes[units[:, -1]], _decided(output, units[:, -1]), verdicts)
 
-    def features(self, images: Pixels, runner: Runner) -> Numbers:
+    def features(self, images: Numbers | EventSet, runner: Runner) -> Numbers:
         """What is read out of new images: array (n, features), as ``Experiment.features``; errors as :meth:`answer`."""
         found, _ = self._responses(self.spikes(images), runner)
         return np.concatenate(found if self.readout else [one["output"] for one in found])
 
-    def spikes(self, images: Pixels) -> Spikes:
+    def spikes(self, images: Numbers | EventSet) -> Spikes:
         """What the input fires for new images, gap included: Spikes.
 
         Parameters
         ----------
-        images : uint8 array (n, H, W)
+        images : uint8 array (n, H, W) or (n, H, W, 3)
+            Numbers of another type if the images that were learned from were no bytes; an EventSet if ENCODER takes
+            events. Colour becomes grey for a FILTER that sees none.
 
         Raises
         ------
         DataError
             None, or of another type, size, number of channels or range than those that were learned from.
         """
-        s, sides = self.settings, self.settings.model.input_shape[1:]
-        bytes_ = isinstance(images, np.ndarray) and images.dtype == np.uint8
-        require(bytes_ and images.shape[1:] == sides and len(images), "predict", "images",
-                (getattr(images, "dtype", type(images).__name__), np.shape(images)),
-                f"a uint8 array (n, {sides[0]}, {sides[1]}), n at least 1, as those that were learned from", DataError)
-        rng = np.random.default_rng([s.seed, 0, 2])
-        return encode(self._in_range(images), s.image_filter, s.encoder, rng).with_gap(s.slot)
+        s, bins = self.settings, cast(Any, self.settings.encoder)
+        require(isinstance(images, EventSet) == takes_events(bins), "predict", "images", type(images).__name__,
+                "an EventSet for an ENCODER that takes events, and only for that", DataError)
+        made: Spikes = bins(images) if isinstance(images, EventSet) else encode(
+            self._pixels(images), s.image_filter, s.encoder, np.random.default_rng([s.seed, 0, 2]))
+        return made.with_gap(s.slot)
+
+    def _pixels(self, images: Numbers) -> Pixels:
+        """The images as FILTER takes them, see ``Images.prepared``."""
+        s, (_, *sides) = self.settings, self.settings.model.input_shape
+        found, shape = getattr(images, "dtype", np.dtype(object)), np.shape(images)
+        numbers = found == np.uint8 or (self.span and found.kind in "buif")
+        drawn = shape[1:3] == tuple(sides) or (s.size is not None and len(shape) > 2)
+        require(numbers and drawn and shape[3:] in ((), (COLOURS,)) and shape[0], "predict", "images",
+                f"{found.name} {shape}", f"a uint8 array (n, {sides[0]}, {sides[1]}), n at least 1, or (n, {sides[0]},"
+                f" {sides[1]}, {COLOURS}), as those that were learned from", DataError)
+        drawn_so = as_bytes(images, "predict", self.span)
+        drawn_so = drawn_so if s.size is None else resized(drawn_so, s.size)
+        return seen_by(s.image_filter, drawn_so if self.span else self._in_range(drawn_so), "new images")
 
     def _in_range(self, images: Pixels) -> Pixels:
-        """The images with a white of 255, if their range is that of those that were learned from."""
+        """Bytes with a white of 255, if their range is that of those that were learned from."""
         white, brightest = self.settings.white, int(images.max())
         faint = FAINT if white is None and not hasattr(self.settings.image_filter, "fitted") else 0
         require(faint <= brightest <= (white or 255), "predict", "images", f"at most {brightest}",

@@ -262,7 +262,8 @@ class Results:
         source = str(s.dataset) if "://" in str(s.dataset) else str(Path(s.dataset))    # as written, so that runs move
         return digest("data", source, s.classes, s.n_train, s.n_validation,
                       s.n_test, s.per_class, s.image_filter, s.encoder, s.slot, s.seed, *[s.arch] * bool(s.arch),
-                      *[("white", s.white)] * (s.white is not None))
+                      *[("white", s.white)] * (s.white is not None),
+                      *[("size", s.size)] * (s.size is not None))
 
     def _layer_digest(self, number: int) -> str:
         stage = self.model.stages[number - 1]

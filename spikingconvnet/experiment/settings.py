@@ -17,13 +17,28 @@ import numpy as np
 
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.filters import is_filter, worth_of
+from spikingconvnet.data.images import MAX_SIDE
 from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, SpikingConvNetError, in_words, require
 from spikingconvnet.experiment.doors import old_names
 from spikingconvnet.gates import sizes
 from spikingconvnet.gates.address import SOURCE_LOGIN, Address
-from spikingconvnet.gates.fields import FLAG, MOST_SLOT, PATH, REFUSED, SEED, Kind, optional, record, several, whole
+from spikingconvnet.gates.fields import (
+    FLAG,
+    MOST_SLOT,
+    PATH,
+    REFUSED,
+    SEED,
+    Kind,
+    above,
+    optional,
+    real,
+    record,
+    several,
+    whole,
+)
 from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.plasticity import STDPMechanism
@@ -37,16 +52,19 @@ class Settings:
     Attributes
     ----------
     dataset : str
-        Directory or URL with four IDX files; a relative directory is looked for beside the parameters file. A URL is
-        kept as an ``address.Address``, whose text lacks what is secret.
+        Where images come from, see ``data.sources.load``; a relative path is looked for beside the parameters file. A
+        URL is kept as an ``address.Address``, whose text lacks what is secret.
     classes : tuple of int
-        Classes used.
+        Classes used; without any they are left to the data set, and until that is known those of MODEL's units, or 0
+        to 9.
     n_train, n_validation, n_test : int or None
         Images of each split; None takes all there are.
     per_class : bool
         Whether the three numbers count images per class.
-    white : int or None
-        Grey value of the images that stands for white, 1 to 255; None is 255, if they look like that.
+    white : number or None
+        What stands for white in the images; None is 255 for bytes, if they look like that, and found for others.
+    size : (int, int) or None
+        Rows and columns with which images are drawn that have others; None takes them as they are.
     image_filter, encoder : callables of ``preprocessing`` and ``encoding``
     slot : int
         Steps per image on the timeline, the gap between images included.
@@ -61,6 +79,8 @@ class Settings:
     deformation : preprocessing.Deformation or None
         Makes more images for the classifier out of those training images that lie near its margins; layers do not see
         them.
+    free : tuple of str
+        What else is left to the data set, see ``binding``: ``classes``, ``shape``, ``counts``.
     """
 
     dataset: str
@@ -68,7 +88,7 @@ class Settings:
     encoder: Encoder
     slot: int
     model: Sequential
-    classes: tuple[int, ...] = tuple(range(10))
+    classes: tuple[int, ...] = ()
     n_train: int | None = None
     n_validation: int = 0
     n_test: int | None = None
@@ -78,21 +98,34 @@ class Settings:
     rule: NetworkRule | None = None
     arch: str | None = None
     deformation: Deformation | None = None
-    white: int | None = None
+    white: float | None = None
+    size: tuple[int, int] | None = None
+    free: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.dataset, str) and "://" in self.dataset:
             object.__setattr__(self, "dataset", Address(self.dataset))
+        left = self.classes is None or (isinstance(self.classes, tuple) and not self.classes)
         for field, kind in _KINDS.items():
+            if field == "classes" and left:
+                continue
             object.__setattr__(self, field, kind(getattr(self, field), "parameters", NAMES[field]))
         require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
                 f"more steps than the encoder's {self.encoder.n_steps}")
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
                 self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
+        if takes_events(self.encoder):
+            seen = getattr(self.encoder, "shape", None)
+            require(seen == self.model.input_shape, "parameters", "MODEL", self.model.input_shape,
+                    f"a model for {seen}, the events as ENCODER sees them")
+            require(self.deformation is None, "parameters", "DEFORMATION", self.deformation, "left out with events")
         worth = worth_of(self.image_filter)
         require(worth is None or len(worth) == self.image_filter.channels, "parameters", "FILTER.worth", worth,
                 f"a number for each of its {self.image_filter.channels} channels, or None")
         require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
+        if left:
+            object.__setattr__(self, "classes", self._assumed())
+            object.__setattr__(self, "free", (*self.free, "classes"))
         require(self.rule is None or self.model.runs_as_one, "parameters", "MODEL", str(self.model.readout),
                 "a model that ends with SpikeCount() or Membrane(), because RULE trains all layers at once")
         if self.rule is not None and self.rule.takes_rates:
@@ -108,6 +141,14 @@ class Settings:
         self.model.unit_readout.window(self.slot)
         require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
                 f"a model with one output unit for each of the {len(self.classes)} CLASSES")
+
+    def _assumed(self) -> tuple[int, ...]:
+        """Classes until the data set is known: one for each output unit, or the digits."""
+        return tuple(range(self.model.shapes[-1][0] if self.model.runs_as_one else 10))
+
+    def leaves(self, what: str) -> bool:
+        """Whether ``classes``, ``shape`` or ``counts`` are left to the data set, and have not been set since."""
+        return what in self.free and (what != "classes" or self.classes == self._assumed())
 
     def with_seed(self, seed: int | None) -> "Settings":
         """The same experiment with another seed."""
@@ -138,12 +179,18 @@ def _classes(value: Any) -> object:
     return tuple(ids.plain(value)) if ids.takes(value) else REFUSED
 
 
+def _size(value: Any) -> object:
+    """Rows and columns as a tuple."""
+    sides = several(whole(1, MAX_SIDE), "", 2)
+    return tuple(sides.plain(value)) if sides.takes(value) else REFUSED
+
+
 MOST_CLASSES = 1000
 _COUNT = whole(0)
 NAMES = {"dataset": "DATASET", "classes": "CLASSES", "n_train": "N_TRAIN", "n_validation": "N_VALIDATION",
          "n_test": "N_TEST", "per_class": "PER_CLASS", "image_filter": "FILTER", "encoder": "ENCODER", "slot": "SLOT",
          "model": "MODEL", "seed": "SEED", "reset": "RESET", "rule": "RULE", "deformation": "DEFORMATION",
-         "white": "WHITE"}
+         "white": "WHITE", "size": "SIZE"}
 _FIELDS = {name: field for field, name in NAMES.items()}
 _KINDS = {
     "dataset": Kind(PATH.plain, "a directory or URL"),
@@ -152,7 +199,8 @@ _KINDS = {
         (lambda ids: len(ids) >= 2, "two classes or more, to tell apart"),
         (lambda ids: len(ids) <= MOST_CLASSES, f"at most {MOST_CLASSES} classes"))),
     "per_class": FLAG, "reset": FLAG, "seed": SEED, "model": record(Sequential, wanted="a Sequential model"),
-    "white": optional(whole(1, 255, wanted="a grey value from 1 to 255, or left out")),
+    "white": optional(real(above(0), wanted="a number above 0, or left out")),
+    "size": optional(Kind(_size, f"two numbers of pixels from 1 to {MAX_SIDE}, or left out")),
     "image_filter": _only(is_filter, "an object that can be called and has channels; if it is a class, call it:"
                                      " FILTER = ...()"),
     "encoder": _only(_is_encoder, "an object that can be called and has n_steps; if it is a class, call it:"
@@ -235,6 +283,10 @@ def _from_names(found: Mapping[str, Any], path: Path, unread: Mapping[str, int])
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_FIELDS)}"
             raise SettingsError(f"{path}: {name} is not a parameter{', and nothing uses it' if own else ''}; {hint}")
         del found[name]
+    if takes_events(found.get("ENCODER")):
+        require("FILTER" not in found, "parameters", "FILTER", found.get("FILTER"), "left out with EventBins, which"
+                " takes events as they are")
+        found["FILTER"] = found["ENCODER"]
     missing = [name for name in _REQUIRED if name not in found]
     if missing:
         raise SettingsError(f"{path}: {', '.join(missing)} missing; see parameters.py for an example")

@@ -22,6 +22,7 @@ from spikingconvnet.gates.schema import (
     check_entries,
     is_integer,
     is_number,
+    is_text,
     optional,
     refuse,
 )
@@ -39,6 +40,10 @@ HOW = {"made_on": TEXT, "seed": INTEGER, "version": TEXT,
                                lambda value: isinstance(value, dict) and value.get("verdict") in VERDICTS))}
 SPIKES = {"shape": Array("int64", (3,), 1, 1 << 20), "n_steps": Array("int64", (), 1, 1 << 31),
           "counts": Array(IDS, ("steps",)), "neurons": Array(IDS, ("spikes",))}
+BOUND = optional(Value("what the data set has bound of the parameters", lambda value: isinstance(value, dict) and (
+    {"classes", "n_train", "n_test", "shape", "size"} <= value.keys())))
+CLASS_NAMES = optional(Value("texts by the ids of classes", lambda value: isinstance(value, dict) and all(
+    key.isdecimal() and is_text(name) for key, name in value.items())))
 KERNELS = ("filters", "channels", "rows", "columns")
 WEIGHTS = Array(FLOATS, KERNELS, -ACCUM, ACCUM)
 INFERENCE = {"kernels": WEIGHTS, "v_thresh": Array(FLOATS, ("maps",), -ACCUM, ACCUM),
@@ -69,7 +74,8 @@ def data(split: str | None = None, classes: Sequence[int] | None = None, most: i
 
     return Schema({**SPIKES, "labels": Array(LABELS, ("images",)), "content": Array("str"),
                    "images": Array(PICTURES, ("shown", "picture rows", "picture columns"))},
-                  {**HOW, **dict.fromkeys(("source", "arch"), optional(Value("text", lambda v: isinstance(v, str))))},
+                  {**HOW, **dict.fromkeys(("source", "arch"), optional(Value("text", lambda v: isinstance(v, str)))),
+                   "bound": BOUND, "class_names": CLASS_NAMES},
                   whole)
 
 

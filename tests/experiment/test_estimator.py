@@ -130,6 +130,20 @@ def test_the_same_images_in_every_form_are_the_same(small):
     assert np.array_equal(forms[0][0].decision_function(wide.reshape(200, -1)[150:]), found[0])
 
 
+def test_colours_are_told_apart(small):
+    images = np.zeros((120, 8, 8, 3), np.uint8)
+    colours = np.random.default_rng(0).integers(0, 3, 120)
+    images[np.arange(120), 2:6, 2:6, 1] = 100
+    for image, colour in zip(images, colours):
+        image[2:6, 3:5, colour] = 220
+    made = small().fit(images[:80], colours[:80])
+    assert made.score(images[80:], colours[80:]) > 0.95 and made.n_features_in_ == 192
+    first = small(channels_first=True).fit(np.moveaxis(images, 3, 1)[:80], colours[:80])
+    assert np.array_equal(first.predict(np.moveaxis(images, 3, 1)[80:]), made.predict(images[80:]))
+    grey = small(image_filter=scn.DifferenceOfGaussians(0.5, 1.0, 0.6)).fit(images[:80], colours[:80])
+    assert grey.network_.settings.model.input_shape == (2, 8, 8) and grey.predict(images[80:]).shape == (40,)
+
+
 SQUARES = X[:60].reshape(-1, 8, 8)
 
 

@@ -100,11 +100,17 @@ IMAGES = np.full((2, 8, 8), 200, np.uint8)
 @pytest.mark.parametrize("images, text", [
     (np.zeros((2, 8, 9), np.uint8), r"images: must be a uint8 array \(n, 8, 8\), n at least 1, .*got .*\(2, 8, 9\)"),
     (IMAGES[..., None].repeat(5, axis=3), r"got .*\(2, 8, 8, 5\)"), (IMAGES[0], r"got .*\(8, 8\)"),
-    (IMAGES / 255, r"got \(dtype\('float64'\)"), (IMAGES[:0], r"got .*\(0, 8, 8\)"), ("new.npy", r"got \('str'"),
+    (IMAGES / 255, r"got 'float64 \(2, 8, 8\)"), (IMAGES[:0], r"got .*\(0, 8, 8\)"), ("new.npy", r"got 'object \(\)"),
     (IMAGES // 200, r"images: must be grey values up to 255, which was white .*, got 'at most 1'")])
 def test_images_of_another_kind_are_refused(experiment, images, text):
     with pytest.raises(DataError, match=text):
         experiment.predict(images)
+
+
+def test_colour_is_seen_as_grey_by_a_filter_that_sees_none(experiment):
+    images = scn.load_images(experiment.settings.dataset, "test").images
+    coloured = experiment.predict(np.repeat(images[..., None], 3, axis=3))
+    assert np.array_equal(coloured.scores, experiment.predict(images).scores)
 
 
 @pytest.mark.parametrize("white, brightest, refused", [(16, 16, False), (16, 17, True), (16, 3, False),
@@ -150,6 +156,25 @@ def test_the_command_line_tells_labels_and_scores(runs, predict, name, tmp_path)
     assert rows[0] == ["image", "label", *(f"score {c}" for c in range(10))]
     assert [(n, int(label), list(map(float, scores))) for n, label, *scores in rows[1:]] == list(
         zip(names, labels, answers.scores.tolist()))
+
+
+def test_a_source_of_floats_with_names_drawn_larger(runs, predict, tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "plot", lambda experiment, names: [])
+    digits = load_digits()
+    images, labels = digits.images[:200] - 8.0, np.array([f"digit {n}" for n in digits.target[:200]])
+    np.savez(tmp_path / "named.npz", x_train=images[:160], y_train=labels[:160], x_test=images[160:],
+             y_test=labels[160:])
+    text = PARAMETERS.replace('"digits"', repr(str(tmp_path / "named.npz"))).replace("(2, 8, 8)", "(2, 10, 10)")
+    (tmp_path / "parameters.py").write_text(text + "SIZE = (10, 10)\n")
+    demo = ["--mode", "demo", "--parameters", str(tmp_path / "parameters.py"), "--run-dir", str(tmp_path / "run")]
+    assert main(demo) == 0
+    made = Experiment(settings.load(tmp_path / "run/parameters.py"), tmp_path / "run")
+    np.save(tmp_path / "tests.npy", images[160:])
+    code, out, err = predict(name=tmp_path / "run", images=[tmp_path / "tests.npy"])
+    found = [line.split("\t")[1] for line in out.splitlines()[-40:]]
+    assert code == 0 and set(found) <= set(labels), err
+    assert np.mean(found == labels[160:]) == made.results()["test"]["accuracy"]
+    assert np.array_equal(made.predict(images[160:]).labels, [int(label[-1]) for label in found])
 
 
 def test_pictures_are_classified_by_their_files(runs, predict, tmp_path):

@@ -1,0 +1,137 @@
+"""What parameters leave to the data set: the shape that MODEL takes, CLASSES, and how many images there are.
+
+CLASSES that are left out are those of the data set. With ``--source``, which puts another set in the place of DATASET,
+shape and counts are also those of the data set, wherever the ones of the parameters do not fit. What was found is kept
+with the data of the run directory, where every later command finds it.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from spikingconvnet.data.events import takes_events
+from spikingconvnet.data.sources_labels import Found
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.experiment.settings import Settings
+from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.arrays import Pair
+from spikingconvnet.store.directory import RunDirectory
+
+logger = logging.getLogger(__name__)
+OTHER_SOURCE = ("shape", "counts")      # that are free with another source
+SMALLEST = 0.7                  # of the side that MODEL of the parameters takes: smaller images are enlarged
+LARGEST = 48                    # pixels of a side: larger images are shrunk
+
+
+def with_source(settings: Settings, source: str | None) -> Settings:
+    """The same experiment with another data set, to which its shape and its counts are fitted."""
+    if source is None or str(source) == str(settings.dataset):
+        return settings
+    return replace(settings, dataset=source, free=(*settings.free, *OTHER_SOURCE))
+
+
+def bound(settings: Settings, found: Found) -> Settings:
+    """Settings as a data set needs them, with log lines about what is not that of the parameters.
+
+    Raises
+    ------
+    SettingsError
+        MODEL fits the images in no size, or has not one output unit for each class.
+    """
+    changes: dict[str, Any] = {}
+    if settings.leaves("classes"):
+        ids = np.union1d(found.train.labels, found.test.labels).tolist()
+        changes["classes"] = tuple(ids) if len(ids) > 1 else settings.classes     # one class is refused behind this
+    if settings.leaves("counts"):
+        changes |= _counts(settings, len(found.train), len(found.test))
+    if settings.leaves("shape") and not takes_events(settings.encoder):
+        changes |= _shape(settings, found.train.images.shape[1:3])
+    return replace(settings, **changes)
+
+
+def _counts(settings: Settings, n_train: int, n_test: int) -> dict[str, None]:
+    """Which counts are None, for all there are, as the data set has fewer."""
+    asked = {"n_train": (settings.n_train, n_train - settings.n_validation), "n_test": (settings.n_test, n_test)}
+    fewer = [name for name, (count, most) in asked.items() if count is not None and count > most]
+    for name in fewer:
+        logger.info("%s: %s of the parameters is %s, %s has %s; all are taken", settings.dataset, name.upper(),
+                    f"{asked[name][0]:,}", "the data set", f"{asked[name][1]:,}")
+    return dict.fromkeys(fewer)
+
+
+def _shape(settings: Settings, size: Pair) -> dict[str, Any]:
+    """MODEL for images of this size, and SIZE, if they are drawn in another one for it."""
+    model, drawn = settings.model, settings.size or size
+    channels, rows, columns = model.input_shape
+    if tuple(drawn) == (rows, columns):
+        return {}
+    if settings.size is None:
+        drawn = _drawn(size, min(rows, columns))
+    try:
+        fitted = Sequential((channels, *drawn), *model.layers)
+    except SettingsError as error:
+        raise SettingsError(f"parameters.MODEL: cannot take images of {size[0]}x{size[1]}, not even drawn with"
+                            f" {drawn[0]}x{drawn[1]} ({error}); write one that does, as Sequential(({channels},"
+                            f" {size[0]}, {size[1]}), Conv2D(16, kernel_size={min(3, *size)}), Classifier())") from None
+    logger.info("%s: images of %sx%s%s; MODEL of the parameters takes %sx%s and is fitted to them", settings.dataset,
+                *size, "" if tuple(drawn) == tuple(size) else f", drawn with {drawn[0]}x{drawn[1]}", rows, columns)
+    return {"model": fitted, "size": None if tuple(drawn) == tuple(size) else tuple(drawn)}
+
+
+def _drawn(size: Pair, taken: int) -> Pair:
+    """Size in which images are drawn for layers that were made for images of `taken` pixels a side.
+
+    Small images are enlarged by a whole factor, so that kernels see as much of them, and large ones shrunk by one.
+    """
+    least, largest = min(size), max(size)
+    if least < SMALLEST * taken:
+        factor = math.ceil(SMALLEST * taken / least)
+        return (size[0] * factor, size[1] * factor)
+    factor = math.ceil(largest / LARGEST)
+    return (max(1, size[0] // factor), max(1, size[1] // factor))
+
+
+def kept(settings: Settings, found: Found) -> dict[str, Any]:
+    """How a data set was loaded, and what it has bound, for the run directory: dict for JSON."""
+    bound = {"classes": list(settings.classes), "n_train": settings.n_train, "n_test": settings.n_test,
+             "shape": list(settings.model.input_shape), "size": settings.size and list(settings.size)}
+    names = {str(label): name for label, name in found.names.items()}
+    return {"source": str(settings.dataset), **{name: value for name, value in (
+        ("arch", settings.arch), ("bound", bound if settings.free else None), ("span", found.span),
+        ("class_names", names)) if value}}
+
+
+def class_names(store: RunDirectory) -> dict[int, str]:
+    """Names of the classes by their ids, as they were loaded; empty if they are numbers."""
+    return {int(label): name for label, name in store.how("data/train").get("class_names", {}).items()}
+
+
+def span(store: RunDirectory) -> tuple[float, float] | None:
+    """Black and white of the images, if they were no bytes when they were loaded."""
+    found = store.how("data/train").get("span")
+    return (float(found[0]), float(found[1])) if found else None
+
+
+def as_kept(settings: Settings, how: Mapping[str, Any]) -> Settings:
+    """Settings as they were bound when the run directory was loaded; the same, if it was of another data set.
+
+    Parameters
+    ----------
+    settings : Settings
+    how : dict
+        Kept with the training data; empty if there are none.
+    """
+    found = how.get("bound")
+    if not (settings.free and found and how.get("source") == str(settings.dataset)):
+        return settings
+    changes: dict[str, Any] = {"classes": tuple(found["classes"])} if settings.leaves("classes") else {}
+    if settings.leaves("counts"):
+        changes |= {name: found[name] for name in ("n_train", "n_test")}
+    if settings.leaves("shape"):
+        model, size = Sequential(tuple(found["shape"]), *settings.model.layers), found["size"]
+        changes |= {"model": model, "size": tuple(size) if size else None}
+    return replace(settings, **changes)
