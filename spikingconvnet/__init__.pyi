@@ -5,12 +5,16 @@
 from spikingconvnet.backends import open as open
 from spikingconvnet.backends import run as run
 from spikingconvnet.data import datasets as _datasets
+from spikingconvnet.data import sources as _sources
+from spikingconvnet.data.colour import Opponents as Opponents
 from spikingconvnet.data.deformation import Deformation as Deformation
 from spikingconvnet.data.encoding import LatencyEncoder as LatencyEncoder
 from spikingconvnet.data.encoding import RateEncoder as RateEncoder
 from spikingconvnet.data.encoding import RegularEncoder as RegularEncoder
+from spikingconvnet.data.events import EventBins as EventBins
 from spikingconvnet.data.filters import *
 from spikingconvnet.data.receptive_fields import GaussianReceptiveFields as GaussianReceptiveFields
+from spikingconvnet.data.sources import read_images as read_images
 from spikingconvnet.errors import SpikingConvNetError as SpikingConvNetError
 from spikingconvnet.exchange.exporting import to_nir as to_nir
 from spikingconvnet.exchange.importing import from_nir as from_nir
@@ -59,6 +63,6 @@ from spikingconvnet.training.layerwise.stdp import STDP as STDP
 from spikingconvnet.training.layerwise.windows import RandomWindows as RandomWindows
 
 __version__: str
-load_images = _datasets.load
+load_images = _sources.load_part
 save_images = _datasets.save
 load_settings = _settings.load

@@ -93,7 +93,7 @@ def _table(path: Path) -> Numbers:
     """Columns of a table, by their names or in the order t, x, y, p."""
     with open(path, encoding="utf-8-sig") as file:
         names = [name.strip().lower() for name in file.readline().replace(";", ",").replace("\t", ",").split(",")]
-    numbers, _ = read_table(path, None)
+    numbers, _ = read_table(path, None, ())
     order = names if set(FIELDS) <= set(names) else list(FIELDS)
     if numbers.shape[1] < len(FIELDS):
         raise DataError(f"{path}: {numbers.shape[1]} columns; events need t, x, y and p")

@@ -56,7 +56,8 @@ def _text(error: BaseException) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
 
 
-def read_table(path: Path, label: str | int | None = 0) -> tuple[Numbers, Numbers | None]:
+def read_table(path: Path, label: int | None = 0,
+               known: Sequence[str] = LABEL_COLUMNS) -> tuple[Numbers, Numbers | None]:
     """Rows of numbers, and their labels, of a table of text with or without a line of names.
 
     Parameters
@@ -64,7 +65,9 @@ def read_table(path: Path, label: str | int | None = 0) -> tuple[Numbers, Number
     path : Path
         Commas, semicolons or tabs between the columns.
     label : int or None
-        Column of the labels where none has a name of `LABEL_COLUMNS`; None for no labels.
+        Column of the labels where none has a `known` name; None for no labels.
+    known : tuple of str
+        Names of a column of labels.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def read_table(path: Path, label: str | int | None = 0) -> tuple[Numbers, Number
     first, delimiter = _first_row(path)
     names = [name.strip().lower() for name in first]
     has_names = not all(map(_is_number, names[1:]))
-    named = next((i for i, name in enumerate(names) if has_names and name in LABEL_COLUMNS), None)
+    named = next((i for i, name in enumerate(names) if has_names and name in known), None)
     column = label if named is None else named
     others = [i for i in range(len(first)) if i != column]
     if not others:

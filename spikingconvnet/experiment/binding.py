@@ -77,9 +77,11 @@ def _shape(settings: Settings, size: Pair) -> dict[str, Any]:
         raise SettingsError(f"parameters.MODEL: cannot take images of {size[0]}x{size[1]}, not even drawn with"
                             f" {drawn[0]}x{drawn[1]} ({error}); write one that does, as Sequential(({channels},"
                             f" {size[0]}, {size[1]}), Conv2D(16, kernel_size={min(3, *size)}), Classifier())") from None
-    logger.info("%s: images of %sx%s%s; MODEL of the parameters takes %sx%s and is fitted to them", settings.dataset,
-                *size, "" if tuple(drawn) == tuple(size) else f", drawn with {drawn[0]}x{drawn[1]}", rows, columns)
-    return {"model": fitted, "size": None if tuple(drawn) == tuple(size) else tuple(drawn)}
+    as_is = tuple(drawn) == tuple(size)
+    logger.info("%s: images of %sx%s%s; MODEL of the parameters takes %sx%s%s", settings.dataset, *size,
+                "" if as_is else f", drawn with {drawn[0]}x{drawn[1]}", rows, columns,
+                "" if tuple(drawn) == (rows, columns) else " and is fitted to them")
+    return {"model": fitted, "size": None if as_is else tuple(drawn)}
 
 
 def _drawn(size: Pair, taken: int) -> Pair:
