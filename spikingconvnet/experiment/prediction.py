@@ -10,7 +10,7 @@ from spikingconvnet.data.colour import seen_by
 from spikingconvnet.data.encoding import encode
 from spikingconvnet.data.events import EventSet, takes_events
 from spikingconvnet.data.images import COLOURS, scaled
-from spikingconvnet.data.pixels import as_bytes
+from spikingconvnet.data.pixels import as_bytes, check_finite
 from spikingconvnet.data.resize import resized
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.experiment import replicas
@@ -123,17 +123,23 @@ class TrainedNetwork:
         return made.with_gap(s.slot)
 
     def _pixels(self, images: Numbers) -> Pixels:
-        """The images as FILTER takes them, see ``Images.prepared``."""
-        s, (_, *sides) = self.settings, self.settings.model.input_shape
-        found, shape = getattr(images, "dtype", np.dtype(object)), np.shape(images)
-        numbers = found == np.uint8 or (self.span and found.kind in "buif")
-        drawn = shape[1:3] == tuple(sides) or (s.size is not None and len(shape) > 2)
-        require(numbers and drawn and shape[3:] in ((), (COLOURS,)) and shape[0], "predict", "images",
-                f"{found.name} {shape}", f"a uint8 array (n, {sides[0]}, {sides[1]}), n at least 1, or (n, {sides[0]},"
-                f" {sides[1]}, {COLOURS}), as those that were learned from", DataError)
-        drawn_so = as_bytes(images, "predict", self.span)
-        drawn_so = drawn_so if s.size is None else resized(drawn_so, s.size)
-        return seen_by(s.image_filter, drawn_so if self.span else self._in_range(drawn_so), "new images")
+        """The images as FILTER takes them, as of ``Images.prepared``."""
+        s = self.settings
+        self._check(images)
+        drawn = as_bytes(images, "new images", self.span)
+        drawn = drawn if s.size is None else resized(drawn, s.size)
+        return seen_by(s.image_filter, drawn if self.span else self._in_range(drawn), "new images")
+
+    def _check(self, images: Numbers) -> None:
+        """Raise a DataError unless images are an array as those that were learned from."""
+        kind, shape = getattr(images, "dtype", np.dtype(object)), np.shape(images)
+        rows, columns = self.settings.model.input_shape[1:]
+        numbers = kind == np.uint8 or (self.span and kind.kind in "buif")
+        sides = shape[1:3] == (rows, columns) or (self.settings.size and len(shape) > 2)
+        require(numbers and sides and shape[3:] in ((), (COLOURS,)) and shape[0], "predict", "images",
+                f"{kind.name} {shape}", f"{'an' if self.span else 'a uint8'} array (n, {rows}, {columns}), n at least"
+                f" 1, or (n, {rows}, {columns}, {COLOURS}), as those that were learned from", DataError)
+        check_finite(images, "new images")
 
     def _in_range(self, images: Pixels) -> Pixels:
         """Bytes with a white of 255, if their range is that of those that were learned from."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from sklearn.datasets import load_digits
 
 import spikingconvnet as scn
 from spikingconvnet.cli.main import main
+from spikingconvnet.data.events import event_set
 from spikingconvnet.errors import DataError, StoreError
 from spikingconvnet.experiment import figures, replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.prediction import TrainedNetwork, _decided
+from spikingconvnet.experiment.prediction import _decided
+from spikingconvnet.experiment.runner import Runner
 
 PARAMETERS = """
 from spikingconvnet import *
@@ -113,11 +116,23 @@ def test_colour_is_seen_as_grey_by_a_filter_that_sees_none(experiment):
     assert np.array_equal(coloured.scores, experiment.predict(images).scores)
 
 
+def test_a_network_of_events_is_shown_events(runs):
+    made = Experiment(settings.load(runs / "layers.py"), runs / "layers").trained_network()
+    bins = scn.EventBins(size=(8, 8), n_steps=15)
+    made = replace(made, settings=replace(made.settings, encoder=bins))
+    sample, place = np.repeat(np.arange(3), 40), np.random.default_rng(0).integers(0, 8, (2, 120))
+    events = event_set(sample, np.tile(np.arange(40) * 400, 3), *place, sample % 2, np.zeros(3, np.uint8))
+    assert made.spikes(events) == bins(events).with_gap(28)
+    assert made.answer(events, Runner("local", 1, lambda items, description: items)).labels.shape == (3,)
+    with pytest.raises(DataError, match="must be an EventSet for an ENCODER that takes events"):
+        made.spikes(IMAGES)
+
+
 @pytest.mark.parametrize("white, brightest, refused", [(16, 16, False), (16, 17, True), (16, 3, False),
                                                        (None, 31, True), (None, 32, False)])
 def test_the_range_is_that_of_the_images_that_were_learned_from(experiment, white, brightest, refused):
     made = experiment.trained_network()
-    made = TrainedNetwork(settings.replace(made.settings, white=white), made.layers, made.readout)
+    made = replace(made, settings=replace(made.settings, white=white))
     images = np.zeros((1, 8, 8), np.uint8)
     images[0, 2:6, 3] = brightest
     if refused:
@@ -175,6 +190,8 @@ def test_a_source_of_floats_with_names_drawn_larger(runs, predict, tmp_path, mon
     assert code == 0 and set(found) <= set(labels), err
     assert np.mean(found == labels[160:]) == made.results()["test"]["accuracy"]
     assert np.array_equal(made.predict(images[160:]).labels, [int(label[-1]) for label in found])
+    with pytest.raises(DataError, match="1 of 64 numbers are nan"):
+        made.predict(np.where(np.arange(64) == 3, np.nan, images[160].ravel()).reshape(1, 8, 8))
 
 
 def test_pictures_are_classified_by_their_files(runs, predict, tmp_path):
