@@ -27,14 +27,15 @@ RANKS = (
 )
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of a file; of a function's body
-HOMES = {"numba": "kernels.py", "sklearn": ("readout.py", "baselines.py", "estimator.py", "iris.py"),
-         "matplotlib": "plotting/", "mnist": "idx.py", "tqdm": "cli/main.py", "unicorn": "cpu.py",
-         "distributed": "workers.py",
-         "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",
-         "torch": "training/chain/gradients/"}
+HOMES = {"numba": "kernels.py",
+         "sklearn": ("readout.py", "baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
+         "matplotlib": "plotting/", "mnist": "idx.py", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
+         "tqdm": "cli/main.py", "unicorn": "cpu.py", "distributed": "workers.py", "nir": "exchange/exporting.py",
+         "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py", "torch": "training/chain/gradients/"}
 COMMAND_LINE = ("cli/main.py", "cli/modes.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
-HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed", "torch"]
+HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "PIL", "pooch", "tqdm", "unicorn", "distributed",
+         "torch"]
 
 RANK = {name: rank for rank, row in enumerate(RANKS) for name in row}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

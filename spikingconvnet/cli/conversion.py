@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spikingconvnet.data import datasets
+from spikingconvnet.data import sources
 from spikingconvnet.errors import SettingsError, SpikingConvNetError
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.libraries import need
@@ -113,7 +113,7 @@ def _images(source: str, shape: tuple[int, ...]) -> tuple[Any, str]:
     if not Path(source).is_dir():
         return None, f"there is no {source}; name a data set that is here with --source"
     try:
-        found = datasets.load(source, "train").images[:REFERENCE]
+        found = sources.load_part(source, "train").images[:REFERENCE]
     except SpikingConvNetError as error:
         return None, str(error)
     if found.shape[1:] != shape[1:]:

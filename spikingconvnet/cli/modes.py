@@ -171,9 +171,9 @@ def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
          "precision": score.precision.tolist(), "confusion": score.confusion.tolist()})
     if experiment.model.runs_as_one:
         result |= {"over_time": experiment.over_time(options.split)}
+    if names := binding.class_names(experiment.store):
+        result |= {"class_names": [names.get(c, str(c)) for c in result["classes"]]}
     experiment.keep_result(options.split, result)
-    names = binding.class_names(experiment.store)
-    result |= {"class_names": [names.get(c, str(c)) for c in result["classes"]]} if names else {}
     say(f"{n:,} {options.split} images; share recognised by class: "
          + ", ".join(f"{c}: none shown" if r is None else f"{c}: {100 * r:.1f} %"
                      for c, r in zip(result.get("class_names", score.classes), result["recall"])))

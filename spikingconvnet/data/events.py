@@ -17,13 +17,10 @@ MOST_SIDE = 4096                # pixels
 
 @dataclass(frozen=True, eq=False)
 class EventSet(ImageSet):
-    """Events of many samples, one sample after another; its ``images`` are pictures of their counts.
+    """Events of many samples, one sample after another; its ``images`` are pictures of how many there are.
 
     Attributes
     ----------
-    images : uint8 array (N, H, W)
-        Events of each pixel, the most of a sample as 255.
-    labels : uint8 array (N,)
     offsets : int64 array (N + 1,)
         Sample ``i`` has the events ``offsets[i] .. offsets[i + 1] - 1``.
     t : float64 array (n_events,)

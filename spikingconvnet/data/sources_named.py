@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -81,7 +80,7 @@ def _fetch(address: str, md5: str, folder: Path, processor: object = None) -> li
         log.info("fetching %s", address)
     try:
         found = pooch.retrieve(address, f"md5:{md5}", fname=name, path=folder, processor=processor,
-                               downloader=pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30))
+                               downloader=pooch.HTTPDownloader(progressbar=os.isatty(2), timeout=30))
     except (OSError, ValueError) as error:      # requests' errors are OSErrors; ValueError: another checksum
         text = " ".join(str(error).split())
         raise DataError(f"{address}: cannot be fetched ({text[:300]}); try again later, or get the files elsewhere and"

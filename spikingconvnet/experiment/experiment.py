@@ -123,10 +123,9 @@ class Experiment:
         how = {**self.stored.how(), **binding.kept(s, content)}
         found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
         for name, (part, spikes) in found.items():
-            self.stored.data(name).write({**how, "split": name}, labels=part.labels,
-                                         images=grey(part.images[:PICTURED]),
-                                         content=np.array(digest(spikes.offsets, spikes.neurons)),
-                                         **pack_spikes(spikes))
+            self.stored.data(name).write(
+                {**how, "split": name}, labels=part.labels, images=grey(part.images[:PICTURED]),
+                content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
         return {name: len(part) for name, (part, _) in found.items()}
 
     def has_data(self) -> bool:

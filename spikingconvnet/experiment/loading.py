@@ -90,6 +90,11 @@ class Images:
         Returns
         -------
         uint8 array (N, rows, columns), or (N, rows, columns, 3) for a filter that takes colour
+
+        Raises
+        ------
+        DataError
+            Another size than MODEL takes, and what ``images.full_range`` refuses.
         """
         s, (_, rows, columns) = self.settings, self.settings.model.input_shape
         images = images if s.size is None else resized(images, s.size)

@@ -157,7 +157,7 @@ def test_a_filter_of_grey_values_sees_luminance_and_says_so(tmp_path, caplog):
                       tmp_path / "opponents")
     seen.load_data()
     assert seen.data("train")["spikes"].shape == (10, 28, 28) and caplog.text.count("luminance") == 2
-    assert seen.data("train")["spikes"].counts()[:, 4:6].any() and seen.data("train")["images"].ndim == 3
+    assert seen.data("train")["spikes"].counts()[:, 2:4].any() and seen.data("train")["images"].ndim == 3
 
 
 def test_luminance_and_opponents_are_what_they_say():
