@@ -54,6 +54,7 @@ _HOMES = {
     "exchange.neo_blocks": ("from_neo", "to_neo"),
     "backends": ("open", "run"),
     "experiment.experiment": ("Experiment",),
+    "experiment.estimator": ("SpikingConvClassifier",),
     "experiment.settings": ("Settings", "load_settings=load", "save_settings=save"),
     "errors": ("SpikingConvNetError",),
 }

@@ -23,6 +23,7 @@ from spikingconvnet.exchange.neo_blocks import to_neo as to_neo
 from spikingconvnet.exchange.spike_files import load_spikes as load_spikes
 from spikingconvnet.exchange.spike_files import save_spikes as save_spikes
 from spikingconvnet.experiment import settings as _settings
+from spikingconvnet.experiment.estimator import SpikingConvClassifier as SpikingConvClassifier
 from spikingconvnet.experiment.experiment import Experiment as Experiment
 from spikingconvnet.experiment.settings import Settings as Settings
 from spikingconvnet.model.layers import AvgPool2D as AvgPool2D

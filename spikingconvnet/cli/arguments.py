@@ -11,6 +11,7 @@ from spikingconvnet import backends
 from spikingconvnet.board.targets import TARGETS, check_target
 from spikingconvnet.cli.modes import MODES
 from spikingconvnet.cli.parameters import NEW, WHOLE
+from spikingconvnet.cli.prediction import check_output
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.exchange.verdicts import METHODS
 from spikingconvnet.experiment.replicas import REPLICA_SAMPLES
@@ -37,14 +38,14 @@ EXIT_CODES = """exit codes:
   130, 143, 129  interrupted by Ctrl-C, SIGTERM or the end of the terminal; everything that was finished is kept, the
      same command goes on"""
 DATASETS = ("iris", "mnist")    # for which a rule may bring parameters
-READ_ONLY = ("info", "check", "map", "export")      # modes that write nothing into a run directory
+READ_ONLY = ("info", "check", "map", "export", "predict")      # modes that write nothing into a run directory
 FOR_NEW = ("check", "map")                  # modes that also look at an experiment that has not begun
-RUNS = (*NEW, "training", "testing", "info", "plot", "export", *FOR_NEW)        # modes of an experiment
+RUNS = (*NEW, "training", "testing", "info", "plot", "export", "predict", *FOR_NEW)        # modes of an experiment
 PATHS = {"compare": (2,), "import": (1,), "export": (1, 2), "check": (0, 1), "init": (0, 1),
          "convert": (2,)}       # how many a mode takes
 IN_WORDS = {0: "no paths", 1: "one path", 2: "two paths"}
 STORE = ("training", "testing", "demo", "sweep")      # modes that store what a board may have computed
-SIMULATE = ("training", "testing", "demo", "plot", "sweep")
+SIMULATE = ("training", "testing", "demo", "plot", "sweep", "predict")
 USED_BY = {"layer": ("training",), "source": (*NEW, "convert"), "weights": ("convert",), "mean": ("convert",),
            "std": ("convert",), "input_shape": ("convert",),
            "split": ("testing", "sweep"), "set": RUNS, "seeds": ("sweep",), "toml": ("init",),
@@ -53,9 +54,9 @@ USED_BY = {"layer": ("training",), "source": (*NEW, "convert"), "weights": ("con
            "cv": ("training",), "dataset": (*NEW, "training", "init"), "parameters": RUNS, "run_dir": RUNS,
            "seed": RUNS, "arch": RUNS, "backend": (*SIMULATE, *FOR_NEW, "import"),
            "target": (*SIMULATE, *FOR_NEW, "doctor", "import", "check FILE"),
-           "copies": ("training", "testing", "demo", "sweep", "map"), "time_scale": (*SIMULATE, "import"),
-           "packet_buffer": (*SIMULATE, "import", "check", "check FILE"), "force": (*STORE, "import"),
-           "strict": (*STORE, "import"), "jobs": RUNS}
+           "copies": ("training", "testing", "demo", "sweep", "map", "predict"), "time_scale": (*SIMULATE, "import"),
+           "packet_buffer": (*SIMULATE, "import", "check", "check FILE"), "force": (*STORE, "import", "predict"),
+           "strict": (*STORE, "import", "predict"), "jobs": RUNS, "images": ("predict",), "output": ("predict",)}
 # Bounds of numbers. A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
 NUMBERS = {"seed": (0, MOST_SEED), "seeds": (1, 1000), "jobs": (1, 1024), "copies": (1, 1000),
            "time_scale": (1, 21_474), "packet_buffer": (1, 16_384)}
@@ -128,6 +129,9 @@ def parser() -> argparse.ArgumentParser:
     for name in ("mean", "std"):
         add(f"--{name}", metavar="X[,X,...]", help=f"with --mode convert: {name} of the Normalize before the network")
     add("--split", choices=("validation", "test"), help="with --mode testing: images to classify (default: test)")
+    add("--images", nargs="+", metavar="PATH", help="with --mode predict: files and folders of images to classify with"
+                                                    " what the run directory holds, .png, .npy, .csv and others")
+    add("--output", metavar="FILE", help="with --mode predict: a .csv or .json file for labels and scores")
     add("--jobs", type=int, help="threads (default: all cores); the results do not depend on it")
     _add_settings(add)
     add("--json", action="store_true", help="print one JSON object on stdout")
@@ -177,7 +181,7 @@ def check(options: Namespace) -> None:
                             f" {shlex.join(options.paths) or 'none'}")
     if options.cluster is not None:
         check_cluster(options.cluster)
-    for name in ("run_dir", "source", "target", "cluster", "arch", "record", "spikes", "weights"):
+    for name in ("run_dir", "source", "target", "cluster", "arch", "record", "spikes", "weights", "output"):
         if getattr(options, name) == "":
             raise SettingsError(f"--{name.replace('_', '-')}: must not be empty")
     brings_parameters = options.rule in WHOLE
@@ -217,6 +221,10 @@ def check(options: Namespace) -> None:
         options.copies = "auto" if has_board else 1
     if options.record is not None:
         _check_record(options)
+    if options.mode == "predict" and not options.images:
+        raise SettingsError("--images: is missing; name files or folders of images to classify")
+    if options.output is not None:
+        check_output(options.output)
     options.split = options.split or "test"
 
 

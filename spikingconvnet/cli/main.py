@@ -138,7 +138,7 @@ def _of_experiment(experiment: Experiment, options: Namespace) -> dict[str, Any]
     """What the mode of an experiment gives."""
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(experiment.store.path), **MODES[options.mode](experiment, options)}
-    if options.mode in ("training", "testing", "demo"):
+    if options.mode in ("training", "testing", "demo", "predict"):
         result |= _verdict(experiment, options)
     return result
 

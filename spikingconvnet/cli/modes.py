@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import spikingconvnet
-from spikingconvnet.cli import conversion, exchange
+from spikingconvnet.cli import conversion, exchange, prediction
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment import binding
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
@@ -341,4 +341,5 @@ def _map(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 MODES: dict[str, Callable[[Any, Namespace], dict[str, Any]]] = {
     "loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
     "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare,
-    "import": exchange.import_, "export": exchange.export, "convert": conversion.convert_}
+    "import": exchange.import_, "export": exchange.export, "convert": conversion.convert_,
+    "predict": prediction.predict}

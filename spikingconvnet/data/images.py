@@ -112,6 +112,11 @@ def full_range(images: Pixels, white: float | None, name: str, own_range: bool =
                         " or leave it out")
     if white is not None and brightest > white:
         raise DataError(f"{name}: values go up to {brightest}, above the WHITE = {white} of the parameters; raise it")
+    return scaled(images, white)
+
+
+def scaled(images: Pixels, white: float | None) -> Pixels:
+    """Grey values whose white is `white`, up to 255 or None for 255, as ones whose white is 255: uint8 array."""
     return images if white in (None, 255) else np.rint(images * (255.0 / white)).astype(np.uint8)
 
 

@@ -21,7 +21,7 @@ IMAGE_NAMES = ("images", "x", "x_test", "data", "arr_0", "x_train")     # of the
 SMALLEST_ROW = 64               # numbers of a row that may be a square image
 
 
-def read_images(paths: PathLike | Sequence[PathLike], white: float | None = None,
+def read_images(paths: PathLike | Sequence[PathLike], white: float | tuple[float, float] | None = None,
                 size: tuple[int, int] | None = None) -> Pixels:
     """Images without labels, from files and folders, in their order.
 
@@ -31,8 +31,9 @@ def read_images(paths: PathLike | Sequence[PathLike], white: float | None = None
         .npy, .npz (its only array, or the one that is called as images are), PNG, JPEG and other pictures, a folder of
         pictures (by name), an IDX file of images, plain or gzip, or a table (.csv, a row an image; a column of labels
         is left out).
-    white : float or None
-        What is white in images that are not bytes; None looks for it in them, see ``pixels.found_span``.
+    white : float, (black, white) or None
+        What is white, and black if that is not 0, in images that are not bytes; None looks for it in them, see
+        ``pixels.found_span``.
     size : (H, W) or None
         To which pictures of another size are scaled.
 
@@ -49,7 +50,7 @@ def read_images(paths: PathLike | Sequence[PathLike], white: float | None = None
     if not given:
         raise DataError("images: no file is named; give one or more, or a folder of pictures")
     groups = _grouped([Path(path) for path in given])
-    span = None if white is None else (0.0, float(white))
+    span = white if white is None or isinstance(white, tuple) else (0.0, float(white))
     found = [as_bytes(_unlabelled(group, size), str(group[0]), span) for group in groups]
     for group, images in zip(groups, found):
         if images.shape[1:] != found[0].shape[1:]:

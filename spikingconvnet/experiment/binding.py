@@ -112,6 +112,12 @@ def class_names(store: RunDirectory) -> dict[int, str]:
     return {int(label): name for label, name in store.how("data/train").get("class_names", {}).items()}
 
 
+def span(store: RunDirectory) -> tuple[float, float] | None:
+    """Black and white of the images, if they were no bytes when they were loaded."""
+    found = store.how("data/train").get("span")
+    return (float(found[0]), float(found[1])) if found else None
+
+
 def as_kept(settings: Settings, how: Mapping[str, Any]) -> Settings:
     """Settings as they were bound when the run directory was loaded; the same, if it was of another data set.
 

@@ -7,6 +7,7 @@ and never done twice. What is stored and what it is made from is said in ``resul
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from spikingconvnet import backends
 from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
 from spikingconvnet.data.colour import grey
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.errors import HealthError, StoreError, require
 from spikingconvnet.experiment import binding, crossvalidation, readout, replicas
+from spikingconvnet.experiment.judging import judge
 from spikingconvnet.experiment.loading import Images
+from spikingconvnet.experiment.prediction import Answers, TrainedNetwork
 from spikingconvnet.experiment.results import SPLITS, Results, if_there, writes
 from spikingconvnet.experiment.runner import Runner
 from spikingconvnet.experiment.settings import Settings
@@ -32,13 +34,13 @@ from spikingconvnet.health.watch import Watch
 from spikingconvnet.model import build
 from spikingconvnet.model.learning import OpenNetwork
 from spikingconvnet.model.trained import Trained, TrainedLayer
-from spikingconvnet.network.arrays import AnyInts, Floats, Floats32, Ints, Numbers
+from spikingconvnet.network.arrays import AnyInts, Floats, Floats32, Ints, Numbers, Pixels
 from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
 from spikingconvnet.store.directory import RunDirectory
 from spikingconvnet.training import layer_rule, network_rule, require_layers, require_trained, require_trains
-from spikingconvnet.training.chain import balance, convert, parity
+from spikingconvnet.training.chain import balance
 from spikingconvnet.training.layerwise.stdp import STDP
 
 logger = logging.getLogger(__name__)
@@ -81,6 +83,8 @@ class Experiment:
         What is stored, and what each of it is made from.
     images : Images
         Of the data set.
+    asked : Settings
+        As they were given, before those that the data set decides on were known.
     runner : Runner
     timelines : Timelines
     """
@@ -93,15 +97,19 @@ class Experiment:
         self.store = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory(run_dir)
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
                              directory=self.store.path / backend, packet_buffer=packet_buffer)
-        self._asked, self._called = settings, (program, options)
+        self.asked, self._called = settings, (program, options)
         self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.free else {}))
 
     def _bind(self, settings: Settings) -> None:
         """Take settings that are those of a data set, or as much of them as is known yet."""
         self.settings, self.model = settings, settings.model
         self.stored = Results(settings, self.store, self.runner.machine, *self._called)
-        self.images = Images(settings, self.store.downloads)
+        self.images = self.images_of(settings)
         self.timelines = Timelines(self.stored, self.runner)
+
+    def images_of(self, settings: Settings) -> Images:
+        """Where images come from: Images."""
+        return Images(settings, self.store.downloads)
 
     def command(self, mode: str, layer: int | str | None = None) -> str:
         """The command line that makes a result."""
@@ -110,8 +118,8 @@ class Experiment:
     @writes
     def load_data(self) -> dict[str, int]:
         """Read, check, split, filter and encode the images: number of images of each split."""
-        content = Images(self._asked, self.images.downloads).found()
-        self._bind(binding.bound(self._asked, content))
+        content = self.images_of(self.asked).found()
+        self._bind(binding.bound(self.asked, content))
         s = self.settings
         how = {**self.stored.how(), **binding.kept(s, content)}
         found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
@@ -201,7 +209,7 @@ class Experiment:
         require_layers(learning, self.model.stages, found, diagnostics)
         layers, peaks = balance.balanced(self.model, found, self.data("train")["spikes"],
                                       partial(self.runner.open, watch), s.reset)
-        diagnostics |= self.judge(layers, images)
+        diagnostics |= judge(self, layers, images)
         board = watch.settle()
         for stage, layer, peak in zip(self.model.stages, layers, peaks):
             own = {"inputs": vars(peak), "v_thresh": float(np.median(layer.v_thresh))}
@@ -216,39 +224,6 @@ class Experiment:
         diagnostics = dict(self.layer(last.number)["how"]["health"])
         own = {name: diagnostics.pop(name) for name in ("inputs", "v_thresh")}
         return {**diagnostics, last.label: own}
-
-    def judge(self, layers: Sequence[TrainedLayer], images: Floats32) -> dict[str, Any]:
-        """Judge trained layers by what they fire for the first training images by the local engine.
-
-        Parameters
-        ----------
-        layers : list of TrainedLayer
-        images : float32 array (n, C, H, W)
-            What units are shown, see ``training``.
-
-        Returns
-        -------
-        dict
-            ``parity``: the reports of ``training.chain.parity``, where layers stand for units.
-
-        Raises
-        ------
-        SettingsError
-            A layer that never fires, or rates or answers that are not those of the units.
-        """
-        s, rule, spikes, reports = self.settings, network_rule(self.settings), self.data("train")["spikes"], []
-        if isinstance(rule, convert.Convert):        # units first: what they say of a cause is more than rates can
-            reports.append(convert.judge(rule, self.model, self.images.image_filter()))
-        first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
-        network = build.inference_network(self.model.stages, layers, first, s.reset)
-        found = backends.run(network, jobs=self.jobs).spikes
-        if rule.rates is not None:        # says more of a layer that never fires
-            fired = [first, *(found[stage.label] for stage in self.model.stages)]
-            reports.append(parity.judge_rates(self.model, layers, rule, images[:first.n_samples], fired, s.encoder))
-        else:
-            self.check_fires(first, {label: spikes.n_events for label, spikes in found.items()},
-                             f"{first.n_samples} training images", layers)
-        return {"parity": told} if (told := [report.as_dict() for report in reports if report]) else {}
 
     def cross_validate(self, scheme: crossvalidation.Scheme, rule: str | None = None) -> dict[str, Floats]:
         """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
@@ -408,6 +383,26 @@ class Experiment:
         fitted = readout.Readout.from_arrays(self.stored.classifier().read())
         counts, labels = self.features(split)
         return readout.score(fitted.predict(counts), labels)
+
+    def trained_network(self) -> TrainedNetwork:
+        """All that has been trained, without the run directory; what is missing is a StoreError."""
+        fitted = None if self.model.runs_as_one else readout.Readout.from_arrays(self.stored.classifier().read())
+        return TrainedNetwork(replace(self.settings, image_filter=self.images.image_filter()),
+                              tuple(self.trained(stage.number) for stage in self.model.stages), fitted,
+                              binding.span(self.store))
+
+    def predict(self, images: Pixels) -> Answers:
+        """What the trained network answers to new images: Answers, ``labels`` and ``scores``; nothing of it is stored.
+
+        Parameters
+        ----------
+        images : uint8 array (n, H, W) or (n, H, W, 3)
+            As in the data set; a step that is missing is a StoreError, else as ``TrainedNetwork.answer``.
+        """
+        with self.store.locked() if self.runner.options else nullcontext():     # a board's files lie there
+            answers = self.trained_network().answer(images, self.runner)
+        self.stored.verdicts |= answers.verdicts
+        return answers
 
     def over_time(self, split: str = "test") -> dict[str, Any]:
         """How a model that runs as one network answers while an image is shown, on average over a split.

@@ -21,6 +21,12 @@ REPLICA_SAMPLES = 5000      # images of a timeline
 BATCH = 250                 # samples simulated at a time
 
 
+def timelines(spikes: Spikes) -> list[Spikes]:
+    """The samples of a source as timelines of at most `REPLICA_SAMPLES`: list of Spikes."""
+    return [spikes.samples(first, min(first + REPLICA_SAMPLES, spikes.n_samples))
+            for first in range(0, spikes.n_samples, REPLICA_SAMPLES)]
+
+
 def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | None = None,
             **options: Any) -> tuple[list[Any], Recording]:
     """What one population of each network answers to its whole timeline, all networks being simulated as one.

@@ -62,8 +62,7 @@ class Timelines:
         """
         spikes = data["spikes"]
         if number == 0:
-            return [spikes.samples(first, min(first + replicas.REPLICA_SAMPLES, spikes.n_samples))
-                    for first in range(0, spikes.n_samples, replicas.REPLICA_SAMPLES)]
+            return replicas.timelines(spikes)
         found = self._kept(self.results.spikes(number, split, data, spikes.n_samples), number, split, data)
         return [unpack_spikes(part) for part in found]
 

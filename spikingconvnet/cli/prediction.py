@@ -1,0 +1,80 @@
+"""``--mode predict``: labels and scores of new images, as lines, a table or JSON."""
+
+import csv
+import io
+import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikingconvnet.data.colour import grey
+from spikingconvnet.data.sources_pictures import pictures_in
+from spikingconvnet.data.sources_unlabelled import read_images
+from spikingconvnet.errors import DataError, SettingsError
+from spikingconvnet.experiment import binding
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.prediction import Answers
+from spikingconvnet.gates.files import write_whole
+from spikingconvnet.network.arrays import Pixels
+
+FORMATS = (".csv", ".json")
+
+
+def check_output(path: str) -> None:
+    """Raise a SettingsError for a file that is neither .csv nor .json."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise SettingsError(f"--output {path}: must end with {' or '.join(FORMATS)}")
+
+
+def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
+    """What the trained network of a run directory answers to images, and where that is kept.
+
+    Images of several sizes are a DataError.
+    """
+    files, images = _read(experiment, options.images)
+    rows = _rows(files, experiment.predict(images), binding.class_names(experiment.store))
+    if options.output is None:
+        return {"predictions": rows, "text": "\n".join(f"{row['image']}\t{row['label']}" for row in rows)}
+    content = _as_table(rows) if options.output.lower().endswith(".csv") else json.dumps(rows, indent=2) + "\n"
+    write_whole(Path(options.output), lambda stream: stream.write(content.encode()))
+    return {"predictions": rows, "output": options.output, "text": f"labels of {len(rows):,} images: {options.output}"}
+
+
+def _read(experiment: Experiment, paths: Sequence[str]) -> tuple[list[str], Pixels]:
+    """Images of files and folders as the network takes them, and a name for each: its file, and its place in that."""
+    asked, span = experiment.asked, binding.span(experiment.store)
+    white = span or (None if asked.white is None else (0.0, 255.0))
+    files = [file for path in map(Path, paths) for file in (path.is_dir() and pictures_in(path)) or [path]]
+    found = [read_images(file, white, asked.size) for file in files]
+    if not getattr(asked.image_filter, "takes_colour", False):
+        found = [grey(images) for images in found]
+    for file, images in zip(files, found):
+        if images.shape[1:] != found[0].shape[1:]:
+            raise DataError(f"{file}: images of {_by(images)}, but {_by(found[0])} in {files[0]}; classify images of"
+                            " one size and kind at a time")
+    names = [f"{file}[{i}]" if len(images) > 1 else str(file)
+             for file, images in zip(files, found) for i in range(len(images))]
+    return names, np.concatenate(found)
+
+
+def _by(images: Pixels) -> str:
+    return "x".join(map(str, images.shape[1:]))
+
+
+def _rows(files: Sequence[str], answers: Answers, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """A record of each image: ``image``, ``label``, and ``scores`` by class; classes that have names by those."""
+    classes = [str(names.get(one, one)) for one in answers.classes.tolist()]
+    return [{"image": file, "label": names.get(label, label), "scores": dict(zip(classes, scores))}
+            for file, label, scores in zip(files, answers.labels.tolist(), answers.scores.tolist())]
+
+
+def _as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """A line of names, then one an image."""
+    made = io.StringIO()
+    table = csv.writer(made, lineterminator="\n")
+    table.writerow(["image", "label", *(f"score {name}" for name in rows[0]["scores"])])
+    table.writerows([row["image"], row["label"], *row["scores"].values()] for row in rows)
+    return made.getvalue()
