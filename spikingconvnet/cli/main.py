@@ -15,9 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.cli.arguments import FOR_NEW, NEW, READ_ONLY, check, parser, use
+import spikingconvnet
+from spikingconvnet.cli.arguments import check, parse, use
+from spikingconvnet.cli.help import help_text
 from spikingconvnet.cli.modes import MODES, program, say
 from spikingconvnet.cli.parameters import kept_options, parameters_file, with_overrides
+from spikingconvnet.cli.table import FOR_NEW, NEW, READ_ONLY, RUNS
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
@@ -25,7 +28,6 @@ from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
 from spikingconvnet.store.directory import RunDirectory, near
 
-OF_NO_EXPERIMENT = ("doctor", "compare", "import", "convert", "check FILE", "export FILE")
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
 
@@ -41,14 +43,21 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         with surroundings.told():
             words = apart(sys.argv[1:] if args is None else args)
-            options = parser().parse_intermixed_args(words)
-            return _command(options)
+            options = parse(words)
+            return _tell(options) if options.help or options.version else _command(options)
     except SpikingConvNetError as error:
         say(f"error: {_one_line(error)}{_way_on(error, options, words)}")
         return error.exit_code
     except KeyboardInterrupt as stop:
         say(surroundings.INTERRUPTED)
         return getattr(stop, "exit_code", 130)
+
+
+def _tell(options: Namespace) -> int:
+    """Show the help or the version: the exit code."""
+    version = spikingconvnet.__version__
+    surroundings.say_on_stdout(help_text(options.mode, program()) if options.help else version)
+    return 0
 
 
 def _command(options: Namespace) -> int:
@@ -103,7 +112,7 @@ def _print(result: Mapping[str, Any], options: Namespace) -> None:
 
 def _run(options: Namespace) -> dict[str, Any]:
     """Do what was asked for, under the lock of a run directory if there is one: the result."""
-    if use(options) in OF_NO_EXPERIMENT:
+    if use(options) not in RUNS:
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)
