@@ -1,5 +1,6 @@
 # make demo: everything from a fresh clone to the test accuracy; make best: the same for the most accurate recipe;
-# make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch.
+# make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch; make check: those
+# tests that take no board and less than 2 minutes; make package: build, install elsewhere, run the demo of what was built.
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
@@ -12,7 +13,10 @@ $(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/*/*.
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
 	touch $@
 
-.PHONY: demo best test lint clean
+# What a change of most files breaks first; no simulator, no emulated board.
+QUICK := tests/test_architecture.py tests/test_docs.py tests/test_packaging.py
+
+.PHONY: demo best test check package lint clean
 demo: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --run-dir $(RUN_DIR)
 
@@ -21,6 +25,13 @@ best: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile
+
+check: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(QUICK)
+
+package: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check build
+	$(VENV)/bin/python .ci/package.py
 
 lint: $(INSTALLED)
 	$(VENV)/bin/python -m ruff check .

@@ -28,10 +28,10 @@ RANKS = (
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of a file; of a function's body
 HOMES = {"numba": "kernels.py", "sklearn": ("readout.py", "baselines.py", "iris.py"), "matplotlib": "plotting/",
-         "mnist": "idx.py", "tqdm": "cli/main.py", "unicorn": "cpu.py", "distributed": "workers.py",
-         "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",
-         "torch": "training/chain/gradients/"}
-COMMAND_LINE = ("cli/main.py", "cli/modes.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print
+         "mnist": "idx.py", "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py",
+         "distributed": "workers.py", "nir": "exchange/exporting.py", "h5py": "exchange/graph.py",
+         "neo": "exchange/neo_blocks.py", "torch": "training/chain/gradients/"}
+COMMAND_LINE = ("cli/messages.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "tqdm", "unicorn", "distributed", "torch"]
 
@@ -168,7 +168,7 @@ def test_the_imports_that_the_rule_judges_are_there():
     ("backends.base", "from spikingconvnet.health.verdict import judge", False),
     ("training.layerwise.stdp", "from spikingconvnet.model import build", True),
     ("training.layerwise.stdp", "from spikingconvnet.compare import causes", False),
-    ("experiment.experiment", "from spikingconvnet.cli.modes import say", False),
+    ("experiment.experiment", "from spikingconvnet.cli.messages import say", False),
     ("experiment.figures", "from spikingconvnet.experiment.experiment import Experiment", True),
     ("cli.main", "import spikingconvnet", True),
     ("cli.main", "from spikingconvnet.emulator.cli import main", True),

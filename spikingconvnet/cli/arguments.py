@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 from spikingconvnet.board.targets import check_target
 from spikingconvnet.cli.parameters import WHOLE
-from spikingconvnet.cli.table import FOR_NEW, MODES, OPTIONS, Option
+from spikingconvnet.cli.table import FOR_NEW, MODES, NO_MODE, OPTIONS, Option
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment.workers import check_cluster
 from spikingconvnet.training.layerwise.stdp import STDP
 
 IN_WORDS = {0: "no paths", 1: "one path", 2: "two paths"}
-SHORT = {"--help": "-h"}
+SHORT = {"--help": "-h", "--quiet": "-q", "--verbose": "-v"}
 NOT_WITH_CV = ("layer", "record", "copies", "cluster", "force", "strict")
 
 
@@ -69,10 +69,15 @@ def parse(words: Sequence[str]) -> Namespace:
         flag = unknown[0].partition("=")[0]
         raise SettingsError(f"{flag}: no such option{_near(flag, ['--mode', *(one.flag for one in OPTIONS)])}; --help"
                             " behind a mode lists its own")
-    if options.mode is None and not (options.help or options.version):
+    if options.mode is None and not shows(options):
         near = "".join(_near(word, MODES, "--mode ") for word in options.paths[:1])
         raise SettingsError(f"--mode: is missing{near}; one of {', '.join(MODES)}; --help says what each does")
     return options
+
+
+def shows(options: Namespace) -> bool:
+    """Whether a command is to show something instead of doing it."""
+    return options.help or any(one.is_given(options) for one in OPTIONS if one.modes == NO_MODE)
 
 
 def use(options: Namespace) -> str:
@@ -130,7 +135,7 @@ def _check_use(option: Option, options: Namespace) -> None:
 
 def _check_together(options: Namespace) -> None:
     """Refuse options that another one makes useless, or that need another one."""
-    for one, other in [("cv", name) for name in NOT_WITH_CV] + [("parameters", "dataset")]:
+    for one, other in [("cv", name) for name in NOT_WITH_CV] + [("parameters", "dataset"), ("quiet", "verbose")]:
         if getattr(options, one) and getattr(options, other):
             raise SettingsError(f"--{other}: has nothing to do with --{one}")
     learns = options.mode == "training" and options.layer in (None, "1")

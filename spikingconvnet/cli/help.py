@@ -4,7 +4,7 @@ import argparse
 import textwrap
 
 from spikingconvnet.cli.arguments import add
-from spikingconvnet.cli.table import MODES, OPTIONS, RUNS, Mode, Option
+from spikingconvnet.cli.table import MODES, NO_MODE, OPTIONS, RUNS, Mode, Option
 
 EXIT_CODES = (      # code, modes or all, what it means
     ("0", (), "done"),
@@ -45,7 +45,8 @@ def _of_all(program: str) -> str:
     return "\n".join((
         f"usage: {program} --mode MODE [PATHS] [OPTIONS]", "",
         "Layer-wise STDP spiking convolutional networks on SpiNNaker.", "", "modes:", *(f"  {line}" for line in lines),
-        "", f"options and examples of a mode: {program} --mode MODE --help"))
+        "", "options without a mode:", *(f"  {one.flag:<14} {one.help}" for one in OPTIONS if one.modes == NO_MODE), "",
+        f"options and examples of a mode: {program} --mode MODE --help"))
 
 
 def _of_mode(mode: Mode, program: str) -> str:

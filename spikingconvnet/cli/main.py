@@ -1,7 +1,7 @@
 """The command line: ``main.py --mode MODE``; ``modes.MODES`` and board.
 
-Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr. What a mode does is in
-``modes``; nothing else of the package prints.
+Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr, see ``messages``. What a
+mode does is in ``modes``.
 """
 
 import json
@@ -10,15 +10,17 @@ import shlex
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import spikingconvnet
-from spikingconvnet.cli.arguments import check, parse, use
+from spikingconvnet.cli import completion
+from spikingconvnet.cli.arguments import check, parse, parser, shows, use
 from spikingconvnet.cli.help import help_text
-from spikingconvnet.cli.modes import MODES, program, say
+from spikingconvnet.cli.messages import error, heard, program, progress, say, set_level
+from spikingconvnet.cli.modes import MODES
 from spikingconvnet.cli.parameters import kept_options, parameters_file, with_overrides
 from spikingconvnet.cli.table import FOR_NEW, NEW, READ_ONLY, RUNS
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
@@ -26,7 +28,7 @@ from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
-from spikingconvnet.store.directory import RunDirectory, near
+from spikingconvnet.store.directory import RunDirectory, near, word
 
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
@@ -39,29 +41,39 @@ def main(args: Sequence[str] | None = None) -> int:
     args : list of str or None
         Command line without the program's name; None takes ``sys.argv``.
     """
+    with heard():
+        return _heard(sys.argv[1:] if args is None else args)
+
+
+def _heard(args: Sequence[str]) -> int:
     options, words = None, []
     try:
         with surroundings.told():
-            words = apart(sys.argv[1:] if args is None else args)
+            words = apart(args)
             options = parse(words)
-            return _tell(options) if options.help or options.version else _command(options)
-    except SpikingConvNetError as error:
-        say(f"error: {_one_line(error)}{_way_on(error, options, words)}")
-        return error.exit_code
+            return _show(options) if shows(options) else _command(options)
+    except SpikingConvNetError as failure:
+        logging.getLogger(__name__).debug("", exc_info=True)
+        error(f"error: {_one_line(failure)}{_way_on(failure, options, words)}")
+        return failure.exit_code
     except KeyboardInterrupt as stop:
-        say(surroundings.INTERRUPTED)
+        error(surroundings.INTERRUPTED)
         return getattr(stop, "exit_code", 130)
 
 
-def _tell(options: Namespace) -> int:
-    """Show the help or the version: the exit code."""
-    version = spikingconvnet.__version__
-    surroundings.say_on_stdout(help_text(options.mode, program()) if options.help else version)
+def _show(options: Namespace) -> int:
+    """Show help, a script for a shell, or the version: the exit code."""
+    text = spikingconvnet.__version__
+    if options.help:
+        text = help_text(options.mode, program())
+    elif options.completion:
+        text = completion.script(parser(), options.completion)
+    surroundings.say_on_stdout(text)
     return 0
 
 
 def _command(options: Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    set_level(options.quiet, options.verbose)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     check(options)
     if options.mode == "board":
@@ -73,9 +85,13 @@ def _command(options: Namespace) -> int:
     return code
 
 
-def _one_line(error: Exception) -> str:
-    """An error's text with whatever would not be seen as it is, as in names of files, escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(error))
+def _one_line(failure: Exception) -> str:
+    """An error's text with whatever would not be seen as it is, as in names of files, escaped.
+
+    What knows only of ``main.py`` is told how it was called.
+    """
+    text = str(failure).replace(" main.py --mode", f" {program()} --mode")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _board() -> int:
@@ -130,7 +146,7 @@ def _of_experiment(store: RunDirectory, path: Path, options: Namespace) -> dict[
     """What the mode of an experiment gives."""
     target = options.target if options.backend == "spinnaker" else None
     experiment = Experiment(with_overrides(settings.load(path), path, options, store), options.run_dir,
-                            options.backend, options.jobs, _progress, program(),
+                            options.backend, options.jobs, progress, program(),
                             target, options.cluster, options.copies, options.time_scale or 1,
                             kept_options(path, options), options.force, options.packet_buffer)
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
@@ -152,7 +168,7 @@ def _verdict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
     """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
-    begin = f"{program()} --mode loaddata --run-dir {shlex.quote(str(store.path))}"
+    begin = f"{program()} --mode loaddata --run-dir {word(store.path)}"
     more = kept_options(Path(options.parameters or "parameters.py"), options)
     begins = options.mode in NEW or options.cv or options.dataset
     meant = options.named and not begins and (options.mode == "info" or not options.parameters)
@@ -160,10 +176,3 @@ def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
         store.require_run(f"{begin} {more}".strip())
     elif options.named and options.mode in FOR_NEW and not store.file("data/train").is_file():
         say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
-
-
-def _progress(items: Iterable[Any], description: str) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    shown: Iterable[Any] = tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)
-    return shown

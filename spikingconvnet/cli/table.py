@@ -11,6 +11,7 @@ from typing import Any
 
 from spikingconvnet import backends
 from spikingconvnet.board.targets import TARGETS
+from spikingconvnet.cli.completion import SHELLS
 from spikingconvnet.cli.parameters import WHOLE
 from spikingconvnet.exchange.verdicts import METHODS
 from spikingconvnet.experiment.replicas import REPLICA_SAMPLES
@@ -25,6 +26,7 @@ COMPUTE = ("training", "testing", "demo")
 SIMULATE = (*COMPUTE, "plot")
 RUNS = (*NEW, "training", "testing", "info", "plot", "export", *FOR_NEW)        # modes of an experiment
 NIR = ("import", "export")
+NO_MODE = ("",)         # of options that show something instead
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Option:
     ----------
     flag, help : str
     modes : tuple of str
-        That read it, as ``use`` names them; empty for all.
+        That read it, as ``use`` names them; empty for all, see also NO_MODE.
     bounds : (int, int) or None
         Least and greatest number.
     needs_board : bool
@@ -188,6 +190,10 @@ OPTIONS = (
     _option("--strict", (*COMPUTE, "import"), "exit code 7 if a run is suspect", needs_board=True, action="store_true"),
     _option("--cluster", COMPUTE, "a dask.distributed scheduler that replicas run on, with training those of svm and of"
             " layers above 1; local starts one here", metavar="ADDRESS"),
+    _option("--quiet", (), "say nothing but warnings, errors and the result", action="store_true"),
+    _option("--verbose", (), "say more, each line with its time", action="store_true"),
     _option("--json", (), "print one JSON object on stdout", action="store_true"),
     _option("--help", (), "show what belongs to the mode; without one, the modes", action="store_true"),
-    _option("--version", (), "show the version", action="store_true"))
+    _option("--version", NO_MODE, "show the version", action="store_true"),
+    _option("--completion", NO_MODE, "show what a shell completes by, as with: eval \"$(spikingconvnet --completion"
+            " bash)\"", choices=SHELLS))

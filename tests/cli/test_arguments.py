@@ -1,15 +1,18 @@
 """The tables of modes and options: what is read, refused and suggested, and the help that they make."""
 
 import re
+import shlex
+import subprocess
 
 import pytest
 
+from spikingconvnet.cli import completion, modes
 from spikingconvnet.cli import main as cli
-from spikingconvnet.cli import modes
 from spikingconvnet.cli.arguments import check, parse, parser
 from spikingconvnet.cli.help import help_text
-from spikingconvnet.cli.table import MODES, OPTIONS
+from spikingconvnet.cli.table import MODES, NO_MODE, OPTIONS
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.gates import libraries
 
 
 def test_every_mode_has_a_row_and_a_function():
@@ -18,7 +21,7 @@ def test_every_mode_has_a_row_and_a_function():
 
 def test_every_option_belongs_to_modes_that_there_are():
     named = {mode for option in OPTIONS for mode in (*option.modes, *option.but_in)}
-    assert named <= {*MODES, "check FILE"} and len({option.flag for option in OPTIONS}) == len(OPTIONS)
+    assert named <= {*MODES, "check FILE", *NO_MODE} and len({option.flag for option in OPTIONS}) == len(OPTIONS)
 
 
 @pytest.mark.parametrize("words, text", [
@@ -74,7 +77,7 @@ def test_examples_are_what_the_mode_takes(mode):
 def test_every_option_is_in_the_help_of_its_modes_only():
     for option in OPTIONS:
         shown = {name for name in MODES if re.search(rf"^  {option.flag}\b", help_text(name, "x"), re.MULTILINE)}
-        assert shown == {mode.split()[0] for mode in option.modes or MODES}
+        assert shown == {mode.split()[0] for mode in option.modes or MODES if mode}
 
 
 def test_a_number_of_paths_that_a_mode_does_not_take_is_refused():
@@ -85,3 +88,29 @@ def test_a_number_of_paths_that_a_mode_does_not_take_is_refused():
 def test_the_parser_itself_never_ends_the_process():
     with pytest.raises(SettingsError, match="^--layer: expected one argument"):
         parser().parse_args(["--layer"])
+
+
+def completed(tmp_path, *words):
+    """What bash offers for the last word of a line."""
+    shtab = pytest.importorskip("shtab")
+    assert shtab.SUPPORTED_SHELLS[:2] == ["bash", "zsh"]
+    path = tmp_path / "completion"
+    path.write_text(completion.script(parser(), "bash"))
+    line = f"""source {shlex.quote(str(path))}; COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}
+_shtab_spikingconvnet; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("words, offered", [
+    (["--mode", "tr"], {"training"}), (["--lay"], {"--layer"}), (["--mode", "training", "--rule", "k"], {"kmeans"}),
+    (["--record", "comp"], {"completion"})])
+def test_a_shell_completes_modes_options_values_and_files(tmp_path, words, offered):
+    assert completed(tmp_path, "spikingconvnet", *words) == offered
+
+
+def test_completion_needs_no_mode_and_a_library(monkeypatch, capsys):
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    assert cli.main(["--completion", "zsh"]) == 3
+    assert "pip install 'spikingconvnet[completion]'" in capsys.readouterr().err
+    assert cli.main(["--completion", "fsh"]) == 2
