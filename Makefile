@@ -14,7 +14,9 @@ $(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/*/*.
 	touch $@
 
 # What a change of most files breaks first; no simulator, no emulated board.
-QUICK := tests/test_architecture.py tests/test_docs.py tests/test_packaging.py
+QUICK := $(addprefix tests/,test_architecture.py test_docs.py test_docstrings.py test_face.py test_packaging.py \
+	test_records.py test_errors.py test_makefile.py cli/test_arguments.py cli/test_pasting.py \
+	cli/test_messages.py gates network model/test_sequential.py model/test_shorthand.py store/test_directory.py)
 
 .PHONY: demo best test check package lint clean
 demo: $(INSTALLED)
@@ -24,7 +26,7 @@ best: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --parameters examples/best.py --run-dir runs/best
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(QUICK)

@@ -9,6 +9,7 @@ import logging
 import shlex
 import sys
 import time
+import traceback
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ import spikingconvnet
 from spikingconvnet.cli import completion
 from spikingconvnet.cli.arguments import check, parse, parser, shows, use
 from spikingconvnet.cli.help import help_text
-from spikingconvnet.cli.messages import error, heard, program, progress, say, set_level
+from spikingconvnet.cli.messages import error, heard, program, progress, say, set_level, step
 from spikingconvnet.cli.modes import MODES
 from spikingconvnet.cli.parameters import kept_options, parameters_file, with_overrides
 from spikingconvnet.cli.table import FOR_NEW, NEW, READ_ONLY, RUNS
@@ -53,7 +54,8 @@ def _heard(args: Sequence[str]) -> int:
             options = parse(words)
             return _show(options) if shows(options) else _command(options)
     except SpikingConvNetError as failure:
-        logging.getLogger(__name__).debug("", exc_info=True)
+        place = traceback.extract_tb(failure.__traceback__)[-1]         # no texts, in which secrets could be
+        logging.getLogger(__name__).debug("%s of %s:%d", type(failure).__name__, place.filename, place.lineno or 0)
         error(f"error: {_one_line(failure)}{_way_on(failure, options, words)}")
         return failure.exit_code
     except KeyboardInterrupt as stop:
@@ -78,7 +80,8 @@ def _command(options: Namespace) -> int:
     check(options)
     if options.mode == "board":
         return _board()
-    result = _run(options)
+    with step(options.mode):
+        result = _run(options)
     code: int = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
     _print(result, options)

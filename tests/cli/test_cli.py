@@ -16,6 +16,7 @@ from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.readout import Score
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("sketched")
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def command(parameters, tmp_path, capsys):
     return call
 
 
+@pytest.mark.drawn
 def test_the_four_commands_of_the_original_train_and_test_a_network(command, tmp_path):
     for words in (["loaddata"], ["training", "--layer", "1"], ["training", "--layer", "svm"]):
         assert command("--mode", *words)[0] == 0
@@ -41,6 +43,7 @@ def test_the_four_commands_of_the_original_train_and_test_a_network(command, tmp
     assert (tmp_path / "run/parameters.py").read_text() == (tmp_path / "parameters.py").read_text()
 
 
+@pytest.mark.drawn
 def test_demo_does_everything_and_ends_with_the_accuracy(command, tmp_path):
     code, out, _err = command("--mode", "demo")
     assert code == 0 and out.splitlines()[-1].startswith("test accuracy ")
@@ -236,6 +239,7 @@ def test_a_new_layer_takes_outdated_figures_and_results_with_it(command, tmp_pat
     assert "test" not in result["results"] and result["done"]["svm"] is False
 
 
+@pytest.mark.drawn
 def test_the_confusion_matrix_is_that_of_the_split_that_was_tested_last(command, tmp_path):
     command("--mode", "demo")
     command("--mode", "testing", "--split", "validation")

@@ -108,7 +108,7 @@ def test_a_loss_is_for_bars_and_nothing_else():
 
 
 @pytest.mark.parametrize("option, heard", [(None, ["warned", "said"]), ("--quiet", ["warned"]), ("-q", ["warned"]),
-                                           ("--verbose", ["warned", "said", "looked"])])
+                                           ("--verbose", ["doctor", "warned", "said", "looked"])])
 def test_quiet_and_verbose(option, heard, monkeypatch, capsys):
     log = logging.getLogger("spikingconvnet.somewhere")
 
@@ -132,6 +132,12 @@ def test_an_error_is_heard_however_quiet(capsys):
     assert cli.main(["--mode", "info", "--seed", "-1", "--quiet"]) == 2
     assert capsys.readouterr().err.startswith("error: --seed")
     assert cli.main(["--mode", "info", "--quiet", "--verbose"]) == 2
+
+
+def test_verbose_says_where_an_error_was_raised(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--mode", "info", "--run-dir", "nowhere", "-v"]) == 5
+    assert re.search(r"StoreError of .*directory\.py:\d+", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("argv, orig, text", [
