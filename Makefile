@@ -1,5 +1,6 @@
 # make demo: everything from a fresh clone to the test accuracy; make best: the same for the most accurate recipe;
-# make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch.
+# make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch; make check: those
+# tests that take no board and less than 2 minutes; make package: build, install elsewhere, run the demo of what was built.
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
@@ -12,7 +13,12 @@ $(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/*/*.
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
 	touch $@
 
-.PHONY: demo best test lint clean
+# What a change of most files breaks first; no simulator, no emulated board.
+QUICK := $(addprefix tests/,test_architecture.py test_docs.py test_docstrings.py test_face.py test_packaging.py \
+	test_records.py test_errors.py test_makefile.py cli/test_arguments.py cli/test_pasting.py \
+	cli/test_messages.py gates network model/test_sequential.py model/test_shorthand.py store/test_directory.py)
+
+.PHONY: demo best test check package lint clean
 demo: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --run-dir $(RUN_DIR)
 
@@ -20,7 +26,14 @@ best: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --parameters examples/best.py --run-dir runs/best
 
 test: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+check: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(QUICK)
+
+package: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check build
+	$(VENV)/bin/python .ci/package.py
 
 lint: $(INSTALLED)
 	$(VENV)/bin/python -m ruff check .

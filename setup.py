@@ -30,12 +30,13 @@ EXTRAS = {
     "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
     "safetensors": ["safetensors>=0.4"],        # weights of torch's networks in files of this kind; with torch
     "nir": ["nir>=1.0.4", "h5py>=3"],   # networks of other frameworks, in and out; h5py alone reads them
+    "completion": ["shtab>=1.7"],       # of shells, by --completion
     "neo": ["neo>=0.13.4", "nixio>=1.5"],       # recordings as Blocks of neo; nixio writes them into files
     "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],
 }
-EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
+EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
                   *EXTRAS["spinnaker"], *EXTRAS["emulator"], *EXTRAS["cluster"], *EXTRAS["nir"],
-                  *EXTRAS["neo"], *EXTRAS["safetensors"]]
+                  *EXTRAS["neo"], *EXTRAS["safetensors"], *EXTRAS["completion"]]
 # Everything that a test can need. One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
 EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], "torch==2.13.0"]
 
@@ -66,7 +67,8 @@ setup(
         "tomli>=2; python_version < '3.11'",        # tomllib of later Pythons
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main"]},
+    entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main",
+                                      "spikingconvnet-emulator=spikingconvnet.emulator.cli:main"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

@@ -29,6 +29,22 @@ def pytest_addoption(parser):
                      help="random projections whose weights sPyNNaker writes on a virtual board (default: 250)")
 
 
+# What waits for boards, compilers and processes: few tests that take long. Begun last, as xdist would, each keeps one
+# worker busy while the others have nothing left to do.
+FIRST = ("backends/test_spinnaker.py", "test_attacks.py", "backends/local/test_checked.py", "backends/test_failures.py",
+         "emulator/test_models.py", "emulator/test_spynnaker.py", "emulator/test_checked_board.py",
+         "emulator/test_faults.py", "health/test_board_faults.py", "health/test_verdict_on_board.py",
+         "compare/test_differences_on_board.py", "exchange/test_on_board.py", "experiment/test_resume.py",
+         "backends/test_nest.py", "backends/test_nest_ranks.py", "cli/test_process.py", "cli/test_cli.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files that take longest first; the rest stays in its order."""
+    here = Path(__file__).parent
+    rank = {here / name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 LISTED_SKIPS = frozenset()          # reasons for which a test may be skipped under CI
 _skipped = set()
 
@@ -91,6 +107,20 @@ def small_mnist(tmp_path_factory):
             start = content[:4] + n.to_bytes(4, "big") + content[8:header]
             (directory / f"{part}-{kind}-ubyte").write_bytes(start + content[header:header + n * size])
     return directory
+
+
+@pytest.fixture
+def sketched(request):
+    """Figures are made and saved, not rendered, which is most of a small experiment: for tests that look at none.
+
+    Those that are marked ``drawn`` render them.
+    """
+    with pytest.MonkeyPatch.context() as patch:         # a test may undo its own
+        if "drawn" not in request.keywords:
+            figure = importlib.import_module("matplotlib.figure").Figure
+            patch.setattr(figure, "draw_without_rendering", lambda self: None)
+            patch.setattr(figure, "savefig", lambda self, file, **_: file.write(b"a sketch"))
+        yield
 
 
 @pytest.fixture(scope="session")

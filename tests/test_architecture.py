@@ -30,9 +30,10 @@ MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of 
 HOMES = {"numba": "kernels.py",
          "sklearn": ("readout.py", "baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
          "matplotlib": "plotting/", "mnist": "idx.py", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
-         "tqdm": "cli/main.py", "unicorn": "cpu.py", "distributed": "workers.py", "nir": "exchange/exporting.py",
-         "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py", "torch": "training/chain/gradients/"}
-COMMAND_LINE = ("cli/main.py", "cli/modes.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print
+         "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "distributed": "workers.py",
+         "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",
+         "torch": "training/chain/gradients/"}
+COMMAND_LINE = ("cli/messages.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "PIL", "pooch", "tqdm", "unicorn", "distributed",
          "torch"]
@@ -179,7 +180,7 @@ def test_the_imports_that_the_rule_judges_are_there():
     ("backends.base", "from spikingconvnet.health.verdict import judge", False),
     ("training.layerwise.stdp", "from spikingconvnet.model import build", True),
     ("training.layerwise.stdp", "from spikingconvnet.compare import causes", False),
-    ("experiment.experiment", "from spikingconvnet.cli.modes import say", False),
+    ("experiment.experiment", "from spikingconvnet.cli.messages import say", False),
     ("experiment.figures", "from spikingconvnet.experiment.experiment import Experiment", True),
     ("cli.main", "import spikingconvnet", True),
     ("cli.main", "from spikingconvnet.emulator.cli import main", True),
@@ -209,6 +210,10 @@ def loaded_by(statement):
 
 def test_the_package_alone_loads_nothing_heavy():
     assert loaded_by("import spikingconvnet") == []
+
+
+def test_a_command_starts_with_what_reads_files_and_draws_bars_alone():
+    assert loaded_by("import spikingconvnet.cli.main") == ["mnist", "tqdm"]
 
 
 def test_a_parameters_file_can_be_checked_without_anything_heavy():

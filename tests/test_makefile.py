@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,7 +42,7 @@ def other_python(directory):
 def test_an_environment_is_used_again_by_its_own_python_and_made_anew_by_another(planned, tmp_path):
     first = planned(sys.executable)
     assert first[0] == f"{sys.executable} -m venv --clear .venv"
-    assert first[-1] == ".venv/bin/python -m pytest -n auto --dist loadfile"
+    assert first[-1] == ".venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder"
     stamp = tmp_path / first[-2].removeprefix("touch ")
     stamp.parent.mkdir()
     stamp.touch()
@@ -57,3 +58,11 @@ def test_a_new_version_of_the_package_is_installed_into_the_environment_that_is_
     later = stamp.stat().st_mtime_ns + 10 ** 9
     os.utime(tmp_path / "setup.py", ns=(later, later))
     assert planned(sys.executable)[0].split() == [sys.executable, "-m", "venv", ".venv"]
+
+
+def test_files_that_are_to_run_first_are_there_and_do(request):
+    conftest = request.config.pluginmanager.get_plugin(str(ROOT / "tests/conftest.py"))
+    assert all((ROOT / "tests" / name).is_file() for name in conftest.FIRST)
+    order = [SimpleNamespace(path=ROOT / "tests" / name) for name in ("a.py", *conftest.FIRST[::-1], "b.py")]
+    conftest.pytest_collection_modifyitems(order)
+    assert [item.path.relative_to(ROOT / "tests").as_posix() for item in order] == [*conftest.FIRST, "a.py", "b.py"]

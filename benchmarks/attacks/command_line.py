@@ -7,10 +7,11 @@ import shutil
 
 from attacks import flows, small
 from attacks.harness import Case, apart, command
-from spikingconvnet.cli.arguments import USED_BY
+from spikingconvnet.cli.table import OPTIONS
 
 MODES = ("loaddata", "training", "testing", "info", "plot", "demo", "check", "map", "compare", "import", "export", "",
          "x")
+USED_BY = {option.flag: option.modes for option in OPTIONS}
 RIGHT = {"--layer": ("1", "svm"), "--rule": ("stdp", "random", "kmeans"), "--parameters": ("parameters.py",),
          "--run-dir": ("run", "other"), "--seed": ("0", "7"), "--backend": ("local",), "--jobs": ("1", "2"),
          "--split": ("test", "validation"), "--record": ("kept.npz",), "--source": ("digits",), "--cv": ("2x2",),
@@ -41,7 +42,7 @@ def prepare(directory):
 def case(context, rng, where):
     """A command with options of its mode, mostly with good values; in a directory that holds a run, or an empty one."""
     mode, begun = _one(rng, MODES), rng.random() < 0.9
-    own = [option for option in RIGHT if mode in USED_BY.get(option[2:].replace("-", "_"), MODES)]
+    own = [option for option in RIGHT if mode in (USED_BY[option] or MODES)]
     words, wild = ["--mode", mode], rng.random() < 0.2
     for option in rng.permutation(list(RIGHT) if wild else own)[:rng.integers(0, 4)]:
         words += [str(option), _one(rng, RIGHT[option] if rng.random() < 0.75 else WRONG)]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import gammaincc, gammaln
 
 from spikingconvnet.network.arrays import Floats
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
@@ -98,6 +97,8 @@ def _largest_input(statistics: Sequence[WeightStatistics], steps_per_second: flo
 
 def _poisson_bound(weights: _RunningStatistics, rate: float, steps_per_second: float) -> float:
     """Mean input of a step plus `RING_BUFFER_SIGMA` standard deviations for Poisson spikes."""
+    from scipy.special import gammaincc, gammaln  # a tenth of the time that any command takes to start
+
     spikes = weights.n * rate / steps_per_second
     upper = round(spikes + _POISSON_SIGMA * math.sqrt(spikes))
     weight_variance = 0.0

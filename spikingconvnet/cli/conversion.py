@@ -1,7 +1,6 @@
 """``--mode convert``: a trained network of torch becomes a parameters file and its weights."""
 
 import math
-import shlex
 from argparse import Namespace
 from dataclasses import fields
 from pathlib import Path
@@ -9,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.cli.messages import program
 from spikingconvnet.data import sources
 from spikingconvnet.errors import SettingsError, SpikingConvNetError
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.libraries import need
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.store.directory import word
 from spikingconvnet.training.chain import convert
 from spikingconvnet.training.chain.parity import Report
 
@@ -140,9 +141,9 @@ def _normalised(images: Any, mean: tuple[float, ...] | None, std: tuple[float, .
 
 def _told(model: Sequential, report: Report | None, why: str, path: Path) -> str:
     compared = f"not compared with the network's own answers: {why}" if report is None else str(report)
-    name = shlex.quote(str(path))
+    run = Path("runs", path.stem)
     return (f"{model.summary()}\n\n{compared}\n{path}: the parameters; {path.with_suffix('.npz').name} beside it: the"
-            f" weights\nnext: python main.py --mode demo --parameters {name} --run-dir runs/{shlex.quote(path.stem)}")
+            f" weights\nnext: {program()} --mode demo --parameters {word(path)} --run-dir {word(run)}")
 
 
 def _parameters(network: str, model: Sequential, dataset: str, weights: Path) -> str:

@@ -9,18 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import spikingconvnet
-from spikingconvnet.cli.modes import program, say
-from spikingconvnet.cli.parameters import recipe
+from spikingconvnet.cli.messages import program, say
+from spikingconvnet.cli.parameters import ADDRESS, FOLDER, TEMPLATE, recipe
 from spikingconvnet.data.download import STEMS, cache_folder, load_address
 from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment import settings, tables
 from spikingconvnet.gates.address import Address
 from spikingconvnet.gates.files import write_whole
 
-TEMPLATE = Path(spikingconvnet.__file__).parent / "experiment" / "template.py"
-MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist"        # has the four files by their first names
-FOLDER = Path("data/mnist")         # where a file that says nothing else looks for them
 HEAD = """# The experiment: every number that you may want to change. What is not given is as its comment says.
 # Units: steps of 1 ms, ms, mV, nA, nF. What each name means: docs/settings.md and docs/api.md.
 
@@ -49,7 +45,7 @@ def init(options: Namespace) -> dict[str, Any]:
         content = _toml(source) if options.toml else source.read_text()
         write_whole(path, partial(_encoded, content))
     found = settings.load(path)
-    if Path(found.dataset) == FOLDER and not any((above / FOLDER).exists() for above in path.resolve().parents):
+    if Path(found.dataset) == Path(FOLDER) and not any((above / FOLDER).exists() for above in path.resolve().parents):
         _fetch(folder / FOLDER)
     begin = "" if folder == Path() else f"cd {shlex.quote(str(folder))}; "
     return {"path": str(path), "text": f"{path}\nnext: {begin}{program()} --mode demo"}
@@ -58,8 +54,8 @@ def init(options: Namespace) -> dict[str, Any]:
 def _toml(source: Path) -> str:
     """A parameters file in Python as one in TOML, with comments."""
     given = settings.as_tables(settings.load(source))
-    if Path(str(given["DATASET"])).parts[-2:] == FOLDER.parts:
-        given["DATASET"] = FOLDER.as_posix()
+    if Path(str(given["DATASET"])).parts[-2:] == Path(FOLDER).parts:
+        given["DATASET"] = FOLDER
     default = {field.name: field.default for field in fields(settings.Settings)}
     unsaid = [f"# {tables.written({name: tables.plain(value, name)}, NOTES)}" for field, name in settings.NAMES.items()
               if name not in given and isinstance(value := default[field], (bool, int, tuple))]
@@ -68,7 +64,7 @@ def _toml(source: Path) -> str:
 
 def _fetch(target: Path) -> None:
     """MNIST's four files from a server, all of them or none, checked by their checksums."""
-    address = Address(MNIST)
+    address = Address(ADDRESS)
     say(f"{target}: fetching MNIST from {address}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as scratch:

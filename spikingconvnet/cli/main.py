@@ -1,7 +1,7 @@
 """The command line: ``main.py --mode MODE``; ``modes.MODES`` and board.
 
-Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr. What a mode does is in
-``modes``; nothing else of the package prints.
+Results go to stdout (one JSON object with ``--json``), messages and progress bars to stderr, see ``messages``. What a
+mode does is in ``modes``.
 """
 
 import json
@@ -9,25 +9,29 @@ import logging
 import shlex
 import sys
 import time
+import traceback
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.cli import init, sweep
-from spikingconvnet.cli.arguments import FOR_NEW, READ_ONLY, check, parser, use
-from spikingconvnet.cli.modes import MODES, program, say
+import spikingconvnet
+from spikingconvnet.cli import completion, init, sweep
+from spikingconvnet.cli.arguments import check, parse, parser, shows, use
+from spikingconvnet.cli.help import help_text
+from spikingconvnet.cli.messages import error, heard, program, progress, say, set_level, step
+from spikingconvnet.cli.modes import MODES
 from spikingconvnet.cli.parameters import NEW, kept_options, opened, parameters_file, sets_in_force
+from spikingconvnet.cli.table import FOR_NEW, READ_ONLY, RUNS
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
-from spikingconvnet.store.directory import RunDirectory, near
+from spikingconvnet.store.directory import RunDirectory, near, word
 
 OF_THEIR_OWN = {"sweep": sweep.sweep, "init": init.init}     # modes that open no experiment, or many
-OF_NO_EXPERIMENT = ("doctor", "compare", "import", "convert", "check FILE", "export FILE")
 TIMED = ("loaddata", "training", "testing", "demo")      # modes that results come from
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
@@ -40,36 +44,59 @@ def main(args: Sequence[str] | None = None) -> int:
     args : list of str or None
         Command line without the program's name; None takes ``sys.argv``.
     """
+    with heard():
+        return _heard(sys.argv[1:] if args is None else args)
+
+
+def _heard(args: Sequence[str]) -> int:
     options, words = None, []
     try:
         with surroundings.told():
-            words = apart(sys.argv[1:] if args is None else args)
-            options = parser().parse_intermixed_args(words)
-            return _command(options)
-    except SpikingConvNetError as error:
-        say(f"error: {_one_line(error)}{_way_on(error, options, words)}")
-        return error.exit_code
+            words = apart(args)
+            options = parse(words)
+            return _show(options) if shows(options) else _command(options)
+    except SpikingConvNetError as failure:
+        place = traceback.extract_tb(failure.__traceback__)[-1]         # no texts, in which secrets could be
+        logging.getLogger(__name__).debug("%s of %s:%d", type(failure).__name__, place.filename, place.lineno or 0)
+        error(f"error: {_one_line(failure)}{_way_on(failure, options, words)}")
+        return failure.exit_code
     except KeyboardInterrupt as stop:
-        say(surroundings.INTERRUPTED)
+        error(surroundings.INTERRUPTED)
         return getattr(stop, "exit_code", 130)
 
 
+def _show(options: Namespace) -> int:
+    """Show help, a script for a shell, or the version: the exit code."""
+    text = spikingconvnet.__version__
+    if options.help:
+        text = help_text(options.mode, program())
+    elif options.completion:
+        text = completion.script(parser(), options.completion)
+    surroundings.say_on_stdout(text)
+    return 0
+
+
 def _command(options: Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    set_level(options.quiet, options.verbose)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     check(options)
     if options.mode == "board":
         return _board()
-    result = _run(options)
+    with step(options.mode):
+        result = _run(options)
     code: int = result.pop("exit_code", 0)
     result.update(seconds=round(time.perf_counter() - begin, 2), cpu_seconds=round(time.process_time() - begin_cpu, 2))
     _print(result, options)
     return code
 
 
-def _one_line(error: Exception) -> str:
-    """An error's text with whatever would not be seen as it is, as in names of files, escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(error))
+def _one_line(failure: Exception) -> str:
+    """An error's text with whatever would not be seen as it is, as in names of files, escaped.
+
+    What knows only of ``main.py`` is told how it was called.
+    """
+    text = str(failure).replace(" main.py --mode", f" {program()} --mode")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _board() -> int:
@@ -108,17 +135,17 @@ def _run(options: Namespace) -> dict[str, Any]:
     """Do what was asked for, under the lock of a run directory if there is one: the result."""
     if options.mode in OF_THEIR_OWN:
         return {"mode": options.mode, **OF_THEIR_OWN[options.mode](options)}
-    if use(options) in OF_NO_EXPERIMENT:
+    if use(options) not in RUNS:
         return {"mode": options.mode, **MODES[options.mode](None, options)}
     store = RunDirectory(options.run_dir, f"{program()} --mode {options.mode}")
     _check_run_directory(store, options)
     path = parameters_file(options, store)
     if options.mode in READ_ONLY or options.cv:
-        return _of_experiment(opened(path, options, store, _progress), options)
+        return _of_experiment(opened(path, options, store, progress), options)
     with store.locked():
         store.check_own(path)
         sets, begin = sets_in_force(path, options, store), time.perf_counter()
-        experiment = opened(path, options, store, _progress)
+        experiment = opened(path, options, store, progress)
         result = _of_experiment(experiment, options)
         store.keep_parameters(path, sets)
         _describe(experiment, sets, options, time.perf_counter() - begin)
@@ -155,7 +182,7 @@ def _verdict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
     """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
-    begin = f"{program()} --mode loaddata --run-dir {shlex.quote(str(store.path))}"
+    begin = f"{program()} --mode loaddata --run-dir {word(store.path)}"
     more = kept_options(Path(options.parameters or "parameters.py"), options)
     begins = options.mode in NEW or options.cv or options.dataset
     meant = options.named and not begins and (options.mode == "info" or not options.parameters)
@@ -163,10 +190,3 @@ def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
         store.require_run(f"{begin} {more}".strip())
     elif options.named and options.mode in FOR_NEW and not store.file("data/train").is_file():
         say(f"{store.path}: holds no run yet{near(store.path)}, so the parameters alone are looked at")
-
-
-def _progress(items: Iterable[Any], description: str) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    shown: Iterable[Any] = tqdm(items, desc=description, disable=not sys.stderr.isatty(), leave=False)
-    return shown

@@ -4,7 +4,6 @@ A mode tells on stderr how it went; ``text`` of its result is what stdout gets, 
 """
 
 import math
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,27 +11,20 @@ from typing import Any
 
 import spikingconvnet
 from spikingconvnet.cli import conversion, exchange, prediction
-from spikingconvnet.errors import SettingsError, StoreError
+from spikingconvnet.cli.messages import program, say, step
+from spikingconvnet.cli.parameters import ADDRESS
+from spikingconvnet.errors import DataError, SettingsError, StoreError
 from spikingconvnet.experiment import binding
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.readout import Score
 from spikingconvnet.network.geometry import pair
-from spikingconvnet.store.directory import near
+from spikingconvnet.store.directory import near, word
 from spikingconvnet.training import layer_rule
 
 NOT_YET = "not yet"
+DIGITS = "scikit-learn's 1,797 digits"
 WITHIN = 0.001      # of the last accuracy, from which a window counts as long enough
-
-
-def say(text: str = "") -> None:
-    """A line on stderr."""
-    print(text, file=sys.stderr)
-
-
-def program() -> str:
-    """How the command line was called."""
-    return Path(sys.argv[0]).name or "spikingconvnet"
 
 
 def _without_nan(value: Any) -> Any:
@@ -51,7 +43,14 @@ def _load_data(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 
 def _load(experiment: Experiment, options: Namespace) -> dict[str, int]:
-    counts = experiment.load_data()
+    try:
+        with step("images: reading and encoding"):
+            counts = experiment.load_data()
+    except DataError as error:
+        if str(experiment.settings.dataset) != ADDRESS:
+            raise
+        raise DataError(f"{error}; without a network {DIGITS} are there: {program()} --mode {options.mode}"
+                        f" --source sklearn:digits --run-dir {word(f'{options.run_dir}-digits')}") from error
     _forget(experiment, 0)
     say("images: " + ", ".join(f"{n:,} {name}" for name, n in counts.items()))
     return counts
@@ -123,7 +122,8 @@ def _train_layer(experiment: Experiment, number: int, rule: str | None, record: 
 
 
 def _train_svm(experiment: Experiment) -> dict[str, Any]:
-    result = _keep_svm(experiment, experiment.train_svm())
+    with step("svm"):
+        result = _keep_svm(experiment, experiment.train_svm())
     say(f"svm: accuracy on its {result['n_train']:,} training images {100 * result['accuracy']:.2f} %")
     return result
 
@@ -323,7 +323,8 @@ def _numbers(told: Mapping[str, Any]) -> str:
 def _plot(experiment: Experiment, names: Sequence[str] | None) -> list[Path]:
     from spikingconvnet.experiment import figures as report
 
-    paths = report.plot(experiment, names)
+    with step("figures"):
+        paths = report.plot(experiment, names)
     say(f"plots: {experiment.store.path / 'plots'} ({', '.join(sorted({p.stem for p in paths}))})")
     return paths
 

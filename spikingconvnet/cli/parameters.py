@@ -9,21 +9,25 @@ from typing import Any
 
 import spikingconvnet
 from spikingconvnet.cli import unused
-from spikingconvnet.cli.modes import program, say
+from spikingconvnet.cli.messages import program, say
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import binding, overrides, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.model import shorthand
 from spikingconvnet.store import schemas
-from spikingconvnet.store.directory import PARAMETERS, RunDirectory, same_file
+from spikingconvnet.store.directory import PARAMETERS, RunDirectory, same_file, word
 
-RECIPES = Path(spikingconvnet.__file__).parent / "experiment" / "recipes"
+BROUGHT = Path(spikingconvnet.__file__).parent / "experiment"       # parameters files that come with the package
+TEMPLATE, RECIPES = BROUGHT / "template.py", BROUGHT / "recipes"
+FOLDER, ADDRESS = "data/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"     # of MNIST's four files
 WHOLE = tuple(sorted({path.stem.partition("-")[0] for path in RECIPES.glob("*.py")}))   # rules that bring parameters
 NEW = ("loaddata", "demo", "sweep")         # modes that may begin a run
 
 
 def parameters_file(options: Namespace, store: RunDirectory) -> Path:
     """The file to use: the one named; for a new run the one here; to go on, the one that the run was loaded with.
+
+    Where there is none, that of the demo, which comes with the package.
 
     A rule that brings parameters, but none for the data set asked for, is a SettingsError.
     """
@@ -34,7 +38,7 @@ def parameters_file(options: Namespace, store: RunDirectory) -> Path:
         return recipe(options.rule, options.dataset)
     here, kept = _here(), store.parameters()
     if (options.mode in NEW and here.is_file()) or not kept.is_file():
-        return here
+        return here if here.is_file() else TEMPLATE
     if here.is_file() and (told := unused.text(kept, here, program(), store.path)):
         say(told)
     return kept
@@ -62,10 +66,9 @@ def recipe(rule: str, dataset: str | None) -> Path:
 
 def kept_options(path: Path, options: Namespace) -> str:
     """Options that say which experiment is meant, so that a command in an error text means the same one."""
-    words = [] if str(path) in PARAMETERS else ["--parameters", str(path)]
-    given = {"--seed": options.seed, "--arch": options.arch}
-    words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    return shlex.join([*words, *(word for one in options.set or () for word in ("--set", one))])
+    words = [] if path in (*map(Path, PARAMETERS), TEMPLATE) else [f"--parameters {word(path)}"]
+    given = [("--seed", options.seed), ("--arch", options.arch), *(("--set", one) for one in options.set or ())]
+    return " ".join([*words, *(f"{name} {shlex.quote(str(value))}" for name, value in given if value is not None)])
 
 
 def sets_in_force(path: Path, options: Namespace, store: RunDirectory) -> dict[str, str]:
@@ -88,13 +91,19 @@ def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, st
     given, sets = overrides.parted(options.set or ()), sets_in_force(path, options, store)
     loaded = overrides.changed(loaded, sets)
     seed = loaded.seed if "SEED" in given else kept.get("seed")
-    source = loaded.dataset if "DATASET" in given else kept.get("source")
+    source = loaded.dataset if "DATASET" in given else kept.get("source") or _address(loaded, path)
     seed, source = seed if options.seed is None else options.seed, source if options.source is None else options.source
     loaded = binding.with_source(loaded.with_seed(seed), source)
     chain = options.arch or kept.get("arch")
     if chain and (of_model := [name for name in sets if name.partition(".")[0] == "MODEL"]):
         raise SettingsError(f"--set {of_model[0]}: has no effect, as --arch {chain} makes another MODEL")
     return _with_arch(loaded, chain) if chain else loaded
+
+
+def _address(loaded: settings.Settings, path: Path) -> str | None:
+    """Where MNIST is fetched from, if a file that comes with the package asks for it and it is not here."""
+    fetches = BROUGHT in path.parents and str(loaded.dataset) == FOLDER and not Path(FOLDER).exists()
+    return ADDRESS if fetches else None
 
 
 def _with_arch(loaded: settings.Settings, text: str) -> settings.Settings:

@@ -19,7 +19,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from spikingconvnet.cli.modes import program, say
+from spikingconvnet.cli.messages import program, say
 from spikingconvnet.cli.parameters import opened, parameters_file, with_overrides
 from spikingconvnet.errors import (
     RunDirectoryInUse,

@@ -4,7 +4,6 @@ Results are what training and testing keep anyway: input spikes, kernels, the co
 counts, the classifier. They tell where two machines part; what each neuron received there only a recording tells.
 """
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from spikingconvnet.compare.causes import NOT_TOLD, Cause
 from spikingconvnet.errors import StoreError
 from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.store import schemas
-from spikingconvnet.store.directory import HOW, RunDirectory
+from spikingconvnet.store.directory import HOW, RunDirectory, word
 
 SPLITS = ("train", "validation", "test")
 ALIKE = "; compare runs of the same parameters"
@@ -192,7 +191,7 @@ def _next(paths: Iterable[str | Path], first: ArrayDifference, how: Mapping[str,
     machine = {"emulated": " --backend spinnaker", "hardware": " --backend spinnaker --target HOST"}
     made = [how[side].get("made_on", "local") for side in ("A", "B")]
     backends = [machine.get(name, f" --backend {name}" if name != "local" else "") for name in made]
-    commands = [f"{mode}{backend} --run-dir {shlex.quote(str(path))} --record {file}"
+    commands = [f"{mode}{backend} --run-dir {word(path)} --record {file}"
                 for backend, path, file in zip(backends, paths, ("a.npz", "b.npz"))]
     return [*commands, "--mode compare a.npz b.npz"]
 

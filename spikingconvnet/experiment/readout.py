@@ -5,16 +5,18 @@ The machine is scikit-learn's LinearSVC. A fitted readout is two plain arrays an
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers, Pair
 from spikingconvnet.network.geometry import grid_cells
 from spikingconvnet.network.spikes import Spikes
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 TOLERANCE = 0.3         # of LinearSVC's dual; on MNIST smaller ones cost time and change nothing that can be measured
 MAX_ITERATIONS = 300
@@ -179,8 +181,10 @@ def _blocks(counts: Numbers) -> Iterator[Numbers]:
     return (counts[first:first + BLOCK] for first in range(0, len(counts), BLOCK))
 
 
-def _scaled_rows(counts: Numbers, scale: Floats) -> csr_matrix:
+def _scaled_rows(counts: Numbers, scale: Floats) -> "csr_matrix":
     """Counts times `scale` as a sparse matrix, filled block by block so that no dense float copy ever exists."""
+    from scipy.sparse import csr_matrix  # commands that fit nothing start sooner without it
+
     filled = np.concatenate([np.count_nonzero(part, axis=1) for part in _blocks(counts)])
     ends = np.concatenate([[0], np.cumsum(filled)])
     columns, values = np.empty(ends[-1], np.int32), np.empty(ends[-1])

@@ -8,7 +8,6 @@ whose digest does not fit is never used; what that means for reading, resuming a
 """
 
 import math
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -26,7 +25,7 @@ from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.arrays import ArrayLike, Pair
 from spikingconvnet.store import schemas
 from spikingconvnet.store.arrays import digest, unpack_spikes
-from spikingconvnet.store.directory import RunDirectory
+from spikingconvnet.store.directory import RunDirectory, word
 from spikingconvnet.store.unfinished import Unfinished
 from spikingconvnet.training import layer_rule
 
@@ -163,7 +162,7 @@ class Results:
         """The command line that makes a result."""
         layer = f" --layer {layer}" if layer else ""
         options = f" {self._options}" if self._options else ""
-        return f"{self._program} --mode {mode}{layer} --run-dir {shlex.quote(str(self.store.path))}{options}"
+        return f"{self._program} --mode {mode}{layer} --run-dir {word(self.store.path)}{options}"
 
     def how(self, board: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """How a result is made, with the verdict on the runs behind it if they were on a board: dict."""

@@ -31,6 +31,21 @@ ImageFilter: TypeAlias = Any
 OpenNetwork: TypeAlias = Callable[..., Any]     # gives a Simulation
 
 
+def tell(steps: Iterable[Any], **values: float) -> None:
+    """Have a bar, if a Progress has made one, show values beside how far it is.
+
+    Parameters
+    ----------
+    steps : iterable
+        What the Progress gave.
+    **values : float
+        By name, as ``loss=0.1``.
+    """
+    show = getattr(steps, "set_postfix", None)
+    if show is not None:
+        show(values)
+
+
 @dataclass(frozen=True, eq=False)
 class Trainee:
     """What a machine is given to train a layer with.

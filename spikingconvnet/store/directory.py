@@ -23,6 +23,7 @@ checked as it is read, see ``schema``.
 import difflib
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -268,6 +269,12 @@ class RunDirectory:
 def same_file(a: str | Path, b: str | Path) -> bool:
     """Whether two paths lead to one file; one that leads nowhere is the same as none."""
     return os.path.realpath(a) == os.path.realpath(b)
+
+
+def word(path: str | Path) -> str:
+    """A path as one word of a command in a shell, which is not taken for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def near(path: str | Path) -> str:

@@ -197,6 +197,7 @@ with Signals():
     assert process.returncode == 130 and "Traceback" not in told
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_demo_that_was_killed_before_an_entry_of_its_results_makes_up_for_it(parameters, tmp_path, monkeypatch):
     from spikingconvnet.experiment.experiment import Experiment
 

@@ -28,7 +28,7 @@ def command(parameters, tmp_path, capsys):
 
 
 @pytest.fixture
-def runs(command, tmp_path):
+def runs(command, tmp_path, sketched):
     """Two run directories of one experiment, trained and tested."""
     assert command("--mode", "demo", run="a")[0] == 0
     shutil.copytree(tmp_path / "a", tmp_path / "b")

@@ -346,6 +346,7 @@ MODEL = scn.Sequential((2, 28, 28), scn.Conv2D(3, 5, training=RULE), scn.Classif
 @pytest.mark.parametrize("rule, told", [
     ("Stripes()", "layer 1, stripes: width 2\n"),
     ("scn.CompetingUnits(windows=40, epochs=3, min_spikes=3)", "layer 1, competing: duplicate pairs 0, mean weight ")])
+@pytest.mark.usefixtures("sketched")
 def test_the_command_line_goes_through_with_any_rule_for_a_layer(parameters, tmp_path, capsys, rule, told):
     path, run = parameters(), ["--run-dir", str(tmp_path / "run")]
     path.write_text(path.read_text() + OWN.replace("RULE", rule))
@@ -362,6 +363,7 @@ def test_the_command_line_goes_through_with_any_rule_for_a_layer(parameters, tmp
     assert "leave --rule out" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("sketched")
 def test_a_rule_of_ones_own_for_a_network_goes_through_the_command_line(parameters, tmp_path, capsys):
     path, run = parameters(), ["--run-dir", str(tmp_path / "run")]
     path.write_text(path.read_text() + """

@@ -22,7 +22,7 @@ from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, POSITIVE, check_fields, least, most, real, record, whole
-from spikingconvnet.model.learning import NetworkRule, Progress
+from spikingconvnet.model.learning import NetworkRule, Progress, tell
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints
@@ -137,8 +137,8 @@ def learn(weights: Sequence[Floats32], images: Floats32, labels: Ints, rng: np.r
     """
     padded, course, total = _padded(weights), [], rule.epochs * len(images)
     sizes = _sizes(weights)
-    spikes = np.zeros(len(weights) + 1)
-    for epoch in progress(range(rule.epochs)):
+    spikes, epochs = np.zeros(len(weights) + 1), progress(range(rule.epochs))
+    for epoch in epochs:
         order = rng.permutation(len(images))
         spikes[:] = 0
         for first in range(0, len(order), CHUNK):
@@ -151,6 +151,7 @@ def learn(weights: Sequence[Floats32], images: Floats32, labels: Ints, rng: np.r
         if validation is not None:
             answers = _show(padded, sizes, *validation, rng, replace(rule, shift=0), mu[:0])[0]
             course.append(float(np.mean(answers == validation[1])))
+            tell(epochs, accuracy=course[-1])
     for layer, kept in zip(weights, padded):
         layer[:] = kept[:, :layer.shape[1]]
     diagnostics = {"validation_accuracy": course} if course else {}

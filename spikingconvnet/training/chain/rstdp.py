@@ -40,7 +40,7 @@ from spikingconvnet.gates.fields import (
     several,
     whole,
 )
-from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress
+from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, tell
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Shape
@@ -194,14 +194,15 @@ def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generato
     sizes.require_fits("RSTDP", "epochs", rule.epochs, 60 * steps)
     order = np.concatenate([rng.permutation(spikes.n_samples) for _ in range(rule.epochs)])
     shown = Spikes.concatenate([spikes.samples(i, i + 1) for i in order])
-    wrong, missing = [], []
+    wrong, missing, epochs = [], [], progress(range(rule.epochs))
     with open_network(training_network(shown, labels[order], initial, rule)) as simulation:
-        for _ in progress(range(rule.epochs)):
+        for _ in epochs:
             simulation.run(2 * spikes.n_samples * rule.slot)
             recording = simulation.recording()
             trial, _, step = recording.spikes[OUTPUT].events()
             wrong.append(float(np.sum(trial % 2 == 0) / spikes.n_samples))
             missing.append(float(np.sum((trial % 2 == 1) & (step > rule.kick)) / spikes.n_samples))
+            tell(epochs, wrong=wrong[-1], missing=missing[-1])
         weights = simulation.weights(SYNAPSES).value.reshape(initial.shape)
     log_warnings(recording, logger)
     return weights, {"wrong": wrong, "missing": missing, "at_lower": float(np.mean(weights <= 0)),

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.model.branches import Branch
-from spikingconvnet.model.learning import Progress
+from spikingconvnet.model.learning import Progress, tell
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Pair
 from spikingconvnet.training.chain.descent import Descent
@@ -142,8 +142,8 @@ def fit(chain: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], tor
         return []
     optimiser = torch.optim.Adam(chain.parameters(), lr=descent.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, descent.learning_rate, total_steps=steps + 1)
-    course = []
-    for _ in progress(range(descent.epochs)):
+    course, epochs = [], progress(range(descent.epochs))
+    for _ in epochs:
         order, total = rng.permutation(len(images)), 0.0
         for first in range(0, len(order), descent.batch):
             chosen = order[first:first + descent.batch]
@@ -155,6 +155,7 @@ def fit(chain: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], tor
             schedule.step()
             total += float(value.detach()) * len(chosen)
         course.append(total / len(order))
+        tell(epochs, loss=course[-1])
     return course
 
 

@@ -1,0 +1,93 @@
+"""A command in an error's text, pasted into a shell as it is printed, means the same options."""
+
+import shlex
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from spikingconvnet.cli import main as cli
+from spikingconvnet.cli import modes
+from spikingconvnet.cli import parameters as parameters_module
+from spikingconvnet.cli.arguments import parse
+from spikingconvnet.cli.messages import program
+from spikingconvnet.cli.parameters import kept_options
+from spikingconvnet.experiment.results import Results
+from spikingconvnet.store.directory import word
+
+# What can stand in a name and be seen; the rest is shown escaped.
+SEEN = st.characters(exclude_categories=("C", "Z"), include_characters=" ", exclude_characters="/")
+NAMES = st.text(SEEN, min_size=1, max_size=30).filter(lambda name: name.strip(".") and str(Path(name)) == name)
+ODD = ("a b", "it's", 'say "no"', "$(reboot)", "-x", "--mode", "a;b&c|d", "~", "*", "#1", "a\\b", "!1", "\u00e9\u732b")
+
+
+def pasted(text, called):
+    """The options of the command with which a text ends."""
+    words = shlex.split(text[text.rindex(f"{called} --mode"):])
+    return parse(words[len(shlex.split(called)):])
+
+
+@given(NAMES, NAMES, st.none() | st.integers(0, 9), st.none() | NAMES, st.sampled_from([None, 1, "svm"]))
+@example("-x", "--mode", None, "784-10", None)
+def test_the_command_that_makes_a_result_is_parsed_to_the_options_that_were_given(run_dir, file, seed, arch, layer):
+    options = Namespace(seed=seed, arch=arch and f"8{arch}")
+    store, called = Namespace(path=Path(run_dir)), "python3 'a b/main.py'"
+    made = Results(Namespace(model=None), store, program=called, options=kept_options(Path(file), options))
+    found = pasted(f"no data; run: {made.command('training', layer)}", called)
+    assert (Path(found.run_dir), found.seed, found.arch) == (Path(run_dir), seed, options.arch)
+    assert found.layer == (layer and str(layer)) and found.mode == "training" and found.paths == []
+    assert Path(found.parameters or "parameters.py") == Path(file)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(NAMES, st.none() | NAMES, st.none() | st.integers(0, 9))
+def test_an_error_of_the_command_line_ends_with_a_command_that_can_be_pasted(tmp_path, monkeypatch, capsys, run_dir,
+                                                                             file, seed):
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setattr(sys, "argv", ["a b/main.py"])
+        patch.setattr(sys, "orig_argv", ["python3", "a b/main.py"])
+        words = [f"--run-dir={run_dir}", *([f"--parameters={file}"] if file else []),
+                 *([f"--seed={seed}"] if seed is not None else [])]
+        assert cli.main(["--mode", "info", *words]) == 5
+        found = pasted(capsys.readouterr().err, program())
+    assert (found.mode, Path(found.run_dir), found.seed) == ("loaddata", Path(run_dir), seed)
+    assert found.parameters is None or Path(found.parameters) == Path(file)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_a_missing_step_asks_for_can_be_pasted(name, parameters, tmp_path, monkeypatch, capsys):
+    parameters().rename(tmp_path / f"{name}.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "spikingconvnet")])
+    named = [f"--parameters={name}.py", f"--run-dir={name}", "--seed", "3"]
+    for layer in ("1", "svm"):
+        assert cli.main(["--mode", "training", "--layer", layer, *named]) == 5
+        found = pasted(capsys.readouterr().err, program())
+        assert (found.mode, Path(found.parameters), found.seed) == ("loaddata", Path(f"{name}.py"), 3)
+        assert Path(found.run_dir) == Path(name)
+
+
+@pytest.mark.parametrize("path, shown", [("a", "a"), ("a b", "'a b'"), ("-a", "./-a"), (Path("-a b"), "'./-a b'")])
+def test_a_path_is_one_word(path, shown):
+    assert word(path) == shown
+
+
+def test_without_a_network_the_demo_names_a_set_that_needs_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "main.py"])
+    closed = "http://127.0.0.1:1/mnist"
+    for module in (parameters_module, modes):
+        monkeypatch.setattr(module, "ADDRESS", closed)
+    monkeypatch.setattr(parameters_module, "BROUGHT", tmp_path)
+    (tmp_path / "template.py").write_bytes(parameters_module.TEMPLATE.read_bytes())
+    monkeypatch.setattr(parameters_module, "TEMPLATE", tmp_path / "template.py")
+    assert cli.main(["--mode", "demo", "--run-dir", "my run"]) == 4
+    err = capsys.readouterr().err
+    assert f"{closed}/train-images-idx3-ubyte.gz: cannot be downloaded" in err
+    found = pasted(err, "python main.py")
+    assert (found.mode, found.source, found.run_dir) == ("demo", "sklearn:digits", "my run-digits")
