@@ -82,15 +82,15 @@ def load(source: Any, seed: int = 0, cache_dir: str | os.PathLike[str] | None = 
     name = os.fspath(source)
     if name == IRIS or re.match("https?://", name, re.IGNORECASE):
         return _parts(partial(datasets.load, source, cache_dir=cache_dir))
-    if name in NAMED and not Path(name).exists():
+    if name in NAMED and not os.path.exists(name):
         return _parts(partial(fetched, name, folder=cache_dir))
     if name.startswith(PREFIX):
         return _found([built_in(name.removeprefix(PREFIX))], name, seed, white)
     if re.search(r"\.py:\w+$", name):
         return _of_object(in_module(name), name, seed, white)
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return _of_folder(Path(name), seed, white, size)
-    if suffix(name) in ARRAYS and Path(name).exists() and are_events(arrays := read_arrays(Path(name))):
+    if suffix(name) in ARRAYS and os.path.exists(name) and are_events(arrays := read_arrays(Path(name))):
         return _of_events(of_arrays(arrays, name), name, seed, {})
     return _found(_of_file(Path(name)), name, seed, white)
 
@@ -115,7 +115,7 @@ def load_part(source: Any, part: str, cache_dir: str | os.PathLike[str] | None =
         As of :func:`load`, and another `part`.
     """
     is_text = isinstance(source, (str, os.PathLike))
-    if part not in PARTS or (is_text and (not Path(source).exists() or Path(source).is_dir()) and not _other(source)):
+    if part not in PARTS or (is_text and (not os.path.exists(source) or os.path.isdir(source)) and not _other(source)):
         return datasets.load(source, part, cache_dir)
     found = load(source, 0, cache_dir)
     return found.train if part == "train" else found.test
@@ -130,7 +130,7 @@ def _other(source: str | os.PathLike[str]) -> bool:
     """Whether a text is neither a folder of IDX files nor an address."""
     name = os.fspath(source)
     is_named = name in NAMED or name.startswith(PREFIX) or bool(re.search(r"\.py:\w+$", name))
-    return is_named if not Path(name).is_dir() else _kind(Path(name)) != "idx"
+    return is_named if not os.path.isdir(name) else _kind(Path(name)) != "idx"
 
 
 def _found(parts: Sequence[Labelled], name: str, seed: int, white: float | None) -> Found:
@@ -175,7 +175,10 @@ def _stratified(whole: ImageSet, name: str, seed: int) -> tuple[ImageSet, ImageS
 
 def _kind(folder: Path) -> str:
     """What a folder holds: ``pictures`` or ``events`` by class, ``gestures``, ``tables``, ``arrays`` or ``idx``."""
-    names = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    try:
+        names = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError:
+        return "idx"            # which says why it cannot be listed
     suffixes = {suffix(entry) for entry in names if entry.is_file()}
     if any("-ubyte" in entry.name for entry in names):
         return "idx"
@@ -219,7 +222,7 @@ def _of_files(folder: Path, kind: str) -> list[Labelled]:
 
 def _of_file(path: Path) -> list[Labelled]:
     kind = suffix(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataError(f"{path}: no such file, folder or data set; sets that have a name are"
                         f" {', '.join(NAMED)}, {PREFIX}digits; run: {LOAD}")
     if kind in ARRAYS:
