@@ -191,7 +191,8 @@ def test_example_and_figures_know_a_chain(run):
     ({"rule": "Ridge"}, "RULE: must be the settings of a rule .* RULE = ...()"),
     ({"model": "(1, 28, 28), Dense(10, neuron=CELL), Classifier()"}, "MODEL: must be a model that ends with Spike"),
     ({"model": "(1, 28, 28), Dense(10, neuron=CELL), Classifier()", "rule": "None"}, "RESET: must be False"),
-    ({"model": "(1, 28, 28), Dense(9, neuron=CELL), SpikeCount()"}, "one output unit for each of the 10 CLASSES"),
+    ({"model": "(1, 28, 28), Dense(9, neuron=CELL), SpikeCount()", "rule": "Ridge()\nCLASSES = range(10)"},
+     "one output unit for each of the 10 CLASSES"),
     ({"model": "(1, 28, 28), Dense(10, neuron=CELL), SpikeCount(last=14)"}, "within the 13 steps"),
     ({"reset": 1}, "RESET: must be True or False")])
 def test_parameters_that_do_not_fit_are_refused(write, changes, text):
