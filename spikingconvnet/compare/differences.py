@@ -163,7 +163,7 @@ def check_same(a: Recorded, b: Recorded) -> None:
                              f" {len(ours)} neurons, B {len(theirs)}; record both in the same way")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Part:
     first: Difference | None
     compared: int

@@ -79,7 +79,7 @@ def test_stopping_gives_back_what_an_application_owned(plain_bench):
     chip.set_router(first, 1, 0xffffffff, 1 << 6 + 2, 30)
     chip.signal(Signal.STOP, 30, 0xff)
     assert kept and chip.sdram_heap.largest() <= free and chip.router.lookup(1) is None
-    assert chip.owned(30) == [] and chip.owned(31) == [7] and app(chip, 30, AppData.CLEAN) == 1
+    assert chip.owned(30) == chip.owned(0xff) == [] and chip.owned(31) == [7] and app(chip, 30, AppData.CLEAN) == 1
     assert app(chip, 30, AppData.CORES) == 0 and app(chip, 31, AppData.CLEAN) == 0
     assert chip.vcpu(2, VCPU.CPU_STATE, 1) == CPUState.IDLE and chip.vcpu(7, VCPU.CPU_STATE, 1) == CPUState.RUN
     chip.used(30)
