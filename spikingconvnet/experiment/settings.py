@@ -58,8 +58,8 @@ class Settings:
         Where images come from, see ``data.sources.load``; a relative path is looked for beside the parameters file. A
         URL is kept as an ``address.Address``, whose text lacks what is secret.
     classes : tuple of int
-        Classes used; without any they are left to the data set, and until that is known those of MODEL's units, or 0
-        to 9.
+        Classes used; without any they are left to the data set, and until that is known they are 0 to
+        9.
     n_train, n_validation, n_test : int or None
         Images of each split; None takes all there are.
     per_class : bool
@@ -146,8 +146,8 @@ class Settings:
                 f"a model with one output unit for each of the {len(self.classes)} CLASSES")
 
     def _assumed(self) -> tuple[int, ...]:
-        """Classes until the data set is known: one for each output unit, or the digits."""
-        return tuple(range(self.model.shapes[-1][0] if self.model.runs_as_one else 10))
+        """Classes until the data set is known: the digits."""
+        return tuple(range(10))
 
     def leaves(self, what: str) -> bool:
         """Whether ``classes``, ``shape`` or ``counts`` are left to the data set, and have not been set since."""

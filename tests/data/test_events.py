@@ -224,7 +224,7 @@ def test_the_board_fires_the_same_spikes_of_events(learned):
 def test_a_chain_takes_events_as_rates(moving, tmp_path):
     rule = Ridge()
     model = Sequential(BINS.shape, Dense(20, neuron=rule.neuron), Dense(2, neuron=rule.neuron), SpikeCount())
-    made = Experiment(Settings(str(moving), BINS, BINS, 40, model, rule=rule), tmp_path)
+    made = Experiment(Settings(str(moving), BINS, BINS, 40, model, (0, 1), rule=rule), tmp_path)
     made.load_data()
     made.train_chain()
     assert made.test().accuracy >= 0.7        # chance is 0.5; a rate is all that the rule knows of the events
