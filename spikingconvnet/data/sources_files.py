@@ -1,10 +1,14 @@
 """Single files of arrays: NumPy's .npy and .npz, and tables of text; nothing in them is ever unpickled."""
 
 import csv
+import lzma
 import os
 import re
+import struct
+import tokenize
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,9 @@ TABLES = (".csv", ".tsv")
 LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "digit", "letter", "species")
 DELIMITERS = ",;\t"
 MOST_BYTES = 1 << 33            # of the arrays in one .npz, unpacked
+# What NumPy, and zipfile below it, raise of files that were altered.
+DAMAGED = (OSError, ValueError, EOFError, KeyError, AttributeError, MemoryError, OverflowError, SyntaxError,
+           RuntimeError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError)
 
 
 def read_arrays(path: Path) -> dict[str, Numbers]:
@@ -37,7 +44,7 @@ def read_arrays(path: Path) -> dict[str, Numbers]:
             if size > MOST_BYTES:
                 raise DataError(f"{path}: {size:,} bytes of arrays, at most {MOST_BYTES:,} are read")
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, MemoryError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         if isinstance(error, DataError):
             raise
         if re.search("pickle|Python objects|Object arrays", str(error)) and _begins_as_numpys(path):

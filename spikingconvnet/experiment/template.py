@@ -18,12 +18,10 @@ from spikingconvnet import (
 
 SEED = 0
 
-# Images: the training file is shared by training and validation, the test file is for testing only.
+# Images: the training file is shared by training and validation, the test file is for testing only. CLASSES, N_TRAIN
+# and N_TEST are left out: all classes and images that there are. --source takes another data set, see docs/data.md.
 DATASET = "data/mnist"
-CLASSES = range(10)
-N_TRAIN = 60_000
 N_VALIDATION = 0
-N_TEST = 10_000
 
 # From grey values to spikes: on/off-centre cells, the stronger the earlier.
 FILTER = DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, contrast=0.423)
