@@ -24,8 +24,8 @@ LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "digit", "letter", "
 DELIMITERS = ",;\t"
 MOST_BYTES = 1 << 33            # of the arrays in one .npz, unpacked
 # What NumPy, and zipfile below it, raise of files that were altered.
-DAMAGED = (OSError, ValueError, EOFError, KeyError, AttributeError, MemoryError, OverflowError, SyntaxError,
-           RuntimeError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError)
+DAMAGED = (OSError, ValueError, TypeError, EOFError, KeyError, AttributeError, MemoryError, OverflowError,
+           SyntaxError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError)
 
 
 def read_arrays(path: Path) -> dict[str, Numbers]:

@@ -267,7 +267,8 @@ def _from_python(path: Path) -> Settings:
 def as_tables(settings: Settings) -> dict[str, Any]:
     """Settings as TOML and JSON hold them, see ``tables.plain``: dict by the names of a parameters file.
 
-    What is as by default is left out. Loaded again, ``tables.written`` of it gives settings with the same ``repr``.
+    What is as by default, or left to the data set, is left out. Loaded again, ``tables.written`` of it gives settings
+    with the same ``repr``.
 
     Raises
     ------
@@ -275,7 +276,7 @@ def as_tables(settings: Settings) -> dict[str, Any]:
         An object of a class that is not the package's, which only Python can make.
     """
     default = {field.name: field.default for field in fields(settings)}
-    given = {name: getattr(settings, field) for field, name in NAMES.items()}
+    given = {name: getattr(settings, field) for field, name in NAMES.items() if not settings.leaves(field)}
     return {name: tables.plain(value, name) for name, value in given.items()
             if value is not None and not tables.is_default(value, default[_FIELDS[name]])}
 

@@ -16,7 +16,7 @@ from spikingconvnet.gates import libraries
 
 
 def test_every_mode_has_a_row_and_a_function():
-    assert set(modes.MODES) | {"board"} == set(MODES)
+    assert {*modes.MODES, *cli.OF_THEIR_OWN, "board"} == set(MODES)
 
 
 def test_every_option_belongs_to_modes_that_there_are():

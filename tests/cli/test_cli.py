@@ -335,7 +335,7 @@ def test_a_target_that_is_no_machine_is_refused_in_every_mode(command, mode, tmp
 
 
 @pytest.mark.parametrize("words, text", [
-    (["loaddata", "--backend", "nest"], "--backend: belongs to --mode training or testing or demo or plot"),
+    (["loaddata", "--backend", "nest"], "--backend: belongs to --mode training or testing or demo or plot or sweep"),
     (["info", "--backend", "spinnaker"], "--backend: belongs to"),
     (["info", "--backend", "spinnaker", "--target", "spin5"], "--backend: belongs to"),
     (["plot", "--backend", "spinnaker", "--copies", 2], "--copies: belongs to --mode training or testing or demo"),

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install -e '.[torch]')")
 
 from spikingconvnet.cli.main import main  # noqa: E402
+from spikingconvnet.cli.messages import program  # noqa: E402
 from spikingconvnet.experiment import settings  # noqa: E402
 
 NETWORK = """
@@ -77,7 +78,7 @@ def test_an_exported_network_needs_neither_its_python_nor_the_shape_of_its_image
 def test_without_images_to_compare_with_it_says_so(folder, capsys):
     code, said = run(capsys, "net.py:made", "mine.py")
     assert code == 0 and "not compared with the network's own answers: there is no data/mnist" in said.out
-    assert "next: python main.py --mode demo --parameters" in said.out
+    assert f"next: {program()} --mode demo --parameters" in said.out
 
 
 @pytest.mark.parametrize("args, text", [

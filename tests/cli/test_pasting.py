@@ -30,14 +30,17 @@ def pasted(text, called):
     return parse(words[len(shlex.split(called)):])
 
 
-@given(NAMES, NAMES, st.none() | st.integers(0, 9), st.none() | NAMES, st.sampled_from([None, 1, "svm"]))
-@example("-x", "--mode", None, "784-10", None)
-def test_the_command_that_makes_a_result_is_parsed_to_the_options_that_were_given(run_dir, file, seed, arch, layer):
-    options = Namespace(seed=seed, arch=arch and f"8{arch}")
+@given(NAMES, NAMES, st.none() | st.integers(0, 9), st.none() | NAMES, st.sampled_from([None, 1, "svm"]),
+       st.lists(st.builds("SLOT={}".format, NAMES), max_size=2))
+@example("-x", "--mode", None, "784-10", None, ["MODEL.1.neuron=(1, 'a b')"])
+def test_the_command_that_makes_a_result_is_parsed_to_the_options_that_were_given(run_dir, file, seed, arch, layer,
+                                                                                  sets):
+    options = Namespace(seed=seed, arch=arch and f"8{arch}", set=sets)
     store, called = Namespace(path=Path(run_dir)), "python3 'a b/main.py'"
     made = Results(Namespace(model=None), store, program=called, options=kept_options(Path(file), options))
     found = pasted(f"no data; run: {made.command('training', layer)}", called)
     assert (Path(found.run_dir), found.seed, found.arch) == (Path(run_dir), seed, options.arch)
+    assert (found.set or []) == sets
     assert found.layer == (layer and str(layer)) and found.mode == "training" and found.paths == []
     assert Path(found.parameters or "parameters.py") == Path(file)
 
