@@ -34,7 +34,7 @@ _HOMES = {
     "network.spikes": ("Spikes",),
     "data.sources": ("load_images=load_part", "read_images"),
     "data.datasets": ("save_images=save",),
-    "data.colour": ("Opponents",),
+    "data.colour": ("Colours", "Opponents"),
     "data.events": ("EventBins",),
     "data.filters": ("Intensity", "BitPlanes", "DifferenceOfGaussians", "Deslanted"),
     "data.receptive_fields": ("GaussianReceptiveFields",),

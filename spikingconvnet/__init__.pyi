@@ -6,6 +6,7 @@ from spikingconvnet.backends import open as open
 from spikingconvnet.backends import run as run
 from spikingconvnet.data import datasets as _datasets
 from spikingconvnet.data import sources as _sources
+from spikingconvnet.data.colour import Colours as Colours
 from spikingconvnet.data.colour import Opponents as Opponents
 from spikingconvnet.data.deformation import Deformation as Deformation
 from spikingconvnet.data.encoding import LatencyEncoder as LatencyEncoder

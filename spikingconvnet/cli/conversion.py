@@ -10,6 +10,7 @@ import numpy as np
 
 from spikingconvnet.cli.messages import program
 from spikingconvnet.data import sources
+from spikingconvnet.data.colour import coloured, grey
 from spikingconvnet.errors import SettingsError, SpikingConvNetError
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.libraries import need
@@ -24,6 +25,8 @@ REFERENCE = 100         # images on which units are compared with the network's 
 STEPS = 250             # of an image; in the first quarter rates have not settled
 PEAK_RATE = 0.25
 CALIBRATION = 100       # images on which it is measured what spikes are worth
+
+FILTERS = {1: "Intensity", 3: "Colours"}        # by the channels of the images
 
 PARAMETERS = '''"""{network}, converted to integrate-and-fire neurons by --mode convert.
 
@@ -40,7 +43,7 @@ N_TRAIN = 2_000             # the largest activations to them are what layers ar
 N_VALIDATION = 0
 N_TEST = None
 
-FILTER = Intensity()
+FILTER = {filter}()
 ENCODER = RegularEncoder(n_steps={steps}, max_rate=1.0)
 SLOT = {slot}                  # an image and the steps that its spikes take through the layers
 RESET = True                # integrate-and-fire neurons do not leak: every image starts at rest
@@ -74,11 +77,15 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
     mean, std = (None if text is None else _numbers(text, option, ",", float)
                  for text, option in ((options.mean, "--mean"), (options.std, "--std")))
     units, model = relu.weights_of(network, shape, mean, std)
+    if shape[0] not in FILTERS:
+        raise SettingsError(f"--mode convert: images of {shape[0]} channels: parameters show grey ones, of 1, or"
+                            " coloured ones, of 3; --input-shape says which")
     images, why = _images(options.source or MNIST, shape)
     reference = None if images is None else relu.reference(network, _normalised(images, mean, std), images)
+    kept = reference if shape[0] == 1 else None         # files keep grey images alone
     report = None if reference is None else reference.judge(model, units)
     weights = path.with_suffix(".npz")
-    convert.save(weights, units, reference)
+    convert.save(weights, units, kept)
     text = _parameters(named, model, options.source or MNIST, weights)
     write_whole(path, lambda stream: stream.write(text.encode()))
     return {"parameters": str(path), "weights": str(weights), "layers": len(model.stages),
@@ -121,18 +128,17 @@ def _numbers(text: str, option: str, between: str, kind: type) -> tuple[Any, ...
 
 
 def _images(source: str, shape: tuple[int, ...]) -> tuple[Any, str]:
-    """Grey images of a data set that is here, to compare with: float32 (n, 1, H, W) or None, and why not."""
-    if shape[0] != 1:
-        return None, f"images of {shape[0]} channels are not kept in the file"
-    if not Path(source).is_dir():
+    """Images of a data set that is here, to compare with: float32 (n, channels, H, W) or None, and why not."""
+    if source == MNIST and not Path(source).is_dir():
         return None, f"there is no {source}; name a data set that is here with --source"
     try:
         found = sources.load_part(source, "train").images[:REFERENCE]
     except SpikingConvNetError as error:
         return None, str(error)
-    if found.shape[1:] != shape[1:]:
-        return None, f"the images of {source} are {found.shape[1]}x{found.shape[2]}"
-    return np.float32(found / 255.0)[:, None], ""
+    found = grey(found)[:, None] if shape[0] == 1 else np.moveaxis(coloured(found), 3, 1)
+    if found.shape[1:] != shape:
+        return None, f"the images of {source} are {found.shape[2]}x{found.shape[3]}"
+    return np.float32(found / 255.0), ""
 
 
 def _normalised(images: Any, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> Any:
@@ -152,7 +158,9 @@ def _parameters(network: str, model: Sequential, dataset: str, weights: Path) ->
     names = {name for name in ("AvgPool2D", "Conv2D", "Dense", "Shortcut") if any(f"{name}(" in one for one in layers)}
     return PARAMETERS.format(
         network=network.replace("\\", "/").replace('"', "'"), steps=STEPS, slot=STEPS + len(model.stages) + 1,
-        names=", ".join(sorted(names | {"Convert", "Intensity", "RegularEncoder", "Sequential", "SpikeCount"})),
+        filter=FILTERS[model.input_shape[0]],
+        names=", ".join(sorted(names | {"Convert", FILTERS[model.input_shape[0]], "RegularEncoder", "Sequential",
+                                        "SpikeCount"})),
         dataset=dataset, classes=model.shapes[-1][0], weights=str(weights), peak_rate=PEAK_RATE,
         calibration=CALIBRATION, shape=model.input_shape, layers=",\n".join(f"    {one}" for one in layers))
 

@@ -1,4 +1,4 @@
-"""What becomes of colour: grey values of its luminance, or opponent colours for a filter that is told so."""
+"""What becomes of colour: grey values of its luminance, the three colours as they are, or opponents for a filter."""
 
 import logging
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from spikingconvnet.data.protocols import ImageFilter
 from spikingconvnet.errors import require
 from spikingconvnet.network.arrays import Floats, Pixels
 
-__all__ = ["Opponents"]
+__all__ = ["Colours", "Opponents"]
 
 log = logging.getLogger(__name__)
 LUMA = np.array([299, 587, 114])        # red, green, blue in thousandths: ITU-R BT.601, section 2.5.1
@@ -41,8 +41,26 @@ def seen_by(image_filter: ImageFilter, images: Pixels, name: str) -> Pixels:
     """Images as a filter takes them: coloured ones become grey, and a log line says so, unless it takes colour."""
     if images.ndim == 3 or getattr(image_filter, "takes_colour", False):
         return images
-    log.info("%s: coloured; FILTER sees their luminance (Opponents(FILTER) sees colour as well)", name)
+    log.info("%s: coloured; FILTER sees their luminance (Colours() and Opponents(FILTER) see colour as well)", name)
     return luminance(images)
+
+
+def coloured(images: Pixels) -> Pixels:
+    """Coloured images as they are, grey ones with three colours alike: uint8 (N, H, W, 3)."""
+    return np.repeat(images[..., None], COLOURS, axis=3) if images.ndim == 3 else images
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Red, green and blue as they are: one channel each, value over 255. What networks of coloured images are shown."""
+
+    takes_colour = True
+    channels = COLOURS
+    channel_names = ("red", "green", "blue")
+
+    def __call__(self, images: Pixels) -> Floats:
+        """uint8 (N, H, W, 3), or grey (N, H, W), to float64 (N, 3, H, W)."""
+        return np.moveaxis(coloured(images), 3, 1) / 255.0
 
 
 @dataclass(frozen=True)
@@ -88,8 +106,7 @@ class Opponents:
 
     def __call__(self, images: Pixels) -> Floats:
         """uint8 (N, H, W, 3), or grey (N, H, W), to float64 (N, channels, H, W)."""
-        if images.ndim == 3:
-            images = np.repeat(images[..., None], COLOURS, axis=3)
+        images = coloured(images)
         red, green, blue = np.moveaxis(images.astype(np.int64), 3, 0)
         yellow = (red + green) // 2
         seen = [luminance(images), *(np.maximum(part, 0).astype(np.uint8) for part in

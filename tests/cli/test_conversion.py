@@ -5,13 +5,17 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install -e '.[torch]')")
 
+from spikingconvnet import Experiment  # noqa: E402
 from spikingconvnet.cli.main import main  # noqa: E402
 from spikingconvnet.cli.messages import program  # noqa: E402
 from spikingconvnet.experiment import settings  # noqa: E402
+from spikingconvnet.training.chain import convert  # noqa: E402
+from spikingconvnet.training.chain.units import activations  # noqa: E402
 
 NETWORK = """
 from torch import nn
@@ -28,6 +32,18 @@ class Block(nn.Module):
 def made():
     return nn.Sequential(nn.Conv2d(1, 4, 5, stride=2, padding=2), nn.ReLU(), Block(), nn.AvgPool2d(7), nn.Flatten(),
                          nn.Linear(16, 10))
+
+def coloured():
+    made = nn.Sequential(nn.Conv2d(3, 2, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(98, 2))
+    for layer in (made[0], made[3]):
+        layer.weight.data *= 0.1
+    for colour in (0, 1):           # a map of red and one of green, an output for each
+        made[0].weight.data[colour, colour] += 0.1
+        made[3].weight.data[colour, 49 * colour:49 * (colour + 1)] += 0.1
+    return made
+
+def deep():
+    return nn.Sequential(nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(784, 2))
 
 def refused():
     return nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(576, 10))
@@ -61,6 +77,27 @@ def test_a_network_becomes_a_parameters_file_that_runs(folder, small_mnist, caps
                                                                                            "N_TEST = 20"))
     assert main(["--mode", "demo", "--parameters", "mine.py", "--run-dir", "run"]) == 0
     assert "test accuracy" in capsys.readouterr().out
+
+
+def test_a_network_of_coloured_images_sees_their_colours(folder, capsys):
+    rng = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    images = rng.integers(0, 120, (80, 16, 16, 3), np.uint8)
+    images[np.arange(80), :, :, labels] += 100             # red or green
+    np.savez("colours.npz", x_train=images[:60], y_train=labels[:60], x_test=images[60:], y_test=labels[60:])
+    code, said = run(capsys, "net.py:coloured", "mine.py", "--input-shape", "3x16x16", "--source", "colours.npz",
+                     "--json")
+    assert code == 0 and json.loads(said.out)["parity"]["agree"] == 1.0
+    text = (folder / "mine.py").read_text().replace("n_steps=250", "n_steps=60").replace("SLOT = 253", "SLOT = 63")
+    (folder / "mine.py").write_text(text.replace("N_TRAIN = 2_000", "N_TRAIN = 60"))
+    made = Experiment(settings.load("mine.py"), "run", jobs=1)
+    made.load_data()
+    made.train_chain()
+    units, model = convert.load(made.settings.rule.weights, made.model), made.model
+    wanted = activations(model, units, np.moveaxis(images[60:], 3, 1) / 255)[-1][..., 0, 0].argmax(axis=1)
+    assert np.mean(made.answers("test")["units"][:, -1] == wanted) > 0.8 and len(set(wanted)) == 2
+    code, said = run(capsys, "net.py:deep", "other.py", "--input-shape", "4x16x16")
+    assert code == 2 and "images of 4 channels: parameters show grey ones, of 1, or coloured ones, of 3" in said.err
 
 
 def test_an_exported_network_needs_neither_its_python_nor_the_shape_of_its_images(folder, small_mnist, capsys):
