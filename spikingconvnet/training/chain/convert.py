@@ -191,7 +191,8 @@ def _calibration(model: Sequential, spikes: Spikes, answers: Sequence[Numbers],
     if open_network is None:
         raise SettingsError("Convert.calibration: must be 0 where no network runs, as in Surrogate.start")
     slot = spikes.n_steps + len(model.stages)
-    first = min(getattr(model.readout, "first", 0), spikes.n_steps - 1)
+    first = getattr(model.readout, "first", 0)
+    first = first if first < spikes.n_steps else 0          # what is read later than the input says nothing of rates
     return Calibration(model.stages, {0: spikes.with_gap(slot)}, answers, first, spikes.n_steps, open_network)
 
 
