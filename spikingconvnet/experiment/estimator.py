@@ -87,7 +87,7 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
     --------
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(return_X_y=True)
-    >>> SpikingConvClassifier().fit(X[:600], y[:600]).score(X[600:800], y[600:800]) > 0.9
+    >>> SpikingConvClassifier().fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
     True
     """
 

@@ -113,6 +113,8 @@ class Settings:
             if field == "classes" and left:
                 continue
             object.__setattr__(self, field, kind(getattr(self, field), "parameters", NAMES[field]))
+        named = isinstance(self.free, tuple) and all(isinstance(one, str) and one in LEFT for one in self.free)
+        require(named, "Settings", "free", self.free, f"a tuple of {', '.join(LEFT)}")
         require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
                 f"more steps than the encoder's {self.encoder.n_steps}")
         require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
@@ -189,6 +191,7 @@ def _size(value: Any) -> object:
 
 
 MOST_CLASSES = 1000
+LEFT = ("classes", "shape", "counts")         # what may be left to the data set
 _COUNT = whole(0)
 NAMES = {"dataset": "DATASET", "classes": "CLASSES", "n_train": "N_TRAIN", "n_validation": "N_VALIDATION",
          "n_test": "N_TEST", "per_class": "PER_CLASS", "image_filter": "FILTER", "encoder": "ENCODER", "slot": "SLOT",

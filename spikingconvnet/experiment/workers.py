@@ -16,6 +16,7 @@ from typing import Any
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
 from spikingconvnet.gates.address import Address
 
+ENVIRONMENT = "distributed.nanny.pre-spawn-environ"        # of worker processes, in dask's configuration
 PATIENCE = 30.0     # s between two looks at a cluster that works
 ANSWER = 10.0       # s in which a scheduler answers
 NO_GREETING = (AttributeError, LookupError, MemoryError, TypeError, ValueError, struct.error)  # dask's, of other bytes
@@ -121,12 +122,14 @@ def _own_cluster(n: int) -> Iterator[Any]:
     """A cluster of `n` processes that listens to this machine alone and leaves no file.
 
     Its scheduler and workers serve a few numbers over HTTP even without a dashboard, and dask's own default for that is
-    every interface.
+    every interface. What its workers would say themselves, a scheduler that has gone, say, its scheduler tells as well.
     """
     from dask import config
     from distributed import LocalCluster
 
-    with (tempfile.TemporaryDirectory(prefix="spikingconvnet-") as scratch, config.set(temporary_directory=scratch),
+    environment = {**config.get(ENVIRONMENT, {}), "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
+    with (tempfile.TemporaryDirectory(prefix="spikingconvnet-") as scratch,
+          config.set({"temporary_directory": scratch, ENVIRONMENT: environment}),
           LocalCluster(n_workers=n, threads_per_worker=1, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0",
                        local_directory=scratch) as cluster):
         yield cluster

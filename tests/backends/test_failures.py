@@ -3,7 +3,6 @@
 Emulated boards that go silent or whose cores crash on demand stand for real ones.
 """
 
-import logging
 import os
 import shutil
 import signal
@@ -44,17 +43,15 @@ def experiment(parameters, tmp_path):
 
 
 @pytest.fixture
-def command(experiment, tmp_path, capsys, caplog):
+def command(experiment, tmp_path, capsys):
     """A function that runs one command in the directory `run`: (exit code, its messages)."""
     experiment("run")
 
     def call(*words):
-        caplog.clear()
-        with caplog.at_level(logging.INFO, "spikingconvnet"):
-            code = cli.main([*map(str, words), "--parameters", str(tmp_path / "parameters.py"), "--run-dir",
-                             str(tmp_path / "run")])
-        messages = [r.getMessage() for r in caplog.records if r.name.startswith("spikingconvnet")]
-        return code, "".join(f"{message}\n" for message in messages) + capsys.readouterr().err
+        capsys.readouterr()
+        code = cli.main([*map(str, words), "--parameters", str(tmp_path / "parameters.py"), "--run-dir",
+                         str(tmp_path / "run")])
+        return code, capsys.readouterr().err
 
     return call
 

@@ -207,11 +207,11 @@ def test_tls_without_certificates_is_an_error():
 
 
 def listening():
-    """(process, address) of every socket of this process and its children that others can reach."""
+    """(process, address, port) of every socket of this process and its children that others can reach."""
     import psutil
 
     me = psutil.Process()
-    return [(one.pid, link.laddr.ip) for one in (me, *me.children(recursive=True))
+    return [(one.pid, link.laddr.ip, link.laddr.port) for one in (me, *me.children(recursive=True))
             for link in one.net_connections("inet") if link.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)]
 
 
@@ -221,8 +221,8 @@ def test_a_cluster_of_our_own_listens_on_loopback_alone(tmp_path, monkeypatch):
     with workers(2, "local") as pool:
         assert pool.submit(len, "ab").result() == 2
         found, deadline = set(listening()) - before, time.monotonic() + 60
-        while len({pid for pid, _ in found}) < 3 and time.monotonic() < deadline:       # the other one still begins
+        while len({pid for pid, *_ in found}) < 3 and time.monotonic() < deadline:       # the other one still begins
             time.sleep(0.1)
             found = set(listening()) - before
-    assert len({pid for pid, _ in found}) == 3 and {ip for _, ip in found} <= {"127.0.0.1", "::1"}
+    assert len({pid for pid, *_ in found}) == 3 and {ip for _, ip, _ in found} <= {"127.0.0.1", "::1"}
     assert list(tmp_path.iterdir()) == []

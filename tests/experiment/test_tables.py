@@ -12,7 +12,7 @@ from spikingconvnet.experiment import overrides, settings, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [ROOT / "parameters.py", *sorted((ROOT / "spikingconvnet/experiment/recipes").glob("*.py")),
-         *(path for path in sorted((ROOT / "examples").glob("*.py")) if path.stem != "library")]
+         *(path for path in sorted((ROOT / "examples").glob("*.py")) if path.stem not in ("library", "digits"))]
 SMALL = 'DATASET = "x"\nSLOT = 30\nFILTER = {type = "Intensity"}\nENCODER = {type = "LatencyEncoder"}\n'
 MODEL = 'MODEL = {type = "Sequential", input_shape = [1, 9, 9], layers = [%s, {type = "Classifier", grid = 2}]}\n'
 CONV = '{type = "Conv2D", filters = 2, kernel_size = 3}'

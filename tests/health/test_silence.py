@@ -14,6 +14,7 @@ from spikingconvnet.data.images import full_range
 from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.judging import judge
 from spikingconvnet.experiment.timelines import Timelines
 from spikingconvnet.store import directory
 from spikingconvnet.store.arrays import SEAL, digest, read_arrays, unpack_spikes
@@ -237,7 +238,7 @@ def test_a_rule_whose_layers_never_fire_stores_nothing(write, tmp_path, layer):
     object.__setattr__(trained[layer - 1], "v_thresh", trained[layer - 1].v_thresh + 30_000.0)
     with pytest.raises(SettingsError, match=rf"layer {layer}: none of its .* [\d.]+ spikes a sample reach it, its"
                                             r" membranes come up to -?[\d.e+]+ mV and its lowest threshold is 3e\+04"):
-        made.judge(trained, made.values("train")[0])
+        judge(made, trained, made.values("train")[0])
 
 
 def test_a_layer_that_was_trained_alone_and_never_fires_has_no_features(write, command, tmp_path):
