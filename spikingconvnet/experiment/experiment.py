@@ -328,6 +328,7 @@ class Experiment:
         labels = [build.INPUT, *(stage.label for stage in self.model.stages)]
         fired = dict(zip(labels, answers["spikes"].sum(axis=0)))
         self.check_fires(data["spikes"], fired, f"{n:,} {split} images")
+        silence.check_counted(self.model, answers["output"], f"{n:,} {split} images", self.command("loaddata"))
         return {"labels": data["labels"][:n], **answers}
 
     def check_fires(self, spikes: Spikes, fired: Mapping[str, int], samples: str,

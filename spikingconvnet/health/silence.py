@@ -7,9 +7,10 @@ import numpy as np
 from spikingconvnet import backends
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.model import build
-from spikingconvnet.model.readouts import Membrane
+from spikingconvnet.model.readouts import Membrane, SpikeCount
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import TrainedLayer
+from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.network.spikes import Spikes
 
 SHOWN = 20      # samples with which the distance to the threshold is measured
@@ -39,6 +40,27 @@ def check_chain(model: Sequential, trained: Sequence[TrainedLayer], spikes: Spik
     for number, stage in enumerate(stages, start=1):
         if not fired[stage.label]:
             raise error(stages[:number], trained[:number], spikes, samples, way_on, reset)
+
+
+def check_counted(model: Sequential, output: Numbers, samples: str, way_on: str) -> None:
+    """Refuse answers of a SpikeCount that counts not one spike, so that membranes alone would decide.
+
+    Parameters
+    ----------
+    model : model.Sequential
+    output : float array (n, units)
+        Counts of the output units in the window of the readout; means of membranes of a Membrane.
+    samples, way_on
+        As for :func:`error`.
+
+    Raises
+    ------
+    SettingsError
+        The output units fire, but never in the window.
+    """
+    if isinstance(model.readout, SpikeCount) and len(output) and not output.any():
+        raise SettingsError(f"{model.readout}: not one spike of any of {samples} falls into these steps; choose first"
+                            f" and last of SpikeCount in MODEL within the ENCODER's steps; then run: {way_on}")
 
 
 def error(stages: Sequence[Stage], trained: Sequence[TrainedLayer], spikes: Spikes, samples: str, way_on: str,

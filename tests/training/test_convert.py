@@ -237,6 +237,17 @@ def test_an_experiment_calibrates_its_layers_and_tells_by_how_much(run):
     assert np.mean(made.answers("test")["units"][:, -1] == ann_answers(made).argmax(axis=1)) > 0.9
 
 
+def test_a_window_in_which_nothing_is_counted_is_refused(run):
+    """Behind the encoder's last step: before, the membranes of the end answered without a word."""
+    made, _ = run(20)
+    late = Sequential(made.model.input_shape, *made.model.layers[:-1], SpikeCount(first=STEPS + 4))
+    other = Experiment(replace(made.settings, model=late, slot=STEPS + 6), made.store.path.parent / "late", jobs=1)
+    other.load_data()
+    other.train_chain("convert")
+    with pytest.raises(SettingsError, match=r"SpikeCount .*: not one spike of any of 20 test images falls into these"):
+        other.answers("test")
+
+
 def test_calibration_needs_networks_that_run(tmp_path):
     model = Sequential((1, 2, 2), Dense(2, neuron=CELL), SpikeCount())
     convert.save(tmp_path / "w.npz", units([np.ones((2, 1, 2, 2))]))
