@@ -14,7 +14,6 @@ with r = max_rate min(x, 1) for x > threshold, and 0 up to it. An encoder whose 
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ __all__ = ["LatencyEncoder", "RateEncoder", "RegularEncoder"]
 
 logger = logging.getLogger(__name__)
 
-TOGETHER = 20               # samples whose steps are written out at a time
+TOGETHER = 1000             # inputs whose steps are written out at a time
 
 _STEPS = whole(1, MOST_SLOT)
 _VALUE = real(least(0), most(1e6))
@@ -109,17 +108,27 @@ class RegularEncoder:
         rate = _rates(self, values)
         if self.random_phase and rng is None:
             raise SettingsError("RegularEncoder.random_phase: needs a numpy.random.Generator, got None")
-        phase = rng.random(rate.shape) if self.random_phase and rng else np.zeros(rate.shape)
-        step, sample, neuron = (np.concatenate(parts) for parts in zip(*self._events(rate, phase)))
-        return Spikes.from_events(sample, neuron, step, values.shape[1:], len(values), self.n_steps)
+        sample, neuron = np.nonzero(rate)
+        rates = rate[sample, neuron]
+        if self.random_phase and rng:
+            phase, which = rng.random(rate.shape)[sample, neuron], np.arange(len(rates))
+        else:       # inputs of the same rate fire in the same steps, and images have few grey values
+            rates, which = np.unique(rates, return_inverse=True)
+            phase = np.zeros(len(rates))
+        steps, counts = self._course(rates, phase)
+        starts, each = np.cumsum(counts) - counts, counts[which]
+        place = np.arange(each.sum()) + np.repeat(starts[which] - (np.cumsum(each) - each), each)
+        return Spikes.from_events(np.repeat(sample, each), np.repeat(neuron, each), steps[place], values.shape[1:],
+                                  len(values), self.n_steps)
 
-    def _events(self, rate: Floats, phase: Floats) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Steps, samples and neurons of all spikes, a few samples at a time: each step of each input is looked at."""
-        step = np.arange(self.n_steps + 1)[:, None, None]
+    def _course(self, rate: Floats, phase: Floats) -> tuple[Ints, Ints]:
+        """Steps of all spikes, one input after another, and how many each has: two int arrays."""
+        step, parts = np.arange(self.n_steps + 1), []
         for first in range(0, max(len(rate), 1), TOGETHER):
             chosen = slice(first, first + TOGETHER)
-            steps, samples, neurons = np.nonzero(np.diff(np.floor(step * rate[chosen] + phase[chosen]), axis=0))
-            yield steps, samples + first, neurons
+            parts.append(np.nonzero(np.diff(np.floor(np.multiply.outer(rate[chosen], step) + phase[chosen, None]))))
+        which = np.concatenate([row + part * TOGETHER for part, (row, _) in enumerate(parts)])
+        return np.concatenate([steps for _, steps in parts]), np.bincount(which, minlength=len(rate))
 
     def shown(self, values: Numbers) -> Floats:
         """What the spikes of `values` say, their rate over `max_rate`: an array like `values`, 0 to 1."""
