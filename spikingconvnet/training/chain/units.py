@@ -74,7 +74,7 @@ def responses(branch: Branch, kernels: Numbers, values: Numbers) -> Numbers:
     seen = pooled(branch, values)
     if down or right:
         seen = np.pad(seen, ((0, 0), (0, 0), (down, down), (right, right)))
-    windows = seen.reshape(len(values), -1)[:, fields]
+    windows = np.take(seen.reshape(len(values), -1), fields, axis=1)     # an index would lay them out across, past BLAS
     weights = branch.full(kernels).reshape(branch.out_shape[0], -1).astype(values.dtype)
     return (windows @ weights.T).transpose(0, 2, 1).reshape(len(values), *branch.out_shape)
 
