@@ -8,8 +8,8 @@ import pytest
 from patience import run
 
 ATTACK = Path(__file__).parent.parent / "benchmarks/attack.py"
-CASES = {"board-messages": 6, "command-line": 40, "concurrent": 2, "data-files": 12, "environment": 8,
-         "file-operations": 12, "idx-files": 60, "interrupts": 2, "kills": 3, "parameters": 16, "recordings": 30,
+CASES = {"board-messages": 6, "command-line": 40, "concurrent": 2, "data-files": 12, "environment": 5,
+         "file-operations": 6, "idx-files": 60, "interrupts": 2, "kills": 3, "parameters": 16, "recordings": 30,
          "run-directory": 12, "secrets": 20, "toml-files": 20}
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 
 from attacks import flows, small
-from attacks.harness import Case, apart, command
+from attacks.harness import Case, command, made
 from spikingconvnet.cli.table import OPTIONS
 
 MODES = ("loaddata", "training", "testing", "info", "plot", "demo", "check", "map", "compare", "import", "export", "",
@@ -34,8 +34,7 @@ def prepare(directory):
     shutil.rmtree(directory / "run/plots")
     for words in (("testing", "--run-dir", "run", "--record", "run.npz"), ("export", "model.nir", "--run-dir", "run"),
                   ("export", "run.npz", "in.csv")):
-        apart("import sys; from spikingconvnet.cli.main import main; sys.exit(main(sys.argv[1:]))", "--mode", *words,
-              where=directory)
+        made("--mode", *words, where=directory)
     return directory
 
 

@@ -14,32 +14,38 @@ REFUSED = 5
 
 
 def prepare(directory):
-    """A finished run, and what every command makes of it, and every two one after the other: codes and contents."""
+    """A finished run, and the commands."""
     flows.light_figures()
     parameters = ["--parameters", small.write(directory)]
     made = [flows.Flow(" ".join(words), ["--mode", *words, *parameters], directory / "run")
             for words in (*WRITERS, *READERS)]
     flows.forked(made[0].command(directory / "run"), silent=True)
-    orders, found = [], {}
-    for pair in itertools.product(range(len(WRITERS)), repeat=2):
-        orders += [(pair[0],), pair]
-    for order in dict.fromkeys(orders):
-        run = directory / "-".join(map(str, order))
+    return made, {}
+
+
+def _undisturbed(context, order):
+    """What commands make of the run one after the other: codes and contents, each order once."""
+    made, found = context
+    if order not in found:
+        run = made[0].before.parent / "-".join(map(str, order))
         flows.begin(made[order[0]], run)
         codes = [flows.forked(made[i].command(run), silent=True) for i in order]
         found[order] = codes, flows.contents(run)
         flows.shutil.rmtree(run)
-    return made, found
+    return found[order]
 
 
 def case(context, rng, where):
     """Two commands that begin at the same time in one run directory."""
-    made, found = context
+    made, _ = context
     pair = [int(rng.integers(len(WRITERS))), int(rng.integers(len(made)))]
     rng.shuffle(pair)
     between = float(rng.choice((0.0, rng.uniform(0, 0.05), rng.uniform(0, 1.5))))
     name = f"{made[pair[0]].name}, {between:.3f} s later {made[pair[1]].name}"
-    return Case(name, lambda: _work(made, found, pair, between, where), lambda outcome: outcome.stdout.strip())
+    writers = [i for i in pair if i < len(WRITERS)]
+    found = [(order, _undisturbed(context, order)) for n in range(1, len(writers) + 1)
+             for order in itertools.permutations(writers, n)]
+    return Case(name, lambda: _work(made, dict(found), pair, between, where), lambda outcome: outcome.stdout.strip())
 
 
 def _work(made, found, pair, between, where):

@@ -196,6 +196,33 @@ def apart(code, *args, where=None):
                           capture_output=True, text=True).stdout
 
 
+def made(*words, where=None, before=lambda: None):
+    """Do a command line of the package in a forked process, its figures being what they are drawn from; its stdout.
+
+    Parameters
+    ----------
+    words : list
+        Of the command line.
+    where : Path
+        Current directory of the command; by default that of this process.
+    before : callable
+        Is called in that process first.
+    """
+    def work():
+        from attacks import flows
+
+        os.chdir(where or os.getcwd())
+        flows.light_figures()
+        before()
+        return command(*words)()
+
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = one(Case(" ".join(map(str, words)), work), folder)
+    if outcome.code or outcome.kind in BAD:
+        raise RuntimeError(f"{words} ends with {outcome.code}: {outcome.stderr[-2000:]}")
+    return outcome.stdout
+
+
 def report(number, case, outcome):
     """A line of JSON about a case that went wrong."""
     return json.dumps({"case": number, "what": case.name[:500], "kind": outcome.kind, "code": outcome.code,

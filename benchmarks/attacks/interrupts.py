@@ -3,6 +3,7 @@
 Before the first line of ours runs, Python itself says what it likes.
 """
 
+import functools
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 
 from attacks import small
-from attacks.harness import ROOT, Case, apart
+from attacks.harness import ROOT, Case
 
 STARTS = ([str(ROOT / "main.py")], ["-m", "spikingconvnet"],
           ["-c", "import sys; from spikingconvnet.__main__ import main; sys.exit(main())"])     # as the console script
@@ -20,17 +21,18 @@ OURS = "spikingconvnet", "main.py"
 
 
 def prepare(directory):
-    """A finished run, and the seconds that each mode takes."""
-    run = small.run(directory)
-    words = [["--mode", *mode] + ["--parameters", str(directory / "parameters.py"), "--run-dir"] * (mode != ["doctor"])
-             for mode in MODES]
-    seconds = []
-    for mode in words:
-        begin = time.monotonic()
-        apart("import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], capture_output=True)",
-              *STARTS[0], *_command(mode, run))
-        seconds.append(time.monotonic() - begin)
-    return run, list(zip(words, seconds))
+    """A finished run, and the words of each mode."""
+    return small.run(directory), [("--mode", *mode, *(("--parameters", str(directory / "parameters.py"), "--run-dir")
+                                                      if mode != ["doctor"] else ())) for mode in MODES]
+
+
+@functools.cache
+def _seconds(mode, run):
+    """What a mode takes that nothing interrupts."""
+    begin = time.monotonic()
+    subprocess.run([sys.executable, *STARTS[0], *_command(mode, run)], env={**os.environ, "PYTHONPATH": str(ROOT)},
+                   capture_output=True, check=True)
+    return time.monotonic() - begin
 
 
 def _command(mode, run):
@@ -40,8 +42,8 @@ def _command(mode, run):
 def case(context, rng, where):
     """A process that gets a signal after part of the time that it takes."""
     run, modes = context
-    (mode, seconds), start = modes[rng.integers(len(modes))], STARTS[rng.integers(len(STARTS))]
-    number, delay = SIGNALS[rng.integers(len(SIGNALS))], rng.uniform(0, seconds)
+    mode, start = modes[rng.integers(len(modes))], STARTS[rng.integers(len(STARTS))]
+    number, delay = SIGNALS[rng.integers(len(SIGNALS))], rng.uniform(0, _seconds(mode, run))
     return Case(f"{start[:2]} {mode[:3]}, {number.name} after {delay:.3f} s",
                 lambda: _work([sys.executable, *start, *_command(mode, run)], number, delay, run, where),
                 _judge(number))

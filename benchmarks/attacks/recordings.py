@@ -4,18 +4,16 @@ import json
 import shutil
 
 from attacks import altered, small
-from attacks.harness import Case, apart, command
-
-RUN = "import sys; from spikingconvnet.cli.main import main; sys.exit(main(sys.argv[1:]))"
+from attacks.harness import Case, command, made
 
 
 def prepare(directory):
     """Two recordings, of a network of fewer neurons than `small` has, so that they are read sooner."""
     path, where = small.write(directory), directory / "run"
     path.write_text(path.read_text().replace("Conv2D(4, (5, 4), ", "Conv2D(4, (5, 4), strides=3, "))
-    apart(RUN, "--mode", "demo", "--parameters", path, "--run-dir", where)
+    made("--mode", "demo", "--parameters", path, "--run-dir", where)
     for name, words in (("train", ("--mode", "training", "--layer", 1)), ("test", ("--mode", "testing"))):
-        apart(RUN, *words, "--run-dir", where, "--record", directory / f"{name}.npz", "--jobs", 1)
+        made(*words, "--run-dir", where, "--record", directory / f"{name}.npz", "--jobs", 1)
     return directory
 
 

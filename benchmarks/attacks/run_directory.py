@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 
 from attacks import altered, flows, small
-from attacks.harness import Case, apart, command
+from attacks.harness import Case, command, made
 
 CHAIN = """
 from spikingconvnet import RegularEncoder
@@ -29,14 +29,6 @@ RESET = True
 RULE = Ridge()
 MODEL = Sequential((1, 28, 28), Dense(20, neuron=RULE.neuron), Dense(10, neuron=RULE.neuron), SpikeCount(last=10))
 """
-RUN = """
-import sys
-from spikingconvnet.cli.main import main
-from spikingconvnet.store.unfinished import Unfinished
-if sys.argv[1] == "unfinished":
-    Unfinished.forget = lambda self: None
-sys.exit(main(sys.argv[2:]))
-"""
 MODES = {"1": ("testing", "svm", "info", "check", "compare"), "2": ("testing", "svm", "2", "info", "compare"),
          "chain": ("testing", "info", "check", "compare"), "unfinished": ("1",)}
 
@@ -50,7 +42,8 @@ def prepare(directory):
         path = small.write(where, 2 if name == "2" else 1)
         if name == "chain":
             path.write_text(CHAIN)
-        _run(name, "--mode", "demo", "--parameters", path, "--run-dir", where / "run", "--jobs", 1)
+        made("--mode", "demo", "--parameters", path, "--run-dir", where / "run", "--jobs", 1,
+             before=_keep_unfinished if name == "unfinished" else lambda: None)
         if name == "unfinished":
             for file in (where / "run").glob("[lfs]*/[!1]*.npz"):
                 file.unlink()
@@ -59,13 +52,15 @@ def prepare(directory):
         found[name] = {}
         for mode in MODES[name]:
             shutil.copytree(where / "run", where / mode)
-            out = _run("", *_words(mode, where / mode, where / "run"))
+            out = made(*_words(mode, where / mode, where / "run"))
             found[name][mode] = _told(out), _kept(where / mode, mode)
     return directory, found
 
 
-def _run(kind, *words):
-    return apart(RUN, kind, *words)
+def _keep_unfinished():
+    from spikingconvnet.store.unfinished import Unfinished
+
+    Unfinished.forget = lambda self: None
 
 
 def _words(mode, where, whole):

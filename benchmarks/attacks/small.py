@@ -3,7 +3,7 @@
 import gzip
 from pathlib import Path
 
-from attacks.harness import ROOT, apart
+from attacks.harness import ROOT, made
 
 MNIST = ROOT / "data" / "mnist"
 SHARES = (("train", 80), ("t10k", 30))
@@ -57,8 +57,7 @@ def write(directory, layers=1):
 
 
 def run(directory, layers=1, mode="demo", *more):
-    """Write them and run a mode in a process of its own: the run directory."""
+    """Write them and run a mode in a forked process: the run directory."""
     path, where = write(directory, layers), Path(directory) / "run"
-    apart("import sys; from spikingconvnet.cli.main import main; sys.exit(main(sys.argv[1:]))", "--mode", mode,
-          "--parameters", path, "--run-dir", where, *more)
+    made("--mode", mode, "--parameters", path, "--run-dir", where, *more)
     return where
