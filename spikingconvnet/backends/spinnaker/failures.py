@@ -70,7 +70,7 @@ def patient(emulated: bool) -> Iterator[None]:
     sPyNNaker's limits cannot be configured (``synapse_expander.py:97`` of 7.4.1: a second for 1000 bytes of the largest
     core), or there are none (``application_runner.py:178``, before a run). They suit a board, whose cores work side by
     side; emulated cores take turns, so theirs are left out. Instead a look at the board every `LOOK` seconds decides:
-    see :class:`Progress`. A core that fails ends the waiting at once.
+    see :class:`SignsOfLife`. A core that fails ends the waiting at once.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def patient(emulated: bool) -> Iterator[None]:
                               **more: Any) -> Any:
         if timeout is not None and not emulated:
             return wait(transceiver, cores, *place, timeout=timeout, **more)
-        progress = Progress(transceiver)
+        signs = SignsOfLife(transceiver)
         failed = more.get("error_states", {CPUState.RUN_TIME_EXCEPTION, CPUState.WATCHDOG})
         while True:
             try:
@@ -96,7 +96,7 @@ def patient(emulated: bool) -> Iterator[None]:
             except SpiNNManCoresNotInStateException as error:
                 infos = error.failed_core_states()
                 states = {core: infos.get_cpu_info(*core).state for core in infos}
-                if failed & set(states.values()) or not progress.seen(states):
+                if failed & set(states.values()) or not signs.seen(states):
                     raise
 
     BaseTransceiver.wait_for_cores_to_be_in_state = wait_while_it_goes_on
@@ -106,7 +106,7 @@ def patient(emulated: bool) -> Iterator[None]:
         BaseTransceiver.wait_for_cores_to_be_in_state = wait
 
 
-class Progress:
+class SignsOfLife:
     """Whether cores that are waited for may still come into the state that they should.
 
     They cannot, once nothing on the board moves: its clock stands still and every core sleeps; an emulated board's
