@@ -104,9 +104,9 @@ class Images:
         own_range = hasattr(s.image_filter, "fitted") or not are_bytes
         return seen_by(s.image_filter, full_range(images, s.white if are_bytes else None, name, own_range), name)
 
-    def everything(self) -> ImageSet:
+    def everything(self, found: Found | None = None) -> ImageSet:
         """All of them, training part first: ImageSet."""
-        parts = list(self.files())
+        parts = list(self.files(found))
         return ImageSet(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")))
 
     def splits(self) -> dict[str, ImageSet]:

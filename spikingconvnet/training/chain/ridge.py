@@ -84,8 +84,7 @@ class Ridge(NetworkRule):
 
 def _fitted(model: Sequential, kernels: list[Floats32], images: Floats32, labels: Ints, rule: Ridge,
             progress: Progress) -> tuple[Floats32, float]:
-    """Last layer's kernels that come closest to 1 for the label and 0 elsewhere, less their mean; what error is left.
-    """
+    """Last layer's kernels that come closest to 1 for the label and 0 elsewhere, less their mean; the error left."""
     stage, size = model.stages[-1], int(np.prod(model.stages[-1].in_shape))
     units = stage.out_shape[0]
     square, product = np.zeros((size, size)), np.zeros((size, units))
