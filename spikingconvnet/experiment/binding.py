@@ -16,7 +16,7 @@ import numpy as np
 
 from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.sources_labels import Found
-from spikingconvnet.errors import SettingsError
+from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.network.arrays import Pair, Shape
 from spikingconvnet.store.directory import RunDirectory
@@ -41,17 +41,26 @@ def bound(settings: Settings, found: Found) -> Settings:
     ------
     SettingsError
         MODEL fits the images in no size, or has not one output unit for each class.
+    DataError
+        All images are of one class.
     """
     changes: dict[str, Any] = {}
     settings = with_events(settings)
     if settings.leaves("classes"):
-        ids = np.union1d(found.train.labels, found.test.labels).tolist()
-        changes["classes"] = tuple(ids) if len(ids) > 1 else settings.classes     # one class is refused behind this
+        changes["classes"] = _classes(settings, found)
     if settings.leaves("counts"):
         changes |= _counts(settings, len(found.train), len(found.test))
     if settings.leaves("shape") and not takes_events(settings.encoder):
         changes |= _shape(settings, found.train.images.shape[1:3])
     return replace(settings, **changes)
+
+
+def _classes(settings: Settings, found: Found) -> tuple[int, ...]:
+    ids = np.union1d(found.train.labels, found.test.labels).tolist()
+    if len(ids) < 2:
+        raise DataError(f"{settings.dataset}: all {len(found.train) + len(found.test):,} images are of class {ids[0]},"
+                        " so there is nothing to tell apart; give another --source")
+    return tuple(ids)
 
 
 def with_events(settings: Settings) -> Settings:

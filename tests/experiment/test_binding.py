@@ -294,3 +294,35 @@ def test_an_architecture_says_the_shape_that_a_model_lacks(text, shape):
 def test_an_architecture_that_does_not_is_refused(text):
     with pytest.raises(SettingsError, match="must be the rows and columns of the images"):
         shorthand.input_shape(text, 2)
+
+
+IMAGES, LABELS = squares(60, 9)
+ODD = {     # images, labels, the classes and pixels that are bound, or what is said
+    "gaps": (IMAGES, LABELS * 90 + 3, ((3, 93, 183), (9, 9))),
+    "from one": (IMAGES, LABELS + 1, ((1, 2, 3), (9, 9))),
+    "unbalanced": (IMAGES, np.r_[np.zeros(55, int), np.full(5, 7)], ((0, 7), (9, 9))),
+    "transposed, not square": (IMAGES[:, :, :6].transpose(0, 2, 1), LABELS, ((0, 1, 2), (6, 9))),
+    "16 bits": (IMAGES.astype(np.uint16) * 257, LABELS, ((0, 1, 2), (9, 9))),
+    "0 to 1": (IMAGES / 255.0, LABELS, ((0, 1, 2), (9, 9))),
+    "names": (IMAGES, np.array(["a", "b", "c"])[LABELS], ((0, 1, 2), (9, 9))),
+    "colour": (np.stack([IMAGES] * 3, 3), LABELS, ((0, 1, 2), (9, 9))),
+    "one class": (IMAGES, LABELS * 0 + 4, "all 60 images are of class 4, so there is nothing to tell apart"),
+    "dark bytes": (IMAGES // 16, LABELS, "WHITE = "), "nothing to see": (IMAGES * 0, LABELS, "every pixel"),
+    "empty": (IMAGES[:0], LABELS[:0], "no image is in it"),
+    "smaller than a kernel": (IMAGES[:, :4, :4], LABELS, "cannot take images of 4x4 .*kernel_size")}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_of_an_odd_set_the_right_things_are_bound_or_a_true_sentence_is_said(tmp_path, name):
+    images, labels, wanted = ODD[name]
+    np.savez(tmp_path / "odd.npz", images=images, labels=labels)
+    model = Sequential(Conv2D(4, 5, training=STDP(windows=60, chunks=3, min_spikes=5)), Classifier(grid=2))
+    made = Experiment(Settings(str(tmp_path / "odd.npz"), DifferenceOfGaussians(contrast=0.2), LatencyEncoder(), 30,
+                               model), tmp_path / "run")
+    if isinstance(wanted, str):
+        with pytest.raises((DataError, SettingsError), match=wanted):
+            made.load_data()
+        return
+    made.load_data()
+    assert (made.settings.classes, made.model.input_shape) == (wanted[0], (2, *wanted[1]))
+    assert set(made.data("train")["labels"].tolist()) == set(wanted[0])
