@@ -14,7 +14,7 @@ with r = max_rate min(x, 1) for x > threshold, and 0 up to it. An encoder whose 
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +155,7 @@ class RateEncoder:
 
 
 def encode(images: Pixels, image_filter: ImageFilter, encoder: Encoder, rng: np.random.Generator,
-           batch: int = 1000) -> Spikes:
+           batch: int = 1000, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> Spikes:
     """Filter and encode images batch by batch, so that dense values never exist for all of them.
 
     Parameters
@@ -166,12 +166,14 @@ def encode(images: Pixels, image_filter: ImageFilter, encoder: Encoder, rng: np.
     rng : numpy.random.Generator
     batch : int
         Images at a time; the spikes do not depend on it.
+    progress : callable
+        Wraps the batches.
 
     Returns
     -------
     Spikes, shape (C, H, W), ``encoder.n_steps`` steps per sample
     """
-    starts = range(0, max(len(images), 1), batch)
+    starts = progress(range(0, max(len(images), 1), batch))
     return Spikes.concatenate([encoder(image_filter(images[start:start + batch]), rng) for start in starts])
 
 

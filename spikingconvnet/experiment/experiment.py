@@ -122,7 +122,7 @@ class Experiment:
         self._bind(binding.bound(self.asked, content))
         s = self.settings
         how = {**self.stored.how(), **binding.kept(self.asked, s, content)}
-        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
+        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content, self.progress)
         for name, (part, spikes) in found.items():
             self.stored.data(name).write(
                 {**how, "split": name}, labels=part.labels, images=grey(part.images[:PICTURED]),

@@ -326,3 +326,16 @@ def test_of_an_odd_set_the_right_things_are_bound_or_a_true_sentence_is_said(tmp
     made.load_data()
     assert (made.settings.classes, made.model.input_shape) == (wanted[0], (2, *wanted[1]))
     assert set(made.data("train")["labels"].tolist()) == set(wanted[0])
+
+
+def test_a_bar_goes_with_the_batches_that_are_encoded(tmp_path):
+    np.savez(tmp_path / "a.npz", images=squares(60)[0], labels=squares(60)[1])
+    told = []
+
+    def progress(items, description):
+        told.append((description, list(items)))
+        return items
+
+    Experiment(binding.with_source(settings("nowhere"), str(tmp_path / "a.npz")), tmp_path / "run",
+               progress=progress).load_data()
+    assert told == [(f"images: encoding, {split}", [0]) for split in ("train", "validation", "test")]
