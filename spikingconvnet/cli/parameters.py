@@ -89,11 +89,16 @@ def sets_in_force(path: Path, options: Namespace, store: RunDirectory) -> dict[s
 
 
 def _is_of_run(path: Path, options: Namespace, store: RunDirectory) -> bool:
-    """Whether a parameters file is the one that a run was loaded with, or nothing says that it was another one."""
+    """Whether a parameters file is the one that a run keeps, or one that goes on with a run that keeps none yet."""
     kept = store.parameters()
-    if same_file(path, kept) or begins(options):
-        return same_file(path, kept)
-    return not kept.is_file() or (path.is_file() and path.read_bytes() == kept.read_bytes())
+    return same_file(path, kept) or not (begins(options) or kept.is_file())
+
+
+def _is_loaded_with(path: Path, options: Namespace, store: RunDirectory) -> bool:
+    """The same, or whether it is what the run's own is a copy of, for commands that cannot be given a ``--source``."""
+    kept = store.parameters()
+    return _is_of_run(path, options, store) or (not begins(options) and path.is_file() and kept.is_file()
+                                                and path.read_bytes() == kept.read_bytes())
 
 
 def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, store: RunDirectory) -> settings.Settings:
@@ -105,11 +110,12 @@ def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, st
         An architecture, but no rule that trains all layers at once; or one that cannot be used, see ``shorthand``.
         A value of ``--set`` that cannot be used, see ``overrides``.
     """
-    kept = store.how("data/train", schemas.data("train")) if _is_of_run(path, options, store) else {}
+    how = store.how("data/train", schemas.data("train")) if _is_loaded_with(path, options, store) else {}
+    kept = how if _is_of_run(path, options, store) else {}
     given, sets = overrides.parted(options.set or ()), sets_in_force(path, options, store)
     loaded = overrides.changed(loaded, sets)
     seed = loaded.seed if "SEED" in given else kept.get("seed")
-    source = loaded.dataset if "DATASET" in given else kept.get("source") or _address(loaded, path)
+    source = loaded.dataset if "DATASET" in given else how.get("source") or _address(loaded, path)
     seed, source = seed if options.seed is None else options.seed, source if options.source is None else options.source
     loaded = binding.with_source(loaded.with_seed(seed), source)
     chain = options.arch or kept.get("arch")

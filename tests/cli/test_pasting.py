@@ -120,7 +120,7 @@ def test_a_run_with_another_source_is_gone_on_with_as_it_is_told(parameters, tmp
     sets = ["--set", "CLASSES=(0, 1)", "--set", "N_VALIDATION=0"]
     loaded = ["--mode", "loaddata", f"--source={source}", *sets, *named]
     assert cli.main(loaded) == 0
-    for more in (named, named[1:]):
+    for more in ([*named, *sets], named[1:]):
         assert cli.main(["--mode", "training", "--layer", "svm", *more]) == 5
         assert "--layer 1" in (err := capsys.readouterr().err) and "--source" not in err
     assert cli.main(["--mode", "training", "--layer=1", "--seed=8", *named]) == 5

@@ -249,6 +249,7 @@ def test_a_model_without_a_shape_takes_that_of_the_data_set_in_every_mode(unboun
     with np.load("named/layers/1.npz") as layer:
         assert str(layer["made_from"]) == unnamed
     assert unbound("--mode", "testing", "--set", "MODEL.input_shape=(2, 14, 14)")[0] == 0
+    assert unbound("--mode", "testing", "--set", "MODEL.input_shape=none")[0] == 0
 
 
 def test_the_same_model_takes_another_data_set_and_another_size(unbound):
