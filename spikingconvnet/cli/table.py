@@ -162,8 +162,8 @@ OPTIONS = (
             " some for several data sets", choices=("iris", "mnist")),
     _option("--cv", ("training",), "with such a rule: N times K-fold cross-validation on the whole data set, as 10x5;"
             " nothing has to be loaded, nothing is kept", metavar="NxK"),
-    _option("--source", (*NEW, "convert"), "a data set, see docs/data.md; with convert the one whose images are"
-            " compared (default: data/mnist)", metavar="DIR_OR_URL"),
+    _option("--source", (*NEW, "training", "convert"), "a data set, see docs/data.md; with training it needs --cv; with"
+            " convert the one whose images are compared (default: data/mnist)", metavar="DIR_OR_URL"),
     _option("--split", ("testing", "sweep"), "images to classify (default: test)", choices=("validation", "test")),
     _option("--record", ("training", "testing", "import"), "keep what happens: with testing spikes, some membranes and"
             " weights of the first images, with training those of all of it; with import the network, and what it does"

@@ -14,6 +14,7 @@ with r = max_rate min(x, 1) for x > threshold, and 0 up to it. An encoder whose 
 
 import logging
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +165,7 @@ class RateEncoder:
 
 
 def encode(images: Pixels, image_filter: ImageFilter, encoder: Encoder, rng: np.random.Generator,
-           batch: int = 1000) -> Spikes:
+           batch: int = 1000, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> Spikes:
     """Filter and encode images batch by batch, so that dense values never exist for all of them.
 
     Parameters
@@ -175,12 +176,14 @@ def encode(images: Pixels, image_filter: ImageFilter, encoder: Encoder, rng: np.
     rng : numpy.random.Generator
     batch : int
         Images at a time; the spikes do not depend on it.
+    progress : callable
+        Wraps the batches.
 
     Returns
     -------
     Spikes, shape (C, H, W), ``encoder.n_steps`` steps per sample
     """
-    starts = range(0, max(len(images), 1), batch)
+    starts = progress(range(0, max(len(images), 1), batch))
     return Spikes.concatenate([encoder(image_filter(images[start:start + batch]), rng) for start in starts])
 
 

@@ -121,9 +121,9 @@ def _recipe(rule: NetworkRule | str) -> Settings:
 
 def _model(model: Model, input_shape: Shape, n_classes: int, base: Settings) -> Sequential:
     if isinstance(model, Sequential):
-        require(model.input_shape == input_shape, OWNER, "model", model.input_shape,
+        require(model.given_shape in (None, input_shape), OWNER, "model", model.given_shape,
                 f"a model for the input {input_shape}, or layers alone")
-        return model
+        return model.taking(input_shape)
     if isinstance(model, str):
         if base.rule is None:
             raise SettingsError(f"{OWNER}.model: {model} is for a rule that trains all layers at once;"

@@ -98,7 +98,7 @@ class Experiment:
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
                              directory=self.store.path / backend, packet_buffer=packet_buffer)
         self.asked, self._called = settings, (program, options)
-        self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.free else {}))
+        self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.is_open else {}))
 
     def _bind(self, settings: Settings) -> None:
         """Take settings that are those of a data set, or as much of them as is known yet."""
@@ -121,8 +121,8 @@ class Experiment:
         content = self.images_of(self.asked).found()
         self._bind(binding.bound(self.asked, content))
         s = self.settings
-        how = {**self.stored.how(), **binding.kept(s, content)}
-        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
+        how = {**self.stored.how(), **binding.kept(self.asked, s, content)}
+        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content, self.progress)
         for name, (part, spikes) in found.items():
             self.stored.data(name).write(
                 {**how, "split": name}, labels=part.labels, images=grey(part.images[:PICTURED]),
@@ -238,9 +238,10 @@ class Experiment:
         dict of str to float array (repeats,)
             See ``crossvalidation.cross_validate``.
         """
-        name = network_rule(self.settings, rule).name
+        name, content = network_rule(self.asked, rule).name, self.images_of(self.asked).found()
+        settings = binding.bound(replace(self.asked, n_train=None, n_validation=0, n_test=None), content)
         return crossvalidation.cross_validate(
-            self.images.everything(), self.settings, scheme, self.runner.backend_name,
+            self.images_of(settings).everything(content), settings, scheme, self.runner.backend_name,
             {"jobs": self.jobs or 1, **self.runner.options}, partial(self.progress, description=f"{name}: folds"))
 
     def values(self, split: str) -> tuple[Floats32, Ints]:
@@ -363,7 +364,8 @@ class Experiment:
     def train_svm(self) -> readout.Score:
         """Fit the classifier, with `deformation` again with copies of images near its margins: its training score."""
         counts, labels = self.features("train")
-        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed)
+        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed,
+                      progress=partial(self.progress, description="svm: classes"))
         fitted = fit(counts, labels)
         deformation = self.settings.deformation
         if deformation and len(near := fitted.near_margin(counts, labels)):

@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,9 @@ class Images:
         own_range = hasattr(s.image_filter, "fitted") or not are_bytes
         return seen_by(s.image_filter, full_range(images, s.white if are_bytes else None, name, own_range), name)
 
-    def everything(self) -> ImageSet:
+    def everything(self, found: Found | None = None) -> ImageSet:
         """All of them, training part first: ImageSet."""
-        parts = list(self.files())
+        parts = list(self.files(found))
         return ImageSet(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")))
 
     def splits(self) -> dict[str, ImageSet]:
@@ -133,8 +134,18 @@ class Images:
             chosen = chosen.fitted((self.splits()["train"] if train is None else train).images)
         return chosen
 
-    def encoded(self, rng: np.random.Generator, found: Found | None = None) -> dict[str, tuple[ImageSet, Spikes]]:
-        """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes); `found` saves reading again.
+    def encoded(self, rng: np.random.Generator, found: Found | None = None,
+                progress: Callable[..., Iterable[Any]] = lambda items, description: items
+                ) -> dict[str, tuple[ImageSet, Spikes]]:
+        """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes).
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        found : Found or None
+            Saves reading again.
+        progress : callable
+            ``progress(iterable, description)`` wraps the batches of a split.
 
         Raises
         ------
@@ -150,16 +161,18 @@ class Images:
         parts = self._split(train, test)
         check_classes({name: part.labels for name, part in parts.items()}, s.dataset)
         image_filter = self.image_filter(parts["train"])
-        return {name: (part, self._spikes(name, part, image_filter, rng)) for name, part in parts.items()}
+        return {name: (part, self._spikes(name, part, image_filter, rng, progress)) for name, part in parts.items()}
 
-    def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator) -> Spikes:
+    def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator,
+                progress: Callable[..., Iterable[Any]]) -> Spikes:
         s = self.settings
         if isinstance(part, EventSet) and takes_events(s.encoder):
             bins: Any = s.encoder
             events: Spikes = bins(part.select(np.arange(min(len(part), with_spikes(s.model, name)))))
             return events.with_gap(s.slot)
         images = part.images[:with_spikes(s.model, name)]
-        spikes = encode(images, image_filter, s.encoder, rng).with_gap(s.slot)
+        told = partial(progress, description=f"images: encoding, {name}")
+        spikes = encode(images, image_filter, s.encoder, rng, progress=told).with_gap(s.slot)
         check_fires(spikes, images, image_filter, s.encoder, name)
         return spikes
 

@@ -127,7 +127,7 @@ def _parts(record: Any, where: str) -> dict[str, Any]:
     if isinstance(record, Settings):
         return {name: getattr(record, field) for field, name in NAMES.items()}
     if isinstance(record, Sequential):
-        return {"input_shape": record.input_shape, **{name: record.layers[i] for name, i in _places(record).items()}}
+        return {"input_shape": record.given_shape, **{name: record.layers[i] for name, i in _places(record).items()}}
     if is_dataclass(record) and not isinstance(record, type):
         return {field.name: getattr(record, field.name) for field in fields(record) if field.init}
     raise SettingsError(f"{where}: is {in_words(record)} and has no fields; give all of it, as"
@@ -152,7 +152,7 @@ def _built(old: Any, new: Mapping[str, Any]) -> Any:
         places, layers = _places(old), list(old.layers)
         for name in set(new) - {"input_shape"}:
             layers[places[name]] = new[name]
-        return Sequential(new.get("input_shape", old.input_shape), *layers)
+        return Sequential(new.get("input_shape", old.given_shape), *layers)
     return replace(old, **new)
 
 
