@@ -204,7 +204,7 @@ class Experiment:
         validation = self.values("validation") if s.n_validation else None
         found, diagnostics = learning.train(
             self.model, images, labels, np.random.default_rng([s.seed, 1]), encoder=s.encoder,
-            image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
+            image_filter=s.image_filter, events=self.images.events(), open_network=partial(self.runner.open, watch),
             progress=partial(self.progress, description=description), validation=validation)
         require_layers(learning, self.model.stages, found, diagnostics)
         layers, peaks = balance.balanced(self.model, found, self.data("train")["spikes"],

@@ -124,7 +124,7 @@ def test_a_sample_begins_with_its_first_event_and_can_be_chosen():
     assert np.array_equal(again.images, found.images[[1, 0, 1]]) and again.images.max() == 255
     bins = EventBins(size=(1, 4), n_steps=3)
     assert bins(again).samples(1, 2) == bins(found).samples(0, 1)
-    assert bins.rates(found)[0, 0, 0].tolist() == pytest.approx([0, 1 / 3, 0, 1 / 3])
+    assert bins.values(found)[0, 0, 0].tolist() == pytest.approx([0, 1 / 3, 0, 1 / 3])
 
 
 @pytest.mark.parametrize("changes, text", [

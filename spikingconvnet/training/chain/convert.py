@@ -33,11 +33,12 @@ from spikingconvnet.gates.fields import (
     optional,
     real,
     record,
+    spelled,
     whole,
 )
 from spikingconvnet.gates.libraries import need
 from spikingconvnet.model.layers import CELL
-from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, spelled
+from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, Shown
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
@@ -142,7 +143,7 @@ class Convert(NetworkRule):
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               image_filter: ImageFilter | None = None, progress: Progress = iter,
               validation: tuple[Floats32, Ints] | None = None, open_network: OpenNetwork | None = None,
-              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
+              events: Shown | None = None, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one
@@ -173,7 +174,9 @@ class Convert(NetworkRule):
         measured = None
         if self.calibration:
             answers = activations(chain, units, images[:self.calibration])
-            found = _calibration(model, encoder(shown[:self.calibration], rng), answers, open_network)
+            asked = shown[:self.calibration]
+            spikes = events("train", np.arange(len(asked))) if events else encoder(asked, rng)
+            found = _calibration(model, spikes, answers, open_network)
             diagnostics["calibration"] = found.shares
 
             def measured(number: int, layer: TrainedLayer, made_for: Floats) -> Floats:
