@@ -227,7 +227,12 @@ class EventBins:
     @property
     def max_rate(self) -> float:
         """Spikes a step, on average over a sample, that are a value of 1."""
-        return 1.0 if self.scale is None else self.scale / self.n_steps
+        return self.unit / self.n_steps
+
+    @property
+    def unit(self) -> float:
+        """Spikes of a neuron in a sample that are a value of 1: `scale`, or as many as there are steps."""
+        return float(self.scale or self.n_steps)
 
     def __call__(self, events: EventSet) -> Spikes:
         """Spikes of `shape`, `n_steps` a sample, of an EventSet; one of a larger sensor than `size` is a DataError."""
@@ -296,7 +301,7 @@ class EventBins:
 
     def values(self, events: EventSet) -> Floats32:
         """What units that stand for rates are shown: spikes of a sample over `scale`, float32 (N, *shape)."""
-        return (self(events).counts() / (self.scale or self.n_steps)).astype(np.float32)
+        return (self(events).counts() / self.unit).astype(np.float32)
 
     def shown(self, values: Floats) -> Floats:
         """Values as they are; they may be above 1."""

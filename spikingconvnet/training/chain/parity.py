@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.events import EventBins
 from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.model.readouts import Membrane
@@ -121,9 +122,11 @@ class Reference:
     Attributes
     ----------
     images : float32 array (n, C, H, W)
-        0 to 1.
+        0 to 1; of events as `bins` counts them.
     answers : list of float array (n, units, rows, columns)
         Of every layer, behind its ReLU; the last one's are not rectified.
+    bins : EventBins or None
+        What made the images of events, if it did.
 
     Raises
     ------
@@ -133,11 +136,14 @@ class Reference:
 
     images: Floats32
     answers: list[Numbers]
+    bins: EventBins | None = None
 
     def __post_init__(self) -> None:
-        inside = self.images.ndim == 4 and len(self.images) and 0 <= self.images.min() and self.images.max() <= 1
+        most = 1.0 if self.bins is None else np.inf
+        inside = self.images.ndim == 4 and len(self.images) and 0 <= self.images.min() and self.images.max() <= most
         require(inside, "Reference", "images", f"{self.images.shape}, {self.images.min(initial=0):g} to"
-                f" {self.images.max(initial=0):g}", "(n, C, H, W) of 0 to 1, as the spiking network is shown them")
+                f" {self.images.max(initial=0):g}", f"(n, C, H, W) of 0 to {most:g}, as the spiking network is"
+                " shown them")
         require(all(len(one) == len(self.images) for one in self.answers), "Reference", "answers",
                 [len(one) for one in self.answers], f"of {len(self.images)} images")
 
