@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spikingconvnet.cli.conversion_shown import Shown, bins_of, events_of, images_of, refuse_for_images
+from spikingconvnet.cli.conversion_shown import Shown, bins_of, events_of, images_of, refuse_for_images, scale_is_told
 from spikingconvnet.cli.messages import program
 from spikingconvnet.data import sources
 from spikingconvnet.data.events import EventSet
@@ -82,7 +82,8 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
     units, model = relu.weights_of(network, seen, mean, std)
     classes = _classes(part, model.shapes[-1][0], source)
     if isinstance(part, EventSet) and bins:
-        shown = events_of(part, bins, partial(convert.accuracy, model, units), classes)
+        shown = events_of(part, bins, partial(convert.accuracy, model, units), classes,
+                          scale_is_told(options))
     else:
         shown = images_of(part, why, seen, source)
     images = shown.images
@@ -176,7 +177,8 @@ def _parameters(network: str, model: Sequential, dataset: str, weights: Path, sh
         network=network.replace("\\", "/").replace('"', "'"), shows=shown.code, slot=shown.n_steps + depth + 1,
         names=", ".join(sorted(names | {"Convert", "Sequential", "SpikeCount", *shown.names})), n_train=shown.n_train,
         dataset=dataset, classes=f"range({last + 1})" if len(classes) == last + 1 else classes, weights=str(weights),
-        peak_rate=PEAK_RATE, calibration=CALIBRATION, shape=model.input_shape, layers=",\n".join(f"    {one}" for one in layers))
+        peak_rate=PEAK_RATE, calibration=CALIBRATION, shape=model.input_shape,
+        layers=",\n".join(f"    {one}" for one in layers))
 
 
 def _code(layer: Any) -> str:

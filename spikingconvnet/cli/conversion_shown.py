@@ -123,6 +123,11 @@ def _by(shape: Sequence[int] | None) -> str:
     return "x".join(map(str, shape or ()))
 
 
+def scale_is_told(options: Namespace) -> bool:
+    """Whether the command line has the scale of events."""
+    return options.scale is not None or "ENCODER.scale" in overrides.parted(options.set or ())
+
+
 def _fitted(sensor: Pair, shape: Shape) -> EventBins:
     """For events that reach `sensor` pixels, and a network that sees `shape`: whole pools, and hardly an empty edge."""
     channels, *sides = shape
@@ -132,7 +137,7 @@ def _fitted(sensor: Pair, shape: Shape) -> EventBins:
                             " spiking network, whose time is the sample's: train with one frame of all of it")
     pool = max(1, *(round(pixels / side) for pixels, side in zip(sensor, sides)))
     empty = [side * pool - pixels for pixels, side in zip(sensor, sides)]
-    most = [pixels // 4 if pool == 1 else max(pool, pixels // 20) for pixels in sensor]
+    most = [pixels // 4 if pool == 1 else max(pool - 1, pixels // 20) for pixels in sensor]
     if not all(0 <= one <= limit for one, limit in zip(empty, most)):
         raise SettingsError(f"--input-shape: the network sees {_by(sides)} pixels, and the events reach {_by(sensor)};"
                             " say what lies between by --set ENCODER.size=ROWS,COLUMNS (of the sensor) and"
@@ -150,7 +155,7 @@ def _steps(part: EventSet, bins: EventBins) -> int:
     return n_steps
 
 
-def events_of(part: EventSet, bins: EventBins, accuracy: Accuracy, classes: Sequence[int]) -> Shown:
+def events_of(part: EventSet, bins: EventBins, accuracy: Accuracy, classes: Sequence[int], is_told: bool) -> Shown:
     """Events as Shown.
 
     Parameters
@@ -163,21 +168,24 @@ def events_of(part: EventSet, bins: EventBins, accuracy: Accuracy, classes: Sequ
     classes : tuple of int
         Of its outputs.
 
+    is_told : bool
+        Whether the scale of `bins` has been told.
+
     Raises
     ------
     SettingsError
-        `bins` has no scale; the text says how well the network knows the samples on several.
+        It has not; the text says how well the network knows the samples on several.
     """
     few = part.select(np.arange(min(len(part), ASKED)))
     labels = np.searchsorted(classes, few.labels)
     largest = int(replace(bins, clip=None)(few).counts().max())
-    own = {} if bins.scale is None else {f"--scale {bins.scale:g}" + f" --clip {bins.clip}" * bool(bins.clip): bins}
+    own = {f"--scale {bins.scale:g}" + f" --clip {bins.clip}" * bool(bins.clip): bins}
     known = {words: accuracy(one.values(few), labels) for words, one in {
         **own, "--scale 1": replace(bins, scale=1.0, clip=None), "--scale 1 --clip 1": replace(bins, scale=1.0, clip=1),
         f"--scale {largest} (the largest count)": replace(bins, scale=float(largest), clip=None),
         f"--scale {bins.n_steps} (spikes a step)": replace(bins, scale=float(bins.n_steps), clip=None),
     }.items()}
-    if bins.scale is None:
+    if not is_told:
         raise SettingsError("--scale: is missing: how many events of a pixel were 1 in what the network was trained on?"
                             f" It recognises of {len(few)} training samples {_listed(known)}; tonic's ToImage and"
                             " ToFrame count, which is 1")
@@ -195,7 +203,7 @@ def _code(bins: EventBins) -> str:
     default = EventBins()
     shown = {name: getattr(bins, name) for name in vars(bins)}
     return "EventBins(" + ", ".join(f"{name}={value!r}" for name, value in shown.items()
-                                    if name in ("size", "n_steps") or value != getattr(default, name)) + ")"
+                                    if name in ("size", "n_steps", "scale") or value != getattr(default, name)) + ")"
 
 
 def _told(part: EventSet, bins: EventBins, known: Mapping[str, float], n: int) -> tuple[str, ...]:

@@ -152,8 +152,8 @@ OPTIONS = (
     _option("--seeds", ("sweep",), "runs of each setting, of seeds from --seed on (default: 1)", type=_number,
             bounds=(1, 1000), metavar="N"),
     _option("--toml", ("init",), "parameters in TOML instead of Python", action="store_true"),
-    _option("--images", ("predict",), "files and folders of images to classify with what the run directory holds, .png,"
-            " .npy, .csv and others", nargs="+", metavar="PATH"),
+    _option("--images", ("predict",), "files and folders of images or events to classify with what the run directory"
+            " holds, .png, .npy, .csv, .bin and others", nargs="+", metavar="PATH"),
     _option("--output", ("predict",), "a .csv or .json file for labels and scores", metavar="FILE"),
     _option("--layer", ("training",), "1, 2, ... or svm"),
     _option("--rule", (*TRAINS, "loaddata", "init"), "how kernels are found; random, kmeans and ridge are floors"

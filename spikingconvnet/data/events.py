@@ -162,9 +162,9 @@ class EventBins:
         Whether what brightens and what darkens are two channels, or one.
     once : bool
         Whether a neuron fires at most once in a step, however many events it has.
-    scale : float or None
-        Events of a neuron in a sample that are an input of 1 to units that stand for rates, see :meth:`values`: 1 for
-        counts of events. None: as many as there are steps.
+    scale : float
+        Spikes of a neuron in a sample that are an input of 1 to units that stand for rates, see :meth:`values`: with 1
+        they are shown counts, with `n_steps` spikes a step.
     clip : int or None
         Spikes of a neuron in a sample, its first ones; None: all of them.
 
@@ -186,7 +186,7 @@ class EventBins:
     pool: int = 1
     polarity: bool = True
     once: bool = True
-    scale: float | None = None
+    scale: float = 1.0
     clip: int | None = None
 
     takes_events = True
@@ -196,7 +196,7 @@ class EventBins:
                      n_steps=whole(1, MOST_SLOT), per_step=real(above(0), most(1e9)),
                      crop=optional(several(whole(0, MOST_SIDE), "(top, left, rows, columns), pixels", 4)),
                      pool=whole(1, MOST_SIDE), polarity=FLAG, once=FLAG,
-                     scale=optional(real(above(0), least(1e-6), most(1e9))), clip=optional(whole(1)))
+                     scale=real(above(0), least(1e-6), most(1e9)), clip=optional(whole(1)))
         top, left, rows, columns = self._window()
         require(top + rows <= self.size[0] and left + columns <= self.size[1], "EventBins", "crop", self.crop,
                 f"within {self.size[0]}x{self.size[1]} pixels")
@@ -227,12 +227,7 @@ class EventBins:
     @property
     def max_rate(self) -> float:
         """Spikes a step, on average over a sample, that are a value of 1."""
-        return self.unit / self.n_steps
-
-    @property
-    def unit(self) -> float:
-        """Spikes of a neuron in a sample that are a value of 1: `scale`, or as many as there are steps."""
-        return float(self.scale or self.n_steps)
+        return self.scale / self.n_steps
 
     def __call__(self, events: EventSet) -> Spikes:
         """Spikes of `shape`, `n_steps` a sample, of an EventSet; one of a larger sensor than `size` is a DataError."""
@@ -301,7 +296,7 @@ class EventBins:
 
     def values(self, events: EventSet) -> Floats32:
         """What units that stand for rates are shown: spikes of a sample over `scale`, float32 (N, *shape)."""
-        return (self(events).counts() / self.unit).astype(np.float32)
+        return (self(events).counts() / self.scale).astype(np.float32)
 
     def shown(self, values: Floats) -> Floats:
         """Values as they are; they may be above 1."""

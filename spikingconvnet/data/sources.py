@@ -22,6 +22,7 @@ from spikingconvnet.data.sources_events import (
     are_events,
     as_events,
     gestures,
+    is_events,
     of_arrays,
     read_events,
     together,
@@ -196,7 +197,7 @@ def _of_folder(folder: Path, seed: int, white: float | None, size: Pair | None) 
     if kind in ("events", "gestures"):
         samples = gestures(folder) if kind == "gestures" else [
             [(read_events(path), np.array(label)) for label, paths in part.items() for path in paths]
-            for part in _classes_of(folder, lambda one: sorted(filter(_is_events, one.iterdir())))]
+            for part in _classes_of(folder, lambda one: sorted(filter(is_events, one.iterdir())))]
         return _event_parts(samples, str(folder), seed)
     if kind == "idx":
         return _parts(partial(datasets.load, folder))
@@ -311,10 +312,6 @@ def _first_file(folder: Path) -> str:
     known = (*PICTURES, *EVENT_FILES, *ARRAYS, *TABLES)
     return next((suffix(path) for path in sorted(folder.rglob("*")) if path.is_file() and suffix(path) in known),
                 PICTURES[0])
-
-
-def _is_events(path: Path) -> bool:
-    return path.is_file() and suffix(path) in (*EVENT_FILES, *ARRAYS, *TABLES)
 
 
 def _event_parts(parts: Sequence[Sequence[Sample]], name: str, seed: int) -> Found:

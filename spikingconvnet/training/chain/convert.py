@@ -164,7 +164,7 @@ class Convert(NetworkRule):
         check_neurons(model, self)
         rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
         require(self.norm != "model" or images.max(initial=0.0) <= 1.0, "Convert", "norm", self.norm,
-                "another one where an input is above 1, as of ENCODER's scale or more events than one a step")
+                "another one where an input is above 1; or, of events, ENCODER.scale=n_steps with once=True")
         chain, shown, images = grey(model, worth), images, _grey_values(images, worth)
         if validation is not None:
             validation = (_grey_values(validation[0], worth), validation[1])
@@ -272,8 +272,8 @@ def save(path: str | Path, units: Sequence[Units], reference: Reference | None =
 def _plain_arrays(reference: Reference) -> dict[str, Numbers]:
     answers = {f"answers{number}": np.float32(found) for number, found in enumerate(reference.answers, start=1)}
     if reference.bins is not None:
-        counts = np.rint(reference.images * reference.bins.unit).astype(np.uint32)
-        return {"events": counts, "scale": np.float64(reference.bins.unit),
+        counts = np.rint(reference.images * reference.bins.scale).astype(np.uint32)
+        return {"events": counts, "scale": np.float64(reference.bins.scale),
                 "clip": np.int64(reference.bins.clip or 0), **answers}
     pixels = reference.images * 255.0
     require(pixels.shape[1] == 1 and abs(pixels - np.rint(pixels)).max() < 1e-2, "Reference", "images",
@@ -337,7 +337,7 @@ def judge(rule: Convert, model: Sequential, image_filter: ImageFilter, encoder: 
     images, *answers = weights.read(rule.weights, shapes, "Convert", WRITER).values()
     if kind == "events":
         _check_counting(rule.weights, encoder)
-        return Reference(np.float32(images / encoder.unit), answers, encoder).judge(chain, units)
+        return Reference(np.float32(images / encoder.scale), answers, encoder).judge(chain, units)
     values = _grey_values(image_filter(images.astype(np.uint8)).astype(np.float32), worth)
     return Reference(np.float32(images[:, None] / 255.0), answers).judge(chain, units, values)
 
@@ -345,7 +345,7 @@ def judge(rule: Convert, model: Sequential, image_filter: ImageFilter, encoder: 
 def _check_counting(path: str | Path, bins: EventBins) -> None:
     """Raise a SettingsError unless ENCODER counts events as the network of a file was shown them."""
     scale, clip = weights.read(path, {"scale": (), "clip": ()}, "Convert", WRITER).values()
-    require(bool(np.isclose(bins.unit, scale)), "parameters", "ENCODER.scale", bins.unit,
+    require(bool(np.isclose(bins.scale, scale)), "parameters", "ENCODER.scale", bins.scale,
             f"{scale:g}, the events that were an input of 1 to the network of {path}")
     require((bins.clip or 0) == clip, "parameters", "ENCODER.clip", bins.clip,
             f"{int(clip) or None}, as the network of {path} was trained")
