@@ -82,7 +82,7 @@ MODES = {mode.name: mode for mode in (
     Mode("export", "the trained layers as a NIR file, or a recording's spikes as CSV, NPZ or NIX",
          ("model.nir", "run.npz run.csv"), "FILE [FILE]", 2),
     Mode("convert", "a trained network of torch as a parameters file and its weights",
-         ("net.py:Net mine.py --weights net.pt",), "NETWORK FILE.py"),
+         ("net.py:Net mine.py --weights net.pt", "net.pt2 mine.py --source events/ --scale 1"), "NETWORK FILE.py"),
     Mode("doctor", "packages, backends and boards: what is missing, and the fix", ("", "--target spin5:10.0.0.1")),
     Mode("board", "serve an emulated SpiNN-5 until it is interrupted"))}
 

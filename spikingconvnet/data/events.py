@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -130,9 +131,11 @@ def takes_events(encoder: object) -> bool:
     return bool(getattr(encoder, "takes_events", False))
 
 
-def showing(bins: Callable[[EventSet], Spikes], parts: Mapping[str, ImageSet]) -> Callable[[str, Ints], Spikes]:
-    """What shows a rule for whole chains the events of its samples, see ``NetworkRule.train``; `parts` by split."""
-    return lambda split, places: bins(cast(EventSet, parts[split].select(places)))
+def showing(bins: Callable[[EventSet], Spikes],
+            splits: Callable[[], Mapping[str, ImageSet]]) -> Callable[[str, Ints], Spikes]:
+    """What shows a rule for whole chains events, see ``NetworkRule.train``; ``splits()`` is asked once, when needed."""
+    once = cache(splits)
+    return lambda split, places: bins(cast(EventSet, once()[split].select(places)))
 
 
 def given(samples: ImageSet, encoder: object) -> EventSet | Pixels:
@@ -236,7 +239,8 @@ class EventBins:
     def left_out(self, events: EventSet) -> dict[str, float]:
         """Shares of all events that make no spike, by the field for which they do not: dict of str to float.
 
-        ``crop`` (what does not fill a `pool` included), ``n_steps``, ``once`` and ``clip``.
+        ``crop`` (what does not fill a `pool` included), ``n_steps``, ``once`` and ``clip``. Events of a larger sensor
+        than `size` are a DataError.
         """
         return {name: count / max(len(events.t), 1) for name, count in self._kept(events)[1].items()}
 

@@ -158,7 +158,7 @@ def one_fold(train: ImageSet, labels: Ints, test: ImageSet, settings: Settings, 
     learned, answered = (given(part, settings.encoder) for part in (train, test))
     values = shown(learned, image_filter, settings.encoder)
     rule, bins = training.network_rule(settings), cast(Any, settings.encoder)
-    events = showing(bins, {"train": train}) if takes_events(bins) else None
+    events = showing(bins, lambda: {"train": train}) if takes_events(bins) else None
     layers, diagnostics = rule.train(settings.model, values, labels, rng, encoder=settings.encoder,
                                      image_filter=chosen, open_network=open_network, progress=iter,
                                      validation=None, events=events)

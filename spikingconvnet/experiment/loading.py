@@ -171,7 +171,7 @@ class Images:
     def events(self) -> Shown | None:
         """What shows a rule for whole chains the events of its samples, see ``NetworkRule.train``."""
         bins: Any = self.settings.encoder
-        return showing(bins, self.splits()) if takes_events(bins) else None
+        return showing(bins, self.splits) if takes_events(bins) else None
 
     def deformed(self, chosen: Ints, deformation: Deformation) -> tuple[Spikes, AnyInts]:
         """Deformed copies of the training images at `chosen`: Spikes, labels."""

@@ -292,7 +292,7 @@ RULES = {
     "softlif": lambda: (SoftLIF(descent=DESCENT, dropout=0.0, random_start=False),
                         {"readout": Membrane(first=5, last=15)}),
     "feedback": lambda: (FeedbackAlignment(), {}),
-    "bpstdp": lambda: (BPSTDP(epochs=2, n_steps=14, window=2, mu=0.01), {}),
+    "bpstdp": lambda: (BPSTDP(epochs=5, n_steps=14, window=2, mu=0.01), {}),
     "rstdp": lambda: (RSTDP(epochs=2, pattern_steps=16), {"hidden": 0, "readout": Membrane(first=14, last=15)})}
 
 
