@@ -46,7 +46,7 @@ N_TEST = None
 SLOT = {slot}                  # a sample and the steps that its spikes take through the layers
 RESET = True                # integrate-and-fire neurons do not leak: every sample starts at rest
 
-RULE = Convert(weights={weights!r}, bias=True, start=0.5, spread=True, norm="channels",
+RULE = Convert(weights={weights!r}, bias=True, {start}norm="channels",
                peak_rate={peak_rate}, calibration={calibration})
 CELL = RULE.neuron
 MODEL = Sequential(
@@ -82,8 +82,7 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
     units, model = relu.weights_of(network, seen, mean, std)
     classes = _classes(part, model.shapes[-1][0], source)
     if isinstance(part, EventSet) and bins:
-        shown = events_of(part, bins, partial(convert.accuracy, model, units), classes,
-                          scale_is_told(options))
+        shown = events_of(part, bins, partial(convert.accuracy, model, units), classes, scale_is_told(options))
     else:
         shown = images_of(part, why, seen, source)
     images = shown.images
@@ -146,7 +145,7 @@ def _part(source: str) -> tuple[ImageSet | None, str]:
 def _classes(part: ImageSet | None, outputs: int, source: str) -> tuple[int, ...]:
     """What the network's outputs stand for: numbers from 0 on, or the classes of the data set, in order."""
     found = np.arange(outputs) if part is None else np.unique(part.labels)
-    if found.max() < outputs:
+    if found.max() < outputs or (len(found) != outputs and not isinstance(part, EventSet)):
         return tuple(range(outputs))
     if len(found) != outputs:
         raise SettingsError(f"--mode convert: the network has {outputs} outputs, and {source} {len(found)} classes, up"
@@ -174,7 +173,8 @@ def _parameters(network: str, model: Sequential, dataset: str, weights: Path, sh
     layers = [*map(_code, model.layers[:-1]), _code(readout)]
     names = {name for name in ("AvgPool2D", "Conv2D", "Dense", "Shortcut") if any(f"{name}(" in one for one in layers)}
     return PARAMETERS.format(
-        network=network.replace("\\", "/").replace('"', "'"), shows=shown.code, slot=shown.n_steps + depth + 1,
+        network=network.replace("\\", "/").replace('"', "'"), shows=shown.code, start=shown.start,
+        slot=shown.n_steps + depth + 1,
         names=", ".join(sorted(names | {"Convert", "Sequential", "SpikeCount", *shown.names})), n_train=shown.n_train,
         dataset=dataset, classes=f"range({last + 1})" if len(classes) == last + 1 else classes, weights=str(weights),
         peak_rate=PEAK_RATE, calibration=CALIBRATION, shape=model.input_shape,

@@ -61,6 +61,11 @@ class Shown:
     told: tuple[str, ...] = ()
 
     @property
+    def start(self) -> str:
+        """Where membranes start, of RULE: those of events at rest, as what fires early cannot be undone."""
+        return "" if self.bins else "start=0.5, spread=True, "
+
+    @property
     def last(self) -> int | None:
         """Steps of a sample, if what comes behind them must not count: the input of events ends, biases do not."""
         return self.n_steps if self.bins else None
