@@ -21,7 +21,7 @@ from spikingconvnet.model.trained import Diagnostics
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Ints32, Pair, Pixels
 from spikingconvnet.training.chain import surrogate_kernels
 from spikingconvnet.training.chain.balance import cell
-from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
+from spikingconvnet.training.chain.gradients.fitting import JUDGED_AT_ONCE, Chain, accuracy, fit, generator
 
 if TYPE_CHECKING:           # which imports this module when it trains
     from spikingconvnet.training.chain.surrogate import Surrogate
@@ -238,5 +238,5 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
     if validation is not None:
         diagnostics["float_validation_accuracy"] = accuracy(
             lambda images: chain.counts(images, ties=TIE), shown("validation", validation[0]), validation[1],
-            rule.descent.batch)
+            rule.descent.batch if events else JUDGED_AT_ONCE)
     return chain.arrays()[0], diagnostics
