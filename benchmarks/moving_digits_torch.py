@@ -24,6 +24,7 @@ from spikingconvnet.cli.main import main as command_line
 from spikingconvnet.data import datasets, sources
 
 SIDE, EPOCHS, BATCH = moving_digits.SIDE, 12, 64
+PACKETS = 4096                      # that a core of the board holds: all maps may fire in one step
 COUNTS = EventBins(size=(SIDE, SIDE), n_steps=moving_digits.N_STEPS, once=False)
 
 
@@ -77,7 +78,7 @@ def on_board(experiment, n):
     stages = experiment.model.stages
     chain = experiment.network(len(stages), experiment.data("test")["spikes"].samples(0, n))
     local, board = (backends.run(chain, backend=name, **options).spikes for name, options in (
-        ("local", {}), ("spinnaker", {"target": "emulated"})))
+        ("local", {}), ("spinnaker", {"target": "emulated", "packet_buffer": PACKETS})))
     return {stage.label: (local[stage.label].n_events, local[stage.label] == board[stage.label]) for stage in stages}
 
 
