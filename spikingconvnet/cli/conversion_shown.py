@@ -172,7 +172,6 @@ def events_of(part: EventSet, bins: EventBins, accuracy: Accuracy, classes: Sequ
         ``accuracy(values, units)``, float (n, C, H, W) and int (n,): share that the network itself answers rightly.
     classes : tuple of int
         Of its outputs.
-
     is_told : bool
         Whether the scale of `bins` has been told.
 
@@ -181,7 +180,7 @@ def events_of(part: EventSet, bins: EventBins, accuracy: Accuracy, classes: Sequ
     SettingsError
         It has not; the text says how well the network knows the samples on several.
     """
-    few = part.select(np.arange(min(len(part), ASKED)))
+    few = part.select(_spread(len(part), ASKED))
     labels = np.searchsorted(classes, few.labels)
     largest = int(replace(bins, clip=None)(few).counts().max())
     own = {f"--scale {bins.scale:g}" + f" --clip {bins.clip}" * bool(bins.clip): bins}
@@ -195,8 +194,14 @@ def events_of(part: EventSet, bins: EventBins, accuracy: Accuracy, classes: Sequ
                             f" It recognises of {len(few)} training samples {_listed(known)}; tonic's ToImage and"
                             " ToFrame count, which is 1")
     values = bins.values(few)
-    return Shown(f"ENCODER = {_code(bins)}", ("EventBins",), bins.n_steps, 0, values[:REFERENCE],
-                 n_train=min(2000, len(part)), bins=bins, told=_told(part, bins, known, len(few)))
+    return Shown(f"ENCODER = {_code(bins)}", ("EventBins",), bins.n_steps, 0,
+                 values[_spread(len(values), REFERENCE)], n_train=min(2000, len(part)), bins=bins,
+                 told=_told(part, bins, known, len(few)))
+
+
+def _spread(n: int, most: int) -> Ints:
+    """At most so many of `n` places, evenly spread: sets may be sorted by class."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
 def _listed(known: Mapping[str, float]) -> str:

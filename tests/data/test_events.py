@@ -220,6 +220,7 @@ def test_a_folder_of_events_is_a_set(moving):
     found = sources.load(moving)
     assert isinstance(found.train, EventSet) and (len(found.train), len(found.test)) == (40, 16)
     assert found.names == {0: "lying", 1: "upright"}
+    assert found.train.labels[:4].tolist() == [0, 1, 0, 1]         # in turn: what sees the first ones sees all classes
     arrays = {f"{name}{end}": value for end, part in (("", found.train), ("_test", found.test)) for name, value in (
         ("t", part.t), ("x", part.x), ("y", part.y), ("p", part.p), ("labels", part.labels),
         ("sample", np.repeat(np.arange(len(part)), np.diff(part.offsets))))}
