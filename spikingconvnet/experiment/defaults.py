@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from spikingconvnet.data.colour import Opponents
 from spikingconvnet.data.encoding import LatencyEncoder
+from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.filters import DifferenceOfGaussians
 from spikingconvnet.data.images import ImageSet
 from spikingconvnet.data.protocols import Encoder, ImageFilter
@@ -62,6 +63,8 @@ def settings_for(train: ImageSet, model: Model = None, image_filter: ImageFilter
     SettingsError
         What cannot be used.
     """
+    require(not takes_events(encoder), OWNER, "encoder", encoder, "one of images, which are what it learns from; events"
+            " are for an Experiment with --source")
     shape, classes = train.images.shape[1:3], tuple(range(int(train.labels.max()) + 1))
     base = _layerwise(*train.images.shape[1:]) if rule is None else _recipe(rule)
     chosen = image_filter or base.image_filter

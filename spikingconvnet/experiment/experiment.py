@@ -19,6 +19,7 @@ from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
 from spikingconvnet.data.colour import grey
 from spikingconvnet.data.deformation import Deformation
+from spikingconvnet.data.events import EventSet
 from spikingconvnet.errors import HealthError, StoreError, require
 from spikingconvnet.experiment import binding, crossvalidation, readout, replicas
 from spikingconvnet.experiment.judging import judge
@@ -204,7 +205,7 @@ class Experiment:
         validation = self.values("validation") if s.n_validation else None
         found, diagnostics = learning.train(
             self.model, images, labels, np.random.default_rng([s.seed, 1]), encoder=s.encoder,
-            image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
+            image_filter=s.image_filter, events=self.images.events(), open_network=partial(self.runner.open, watch),
             progress=partial(self.progress, description=description), validation=validation)
         require_layers(learning, self.model.stages, found, diagnostics)
         layers, peaks = balance.balanced(self.model, found, self.data("train")["spikes"],
@@ -394,12 +395,12 @@ class Experiment:
                               tuple(self.trained(stage.number) for stage in self.model.stages), fitted,
                               binding.span(self.store))
 
-    def predict(self, images: Pixels) -> Answers:
+    def predict(self, images: Pixels | EventSet) -> Answers:
         """What the trained network answers to new images: Answers, ``labels`` and ``scores``; nothing of it is stored.
 
         Parameters
         ----------
-        images : uint8 array (n, H, W) or (n, H, W, 3)
+        images : uint8 array (n, H, W) or (n, H, W, 3), or EventSet
             As in the data set; a step that is missing is a StoreError, else as ``TrainedNetwork.answer``.
         """
         with self.store.locked() if self.runner.options else nullcontext():     # a board's files lie there

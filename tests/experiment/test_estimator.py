@@ -177,6 +177,7 @@ SQUARES = X[:60].reshape(-1, 8, 8)
     ({"value_range": (10, 0)}, X[:60], r"value_range: must be \(black, white\)"),
     ({"rule": "stdp"}, X[:60], r"rule: must be one of bpstdp, .*ridge"),
     ({"model": "8x8-10"}, X[:60], r"model: 8x8-10 is for a rule"),
+    ({"encoder": scn.EventBins(size=(8, 8))}, X[:60], r"encoder: must be one of images"),
     ({"model": (scn.Dense(10), scn.SpikeCount())}, X[:60], r"rule: must be one that trains all layers at once"),
     ({"model": scn.Sequential((2, 9, 9), *layers())}, X[:60], r"model: must be a model for the input \(2, 8, 8\)")])
 def test_what_cannot_be_learned_from_is_a_sentence(small, more, images, text):

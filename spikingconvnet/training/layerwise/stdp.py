@@ -25,12 +25,13 @@ from spikingconvnet.gates.fields import (
     part,
     record,
     several,
+    spelled,
     whole,
 )
 from spikingconvnet.gates.schema import Schema
 from spikingconvnet.gates.sizes import Asked, require_fits
 from spikingconvnet.model.layers import INHIBITION, NEURON
-from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress, Trainee, spelled, tell
+from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress, Trainee, tell
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.model.trained import Course, Trained
 from spikingconvnet.network.arrays import Floats, Numbers
