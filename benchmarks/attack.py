@@ -34,7 +34,7 @@ def main():
     begin = time.monotonic()
     counts = harness.run(module, cases, options.seed, options.jobs, options.first, told)
     bad = sum(counts[kind] for kind in harness.BAD)
-    print(json.dumps({"attack": options.name, "cases": cases, "bad": bad, **counts,
+    print(json.dumps({"attack": options.name, "cases": sum(counts.values()), "bad": bad, **counts,
                       "seconds": round(time.monotonic() - begin)}))
     return bool(bad)
 

@@ -17,17 +17,16 @@ def prepare(directory):
     """A finished run, and the commands."""
     flows.light_figures()
     parameters = ["--parameters", small.write(directory)]
-    made = [flows.Flow(" ".join(words), ["--mode", *words, *parameters], directory / "run")
-            for words in (*WRITERS, *READERS)]
-    flows.forked(made[0].command(directory / "run"), silent=True)
-    return made, {}
+    finished = flows.Flow("demo", ["--mode", "demo", *parameters], None, directory / "run")
+    return [flows.Flow(" ".join(words), ["--mode", *words, *parameters], finished, directory / "unused")
+            for words in (*WRITERS, *READERS)], {}
 
 
 def _undisturbed(context, order):
     """What commands make of the run one after the other: codes and contents, each order once."""
     made, found = context
     if order not in found:
-        run = made[0].before.parent / "-".join(map(str, order))
+        run = made[0].before.where.parent / "-".join(map(str, order))
         flows.begin(made[order[0]], run)
         codes = [flows.forked(made[i].command(run), silent=True) for i in order]
         found[order] = codes, flows.contents(run)

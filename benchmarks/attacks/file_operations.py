@@ -16,27 +16,30 @@ EVENTS = "os.rename", "os.remove", "os.mkdir", "os.rmdir"
 
 
 def prepare(directory):
-    """All flows, each with the number of its operations."""
-    cases, told = [], directory / "count"
-    for i, flow in enumerate(flows.prepare(directory)):
-        run = directory / f"counted-{i}"
-        flows.begin(flow, run)
-        flows.forked(_operated, flow, run, None, told, silent=True)
-        cases += [(flow, at) for at in range(int(told.read_text()))]
-    return cases
-
-
-def count(context):
-    """How many cases there are."""
-    return len(context)
+    """What is known of the operations of all flows, one after another, and the flows of which it is not yet known."""
+    return [], iter(flows.prepare(directory))
 
 
 def case(context, _, where):
-    """A flow whose process is killed at one of its file operations, and the same command again."""
-    number = int(where.name.rpartition("-")[2])
-    flow, at = context[number]
+    """A flow whose process is killed at one of its file operations, and the same command again; None if there are no
+    more."""
+    number, (known, flows_left) = int(where.name.rpartition("-")[2]), context
+    while number >= len(known):
+        flow = next(flows_left, None)
+        if flow is None:
+            return None
+        known += [(flow, at) for at in range(_count(flows.undisturbed(flow), where))]
+    flow, at = known[number]
     return Case(f"{flow.name}, killed at operation {at}", lambda: _work(flow, at, where / "run"),
                 lambda outcome: outcome.stdout.strip())
+
+
+def _count(flow, where):
+    """How many operations a flow has."""
+    run, told = where / "counted", where / "count"
+    flows.begin(flow, run)
+    flows.forked(_operated, flow, run, None, told, silent=True)
+    return int(told.read_text())
 
 
 def _work(flow, at, run):

@@ -18,11 +18,13 @@ CHAIN = ROOT / "spikingconvnet/experiment/recipes/bpstdp-iris.py"
 
 @dataclass
 class Flow:
-    """A command, the run directory it starts from (or None), how long it takes and the bytes that it ends with."""
+    """A command, the flow it starts from the end of (or None), where it is done once, and, when it has been
+    :func:`undisturbed`, how long it takes and the bytes that it ends with."""
 
     name: str
     words: list
-    before: Path
+    before: object
+    where: Path
     seconds: float = 0.0
     after: dict = None
 
@@ -110,26 +112,29 @@ def prepare(directory):
 
 def _flows(name, folder, parameters):
     layer = [] if name == "chain" else ["--layer", "1"]
-    flows = [Flow(f"{name}: demo", ["--mode", "demo", *parameters], None),
-             Flow(f"{name}: loaddata", ["--mode", "loaddata", *parameters], None),
-             Flow(f"{name}: training", ["--mode", "training", *layer, *parameters], folder / f"{name}: loaddata"),
-             Flow(f"{name}: testing", ["--mode", "testing", *parameters], folder / f"{name}: demo"),
-             Flow(f"{name}: training again", ["--mode", "training", *layer, *parameters], folder / f"{name}: demo"),
-             Flow(f"{name}: plot", ["--mode", "plot", *parameters], folder / f"{name}: demo")]
-    for flow in flows:
-        run = folder / flow.name
-        begin(flow, run)
+    def flow(told, mode, before, *more):
+        return Flow(f"{name}: {told}", ["--mode", mode, *more, *parameters], before, folder / told)
+
+    demo, loaddata = flow("demo", "demo", None), flow("loaddata", "loaddata", None)
+    return [demo, loaddata, flow("training", "training", loaddata, *layer), flow("testing", "testing", demo),
+            flow("training again", "training", demo, *layer), flow("plot", "plot", demo)]
+
+
+def undisturbed(flow):
+    """The flow, done once where nothing disturbs it."""
+    if flow.after is None:
+        begin(flow, flow.where)
         started = time.monotonic()
-        if forked(flow.command(run), silent=True):
+        if forked(flow.command(flow.where), silent=True):
             raise RuntimeError(f"{flow.name}: fails without being disturbed")
-        flow.seconds, flow.after = time.monotonic() - started, contents(run)
-    return flows
+        flow.seconds, flow.after = time.monotonic() - started, contents(flow.where)
+    return flow
 
 
 def begin(flow, run):
     """Put into a run directory what the flow starts from."""
     if flow.before is not None:
-        shutil.copytree(flow.before, run)
+        shutil.copytree(undisturbed(flow.before).where, run)
 
 
 def again(flow, run):

@@ -157,14 +157,16 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
     try:
         (base / "context").mkdir()
         context = module.prepare(base / "context")
-        last = min(first + n, module.count(context)) if hasattr(module, "count") else first + n
-        numbers = iter(range(first, last))
+        numbers = iter(range(first, first + n))
         while True:
             while len(at_work) < jobs and (number := next(numbers, None)) is not None:
                 where = base / f"case-{number}"
                 where.mkdir()
                 case = module.case(context, np.random.default_rng([seed, number]), where)
-                at_work[number] = start(case, where)
+                if case is None:        # there are no more
+                    numbers = iter(())
+                else:
+                    at_work[number] = start(case, where)
             if not at_work:
                 return counts
             time.sleep(0.002)

@@ -17,7 +17,7 @@ prepare = flows.prepare
 
 def case(context, rng, where):
     """A flow whose process is killed after part of the time that it takes, and the same command again."""
-    flow, number = context[rng.integers(len(context))], SIGNALS[rng.integers(len(SIGNALS))]
+    flow, number = flows.undisturbed(context[rng.integers(len(context))]), SIGNALS[rng.integers(len(SIGNALS))]
     kills = rng.uniform(0, flow.seconds, rng.integers(1, 4)).tolist()
     at = ", ".join(f"{s:.3f}" for s in kills)
     return Case(f"{flow.name}, {number.name} after {at} s", lambda: _work(flow, number, kills, where / "run"),
