@@ -15,9 +15,9 @@ def about(held: Held) -> dict[str, Any]:
     """Data set, seed, versions, settings, times and commands: dict for JSON."""
     how, kept = held.train["how"], held.store.results().get("run", {})
     return {"directory": str(held.store.path), "name": held.store.path.resolve().name,
-            "data": str(how.get("source", held.settings.dataset)), "seed": held.settings.seed,
+            "data": held.source, "seed": held.settings.seed,
             "images": {name: len(labels) for name, labels in _labels(held).items()},
-            "machines": _machines(held), "rules": [str(layer["how"]["rule"]) for layer in held.layers],
+            "machines": _machines(held), "rules": held.rules,
             "versions": kept.get("versions") or {"spikingconvnet": str(how["version"])},
             "sets": held.store.sets(), "seconds": kept.get("seconds", {}), "settings": settings(held),
             "commands": [{"what": "all of it again, elsewhere", "command": _again(held)},
@@ -57,12 +57,12 @@ def _machines(held: Held) -> list[str]:
 
 def _again(held: Held) -> str:
     """The command that makes the same run in another directory."""
-    how, rules = held.train["how"], {str(layer["how"]["rule"]) for layer in held.layers}
+    arch, rules = held.train["how"].get("arch"), set(held.rules)
     words = [held.program, "--mode demo", f"--parameters {word(held.store.parameters())}"]
     words += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in held.store.sets().items()]
-    words += [f"--source {word(how['source'])}"] if "source" in how else []
+    words.append(f"--source {word(held.source)}")
     words += [f"--seed {held.settings.seed}"] if "SEED" not in held.store.sets() else []
-    words += [f"--arch {shlex.quote(how['arch'])}"] if how.get("arch") else []
+    words += [f"--arch {shlex.quote(arch)}"] if arch else []
     if held.settings.rule is None and len(rules) == 1 and rules & {"random", "kmeans"}:
         words.append(f"--rule {rules.pop()}")
     machine = MACHINES.get("".join(_machines(held)[:1]), "")

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.data.events import takes_events
 from spikingconvnet.experiment import readout
 from spikingconvnet.experiment.results import Result, Results, if_there
 from spikingconvnet.network.arrays import AnyInts, Ints, Numbers
 from spikingconvnet.report.held import Held
+from spikingconvnet.store.directory import word
 
 MACHINES = ("local", "emulated", "hardware", "nest", "brian2")
 MOST_CLASSES = 40           # of a confusion matrix that is shown; of more, the confusions alone
@@ -48,7 +50,7 @@ def result(held: Held) -> dict[str, Any]:
     """Accuracy, floors, recall and confusion of the last test: dict for JSON; ``missing`` without one."""
     entry = held.entry
     if entry is None:
-        return {"missing": [_next(held)]}
+        return {"missing": [next_step(held, "no images are classified yet")]}
     confusion = np.array(entry["confusion"], np.int64)
     names = [str(name) for name in entry.get("class_names", entry["classes"])]
     told = {key: entry.get(key) for key in ("split", "accuracy", "accuracy_by_half", "verdict", "over_time")}
@@ -59,17 +61,24 @@ def result(held: Held) -> dict[str, Any]:
             "confusions": _confusions(confusion),
             "other": {name: one["accuracy"] for name, one in held.entries.items()
                       if name in ("test", "validation") and one is not entry},
-            "floor_command": f"{held.program} --mode demo --rule ridge --run-dir runs/ridge"}
+            "floor_command": _floor_command(held)}
 
 
-def _next(held: Held) -> dict[str, str]:
-    """The next step towards a test."""
+def _floor_command(held: Held) -> str | None:
+    """What tells how far a linear machine comes on the same images; None of what are no images."""
+    if takes_events(held.settings.encoder) or min(held.model.input_shape[1:]) == 1 or held.rules[:1] == ["ridge"]:
+        return None
+    return f"{held.program} --mode demo --rule ridge --source {word(held.source)} --run-dir runs/ridge"
+
+
+def next_step(held: Held, what: str) -> dict[str, str]:
+    """The next step towards a test: the first result that is missing, or `what` a test brings, with its command."""
     if len(held.layers) < len(held.stages):
         layer = None if held.model.runs_as_one else len(held.layers) + 1
         return held.missing(f"layer {len(held.layers) + 1} is not trained yet", "training", layer)
     if not held.model.runs_as_one and not held.experiment.has_svm():
         return held.missing("the classifier is not fitted yet", "training", "svm")
-    return held.missing("no images are classified yet", "testing")
+    return held.missing(what, "testing")
 
 
 def _floors(confusion: Ints) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def _accuracy(held: Held) -> float | None:
 
 def _differing(a: Held, b: Held) -> list[list[str]]:
     """Settings that differ, [name, value of A, value of B]; an empty text where one has none of that name."""
-    ours, theirs = (dict(settings(held)) for held in (a, b))
+    ours, theirs = ({"learned by": ", ".join(held.rules), **dict(settings(held))} for held in (a, b))
     return [[name, ours.get(name, ""), theirs.get(name, "")] for name in dict.fromkeys((*ours, *theirs))
             if ours.get(name) != theirs.get(name)]
 

@@ -45,6 +45,16 @@ class Held:
         return found
 
     @property
+    def rules(self) -> list[str]:
+        """The rule that each layer was trained by."""
+        return [str(layer["how"]["rule"]) for layer in self.layers]
+
+    @property
+    def source(self) -> str:
+        """The data set."""
+        return str(self.train["how"].get("source", self.settings.dataset))
+
+    @property
     def entry(self) -> dict[str, Any] | None:
         """What the split that was classified last has reached; None before the first test."""
         return next((entry for name, entry in reversed(self.entries.items()) if name in SPLITS), None)

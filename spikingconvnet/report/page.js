@@ -202,10 +202,10 @@ function picture(run, row, scale) {
     return paint(canvas(width, height, label, scale * columns / width), (i) => Array(3).fill(values[at + i]));
   }
   const first = unpack(run.images.first), size = rows * columns, at = row * channels * size, steps = run.samples.n_steps;
-  if (size === 1) {                                             // a row of numbers, not a picture
-    const wide = Math.ceil(Math.sqrt(channels));
-    return paint(canvas(wide, Math.ceil(channels / wide), label, scale * 20 / wide),
-      (i) => i >= channels || first[at + i] === SILENT ? rgb(css("bg")) : byTime(first[at + i] / steps));
+  if (Math.min(rows, columns) === 1) {                          // a row of numbers, not a picture: a column for each
+    const wide = size === 1 ? Math.ceil(Math.sqrt(channels)) : size, high = Math.ceil(channels * size / wide);
+    return paint(canvas(wide, high, label, scale * Math.max(rows, columns) / Math.max(wide, high)),
+      (i) => i >= channels * size || first[at + i] === SILENT ? rgb(css("bg")) : byTime(first[at + i] / steps));
   }
   const node = canvas(columns, rows, label, scale);
   if (channels === 2) return paint(node, (i) => between(DIVERGING, 0.5 + 0.5 * signed(first, at, size, i, steps)));
@@ -263,7 +263,8 @@ function result(run) {
     h("div", {class: "scroll"}, h("table", {}, h("caption", {}, "Accuracy beside its floors"), floors.map(([what, share]) =>
       h("tr", {}, h("th", {scope: "row"}, what), h("td", {}, percent(share)), h("td", {}, meter(share))))),
     told.accuracy_by_half && h("p", {class: "dim"}, `First half ${percent(told.accuracy_by_half[0])}, second half ${percent(told.accuracy_by_half[1])}.`),
-    h("p", {class: "dim"}, "What a linear machine on the same images reaches is a run of its own:"), h("pre", {tabindex: 0}, told.floor_command)),
+    told.floor_command ? [h("p", {class: "dim"}, "What linear units behind random ones reach on the same images is a run of its own:"),
+      h("pre", {tabindex: 0}, told.floor_command)] : null),
     h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "By class: share recognised (recall), share of its answers that are right (precision)"),
       h("tr", {}, ["class", "images", "recall", "", "precision"].map((title) => h("th", {scope: "col"}, title))),
       told.rows.map((row) => h("tr", {}, h("th", {scope: "row"}, row.name), h("td", {}, whole(row.n)), h("td", {}, percent(row.recall)),
@@ -284,9 +285,9 @@ function confusion(run) {
     node.style.color = inkOn(colour);
     return node;
   };
-  return h("table", {class: "confusion"}, h("caption", {}, "Confusion: true class down, answer across; press a number to see its images"),
-    h("tr", {}, h("td"), classes.map((title) => h("th", {scope: "col"}, title))),
-    matrix.map((row, i) => h("tr", {}, h("th", {scope: "row"}, classes[i]), row.map((n, j) => cell(i, j, n, row.reduce((a, b) => a + b, 0))))));
+  return [h("p", {class: "dim"}, "Confusion: true class down, answer across; press a number to see its images"),
+    h("table", {class: "confusion"}, h("tr", {}, h("td"), classes.map((title) => h("th", {scope: "col"}, title))),
+    matrix.map((row, i) => h("tr", {}, h("th", {scope: "row"}, classes[i]), row.map((n, j) => cell(i, j, n, row.reduce((a, b) => a + b, 0))))))];
 }
 
 function confusions(run) {

@@ -6,7 +6,7 @@ import numpy as np
 
 from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.report.answers import Answered
+from spikingconvnet.report.answers import Answered, next_step
 from spikingconvnet.report.held import Held
 from spikingconvnet.report.packing import packed
 
@@ -78,7 +78,7 @@ def pictures(held: Held, found: Answered | None, budget: int) -> dict[str, Any]:
              "first": packed(first_steps(spikes, index)),
              "grey": {"index": grey, **packed(_bytes(kept[grey]))} if grey else None}
     if found is None and held.entry is not None:
-        whole["missing"] = [held.missing("which images were missed is no longer stored", "testing")]
+        whole["missing"] = [next_step(held, "which images were missed is no longer stored")]
     return whole
 
 
