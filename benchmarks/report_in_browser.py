@@ -13,6 +13,7 @@ import base64
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,50 +23,7 @@ from pathlib import Path
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = ((1280, 900), (390, 844))
 PATIENCE = 120          # s for an answer
-# Every select through its options, every slider to its ends and its middle, every button once; dialogs are closed.
-USE = """(() => {
-  let used = 0;
-  const change = (node, value, kind) => { node.value = value; node.dispatchEvent(new Event(kind, {bubbles: true})); used += 1; };
-  const dialog = document.getElementById("dialog");
-  for (const one of document.querySelectorAll("details")) one.open = true;
-  for (let k = 0; k < document.querySelectorAll("select").length; k++) {
-    const n = Math.min(12, document.querySelectorAll("select")[k].options.length);
-    for (let o = n - 1; o >= 0; o--) { const node = document.querySelectorAll("select")[k]; change(node, node.options[o].value, "change"); }
-  }
-  for (const node of document.querySelectorAll("input[type=range]")) for (const part of [0, 0.4, 1]) change(node, Math.round(part * node.max), "input");
-  for (let k = 0; k < Math.min(800, document.querySelectorAll("main button").length); k++) {
-    document.querySelectorAll("main button")[k].click();
-    used += 1;
-    if (dialog.open) {
-      if (!dialog.querySelector("h2").textContent) throw new Error("a dialog without a title");
-      dialog.close();
-    }
-  }
-  return used;
-})()"""
-LOOK = """(() => {
-  const wrong = [], name = (node) => node.outerHTML.slice(0, 120);
-  if (document.documentElement.dataset.ready !== "yes") wrong.push("the page has not filled itself");
-  if (document.documentElement.scrollWidth > window.innerWidth) wrong.push(`wider than the screen: ${document.documentElement.scrollWidth}`);
-  for (const node of document.querySelectorAll("main button, main select, main input")) {
-    if (!(node.textContent.trim() && node.tagName === "BUTTON") && !node.getAttribute("aria-label") && !(node.labels || []).length) wrong.push(`no name: ${name(node)}`);
-  }
-  for (const node of document.querySelectorAll("canvas, svg")) if (!node.getAttribute("aria-label") && !node.getAttribute("aria-hidden")) wrong.push(`no name: ${name(node)}`);
-  const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
-  if (new Set(ids).size !== ids.length) wrong.push("an id twice");
-  const parts = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const back = (node) => { for (let at = node; at; at = at.parentElement) { const c = parts(getComputedStyle(at).backgroundColor); if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
-  const seen = new Set();
-  for (const node of document.querySelectorAll("body *")) {
-    if (![...node.childNodes].some((kid) => kid.nodeType === 3 && kid.textContent.trim()) || !node.getClientRects().length || node.disabled) continue;
-    const style = getComputedStyle(node), front = parts(node instanceof SVGElement ? style.fill : style.color), behind = back(node);
-    const [a, b] = [light(front), light(behind)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05), key = `${front}/${behind}`;
-    if (ratio < 4.5 && !seen.has(key)) { seen.add(key); wrong.push(`contrast ${ratio.toFixed(2)}: ${name(node)}`); }
-  }
-  return wrong;
-})()"""
+ON_PAGE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8").strip()
 
 
 class Browser:
@@ -81,7 +39,7 @@ class Browser:
 
         self.process = subprocess.Popen(
             [program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe",
-             f"--user-data-dir={folder}", "about:blank"], preexec_fn=pipes, close_fds=False,
+             f"--user-data-dir={folder}", "about:blank"], preexec_fn=pipes, close_fds=False,     # noqa: PLW1509
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_browser[0])
         os.close(from_browser[1])
@@ -161,12 +119,12 @@ def look(browser, page, shots):
         while browser.value("document.readyState") != "complete" and time.monotonic() < deadline:
             time.sleep(0.05)
         where = f"{page.name}, {width} pixels, {colours}"
-        wrong += [f"{where}: {one}" for one in browser.value(LOOK)]
+        wrong += [f"{where}: {one}" for one in browser.value(f"{ON_PAGE}.look()")]
         if shots:
             picture = browser.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
             (shots / f"{page.parent.name}-{page.stem}-{width}-{colours}.png").write_bytes(base64.b64decode(picture))
-        used = browser.value(USE)
-        wrong += [f"{where}, used: {one}" for one in browser.value(LOOK)]
+        used = browser.value(f"{ON_PAGE}.use()")
+        wrong += [f"{where}, used: {one}" for one in browser.value(f"{ON_PAGE}.look()")]
         wrong += [f"{where}: {one}" for one in complaints(browser.events, address)]
         print(f"{where}: {used} controls used", flush=True)
     return wrong
@@ -180,7 +138,7 @@ def main(words=None):
     options = parser.parse_args(words)
     if options.screenshots:
         options.screenshots.mkdir(parents=True, exist_ok=True)
-    program = next((one for one in PROGRAMS if any((Path(folder) / one).is_file() for folder in os.get_exec_path())), None)
+    program = next(filter(shutil.which, PROGRAMS), None)
     if program is None:
         raise SystemExit(f"none of {', '.join(PROGRAMS)} is installed: apt-get install chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

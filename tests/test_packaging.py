@@ -33,7 +33,7 @@ def test_no_other_extra_brings_spynnaker():
 
 
 def test_what_is_installed_is_all_of_it(tmp_path):
-    """Every module, types (PEP 561: a type checker takes a package without the marker for untyped), recipes, the page."""
+    """Every module, types (PEP 561: a type checker takes a package without the marker for untyped), recipes, page."""
     subprocess.run([sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path], cwd=ROOT, check=True)
     wanted = {path.relative_to(ROOT) for pattern in ("*.py", "*.pyi", "py.typed", "page.*")
               for path in (ROOT / "spikingconvnet").rglob(pattern)}

@@ -77,8 +77,9 @@ def run(tmp_path_factory):
 DATASET = {squares(folder)!r}
 FILTER, ENCODER, SLOT = DifferenceOfGaussians(contrast=0.2), LatencyEncoder(), 25
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=2.0, tau_refrac=0.0)
-MODEL = Sequential((2, 12, 12), Conv2D(4, 5, neuron=CELL, firing=0.2, training=STDP(windows=40, chunks=2, min_spikes=3)),
-                   Classifier(grid=2))
+MODEL = Sequential(
+    (2, 12, 12), Conv2D(4, 5, neuron=CELL, firing=0.2, training=STDP(windows=40, chunks=2, min_spikes=3)),
+    Classifier(grid=2))
 """)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "plot", lambda experiment, names: [])
@@ -239,7 +240,8 @@ def test_a_network_that_is_trained_as_a_whole(tmp_path, readout):
     content = shown(made)[0]["runs"][0]
     assert content["result"]["over_time"]["accuracy"][-1] == entry["accuracy"]
     assert content["images"]["channels"] == ["red", "green", "blue"] and content["images"]["all_wrong"] is not None
-    assert content["samples"]["votes"]["unit"] == ("spikes" if isinstance(readout, SpikeCount) else "mean membrane (mV)")
+    unit = "spikes" if isinstance(readout, SpikeCount) else "mean membrane (mV)"
+    assert content["samples"]["votes"]["unit"] == unit
     agreed, index = content["samples"]["agreement"], content["samples"]["index"]
     assert agreed == {"same": len(index), "of": len(index)}
     ends = unpacked(content["samples"]["votes"]["leads"])[:, -1].tolist()
