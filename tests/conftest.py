@@ -117,9 +117,7 @@ def sketched(request):
     """
     with pytest.MonkeyPatch.context() as patch:         # a test may undo its own
         if "drawn" not in request.keywords:
-            figure = importlib.import_module("matplotlib.figure").Figure
-            patch.setattr(figure, "draw_without_rendering", lambda self: None)
-            patch.setattr(figure, "savefig", lambda self, file, **_: file.write(b"a sketch"))
+            importlib.import_module("sketches").instead_of_figures(patch.setattr)
         yield
 
 

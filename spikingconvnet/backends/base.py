@@ -4,12 +4,14 @@
 """
 
 import logging
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
+from spikingconvnet.board.lowering import COUNTER_TEXTS, MANY_ZEROS
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.network.arrays import ArrayLike, Floats, Ints, Ints32
 from spikingconvnet.network.netlist import Network
@@ -19,6 +21,7 @@ if TYPE_CHECKING:           # reads the provenance of boards from databases; mos
     from spikingconvnet.backends.spinnaker.provenance import Provenance
 
 ACCUM = 32768.0     # s16.15: raw / 2**15
+_printed: set[str] = set()      # kinds of warnings, where nobody has set up logging
 Record: TypeAlias = Collection[str] | Mapping[str, ArrayLike]       # populations, or neurons of each
 
 
@@ -92,13 +95,31 @@ def recorded_neurons(network: Network, record: Record) -> dict[str, Ints]:
 
 
 def log_warnings(recording: Recording, logger: logging.Logger) -> None:
-    """Log what the board would have done in silence: lost or wrapped weights, silent synapses, cut ring buffers."""
+    """Log what the board would have done in silence: lost or wrapped weights, silent synapses, cut ring buffers.
+
+    A few weights that round to zero are a note. Where nobody has set up logging, which is where Python itself prints
+    warnings, one of a kind is enough for a process, as of every fit and prediction of an estimator.
+    """
+    few = [COUNTER_TEXTS["lost_weights"].format(label=label, **counts) for label, counts in recording.counters.items()
+           if counts["lost_weights"] <= MANY_ZEROS * counts["weights"]]
     for text in recording.warnings:
-        logger.warning("warning: %s", text)
+        if text in few:
+            logger.info("note: %s", text)
+        else:
+            _warn(logger, text)
     for label, slots in recording.saturated.items():
         if slots:
-            logger.warning("warning: population %s: %d inputs of a step did not fit 16 bits and were cut; lower the"
-                           " weights, or raise max_expected_summed_weight", label, slots)
+            _warn(logger, f"population {label}: {slots} inputs of a step did not fit 16 bits and were cut; lower the"
+                          " weights, or raise max_expected_summed_weight")
+
+
+def _warn(logger: logging.Logger, text: str) -> None:
+    kind = re.sub(r"\b\d+\b", "N", text)
+    if not logger.hasHandlers():
+        if kind in _printed:
+            return
+        _printed.add(kind)
+    logger.warning("warning: %s", text)
 
 
 def joined(parts: Sequence[Spikes], slot: int | None) -> Spikes:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from spikingconvnet.board import dtcm, quantisation
 from spikingconvnet.board.connectors import check_reset
-from spikingconvnet.board.lowering import lower
+from spikingconvnet.board.lowering import MANY_ZEROS, lower
 from spikingconvnet.board.partition import convolutions
 from spikingconvnet.board.quantisation import Learning, Margin, Quantised
 from spikingconvnet.board.resources import (
@@ -26,7 +26,6 @@ from spikingconvnet.network.spikes import Spikes
 
 DIGITS = 70_000             # MNIST, whose time on a machine is told
 FATAL, WARNING, NOTE = "fatal", "warning", "note"
-MANY_ZEROS = 0.01           # share of weights rounded to zero from which it is worth a warning
 FEW_STEPS = 4.0             # of a weight in one pair, below which rounding down bends the rule
 Copies: TypeAlias = tuple[int, float | None]       # of a network, and seconds that they take
 FITS = ("fits", "fits with warnings", "does not fit")

@@ -29,6 +29,7 @@ from spikingconvnet.network.neurons import parameter_names
 TIMESTEPS = (0.1, 0.2, 0.5, 1.0, 2.0)   # ms
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
+MANY_ZEROS = 0.01                 # share of weights rounded to zero from which it is worth a warning
 Counters: TypeAlias = dict[str, int]
 COUNTER_TEXTS = {
     "lost_weights": "projection {label}: {lost_weights} of {weights} weights round to zero",

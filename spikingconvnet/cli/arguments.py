@@ -148,6 +148,8 @@ def _check_together(options: Namespace) -> None:
     learns = options.mode == "training" and options.layer in (None, "1")
     brings = f"--rule {' or '.join(WHOLE)}"
     for refused, text in (
+            (options.mode == "training" and options.source is not None and not options.cv,
+             "--source: with --mode training it needs --cv; all else is trained on what --mode loaddata has loaded"),
             (options.layer == "svm" and options.rule is not None,
              "--rule: has nothing to do with --layer svm, whose kernels are trained before it"),
             (options.mode == "sweep" and not (options.set or options.seeds),

@@ -3,14 +3,17 @@
 import math
 from argparse import Namespace
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spikingconvnet.cli.conversion_shown import Shown, bins_of, events_of, images_of, refuse_for_images, scale_is_told
 from spikingconvnet.cli.messages import program
 from spikingconvnet.data import sources
-from spikingconvnet.data.colour import coloured, grey
+from spikingconvnet.data.events import EventSet
+from spikingconvnet.data.images import ImageSet
 from spikingconvnet.errors import SettingsError, SpikingConvNetError
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.libraries import need
@@ -21,12 +24,8 @@ from spikingconvnet.training.chain import convert
 from spikingconvnet.training.chain.parity import Report
 
 MNIST = "data/mnist"
-REFERENCE = 100         # images on which units are compared with the network's own
-STEPS = 250             # of an image; in the first quarter rates have not settled
 PEAK_RATE = 0.25
 CALIBRATION = 100       # images on which it is measured what spikes are worth
-
-FILTERS = {1: "Intensity", 3: "Colours"}        # by the channels of the images
 
 PARAMETERS = '''"""{network}, converted to integrate-and-fire neurons by --mode convert.
 
@@ -38,17 +37,16 @@ from spikingconvnet import {names}
 SEED = 0
 
 DATASET = {dataset!r}
-CLASSES = range({classes})
-N_TRAIN = 2_000             # the largest activations to them are what layers are divided by
+CLASSES = {classes}
+N_TRAIN = {n_train:_}             # the largest activations to them are what layers are divided by
 N_VALIDATION = 0
 N_TEST = None
 
-FILTER = {filter}()
-ENCODER = RegularEncoder(n_steps={steps}, max_rate=1.0)
-SLOT = {slot}                  # an image and the steps that its spikes take through the layers
-RESET = True                # integrate-and-fire neurons do not leak: every image starts at rest
+{shows}
+SLOT = {slot}                  # a sample and the steps that its spikes take through the layers
+RESET = True                # integrate-and-fire neurons do not leak: every sample starts at rest
 
-RULE = Convert(weights={weights!r}, bias=True, start=0.5, spread=True, norm="channels",
+RULE = Convert(weights={weights!r}, bias=True, {start}norm="channels",
                peak_rate={peak_rate}, calibration={calibration})
 CELL = RULE.neuron
 MODEL = Sequential(
@@ -71,29 +69,36 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
     need("torch", "--mode convert")
     from spikingconvnet.training.chain.gradients import relu
 
-    named, path = options.paths[0], Path(options.paths[1]).absolute()
+    named, path, source = options.paths[0], Path(options.paths[1]).absolute(), options.source or MNIST
     _check_new(path)
     network, shape = _network(named, options)
     mean, std = (None if text is None else _numbers(text, option, ",", float)
                  for text, option in ((options.mean, "--mean"), (options.std, "--std")))
-    units, model = relu.weights_of(network, shape, mean, std)
-    if shape[0] not in FILTERS:
-        raise SettingsError(f"--mode convert: images of {shape[0]} channels: parameters show grey ones, of 1, or"
-                            " coloured ones, of 3; --input-shape says which")
-    images, why = _images(options.source or MNIST, shape)
-    reference = None if images is None else relu.reference(network, _normalised(images, mean, std), images)
-    kept = reference if shape[0] == 1 else None         # files keep grey images alone
+    part, why = _part(source)
+    bins = bins_of(part, shape, options) if isinstance(part, EventSet) else None
+    if bins is None:
+        refuse_for_images(options, source)
+    seen = shape or (bins.shape if bins else (1, 28, 28))
+    units, model = relu.weights_of(network, seen, mean, std)
+    classes = _classes(part, model.shapes[-1][0], source)
+    if isinstance(part, EventSet) and bins:
+        shown = events_of(part, bins, partial(convert.accuracy, model, units), classes, scale_is_told(options))
+    else:
+        shown = images_of(part, why, seen, source)
+    images = shown.images
+    reference = None if images is None else relu.reference(network, _normalised(images, mean, std), images, shown.bins)
+    kept = reference if seen[0] == 1 or shown.bins else None         # files keep events and grey images
     report = None if reference is None else reference.judge(model, units)
     weights = path.with_suffix(".npz")
     convert.save(weights, units, kept)
-    text = _parameters(named, model, options.source or MNIST, weights)
+    text = _parameters(named, model, source, weights, shown, classes)
     write_whole(path, lambda stream: stream.write(text.encode()))
-    return {"parameters": str(path), "weights": str(weights), "layers": len(model.stages),
-            "parity": None if report is None else report.as_dict(), "text": _told(model, report, why, path)}
+    return {"parameters": str(path), "weights": str(weights), "layers": len(model.stages), "events": list(shown.told),
+            "parity": None if report is None else report.as_dict(), "text": _told(model, report, shown, path)}
 
 
-def _network(named: str, options: Namespace) -> tuple[Any, tuple[Any, ...]]:
-    """The network, and the shape of its images: of `--input-shape`, else as it was exported, else of grey digits."""
+def _network(named: str, options: Namespace) -> tuple[Any, tuple[Any, ...] | None]:
+    """The network, and the shape of its images: of `--input-shape`, else as it was exported, else None."""
     from spikingconvnet.training.chain.gradients import exported, files
 
     if named.endswith(files.SUFFIXES):
@@ -104,7 +109,7 @@ def _network(named: str, options: Namespace) -> tuple[Any, tuple[Any, ...]]:
     else:
         network = files.loaded(options.weights, named) if options.weights else files.network_of(named)
     given = options.input_shape and _numbers(options.input_shape, "--input-shape", "x", int)
-    return network, given or exported.image_of(network) or (1, 28, 28)
+    return network, given or exported.image_of(network)
 
 
 def _check_new(path: Path) -> None:
@@ -127,42 +132,53 @@ def _numbers(text: str, option: str, between: str, kind: type) -> tuple[Any, ...
     return found
 
 
-def _images(source: str, shape: tuple[int, ...]) -> tuple[Any, str]:
-    """Images of a data set that is here, to compare with: float32 (n, channels, H, W) or None, and why not."""
+def _part(source: str) -> tuple[ImageSet | None, str]:
+    """Training samples of a data set that is here, to compare with, or why there are none."""
     if source == MNIST and not Path(source).is_dir():
         return None, f"there is no {source}; name a data set that is here with --source"
     try:
-        found = sources.load_part(source, "train").images[:REFERENCE]
+        return sources.load_part(source, "train"), ""
     except SpikingConvNetError as error:
         return None, str(error)
-    found = grey(found)[:, None] if shape[0] == 1 else np.moveaxis(coloured(found), 3, 1)
-    if found.shape[1:] != shape:
-        return None, f"the images of {source} are {found.shape[2]}x{found.shape[3]}"
-    return np.float32(found / 255.0), ""
+
+
+def _classes(part: ImageSet | None, outputs: int, source: str) -> tuple[int, ...]:
+    """What the network's outputs stand for: numbers from 0 on, or the classes of the data set, in order."""
+    found = np.arange(outputs) if part is None else np.unique(part.labels)
+    if found.max() < outputs or (len(found) != outputs and not isinstance(part, EventSet)):
+        return tuple(range(outputs))
+    if len(found) != outputs:
+        raise SettingsError(f"--mode convert: the network has {outputs} outputs, and {source} {len(found)} classes, up"
+                            f" to {found.max()}")
+    return tuple(found.tolist())
 
 
 def _normalised(images: Any, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> Any:
     return (images - np.reshape(mean or (0.0,), (-1, 1, 1))) / np.reshape(std or (1.0,), (-1, 1, 1))
 
 
-def _told(model: Sequential, report: Report | None, why: str, path: Path) -> str:
-    compared = f"not compared with the network's own answers: {why}" if report is None else str(report)
+def _told(model: Sequential, report: Report | None, shown: Shown, path: Path) -> str:
+    compared = f"not compared with the network's own answers: {shown.why}" if report is None else str(report)
+    compared = "\n".join((*shown.told, compared))
     run = Path("runs", path.stem)
     return (f"{model.summary()}\n\n{compared}\n{path}: the parameters; {path.with_suffix('.npz').name} beside it: the"
             f" weights\nnext: {program()} --mode demo --parameters {word(path)} --run-dir {word(run)}")
 
 
-def _parameters(network: str, model: Sequential, dataset: str, weights: Path) -> str:
+def _parameters(network: str, model: Sequential, dataset: str, weights: Path, shown: Shown,
+                classes: tuple[int, ...]) -> str:
     """Text of the parameters file."""
-    layers = [*map(_code, model.layers[:-1]), _code(SpikeCount(first=STEPS // 4))]
+    depth, last = len(model.stages), max(classes)           # classes ascend
+    readout = SpikeCount(first=shown.first, last=shown.last and shown.last + depth)
+    layers = [*map(_code, model.layers[:-1]), _code(readout)]
     names = {name for name in ("AvgPool2D", "Conv2D", "Dense", "Shortcut") if any(f"{name}(" in one for one in layers)}
     return PARAMETERS.format(
-        network=network.replace("\\", "/").replace('"', "'"), steps=STEPS, slot=STEPS + len(model.stages) + 1,
-        filter=FILTERS[model.input_shape[0]],
-        names=", ".join(sorted(names | {"Convert", FILTERS[model.input_shape[0]], "RegularEncoder", "Sequential",
-                                        "SpikeCount"})),
-        dataset=dataset, classes=model.shapes[-1][0], weights=str(weights), peak_rate=PEAK_RATE,
-        calibration=CALIBRATION, shape=model.input_shape, layers=",\n".join(f"    {one}" for one in layers))
+        network=network.replace("\\", "/").replace('"', "'"), shows=shown.code, start=shown.start,
+        slot=shown.n_steps + depth + 1,
+        names=", ".join(sorted(names | {"Convert", "Sequential", "SpikeCount", *shown.names})), n_train=shown.n_train,
+        dataset=dataset, classes=f"range({last + 1})" if len(classes) == last + 1 else classes, weights=str(weights),
+        peak_rate=PEAK_RATE, calibration=CALIBRATION, shape=model.input_shape,
+        layers=",\n".join(f"    {one}" for one in layers))
 
 
 def _code(layer: Any) -> str:

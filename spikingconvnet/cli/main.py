@@ -22,7 +22,7 @@ from spikingconvnet.cli.arguments import check, parse, parser, shows, use
 from spikingconvnet.cli.help import help_text
 from spikingconvnet.cli.messages import error, heard, program, progress, say, set_level, step
 from spikingconvnet.cli.modes import MODES, report
-from spikingconvnet.cli.parameters import NEW, kept_options, opened, parameters_file, sets_in_force
+from spikingconvnet.cli.parameters import begins, kept_options, opened, parameters_file, sets_in_force
 from spikingconvnet.cli.table import FOR_NEW, READ_ONLY, RUNS
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment.described import described
@@ -166,6 +166,8 @@ def _describe(experiment: Experiment, sets: Mapping[str, str], options: Namespac
 
 def _of_experiment(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """What the mode of an experiment gives."""
+    if experiment.model.given_shape is None and not begins(options):
+        experiment.data("train")        # which says that there are none yet
     result = {"mode": options.mode, "backend": options.backend, "seed": experiment.settings.seed,
               "run_dir": str(experiment.store.path), **MODES[options.mode](experiment, options)}
     if options.mode in ("training", "testing", "demo", "predict"):
@@ -187,8 +189,7 @@ def _check_run_directory(store: RunDirectory, options: Namespace) -> None:
     """Refuse a --run-dir that is a file, or holds no run though it was named to look at one."""
     begin = f"{program()} --mode loaddata --run-dir {word(store.path)}"
     more = kept_options(Path(options.parameters or "parameters.py"), options)
-    begins = options.mode in NEW or options.cv or options.dataset
-    meant = options.named and not begins and (options.mode == "info" or not options.parameters)
+    meant = options.named and not begins(options) and (options.mode == "info" or not options.parameters)
     if store.path.is_file() or meant:
         store.require_run(f"{begin} {more}".strip())
     elif options.named and options.mode in FOR_NEW and not store.file("data/train").is_file():

@@ -341,7 +341,7 @@ def _diagnostics_text(told: Mapping[str, Any]) -> str:
             f" {100 * told['silent_windows']:.0f} % without, {100 * told['contested_windows']:.0f} % with several),"
             f" {told['duplicate_pairs']:.0f} duplicate pairs, mean weight {told['mean_weight']:.2f} nA,"
             f" {100 * told['at_lower']:.0f} % of weights at the lower and {100 * told['at_upper']:.0f} % at the"
-            " upper bound")
+            f" upper bound, convergence {told['convergence']:.3f}")
 
 
 def _numbers(told: Mapping[str, Any]) -> str:

@@ -33,15 +33,26 @@ def parameters_file(options: Namespace, store: RunDirectory) -> Path:
     """
     if options.parameters:
         return Path(options.parameters)
-    new = options.mode in NEW or options.cv or options.dataset
-    if new and options.rule in WHOLE:
+    if begins(options) and options.rule in WHOLE:
         return recipe(options.rule, options.dataset)
     here, kept = _here(), store.parameters()
     if (options.mode in NEW and here.is_file()) or not kept.is_file():
         return here if here.is_file() else TEMPLATE
-    if here.is_file() and (told := unused.text(kept, here, program(), store.path)):
-        say(told)
+    if here.is_file() and (found := unused.found(kept, here)):
+        again = f"{program()} --mode loaddata --run-dir {word(store.path)}{_source_of(store)}"
+        say(unused.text(kept, here, found, again))
     return kept
+
+
+def _source_of(store: RunDirectory) -> str:
+    """`` --source X``, if a run was loaded with one: then, and only then, counts were left to the data set."""
+    how = store.how("data/train")
+    return f" --source {word(how['source'])}" if "n_train" in (how.get("bound") or {}) else ""
+
+
+def begins(options: Namespace) -> bool:
+    """Whether a command needs no run that was loaded before."""
+    return options.mode in NEW or bool(options.cv or options.dataset)
 
 
 def _here() -> Path:
@@ -73,8 +84,21 @@ def kept_options(path: Path, options: Namespace) -> str:
 
 def sets_in_force(path: Path, options: Namespace, store: RunDirectory) -> dict[str, str]:
     """Values of ``--set`` by name: those that a run was loaded with, if its parameters are used, and those given."""
-    kept = store.sets() if same_file(path, store.parameters()) else {}
+    kept = store.sets() if _is_of_run(path, options, store) else {}
     return {**kept, **overrides.parted(options.set or ())}
+
+
+def _is_of_run(path: Path, options: Namespace, store: RunDirectory) -> bool:
+    """Whether a parameters file is the one that a run keeps, or one that goes on with a run that keeps none yet."""
+    kept = store.parameters()
+    return same_file(path, kept) or not (begins(options) or kept.is_file())
+
+
+def _is_loaded_with(path: Path, options: Namespace, store: RunDirectory) -> bool:
+    """The same, or whether it is what the run's own is a copy of, for commands that cannot be given a ``--source``."""
+    kept = store.parameters()
+    return _is_of_run(path, options, store) or (not begins(options) and path.is_file() and kept.is_file()
+                                                and path.read_bytes() == kept.read_bytes())
 
 
 def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, store: RunDirectory) -> settings.Settings:
@@ -86,12 +110,12 @@ def with_overrides(loaded: settings.Settings, path: Path, options: Namespace, st
         An architecture, but no rule that trains all layers at once; or one that cannot be used, see ``shorthand``.
         A value of ``--set`` that cannot be used, see ``overrides``.
     """
-    is_kept = same_file(path, store.parameters())
-    kept = store.how("data/train", schemas.data("train")) if is_kept else {}
+    how = store.how("data/train", schemas.data("train")) if _is_loaded_with(path, options, store) else {}
+    kept = how if _is_of_run(path, options, store) else {}
     given, sets = overrides.parted(options.set or ()), sets_in_force(path, options, store)
     loaded = overrides.changed(loaded, sets)
     seed = loaded.seed if "SEED" in given else kept.get("seed")
-    source = loaded.dataset if "DATASET" in given else kept.get("source") or _address(loaded, path)
+    source = loaded.dataset if "DATASET" in given else how.get("source") or _address(loaded, path)
     seed, source = seed if options.seed is None else options.seed, source if options.source is None else options.source
     loaded = binding.with_source(loaded.with_seed(seed), source)
     chain = options.arch or kept.get("arch")
@@ -111,8 +135,8 @@ def _with_arch(loaded: settings.Settings, text: str) -> settings.Settings:
     if rule is None:
         raise SettingsError(f"--arch {text}: needs a rule that trains all layers at once, with its settings as RULE in"
                             " the parameters")
-    model = shorthand.parse(text, loaded.model.input_shape, rule.neuron, loaded.model.unit_readout,
-                            rule.output_neuron)
+    shape = loaded.model.given_shape or shorthand.input_shape(text, loaded.image_filter.channels)
+    model = shorthand.parse(text, shape, rule.neuron, loaded.model.unit_readout, rule.output_neuron)
     return replace(loaded, model=model, arch=text)
 
 

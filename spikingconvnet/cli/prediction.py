@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.data.colour import grey
+from spikingconvnet.data.events import EventSet, takes_events
+from spikingconvnet.data.sources_events import unlabelled
 from spikingconvnet.data.sources_pictures import pictures_in
 from spikingconvnet.data.sources_unlabelled import read_images
 from spikingconvnet.errors import DataError, SettingsError
@@ -43,9 +45,11 @@ def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     return {"predictions": rows, "output": options.output, "text": f"labels of {len(rows):,} images: {options.output}"}
 
 
-def _read(experiment: Experiment, paths: Sequence[str]) -> tuple[list[str], Pixels]:
+def _read(experiment: Experiment, paths: Sequence[str]) -> tuple[list[str], Pixels | EventSet]:
     """Images of files and folders as the network takes them, and a name for each: its file, and its place in that."""
     asked, span = experiment.asked, binding.span(experiment.store)
+    if takes_events(asked.encoder):
+        return unlabelled(paths)
     white = span or (None if asked.white is None else (0.0, 255.0))
     files = [file for path in map(Path, paths) for file in (path.is_dir() and pictures_in(path)) or [path]]
     found = [read_images(file, white, asked.size) for file in files]

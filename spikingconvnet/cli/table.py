@@ -85,7 +85,7 @@ MODES = {mode.name: mode for mode in (
     Mode("export", "the trained layers as a NIR file, or a recording's spikes as CSV, NPZ or NIX",
          ("model.nir", "run.npz run.csv"), "FILE [FILE]", 2),
     Mode("convert", "a trained network of torch as a parameters file and its weights",
-         ("net.py:Net mine.py --weights net.pt",), "NETWORK FILE.py"),
+         ("net.py:Net mine.py --weights net.pt", "net.pt2 mine.py --source events/ --scale 1"), "NETWORK FILE.py"),
     Mode("doctor", "packages, backends and boards: what is missing, and the fix", ("", "--target spin5:10.0.0.1")),
     Mode("board", "serve an emulated SpiNN-5 until it is interrupted"))}
 
@@ -148,14 +148,15 @@ def _number_or_auto(text: str) -> int | str:
 _CHECKS = ("check", "check FILE")
 # A board's timer counts 32 bits at 200 MHz, and its cores have 64 KiB for packets of 4 bytes.
 OPTIONS = (
-    _option("--set", RUNS, "another value for one of the parameters, as N_TRAIN=1000, ENCODER.n_steps=20 or"
-            " MODEL.1.training.windows=2000 (layers count as for --layer); again for another one; kept in the run"
-            " directory. With sweep NAME=VALUE,VALUE,...: all of them", action="append", metavar="NAME=VALUE"),
+    _option("--set", (*RUNS, "convert"), "another value for one of the parameters, as N_TRAIN=1000, ENCODER.n_steps=20"
+            " or MODEL.1.training.windows=2000 (layers count as for --layer); again for another one; kept in the run"
+            " directory. With sweep NAME=VALUE,VALUE,...: all of them; with convert fields of ENCODER, of events",
+            action="append", metavar="NAME=VALUE"),
     _option("--seeds", ("sweep",), "runs of each setting, of seeds from --seed on (default: 1)", type=_number,
             bounds=(1, 1000), metavar="N"),
     _option("--toml", ("init",), "parameters in TOML instead of Python", action="store_true"),
-    _option("--images", ("predict",), "files and folders of images to classify with what the run directory holds, .png,"
-            " .npy, .csv and others", nargs="+", metavar="PATH"),
+    _option("--images", ("predict",), "files and folders of images or events to classify with what the run directory"
+            " holds, .png, .npy, .csv, .bin and others", nargs="+", metavar="PATH"),
     _option("--output", ("predict",), "a .csv or .json file for labels and scores", metavar="FILE"),
     _option("--layer", ("training",), "1, 2, ... or svm"),
     _option("--rule", (*TRAINS, "loaddata", "init"), "how kernels are found; random, kmeans and ridge are floors"
@@ -165,8 +166,8 @@ OPTIONS = (
             " some for several data sets", choices=("iris", "mnist")),
     _option("--cv", ("training",), "with such a rule: N times K-fold cross-validation on the whole data set, as 10x5;"
             " nothing has to be loaded, nothing is kept", metavar="NxK"),
-    _option("--source", (*NEW, "convert"), "a data set, see docs/data.md; with convert the one whose images are"
-            " compared (default: data/mnist)", metavar="DIR_OR_URL"),
+    _option("--source", (*NEW, "training", "convert"), "a data set, see docs/data.md; with training it needs --cv; with"
+            " convert the one whose images or events are compared (default: data/mnist)", metavar="DIR_OR_URL"),
     _option("--split", ("testing", "sweep"), "images to classify (default: test)", choices=("validation", "test")),
     _option("--record", ("training", "testing", "import"), "keep what happens: with testing spikes, some membranes and"
             " weights of the first images, with training those of all of it; with import the network, and what it does"
@@ -177,9 +178,14 @@ OPTIONS = (
             " 0.0001)", type=float, metavar="T"),
     _option("--method", NIR, "how the file's equations become steps (default: euler)", choices=METHODS),
     _option("--weights", ("convert",), "the network's state_dict, .pt, .pth or .safetensors", metavar="FILE"),
-    _option("--input-shape", ("convert",), "of an image (default: as exported, or 1x28x28)", metavar="CxHxW"),
+    _option("--input-shape", ("convert",), "of an image (default: as exported, or 1x28x28, or"
+            " that of the events)", metavar="CxHxW"),
     *(_option(f"--{name}", ("convert",), f"{name} of the Normalize before the network", metavar="X[,X,...]")
       for name in ("mean", "std")),
+    _option("--scale", ("convert",), "of events: how many of a pixel were 1 in what the network was trained on; 1 for"
+            " counts, 255 for counts / 255", metavar="N"),
+    _option("--clip", ("convert",), "of events: the most of a pixel that the network was trained on, 1 for binary"
+            " frames (default: all)", type=_number, bounds=(1, 1_000_000), metavar="N"),
     _option("--parameters", RUNS, "the experiment (default: the one that the run directory was loaded with; for"
             " loaddata and demo parameters.py here)", metavar="FILE"),
     _option("--run-dir", RUNS, "where results are kept (default: runs/default)", metavar="DIR"),

@@ -1,8 +1,7 @@
 """A parameters file that is there and not used: what differs in it, read without running it."""
 
 import ast
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spikingconvnet.errors import SettingsError
@@ -12,20 +11,29 @@ from spikingconvnet.experiment.settings import TOML
 LONGEST = 40        # letters of a value that is shown
 
 
-def text(kept: Path, here: Path, program: str, run_dir: Path) -> str:
-    """What a user is told of a file `here` that gives way to the one that a run keeps; empty if they say the same."""
+def found(kept: Path, here: Path) -> list[str]:
+    """Where a file `here` differs from the one that a run keeps: list of lines; empty if they say the same."""
     ours, theirs = _given(kept), _given(here)
     if ours is None or theirs is None or kept.suffix != here.suffix:
-        found = [f"{path} {'cannot be read' if given is None else f'is {_language(path)}'}"
-                 for path, given in ((here, theirs), (kept, ours))]
-    else:
-        found = list(differences(ours, theirs))
-    if not found:
-        return ""
+        return [f"{path} {'cannot be read' if given is None else f'is {_language(path)}'}"
+                for path, given in ((here, theirs), (kept, ours))]
+    return list(differences(ours, theirs))
+
+
+def text(kept: Path, here: Path, found: Sequence[str], again: str) -> str:
+    """What a user is told of a file `here` that gives way to the one that a run keeps.
+
+    Parameters
+    ----------
+    kept, here : Path
+    found : list of str
+        Where they differ, see :func:`found`.
+    again : str
+        The command that uses the file `here`.
+    """
     return "\n  ".join([
         f"warning: {here} is NOT used: this run goes on with {kept}, with which it was loaded; they differ:", *found,
-        f"to use {here}: {program} --mode loaddata --run-dir {shlex.quote(str(run_dir))}   (loads and trains anew; with"
-        " another --run-dir both are kept)"])
+        f"to use {here}: {again}   (loads and trains anew; with another --run-dir both are kept)"])
 
 
 def _language(path: Path) -> str:

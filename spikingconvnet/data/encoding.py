@@ -14,12 +14,14 @@ with r = max_rate min(x, 1) for x > threshold, and 0 up to it. An encoder whose 
 
 import logging
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from spikingconvnet.data.protocols import Encoder, ImageFilter
+from spikingconvnet.data.events import EventSet
+from spikingconvnet.data.protocols import ImageFilter
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import FLAG, MOST_SLOT, above, check_fields, least, most, real, whole
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers, Pixels
@@ -163,43 +165,51 @@ class RateEncoder:
         return _shown(self, values)
 
 
-def encode(images: Pixels, image_filter: ImageFilter, encoder: Encoder, rng: np.random.Generator,
-           batch: int = 1000) -> Spikes:
+def encode(images: Pixels | EventSet, image_filter: ImageFilter, encoder: Any, rng: np.random.Generator,
+           batch: int = 1000, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> Spikes:
     """Filter and encode images batch by batch, so that dense values never exist for all of them.
 
     Parameters
     ----------
-    images : uint8 array (N, H, W)
+    images : uint8 array (N, H, W), or EventSet
+        Events for an encoder that takes them as they are, see ``events.given``.
     image_filter : callable of ``filters``
     encoder : callable of this module
     rng : numpy.random.Generator
     batch : int
         Images at a time; the spikes do not depend on it.
+    progress : callable
+        Wraps the batches.
 
     Returns
     -------
     Spikes, shape (C, H, W), ``encoder.n_steps`` steps per sample
     """
-    starts = range(0, max(len(images), 1), batch)
+    if isinstance(images, EventSet):
+        of_events: Spikes = encoder(images)
+        return of_events
+    starts = progress(range(0, max(len(images), 1), batch))
     return Spikes.concatenate([encoder(image_filter(images[start:start + batch]), rng) for start in starts])
 
 
-def shown(images: Pixels, image_filter: ImageFilter, encoder: Encoder) -> Floats32:
+def shown(images: Pixels | EventSet, image_filter: ImageFilter, encoder: Any) -> Floats32:
     """What the input of a network says of images: values of the filter as the spikes of the encoder show them.
 
     An encoder with a rate shows nothing above 1, and nothing up to its threshold (:meth:`RegularEncoder.shown`); others
-    are taken to show what they are given.
+    are taken to show what they are given. Of events it is how many there are, see ``EventBins.values``.
 
     Parameters
     ----------
-    images : uint8 array (N, H, W)
-    image_filter, encoder
+    images, image_filter, encoder
         As for :func:`encode`.
 
     Returns
     -------
     float32 array (N, C, H, W)
     """
+    if isinstance(images, EventSet):
+        found: Floats32 = encoder.values(images)
+        return found
     values = image_filter(images)
     return (encoder.shown(values) if hasattr(encoder, "shown") else values).astype(np.float32)
 
@@ -225,15 +235,14 @@ def rate_of(encoder: Any, who: str) -> Any:
     return encoder.max_rate
 
 
-def check_fires(spikes: Spikes, images: Pixels, image_filter: ImageFilter, encoder: Encoder, name: str) -> None:
-    """Refuse images none of which becomes a spike, and say how many do not.
+def check_fires(spikes: Spikes, images: Pixels | EventSet, image_filter: ImageFilter, encoder: Any, name: str) -> None:
+    """Refuse images none of which becomes a spike, and say how many do not; of events as ``EventBins.check``.
 
     Parameters
     ----------
     spikes : Spikes
         That `encoder` has made of what `image_filter` makes of the images.
-    images : uint8 array (N, H, W)
-    image_filter, encoder
+    images, image_filter, encoder
         As for :func:`encode`.
     name : str
         Of the images.
@@ -243,6 +252,9 @@ def check_fires(spikes: Spikes, images: Pixels, image_filter: ImageFilter, encod
     SettingsError
         No image has a spike; the text says what values the encoder is given, and from which on it fires.
     """
+    if isinstance(images, EventSet):
+        encoder.check(spikes, images, name)
+        return
     silent = np.count_nonzero(np.diff(spikes.offsets[::spikes.n_steps]) == 0)
     if silent and silent == spikes.n_samples:
         threshold, largest = getattr(encoder, "threshold", 0.0), image_filter(images[:1000]).max()

@@ -22,6 +22,7 @@ from spikingconvnet.data.sources_events import (
     are_events,
     as_events,
     gestures,
+    is_events,
     of_arrays,
     read_events,
     together,
@@ -195,8 +196,8 @@ def _of_folder(folder: Path, seed: int, white: float | None, size: Pair | None) 
         return _found(_of_classes(folder, size), str(folder), seed, white)
     if kind in ("events", "gestures"):
         samples = gestures(folder) if kind == "gestures" else [
-            [(read_events(path), np.array(label)) for label, paths in part.items() for path in paths]
-            for part in _classes_of(folder, lambda one: sorted(filter(_is_events, one.iterdir())))]
+            [(read_events(path), np.array(label)) for label, path in _in_turn(part)]
+            for part in _classes_of(folder, lambda one: sorted(filter(is_events, one.iterdir())))]
         return _event_parts(samples, str(folder), seed)
     if kind == "idx":
         return _parts(partial(datasets.load, folder))
@@ -271,11 +272,18 @@ def _picked(known: Mapping[str, Numbers], words: Sequence[str], part: str) -> Nu
 def _of_classes(folder: Path, size: Pair | None) -> list[Labelled]:
     """Images of folders whose names are the classes, in a training and a test folder or in none."""
     kinds = _classes_of(folder, pictures_in)
-    paths = [[path for files in kind.values() for path in files] for kind in kinds]
-    labels = [np.array([label for label, files in kind.items() for _ in files]) for kind in kinds]
+    turns = [_in_turn(kind) for kind in kinds]
+    paths = [[path for _, path in part] for part in turns]
+    labels = [np.array([label for label, _ in part]) for part in turns]
     ends = np.cumsum([len(part) for part in paths])[:-1]
     images = np.split(read_pictures([path for part in paths for path in part], size), ends)
     return list(zip(images, labels))
+
+
+def _in_turn(kind: Mapping[str, Sequence[Path]]) -> list[tuple[str, Path]]:
+    """Classes and files, the first of every class first: what is measured on the first samples sees all classes."""
+    ranked = [(rank, label, path) for label, files in kind.items() for rank, path in enumerate(files)]
+    return [(label, path) for _, label, path in sorted(ranked, key=lambda one: one[0])]
 
 
 def _classes_of(folder: Path, files_in: Callable[[Path], list[Path]]) -> list[dict[str, list[Path]]]:
@@ -311,10 +319,6 @@ def _first_file(folder: Path) -> str:
     known = (*PICTURES, *EVENT_FILES, *ARRAYS, *TABLES)
     return next((suffix(path) for path in sorted(folder.rglob("*")) if path.is_file() and suffix(path) in known),
                 PICTURES[0])
-
-
-def _is_events(path: Path) -> bool:
-    return path.is_file() and suffix(path) in (*EVENT_FILES, *ARRAYS, *TABLES)
 
 
 def _event_parts(parts: Sequence[Sequence[Sample]], name: str, seed: int) -> Found:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.data.events import EventSet, event_set
-from spikingconvnet.data.sources_files import read_arrays, read_table, suffix
+from spikingconvnet.data.sources_files import ARRAYS, TABLES, read_arrays, read_table, suffix
 from spikingconvnet.data.sources_labels import class_ids
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.network.arrays import Numbers
@@ -144,6 +144,49 @@ def together(samples: Sequence[Sample], name: str) -> tuple[EventSet, dict[int, 
     number = np.repeat(np.arange(len(samples)), [len(events) for events, _ in samples])
     t, x, y, p = np.concatenate([events for events, _ in samples]).T
     return event_set(number, t, x.astype(np.int64), y.astype(np.int64), p.astype(np.int64), labels, None, name), names
+
+
+def unlabelled(paths: Sequence[str | Path]) -> tuple[list[str], EventSet]:
+    """Samples to classify, with the name of the file of each, and their events; their labels are all 0.
+
+    Parameters
+    ----------
+    paths : list of path
+        A file a sample, as :func:`read_events` takes them, or folders of such files (by name); or a .npz with the
+        ``sample`` of each event.
+
+    Raises
+    ------
+    DataError
+        A file that is missing, damaged or without an event, a folder without such files.
+    """
+    files = []
+    for path in map(Path, paths):
+        found = sorted(filter(is_events, path.iterdir())) if path.is_dir() else [path]
+        if not found:
+            raise DataError(f"{path}: no events are in this folder; {', '.join((*EVENT_FILES, *ARRAYS, *TABLES))} are"
+                            " read")
+        files += found
+    named = {name: events for file in files for name, events in _samples_in(file)}
+    for name, events in named.items():
+        require(len(events), name, "events", 0, "at least one", DataError)
+    return list(named), together([(events, np.int64(0)) for events in named.values()], "new samples")[0]
+
+
+def _samples_in(file: Path) -> list[tuple[str, Numbers]]:
+    """The samples of a file, and a name for each."""
+    of = read_arrays(file).get("sample") if suffix(file) in ARRAYS else None
+    events = read_events(file)
+    if of is None:
+        return [(str(file), events)]
+    require(of.shape == (len(events),) and of.dtype.kind in "iu", str(file), "sample", f"{of.dtype.name} {of.shape}",
+            f"{len(events)} whole numbers, the sample of each event", DataError)
+    return [(f"{file}[{i}]", events[of == i]) for i in np.unique(of)]
+
+
+def is_events(path: Path) -> bool:
+    """Whether a file may hold events, by how its name ends."""
+    return path.is_file() and suffix(path) in (*EVENT_FILES, *ARRAYS, *TABLES)
 
 
 def of_arrays(arrays: Mapping[str, Numbers], name: str) -> list[EventSet]:

@@ -1,13 +1,14 @@
 """What parameters leave to the data set: the shape that MODEL takes, CLASSES, and how many images there are.
 
-CLASSES that are left out are those of the data set. With ``--source``, which puts another set in the place of DATASET,
-shape and counts are also those of the data set, wherever the ones of the parameters do not fit. What was found is kept
-with the data of the run directory, where every later command finds it.
+CLASSES that are left out are those of the data set, and so is the shape of a MODEL without one. With ``--source``,
+which puts another set in the place of DATASET, shape and counts are also those of the data set, wherever the ones of
+the parameters do not fit. What was found is kept with the data of the run directory, where every later command finds
+it.
 """
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +16,9 @@ import numpy as np
 
 from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.sources_labels import Found
-from spikingconvnet.errors import SettingsError
+from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment.settings import Settings
-from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.network.arrays import Pair
+from spikingconvnet.network.arrays import Pair, Shape
 from spikingconvnet.store.directory import RunDirectory
 
 logger = logging.getLogger(__name__)
@@ -41,16 +41,34 @@ def bound(settings: Settings, found: Found) -> Settings:
     ------
     SettingsError
         MODEL fits the images in no size, or has not one output unit for each class.
+    DataError
+        All images are of one class.
     """
     changes: dict[str, Any] = {}
+    settings = with_events(settings)
     if settings.leaves("classes"):
-        ids = np.union1d(found.train.labels, found.test.labels).tolist()
-        changes["classes"] = tuple(ids) if len(ids) > 1 else settings.classes     # one class is refused behind this
+        changes["classes"] = _classes(settings, found)
     if settings.leaves("counts"):
         changes |= _counts(settings, len(found.train), len(found.test))
     if settings.leaves("shape") and not takes_events(settings.encoder):
         changes |= _shape(settings, found.train.images.shape[1:3])
     return replace(settings, **changes)
+
+
+def _classes(settings: Settings, found: Found) -> tuple[int, ...]:
+    ids = np.union1d(found.train.labels, found.test.labels).tolist()
+    if len(ids) < 2:
+        raise DataError(f"{settings.dataset}: all {len(found.train) + len(found.test):,} images are of class {ids[0]},"
+                        " so there is nothing to tell apart; give another --source")
+    return tuple(ids)
+
+
+def with_events(settings: Settings) -> Settings:
+    """The same with the shape that ENCODER gives to events, if MODEL has none; no data set is needed for it."""
+    encoder: Any = settings.encoder
+    if settings.model.given_shape is None and takes_events(encoder):
+        return replace(settings, model=settings.model.taking(encoder.shape))
+    return settings
 
 
 def _counts(settings: Settings, n_train: int, n_test: int) -> dict[str, None]:
@@ -65,23 +83,29 @@ def _counts(settings: Settings, n_train: int, n_test: int) -> dict[str, None]:
 
 def _shape(settings: Settings, size: Pair) -> dict[str, Any]:
     """MODEL for images of this size, and SIZE, if they are drawn in another one for it."""
-    model, drawn = settings.model, settings.size or size
-    channels, rows, columns = model.input_shape
-    if tuple(drawn) == (rows, columns):
+    drawn, given = settings.size or size, settings.model.given_shape
+    if given is not None and tuple(drawn) == given[1:]:
         return {}
-    if settings.size is None:
-        drawn = _drawn(size, min(rows, columns))
+    if given is not None and settings.size is None:
+        drawn = _drawn(size, min(given[1:]))
+    as_is, channels = tuple(drawn) == tuple(size), settings.image_filter.channels
     try:
-        fitted = Sequential((channels, *drawn), *model.layers)
+        fitted = settings.model.taking((channels, *drawn))
     except SettingsError as error:
-        raise SettingsError(f"parameters.MODEL: cannot take images of {size[0]}x{size[1]}, not even drawn with"
-                            f" {drawn[0]}x{drawn[1]} ({error}); write one that does, as Sequential(({channels},"
-                            f" {size[0]}, {size[1]}), Conv2D(16, kernel_size={min(3, *size)}), Classifier())") from None
-    as_is = tuple(drawn) == tuple(size)
-    logger.info("%s: images of %sx%s%s; MODEL of the parameters takes %sx%s%s", settings.dataset, *size,
-                "" if as_is else f", drawn with {drawn[0]}x{drawn[1]}", rows, columns,
-                "" if tuple(drawn) == (rows, columns) else " and is fitted to them")
+        raise SettingsError(f"parameters.MODEL: cannot take images of {size[0]}x{size[1]}"
+                            f"{'' if as_is else f', not even drawn with {drawn[0]}x{drawn[1]}'} ({error}); write one"
+                            f" that does, as Sequential(({channels}, {size[0]}, {size[1]}), Conv2D(16,"
+                            f" kernel_size={min(3, *size)}), Classifier())") from None
+    logger.info("%s: images of %sx%s%s; MODEL of the parameters %s", settings.dataset, *size,
+                "" if as_is else f", drawn with {drawn[0]}x{drawn[1]}", _told(given, drawn))
     return {"model": fitted, "size": None if as_is else tuple(drawn)}
+
+
+def _told(given: Shape | None, drawn: Pair) -> str:
+    """In words, what MODEL of the parameters does with images."""
+    if given is None:
+        return "has no shape and takes theirs"
+    return f"takes {given[1]}x{given[2]}" + ("" if tuple(drawn) == given[1:] else " and is fitted to them")
 
 
 def _drawn(size: Pair, taken: int) -> Pair:
@@ -97,14 +121,23 @@ def _drawn(size: Pair, taken: int) -> Pair:
     return (max(1, size[0] // factor), max(1, size[1] // factor))
 
 
-def kept(settings: Settings, found: Found) -> dict[str, Any]:
-    """How a data set was loaded, and what it has bound, for the run directory: dict for JSON."""
-    bound = {"classes": list(settings.classes), "n_train": settings.n_train, "n_test": settings.n_test,
-             "shape": list(settings.model.input_shape), "size": settings.size and list(settings.size)}
+def kept(asked: Settings, settings: Settings, found: Found) -> dict[str, Any]:
+    """How a data set was loaded, and what it has bound of settings that were `asked`, for the run directory: JSON."""
     names = {str(label): name for label, name in found.names.items()}
     return {"source": str(settings.dataset), **{name: value for name, value in (
-        ("arch", settings.arch), ("bound", bound if settings.free else None), ("span", found.span),
+        ("arch", settings.arch), ("bound", _bound(asked, settings)), ("span", found.span),
         ("class_names", names)) if value}}
+
+
+def _bound(asked: Settings, settings: Settings) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if asked.leaves("classes"):
+        found["classes"] = list(settings.classes)
+    if asked.leaves("counts"):
+        found |= {"n_train": settings.n_train, "n_test": settings.n_test, "of": [asked.n_train, asked.n_test]}
+    if asked.leaves("shape"):
+        found |= {"shape": list(settings.model.input_shape), "size": settings.size and list(settings.size)}
+    return found
 
 
 def class_names(store: RunDirectory) -> dict[int, str]:
@@ -127,13 +160,26 @@ def as_kept(settings: Settings, how: Mapping[str, Any]) -> Settings:
     how : dict
         Kept with the training data; empty if there are none.
     """
-    found = how.get("bound")
-    if not (settings.free and found and how.get("source") == str(settings.dataset)):
+    settings, found = with_events(settings), how.get("bound") or {}
+    if how.get("source") != str(settings.dataset):
         return settings
-    changes: dict[str, Any] = {"classes": tuple(found["classes"])} if settings.leaves("classes") else {}
-    if settings.leaves("counts"):
+    changes: dict[str, Any] = {}
+    if settings.leaves("classes") and "classes" in found:
+        changes["classes"] = tuple(found["classes"])
+    counts = [settings.n_train, settings.n_test]
+    if settings.leaves("counts") and "n_train" in found and found.get("of", counts) == counts:
         changes |= {name: found[name] for name in ("n_train", "n_test")}
-    if settings.leaves("shape"):
-        model, size = Sequential(tuple(found["shape"]), *settings.model.layers), found["size"]
-        changes |= {"model": model, "size": tuple(size) if size else None}
+    if settings.leaves("shape") and "shape" in found:
+        changes |= _shape_as_kept(settings, tuple(found["shape"][1:]), found["size"])
     return replace(settings, **changes)
+
+
+def _shape_as_kept(settings: Settings, drawn: Pair, size: Sequence[int] | None) -> dict[str, Any]:
+    """MODEL for images as they are drawn, and SIZE; nothing if another size was asked for since, or other layers."""
+    if settings.size not in (None, drawn):
+        return {}
+    try:
+        fitted = settings.model.taking((settings.image_filter.channels, *drawn))
+    except SettingsError:           # maybe they fit in what is loaded next
+        return {}
+    return {"model": fitted, "size": tuple(size) if size else None}

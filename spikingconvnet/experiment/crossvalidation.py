@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from spikingconvnet import training
 from spikingconvnet.backends import get_backend
 from spikingconvnet.data.encoding import encode, shown
+from spikingconvnet.data.events import given, showing, takes_events
 from spikingconvnet.data.images import ImageSet
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.experiment import replicas
@@ -154,15 +155,17 @@ def one_fold(train: ImageSet, labels: Ints, test: ImageSet, settings: Settings, 
     order = rng.permutation(len(train))
     train, labels = train.select(order), labels[order]
     open_network = partial(get_backend(backend).open, **options)
-    values = shown(train.images, image_filter, settings.encoder)
-    rule = training.network_rule(settings)
+    learned, answered = (given(part, settings.encoder) for part in (train, test))
+    values = shown(learned, image_filter, settings.encoder)
+    rule, bins = training.network_rule(settings), cast(Any, settings.encoder)
+    events = showing(bins, lambda: {"train": train}) if takes_events(bins) else None
     layers, diagnostics = rule.train(settings.model, values, labels, rng, encoder=settings.encoder,
                                      image_filter=chosen, open_network=open_network, progress=iter,
-                                     validation=None)
+                                     validation=None, events=events)
     training.require_layers(rule, settings.model.stages, layers, diagnostics)
-    spikes = encode(train.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
+    spikes = encode(learned, image_filter, settings.encoder, rng).with_gap(settings.slot)
     layers, _ = balance.balanced(settings.model, layers, spikes, open_network, settings.reset)
-    asked = encode(test.images, image_filter, settings.encoder, rng).with_gap(settings.slot)
+    asked = encode(answered, image_filter, settings.encoder, rng).with_gap(settings.slot)
     network = build.inference_network(settings.model.stages, layers, asked, settings.reset)
     answers, _ = replicas.classify([network], settings.model.unit_readout, backend, **options)
     fired = dict(zip((population.label for population in network.populations), answers[0]["spikes"].sum(axis=0)))

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from spikingconvnet.data.colour import Opponents
 from spikingconvnet.data.encoding import LatencyEncoder
+from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.filters import DifferenceOfGaussians
 from spikingconvnet.data.images import ImageSet
 from spikingconvnet.data.protocols import Encoder, ImageFilter
@@ -62,6 +63,8 @@ def settings_for(train: ImageSet, model: Model = None, image_filter: ImageFilter
     SettingsError
         What cannot be used.
     """
+    require(not takes_events(encoder), OWNER, "encoder", encoder, "one of images, which are what it learns from; events"
+            " are for an Experiment with --source")
     shape, classes = train.images.shape[1:3], tuple(range(int(train.labels.max()) + 1))
     base = _layerwise(*train.images.shape[1:]) if rule is None else _recipe(rule)
     chosen = image_filter or base.image_filter
@@ -121,9 +124,9 @@ def _recipe(rule: NetworkRule | str) -> Settings:
 
 def _model(model: Model, input_shape: Shape, n_classes: int, base: Settings) -> Sequential:
     if isinstance(model, Sequential):
-        require(model.input_shape == input_shape, OWNER, "model", model.input_shape,
+        require(model.given_shape in (None, input_shape), OWNER, "model", model.given_shape,
                 f"a model for the input {input_shape}, or layers alone")
-        return model
+        return model.taking(input_shape)
     if isinstance(model, str):
         if base.rule is None:
             raise SettingsError(f"{OWNER}.model: {model} is for a rule that trains all layers at once;"

@@ -39,9 +39,9 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
     Parameters
     ----------
     model : Sequential, tuple of layers, str or None
-        Layers without an input shape fit images of any size; a text is an architecture for a `rule`, as
-        ``28x28-12c5-2s-10``. None: 48 filters that learn by STDP and a linear classifier, or the layers of the rule's
-        recipe.
+        Layers, or a Sequential, without an input shape fit images of any size; a text is an architecture for a
+        `rule`, as ``28x28-12c5-2s-10``. None: 48 filters that learn by STDP and a linear classifier, or the layers of
+        the rule's recipe.
     image_filter, encoder : filter and encoder of the package, or None
         None: on- and off-centre cells and latencies, or those of the rule's recipe.
     slot : int or None

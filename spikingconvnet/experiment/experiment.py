@@ -19,6 +19,7 @@ from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
 from spikingconvnet.data.colour import grey
 from spikingconvnet.data.deformation import Deformation
+from spikingconvnet.data.events import EventSet
 from spikingconvnet.errors import HealthError, StoreError, require
 from spikingconvnet.experiment import binding, crossvalidation, readout, replicas
 from spikingconvnet.experiment.judging import judge
@@ -98,7 +99,7 @@ class Experiment:
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
                              directory=self.store.path / backend, packet_buffer=packet_buffer)
         self.asked, self._called = settings, (program, options)
-        self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.free else {}))
+        self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.is_open else {}))
 
     def _bind(self, settings: Settings) -> None:
         """Take settings that are those of a data set, or as much of them as is known yet."""
@@ -121,8 +122,8 @@ class Experiment:
         content = self.images_of(self.asked).found()
         self._bind(binding.bound(self.asked, content))
         s = self.settings
-        how = {**self.stored.how(), **binding.kept(s, content)}
-        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
+        how = {**self.stored.how(), **binding.kept(self.asked, s, content)}
+        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content, self.progress)
         for name, (part, spikes) in found.items():
             self.stored.data(name).write(
                 {**how, "split": name}, labels=part.labels, images=grey(part.images[:PICTURED]),
@@ -204,7 +205,7 @@ class Experiment:
         validation = self.values("validation") if s.n_validation else None
         found, diagnostics = learning.train(
             self.model, images, labels, np.random.default_rng([s.seed, 1]), encoder=s.encoder,
-            image_filter=s.image_filter, open_network=partial(self.runner.open, watch),
+            image_filter=s.image_filter, events=self.images.events(), open_network=partial(self.runner.open, watch),
             progress=partial(self.progress, description=description), validation=validation)
         require_layers(learning, self.model.stages, found, diagnostics)
         layers, peaks = balance.balanced(self.model, found, self.data("train")["spikes"],
@@ -238,9 +239,10 @@ class Experiment:
         dict of str to float array (repeats,)
             See ``crossvalidation.cross_validate``.
         """
-        name = network_rule(self.settings, rule).name
+        name, content = network_rule(self.asked, rule).name, self.images_of(self.asked).found()
+        settings = binding.bound(replace(self.asked, n_train=None, n_validation=0, n_test=None), content)
         return crossvalidation.cross_validate(
-            self.images.everything(), self.settings, scheme, self.runner.backend_name,
+            self.images_of(settings).everything(content), settings, scheme, self.runner.backend_name,
             {"jobs": self.jobs or 1, **self.runner.options}, partial(self.progress, description=f"{name}: folds"))
 
     def values(self, split: str) -> tuple[Floats32, Ints]:
@@ -363,7 +365,8 @@ class Experiment:
     def train_svm(self) -> readout.Score:
         """Fit the classifier, with `deformation` again with copies of images near its margins: its training score."""
         counts, labels = self.features("train")
-        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed)
+        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed,
+                      progress=partial(self.progress, description="svm: classes"))
         fitted = fit(counts, labels)
         deformation = self.settings.deformation
         if deformation and len(near := fitted.near_margin(counts, labels)):
@@ -392,12 +395,12 @@ class Experiment:
                               tuple(self.trained(stage.number) for stage in self.model.stages), fitted,
                               binding.span(self.store))
 
-    def predict(self, images: Pixels) -> Answers:
+    def predict(self, images: Pixels | EventSet) -> Answers:
         """What the trained network answers to new images: Answers, ``labels`` and ``scores``; nothing of it is stored.
 
         Parameters
         ----------
-        images : uint8 array (n, H, W) or (n, H, W, 3)
+        images : uint8 array (n, H, W) or (n, H, W, 3), or EventSet
             As in the data set; a step that is missing is a StoreError, else as ``TrainedNetwork.answer``.
         """
         with self.store.locked() if self.runner.options else nullcontext():     # a board's files lie there

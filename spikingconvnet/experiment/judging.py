@@ -37,7 +37,7 @@ def judge(experiment: "Experiment", layers: Sequence[TrainedLayer], images: Floa
     s, model, reports = experiment.settings, experiment.model, []
     rule, spikes = network_rule(s), experiment.data("train")["spikes"]
     if isinstance(rule, convert.Convert):        # units first: what they say of a cause is more than rates can
-        reports.append(convert.judge(rule, model, experiment.images.image_filter()))
+        reports.append(convert.judge(rule, model, experiment.images.image_filter(), s.encoder))
     first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
     network = build.inference_network(model.stages, layers, first, s.reset)
     found = backends.run(network, jobs=experiment.jobs).spikes

@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from spikingconvnet.data import sources
 from spikingconvnet.data.colour import seen_by
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import check_fires, encode, shown
-from spikingconvnet.data.events import EventSet, takes_events
+from spikingconvnet.data.events import EventSet, given, showing, takes_events
 from spikingconvnet.data.images import ImageSet, full_range
 from spikingconvnet.data.protocols import ImageFilter
 from spikingconvnet.data.resize import resized
@@ -22,6 +23,7 @@ from spikingconvnet.data.split import check_classes, split
 from spikingconvnet.errors import DataError, SettingsError, require
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates import sizes
+from spikingconvnet.model.learning import Shown
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import AnyInts, Floats32, Ints, Pixels
 from spikingconvnet.network.spikes import Spikes
@@ -104,10 +106,10 @@ class Images:
         own_range = hasattr(s.image_filter, "fitted") or not are_bytes
         return seen_by(s.image_filter, full_range(images, s.white if are_bytes else None, name, own_range), name)
 
-    def everything(self) -> ImageSet:
+    def everything(self, found: Found | None = None) -> ImageSet:
         """All of them, training part first: ImageSet."""
-        parts = list(self.files())
-        return ImageSet(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")))
+        train, test = self.files(found)
+        return train.joined(test)
 
     def splits(self) -> dict[str, ImageSet]:
         """Images and labels of every split: dict of str to ImageSet.
@@ -133,8 +135,18 @@ class Images:
             chosen = chosen.fitted((self.splits()["train"] if train is None else train).images)
         return chosen
 
-    def encoded(self, rng: np.random.Generator, found: Found | None = None) -> dict[str, tuple[ImageSet, Spikes]]:
-        """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes); `found` saves reading again.
+    def encoded(self, rng: np.random.Generator, found: Found | None = None,
+                progress: Callable[..., Iterable[Any]] = lambda items, description: items
+                ) -> dict[str, tuple[ImageSet, Spikes]]:
+        """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes).
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        found : Found or None
+            Saves reading again.
+        progress : callable
+            ``progress(iterable, description)`` wraps the batches of a split.
 
         Raises
         ------
@@ -150,29 +162,29 @@ class Images:
         parts = self._split(train, test)
         check_classes({name: part.labels for name, part in parts.items()}, s.dataset)
         image_filter = self.image_filter(parts["train"])
-        return {name: (part, self._spikes(name, part, image_filter, rng)) for name, part in parts.items()}
+        return {name: (part, self._spikes(name, part, image_filter, rng, progress)) for name, part in parts.items()}
 
-    def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator) -> Spikes:
+    def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator,
+                progress: Callable[..., Iterable[Any]]) -> Spikes:
         s = self.settings
-        if isinstance(part, EventSet) and takes_events(s.encoder):
-            bins: Any = s.encoder
-            events: Spikes = bins(part.select(np.arange(min(len(part), with_spikes(s.model, name)))))
-            return events.with_gap(s.slot)
-        images = part.images[:with_spikes(s.model, name)]
-        spikes = encode(images, image_filter, s.encoder, rng).with_gap(s.slot)
+        images = given(part.select(np.arange(min(len(part), with_spikes(s.model, name)))), s.encoder)
+        told = partial(progress, description=f"images: encoding, {name}")
+        spikes = encode(images, image_filter, s.encoder, rng, progress=told).with_gap(s.slot)
         check_fires(spikes, images, image_filter, s.encoder, name)
         return spikes
 
     def values(self, split: str) -> tuple[Floats32, AnyInts]:
-        """What a rule for whole chains is given of a split: float32 (n, C, H, W), 0 to 1, and labels (n,)."""
-        parts = self.splits()
+        """What a rule for whole chains is given of a split: float32 (n, C, H, W), and labels (n,)."""
+        parts, encoder = self.splits(), self.settings.encoder
         part, image_filter = parts[split], self.image_filter(parts["train"])
-        bins: Any = self.settings.encoder
-        if isinstance(part, EventSet) and takes_events(bins):
-            return bins.rates(part), part.labels
-        values = [shown(part.images[first:first + AT_ONCE], image_filter, self.settings.encoder)
-                  for first in range(0, len(part.labels), AT_ONCE)]
+        values = [shown(given(part.select(np.arange(first, min(first + AT_ONCE, len(part)))), encoder), image_filter,
+                        encoder) for first in range(0, len(part.labels), AT_ONCE)]
         return np.concatenate(values), part.labels
+
+    def events(self) -> Shown | None:
+        """What shows a rule for whole chains the events of its samples, see ``NetworkRule.train``."""
+        bins: Any = self.settings.encoder
+        return showing(bins, self.splits) if takes_events(bins) else None
 
     def deformed(self, chosen: Ints, deformation: Deformation) -> tuple[Spikes, AnyInts]:
         """Deformed copies of the training images at `chosen`: Spikes, labels."""

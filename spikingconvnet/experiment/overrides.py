@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from spikingconvnet.errors import SettingsError, in_words
 from spikingconvnet.experiment import tables
@@ -18,6 +18,7 @@ from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.training.layerwise.stdp import STDP
 
 Changes: TypeAlias = Mapping[tuple[str, ...], Any]      # values by the names that lead to them; () is the whole
+Record = TypeVar("Record")
 UNSAID = {"training": STDP}         # what a field that is None stands for
 LONGEST = 10_000                    # letters of a value
 OPEN, CLOSED, QUOTES = "([{", ")]}", "'\""
@@ -87,21 +88,23 @@ def _tuples(found: Any) -> Any:
     return tuple(map(_tuples, found)) if isinstance(found, (list, tuple)) else found
 
 
-def changed(settings: Settings, sets: Mapping[str, str]) -> Settings:
-    """Settings with other values, checked as those of a parameters file are.
+def changed(record: Record, sets: Mapping[str, str], where: str = "--set") -> Record:
+    """Settings, or a part of them, with other values, checked as those of a parameters file are.
 
     Parameters
     ----------
-    settings : Settings
+    record : Settings, or a record of them
     sets : dict of str to str
         Values as text by dotted names, see :func:`parted` and :func:`value`.
+    where : str
+        What leads to the names, for error texts.
 
     Raises
     ------
     SettingsError
         A name that is none, with the one that may have been meant; a value that cannot be used.
     """
-    found: Settings = _changed(settings, "--set", {tuple(name.split(".")): value(text) for name, text in sets.items()})
+    found: Record = _changed(record, where, {tuple(name.split(".")): value(text) for name, text in sets.items()})
     return found
 
 
@@ -127,7 +130,7 @@ def _parts(record: Any, where: str) -> dict[str, Any]:
     if isinstance(record, Settings):
         return {name: getattr(record, field) for field, name in NAMES.items()}
     if isinstance(record, Sequential):
-        return {"input_shape": record.input_shape, **{name: record.layers[i] for name, i in _places(record).items()}}
+        return {"input_shape": record.given_shape, **{name: record.layers[i] for name, i in _places(record).items()}}
     if is_dataclass(record) and not isinstance(record, type):
         return {field.name: getattr(record, field.name) for field in fields(record) if field.init}
     raise SettingsError(f"{where}: is {in_words(record)} and has no fields; give all of it, as"
@@ -152,7 +155,7 @@ def _built(old: Any, new: Mapping[str, Any]) -> Any:
         places, layers = _places(old), list(old.layers)
         for name in set(new) - {"input_shape"}:
             layers[places[name]] = new[name]
-        return Sequential(new.get("input_shape", old.input_shape), *layers)
+        return Sequential(new.get("input_shape", old.given_shape), *layers)
     return replace(old, **new)
 
 

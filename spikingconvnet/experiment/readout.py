@@ -3,14 +3,18 @@
 The machine is scikit-learn's LinearSVC. A fitted readout is two plain arrays and a scale; nothing is pickled.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet.errors import DataError, require
+from spikingconvnet.gates.overheard import overheard
+from spikingconvnet.model.learning import Progress, tell
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers, Pair
 from spikingconvnet.network.geometry import grid_cells
 from spikingconvnet.network.spikes import Spikes
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 TOLERANCE = 0.3         # of LinearSVC's dual; on MNIST smaller ones cost time and change nothing that can be measured
 MAX_ITERATIONS = 300
 BLOCK = 2000            # samples handled at a time
+OBJECTIVE = "Objective value ="     # what liblinear minimises, as it says it of each class
 
 
 def spike_counts(spikes: Spikes, grid: Pair) -> NDArray[np.uint16]:
@@ -139,7 +144,7 @@ class Readout:
         return np.flatnonzero((side * self.decision(counts) < 1.0).any(axis=1))
 
 
-def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0) -> Readout:
+def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0, progress: Progress = iter) -> Readout:
     """Fit a Readout with scikit-learn's ``LinearSVC`` (one against the rest, squared hinge).
 
     Every feature is divided by its root mean square and by the root of the number of features, so that a sample has a
@@ -153,6 +158,9 @@ def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0) -> Read
     C : float
         As in ``LinearSVC``.
     seed : int
+    progress : callable
+        Wraps the classes, each of which is fitted against the rest. They are followed where a bar is seen, and nothing
+        is computed otherwise for it.
 
     Returns
     -------
@@ -170,11 +178,31 @@ def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0) -> Read
     power = sum(np.square(part, dtype=np.float64).sum(axis=0) for part in _blocks(counts)) / len(counts)
     scale = np.divide(1.0, np.sqrt(power * len(power)), out=np.zeros(len(power)), where=power > 0)
     machine = LinearSVC(C=C, dual=True, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=seed)
-    machine.fit(_scaled_rows(counts, scale), labels)
+    rows = _scaled_rows(counts, scale)
+    with _followed(machine, progress(range(len(classes) if len(classes) > 2 else 1))):
+        machine.fit(rows, labels)
     coefficients, intercepts = machine.coef_, machine.intercept_
     if len(classes) == 2:           # LinearSVC keeps one row for two classes
         coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
     return Readout(machine.classes_, coefficients * scale, intercepts)
+
+
+def _followed(machine: Any, classes: Iterable[int]) -> AbstractContextManager[None]:
+    """Have a bar that is seen go with the classes that liblinear has done, by what it prints about each.
+
+    One random sequence goes through all classes, so they cannot be fitted one by one with the same result.
+    """
+    if getattr(classes, "disable", True):       # no bar, or one that nobody sees
+        return nullcontext()
+    machine.set_params(verbose=1)
+    return overheard(partial(_follow, classes))
+
+
+def _follow(classes: Iterable[int], lines: Iterator[str]) -> None:
+    for _ in classes:
+        found = next((line for line in lines if line.startswith(OBJECTIVE)), None)
+        if found is not None:
+            tell(classes, objective=float(found.rpartition("=")[2]))
 
 
 def _blocks(counts: Numbers) -> Iterator[Numbers]:

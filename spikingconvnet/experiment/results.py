@@ -110,9 +110,13 @@ class Data(Result):
 
         Raises
         ------
-        ModelChanged, SettingsError, DataError
+        StoreError, ModelChanged, SettingsError, DataError
         """
-        arrays, model, path = super().read(), self.results.model, self.results.store.file(self.name)
+        model, path = self.results.model, self.results.store.file(self.name)
+        if model.given_shape is None:
+            raise StoreError(f"{path}: MODEL of the parameters has no input shape and takes that of the data set, which"
+                             f" has not been loaded with these settings; run: {self.command}")
+        arrays = super().read()
         held, taken = ("x".join(map(str, shape)) for shape in (arrays["shape"], model.input_shape))
         if held != taken:
             raise ModelChanged(f"{path}: holds {held}, MODEL of the parameters takes {taken}; give MODEL the shape of"
@@ -130,7 +134,7 @@ class Data(Result):
     def is_there(self) -> bool:
         """Whether the split was loaded with the settings in force, maybe without any image, and the model takes it."""
         arrays = self.cached()
-        return arrays is not None and tuple(arrays["shape"]) == self.results.model.input_shape
+        return arrays is not None and tuple(arrays["shape"]) == self.results.model.given_shape
 
 
 class Results:
@@ -160,9 +164,10 @@ class Results:
 
     def command(self, mode: str, layer: int | str | None = None) -> str:
         """The command line that makes a result."""
-        layer = f" --layer {layer}" if layer else ""
-        options = f" {self._options}" if self._options else ""
-        return f"{self._program} --mode {mode}{layer} --run-dir {word(self.store.path)}{options}"
+        source = self.settings.source if mode == "loaddata" else None      # the others find it in the run directory
+        return " ".join([self._program, "--mode", mode, *["--layer", str(layer)] * (layer is not None), "--run-dir",
+                         word(self.store.path), *["--source", word(source or "")] * (source is not None),
+                         *filter(None, [self._options])])
 
     def how(self, board: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
         """How a result is made, with the verdict on the runs behind it if they were on a board: dict."""

@@ -42,8 +42,10 @@ from spikingconvnet.gates.fields import (
     whole,
 )
 from spikingconvnet.gates.files import write_whole
+from spikingconvnet.model.layers import Conv2D, Dense
 from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.sequential import Sequential
+from spikingconvnet.network.arrays import Shape
 from spikingconvnet.network.plasticity import STDPMechanism
 from spikingconvnet.training import layer_rule
 
@@ -83,7 +85,8 @@ class Settings:
         Makes more images for the classifier out of those training images that lie near its margins; layers do not see
         them.
     free : tuple of str
-        What else is left to the data set, see ``binding``: ``classes``, ``shape``, ``counts``.
+        What else is left to the data set, see ``binding``: ``classes``, ``shape``, ``counts``. The shape is as well if
+        `model` has none.
     """
 
     dataset: str
@@ -117,17 +120,15 @@ class Settings:
         require(named, "Settings", "free", self.free, f"a tuple of {', '.join(LEFT)}")
         require(self.slot > self.encoder.n_steps, "parameters", "SLOT", self.slot,
                 f"more steps than the encoder's {self.encoder.n_steps}")
-        require(self.image_filter.channels == self.model.input_shape[0], "parameters", "MODEL",
-                self.model.input_shape, f"a model for the {self.image_filter.channels} channels that FILTER makes")
-        if takes_events(self.encoder):
-            seen = getattr(self.encoder, "shape", None)
-            require(seen == self.model.input_shape, "parameters", "MODEL", self.model.input_shape,
-                    f"a model for {seen}, the events as ENCODER sees them")
-            require(self.deformation is None, "parameters", "DEFORMATION", self.deformation, "left out with events")
+        if self.model.given_shape is not None:
+            self._check_input(self.model.given_shape)
+        require(not takes_events(self.encoder) or self.deformation is None, "parameters", "DEFORMATION",
+                self.deformation, "left out with events")
         worth = worth_of(self.image_filter)
         require(worth is None or len(worth) == self.image_filter.channels, "parameters", "FILTER.worth", worth,
                 f"a number for each of its {self.image_filter.channels} channels, or None")
-        require(bool(self.model.stages), "parameters", "MODEL", self.model.layers, "a model with a Conv2D or Dense")
+        require(any(isinstance(layer, (Conv2D, Dense)) for layer in self.model.layers), "parameters", "MODEL",
+                self.model.layers, "a model with a Conv2D or Dense")
         if left:
             object.__setattr__(self, "classes", self._assumed())
             object.__setattr__(self, "free", (*self.free, "classes"))
@@ -135,8 +136,9 @@ class Settings:
                 "a model that ends with SpikeCount() or Membrane(), because RULE trains all layers at once")
         if self.rule is not None and self.rule.takes_rates:
             rate_of(self.encoder, f"RULE {self.rule.name}")
-        sizes.check(self, [] if self.model.runs_as_one else [layer_rule(stage).memory(stage) for stage in
-                                                             self.model.stages])
+        if self.model.given_shape is not None:
+            sizes.check(self, [] if self.model.runs_as_one else [layer_rule(stage).memory(stage) for stage in
+                                                                 self.model.stages])
         if not self.model.runs_as_one:
             require(not self.reset, "parameters", "RESET", self.reset, "False for a model with a Classifier, whose"
                     " layers are replayed one after another on one timeline")
@@ -144,8 +146,17 @@ class Settings:
         require(self.deformation is None, "parameters", "DEFORMATION", self.deformation,
                 "left out for a model without a Classifier, which alone sees deformed copies")
         self.model.unit_readout.window(self.slot)
-        require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
-                f"a model with one output unit for each of the {len(self.classes)} CLASSES")
+        if self.model.given_shape is not None:      # before that CLASSES may be left to the data set, too
+            require(self.model.shapes[-1][0] == len(self.classes), "parameters", "MODEL", self.model.shapes[-1],
+                    f"a model with one output unit for each of the {len(self.classes)} CLASSES")
+
+    def _check_input(self, shape: Shape) -> None:
+        """Raise a SettingsError unless FILTER, or ENCODER of events, makes what MODEL takes."""
+        require(self.image_filter.channels == shape[0], "parameters", "MODEL", shape,
+                f"a model for the {self.image_filter.channels} channels that FILTER makes")
+        seen = getattr(self.encoder, "shape", None)
+        require(not takes_events(self.encoder) or seen == shape, "parameters", "MODEL", shape,
+                f"a model for {seen}, the events as ENCODER sees them")
 
     def _assumed(self) -> tuple[int, ...]:
         """Classes until the data set is known: the digits."""
@@ -153,7 +164,19 @@ class Settings:
 
     def leaves(self, what: str) -> bool:
         """Whether ``classes``, ``shape`` or ``counts`` are left to the data set, and have not been set since."""
+        if what == "shape" and self.model.given_shape is None:
+            return True
         return what in self.free and (what != "classes" or self.classes == self._assumed())
+
+    @property
+    def source(self) -> str | None:
+        """What ``--source`` has put in the place of DATASET; None if nothing."""
+        return str(self.dataset) if "counts" in self.free else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is left to the data set."""
+        return any(map(self.leaves, LEFT))
 
     def with_seed(self, seed: int | None) -> "Settings":
         """The same experiment with another seed."""

@@ -80,7 +80,7 @@ def _record(table: Mapping[str, Any], where: str) -> Any:
         require_known(given, ("input_shape", "layers"), where)
         layers = given.get("layers", ())
         require(isinstance(layers, tuple), where, "layers", layers, "an array of tables")
-        return Sequential(given.get("input_shape", ()), *layers)
+        return Sequential(given.get("input_shape"), *layers)
     require_known(given, [field.name for field in fields(kind)], where)
     missing = [field.name for field in fields(kind) if _has_no_default(field) and field.name not in given]
     require(not missing, where, ", ".join(missing), "nothing", f"given, as {kind.__name__} needs it")
@@ -131,7 +131,9 @@ def plain(found: Any, where: str) -> Any:
         An object that is no record of the package, which only Python can make.
     """
     if isinstance(found, Sequential):
-        return {TYPE: "Sequential", "input_shape": list(found.input_shape), "layers": plain(found.layers, where)}
+        shape = found.given_shape
+        return {TYPE: "Sequential", **({} if shape is None else {"input_shape": list(shape)}),
+                "layers": plain(found.layers, where)}
     if isinstance(found, (tuple, list)):
         return [plain(one, f"{where}.{number}") for number, one in enumerate(found)]
     if isinstance(found, (bool, int, float, str)):

@@ -9,7 +9,7 @@ is refused: what is nearly a number (Decimal, Fraction, bool, a class of one's o
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -249,3 +249,18 @@ def table(shift: int = 0) -> Kind:
 
 
 LONGEST_TABLE = 32766               # entries of 2 bytes in 64 KiB, beside the table's own size
+
+
+def spelled(record: Any, later: tuple[str, ...]) -> str:
+    """``repr`` of a dataclass without those fields of `later` that are as by default.
+
+    Digests of run directories are made of it, which stay what they are when a record gets a field.
+
+    Parameters
+    ----------
+    record : dataclass
+    later : tuple of str
+    """
+    shown = [field.name for field in fields(record)
+             if field.name not in later or getattr(record, field.name) != field.default]
+    return f"{type(record).__name__}({', '.join(f'{name}={getattr(record, name)!r}' for name in shown)})"

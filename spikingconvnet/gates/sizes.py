@@ -54,7 +54,8 @@ def check(settings: Any, learning: Sequence[Sequence[Asked]] = ()) -> None:
     slot, inputs = settings.slot, math.prod(settings.model.input_shape)
     require_fits("MODEL", "input_shape", inputs, 200 * inputs, there=there)
     require_fits("parameters", "SLOT", slot, 24 * n * slot, there=there)
-    if hasattr(settings.encoder, "max_rate"):       # dense values of a batch at every step
+    dense = hasattr(settings.encoder, "max_rate") and not hasattr(settings.encoder, "takes_events")
+    if dense:       # dense values of a batch at every step
         steps = settings.encoder.n_steps
         require_fits("ENCODER", "n_steps", steps, 20 * min(n, 1000) * inputs * steps, there=there)
     for stage, asked in zip_longest(settings.model.stages, learning, fillvalue=()):

@@ -22,10 +22,11 @@ from spikingconvnet.gates.fields import (
     optional,
     real,
     record,
+    spelled,
     whole,
 )
 from spikingconvnet.model.branches import Branch, Shortcut
-from spikingconvnet.model.learning import LayerRule, spelled
+from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.network.arrays import Pair, Shape
 from spikingconvnet.network.geometry import pair
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, Neuron

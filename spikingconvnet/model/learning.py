@@ -6,7 +6,7 @@ a whole network is ``RULE`` of the parameters; nothing else has to know of it. D
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -29,6 +29,7 @@ Keep: TypeAlias = Callable[..., None]
 Encoder: TypeAlias = Any
 ImageFilter: TypeAlias = Any
 OpenNetwork: TypeAlias = Callable[..., Any]     # gives a Simulation
+Shown: TypeAlias = Callable[[str, Ints], Spikes]        # of a split, samples at these places, without a gap
 
 
 def tell(steps: Iterable[Any], **values: float) -> None:
@@ -168,7 +169,8 @@ class NetworkRule(ABC):
     @abstractmethod
     def train(self, model: "Sequential", images: Floats32, labels: Ints, rng: np.random.Generator, *,
               encoder: Encoder, image_filter: ImageFilter | None, open_network: OpenNetwork, progress: Progress,
-              validation: tuple[Floats32, Ints] | None) -> tuple[list["TrainedLayer"], "Diagnostics"]:
+              validation: tuple[Floats32, Ints] | None,
+              events: Shown | None) -> tuple[list["TrainedLayer"], "Diagnostics"]:
         """Find the weights of all layers. A rule names the keywords that it needs and takes the others as ``**_``.
 
         Parameters
@@ -189,6 +191,9 @@ class NetworkRule(ABC):
             Wraps the iterable of a long loop.
         validation : (images, labels) or None
             Of the validation split.
+        events : callable or None
+            If ENCODER takes events: ``events(split, places)`` gives the Spikes that the network is shown, and `images`
+            are only how many there are, see ``EventBins.values``. None: ENCODER makes spikes of `images`.
 
         Returns
         -------
@@ -197,18 +202,3 @@ class NetworkRule(ABC):
         diagnostics : dict of str to numbers or lists of numbers
             For the user to judge the training.
         """
-
-
-def spelled(record: Any, later: tuple[str, ...]) -> str:
-    """``repr`` of a dataclass without those fields of `later` that are as by default.
-
-    Digests of run directories are made of it, which stay what they are when a record gets a field.
-
-    Parameters
-    ----------
-    record : dataclass
-    later : tuple of str
-    """
-    shown = [field.name for field in fields(record)
-             if field.name not in later or getattr(record, field.name) != field.default]
-    return f"{type(record).__name__}({', '.join(f'{name}={getattr(record, name)!r}' for name in shown)})"

@@ -20,6 +20,7 @@ from spikingconvnet.network.neurons import keeps_state
 Layer: TypeAlias = Conv2D | AvgPool2D | Dense
 Readout: TypeAlias = Classifier | SpikeCount | Membrane
 READOUTS = Classifier, SpikeCount, Membrane
+LAYERS = Conv2D, AvgPool2D, Dense, *READOUTS
 
 
 @dataclass(frozen=True)
@@ -91,29 +92,67 @@ class Sequential:
 
     Parameters
     ----------
-    input_shape : (C, H, W)
-        Shape of the encoded input; on/off-centre filters make two channels.
+    input_shape : (C, H, W), or left out
+        Shape of the encoded input; on/off-centre filters make two channels. Left out it is that of the data set: until
+        :meth:`taking` gives it one, there are layers and no shapes.
     layers : Conv2D, AvgPool2D, Dense, and Classifier, SpikeCount or Membrane
         One of the last three comes last; more can be appended with :meth:`add`.
 
     >>> model = Sequential((2, 28, 28), Conv2D(32, 7), Classifier(grid=4))
     >>> model.shapes
     [(2, 28, 28), (32, 22, 22), (512, 1, 1)]
+    >>> Sequential(Conv2D(32, 7), Classifier(grid=4)).taking((2, 28, 28)).shapes
+    [(2, 28, 28), (32, 22, 22), (512, 1, 1)]
     """
 
-    def __init__(self, input_shape: Shape, *layers: Layer | Readout) -> None:
-        self.input_shape = tuple(SHAPE(input_shape, "Sequential", "input_shape"))
+    def __init__(self, input_shape: "Shape | Layer | Readout | None" = None, *layers: Layer | Readout) -> None:
+        first = (input_shape,) if isinstance(input_shape, LAYERS) else ()
         self.layers: list[Layer | Readout] = []
-        self.shapes: list[Shape] = [self.input_shape]
-        for layer in layers:
+        self._shapes: list[Shape] = []
+        if not first and input_shape is not None:
+            self._shapes.append(tuple(SHAPE(input_shape, "Sequential", "input_shape")))
+        for layer in (*first, *layers):
             self.add(layer)
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, (self.input_shape, *self.layers)))})"
+        return f"Sequential({', '.join(map(repr, (*self._shapes[:1], *self.layers)))})"
+
+    @property
+    def given_shape(self) -> Shape | None:
+        """Shape of the encoded input, (C, H, W); None if it is left to the data set."""
+        return self._shapes[0] if self._shapes else None
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """Shapes of the input and of what each layer makes; a SettingsError while they are left to the data set."""
+        if not self._shapes:
+            raise SettingsError("MODEL: has no input shape before the data set is loaded; load that first (load_data(),"
+                                " or --mode loaddata), or give MODEL a shape, as Sequential((2, 28, 28), ...)")
+        return self._shapes
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of the encoded input, (C, H, W); a SettingsError while it is left to the data set."""
+        return self.shapes[0]
+
+    def taking(self, input_shape: Shape) -> "Sequential":
+        """The same layers for another input; where they do not fit, a SettingsError."""
+        return Sequential(input_shape, *self.layers)
 
     def add(self, layer: Layer | Readout) -> "Sequential":
         """Append a layer; one that does not fit is a SettingsError."""
-        require(isinstance(layer, (Conv2D, AvgPool2D, Dense, *READOUTS)), "Sequential", "layers", layer,
+        self._check_place(layer)
+        if self._shapes:
+            try:
+                self._shapes.append(self._checked_shape(layer))
+            except SettingsError as error:
+                raise SettingsError(f"layer {len(self.layers) + 1} of the model: {error}") from None
+        self.layers.append(layer)
+        return self
+
+    def _check_place(self, layer: Layer | Readout) -> None:
+        """Raise a SettingsError if a layer cannot come next, whatever the shapes."""
+        require(isinstance(layer, LAYERS), "Sequential", "layers", layer,
                 "Conv2D, AvgPool2D, Dense or Classifier, SpikeCount, Membrane")
         if self.layers and isinstance(self.layers[-1], READOUTS):
             raise SettingsError(f"Sequential.layers: nothing may follow the {type(self.layers[-1]).__name__},"
@@ -123,27 +162,29 @@ class Sequential:
         if isinstance(layer, Classifier) and (not self.layers or isinstance(self.layers[-1], AvgPool2D)):
             raise SettingsError("Sequential.layers: a Classifier needs a Conv2D or Dense before it;"
                                 " to pool for the readout use Classifier(grid=...)")
-        if isinstance(layer, (SpikeCount, Membrane)) and not (self.layers and isinstance(self.layers[-1], Dense)):
+        if isinstance(layer, (SpikeCount, Membrane)):
+            self._check_units(layer)
+
+    def _check_units(self, layer: SpikeCount | Membrane) -> None:
+        """Raise a SettingsError if the layers cannot end with units that are read out."""
+        if not (self.layers and isinstance(self.layers[-1], Dense)):
             raise SettingsError(f"Sequential.layers: a {type(layer).__name__} needs a Dense with one unit a class"
                                 " before it")
         competing = [one for one in self.layers if getattr(one, "lateral", 0)]
-        if isinstance(layer, (SpikeCount, Membrane)) and competing:
+        if competing:
             raise SettingsError(f"Sequential.layers: {competing[0]} competes (lateral), which the rules that train all"
                                 f" layers at once do not know; a {type(layer).__name__} needs layers with lateral=0")
-        if isinstance(layer, (SpikeCount, Membrane)):
-            self._refuse_unread(layer)
-            self._refuse_adapting(layer)
-        try:
-            shape = layer.output_shape(self._seen_by(layer))
-            if isinstance(layer, (Conv2D, Dense)):
-                self._check_shortcuts(layer, shape)
-            if isinstance(layer, READOUTS):
-                self._check_graph(layer)
-        except SettingsError as error:
-            raise SettingsError(f"layer {len(self.layers) + 1} of the model: {error}") from None
-        self.layers.append(layer)
-        self.shapes.append(shape)
-        return self
+        self._refuse_unread(layer)
+        self._refuse_adapting(layer)
+
+    def _checked_shape(self, layer: Layer | Readout) -> Shape:
+        """Shape of what a layer that comes next makes; a SettingsError if it does not fit."""
+        shape = layer.output_shape(self._seen_by(layer))
+        if isinstance(layer, (Conv2D, Dense)):
+            self._check_shortcuts(layer, shape)
+        if isinstance(layer, READOUTS):
+            self._check_graph(layer)
+        return shape
 
     @property
     def _outputs(self) -> list[Shape]:
@@ -259,23 +300,33 @@ class Sequential:
     def summary(self) -> str:
         """The chain as text: one line a layer with shape, neurons, learned weights and synapses."""
         rows = [("layer", "", "output shape", "neurons", "weights", "synapses"),
-                ("input", "", "x".join(map(str, self.input_shape)), f"{_size(self.input_shape):,}", "", "")]
+                ("input", "", *self._input_cells(), "", "")]
         number = 0
-        for layer, shape in zip(self.layers, self.shapes[1:]):
+        shapes: list[tuple[int, ...]] = list(self._shapes[1:]) or [()] * len(self.layers)
+        for layer, shape in zip(self.layers, shapes):
+            counts, name = ("", "", ""), ""
             if isinstance(layer, (Conv2D, Dense)):
-                stage = self.stages[number]
                 number += 1
-                kernels = [(branch.kernel_shape, branch.area) for branch in stage.branches]
-                counts = (f"{_size(shape):,}", f"{sum(_size(kernel) for kernel, _ in kernels):,}",
-                          f"{_size(shape) * sum(_size(kernel[1:]) * area for kernel, area in kernels):,}")
-                name = str(number)
-            else:
-                counts = ("", "", "")
-                name = "svm" if isinstance(layer, Classifier) else "readout" if isinstance(layer, READOUTS) else ""
+                counts, name = self._counts(number, shape), str(number)
+            elif isinstance(layer, READOUTS):
+                name = "svm" if isinstance(layer, Classifier) else "readout"
             rows.append((name, str(layer), "x".join(map(str, shape)), *counts))
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         return "\n".join("  ".join(cell.ljust(w) if i < 2 else cell.rjust(w)
                                    for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows)
+
+    def _input_cells(self) -> tuple[str, str]:
+        """Shape and neurons of the input, for :meth:`summary`."""
+        shape = self.given_shape
+        return ("the data set's", "") if shape is None else ("x".join(map(str, shape)), f"{_size(shape):,}")
+
+    def _counts(self, number: int, shape: tuple[int, ...]) -> tuple[str, str, str]:
+        """Neurons, weights and synapses of a layer that learns, for :meth:`summary`; nothing without shapes."""
+        if not shape:
+            return "", "", ""
+        kernels = [(branch.kernel_shape, branch.area) for branch in self.stages[number - 1].branches]
+        return (f"{_size(shape):,}", f"{sum(_size(kernel) for kernel, _ in kernels):,}",
+                f"{_size(shape) * sum(_size(kernel[1:]) * area for kernel, area in kernels):,}")
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -8,9 +8,11 @@
 """
 
 import re
-from math import prod
+from math import isqrt, prod
+from typing import Any
 
 from spikingconvnet.errors import SettingsError
+from spikingconvnet.gates.fields import SHAPE
 from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
 from spikingconvnet.model.readouts import Membrane, SpikeCount
 from spikingconvnet.model.sequential import Layer, Sequential
@@ -64,11 +66,45 @@ def parse(text: str, input_shape: Shape, neuron: Neuron, readout: SpikeCount | M
                             " 10 or 10o") from None
 
 
-def _input(token: str, shape: Shape, text: str) -> Shape:
+def input_shape(text: str, channels: int) -> Shape:
+    """Shape of the input of an architecture for a model that has none of its own.
+
+    Parameters
+    ----------
+    text : str
+    channels : int
+        Of the images as they are filtered.
+
+    Raises
+    ------
+    SettingsError
+        A number of inputs that is no square.
+
+    >>> input_shape("28x28-12c5-2s-10", 2), input_shape("784-1200-10", 1)
+    ((2, 28, 28), (1, 28, 28))
+    """
+    first = text.strip().partition("-")[0]
+    sizes = _sizes(first)
+    if len(sizes) == 1:
+        side = isqrt(sizes[0] // channels)
+        sizes = (side, side) if channels * side ** 2 == sizes[0] else ()
+    if len(sizes) < 2:
+        raise SettingsError(f"--arch {text}: {first!r}: must be the rows and columns of the images, as 28x28, because"
+                            " MODEL of the parameters has no input shape")
+    shape: Any = (channels, *sizes)[-3:]
+    return tuple(SHAPE(shape, f"--arch {text}", "input"))
+
+
+def _sizes(token: str) -> tuple[int, ...]:
+    """The numbers of the first token; none if it is no input."""
     match = re.fullmatch(rf"(?:(?:{N}x)?{N}x)?{N}", token)
-    sizes = [int(part) for part in match.groups() if part] if match else []
+    return tuple(int(part) for part in match.groups() if part) if match else ()
+
+
+def _input(token: str, shape: Shape, text: str) -> Shape:
+    sizes = _sizes(token)
     given = {1: (prod(shape),), 2: shape[1:] if shape[0] == 1 else None, 3: shape}.get(len(sizes))
-    if given is None or tuple(sizes) != tuple(given):
+    if given is None or sizes != tuple(given):
         rows = f"{shape[1]}x{shape[2]}" if shape[0] == 1 else "x".join(map(str, shape))
         raise SettingsError(f"--arch {text}: {token!r}: must be the input of the parameters, {prod(shape)} or {rows}")
     return shape

@@ -46,6 +46,7 @@ HOW = "how"                 # JSON: backend, seed, version
 LARGEST_RESULTS = 1 << 26   # bytes of results.json
 PARAMETERS = "parameters.py", "parameters.toml"
 SETS = "set.json"
+DOWNLOADS = "SPIKINGCONVNET_DATA"       # environment variable: a folder in which all runs keep what they fetch
 
 
 class RunDirectory:
@@ -82,7 +83,15 @@ class RunDirectory:
 
     @property
     def downloads(self) -> Path:
-        """Folder of the data sets that were fetched."""
+        """Folder of the data sets that were fetched: the run's own, or with `DOWNLOADS` set one for many runs.
+
+        A run that has fetched into its own before stays with it.
+        """
+        return self.own_downloads if self.own_downloads.is_dir() else shared_downloads() or self.own_downloads
+
+    @property
+    def own_downloads(self) -> Path:
+        """Folder of data sets that only this run sees."""
         return self.path / "downloads"
 
     def file(self, name: str) -> Path:
@@ -266,6 +275,12 @@ class RunDirectory:
                 write_whole(target, lambda stream: shutil.copyfileobj(source, stream))
         for name in {*PARAMETERS} - {target.name}:
             (self.path / name).unlink(missing_ok=True)
+
+
+def shared_downloads() -> Path | None:
+    """Folder in which all runs keep the data sets that they fetch; None if the user has not named one."""
+    named = os.environ.get(DOWNLOADS)
+    return Path(named).expanduser() if named else None
 
 
 def same_file(a: str | Path, b: str | Path) -> bool:

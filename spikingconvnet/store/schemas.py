@@ -40,8 +40,9 @@ HOW = {"made_on": TEXT, "seed": INTEGER, "version": TEXT,
                                lambda value: isinstance(value, dict) and value.get("verdict") in VERDICTS))}
 SPIKES = {"shape": Array("int64", (3,), 1, 1 << 20), "n_steps": Array("int64", (), 1, 1 << 31),
           "counts": Array(IDS, ("steps",)), "neurons": Array(IDS, ("spikes",))}
-BOUND = optional(Value("what the data set has bound of the parameters", lambda value: isinstance(value, dict) and (
-    {"classes", "n_train", "n_test", "shape", "size"} <= value.keys())))
+TOGETHER = {"classes"}, {"n_train", "n_test"}, {"shape", "size"}       # what a data set binds, each of them or none
+BOUND = optional(Value("what the data set has bound of the parameters", lambda value: isinstance(value, dict) and all(
+    names <= value.keys() or not names & value.keys() for names in TOGETHER)))
 CLASS_NAMES = optional(Value("texts by the ids of classes", lambda value: isinstance(value, dict) and all(
     key.isdecimal() and is_text(name) for key, name in value.items())))
 KERNELS = ("filters", "channels", "rows", "columns")

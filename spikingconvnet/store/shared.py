@@ -42,8 +42,8 @@ class SharedRun(RunDirectory):
         self.pool, self.waited = pool, 0.0
 
     @property
-    def downloads(self) -> Path:
-        """Folder of the data sets that were fetched, for all runs."""
+    def own_downloads(self) -> Path:
+        """Folder of the data sets that were fetched, for all runs of the pool."""
         return self.pool / "downloads"
 
     @contextmanager

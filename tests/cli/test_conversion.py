@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install -e '.[torch]')")
 
-from spikingconvnet import Experiment  # noqa: E402
+from spikingconvnet import Experiment, Intensity, RegularEncoder  # noqa: E402
+from spikingconvnet.cli import conversion_shown  # noqa: E402
 from spikingconvnet.cli.main import main  # noqa: E402
 from spikingconvnet.cli.messages import program  # noqa: E402
+from spikingconvnet.data import sources  # noqa: E402
+from spikingconvnet.errors import SettingsError  # noqa: E402
 from spikingconvnet.experiment import settings  # noqa: E402
 from spikingconvnet.training.chain import convert  # noqa: E402
 from spikingconvnet.training.chain.units import activations  # noqa: E402
@@ -44,6 +48,17 @@ def coloured():
 
 def deep():
     return nn.Sequential(nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(784, 2))
+
+def of_events(channels=2):
+    made = nn.Sequential(nn.Conv2d(channels, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 2))
+    for layer in (made[0], made[3]):
+        layer.weight.data *= 0.1
+        layer.bias.data *= 0.0
+    for polarity in range(channels):        # a map of each, an output for each, and one that answers if there is little
+        made[0].weight.data[polarity, polarity] += 0.2
+        made[3].weight.data[polarity, 36 * polarity:36 * (polarity + 1)] += 0.2
+    made[3].bias.data[1] = 8.0
+    return made
 
 def refused():
     return nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(576, 10))
@@ -139,3 +154,87 @@ def test_what_cannot_be_converted_is_a_sentence_and_leaves_nothing(folder, args,
     assert code == 2 and said.err.startswith("error: ") and re.search(text, said.err), said.err
     assert before == sorted(path.name for path in folder.iterdir() if path.suffix != ".pyc"
                             and path.name != "__pycache__")
+
+
+@pytest.fixture
+def events(folder):
+    """Samples of 8x8 pixels in 20 ms: many events that brighten, or as many that darken."""
+    rng, arrays = np.random.default_rng(0), {}
+    for end, n in (("", 40), ("_test", 20)):
+        labels, count = np.arange(n) % 2, 120
+        darker = np.repeat(labels, count) ^ (rng.random(n * count) < 0.2)
+        arrays |= {f"labels{end}": labels, f"sample{end}": np.repeat(np.arange(n), count), f"p{end}": 1 - darker,
+                   f"t{end}": np.tile(np.linspace(0, 19_900, count).astype(int), n),
+                   **{f"{name}{end}": rng.integers(0, 8, n * count) for name in "xy"}}
+    np.savez("events.npz", **arrays)
+    return arrays
+
+
+CONVERT = "net.py:of_events", "mine.py", "--source", "events.npz"
+
+
+def test_a_network_of_event_counts_is_tested_with_the_events_themselves(folder, events, capsys):
+    code, said = run(capsys, *CONVERT, "--scale", "1", "--json")
+    found = json.loads(said.out)
+    assert code == 0 and found["parity"]["agree"] == 1.0
+    assert found["events"] == ["ENCODER = EventBins(size=(8, 8), n_steps=20, once=False, scale=1); the events reach 8x8"
+                               " pixels", "the network itself recognises 100.0 % of 40 training samples with --scale 1",
+                               "warning: 20 steps a sample are few: a layer that fires in every fourth at most counts"
+                               " to 5; --set ENCODER.per_step=250 makes more of them"]
+    made = Experiment(settings.load("mine.py"), "run", jobs=1)
+    assert made.settings.n_train == 40 and made.settings.slot == 23
+    made.load_data()
+    told = made.train_chain()
+    assert [report["rows"][0]["difference"] < 1e-6 for report in told["parity"]] == [True, True]
+    test = sources.load("events.npz").test
+    assert made.data("test")["spikes"] == made.settings.encoder(test).with_gap(23)
+    assert made.data("test")["spikes"].counts().sum() == 20 * 120             # several of a pixel in a step, too
+    assert made.test().accuracy >= 0.9
+    # another way of counting than the network's own is refused, not answered
+    for change, text in (("scale=2", "ENCODER.scale: must be 1, the events that were an input of 1"),
+                         ("scale=1, clip=1", "ENCODER.clip: must be None")):
+        Path("other.py").write_text(Path("mine.py").read_text().replace("scale=1", change))
+        made = Experiment(settings.load("other.py"), "other", jobs=1)
+        made.load_data()
+        with pytest.raises(SettingsError, match=text):
+            made.train_chain()
+    images = settings.load("mine.py").rule
+    with pytest.raises(SettingsError, match="must be of a network that was trained on images, which ENCODER takes"):
+        convert.judge(images, made.model, Intensity(), RegularEncoder())
+
+
+def test_what_the_network_was_trained_on_is_told_or_asked_for(folder, events, capsys):
+    code, said = run(capsys, *CONVERT)
+    assert code == 2 and "--scale: is missing" in said.err and "100.0 % with --scale 1, " in said.err
+    assert "50.0 % with --scale 20 (spikes a step)" in said.err
+    code, said = run(capsys, *CONVERT, "--scale", "1", "--clip", "1", "--set", "ENCODER.per_step=500", "--json")
+    told = json.loads(said.out)["events"]
+    assert code == 0 and "n_steps=40, per_step=500, once=False, scale=1, clip=1" in told[0]
+    assert "of the events are left out by ENCODER.clip" in told[2]
+    Path("mine.py").unlink(), Path("mine.npz").unlink()
+    code, said = run(capsys, *CONVERT, "--set", "ENCODER.scale=20")
+    assert code == 0 and "warning: with --scale 1 it recognises 100.0 %; is that what it was trained on?" in said.out
+
+
+@pytest.mark.parametrize("args, text", [
+    (("--input-shape", "2x28x28"), "network sees 28x28 pixels, and the events reach 8x8; say what lies between by"),
+    (("--input-shape", "2x5x5"), "network sees 5x5 pixels, and the events reach 8x8"),
+    (("--input-shape", "6x8x8"), "a network of 6 channels; events have 2"),
+    (("--set", "ENCODER.pool=2", "--input-shape", "2x8x8"), "network sees 2x8x8, and ENCODER shows 2x4x4"),
+    (("--set", "ENCODER.per_step=20000"), "longest sample lasts 19900 .*, 1 steps of 20000; say how much of that unit"),
+    (("--set", "N_TRAIN=5"), "--set N_TRAIN: with --mode convert it takes fields of ENCODER"),
+    (("--set", "ENCODER.nsteps=5"), "--set ENCODER: .*nsteps.*n_steps"),
+    (("--scale", "a"), "EventBins.scale: must be a number"), (("--clip", "0"), "--clip: must be at least 1"),
+    (("--source", "none.npz", "--scale", "1"), "--scale: with --mode convert it belongs to events, and none.npz holds"),
+])
+def test_events_that_a_network_cannot_be_shown_are_refused(folder, events, args, text, capsys):
+    code, said = run(capsys, *CONVERT, *args)
+    assert code == 2 and re.search(text, said.err), said.err
+    assert not Path("mine.py").exists()
+
+
+def test_a_coarser_network_is_shown_pools_of_the_sensor(folder, events, capsys):
+    shown = conversion_shown.bins_of(sources.load("events.npz").train, (1, 4, 4),
+                                     Namespace(set=None, scale="2", clip=None))
+    assert repr(shown) == ("EventBins(size=(8, 8), n_steps=20, per_step=1000.0, crop=None, pool=2, polarity=False,"
+                           " once=False, scale=2)")

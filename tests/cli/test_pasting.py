@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from spikingconvnet.cli import parameters as parameters_module
 from spikingconvnet.cli.arguments import parse
 from spikingconvnet.cli.messages import program
 from spikingconvnet.cli.parameters import kept_options
+from spikingconvnet.experiment import figures
 from spikingconvnet.experiment.results import Results
 from spikingconvnet.store.directory import word
 
@@ -37,7 +39,7 @@ def test_the_command_that_makes_a_result_is_parsed_to_the_options_that_were_give
                                                                                   sets):
     options = Namespace(seed=seed, arch=arch and f"8{arch}", set=sets)
     store, called = Namespace(path=Path(run_dir)), "python3 'a b/main.py'"
-    made = Results(Namespace(model=None), store, program=called, options=kept_options(Path(file), options))
+    made = Results(Namespace(model=None, source=None), store, program=called, options=kept_options(Path(file), options))
     found = pasted(f"no data; run: {made.command('training', layer)}", called)
     assert (Path(found.run_dir), found.seed, found.arch) == (Path(run_dir), seed, options.arch)
     assert (found.set or []) == sets
@@ -94,3 +96,42 @@ def test_without_a_network_the_demo_names_a_set_that_needs_none(tmp_path, monkey
     assert f"{closed}/train-images-idx3-ubyte.gz: cannot be downloaded" in err
     found = pasted(err, "python main.py")
     assert (found.mode, found.source, found.run_dir) == ("demo", "sklearn:digits", "my run-digits")
+
+
+@pytest.mark.parametrize("source", [None, "a b.npz", "-x", "sklearn:digits"])
+def test_a_source_is_named_where_it_is_asked_for_and_nowhere_else(source):
+    made = Results(Namespace(model=None, source=source), Namespace(path=Path("run")), program="main.py")
+    loads = pasted(made.command("loaddata"), "main.py").source
+    assert loads == source or Path(loads) == Path(source)
+    for mode, layer in (("training", 1), ("training", "svm"), ("testing", None)):
+        assert pasted(made.command(mode, layer), "main.py").source is None
+
+
+def test_a_run_with_another_source_is_gone_on_with_as_it_is_told(parameters, tmp_path, monkeypatch, capsys, caplog):
+    """Whatever the parameters: those that the run keeps, none yet (the command has failed), or the same ones named."""
+    path, source = parameters(), tmp_path / "a b.npz"
+    images = np.tile(np.arange(0, 250, 10, dtype=np.uint8), (20, 25, 1))
+    images[::2] = images[::2, ::-1].transpose(0, 2, 1)
+    np.savez(source, images=images, labels=np.arange(20) % 2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "spikingconvnet")])
+    monkeypatch.setattr(figures, "plot", lambda *_: [])
+    named = [f"--parameters={path}", "--run-dir=run"]
+    sets = ["--set", "CLASSES=(0, 1)", "--set", "N_VALIDATION=0"]
+    loaded = ["--mode", "loaddata", f"--source={source}", *sets, *named]
+    assert cli.main(loaded) == 0
+    for more in ([*named, *sets], named[1:]):
+        assert cli.main(["--mode", "training", "--layer", "svm", *more]) == 5
+        assert "--layer 1" in (err := capsys.readouterr().err) and "--source" not in err
+    assert cli.main(["--mode", "training", "--layer=1", "--seed=8", *named]) == 5
+    found = pasted(capsys.readouterr().err.partition(", or use")[0], program())
+    assert (found.mode, found.source, found.seed) == ("loaddata", str(source), 8)
+    (tmp_path / "run" / path.name).unlink(missing_ok=True)
+    (tmp_path / "run/parameters.py").unlink(missing_ok=True)
+    assert cli.main(["--mode", "training", "--layer", "svm", *sets, *named]) == 5
+    assert "--layer 1" in (err := capsys.readouterr().err) and "--source" not in err
+    path.write_text(path.read_text() + "\nRESET = False\n")
+    assert cli.main(loaded) == 0
+    (tmp_path / "parameters.py").write_text("SEED = 3")
+    assert cli.main(["--mode", "info", "--run-dir=run"]) == 0
+    assert pasted(caplog.messages[-1].partition("   (")[0], program()).source == str(source)

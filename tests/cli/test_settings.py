@@ -102,7 +102,7 @@ def test_a_file_that_is_not_used_is_said_with_what_differs(command, tmp_path):
     (tmp_path / "parameters.py").write_text(text.replace("windows=60", "windows=90").replace("= 120", "= 100")
                                             + "\nRESET = False")
     err = command("--mode", "info")[2]
-    assert "warning: parameters.py is NOT used" in err and "--mode loaddata --run-dir run" in err
+    assert "warning: parameters.py is NOT used" in err and "--mode loaddata --run-dir run  " in err
     assert re.findall("^  (.*)$", err, re.MULTILINE)[:3] == [
         "N_TRAIN: 100 here, 120 in use", "MODEL.1.training.windows: 90 here, 60 in use",
         "RESET: only in the file here"]
@@ -113,9 +113,9 @@ def test_a_file_that_is_not_used_is_said_with_what_differs(command, tmp_path):
 def test_two_toml_files_are_compared_too(tmp_path):
     for name, slot in (("a.toml", 30), ("b.toml", 31)):
         (tmp_path / name).write_text(f"SLOT = {slot}")
-    assert "SLOT: 31 here, 30 in use" in unused.text(tmp_path / "a.toml", tmp_path / "b.toml", "main.py", tmp_path)
+    assert unused.found(tmp_path / "a.toml", tmp_path / "b.toml") == ["SLOT: 31 here, 30 in use"]
     (tmp_path / "c.py").write_text("SLOT = 30")
-    assert "c.py is Python" in unused.text(tmp_path / "a.toml", tmp_path / "c.py", "main.py", tmp_path)
+    assert f"{tmp_path / 'c.py'} is Python" in unused.found(tmp_path / "a.toml", tmp_path / "c.py")
 
 
 def test_the_template_is_the_parameters_file_of_the_project():

@@ -14,6 +14,7 @@ from PIL import Image
 from spikingconvnet.data import datasets, sources, sources_named
 from spikingconvnet.data.sources import read_images
 from spikingconvnet.errors import DataError
+from spikingconvnet.store.directory import DOWNLOADS, RunDirectory
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 8, 9), np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (6, 8, 9, 3), np.uint8)
@@ -336,6 +337,14 @@ def test_a_set_is_fetched_by_its_name_once(served, tmp_path):
     served.shutdown()
     assert sources.load("kmnist", cache_dir=tmp_path / "kept").train == found.train
     assert sources.load("emnist-letters", cache_dir=tmp_path / "kept").test == letters.test
+
+
+def test_runs_share_what_one_of_them_has_fetched(served, tmp_path, monkeypatch):
+    monkeypatch.setenv(DOWNLOADS, str(tmp_path / "all"))
+    found = sources.load("kmnist", cache_dir=RunDirectory(tmp_path / "one").downloads)
+    served.shutdown()
+    assert sources.load("kmnist", cache_dir=RunDirectory(tmp_path / "other").downloads).train == found.train
+    assert not (tmp_path / "one").exists() and (tmp_path / "all/kmnist").is_dir()
 
 
 def test_another_checksum_and_a_server_that_is_not_there_are_told(served, tmp_path, monkeypatch):

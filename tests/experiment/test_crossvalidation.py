@@ -1,5 +1,7 @@
 """Folds, and what is found on them."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,12 @@ from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import crossvalidation, settings
 from spikingconvnet.experiment.baselines import BASELINES
 from spikingconvnet.experiment.crossvalidation import Scheme, stratified_folds
+
+PARAMETERS = """from spikingconvnet import *
+DATASET = "nowhere"
+FILTER, ENCODER, SLOT, RULE = Intensity(), RegularEncoder(n_steps=8), 10, Ridge()
+MODEL = Sequential(SHAPEDense(3, neuron=RULE.neuron), SpikeCount())
+"""
 
 
 @given(st.lists(st.integers(4, 9), min_size=1, max_size=4), st.integers(2, 4), st.integers(0, 9))
@@ -90,3 +98,27 @@ def test_the_command_line_prints_a_row_for_the_rule_and_the_baselines(capsys, tm
 def test_a_wrong_use_is_one_sentence(arguments, text, capsys, tmp_path):
     assert cli.main([*arguments, "--run-dir", str(tmp_path)]) == 2
     assert text in capsys.readouterr().err
+
+
+def test_another_source_is_fitted_to_as_in_other_modes(capsys, tmp_path, monkeypatch):
+    """Three classes of 9x9 pixels, for parameters of ten classes and 28x28."""
+    images = np.zeros((30, 9, 9), np.uint8)
+    for n, image in enumerate(images):
+        image[3 * (n % 3):][:3] = 255
+    np.savez(tmp_path / "bars.npz", images=images, labels=np.arange(30) % 3 + 4)
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def one_fold(train, labels, test, chosen, *_):
+        seen.append((train.images.shape[1:], chosen.model.shapes[0], chosen.classes, labels.max()))
+        return np.zeros(len(test), int)
+
+    monkeypatch.setattr(crossvalidation, "one_fold", one_fold)
+    for shape, more in (("(1, 28, 28), ", "CLASSES = 4, 5, 6"), ("", "")):
+        (tmp_path / "parameters.py").write_text(PARAMETERS.replace("SHAPE", shape) + more)
+        assert cli.main(["--mode", "training", "--cv", "1x2", "--source", "bars.npz", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["cv"] == "1x2"
+    fitted = (27, 27), (1, 27, 27), (4, 5, 6), 2
+    assert seen == [fitted] * 2 + [((9, 9), (1, 9, 9), (4, 5, 6), 2)] * 2 and not (tmp_path / "runs").exists()
+    assert cli.main(["--mode", "training", "--source", "bars.npz"]) == 2
+    assert "--source: with --mode training it needs --cv" in capsys.readouterr().err

@@ -12,8 +12,10 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -21,6 +23,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 import spikingconvnet as scn
 from spikingconvnet.cli.main import main
+from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import figures, settings
 from spikingconvnet.experiment.experiment import Experiment
 
@@ -97,6 +100,23 @@ def test_a_pipeline_a_grid_and_cross_validation(small):
     assert cross_val_score(pipe, X[:240], Y[:240], cv=2).min() > 0.5
 
 
+def test_scores_are_enough_for_what_asks_for_probabilities(small):
+    two = Y < 2
+    assert cross_val_score(small(), X[two][:80], Y[two][:80], cv=2, scoring="roc_auc").min() > 0.9
+    calibrated = CalibratedClassifierCV(small(), cv=2).fit(X[:200].reshape(-1, 8, 8), Y[:200])
+    shares = calibrated.predict_proba(X[200:260].reshape(-1, 8, 8))
+    assert shares.shape == (60, 10) and np.allclose(shares.sum(axis=1), 1) and shares.min() >= 0
+    assert roc_auc_score(Y[200:260], shares, multi_class="ovr") > 0.9
+    assert not hasattr(small(), "predict_proba")
+
+
+def test_a_sequential_without_a_shape_is_as_its_layers(small):
+    one, other = (small(model=model).fit(X[:60], Y[:60]) for model in (layers(), scn.Sequential(*layers())))
+    assert np.array_equal(one.decision_function(X[60:70]), other.decision_function(X[60:70]))
+    with pytest.raises(SettingsError, match="a model for the input"):
+        small(model=scn.Sequential((2, 9, 9), *layers())).fit(X[:60], Y[:60])
+
+
 @pytest.mark.parametrize("names", [np.array([f"digit {n}" for n in range(10)]),
                                    np.array([3, 5, 100, -7, 8, 9, 1000, 12, 13, 14])])
 def test_labels_are_of_any_kind(small, names):
@@ -157,6 +177,7 @@ SQUARES = X[:60].reshape(-1, 8, 8)
     ({"value_range": (10, 0)}, X[:60], r"value_range: must be \(black, white\)"),
     ({"rule": "stdp"}, X[:60], r"rule: must be one of bpstdp, .*ridge"),
     ({"model": "8x8-10"}, X[:60], r"model: 8x8-10 is for a rule"),
+    ({"encoder": scn.EventBins(size=(8, 8))}, X[:60], r"encoder: must be one of images"),
     ({"model": (scn.Dense(10), scn.SpikeCount())}, X[:60], r"rule: must be one that trains all layers at once"),
     ({"model": scn.Sequential((2, 9, 9), *layers())}, X[:60], r"model: must be a model for the input \(2, 8, 8\)")])
 def test_what_cannot_be_learned_from_is_a_sentence(small, more, images, text):

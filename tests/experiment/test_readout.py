@@ -193,3 +193,42 @@ def test_one_spike_more_counts_more_than_any_membrane():
     v = np.array([[2 ** 31 - 1, -2 ** 31]] * 2)
     assert readout.by_spike_count(spikes, (0, 2), v)[0].tolist() == [[1, 1]]
     assert readout.by_spike_count(Spikes.empty((2, 1, 1), 1, 2), (0, 2), v[:, ::-1])[0].tolist() == [[1, 1]]
+
+
+class Bar:
+    """What a Progress makes where somebody sees it."""
+
+    def __init__(self, classes, disable=False):
+        self.classes, self.disable, self.done, self.told = classes, disable, 0, []
+
+    def __iter__(self):
+        for one in self.classes:
+            yield one
+            self.done += 1
+
+    def set_postfix(self, values):
+        self.told.append((self.done, values["objective"]))
+
+
+@pytest.mark.parametrize("n_classes, steps", [(2, 1), (4, 4)])
+def test_a_bar_follows_the_classes_and_changes_nothing(n_classes, steps, capfd):
+    counts, labels = counts_of(80, 6, n_classes, 3)
+    bars = []
+
+    def progress(classes):
+        bars.append(Bar(classes))
+        return bars[-1]
+
+    plain, followed = fit(counts, labels, 1.0, 5), fit(counts, labels, 1.0, 5, progress)
+    assert all(np.array_equal(one, other) for one, other in zip(vars(plain).values(), vars(followed).values()))
+    assert bars[0].done == steps and [done for done, _ in bars[0].told] == list(range(steps))
+    assert all(objective < 0 for _, objective in bars[0].told)      # of the dual
+    print("heard again")
+    assert capfd.readouterr().out == "heard again\n"
+
+
+def test_a_bar_that_nobody_sees_is_not_followed(monkeypatch):
+    monkeypatch.setattr(readout, "overheard", None)
+    bar = Bar(range(3), disable=True)
+    fit(*counts_of(40, 4, 3, 0), progress=lambda classes: bar)
+    assert bar.done == 0

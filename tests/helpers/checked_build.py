@@ -8,38 +8,49 @@ import ctypes
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import patience
+import sketches
 
 ROOT = Path(__file__).parents[2]
 LOCAL, EMULATOR = (ROOT / "spikingconvnet" / folder for folder in ("backends/local", "emulator"))
 NOTICED = "does not hold", "Assertion", "AddressSanitizer", "runtime error"
-FLAGS = ("-shared", "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED",
-         "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+CHECKS = "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+FLAGS = "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED", *CHECKS
+_folder, _compiled = tempfile.TemporaryDirectory(), {}
 
 
 def build(directory, source=LOCAL):
-    """Compile the sources in a directory: the library's path."""
+    """Compile the sources in a directory, of equal ones each once: the library's path."""
     library = Path(directory) / "checked.so"
-    files = sorted(map(str, Path(source).glob("*_native.c")))
-    subprocess.run(["gcc", *FLAGS, *files, "-o", str(library)], check=True)
+    objects = map(_object, sorted(Path(source).glob("*_native.c")))
+    subprocess.run(["gcc", "-shared", *CHECKS, *objects, "-o", library], check=True)
     return library
+
+
+def _object(path):
+    """The object file of a source, compiled unless one of the same text has been."""
+    text = _output("gcc", *FLAGS, "-E", "-P", path)
+    if text not in _compiled:
+        _compiled[text] = Path(_folder.name) / f"{len(_compiled)}.o"
+        subprocess.run(["gcc", *FLAGS, "-c", path, "-o", _compiled[text]], check=True)
+    return _compiled[text]
 
 
 def run(library, *arguments):
     """A Python process in which that library has the place of the extension: what it prints, and its exit code."""
     # Without the C++ library AddressSanitizer ends a process in which a library throws, as matplotlib's do.
-    preloaded = " ".join(_found_by_gcc(name) for name in ("libasan.so", "libstdc++.so.6"))
+    preloaded = " ".join(_output("gcc", f"-print-file-name={name}") for name in ("libasan.so", "libstdc++.so.6"))
     environment = {**os.environ, "LD_PRELOAD": preloaded, "ASAN_OPTIONS": "detect_leaks=0",
                    "UBSAN_OPTIONS": "print_stacktrace=1", "PYTHONPATH": str(ROOT), "PYTHONMALLOC": "malloc"}
     return patience.run([sys.executable, __file__, str(library), *map(str, arguments)], env=environment,
                         cwd=ROOT)
 
 
-def _found_by_gcc(name):
-    return subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True,
-                          check=True).stdout.strip()
+def _output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main(library, kind, *arguments):
@@ -56,6 +67,7 @@ def main(library, kind, *arguments):
     if kind == "cli":
         from spikingconvnet.cli import main as cli
 
+        sketches.instead_of_figures(setattr)
         return cli.main(list(arguments))
     import pytest
 

@@ -9,7 +9,8 @@ import pytest
 from spikingconvnet.errors import StoreError
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
-from spikingconvnet.store.directory import RunDirectory, near
+from spikingconvnet.store.directory import DOWNLOADS, RunDirectory, near
+from spikingconvnet.store.shared import SharedRun
 from spikingconvnet.store.unfinished import Unfinished
 
 
@@ -109,3 +110,18 @@ def test_what_is_finished_is_kept_until_the_result_is_there(run):
     unfinished.forget()
     unfinished.forget()
     assert unfinished.read() is None
+
+
+def test_what_is_fetched_is_kept_by_the_run_unless_a_folder_for_all_is_named(tmp_path, monkeypatch):
+    monkeypatch.delenv(DOWNLOADS, raising=False)
+    one, other = RunDirectory(tmp_path / "one"), SharedRun(tmp_path / "other", tmp_path / "pool")
+    assert (one.downloads, other.downloads) == (tmp_path / "one/downloads", tmp_path / "pool/downloads")
+    monkeypatch.setenv(DOWNLOADS, "")
+    assert one.downloads == tmp_path / "one/downloads"
+    monkeypatch.setenv(DOWNLOADS, str(tmp_path / "all"))
+    assert one.downloads == other.downloads == tmp_path / "all" and not (tmp_path / "all").exists()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(DOWNLOADS, "~/sets")
+    assert one.downloads == tmp_path / "home/sets"
+    (tmp_path / "one/downloads").mkdir(parents=True)
+    assert one.downloads == tmp_path / "one/downloads" != other.downloads

@@ -108,6 +108,20 @@ def test_every_image_is_shown_once_an_epoch_with_its_label(monkeypatch):
         shown.clear()
 
 
+def test_a_bar_is_told_the_loss_after_every_epoch():
+    weights, fixed, values, targets = drawn((5, 7, 3))
+    told = []
+
+    class Bar(list):
+        def set_postfix(self, values):
+            told.append(values["loss"])
+
+    for epoch in feedback.epochs(FeedbackAlignment(epochs=3, batch=2), weights, fixed, values.reshape(-1, 1, 1, 5),
+                                 targets.argmax(axis=1), np.random.default_rng(0), Bar):
+        assert told[epoch:] == [pytest.approx(loss(weights, values, targets))]
+    assert len(set(told)) == 3
+
+
 def chain(*layers, readout=None):
     return Sequential((1, 3, 4), *layers, readout or SpikeCount())
 

@@ -14,12 +14,16 @@ from spikingconvnet import backends  # noqa: E402
 from spikingconvnet.cli import main as cli  # noqa: E402
 from spikingconvnet.data import datasets  # noqa: E402
 from spikingconvnet.data.encoding import LatencyEncoder, RateEncoder, RegularEncoder  # noqa: E402
+from spikingconvnet.data.events import EventBins  # noqa: E402
 from spikingconvnet.data.filters import BitPlanes  # noqa: E402
 from spikingconvnet.errors import DataError, SettingsError  # noqa: E402
 from spikingconvnet.model import build, shorthand  # noqa: E402
+from spikingconvnet.model.layers import Dense  # noqa: E402
 from spikingconvnet.model.readouts import Membrane, SpikeCount  # noqa: E402
 from spikingconvnet.model.sequential import Sequential  # noqa: E402
+from spikingconvnet.model.trained import TrainedLayer  # noqa: E402
 from spikingconvnet.network.neurons import OUT_OF_REACH  # noqa: E402
+from spikingconvnet.network.spikes import Spikes  # noqa: E402
 from spikingconvnet.training.chain import convert, parity, softlif, worth  # noqa: E402
 from spikingconvnet.training.chain.convert import Convert  # noqa: E402
 from spikingconvnet.training.chain.gradients import relu  # noqa: E402
@@ -257,3 +261,23 @@ def test_the_command_prints_the_report(stored, bench, small_mnist, tmp_path, cap
     out, err = capsys.readouterr()
     assert "parity on 60 images: same answer to 100.0 %; layer " in err and "parity on 120 images: same answer" in err
     assert [len(one["rows"]) for one in json.loads(out.splitlines()[-1])["health"]["parity"]] == [2, 3]
+
+
+@pytest.mark.parametrize("encoder", [RegularEncoder(n_steps=10, max_rate=1.0),
+                                     EventBins(size=(1, 4), n_steps=10, polarity=False, scale=10)])
+def test_more_spikes_than_units_have_are_right_of_events_alone(encoder):
+    """What comes before it is inhibited has fired already, so layers behind events fire more than their units."""
+    rule = Convert()
+    model = Sequential((1, 1, 4), Dense(2, neuron=rule.neuron), SpikeCount())
+    layer = TrainedLayer(np.array([[1.0, 1, 0, 0], [0, 0, 1, 0]]).reshape(2, 1, 1, 4), np.ones(2))
+    shown = Spikes.from_events(np.zeros(16), np.repeat(np.arange(4), 4), np.tile(np.arange(4), 4), (1, 1, 4), 1, 12)
+    fired = Spikes.from_events(np.zeros(18), [0] * 10 + [1] * 8, [*range(1, 11), *range(1, 9)], (2, 1, 1), 1, 12)
+
+    def judged():
+        return parity.judge_rates(model, [layer], rule, np.full((1, 1, 1, 4), 0.4), [shown, fired], encoder)
+
+    if isinstance(encoder, EventBins):
+        assert 1.3 < judged().rows[1].ratio < 1.6
+    else:
+        with pytest.raises(ParityError, match="all together 1.[345].* or events that come in another order"):
+            judged()

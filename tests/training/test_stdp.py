@@ -268,16 +268,21 @@ def test_a_training_of_one_chunk_keeps_its_start_alone():
     assert [len(one["wins"]) for one in kept] == [0] and course.wins.sum() == 40 and course.thresholds.shape == (1, 5)
 
 
-def test_progress_wraps_the_chunks():
-    stage, seen = stage_of(), []
+def test_a_bar_goes_with_the_chunks_and_is_told_how_far_weights_have_come():
+    stage, seen, told = stage_of(), [], []
 
-    def progress(chunks):
-        for one in chunks:
-            seen.append(one)
-            yield one
+    class Bar(list):
+        def __iter__(self):
+            for one in super().__iter__():
+                seen.append(one)
+                yield one
 
-    stdp.learn(stage.layer.training, stage, windows_of(stage), start_kernels(stage), simulator.open, progress)
+        def set_postfix(self, values):
+            told.append(values["convergence"])
+
+    learned, _ = stdp.learn(stage.layer.training, stage, windows_of(stage), start_kernels(stage), simulator.open, Bar)
     assert seen == [0, 1, 2, 3]
+    assert len(told) == 4 and told[-1] == weight_diagnostics(BOUNDS, learned)["convergence"] != told[0]
 
 
 def steps_fired(**training):
@@ -457,6 +462,8 @@ def test_weights_at_their_bounds_are_counted_with_a_thousandth_of_the_range():
     kernels = np.array([0.2, 0.2004, 0.2006, 0.45, 0.5, 0.6994, 0.6996, 0.69951]).reshape(1, 1, 2, 4)
     told = weight_diagnostics(BOUNDS, kernels)
     assert told["at_lower"] == 2 / 8 and told["at_upper"] == 2 / 8
+    share = [(w - 0.2) / 0.5 for w in kernels.ravel()]
+    assert told["convergence"] == pytest.approx(sum(w * (1 - w) for w in share) / 8)
     assert told["mean_weight"] == pytest.approx(kernels.mean()) and told["duplicate_pairs"] == 0
 
 

@@ -105,6 +105,9 @@ class BPSTDP(NetworkRule):
         rate = rate_of(encoder, "RULE bpstdp")
         require(self.n_steps == encoder.n_steps, "BPSTDP", "n_steps", self.n_steps,
                 f"the {encoder.n_steps} steps for which ENCODER shows an image")
+        most = rate * float(images.max(initial=0.0))
+        require(most <= 1.0, "RULE bpstdp", "ENCODER", f"{most:.3g} spikes a step", "one that makes at most one spike a"
+                " step, because spikes are drawn; for EventBins once=True")
         side = min(model.input_shape[1:])
         require(self.shift < side, "BPSTDP", "shift", self.shift, f"below {side} pixels, the shorter side of an image")
         weights = initial_weights([stage.layer.kernel_shape(stage.in_shape) for stage in model.stages], self, rng)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.events import EventBins, takes_events
 from spikingconvnet.data.filters import together, worth_of
 from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, require
@@ -33,11 +34,12 @@ from spikingconvnet.gates.fields import (
     optional,
     real,
     record,
+    spelled,
     whole,
 )
 from spikingconvnet.gates.libraries import need
 from spikingconvnet.model.layers import CELL
-from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, spelled
+from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, Shown
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Numbers
@@ -55,6 +57,7 @@ MOST_CALIBRATION = 10_000           # images
 SCALED_ON = 1000        # training images from which the largest activations are taken
 JUDGED_ON = 10_000      # images of which the training accuracy is told
 NO_CEILING = 1e30       # in a file, whose numbers are finite
+WRITER = "training.convert.save"
 
 NORMS = ("robust", "channels", "data", "model", "none")
 BALANCES = ("weights", "thresholds")
@@ -142,7 +145,7 @@ class Convert(NetworkRule):
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               image_filter: ImageFilter | None = None, progress: Progress = iter,
               validation: tuple[Floats32, Ints] | None = None, open_network: OpenNetwork | None = None,
-              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
+              events: Shown | None = None, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder. If the channels of the filter are the digits of one
@@ -160,6 +163,8 @@ class Convert(NetworkRule):
         """
         check_neurons(model, self)
         rate, worth = rate_of(encoder, "RULE convert"), worth_of(image_filter)
+        require(self.norm != "model" or images.max(initial=0.0) <= 1.0, "Convert", "norm", self.norm,
+                "another one where an input is above 1; or, of events, ENCODER.scale=n_steps with once=True")
         chain, shown, images = grey(model, worth), images, _grey_values(images, worth)
         if validation is not None:
             validation = (_grey_values(validation[0], worth), validation[1])
@@ -173,7 +178,9 @@ class Convert(NetworkRule):
         measured = None
         if self.calibration:
             answers = activations(chain, units, images[:self.calibration])
-            found = _calibration(model, encoder(shown[:self.calibration], rng), answers, open_network)
+            asked = shown[:self.calibration]
+            spikes = events("train", np.arange(len(asked))) if events else encoder(asked, rng)
+            found = _calibration(model, spikes, answers, open_network)
             diagnostics["calibration"] = found.shares
 
             def measured(number: int, layer: TrainedLayer, made_for: Floats) -> Floats:
@@ -251,7 +258,7 @@ def save(path: str | Path, units: Sequence[Units], reference: Reference | None =
     Raises
     ------
     SettingsError
-        A reference whose images have several channels, or are not grey values over 255.
+        A reference whose images are not of events, and have several channels or are not grey values over 255.
     """
     arrays = {f"{name}{number}": array for name in ("kernels", "biases")
               for number, array in enumerate((one.kernels if name == "kernels" else one.bias for one in units), 1)}
@@ -263,11 +270,15 @@ def save(path: str | Path, units: Sequence[Units], reference: Reference | None =
 
 
 def _plain_arrays(reference: Reference) -> dict[str, Numbers]:
+    answers = {f"answers{number}": np.float32(found) for number, found in enumerate(reference.answers, start=1)}
+    if reference.bins is not None:
+        counts = np.rint(reference.images * reference.bins.scale).astype(np.uint32)
+        return {"events": counts, "scale": np.float64(reference.bins.scale),
+                "clip": np.int64(reference.bins.clip or 0), **answers}
     pixels = reference.images * 255.0
     require(pixels.shape[1] == 1 and abs(pixels - np.rint(pixels)).max() < 1e-2, "Reference", "images",
             f"{pixels.shape[1:]}, other values", "grey images (n, 1, H, W), their values over 255, to be kept")
-    return {"images": np.rint(pixels[:, 0]).astype(np.uint8),
-            **{f"answers{number}": np.float32(found) for number, found in enumerate(reference.answers, start=1)}}
+    return {"images": np.rint(pixels[:, 0]).astype(np.uint8), **answers}
 
 
 def load(path: str | Path, model: Sequential, owner: str = "Convert") -> list[Units]:
@@ -275,8 +286,7 @@ def load(path: str | Path, model: Sequential, owner: str = "Convert") -> list[Un
 
     Settings of type `owner` name the file, for error texts; see ``weights.read``.
     """
-    writer, stages = "training.convert.save", model.stages
-    there = weights.everything(path, owner, writer)
+    stages, there = model.stages, weights.everything(path, owner, WRITER)
     shapes: dict[str, tuple[int, ...]] = {}
     for stage in stages:
         number, bias = stage.number, there.get(f"biases{stage.number}")
@@ -286,14 +296,14 @@ def load(path: str | Path, model: Sequential, owner: str = "Convert") -> list[Un
                    **{f"shortcut{number}_{i}": branch.kernel_shape for i, branch in enumerate(stage.shortcuts, 1)}}
     if "ceilings" in there:
         shapes["ceilings"] = (len(stages),)
-    found = weights.read(path, shapes, owner, writer)
+    found = weights.read(path, shapes, owner, WRITER)
     ceilings = found.get("ceilings", np.full(len(stages), NO_CEILING))
     return [Units(found[f"kernels{stage.number}"], found[f"biases{stage.number}"],
                   tuple(found[f"shortcut{stage.number}_{i}"] for i in range(1, 1 + len(stage.shortcuts))),
                   ceiling if ceiling < NO_CEILING else math.inf) for stage, ceiling in zip(stages, ceilings.tolist())]
 
 
-def judge(rule: Convert, model: Sequential, image_filter: ImageFilter) -> Report | None:
+def judge(rule: Convert, model: Sequential, image_filter: ImageFilter, encoder: Any = None) -> Report | None:
     """Compare the weights that `rule` names with what their network answers: parity.Report, None without a reference.
 
     Parameters
@@ -302,20 +312,40 @@ def judge(rule: Convert, model: Sequential, image_filter: ImageFilter) -> Report
     model : model.Sequential
     image_filter : callable
         FILTER of the parameters: the images of the reference pass through it as those of the data set do.
+    encoder : callable
+        ENCODER of the parameters: of events it has to count them as the network was trained on them.
 
     Raises
     ------
+    SettingsError
+        A reference of events for an ENCODER that takes none, or counts them otherwise; or the other way round.
     parity.ParityError
     """
     if rule.weights is None:
         return None
-    found = weights.everything(rule.weights, "Convert", "training.convert.save")
-    if "images" not in found:
+    found = weights.everything(rule.weights, "Convert", WRITER)
+    kind, other = ("events", "images") if takes_events(encoder) else ("images", "events")
+    require(kind in found or other not in found, "Convert", "weights", rule.weights, f"of a network that was trained on"
+            f" {kind}, which ENCODER takes; this one was trained on {other}")
+    if kind not in found:
         return None
     worth = worth_of(image_filter)
-    n, chain = len(found["images"]), grey(model, worth)
-    shapes = {"images": (n, *chain.input_shape[1:]),
+    chain = grey(model, worth)
+    n, units = len(found[kind]), load(rule.weights, chain)
+    shapes = {kind: (n, *chain.input_shape[kind == "images":]),
               **{f"answers{stage.number}": (n, *stage.out_shape) for stage in chain.stages}}
-    images, *answers = weights.read(rule.weights, shapes, "Convert", "training.convert.save").values()
+    images, *answers = weights.read(rule.weights, shapes, "Convert", WRITER).values()
+    if kind == "events":
+        _check_counting(rule.weights, encoder)
+        return Reference(np.float32(images / encoder.scale), answers, encoder).judge(chain, units)
     values = _grey_values(image_filter(images.astype(np.uint8)).astype(np.float32), worth)
-    return Reference(np.float32(images[:, None] / 255.0), answers).judge(chain, load(rule.weights, chain), values)
+    return Reference(np.float32(images[:, None] / 255.0), answers).judge(chain, units, values)
+
+
+def _check_counting(path: str | Path, bins: EventBins) -> None:
+    """Raise a SettingsError unless ENCODER counts events as the network of a file was shown them."""
+    scale, clip = weights.read(path, {"scale": (), "clip": ()}, "Convert", WRITER).values()
+    require(bool(np.isclose(bins.scale, scale)), "parameters", "ENCODER.scale", bins.scale,
+            f"{scale:g}, the events that were an input of 1 to the network of {path}")
+    require((bins.clip or 0) == clip, "parameters", "ENCODER.clip", bins.clip,
+            f"{int(clip) or None}, as the network of {path} was trained")

@@ -20,7 +20,7 @@ import numpy as np
 from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.gates.fields import FACTOR, PART, POSITIVE, above, check_fields, most, real, record, whole
-from spikingconvnet.model.learning import NetworkRule, Progress
+from spikingconvnet.model.learning import NetworkRule, Progress, tell
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats32, Ints
@@ -127,13 +127,15 @@ def epochs(rule: FeedbackAlignment, weights: Sequence[Floats32], feedback: Seque
     """
     values, targets = images.reshape(len(images), -1), np.eye(len(weights[-1]), dtype=np.float32)[labels]
     batches, last = math.ceil(len(images) / rule.batch), [np.zeros_like(one) for one in weights]
-    for epoch in progress(range(rule.epochs)):
+    bar = progress(range(rule.epochs))
+    for epoch in bar:
         for step, shown in enumerate(np.array_split(rng.permutation(len(images)), batches)):
             rate = rule.learning_rate * (1.0 - (epoch + step / batches) / rule.epochs)
             for one, before, change in zip(weights, last, changes(weights, feedback, values[shown], targets[shown])):
                 before *= rule.momentum
                 before += rate * change
                 one += before
+        tell(bar, loss=loss(weights, values[:JUDGED_ON], targets[:JUDGED_ON]))
         yield epoch
 
 
@@ -148,12 +150,24 @@ def changes(weights: Sequence[Floats32], feedback: Sequence[Floats32], values: F
     targets : float array (n, outputs)
         1 for the label, 0 elsewhere.
     """
-    seen = [values]
-    for one in weights[:-1]:
-        seen.append(np.maximum(seen[-1] @ one.T, 0.0))
+    seen = forward(weights, values)
     error = softmax(seen[-1] @ weights[-1].T) - targets
     taught = [(error @ fixed.T) * (hidden > 0) for fixed, hidden in zip(feedback, seen[1:])]
     return [delta.T @ below / -len(values) for delta, below in zip([*taught, error], seen)]
+
+
+def forward(weights: Sequence[Floats32], values: Floats32) -> list[Floats32]:
+    """What every layer sees of values (n, inputs): list of float arrays, the values first."""
+    seen = [values]
+    for one in weights[:-1]:
+        seen.append(np.maximum(seen[-1] @ one.T, 0.0))
+    return seen
+
+
+def loss(weights: Sequence[Floats32], values: Floats32, targets: Floats32) -> float:
+    """Mean cross-entropy of the outputs, in nats; parameters as of :func:`changes`."""
+    shares = softmax(forward(weights, values)[-1] @ weights[-1].T)
+    return float(-np.log(np.maximum((shares * targets).sum(axis=1), 1e-30)).mean())
 
 
 def softmax(values: Floats32) -> Floats32:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.data.encoding import rate_of
+from spikingconvnet.data.events import EventBins, takes_events
 from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.model.readouts import Membrane
@@ -26,6 +27,7 @@ from spikingconvnet.training.chain.units import Units, activations, summed
 IMAGES = 200            # training images on which rates are compared
 INPUT = 0.05            # largest difference of the spikes of an input, as a share, beside one spike of every neuron
 RATES = 0.2, 1.2        # spikes of a layer, as a share of what its units answer to the spikes before it
+OF_EVENTS = 2.0         # most of them where the input is not even: what fires before it is inhibited has fired
 ALIKE = 0.7             # least correlation of a layer's rates with these answers
 
 
@@ -121,9 +123,11 @@ class Reference:
     Attributes
     ----------
     images : float32 array (n, C, H, W)
-        0 to 1.
+        0 to 1; of events as `bins` counts them.
     answers : list of float array (n, units, rows, columns)
         Of every layer, behind its ReLU; the last one's are not rectified.
+    bins : EventBins or None
+        What made the images of events, if it did.
 
     Raises
     ------
@@ -133,11 +137,14 @@ class Reference:
 
     images: Floats32
     answers: list[Numbers]
+    bins: EventBins | None = None
 
     def __post_init__(self) -> None:
-        inside = self.images.ndim == 4 and len(self.images) and 0 <= self.images.min() and self.images.max() <= 1
+        most = 1.0 if self.bins is None else np.inf
+        inside = self.images.ndim == 4 and len(self.images) and 0 <= self.images.min() and self.images.max() <= most
         require(inside, "Reference", "images", f"{self.images.shape}, {self.images.min(initial=0):g} to"
-                f" {self.images.max(initial=0):g}", "(n, C, H, W) of 0 to 1, as the spiking network is shown them")
+                f" {self.images.max(initial=0):g}", f"(n, C, H, W) of 0 to {most:g}, as the spiking network is"
+                " shown them")
         require(all(len(one) == len(self.images) for one in self.answers), "Reference", "answers",
                 [len(one) for one in self.answers], f"of {len(self.images)} images")
 
@@ -230,9 +237,9 @@ def judge_rates(model: Sequential, layers: Sequence[TrainedLayer], rule: Any, im
                               == answers[-1].reshape(len(images), -1).argmax(axis=1)))
     rows = tuple(Row.of(number, "rates", *pair) for number, pair in enumerate(zip(found, wanted)))
     report = Report(len(images), rows, agree)
-    early = [0.0, *map(_early, layers)]
+    early, most = [0.0, *map(_early, layers)], OF_EVENTS if takes_events(encoder) else RATES[1]
     for row, ours, theirs in zip(rows, found, wanted):
-        if fault := _rate_fault(row, ours, theirs, rate, n_steps, early[row.layer]):
+        if fault := _rate_fault(row, ours, theirs, rate, n_steps, early[row.layer], most):
             raise ParityError(fault, report)
     return report
 
@@ -261,18 +268,19 @@ def _early(layer: TrainedLayer) -> float:
     return float(np.mean(layer.v / np.repeat(layer.v_thresh, layer.v.size // layer.v_thresh.size)))
 
 
-def _rate_fault(row: Row, ours: Numbers, theirs: Numbers, rate: float, n_steps: int, early: float) -> str | None:
+def _rate_fault(row: Row, ours: Numbers, theirs: Numbers, rate: float, n_steps: int, early: float,
+                most: float) -> str | None:
     """What is wrong with the rates of a layer or of the input, in words, or None."""
     if not ours.any():
         return _silence(row, len(ours), theirs.max(), n_steps)
     if not row.layer:
         return _input_fault(row, theirs, rate, n_steps)
     alike = np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] if np.ptp(ours) and np.ptp(theirs) else 1.0
-    most = RATES[1] + early * np.count_nonzero(theirs) / n_steps / max(theirs.sum(), 1e-9)
+    most += early * np.count_nonzero(theirs) / n_steps / max(theirs.sum(), 1e-9)
     if RATES[0] <= row.ratio <= most and alike >= ALIKE:
         return None
-    cause = (f"images are shown too shortly, {n_steps} steps" if row.ratio <= 1.0 else
-             "neurons that do not integrate as those of the rule")
+    cause = (f"samples are shown too shortly, {n_steps} steps" if row.ratio <= 1.0 else
+             "neurons that do not integrate as those of the rule, or events that come in another order than a rate has")
     return (f"{row}; all together {row.ratio:.3g} of its units' spikes ({RATES[0]:g} to {most:.3g} are right),"
             f" correlation {alike:.3g} (at least {ALIKE:g}); likely cause: {cause}")
 
@@ -281,7 +289,7 @@ def _silence(row: Row, n: int, most: float, n_steps: int) -> str:
     if not row.layer:
         return f"input: is silent: not one spike in {n} images; likely cause: images that are dark"
     cause = "no unit is above 0" if most <= 0 else (
-        f"images are shown too shortly, {n_steps} steps, or its thresholds are too high")
+        f"samples are shown too shortly, {n_steps} steps, or its thresholds are too high")
     return (f"layer {row.layer}: is silent: not one spike in {n} images, where its units answer up to {most:.3g} spikes"
             f" a step; likely cause: {cause}")
 

@@ -40,7 +40,7 @@ from spikingconvnet.gates.fields import (
     several,
     whole,
 )
-from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, tell
+from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, Shown, tell
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Shape
@@ -141,7 +141,8 @@ class RSTDP(NetworkRule):
                 self.flush, f"after all rewards, more than {FORGETTING} steps before the end of the slot")
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
-              open_network: OpenNetwork, progress: Progress = iter, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
+              open_network: OpenNetwork, progress: Progress = iter, events: Shown | None = None,
+              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
         """Layers and diagnostics, see ``NetworkRule`` and :func:`learn`.
 
         A MODEL of anything but one Dense layer without a pool is a SettingsError, and an encoder that makes more than
@@ -151,7 +152,7 @@ class RSTDP(NetworkRule):
             raise SettingsError("--rule rstdp: trains one Dense layer, MODEL has "
                                 + ", ".join(str(stage.layer) for stage in model.stages))
         stage = model.stages[0]
-        spikes = encoder(images, rng)
+        spikes = events("train", np.arange(len(images))) if events else encoder(images, rng)
         require(spikes.n_steps <= self.pattern_steps, "RSTDP", "pattern_steps", self.pattern_steps,
                 f"as many as the encoder makes ({spikes.n_steps})")
         initial = rng.uniform(*self.initial, size=(spikes.size, stage.out_shape[0]))

@@ -24,7 +24,7 @@ from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import FACTOR, PART, PATH, check_fields, optional, record
 from spikingconvnet.gates.libraries import need
-from spikingconvnet.model.learning import NetworkRule, Progress
+from spikingconvnet.model.learning import NetworkRule, Progress, Shown
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Diagnostics, TrainedLayer
@@ -93,8 +93,12 @@ class Surrogate(NetworkRule):
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               image_filter: ImageFilter | None = None, progress: Progress = iter,
-              validation: tuple[Floats32, Ints] | None = None, **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
-        """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict."""
+              validation: tuple[Floats32, Ints] | None = None, events: Shown | None = None,
+              **_: Any) -> tuple[list[TrainedLayer], Diagnostics]:
+        """Layers of leaky integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
+
+        It learns from events as they come in time; `start` from how many there are.
+        """
         require_chain(model, self)
         check(model, encoder.n_steps)
         if self.weights is not None:
@@ -104,7 +108,8 @@ class Surrogate(NetworkRule):
             from spikingconvnet.training.chain.gradients import spiking
 
             begin, before = started(model, images, labels, rng, self, encoder, image_filter, progress)
-            kernels, diagnostics = spiking.train(model, images, labels, rng, encoder, self, begin, progress, validation)
+            kernels, diagnostics = spiking.train(model, images, labels, rng, encoder, self, begin, progress, validation,
+                                                 events)
             diagnostics = {**before, **diagnostics}
         return converted(model, kernels), diagnostics
 

@@ -23,7 +23,7 @@ import numpy as np
 from spikingconvnet.errors import require
 from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PART, SIZE, check_fields, least, most, part, real, whole
 from spikingconvnet.gates.sizes import Asked, require_fits
-from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress
+from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress, tell
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.model.trained import Trained
 from spikingconvnet.network.arrays import Floats
@@ -91,10 +91,10 @@ class CompetingUnits(LayerRule):
         inputs = earliness(self.sampling(self, stage, spikes, rng), self.pattern_steps)
         initial = rng.normal(size=(stage.layer.filters, inputs.shape[1]))
         learned = learn(self, inputs, initial, rng, progress)
-        norm = float((abs(learned) ** self.p).sum(axis=1).mean() ** (1.0 / self.p))
+        told = {"norm": norm(self, learned)}
         initial, learned = (part.reshape(stage.layer.kernel_shape(stage.in_shape)) for part in (initial, learned))
         return Trained(initial, learned, self.calibration(stage, learned, spikes, open_network),
-                       {**kernel_diagnostics(learned), "norm": norm})
+                       {**kernel_diagnostics(learned), **told})
 
     def memory(self, stage: Stage) -> list[Asked]:
         """See ``LayerRule``."""
@@ -121,11 +121,18 @@ def learn(rule: CompetingUnits, inputs: Floats, weights: Floats, rng: np.random.
     progress : callable
     """
     batches = math.ceil(len(inputs) / rule.batch)
-    for epoch in progress(range(rule.epochs)):
+    epochs = progress(range(rule.epochs))
+    for epoch in epochs:
         eps = rule.eps * (1.0 - epoch / rule.epochs)
         for shown in np.array_split(rng.permutation(len(inputs)), batches):
             weights = weights + eps * change(rule, inputs[shown], weights)
+        tell(epochs, norm=norm(rule, weights))
     return weights
+
+
+def norm(rule: CompetingUnits, weights: Floats) -> float:
+    """Mean norm of the units, 1 if they have converged; parameters as of :func:`learn`."""
+    return float((abs(weights) ** rule.p).sum(axis=1).mean() ** (1.0 / rule.p))
 
 
 def change(rule: CompetingUnits, inputs: Floats, weights: Floats) -> Floats:

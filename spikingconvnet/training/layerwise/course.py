@@ -24,7 +24,7 @@ def diagnostics(bounds: WeightDependence, learned: Floats, course: Course) -> di
     dict of str to float
         ``wins_per_window``, ``silent_windows`` and ``contested_windows`` (shares, over the last quarter of the chunks;
         a window with more than two winners counts as two wins), ``duplicate_pairs``, ``mean_weight`` (nA), ``at_lower``
-        and ``at_upper`` (shares of weights at their bounds).
+        and ``at_upper`` (shares of weights at their bounds), ``convergence``, see :func:`convergence`.
     """
     late = course.wins[-max(1, len(course.wins) // 4):].sum(axis=0)
     return {"wins_per_window": float((late * [0, 1, 2]).sum() / late.sum()),
@@ -37,7 +37,17 @@ def weight_diagnostics(bounds: WeightDependence, learned: Floats) -> dict[str, f
     step = 1e-3 * (bounds.w_max - bounds.w_min)
     return {**kernel_diagnostics(learned),
             "at_lower": float(np.mean(learned <= bounds.w_min + step)),
-            "at_upper": float(np.mean(learned >= bounds.w_max - step))}
+            "at_upper": float(np.mean(learned >= bounds.w_max - step)),
+            "convergence": convergence(bounds, learned)}
+
+
+def convergence(bounds: WeightDependence, learned: Floats) -> float:
+    """Mean of w (1 - w) with weights as shares of their range: 0.25 at most, 0 when all have come to a bound.
+
+    Source: Kheradpisheh et al. 2018 (doi 10.1016/j.neunet.2017.12.005), who stop below 0.01.
+    """
+    share = (learned - bounds.w_min) / (bounds.w_max - bounds.w_min)
+    return float(np.mean(share * (1.0 - share)))
 
 
 def kernel_diagnostics(learned: Floats) -> dict[str, float]:

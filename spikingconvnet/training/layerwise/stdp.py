@@ -25,12 +25,13 @@ from spikingconvnet.gates.fields import (
     part,
     record,
     several,
+    spelled,
     whole,
 )
 from spikingconvnet.gates.schema import Schema
 from spikingconvnet.gates.sizes import Asked, require_fits
 from spikingconvnet.model.layers import INHIBITION, NEURON
-from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress, Trainee, spelled
+from spikingconvnet.model.learning import Arrays, Keep, LayerRule, OpenNetwork, Progress, Trainee, tell
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.model.trained import Course, Trained
 from spikingconvnet.network.arrays import Floats, Numbers
@@ -40,7 +41,7 @@ from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store import schemas
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competition import FILTERS, KERNELS, training_network
-from spikingconvnet.training.layerwise.course import diagnostics
+from spikingconvnet.training.layerwise.course import convergence, diagnostics
 from spikingconvnet.training.layerwise.homeostasis import DRIVE_WINDOWS, RATE, Homeostasis
 from spikingconvnet.training.layerwise.windows import RandomWindows, with_volley
 
@@ -196,8 +197,10 @@ def learn(rule: STDP, stage: Stage, windows: Spikes, initial: Floats, open_netwo
             keep(**so_far)
     with open_network(training_network(rule, windows, weights, so_far["thresholds"][0])) as simulation:
         goes_on = _show_again(simulation, rule, stage, so_far, progress)
-        for _ in progress(range(len(so_far["wins"]), rule.chunks) if goes_on else ()):
+        chunks = progress(range(len(so_far["wins"]), rule.chunks) if goes_on else ())
+        for _ in chunks:
             recording, so_far = _chunk(simulation, rule, so_far)
+            tell(chunks, convergence=convergence(rule.mechanism.weight_dependence, so_far["learned"]))
             if keep and len(so_far["wins"]) < rule.chunks:      # the last one is kept in the layer, if at all
                 keep(**so_far)
     if not goes_on:

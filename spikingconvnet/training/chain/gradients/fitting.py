@@ -109,7 +109,7 @@ def shifted(images: Floats32, distance: int, rng: np.random.Generator) -> Floats
     return np.ascontiguousarray(moved.transpose(0, 3, 1, 2))
 
 
-def fit(chain: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], images: Floats32,
+def fit(chain: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], images: Any,
         labels: Ints, descent: Descent, rng: np.random.Generator, progress: Progress = iter) -> list[float]:
     """Change the weights of `chain` so that ``loss(images, labels)`` falls.
 
@@ -119,6 +119,7 @@ def fit(chain: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], tor
     loss : callable
         Of tensors (n, C, H, W) and (n,): tensor of one number.
     images : float32 array (n, C, H, W)
+        Or what gives such arrays, ``images[places]``, and has a length and a `shape`.
     labels : int array (n,)
     descent : descent.Descent
     rng : numpy.random.Generator
@@ -159,11 +160,13 @@ def fit(chain: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], tor
     return course
 
 
-def accuracy(answer: Callable[[torch.Tensor], torch.Tensor], images: Floats32, labels: Ints) -> float:
+def accuracy(answer: Callable[[torch.Tensor], torch.Tensor], images: Any, labels: Ints,
+             at_once: int = JUDGED_AT_ONCE) -> float:
     """Share of the images for which ``answer(images)``, tensor (n, units), is highest in the labelled unit."""
     right = 0
     with torch.no_grad():
-        for first in range(0, len(images), JUDGED_AT_ONCE):
-            found = answer(torch.from_numpy(images[first:first + JUDGED_AT_ONCE])).argmax(dim=1).numpy()
-            right += int((found == labels[first:first + JUDGED_AT_ONCE]).sum())
+        for first in range(0, len(images), at_once):
+            chosen = np.arange(first, min(first + at_once, len(images)))
+            found = answer(torch.from_numpy(images[chosen])).argmax(dim=1).numpy()
+            right += int((found == labels[chosen]).sum())
     return right / len(images) if len(images) else float("nan")

@@ -13,14 +13,15 @@ import torch
 from torch.nn import functional
 
 from spikingconvnet.data.encoding import RateEncoder, RegularEncoder
+from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.protocols import Encoder
-from spikingconvnet.model.learning import Progress
+from spikingconvnet.model.learning import Progress, Shown
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import Diagnostics
 from spikingconvnet.network.arrays import Floats, Floats32, Ints, Ints32, Pair, Pixels
 from spikingconvnet.training.chain import surrogate_kernels
 from spikingconvnet.training.chain.balance import cell
-from spikingconvnet.training.chain.gradients.fitting import Chain, accuracy, fit, generator
+from spikingconvnet.training.chain.gradients.fitting import JUDGED_AT_ONCE, Chain, accuracy, fit, generator
 
 if TYPE_CHECKING:           # which imports this module when it trains
     from spikingconvnet.training.chain.surrogate import Surrogate
@@ -36,6 +37,7 @@ class Spiking(Chain):
     model : model.Sequential
     rng : numpy.random.Generator
     encoder : callable of ``encoding``
+        Or one that takes events: images are then rasters, see :class:`Rasters`.
     rule : surrogate.Surrogate
     """
 
@@ -62,14 +64,47 @@ class Spiking(Chain):
 
     def _first(self, images: torch.Tensor) -> torch.Tensor:
         """What the first layer sums up of the images' spikes."""
-        stage, shown = self.stages[0], raster(self.encoder, images.flatten(1).numpy(), self.rng)
-        if stage.dense and stage.pool is None:
+        stage, shown = self.stages[0], self._raster(images)
+        if stage.dense and stage.pool is None and shown.max(initial=0) <= 1:
             return SpikesByWeights.apply(self.kernels[0].flatten(1), shown)[..., None, None]
         return self._sums(stage, torch.from_numpy(shown).float().unflatten(2, stage.source_shape), 0.0)
+
+    def _raster(self, images: torch.Tensor) -> Pixels:
+        """Spikes of the images: uint8 (steps, n, inputs)."""
+        if takes_events(self.encoder):
+            rasters: Pixels = images.numpy().reshape(len(images), self.encoder.n_steps, -1).transpose(1, 0, 2)
+            return rasters
+        return raster(self.encoder, images.flatten(1).numpy(), self.rng)
 
     def pooled(self, values: torch.Tensor, size: Pair) -> torch.Tensor:
         """See :class:`MeanOfPools`."""
         return MeanOfPools.apply(values, *size)
+
+
+class Rasters:
+    """Events in time in the place of images: ``rasters[places]`` is uint8 (n, steps * C, H, W), made when asked for.
+
+    Parameters
+    ----------
+    events : callable
+        See ``NetworkRule.train``.
+    split : str
+    n : int
+        Samples of it.
+    """
+
+    def __init__(self, events: Shown, split: str, n: int) -> None:
+        self.events, self.split = events, split
+        self.shape = (n, *self[np.zeros(0, np.int64)].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, places: Ints) -> Pixels:
+        spikes = self.events(self.split, places)
+        channels, *sides = spikes.shape
+        found: Pixels = spikes.raster().astype(np.uint8).reshape(len(places), spikes.n_steps * channels, *sides)
+        return found
 
 
 class SpikesByWeights(torch.autograd.Function):
@@ -172,7 +207,8 @@ def raster(encoder: Encoder, values: Floats32, rng: np.random.Generator) -> Pixe
 
 def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, encoder: Encoder,
           rule: "Surrogate", start: Sequence[Floats] | None = None, progress: Progress = iter,
-          validation: tuple[Floats32, Ints] | None = None) -> tuple[list[Floats], Diagnostics]:
+          validation: tuple[Floats32, Ints] | None = None,
+          events: Shown | None = None) -> tuple[list[Floats], Diagnostics]:
     """Weights of spiking neurons by cross entropy of the counts of their output spikes.
 
     Parameters as in ``spikingconvnet.training``, and those of :class:`Spiking`.
@@ -191,10 +227,16 @@ def train(model: Sequential, images: Floats32, labels: Ints, rng: np.random.Gene
     for kernel, given in zip(chain.kernels, start or ()):
         kernel.data = torch.from_numpy(given.astype(np.float32))
 
-    def loss(shown: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(rule.evidence * chain.counts(shown, rule.dropout), truth)
+    def loss(images: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(rule.evidence * chain.counts(images, rule.dropout), truth)
 
-    diagnostics: Diagnostics = {"loss": fit(chain, loss, images, labels, rule.descent, rng, progress)}
+    def shown(split: str, values: Floats32) -> Floats32 | Rasters:
+        return values if events is None else Rasters(events, split, len(values))
+
+    diagnostics: Diagnostics = {
+        "loss": fit(chain, loss, shown("train", images), labels, rule.descent, rng, progress)}
     if validation is not None:
-        diagnostics["float_validation_accuracy"] = accuracy(lambda shown: chain.counts(shown, ties=TIE), *validation)
+        diagnostics["float_validation_accuracy"] = accuracy(
+            lambda images: chain.counts(images, ties=TIE), shown("validation", validation[0]), validation[1],
+            rule.descent.batch if events else JUDGED_AT_ONCE)
     return chain.arrays()[0], diagnostics

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from spikingconvnet.data.events import EventBins
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import Floats, Numbers, Shape
@@ -95,8 +96,8 @@ def _answers(reader: Reader, inputs: torch.Tensor) -> list[Floats]:
     return [torch.cat(values).numpy().reshape(-1, *layer.shape) for values, layer in zip(zip(*parts), reader.layers)]
 
 
-def parity(network: nn.Module, inputs: Any, images: Numbers, units: list[Units],
-           model: Sequential) -> comparison.Report:
+def parity(network: nn.Module, inputs: Any, images: Numbers, units: list[Units], model: Sequential,
+           bins: EventBins | None = None) -> comparison.Report:
     """A report on the units: the user's own module beside the weights that were made of it, layer by layer.
 
     Parameters
@@ -105,9 +106,11 @@ def parity(network: nn.Module, inputs: Any, images: Numbers, units: list[Units],
     inputs : array or tensor (n, C, H, W)
         What the network was trained on, as the user's own transforms make it of the images.
     images : float array (n, C, H, W)
-        The same images, 0 to 1, as the spiking network is shown them.
+        The same images, 0 to 1, as the spiking network is shown them; of events ``bins.values(events)``.
     units, model
         From :func:`weights_of`.
+    bins : EventBins or None
+        ENCODER of events.
 
     Returns
     -------
@@ -118,9 +121,9 @@ def parity(network: nn.Module, inputs: Any, images: Numbers, units: list[Units],
     parity.ParityError
         A layer differs by more than the tolerance; the text says where, and why if that can be told.
     """
-    return reference(network, inputs, images).judge(model, units)
+    return reference(network, inputs, images, bins).judge(model, units)
 
 
-def reference(network: nn.Module, inputs: Any, images: Numbers) -> comparison.Reference:
+def reference(network: nn.Module, inputs: Any, images: Numbers, bins: EventBins | None = None) -> comparison.Reference:
     """What a network answers to some images, for ``convert.save``: parity.Reference. Parameters as :func:`parity`."""
-    return comparison.Reference(np.asarray(images, np.float32), answers_of(network, inputs))
+    return comparison.Reference(np.asarray(images, np.float32), answers_of(network, inputs), bins)
