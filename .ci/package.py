@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIGHT = ("numpy>=1.26", "unicorn==2.1.4")
-SOURCES = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "py.typed")
+SOURCES = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "py.typed", "page.*")
            for path in (ROOT / "spikingconvnet").rglob(pattern)}
 
 

@@ -23,6 +23,7 @@ RANKS = (
     ("backends",),
     ("training", "health", "compare", "exchange"),
     ("experiment",),
+    ("report",),
     ("cli", "__main__"),
 )
 ISLANDS = {"emulator"}                       # they import nothing else of the package
@@ -86,7 +87,7 @@ def nodes(path, *kinds):
 
 
 def test_the_house_has_its_ranks_and_rooms():
-    assert len(RANKS) == 8 and len(RANK) + len(ISLANDS) <= MOST_ROOMS
+    assert len(RANKS) == 9 and len(RANK) + len(ISLANDS) <= MOST_ROOMS
     assert len(SOURCES) > 100 and "spikingconvnet.backends.local.kernels" in MODULES
     assert {part(module) for module in MODULES} - {""} == set(RANK) | ISLANDS
 
@@ -182,6 +183,8 @@ def test_the_imports_that_the_rule_judges_are_there():
     ("training.layerwise.stdp", "from spikingconvnet.compare import causes", False),
     ("experiment.experiment", "from spikingconvnet.cli.messages import say", False),
     ("experiment.figures", "from spikingconvnet.experiment.experiment import Experiment", True),
+    ("report.page", "from spikingconvnet.experiment.results import Results", True),
+    ("report.page", "from spikingconvnet.cli.messages import say", False),
     ("cli.main", "import spikingconvnet", True),
     ("cli.main", "from spikingconvnet.emulator.cli import main", True),
     ("backends.local.simulator", "from spikingconvnet.emulator import Board", True),

@@ -33,9 +33,9 @@ def test_no_other_extra_brings_spynnaker():
 
 
 def test_what_is_installed_is_all_of_it(tmp_path):
-    """Every module, types (PEP 561: a type checker takes a package without the marker for untyped) and recipes."""
+    """Every module, types (PEP 561: a type checker takes a package without the marker for untyped), recipes, page."""
     subprocess.run([sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path], cwd=ROOT, check=True)
-    wanted = {path.relative_to(ROOT) for pattern in ("*.py", "*.pyi", "py.typed")
+    wanted = {path.relative_to(ROOT) for pattern in ("*.py", "*.pyi", "py.typed", "page.*")
               for path in (ROOT / "spikingconvnet").rglob(pattern)}
     installed = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     assert installed == wanted and len(wanted) > 100 and Path("spikingconvnet/py.typed") in wanted
@@ -45,7 +45,7 @@ def test_what_is_built_from_a_source_distribution_is_in_it(tmp_path):
     """Without the headers there would be no compiled parts, and no word of it: they are optional."""
     subprocess.run([sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path], cwd=ROOT, check=True)
     named = set((tmp_path / "spikingconvnet.egg-info/SOURCES.txt").read_text().splitlines())
-    wanted = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "*.c", "*.h")
+    wanted = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "*.c", "*.h", "page.*")
               for path in (ROOT / "spikingconvnet").rglob(pattern)}
     assert named >= wanted | {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "parameters.py", "main.py",
                               "docs/api.md", "examples/best.py", "setup.py", "pyproject.toml"}

@@ -21,7 +21,7 @@ from spikingconvnet.cli import completion, init, sweep
 from spikingconvnet.cli.arguments import check, parse, parser, shows, use
 from spikingconvnet.cli.help import help_text
 from spikingconvnet.cli.messages import error, heard, program, progress, say, set_level, step
-from spikingconvnet.cli.modes import MODES
+from spikingconvnet.cli.modes import MODES, report
 from spikingconvnet.cli.parameters import begins, kept_options, opened, parameters_file, sets_in_force
 from spikingconvnet.cli.table import FOR_NEW, READ_ONLY, RUNS
 from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
@@ -33,6 +33,7 @@ from spikingconvnet.store.directory import RunDirectory, near, word
 
 OF_THEIR_OWN = {"sweep": sweep.sweep, "init": init.init}     # modes that open no experiment, or many
 TIMED = ("loaddata", "training", "testing", "demo")      # modes that results come from
+REPORTED = ("testing", "demo")      # modes behind which the page of the run is made anew
 VERDICT_CODES = {"invalid": 6, "suspect": 7}    # the latter with --strict
 
 
@@ -149,6 +150,8 @@ def _run(options: Namespace) -> dict[str, Any]:
         result = _of_experiment(experiment, options)
         store.keep_parameters(path, sets)
         _describe(experiment, sets, options, time.perf_counter() - begin)
+        if options.mode in REPORTED:
+            result["report"] = str(report(experiment))
     return result
 
 

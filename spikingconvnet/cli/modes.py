@@ -12,14 +12,14 @@ from typing import Any
 import spikingconvnet
 from spikingconvnet.cli import conversion, exchange, prediction
 from spikingconvnet.cli.messages import program, say, step
-from spikingconvnet.cli.parameters import ADDRESS
+from spikingconvnet.cli.parameters import ADDRESS, opened, parameters_file
 from spikingconvnet.errors import DataError, SettingsError, StoreError
 from spikingconvnet.experiment import binding
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.readout import Score
 from spikingconvnet.network.geometry import pair
-from spikingconvnet.store.directory import near, word
+from spikingconvnet.store.directory import RunDirectory, near, word
 from spikingconvnet.training import layer_rule
 
 NOT_YET = "not yet"
@@ -265,6 +265,35 @@ def _plot_all(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     return {"plots": [str(p) for p in _plot(experiment, None)]}
 
 
+def _report(experiment: Experiment | None, options: Namespace) -> dict[str, Any]:
+    """The page of a run, or of two."""
+    if experiment is not None:
+        return {"text": str(report(experiment))}
+    from spikingconvnet.report import gather
+
+    a, b = (_run_at(path, options) for path in options.paths)
+    with a.store.locked(), step("report"):
+        return {"text": str(gather.write_beside(a, b))}
+
+
+def report(experiment: Experiment) -> Path:
+    """Write the page of a run: its path."""
+    from spikingconvnet.report import gather
+
+    with step("report"):
+        path = gather.write(experiment)
+    say(f"report: {path}")
+    return path
+
+
+def _run_at(path: str, options: Namespace) -> Experiment:
+    """The experiment of a run directory, with the parameters that it keeps."""
+    store = RunDirectory(path, f"{program()} --mode report")
+    store.require_run(f"{program()} --mode demo --run-dir {word(store.path)}")
+    own = Namespace(**{**vars(options), "run_dir": path, "named": True})
+    return opened(parameters_file(own, store), own, store)
+
+
 def _demo(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """All steps one after another: training, readout, test, figures."""
     say(shown := experiment.model.summary())
@@ -298,9 +327,9 @@ def _train(experiment: Experiment, rule: str | None) -> None:
 
 
 def _forget(experiment: Experiment, number: int) -> None:
-    from spikingconvnet.experiment import figures as report
+    from spikingconvnet.experiment import figures
 
-    experiment.store.forget_figures(report.outdated_by(experiment, number))
+    experiment.store.forget_figures(figures.outdated_by(experiment, number))
 
 
 def _diagnostics_text(told: Mapping[str, Any]) -> str:
@@ -321,10 +350,10 @@ def _numbers(told: Mapping[str, Any]) -> str:
 
 
 def _plot(experiment: Experiment, names: Sequence[str] | None) -> list[Path]:
-    from spikingconvnet.experiment import figures as report
+    from spikingconvnet.experiment import figures
 
     with step("figures"):
-        paths = report.plot(experiment, names)
+        paths = figures.plot(experiment, names)
     say(f"plots: {experiment.store.path / 'plots'} ({', '.join(sorted({p.stem for p in paths}))})")
     return paths
 
@@ -341,6 +370,6 @@ def _map(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 MODES: dict[str, Callable[[Any, Namespace], dict[str, Any]]] = {
     "loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
-    "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare,
+    "report": _report, "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare,
     "import": exchange.import_, "export": exchange.export, "convert": conversion.convert_,
     "predict": prediction.predict}

@@ -5,6 +5,7 @@ each mode, shell completion and what is refused follow from the rows.
 """
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ READ_ONLY = ("info", "export", "predict", *FOR_NEW)            # modes that writ
 TRAINS = ("training", "demo", "sweep")
 COMPUTE = ("training", "testing", "demo", "sweep")
 SIMULATE = ("training", "testing", "demo", "plot", "sweep", "predict")
-RUNS = (*NEW, "training", "testing", "info", "plot", "export", "predict", *FOR_NEW)        # modes of an experiment
+RUNS = (*NEW, "training", "testing", "info", "plot", "report", "export", "predict", *FOR_NEW)  # of an experiment
 NIR = ("import", "export")
 NO_MODE = ("",)         # of options that show something instead
 
@@ -51,10 +52,10 @@ class Mode:
     of_files: int | None = None
 
     @property
-    def n_paths(self) -> range:
-        """How many paths it may be given."""
-        most = len(self.paths.split())
-        return range(most - self.paths.count("["), most + 1)
+    def n_paths(self) -> tuple[int, ...]:
+        """How many paths it may be given: those without brackets, or all."""
+        least, most = (len(text.split()) for text in (re.sub(r"\[.*?\]", "", self.paths), self.paths))
+        return (least, most) if least < most else (most,)
 
 
 MODES = {mode.name: mode for mode in (
@@ -71,6 +72,8 @@ MODES = {mode.name: mode for mode in (
     Mode("init", "write a parameters file with comments, and fetch MNIST if it is not here", ("", "mine --toml"),
          "[DIR]"),
     Mode("plot", "all figures again, as PNG and SVG"),
+    Mode("report", "a page of the run to look at, report.html; or of two runs, side by side",
+         ("--run-dir runs/demo", "runs/a runs/b"), "[A B]", 2),
     Mode("info", "the model, what has been done, what it has reached", ("--run-dir runs/demo",)),
     Mode("check", "what a board will do to the networks, and whether they fit; also of a recording",
          ("--target spin5", "run.npz"), "[FILE]", 1),

@@ -8,9 +8,9 @@ import numpy as np
 from spikingconvnet import plotting
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.fields import led_back
 from spikingconvnet.model.sequential import Stage
-from spikingconvnet.network.arrays import Numbers
-from spikingconvnet.network.geometry import pair, through
+from spikingconvnet.network.geometry import pair
 from spikingconvnet.plotting.frame import Figure
 
 SHOWN_IMAGES = 6
@@ -112,17 +112,9 @@ def _kernels(experiment: Experiment, number: int) -> Figure:
 
 
 def _fields(experiment: Experiment, number: int) -> Figure:
-    """Kernels of a deeper layer led back to the input through those below, each as a share of its largest weight."""
-    stages = experiment.model.stages
-    found: Numbers = stages[number - 1].main.full(experiment.layer(number)["kernels"])[:SHOWN_KERNELS]
-    for above, stage in zip(stages[number - 1:0:-1], stages[number - 2::-1]):
-        below = stage.main.full(experiment.layer(stage.number)["kernels"])
-        found = through(found, below, pair(stage.layer.strides), pair(above.pool.pool_size if above.pool else 1))
-    if stages[0].pool:
-        found = np.kron(found, np.ones((1, 1, *pair(stages[0].pool.pool_size))))
-    largest = abs(found).max(axis=(1, 2, 3), keepdims=True)
-    return plotting.kernels(None, found / np.where(largest > 0, largest, 1.0),
-                            f"{_layer_name(number)}: kernels led back to the input",
+    """Kernels of a deeper layer led back to the input through those below."""
+    found = led_back(experiment, number, SHOWN_KERNELS)
+    return plotting.kernels(None, found, f"{_layer_name(number)}: kernels led back to the input",
                             _channel_names(experiment) if found.shape[1] == 2 else None, "relative")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from spikingconvnet.backends.spinnaker.provenance import CORE, ROUTER, SETUP, TRANSFER, Provenance, Reading
+from spikingconvnet.health.places import Chips, chips, together
 from spikingconvnet.health.rules import (
     DERIVED,
     ENGINE,
@@ -85,11 +86,14 @@ class Health:
         The worst first.
     runs, cores : int
         That were looked at.
+    chips : tuple of dict
+        How each core and router did, see ``places.chips``.
     """
 
     findings: tuple[Finding, ...] = ()
     runs: int = 0
     cores: int = 0
+    chips: Chips = ()
 
     @property
     def verdict(self) -> str:
@@ -102,7 +106,7 @@ class Health:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {"verdict": self.verdict, "runs": self.runs, "cores": self.cores,
-                "findings": [vars(finding) for finding in self.findings]}
+                "findings": [vars(finding) for finding in self.findings], "chips": list(self.chips)}
 
 
 def worst(verdicts: Iterable[str]) -> str:
@@ -134,7 +138,7 @@ def _judge(provenance: Provenance) -> Health:
         if rule and reading.value > rule.above:
             found[rule].append(reading)
     return Health(_sorted(_finding(rule, readings, provenance) for rule, readings in found.items()),
-                  len(provenance.ends) + bool(provenance.failure), len(provenance.cores))
+                  len(provenance.ends) + bool(provenance.failure), len(provenance.cores), chips(provenance))
 
 
 def merge(healths: Sequence[Health]) -> Health:
@@ -143,7 +147,8 @@ def merge(healths: Sequence[Health]) -> Health:
     for finding in (finding for health in healths for finding in health.findings):
         shared[finding.name, finding.severity, finding.source].append(finding)
     return Health(_sorted(replace(same[0], value=max(finding.value for finding in same)) for same in shared.values()),
-                  sum(health.runs for health in healths), max((health.cores for health in healths), default=0))
+                  sum(health.runs for health in healths), max((health.cores for health in healths), default=0),
+                  together([health.chips for health in healths]))
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -16,6 +16,7 @@ checked as it is read, see ``schema``.
     svm.npz                the classifier
     results.json           scores and costs of every command
     plots/                 figures
+    report.html            all of it, as a page to look at
     .lock                  who writes, while something does
     .*.tmp                 a file in the making; of a process that was killed, until the next command
 """
@@ -257,7 +258,8 @@ class RunDirectory:
                              f" {str(self.path)!r}")
 
     def forget_figures(self, stems: Iterable[str]) -> None:
-        """Delete figures of these names, because what they showed is no longer there."""
+        """Delete figures of these names, and the page, because what they showed is no longer there."""
+        (self.path / "report.html").unlink(missing_ok=True)
         for stem in stems:
             for kind in ("png", "svg"):
                 (self.path / "plots" / f"{stem}.{kind}").unlink(missing_ok=True)

@@ -1,0 +1,155 @@
+"""The model as a drawing, and of each layer its kernels and how its training went."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from spikingconvnet.experiment.fields import led_back
+from spikingconvnet.model.sequential import Stage
+from spikingconvnet.network.arrays import Floats
+from spikingconvnet.report.answers import Answered
+from spikingconvnet.report.held import Held
+from spikingconvnet.report.packing import Block, quantised
+
+MOST_KERNELS = 100
+FEWEST_KERNELS = 4
+MOST_PIXELS = 256 * 256     # of a kernel with all its channels
+
+
+def drawing(held: Held, found: Answered | None, samples: dict[str, Any]) -> dict[str, Any]:
+    """Layers with shapes, neurons, weights, synapses and spikes an image, and what leads from one to another."""
+    spikes = _spikes(held, found, samples)
+    first = {"label": "input", "kind": "Input", "text": " + ".join(held.channel_names[:3]), "neurons": 0, "weights": 0,
+             "synapses": 0, "shape": list(held.model.input_shape), "spikes": spikes.get(0)}
+    return {"nodes": [first, *(_node(stage, spikes.get(stage.number)) for stage in held.stages)],
+            "edges": [_edge(stage, number) for stage in held.stages for number in range(len(stage.branches))],
+            "readout": str(held.model.readout), "classes": len(held.classes)}
+
+
+def _node(stage: Stage, spikes: tuple[float, str] | None) -> dict[str, Any]:
+    neurons = math.prod(stage.out_shape)
+    kernels = [(branch.kernel_shape, branch.area) for branch in stage.branches]
+    neuron = type(stage.layer.neuron).__name__
+    return {"label": stage.label, "kind": stage.kind, "neurons": neurons, "shape": list(stage.out_shape),
+            "text": _text(stage) + f", {neuron}", "weights": sum(math.prod(shape) for shape, _ in kernels),
+            "synapses": sum(neurons * math.prod(shape[1:]) * area for shape, area in kernels), "spikes": spikes}
+
+
+def _text(stage: Stage) -> str:
+    """A layer in words, without its name."""
+    units = f"{stage.out_shape[0]} units"
+    return units if stage.dense else str(stage.layer).removeprefix("Conv2D").strip()
+
+
+def _edge(stage: Stage, number: int) -> dict[str, Any]:
+    branch = stage.branches[number]
+    pool = "" if branch.pool == (1, 1) else f"average pooling {branch.pool[0]}x{branch.pool[1]}"
+    return {"from": branch.source, "to": stage.number, "text": pool, "shortcut": number > 0}
+
+
+def _spikes(held: Held, found: Answered | None, samples: dict[str, Any]) -> dict[int, tuple[float, str]]:
+    """Spikes an image of each population, and of which images that is the mean."""
+    few = f"{len(samples['index'])} images"
+    means = {number: (float(mean), few) for number, mean in enumerate(samples["means"])}
+    spikes = held.data["spikes"]
+    all_of = f"{spikes.n_samples:,} images"
+    means[0] = (spikes.n_events / spikes.n_samples, all_of)
+    if found is not None and found.counts is not None:
+        means[len(held.stages)] = (float(found.counts.sum(axis=1, dtype=np.int64).mean()), all_of)
+    if found is not None and found.fired is not None:
+        means |= {number: (float(mean), all_of) for number, mean in enumerate(found.fired.mean(axis=0))}
+    return means
+
+
+def layers(held: Held, samples: dict[str, Any], budget: int) -> list[dict[str, Any]]:
+    """Of each trained layer kernels, course and what its training has told: list of dict for JSON.
+
+    Parameters
+    ----------
+    held : Held
+    samples : dict
+        See ``samples.samples``.
+    budget : int
+        Bytes that kernels may take.
+    """
+    each = budget // max(1, 3 * len(held.layers))
+    return [{"number": stage.number, "label": stage.label, "rule": str(arrays["how"]["rule"]),
+             "dense": stage.dense, "thresholds": np.asarray(arrays["v_thresh"], float)[:MOST_KERNELS].tolist(),
+             "kernels": _kernels(held, stage, arrays, each), "activity": samples["maps"][stage.number],
+             "course": _course(arrays), **_told(arrays["how"].get("health", {}))}
+            for stage, arrays in zip(held.stages, held.layers)]
+
+
+def _kernels(held: Held, stage: Stage, arrays: dict[str, Any], budget: int) -> dict[str, Any]:
+    """Kernels after and before training and led back to the input, where they are pictures."""
+    after = np.asarray(arrays.get("learned", arrays["kernels"]), np.float64)
+    pictures = max(after.shape[2:]) > 1
+    trained = len(arrays.get("wins", ())) > 0
+    deep = stage.number > 1 and _is_chain(held)
+    sets = {"after": after if pictures or stage.number == 1 else None,
+            "before": np.asarray(arrays["initial"], np.float64) if trained and pictures else None,
+            "fields": led_back(held.experiment, stage.number, MOST_KERNELS) if deep else None}
+    names = held.channel_names if after.shape[1] == held.model.input_shape[0] and stage.number == 1 else None
+    return {"n": len(after), "channels": names, "input_channels": held.channel_names,
+            "unit": "nA", "sets": {name: _block(one, budget) for name, one in sets.items() if one is not None}}
+
+
+def _is_chain(held: Held) -> bool:
+    """Whether each layer sees the one before it, and that alone."""
+    return all(stage.source == stage.number - 1 and not stage.shortcuts for stage in held.stages)
+
+
+def _block(kernels: Floats, budget: int) -> Block | None:
+    """The first kernels, as many as fit; None of such as are too large."""
+    size = math.prod(kernels.shape[1:])
+    fit = min(MOST_KERNELS, budget // size)
+    if size > MOST_PIXELS or fit < min(FEWEST_KERNELS, len(kernels)):
+        return None
+    return quantised(kernels[:fit])
+
+
+def _course(arrays: dict[str, Any]) -> dict[str, Any] | None:
+    """Winners, thresholds and mean weight, chunk by chunk."""
+    if not len(arrays.get("wins", ())):
+        return None
+    thresholds = np.asarray(arrays["thresholds"], np.float64)
+    few = thresholds[:, :MOST_KERNELS]
+    return {"wins": arrays["wins"].tolist(), "thresholds": quantised(few, 2),
+            "median": np.median(thresholds, axis=1).tolist(), "mean_weight": arrays["mean_weight"].tolist()}
+
+
+def _told(health: dict[str, Any]) -> dict[str, Any]:
+    """What a training tells of itself: numbers, curves and sentences, by name."""
+    numbers, curves, texts = [], [], []
+    for name, value in _flat("", health):
+        if isinstance(value, list):
+            curves.append([name, value])
+        elif isinstance(value, str):
+            texts.append(value)
+        else:
+            numbers.append([name, value])
+    return {"numbers": numbers, "curves": curves, "texts": texts}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Numbers, lists of numbers and reports in words of nested dicts."""
+    if isinstance(value, dict):
+        if "rows" in value and "text" in value:         # a report of ``training.chain.parity``
+            yield name, str(value["text"])
+            return
+        for key, part in value.items():
+            yield from _flat(f"{name} {key}".strip().replace("_", " "), part)
+    elif isinstance(value, list) and len(value) > 1 and all(_is_number(part) for part in value):
+        yield name, value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _flat(name, part)
+    elif _is_number(value):
+        yield name, value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
