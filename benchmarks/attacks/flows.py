@@ -84,15 +84,20 @@ def fork(work, *args, silent=False, log=None):
 
 
 def contents(folder):
-    """Every file below a folder by its name, folders too, but for how long commands took: dict of str to bytes or
-    None."""
-    return {str(path.relative_to(folder)): _untimed(path) if path.is_file() else None
+    """Every file below a folder by its name, folders too, but for how long commands took and where the folder lies: dict
+    of str to bytes or None."""
+    return {str(path.relative_to(folder)): _untimed(path, Path(folder)) if path.is_file() else None
             for path in sorted(Path(folder).rglob("*"))}
 
 
-def _untimed(path):
+def _untimed(path, folder):
     content = path.read_bytes()
-    return re.sub(rb'"seconds": \{[^}]*\}', b"", content) if path.name == "results.json" else content
+    if path.name in ("results.json", "report.html"):
+        content = re.sub(rb'"seconds": ?\{[^}]*\}', b"", content)
+    if path.name == "report.html":
+        for where in (str(folder), f'"name":"{folder.name}","data"', f">{folder.name}: "):
+            content = content.replace(where.encode(), b"")
+    return content
 
 
 def prepare(directory):

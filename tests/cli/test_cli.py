@@ -289,6 +289,7 @@ def test_a_board_holds_as_many_copies_as_fit_unless_it_is_emulated(command, word
     found = []
     monkeypatch.setitem(modes.MODES, "testing", lambda experiment, options: found.append(experiment.runner.copies) or {
         "split": "test", "accuracy": 0.0})
+    monkeypatch.setattr(cli, "REPORTED", ())
     assert command("--mode", "testing", "--backend", "spinnaker", *words)[0] == 0
     assert found == [copies]
 
