@@ -25,6 +25,8 @@ demo: $(INSTALLED)
 best: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --parameters examples/best.py --run-dir runs/best
 
+# One process more than cores: those that wait for a board leave theirs to others.
+test: export PYTEST_XDIST_AUTO_NUM_WORKERS = $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
