@@ -84,8 +84,10 @@ def fork(work, *args, silent=False, log=None):
 
 
 def contents(folder):
-    """Every file below a folder by its name, folders too, but for how long commands took and where the folder lies: dict
-    of str to bytes or None."""
+    """Every file below a folder by its name, folders too, but for how long commands took and where the folder lies.
+
+    A dict of str to bytes or None.
+    """
     return {str(path.relative_to(folder)): _untimed(path, Path(folder)) if path.is_file() else None
             for path in sorted(Path(folder).rglob("*"))}
 

@@ -29,6 +29,7 @@ from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates import surroundings
 from spikingconvnet.gates.address import SPALLOC_LOGIN, apart
+from spikingconvnet.gates.schema import printable
 from spikingconvnet.store.directory import RunDirectory, near, word
 
 OF_THEIR_OWN = {"sweep": sweep.sweep, "init": init.init}     # modes that open no experiment, or many
@@ -92,12 +93,8 @@ def _command(options: Namespace) -> int:
 
 
 def _one_line(failure: Exception) -> str:
-    """An error's text with whatever would not be seen as it is, as in names of files, escaped.
-
-    What knows only of ``main.py`` is told how it was called.
-    """
-    text = str(failure).replace(" main.py --mode", f" {program()} --mode")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    """An error's printable text; what knows only of ``main.py`` is told how it was called."""
+    return printable(str(failure).replace(" main.py --mode", f" {program()} --mode"))
 
 
 def _board() -> int:

@@ -18,6 +18,7 @@ from spikingconvnet.data.events import takes_events
 from spikingconvnet.data.sources_labels import Found
 from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment.settings import Settings
+from spikingconvnet.gates.schema import printable
 from spikingconvnet.network.arrays import Pair, Shape
 from spikingconvnet.store.directory import RunDirectory
 
@@ -123,7 +124,7 @@ def _drawn(size: Pair, taken: int) -> Pair:
 
 def kept(asked: Settings, settings: Settings, found: Found) -> dict[str, Any]:
     """How a data set was loaded, and what it has bound of settings that were `asked`, for the run directory: JSON."""
-    names = {str(label): name for label, name in found.names.items()}
+    names = {str(label): printable(name) for label, name in found.names.items()}
     return {"source": str(settings.dataset), **{name: value for name, value in (
         ("arch", settings.arch), ("bound", _bound(asked, settings)), ("span", found.span),
         ("class_names", names)) if value}}

@@ -159,6 +159,15 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
+def printable(text: str) -> str:
+    r"""Text with whatever would not be seen as it is, as in names of files, escaped.
+
+    >>> print(printable("a\u2028b"))
+    a\u2028b
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def is_integer(value: Any, least: int = 0, most: int = LARGEST) -> bool:
     """Whether it is a whole number of that range."""
     return type(value) is int and least <= value <= most

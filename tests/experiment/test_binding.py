@@ -60,6 +60,17 @@ def command(tmp_path, monkeypatch, capsys):
     return run
 
 
+def test_names_of_classes_that_cannot_be_shown_are_kept_as_they_are_told(command):
+    """A run directory with a name that is no text in a line would count as damaged."""
+    images, labels = squares(60)
+    np.savez("set.npz", X=images, y=np.array(["a\u2028b", "c\nd", "\x1b[31me"])[labels])
+    assert command("--mode", "loaddata", "--source", "set.npz")[0] == 0
+    code, out, _ = command("--mode", "info", "--json")
+    assert code == 0 and json.loads(out)["done"]["data"]
+    how = Experiment(load("parameters.py"), "run").store.how("data/train")
+    assert sorted(how["class_names"].values()) == ["\\x1b[31me", "a\\u2028b", "c\\nd"]
+
+
 def test_another_source_runs_without_an_edit_and_is_gone_on_with(command, caplog):
     caplog.set_level("INFO")
     images, labels = squares(60)
