@@ -352,8 +352,7 @@ def _numbers(told: Mapping[str, Any]) -> str:
 def _plot(experiment: Experiment, names: Sequence[str] | None) -> list[Path]:
     from spikingconvnet.experiment import figures
 
-    with step("figures"):
-        paths = figures.plot(experiment, names)
+    paths = figures.plot(experiment, names)
     say(f"plots: {experiment.store.path / 'plots'} ({', '.join(sorted({p.stem for p in paths}))})")
     return paths
 

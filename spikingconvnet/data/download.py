@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,7 @@ from spikingconvnet.data.images import DIMENSIONS, LOAD, ImageSet
 from spikingconvnet.errors import DataError
 from spikingconvnet.gates.address import SOURCE_LOGIN, Address, Login
 from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.progress import OfLength, counted
 
 log = logging.getLogger(__name__)
 STEMS = {"train": ("train",), "test": ("t10k", "test")}
@@ -115,7 +116,7 @@ def _download(address: Address, name: str, folder: Path) -> File:
     try:
         request = urllib.request.Request(_join(address.in_full(), name), headers=headers)
         with _opener().open(request, timeout=READ_TIMEOUT) as answer, open(folder / name, "wb") as file:
-            _copy(answer, file)
+            _copy(answer, file, name)
         return File(folder / name, shown)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = _reason(error)
@@ -133,9 +134,16 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def _copy(answer: http.client.HTTPResponse, file: BinaryIO) -> None:
+def _copy(answer: http.client.HTTPResponse, file: BinaryIO, name: str) -> None:
     """Body of an HTTP answer to `file`; OSError when it is too long, too slow or not as long as declared."""
-    expected, received = answer.length, 0
+    chunks = _chunks(answer, file, answer.length)
+    for _ in counted(chunks if answer.length is None else OfLength(chunks, -(-answer.length // CHUNK)), f"get {name}"):
+        pass
+
+
+def _chunks(answer: http.client.HTTPResponse, file: BinaryIO, expected: int | None) -> Iterator[None]:
+    """The same a part at a time; yields for each CHUNK of bytes, or less at the end."""
+    received, told = 0, 0
     # A server that drips a byte now and then never runs into the socket's time limit.
     deadline = time.monotonic() + DOWNLOAD_TIMEOUT
     while received != expected:
@@ -148,6 +156,9 @@ def _copy(answer: http.client.HTTPResponse, file: BinaryIO) -> None:
             break
         file.write(block)
         received += len(block)
+        if received - told >= CHUNK or received == expected:
+            told = received
+            yield
     if expected is not None and received != expected:
         raise OSError(f"{expected - received} bytes are missing: {expected} announced, {received} received")
 

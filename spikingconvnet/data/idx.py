@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spikingconvnet.data.images import AGAIN, DIMENSIONS, LOAD, MADE, MAX_SIDE, ImageSet
+from spikingconvnet.data.images import AGAIN, DIMENSIONS, LOAD, MADE, MAX_SIDE, READING, ImageSet
 from spikingconvnet.errors import DataError
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.network.arrays import Pair
 
 with warnings.catch_warnings():
@@ -190,7 +191,7 @@ def _parse(images: bytearray, labels: bytearray, shape: tuple[int, ...]) -> Imag
     parsed = ImageSet(np.empty(shape, np.uint8), np.empty(count, np.uint8))
     grey, ids = memoryview(images)[16:], memoryview(labels)[8:]
     step = max(1, PIECE // (rows * columns))
-    for start in range(0, count, step):
+    for start in counted(range(0, count, step), READING):
         stop = min(start + step, count)
         reader = _MemoryReader(
             struct.pack(">4I", MAGIC["images"], stop - start, rows, columns)

@@ -8,6 +8,7 @@ from spikingconvnet.errors import DataError, require
 from spikingconvnet.network.arrays import ArrayLike, Ints, Pixels
 
 LOAD = "main.py --mode loaddata --source DIR_OR_URL"
+READING = "images: reading"       # what a bar says of files
 AGAIN = f"get the file again, or run: {LOAD}"
 DIMENSIONS = {"images": 3, "labels": 1}
 DIM = 128                       # a brightest grey value below this one is not taken for white of 255 without a word

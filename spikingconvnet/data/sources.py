@@ -12,7 +12,7 @@ import numpy as np
 
 from spikingconvnet.data import datasets
 from spikingconvnet.data.events import EventSet
-from spikingconvnet.data.images import LOAD, ImageSet
+from spikingconvnet.data.images import LOAD, READING, ImageSet
 from spikingconvnet.data.iris import IRIS
 from spikingconvnet.data.pixels import as_bytes, found_span, pixel_axes
 from spikingconvnet.data.sources_events import (
@@ -35,6 +35,7 @@ from spikingconvnet.data.sources_python import event_samples, in_module, parts_o
 from spikingconvnet.data.sources_sklearn import PREFIX, built_in
 from spikingconvnet.data.sources_unlabelled import read_images
 from spikingconvnet.errors import DataError
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.network.arrays import Numbers, Pair
 
 __all__ = ["load", "load_part", "read_images"]
@@ -196,7 +197,7 @@ def _of_folder(folder: Path, seed: int, white: float | None, size: Pair | None) 
         return _found(_of_classes(folder, size), str(folder), seed, white)
     if kind in ("events", "gestures"):
         samples = gestures(folder) if kind == "gestures" else [
-            [(read_events(path), np.array(label)) for label, path in _in_turn(part)]
+            [(read_events(path), np.array(label)) for label, path in counted(_in_turn(part), READING)]
             for part in _classes_of(folder, lambda one: sorted(filter(is_events, one.iterdir())))]
         return _event_parts(samples, str(folder), seed)
     if kind == "idx":

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.data.events import EventSet, event_set
+from spikingconvnet.data.images import READING
 from spikingconvnet.data.sources_files import ARRAYS, TABLES, read_arrays, read_table, suffix
 from spikingconvnet.data.sources_labels import class_ids
 from spikingconvnet.errors import DataError, require
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.network.arrays import Numbers
 
 FIELDS = ("t", "x", "y", "p")
@@ -219,8 +221,8 @@ def gestures(folder: Path) -> list[list[Sample]]:
     DataError
         A recording or a table is missing.
     """
-    return [[sample for line in (folder / part).read_text().split() if line.endswith(".aedat")
-             for sample in _recording(folder / line)] for part in GESTURES]
+    lines = [[line for line in (folder / part).read_text().split() if line.endswith(".aedat")] for part in GESTURES]
+    return [[sample for line in counted(part, READING) for sample in _recording(folder / line)] for part in lines]
 
 
 def _recording(path: Path) -> list[Sample]:

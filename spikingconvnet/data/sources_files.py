@@ -15,13 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.data.images import READING
 from spikingconvnet.errors import DataError
+from spikingconvnet.gates.progress import OfLength, counted
 from spikingconvnet.network.arrays import Numbers
 
 ARRAYS = (".npy", ".npz")
 TABLES = (".csv", ".tsv")
 LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "digit", "letter", "species")
 DELIMITERS = ",;\t"
+BLOCK = 1 << 20                 # bytes that are looked at at a time
 MOST_BYTES = 1 << 33            # of the arrays in one .npz, unpacked
 # What NumPy, and zipfile below it, raise of files that were altered.
 DAMAGED = (OSError, ValueError, TypeError, EOFError, KeyError, AttributeError, MemoryError, OverflowError,
@@ -119,15 +122,21 @@ def _is_number(text: str) -> bool:
 
 def _columns(path: Path, delimiter: str, has_names: bool, columns: Sequence[int], dtype: Any) -> Numbers:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open(path, encoding="utf-8-sig") as lines:
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")      # an error of ours below
-            found: Numbers = np.loadtxt(path, dtype, delimiter=delimiter, skiprows=int(has_names), usecols=columns,
-                                        ndmin=2, encoding="utf-8-sig", comments=None, quotechar='"')
+            found: Numbers = np.loadtxt(counted(OfLength(lines, _lines(path)), READING), dtype, delimiter=delimiter,
+                                        skiprows=int(has_names), usecols=columns, ndmin=2, comments=None, quotechar='"')
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {_text(error)}; every row holds the same number of numbers, and a label") from error
     if not len(found):
         raise DataError(f"{path}: no row is in it")
     return found
+
+
+def _lines(path: Path) -> int:
+    """Lines of a file, about."""
+    with open(path, "rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
 
 
 def suffix(path: str | os.PathLike[str]) -> str:

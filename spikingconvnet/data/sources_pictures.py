@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikingconvnet.data.images import MAX_SIDE
+from spikingconvnet.data.images import MAX_SIDE, READING
 from spikingconvnet.data.sources_files import suffix
 from spikingconvnet.errors import DataError
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.network.arrays import Numbers
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def read_pictures(paths: Sequence[Path], size: tuple[int, int] | None = None) ->
     DataError
         A file that is damaged or no picture, or pictures of different sizes or types.
     """
-    found = [_picture(path, size) for path in paths]
+    found = [_picture(path, size) for path in counted(paths, READING)]
     coloured = any(image.ndim == 3 for image in found)
     if coloured:
         found = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in found]

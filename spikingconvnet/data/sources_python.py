@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.data.images import READING
 from spikingconvnet.errors import DataError
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.network.arrays import Numbers
 
 
@@ -57,7 +59,7 @@ def arrays_of(data: Any, name: str) -> tuple[Numbers, Numbers]:
     if not (isinstance(data, Sized) and hasattr(data, "__getitem__")):
         raise DataError(f"{name}: a {type(data).__name__} is no data set; one has a length and items (image, label),"
                         " as a torch Dataset has")
-    pairs = [_pair(data[i], name) for i in range(len(data))]
+    pairs = [_pair(data[i], name) for i in counted(range(len(data)), READING)]
     if not pairs:
         raise DataError(f"{name}: no image is in it")
     shapes = {image.shape for image, _ in pairs}
@@ -91,7 +93,8 @@ def event_samples(made: Any) -> list[list[tuple[Numbers, Any]]] | None:
     if not (isinstance(first, (tuple, list)) and len(first) == 2 and getattr(getattr(first[0], "dtype", None), "names",
                                                                               None)):
         return None
-    return [[(item[0], np.asarray(item[1])) for item in (one[i] for i in range(len(one)))] for one in sets]
+    return [[(item[0], np.asarray(item[1])) for item in (one[i] for i in counted(range(len(one)), READING))]
+            for one in sets]
 
 
 def _is_pair(made: Any) -> bool:

@@ -99,7 +99,11 @@ class Experiment:
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
                              directory=self.store.path / backend, packet_buffer=packet_buffer)
         self.asked, self._called = settings, (program, options)
-        self._bind(binding.as_kept(settings, self.store.how("data/train") if settings.is_open else {}))
+        self.look()
+
+    def look(self) -> None:
+        """Take the settings as the data have bound them that lie in the run directory."""
+        self._bind(binding.as_kept(self.asked, self.store.how("data/train") if self.asked.is_open else {}))
 
     def _bind(self, settings: Settings) -> None:
         """Take settings that are those of a data set, or as much of them as is known yet."""
@@ -109,7 +113,7 @@ class Experiment:
         self.timelines = Timelines(self.stored, self.runner)
 
     def images_of(self, settings: Settings) -> Images:
-        """Where images come from: Images."""
+        """Where images come from."""
         return Images(settings, self.store.downloads)
 
     def command(self, mode: str, layer: int | str | None = None) -> str:
@@ -123,7 +127,7 @@ class Experiment:
         self._bind(binding.bound(self.asked, content))
         s = self.settings
         how = {**self.stored.how(), **binding.kept(self.asked, s, content)}
-        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content, self.progress)
+        found = self.images.encoded(np.random.default_rng([s.seed, 0]), content)
         for name, (part, spikes) in found.items():
             self.stored.data(name).write(
                 {**how, "split": name}, labels=part.labels, images=grey(part.images[:PICTURED]),
@@ -229,15 +233,8 @@ class Experiment:
     def cross_validate(self, scheme: crossvalidation.Scheme, rule: str | None = None) -> dict[str, Floats]:
         """Train and test the model on the folds of the whole data set, test part included, and keep nothing of it.
 
-        Parameters
-        ----------
-        scheme : crossvalidation.Scheme
-        rule : as for :meth:`train_chain`
-
-        Returns
-        -------
-        dict of str to float array (repeats,)
-            See ``crossvalidation.cross_validate``.
+        `rule` is as for :meth:`train_chain`; what is returned, dict of str to float array (repeats,), and what else it
+        takes says ``crossvalidation.cross_validate``.
         """
         name, content = network_rule(self.asked, rule).name, self.images_of(self.asked).found()
         settings = binding.bound(replace(self.asked, n_train=None, n_validation=0, n_test=None), content)

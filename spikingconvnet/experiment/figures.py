@@ -62,7 +62,7 @@ def plot(experiment: Experiment, names: Sequence[str] | None = None) -> list[Pat
         A name that is none of them.
     """
     paths, missing = [], None
-    for name in figure_names(experiment) if names is None else names:
+    for name in experiment.progress(figure_names(experiment) if names is None else names, "figures"):
         try:
             figure = _figure(experiment, name)
         except StoreError as error:

@@ -4,14 +4,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spikingconvnet import backends
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.model import build
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.arrays import Floats32
+from spikingconvnet.network.netlist import Network
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training import network_rule
 from spikingconvnet.training.chain import convert, parity
 
 if TYPE_CHECKING:
     from spikingconvnet.experiment.experiment import Experiment
+
+PARTS = 20              # in which a run is counted
+
+
+def _fired(network: Network, jobs: int | None) -> dict[str, Spikes]:
+    """Spikes of all populations, by the local engine."""
+    with backends.open(network, jobs=jobs) as simulation:
+        steps = simulation.source_steps
+        for first in counted(range(0, steps, part := -(-steps // PARTS)), "parity: spikes"):
+            simulation.run(min(part, steps - first))
+        return dict(simulation.recording().spikes)
 
 
 def judge(experiment: "Experiment", layers: Sequence[TrainedLayer], images: Floats32) -> dict[str, Any]:
@@ -40,7 +54,7 @@ def judge(experiment: "Experiment", layers: Sequence[TrainedLayer], images: Floa
         reports.append(convert.judge(rule, model, experiment.images.image_filter(), s.encoder))
     first = spikes.samples(0, min(parity.IMAGES, spikes.n_samples))
     network = build.inference_network(model.stages, layers, first, s.reset)
-    found = backends.run(network, jobs=experiment.jobs).spikes
+    found = _fired(network, experiment.jobs)
     if rule.rates is not None:        # says more of a layer that never fires
         fired = [first, *(found[stage.label] for stage in model.stages)]
         reports.append(parity.judge_rates(model, layers, rule, images[:first.n_samples], fired, s.encoder))

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from spikingconvnet.data.split import check_classes, split
 from spikingconvnet.errors import DataError, SettingsError, require
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates import sizes
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.model.learning import Shown
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import AnyInts, Floats32, Ints, Pixels
@@ -135,9 +136,7 @@ class Images:
             chosen = chosen.fitted((self.splits()["train"] if train is None else train).images)
         return chosen
 
-    def encoded(self, rng: np.random.Generator, found: Found | None = None,
-                progress: Callable[..., Iterable[Any]] = lambda items, description: items
-                ) -> dict[str, tuple[ImageSet, Spikes]]:
+    def encoded(self, rng: np.random.Generator, found: Found | None = None) -> dict[str, tuple[ImageSet, Spikes]]:
         """Every split with its spikes, gap included: dict of str to (ImageSet, Spikes).
 
         Parameters
@@ -145,8 +144,6 @@ class Images:
         rng : numpy.random.Generator
         found : Found or None
             Saves reading again.
-        progress : callable
-            ``progress(iterable, description)`` wraps the batches of a split.
 
         Raises
         ------
@@ -162,13 +159,12 @@ class Images:
         parts = self._split(train, test)
         check_classes({name: part.labels for name, part in parts.items()}, s.dataset)
         image_filter = self.image_filter(parts["train"])
-        return {name: (part, self._spikes(name, part, image_filter, rng, progress)) for name, part in parts.items()}
+        return {name: (part, self._spikes(name, part, image_filter, rng)) for name, part in parts.items()}
 
-    def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator,
-                progress: Callable[..., Iterable[Any]]) -> Spikes:
+    def _spikes(self, name: str, part: ImageSet, image_filter: ImageFilter, rng: np.random.Generator) -> Spikes:
         s = self.settings
         images = given(part.select(np.arange(min(len(part), with_spikes(s.model, name)))), s.encoder)
-        told = partial(progress, description=f"images: encoding, {name}")
+        told = partial(counted, description=f"images: encoding, {name}")
         spikes = encode(images, image_filter, s.encoder, rng, progress=told).with_gap(s.slot)
         check_fires(spikes, images, image_filter, s.encoder, name)
         return spikes
@@ -177,8 +173,9 @@ class Images:
         """What a rule for whole chains is given of a split: float32 (n, C, H, W), and labels (n,)."""
         parts, encoder = self.splits(), self.settings.encoder
         part, image_filter = parts[split], self.image_filter(parts["train"])
+        batches = counted(range(0, len(part.labels), AT_ONCE), f"images: filtering, {split}")
         values = [shown(given(part.select(np.arange(first, min(first + AT_ONCE, len(part)))), encoder), image_filter,
-                        encoder) for first in range(0, len(part.labels), AT_ONCE)]
+                        encoder) for first in batches]
         return np.concatenate(values), part.labels
 
     def events(self) -> Shown | None:

@@ -19,6 +19,7 @@ from spikingconvnet.errors import DataError, ModelChanged, SettingsError, StoreE
 from spikingconvnet.experiment import replicas
 from spikingconvnet.experiment.loading import with_spikes
 from spikingconvnet.experiment.settings import Settings
+from spikingconvnet.gates.progress import Shown, shown_by
 from spikingconvnet.gates.schema import Schema
 from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.model.trained import TrainedLayer
@@ -37,13 +38,14 @@ SPLITS = ("train", "validation", "test")
 
 class _Stored(Protocol):
     store: RunDirectory
+    progress: Shown
 
 
 def writes(step: "Callable[Concatenate[Owner, P], Found]") -> "Callable[Concatenate[Owner, P], Found]":
-    """A step of what has a `store`, as an Experiment, with the lock of its run directory held."""
+    """A step of what has a `store`, as an Experiment, with the lock of its run directory held, and loops shown."""
     @wraps(step)
     def locked(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> Found:
-        with self.store.locked():
+        with self.store.locked(), shown_by(self.progress):
             return step(self, *args, **kwargs)
 
     return locked

@@ -18,6 +18,7 @@ from spikingconvnet.store.shared import SharedRun
 from spikingconvnet.training import layer_rule
 
 Sets = tuple[tuple[str, str], ...]
+TRAIN = "data/train"        # keeps, beside the data, which settings they have bound
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def complete(experiment: Experiment, run: SharedRun, rule: str | None, split: st
                 if not there():
                     make()
 
-    step(experiment.has_data, experiment.load_data, "data", experiment.stored.data("train").made_from())
+    _load(experiment, run)
     stored, stages = experiment.stored, experiment.model.stages     # now that the data have said what they are of
     if experiment.model.runs_as_one:
         step(lambda: all(experiment.is_trained(stage.number, rule) for stage in stages),
@@ -97,6 +98,19 @@ def complete(experiment: Experiment, run: SharedRun, rule: str | None, split: st
             experiment.features(split)
         experiment.keep_result(split, done := experiment.test(split).entry(split))
     return float(done["accuracy"])
+
+
+def _load(experiment: Experiment, run: SharedRun) -> None:
+    """Load the data once for all trials that ask for the same, also where the data have a say in what that is."""
+    key = digest(experiment.stored.data("train").made_from(), experiment.asked.model.given_shape)
+    if experiment.has_data():
+        return
+    with run.once(digest("data", key)):
+        run.adopt(TRAIN, key)
+        experiment.look()
+        if not experiment.has_data():
+            experiment.load_data()
+            run.offer(TRAIN, key)
 
 
 def _layer_by_layer(experiment: Experiment, step: Callable[..., None], rule: str | None) -> None:

@@ -71,6 +71,15 @@ class SharedRun(RunDirectory):
         _link(self._pooled(name, made_from), self.file(name))
         return super().read(name, command, made_from, schema)
 
+    def offer(self, name: str, key: str) -> None:
+        """Keep a result in the pool under another key than what it was made from, for :meth:`adopt`."""
+        _link(self.file(name), self._pooled(name, key))
+
+    def adopt(self, name: str, key: str) -> None:
+        """Take a result that was offered under this key, if there is one and the run has none of its own."""
+        if self._pooled(name, key).is_file() and not self.file(name).is_file():
+            _link(self._pooled(name, key), self.file(name))
+
     def _pooled(self, name: str, made_from: str) -> Path:
         return self.pool / f"{name}-{made_from}.npz"
 

@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spikingconvnet import plotting
 from spikingconvnet.cli import main as cli
+from spikingconvnet.data import sources
 from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.sweep import Row, Trial, as_csv, as_text, table, trials
@@ -112,6 +114,27 @@ def test_models_that_are_trained_as_a_whole_are_swept_too(sweep, small_mnist):
     words = ["--rule", "ridge", "--set", "MODEL.1.units=20,30", "--set", "N_TRAIN=100", "--set", "N_TEST=40"]
     code, out, err = sweep(*words, "--source", small_mnist)
     assert code == 0 and [line.split()[-2] for line in out.splitlines()[1:]] == ["1", "1"], err
+
+
+@pytest.mark.parametrize("shape", ["(2, 28, 28),", ""])
+def test_data_that_bind_the_settings_are_read_once_for_all_trials_of_a_seed(sweep, tmp_path, monkeypatch, shape):
+    images = np.random.default_rng(0).integers(0, 256, (90, 14, 14), np.uint8)
+    images[:, :4] = 0
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(90) % 3)
+    path, read, load = tmp_path / "parameters.py", [], sources.load
+    text = path.read_text()
+    assert "(2, 28, 28)," in text
+    path.write_text(text.replace("(2, 28, 28),", shape))
+    monkeypatch.setattr(sources, "load", lambda *args: read.append(args) or load(*args))
+    words = ["--source", tmp_path / "own.npz", "--seeds", 2, "--set"]
+    code, out, err = sweep(*words, "MODEL.1.filters=2,3", "--json")
+    assert code == 0 and len(read) == 2, err
+    once = {(tuple(one["set"].items()), one["seed"]): one["accuracy"] for one in json.loads(out)["trials"].values()}
+    for filters in ("2", "3"):          # as if alone, in its own directory
+        alone = json.loads(sweep(*words, f"MODEL.1.filters={filters}", "--json", "--run-dir", f"alone{filters}")[1])
+        assert {one["seed"]: one["accuracy"] for one in alone["trials"].values()} == {
+            seed: once[(("MODEL.1.filters", filters),), seed] for seed in (0, 1)}
+    assert len({tuple(sorted(os.listdir(run / "data"))) for run in (tmp_path / "runs/sweep/trials").iterdir()}) == 1
 
 
 @pytest.mark.parametrize("words, code, wanted", [

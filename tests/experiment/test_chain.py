@@ -73,6 +73,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run):
     assert files[0] == files[1] and all(a != c for a, c in zip(files[0], files[2]))
 
 
+def test_every_loop_behind_a_rule_is_counted(run):
+    made, told = run(trained=False), []
+    made.progress = lambda items, description: told.append((description, len(items))) or items
+    made.load_data()
+    made.train_chain("ridge")
+    wanted = {"images: reading", "images: encoding, train", "images: filtering, train", "ridge: training",
+              *(f"layer {number}: largest inputs" for number in (1, 2, 3)), "parity: spikes"}
+    assert wanted <= {name for name, _ in told}
+    assert {length for name, length in told if "inputs" in name} == {10} and ("parity: spikes", 20) in told
+
+
 def test_answers_are_those_of_the_reference_counted_by_hand(run):
     made = run()
     answers, n = made.answers("test"), 4

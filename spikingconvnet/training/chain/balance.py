@@ -16,6 +16,7 @@ import numpy as np
 
 from spikingconvnet.board.fixed_point import leak
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.model import build
 from spikingconvnet.model.learning import NetworkRule, OpenNetwork
 from spikingconvnet.model.sequential import Sequential, Stage
@@ -110,7 +111,7 @@ def peak_input(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) 
     """
     largest, n = np.zeros(3), spikes[stage.source].n_samples
     looked_at = _busiest(stage, spikes)
-    for first in range(0, n, BATCH):
+    for first in counted(range(0, n, BATCH), f"layer {stage.number}: largest inputs"):
         counts = [_arriving(spikes[branch.source].samples(first, min(first + BATCH, n)), delay)
                   for branch, delay in zip(stage.branches, stage.delays)]
         busy = np.any([one.any(axis=(1, 2, 3)) for one in counts], axis=0)

@@ -38,6 +38,7 @@ from spikingconvnet.gates.fields import (
     whole,
 )
 from spikingconvnet.gates.libraries import need
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.model.layers import CELL
 from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, Shown
 from spikingconvnet.model.sequential import Sequential, Stage
@@ -206,7 +207,7 @@ def _calibration(model: Sequential, spikes: Spikes, answers: Sequence[Numbers],
 def accuracy(model: Sequential, units: Sequence[Units], images: Numbers, labels: Ints) -> float:
     """Share of the images that the rectifying units get right; nan without images."""
     right = [np.argmax(activations(model, units, images[first:first + BATCH])[-1][..., 0, 0], axis=1)
-             == labels[first:first + BATCH] for first in range(0, len(labels), BATCH)]
+             == labels[first:first + BATCH] for first in counted(range(0, len(labels), BATCH), "units: answers")]
     return float(np.mean(np.concatenate(right))) if right else float("nan")
 
 

@@ -15,6 +15,7 @@ from spikingconvnet.data.encoding import rate_of
 from spikingconvnet.data.events import EventBins, takes_events
 from spikingconvnet.data.protocols import Encoder
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.model.readouts import Membrane
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import TrainedLayer
@@ -168,7 +169,8 @@ class Reference:
         """
         rows, n = [], len(self.images)
         values = [np.asarray(self.images if images is None else images, np.float64)]
-        for stage, one, theirs in zip(model.stages, units, self.answers, strict=True):
+        layers = list(zip(model.stages, units, self.answers, strict=True))
+        for stage, one, theirs in counted(layers, "parity: units"):
             _check_shape(stage, values, theirs)
             last = stage.number == len(model.stages)
             layer = Answering(stage, one, {branch.source: values[branch.source] for branch in stage.branches},
@@ -227,7 +229,7 @@ def judge_rates(model: Sequential, layers: Sequence[TrainedLayer], rule: Any, im
         depths.append(depths[stage.source] + stage.delays[0])
     found = [_rates(part, depth, n_steps) for depth, part in zip(depths, spikes)]
     wanted, answers = [images * rate], [images * rate]
-    for stage, layer in zip(model.stages, layers):
+    for stage, layer in counted(list(zip(model.stages, layers)), "parity: rates"):
         wanted.append(np.minimum(_units(stage, layer, rule, found), 1.0))
         answers.append(_units(stage, layer, rule, answers))
     if isinstance(model.readout, Membrane):      # its units do not fire

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.model.branches import Branch
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential, Stage
@@ -100,7 +101,8 @@ def scales_of(model: Sequential, units: Sequence[Units], images: Numbers, rule: 
         return [1.0] * len(units)
     if rule.norm == "model":
         return _worst_cases(model, units)
-    parts = [activations(model, units, images[first:first + BATCH]) for first in range(0, len(images), BATCH)]
+    parts = [activations(model, units, images[first:first + BATCH])
+             for first in counted(range(0, len(images), BATCH), "units: activations")]
     found: list[float | Floats] = []
     for number, one in enumerate(units, start=1):
         values = np.concatenate([part[number - 1] for part in parts])
