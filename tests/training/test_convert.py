@@ -23,6 +23,7 @@ from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
 from spikingconvnet.model.readouts import Membrane, SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.neurons import IFCurrExp
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.chain import balance, convert, worth
 from spikingconvnet.training.chain.convert import Convert
 from spikingconvnet.training.chain.units import activations, responses
@@ -235,6 +236,15 @@ def test_an_experiment_calibrates_its_layers_and_tells_by_how_much(run):
     assert np.allclose(ratio, ratio[:1]) and ratio[0].mean() == pytest.approx(share) and np.ptp(ratio[0]) > 0.01
     assert np.array_equal(layers[0].kernels, plain.trained(1).kernels)
     assert np.mean(made.answers("test")["units"][:, -1] == ann_answers(made).argmax(axis=1)) > 0.9
+
+
+@pytest.mark.parametrize("readout, first", [(SpikeCount(), 0), (SpikeCount(first=4), 4), (SpikeCount(first=10), 10),
+                                            (SpikeCount(first=39), 10), (Membrane(first=90), 10)])
+def test_layers_are_calibrated_on_most_of_an_image_however_late_the_output_is_read(readout, first):
+    """A readout of the last steps had layers calibrated on the few spikes of these steps, and answers were wrong."""
+    model = Sequential((1, 2, 2), Dense(2, neuron=CELL), readout)
+    found = convert._calibration(model, Spikes.empty((1, 2, 2), 3, 40), [], open)
+    assert (found.first, found.last) == (first, 40)
 
 
 def test_a_window_in_which_nothing_is_counted_is_refused(run):

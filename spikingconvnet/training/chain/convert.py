@@ -57,6 +57,7 @@ from spikingconvnet.training.chain.worth import BATCH, converted
 MOST_CALIBRATION = 10_000           # images
 SCALED_ON = 1000        # training images from which the largest activations are taken
 JUDGED_ON = 10_000      # images of which the training accuracy is told
+SETTLING = 0.25         # of an image's steps, after which rates are worth counting
 NO_CEILING = 1e30       # in a file, whose numbers are finite
 WRITER = "training.convert.save"
 
@@ -199,8 +200,7 @@ def _calibration(model: Sequential, spikes: Spikes, answers: Sequence[Numbers],
     if open_network is None:
         raise SettingsError("Convert.calibration: must be 0 where no network runs, as in Surrogate.start")
     slot = spikes.n_steps + len(model.stages)
-    first = getattr(model.readout, "first", 0)
-    first = first if first < spikes.n_steps else 0          # what is read later than the input says nothing of rates
+    first = min(getattr(model.readout, "first", 0), int(SETTLING * spikes.n_steps))     # the more steps, the surer
     return Calibration(model.stages, {0: spikes.with_gap(slot)}, answers, first, spikes.n_steps, open_network)
 
 
