@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import spikingconvnet
-from spikingconvnet.cli import conversion, exchange, prediction
+from spikingconvnet.cli import conversion, exchange, jobs, prediction
 from spikingconvnet.cli.messages import program, say, step
 from spikingconvnet.cli.parameters import ADDRESS, opened, parameters_file
 from spikingconvnet.errors import DataError, SettingsError, StoreError
@@ -371,4 +371,4 @@ MODES: dict[str, Callable[[Any, Namespace], dict[str, Any]]] = {
     "loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
     "report": _report, "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare,
     "import": exchange.import_, "export": exchange.export, "convert": conversion.convert_,
-    "predict": prediction.predict}
+    "predict": prediction.predict, "bundle": jobs.bundle_, "collect": jobs.collect_}

@@ -20,11 +20,12 @@ from spikingconvnet.gates.fields import MOST_SEED
 from spikingconvnet.training import LAYERWISE
 
 FOR_NEW = ("check", "map")              # modes that also look at an experiment that has not begun
-READ_ONLY = ("info", "export", "predict", *FOR_NEW)            # modes that write nothing into a run directory
+READ_ONLY = ("info", "export", "predict", "bundle", *FOR_NEW)      # modes that write nothing into a run directory
 TRAINS = ("training", "demo", "sweep")
 COMPUTE = ("training", "testing", "demo", "sweep")
 SIMULATE = ("training", "testing", "demo", "plot", "sweep", "predict")
-RUNS = (*NEW, "training", "testing", "info", "plot", "report", "export", "predict", *FOR_NEW)  # of an experiment
+RUNS = (*NEW, "training", "testing", "info", "plot", "report", "export", "predict", "bundle", "collect",
+        *FOR_NEW)  # of an experiment
 NIR = ("import", "export")
 NO_MODE = ("",)         # of options that show something instead
 
@@ -86,6 +87,10 @@ MODES = {mode.name: mode for mode in (
          ("model.nir", "run.npz run.csv"), "FILE [FILE]", 2),
     Mode("convert", "a trained network of torch as a parameters file and its weights",
          ("net.py:Net mine.py --weights net.pt", "net.pt2 mine.py --source events/ --scale 1"), "NETWORK FILE.py"),
+    Mode("bundle", "a file that trains a layer, or shows images, where there is a board and sPyNNaker alone",
+         ("job.py --count 500 --run-dir runs/demo", "job.py --layer 1 --time-scale 3"), "FILE.py"),
+    Mode("collect", "what such a job has brought: checked, and compared with the local engine",
+         ("spikingconvnet-results.zip --run-dir runs/demo",), "RESULTS"),
     Mode("doctor", "packages, backends and boards: what is missing, and the fix", ("", "--target spin5:10.0.0.1")),
     Mode("board", "serve an emulated SpiNN-5 until it is interrupted"))}
 
@@ -158,7 +163,9 @@ OPTIONS = (
     _option("--images", ("predict",), "files and folders of images or events to classify with what the run directory"
             " holds, .png, .npy, .csv, .bin and others", nargs="+", metavar="PATH"),
     _option("--output", ("predict",), "a .csv or .json file for labels and scores", metavar="FILE"),
-    _option("--layer", ("training",), "1, 2, ... or svm"),
+    _option("--layer", ("training", "bundle"), "1, 2, ... or svm"),
+    _option("--count", ("bundle",), "images of the split to show, the first ones (default: all)", type=_number,
+            bounds=(1, 10_000_000), metavar="N"),
     _option("--rule", (*TRAINS, "loaddata", "init"), "how kernels are found; random, kmeans and ridge are floors"
             " (default: that of the parameters). A rule that trains all layers at once brings its own parameters",
             choices=(*LAYERWISE, *WHOLE)),
@@ -168,7 +175,8 @@ OPTIONS = (
             " nothing has to be loaded, nothing is kept", metavar="NxK"),
     _option("--source", (*NEW, "training", "convert"), "a data set, see docs/data.md; with training it needs --cv; with"
             " convert the one whose images or events are compared (default: data/mnist)", metavar="DIR_OR_URL"),
-    _option("--split", ("testing", "sweep"), "images to classify (default: test)", choices=("validation", "test")),
+    _option("--split", ("testing", "sweep", "bundle"), "images to classify (default: test)",
+            choices=("validation", "test")),
     _option("--record", ("training", "testing", "import"), "keep what happens: with testing spikes, some membranes and"
             " weights of the first images, with training those of all of it; with import the network, and what it does"
             " with --spikes",
@@ -199,15 +207,16 @@ OPTIONS = (
     _option("--target", (*SIMULATE, *_CHECKS, "map", "doctor", "import"), f"the machine: {TARGETS} (default: emulated);"
             " with check also spin3, spin5, spin5x3 or full (default: spin5)", needs_board=True,
             but_in=(*_CHECKS, "doctor", "import"), metavar="T"),
-    _option("--copies", (*COMPUTE, "map", "predict"), "copies of the network that share the machine, each with"
-            f" {REPLICA_SAMPLES:,} images of its own; auto: as many as fit (default: auto; 1 on an emulated board,"
-            " which is slower with more cores at work)", needs_board=True, type=_number_or_auto, bounds=(1, 1000),
-            metavar="N|auto"),
-    _option("--time-scale", (*SIMULATE, "import"), "how many times slower than real time the board runs (default: 1;"
-            " --mode check says what is needed)", needs_board=True, type=_number, bounds=(1, 21_474), metavar="N"),
-    _option("--packet-buffer", (*SIMULATE, *_CHECKS, "import"), "packets that each core holds until it works them off"
-            " (default: sPyNNaker's 256)", needs_board=True, but_in=_CHECKS, type=_number, bounds=(1, 16_384),
-            metavar="N"),
+    _option("--copies", (*COMPUTE, "map", "predict", "bundle"), "copies of the network that share the machine, each"
+            f" with {REPLICA_SAMPLES:,} images of its own; auto: as many as fit (default: auto; 1 on an emulated board,"
+            " which is slower with more cores at work)", needs_board=True, but_in=("bundle",), type=_number_or_auto,
+            bounds=(1, 1000), metavar="N|auto"),
+    _option("--time-scale", (*SIMULATE, "import", "bundle"), "how many times slower than real time the board runs"
+            " (default: 1; --mode check says what is needed)", needs_board=True, but_in=("bundle",), type=_number,
+            bounds=(1, 21_474), metavar="N"),
+    _option("--packet-buffer", (*SIMULATE, *_CHECKS, "import", "bundle"), "packets that each core holds until it works"
+            " them off (default: sPyNNaker's 256)", needs_board=True, but_in=(*_CHECKS, "bundle"), type=_number,
+            bounds=(1, 16_384), metavar="N"),
     _option("--force", (*COMPUTE, "import", "predict"), "store results of an invalid run all the same",
             needs_board=True, action="store_true"),
     _option("--strict", (*COMPUTE, "import", "predict"), "exit code 7 if a run is suspect", needs_board=True,

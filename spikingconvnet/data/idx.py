@@ -8,6 +8,7 @@ import os
 import struct
 import warnings
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,6 @@ from spikingconvnet.data.images import AGAIN, DIMENSIONS, LOAD, MADE, MAX_SIDE, 
 from spikingconvnet.errors import DataError
 from spikingconvnet.gates.progress import counted
 from spikingconvnet.network.arrays import Pair
-
-with warnings.catch_warnings():
-    # python-mnist compares with ``is 'lists'``: right, but a SyntaxWarning wherever its bytecode is not yet cached.
-    warnings.simplefilter("ignore", SyntaxWarning)
-    from mnist import MNIST
 
 MAGIC = {"images": 2051, "labels": 2049}
 TYPES = {0x08: "unsigned bytes", 0x09: "signed bytes", 0x0B: "16-bit integers", 0x0C: "32-bit integers",
@@ -169,16 +165,26 @@ def _check_md5(name: str, content: bytes | bytearray, expected: str) -> None:
                     "(another set belongs in a directory that is not named mnist)")
 
 
-class _MemoryReader(MNIST):      # type: ignore[misc]     # python-mnist has no types
+@cache
+def _memory_reader() -> type:
     """python-mnist over one piece of verified bytes, so that a file is read once and the same bytes are parsed."""
+    with warnings.catch_warnings():
+        # python-mnist compares with ``is 'lists'``: right, but a SyntaxWarning wherever its bytecode is not yet cached.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        from mnist import MNIST
 
-    def __init__(self, images: bytes, labels: bytes) -> None:
-        super().__init__()
-        self.content = {"images": images, "labels": labels}
+    class MemoryReader(MNIST):      # type: ignore[misc]     # python-mnist has no types
+        """Its reader, with the bytes of images and labels."""
 
-    def opener(self, path_fn: str, *args: Any, **kwargs: Any) -> io.BytesIO:
-        """The bytes instead of a file of that name; called by python-mnist."""
-        return io.BytesIO(self.content[path_fn])
+        def __init__(self, images: bytes, labels: bytes) -> None:
+            super().__init__()
+            self.content = {"images": images, "labels": labels}
+
+        def opener(self, path_fn: str, *args: Any, **kwargs: Any) -> io.BytesIO:
+            """The bytes instead of a file of that name; called by python-mnist."""
+            return io.BytesIO(self.content[path_fn])
+
+    return MemoryReader
 
 
 def _parse(images: bytearray, labels: bytearray, shape: tuple[int, ...]) -> ImageSet:
@@ -193,7 +199,7 @@ def _parse(images: bytearray, labels: bytearray, shape: tuple[int, ...]) -> Imag
     step = max(1, PIECE // (rows * columns))
     for start in counted(range(0, count, step), READING):
         stop = min(start + step, count)
-        reader = _MemoryReader(
+        reader = _memory_reader()(
             struct.pack(">4I", MAGIC["images"], stop - start, rows, columns)
             + grey[start * rows * columns:stop * rows * columns],
             struct.pack(">2I", MAGIC["labels"], stop - start) + ids[start:stop])

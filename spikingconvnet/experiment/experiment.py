@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.backends.spinnaker.machine import Machine
 from spikingconvnet.compare import recorded
 from spikingconvnet.compare.recorder import learns, recording, run
 from spikingconvnet.data.colour import grey
@@ -58,7 +59,7 @@ class Experiment:
     settings : Settings
     run_dir : str, Path or RunDirectory
     backend : str
-    target : str or None
+    target : str, spinnaker.machine.Machine or None
         Of a backend that has several: which machine.
     cluster : str or None
         Where replicas run, see ``workers.workers``.
@@ -92,8 +93,9 @@ class Experiment:
 
     def __init__(self, settings: Settings, run_dir: str | Path | RunDirectory, backend: str = "local",
                  jobs: int | None = None, progress: Callable[..., Iterable[Any]] = lambda items, description: items,
-                 program: str = "main.py", target: str | None = None, cluster: str | None = None, copies: int | str = 1,
-                 time_scale: int = 1, options: str = "", force: bool = False, packet_buffer: int | None = None) -> None:
+                 program: str = "main.py", target: str | Machine | None = None, cluster: str | None = None,
+                 copies: int | str = 1, time_scale: int = 1, options: str = "", force: bool = False,
+                 packet_buffer: int | None = None) -> None:
         self.jobs, self.progress = jobs, progress
         self.store = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory(run_dir)
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,

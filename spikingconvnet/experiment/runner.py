@@ -9,6 +9,7 @@ from typing import Any
 
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import Backend, Record, Recording, Simulation, log_warnings
+from spikingconvnet.backends.spinnaker.machine import Machine
 from spikingconvnet.board import resources
 from spikingconvnet.experiment.workers import workers
 from spikingconvnet.health.watch import Watch
@@ -41,8 +42,8 @@ class Runner:
     """
 
     def __init__(self, backend: str, jobs: int | None, progress: Callable[[Iterable[Any], str], Iterable[Any]],
-                 target: str | None = None, cluster: str | None = None, copies: int | str = 1, force: bool = False,
-                 **options: Any) -> None:
+                 target: str | Machine | None = None, cluster: str | None = None, copies: int | str = 1,
+                 force: bool = False, **options: Any) -> None:
         self.backend_name, self.jobs, self.progress, self.force = backend, jobs, progress, force
         self.cluster, self.copies = cluster, copies
         self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"

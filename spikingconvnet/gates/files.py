@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
-
 from spikingconvnet.errors import SurroundingsError
 
 SUFFIX = ".tmp"
@@ -69,6 +67,8 @@ def _is_dead(name: str) -> bool:
 
 def is_alive(pid: int) -> bool:
     """Whether a process of this machine is there."""
+    import psutil  # which the far side of a job, where nothing else runs in a directory, has not
+
     try:
         return bool(psutil.pid_exists(pid))
     except OverflowError:               # no number of a process

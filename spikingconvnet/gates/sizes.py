@@ -1,11 +1,10 @@
 """How much memory parameters ask for, estimated before anything is allocated."""
 
 import math
+import os
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any, TypeAlias
-
-import psutil
 
 from spikingconvnet.errors import require
 
@@ -16,6 +15,10 @@ MEMBRANES, BATCH = 10, 250         # samples that are looked at together, see ``
 
 def memory() -> int:
     """Bytes that arrays of this process may take, of the machine's and of what a limit leaves to it."""
+    try:
+        import psutil
+    except ImportError:         # on the far side of a job, where there is sPyNNaker alone
+        return int(SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     there = psutil.virtual_memory().total
     limit = psutil.Process().rlimit(psutil.RLIMIT_AS)[0] if hasattr(psutil, "RLIMIT_AS") else -1     # Linux
     return int(SHARE * (there if limit == -1 else min(there, limit)))

@@ -38,7 +38,6 @@ from spikingconvnet.errors import StoreError
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.schema import Schema, parse_json, refuse
 from spikingconvnet.network.arrays import ArrayLike
-from spikingconvnet.store import locks
 from spikingconvnet.store.arrays import SEAL, UNREADABLE, read_arrays, seal, text_of
 
 MADE_FROM = "made_from"     # digest of what produced the arrays
@@ -66,6 +65,8 @@ class RunDirectory:
 
     def locked(self) -> AbstractContextManager[None]:
         """A context in which no other process writes, see ``locks.writing``."""
+        from spikingconvnet.store import locks
+
         return locks.writing(self.path, self._command)
 
     def require_run(self, begin: str) -> None:

@@ -40,6 +40,20 @@ class VirtualBoard:
         return "[Machine]\nversion = 5\nvirtual_board = True\n"
 
 
+class ConfiguredHere:
+    """The machine that a `LOCAL_FILE` in the current directory names, as a service does for the jobs that it runs."""
+
+    is_emulated = False
+
+    @staticmethod
+    def configuration() -> str:
+        """Text of the section Machine, to which sPyNNaker adds what the file says; without one a SettingsError."""
+        if not Path(LOCAL_FILE).is_file():
+            raise SettingsError(f"{Path(LOCAL_FILE).resolve()}: is missing; it has to name the machine, as [Machine]"
+                                " with machine_name, spalloc_server or remote_spinnaker_url")
+        return "[Machine]\nversion = 5\n"
+
+
 def configuration(machine: str, home: Path, packet_buffer: int | None = None) -> str:
     """Text of the configuration file: the section of the machine, reports inside `home`, size of the input buffers."""
     buffer = f"[Simulation]\nincoming_spike_buffer_size = {packet_buffer}\n" if packet_buffer else ""
@@ -86,7 +100,7 @@ def machine_section(target: str | Machine) -> Iterator[str]:
 
 
 @contextmanager
-def private_configuration(home: Path, text: str) -> Iterator[None]:
+def private_configuration(home: Path, text: str, and_local: bool = False) -> Iterator[None]:
     """Have sPyNNaker find `text` as its configuration, and nothing else, until the context ends.
 
     Parameters
@@ -95,13 +109,15 @@ def private_configuration(home: Path, text: str) -> Iterator[None]:
         Directory that is the home directory meanwhile; made if it is not there.
     text : str
         Of the file.
+    and_local : bool
+        Whether a `LOCAL_FILE` in the current directory, which overrides it, is meant to.
 
     Raises
     ------
     SettingsError
-        The current directory has a `LOCAL_FILE`, which would override it.
+        The current directory has such a file, and it is not.
     """
-    if Path(LOCAL_FILE).exists():
+    if Path(LOCAL_FILE).exists() and not and_local:
         raise SettingsError(f"{Path(LOCAL_FILE).resolve()}: sPyNNaker reads it and it would override --target;"
                             " run in another directory")
     home.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from spikingconvnet.backends.pynn.dialect import Dialect, load
 from spikingconvnet.backends.spinnaker import failures, provenance
 from spikingconvnet.backends.spinnaker.machine import (
     LOG,
+    ConfiguredHere,
     Hiding,
     Machine,
     chips,
@@ -107,8 +108,10 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
         machine = resources.enter_context(machine_section(target))
         if "virtual_board" not in machine:
             dtcm.require_fits(network, recorded, packet_buffer)
-        resources.enter_context(failures.patient(emulated=target == "emulated" or not isinstance(target, str)))
-        resources.enter_context(private_configuration(home, configuration(machine, home, packet_buffer)))
+        emulated = target == "emulated" or getattr(target, "is_emulated", not isinstance(target, str))
+        resources.enter_context(failures.patient(emulated))
+        resources.enter_context(private_configuration(home, configuration(machine, home, packet_buffer),
+                                                      isinstance(target, ConfiguredHere)))
         simulation = Simulation(network, sim, recorded, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
     for choice in dict.fromkeys(f"{label.partition('#')[0]}: {choice}" for label, choice in simulation.choices.items()):

@@ -1,0 +1,126 @@
+"""What a job is given: a run directory of its own, which holds what it needs of an experiment and nothing else.
+
+It is an experiment as any other, so what is done with it elsewhere is done by the code that runs here, and what comes
+back is checked by the digests that a run directory has. The data set is left behind with its path; spikes are there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikingconvnet.errors import SettingsError
+from spikingconvnet.experiment import settings
+from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.settings import Settings
+from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.store.arrays import digest, pack_spikes
+
+DATASET = "(sent with a job)"
+PARAMETERS = "parameters.toml"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a job does.
+
+    Attributes
+    ----------
+    layer : int or None
+        That it trains; None for a test.
+    split : str
+        Whose images it shows, with a test.
+    count : int or None
+        How many of them, the first ones; None is all.
+    copies, time_scale, packet_buffer
+        As of an Experiment.
+    """
+
+    layer: int | None = None
+    split: str = "test"
+    count: int | None = None
+    copies: int = 1
+    time_scale: int = 1
+    packet_buffer: int | None = None
+
+    def __str__(self) -> str:
+        if self.layer is not None:
+            return f"training of layer {self.layer}"
+        return f"{'all' if self.count is None else f'the first {self.count:,}'} {self.split} images"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def prepared(experiment: Experiment, folder: Path, task: Task) -> Settings:
+    """Write what a job needs of an experiment into a folder: the settings that are there.
+
+    Raises
+    ------
+    SettingsError
+        A layer that MODEL does not have, a rule that trains all at once, more images than there are; or settings with
+        objects of the user's own classes, which only Python can make.
+    StoreError
+        Something is not loaded or trained yet.
+    """
+    own, below = experiment.settings, _below(experiment, task)
+    parts = _parts(experiment, task)
+    rule: Any = own.rule
+    if getattr(rule, "weights", None) is not None:      # a path; they are in the layers
+        rule = replace(rule, weights=None)
+    n = {name: len(labels) for name, (_, labels) in parts.items()}
+    sent = replace(own, dataset=DATASET, rule=rule, deformation=None, arch=None, free=(), per_class=False,
+                   n_train=n["train"], n_validation=n.get("validation", 0), n_test=n.get("test"))
+    folder.mkdir(parents=True, exist_ok=True)
+    settings.save(sent, folder / PARAMETERS)
+    there = Experiment(settings.load(folder / PARAMETERS), folder)
+    for name, (spikes, labels) in parts.items():
+        there.stored.data(name).write(
+            {**there.stored.how(), "split": name}, labels=labels, images=np.zeros((0, 1, 1), np.uint8),
+            content=np.array(digest(spikes.offsets, spikes.neurons)), **pack_spikes(spikes))
+    for number in range(1, below + 1):
+        layer = dict(experiment.layer(number))
+        how = layer.pop("how")
+        there.stored.layer(number).write({name: how[name] for name in ("made_on", "seed", "version", "rule")}
+                                         | {"health": {}}, **layer)
+    return there.settings
+
+
+def fingerprint(there: Experiment, task: Task) -> str:
+    """Digest of all that a job is given."""
+    below = _below(there, task)
+    return digest(task.as_dict(), (there.store.path / PARAMETERS).read_text(), there.stored.content(below),
+                  str(there.data("train" if task.layer is not None else task.split)["content"]))
+
+
+def _below(experiment: Experiment, task: Task) -> int:
+    """How many trained layers a job is given; a task that cannot be done is a SettingsError."""
+    stages = experiment.model.stages
+    if task.layer is None:
+        return len(stages)
+    if experiment.model.runs_as_one:
+        raise SettingsError("--layer: RULE trains all layers at once, which takes torch or the whole data set; leave"
+                            " --layer out, and the trained network is tested")
+    if not 1 <= task.layer <= len(stages):
+        raise SettingsError(f"--layer: must be one of {', '.join(str(stage.number) for stage in stages)}, got"
+                            f" {task.layer}; the readout needs no board")
+    return task.layer - 1
+
+
+def _parts(experiment: Experiment, task: Task) -> Mapping[str, tuple[Spikes, Any]]:
+    """Spikes and labels by split; of a test one training image alone, from which the digests of layers come."""
+    train = experiment.data("train")
+    if task.layer is not None:
+        n = train["spikes"].n_samples
+        return {"train": (train["spikes"], train["labels"][:n])}
+    busy = int(np.argmax(np.diff(train["spikes"].offsets))) // train["spikes"].n_steps
+    asked = experiment.data(task.split)
+    n = asked["spikes"].n_samples
+    if task.count is not None and task.count > n:
+        raise SettingsError(f"--count: there are {n:,} {task.split} images, got {task.count:,}")
+    n = n if task.count is None else task.count
+    return {"train": (train["spikes"].samples(busy, busy + 1), train["labels"][busy:busy + 1]),
+            task.split: (asked["spikes"].samples(0, n), asked["labels"][:n])}
