@@ -1,5 +1,8 @@
 """``--mode bundle`` and ``--mode collect``: a job for a board that is elsewhere, and what it has brought."""
 
+import atexit
+import shutil
+import tempfile
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,9 @@ from typing import Any
 from spikingconvnet.cli.messages import program, say, step
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs.bundle import RELEASE, RESULTS, bundle
+from spikingconvnet.experiment.jobs import conformance
+from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS
+from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect
 from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.gates.files import write_whole
@@ -29,11 +34,8 @@ def bundle_(experiment: Experiment, options: Namespace) -> dict[str, Any]:
         What the job needs is not trained yet.
     """
     path, task = Path(options.paths[0]), _task(options)
-    if path.suffix != ".py" or path.exists():
-        raise SettingsError(f"{path}: {'is there already' if path.exists() else 'must end with .py'}; give the job"
-                            " another name")
     text = bundle(experiment, task)
-    write_whole(path, lambda stream: stream.write(text.encode()))
+    _write(path, text)
     collected = f"{program()} --mode collect {RESULTS} --run-dir {word(experiment.store.path)}"
     return {"job": str(path), "bytes": len(text), "task": task.as_dict(),
             "text": f"{path}: {task}, {len(text) / 1e6:.1f} MB, for sPyNNaker {EXAMPLE['spynnaker_version']}; about"
@@ -60,6 +62,40 @@ def _seconds(experiment: Experiment, task: Task) -> float:
         n = experiment.data(task.split)["spikes"].n_samples if task.count is None else task.count
         steps = -(-n // task.copies) * experiment.settings.slot
     return float(steps * task.time_scale / 1000)
+
+
+def conformance_(_: None, options: Namespace) -> dict[str, Any]:
+    """Try a board with twenty networks: here, or as a job that is written, or read from what that has brought.
+
+    Raises
+    ------
+    SettingsError
+        A file that is there already, or is neither .py nor .zip.
+    BackendError
+        No sPyNNaker, or no board.
+    """
+    path = Path(options.paths[0]) if options.paths else None
+    if path is not None and path.suffix == ".py":
+        text = conformance.pack()
+        _write(path, text)
+        return {"job": str(path), "bytes": len(text), "text": f"{path}: {Task(conformance=True)}; run it where"
+                f" spynnaker.cfg names a board; it writes {RESULTS}; then: {program()} --mode conformance {RESULTS}"}
+    if path is not None:
+        claims = conformance.read(path)
+    else:
+        folder = tempfile.mkdtemp(prefix="spikingconvnet-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)      # behind what sPyNNaker writes at the very end
+        with step("conformance"):
+            claims = list(conformance.claims(conformance.on_board(Path(folder), target=options.target or "emulated")))
+    return {"claims": [{"name": one.name, "differs": one.differs} for one in claims],
+            "text": conformance.as_text(claims), "exit_code": DIFFERS * (not all(one.holds for one in claims))}
+
+
+def _write(path: Path, text: str) -> None:
+    if path.suffix != ".py" or path.exists():
+        raise SettingsError(f"{path}: {'is there already' if path.exists() else 'must end with .py'}; give the job"
+                            " another name")
+    write_whole(path, lambda stream: stream.write(text.encode()))
 
 
 def collect_(experiment: Experiment, options: Namespace) -> dict[str, Any]:

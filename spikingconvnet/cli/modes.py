@@ -371,4 +371,5 @@ MODES: dict[str, Callable[[Any, Namespace], dict[str, Any]]] = {
     "loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
     "report": _report, "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare,
     "import": exchange.import_, "export": exchange.export, "convert": conversion.convert_,
-    "predict": prediction.predict, "bundle": jobs.bundle_, "collect": jobs.collect_}
+    "predict": prediction.predict, "bundle": jobs.bundle_, "collect": jobs.collect_,
+    "conformance": jobs.conformance_}

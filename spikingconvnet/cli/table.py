@@ -91,6 +91,8 @@ MODES = {mode.name: mode for mode in (
          ("job.py --count 500 --run-dir runs/demo", "job.py --layer 1 --time-scale 3"), "FILE.py"),
     Mode("collect", "what such a job has brought: checked, and compared with the local engine",
          ("spikingconvnet-results.zip --run-dir runs/demo",), "RESULTS"),
+    Mode("conformance", "does a board compute our integers? twenty small networks, here or as a job",
+         ("", "--target spin5", "job.py", "spikingconvnet-results.zip"), "[FILE]"),
     Mode("doctor", "packages, backends and boards: what is missing, and the fix", ("", "--target spin5:10.0.0.1")),
     Mode("board", "serve an emulated SpiNN-5 until it is interrupted"))}
 
@@ -204,9 +206,9 @@ OPTIONS = (
     _option("--jobs", RUNS, "threads (default: all cores); the results do not depend on it", type=_number,
             bounds=(1, 1024), metavar="N"),
     _option("--backend", (*SIMULATE, *FOR_NEW, "import"), "what simulates (default: local)", choices=backends.names()),
-    _option("--target", (*SIMULATE, *_CHECKS, "map", "doctor", "import"), f"the machine: {TARGETS} (default: emulated);"
-            " with check also spin3, spin5, spin5x3 or full (default: spin5)", needs_board=True,
-            but_in=(*_CHECKS, "doctor", "import"), metavar="T"),
+    _option("--target", (*SIMULATE, *_CHECKS, "map", "doctor", "import", "conformance"), f"the machine: {TARGETS}"
+            " (default: emulated); with check also spin3, spin5, spin5x3 or full (default: spin5)", needs_board=True,
+            but_in=(*_CHECKS, "doctor", "import", "conformance"), metavar="T"),
     _option("--copies", (*COMPUTE, "map", "predict", "bundle"), "copies of the network that share the machine, each"
             f" with {REPLICA_SAMPLES:,} images of its own; auto: as many as fit (default: auto; 1 on an emulated board,"
             " which is slower with more cores at work)", needs_board=True, but_in=("bundle",), type=_number_or_auto,

@@ -23,7 +23,8 @@ from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import collect as module
 from spikingconvnet.experiment.jobs import far
-from spikingconvnet.experiment.jobs.bundle import RELEASE, RESULTS, bundle
+from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, RESULTS, write_archive
+from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task, fingerprint, prepared
 
@@ -65,16 +66,16 @@ def experiment(trained, tmp_path):
     return Experiment(settings.load(tmp_path / "mine/parameters.py"), tmp_path / "mine/run", jobs=1)
 
 
-def brought(experiment, folder, task, state=far.DONE, error=None, release=RELEASE):
+def brought(experiment, folder, task, state=DONE, error=None, release=RELEASE):
     """Results as a job would bring them, made by the local engine in the place of a board."""
     run = folder / "run"
     there = module._Board(prepared(experiment, run, task), run)
     vars(there.runner).update(backend=get_backend("local"), backend_name="local", options={})
-    about = {"format": far.FORMAT, "task": task.as_dict(), "bundle": fingerprint(there, task), "release": RELEASE,
+    about = {"format": FORMAT, "task": task.as_dict(), "bundle": fingerprint(there, task), "release": RELEASE,
              "versions": {"spikingconvnet": "0.1.0", "sPyNNaker": release, "python": "3.11"}}
-    if state == far.DONE:
+    if state == DONE:
         there.train_layer(task.layer) if task.layer else there.features(task.split)
-    far._pack(run, folder / RESULTS, about, state, error)
+    write_archive(run, folder / RESULTS, about, state, error)
     return folder / RESULTS
 
 
@@ -188,9 +189,9 @@ def zip_of(name):
 
 
 @pytest.mark.parametrize("state, error, release, wanted", [
-    (far.FAILED, "sPyNNaker: the board is silent", RELEASE, "the job has failed: sPyNNaker: the board is silent"),
-    (far.FAILED, "sPyNNaker 6.0.0: the integers are known of", "6.0.0", "the job has failed: sPyNNaker 6.0.0"),
-    (far.AT_WORK, None, RELEASE, "the job was ended before it was done (0 files are finished); give it more time"),
+    (FAILED, "sPyNNaker: the board is silent", RELEASE, "the job has failed: sPyNNaker: the board is silent"),
+    (FAILED, "sPyNNaker 6.0.0: the integers are known of", "6.0.0", "the job has failed: sPyNNaker 6.0.0"),
+    (AT_WORK, None, RELEASE, "the job was ended before it was done (0 files are finished); give it more time"),
 ])
 def test_a_job_without_results_says_why(experiment, tmp_path, state, error, release, wanted):
     path = brought(experiment, tmp_path, Task(count=4), state, error, release)
@@ -213,7 +214,7 @@ def test_integers_that_differ_are_shown_with_their_place(experiment, tmp_path, m
     arrays = file.read()
     arrays["counts"][2, 3] += 1
     file.write(arrays["how"], counts=arrays["counts"])
-    far._pack(tmp_path / "run", path, json.loads(zipfile.ZipFile(path).read("manifest.json")), far.DONE)
+    write_archive(tmp_path / "run", path, json.loads(zipfile.ZipFile(path).read("manifest.json")), DONE)
     (one,) = collect(experiment, path).differences
     assert (one.name, one.place, one.theirs - one.ours, one.count) == ("counts", (2, 3), 1.0, 1)
     monkeypatch.chdir(tmp_path / "mine")

@@ -9,14 +9,14 @@ import json
 import tempfile
 import textwrap
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import spikingconvnet
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 
-RELEASE = "1!7.4.1"                             # of sPyNNaker, whose integers are those of ``local``
-RESULTS = "spikingconvnet-results.zip"
 TASK = "task.json"
 LEFT_OUT = ("cli", "emulator", "plotting", "report", "exchange")         # rooms that nothing there asks for
 WIDTH = 100                                     # letters of a line of the payload
@@ -38,6 +38,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 PAYLOAD = """
@@ -71,10 +72,17 @@ def bundle(experiment: Experiment, task: Task) -> str:
     SettingsError, StoreError
         As of ``sent.prepared``.
     """
+    def write(run: Path) -> str:
+        return fingerprint(Experiment(prepared(experiment, run, task), run), task)
+
+    return job_text(task, write)
+
+
+def job_text(task: Task, write: Callable[[Path], str]) -> str:
+    """Text of a job that is given what ``write(folder)`` writes; it returns a digest of that."""
     with tempfile.TemporaryDirectory(prefix="spikingconvnet-") as folder:
         run = Path(folder, "run")
-        there = Experiment(prepared(experiment, run, task), run)
-        told = {"task": task.as_dict(), "bundle": fingerprint(there, task), "release": RELEASE}
+        told = {"task": task.as_dict(), "bundle": write(run), "release": RELEASE}
         (run / TASK).write_text(json.dumps(told))
         payload = base64.b85encode(_packed(run)).decode()
     return JOB.format(version=spikingconvnet.__version__, task=task, release=RELEASE.partition("!")[2], results=RESULTS,

@@ -1,9 +1,6 @@
 """What comes back of a job: checked, compared with the local engine at once, and kept in the run directory."""
 
-import hashlib
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +12,12 @@ from spikingconvnet.backends.spinnaker.machine import LOG, ConfiguredHere
 from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment import readout, settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs.bundle import RELEASE, RESULTS
-from spikingconvnet.experiment.jobs.far import DONE, FAILED, FORMAT, MANIFEST
+from spikingconvnet.experiment.jobs.archive import SEND, Archive, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 from spikingconvnet.experiment.results import if_there
-from spikingconvnet.gates.schema import is_integer, is_text, parse_json
 from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.training import layer_rule
 
-MOST_BYTES = 1 << 31            # of all files of a job
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
-SEND = "--mode bundle"
 HARDWARE = "hardware"           # entry of results.json, and folder in the run directory
 
 
@@ -79,20 +71,6 @@ class Collected:
     file: Path
 
 
-@dataclass(frozen=True)
-class _Archive:
-    """The files of a job and what it says of them."""
-
-    path: Path
-    files: dict[str, bytes]
-    about: dict[str, Any]
-
-    @property
-    def task(self) -> Task:
-        """What was to be done."""
-        return Task(**self.about["task"])
-
-
 def collect(experiment: Experiment, path: str | Path) -> Collected:
     """Take the results of a job that was made of this experiment.
 
@@ -102,8 +80,10 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
         The file is missing, cut, altered or no result of a job; of another experiment, or of settings that have changed
         since; of a job that has failed, or was ended before anything was finished.
     """
-    archive = _read(Path(path))
+    archive = read_archive(Path(path))
     task = archive.task
+    if task.conformance:
+        raise StoreError(f"{path}: is of a job that tries a board; read it with --mode conformance")
     with tempfile.TemporaryDirectory(prefix="spikingconvnet-") as folder:
         run, twin = Path(folder, "board"), Path(folder, "local")
         there = _Board(_same(experiment, run, archive), run)
@@ -113,7 +93,7 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
                 (run / name).write_bytes(data)
         theirs = there.layer_arrays(task) if task.layer is not None else there.answers_to(task.split)
         if theirs is None:
-            raise StoreError(f"{path}: {_why(archive)}")
+            raise StoreError(f"{path}: {archive.why()}")
         ours = _local(experiment, twin, task)
         verdict, how = there.verdict().get("verdict", "unknown"), there.how_made(task)
     differences = [one for name in theirs for one in [_difference(name, theirs[name], ours[name])] if one]
@@ -154,57 +134,7 @@ def _numbers(arrays: Mapping[str, Any]) -> dict[str, Numbers]:
             if isinstance(value, np.ndarray) and value.dtype.kind in "biuf"}
 
 
-def _read(path: Path) -> _Archive:
-    """The results in a file, or in the folder that a service gives back."""
-    path = path / RESULTS if path.is_dir() else path
-    if not path.is_file():
-        raise StoreError(f"{path}: is not there; a job writes {RESULTS} where it runs, which a service gives back among"
-                         " its files")
-    again = "fetch it again from where the job ran"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(one.file_size for one in archive.infolist()) > MOST_BYTES:
-                raise StoreError(f"{path}: holds more than {MOST_BYTES:,} bytes")
-            names = archive.namelist()
-            if MANIFEST not in names:
-                raise StoreError(f"{path}: holds {', '.join(names[:3]) or 'nothing'}, and no {MANIFEST}: it is not the"
-                                 f" {RESULTS} of a job")
-            about = _checked(parse_json(archive.read(MANIFEST).decode()), path)
-            files = {name: archive.read(name) for name in about["files"] if name in names}
-    except DAMAGED as error:
-        raise StoreError(f"{path}: is cut or damaged ({' '.join(str(error).split())}); {again}") from error
-    lost = sorted(set(about["files"]) - set(files))
-    if lost:
-        raise StoreError(f"{path}: lacks {', '.join(lost[:3])}, which its manifest lists; {again}")
-    for name, data in files.items():
-        if hashlib.sha256(data).hexdigest() != about["files"][name]:
-            raise StoreError(f"{path}: {name} is not what the job has written; {again}")
-    return _Archive(path, files, about)
-
-
-def _checked(about: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """A manifest whose parts are what they have to be; otherwise a StoreError."""
-    task, files, versions = about.get("task"), about.get("files"), about.get("versions")
-    right = (about.get("format") == FORMAT and isinstance(task, dict) and task.keys() == Task().as_dict().keys()
-             and task.get("split") in ("test", "validation") and is_integer(task.get("copies"), 1, 1000)
-             and all(value is None or is_integer(value, 1, 1 << 31) for key, value in task.items() if key != "split")
-             and isinstance(files, dict) and all(_is_name(name) and is_text(text) for name, text in files.items())
-             and isinstance(versions, dict) and is_text(about.get("bundle")) and is_text(about.get("state"))
-             and (about.get("error") is None or is_text(about["error"])))
-    if not right:
-        raise StoreError(f"{path}: its {MANIFEST} is of another version, or altered; collect it with the version of"
-                         " this package that made the job")
-    return dict(about)
-
-
-def _is_name(name: str) -> bool:
-    """Whether it is the name of a file that a job writes."""
-    folder, _, file = name.rpartition("/")
-    return name == LOG or (folder in ("layers", "features", "answers") and file.endswith(".npz")
-                           and file.removesuffix(".npz").replace("-", "").isalnum())
-
-
-def _same(experiment: Experiment, run: Path, archive: _Archive) -> settings.Settings:
+def _same(experiment: Experiment, run: Path, archive: Archive) -> settings.Settings:
     """Settings of the job, if what this experiment would send now is what it was given."""
     sent = prepared(experiment, run, archive.task)
     if fingerprint(Experiment(sent, run), archive.task) != archive.about["bundle"]:
@@ -212,19 +142,6 @@ def _same(experiment: Experiment, run: Path, archive: _Archive) -> settings.Sett
                          f" or settings have changed since the job was made; name another --run-dir, or make a job anew"
                          f" with {SEND}")
     return sent
-
-
-def _why(archive: _Archive) -> str:
-    """Why a result is not there."""
-    state, error = archive.about["state"], archive.about["error"]
-    release = archive.about["versions"].get("sPyNNaker")
-    if state == FAILED:
-        said = f" (messages of sPyNNaker: {LOG} in it)" if LOG in archive.files else ""
-        return f"the job has failed: {error}{said}"
-    if state == DONE and release == RELEASE:
-        return f"holds a result of other settings or damaged; make the job anew with {SEND}"
-    return (f"the job was ended before it was done ({len(set(archive.files) - {LOG})} files are finished); give it more"
-            f" time, or fewer images with --count, and make it anew with {SEND}")
 
 
 def _local(experiment: Experiment, folder: Path, task: Task) -> dict[str, Numbers]:
@@ -263,7 +180,7 @@ def _accuracy(experiment: Experiment, task: Task, theirs: Mapping[str, Numbers])
     return float(np.mean(fitted.predict(theirs["counts"]) == labels[:len(theirs["counts"])]))
 
 
-def _kept(experiment: Experiment, archive: _Archive, theirs: Mapping[str, Numbers], how: Mapping[str, Any],
+def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers], how: Mapping[str, Any],
           made: Collected) -> Collected:
     """Keep what came back beside what is here; a trained layer that is not here yet takes its place."""
     task, store = made.task, experiment.store

@@ -1,11 +1,8 @@
 """What a job does where the board is: the step that it was sent for, and one file of results, whatever happens."""
 
-import hashlib
-import io
 import json
 import logging
 import platform
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -14,21 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import spikingconvnet
-from spikingconvnet.backends.spinnaker.machine import LOG, ConfiguredHere
+from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
 from spikingconvnet.errors import BackendError, SpikingConvNetError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs.bundle import RELEASE, TASK
+from spikingconvnet.experiment.jobs import conformance
+from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, write_archive
+from spikingconvnet.experiment.jobs.bundle import TASK
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task
-from spikingconvnet.gates.files import write_whole
 from spikingconvnet.store.directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-DONE, AT_WORK, FAILED = "done", "at work", "failed"
-LONGEST_LOG = 1 << 20       # bytes of sPyNNaker's messages, the last ones
 
 
 class _Alone(RunDirectory):
@@ -51,7 +45,7 @@ def execute(run: Path, results: Path) -> int:
     """
     told = json.loads((run / TASK).read_text())
     task, release = Task(**told["task"]), _release()
-    pack = partial(_pack, run, results, {
+    pack = partial(write_archive, run, results, {
         "format": FORMAT, **told, "versions": {"spikingconvnet": spikingconvnet.__version__, "sPyNNaker": release,
                                                "python": platform.python_version()}})
     try:
@@ -75,6 +69,11 @@ def _work(run: Path, task: Task, finished: Any) -> None:
             finished()
 
     logger.info("%s, on the machine that spynnaker.cfg names", task)
+    if task.conformance:
+        conformance.record_all(run, conformance.on_board(run / "spinnaker", target=ConfiguredHere(),
+                                                         time_scale=task.time_scale, packet_buffer=task.packet_buffer),
+                               finished)
+        return
     experiment = Experiment(settings.load(run / PARAMETERS), _Alone(run), "spinnaker", 1, progress, "job.py",
                             ConfiguredHere(), copies=task.copies, time_scale=task.time_scale,
                             packet_buffer=task.packet_buffer)
@@ -89,26 +88,3 @@ def _release() -> str | None:
         return metadata.version("sPyNNaker")
     except metadata.PackageNotFoundError:
         return None
-
-
-def _pack(run: Path, results: Path, about: dict[str, Any], state: str, error: str | None = None) -> None:
-    """Write all that is there: files of results, sPyNNaker's last messages, and the manifest."""
-    files = sorted(found(run, Task(**about["task"])))
-    content = {path.relative_to(run).as_posix(): path.read_bytes() for path in files}
-    log = run / "spinnaker" / LOG
-    if log.is_file():
-        content[LOG] = log.read_bytes()[-LONGEST_LOG:]
-    sums = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-        archive.writestr(MANIFEST, json.dumps({**about, "state": state, "error": error, "files": sums}, indent=2))
-    write_whole(results, lambda stream: stream.write(made.getvalue()))
-
-
-def found(run: Path, task: Task) -> list[Path]:
-    """Files in a run directory that are results of a task."""
-    if task.layer is not None:
-        return [path for path in [run / "layers" / f"{task.layer}.npz"] if path.is_file()]
-    return [path for kind in ("features", "answers") for path in (run / kind).glob(f"{task.split}-*.npz")]

@@ -36,6 +36,8 @@ class Task:
         How many of them, the first ones; None is all.
     copies, time_scale, packet_buffer
         As of an Experiment.
+    conformance : bool
+        Whether it tries a board, see ``conformance``, and nothing else.
     """
 
     layer: int | None = None
@@ -44,8 +46,11 @@ class Task:
     copies: int = 1
     time_scale: int = 1
     packet_buffer: int | None = None
+    conformance: bool = False
 
     def __str__(self) -> str:
+        if self.conformance:
+            return "twenty small networks that try a board"
         if self.layer is not None:
             return f"training of layer {self.layer}"
         return f"{'all' if self.count is None else f'the first {self.count:,}'} {self.split} images"
