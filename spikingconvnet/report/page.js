@@ -603,7 +603,8 @@ function kernels(run) {
 function kernelsOf(run, layer) {
   const sets = kernelSets(layer), there = Object.keys(ways).filter((key) => sets[key]);
   const title = h("h3", {}, `${layer.label}: ${counted(layer.kernels.n, layer.dense ? "unit" : "filter")} (${layer.rule})`);
-  if (!there.length) return [title, h("p", {}, "Its weights are no pictures, or too many for this page.")];
+  const apart = layer.kernels.not_led_back && h("p", {class: "dim"}, `What they see of the input is not drawn: ${layer.kernels.not_led_back}.`);
+  if (!there.length) return [title, h("p", {}, "Its weights are no pictures, or too many for this page."), apart];
   const activity = unpack(layer.activity), state = {set: there[0], sort: "number"};
   const length = (filter) => Math.hypot(...unpack(sets[state.set]).subarray(...range(sets[state.set], filter)));
   const change = (filter) => sets.change ? Math.hypot(...sets.change.values.subarray(...range(sets.change, filter))) : 0;
@@ -625,7 +626,7 @@ function kernelsOf(run, layer) {
   };
   drawn(box, draw);
   return [title, h("div", {class: "row"}, select("Show", there.map((key) => [key, ways[key]]), (value) => { state.set = value; box.redraw(); }, state.set),
-    select("Sort by", Object.keys(orders).map((key) => [key, key === "activity" ? "spikes an image" : key]), (value) => { state.sort = value; box.redraw(); })), box];
+    select("Sort by", Object.keys(orders).map((key) => [key, key === "activity" ? "spikes an image" : key]), (value) => { state.sort = value; box.redraw(); })), apart, box];
 }
 
 function range({shape: [, channels, rows, columns]}, filter) {

@@ -82,7 +82,7 @@ MODEL = Sequential(
     Classifier(grid=2))
 """)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "plot", lambda experiment, names: [])
+        patch.setattr(figures, "plot", lambda *_: [])
         words = ["--mode", "demo", "--parameters", str(parameters), "--run-dir", str(folder / "run"), "--jobs", "1"]
         assert cli.main([*words, "--set", "N_TEST=9"]) == 0
     return folder / "run"
