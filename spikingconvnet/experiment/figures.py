@@ -47,7 +47,7 @@ def _kinds(experiment: Experiment, stage: Stage) -> list[str]:
 
 
 def outdated_by(experiment: Experiment, number: int) -> list[str]:
-    """Names of the figures that a newly trained layer `number` makes outdated; 0 is new data, one too many a readout."""
+    """Names of the figures that a newly trained layer `number` makes outdated; 0: new data, one too many: a readout."""
     return [name for name in figure_names(experiment)
             if name in CONFUSIONS.values() or (name == "inputs" and number == 0)
             or (name == "training" and number <= len(experiment.model.stages))
