@@ -236,7 +236,7 @@ function about(run) {
     ["time", Object.entries(told.seconds).map(([mode, time]) => `${mode} ${short(time)} s`).join(", ") || "not kept"],
     ["run directory", told.directory]];
   const sets = Object.entries(told.sets).map(([key, value]) => `${key}=${value}`).join(", ");
-  return [h("div", {class: "scroll"}, h("table", {class: "words"}, pairs.map(([key, value]) => h("tr", {}, h("th", {scope: "row"}, key),
+  return [h("div", {class: "scroll", tabindex: 0}, h("table", {class: "words"}, pairs.map(([key, value]) => h("tr", {}, h("th", {scope: "row"}, key),
     h("td", {}, value))), sets ? h("tr", {}, h("th", {scope: "row"}, "--set"), h("td", {}, sets)) : null)),
   h("h3", {}, "Commands"), told.commands.map(({what, command}) => [h("p", {}, `${what}:`), h("pre", {tabindex: 0}, command)]),
   h("details", {}, h("summary", {}, `All ${told.settings.length} settings`), h("div", {class: "scroll", tabindex: 0}, h("table", {class: "words"},
@@ -260,7 +260,7 @@ function result(run) {
   return [h("p", {}, h("span", {class: "big"}, percent(told.accuracy)), ` of ${whole(told.n)} ${told.split} images (${whole(right)} right, ${
     whole(told.n - right)} missed)`), verdict,
   h("div", {class: "panels"},
-    h("div", {class: "scroll"}, h("table", {}, h("caption", {}, "Accuracy beside its floors"), floors.map(([what, share]) =>
+    h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "Accuracy beside its floors"), floors.map(([what, share]) =>
       h("tr", {}, h("th", {scope: "row"}, what), h("td", {}, percent(share)), h("td", {}, meter(share))))),
     told.accuracy_by_half && h("p", {class: "dim"}, `First half ${percent(told.accuracy_by_half[0])}, second half ${percent(told.accuracy_by_half[1])}.`),
     told.floor_command ? [h("p", {class: "dim"}, "What linear units behind random ones reach on the same images is a run of its own:"),
@@ -480,7 +480,7 @@ function votesOf(run, state, row) {
     `, answer at the end: ${here === NOBODY ? "none" : classes[here]}.${kept}`),
   h("div", {class: "panels"}, h("div", {}, chart({xs, lines, width: room(560), xLabel: "step", yLabel: samples.votes.unit, cursor: state.step,
     label: `votes over time, leading ${told}`}), legend([["true class", css("green")], ["answer, if it is another (dashed)", css("orange")], ["other classes", css("grey")]])),
-  h("div", {class: "scroll"}, h("table", {}, h("caption", {}, samples.votes.unit), order.slice(0, 10).map((k) => h("tr", {},
+  h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, samples.votes.unit), order.slice(0, 10).map((k) => h("tr", {},
     h("th", {scope: "row"}, classes[k]), h("td", {}, bar(k)), h("td", {}, score(state.step, k).toFixed(2)))))))];
 }
 
@@ -670,7 +670,7 @@ function training(run) {
   return run.layers.map((layer) => [h("h3", {}, `${layer.label} (${layer.rule})`), layer.course ? course(layer) : null, layer.curves.map(([title, list]) =>
     figure(title, drawn(h("div"), () => chart({xs: list.map((_, i) => i + 1), lines: [{values: list, colour: css("blue"), thick: 2}], xLabel: "pass",
       yLabel: title, label: `${title}: from ${short(list[0])} to ${short(list[list.length - 1])}`})))),
-  layer.numbers.length ? h("div", {class: "scroll"}, h("table", {}, h("caption", {}, "What the training tells of itself"), layer.numbers.map(([key, value]) =>
+  layer.numbers.length ? h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "What the training tells of itself"), layer.numbers.map(([key, value]) =>
     h("tr", {}, h("th", {scope: "row"}, key), h("td", {}, short(value)))))) : null, layer.texts.map((line) => h("p", {}, line)),
   !layer.course && !layer.curves.length ? h("p", {class: "dim"}, "This rule leaves no course of its training.") : null]);
 }
@@ -704,7 +704,7 @@ function board(run) {
     found.steps ? `, first in steps ${found.steps[0]} to ${found.steps[1]}` : "", found.fix ? `. ${found.fix}` : ""))) : null]),
   h("h3", {}, "Chips"), told.places.length ? chipMap(told.places) : missing([{what: "how each core did is not stored with these results",
     command: told.again}]),
-  told.loads.length ? [h("h3", {}, "Load"), h("div", {class: "scroll"}, h("table", {}, h("caption", {}, "Share of a step that the busiest core needs, an estimate from the images above"),
+  told.loads.length ? [h("h3", {}, "Load"), h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "Share of a step that the busiest core needs, an estimate from the images above"),
     h("tr", {}, ["population", "neurons a core", "on average", "in the busiest step", ""].map((title) => h("th", {scope: "col"}, title))), told.loads.map((load) => h("tr", {},
       h("th", {scope: "row"}, load.population), h("td", {}, whole(load.neurons)), h("td", {}, percent(load.mean)), h("td", {class: load.worst > 1 ? "bad" : null},
         percent(load.worst)), h("td", {}, meter(Math.min(1, load.worst))))))), h("p", {class: "dim"}, "More of it says:"), h("pre", {tabindex: 0}, told.command)] : null];
@@ -744,7 +744,7 @@ function differences() {
   const gain = accuracy.every((one) => one !== null) ? 100 * (accuracy[1] - accuracy[0]) : null;
   return [h("div", {class: "panels"}, names.map((title, r) => h("p", {}, title, h("br"), h("span", {class: "big"}, percent(accuracy[r])))),
     gain === null ? null : h("p", {}, "B minus A", h("br"), h("span", {class: "big"}, `${gain >= 0 ? "+" : "−"}${Math.abs(gain).toFixed(2)}`), " points")),
-  paired ? h("div", {class: "scroll"}, h("table", {}, h("caption", {}, `The same images${paired.same_spikes ? ", the same input spikes" : ", other input spikes"}`),
+  paired ? h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, `The same images${paired.same_spikes ? ", the same input spikes" : ", other input spikes"}`),
     [["both right", paired.both], ["A alone right", paired.a], ["B alone right", paired.b], ["both wrong", paired.none]].map(([what, n]) =>
       h("tr", {}, h("th", {scope: "row"}, what), h("td", {}, whole(n)))))) : h("p", {}, "They were not tested with the same images, or an answer to each is no longer stored."),
   h("h3", {}, "Settings that differ"), settings.length ? h("div", {class: "scroll", tabindex: 0}, h("table", {class: "words"}, h("tr", {}, ["", "A", "B"].map((title) =>
