@@ -716,7 +716,7 @@ function chipMap(places) {
   drawn(box, () => {
     const {chips} = places[state.of], cores = chips.flatMap((chip) => chip.cores);
     const items = [...new Set(["population", ...cores.flatMap((core) => Object.keys(core.counts))])];
-    if (!items.includes(state.item)) state.item = items[0];
+    if (!items.includes(state.item)) state.item = ["lost", "late", "steps overrun"].find((item) => items.includes(item)) || items[0];    // what is wrong first
     const names = [...new Set(cores.map((core) => core.population))], most = Math.max(1, ...cores.map((core) => core.counts[state.item] || 0));
     const colour = (core) => between(VIRIDIS, state.item === "population" ? names.indexOf(core.population) / Math.max(1, names.length - 1)
       : (core.counts[state.item] || 0) / most);
