@@ -454,7 +454,7 @@ function viewer(run, r) {
       h("button", {type: "button", onclick: () => go(state.sample + 1)}, "Next")),
     h("div", {class: "row"}, play, h("label", {}, "Time", slider), clock), layersOf,
     h("h3", {}, "The vote"), votes, h("h3", {}, "Membranes"),
-    trace || h("p", {}, samples.membranes.left_out ? `No membranes: ${samples.membranes.left_out}.` : "No membranes.")];
+    trace, samples.membranes.left_out ? h("p", {class: "dim"}, `Left out: ${samples.membranes.left_out}.`) : null];
 }
 
 function votesOf(run, state, row) {
