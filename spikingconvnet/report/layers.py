@@ -14,6 +14,7 @@ from spikingconvnet.report.held import Held
 from spikingconvnet.report.packing import Block, quantised
 
 FEWEST_KERNELS = 4
+OF_A_LAYER = "inputs", "v_thresh"       # of all that is told of a network that is trained as a whole
 MOST_PIXELS = 256 * 256     # of a kernel with all its channels
 
 
@@ -77,8 +78,21 @@ def layers(held: Held, samples: dict[str, Any], budget: int) -> list[dict[str, A
     return [{"number": stage.number, "label": stage.label, "rule": str(arrays["how"]["rule"]),
              "dense": stage.dense, "thresholds": np.asarray(arrays["v_thresh"], float)[:MOST_KERNELS].tolist(),
              "kernels": _kernels(held, stage, arrays, each), "activity": samples["maps"][stage.number],
-             "course": _course(arrays), **told(arrays["how"].get("health", {}))}
+             "course": _course(arrays), **told(_own(held, arrays["how"].get("health", {})))}
             for stage, arrays in zip(held.stages, held.layers)]
+
+
+def together(held: Held) -> dict[str, Any] | None:
+    """What a rule that trains all layers at once tells of all of them: dict for JSON; None where each has its own."""
+    if not held.model.runs_as_one or not held.layers:
+        return None
+    health = held.layers[0]["how"].get("health", {})
+    return {"rule": held.rules[0], **told({name: part for name, part in health.items() if name not in OF_A_LAYER})}
+
+
+def _own(held: Held, health: dict[str, Any]) -> dict[str, Any]:
+    """What a training tells of one layer alone."""
+    return {name: health[name] for name in OF_A_LAYER if name in health} if held.model.runs_as_one else health
 
 
 def _kernels(held: Held, stage: Stage, arrays: dict[str, Any], budget: int) -> dict[str, Any]:
@@ -98,13 +112,14 @@ def _kernels(held: Held, stage: Stage, arrays: dict[str, Any], budget: int) -> d
 
 def _block(kernels: Floats, budget: int) -> Block | None:
     """The first kernels, as many as fit; None of such as are too large. Channels of one row stand below each other."""
-    if kernels.shape[2] == 1 < kernels.shape[3]:
+    below = kernels.shape[1] if kernels.shape[2] == 1 < kernels.shape[3] else 0
+    if below:
         kernels = kernels.swapaxes(1, 2)
     size = math.prod(kernels.shape[1:])
     fit = min(MOST_KERNELS, budget // size)
     if size > MOST_PIXELS or fit < min(FEWEST_KERNELS, len(kernels)):
         return None
-    return quantised(kernels[:fit])
+    return {**quantised(kernels[:fit]), "below": below}
 
 
 def _course(arrays: dict[str, Any]) -> dict[str, Any] | None:

@@ -590,7 +590,7 @@ function kernelSets(layer) {
   const sets = {...layer.kernels.sets};
   if (sets.after && sets.before) {
     const after = unpack(sets.after), before = unpack(sets.before);
-    sets.change = {shape: sets.after.shape, steps: 1, values: after.map((v, i) => v - before[i])};
+    sets.change = {shape: sets.after.shape, below: sets.after.below, steps: 1, values: after.map((v, i) => v - before[i])};
   }
   return sets;
 }
@@ -617,7 +617,7 @@ function kernelsOf(run, layer) {
     const key = shown.map(orders[state.sort]);
     shown.sort((a, b) => key[a] - key[b] || a - b);
     const [low, high, stops] = limits(tiles);
-    const reading = channels === 1 ? "one channel" : channels === 2 ? `${names[0]} − ${names[1]}` : `mean of ${channels} channels`;
+    const reading = block.below > 1 ? `${block.below} channels, below each other` : channels === 1 ? "one channel" : channels === 2 ? `${names[0]} − ${names[1]}` : `mean of ${channels} channels`;
     const unit = state.set === "fields" ? "of the largest" : layer.kernels.unit;
     return [h("div", {class: "row dim"}, reading, scaleBar(low, high, unit, stops), n < layer.kernels.n ? `the first ${n} of ${whole(layer.kernels.n)}` : ""),
       h("div", {class: "cards"}, shown.map((k) => h("button", {type: "button", class: "card", onclick: () => kernel(layer, sets, k, activity)},
@@ -667,12 +667,19 @@ function kernel(layer, sets, k, activity) {
 
 function training(run) {
   if (!run.layers.length) return missing(run.samples.missing);
-  return run.layers.map((layer) => [h("h3", {}, `${layer.label} (${layer.rule})`), layer.course ? course(layer) : null, layer.curves.map(([title, list]) =>
-    figure(title, drawn(h("div"), () => chart({xs: list.map((_, i) => i + 1), lines: [{values: list, colour: css("blue"), thick: 2}], xLabel: "pass",
-      yLabel: title, label: `${title}: from ${short(list[0])} to ${short(list[list.length - 1])}`})))),
-  layer.numbers.length ? h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "What the training tells of itself"), layer.numbers.map(([key, value]) =>
-    h("tr", {}, h("th", {scope: "row"}, key), h("td", {}, short(value)))))) : null, layer.texts.map((line) => h("p", {}, line)),
-  !layer.course && !layer.curves.length ? h("p", {class: "dim"}, "This rule leaves no course of its training.") : null]);
+  const all = run.together;
+  return [all ? [h("h3", {}, `All layers together (${all.rule})`), told(all), all.curves.length ? null : h("p", {class: "dim"},
+    "This rule leaves no course of its training.")] : null, run.layers.map((layer) => [h("h3", {}, `${layer.label} (${layer.rule})`),
+    layer.course ? course(layer) : null, told(layer), all || layer.course || layer.curves.length ? null : h("p", {class: "dim"},
+      "This rule leaves no course of its training.")])];
+}
+
+function told({curves, numbers, texts}) {
+  return [h("div", {class: "panels"}, curves.map(([title, list]) => figure(title, drawn(h("div"), () => chart({width: room(420), xs: list.map((_, i) => i + 1),
+    lines: [{values: list, colour: css("blue"), thick: 2}], xLabel: "pass", yLabel: title,
+    label: `${title}: from ${short(list[0])} to ${short(list[list.length - 1])}`}))))),
+  numbers.length ? h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "What the training tells of itself"), numbers.map(([key, value]) =>
+    h("tr", {}, h("th", {scope: "row"}, key), h("td", {}, short(value)))))) : null, texts.map((line) => h("p", {}, line))];
 }
 
 function course(layer) {

@@ -246,7 +246,11 @@ def test_a_network_that_is_trained_as_a_whole(tmp_path, readout, monkeypatch):
     assert agreed == {"same": len(index), "of": len(index)}
     ends = unpacked(content["samples"]["votes"]["leads"])[:, -1].tolist()
     assert ends == made.answers("test")["units"][index, -1].tolist()
-    assert [layer["rule"] for layer in content["layers"]] == ["ridge", "ridge"] and content["layers"][0]["numbers"]
+    assert [layer["rule"] for layer in content["layers"]] == ["ridge", "ridge"]
+    assert {name for name, _ in content["together"]["numbers"]} >= {"train error", "train accuracy"}
+    for layer in content["layers"]:
+        assert {name for name, _ in layer["numbers"]} == {"inputs excitatory", "inputs inhibitory", "inputs net",
+                                                          "v thresh"}
     assert content["layers"][1]["kernels"]["sets"].keys() == {"fields"}
     assert len(content["samples"]["membranes"]["layers"][1]["neurons"]) == 3
     monkeypatch.setattr(samples, "MOST_SYNAPSES", 30)
