@@ -1,6 +1,7 @@
 # make demo: everything from a fresh clone to the test accuracy; make best: the same for the most accurate recipe;
 # make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch; make check: those
-# tests that take no board and less than 2 minutes; make package: build, install elsewhere, run the demo of what was built.
+# tests that take no board and less than 2 minutes; make browser: pages in a real browser, which is fetched if there is
+# none; make package: build, install elsewhere, run the demo of what was built.
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
@@ -18,7 +19,7 @@ QUICK := $(addprefix tests/,test_architecture.py test_docs.py test_docstrings.py
 	test_records.py test_errors.py test_makefile.py cli/test_arguments.py cli/test_pasting.py \
 	cli/test_messages.py gates network model/test_sequential.py model/test_shorthand.py store/test_directory.py)
 
-.PHONY: demo best test check package lint clean
+.PHONY: demo best test check browser package lint clean
 demo: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --run-dir $(RUN_DIR)
 
@@ -32,6 +33,9 @@ test: $(INSTALLED)
 
 check: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(QUICK)
+
+browser: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -n 0 -m browser tests/report
 
 package: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check build

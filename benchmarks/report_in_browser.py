@@ -3,9 +3,9 @@
     python benchmarks/report_in_browser.py runs/demo/report.html --screenshots shots
 
 At 1280 and at 390 pixels, in light and in dark: no error on the console, no request but for the page itself, nothing
-wider than the screen, no control without a name, no text with less contrast than 4.5 to 1. It needs Chromium
-(``apt-get install chromium``) and talks to it through a pipe (Chrome DevTools Protocol). The exit code is 1 if anything
-is wrong.
+wider than the screen, no control without a name, no text with less contrast than 4.5 to 1, no serious fault that
+axe-core finds. Chromium is that of the machine, or fetched as a package, see ``browsers.py``; commands go to it through
+a pipe (Chrome DevTools Protocol). The exit code is 1 if anything is wrong.
 """
 
 import argparse
@@ -13,23 +13,31 @@ import base64
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+from browsers import axe_call, tools
+
 SIZES = ((1280, 900), (390, 844))
 PATIENCE = 120          # s for an answer
 ON_PAGE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8").strip()
 
 
 class Browser:
-    """A Chromium without a window, and what it says."""
+    """A Chromium without a window, and what it says.
 
-    def __init__(self, program, folder):
+    Parameters
+    ----------
+    program : str
+    folder : str
+        For its profile.
+    environment : dict of str to str, optional
+    """
+
+    def __init__(self, program, folder, environment=None):
         to_browser, from_browser = os.pipe(), os.pipe()
 
         def pipes():
@@ -40,7 +48,7 @@ class Browser:
         self.process = subprocess.Popen(
             [program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe",
              f"--user-data-dir={folder}", "about:blank"], preexec_fn=pipes, close_fds=False,     # noqa: PLW1509
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         os.close(to_browser[0])
         os.close(from_browser[1])
         self.into, self.out = os.fdopen(to_browser[1], "wb", 0), os.fdopen(from_browser[0], "rb", 0)
@@ -79,7 +87,7 @@ class Browser:
 
     def value(self, expression):
         """What an expression gives on the page, or a RuntimeError with what it throws."""
-        found = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        found = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
             raise RuntimeError(found["exceptionDetails"].get("exception", {}).get("description", "an exception"))
         return found["result"].get("value")
@@ -106,8 +114,8 @@ def complaints(events, address):
                 yield f"request: {url}"
 
 
-def look(browser, page, shots):
-    """What is wrong with a page at all sizes and in both colours: list of str."""
+def look(browser, page, shots, axe):
+    """What is wrong with a page at all sizes and in both colours, with axe-core by its script `axe`: list of str."""
     address, wrong = page.resolve().as_uri(), []
     for (width, height), colours in [(size, colours) for size in SIZES for colours in ("light", "dark")]:
         browser.events.clear()
@@ -123,6 +131,7 @@ def look(browser, page, shots):
         if shots:
             picture = browser.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
             (shots / f"{page.parent.name}-{page.stem}-{width}-{colours}.png").write_bytes(base64.b64decode(picture))
+        wrong += [f"{where}: {one}" for one in browser.value(axe_call(axe))]
         used = browser.value(f"{ON_PAGE}.use()")
         wrong += [f"{where}, used: {one}" for one in browser.value(f"{ON_PAGE}.look()")]
         wrong += [f"{where}: {one}" for one in complaints(browser.events, address)]
@@ -130,23 +139,38 @@ def look(browser, page, shots):
     return wrong
 
 
+def looked_at(pages, shots=None, folder=Path("build/browser"), fetched=False):
+    """What is wrong with some pages: list of str.
+
+    Parameters
+    ----------
+    pages : list of Path
+    shots : Path or None
+        Folder for pictures of them.
+    folder : Path
+        Of what is fetched.
+    fetched : bool
+        Whether a browser of the machine is left alone.
+    """
+    if shots:
+        shots.mkdir(parents=True, exist_ok=True)
+    with_what = tools(folder, fetched)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = Browser(with_what.program, profile, with_what.environment)
+        try:
+            return [one for page in pages for one in look(browser, page, shots, with_what.axe)]
+        finally:
+            browser.close()
+
+
 def main(words=None):
     """Look at pages: the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--screenshots", type=Path, help="a folder for pictures of the pages")
+    parser.add_argument("--fetched", action="store_true", help="a browser from the registries, also if there is one")
     options = parser.parse_args(words)
-    if options.screenshots:
-        options.screenshots.mkdir(parents=True, exist_ok=True)
-    program = next(filter(shutil.which, PROGRAMS), None)
-    if program is None:
-        raise SystemExit(f"none of {', '.join(PROGRAMS)} is installed: apt-get install chromium")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        browser = Browser(program, folder)
-        try:
-            wrong = [one for page in options.pages for one in look(browser, page, options.screenshots)]
-        finally:
-            browser.close()
+    wrong = looked_at(options.pages, options.screenshots, fetched=options.fetched)
     print("\n".join(wrong) or "nothing is wrong")
     return int(bool(wrong))
 

@@ -4,6 +4,7 @@
     python benchmarks/worth.py --store DIR --filters 16 --rules stdp --windows 250 1000 8000      # how much training?
     python benchmarks/worth.py --store DIR --parameters examples/two_layers.py        # the last layer of any experiment
     python benchmarks/worth.py --store DIR --source digits                            # or the directory of any IDX set
+    python benchmarks/worth.py --table docs/worth-table.md --figure docs/worth.png    # the picture of a printed table
 
 A cell is one layer found by one rule with one number of filters and one seed; `--lateral` makes its maps compete when
 it answers, by that many nA. Its spike counts are read out on a grid
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from spikingconvnet.data import datasets
 from spikingconvnet.experiment import readout, settings
@@ -218,32 +219,57 @@ def markdown(table):
     return "\n".join(lines)
 
 
+def printed(text):
+    """The table that :func:`markdown` has printed: as of :func:`rows`, with accuracies of the same mean and spread.
+
+    Of several tables with the same rows the first counts.
+    """
+    table = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 10 or cells[0] not in ("pixels", *READINGS):
+            continue
+        reading, lateral, filters, name, features, spikes, seeds, *shown = cells
+        rule, _, windows = name.removesuffix(" windows").partition(", ")
+        key = (rule, int(filters or 0), int(windows) if windows else None, float(lateral), reading)
+        table.setdefault(key, {"features": int(features), "spikes": [float(spikes or "nan")] * int(seeds),
+                               **{labels: _spread_out(cell) for labels, cell in zip(LABELS, shown)}})
+    return table
+
+
+def _spread_out(text):
+    """Numbers of the mean and standard deviation that a text says."""
+    mean, _, deviation = text.partition(" ± ")
+    return [float(mean) + k * float(deviation or 0) for k in ((-1, 0, 1) if deviation else (0,))]
+
+
 def drawn(table):
     """What the table tells as one picture: Figure.
 
-    Accuracy on a grid (above) and over whole maps (below) by filters, with all labels and with few; by spikes per image
-    and by number of features, whatever the reading; by training windows. Full lines: every map for itself; dashed ones:
-    maps that compete.
+    Errors on a grid and over whole maps by filters, with all labels and with few; by spikes per image and by number of
+    features, whatever the reading; by training windows. Logarithmic, the better the higher: accuracies near 100 % would
+    lie on each other. Full lines: every map for itself; dashed ones: maps that compete.
     """
-    figure = Figure(figsize=(14, 6.2), layout="constrained")
-    axes = figure.subplots(2, 4)
+    figure = Figure(figsize=(9.0, 13.0), layout="constrained")
+    axes = figure.subplots(4, 2)
     fixed = [key for key in table if not key[2]]
     for line, reading in zip(axes, (f"grid {GRID}", "global")):
         for axis, labels in zip(line, ("all", "10")):
             _curves(axis, table, labels, [k for k in fixed if k[4] == reading], lambda k: k[1])
             axis.set(title=_title(reading, labels), xlabel="filters")
     on_grid = [key for key in table if key[4] == f"grid {GRID}"]
-    _curves(axes[0, 2], table, "all", [k for k in on_grid if not k[2]], lambda k: np.mean(table[k]["spikes"]))
-    axes[0, 2].set(title=_title(f"grid {GRID}", "all"), xlabel="spikes per image")
-    _curves(axes[1, 2], table, "10", fixed, lambda k: table[k]["features"], best=True)
-    axes[1, 2].set(title="best reading so far, 10 labels per class", xlabel="features, at most")
-    for axis, labels in zip(axes[:, 3], ("all", "10")):
+    _curves(axes[2, 0], table, "all", [k for k in on_grid if not k[2]], lambda k: np.mean(table[k]["spikes"]))
+    axes[2, 0].set(title=_title(f"grid {GRID}", "all"), xlabel="spikes per image")
+    _curves(axes[2, 1], table, "10", fixed, lambda k: table[k]["features"], best=True)
+    axes[2, 1].set(title="best reading so far, 10 labels per class", xlabel="features, at most")
+    for axis, labels in zip(axes[3], ("all", "10")):
         trained = [key for key in on_grid if key[2]]
         _curves(axis, table, labels, trained, lambda k: k[2])
         many = " or ".join(str(n) for n in sorted({k[1] for k in trained}))
         axis.set(title=_title(f"grid {GRID}", labels), xlabel=f"training windows, {many} filters")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=9)
-    figure.supylabel("accuracy (%), mean and standard deviation over seeds", fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=11,
+                  frameon=False)
+    figure.supylabel("error (%): mean and standard deviation over seeds", fontsize=11)
     return figure
 
 
@@ -259,12 +285,16 @@ def _curves(axis, table, labels, keys, across, best=False):
         found = sorted((across(k), table[k][labels]) for k in keys if (k[0], k[3]) == (rule, lateral))
         if best:
             found = [(x, max((f for at, f in found if at <= x), key=np.mean)) for x, _ in found]
-        axis.errorbar([x for x, _ in found], [np.mean(f) for _, f in found],
+        axis.errorbar([x for x, _ in found], [100 - np.mean(f) for _, f in found],
                       [np.std(f, ddof=len(f) > 1) for _, f in found], color=COLOURS[rule], marker=".", capsize=2,
                       linestyle="--" if lateral else "-", label=f"{rule}, competing" if lateral else rule)
     axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    axis.invert_yaxis()
     axis.xaxis.set_major_formatter(ScalarFormatter())
-    axis.tick_params(axis="x", labelsize=8)
+    axis.yaxis.set_major_locator(LogLocator(10, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(lambda error, _: f"{error:.3g}")
     axis.grid(alpha=0.3)
 
 
@@ -272,7 +302,9 @@ def main(args=None):
     """Measure what is missing, print the table, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--store", type=Path, required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--store", type=Path)
+    where.add_argument("--table", type=Path, help="a table that was printed; nothing is measured")
     add("--parameters", default="parameters.py")
     add("--source", help="directory of an IDX set, or digits: scikit-learn's")
     add("--filters", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128])
@@ -285,6 +317,14 @@ def main(args=None):
     add("--figure", type=Path, help="where the figure goes (PNG)")
     add("--only-print", action="store_true", help="print what is there, measure nothing")
     options = parser.parse_args(args)
+    table = printed(options.table.read_text(encoding="utf-8")) if options.table else _measured_cells(options)
+    print(markdown(table))
+    if options.figure:
+        drawn(table).savefig(options.figure, dpi=100, metadata={"Software": None})
+
+
+def _measured_cells(options):
+    """Measure what is missing in a store: the table of what is there."""
     base = settings.load(options.parameters)
     if options.source == "digits":
         base, options.train, options.validation = replace(base, dataset=str(digits(options.store / "digits"))), 897, 400
@@ -293,10 +333,7 @@ def main(args=None):
     base = replace(base, n_train=options.train, n_validation=options.validation, n_test=1, deformation=None)
     if not options.only_print:
         run(base, options, options.store)
-    table = rows(gathered(options.store))
-    print(markdown(table))
-    if options.figure:
-        drawn(table).savefig(options.figure, dpi=65, metadata={"Software": None})
+    return rows(gathered(options.store))
 
 
 if __name__ == "__main__":

@@ -55,3 +55,12 @@ def test_cells_are_kept_and_not_measured_again(worth, tmp_path, capsys, monkeypa
     monkeypatch.setattr(worth, "measured", None)
     worth.main(command)
     assert capsys.readouterr().out == table and "| global | 8 | 2 | depression | 2 |" in table
+
+
+def test_a_printed_table_is_drawn_as_it_was_measured(worth, tmp_path, capsys):
+    text = (ROOT / "docs/worth-table.md").read_text(encoding="utf-8")
+    rows = {line for line in text.splitlines() if line.startswith("|")}
+    worth.main(["--table", str(ROOT / "docs/worth-table.md"), "--figure", str(tmp_path / "worth.png")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 100 and set(lines) <= rows
+    assert (tmp_path / "worth.png").stat().st_size > 5000

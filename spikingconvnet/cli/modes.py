@@ -148,6 +148,7 @@ def _keep_layer(experiment: Experiment, number: int) -> dict[str, Any]:
 
 
 def _keep_svm(experiment: Experiment, score: Score) -> dict[str, Any]:
+    _forget(experiment, len(experiment.model.stages) + 1)
     result = {"layer": "svm", "split": "train", "accuracy": score.accuracy, "n_train": int(score.confusion.sum())}
     experiment.keep_result("svm", result)
     return result
@@ -157,7 +158,9 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     result = _test(experiment, options)
     if options.record is not None:
         experiment.record(options.split, options.record)
-    _plot(experiment, ["confusion"])
+    from spikingconvnet.experiment import figures
+
+    _plot(experiment, [figures.CONFUSIONS[options.split]])
     return result
 
 
@@ -262,7 +265,7 @@ def _plot_all(experiment: Experiment, options: Namespace) -> dict[str, Any]:
         name = f"layer {stage.number}"
         if not experiment.is_trained(stage.number) and _not_done(experiment, name) != NOT_YET:
             say(f"{name}: {_not_done(experiment, name)}, so its figures are not drawn")
-    return {"plots": [str(p) for p in _plot(experiment, None)]}
+    return {"plots": [str(p) for p in _plot(experiment, None, options.pdf, not options.no_titles)]}
 
 
 def _report(experiment: Experiment | None, options: Namespace) -> dict[str, Any]:
@@ -349,10 +352,10 @@ def _numbers(told: Mapping[str, Any]) -> str:
                      if isinstance(value, (int, float)))
 
 
-def _plot(experiment: Experiment, names: Sequence[str] | None) -> list[Path]:
+def _plot(experiment: Experiment, names: Sequence[str] | None, pdf: bool = False, titles: bool = True) -> list[Path]:
     from spikingconvnet.experiment import figures
 
-    paths = figures.plot(experiment, names)
+    paths = figures.plot(experiment, names, (*figures.KINDS, *["pdf"] * pdf), titles)
     say(f"plots: {experiment.store.path / 'plots'} ({', '.join(sorted({p.stem for p in paths}))})")
     return paths
 

@@ -72,7 +72,7 @@ MODES = {mode.name: mode for mode in (
          ("--set MODEL.1.filters=16,48 --seeds 3", "--set ENCODER.n_steps=10,15 --jobs 2 --run-dir runs/sweep")),
     Mode("init", "write a parameters file with comments, and fetch MNIST if it is not here", ("", "mine --toml"),
          "[DIR]"),
-    Mode("plot", "all figures again, as PNG and SVG"),
+    Mode("plot", "all figures again, as PNG and SVG, for a paper as PDF", ("", "--pdf --no-titles")),
     Mode("report", "a page of the run to look at, report.html; or of two runs, side by side",
          ("--run-dir runs/demo", "runs/a runs/b"), "[A B]", 2),
     Mode("info", "the model, what has been done, what it has reached", ("--run-dir runs/demo",)),
@@ -187,6 +187,8 @@ OPTIONS = (
     _option("--graph-dt", NIR, "a step in the unit of time of the NIR file (default: 0.001, for seconds; snnTorch:"
             " 0.0001)", type=float, metavar="T"),
     _option("--method", NIR, "how the file's equations become steps (default: euler)", choices=METHODS),
+    _option("--pdf", ("plot",), "figures as PDF, too", action="store_true"),
+    _option("--no-titles", ("plot",), "figures without the titles above them", action="store_true"),
     _option("--weights", ("convert",), "the network's state_dict, .pt, .pth or .safetensors", metavar="FILE"),
     _option("--input-shape", ("convert",), "of an image (default: as exported, or 1x28x28, or"
             " that of the events)", metavar="CxHxW"),

@@ -53,7 +53,7 @@ def inference_network(stages: Sequence[Stage], trained: Sequence[TrainedLayer], 
     populations = [Population(labels[number], one.shape, SpikeSourceArray(one)) for number, one in sources.items()]
     projections = []
     for stage, layer in zip(stages, trained):
-        populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron, _values(stage, layer),
+        populations.append(Population(stage.label, stage.out_shape, stage.layer.neuron, values_of(stage, layer),
                                       not stage.dense, layer.max_expected_summed_weight))
         for i, (branch, kernels) in enumerate(zip(stage.branches, layer.all_kernels, strict=True)):
             projections.append(Projection(f"{stage.label} shortcut{i}" if i else stage.label, labels[branch.source],
@@ -100,8 +100,8 @@ def competition(shape: Shape, lateral: float) -> ConvConnections:
     return ConvConnections(-lateral * others[:, :, None, None], shape)
 
 
-def _values(stage: Stage, layer: TrainedLayer) -> dict[str, Floats]:
-    """Parameters that a trained layer sets neuron by neuron."""
+def values_of(stage: Stage, layer: TrainedLayer) -> dict[str, Floats]:
+    """Parameters that a trained layer sets neuron by neuron: dict of str to float array (neurons,)."""
     positions = stage.out_shape[1] * stage.out_shape[2]
     values = {"v_thresh": np.repeat(layer.v_thresh, positions)}
     if np.any(layer.i_offset):

@@ -200,5 +200,5 @@ class NetworkRule(ABC):
         layers : list of TrainedLayer
             One a stage of the model.
         diagnostics : dict of str to numbers or lists of numbers
-            For the user to judge the training.
+            For the user to judge the training. A list is a course, with a number for each pass.
         """

@@ -8,8 +8,8 @@ map centred at 0, the palette of Okabe and Ito 2008).
 from spikingconvnet.plotting.events import first_spikes, inputs, membranes, raster
 from spikingconvnet.plotting.frame import save
 from spikingconvnet.plotting.maps import activity, kernels
-from spikingconvnet.plotting.results import confusion, training
+from spikingconvnet.plotting.results import confusion, curves, training
 from spikingconvnet.plotting.sweep import sweep
 
-__all__ = ["activity", "confusion", "first_spikes", "inputs", "kernels", "membranes", "raster", "save", "sweep",
-           "training"]
+__all__ = ["activity", "confusion", "curves", "first_spikes", "inputs", "kernels", "membranes", "raster", "save",
+           "sweep", "training"]

@@ -1,6 +1,7 @@
 """Figures over time: images and their first spikes, rasters, membranes. What cannot be drawn is a SettingsError."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,67 +19,106 @@ from spikingconvnet.plotting.frame import (
     ORANGE,
     RED,
     SEQUENTIAL,
+    SMALL,
+    TEXT,
     checked_array,
     counted,
     every_nth,
     framed,
+    label_samples,
     laid_out,
+    plain,
     require_spikes,
     require_timestep,
+    sample_names,
+    scale,
     titled,
 )
 
-MAX_ROWS = 6                    # neurons in `membranes`
+MAX_ROWS = 12                   # neurons in `membranes`
 MAX_IMAGES = 10                 # columns in `inputs`
 MAX_CHANNELS = 4                # latency rows in `inputs`
 
 
-def inputs(images: ArrayLike, spikes: Spikes, timestep: float = 1.0,
-           channel_names: Sequence[str] | None = None) -> Figure:
+def inputs(images: ArrayLike | None, spikes: Spikes, timestep: float = 1.0,
+           channel_names: Sequence[str] | None = None, samples: Sequence[str] | None = None) -> Figure:
     """Images and, below each, the time of every input neuron's first spike, one row per channel; blank where silent.
+
+    Of samples that are a row of numbers and no picture, the channels stand below each other in one panel.
 
     Parameters
     ----------
-    images : uint8 array (N, H, W)
-        Grey values; the first 10 are shown.
+    images : uint8 array (N, H, W) or None
+        Grey values, or numbers; the first 10 are shown. None: the samples are events, and there are none.
     spikes : Spikes
         Of the same N images, one sample each; the first 4 channels are shown.
     timestep : float
         ms per step.
     channel_names : sequence of str, optional
         One for each channel, else they are numbered.
+    samples : sequence of str, optional
+        Names of the images, else they are numbered.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    images = checked_array("inputs", "images", images, "(N, H, W)", np.uint8)
     require_spikes("inputs", spikes, timestep)
-    require(spikes.n_samples == len(images), "inputs", "spikes", f"{spikes.n_samples} samples",
-            f"one sample for each of {len(images)} images")
-    shown, channels = min(len(images), MAX_IMAGES), min(spikes.shape[0], MAX_CHANNELS)
-    latency = first_spikes(spikes.samples(0, shown)) * timestep
-    last = np.nanmax(latency, initial=timestep)
+    if images is not None:
+        images = checked_array("inputs", "images", images, "(N, H, W)", np.uint8)
+        require(spikes.n_samples == len(images), "inputs", "spikes", f"{spikes.n_samples} samples",
+                f"one sample for each of {len(images)} images")
     names = [f"channel {c}" for c in range(spikes.shape[0])] if channel_names is None else list(channel_names)
     require(len(names) == spikes.shape[0], "inputs", "channel_names", names, f"{spikes.shape[0]} names")
-    cut = [f"{part} of {all_} {noun}" for part, all_, noun in ((shown, len(images), "images"),
-                                                               (channels, spikes.shape[0], "channels")) if part < all_]
-    figure = framed(1.5 * shown + 2.0, 1.6 * (1 + channels) + 0.8,
-                     "Images and their first spikes" + (f" ({', '.join(cut)})" if cut else ""))
-    grid = figure.subplots(1 + channels, shown, squeeze=False)
-    for sample, column in enumerate(grid.T):
-        column[0].set_title(f"image {sample}", fontsize=9)
-        grey = _picture(column[0], images[sample], "gray_r", 0, 255)
-        for channel, axes in enumerate(column[1:]):
-            times = _picture(axes, latency[sample, channel], SEQUENTIAL, 0, last)
-    for axes, name in zip(grid[:, 0], ["image", *names]):
-        axes.set_ylabel(name, fontsize=9)
-    figure.colorbar(grey, ax=grid[0], label="grey value\n(0 to 255)", ticks=[0, 255])
-    figure.colorbar(times, ax=grid[1:], label="first spike (ms)", aspect=20 * channels)
-    return laid_out(figure)
+    shown = min(spikes.n_samples, MAX_IMAGES)
+    latency = first_spikes(spikes.samples(0, shown)) * timestep
+    if is_row := spikes.shape[1] == 1 < spikes.shape[2]:
+        names, latency = [_from_to(names)], latency.swapaxes(1, 2)
+    titles = sample_names("inputs", samples or [f"image {k}" for k in range(spikes.n_samples)], shown)
+    last = float(np.nanmax(latency, initial=timestep))
+    above = None if images is None else images[:shown]
+    return laid_out(_pictures(above, latency[:, :MAX_CHANNELS], last, names, titles, spikes.n_samples, is_row))
 
 
-def raster(spikes: Spikes, n_samples: int = 3, timestep: float = 1.0, layer: str = "") -> Figure:
+def _pictures(images: Numbers | None, latency: Floats, last: float, names: Sequence[str], titles: Sequence[str],
+              total: int, is_row: bool) -> Figure:
+    """Images above their first spikes, the `last` of them in ms; rows of numbers are as wide as pictures, and flat."""
+    above, (shown, channels), what = images is not None, latency.shape[:2], "Numbers" if is_row else "Images"
+    cut = ", ".join(f"{part} of {all_:,} {noun}" for part, all_, noun in (
+        (shown, total, "images"), (channels, len(names), "channels")) if part < all_)
+    heights = ([0.35, 1.5] if is_row else [1.6] * (1 + channels))[not above:]
+    figure = framed(1.5 * shown + 2.0, sum(heights) + (1.2 if is_row else 0.8),
+                    (f"{what} and their first spikes" if above else "First spikes") + f" ({cut})" * bool(cut))
+    grid = figure.subplots(len(heights), shown, squeeze=False, height_ratios=heights)
+    for axes, title in zip(grid[0], titles):
+        axes.set_title(title, fontsize=TEXT)
+    for axes, name in zip(grid[:, 0], [*["numbers" if is_row else "image"] * above, *names]):
+        axes.set_ylabel(name, fontsize=TEXT)
+    if images is not None:
+        top, unit = (max(1, int(images.max())), "number") if is_row else (255, "grey value")
+        scale(figure, _drawn(grid[:1], images[:, None], "gray_r", top, is_row), grid[0], unit, [0, top])
+    times = _drawn(grid[above:], latency, SEQUENTIAL, last, is_row)
+    scale(figure, times, grid[above:], "first spike (ms)", aspect=20 * (1 if is_row else channels))
+    return figure
+
+
+def _drawn(grid: Any, pictures: Numbers, colours: str, top: float, stretched: bool) -> AxesImage:
+    """Pictures (samples, channels, rows, columns), a column of panels each, from 0 to `top`: the last AxesImage."""
+    aspect: Literal["auto", "equal"] = "auto" if stretched else "equal"
+    for axes, picture in zip(grid.T.ravel(), pictures.reshape(-1, *pictures.shape[2:])):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color("0.8")
+        image: AxesImage = axes.imshow(picture, colours, vmin=0, vmax=top, interpolation="nearest", aspect=aspect)
+    return image
+
+
+def _from_to(names: Sequence[str]) -> str:
+    """The last and the first name, as the rows of a picture are read from below: ``field 4 ... field 1``."""
+    return names[0] if len(names) == 1 else f"{names[-1]} ... {names[0]}"
+
+
+def raster(spikes: Spikes, n_samples: int = 3, timestep: float = 1.0, layer: str = "",
+           samples: Sequence[str] | None = None, channels: Sequence[str] | None = None, noun: str = "neuron") -> Figure:
     """Every spike of the first samples, neurons grouped by channel, and the population's rate below.
 
     Parameters
@@ -90,6 +130,10 @@ def raster(spikes: Spikes, n_samples: int = 3, timestep: float = 1.0, layer: str
         ms per step; a spike of step ``t`` stands at ``t * timestep``.
     layer : str
         Name for the title.
+    samples, channels : sequence of str, optional
+        Names of the samples and of the channels, else they are numbered.
+    noun : str
+        What a neuron is called; one with a name of its own stands for a class.
 
     Returns
     -------
@@ -99,19 +143,21 @@ def raster(spikes: Spikes, n_samples: int = 3, timestep: float = 1.0, layer: str
     require_spikes("raster", spikes, timestep)
     require(n_samples >= 1, "raster", "n_samples", n_samples, "at least 1")
     spikes = spikes.samples(0, min(n_samples, spikes.n_samples))
-    title = (f"{counted('{}', spikes.n_events, 'spike')} of {spikes.size} neurons in"
+    title = (f"{counted('{}', spikes.n_events, 'spike')} of {counted('{}', spikes.size, noun)} in"
              f" {counted('{}', spikes.n_samples, 'sample')}")
     figure = framed(9.0, 5.6, titled(layer, title))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _spike_marks(upper, spikes, timestep)
-    _channel_bands(upper, spikes.shape)
+    _channel_bands(upper, spikes.shape, channels, noun)
     _spike_rate(lower, spikes, timestep)
-    _sample_borders(upper, lower, spikes, timestep)
+    label_samples((upper, lower), sample_names("raster", samples, spikes.n_samples), spikes.n_steps * timestep,
+                  -0.5 * timestep)
     return laid_out(figure)
 
 
 def membranes(v: ArrayLike, v_thresh: ArrayLike, spikes: Sequence[Sequence[int] | Ints], timestep: float = 1.0,
-              labels: Sequence[str] | None = None, layer: str = "") -> Figure:
+              labels: Sequence[str] | None = None, layer: str = "", samples: Sequence[str] | None = None,
+              total: int | None = None, noun: str = "neuron") -> Figure:
     """Membrane potentials with thresholds and spikes, one row per neuron on a shared time axis.
 
     A threshold far above the trace (a neuron that is not meant to fire) is written instead of drawn.
@@ -119,7 +165,7 @@ def membranes(v: ArrayLike, v_thresh: ArrayLike, spikes: Sequence[Sequence[int] 
     Parameters
     ----------
     v : float array (steps, neurons)
-        mV; the first 6 neurons are shown.
+        mV; the first 12 neurons are shown.
     v_thresh : float array (neurons,)
         mV.
     spikes : list of int arrays, one per neuron
@@ -130,6 +176,12 @@ def membranes(v: ArrayLike, v_thresh: ArrayLike, spikes: Sequence[Sequence[int] 
         Names of the rows, else the neurons' numbers.
     layer : str
         Name for the title.
+    samples : sequence of str, optional
+        Names of the samples that were shown one after another, all of them for as many steps.
+    total : int, optional
+        Number of neurons that these are of, for the title.
+    noun : str
+        What a neuron is called.
 
     Returns
     -------
@@ -142,19 +194,24 @@ def membranes(v: ArrayLike, v_thresh: ArrayLike, spikes: Sequence[Sequence[int] 
     for name, value in (("v_thresh", v_thresh), ("spikes", spikes), ("labels", labels)):
         require(len(value) == neurons, "membranes", name, f"{len(value)} entries", f"one entry per neuron ({neurons})")
     require_timestep("membranes", timestep)
-    shown = min(neurons, MAX_ROWS)
-    of_all = f" ({shown} of {neurons} neurons)" if shown < neurons else ""
+    require(samples is None or len(samples) > 0 == len(v) % len(samples), "membranes", "samples", samples,
+            f"names of samples that share {len(v)} steps")
+    shown, total = min(neurons, MAX_ROWS), total or neurons
+    of_all = f" ({shown} of {total:,} {noun}s)" if shown < total else ""
     title = titled(layer, f"Membrane potentials before the input of each step{of_all}")
-    figure = framed(9.0, 1.35 * shown + 1.4, title)
+    figure = framed(9.0, (1.35 if shown < 7 else 1.0) * shown + 1.6, title)
     rows = figure.subplots(shown, 1, sharex=True, squeeze=False)[:, 0]
     for k, axes in enumerate(rows):
         in_range = _trace(axes, v[:, k], v_thresh[k], np.asarray(spikes[k]), timestep)
         remark = "" if in_range else f"threshold {v_thresh[k]:g} mV, out of range; "
-        axes.set_title(labels[k], fontsize=9, loc="left")
-        axes.set_title(remark + counted("{}", len(spikes[k]), "spike"), fontsize=9, loc="right", color="0.35")
-    rows[-1].set_xlabel("time (ms)")
+        axes.set_title(labels[k], fontsize=TEXT, loc="left")
+        axes.set_title(remark + counted("{}", len(spikes[k]), "spike"), fontsize=TEXT, loc="right", color="0.35")
+    rows[-1].set_xlabel("time (ms)", size=TEXT)
+    if samples is not None:
+        label_samples(rows, samples, len(v) * timestep / len(samples), -0.5 * timestep)
     rows[-1].set_xlim(-0.5 * timestep, (len(v) - 0.5) * timestep)
-    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False,
+                  fontsize=TEXT)
     return laid_out(figure)
 
 
@@ -164,13 +221,6 @@ def first_spikes(spikes: Spikes) -> Floats:
     first = np.full((spikes.n_samples, spikes.size), np.inf)
     np.minimum.at(first, (sample, neuron), step)
     return np.where(np.isfinite(first), first, np.nan).reshape(spikes.n_samples, *spikes.shape)
-
-
-def _picture(axes: Axes, values: Numbers, colours: str, low: float, high: float) -> AxesImage:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_color("0.8")
-    return axes.imshow(values, colours, vmin=low, vmax=high, interpolation="nearest")
 
 
 def _spike_marks(axes: Axes, spikes: Spikes, timestep: float) -> None:
@@ -188,12 +238,15 @@ def _spike_marks(axes: Axes, spikes: Spikes, timestep: float) -> None:
                   bbox={"facecolor": "white", "edgecolor": "none"})
 
 
-def _channel_bands(axes: Axes, shape: Shape) -> None:
-    """Separators between channels, the channel's number at the middle of its band."""
+def _channel_bands(axes: Axes, shape: Shape, names: Sequence[str] | None, noun: str) -> None:
+    """Separators between channels, the channel's number or name at the middle of its band."""
     channels, area = shape[0], shape[1] * shape[2]
-    every = every_nth(channels)
-    axes.set_yticks((np.arange(0, channels, every) + 0.5) * area - 0.5, map(str, range(0, channels, every)))
-    axes.set_ylabel("neuron" if area == 1 else f"channel ({shape[1]} × {shape[2]} neurons each)")
+    every, told = every_nth(channels), list(map(str, range(channels))) if names is None else list(names)
+    require(len(told) == channels, "raster", "channels", f"{len(told)} names", f"{channels} names, one per channel")
+    axes.set_yticks((np.arange(0, channels, every) + 0.5) * area - 0.5, told[::every])
+    one = noun if names is None else "class"
+    axes.set_ylabel(one if area == 1 else f"channel ({shape[1]} × {shape[2]} neurons each)", size=TEXT)
+    axes.tick_params(labelsize=SMALL)
     if area > 1:
         axes.hlines(np.arange(1, channels) * area - 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="0.8",
                     linewidth=0.6 if channels <= 32 else 0.25, zorder=1)
@@ -211,22 +264,7 @@ def _spike_rate(axes: Axes, spikes: Spikes, timestep: float) -> None:
     axes.set_ylabel("spikes per ms")
     axes.set_xlabel("time (ms)")
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _sample_borders(upper: Axes, lower: Axes, spikes: Spikes, timestep: float) -> None:
-    """Vertical lines between samples in both axes, the sample's number above the raster."""
-    borders = (np.arange(spikes.n_samples + 1) * spikes.n_steps - 0.5) * timestep
-    for axes in (upper, lower):
-        for border in borders[1:-1]:
-            axes.axvline(border, color=RED, linewidth=0.9, linestyle=(0, (4, 2)))
-    every = every_nth(spikes.n_samples)
-    top = upper.secondary_xaxis("top")
-    top.set_xticks((borders[:-1] + borders[1:])[::every] / 2,
-                   [f"sample {s}" if spikes.n_samples <= 8 else f"{s}" for s in range(0, spikes.n_samples, every)])
-    top.tick_params(length=0, labelsize=9)
-    if spikes.n_samples > 8:
-        top.set_xlabel("sample", fontsize=9)
+    plain(axes)
 
 
 def _trace(axes: Axes, v: Floats, v_thresh: float, steps: Numbers, timestep: float) -> bool:
@@ -246,5 +284,5 @@ def _trace(axes: Axes, v: Floats, v_thresh: float, steps: Numbers, timestep: flo
     span = max(high - low, 1e-3)
     axes.set_ylim(low - 0.08 * span, high + 0.25 * span)
     axes.set_ylabel("v (mV)")
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
     return in_range

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
 
 from spikingconvnet.errors import require
 from spikingconvnet.network.arrays import ArrayLike, Floats, Pair
@@ -16,10 +15,13 @@ from spikingconvnet.plotting.frame import (
     DIVERGING,
     GAP_COLOUR,
     SEQUENTIAL,
+    SMALL,
+    TEXT,
     checked_array,
     counted,
     framed,
     laid_out,
+    scale,
     titled,
 )
 
@@ -27,11 +29,12 @@ MIN_WIDTH = 4.0                 # inches, for the title
 
 
 def kernels(before: ArrayLike | None, after: ArrayLike, title: str = "Kernels before and after training",
-            channel_names: Sequence[str] | None = None, unit: str = "nA") -> Figure:
+            channel_names: Sequence[str] | None = None, unit: str = "nA", total: int | None = None) -> Figure:
     """Kernels before and after training and their change, or only the kernels: a panel each, one tile per filter.
 
-    Two channels are shown as their difference, more than two as their mean; the panel's title and its colour bar say
-    so. Before and after share their colour limits. Signed values have limits symmetric around 0.
+    Two channels are shown as their difference, more than two as their mean, or below each other where each has but one
+    row; the panel's title and its colour bar say so. Before and after share their colour limits. Signed values have
+    limits symmetric around 0.
 
     Parameters
     ----------
@@ -44,6 +47,8 @@ def kernels(before: ArrayLike | None, after: ArrayLike, title: str = "Kernels be
         Names of two channels, such as on-centre and off-centre.
     unit : str
         Of the weights.
+    total : int, optional
+        Number of filters, if those shown are the first of more; the panels say so.
 
     Returns
     -------
@@ -53,11 +58,12 @@ def kernels(before: ArrayLike | None, after: ArrayLike, title: str = "Kernels be
     before = None if before is None else checked_array("kernels", "before", before, shape)
     after = checked_array("kernels", "after", after, shape)
     new, reading, quantity = _one_channel(after, channel_names)
+    cut = f"the first {len(new):,} of {total:,}, " if total and total > len(new) else ""
     shown = [("Kernels", new)]
     if before is not None:
         require(before.shape == after.shape, "kernels", "after", after.shape, f"of the shape of before, {before.shape}")
         shown = [("Before", _one_channel(before, channel_names)[0]), ("After", new)]
-    signed = after.shape[1] == 2 or min(tiles.min() for _, tiles in shown) < 0
+    signed = quantity.startswith("difference") or min(tiles.min() for _, tiles in shown) < 0
     limits = _limits([tiles for _, tiles in shown], signed)
     panels = [(name, tiles, limits, signed) for name, tiles in shown]
     if before is not None:
@@ -67,13 +73,13 @@ def kernels(before: ArrayLike | None, after: ArrayLike, title: str = "Kernels be
     figure = framed(max(len(panels) * width + 0.6, MIN_WIDTH), height + 1.6, title)
     for axes, (name, tiles, limits, is_signed) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         image = _tiled(axes, tiles, columns, width, range(len(tiles)), DIVERGING if is_signed else SEQUENTIAL, limits)
-        axes.set_title(f"{name}\n{reading}", fontsize=10)
-        figure.colorbar(image, ax=axes, orientation="horizontal", shrink=0.9, pad=0.02, label=f"{quantity} ({unit})",
-                        ticks=MaxNLocator(4))
+        axes.set_title(f"{name}\n{cut}{reading}", fontsize=TEXT)
+        scale(figure, image, axes, f"{quantity} ({unit})", orientation="horizontal", shrink=0.9, pad=0.02)
     return laid_out(figure)
 
 
-def activity(counts: ArrayLike, class_names: Sequence[object] | None = None, layer: str = "") -> Figure:
+def activity(counts: ArrayLike, class_names: Sequence[object] | None = None, layer: str = "",
+             noun: str = "filter") -> Figure:
     """Mean spike counts of every filter as a small map, all on one colour scale.
 
     Parameters
@@ -84,6 +90,8 @@ def activity(counts: ArrayLike, class_names: Sequence[object] | None = None, lay
         Written above the maps in place of the filters' numbers, such as the class that each filter prefers.
     layer : str
         Name for the title.
+    noun : str
+        What a map belongs to, for the title.
 
     Returns
     -------
@@ -93,12 +101,13 @@ def activity(counts: ArrayLike, class_names: Sequence[object] | None = None, lay
     names: Sequence[object] = range(len(counts)) if class_names is None else list(class_names)
     require(len(names) == len(counts), "activity", "class_names", len(names), f"{len(counts)} names, one per filter")
     columns, width, height = _tiling(counts.shape, widest=8.0)
-    title = titled(layer, counted("Mean activity of {}", len(counts), "filter"))
+    title = titled(layer, counted("Mean activity of {}", len(counts), noun))
     figure = framed(max(width + 1.6, MIN_WIDTH), height + 0.9, title)
     axes = figure.subplots()
     image = _tiled(axes, counts, columns, width, names, SEQUENTIAL, _limits([counts], signed=False))
-    axes.set_title(f"maps of {counts.shape[1]} × {counts.shape[2]} neurons", fontsize=9, color="0.35")
-    figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02, label="mean count (spikes per image)")
+    if counts[0].size > 1:
+        axes.set_title(f"maps of {counts.shape[1]} × {counts.shape[2]} neurons", fontsize=TEXT, color="0.35")
+    scale(figure, image, axes, "mean count (spikes per image)", shrink=0.9, pad=0.02)
     return laid_out(figure)
 
 
@@ -109,6 +118,8 @@ def _one_channel(weights: Floats, names: Sequence[str] | None) -> tuple[Floats, 
             f"the names of two channels, or None; there are {channels}")
     if channels == 1:
         return weights[:, 0], "one channel", "weight"
+    if weights.shape[2] == 1 < weights.shape[3]:
+        return weights[:, :, 0], f"{channels} channels, below each other", "weight"
     if channels == 2:
         first, second = names or ("channel 0", "channel 1")
         return weights[:, 0] - weights[:, 1], f"{first} − {second}", "difference of weights"
@@ -154,7 +165,7 @@ def _tiled(axes: Axes, tiles: Floats, columns: int, width: float, names: Sequenc
                         vmax=limits[1], interpolation="nearest")
     down, right = _gaps(tiles.shape)
     longest = max(len(str(name)) for name in names)
-    size = min(8.0, 72 * width / mosaic.shape[1] * min(0.8 * down, (tiles.shape[2] + right) / (0.7 * longest)))
+    size = min(SMALL, 72 * width / mosaic.shape[1] * min(0.8 * down, (tiles.shape[2] + right) / (0.7 * longest)))
     for (row, column), name in zip(corners, names):
         axes.text(column - 0.5, row - 0.5 - 0.08 * down, str(name), size=size, color="0.25", va="bottom",
                   in_layout=False)

@@ -1,6 +1,6 @@
 """Figures of what was reached: confusion matrix, course of training. What cannot be drawn is a SettingsError."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ from spikingconvnet.plotting.frame import (
     ORANGE,
     RED,
     SHARES,
+    TEXT,
     checked_array,
     counted,
     framed,
     laid_out,
+    plain,
+    scale,
     titled,
 )
 
@@ -50,7 +53,7 @@ def confusion(matrix: ArrayLike, classes: Sequence[Any], images: str = "images")
     require(len(classes) == n, "confusion", "classes", f"{len(classes)} names", f"{n} names, one per row")
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     right = int(np.trace(matrix))
-    title = f"Accuracy {100 * right / total:.2f} % ({right} of {total} {images})" if total else f"No {images}"
+    title = f"Accuracy {100 * right / total:.2f} % ({right:,} of {total:,} {images})" if total else f"No {images}"
     side = min(13.0, max(2.6, 0.5 * n))
     figure = framed(side + 2.9, side + 1.3, title)
     axes = figure.subplots()
@@ -61,11 +64,12 @@ def confusion(matrix: ArrayLike, classes: Sequence[Any], images: str = "images")
         axes.text(column, row, str(matrix[row, column]), size=size, color=colour, ha="center", va="center",
                   in_layout=False)
     _class_axes(axes, matrix, share, classes)
-    figure.colorbar(image, ax=axes, label="share of the true class (%)", ticks=[0, 1, 5, 20, 50, 100], shrink=0.9)
+    scale(figure, image, axes, "share of the true class (%)", [0, 1, 5, 20, 50, 100], shrink=0.9)
     return laid_out(figure)
 
 
-def training(wins: ArrayLike, thresholds: ArrayLike, mean_weight: ArrayLike, layer: str = "") -> Figure:
+def training(wins: ArrayLike, thresholds: ArrayLike, mean_weight: ArrayLike, layer: str = "",
+             noun: str = "filter") -> Figure:
     """Course of training, chunk by chunk: winners per window, thresholds, mean weight.
 
     Parameters
@@ -78,6 +82,8 @@ def training(wins: ArrayLike, thresholds: ArrayLike, mean_weight: ArrayLike, lay
         nA.
     layer : str
         Name for the title.
+    noun : str
+        What has a threshold.
 
     Returns
     -------
@@ -90,14 +96,14 @@ def training(wins: ArrayLike, thresholds: ArrayLike, mean_weight: ArrayLike, lay
     for name, value in (("thresholds", thresholds), ("mean_weight", mean_weight)):
         require(len(value) == len(wins), "training", name, f"{len(value)} chunks", f"{len(wins)} chunks as in wins")
     title = (f"Course of training: {counted('{}', len(wins), 'chunk')},"
-             f" {counted('{}', thresholds.shape[1], 'filter')}")
+             f" {counted('{}', thresholds.shape[1], noun)}")
     figure = framed(8.0, 7.0, titled(layer, title))
     rows = figure.subplots(3, 1, sharex=True, height_ratios=(1.2, 1.2, 1))
     _win_shares(rows[0], wins)
     chunk, marker = np.arange(1, len(wins) + 1), "o" if len(wins) == 1 else None
     lines = rows[1].plot(chunk, thresholds, color=BLUE, alpha=0.35, linewidth=0.6, marker=marker, markersize=3,
                          rasterized=thresholds.size > 10 * MAX_DENSE)
-    lines[0].set_label("one filter")
+    lines[0].set_label(f"one {noun}")
     rows[1].plot(chunk, np.median(thresholds, axis=1), color="black", linewidth=1.8, marker=marker, label="median")
     rows[1].set_ylabel("threshold (mV)")
     rows[2].plot(chunk, mean_weight, color=RED, linewidth=1.8, marker=marker)
@@ -106,21 +112,47 @@ def training(wins: ArrayLike, thresholds: ArrayLike, mean_weight: ArrayLike, lay
     rows[2].set_xlim(0.5, len(wins) + 0.5)
     rows[2].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in rows:
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
     for axes in rows[:2]:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=9)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=TEXT)
+    return laid_out(figure)
+
+
+def curves(told: Mapping[str, Sequence[float]], title: str = "Course of training") -> Figure:
+    """What a training tells of each of its passes: a panel for each name, one below the other.
+
+    Parameters
+    ----------
+    told : dict of str to sequence of float
+        A number for each pass, by what it is.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    require(len(told) > 0, "curves", "told", told, "numbers of at least one name")
+    arrays = {name: checked_array("curves", name, values, "(passes,)") for name, values in told.items()}
+    figure = framed(6.5, 1.0 + 1.7 * len(arrays), title)
+    rows = figure.subplots(len(arrays), 1, squeeze=False)[:, 0]
+    for axes, (name, values) in zip(rows, arrays.items()):
+        axes.plot(np.arange(1, len(values) + 1), values, color=BLUE, linewidth=1.8, marker="o", markersize=3)
+        axes.set_ylabel(name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        plain(axes)
+    rows[-1].set_xlabel("pass over the training images")
     return laid_out(figure)
 
 
 def _class_axes(axes: Axes, matrix: Numbers, share: Floats, classes: Sequence[Any]) -> None:
     """Class names at the left and below, recall at the right."""
-    n, size = len(classes), 9 if len(classes) <= 26 else 7
+    n, size = len(classes), TEXT if len(classes) <= 26 else 7
     longest = max(len(str(name)) for name in classes)
     axes.set_xticks(range(n), classes, size=size, rotation=90 if longest > 3 else 0)
     axes.set_yticks(range(n), classes, size=size)
     axes.tick_params(length=0)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
+    axes.set_xlabel("predicted class", size=TEXT)
+    axes.set_ylabel("true class", size=TEXT)
     axes.set_xticks(np.arange(1, n) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, n) - 0.5, minor=True)
     axes.grid(which="minor", color="0.9", linewidth=0.6)
@@ -129,7 +161,7 @@ def _class_axes(axes: Axes, matrix: Numbers, share: Floats, classes: Sequence[An
     margin = axes.secondary_yaxis("right")
     margin.set_yticks(range(n), recall, size=size)
     margin.tick_params(length=0)
-    margin.set_ylabel("recall (%)")
+    margin.set_ylabel("recall (%)", size=TEXT)
 
 
 def _win_shares(axes: Axes, wins: Numbers) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spikingconvnet.errors import require
-from spikingconvnet.plotting.frame import framed, laid_out
+from spikingconvnet.plotting.frame import SMALL, framed, laid_out, plain
 
 MOST_LINES = 12     # that the legend names
 
@@ -46,9 +46,9 @@ def sweep(grid: Mapping[str, Sequence[str]], lines: Sequence[Mapping[str, Any]],
                       label=", ".join(f"{name}={value}" for name, value in zip(others, chosen)))
     axes.set_xticks(range(len(across)), across, rotation=90 if max(map(len, across)) > 6 else 0)
     axes.set_ylabel(label)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
     if others and len(axes.containers) <= MOST_LINES:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=SMALL)
     return laid_out(figure)
 
 

@@ -31,7 +31,7 @@ def gathered(held: Held, found: answers.Answered | None, runs: int = 1) -> dict[
     steps = samples.samples(shown, found)
     return {"about": about.about(held), "classes": held.class_names, "result": answers.result(held), "images": images,
             "model": layers.drawing(held, found, steps), "layers": layers.layers(held, steps, KERNELS // runs),
-            "samples": steps, "board": boards.board(held, found, shown)}
+            "together": layers.together(held), "samples": steps, "board": boards.board(held, found, shown)}
 
 
 def write(experiment: Experiment) -> Path:

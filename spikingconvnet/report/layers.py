@@ -1,20 +1,20 @@
 """The model as a drawing, and of each layer its kernels and how its training went."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from spikingconvnet.experiment.fields import led_back
+from spikingconvnet.experiment.fields import MOST_KERNELS, led_back, why_not
+from spikingconvnet.experiment.told import told
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.network.arrays import Floats
 from spikingconvnet.report.answers import Answered
 from spikingconvnet.report.held import Held
 from spikingconvnet.report.packing import Block, quantised
 
-MOST_KERNELS = 100
 FEWEST_KERNELS = 4
+OF_A_LAYER = "inputs", "v_thresh"       # of all that is told of a network that is trained as a whole
 MOST_PIXELS = 256 * 256     # of a kernel with all its channels
 
 
@@ -78,8 +78,21 @@ def layers(held: Held, samples: dict[str, Any], budget: int) -> list[dict[str, A
     return [{"number": stage.number, "label": stage.label, "rule": str(arrays["how"]["rule"]),
              "dense": stage.dense, "thresholds": np.asarray(arrays["v_thresh"], float)[:MOST_KERNELS].tolist(),
              "kernels": _kernels(held, stage, arrays, each), "activity": samples["maps"][stage.number],
-             "course": _course(arrays), **_told(arrays["how"].get("health", {}))}
+             "course": _course(arrays), **told(_own(held, arrays["how"].get("health", {})))}
             for stage, arrays in zip(held.stages, held.layers)]
+
+
+def together(held: Held) -> dict[str, Any] | None:
+    """What a rule that trains all layers at once tells of all of them: dict for JSON; None where each has its own."""
+    if not held.model.runs_as_one or not held.layers:
+        return None
+    health = held.layers[0]["how"].get("health", {})
+    return {"rule": held.rules[0], **told({name: part for name, part in health.items() if name not in OF_A_LAYER})}
+
+
+def _own(held: Held, health: dict[str, Any]) -> dict[str, Any]:
+    """What a training tells of one layer alone."""
+    return {name: health[name] for name in OF_A_LAYER if name in health} if held.model.runs_as_one else health
 
 
 def _kernels(held: Held, stage: Stage, arrays: dict[str, Any], budget: int) -> dict[str, Any]:
@@ -87,27 +100,26 @@ def _kernels(held: Held, stage: Stage, arrays: dict[str, Any], budget: int) -> d
     after = np.asarray(arrays.get("learned", arrays["kernels"]), np.float64)
     pictures = max(after.shape[2:]) > 1
     trained = len(arrays.get("wins", ())) > 0
-    deep = stage.number > 1 and _is_chain(held)
-    sets = {"after": after if pictures or stage.number == 1 else None,
+    reason = why_not(held.stages[:stage.number]) if stage.number > 1 else ""
+    deep = stage.number > 1 and not reason
+    sets = {"after": after if pictures or stage.source == 0 else None,
             "before": np.asarray(arrays["initial"], np.float64) if trained and pictures else None,
-            "fields": led_back(held.experiment, stage.number, MOST_KERNELS) if deep else None}
-    names = held.channel_names if after.shape[1] == held.model.input_shape[0] and stage.number == 1 else None
-    return {"n": len(after), "channels": names, "input_channels": held.channel_names,
+            "fields": led_back(held.experiment, stage.number) if deep else None}
+    names = held.channel_names if after.shape[1] == held.model.input_shape[0] and stage.source == 0 else None
+    return {"n": len(after), "channels": names, "input_channels": held.channel_names, "not_led_back": reason,
             "unit": "nA", "sets": {name: _block(one, budget) for name, one in sets.items() if one is not None}}
 
 
-def _is_chain(held: Held) -> bool:
-    """Whether each layer sees the one before it, and that alone."""
-    return all(stage.source == stage.number - 1 and not stage.shortcuts for stage in held.stages)
-
-
 def _block(kernels: Floats, budget: int) -> Block | None:
-    """The first kernels, as many as fit; None of such as are too large."""
+    """The first kernels, as many as fit; None of such as are too large. Channels of one row stand below each other."""
+    below = kernels.shape[1] if kernels.shape[2] == 1 < kernels.shape[3] else 0
+    if below:
+        kernels = kernels.swapaxes(1, 2)
     size = math.prod(kernels.shape[1:])
     fit = min(MOST_KERNELS, budget // size)
     if size > MOST_PIXELS or fit < min(FEWEST_KERNELS, len(kernels)):
         return None
-    return quantised(kernels[:fit])
+    return {**quantised(kernels[:fit]), "below": below}
 
 
 def _course(arrays: dict[str, Any]) -> dict[str, Any] | None:
@@ -118,38 +130,3 @@ def _course(arrays: dict[str, Any]) -> dict[str, Any] | None:
     few = thresholds[:, :MOST_KERNELS]
     return {"wins": arrays["wins"].tolist(), "thresholds": quantised(few, 2),
             "median": np.median(thresholds, axis=1).tolist(), "mean_weight": arrays["mean_weight"].tolist()}
-
-
-def _told(health: dict[str, Any]) -> dict[str, Any]:
-    """What a training tells of itself: numbers, curves and sentences, by name."""
-    numbers, curves, texts = [], [], []
-    for name, value in _flat("", health):
-        if isinstance(value, list):
-            curves.append([name, value])
-        elif isinstance(value, str):
-            texts.append(value)
-        else:
-            numbers.append([name, value])
-    return {"numbers": numbers, "curves": curves, "texts": texts}
-
-
-def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Numbers, lists of numbers and reports in words of nested dicts."""
-    if isinstance(value, dict):
-        if "rows" in value and "text" in value:         # a report of ``training.chain.parity``
-            yield name, str(value["text"])
-            return
-        for key, part in value.items():
-            yield from _flat(f"{name} {key}".strip().replace("_", " "), part)
-    elif isinstance(value, list) and len(value) > 1 and all(_is_number(part) for part in value):
-        yield name, value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _flat(name, part)
-    elif _is_number(value):
-        yield name, value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-

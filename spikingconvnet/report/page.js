@@ -236,7 +236,7 @@ function about(run) {
     ["time", Object.entries(told.seconds).map(([mode, time]) => `${mode} ${short(time)} s`).join(", ") || "not kept"],
     ["run directory", told.directory]];
   const sets = Object.entries(told.sets).map(([key, value]) => `${key}=${value}`).join(", ");
-  return [h("div", {class: "scroll"}, h("table", {class: "words"}, pairs.map(([key, value]) => h("tr", {}, h("th", {scope: "row"}, key),
+  return [h("div", {class: "scroll", tabindex: 0}, h("table", {class: "words"}, pairs.map(([key, value]) => h("tr", {}, h("th", {scope: "row"}, key),
     h("td", {}, value))), sets ? h("tr", {}, h("th", {scope: "row"}, "--set"), h("td", {}, sets)) : null)),
   h("h3", {}, "Commands"), told.commands.map(({what, command}) => [h("p", {}, `${what}:`), h("pre", {tabindex: 0}, command)]),
   h("details", {}, h("summary", {}, `All ${told.settings.length} settings`), h("div", {class: "scroll", tabindex: 0}, h("table", {class: "words"},
@@ -260,7 +260,7 @@ function result(run) {
   return [h("p", {}, h("span", {class: "big"}, percent(told.accuracy)), ` of ${whole(told.n)} ${told.split} images (${whole(right)} right, ${
     whole(told.n - right)} missed)`), verdict,
   h("div", {class: "panels"},
-    h("div", {class: "scroll"}, h("table", {}, h("caption", {}, "Accuracy beside its floors"), floors.map(([what, share]) =>
+    h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "Accuracy beside its floors"), floors.map(([what, share]) =>
       h("tr", {}, h("th", {scope: "row"}, what), h("td", {}, percent(share)), h("td", {}, meter(share))))),
     told.accuracy_by_half && h("p", {class: "dim"}, `First half ${percent(told.accuracy_by_half[0])}, second half ${percent(told.accuracy_by_half[1])}.`),
     told.floor_command ? [h("p", {class: "dim"}, "What linear units behind random ones reach on the same images is a run of its own:"),
@@ -454,7 +454,7 @@ function viewer(run, r) {
       h("button", {type: "button", onclick: () => go(state.sample + 1)}, "Next")),
     h("div", {class: "row"}, play, h("label", {}, "Time", slider), clock), layersOf,
     h("h3", {}, "The vote"), votes, h("h3", {}, "Membranes"),
-    trace || h("p", {}, samples.membranes.left_out ? `No membranes: ${samples.membranes.left_out}.` : "No membranes.")];
+    trace, samples.membranes.left_out ? h("p", {class: "dim"}, `Left out: ${samples.membranes.left_out}.`) : null];
 }
 
 function votesOf(run, state, row) {
@@ -480,7 +480,7 @@ function votesOf(run, state, row) {
     `, answer at the end: ${here === NOBODY ? "none" : classes[here]}.${kept}`),
   h("div", {class: "panels"}, h("div", {}, chart({xs, lines, width: room(560), xLabel: "step", yLabel: samples.votes.unit, cursor: state.step,
     label: `votes over time, leading ${told}`}), legend([["true class", css("green")], ["answer, if it is another (dashed)", css("orange")], ["other classes", css("grey")]])),
-  h("div", {class: "scroll"}, h("table", {}, h("caption", {}, samples.votes.unit), order.slice(0, 10).map((k) => h("tr", {},
+  h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, samples.votes.unit), order.slice(0, 10).map((k) => h("tr", {},
     h("th", {scope: "row"}, classes[k]), h("td", {}, bar(k)), h("td", {}, score(state.step, k).toFixed(2)))))))];
 }
 
@@ -590,7 +590,7 @@ function kernelSets(layer) {
   const sets = {...layer.kernels.sets};
   if (sets.after && sets.before) {
     const after = unpack(sets.after), before = unpack(sets.before);
-    sets.change = {shape: sets.after.shape, steps: 1, values: after.map((v, i) => v - before[i])};
+    sets.change = {shape: sets.after.shape, below: sets.after.below, steps: 1, values: after.map((v, i) => v - before[i])};
   }
   return sets;
 }
@@ -603,7 +603,8 @@ function kernels(run) {
 function kernelsOf(run, layer) {
   const sets = kernelSets(layer), there = Object.keys(ways).filter((key) => sets[key]);
   const title = h("h3", {}, `${layer.label}: ${counted(layer.kernels.n, layer.dense ? "unit" : "filter")} (${layer.rule})`);
-  if (!there.length) return [title, h("p", {}, "Its weights are no pictures, or too many for this page.")];
+  const apart = layer.kernels.not_led_back && h("p", {class: "dim"}, `What they see of the input is not drawn: ${layer.kernels.not_led_back}.`);
+  if (!there.length) return [title, h("p", {}, "Its weights are no pictures, or too many for this page."), apart];
   const activity = unpack(layer.activity), state = {set: there[0], sort: "number"};
   const length = (filter) => Math.hypot(...unpack(sets[state.set]).subarray(...range(sets[state.set], filter)));
   const change = (filter) => sets.change ? Math.hypot(...sets.change.values.subarray(...range(sets.change, filter))) : 0;
@@ -616,7 +617,7 @@ function kernelsOf(run, layer) {
     const key = shown.map(orders[state.sort]);
     shown.sort((a, b) => key[a] - key[b] || a - b);
     const [low, high, stops] = limits(tiles);
-    const reading = channels === 1 ? "one channel" : channels === 2 ? `${names[0]} − ${names[1]}` : `mean of ${channels} channels`;
+    const reading = block.below > 1 ? `${block.below} channels, below each other` : channels === 1 ? "one channel" : channels === 2 ? `${names[0]} − ${names[1]}` : `mean of ${channels} channels`;
     const unit = state.set === "fields" ? "of the largest" : layer.kernels.unit;
     return [h("div", {class: "row dim"}, reading, scaleBar(low, high, unit, stops), n < layer.kernels.n ? `the first ${n} of ${whole(layer.kernels.n)}` : ""),
       h("div", {class: "cards"}, shown.map((k) => h("button", {type: "button", class: "card", onclick: () => kernel(layer, sets, k, activity)},
@@ -625,7 +626,7 @@ function kernelsOf(run, layer) {
   };
   drawn(box, draw);
   return [title, h("div", {class: "row"}, select("Show", there.map((key) => [key, ways[key]]), (value) => { state.set = value; box.redraw(); }, state.set),
-    select("Sort by", Object.keys(orders).map((key) => [key, key === "activity" ? "spikes an image" : key]), (value) => { state.sort = value; box.redraw(); })), box];
+    select("Sort by", Object.keys(orders).map((key) => [key, key === "activity" ? "spikes an image" : key]), (value) => { state.sort = value; box.redraw(); })), apart, box];
 }
 
 function range({shape: [, channels, rows, columns]}, filter) {
@@ -666,12 +667,19 @@ function kernel(layer, sets, k, activity) {
 
 function training(run) {
   if (!run.layers.length) return missing(run.samples.missing);
-  return run.layers.map((layer) => [h("h3", {}, `${layer.label} (${layer.rule})`), layer.course ? course(layer) : null, layer.curves.map(([title, list]) =>
-    figure(title, drawn(h("div"), () => chart({xs: list.map((_, i) => i + 1), lines: [{values: list, colour: css("blue"), thick: 2}], xLabel: "pass",
-      yLabel: title, label: `${title}: from ${short(list[0])} to ${short(list[list.length - 1])}`})))),
-  layer.numbers.length ? h("div", {class: "scroll"}, h("table", {}, h("caption", {}, "What the training tells of itself"), layer.numbers.map(([key, value]) =>
-    h("tr", {}, h("th", {scope: "row"}, key), h("td", {}, short(value)))))) : null, layer.texts.map((line) => h("p", {}, line)),
-  !layer.course && !layer.curves.length ? h("p", {class: "dim"}, "This rule leaves no course of its training.") : null]);
+  const all = run.together;
+  return [all ? [h("h3", {}, `All layers together (${all.rule})`), told(all), all.curves.length ? null : h("p", {class: "dim"},
+    "This rule leaves no course of its training.")] : null, run.layers.map((layer) => [h("h3", {}, `${layer.label} (${layer.rule})`),
+    layer.course ? course(layer) : null, told(layer), all || layer.course || layer.curves.length ? null : h("p", {class: "dim"},
+      "This rule leaves no course of its training.")])];
+}
+
+function told({curves, numbers, texts}) {
+  return [h("div", {class: "panels"}, curves.map(([title, list]) => figure(title, drawn(h("div"), () => chart({width: room(420), xs: list.map((_, i) => i + 1),
+    lines: [{values: list, colour: css("blue"), thick: 2}], xLabel: "pass", yLabel: title,
+    label: `${title}: from ${short(list[0])} to ${short(list[list.length - 1])}`}))))),
+  numbers.length ? h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "What the training tells of itself"), numbers.map(([key, value]) =>
+    h("tr", {}, h("th", {scope: "row"}, key), h("td", {}, short(value)))))) : null, texts.map((line) => h("p", {}, line))];
 }
 
 function course(layer) {
@@ -703,7 +711,7 @@ function board(run) {
     found.steps ? `, first in steps ${found.steps[0]} to ${found.steps[1]}` : "", found.fix ? `. ${found.fix}` : ""))) : null]),
   h("h3", {}, "Chips"), told.places.length ? chipMap(told.places) : missing([{what: "how each core did is not stored with these results",
     command: told.again}]),
-  told.loads.length ? [h("h3", {}, "Load"), h("div", {class: "scroll"}, h("table", {}, h("caption", {}, "Share of a step that the busiest core needs, an estimate from the images above"),
+  told.loads.length ? [h("h3", {}, "Load"), h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "Share of a step that the busiest core needs, an estimate from the images above"),
     h("tr", {}, ["population", "neurons a core", "on average", "in the busiest step", ""].map((title) => h("th", {scope: "col"}, title))), told.loads.map((load) => h("tr", {},
       h("th", {scope: "row"}, load.population), h("td", {}, whole(load.neurons)), h("td", {}, percent(load.mean)), h("td", {class: load.worst > 1 ? "bad" : null},
         percent(load.worst)), h("td", {}, meter(Math.min(1, load.worst))))))), h("p", {class: "dim"}, "More of it says:"), h("pre", {tabindex: 0}, told.command)] : null];
@@ -715,7 +723,7 @@ function chipMap(places) {
   drawn(box, () => {
     const {chips} = places[state.of], cores = chips.flatMap((chip) => chip.cores);
     const items = [...new Set(["population", ...cores.flatMap((core) => Object.keys(core.counts))])];
-    if (!items.includes(state.item)) state.item = items[0];
+    if (!items.includes(state.item)) state.item = ["lost", "late", "steps overrun"].find((item) => items.includes(item)) || items[0];    // what is wrong first
     const names = [...new Set(cores.map((core) => core.population))], most = Math.max(1, ...cores.map((core) => core.counts[state.item] || 0));
     const colour = (core) => between(VIRIDIS, state.item === "population" ? names.indexOf(core.population) / Math.max(1, names.length - 1)
       : (core.counts[state.item] || 0) / most);
@@ -743,7 +751,7 @@ function differences() {
   const gain = accuracy.every((one) => one !== null) ? 100 * (accuracy[1] - accuracy[0]) : null;
   return [h("div", {class: "panels"}, names.map((title, r) => h("p", {}, title, h("br"), h("span", {class: "big"}, percent(accuracy[r])))),
     gain === null ? null : h("p", {}, "B minus A", h("br"), h("span", {class: "big"}, `${gain >= 0 ? "+" : "−"}${Math.abs(gain).toFixed(2)}`), " points")),
-  paired ? h("div", {class: "scroll"}, h("table", {}, h("caption", {}, `The same images${paired.same_spikes ? ", the same input spikes" : ", other input spikes"}`),
+  paired ? h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, `The same images${paired.same_spikes ? ", the same input spikes" : ", other input spikes"}`),
     [["both right", paired.both], ["A alone right", paired.a], ["B alone right", paired.b], ["both wrong", paired.none]].map(([what, n]) =>
       h("tr", {}, h("th", {scope: "row"}, what), h("td", {}, whole(n)))))) : h("p", {}, "They were not tested with the same images, or an answer to each is no longer stored."),
   h("h3", {}, "Settings that differ"), settings.length ? h("div", {class: "scroll", tabindex: 0}, h("table", {class: "words"}, h("tr", {}, ["", "A", "B"].map((title) =>

@@ -25,6 +25,7 @@ from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.report.answers import Answered
 from spikingconvnet.report.held import Held
+from spikingconvnet.report.membranes import membranes
 from spikingconvnet.report.packing import Block, packed, packed_spikes, quantised
 
 MOST_SAMPLES = 40
@@ -32,7 +33,7 @@ NEURONS_AT_ONCE = 1_000_000     # neurons times samples that are simulated
 BEFORE = 6                      # images before each sample: their traces are gone then but for the last place
 MEMBRANE_SAMPLES = 12
 MEMBRANES = 24                  # neurons a layer
-MOST_SYNAPSES = 20_000_000      # of a network whose membranes are recorded
+MOST_SYNAPSES = 20_000_000      # of a Dense layer whose membranes are recorded
 NOBODY = 65_535                 # has led yet
 
 
@@ -103,8 +104,11 @@ class Shown:
 
     def v(self, recording: Recording, label: str) -> Ints32:
         """Raw membranes of the samples alone: int32 array (n, steps, neurons)."""
-        v, slot = recording.membranes[label]["v"], self.timeline.n_steps
-        found: Ints32 = v.reshape(len(self.index), self.before + 1, slot, -1)[:, self.before]
+        return self.samples_of(recording.membranes[label]["v"])
+
+    def samples_of(self, v: Ints32) -> Ints32:
+        """Of a trace (steps, neurons) the part of the samples alone: array (n, steps, neurons)."""
+        found: Ints32 = v.reshape(len(self.index), self.before + 1, self.timeline.n_steps, -1)[:, self.before]
         return found
 
 
@@ -245,18 +249,23 @@ def _padded(inside: Any, first: int, steps: int, before: float) -> Floats:
 def _membranes(shown: Shown) -> dict[str, Any]:
     """Membranes of the most active neurons, each of another map, for the first samples."""
     few = Shown(shown.held, shown.index[:MEMBRANE_SAMPLES])
-    network = shown.network(few.timeline) if shown.stages else None
-    synapses = sum(_synapses(stage) for stage in shown.stages)
-    if network is None or synapses > MOST_SYNAPSES:
-        return {"layers": [], "left_out": f"left out, with {synapses:,} synapses" if synapses else "no layer yet"}
-    neurons = {stage.label: active(spikes) for stage, spikes in zip(shown.stages, shown.spikes[1:])}
-    found = backends.run(network, record=neurons, jobs=shown.held.experiment.jobs)
-    return {"samples": len(few.index), "layers": [
-        {"label": stage.label, "neurons": neurons[stage.label].tolist(),
-         "thresholds": [float(layer["v_thresh"][one // (stage.out_shape[1] * stage.out_shape[2])])
-                        for one in neurons[stage.label]],
-         "v": quantised(few.v(found, stage.label) / 32768.0, 2)}
-        for stage, layer in zip(shown.stages, shown.held.layers)]}
+    large = [stage for stage in shown.stages if stage.dense and _synapses(stage) > MOST_SYNAPSES]
+    told = ", ".join(f"{stage.label} with its {_synapses(stage):,} synapses" for stage in large)
+    return {"samples": len(few.index), "left_out": told or ("" if shown.stages else "no layer is trained"),
+            "layers": [_traces(shown, few, stage, layer) for stage, layer in zip(shown.stages, shown.held.layers)
+                       if stage not in large]}
+
+
+def _traces(shown: Shown, few: Shown, stage: Stage, layer: dict[str, Any]) -> dict[str, Any]:
+    """Membranes of one layer."""
+    n, spikes, neurons = few.timeline.n_samples, shown.recording.spikes, active(shown.spikes[stage.number])
+    seen = {0: few.timeline, **{one.number: spikes[one.label].samples(0, n) for one in shown.stages}}
+    v = membranes(stage, shown.held.experiment.trained(stage.number), seen, neurons, shown.held.settings.reset,
+                  shown.held.experiment.jobs)
+    area = stage.out_shape[1] * stage.out_shape[2]
+    return {"label": stage.label, "neurons": neurons.tolist(),
+            "thresholds": [float(layer["v_thresh"][one // area]) for one in neurons],
+            "v": quantised(few.samples_of(v) / 32768.0, 2)}
 
 
 def _synapses(stage: Stage) -> int:

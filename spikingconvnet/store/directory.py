@@ -259,11 +259,11 @@ class RunDirectory:
                              f" {str(self.path)!r}")
 
     def forget_figures(self, stems: Iterable[str]) -> None:
-        """Delete figures of these names, and the page, because what they showed is no longer there."""
-        (self.path / "report.html").unlink(missing_ok=True)
-        for stem in stems:
-            for kind in ("png", "svg"):
-                (self.path / "plots" / f"{stem}.{kind}").unlink(missing_ok=True)
+        """Delete figures of these names, and the pages, because what they showed is no longer there."""
+        stems = set(stems)
+        figures = (path for path in self.path.glob("plots/*") if path.stem in stems)
+        for path in [*figures, *self.path.glob("report.html"), *self.path.glob("report-beside-*.html")]:
+            path.unlink(missing_ok=True)
 
     def keep_parameters(self, path: str | Path, sets: Mapping[str, str] | None = None) -> None:
         """Copy the parameters file whole, and keep the values of ``--set`` beside it."""

@@ -12,6 +12,7 @@ import pytest
 from spikingconvnet.cli import main as cli
 from spikingconvnet.cli import modes
 from spikingconvnet.errors import SimulationFailed
+from spikingconvnet.experiment import figures
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.readout import Score
 
@@ -240,10 +241,19 @@ def test_a_new_layer_takes_outdated_figures_and_results_with_it(command, tmp_pat
 
 
 @pytest.mark.drawn
-def test_the_confusion_matrix_is_that_of_the_split_that_was_tested_last(command, tmp_path):
+def test_each_split_has_its_confusion_matrix_and_a_new_readout_takes_them_and_the_pages_away(
+        command, tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "figure_names", lambda experiment: [*figures.CONFUSIONS.values()])
     command("--mode", "demo")
     command("--mode", "testing", "--split", "validation")
-    assert "of 40 validation images" in (tmp_path / "run/plots/confusion.svg").read_text()
+    run, plots = tmp_path / "run", tmp_path / "run/plots"
+    assert "of 40 validation images" in (plots / "confusion-validation.svg").read_text()
+    assert "of 60 test images" in (plots / "confusion.svg").read_text()
+    command("--mode", "plot", "--pdf", "--no-titles")
+    assert (plots / "confusion.pdf").is_file() and "of 60 test images" not in (plots / "confusion.svg").read_text()
+    (run / "report-beside-b.html").write_text("of before")
+    command("--mode", "training", "--layer", "svm")
+    assert not [*plots.glob("*"), *run.glob("*.html")]
 
 
 @pytest.mark.parametrize("words, text", [

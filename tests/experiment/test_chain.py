@@ -193,8 +193,9 @@ def test_example_and_figures_know_a_chain(run):
     spikes, v = made.example(2, 3, membranes=True)
     reference = by_reference(chain_of(made, "train", 3), [39])
     assert events(spikes) == reference.spikes["layer2"] and v.shape == (39, 20)
-    assert figures.figure_names(made) == ["inputs", "kernels-1", "raster-1", "membranes-1", "activity-1", "kernels-2",
-                                         "fields-2", "raster-2", "membranes-2", "raster-3", "membranes-3", "confusion"]
+    assert figures.figure_names(made) == ["inputs", "training", "kernels-1", "raster-1", "membranes-1", "activity-1",
+                                         "kernels-2", "fields-2", "raster-2", "membranes-2", "raster-3", "membranes-3",
+                                         "confusion", "confusion-validation"]
     assert len(figures.plot(made, ["kernels-1", "activity-1", "fields-2", "membranes-3"])) == 8
 
 

@@ -245,7 +245,7 @@ def test_without_one_nothing_is_left(small, tmp_path, monkeypatch):
 
 
 def test_it_has_the_integers_of_the_command_line(parameters, small_mnist, tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "plot", lambda experiment, names: [])
+    monkeypatch.setattr(figures, "plot", lambda *_: [])
     path = parameters(N_TRAIN=200, N_VALIDATION=0, N_TEST=80)
     run = tmp_path / "run"
     common = ["--parameters", str(path), "--run-dir", str(run)]

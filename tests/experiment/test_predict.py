@@ -48,7 +48,7 @@ def runs(tmp_path_factory):
     scn.save_images(folder / "digits", "test", images[300:360], labels[300:360])
     np.save(folder / "new.npy", images[300:306])
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(figures, "plot", lambda experiment, names: [])
+        patched.setattr(figures, "plot", lambda *_: [])
         for name, text in (("layers", PARAMETERS), ("whole", WHOLE)):
             (folder / f"{name}.py").write_text(text)
             assert main(["--mode", "demo", "--parameters", str(folder / f"{name}.py"), "--run-dir", str(folder / name)]
@@ -174,7 +174,7 @@ def test_the_command_line_tells_labels_and_scores(runs, predict, name, tmp_path)
 
 
 def test_a_source_of_floats_with_names_drawn_larger(runs, predict, tmp_path, monkeypatch):
-    monkeypatch.setattr(figures, "plot", lambda experiment, names: [])
+    monkeypatch.setattr(figures, "plot", lambda *_: [])
     digits = load_digits()
     images, labels = digits.images[:200] - 8.0, np.array([f"digit {n}" for n in digits.target[:200]])
     np.savez(tmp_path / "named.npz", x_train=images[:160], y_train=labels[:160], x_test=images[160:],

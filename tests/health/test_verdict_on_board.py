@@ -10,6 +10,7 @@ from spikingconvnet.backends.local import simulator
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.emulator import Board, Faults
 from spikingconvnet.errors import BackendError, IncompleteRecording, SimulationFailed
+from spikingconvnet.health import places
 from spikingconvnet.health.verdict import judge
 from spikingconvnet.network.connectivity import ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
@@ -79,21 +80,26 @@ def test_a_board_with_dead_cores_is_as_good_as_another(tmp_path):
 
 def test_dropped_packets_make_a_run_invalid(tmp_path):
     with board(tmp_path, dropped_packets=0.2, seed=1) as made:
-        health = judge(runs(made, tmp_path, (20, 20)).provenance)
+        provenance = runs(made, tmp_path, (20, 20)).provenance
+    health, (chip,) = judge(provenance), places.chips(provenance)
     assert names(health) == {"dropped_packets"} and health.verdict == "invalid"
     finding = health.findings[0]
     assert finding.where == ("router 0,0",) and finding.steps == (0, 20) and 5 < finding.value < 60
     assert finding.fix == "--time-scale 2, or spread the input over more steps"
+    assert chip["router"]["dropped"] == finding.value       # on the map of a page, too
 
 
 def test_packets_that_come_late_make_a_run_invalid(tmp_path):
     with board(tmp_path, late_packets=(0.3, 1.0)) as made:
-        health = judge(runs(made, tmp_path, (10, 30)).provenance)
+        provenance = runs(made, tmp_path, (10, 30)).provenance
+    health, (chip,) = judge(provenance), places.chips(provenance)
     found = {(finding.name, finding.severity): finding for finding in health.findings}
     assert set(found) == {("late_packets", "invalid"), ("late_packets", "suspect"), ("late_spikes", "suspect"),
                           ("skipped_synapses", "invalid")}
     assert found["late_packets", "invalid"].where == ("core 0,0,4 (maps, neurons 0 to 1)",)    # a convolution
     assert found["skipped_synapses", "invalid"].places == 2                                     # with a delay of 1
+    late = {core["population"] for core in chip["cores"] if core["counts"].get("late")}
+    assert late == {"maps", "out"}
 
 
 def test_a_core_that_is_too_slow_is_found_and_the_fix_helps(tmp_path):

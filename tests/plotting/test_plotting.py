@@ -75,7 +75,7 @@ def line(axes, label):
 # All figures
 
 
-UNITS = {"kernels": ["difference of weights (nA)"], "inputs": ["first spike (ms)", "grey value\n(0 to 255)"],
+UNITS = {"kernels": ["difference of weights (nA)"], "inputs": ["first spike (ms)", "grey value"],
          "raster": ["time (ms)", "spikes per ms", "channel (3 × 4 neurons each)"],
          "membranes": ["time (ms)", "v (mV)"], "activity": ["mean count (spikes per image)"],
          "confusion": ["true class", "predicted class", "recall (%)", "share of the true class (%)"],
@@ -367,9 +367,9 @@ def test_a_threshold_out_of_reach_is_written_not_drawn(rng):
     assert np.isnan(line(axes, "threshold").get_ydata()).all() and axes.get_ylim()[1] < 2
 
 
-def test_only_six_membranes_are_shown_and_a_single_flat_step_works():
-    figure = plotting.membranes(np.zeros((4, 9)), np.ones(9), [[]] * 9)
-    assert len(figure.axes) == 6 and "(6 of 9 neurons)" in figure.get_suptitle()
+def test_only_twelve_membranes_are_shown_and_a_single_flat_step_works():
+    figure = plotting.membranes(np.zeros((4, 14)), np.ones(14), [[]] * 14)
+    assert len(figure.axes) == 12 and "(12 of 14 neurons)" in figure.get_suptitle()
     draw(plotting.membranes(np.zeros((1, 1)), np.zeros(1), [[]]))
 
 
@@ -465,3 +465,78 @@ def test_save_replaces_files_whole_and_leaves_them_if_drawing_fails(tmp_path):
     plotting.save(plotting.raster(SPIKES, n_samples=1), stem)
     assert [path.read_bytes() for path in paths] != old
     assert sorted(path.name for path in stem.parent.iterdir()) == ["raster.png", "raster.svg"]
+
+
+# What a reader of a paper asks
+
+
+def scales_of(figure):
+    """Limits of each colour bar, and the numbers at its ends as they are written."""
+    bars = [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    for bar in bars:
+        axis = bar.xaxis if bar.get_xlabel() else bar.yaxis
+        texts = [label.get_text() for label in axis.get_ticklabels()]
+        yield axis.get_view_interval().tolist(), (float(texts[0].replace("−", "-")), float(texts[-1]))
+
+
+@pytest.mark.parametrize("name, bars", [("kernels", 3), ("inputs", 2), ("activity", 1), ("confusion", 1)])
+def test_every_colour_bar_names_both_of_its_ends(rng, name, bars):
+    found = list(scales_of(draw(FIGURES[name](rng))))
+    assert len(found) == bars
+    for limits, ends in found:
+        assert ends == pytest.approx(limits, rel=0.01)
+
+
+def test_samples_channels_and_units_have_their_names(rng):
+    spikes = some_spikes(rng, (3, 1, 1), n_samples=2)
+    figure = draw(plotting.raster(spikes, samples=["a 5", "a 0"], channels=["cat", "dog", "cow"], noun="unit"))
+    assert {"a 5", "a 0", "cat", "dog", "cow", "class"} <= set(texts(figure))
+    assert "spikes of 3 units in 2 samples" in figure.get_suptitle()
+    figure = draw(plotting.membranes(np.zeros((20, 2)), np.ones(2), [[], []], samples=["a 5", "a 0"], total=1234))
+    assert {"a 5", "a 0"} <= set(texts(figure)) and "(2 of 1,234 neurons)" in figure.get_suptitle()
+    borders = [one.get_xdata()[0] for one in figure.axes[1].lines if one.get_color() == frame.GREY]
+    assert borders == [9.5]
+    for wrong in (lambda: plotting.raster(spikes, samples=["one"]), lambda: plotting.raster(spikes, channels=["one"]),
+                  lambda: plotting.membranes(np.zeros((5, 1)), [1.0], [[]], samples=["one", "other"])):
+        with pytest.raises(SettingsError, match="samples|channels"):
+            wrong()
+
+
+def test_rows_of_numbers_are_no_pictures_and_all_their_channels_are_shown(rng):
+    spikes = some_spikes(rng, (6, 1, 4), n_samples=2)
+    figure = draw(plotting.inputs(np.full((2, 1, 4), 70, np.uint8), spikes, 2.0))
+    numbers, times = images(figure)[0], images(figure)[2]
+    assert "grey value" not in texts(figure) and "channel 5 ... channel 0" in texts(figure)
+    assert numbers.get_clim() == (0, 70) and times.get_array().shape == (6, 4)
+    assert np.array_equal(times.get_array().filled(np.nan), 2.0 * plotting.first_spikes(spikes)[0, :, 0],
+                          equal_nan=True)
+    kernels = plotting.kernels(None, weights(rng)[:, :, :1], total=300)
+    assert tiles(images(kernels)[0]).size == weights(rng)[:, :, :1].size
+    assert any("the first 5 of 300, 2 channels, below each other" in text for text in texts(kernels))
+
+
+def test_events_have_no_image_above_them(rng):
+    figure = draw(plotting.inputs(None, some_spikes(rng, n_samples=2), samples=["a", "b"]))
+    assert len(images(figure)) == 4 and "image" not in texts(figure) and {"a", "b"} <= set(texts(figure))
+
+
+def test_a_figure_without_a_title_is_lower_and_a_pdf_is_the_same_bytes_twice(rng, tmp_path):
+    figure = FIGURES["training"](rng)
+    height = figure.get_figheight()
+    bare = frame.untitled(figure)
+    assert bare.get_figheight() < height and "Course" not in [text for text, _ in frame_texts(draw(bare))[1:]]
+    assert not bare._suptitle.get_visible()
+    first, = plotting.save(bare, tmp_path / "a", ["pdf"])
+    second, = plotting.save(bare, tmp_path / "b", ["pdf"])
+    assert first.read_bytes() == second.read_bytes() and first.read_bytes().startswith(b"%PDF")
+    with pytest.raises(SettingsError, match=r"kinds: must be of png, svg, pdf, got \['jpg'\]"):
+        plotting.save(bare, tmp_path / "c", ["png", "jpg"])
+
+
+def test_curves_have_a_panel_for_each_name():
+    figure = draw(plotting.curves({"loss": [3.0, 2.0, 1.0], "validation accuracy": [0.5, 0.75]}))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "validation accuracy"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [3.0, 2.0, 1.0]
+    assert figure.axes[1].lines[0].get_xdata().tolist() == [1, 2]
+    with pytest.raises(SettingsError, match="told"):
+        plotting.curves({})

@@ -82,7 +82,7 @@ MODEL = Sequential(
     Classifier(grid=2))
 """)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "plot", lambda experiment, names: [])
+        patch.setattr(figures, "plot", lambda *_: [])
         words = ["--mode", "demo", "--parameters", str(parameters), "--run-dir", str(folder / "run"), "--jobs", "1"]
         assert cli.main([*words, "--set", "N_TEST=9"]) == 0
     return folder / "run"
@@ -228,7 +228,7 @@ def test_new_kernels_take_the_old_page_away(copy):
 
 
 @pytest.mark.parametrize("readout", [SpikeCount(last=12), Membrane(last=12)])
-def test_a_network_that_is_trained_as_a_whole(tmp_path, readout):
+def test_a_network_that_is_trained_as_a_whole(tmp_path, readout, monkeypatch):
     rule = Ridge(threshold=0.5)
     model = Sequential((3, 12, 12), Dense(8, neuron=rule.neuron), Dense(3, neuron=rule.neuron), readout)
     made = Experiment(Settings(squares(tmp_path, colour=True), Colours(), RegularEncoder(n_steps=12, max_rate=1.0), 13,
@@ -246,9 +246,16 @@ def test_a_network_that_is_trained_as_a_whole(tmp_path, readout):
     assert agreed == {"same": len(index), "of": len(index)}
     ends = unpacked(content["samples"]["votes"]["leads"])[:, -1].tolist()
     assert ends == made.answers("test")["units"][index, -1].tolist()
-    assert [layer["rule"] for layer in content["layers"]] == ["ridge", "ridge"] and content["layers"][0]["numbers"]
+    assert [layer["rule"] for layer in content["layers"]] == ["ridge", "ridge"]
+    assert {name for name, _ in content["together"]["numbers"]} >= {"train error", "train accuracy"}
+    for layer in content["layers"]:
+        assert {name for name, _ in layer["numbers"]} == {"inputs excitatory", "inputs inhibitory", "inputs net",
+                                                          "v thresh"}
     assert content["layers"][1]["kernels"]["sets"].keys() == {"fields"}
     assert len(content["samples"]["membranes"]["layers"][1]["neurons"]) == 3
+    monkeypatch.setattr(samples, "MOST_SYNAPSES", 30)
+    few = shown(made)[0]["runs"][0]["samples"]["membranes"]
+    assert few["left_out"] == "layer1 with its 3,456 synapses" and [one["label"] for one in few["layers"]] == ["layer2"]
 
 
 def test_two_layers_of_events_and_a_floor(tmp_path):
@@ -284,13 +291,6 @@ def test_spikes_take_no_more_than_their_share(run):
     assert (len(all_.index), len(few.index), len(samples.shown(held, np.arange(9), 1).index)) == (9, 3, 1)
     content = gather.gathered(held, None)
     assert len(json.dumps(content)) < 1.4 * (gather.PICTURES + gather.SPIKES + gather.KERNELS)
-
-
-def test_a_network_of_many_synapses_has_no_membranes(run, monkeypatch):
-    monkeypatch.setattr(samples, "MOST_SYNAPSES", 1)
-    held = Held(opened(run))
-    told = samples.samples(samples.shown(held, np.arange(2), 10 ** 6), None)
-    assert told["membranes"] == {"layers": [], "left_out": "left out, with 12,800 synapses"}
 
 
 def test_a_board_is_shown_with_what_was_wrong_there(copy):

@@ -178,7 +178,7 @@ def test_the_seed_decides_and_every_setting_counts():
 
 
 def test_there_are_no_diagnostics_of_images_that_are_not_there():
-    assert set(trained()[1]) == {"ann_train_accuracy", "scales"}
+    assert set(trained()[1]) == {"loss", "ann_train_accuracy", "scales"}
 
 
 @pytest.mark.parametrize("field, wrong", [

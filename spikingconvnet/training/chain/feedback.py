@@ -81,8 +81,8 @@ class FeedbackAlignment(NetworkRule):
         """Layers of integrate-and-fire neurons, see ``NetworkRule``: list of TrainedLayer, dict.
 
         The first layer is scaled for the rate of the encoder. Diagnostics are those of the rectifying units:
-        ``validation_accuracy`` after every epoch, if there are validation images, ``ann_train_accuracy``, and the
-        ``scales`` of the layers.
+        ``loss`` after every epoch, of the first training images, and ``validation_accuracy``, if there are such images;
+        ``ann_train_accuracy``, and the ``scales`` of the layers.
         """
         require_dense(model, self)
         require_chain(model, self)
@@ -93,12 +93,15 @@ class FeedbackAlignment(NetworkRule):
                                                                           for one in kernels]
         feedback = [rng.normal(0.0, self.feedback, (len(one), len(weights[-1]))).astype(np.float32)
                     for one in weights[:-1]]
-        course = [validation and accuracy(model, units, *validation)        # of the kernels: they are views
-                  for _ in epochs(self, weights, feedback, images, labels, rng, progress)]
+        course, losses, judged = [], [], images[:JUDGED_ON].reshape(-1, math.prod(images.shape[1:]))
+        targets = np.eye(len(weights[-1]), dtype=np.float32)[labels[:JUDGED_ON]]
+        for _epoch in epochs(self, weights, feedback, images, labels, rng, progress):
+            losses.append(loss(weights, judged, targets))
+            course += [accuracy(model, units, *validation)] if validation else []       # of the kernels: they are views
         layers, scales = converted(model, units, images[:SCALED_ON], self, rate)
         right = accuracy(model, units, images[:JUDGED_ON], labels[:JUDGED_ON])
-        return layers, {**({"validation_accuracy": course} if validation else {}), "ann_train_accuracy": right,
-                        "scales": scales}
+        return layers, {"loss": losses, **({"validation_accuracy": course} if validation else {}),
+                        "ann_train_accuracy": right, "scales": scales}
 
 
 def initial_kernels(model: Sequential, rng: np.random.Generator) -> list[Floats32]:
