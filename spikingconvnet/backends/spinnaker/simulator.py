@@ -33,6 +33,7 @@ from spikingconvnet.backends.spinnaker.machine import (
     messages_to,
     private_configuration,
     provenance_database,
+    unsynchronised_databases,
 )
 from spikingconvnet.backends.spinnaker.provenance import Core, Provenance, Told
 from spikingconvnet.board import dtcm
@@ -108,6 +109,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
         if "virtual_board" not in machine:
             dtcm.require_fits(network, recorded, packet_buffer)
         resources.enter_context(failures.patient(emulated=target == "emulated" or not isinstance(target, str)))
+        resources.enter_context(unsynchronised_databases())
         resources.enter_context(private_configuration(home, configuration(machine, home, packet_buffer)))
         simulation = Simulation(network, sim, recorded, lowered, home / LOG, time_scale)
         simulation.resources = resources.pop_all()
