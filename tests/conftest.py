@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -145,19 +146,25 @@ def benchmark_named():
     return importlib.import_module
 
 
-@pytest.fixture
-def parameters(small_mnist, tmp_path):
+@pytest.fixture(scope="session")
+def parameters_in(small_mnist):
     """A function that writes a parameters file with one or two layers, the first of which may compete: its path.
 
     Keywords replace or add names.
     """
-    def write(layers=1, lateral=0.0, **replacements):
+    def write(folder, layers=1, lateral=0.0, **replacements):
         text = PARAMETERS.format(dataset=str(small_mnist), lateral=lateral, second=SECOND if layers == 2 else "")
         for name, value in replacements.items():
             text, found = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", text, flags=re.MULTILINE)
             text += "" if found else f"\n{name} = {value!r}"
-        path = tmp_path / "parameters.py"
+        path = folder / "parameters.py"
         path.write_text(text)
         return path
 
     return write
+
+
+@pytest.fixture
+def parameters(parameters_in, tmp_path):
+    """The same for the directory of a test."""
+    return partial(parameters_in, tmp_path)
