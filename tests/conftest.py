@@ -1,18 +1,25 @@
 """What several test modules share: a small MNIST, parameters files for it, and what all of them may import."""
 
+import gc
 import gzip
 import importlib
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 sys.path += [str(Path(__file__).parents[1] / "benchmarks"), *(      # tests that use parts of other ones
     str(Path(__file__).parent / folder) for folder in ("board", "compare", "emulator", "exchange", "backends/local"))]
+# Whoever starts an interpreter, here or in a test, would compile the package and the tests anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+gc.disable()                        # until all is collected, of which nothing is garbage
 collect_ignore = ["golden"]         # run directories, whose parameters files are data
 # A busy machine may take its time over an example. Under CI examples are the same every time, elsewhere new ones.
 settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
@@ -27,6 +34,18 @@ def pytest_addoption(parser):
                      help="random networks mapped by sPyNNaker on a virtual board (default: 48)")
     parser.addoption("--board-projections", type=int, default=250,
                      help="random projections whose weights sPyNNaker writes on a virtual board (default: 250)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Tests have no doctests."""
+    return [collector for collector in (yield) if not isinstance(collector, DoctestModule)]
+
+
+def pytest_collection_finish():
+    """What was collected stays: it is not worth looking through again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 # What waits for boards, compilers and processes: few tests that take long. Begun last, as xdist would, each keeps one
@@ -127,19 +146,25 @@ def benchmark_named():
     return importlib.import_module
 
 
-@pytest.fixture
-def parameters(small_mnist, tmp_path):
+@pytest.fixture(scope="session")
+def parameters_in(small_mnist):
     """A function that writes a parameters file with one or two layers, the first of which may compete: its path.
 
     Keywords replace or add names.
     """
-    def write(layers=1, lateral=0.0, **replacements):
+    def write(folder, layers=1, lateral=0.0, **replacements):
         text = PARAMETERS.format(dataset=str(small_mnist), lateral=lateral, second=SECOND if layers == 2 else "")
         for name, value in replacements.items():
             text, found = re.subn(rf"^{name} = .*$", f"{name} = {value!r}", text, flags=re.MULTILINE)
             text += "" if found else f"\n{name} = {value!r}"
-        path = tmp_path / "parameters.py"
+        path = folder / "parameters.py"
         path.write_text(text)
         return path
 
     return write
+
+
+@pytest.fixture
+def parameters(parameters_in, tmp_path):
+    """The same for the directory of a test."""
+    return partial(parameters_in, tmp_path)

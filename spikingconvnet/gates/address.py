@@ -174,7 +174,7 @@ def hidden(text: str) -> str:
     password, token = os.environ.get(f"{SPALLOC_LOGIN}_PASSWORD", ""), os.environ.get("OIDC_BEARER_TOKEN", "")
     whole = Login(os.environ.get(f"{SPALLOC_LOGIN}_USER", ""), password).basic().partition(" ")[2] if password else ""
     length = f"a {len(password)} character password" if password else ""
-    found = {form for secret in (password, whole, token, length) for form in _forms(secret)}
+    found = {form for secret in (password, whole, token, length) if secret for form in _forms(secret)}
     for secret in sorted(found, key=len, reverse=True):
         text = text.replace(secret, "(hidden)") if len(secret) >= SHORTEST else text
     return text

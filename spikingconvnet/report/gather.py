@@ -1,11 +1,14 @@
 """All that a page shows of a run, as plain values for JSON, and the page of one or two runs in its file."""
 
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.progress import counted, shown_by
 from spikingconvnet.report import about, answers, beside, boards, layers, page, pictures, samples
 from spikingconvnet.report.held import Held
 
@@ -24,14 +27,25 @@ def gathered(held: Held, found: answers.Answered | None, runs: int = 1) -> dict[
     runs : int
         That share the room of a page.
     """
-    images = pictures.pictures(held, found, PICTURES // runs)
-    order = [row[0] for row in images["list"]]
-    wrong, right = pictures.split_at(order, images["wrong"])
-    shown = samples.shown(held, samples.in_turn(wrong, right), SPIKES // runs)
-    steps = samples.samples(shown, found)
-    return {"about": about.about(held), "classes": held.class_names, "result": answers.result(held), "images": images,
-            "model": layers.drawing(held, found, steps), "layers": layers.layers(held, steps, KERNELS // runs),
-            "together": layers.together(held), "samples": steps, "board": boards.board(held, found, shown)}
+    made: dict[str, Any] = {}
+
+    @cache
+    def shown() -> samples.Shown:
+        order = [row[0] for row in made["images"]["list"]]
+        wrong, right = pictures.split_at(order, made["images"]["wrong"])
+        return samples.shown(held, samples.in_turn(wrong, right), SPIKES // runs)
+
+    parts: dict[str, Callable[[], Any]] = {
+        "about": lambda: about.about(held), "classes": lambda: held.class_names, "result": lambda: answers.result(held),
+        "images": lambda: pictures.pictures(held, found, PICTURES // runs),
+        "samples": lambda: samples.samples(shown(), found),
+        "model": lambda: layers.drawing(held, found, made["samples"]),
+        "layers": lambda: layers.layers(held, made["samples"], KERNELS // runs),
+        "together": lambda: layers.together(held), "board": lambda: boards.board(held, found, shown())}
+    with shown_by(held.experiment.progress):
+        for name, part in counted(list(parts.items()), "report"):
+            made[name] = part()
+    return made
 
 
 def write(experiment: Experiment) -> Path:

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+import sketches
 
 from spikingconvnet.cli import main as cli
 from spikingconvnet.cli import modes
@@ -30,6 +33,23 @@ def command(parameters, tmp_path, capsys):
         return (code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="module")
+def demo(parameters_in, tmp_path_factory):
+    """The run directory of a demo of the same parameters."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        sketches.instead_of_figures(patch.setattr)
+        assert cli.main(["--mode", "demo", "--parameters", str(parameters_in(folder)), "--run-dir",
+                         str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def done(demo, tmp_path):
+    """A copy of it where `command` looks for one."""
+    shutil.copytree(demo, tmp_path / "run")
 
 
 @pytest.mark.drawn
@@ -55,8 +75,8 @@ def test_demo_does_everything_and_ends_with_the_accuracy(command, tmp_path):
     assert (tmp_path / "run/layers/1.npz").stat().st_mtime_ns == before
 
 
+@pytest.mark.usefixtures("done")
 def test_json_prints_exactly_one_object_on_stdout(command):
-    command("--mode", "demo")
     code, out, err = command("--mode", "testing", "--json")
     result = json.loads(out)
     assert code == 0
@@ -82,8 +102,8 @@ def test_a_split_without_images_is_an_error_that_names_the_parameter(command, pa
     assert (code, out) == (2, "") and "N_VALIDATION: is 0" in err
 
 
+@pytest.mark.usefixtures("done")
 def test_validation_images_are_classified_on_request(command):
-    command("--mode", "demo")
     assert command("--mode", "testing", "--split", "validation")[1].startswith("validation accuracy ")
 
 
@@ -139,24 +159,18 @@ def test_an_interrupt_is_not_an_error_trace(command, monkeypatch):
 
 
 def test_main_py_is_the_command_line_and_piped_output_has_no_progress_bars(parameters, tmp_path):
-    path = parameters()
-    done = subprocess.run([sys.executable, ROOT / "main.py", "--mode", "demo", "--parameters", path, "--run-dir",
-                           tmp_path / "piped"], capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert done.stdout.startswith("test accuracy ") and "\r" not in done.stderr and "it/s" not in done.stderr
-
-
-def test_nothing_is_written_to_the_home_directory(parameters, tmp_path):
+    """And nothing is written to the home directory."""
     home = tmp_path / "home"
     home.mkdir()
-    subprocess.run([sys.executable, ROOT / "main.py", "--mode", "demo", "--parameters", parameters(), "--run-dir",
-                    tmp_path / "run"], capture_output=True, cwd=tmp_path, check=True,
-                   env={**os.environ, "HOME": str(home), "MPLCONFIGDIR": str(tmp_path / "mpl")})
+    done = subprocess.run([sys.executable, ROOT / "main.py", "--mode", "demo", "--parameters", parameters(),
+                           "--run-dir", tmp_path / "piped"], capture_output=True, text=True, cwd=tmp_path, check=True,
+                          env={**os.environ, "HOME": str(home), "MPLCONFIGDIR": matplotlib.get_cachedir()})
+    assert done.stdout.startswith("test accuracy ") and "\r" not in done.stderr and "it/s" not in done.stderr
     assert list(home.rglob("*")) == []
 
 
-def test_a_run_directory_can_be_continued_from_elsewhere_without_naming_parameters(command, tmp_path, monkeypatch,
-                                                                                   capsys):
-    command("--mode", "demo")
+@pytest.mark.usefixtures("done")
+def test_a_run_directory_can_be_continued_from_elsewhere_without_naming_parameters(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -170,8 +184,8 @@ def test_an_unwritable_run_directory_is_an_error_with_a_way_out(parameters, tmp_
     assert "choose another place for it" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("done")
 def test_a_failing_command_leaves_the_kept_parameters_alone(command, tmp_path):
-    command("--mode", "demo")
     kept = (tmp_path / "run/parameters.py").read_bytes()
     other = tmp_path / "other.py"
     other.write_bytes(kept.replace(b"SLOT = 30", b"SLOT = 31"))
@@ -202,8 +216,8 @@ def test_a_run_goes_on_with_the_parameters_seed_and_source_it_was_loaded_with(pa
     assert "parameters.py is NOT used" in captured.err
 
 
+@pytest.mark.usefixtures("done")
 def test_demo_trains_again_when_another_rule_is_asked_for(command):
-    command("--mode", "demo")
     assert ", random:" in command("--mode", "demo", "--rule", "random")[2]
     assert ", stdp:" in command("--mode", "demo")[2]
 
@@ -232,8 +246,8 @@ def test_images_without_anything_in_them_are_refused_before_anything_is_replaced
     assert (tmp_path / "run/data/train.npz").read_bytes() == before
 
 
+@pytest.mark.usefixtures("done")
 def test_a_new_layer_takes_outdated_figures_and_results_with_it(command, tmp_path):
-    command("--mode", "demo")
     command("--mode", "training", "--layer", "1", "--rule", "random")
     assert {p.stem for p in (tmp_path / "run/plots").glob("*.png")} == {"inputs", "kernels-1"}
     result = json.loads(command("--mode", "info", "--json")[1])
@@ -316,8 +330,8 @@ def test_mapping_needs_the_backend_that_maps(command):
     assert code == 2 and "--mode map: needs --backend spinnaker" in err
 
 
+@pytest.mark.usefixtures("done")
 def test_a_class_without_images_is_null_in_json_and_said_in_words(command, monkeypatch):
-    command("--mode", "demo")
     confusion = np.array([[3, 1], [0, 0]])
     monkeypatch.setattr(Experiment, "test", lambda self, split: Score(np.array([0, 1]), confusion, (0.5, float("nan"))))
     code, out, err = command("--mode", "testing", "--json")
@@ -331,8 +345,8 @@ def test_a_command_in_an_error_text_means_the_same_experiment(command, tmp_path)
     assert f"--mode loaddata --run-dir {tmp_path / 'run'} --parameters {tmp_path / 'parameters.py'} --seed 7" in err
 
 
-def test_a_run_can_be_moved(command, tmp_path, monkeypatch):
-    command("--mode", "demo")
+@pytest.mark.usefixtures("done")
+def test_a_run_can_be_moved(tmp_path, monkeypatch):
     (tmp_path / "run").rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")
     assert cli.main(["--mode", "testing", "--run-dir", "."]) == 0
