@@ -108,6 +108,13 @@ def test_the_demo_leaves_a_page_and_the_mode_makes_the_same_bytes(run, capsys):
     assert (run / "report.html").read_bytes() == before and len(before) < 1_000_000
 
 
+def test_a_page_counts_its_parts(copy):
+    experiment, told = opened(copy[0]), []
+    experiment.progress = lambda items, description: told.append((description, len(items))) or items
+    gather.write(experiment)
+    assert ("report", 9) in told
+
+
 def test_a_page_asks_for_nothing_and_what_data_say_stays_data(run):
     text = (run / "report.html").read_text(encoding="utf-8")
     assert text.count("</script>") == 2 and text.count("<script") == 2 and "alert(1)</" not in text
