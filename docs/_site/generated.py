@@ -3,6 +3,8 @@
 They write Markdown and have it read, so that it looks like every other page.
 """
 
+import re
+
 from sphinx.addnodes import pending_xref, pending_xref_condition
 from sphinx.util.docutils import SphinxDirective
 
@@ -111,8 +113,23 @@ def public(app, env, node, contnode):
 def words_only(app, doctree):
     """Words in the types of docstrings, as of `array (n, channels)`, are no names that lead somewhere."""
     for node in list(doctree.findall(pending_xref)):
-        if node.get("refspecific") and node["reftarget"].islower() and not any(node.findall(pending_xref_condition)):
-            node.replace_self(node.children)
+        if node.get("refdomain") == "py" and node["reftarget"].islower() and "." not in node["reftarget"]:
+            shown = [one for one in node.children if not isinstance(one, pending_xref_condition)]
+            node.replace_self(shown or node.children[-1].children)
+
+
+def headed(app, what, name, obj, options, lines):
+    """What follows a list of parameters without a heading gets one, or it would be read as more parameters."""
+    for place, line in reversed(list(enumerate(lines))):
+        before = lines[place - 1] if place else ""
+        listed = any(re.fullmatch("-{3,}", above) for above in lines[:place])
+        if not listed or before or not line or line[0] == " ":
+            continue
+        below = lines[place + 1] if place + 1 < len(lines) else ""
+        if line.startswith(">>>"):
+            lines[place:place] = ["Examples", "--------"]
+        elif line.endswith(".") or (below and below[0] not in " -"):
+            lines[place:place] = ["Notes", "-----"]
 
 
 def setup(app):
@@ -121,4 +138,5 @@ def setup(app):
         app.add_directive(name, directive)
     app.connect("missing-reference", public)
     app.connect("doctree-read", words_only)
+    app.connect("autodoc-process-docstring", headed, priority=400)      # before napoleon reads them
     return {"parallel_read_safe": True, "parallel_write_safe": True}
