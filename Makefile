@@ -1,7 +1,8 @@
 # make demo: everything from a fresh clone to the test accuracy; make best: the same for the most accurate recipe;
 # make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch; make check: those
 # tests that take no board and less than 2 minutes; make browser: pages in a real browser, which is fetched if there is
-# none; make package: build, install elsewhere, run the demo of what was built.
+# none; make package: build, install elsewhere, run the demo of what was built; make site: the documentation,
+# build/site/index.html, in an environment of its own.
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
@@ -19,7 +20,7 @@ QUICK := $(addprefix tests/,test_architecture.py test_docs.py test_docstrings.py
 	test_records.py test_errors.py test_makefile.py cli/test_arguments.py cli/test_pasting.py \
 	cli/test_messages.py gates network model/test_sequential.py model/test_shorthand.py store/test_directory.py)
 
-.PHONY: demo best test check browser package lint clean
+.PHONY: demo best test check browser package lint site pages clean
 demo: $(INSTALLED)
 	$(VENV)/bin/python main.py --mode demo --run-dir $(RUN_DIR)
 
@@ -44,6 +45,13 @@ package: $(INSTALLED)
 lint: $(INSTALLED)
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m mypy spikingconvnet parameters.py examples
+
+site:
+	$(MAKE) pages VENV=build/site-environment EXTRAS=docs
+
+# What the site has no word for is a warning, and a warning is an error. Nothing is fetched.
+pages: $(INSTALLED)
+	$(VENV)/bin/python -m sphinx -W --keep-going -n -q -d build/doctrees docs build/site
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

@@ -37,8 +37,12 @@ EXTRAS = {
 EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
                   *EXTRAS["spinnaker"], *EXTRAS["emulator"], *EXTRAS["cluster"], *EXTRAS["nir"],
                   *EXTRAS["neo"], *EXTRAS["safetensors"], *EXTRAS["completion"]]
-# Everything that a test can need. One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
-EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], "torch==2.13.0"]
+# One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
+TORCH = "torch==2.13.0"
+# The site, and what its tutorials execute.
+EXTRAS["docs"] = ["sphinx>=8.1", "myst-nb>=1.3", "furo>=2025.9", *EXTRAS["spinnaker"], *EXTRAS["emulator"], TORCH]
+# Everything that a test can need.
+EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], *EXTRAS["docs"]]
 
 setup(
     name="spikingconvnet",

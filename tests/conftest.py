@@ -50,9 +50,10 @@ def pytest_collection_finish():
 
 # What waits for boards, compilers and processes: few tests that take long. Begun last, as xdist would, each keeps one
 # worker busy while the others have nothing left to do.
-FIRST = ("backends/test_spinnaker.py", "test_attacks.py", "backends/local/test_checked.py", "backends/test_failures.py",
-         "emulator/test_models.py", "emulator/test_spynnaker.py", "emulator/test_checked_board.py",
-         "emulator/test_faults.py", "health/test_board_faults.py", "health/test_verdict_on_board.py",
+FIRST = ("backends/test_spinnaker.py", "test_attacks.py", "test_site.py", "backends/local/test_checked.py",
+         "backends/test_failures.py", "emulator/test_models.py", "emulator/test_spynnaker.py",
+         "emulator/test_checked_board.py", "emulator/test_faults.py", "health/test_board_faults.py",
+         "health/test_verdict_on_board.py",
          "compare/test_differences_on_board.py", "exchange/test_on_board.py", "experiment/test_resume.py",
          "backends/test_nest.py", "backends/test_nest_ranks.py", "cli/test_process.py", "cli/test_cli.py")
 

@@ -11,7 +11,9 @@ import pytest
 from spikingconvnet.cli.arguments import parser
 
 ROOT = Path(__file__).parents[1]
-PAGES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in (
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")))}
+OTHERS = {name: ROOT / name for name in ("CHANGELOG.md", "data/mnist/README.md", "tests/golden/README.md")}
 HOMES = ("", "spikingconvnet", "benchmarks", "tests", "docs", "*", "*/*", "*/*/*", "*/*/*/*")
 FILE = re.compile(r"`([\w*./-]+\.(?:py|c|h|md|toml|txt))`|(?<![\w./-])((?:benchmarks|docs|examples|tests)/[\w./-]+\w)")
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
@@ -49,7 +51,10 @@ def unknown_names(text):
 def broken_links(text, path):
     """Targets of links to files, or to headings of pages, that are not there."""
     for target, heading in LINK.findall(text):
-        if "://" not in target and not target.startswith("mailto:"):
+        if "://" in target:
+            if not re.fullmatch(r"https?://[\w.-]+\.[a-z]+(:\d+)?(/\S*)?", target):
+                yield target
+        elif not target.startswith("mailto:"):
             page = (path.parent / target) if target else path
             if not page.exists() or (heading and heading not in headings(page.read_text())):
                 yield f"{target}#{heading}" if heading else target
@@ -104,9 +109,10 @@ def test_names_of_modules_are_there(name):
     assert list(unknown_names(PAGES[name].read_text())) == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, *OTHERS])
 def test_links_lead_somewhere(name):
-    assert list(broken_links(PAGES[name].read_text(), PAGES[name])) == []
+    page = (PAGES | OTHERS)[name]
+    assert list(broken_links(page.read_text(), page)) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -149,7 +155,9 @@ def test_a_name_that_is_not_there_is_seen(text, found):
 
 
 @pytest.mark.parametrize("text, found", [("[x](worth.md#depth)", []), ("[x](worth.md#deep)", ["worth.md#deep"]),
-                                         ("[x](nowhere.md)", ["nowhere.md"]), ("[x](https://no.where)", [])])
+                                         ("[x](nowhere.md)", ["nowhere.md"]), ("[x](https://no.where)", []),
+                                         ("[x](htp://no.where)", ["htp://no.where"]),
+                                         ("[x](http://nowhere)", ["http://nowhere"])])
 def test_a_link_that_leads_nowhere_is_seen(text, found):
     assert list(broken_links(text, PAGES["docs/worth.md"])) == found
 

@@ -299,7 +299,7 @@ class EventBins:
             "once": int(np.sum(seen)) - counted, "clip": counted - len(where)}
 
     def values(self, events: EventSet) -> Floats32:
-        """What units that stand for rates are shown: spikes of a sample over `scale`, float32 (N, *shape)."""
+        """What units that stand for rates are shown: spikes of a sample over `scale`, float32 ``(N, *shape)``."""
         return (self(events).counts() / self.scale).astype(np.float32)
 
     def shown(self, values: Floats) -> Floats:
