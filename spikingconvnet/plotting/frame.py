@@ -66,7 +66,7 @@ def scale(figure: Figure, image: ScalarMappable, axes: Any, label: str, ticks: S
     """A colour bar that names both of its ends, and round numbers between them, or `ticks`."""
     low, high = image.get_clim()
     bar = figure.colorbar(image, ax=axes, ticks=ticks or _ends(float(low), float(high)),
-                          format=lambda value, _: f"{value:.3g}", **where)
+                          format=lambda value, _: f"{value:.3g}".replace("-", "\N{MINUS SIGN}"), **where)
     bar.set_label(label, size=TEXT)
     bar.ax.tick_params(labelsize=SMALL)
 
