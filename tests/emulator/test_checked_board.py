@@ -3,6 +3,7 @@
 import pytest
 from checked_build import EMULATOR, NOTICED, build, run
 
+HERE = EMULATOR.parents[1] / "tests/emulator"
 # By kernel: a test that uses it, and a bound that is one too far or an index that leaves its array.
 BREAKS = {
     "sent": ("pausing_repeats", "c->n_sent + 3 > c->sent_size", "c->n_sent > c->sent_size"),
@@ -13,28 +14,34 @@ BREAKS = {
 }
 
 
-def tried(library, chosen, name="test_core"):
-    """What tests of cores print on a library, and their exit code."""
-    return run(library, "board", EMULATOR.parents[1] / f"tests/emulator/{name}.py", "-k", chosen)
+HELD = {"test_core": "native", "test_fuzz": ""}         # files, and which of their tests
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("checked"), EMULATOR)
+def found(tmp_path_factory):
+    """What all runs print and their exit codes, by name."""
+    folder, text = tmp_path_factory.mktemp("checked"), (EMULATOR / "core_native.c").read_text()
+    library, runs = build(folder, EMULATOR), {}
+    for name, chosen in HELD.items():
+        runs[name] = library, "board", HERE / f"{name}.py", "-k", chosen
+    for number, (name, (chosen, right, wrong)) in enumerate(BREAKS.items()):
+        assert right in text
+        source = folder / str(number)
+        source.mkdir()
+        (source / "core_native.c").write_text(text.replace(right, wrong, 1))
+        runs[name] = build(source, source), "board", HERE / "test_core.py", "-k", f"native and ({chosen})"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FUZZ_CASES", "400")
+        return dict(zip(runs, run(*runs.values())))
 
 
-@pytest.mark.parametrize("chosen, name", [("native", "test_core"), ("", "test_fuzz")])
-def test_tests_of_cores_hold_on_the_checked_build(chosen, name, checked, monkeypatch):
-    monkeypatch.setenv("FUZZ_CASES", "400")
-    out, code = tried(checked, chosen, name)
+@pytest.mark.parametrize("name", HELD)
+def test_tests_of_cores_hold_on_the_checked_build(name, found):
+    out, code = found[name]
     assert code == 0, out[-3000:]
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_wrong_bound_is_noticed(name, tmp_path):
-    chosen, right, wrong = BREAKS[name]
-    text = (EMULATOR / "core_native.c").read_text()
-    assert right in text
-    (tmp_path / "core_native.c").write_text(text.replace(right, wrong, 1))
-    out, code = tried(build(tmp_path, tmp_path), f"native and ({chosen})")
+def test_a_wrong_bound_is_noticed(name, found):
+    out, code = found[name]
     assert code != 0 and any(sign in out for sign in NOTICED), out[-2000:]

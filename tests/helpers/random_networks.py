@@ -345,7 +345,8 @@ def by_reference(network, chunks, thresholds=None, own_first=False):
 def by_kernels(network, chunks, thresholds=None, record=None, jobs=1):
     """Results of the compiled extension, with which those of the numba kernels and of narrower vectors agree."""
     results = by(native, network, chunks, thresholds, record, jobs)
-    assert results.differences(by(numba_kernels, network, chunks, thresholds, record, jobs)) == []
+    if numba_kernels is not native:         # as in checked_build.py
+        assert results.differences(by(numba_kernels, network, chunks, thresholds, record, jobs)) == []
     for widest in (16, 32):
         with patch.object(native, "WIDEST", widest):
             assert results.differences(by(native, network, chunks, thresholds, record, jobs)) == []

@@ -23,30 +23,31 @@ BREAKS = {
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("checked"))
+def found(tmp_path_factory, parameters_in):
+    """What all runs print and their exit codes, by name."""
+    folder = tmp_path_factory.mktemp("checked")
+    library = build(folder)
+    demo = "--mode", "demo", "--parameters", parameters_in(folder, layers=2), "--run-dir", folder / "run"
+    runs = {"engine": (library, "pytest", HERE / "test_golden.py", HERE / "test_reference_equals_kernels.py", "-k",
+                       f"golden or {GENERAL} or resets_of or compete or split or longer_and_shorter or more_spikes"),
+            "experiment": (library, "cli", *demo)}
+    for number, (name, (tests, file, right, wrong)) in enumerate(BREAKS.items()):
+        source = folder / str(number)
+        shutil.copytree(LOCAL, source, ignore=shutil.ignore_patterns("*.so", "*.py", "__pycache__"))
+        text = (source / file).read_text()
+        assert text.count(right) == 1
+        (source / file).write_text(text.replace(right, wrong))
+        runs[name] = build(source, source), "pytest", HERE / "test_reference_equals_kernels.py", "-k", tests
+    return dict(zip(runs, run(*runs.values())))
 
 
-def ends_well(out, code):
+@pytest.mark.parametrize("name", ["engine", "experiment"])
+def test_the_engines_tests_and_an_experiment_hold_on_the_checked_build(name, found):
+    out, code = found[name]
     assert code == 0, out[-3000:]
 
 
-def test_the_engines_tests_hold_on_the_checked_build(checked):
-    ends_well(*run(checked, "pytest", HERE / "test_golden.py", HERE / "test_reference_equals_kernels.py", "-k",
-                   f"golden or {GENERAL} or resets_of or compete or split or longer_and_shorter or more_spikes"))
-
-
-def test_an_experiment_holds_on_the_checked_build(checked, parameters, tmp_path):
-    ends_well(*run(checked, "cli", "--mode", "demo", "--parameters", parameters(layers=2), "--run-dir",
-                   tmp_path / "run"))
-
-
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_wrong_bound_is_noticed(name, tmp_path):
-    tests, file, right, wrong = BREAKS[name]
-    source = shutil.copytree(LOCAL, tmp_path / "source", ignore=shutil.ignore_patterns("*.so", "*.py", "__pycache__"))
-    text = (source / file).read_text()
-    assert text.count(right) == 1
-    (source / file).write_text(text.replace(right, wrong))
-    out, code = run(build(tmp_path, source), "pytest", HERE / "test_reference_equals_kernels.py", "-k", tests)
+def test_a_wrong_bound_is_noticed(name, found):
+    out, code = found[name]
     assert code != 0 and any(sign in out for sign in NOTICED), out[-2000:]
