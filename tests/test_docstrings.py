@@ -243,3 +243,13 @@ def test_functions_say_their_types(name):
 def test_a_missing_type_is_seen():
     source = "class A:\n    def f(self, a, *b: int, c: int = 0, **d) -> int: pass\ndef g(e: str): pass"
     assert sorted(untyped(ast.parse(source))) == ["f: a", "f: d", "g: what it gives"]
+
+
+def test_every_example_runs_as_a_doctest(request):
+    """In ``make test``, but for files that it leaves out; these have none."""
+    config = request.config
+    assert config.getini("addopts").count("--doctest-modules") == 1 and "spikingconvnet" in config.getini("testpaths")
+    left_out = [word.partition("=")[2] for word in config.getini("addopts") if word.startswith("--ignore=")]
+    examples = [name for name, path in FILES.items() if re.search(r"^ *>>> ", path.read_text(), re.MULTILINE)]
+    assert len(examples) > 20
+    assert [name for name in examples if f"spikingconvnet/{name}".startswith(tuple(left_out))] == []
