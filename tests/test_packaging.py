@@ -20,7 +20,7 @@ def of_extra(extra):
     return {one.name: one.specifier for one in REQUIRED if one.marker and one.marker.evaluate({"extra": extra})}
 
 
-@pytest.mark.parametrize("extra", ["spinnaker", "test", "complete"])
+@pytest.mark.parametrize("extra", ["spinnaker", "test", "docs", "complete"])
 def test_spynnaker_is_installed_with_a_numpy_with_which_it_reads_rewiring(extra):
     """Tried with its wheels: 2.3.5 reads them with a warning, 2.4.0 raises TypeError."""
     found = of_extra(extra)
@@ -29,14 +29,15 @@ def test_spynnaker_is_installed_with_a_numpy_with_which_it_reads_rewiring(extra)
 
 def test_no_other_extra_brings_spynnaker():
     extras = {str(one.marker).split('"')[1] for one in REQUIRED if one.marker and "extra" in str(one.marker)}
-    assert {extra for extra in extras if "sPyNNaker" in of_extra(extra)} == {"spinnaker", "test", "complete"}
+    assert {extra for extra in extras if "sPyNNaker" in of_extra(extra)} == {
+        "spinnaker", "test", "docs", "complete"}
 
 
 def test_what_is_installed_is_all_of_it(tmp_path):
     """Every module, types (PEP 561: a type checker takes a package without the marker for untyped), recipes, page."""
     subprocess.run([sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path], cwd=ROOT, check=True)
     wanted = {path.relative_to(ROOT) for pattern in ("*.py", "*.pyi", "py.typed", "page.*")
-              for path in (ROOT / "spikingconvnet").rglob(pattern)}
+              for path in (ROOT / "spikingconvnet").rglob(pattern) if "__pycache__" not in path.parts}
     installed = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     assert installed == wanted and len(wanted) > 100 and Path("spikingconvnet/py.typed") in wanted
 
@@ -46,7 +47,7 @@ def test_what_is_built_from_a_source_distribution_is_in_it(tmp_path):
     subprocess.run([sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path], cwd=ROOT, check=True)
     named = set((tmp_path / "spikingconvnet.egg-info/SOURCES.txt").read_text().splitlines())
     wanted = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "*.c", "*.h", "page.*")
-              for path in (ROOT / "spikingconvnet").rglob(pattern)}
+              for path in (ROOT / "spikingconvnet").rglob(pattern) if "__pycache__" not in path.parts}
     assert named >= wanted | {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "parameters.py", "main.py",
                               "docs/api.md", "examples/best.py", "setup.py", "pyproject.toml"}
 

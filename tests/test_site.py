@@ -69,7 +69,7 @@ def broken(pages):
                 well = parts.scheme == "mailto" or parts.scheme == "data"
             else:
                 target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-                well = target.exists() and (not parts.fragment or target not in pages
+                well = (target in pages or target.exists()) and (not parts.fragment or target not in pages
                                             or unquote(parts.fragment) in pages[target].anchors)
             if not well:
                 yield path.name, link
