@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Any
 
-from spikingconvnet.emulator import faults
+from spikingconvnet.emulator import faults, times
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
@@ -19,6 +20,10 @@ from spikingconvnet.emulator.memory_map import SDRAM_SIZE
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_cpu import library
 from spikingconvnet.emulator.script import run
+from spikingconvnet.emulator.timed_core import TimedCore
+from spikingconvnet.emulator.timed_machine import TimedMachine
+from spikingconvnet.emulator.timed_native import TimedNativeCore
+from spikingconvnet.emulator.timing import QUANTUM
 
 INTERRUPTED = 130
 
@@ -40,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE",
                       help="let something go wrong; more than once: several. "
                            + ", ".join(f"{name}={form.example}" for name, form in faults.FORMS.items()))
+    made.add_argument("--timed", action="store_true",
+                      help="let work take time: instructions, memory, routers, links; what is late is late")
+    made.add_argument("--quantum", type=float, default=QUANTUM, metavar="US",
+                      help="with --timed: us that cores run before they hear of each other (default: %(default)s)")
+    made.add_argument("--times", metavar="FILE", help="with --timed: write what cores had to do, when the board ends")
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
     made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
     made.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE [ARGS]",
@@ -53,11 +63,14 @@ def _report(text: str) -> None:
     print(f"board: {text}", file=sys.stderr, flush=True)
 
 
-def _core_class(native: bool | None) -> type[Core]:
+def _core_class(native: bool | None, timed: bool) -> type[Any]:
     """The compiled core if it is there and wanted."""
     if native and not library():
         raise SetupError("--native: the extension was not built; install the package where there is a C compiler")
-    return Core if native is False or not library() else NativeCore
+    in_python = native is False or not library()
+    if timed:
+        return TimedCore if in_python else TimedNativeCore
+    return Core if in_python else NativeCore
 
 
 def _close_with(descriptor: int, ethernet: Ethernet) -> None:
@@ -78,7 +91,9 @@ def _announce(options: argparse.Namespace, host: str) -> None:
 def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Machine:
     """The machine; one that knows of faults only if there are any."""
     settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
-                "make_core": _core_class(options.native)}
+                "make_core": _core_class(options.native, options.timed)}
+    if options.timed:
+        return TimedMachine(options.version, options.quantum, **settings)
     if wrong == faults.Faults():
         return Machine(options.version, **settings)
     return FaultyMachine(wrong, options.version, **settings)
@@ -106,7 +121,20 @@ def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
         threading.Thread(target=_close_with, args=(options.alive, ethernet), daemon=True).start()
     _announce(options, ethernet.host)
     ethernet.serve(machine)
+    if options.times and isinstance(machine, TimedMachine):
+        machine.note_all()
+        times.write(machine.history, options.times)
     return 0
+
+
+def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
+    """Refuse options that do not go together or mean nothing."""
+    if options.timed and wrong != faults.Faults():
+        raise SetupError("--timed: faults on demand are for boards without time; leave out --fault, or --timed")
+    if not 0.1 <= options.quantum <= 1000:
+        raise SetupError(f"--quantum: must be 0.1 to 1000 us, got {options.quantum:g}")
+    if options.times and not options.timed:
+        raise SetupError("--times: cores take no time without --timed; add it")
 
 
 def _command(options: argparse.Namespace) -> list[str] | None:
@@ -124,12 +152,13 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         wrong = faults.parse(options.fault)
         wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
+        _check(options, wrong)
         command = _command(options)
         if command is None:
             return _serve(options, wrong)
         return run(command, version=options.version, host=options.host,
                    native=options.native, watchdog=options.watchdog, faults=wrong,
-                   real_time=options.real_time)
+                   real_time=options.real_time, timed=options.timed, quantum=options.quantum, times=options.times)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

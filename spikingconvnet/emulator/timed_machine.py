@@ -1,0 +1,206 @@
+"""A board on which work takes time: `Machine` with cores that have clocks of their own (`timed_core.py`).
+
+Cores run side by side in quanta: each up to the same cycle, one after another; then the packets that they have sent set
+out (`interconnect.py`), and come to cores that may already be behind that cycle, which then hear of them so much later.
+So a quantum (10 us) is what a packet can be late by without reason; nothing depends on the order of cores, and the same
+programs give the same results. Between two events nobody works, and the clock jumps.
+
+Words that DMA controllers move share a chip's SDRAM: what one takes follows from how many controllers were at work on
+average in the quantum before.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from spikingconvnet.emulator import timing
+from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.interconnect import Interconnect, Posted
+from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine
+from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, XY, Place
+from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP
+from spikingconvnet.emulator.timed_core import TimedCore
+
+_PATIENCE = timing.waiting_time(0x00400001)         # of routers as SC&MP leaves them
+_WATCHED = CPU_CLOCK_MHZ * 1_000_000                # cycles after which it is looked whether cores sleep at times
+_ON_END = 0.005                                     # s for which quanta follow each other, then messages are looked at
+
+
+@dataclass(frozen=True)
+class History:
+    """What a program did: its core, name, cycles of a step, cycles that it was awake in each."""
+
+    core: Place
+    program: str
+    period: int
+    steps: list[int]
+
+
+class TimedMachine(Machine):
+    """A `Machine` in time.
+
+    Parameters
+    ----------
+    quantum : us that cores run before they hear of each other
+    version, options : see `Machine`; `make_core` is `TimedCore` or a class like it
+    """
+
+    def __init__(self, version: int = 5, quantum: float = timing.QUANTUM, make_core: Any = TimedCore,
+                 **options: Any) -> None:
+        self._quantum = timing.cycles_of(quantum)
+        self._awake: dict[Core, None] = {}          # cores that run programs, in the order in which they began
+        self._order: list[Core] | None = None       # the same as a list
+        self._next: int | None = None               # when something happens next
+        self._someone_works = False                       # whether any core does, or waits for anything but a timer
+        self._banks: dict[XY, Any] = {}
+        self._crowded: list[Any] = []               # banks that more cores use than they can serve at full speed
+        self._posted: list[Posted] = []             # packets that have just been sent
+        self._mailed: list[Core] = []               # cores to which messages may wait
+        self.history: list[History] = []            # of programs that had steps, in the order in which they ended
+        self._looked_at = 0                         # when it was looked
+        self._sleep: dict[Core, tuple[int, int]] = {}       # how long each core had slept then, and since when not
+        self._network = Interconnect(self)
+        super().__init__(version, make_core=make_core, **options)
+
+    def _core_of(self, x: int, y: int) -> Any:
+        make = super()._core_of(x, y)
+        bank = self._banks.setdefault((x, y), self._make_core.BANK())       # type: ignore[attr-defined]
+
+        def make_timed(*arguments: Any) -> Any:
+            core: Any = make(*arguments)
+            core.bank, core.timeout, core.forget = bank, _PATIENCE, self._forget
+            return core
+        return make_timed
+
+    def _wake(self, core: Core) -> None:
+        if core.rest in (Rest.OFF, Rest.DEAD):
+            return
+        core.wake(self.cycle)                       # type: ignore[attr-defined]
+        if core not in self._awake:
+            self._awake[core] = self._order = None
+            if (chip := self.chips[core.place[:2]]) not in self._clocked:
+                self._clocked.append(chip)
+        self._next, self._someone_works = self.cycle, True
+
+    def _forget(self, core: Any) -> None:
+        """A core is about to be stopped, or has died."""
+        x, y, number = core.place
+        found = core.times()
+        if found.steps:
+            self.history.append(History(core.place, self.chips[x, y].app_name(number), found.period, list(found.steps)))
+        self._order = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no core works, and none waits for anything but a timer: their states are what a board would show."""
+        return not (self._mail or self._someone_works)
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` would do something."""
+        return bool(self._mail) or self._next is not None
+
+    def next_instant(self) -> int | None:
+        """Cycle at which something happens next."""
+        return self._next
+
+    def step(self) -> None:
+        """Carry messages, or let quanta pass until somebody should look at something."""
+        if self._mail:
+            self._carry()
+            return
+        ends = time.monotonic() + _ON_END
+        while self._next is not None:
+            self._pass_quantum(self._next)
+            if self._mail or not self._someone_works or time.monotonic() > ends:
+                return
+
+    def run(self, until: int | None = None) -> None:
+        """Step until nothing is left to do, or nothing up to and including a cycle."""
+        while self._mail or (self._next is not None and (until is None or self._next <= until)):
+            if self._mail:
+                self._carry()
+            else:
+                self._pass_quantum(self._next or 0)
+
+    def _pass_quantum(self, begins: int) -> None:
+        """Let all cores run for a quantum from a cycle on, or from where the clock stands."""
+        self._set_clock(max(begins, self.cycle))
+        until = self.cycle + self._quantum
+        order = self._cores_at_work()
+        found, self._next, self._someone_works = self._make_core.run_all(order, until)        # type: ignore[attr-defined]
+        self._set_clock(until)
+        for bank in self._crowded:
+            bank.word, bank.moved = timing.shared_word(bank.moved / self._quantum), 0
+        for core in found:
+            self._look_after(core)
+        if self._posted:
+            posted, self._posted = self._posted, []
+            for xy, free in self._network.carry(posted, until):
+                for core in self.chips[xy].cores.values():
+                    if core.rest not in (Rest.OFF, Rest.DEAD):
+                        core.hold(free)             # type: ignore[attr-defined]
+            self._next, self._someone_works = until, True
+        if self._mailed:
+            self._mailed = [core for core in self._mailed if self._post(core)]
+        if until >= self._looked_at + _WATCHED:
+            self._check_sleep(until)
+
+    def _cores_at_work(self) -> list[Any]:
+        """Cores that run programs, in the order in which they began; and whose memory is crowded then."""
+        if self._order is None:
+            self._order = [core for core in self._awake if core.rest not in (Rest.OFF, Rest.DEAD)]
+            self._awake = dict.fromkeys(self._order)
+            cores = Counter(core.place[:2] for core in self._order)
+            self._crowded = [bank for xy, bank in self._banks.items()
+                             if timing.shared_word(cores[xy]) > timing.DMA_WORD]
+        return self._order
+
+    def _look_after(self, core: Any) -> None:
+        """Deal with a core's fault, take its packets, and count those that it did not take in time."""
+        x, y, _ = core.place
+        core.settle()
+        if core.rest is Rest.DEAD:
+            self.chips[x, y].bury_dead(core)
+            self._forget(core)
+            return
+        self._next, self._someone_works = self.cycle, True
+        if dropped := core.times().dropped:
+            router = self.chips[x, y].router
+            router.count(router.counting(payload=False, local=False, default=False, route=None), dropped)
+        self._posted += [(at, (x, y), packet) for at, packet in core.take_sent_at()]
+
+    def send(self, message: SDP) -> None:
+        """Route an SDP message; one that a core has no room for is delivered when it has."""
+        super().send(message)
+        chip = self.chip_at(message.dest_addr)
+        if chip is not None and message.core in chip.cores and message.dest_port != PORT_ETHERNET:
+            self._mailed.append(chip.cores[message.core])
+
+    def _post(self, core: Core) -> bool:
+        """Hand over a core's next message if it has taken the last; whether more wait."""
+        chip = self.chips[core.place[:2]]
+        chip.post(core)
+        return chip.has_mail(core)
+
+    def _set_clock(self, cycle: int) -> None:
+        if cycle // CYCLES_PER_MS != self.cycle // CYCLES_PER_MS:
+            super()._set_clock(cycle)
+        self.cycle = cycle
+
+    def note_all(self) -> None:
+        """Note in `history` what cores have done that still run."""
+        for core in sorted(self._cores_at_work(), key=lambda core: core.place):
+            self._forget(core)
+
+    def _check_sleep(self, now: int) -> None:
+        """Stop cores that have not slept for as long as the watchdog waits, in seconds of the board's clock."""
+        self._looked_at = now
+        for core in self._cores_at_work():
+            slept, since = core.times().slept, self._sleep.get(core, (-1, now))
+            if slept != since[0]:
+                self._sleep[core] = slept, now
+            elif now - since[1] > self.watchdog * _WATCHED:
+                self._stop(core, f"has not come to rest for {self.watchdog:g} s of its own clock")
+                self._forget(core)
