@@ -68,6 +68,8 @@ class Experiment:
         How many times slower than real time a SpiNNaker board runs.
     packet_buffer : int or None
         Packets that each core of a board holds until it works them off; None is sPyNNaker's own number.
+    timed : bool
+        Whether work takes time on an emulated board.
     jobs : int or None
         Threads; the results do not depend on it.
     progress : callable
@@ -93,11 +95,12 @@ class Experiment:
     def __init__(self, settings: Settings, run_dir: str | Path | RunDirectory, backend: str = "local",
                  jobs: int | None = None, progress: Callable[..., Iterable[Any]] = lambda items, description: items,
                  program: str = "main.py", target: str | None = None, cluster: str | None = None, copies: int | str = 1,
-                 time_scale: int = 1, options: str = "", force: bool = False, packet_buffer: int | None = None) -> None:
+                 time_scale: int = 1, options: str = "", force: bool = False, packet_buffer: int | None = None,
+                 timed: bool = False) -> None:
         self.jobs, self.progress = jobs, progress
         self.store = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory(run_dir)
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
-                             directory=self.store.path / backend, packet_buffer=packet_buffer)
+                             directory=self.store.path / backend, packet_buffer=packet_buffer, timed=timed)
         self.asked, self._called = settings, (program, options)
         self.look()
 
