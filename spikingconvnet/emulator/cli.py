@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import CHIPS, Machine
-from spikingconvnet.emulator.memory_map import SDRAM_SIZE
+from spikingconvnet.emulator.memory_map import SDRAM_SIZE, Place
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_cpu import library
 from spikingconvnet.emulator.script import run
@@ -48,7 +49,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--timed", action="store_true",
                       help="let work take time: instructions, memory, routers, links; what is late is late")
     made.add_argument("--quantum", type=float, default=QUANTUM, metavar="US",
-                      help="with --timed: us that cores run before they hear of each other (default: %(default)s)")
+                      help="with --timed: us that packets are under way at least (default: %(default)s)")
+    made.add_argument("--phases", type=float, default=0.0, metavar="US",
+                      help="with --timed: chips hear of the start up to so many us apart (default: at once)")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="with --timed: of the phases")
+    made.add_argument("--profile", metavar="X,Y,P",
+                      help="with --timed and --times: a core whose functions are counted, by their addresses")
     made.add_argument("--times", metavar="FILE", help="with --timed: write what cores had to do, when the board ends")
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
     made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
@@ -93,7 +99,8 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Ma
     settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
                 "make_core": _core_class(options.native, options.timed)}
     if options.timed:
-        return TimedMachine(options.version, options.quantum, **settings)
+        return TimedMachine(options.version, options.quantum, profile=_place(options.profile), phases=options.phases,
+                            seed=options.seed, **settings)
     if wrong == faults.Faults():
         return Machine(options.version, **settings)
     return FaultyMachine(wrong, options.version, **settings)
@@ -127,14 +134,30 @@ def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
     return 0
 
 
+def _place(text: str | None) -> Place | None:
+    """The core in ``X,Y,P``."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,2},\d{1,2},\d{1,2}", text):
+        raise SetupError(f"--profile {text}: must be the chip and number of a core, as 0,0,3")
+    x, y, p = map(int, text.split(","))
+    return x, y, p
+
+
 def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
     """Refuse options that do not go together or mean nothing."""
     if options.timed and wrong != faults.Faults():
         raise SetupError("--timed: faults on demand are for boards without time; leave out --fault, or --timed")
     if not 0.1 <= options.quantum <= 1000:
         raise SetupError(f"--quantum: must be 0.1 to 1000 us, got {options.quantum:g}")
-    if options.times and not options.timed:
-        raise SetupError("--times: cores take no time without --timed; add it")
+    for name in ("times", "profile", "phases", "seed"):
+        if getattr(options, name) and not options.timed:
+            raise SetupError(f"--{name}: means nothing without --timed; add it")
+    if not 0 <= options.phases <= 1000 or not 0 <= options.seed < 2**63:
+        raise SetupError("--phases must be 0 to 1000 us, --seed a whole number below 2^63")
+    if options.profile and not options.times:
+        raise SetupError("--profile: is written to the file of --times; name one")
+    _place(options.profile)
 
 
 def _command(options: argparse.Namespace) -> list[str] | None:
@@ -158,7 +181,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return _serve(options, wrong)
         return run(command, version=options.version, host=options.host,
                    native=options.native, watchdog=options.watchdog, faults=wrong,
-                   real_time=options.real_time, timed=options.timed, quantum=options.quantum, times=options.times)
+                   real_time=options.real_time, timed=options.timed, quantum=options.quantum, times=options.times,
+                   profile=_place(options.profile), phases=options.phases, seed=options.seed)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -36,7 +36,8 @@ typedef struct {
 
 enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, and a fault for Python to deal with */
 /* timing.py: cycles, and the packets that wait between the router and a core */
-enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, QUEUE = 4 };
+enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, DMA_WORD = 48,
+       SDRAM_WORD = 13, QUEUE = 4 };
 enum { FIRST_SHARED = 2, SHARED = 4 };                          /* of a core's memories, those that are the chip's */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
@@ -87,10 +88,10 @@ struct cpu {
     region regions[SHARED];
 };
 
-/* A block by its first half word: cycles.Cost, bytes, how often it began */
+/* A block by its first half word: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
 typedef struct {
-    uint32_t cycles, jump, size;
-    uint64_t begun;
+    uint32_t cycles, jump, size, thumb;
+    uint64_t begun, spent;
 } cost;
 
 /* timed_core.Bank: the SDRAM of a chip */
@@ -134,8 +135,8 @@ struct core {
     /* time: timed_core.py */
     int timed, stopped, transfers, waits;
     uint32_t read_cost;
-    uint64_t limit, follow, jump, slept, ends[AT_ONCE];
-    cost *costs;
+    uint64_t limit, until, lag, begins, follow, jump, slept, ends[AT_ONCE];
+    cost *costs, *last;
     bank *bank;
     uint64_t *sent_at;
     arrival *coming, queue[QUEUE];                              /* at the router, and between it and the core */
@@ -191,13 +192,14 @@ static int partial(core *c, const char *device, uint32_t offset, unsigned size) 
 }
 
 static void happen(core *c);
+static void spend(core *c, uint64_t cycles);
 static void move_up(core *c);
 static void plan(core *c);
 
 /* Whether the access has to be left alone because the core was asked to pause, or its packets have to be taken. */
 static int yields(core *c) {
     if (c->timed) {
-        c->now += DEVICE_WAIT;
+        spend(c, DEVICE_WAIT);
         happen(c);
     }
     if (!c->pause && c->n_sent < 3 * MOST_SENT) return 0;
@@ -377,7 +379,11 @@ static void send_packet(core *c, uint32_t key) {
         }
         c->sent_size = larger;
     }
-    if (c->timed) c->sent_at[c->n_sent / 3] = c->now;
+    if (c->timed) {
+        c->sent_at[c->n_sent / 3] = c->now;
+        if (c->now + c->lag < c->until) c->until = c->now + c->lag;
+        if (c->until < c->limit) c->limit = c->until;
+    }
     int payload = c->has_data || c->tcr & PAYLOAD;
     c->sent[c->n_sent++] = payload ? PAYLOAD : 0;
     c->sent[c->n_sent++] = key;
@@ -672,7 +678,7 @@ static void on_block(void *uc, uint64_t wide, uint32_t size, void *data) {
     cpu *p = data;
     core *c = p->current;
     uint32_t address = (uint32_t) wide;
-    if (address != c->follow) c->now += c->jump;
+    if (address != c->follow) spend(c, c->jump);
     c->jump = 0;
     c->follow = address;
     if (c->now >= c->limit || (raw(c) & c->enable && wanted(c))) {
@@ -686,11 +692,19 @@ static void on_block(void *uc, uint64_t wide, uint32_t size, void *data) {
         one->cycles = (uint32_t) both;
         one->jump = (uint32_t) (both >> 32);
         one->size = size;
+        one->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
     }
     one->begun++;
-    c->now += one->cycles;
+    c->last = one;
+    spend(c, one->cycles);
     c->jump = one->jump;
     c->follow = address + size;
+}
+
+/* The block that is under way takes so many cycles more. */
+static void spend(core *c, uint64_t cycles) {
+    c->now += cycles;
+    if (c->last) c->last->spent += cycles;
 }
 
 static int asleep(core *c) { return c->rest == WFI || c->waiting; }
@@ -702,9 +716,9 @@ static void doze(core *c, uint64_t until) {
     }
 }
 
-/* Let a core run until a cycle, or sleep until something happens after that. */
-static void slice(core *c, uint64_t until) {
-    while (c->now < until && c->rest != FAULT) {
+/* Let a core run until a cycle, or sleep until something happens after that; less far if what it sends may come back. */
+static void slice(core *c) {
+    while (c->now < c->until && c->rest != FAULT) {
         happen(c);
         uint32_t vector = wanted(c);
         if (vector) {
@@ -716,12 +730,12 @@ static void slice(core *c, uint64_t until) {
         }
         uint64_t next = due(c);
         if (asleep(c)) {
-            if (next >= until) return;
+            if (next >= c->until) return;
             doze(c, next);
             progress(c);
             continue;
         }
-        c->limit = next < until ? next : until;
+        c->limit = next < c->until ? next : c->until;
         c->rest = READY;
         emulate(c);
     }
@@ -734,7 +748,7 @@ static uint64_t memory_read(void *uc, uint64_t offset, unsigned size, void *data
     (void) uc;
     assert(offset + size <= c->memories[r->index].size);
     memcpy(&value, c->memories[r->index].bytes + offset, size);
-    c->now += r->wait;
+    spend(c, r->wait);
     return value;
 }
 
@@ -744,7 +758,7 @@ static void memory_write(void *uc, uint64_t offset, unsigned size, uint64_t valu
     (void) uc;
     assert(offset + size <= c->memories[r->index].size);
     memcpy(c->memories[r->index].bytes + offset, &value, size);
-    c->now += r->wait;
+    spend(c, r->wait);
 }
 
 /* Space.translate */
@@ -1003,20 +1017,44 @@ static uint64_t next_of(core *c) {
     return asleep(c) && !wanted(c) ? due(c) : c->now;
 }
 
-/* Let cores run until a cycle. Returns how many of them want to be looked at (their places in `looked_at`), and sets when
- * something happens next, and whether anybody still works or waits for anything but a timer.
+/* Let cores run up to a cycle, in rounds: each as far as nothing that another one does can reach it, which takes `lag`
+ * cycles. Returns, when somebody has to be looked at, how many (their places in `looked_at`), and always when nobody works
+ * or waits for anything but a timer. `next`: when something happens next; `clock`: how far all have come.
  */
-API int cores_run(core **cores, int n, uint64_t until, int *looked_at, uint64_t *next, int *busy) {
-    int found = 0;
-    *next = NEVER;
-    *busy = 0;
-    for (int i = 0; i < n; i++) {
-        core *c = cores[i];
-        if (next_of(c) < until) slice(c, until);
-        if (c->n_sent || c->dropped || c->rest == FAULT) looked_at[found++] = i;
-        uint64_t then = next_of(c);
-        if (then < *next) *next = then;
-        *busy |= (c->rest != FAULT && !asleep(c)) || c->transfers || (!c->received && c->first < c->n_coming);
+API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks, int n_banks, int *looked_at,
+                  uint64_t *next, uint64_t *clock, int *busy) {
+    for (;;) {
+        uint64_t first = NEVER, second = NEVER, latest = 0, began = *clock;
+        int found = 0;
+        for (int i = 0; i < n; i++) {
+            uint64_t begins = cores[i]->begins = next_of(cores[i]);
+            if (begins < first) {
+                second = first;
+                first = begins;
+            } else if (begins < second) second = begins;
+        }
+        *next = NEVER;
+        *busy = 0;
+        for (int i = 0; i < n; i++) {
+            core *c = cores[i];
+            uint64_t others = c->begins == first ? second : first;
+            c->lag = lag;
+            c->until = others < end - lag ? others + lag : end;
+            if (c->begins < c->until) slice(c);
+            if (c->n_sent || c->dropped || c->rest == FAULT) looked_at[found++] = i;
+            uint64_t then = next_of(c);
+            if (then < *next) *next = then;
+            if (c->now > latest) latest = c->now;
+            *busy |= (c->rest != FAULT && !asleep(c)) || c->transfers || (!c->received && c->first < c->n_coming);
+        }
+        if (*busy && *next < NEVER) latest = *next;
+        if (latest > *clock) *clock = latest;
+        for (int i = 0; i < n_banks; i++) {
+            uint64_t passed = *clock - began > lag ? *clock - began : lag;
+            uint64_t word = (2 * SDRAM_WORD * banks[i]->moved + passed) / (2 * passed);
+            banks[i]->word = word > DMA_WORD ? (uint32_t) word : DMA_WORD;
+            banks[i]->moved = 0;
+        }
+        if (found || !*busy || *next >= end) return found;
     }
-    return found;
 }

@@ -25,10 +25,14 @@ Wire: TypeAlias = tuple[XY, int]                    # a chip, and the link by wh
 
 
 class Interconnect:
-    """The routers and links of a machine, and when each of them is free again."""
+    """The routers and links of a machine, and when each of them is free again.
 
-    def __init__(self, machine: "Machine") -> None:
-        self._machine = machine
+    `lag` is what the shortest way takes in all, in cycles, which is more than it does on a board: so every packet comes
+    to its cores later than a quantum of that length after it was sent, in the same distance from others.
+    """
+
+    def __init__(self, machine: "Machine", lag: int) -> None:
+        self._machine, self._lag = machine, max(lag - timing.SEND - timing.ROUTER_PIPELINE, 0)
         self._routers: dict[XY, int] = {}
         self._wires: dict[Wire, int] = {}
 
@@ -65,7 +69,7 @@ class Interconnect:
                 for child, time in zip(tree.children[index], leaves):
                     comes[child] = time
                 for core in cores:                  # of the kind that has a clock
-                    core.arrive(begins + timing.ROUTER_PIPELINE, packet)
+                    core.arrive(begins + timing.ROUTER_PIPELINE + self._lag, packet)
             router.count(counters, 1)
 
     def _leave(self, xy: XY, begins: int, wires: list[Wire], takes: int, patience: int) -> list[int] | None:

@@ -43,7 +43,7 @@ PROTOTYPES = {
     "core_timeout": (_VOID, _POINTER, _U64), "core_rest": (_INT, _POINTER),
     "core_times": (_VOID, _POINTER, _LONGS),
     "core_steps": (_WORDS, _POINTER), "core_sent_at": (_LONGS, _POINTER),
-    "cores_run": (_INT, _POINTER, _INT, _U64, _POINTER, _LONGS, _POINTER),
+    "cores_run": (_INT, _POINTER, _INT, _U64, _U64, _POINTER, _INT, _POINTER, _LONGS, _LONGS, _POINTER),
 }
 
 

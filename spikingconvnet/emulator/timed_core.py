@@ -29,7 +29,6 @@ SHARED_MEMORIES = (*((base, SDRAM_SIZE) for base in SDRAM_BASES), *((base, SYSRA
 SHARED_WAITS = (timing.SDRAM_WAIT, timing.SDRAM_WAIT, timing.SYSRAM_WAIT, timing.SYSRAM_WAIT)
 
 Sent: TypeAlias = tuple[int, Packet]                # cycle, packet
-Outcome: TypeAlias = tuple[list[Core], int | None, bool]        # see `TimedCore.run_all`
 
 
 @dataclass
@@ -40,7 +39,18 @@ class Bank:
     word: int = timing.DMA_WORD
 
 
-@dataclass
+@dataclass(frozen=True)
+class Block:
+    """A block of a program: address, bytes, whether Thumb's, how often it began, cycles with its waits and jumps."""
+
+    address: int
+    size: int
+    thumb: bool
+    begun: int
+    spent: int
+
+
+@dataclass(frozen=True)
 class Times:
     """A core's clock, how long it slept, packets dropped since the last look, length of a step, awake time by step."""
 
@@ -49,6 +59,16 @@ class Times:
     dropped: int
     period: int
     steps: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a run: whom to look at, when something happens next, how far all have come, whether anybody works."""
+
+    found: list[Core]
+    next: int | None
+    clock: int
+    busy: bool
 
 
 class TimedTimer(peripherals.Timer):
@@ -120,6 +140,7 @@ class TimedComms(peripherals.CommsController):
     def _send(self, key: int) -> None:
         super()._send(key)
         self.sent_at.append(self._core.now)
+        self._core.note_sent()
 
 
 class TimedCPU(CPU):
@@ -148,6 +169,7 @@ class TimedCore(Core):
     bank: Any                                       # of its chip, and
     timeout: int                                    # cycles that its router waits for it, and
     forget: Callable[[Any], None]                   # whom to tell that it has stopped: from the machine
+    profiled = False                                # whether it has its blocks counted by itself
 
     def start(self, image: int, app_id: int, flags: int) -> None:
         """See `Core.start`."""
@@ -156,7 +178,9 @@ class TimedCore(Core):
         self.queue: list[Packet] = []               # between it and the core
         self.blocked = self.freed = self.dropped = self.worked = self.held = 0
         self.steps: list[int] = []
-        self._limit = self._follow = self._jump = 0
+        self._limit = self._follow = self._jump = self.until = self.lag = 0
+        self._blocks: dict[int, list[int]] = {}
+        self._last: list[int] = [0, 0, 0, 0]
         super().start(image, app_id, flags)
 
     def stop(self) -> None:
@@ -176,28 +200,41 @@ class TimedCore(Core):
     def begin_block(self, address: int, size: int) -> None:
         """The program is about to begin a block: count it, or stop before it."""
         if address != self._follow:
-            self.now += self._jump
+            self._spend(self._jump)
         self._jump, self._follow = 0, address
         if self.now >= self._limit or (self.vic.raw & self.vic.enable and self._wanted() is not None):
             self._halted = True
             self._cpu.stop()
             return
-        cost = cycles.block(self.itcm.bytes[address:address + size], bool(self._read("CPSR") & T_BIT))
-        self.now += cost.cycles
+        thumb = bool(self._read("CPSR") & T_BIT)
+        cost = cycles.block(self.itcm.bytes[address:address + size], thumb)
+        self._last = self._blocks.setdefault(address, [size, thumb, 0, 0])
+        self._last[2] += 1
+        self._spend(cost.cycles)
         self._jump, self._follow = cost.jump, address + size
+
+    def _spend(self, spent: int) -> None:
+        """The block that is under way takes so many cycles more."""
+        self.now += spent
+        self._last[3] += spent
+
+    def blocks(self) -> list[Block]:
+        """Blocks that it has begun, if it is `profiled`."""
+        return [Block(address, size, bool(thumb), begun, spent)
+                for address, (size, thumb, begun, spent) in sorted(self._blocks.items())] if self.profiled else []
 
     def load_shared(self, offset: int, width: int, index: int) -> int:
         """The program reads a memory of the chip."""
-        self.now += SHARED_WAITS[index - FIRST_SHARED]
+        self._spend(SHARED_WAITS[index - FIRST_SHARED])
         return int.from_bytes(self.memories[index][1].bytes[offset:offset + width], "little")
 
     def store_shared(self, offset: int, width: int, value: int, index: int) -> None:
         """The program writes to a memory of the chip."""
-        self.now += SHARED_WAITS[index - FIRST_SHARED]
+        self._spend(SHARED_WAITS[index - FIRST_SHARED])
         self.memories[index][1].bytes[offset:offset + width] = value.to_bytes(width, "little")
 
     def _yields(self) -> bool:
-        self.now += timing.DEVICE_WAIT
+        self._spend(timing.DEVICE_WAIT)
         self.happen()
         return False
 
@@ -208,6 +245,11 @@ class TimedCore(Core):
     def _has_written(self) -> None:
         super()._has_written()
         self._plan()
+
+    def note_sent(self) -> None:
+        """It has sent a packet, of which somebody may hear after a while."""
+        self.until = min(self.until, self.now + self.lag)
+        self._limit = min(self._limit, self.until)
 
     def _plan(self) -> None:
         """What happens next may have changed: the slice has to end there."""
@@ -278,9 +320,9 @@ class TimedCore(Core):
             self.slept += until - self.now
             self.now = until
 
-    def _slice(self, until: int) -> None:
-        """Run until a cycle, or sleep until something happens after that."""
-        while self.now < until and self.rest is not Rest.DEAD:
+    def _slice(self) -> None:
+        """Run until a cycle, or sleep until something happens after that; less far if what it sends may come back."""
+        while self.now < self.until and self.rest is not Rest.DEAD:
             self.happen()
             vector, then = self._wanted(), self.due()
             if vector is not None:
@@ -289,9 +331,9 @@ class TimedCore(Core):
                 self.rest = Rest.READY
                 self.now += timing.ENTRY
             elif not self.asleep:
-                self._limit, self.rest = min(then, until), Rest.READY
+                self._limit, self.rest = min(then, self.until), Rest.READY
                 self._emulate()
-            elif then >= until:
+            elif then >= self.until:
                 return
             else:
                 self._doze(then)
@@ -334,17 +376,37 @@ class TimedCore(Core):
         return not self.asleep or bool(self.dma.ends) or bool(self.coming and not self.comms.received)
 
     @staticmethod
-    def run_all(cores: Sequence[Any], until: int) -> Outcome:
-        """Let cores run until a cycle, one after another.
+    def run_all(cores: Sequence[Any], clock: int, end: int, lag: int, banks: Sequence[Any]) -> Outcome:
+        """Let cores run up to a cycle, in rounds: each as far as nothing that another one does can reach it.
 
-        Whom to look at then, when something happens next, whether anybody works or waits for anything but a timer.
+        Parameters
+        ----------
+        cores : sequence of TimedCore
+        clock, end : how far all have come, and how far they may
+        lag : cycles after which one hears of another
+        banks : those that cores share
+
+        Returns
+        -------
+        Outcome
+            When somebody has to be looked at, or nobody works or waits for anything but a timer.
         """
-        found, following, busy = [], NEVER, False
-        for core in cores:
-            if core._next() < until:
-                with core._cpu.turn_of(core):
-                    core._slice(until)
-            if core.comms.sent or core.dropped or core.rest is Rest.DEAD:
-                found.append(core)
-            following, busy = min(following, core._next()), busy or core._works
-        return found, None if following == NEVER else following, busy
+        while True:
+            began, begins = clock, [core._next() for core in cores]
+            first, second = sorted([*begins, NEVER, NEVER])[:2]
+            found = []
+            for core, at in zip(cores, begins):
+                others = second if at == first else first
+                core.lag, core.until = lag, others + lag if others < end - lag else end
+                if at < core.until:
+                    with core._cpu.turn_of(core):
+                        core._slice()
+                if core.comms.sent or core.dropped or core.rest is Rest.DEAD:
+                    found.append(core)
+            following, busy = min((core._next() for core in cores), default=NEVER), any(core._works for core in cores)
+            latest = following if busy and following < NEVER else max((core.now for core in cores), default=0)
+            clock = max(clock, latest)
+            for bank in banks:
+                bank.word, bank.moved = timing.shared_word(bank.moved, max(clock - began, lag)), 0
+            if found or not busy or following >= end:
+                return Outcome(found, None if following == NEVER else following, clock, busy)

@@ -1,17 +1,20 @@
 """A board on which work takes time: `Machine` with cores that have clocks of their own (`timed_core.py`).
 
-Cores run side by side in quanta: each up to the same cycle, one after another; then the packets that they have sent set
-out (`interconnect.py`), and come to cores that may already be behind that cycle, which then hear of them so much later.
-So a quantum (10 us) is what a packet can be late by without reason; nothing depends on the order of cores, and the same
-programs give the same results. Between two events nobody works, and the clock jumps.
+Cores run in rounds, one after another, each as far as nothing that another one does can reach it: a packet is under way
+for a quantum (10 us) at least. So packets are in nobody's past, nothing depends on the order of cores, and the same
+programs give the same results; that packets take too long is the price. Between two events nobody works, and the clock
+jumps.
 
 Words that DMA controllers move share a chip's SDRAM: what one takes follows from how many controllers were at work on
-average in the quantum before.
+average in the round before.
 """
 
+import hashlib
+import struct
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from spikingconvnet.emulator import timing
@@ -20,21 +23,30 @@ from spikingconvnet.emulator.interconnect import Interconnect, Posted
 from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, XY, Place
 from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP
+from spikingconvnet.emulator.profile import Function, functions
 from spikingconvnet.emulator.timed_core import TimedCore
 
 _PATIENCE = timing.waiting_time(0x00400001)         # of routers as SC&MP leaves them
 _WATCHED = CPU_CLOCK_MHZ * 1_000_000                # cycles after which it is looked whether cores sleep at times
+_MOST = CPU_CLOCK_MHZ * 1000                        # cycles that cores run before messages are looked after
 _ON_END = 0.005                                     # s for which quanta follow each other, then messages are looked at
+
+
+def _phase(most: float, seed: int, place: Place) -> int:
+    """Cycles by which interrupts of a chip's monitor come later, up to a number of us, from a seed."""
+    drawn = hashlib.blake2b(struct.pack("<qHH", seed, *place[:2]), digest_size=8).digest()
+    return int(timing.CYCLES_PER_US * most * int.from_bytes(drawn, "little") / 2**64)
 
 
 @dataclass(frozen=True)
 class History:
-    """What a program did: its core, name, cycles of a step, cycles that it was awake in each."""
+    """What a program did: its core, name, cycles of a step, cycles that it was awake in each, functions if profiled."""
 
     core: Place
     program: str
     period: int
     steps: list[int]
+    functions: list[Function]
 
 
 class TimedMachine(Machine):
@@ -42,12 +54,15 @@ class TimedMachine(Machine):
 
     Parameters
     ----------
-    quantum : us that cores run before they hear of each other
+    quantum : us that packets are under way at least
+    profile : a core whose functions are counted
+    phases : us by which the monitors' interrupts come to the chips apart, at most; each chip's is drawn from `seed`
     version, options : see `Machine`; `make_core` is `TimedCore` or a class like it
     """
 
     def __init__(self, version: int = 5, quantum: float = timing.QUANTUM, make_core: Any = TimedCore,
-                 **options: Any) -> None:
+                 profile: Place | None = None, phases: float = 0.0, seed: int = 0, **options: Any) -> None:
+        self._profile, self._phases = profile, partial(_phase, phases, seed)
         self._quantum = timing.cycles_of(quantum)
         self._awake: dict[Core, None] = {}          # cores that run programs, in the order in which they began
         self._order: list[Core] | None = None       # the same as a list
@@ -60,7 +75,7 @@ class TimedMachine(Machine):
         self.history: list[History] = []            # of programs that had steps, in the order in which they ended
         self._looked_at = 0                         # when it was looked
         self._sleep: dict[Core, tuple[int, int]] = {}       # how long each core had slept then, and since when not
-        self._network = Interconnect(self)
+        self._network = Interconnect(self, self._quantum)
         super().__init__(version, make_core=make_core, **options)
 
     def _core_of(self, x: int, y: int) -> Any:
@@ -70,13 +85,14 @@ class TimedMachine(Machine):
         def make_timed(*arguments: Any) -> Any:
             core: Any = make(*arguments)
             core.bank, core.timeout, core.forget = bank, _PATIENCE, self._forget
+            core.profiled = core.place == self._profile
             return core
         return make_timed
 
     def _wake(self, core: Core) -> None:
         if core.rest in (Rest.OFF, Rest.DEAD):
             return
-        core.wake(self.cycle)                       # type: ignore[attr-defined]
+        core.wake(self.cycle + self._phases(core.place))        # type: ignore[attr-defined]
         if core not in self._awake:
             self._awake[core] = self._order = None
             if (chip := self.chips[core.place[:2]]) not in self._clocked:
@@ -88,7 +104,8 @@ class TimedMachine(Machine):
         x, y, number = core.place
         found = core.times()
         if found.steps:
-            self.history.append(History(core.place, self.chips[x, y].app_name(number), found.period, list(found.steps)))
+            self.history.append(History(core.place, self.chips[x, y].app_name(number), found.period, list(found.steps),
+                                        functions(bytes(core.itcm.bytes), core.blocks())))
         self._order = None
 
     @property
@@ -106,13 +123,13 @@ class TimedMachine(Machine):
         return self._next
 
     def step(self) -> None:
-        """Carry messages, or let quanta pass until somebody should look at something."""
+        """Carry messages, or let time pass until somebody should look at something."""
         if self._mail:
             self._carry()
             return
         ends = time.monotonic() + _ON_END
         while self._next is not None:
-            self._pass_quantum(self._next)
+            self._pass(self._next + _MOST)
             if self._mail or not self._someone_works or time.monotonic() > ends:
                 return
 
@@ -122,30 +139,27 @@ class TimedMachine(Machine):
             if self._mail:
                 self._carry()
             else:
-                self._pass_quantum(self._next or 0)
+                self._pass(_MOST + (self._next or 0) if until is None else until + 1)
 
-    def _pass_quantum(self, begins: int) -> None:
-        """Let all cores run for a quantum from a cycle on, or from where the clock stands."""
-        self._set_clock(max(begins, self.cycle))
-        until = self.cycle + self._quantum
+    def _pass(self, end: int) -> None:
+        """Let all cores run, up to a cycle, until somebody has to be looked at."""
         order = self._cores_at_work()
-        found, self._next, self._someone_works = self._make_core.run_all(order, until)        # type: ignore[attr-defined]
-        self._set_clock(until)
-        for bank in self._crowded:
-            bank.word, bank.moved = timing.shared_word(bank.moved / self._quantum), 0
-        for core in found:
+        run_all = self._make_core.run_all           # type: ignore[attr-defined]
+        outcome = run_all(order, self.cycle, end, self._quantum, self._crowded)
+        self._next, self._someone_works = outcome.next, outcome.busy
+        self._set_clock(outcome.clock)
+        for core in outcome.found:
             self._look_after(core)
         if self._posted:
             posted, self._posted = self._posted, []
-            for xy, free in self._network.carry(posted, until):
+            for xy, free in self._network.carry(posted, self.cycle):
                 for core in self.chips[xy].cores.values():
                     if core.rest not in (Rest.OFF, Rest.DEAD):
                         core.hold(free)             # type: ignore[attr-defined]
-            self._next, self._someone_works = until, True
         if self._mailed:
             self._mailed = [core for core in self._mailed if self._post(core)]
-        if until >= self._looked_at + _WATCHED:
-            self._check_sleep(until)
+        if self.cycle >= self._looked_at + _WATCHED:
+            self._check_sleep(self.cycle)
 
     def _cores_at_work(self) -> list[Any]:
         """Cores that run programs, in the order in which they began; and whose memory is crowded then."""
@@ -154,7 +168,7 @@ class TimedMachine(Machine):
             self._awake = dict.fromkeys(self._order)
             cores = Counter(core.place[:2] for core in self._order)
             self._crowded = [bank for xy, bank in self._banks.items()
-                             if timing.shared_word(cores[xy]) > timing.DMA_WORD]
+                             if timing.shared_word(cores[xy], 1) > timing.DMA_WORD]
         return self._order
 
     def _look_after(self, core: Any) -> None:

@@ -10,14 +10,23 @@ from spikingconvnet.emulator.memory import Device
 from spikingconvnet.emulator.native_core import FAULT, NEVER, NativeCore
 from spikingconvnet.emulator.native_cpu import PRICE, NativeCPU, check, library
 from spikingconvnet.emulator.packets import Packet
-from spikingconvnet.emulator.timed_core import CODE, FIRST_SHARED, SHARED_MEMORIES, SHARED_WAITS, Outcome, Sent, Times
+from spikingconvnet.emulator.timed_core import (
+    CODE,
+    FIRST_SHARED,
+    SHARED_MEMORIES,
+    SHARED_WAITS,
+    Block,
+    Outcome,
+    Sent,
+    Times,
+)
 
 
 class Cost(ctypes.Structure):
     """`cost` in core_native.c: a block of a program, by the place of its first half word."""
 
     _fields_ = [("cycles", ctypes.c_uint32), ("jump", ctypes.c_uint32), ("size", ctypes.c_uint32),
-                ("begun", ctypes.c_uint64)]
+                ("thumb", ctypes.c_uint32), ("begun", ctypes.c_uint64), ("spent", ctypes.c_uint64)]
 
 
 class Bank(ctypes.Structure):
@@ -76,6 +85,7 @@ class TimedNativeCore(NativeCore):
     bank: Any
     timeout: int
     forget: Callable[[Any], None]
+    profiled = False                                # whether it has its blocks counted by itself
     _slept_at_fault = -1
 
     def start(self, image: int, app_id: int, flags: int) -> None:
@@ -91,8 +101,9 @@ class TimedNativeCore(NativeCore):
 
     def _begin(self) -> None:
         super()._begin()
-        costs = self._cpus.costs.setdefault(bytes(self.itcm.bytes), (Cost * (CODE // 2))())
-        library().core_clock(self.made, costs, ctypes.byref(self.bank), self._clock())
+        costs = (Cost * (CODE // 2))()
+        self._costs = costs if self.profiled else self._cpus.costs.setdefault(bytes(self.itcm.bytes), costs)
+        library().core_clock(self.made, self._costs, ctypes.byref(self.bank), self._clock())
         library().core_timeout(self.made, self.timeout)
 
     @property
@@ -135,6 +146,11 @@ class TimedNativeCore(NativeCore):
         self._steps += library().core_steps(self.made)[len(self._steps):steps] if steps else []
         return Times(now, slept, dropped, period, self._steps)
 
+    def blocks(self) -> list[Block]:
+        """Blocks that it has begun, if it is `profiled`."""
+        return [Block(2 * place, one.size, bool(one.thumb), one.begun, one.spent)
+                for place, one in enumerate(self._costs) if one.begun] if self.profiled else []
+
     def settle(self) -> None:
         """Deal with a fault, if there is one."""
         if library().core_rest(self.made) == FAULT and self._rest is not Rest.DEAD:
@@ -157,11 +173,12 @@ class TimedNativeCore(NativeCore):
         library().core_plan(self.made)
 
     @staticmethod
-    def run_all(cores: Sequence[Any], until: int) -> Outcome:
-        """Let cores run until a cycle, see `TimedCore.run_all`."""
-        n = len(cores)
+    def run_all(cores: Sequence[Any], clock: int, end: int, lag: int, banks: Sequence[Any]) -> Outcome:
+        """Let cores run up to a cycle, see `TimedCore.run_all`."""
+        n, shared = len(cores), (ctypes.c_void_p * len(banks))(*(ctypes.addressof(bank) for bank in banks))
         made, found = (ctypes.c_void_p * n)(*(core.made for core in cores)), (ctypes.c_int * n)()
-        following, busy = ctypes.c_uint64(), ctypes.c_int()
-        count = library().cores_run(made, n, until, found, ctypes.byref(following), ctypes.byref(busy))
-        return ([cores[index] for index in found[:count]], None if following.value == NEVER else following.value,
-                bool(busy.value))
+        following, come, busy = ctypes.c_uint64(), ctypes.c_uint64(clock), ctypes.c_int()
+        count = library().cores_run(made, n, end, lag, shared, len(banks), found, ctypes.byref(following),
+                                    ctypes.byref(come), ctypes.byref(busy))
+        return Outcome([cores[index] for index in found[:count]],
+                       None if following.value == NEVER else following.value, come.value, bool(busy.value))

@@ -1,7 +1,8 @@
 """What the cores of a timed board had to do, as a file.
 
-JSON: {"programs": [{"core": [x, y, p], "program": name, "period": cycles of a step, "steps": [cycles awake, ...]}]}, of
-every program that had steps, in the order in which they ended. A step begins with a tick of timer 1.
+JSON: {"programs": [{"core": [x, y, p], "program": name, "period": cycles of a step, "steps": [cycles awake, ...],
+"functions": [{"address": a, "calls": n, "cycles": n}, ...]}]}, of every program that had steps, in the order in which
+they ended. A step begins with a tick of timer 1. Functions are those of the core that is profiled, since it was loaded.
 """
 
 import json

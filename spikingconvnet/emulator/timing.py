@@ -25,12 +25,13 @@ LINK_LONG_PACKET = 60                               # of 72 bits: the same rate 
 LINK_FLIGHT = 20                                    # along the wire and into the next router (assumed)
 LINK_QUEUE = 4                                      # packets between the router and a link (assumed)
 
+CYCLES_PER_US = CPU_CLOCK_MHZ
 QUANTUM = 10                                        # us that cores run before they hear of each other
 
 
 def cycles_of(microseconds: float) -> int:
     """Cycles of a time, at least one."""
-    return max(round(microseconds * CPU_CLOCK_MHZ), 1)
+    return max(round(microseconds * CYCLES_PER_US), 1)
 
 
 def waiting_time(control: int) -> int:
@@ -53,10 +54,10 @@ def _floating(bits: int) -> int:
     return (mantissa + 16 - below) << exponent
 
 
-def shared_word(engines: float) -> int:
-    """Sixteenths of a cycle that a word takes if so many transfers share a chip's SDRAM on average.
+def shared_word(moved: int, passed: int) -> int:
+    """Sixteenths of a cycle that a word takes if transfers were under way for `moved` of `passed` cycles, all together.
 
-    >>> shared_word(1.0), shared_word(16.0)
+    >>> shared_word(2000, 2000), shared_word(16 * 2000, 2000)
     (48, 208)
     """
-    return max(DMA_WORD, round(SDRAM_WORD * engines))
+    return max(DMA_WORD, (2 * SDRAM_WORD * moved + passed) // (2 * passed))

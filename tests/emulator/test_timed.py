@@ -1,6 +1,7 @@
 """Cores whose work takes time: the same cycles for the core in Python and the one in C; what only time makes."""
 
 import struct
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from spikingconvnet.emulator import timed_machine, timing
 from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, Interrupt
 from spikingconvnet.emulator.packets import Packet
+from spikingconvnet.emulator.profile import functions
 from spikingconvnet.emulator.timed_core import TimedCore
 from spikingconvnet.emulator.timed_native import TimedNativeCore
 
@@ -21,8 +23,13 @@ HERE = 0xeafffffe                                   # b .
 
 
 @pytest.fixture(params=[TimedCore, TimedNativeCore], ids=["python", "native"])
-def bench(request):
-    return Bench(request.param, timed=True)
+def make_bench(request):
+    return partial(Bench, request.param, timed=True)
+
+
+@pytest.fixture
+def bench(make_bench):
+    return make_bench()
 
 
 def seen(bench, words=1):
@@ -88,7 +95,7 @@ def test_a_transfer_takes_its_time(bench, spent, done):
 
 
 def test_a_transfer_takes_longer_where_many_share_the_memory(bench):
-    bench.chip.cores[1].bank.word = timing.shared_word(16)
+    bench.chip.cores[1].bank.word = timing.shared_word(16, 1)
     bench.start(program([*transfer(80, 400), WFI]))
     assert [word & 0xffffff for word in seen(bench, 2)] == [1, 1]
 
@@ -182,7 +189,8 @@ def test_a_program_that_never_rests_is_stopped(bench, monkeypatch):
     monkeypatch.setattr(timed_machine, "_WATCHED", 4000)
     bench.machine.watchdog = 3
     core = load(bench, program([HERE]))
-    bench.machine.run(until=40_000)
+    for until in range(0, 40_000, 4000):
+        bench.machine.run(until)
     assert core.rest is Rest.DEAD and "has not come to rest for 3 s of its own clock" in bench.reports[0]
 
 
@@ -213,3 +221,43 @@ def test_the_same_again(bench):
         made.machine.run(until=30_000)
         return [(core.times(), core.registers()) for core in (made.chip.cores[1], made.chip.cores[2])]
     assert times(TimedCore) == times(TimedNativeCore) == times(TimedNativeCore)
+
+
+# Functions: push {r4, lr}; ...; pop {r4, pc}
+CALLED = [0xe92d4010, *loop(20), 0xe8bd8010]
+
+
+def test_a_profile_tells_calls_and_cycles_by_function(make_bench):
+    main = [0xe3a0d501, 0xe28ddb01]                             # mov sp, #0x400000; add sp, sp, #0x400
+    at = 0x80
+    for _ in range(3):
+        main.append(0xeb000000 | (at - (0x40 + 4 * len(main)) - 8 >> 2) & 0xffffff)          # bl CALLED
+    main += [WFI]
+    bench = make_bench(profile=(0, 0, 1))
+    bench.start(program(main + [0] * (16 - len(main)) + CALLED))
+    core = bench.chip.cores[1]
+    found = {one.address: one for one in functions(bytes(core.itcm.bytes), core.blocks())}
+    assert set(found) == {0, at} and found[at].calls == 3
+    assert found[at].cycles == 3 * (2 + 1 + 20 + 19 * 3 + 1 + 6 + 0)
+    assert sum(one.cycles for one in found.values()) == core.times().now
+    assert make_bench().chip.cores[1].profiled is False
+
+
+def test_phases_are_drawn_by_chip_and_seed(make_bench):
+    def phases(**options):
+        machine = make_bench(**options).machine
+        return [machine._phases((*xy, 1)) for xy in machine.chips]
+    assert phases() == [0, 0, 0, 0]
+    some, same, other = phases(phases=100), phases(phases=100), phases(phases=100, seed=1)
+    assert some == same != other and len(set(some)) == 4 and 0 <= min(some) <= max(some) < 100 * 200
+
+
+def test_a_core_that_is_woken_late_is_late(make_bench):
+    bench = make_bench(phases=50)
+    core = load(bench, program([WFI]))
+    late = bench.machine._phases(core.place)
+    bench.machine.run()
+    core.interrupt(Interrupt.CPU, False)
+    before = bench.machine.cycle
+    bench.machine._wake(core)
+    assert core.times().now == before + late > before
