@@ -77,6 +77,8 @@ class TimedMachine(Machine):
         self._sleep: dict[Core, tuple[int, int]] = {}       # how long each core had slept then, and since when not
         self._network = Interconnect(self, self._quantum)
         super().__init__(version, make_core=make_core, **options)
+        for chip in self.chips.values():
+            chip.system_controller.real = True
 
     def _core_of(self, x: int, y: int) -> Any:
         make = super()._core_of(x, y)
@@ -106,6 +108,7 @@ class TimedMachine(Machine):
         if found.steps:
             self.history.append(History(core.place, self.chips[x, y].app_name(number), found.period, list(found.steps),
                                         functions(bytes(core.itcm.bytes), core.blocks())))
+        self.chips[x, y].system_controller.free_all()
         self._order = None
 
     @property

@@ -261,3 +261,15 @@ def test_a_core_that_is_woken_late_is_late(make_bench):
     before = bench.machine.cycle
     bench.machine._wake(core)
     assert core.times().now == before + late > before
+
+
+def test_a_lock_is_held_until_it_is_given_back(make_bench):
+    """Two cores count up in shared memory, hundreds of times, slowly, under a lock."""
+    bench = make_bench(quantum=0.5)
+    main = [*R4_SEEN, 0xe3a054e2, 0xe2855c01, 0xe3a06064]       # r5 = 0xe2000100 (TAS); mov r6, #100
+    main += [0xe5950000, 0xe3100102, 0x1afffffc,                # ldr r0, [r5]; tst r0, #1 << 31; bne the load
+             0xe5941000, *loop(20), 0xe2811001, 0xe5841000,     # read, wait, add, write
+             0xe5950080, 0xe2566001]                            # ldr r0, [r5, #0x80] (TAC); subs r6, r6, #1
+    main += [0x1a000000 | (5 - len(main)) - 2 & 0xffffff, WFI]
+    bench.start(program(main), cores=(1, 2))
+    assert seen(bench) == (200,)
