@@ -1,6 +1,6 @@
 """Resident memory and CPU time of the emulated board, for the networks that docs/emulated-board.md names.
 
-    python benchmarks/board_memory.py [layer] [idle] [stdp] [--no-native] [--same-process]
+    python benchmarks/board_memory.py [layer] [idle] [stdp] [--no-native] [--timed] [--same-process]
 
 =====  ===================================================================================
 layer  the layer of ``make demo`` on 20 digits: 23,232 neurons, 104 cores
@@ -97,7 +97,7 @@ def cpu(process):
 def board_here(native):
     """A board as a thread of this process."""
     ethernet = Ethernet()
-    machine = Machine(5, ethernet.host, report=cli._report, make_core=cli._core_class(native))
+    machine = Machine(5, ethernet.host, report=cli._report, make_core=cli._core_class(native, False))
     thread = threading.Thread(target=ethernet.serve, args=(machine,))
     thread.start()
     yield SimpleNamespace(process_id=os.getpid(), configuration=lambda: board.configuration(5, ethernet.host))
@@ -105,13 +105,13 @@ def board_here(native):
     thread.join()
 
 
-def measure(case, native, here):
+def measure(case, here, **options):
     """One line of the table."""
     make, first, second = CASES[case]
     network = make()
     load(spinnaker.DIALECT)
     before = resident(os.getpid())
-    with tempfile.TemporaryDirectory() as folder, (board_here if here else Board)(native=native) as made:
+    with tempfile.TemporaryDirectory() as folder, (board_here if here else Board)(**options) as made:
         empty = resident(made.process_id)
         with spinnaker.open(network, target=made, directory=Path(folder)) as simulation:
             simulation.run(first)
@@ -129,14 +129,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="case", help=", ".join(CASES) + "; without any: all")
     parser.add_argument("--no-native", action="store_true", help="the core loop in Python")
+    parser.add_argument("--timed", action="store_true", help="a board that counts time")
     parser.add_argument("--same-process", action="store_true", help="the board as a thread of sPyNNaker's process")
     parser.add_argument("--one", choices=CASES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(measure(options.one, not options.no_native, options.same_process))
+        timed = {} if options.same_process else {"timed": options.timed}
+        print(measure(options.one, options.same_process, native=not options.no_native, **timed))
         return
     print("case  start (MB) loaded (MB) peak (MB) host (MB) CPU s per simulated s")
-    flags = ["--no-native"] * options.no_native + ["--same-process"] * options.same_process
+    flags = [f"--{name.replace('_', '-')}" for name in ("no_native", "timed", "same_process") if getattr(options, name)]
     for case in options.cases or CASES:
         done = subprocess.run([sys.executable, __file__, "--one", case, *flags], stdout=subprocess.PIPE, text=True,
                               check=True)

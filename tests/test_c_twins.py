@@ -12,7 +12,17 @@ import pytest
 
 from spikingconvnet.backends.local import general_kernels, kernels, layout, native, poisson_kernels
 from spikingconvnet.board import fixed_point
-from spikingconvnet.emulator import core, cpu, memory_map, native_core, native_cpu, peripherals
+from spikingconvnet.emulator import (
+    core,
+    cpu,
+    memory_map,
+    native_core,
+    native_cpu,
+    peripherals,
+    timed_core,
+    timed_native,
+    timing,
+)
 from spikingconvnet.network.arrays import Ints, Ints32
 
 PACKAGE = Path(__file__).parents[1] / "spikingconvnet"
@@ -25,7 +35,8 @@ HOMES = {
     "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
     "core_native.c": (core.Rest, core, cpu, native_core, memory_map.Interrupt, peripherals, peripherals.VIC,
-                      peripherals.Timer, peripherals.Timers, peripherals.CommsController, peripherals.DMA)}
+                      peripherals.Timer, peripherals.Timers, peripherals.CommsController, peripherals.DMA, timed_core,
+                      timing)}
 # What C has to itself: words for the preprocessor, and numbers that no Python needs.
 VECTORS = {"V", "U", "NAME", "LANES", "VECTOR", "CONSTANT"}
 ALONE = {
@@ -38,9 +49,12 @@ ALONE = {
 STRUCTURES = {
     ("general_native.c", "run"): layout.RUN_FIELDS, ("general_native.c", "row"): layout.ROW_FIELDS,
     ("conv_native.c", "column"): layout.REACH_FIELDS,
-    ("core_native.c", "unicorn_api"): tuple(name for name, _ in native_cpu._Api._fields_)}
+    ("core_native.c", "unicorn_api"): tuple(name for name, _ in native_cpu._Api._fields_),
+    ("core_native.c", "cost"): tuple(name for name, _ in timed_native.Cost._fields_),
+    ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
-          "conv_native.c": {"inputs", "window", "row"}, "core_native.c": {"timer", "cpu", "core", "memories"}}
+          "conv_native.c": {"inputs", "window", "row"},
+          "core_native.c": {"timer", "cpu", "core", "memories", "region", "arrival"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
 

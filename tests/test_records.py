@@ -10,7 +10,8 @@ import pytest
 
 import spikingconvnet
 
-MUTABLE = {"emulator.cpu.Space", "emulator.tags.Tag", "board.partition.Vertex",       # what is filled step by step
+MUTABLE = {"emulator.cpu.Space", "emulator.tags.Tag", "emulator.profile.Function", "emulator.timed_core.Bank",
+           "board.partition.Vertex",       # what is filled step by step
            "exchange.exporting._Export", "exchange.verdicts.Ledger", "exchange.wiring.Wiring"}
 NEED_MORE = ("gradients", "__main__", "recipes", "emulator.cpu", "native", "spinnaker", "nest", "brian2")
 

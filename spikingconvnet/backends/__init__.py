@@ -39,8 +39,8 @@ def open(network: "Network", record: "Record" = (), backend: str = "local", **op
     backend : str
         One of :func:`names`.
     **options
-        Of the backend: ``jobs`` (threads) of all of them, ``target``, ``directory``, ``time_scale`` and
-        ``packet_buffer`` of ``spinnaker``.
+        Of the backend: ``jobs`` (threads) of all of them, ``target``, ``directory``, ``time_scale``, ``packet_buffer``
+        and ``timed`` of ``spinnaker``.
 
     Returns
     -------

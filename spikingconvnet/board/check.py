@@ -12,6 +12,7 @@ from spikingconvnet.board.partition import convolutions
 from spikingconvnet.board.quantisation import Learning, Margin, Quantised
 from spikingconvnet.board.resources import (
     MACHINES,
+    MARGIN,
     SURVEY,
     Machine,
     Resources,
@@ -135,7 +136,7 @@ def check(subject: Subject, on: Machine, packet_buffer: int | None = None) -> Ch
         memory, lacks = dtcm.memory(network, subject.record, packet_buffer)
     except NetworkError as error:
         return Checked(subject.name, subject.basis, [], [], None, None, 1, {}, {}, [Concern(FATAL, str(error))])
-    slowdown = max(1, math.ceil(found.loads[0].worst)) if found.loads else 1
+    slowdown = max(1, math.ceil(MARGIN * found.loads[0].worst)) if found.loads else 1
     machines = [on, *(MACHINES[name] for name in SURVEY if name != on.name and subject.replicated)]
     copies = {one.name: _digits(replicas(found.groups, one), subject, slowdown) for one in machines}
     findings = [finding for one in projections for finding in _of_projection(one)]
@@ -233,7 +234,8 @@ def _of_resources(found: Resources, on: Machine, slowdown: int, timestep: float)
         yield Concern(WARNING, f"population {worst.label}: in the busiest step {worst.spikes:,} spikes and"
                                f" {worst.events:,} synaptic events reach a core of {worst.neurons} neurons, an"
                                f" estimated {worst.worst * timestep:.1f} ms of work for {timestep:g} ms",
-                      f"spread the input over more steps, or run at a time scale factor of {slowdown}")
+                      f"spread the input over more steps, or run at a time scale factor of {slowdown}"
+                      + (f", or {worst.keeps_up:,} neurons on a core" if worst.keeps_up else ""))
 
 
 def _of_bursts(found: Resources, buffer: int, largest: int) -> Iterator[Concern]:

@@ -29,8 +29,8 @@ class Programs:
         Structures in SDRAM, ``neuron_impl_standard.py``.
     numbers : int
         In all of these.
-    instructions : int
-        Of a neuron and step, counted on the emulated board by ``benchmarks/instructions.py``.
+    cycles : int
+        Of a neuron and step, measured on the timed emulated board by ``benchmarks/board_time.py``.
     own : dict of str to callable
         Integers beside those of an IFCurrExp, each made of the parameters and the time step, both accums:
         ``own[name](raw, step)`` is int64 (size,). What the kernels call a number is its name here.
@@ -40,15 +40,15 @@ class Programs:
     structures: tuple[int, ...]
     shared: int
     numbers: int
-    instructions: int
+    cycles: int
     own: Mapping[str, Callable[[Raw, int], Ints]] = field(default_factory=dict)
 
 
 PROGRAMS: dict[type[Cell], Programs] = {
-    IFCurrExp: Programs("IF_curr_exp", (4, 32, 4, 24), 5, 16, 113),
-    IFCurrDelta: Programs("IF_curr_delta", (4, 32, 4, 4, 8), 5, 14, 112),
+    IFCurrExp: Programs("IF_curr_exp", (4, 32, 4, 24), 5, 16, 160),
+    IFCurrDelta: Programs("IF_curr_delta", (4, 32, 4, 4, 8), 5, 14, 159),
     IFCurrExpCa2Adaptive: Programs(
-        "IF_curr_exp_ca2_adaptive", (4, 32, 12, 4, 24), 6, 20, 126,
+        "IF_curr_exp_ca2_adaptive", (4, 32, 12, 4, 24), 6, 20, 175,
         {"adaptation": lambda raw, step: raw["i_ca2"],
          "adaptation_decay": lambda raw, step: each(lambda tau: expk(-kdiv(step, tau)), raw["tau_ca2"]),
          "adaptation_step": lambda raw, step: raw["i_alpha"]}),

@@ -1,8 +1,8 @@
 """What a network takes of a SpiNNaker machine: cores, chips, SDRAM, time; and how many copies of it fit.
 
-Cores and SDRAM are sPyNNaker's own numbers (``partition``, ``sdram``). The load of a core is an estimate: instructions
-counted in the compiled binaries of sPyNNaker 7.4.1, times cycles per instruction of the ARM968. Not predicted: routing
-tables, congestion, the time that loading and reading back take.
+Cores and SDRAM are sPyNNaker's own numbers (``partition``, ``sdram``). The load of a core is an estimate: cycles that
+the compiled binaries of sPyNNaker 7.4.1 take on the timed emulated board, whose cycle tables are those of the ARM968.
+Not predicted: routing tables, congestion, the time that loading and reading back take.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,12 +22,13 @@ from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
 
 CYCLES_PER_MS = 200_000           # at 200 MHz
-CYCLES_PER_INSTRUCTION = 1.5      # assumed: branches, loads used at once and multiplications take 2 or 3
-# Instructions of IF_curr_exp*.aplx, counted on the emulated board by benchmarks/instructions.py.
-STEP_COST = 730           # that of a neuron is in programs.py
+# Cycles of IF_curr_exp*.aplx, measured on the timed emulated board by benchmarks/board_time.py.
+STEP_COST = 1251          # that of a neuron is in programs.py
+START_COST = 764          # of the first packets of a step, for which the core has to be woken
 STATIC, PLASTIC, KERNEL = "static", "plastic", "kernel"
-SPIKE_COST = {STATIC: 545, PLASTIC: 827, KERNEL: 373}       # a packet and its row
-SYNAPSE_COST = {STATIC: 25, PLASTIC: 103, KERNEL: 41}
+SPIKE_COST = {STATIC: 718, PLASTIC: 1191, KERNEL: 491}      # one more packet and its row
+SYNAPSE_COST = {STATIC: 29, PLASTIC: 139, KERNEL: 63}
+MARGIN = 1.1              # of time scales and neurons that keep up: loads are meant to be right within 10 %
 CHIPS_OF_17_CORES = {(1, 1), (1, 3), (3, 1), (3, 3), (3, 5), (5, 2), (5, 4), (5, 6)}     # SpiNNMachine version_5.py
 SDRAM_PER_CHIP = 123_469_792      # version_spin1.py; what SC&MP leaves of 128 MiB
 MONITOR_SDRAM = 488_476           # the monitor of every chip
@@ -120,6 +121,8 @@ class Load:
         Share of the time of a step that is used on average.
     worst : float
         The same in the busiest step; above 1 a board falls behind.
+    keeps_up : int
+        Neurons on a core that are done with the busiest step in time, with a margin; 0 if not even one is.
     """
 
     label: str
@@ -128,6 +131,7 @@ class Load:
     events: int
     mean: float
     worst: float
+    keeps_up: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,12 +212,14 @@ def _loads(made: list[Vertex], fired: Mapping[str, Spikes]) -> list[Load]:
             key = tuple((rows.pre, rows.plastic, rows.kernel, rows.synapses) for rows in vertex.incoming)
             if key not in known:
                 known[key] = _arriving(vertex, made, sent)
-            busiest, spikes, events, mean = known[key]
+            busiest, shared, spikes, events, mean = known[key]
             neurons = min(vertex.size, vertex.core_size)
-            idle = STEP_COST + programs(vertex.cell).instructions * neurons
-            mean, worst = ((idle + one) * CYCLES_PER_INSTRUCTION / (CYCLES_PER_MS * vertex.timestep)
-                           for one in (mean, busiest))
-            loads.append(Load(f"{vertex.label} {number}", neurons, spikes, events, mean, worst))
+            step, each = CYCLES_PER_MS * vertex.timestep, programs(vertex.cell).cycles
+            idle = STEP_COST + each * neurons
+            by_neuron = each + shared / neurons
+            keeps_up = max(int((step / MARGIN - STEP_COST - busiest + shared) / by_neuron), 0)
+            loads.append(Load(f"{vertex.label} {number}", neurons, spikes, events, (idle + mean) / step,
+                              (idle + busiest) / step, keeps_up))
     return sorted(loads, key=lambda load: -load.worst)
 
 
@@ -230,20 +236,22 @@ def _sent(made: list[Vertex], fired: Mapping[str, Spikes]) -> dict[int, Ints]:
     return sent
 
 
-def _arriving(vertex: Vertex, made: list[Vertex], sent: Mapping[int, Ints]) -> tuple[float, int, int, float]:
-    """Instructions that the busiest step's spikes cost, its spikes and synaptic events; mean instructions."""
+def _arriving(vertex: Vertex, made: list[Vertex], sent: Mapping[int, Ints]) -> tuple[float, float, int, int, float]:
+    """Cycles that the busiest step's spikes cost, those of synapses among them, its spikes and events; mean cycles."""
     steps = max([len(counts) for counts in sent.values()], default=1)
-    cost, spikes, events = np.zeros(steps), np.zeros(steps), np.zeros(steps)
+    cost, shared, spikes, events = np.zeros(steps), np.zeros(steps), np.zeros(steps), np.zeros(steps)
     for pre in {rows.pre for rows in vertex.incoming}:
         rows = [one for one in vertex.incoming if one.pre == pre]
         reached = [(one.kernel or one.synapses / made[pre].size) / vertex.cores for one in rows]
         kinds = [KERNEL if one.kernel else PLASTIC if one.plastic else STATIC for one in rows]
-        one_spike = (max(SPIKE_COST[kind] for kind in kinds)
-                     + sum(n * SYNAPSE_COST[kind] for n, kind in zip(reached, kinds)))
+        synapses = sum(n * SYNAPSE_COST[kind] for n, kind in zip(reached, kinds))
+        one_spike = max(SPIKE_COST[kind] for kind in kinds) + synapses
         counts = sent.get(pre, made[pre].size * SPIKES_PER_SECOND * vertex.timestep / 1000.0)
         cost, spikes, events = cost + counts * one_spike, spikes + counts, events + counts * sum(reached)
+        shared = shared + counts * synapses
+    cost = cost + START_COST * np.minimum(spikes, 1)
     step = int(np.argmax(cost))
-    return float(cost[step]), int(spikes[step]), int(events[step]), float(cost.mean())
+    return float(cost[step]), float(shared[step]), int(spikes[step]), int(events[step]), float(cost.mean())
 
 
 def chips_counted(groups: Sequence[Share]) -> int:

@@ -169,7 +169,9 @@ def _check_together(options: Namespace) -> None:
             (options.dataset is not None and options.rule not in WHOLE,
              f"--dataset: needs {brings}; for other data sets there is --source"),
             (options.mode == "map" and options.backend != "spinnaker",
-             "--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target")):
+             "--mode map: needs --backend spinnaker; it maps on a virtual board, whatever the --target"),
+            (options.timed and options.target not in (None, "emulated"),
+             "--timed: belongs to --target emulated; work on another machine takes the time it takes")):
         if refused:
             raise SettingsError(text)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:           # loaded by the modes that use them
     from spikingconvnet.compare.recorded import Recorded
     from spikingconvnet.exchange.importing import Imported
 
-ON_BOARD = ("target", "time_scale", "packet_buffer")        # options that a board is opened with
+ON_BOARD = ("target", "time_scale", "packet_buffer", "timed")        # options that a board is opened with
 
 
 def import_(_: None, options: Namespace) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _run(made: "Imported", options: Namespace) -> "Recorded":
     shown = {p.label: given[p.label] for p in made.network.populations if p.is_source and p.label in given}
     shown = {label: spikes.with_gap(spikes.n_steps + longest * (spikes.n_samples == 1))
              for label, spikes in shown.items()}
-    on = {name: getattr(options, name) for name in ON_BOARD if getattr(options, name) is not None}
+    on = {name: getattr(options, name) for name in ON_BOARD if getattr(options, name)}
     watch = Watch(Path(options.paths[0]).name, options.force)
     found = run(lambda network, record: watch.open(backends.open(
         network, record, options.backend, **on if options.backend == "spinnaker" else {})), made.shown(shown), {})

@@ -146,4 +146,4 @@ def opened(path: Path, options: Namespace, store: RunDirectory,
     target = options.target if options.backend == "spinnaker" else None
     return Experiment(with_overrides(settings.load(path), path, options, store), store, options.backend, options.jobs,
                       progress, program(), target, options.cluster, options.copies, options.time_scale or 1,
-                      kept_options(path, options), options.force, options.packet_buffer)
+                      kept_options(path, options), options.force, options.packet_buffer, options.timed)

@@ -221,6 +221,8 @@ OPTIONS = (
     _option("--packet-buffer", (*SIMULATE, *_CHECKS, "import", "bundle"), "packets that each core holds until it works"
             " them off (default: sPyNNaker's 256)", needs_board=True, but_in=(*_CHECKS, "bundle"), type=_number,
             bounds=(1, 16_384), metavar="N"),
+    _option("--timed", (*SIMULATE, "import"), "on the emulated board work takes time: what is late on a board is late",
+            needs_board=True, action="store_true"),
     _option("--force", (*COMPUTE, "import", "predict"), "store results of an invalid run all the same",
             needs_board=True, action="store_true"),
     _option("--strict", (*COMPUTE, "import", "predict"), "exit code 7 if a run is suspect", needs_board=True,

@@ -188,7 +188,8 @@ def _next(paths: Iterable[str | Path], first: ArrayDifference, how: Mapping[str,
     if kind == "data" or first.array == "initial" or not kind:
         return []
     mode = f"--mode training --layer {rest}" if kind == "layers" else "--mode testing"
-    machine = {"emulated": " --backend spinnaker", "hardware": " --backend spinnaker --target HOST"}
+    machine = {"emulated": " --backend spinnaker", "timed": " --backend spinnaker --timed",
+               "hardware": " --backend spinnaker --target HOST"}
     made = [how[side].get("made_on", "local") for side in ("A", "B")]
     backends = [machine.get(name, f" --backend {name}" if name != "local" else "") for name in made]
     commands = [f"{mode}{backend} --run-dir {word(path)} --record {file}"

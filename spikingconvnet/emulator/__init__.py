@@ -9,9 +9,9 @@ without either serves a board until interrupted (`cli.main(args) -> exit code`).
 itself, in this process, without sockets: for tests.
 
 What is emulated is each core's program, instruction by instruction, and the devices it sees; time is idealised: cores
-are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faults(...))`` or ``--fault`` says so. With
-live input or output, and in runs without end, it keeps to the wall clock (`pace`). The package imports nothing else of
-spikingconvnet.
+are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faults(...))`` or ``--fault`` says so, or
+``Board(timed=True)`` or ``--timed``, which let work take time (`timed_core`). With live input or output, and in runs
+without end, it keeps to the wall clock (`pace`). The package imports nothing else of spikingconvnet.
 """
 
 from spikingconvnet.emulator.board import Board

@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from spikingconvnet.emulator.errors import SetupError
 from spikingconvnet.emulator.faults import Faults
+from spikingconvnet.emulator.memory_map import Place
+from spikingconvnet.emulator.timing import QUANTUM
 
 
 class Board:
@@ -24,6 +26,11 @@ class Board:
     faults : faults.Faults: what shall go wrong; None: nothing
     real_time : True: simulated time keeps to the wall clock; False: it never does; None: with live input or output and
         in runs without end, which mean nothing otherwise (`pace.Pace`)
+    timed : True: work takes time (`timed_machine.TimedMachine`)
+    quantum : with `timed`: us that packets are under way at least
+    times : with `timed`: path of a file for what cores had to do, written when the board ends (`times.py`)
+    profile : with `times`: the core (x, y, p) whose functions are counted
+    phases : with `timed`: us by which chips hear of the start apart, at most, drawn from `seed`
     log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
 
     Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name. A process that does not start is a
@@ -34,13 +41,19 @@ class Board:
     _alive: int
 
     def __init__(self, version: int = 5, host: str | None = None, native: bool | None = None, watchdog: float = 300.0,
-                 log: IO[Any] | None = None, faults: Faults | None = None, real_time: bool | None = None) -> None:
+                 log: IO[Any] | None = None, faults: Faults | None = None, real_time: bool | None = None,
+                 timed: bool = False, quantum: float = QUANTUM, times: str | Path | None = None,
+                 profile: Place | None = None, phases: float = 0.0, seed: int = 0) -> None:
         self.version, self.host = version, host
         self._arguments = ["--version", str(version), "--watchdog", str(watchdog)]
         self._arguments += ["--host", host] if host else []
         for option, value in (("native", native), ("real-time", real_time)):
             self._arguments += [] if value is None else [f"--{option}" if value else f"--no-{option}"]
         self._arguments += [] if faults is None else faults.options()
+        self._arguments += ["--timed", "--quantum", repr(quantum)] if timed else []
+        self._arguments += [] if times is None else ["--times", str(times)]
+        self._arguments += [] if profile is None else ["--profile", ",".join(map(str, profile))]
+        self._arguments += ["--phases", repr(phases), "--seed", str(seed)] if phases else []
         self._log = log
 
     def __enter__(self) -> "Board":

@@ -318,6 +318,10 @@ class Chip:
         self.post(core)
         return Result.OK
 
+    def has_mail(self, core: Core) -> bool:
+        """Whether messages wait for a core's mailbox."""
+        return bool(self._waiting[core.number])
+
     def post(self, core: Core) -> None:
         """Hand over the next message that waits for a core if its mailbox is free."""
         waiting = self._waiting[core.number]

@@ -3,22 +3,28 @@
 import argparse
 import gc
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Any
 
-from spikingconvnet.emulator import faults
+from spikingconvnet.emulator import faults, times
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import CHIPS, Machine
-from spikingconvnet.emulator.memory_map import SDRAM_SIZE
+from spikingconvnet.emulator.memory_map import SDRAM_SIZE, Place
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_cpu import library
 from spikingconvnet.emulator.script import run
+from spikingconvnet.emulator.timed_core import TimedCore
+from spikingconvnet.emulator.timed_machine import TimedMachine
+from spikingconvnet.emulator.timed_native import TimedNativeCore
+from spikingconvnet.emulator.timing import QUANTUM
 
 INTERRUPTED = 130
 
@@ -40,6 +46,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE",
                       help="let something go wrong; more than once: several. "
                            + ", ".join(f"{name}={form.example}" for name, form in faults.FORMS.items()))
+    made.add_argument("--timed", action="store_true",
+                      help="let work take time: instructions, memory, routers, links; what is late is late")
+    made.add_argument("--quantum", type=float, default=QUANTUM, metavar="US",
+                      help="with --timed: us that packets are under way at least (default: %(default)s)")
+    made.add_argument("--phases", type=float, default=0.0, metavar="US",
+                      help="with --timed: chips hear of the start up to so many us apart (default: at once)")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="with --timed: of the phases")
+    made.add_argument("--profile", metavar="X,Y,P",
+                      help="with --timed and --times: a core whose functions are counted, by their addresses")
+    made.add_argument("--times", metavar="FILE", help="with --timed: write what cores had to do, when the board ends")
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
     made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
     made.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE [ARGS]",
@@ -53,11 +69,14 @@ def _report(text: str) -> None:
     print(f"board: {text}", file=sys.stderr, flush=True)
 
 
-def _core_class(native: bool | None) -> type[Core]:
+def _core_class(native: bool | None, timed: bool) -> type[Any]:
     """The compiled core if it is there and wanted."""
     if native and not library():
         raise SetupError("--native: the extension was not built; install the package where there is a C compiler")
-    return Core if native is False or not library() else NativeCore
+    in_python = native is False or not library()
+    if timed:
+        return TimedCore if in_python else TimedNativeCore
+    return Core if in_python else NativeCore
 
 
 def _close_with(descriptor: int, ethernet: Ethernet) -> None:
@@ -78,7 +97,10 @@ def _announce(options: argparse.Namespace, host: str) -> None:
 def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Machine:
     """The machine; one that knows of faults only if there are any."""
     settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
-                "make_core": _core_class(options.native)}
+                "make_core": _core_class(options.native, options.timed)}
+    if options.timed:
+        return TimedMachine(options.version, options.quantum, profile=_place(options.profile), phases=options.phases,
+                            seed=options.seed, **settings)
     if wrong == faults.Faults():
         return Machine(options.version, **settings)
     return FaultyMachine(wrong, options.version, **settings)
@@ -106,7 +128,36 @@ def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
         threading.Thread(target=_close_with, args=(options.alive, ethernet), daemon=True).start()
     _announce(options, ethernet.host)
     ethernet.serve(machine)
+    if options.times and isinstance(machine, TimedMachine):
+        machine.note_all()
+        times.write(machine.history, options.times)
     return 0
+
+
+def _place(text: str | None) -> Place | None:
+    """The core in ``X,Y,P``."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,2},\d{1,2},\d{1,2}", text):
+        raise SetupError(f"--profile {text}: must be the chip and number of a core, as 0,0,3")
+    x, y, p = map(int, text.split(","))
+    return x, y, p
+
+
+def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
+    """Refuse options that do not go together or mean nothing."""
+    if options.timed and wrong != faults.Faults():
+        raise SetupError("--timed: faults on demand are for boards without time; leave out --fault, or --timed")
+    if not 0.1 <= options.quantum <= 1000:
+        raise SetupError(f"--quantum: must be 0.1 to 1000 us, got {options.quantum:g}")
+    for name in ("times", "profile", "phases", "seed"):
+        if getattr(options, name) and not options.timed:
+            raise SetupError(f"--{name}: means nothing without --timed; add it")
+    if not 0 <= options.phases <= 1000 or not 0 <= options.seed < 2**63:
+        raise SetupError("--phases must be 0 to 1000 us, --seed a whole number below 2^63")
+    if options.profile and not options.times:
+        raise SetupError("--profile: is written to the file of --times; name one")
+    _place(options.profile)
 
 
 def _command(options: argparse.Namespace) -> list[str] | None:
@@ -124,12 +175,14 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         wrong = faults.parse(options.fault)
         wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
+        _check(options, wrong)
         command = _command(options)
         if command is None:
             return _serve(options, wrong)
         return run(command, version=options.version, host=options.host,
                    native=options.native, watchdog=options.watchdog, faults=wrong,
-                   real_time=options.real_time)
+                   real_time=options.real_time, timed=options.timed, quantum=options.quantum, times=options.times,
+                   profile=_place(options.profile), phases=options.phases, seed=options.seed)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

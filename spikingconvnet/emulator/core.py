@@ -135,7 +135,14 @@ class Core:
         self.vic = peripherals.VIC()
         self.timers = peripherals.Timers(self.vic, self._clock)
         self.comms = peripherals.CommsController(self.vic)
-        self.dma = peripherals.DMA(self.vic, self.bus, self.physical, lambda address: self._cpu.own(self, address))
+        self.dma = peripherals.DMA(self.vic, self.bus, self.physical, self._own)
+        self._place_devices()
+
+    def _own(self, address: int) -> None:
+        """Something other than its program has written to the core's memory."""
+        self._cpu.own(self, address)
+
+    def _place_devices(self) -> None:
         for bases, device in ((VIC_BASES, self.vic), (TIMER_BASES, self.timers), (CC_BASES, self.comms),
                               (DMA_BASES, self.dma)):
             self._devices.update(dict.fromkeys(bases, device))

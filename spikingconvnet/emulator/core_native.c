@@ -26,7 +26,7 @@ typedef struct {
     int (*context_save)(void *uc, void *context);
     int (*context_restore)(void *uc, void *context);
     int (*ctl)(void *uc, int control, ...);
-    int cpsr, spsr, lr, pc, tlb_fill, mem_write, flush_tlb;
+    int cpsr, spsr, lr, pc, tlb_fill, mem_write, flush_tlb, block;
 } unicorn_api;
 
 typedef struct {
@@ -35,11 +35,15 @@ typedef struct {
 } tlb_entry;                                                    /* uc_tlb_entry */
 
 enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, and a fault for Python to deal with */
+/* timing.py: cycles, and the packets that wait between the router and a core */
+enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, DMA_WORD = 48,
+       SDRAM_WORD = 13, QUEUE = 4 };
+enum { FIRST_SHARED = 2, SHARED = 4 };                          /* of a core's memories, those that are the chip's */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
 enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8 };
 enum { PAGE = 4096, READ = 1, WRITE = 2, EXECUTE = 4 };         /* cpu.py */
-enum { READ_COST = 50, POLLS = 6, BURST = 32, MOST_SENT = 1 << 16 };
+enum { READ_COST = 50, POLLS = 6, BURST = 32, MOST_SENT = 1 << 16, MOST_PACKETS = 1 << 18 };
 /* Registers of peripherals.py and their bits: VIC */
 enum { IRQST = 0x00, FIQST = 0x04, RAW = 0x08, SELECT = 0x0c, ENABLE = 0x10, DISABLE = 0x14, SOFT_SET = 0x18,
        SOFT_CLR = 0x1c, VADDR = 0x30, DEFADDR = 0x34, ADDR = 0x100, CNTL = 0x200, SLOTS = 16, SLOT_ENABLE = 0x20 };
@@ -54,7 +58,7 @@ enum { TCR = 0x00, TXDATA = 0x04, TXKEY = 0x08, RSR = 0x0c, RXDATA = 0x10, RXKEY
 /* DMA */
 enum { ADRS = 0x04, ADRT = 0x08, DESC = 0x0c, CTRL = 0x10, STAT = 0x14, GCTL = 0x18, SCTL = 0x28, STAT0 = 0x40,
        TO_SYSTEM = 1 << 19, LENGTH = 0x1ffff, ENABLE_COUNT = 0x01, CLEAR_COUNT = 0x02, CLEAR_DONE = 0x08, ABORT = 0x02,
-       DONE = 1 << 10 };
+       UNCOMMIT = 0x01, TRANSFERRING = 0x01, QUEUED = 0x04, DONE = 1 << 10, DONE_TWICE = 1 << 11, AT_ONCE = 2, MOST_STEPS = 1 << 22, CODE = 0x8000 };
 #define NEVER UINT64_MAX
 #define ALWAYS (1u << CC_TMT | 1u << CC_TNF)
 
@@ -66,12 +70,40 @@ typedef struct {
 
 typedef struct core core;
 
-/* cpu.CPU: the core whose registers are in it */
+typedef struct cpu cpu;
+
+/* timed_core.Region: a memory of the chip as a device, so that its accesses have a price */
 typedef struct {
+    cpu *owner;
+    int index;
+    uint32_t wait;
+} region;
+
+/* cpu.CPU: the core whose registers are in it; for a clock, how to ask what a block of its program costs */
+struct cpu {
     const unicorn_api *api;
     void *uc;
     core *current;
-} cpu;
+    uint64_t (*price)(core *c, uint32_t address, uint32_t size);
+    region regions[SHARED];
+};
+
+/* A block by its first half word: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
+typedef struct {
+    uint32_t cycles, jump, size, thumb;
+    uint64_t begun, spent;
+} cost;
+
+/* timed_core.Bank: the SDRAM of a chip */
+typedef struct {
+    uint64_t moved;                                             /* cycles that transfers have taken */
+    uint32_t word;                                              /* sixteenths of a cycle for one */
+} bank;
+
+typedef struct {
+    uint64_t at;
+    uint32_t control, key, data;
+} arrival;
 
 struct core {
     const unicorn_api *api;
@@ -100,6 +132,19 @@ struct core {
     /* DMA controller */
     uint32_t system, tcm, description, gctl, processor, sctl, bursts;
     int done;
+    /* time: timed_core.py */
+    int timed, stopped, transfers, waits;
+    uint32_t read_cost;
+    uint64_t limit, until, lag, begins, follow, jump, slept, ends[AT_ONCE];
+    cost *costs, *last;
+    bank *bank;
+    uint64_t *sent_at;
+    arrival *coming, queue[QUEUE];                              /* at the router, and between it and the core */
+    size_t first, n_coming, coming_size;
+    uint64_t blocked, freed, timeout, dropped, held;
+    uint64_t worked;                                            /* cycles awake until the last tick of timer 1 */
+    uint32_t *steps;                                            /* by step */
+    size_t n_steps, steps_size;
     struct { uint32_t base, size; uint8_t *bytes; uint64_t place; } memories[MEMORIES];         /* the first: ITCM */
     int n_memories;
 };
@@ -146,8 +191,17 @@ static int partial(core *c, const char *device, uint32_t offset, unsigned size) 
     return 1;
 }
 
+static void happen(core *c);
+static void spend(core *c, uint64_t cycles);
+static void move_up(core *c);
+static void plan(core *c);
+
 /* Whether the access has to be left alone because the core was asked to pause, or its packets have to be taken. */
 static int yields(core *c) {
+    if (c->timed) {
+        spend(c, DEVICE_WAIT);
+        happen(c);
+    }
     if (!c->pause && c->n_sent < 3 * MOST_SENT) return 0;
     c->pause = 0;
     c->yielded = 1;
@@ -229,6 +283,7 @@ static void update_timers(core *c) {
 static uint64_t period(const timer *t) { return t->background ? t->background : t->load; }
 
 static void begin(core *c, timer *t, uint64_t cycles) {
+    if (t == c->timers) c->worked = c->now - c->slept;
     t->started = c->now;
     t->reads = 0;
     t->halted = 0;
@@ -239,8 +294,8 @@ static uint32_t count(const core *c, timer *t) {
     if (!(t->control & RUN)) return t->load;
     t->reads++;
     if (t->deadline == NEVER)
-        return t->halted ? 0 : (uint32_t) (t->load - (c->now - t->started + READ_COST * t->reads));
-    int64_t left = (int64_t) (t->deadline - c->now) - (int64_t) (READ_COST * t->reads);
+        return t->halted ? 0 : (uint32_t) (t->load - (c->now - t->started + c->read_cost * t->reads));
+    int64_t left = (int64_t) (t->deadline - c->now) - (int64_t) (c->read_cost * t->reads);
     return left > 1 ? (uint32_t) left : 1;
 }
 
@@ -279,7 +334,7 @@ static void timer_write(void *uc, uint64_t wide, unsigned size, uint64_t value64
     case LOAD: t->load = value; begin(c, t, value); break;
     case CONTROL:
         t->control = value;
-        if (started) begin(c, t, value & ONE_SHOT ? t->load : period(t));
+        if (started) begin(c, t, value & ONE_SHOT || c->timed ? t->load : period(t));
         else if (!(value & RUN)) t->deadline = NEVER;
         break;
     case INT_CLR: t->raw = 0; break;
@@ -288,6 +343,7 @@ static void timer_write(void *uc, uint64_t wide, unsigned size, uint64_t value64
     }
     update_timers(c);
     progress(c);
+    plan(c);
 }
 
 static void offer(core *c, int received) {
@@ -312,7 +368,21 @@ static void send_packet(core *c, uint32_t key) {
             return;
         }
         c->sent = moved;
+        if (c->timed) {
+            uint64_t *times = realloc(c->sent_at, larger / 3 * sizeof *times);
+            if (!times) {
+                snprintf(c->message, sizeof c->message, "no memory for the packets that the core sends");
+                stop(c);
+                return;
+            }
+            c->sent_at = times;
+        }
         c->sent_size = larger;
+    }
+    if (c->timed) {
+        c->sent_at[c->n_sent / 3] = c->now;
+        if (c->now + c->lag < c->until) c->until = c->now + c->lag;
+        if (c->until < c->limit) c->limit = c->until;
     }
     int payload = c->has_data || c->tcr & PAYLOAD;
     c->sent[c->n_sent++] = payload ? PAYLOAD : 0;
@@ -330,10 +400,16 @@ static uint64_t comms_read(void *uc, uint64_t wide, unsigned size, void *data) {
     if (yields(c) || partial(c, CC, offset, size)) return 0;
     progress(c);
     switch (offset) {
-    case TCR: return c->tcr | EMPTY | NOT_FULL;
+    case TCR: return c->tcr | (c->now < c->held ? 0 : EMPTY | NOT_FULL);
     case RSR: return c->rxcontrol | (c->received ? RECEIVED | ERROR_FREE | MULTICAST : 0);
     case RXDATA: return c->rxdata;
-    case RXKEY: offer(c, 0); return c->rxkey;
+    case RXKEY: {
+        uint32_t key = c->rxkey;
+        offer(c, 0);
+        move_up(c);
+        plan(c);
+        return key;
+    }
     case SAR: return c->source;
     }
     return unknown(c, "read", CC, offset);
@@ -368,21 +444,49 @@ static uint8_t *locate(core *c, uint32_t address, uint32_t length) {
     return NULL;
 }
 
-static void transfer(core *c, uint32_t length) {
+static int transfer(core *c, uint32_t length) {
     int to_system = (c->description & TO_SYSTEM) != 0;
     uint8_t *source = locate(c, to_system ? c->tcm : c->system, length);
     uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
-    if (!target) return;
+    if (!target) return 0;
     memmove(target, source, length);
     if (c->program && !to_system && c->tcm < c->memories[0].size) {
         c->program = 0;
         c->api->ctl(c->uc, c->api->flush_tlb);
     }
-    c->done = 1;
     if (c->sctl & ENABLE_COUNT) {
         uint32_t burst = 4u << ((c->description >> 24 & 1) + (c->description >> 21 & 7));
         c->bursts += (length + burst - 1) / burst;
     }
+    return 1;
+}
+
+/* A transfer: at once, or done when the one before it is and the chip's SDRAM has moved so many words. */
+static void commit(core *c, uint32_t length) {
+    if (!transfer(c, length)) return;
+    if (!c->timed) {
+        c->done = 1;
+        return;
+    }
+    c->transfers -= c->transfers == AT_ONCE;                    /* takes the place of the one that waits */
+    uint64_t begins = c->transfers ? c->ends[0] : c->now, moving = (uint64_t) (length / 4) * c->bank->word >> 4;
+    c->ends[c->transfers++] = begins + DMA_LATENCY + moving;
+    c->bank->moved += moving;
+}
+
+static void control_transfers(core *c, uint32_t value) {
+    if (!c->timed) {
+        if (value & (CLEAR_DONE | ABORT)) c->done = 0;
+        return;
+    }
+    if (value & UNCOMMIT && c->transfers == AT_ONCE) c->transfers = 1;
+    if (value & ABORT) c->transfers = c->done = 0;
+    else if (value & CLEAR_DONE && c->done) c->done--;
+}
+
+static uint32_t transfer_status(const core *c) {
+    return c->processor << 24 | (c->done ? DONE : 0) | (c->done > 1 ? DONE_TWICE : 0) |
+           (c->transfers ? TRANSFERRING : 0) | (c->transfers > 1 ? QUEUED : 0);
 }
 
 #define DMA "DMA controller"
@@ -398,7 +502,7 @@ static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
     case ADRT: return c->tcm;
     case DESC: return c->description;
     case CTRL: return 0;
-    case STAT: return c->processor << 24 | (c->done ? DONE : 0);
+    case STAT: return transfer_status(c);
     case GCTL: return c->gctl;
     case STAT0: return c->bursts;
     }
@@ -414,19 +518,21 @@ static void dma_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, 
     switch (offset) {
     case ADRS: c->system = value; break;
     case ADRT: c->tcm = value; break;
-    case DESC: c->description = value; transfer(c, value & LENGTH); break;
-    case CTRL: if (value & (CLEAR_DONE | ABORT)) c->done = 0; break;
+    case DESC: c->description = value; commit(c, value & LENGTH); break;
+    case CTRL: control_transfers(c, value); break;
     case GCTL: c->gctl = value; break;
     case SCTL: c->sctl = value; if (value & CLEAR_COUNT) c->bursts = 0; break;
     default: unknown(c, "write", DMA, offset);
     }
     set_line(c, DMA_DONE, c->done && c->gctl & DONE);
+    plan(c);
 }
 
 static uint32_t wanted(core *c) {
-    uint32_t mask = c->rest == POLL ? get(c, c->api->cpsr) : 0;
-    if (raw(c) & c->enable & c->select && !(mask & F_BIT)) return FIQ_VECTOR;
-    if (!(mask & I_BIT) && slot(c) >= 0) return IRQ_VECTOR;
+    uint32_t fast = raw(c) & c->enable & c->select, any = fast || slot(c) >= 0;
+    uint32_t mask = any && c->rest != WFI ? get(c, c->api->cpsr) : 0;
+    if (fast && !(mask & F_BIT)) return FIQ_VECTOR;
+    if (!(mask & I_BIT) && any && slot(c) >= 0) return IRQ_VECTOR;
     return 0;
 }
 
@@ -460,6 +566,10 @@ static int emulate(core *c) {
         c->rest = FAULT;
         return 0;
     }
+    if (c->stopped) {
+        c->stopped = 0;
+        return 0;
+    }
     if (c->yielded || c->halt) {
         c->yielded = c->halt = 0;
         return 0;
@@ -475,6 +585,182 @@ static int emulate(core *c) {
     return c->rest != READY;
 }
 
+/* Time: what follows is timed_core.py's. Packets move up: from the router into the queue before the core, as long as
+ * there is room, and from there into its controller. One that had to wait for longer than the router waits is dropped.
+ */
+static void move_up(core *c) {
+    for (;;) {
+        if (!c->received && c->waits) {
+            arrival *first = c->queue;
+            c->rxcontrol = first->control;
+            c->rxkey = first->key;
+            c->rxdata = first->data;
+            if (c->waits == QUEUE) c->freed = c->now;
+            memmove(first, first + 1, --c->waits * sizeof *first);
+            offer(c, 1);
+            progress(c);
+        }
+        if (c->first == c->n_coming || c->waits == QUEUE) return;
+        arrival *next = &c->coming[c->first];
+        uint64_t since = next->at > c->blocked ? next->at : c->blocked;
+        uint64_t enters = since > c->freed ? since : c->freed;
+        if (enters > c->now) return;
+        c->first++;
+        if (enters - since > c->timeout) {
+            c->dropped++;
+            c->blocked = since + c->timeout;
+        } else {
+            c->queue[c->waits++] = *next;
+            c->blocked = enters;
+        }
+    }
+}
+
+static void expire(core *c, int index) {
+    timer *t = &c->timers[index];
+    t->raw = 1;
+    t->reads = 0;
+    t->started = t->deadline;
+    t->halted = t->control & ONE_SHOT;
+    t->deadline = t->halted ? NEVER : t->deadline + period(t);
+    update_timers(c);
+    progress(c);
+}
+
+/* A step has ended: note how long the core was awake in it. */
+static void note_step(core *c) {
+    uint64_t worked = c->now - c->slept;
+    if (c->n_steps == c->steps_size) {
+        size_t larger = c->steps_size ? 2 * c->steps_size : 256;
+        uint32_t *moved = larger > MOST_STEPS ? NULL : realloc(c->steps, larger * sizeof *moved);
+        if (!moved) return;
+        c->steps = moved;
+        c->steps_size = larger;
+    }
+    c->steps[c->n_steps++] = (uint32_t) (worked - c->worked);
+    c->worked = worked;
+}
+
+/* Let everything happen that is due. */
+static void happen(core *c) {
+    for (int i = 0; i < 2; i++)
+        while (c->timers[i].deadline <= c->now) {
+            if (!i) note_step(c);
+            expire(c, i);
+            if (!period(&c->timers[i])) c->timers[i].deadline = NEVER;
+        }
+    while (c->transfers && c->ends[0] <= c->now) {
+        c->ends[0] = c->ends[1];
+        c->transfers--;
+        c->done += c->done < AT_ONCE;
+        set_line(c, DMA_DONE, c->gctl & DONE);
+    }
+    move_up(c);
+}
+
+/* When something happens next; now if it already should have. */
+static uint64_t due(const core *c) {
+    uint64_t next = c->timers[0].deadline < c->timers[1].deadline ? c->timers[0].deadline : c->timers[1].deadline;
+    if (c->transfers && c->ends[0] < next) next = c->ends[0];
+    if (!c->received && c->first < c->n_coming && c->coming[c->first].at < next) next = c->coming[c->first].at;
+    return next < c->now ? c->now : next;
+}
+
+/* Something has changed what happens next: the slice has to end there. */
+static void plan(core *c) {
+    if (c->timed) {
+        uint64_t next = due(c);
+        if (next < c->limit) c->limit = next;
+    }
+}
+
+static void on_block(void *uc, uint64_t wide, uint32_t size, void *data) {
+    cpu *p = data;
+    core *c = p->current;
+    uint32_t address = (uint32_t) wide;
+    if (address != c->follow) spend(c, c->jump);
+    c->jump = 0;
+    c->follow = address;
+    if (c->now >= c->limit || (raw(c) & c->enable && wanted(c))) {
+        c->stopped = 1;
+        c->api->emu_stop(uc);
+        return;
+    }
+    cost *one = &c->costs[(address & (CODE - 1)) / 2];
+    if (one->size != size) {
+        uint64_t both = p->price(c, address, size);
+        one->cycles = (uint32_t) both;
+        one->jump = (uint32_t) (both >> 32);
+        one->size = size;
+        one->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
+    }
+    one->begun++;
+    c->last = one;
+    spend(c, one->cycles);
+    c->jump = one->jump;
+    c->follow = address + size;
+}
+
+/* The block that is under way takes so many cycles more. */
+static void spend(core *c, uint64_t cycles) {
+    c->now += cycles;
+    if (c->last) c->last->spent += cycles;
+}
+
+static int asleep(core *c) { return c->rest == WFI || c->waiting; }
+
+static void doze(core *c, uint64_t until) {
+    if (until > c->now) {
+        c->slept += until - c->now;
+        c->now = until;
+    }
+}
+
+/* Let a core run until a cycle, or sleep until something happens after that; less far if what it sends may come back. */
+static void slice(core *c) {
+    while (c->now < c->until && c->rest != FAULT) {
+        happen(c);
+        uint32_t vector = wanted(c);
+        if (vector) {
+            enter(c, vector, vector == IRQ_VECTOR ? IRQ_MODE : FIQ_MODE, c->pc + 4,
+                  vector == IRQ_VECTOR ? I_BIT : I_BIT | F_BIT);
+            c->rest = READY;
+            c->now += ENTRY;
+            continue;
+        }
+        uint64_t next = due(c);
+        if (asleep(c)) {
+            if (next >= c->until) return;
+            doze(c, next);
+            progress(c);
+            continue;
+        }
+        c->limit = next < c->until ? next : c->until;
+        c->rest = READY;
+        emulate(c);
+    }
+}
+
+static uint64_t memory_read(void *uc, uint64_t offset, unsigned size, void *data) {
+    const region *r = data;
+    core *c = r->owner->current;
+    uint64_t value = 0;
+    (void) uc;
+    assert(offset + size <= c->memories[r->index].size);
+    memcpy(&value, c->memories[r->index].bytes + offset, size);
+    spend(c, r->wait);
+    return value;
+}
+
+static void memory_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void *data) {
+    const region *r = data;
+    core *c = r->owner->current;
+    (void) uc;
+    assert(offset + size <= c->memories[r->index].size);
+    memcpy(c->memories[r->index].bytes + offset, &value, size);
+    spend(c, r->wait);
+}
+
 /* Space.translate */
 static _Bool translate(void *uc, uint64_t wide, int access, tlb_entry *entry, void *data) {
     core *c = ((cpu *) data)->current;
@@ -486,6 +772,7 @@ static _Bool translate(void *uc, uint64_t wide, int access, tlb_entry *entry, vo
     for (int i = 0; i < c->n_memories; i++) {
         uint32_t offset = address - c->memories[i].base;
         if (offset >= c->memories[i].size) continue;
+        if (i >= FIRST_SHARED && c->timed) break;
         entry->paddr = c->memories[i].place + offset;
         if (i) break;
         if (!c->program || offset < PAGE) {
@@ -513,6 +800,8 @@ API cpu *cpu_new(const unicorn_api *api, void *uc) {
 
 API void cpu_free(cpu *p) { free(p); }
 
+API core *cpu_current(const cpu *p) { return p->current; }
+
 API int cpu_switch(cpu *p, core *c) { return switch_to(p, c); }
 
 API int cpu_hook(cpu *p) {
@@ -538,12 +827,18 @@ API core *core_new(cpu *p, void *registers, uint64_t program, const uint8_t *itc
         c->processor = processor;
         c->rest = READY;
         c->timers[0].deadline = c->timers[1].deadline = NEVER;
+        c->read_cost = READ_COST;
     }
     return c;
 }
 
 API void core_free(core *c) {
-    if (c) free(c->sent);
+    if (c) {
+        free(c->sent);
+        free(c->sent_at);
+        free(c->coming);
+        free(c->steps);
+    }
     free(c);
 }
 
@@ -594,15 +889,8 @@ API int core_ready(core *c, uint32_t packets) {
 API void core_line(core *c, int line, int active) { set_line(c, line, active); }
 
 API void core_expire(core *c, int index, uint64_t now) {
-    timer *t = &c->timers[index];
     c->now = now;
-    t->raw = 1;
-    t->reads = 0;
-    t->started = t->deadline;
-    t->halted = t->control & ONE_SHOT;
-    t->deadline = t->halted ? NEVER : t->deadline + period(t);
-    update_timers(c);
-    progress(c);
+    expire(c, index);
 }
 
 API void core_deadlines(const core *c, uint64_t *both) {
@@ -652,4 +940,121 @@ API int core_take_fault(core *c, const char **message) {
 API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
     enter(c, vector, mode, link, I_BIT);
     c->rest = READY;
+}
+
+/* Time */
+API int cpu_clock(cpu *p, void *price) {
+    size_t hook;
+    p->price = (uint64_t (*)(core *, uint32_t, uint32_t)) price;
+    return p->api->hook_add(p->uc, &hook, p->api->block, (void *) on_block, p, 1, 0);
+}
+
+/* Let a memory of the cores be a device whose accesses have a price. */
+API int cpu_share(cpu *p, int index, uint64_t base, uint64_t size, uint32_t wait) {
+    region *r = &p->regions[index - FIRST_SHARED];
+    r->owner = p;
+    r->index = index;
+    r->wait = wait;
+    return p->api->mmio_map(p->uc, base, size, memory_read, r, memory_write, r);
+}
+
+API void core_clock(core *c, cost *costs, bank *shared, uint64_t now) {
+    c->timed = 1;
+    c->read_cost = 0;
+    c->costs = costs;
+    c->bank = shared;
+    c->now = c->slept = now;
+}
+
+/* A packet sets out for a core, or arrives; 0 if there is no room for it. */
+API int core_arrive(core *c, uint64_t at, uint32_t control, uint32_t key, uint32_t data) {
+    if (c->first == c->n_coming) c->first = c->n_coming = 0;                    /* from here on */
+    if (c->n_coming == c->coming_size) {
+        size_t larger = c->coming_size ? 2 * c->coming_size : 64;
+        arrival *moved = larger > MOST_PACKETS ? NULL : realloc(c->coming, larger * sizeof *moved);
+        if (!moved) return 0;
+        c->coming = moved;
+        c->coming_size = larger;
+    }
+    arrival *last = &c->coming[c->n_coming++];
+    last->at = at;
+    last->control = control;
+    last->key = key;
+    last->data = data;
+    return 1;
+}
+
+/* Whoever does something to a core that sleeps does it now. */
+API void core_wake(core *c, uint64_t now) {
+    if (asleep(c)) doze(c, now);
+}
+
+/* The router takes no packets from the core until then. */
+API void core_hold(core *c, uint64_t until) { c->held = until; }
+
+API void core_plan(core *c) { plan(c); }
+
+API void core_timeout(core *c, uint64_t timeout) { c->timeout = timeout; }
+
+API int core_rest(const core *c) { return c->rest; }
+
+/* timed_core.Times; how many steps there are instead of them */
+API void core_times(core *c, uint64_t *five) {
+    five[0] = c->now;
+    five[1] = c->slept;
+    five[2] = c->dropped;
+    five[3] = period(&c->timers[0]);
+    five[4] = c->n_steps;
+    c->dropped = 0;
+}
+
+API const uint32_t *core_steps(const core *c) { return c->steps; }
+
+API const uint64_t *core_sent_at(const core *c) { return c->sent_at; }
+
+static uint64_t next_of(core *c) {
+    if (c->rest == FAULT) return NEVER;
+    return asleep(c) && !wanted(c) ? due(c) : c->now;
+}
+
+/* Let cores run up to a cycle, in rounds: each as far as nothing that another one does can reach it, which takes `lag`
+ * cycles. Returns, when somebody has to be looked at, how many (their places in `looked_at`), and always when nobody works
+ * or waits for anything but a timer. `next`: when something happens next; `clock`: how far all have come.
+ */
+API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks, int n_banks, int *looked_at,
+                  uint64_t *next, uint64_t *clock, int *busy) {
+    for (;;) {
+        uint64_t first = NEVER, second = NEVER, latest = 0, began = *clock;
+        int found = 0;
+        for (int i = 0; i < n; i++) {
+            uint64_t begins = cores[i]->begins = next_of(cores[i]);
+            if (begins < first) {
+                second = first;
+                first = begins;
+            } else if (begins < second) second = begins;
+        }
+        *next = NEVER;
+        *busy = 0;
+        for (int i = 0; i < n; i++) {
+            core *c = cores[i];
+            uint64_t others = c->begins == first ? second : first;
+            c->lag = lag;
+            c->until = others < end - lag ? others + lag : end;
+            if (c->begins < c->until) slice(c);
+            if (c->n_sent || c->dropped || c->rest == FAULT) looked_at[found++] = i;
+            uint64_t then = next_of(c);
+            if (then < *next) *next = then;
+            if (c->now > latest) latest = c->now;
+            *busy |= (c->rest != FAULT && !asleep(c)) || c->transfers || (!c->received && c->first < c->n_coming);
+        }
+        if (*busy && *next < NEVER) latest = *next;
+        if (latest > *clock) *clock = latest;
+        for (int i = 0; i < n_banks; i++) {
+            uint64_t passed = *clock - began > lag ? *clock - began : lag;
+            uint64_t word = (2 * SDRAM_WORD * banks[i]->moved + passed) / (2 * passed);
+            banks[i]->word = word > DMA_WORD ? (uint32_t) word : DMA_WORD;
+            banks[i]->moved = 0;
+        }
+        if (found || !*busy || *next >= end) return found;
+    }
 }

@@ -118,6 +118,7 @@ class CPUs:
     def __init__(self, make: Callable[[int], "CPU"]) -> None:
         self._make, self._shared = make, make(_SHARED_CODE)
         self._own: list[CPU] = []
+        self.costs: dict[bytes, Any] = {}           # what blocks of a program cost, where that is counted
 
     def take(self) -> "CPU":
         """The CPU for one more core."""
@@ -199,7 +200,7 @@ class CPU:
             self._map_device(base, DEVICE_SIZE)
 
     def _map_device(self, base: int, size: int) -> None:
-        self._uc.mmio_map(base, size, self._load, base, self._store, base)
+        self.serve(base, size, self._load, self._store, base)
 
     def _close(self) -> None:
         self._uc = self._reset = None
@@ -270,9 +271,18 @@ class CPU:
             if self._running is core:
                 action()
 
-    def watch(self, address: int, callback: Callable[..., None]) -> None:
-        """Call back whenever a program is about to execute the instruction at an address."""
-        self._uc.hook_add(unicorn.UC_HOOK_CODE, callback, begin=address, end=address)
+    def watch(self, address: int | None, callback: Callable[..., None]) -> None:
+        """Call back whenever a program is about to execute the instruction at an address; None: at any."""
+        first, last = (1, 0) if address is None else (address, address)
+        self._uc.hook_add(unicorn.UC_HOOK_CODE, callback, begin=first, end=last)
+
+    def watch_blocks(self, callback: Callable[..., None]) -> None:
+        """Call back (uc, address, bytes, data) whenever a program begins a block."""
+        self._uc.hook_add(unicorn.UC_HOOK_BLOCK, callback)
+
+    def serve(self, base: int, size: int, load: Callable[..., int], store: Callable[..., None], data: int) -> None:
+        """Let functions (uc, offset, width[, value], data) serve accesses to addresses that no memory has."""
+        self._uc.mmio_map(base, size, load, data, store, data)
 
     def run(self, core: "Core", address: int, instructions: int = 0) -> Trapped | None:
         """Run a core's program until something stops it: None, or (Trap, what it was) in the middle.

@@ -128,7 +128,7 @@ class FaultyMachine(Machine):
     def _pass_on(self, source: XY, packet: Packet) -> None:
         """Let a packet try its luck at every router on its way."""
         control, key, _ = packet
-        tree = self._trees.get((source, key, control)) or self._plant(source, key, control)
+        tree = self.tree(source, packet)
         share = self.faults.dropped_packets
         passed: list[bool] = []
         for (router, counters), (xy, before, cores, default) in zip(tree.hops, tree.branches):

@@ -335,14 +335,16 @@ class Machine:
     def _spread(self, source: XY, sent: Sequence[Packet]) -> None:
         """Let packets from a chip reach their cores."""
         for packet in sent:
-            control, key, _ = packet
-            tree = self._trees.get((source, key, control))
-            if tree is None:
-                tree = self._plant(source, key, control)
+            tree = self.tree(source, packet)
             tree.packets += 1
             for core in tree.cores:
                 core.offer(packet)
                 self._wake(core)
+
+    def tree(self, source: XY, packet: Packet) -> "Tree":
+        """Where a packet from a chip goes."""
+        control, key, _ = packet
+        return self._trees.get((source, key, control)) or self._plant(source, key, control)
 
     def _plant(self, source: XY, key: int, control: int) -> "Tree":
         if len(self._trees) == _MOST_TREES:
@@ -368,13 +370,14 @@ class Tree:
     """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment).
 
     `branches` says for each hop the chip, the hop before (None for the first), the cores there, and whether the packet
-    goes straight on.
+    goes straight on; `came_by` the link of that chip by which the packet came, and `children` the hops behind it.
     """
 
     def __init__(self, machine: Machine, source: XY, key: int, payload: bool) -> None:
         self.cores: list[Core] = []
         self.hops: list[tuple[Router, list[int]]] = []
         self.branches: list[tuple[XY, int | None, list[Core], bool]] = []
+        self.came_by: list[int] = []
         self.packets = 0
         front: list[tuple[XY, int | None, int | None]] = [(source, None, None)]
         seen = set()
@@ -400,3 +403,8 @@ class Tree:
             front += [(end, (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))
                       for link, end in enumerate(machine.wires[xy]) if route >> link & 1 and end is not None]
             self.branches.append((xy, before, cores, default))
+            self.came_by.append(-1 if came_by is None else came_by)
+        self.children: list[list[int]] = [[] for _ in self.branches]
+        for index, (_, parent, _, _) in enumerate(self.branches):
+            if parent is not None:
+                self.children[parent].append(index)

@@ -14,13 +14,14 @@ from spikingconvnet.emulator.cpu import CPU, FLUSH_TLB
 from spikingconvnet.emulator.memory_map import CC_BASES, DEVICE_SIZE, DMA_BASES, TIMER_BASES, VIC_BASES
 
 try:
-    from unicorn import UC_HOOK_TLB_FILL, UC_MEM_WRITE, UcError, arm_const
+    from unicorn import UC_HOOK_BLOCK, UC_HOOK_TLB_FILL, UC_MEM_WRITE, UcError, arm_const
     from unicorn.unicorn_py3.unicorn import uclib
 except ImportError:                                 # the extra [emulator] is not installed
     uclib = None
 
 _VOID, _INT, _U32, _U64 = None, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64
-_POINTER, _WORDS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
+_POINTER, _WORDS, _LONGS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64)
+PRICE = ctypes.CFUNCTYPE(_U64, _POINTER, _U32, _U32)       # (core, address, bytes of a block) -> its jump, its cycles
 PROTOTYPES = {
     "cpu_new": (_POINTER, _POINTER, _POINTER), "cpu_free": (_VOID, _POINTER), "cpu_switch": (_INT, _POINTER, _POINTER),
     "cpu_hook": (_INT, _POINTER), "cpu_map": (_INT, _POINTER, _INT, _U64, _U64),
@@ -34,6 +35,15 @@ PROTOTYPES = {
     "core_fault": (_VOID, _POINTER, ctypes.c_char_p),
     "core_take_fault": (_INT, _POINTER, ctypes.POINTER(ctypes.c_char_p)),
     "core_except": (_VOID, _POINTER, _U32, _U32, _U32),
+    "cpu_current": (_POINTER, _POINTER), "cpu_clock": (_INT, _POINTER, _POINTER),
+    "cpu_share": (_INT, _POINTER, _INT, _U64, _U64, _U32),
+    "core_clock": (_VOID, _POINTER, _POINTER, _POINTER, _U64),
+    "core_arrive": (_INT, _POINTER, _U64, _U32, _U32, _U32), "core_wake": (_VOID, _POINTER, _U64),
+    "core_plan": (_VOID, _POINTER), "core_hold": (_VOID, _POINTER, _U64),
+    "core_timeout": (_VOID, _POINTER, _U64), "core_rest": (_INT, _POINTER),
+    "core_times": (_VOID, _POINTER, _LONGS),
+    "core_steps": (_WORDS, _POINTER), "core_sent_at": (_LONGS, _POINTER),
+    "cores_run": (_INT, _POINTER, _INT, _U64, _U64, _POINTER, _INT, _POINTER, _LONGS, _LONGS, _POINTER),
 }
 
 
@@ -61,7 +71,7 @@ class _Api(ctypes.Structure):
                    "context_restore", "ctl")
     _registers_ = ("cpsr", "spsr", "lr", "pc")
     _fields_ = [(name, _POINTER) for name in _functions_] + [
-        (name, _INT) for name in (*_registers_, "tlb_fill", "mem_write", "flush_tlb")]
+        (name, _INT) for name in (*_registers_, "tlb_fill", "mem_write", "flush_tlb", "block")]
 
     @classmethod
     @cache
@@ -69,10 +79,11 @@ class _Api(ctypes.Structure):
         """The functions of the loaded library."""
         functions = [ctypes.cast(getattr(uclib, f"uc_{name}"), _POINTER).value for name in cls._functions_]
         registers = [getattr(arm_const, f"UC_ARM_REG_{name.upper()}") for name in cls._registers_]
-        return cls(*functions, *registers, UC_HOOK_TLB_FILL, UC_MEM_WRITE, FLUSH_TLB)
+        return cls(*functions, *registers, UC_HOOK_TLB_FILL, UC_MEM_WRITE, FLUSH_TLB, UC_HOOK_BLOCK)
 
 
-def _check(status: int) -> None:
+def check(status: int) -> None:
+    """Raise UcError unless a function of the CPU emulator says that it has done what it should."""
     if status:
         raise UcError(status)
 
@@ -90,17 +101,17 @@ class NativeCPU(CPU):
         if not made:
             raise MemoryError("no memory for a core")
         for (base, size, place), (_, memory) in zip(space.memories, core.memories):
-            _check(library().core_memory(made, base, size, memory.address, place))
+            check(library().core_memory(made, base, size, memory.address, place))
         core.made = made
 
     def _map_core(self) -> None:
         self._cpu = library().cpu_new(ctypes.byref(_Api.get()), self._uc._uch)
         if not self._cpu:
             raise MemoryError("no memory for a CPU")
-        _check(library().cpu_hook(self._cpu))
+        check(library().cpu_hook(self._cpu))
         for device, bases in enumerate((VIC_BASES, TIMER_BASES, CC_BASES, DMA_BASES)):
             for base in bases:
-                _check(library().cpu_map(self._cpu, device, base, DEVICE_SIZE))
+                check(library().cpu_map(self._cpu, device, base, DEVICE_SIZE))
 
     def _close(self) -> None:
         super()._close()
@@ -108,4 +119,4 @@ class NativeCPU(CPU):
         self._cpu = None
 
     def _switch(self, core: Any) -> None:
-        _check(library().cpu_switch(self._cpu, None if core is None else core.made))
+        check(library().cpu_switch(self._cpu, None if core is None else core.made))

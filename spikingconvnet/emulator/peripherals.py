@@ -115,8 +115,12 @@ class VIC(Device):
 class Timer:
     """One 32-bit down counter; `deadline` is the cycle at which it expires, None while it does not run.
 
-    Not modelled: the phase that a program adds to the first period (all timers of a board tick together), prescaling.
+    `read_cost` is what a read of the running counter costs, `phased` whether the first period is as long as the program
+    says: only where time is modelled (`timed_core.py`), elsewhere all timers of a board tick together.
+    Not modelled: prescaling.
     """
+
+    read_cost, phased = READ_COST, False
 
     LOAD, COUNT, CONTROL, INT_CLR, RAW_INT, MASK_INT, BG_LOAD = range(0x00, 0x1c, 4)    # spinnaker.h:192
     RUN, PERIODIC, INTERRUPT, ONE_SHOT = 0x80, 0x40, 0x20, 0x01     # CONTROL; spinn_extra.h:245
@@ -151,9 +155,9 @@ class Timer:
             return self.load_value
         self.reads += 1
         if self.deadline is None:
-            elapsed = self._clock() - self.started + READ_COST * self.reads
+            elapsed = self._clock() - self.started + self.read_cost * self.reads
             return 0 if self.halted else self.load_value - elapsed & 0xffffffff
-        return max(self.deadline - self._clock() - READ_COST * self.reads, 1)
+        return max(self.deadline - self._clock() - self.read_cost * self.reads, 1)
 
     def expire(self) -> None:
         """The deadline has come."""
@@ -179,7 +183,7 @@ class Timer:
             started = value & self.RUN and not self.control & self.RUN
             self.control = value
             if started:
-                self._start(self.load_value if value & self.ONE_SHOT else self.period)
+                self._start(self.load_value if value & self.ONE_SHOT or self.phased else self.period)
             elif not value & self.RUN:
                 self.deadline = None
         elif offset == self.INT_CLR:
@@ -309,8 +313,9 @@ class DMA(Device):
     SCTL, STAT0 = 0x28, 0x40                        # spinnaker.h:420
     TO_SYSTEM, LENGTH = 1 << 19, 0x1ffff            # DESC; spin1_api.c:973
     ENABLE_COUNT, CLEAR_COUNT = 0x01, 0x02          # SCTL: "clear and enable counters" is 3; spin1_api.c:227
-    CLEAR_DONE, ABORT = 0x08, 0x02                  # CTRL; spinn_extra.h:363
+    CLEAR_DONE, ABORT, UNCOMMIT = 0x08, 0x02, 0x01  # CTRL; spinn_extra.h:363
     DONE = 1 << 10                                  # STAT, and GCTL: interrupt if done; spinn_extra.h:400
+    DONE_TWICE, TRANSFERRING, QUEUED = 1 << 11, 0x01, 0x04          # STAT, where transfers take time
 
     def __init__(self, vic: VIC, bus: Bus, processor: int, written: Callable[[int], None]) -> None:
         self._vic, self._bus, self._processor, self._written = vic, bus, processor, written
@@ -322,9 +327,9 @@ class DMA(Device):
 
     def load(self, offset: int) -> int:
         """Read a register."""
+        status = self._processor << 24 | (self.DONE if self.done else 0) | self._status()
         values = {self.ADRS: self.system, self.ADRT: self.tcm, self.DESC: self.description, self.CTRL: 0,
-                  self.STAT: self._processor << 24 | (self.DONE if self.done else 0), self.GCTL: self.gctl,
-                  self.STAT0: self.bursts}
+                  self.STAT: status, self.GCTL: self.gctl, self.STAT0: self.bursts}
         if offset not in values:
             raise self._unknown("read", offset)
         return values[offset]
@@ -339,8 +344,7 @@ class DMA(Device):
             self.description = value
             self._transfer(value & self.LENGTH)
         elif offset == self.CTRL:
-            if value & (self.CLEAR_DONE | self.ABORT):
-                self.done = False
+            self._control(value)
         elif offset == self.GCTL:
             self.gctl = value
         elif offset == self.SCTL:
@@ -357,7 +361,19 @@ class DMA(Device):
             source, target = target, source
         self._bus.write(target, self._bus.read(source, length))
         self._written(target)
-        self.done = True
+        self._finish(length)
         if self.sctl & self.ENABLE_COUNT:                  # 2^burst (bits 23:21) words, or double words (bit 24)
             burst = 4 << (self.description >> 24 & 1) + (self.description >> 21 & 7)
             self.bursts += -(-length // burst)
+
+    def _finish(self, _length: int) -> None:
+        """The data of a transfer are where they should be."""
+        self.done = True
+
+    def _control(self, value: int) -> None:
+        if value & (self.CLEAR_DONE | self.ABORT):
+            self.done = False
+
+    def _status(self) -> int:
+        """More bits of STAT."""
+        return 0

@@ -67,8 +67,8 @@ class Experiment:
         Replicas that share one run, as copies of the network on one machine; `auto` is as many as it should hold.
     time_scale : int
         How many times slower than real time a SpiNNaker board runs.
-    packet_buffer : int or None
-        Packets that each core of a board holds until it works them off; None is sPyNNaker's own number.
+    packet_buffer, timed
+        As of the backend `spinnaker`, see its ``open``.
     jobs : int or None
         Threads; the results do not depend on it.
     progress : callable
@@ -95,11 +95,11 @@ class Experiment:
                  jobs: int | None = None, progress: Callable[..., Iterable[Any]] = lambda items, description: items,
                  program: str = "main.py", target: str | Machine | None = None, cluster: str | None = None,
                  copies: int | str = 1, time_scale: int = 1, options: str = "", force: bool = False,
-                 packet_buffer: int | None = None) -> None:
+                 packet_buffer: int | None = None, timed: bool = False) -> None:
         self.jobs, self.progress = jobs, progress
         self.store = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory(run_dir)
         self.runner = Runner(backend, jobs, progress, target, cluster, copies, force, time_scale=time_scale,
-                             directory=self.store.path / backend, packet_buffer=packet_buffer)
+                             directory=self.store.path / backend, packet_buffer=packet_buffer, timed=timed)
         self.asked, self._called = settings, (program, options)
         self.look()
 

@@ -46,7 +46,8 @@ class Runner:
                  force: bool = False, **options: Any) -> None:
         self.backend_name, self.jobs, self.progress, self.force = backend, jobs, progress, force
         self.cluster, self.copies = cluster, copies
-        self.machine = backend if target is None else "emulated" if target == "emulated" else "hardware"
+        self.machine = backend if target is None else "hardware" if target != "emulated" else (
+            "timed" if options.get("timed") else "emulated")        # where work takes time, integers may be others
         self.options = {"target": target, **options} if target else {}
 
     @cached_property

@@ -8,7 +8,8 @@ from spikingconvnet.experiment.described import described
 from spikingconvnet.report.held import Held
 from spikingconvnet.store.directory import word
 
-MACHINES = {"emulated": " --backend spinnaker", "hardware": " --backend spinnaker --target HOST"}
+MACHINES = {"emulated": " --backend spinnaker", "timed": " --backend spinnaker --timed",
+            "hardware": " --backend spinnaker --target HOST"}
 
 
 def about(held: Held) -> dict[str, Any]:

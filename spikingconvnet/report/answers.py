@@ -13,7 +13,7 @@ from spikingconvnet.network.arrays import AnyInts, Ints, Numbers
 from spikingconvnet.report.held import Held
 from spikingconvnet.store.directory import word
 
-MACHINES = ("local", "emulated", "hardware", "nest", "brian2")
+MACHINES = ("local", "emulated", "timed", "hardware", "nest", "brian2")
 MOST_CLASSES = 40           # of a confusion matrix that is shown; of more, the confusions alone
 MOST_CONFUSIONS = 60
 

@@ -6,14 +6,15 @@ from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM
+from spikingconvnet.emulator.timed_machine import TimedMachine
 
 
 class Bench:
     """A SpiNN-3 on the bench: what it reports and sends is kept."""
 
-    def __init__(self, make_core=Core, faults=None, **options):
+    def __init__(self, make_core=Core, faults=None, timed=False, **options):
         self.reports, self.sent = [], []
-        make = Machine if faults is None else partial(FaultyMachine, faults)
+        make = TimedMachine if timed else Machine if faults is None else partial(FaultyMachine, faults)
         self.machine = make(3, report=self.reports.append, transmit=self.sent.append, make_core=make_core, **options)
         self.chip = self.machine.root
 

@@ -65,8 +65,8 @@ def configuration(machine: str, home: Path, packet_buffer: int | None = None) ->
 
 
 @contextmanager
-def machine_section(target: str | Machine) -> Iterator[str]:
-    """Text of the configuration's section Machine; an emulated board lives as long as the context.
+def machine_section(target: str | Machine, timed: bool = False) -> Iterator[str]:
+    """Text of the configuration's section Machine; an emulated board, `timed` or not, lives as long as the context.
 
     Raises
     ------
@@ -84,7 +84,8 @@ def machine_section(target: str | Machine) -> Iterator[str]:
             raise BackendError(f"--target emulated: {error}; install it with: pip install 'spikingconvnet[emulator]'"
                                ) from error
         try:
-            with Board(real_time=False) as board:       # sources without spikes look as if they waited for somebody's
+            # In no real time, for sources without spikes look as if they waited for somebody's.
+            with Board(real_time=False, timed=timed) as board:
                 yield board.configuration()
         except SetupError as error:
             raise SimulationFailed(f"--target emulated: {error}") from error

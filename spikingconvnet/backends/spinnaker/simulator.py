@@ -66,7 +66,8 @@ ROUNDED_UP = 1e-6           # ms; it tells of more than 1e-5, abstract_spinnaker
 
 
 def open(network: Network, record: Record = (), jobs: int | None = None, target: str | Machine = "emulated",
-         directory: Path | None = None, time_scale: int = 1, packet_buffer: int | None = None) -> "Simulation":
+         directory: Path | None = None, time_scale: int = 1, packet_buffer: int | None = None,
+         timed: bool = False) -> "Simulation":
     """Start a simulation of `network` on a SpiNNaker machine.
 
     Parameters
@@ -84,6 +85,8 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
         How many times slower than real time a board runs, so that busy steps are done in time.
     packet_buffer : int or None
         Packets that each core holds until it works them off, 4 bytes each; None is sPyNNaker's own number.
+    timed : bool
+        Whether work takes time on the emulated board that is made for it.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
     check_reset(network, lowered)
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
-        machine = resources.enter_context(machine_section(target))
+        machine = resources.enter_context(machine_section(target, timed))
         if "virtual_board" not in machine:
             dtcm.require_fits(network, recorded, packet_buffer)
         emulated = target == "emulated" or getattr(target, "is_emulated", not isinstance(target, str))

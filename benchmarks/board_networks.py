@@ -1,0 +1,126 @@
+"""Networks of layers and a balanced one on the timed emulated board, at time scale factors of 1, 2 and 4.
+
+    python benchmarks/board_networks.py [layer] [two-layers] [dense] [balanced]
+
+==========  ========================================================================================================
+layer       a convolution of 16 maps over 2 x 16 x 16 inputs, as the demo's, that fire once in a volley of 15 steps
+two-layers  another convolution of 24 maps over its spikes
+dense       196-100-10, as converted networks are, inputs at up to a spike a step
+balanced    640 excitatory and 160 inhibitory neurons, 10 % connected, driven above threshold (Vogels and Abbott 2005)
+==========  ========================================================================================================
+
+For each: the load of the busiest core's busiest step that ``--mode check`` predicts from the spikes of the local
+engine, the one measured, whether all spikes are those of the local engine, and what the verdict finds.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from spikingconvnet import backends
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
+from spikingconvnet.board import resources
+from spikingconvnet.emulator import Board
+from spikingconvnet.health.verdict import judge
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.spikes import Spikes
+
+STEPS = 60
+CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=2.5, tau_syn_E=2.0, tau_syn_I=2.0,
+                 tau_refrac=0.0)
+
+
+def volley(shape, rng, last=15, share=0.5):
+    """A share of the inputs, each once, in the first steps."""
+    size = int(np.prod(shape))
+    neuron = np.flatnonzero(rng.random(size) < share)
+    step = 2 + rng.integers(0, last, len(neuron))
+    return Spikes.from_events(0 * step, neuron, step, shape, 1, STEPS)
+
+
+def layers(n):
+    """One or two convolutions."""
+    rng = np.random.default_rng(0)
+    spikes = volley((2, 16, 16), rng)
+    conv = ConvConnections(rng.uniform(0.0, 4.0, (16, 2, 5, 5)), spikes.shape)
+    populations = [Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                   Population("maps", conv.post_shape, CELL, per_channel=True)]
+    projections = [Projection("conv", "in", "maps", conv)]
+    if n == 2:
+        more = ConvConnections(rng.uniform(-1.0, 1.4, (24, 16, 5, 5)), conv.post_shape)
+        populations.append(Population("more", more.post_shape, CELL, per_channel=True))
+        projections.append(Projection("conv2", "maps", "more", more))
+    return Network(tuple(populations), tuple(projections))
+
+
+def dense():
+    """Two layers of connections between all."""
+    rng = np.random.default_rng(0)
+    step, neuron = np.nonzero(rng.random((STEPS - 10, 196)) < rng.random(196) ** 3)
+    spikes = Spikes.from_events(0 * step, neuron, step + 2, (1, 14, 14), 1, STEPS)
+    cell = IFCurrExp(tau_m=20.0, cm=1.0, v_thresh=-60.0, tau_refrac=0.0)
+    return Network((Population("in", spikes.shape, SpikeSourceArray(spikes)), Population("hidden", (1, 1, 100), cell),
+                    Population("out", (1, 1, 10), cell)),
+                   (Projection("a", "in", "hidden", DenseConnections(rng.uniform(0, 0.1, (196, 100)))),
+                    Projection("b", "hidden", "out", DenseConnections(rng.uniform(0, 0.2, (100, 10))))))
+
+
+def balanced():
+    """The benchmark of Vogels and Abbott with currents, a fifth of its size."""
+    rng = np.random.default_rng(0)
+    cell = IFCurrExp(tau_m=20.0, cm=0.2, v_rest=-49.0, v_reset=-60.0, v=-60.0, v_thresh=-50.0, tau_syn_E=5.0,
+                     tau_syn_I=10.0, tau_refrac=5.0)
+    sizes, drawn = {"exc": 640, "inh": 160}, []
+    for pre in sizes:
+        for post in sizes:
+            made, met = np.nonzero(rng.random((sizes[pre], sizes[post])) < 0.1)
+            weight = 0.02 if pre == "exc" else 0.09
+            drawn.append(Projection(f"{pre} {post}", pre, post, ConnectionList(
+                made, met, np.full(len(made), weight), np.ones(len(made), int)),
+                "excitatory" if pre == "exc" else "inhibitory"))
+    values = {name: {"v": rng.uniform(-60, -50, n)} for name, n in sizes.items()}
+    return Network(tuple(Population(name, (1, 1, n), cell, values[name]) for name, n in sizes.items()), tuple(drawn))
+
+
+CASES = {"layer": lambda: layers(1), "two-layers": lambda: layers(2), "dense": dense, "balanced": balanced}
+
+
+def measure(name, scale):
+    """A line of the table."""
+    made = CASES[name]()
+    local = backends.run(made, STEPS)
+    fired = {label: spikes for label, spikes in local.spikes.items() if not made.population(label).is_source}
+    load = resources.resources(made, (), fired).loads[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "times.json")
+        with Board(version=5, timed=True, times=path) as board:
+            with spinnaker.open(made, target=board, time_scale=scale) as simulation:
+                simulation.run(STEPS)
+                recording = simulation.recording()
+        programs = json.loads(path.read_text())["programs"]
+    same = all((recording.spikes[label].neurons.tolist(), recording.spikes[label].offsets.tolist())
+               == (spikes.neurons.tolist(), spikes.offsets.tolist()) for label, spikes in fired.items())
+    health = judge(recording.provenance)
+    cores = [one for one in programs if not one["program"].startswith("reverse_iptag")]
+    busiest = max(max(one["steps"][2:]) / one["period"] for one in cores)
+    found = ", ".join(f"{finding.name} {finding.value:g}" for finding in health.findings)
+    spikes = sum(each.n_events for each in fired.values())
+    return (f"{name:11}{scale:6}{len(cores):6}{spikes:8}{load.worst / scale:11.3f}{busiest:10.3f}"
+            f"  {'yes' if same else 'no ':3}  {health.verdict} {found}")
+
+
+def main(chosen):
+    """Print a line for each network and factor."""
+    print("network     scale cores  spikes  predicted  measured  same  verdict")
+    for name in chosen or CASES:
+        for scale in (1, 2, 4):
+            print(measure(name, scale), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

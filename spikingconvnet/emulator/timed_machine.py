@@ -1,0 +1,223 @@
+"""A board on which work takes time: `Machine` with cores that have clocks of their own (`timed_core.py`).
+
+Cores run in rounds, one after another, each as far as nothing that another one does can reach it: a packet is under way
+for a quantum (10 us) at least. So packets are in nobody's past, nothing depends on the order of cores, and the same
+programs give the same results; that packets take too long is the price. Between two events nobody works, and the clock
+jumps.
+
+Words that DMA controllers move share a chip's SDRAM: what one takes follows from how many controllers were at work on
+average in the round before.
+"""
+
+import hashlib
+import struct
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from spikingconvnet.emulator import timing
+from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.interconnect import Interconnect, Posted
+from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine
+from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, XY, Place
+from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP
+from spikingconvnet.emulator.profile import Function, functions
+from spikingconvnet.emulator.timed_core import TimedCore
+
+_PATIENCE = timing.waiting_time(0x00400001)         # of routers as SC&MP leaves them
+_WATCHED = CPU_CLOCK_MHZ * 1_000_000                # cycles after which it is looked whether cores sleep at times
+_MOST = CPU_CLOCK_MHZ * 1000                        # cycles that cores run before messages are looked after
+_ON_END = 0.005                                     # s for which quanta follow each other, then messages are looked at
+
+
+def _phase(most: float, seed: int, place: Place) -> int:
+    """Cycles by which interrupts of a chip's monitor come later, up to a number of us, from a seed."""
+    drawn = hashlib.blake2b(struct.pack("<qHH", seed, *place[:2]), digest_size=8).digest()
+    return int(timing.CYCLES_PER_US * most * int.from_bytes(drawn, "little") / 2**64)
+
+
+@dataclass(frozen=True)
+class History:
+    """What a program did: its core, name, cycles of a step, cycles that it was awake in each, functions if profiled."""
+
+    core: Place
+    program: str
+    period: int
+    steps: list[int]
+    functions: list[Function]
+
+
+class TimedMachine(Machine):
+    """A `Machine` in time.
+
+    Parameters
+    ----------
+    quantum : us that packets are under way at least
+    profile : a core whose functions are counted
+    phases : us by which the monitors' interrupts come to the chips apart, at most; each chip's is drawn from `seed`
+    version, options : see `Machine`; `make_core` is `TimedCore` or a class like it
+    """
+
+    def __init__(self, version: int = 5, quantum: float = timing.QUANTUM, make_core: Any = TimedCore,
+                 profile: Place | None = None, phases: float = 0.0, seed: int = 0, **options: Any) -> None:
+        self._profile, self._phases = profile, partial(_phase, phases, seed)
+        self._quantum = timing.cycles_of(quantum)
+        self._awake: dict[Core, None] = {}          # cores that run programs, in the order in which they began
+        self._order: list[Core] | None = None       # the same as a list
+        self._next: int | None = None               # when something happens next
+        self._someone_works = False                       # whether any core does, or waits for anything but a timer
+        self._banks: dict[XY, Any] = {}
+        self._crowded: list[Any] = []               # banks that more cores use than they can serve at full speed
+        self._posted: list[Posted] = []             # packets that have just been sent
+        self._mailed: list[Core] = []               # cores to which messages may wait
+        self.history: list[History] = []            # of programs that had steps, in the order in which they ended
+        self._looked_at = 0                         # when it was looked
+        self._sleep: dict[Core, tuple[int, int]] = {}       # how long each core had slept then, and since when not
+        self._network = Interconnect(self, self._quantum)
+        super().__init__(version, make_core=make_core, **options)
+        for chip in self.chips.values():
+            chip.system_controller.real = True
+
+    def _core_of(self, x: int, y: int) -> Any:
+        make = super()._core_of(x, y)
+        bank = self._banks.setdefault((x, y), self._make_core.BANK())       # type: ignore[attr-defined]
+
+        def make_timed(*arguments: Any) -> Any:
+            core: Any = make(*arguments)
+            core.bank, core.timeout, core.forget = bank, _PATIENCE, self._forget
+            core.profiled = core.place == self._profile
+            return core
+        return make_timed
+
+    def _wake(self, core: Core) -> None:
+        if core.rest in (Rest.OFF, Rest.DEAD):
+            return
+        core.wake(self.cycle + self._phases(core.place))        # type: ignore[attr-defined]
+        if core not in self._awake:
+            self._awake[core] = self._order = None
+            if (chip := self.chips[core.place[:2]]) not in self._clocked:
+                self._clocked.append(chip)
+        self._next, self._someone_works = self.cycle, True
+
+    def _forget(self, core: Any) -> None:
+        """A core is about to be stopped, or has died."""
+        x, y, number = core.place
+        found = core.times()
+        if found.steps:
+            self.history.append(History(core.place, self.chips[x, y].app_name(number), found.period, list(found.steps),
+                                        functions(bytes(core.itcm.bytes), core.blocks())))
+        self.chips[x, y].system_controller.free_all()
+        self._order = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no core works, and none waits for anything but a timer: their states are what a board would show."""
+        return not (self._mail or self._someone_works)
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` would do something."""
+        return bool(self._mail) or self._next is not None
+
+    def next_instant(self) -> int | None:
+        """Cycle at which something happens next."""
+        return self._next
+
+    def step(self) -> None:
+        """Carry messages, or let time pass until somebody should look at something."""
+        if self._mail:
+            self._carry()
+            return
+        ends = time.monotonic() + _ON_END
+        while self._next is not None:
+            self._pass(self._next + _MOST)
+            if self._mail or not self._someone_works or time.monotonic() > ends:
+                return
+
+    def run(self, until: int | None = None) -> None:
+        """Step until nothing is left to do, or nothing up to and including a cycle."""
+        while self._mail or (self._next is not None and (until is None or self._next <= until)):
+            if self._mail:
+                self._carry()
+            else:
+                self._pass(_MOST + (self._next or 0) if until is None else until + 1)
+
+    def _pass(self, end: int) -> None:
+        """Let all cores run, up to a cycle, until somebody has to be looked at."""
+        order = self._cores_at_work()
+        run_all = self._make_core.run_all           # type: ignore[attr-defined]
+        outcome = run_all(order, self.cycle, end, self._quantum, self._crowded)
+        self._next, self._someone_works = outcome.next, outcome.busy
+        self._set_clock(outcome.clock)
+        for core in outcome.found:
+            self._look_after(core)
+        if self._posted:
+            posted, self._posted = self._posted, []
+            for xy, free in self._network.carry(posted, self.cycle):
+                for core in self.chips[xy].cores.values():
+                    if core.rest not in (Rest.OFF, Rest.DEAD):
+                        core.hold(free)             # type: ignore[attr-defined]
+        if self._mailed:
+            self._mailed = [core for core in self._mailed if self._post(core)]
+        if self.cycle >= self._looked_at + _WATCHED:
+            self._check_sleep(self.cycle)
+
+    def _cores_at_work(self) -> list[Any]:
+        """Cores that run programs, in the order in which they began; and whose memory is crowded then."""
+        if self._order is None:
+            self._order = [core for core in self._awake if core.rest not in (Rest.OFF, Rest.DEAD)]
+            self._awake = dict.fromkeys(self._order)
+            cores = Counter(core.place[:2] for core in self._order)
+            self._crowded = [bank for xy, bank in self._banks.items()
+                             if timing.shared_word(cores[xy], 1) > timing.DMA_WORD]
+        return self._order
+
+    def _look_after(self, core: Any) -> None:
+        """Deal with a core's fault, take its packets, and count those that it did not take in time."""
+        x, y, _ = core.place
+        core.settle()
+        if core.rest is Rest.DEAD:
+            self.chips[x, y].bury_dead(core)
+            self._forget(core)
+            return
+        self._next, self._someone_works = self.cycle, True
+        if dropped := core.times().dropped:
+            router = self.chips[x, y].router
+            router.count(router.counting(payload=False, local=False, default=False, route=None), dropped)
+        self._posted += [(at, (x, y), packet) for at, packet in core.take_sent_at()]
+
+    def send(self, message: SDP) -> None:
+        """Route an SDP message; one that a core has no room for is delivered when it has."""
+        super().send(message)
+        chip = self.chip_at(message.dest_addr)
+        if chip is not None and message.core in chip.cores and message.dest_port != PORT_ETHERNET:
+            self._mailed.append(chip.cores[message.core])
+
+    def _post(self, core: Core) -> bool:
+        """Hand over a core's next message if it has taken the last; whether more wait."""
+        chip = self.chips[core.place[:2]]
+        chip.post(core)
+        return chip.has_mail(core)
+
+    def _set_clock(self, cycle: int) -> None:
+        if cycle // CYCLES_PER_MS != self.cycle // CYCLES_PER_MS:
+            super()._set_clock(cycle)
+        self.cycle = cycle
+
+    def note_all(self) -> None:
+        """Note in `history` what cores have done that still run."""
+        for core in sorted(self._cores_at_work(), key=lambda core: core.place):
+            self._forget(core)
+
+    def _check_sleep(self, now: int) -> None:
+        """Stop cores that have not slept for as long as the watchdog waits, in seconds of the board's clock."""
+        self._looked_at = now
+        for core in self._cores_at_work():
+            slept, since = core.times().slept, self._sleep.get(core, (-1, now))
+            if slept != since[0]:
+                self._sleep[core] = slept, now
+            elif now - since[1] > self.watchdog * _WATCHED:
+                self._stop(core, f"has not come to rest for {self.watchdog:g} s of its own clock")
+                self._forget(core)

@@ -1,0 +1,184 @@
+"""`TimedCore` in C, where the package's build made it: the same results, and the same cycles."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from spikingconvnet.emulator import cycles, timing
+from spikingconvnet.emulator.core import T_BIT, Rest
+from spikingconvnet.emulator.memory import Device
+from spikingconvnet.emulator.native_core import FAULT, NEVER, NativeCore
+from spikingconvnet.emulator.native_cpu import PRICE, NativeCPU, check, library
+from spikingconvnet.emulator.packets import Packet
+from spikingconvnet.emulator.timed_core import (
+    CODE,
+    FIRST_SHARED,
+    SHARED_MEMORIES,
+    SHARED_WAITS,
+    Block,
+    Outcome,
+    Sent,
+    Times,
+)
+
+
+class Cost(ctypes.Structure):
+    """`cost` in core_native.c: a block of a program, by the place of its first half word."""
+
+    _fields_ = [("cycles", ctypes.c_uint32), ("jump", ctypes.c_uint32), ("size", ctypes.c_uint32),
+                ("thumb", ctypes.c_uint32), ("begun", ctypes.c_uint64), ("spent", ctypes.c_uint64)]
+
+
+class Bank(ctypes.Structure):
+    """`bank` in core_native.c, see `timed_core.Bank`."""
+
+    _fields_ = [("moved", ctypes.c_uint64), ("word", ctypes.c_uint32)]
+
+    def __init__(self, moved: int = 0, word: int = timing.DMA_WORD) -> None:
+        super().__init__(moved, word)
+
+
+class TimedNativeCPU(NativeCPU):
+    """See `TimedCPU`."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self._by_made: dict[int, Any] = {}
+        self._price = PRICE(self._price_of)         # kept as long as C may call it
+
+    def add(self, core: Any) -> None:
+        """Let a core take part; see `NativeCPU.add`."""
+        super().add(core)
+        self._by_made[core.made] = core
+
+    def remove(self, core: Any) -> None:
+        """Forget a core if it takes part."""
+        self._by_made.pop(core.made, None)
+        super().remove(core)
+
+    def _map_core(self) -> None:
+        super()._map_core()
+        check(library().cpu_clock(self._cpu, ctypes.cast(self._price, ctypes.c_void_p)))
+        for index, ((base, size), wait) in enumerate(zip(SHARED_MEMORIES, SHARED_WAITS), FIRST_SHARED):
+            check(library().cpu_share(self._cpu, index, base, size, wait))
+
+    def _price_of(self, made: int, address: int, size: int) -> int:
+        core = self._by_made[made]
+        cost = cycles.block(core.itcm.bytes[address:address + size], bool(self.read(core, "CPSR") & T_BIT))
+        return cost.jump << 32 | cost.cycles
+
+    def _at_work(self) -> Any:
+        return self._by_made[library().cpu_current(self._cpu)]
+
+    def _load(self, _uc: Any, offset: int, width: int, base: int) -> int:
+        return self._at_work().load(base, offset, width)
+
+    def _store(self, _uc: Any, offset: int, width: int, value: int, base: int) -> None:
+        self._at_work().store(base, offset, width, value)
+
+
+class TimedNativeCore(NativeCore):
+    """See `TimedCore`."""
+
+    CPU = TimedNativeCPU
+    BANK: Any = Bank
+    bank: Any
+    timeout: int
+    forget: Callable[[Any], None]
+    profiled = False                                # whether it has its blocks counted by itself
+    _slept_at_fault = -1
+
+    def start(self, image: int, app_id: int, flags: int) -> None:
+        """See `Core.start`."""
+        self._steps: list[int] = []
+        super().start(image, app_id, flags)
+
+    def stop(self) -> None:
+        """Switch the core off."""
+        if self.rest is not Rest.OFF:
+            self.forget(self)
+        super().stop()
+
+    def _begin(self) -> None:
+        super()._begin()
+        costs = (Cost * (CODE // 2))()
+        self._costs = costs if self.profiled else self._cpus.costs.setdefault(bytes(self.itcm.bytes), costs)
+        library().core_clock(self.made, self._costs, ctypes.byref(self.bank), self._clock())
+        library().core_timeout(self.made, self.timeout)
+
+    @property
+    def rest(self) -> Rest:
+        """Why it does not run."""
+        made = self.made
+        if made is None or self._rest in (Rest.OFF, Rest.DEAD):
+            return self._rest
+        rest = library().core_rest(made)
+        return Rest.READY if rest == FAULT else Rest(rest)
+
+    @rest.setter
+    def rest(self, value: Rest) -> None:
+        """For what only Python knows: that it is off, or dead."""
+        self._rest = value
+
+    def wake(self, now: int) -> None:
+        """Somebody does something to it: if it sleeps, it does so until now."""
+        library().core_wake(self.made, now)
+
+    def arrive(self, at: int, packet: Packet) -> None:
+        """A packet has set out for the core and comes to its router's output at a cycle."""
+        if not library().core_arrive(self.made, at, *packet):
+            self.lost += 1
+
+    def hold(self, until: int) -> None:
+        """The router takes no packets from the core until a cycle."""
+        library().core_hold(self.made, until)
+
+    def take_sent_at(self) -> list[Sent]:
+        """The packets that the program has sent since the last time, with their cycles."""
+        packets = self.take_sent()
+        return list(zip(library().core_sent_at(self.made)[:len(packets)], packets)) if packets else []
+
+    def times(self) -> Times:
+        """Its times so far."""
+        five = (ctypes.c_uint64 * 5)()
+        library().core_times(self.made, five)
+        now, slept, dropped, period, steps = five
+        self._steps += library().core_steps(self.made)[len(self._steps):steps] if steps else []
+        return Times(now, slept, dropped, period, self._steps)
+
+    def blocks(self) -> list[Block]:
+        """Blocks that it has begun, if it is `profiled`."""
+        return [Block(2 * place, one.size, bool(one.thumb), one.begun, one.spent)
+                for place, one in enumerate(self._costs) if one.begun] if self.profiled else []
+
+    def settle(self) -> None:
+        """Deal with a fault, if there is one."""
+        if library().core_rest(self.made) == FAULT and self._rest is not Rest.DEAD:
+            self._pc = library().core_pc(self.made)
+            slept = self.times().slept
+            self._faults, self._slept_at_fault = self._faults if slept == self._slept_at_fault else 0, slept
+            self._except_native()
+
+    def registers(self) -> dict[str, int]:
+        """See `Core.registers`."""
+        self._pc = library().core_pc(self.made)
+        return super().registers()
+
+    def _has_read(self, device: Device) -> None:
+        super()._has_read(device)
+        library().core_plan(self.made)
+
+    def _has_written(self) -> None:
+        super()._has_written()
+        library().core_plan(self.made)
+
+    @staticmethod
+    def run_all(cores: Sequence[Any], clock: int, end: int, lag: int, banks: Sequence[Any]) -> Outcome:
+        """Let cores run up to a cycle, see `TimedCore.run_all`."""
+        n, shared = len(cores), (ctypes.c_void_p * len(banks))(*(ctypes.addressof(bank) for bank in banks))
+        made, found = (ctypes.c_void_p * n)(*(core.made for core in cores)), (ctypes.c_int * n)()
+        following, come, busy = ctypes.c_uint64(), ctypes.c_uint64(clock), ctypes.c_int()
+        count = library().cores_run(made, n, end, lag, shared, len(banks), found, ctypes.byref(following),
+                                    ctypes.byref(come), ctypes.byref(busy))
+        return Outcome([cores[index] for index in found[:count]],
+                       None if following.value == NEVER else following.value, come.value, bool(busy.value))

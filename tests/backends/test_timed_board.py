@@ -1,0 +1,77 @@
+"""sPyNNaker and its binaries on an emulated board that counts time: what is in time, and what is not."""
+
+
+import numpy as np
+import pytest
+
+from spikingconvnet import backends
+from spikingconvnet.backends.spinnaker import simulator as spinnaker
+from spikingconvnet.board.resources import resources
+from spikingconvnet.emulator import Board
+from spikingconvnet.health.verdict import judge
+from spikingconvnet.network.connectivity import DenseConnections
+from spikingconvnet.network.netlist import Network, Population, Projection
+from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
+from spikingconvnet.network.plasticity import STDPMechanism
+from spikingconvnet.network.spikes import Spikes
+
+STEPS = 30
+
+
+def network(inputs, neurons, at, weight=0.001, rule=None):
+    """All inputs fire in some steps, to all neurons."""
+    step, neuron = (each.ravel() for each in np.meshgrid(at, np.arange(inputs)))
+    spikes = Spikes.from_events(0 * step, neuron, step, (1, 1, inputs), 1, STEPS)
+    weights = DenseConnections(weight * (1 + np.arange(inputs * neurons).reshape(inputs, neurons) % 7))
+    return Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                    Population("out", (1, 1, neurons), IFCurrExp(v_thresh=-60.0))),
+                   (Projection("p", "in", "out", weights, plasticity=rule),))
+
+
+IN_TIME = network(20, 8, [5, 9, 12, 18], 0.3, STDPMechanism())
+BURST = network(600, 100, [10])                             # 600 packets at once, for 256 places
+BEHIND = network(30, 100, range(6, 24), rule=STDPMechanism())           # 2.6 ms of work a step
+
+
+@pytest.fixture(scope="module")
+def ran():
+    """Recordings of three networks, one run each, on one board."""
+    with Board(version=3, timed=True) as board:
+        found = []
+        for made in (IN_TIME, BURST, BEHIND):
+            with spinnaker.open(made, target=board) as simulation:
+                simulation.run(STEPS)
+                found.append(simulation.recording())
+    return found
+
+
+def test_what_is_in_time_gives_the_same_integers(ran):
+    local = backends.run(IN_TIME, STEPS)
+    assert max(load.worst for load in resources(IN_TIME).loads) < 0.6
+    assert ran[0].spikes["out"].n_events > 0
+    assert (ran[0].spikes["out"].neurons == local.spikes["out"].neurons).all()
+    assert (ran[0].spikes["out"].offsets == local.spikes["out"].offsets).all()
+    assert judge(ran[0].provenance).verdict == "valid"
+
+
+def names(recording):
+    return {finding.name for finding in judge(recording.provenance).findings}
+
+
+def test_a_burst_that_overruns_the_input_buffer_is_lost_and_told_where(ran):
+    health = judge(ran[1].provenance)
+    lost, = (finding for finding in health.findings if finding.name == "lost_input")
+    assert health.verdict == "invalid" and 0 < lost.value < 600 - 256 and "out" in lost.where[0]
+
+
+def test_a_plastic_core_that_falls_behind_is_late_and_told(ran):
+    assert resources(BEHIND).loads[0].worst > 2
+    assert judge(ran[2].provenance).verdict == "invalid" and "late_packets" in names(ran[2])
+
+
+def test_time_is_for_the_board_that_is_made(monkeypatch):
+    asked = []
+    monkeypatch.setattr("spikingconvnet.emulator.Board", lambda **options: asked.append(options) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        spinnaker.open(IN_TIME, timed=True)
+    assert asked == [{"real_time": False, "timed": True}]

@@ -1,0 +1,129 @@
+"""Cycles of instructions and blocks, by the manual's table; and of programs, against a count of every instruction."""
+
+import random
+import struct
+
+import pytest
+from bench import Bench
+from programs import MAIN, WFI, program
+
+from spikingconvnet.emulator import cycles
+from spikingconvnet.emulator.timed_core import TimedCore
+from spikingconvnet.emulator.timed_native import TimedNativeCore
+
+
+def cost(*words, thumb=False):
+    return cycles.block(struct.pack(f"<{len(words)}{'H' if thumb else 'I'}", *words), thumb)
+
+
+# DDI 0165B, chapter 8, and DDI 0222B, tables 8.2 and 8.3: an instruction alone
+ALONE = [
+    (0xe0810002, "add r0, r1, r2", 1), (0xe0810112, "add r0, r1, r2, lsl r1", 2),
+    (0xe0810102, "add r0, r1, r2, lsl #2", 1),
+    (0xe1a0f00e, "mov pc, lr", 3), (0xe08ff100, "add pc, pc, r0, lsl #2", 3), (0xe08ff110, "add pc, pc, r0, lsl r1", 4),
+    (0xe25ef004, "subs pc, lr, #4", 3), (0xea000000, "b", 3), (0xeb000000, "bl", 3), (0xfa000000, "blx", 3),
+    (0xe12fff1e, "bx lr", 3), (0xe12fff33, "blx r3", 3), (0xe16f0f11, "clz r0, r1", 1), (0xe10f0000, "mrs r0, cpsr", 2),
+    (0xe121f000, "msr cpsr_c, r0", 3), (0xe128f000, "msr cpsr_f, r0", 1), (0xe321f0d3, "msr cpsr_c, #0xd3", 3),
+    (0xe0000291, "mul r0, r1, r2", 2), (0xe0100291, "muls r0, r1, r2", 4), (0xe0203291, "mla r0, r1, r2, r3", 2),
+    (0xe0c10392, "smull r0, r1, r2, r3", 3), (0xe0d10392, "smulls r0, r1, r2, r3", 5), (0xe0e10392, "smlal", 3),
+    (0xe1600281, "smulbb r0, r1, r2", 1), (0xe1003281, "smlabb r0, r1, r2, r3", 1), (0xe1410382, "smlalbb", 2),
+    (0xe1020051, "qadd r0, r1, r2", 1), (0xe1020091, "swp r0, r1, [r2]", 2),
+    (0xe5910004, "ldr r0, [r1, #4]", 1), (0xe7910002, "ldr r0, [r1, r2]", 1),
+    (0xe7910102, "ldr r0, [r1, r2, lsl #2]", 2),
+    (0xe591f000, "ldr pc, [r1]", 5), (0xe791f102, "ldr pc, [r1, r2, lsl #2]", 6), (0xe5810004, "str r0, [r1, #4]", 1),
+    (0xe7810102, "str r0, [r1, r2, lsl #2]", 2), (0xe1c100d0, "ldrd r0, [r1]", 2), (0xe1c100f0, "strd r0, [r1]", 2),
+    (0xe8910001, "ldmia r1, {r0}", 2), (0xe891000d, "ldmia r1, {r0, r2, r3}", 3), (0xe8bd8010, "pop {r4, pc}", 6),
+    (0xe8810001, "stmia r1, {r0}", 2), (0xe92d4010, "push {r4, lr}", 2), (0xe92d40f0, "push {r4-r7, lr}", 5),
+    (0xee070f90, "mcr (wait for interrupt)", 1), (0xef000000, "svc", 3)]
+ALONE_THUMB = [
+    (0x1840, "adds r0, r0, r1", 1), (0x2001, "movs r0, #1", 1), (0x4088, "lsls r0, r1", 2), (0x4348, "muls r0, r1", 4),
+    (0x4770, "bx lr", 3), (0x4798, "blx r3", 3), (0x46f7, "mov pc, lr", 3), (0x4608, "mov r0, r1", 1),
+    (0x6808, "ldr r0, [r1]", 1), (0xb510, "push {r4, lr}", 2), (0xbd10, "pop {r4, pc}", 6),
+    (0xc80c, "ldmia r0!, {r2, r3}", 2),
+    (0xe7fe, "b", 3), (0xf000, "bl, first half", 1), (0xf800, "bl, second half", 3), (0xb082, "sub sp, #8", 1)]
+
+
+@pytest.mark.parametrize("word, _, expected", ALONE, ids=[text for _, text, _ in ALONE])
+def test_an_instruction_alone(word, _, expected):
+    assert cost(word) == cycles.Cost(expected)
+
+
+@pytest.mark.parametrize("half, _, expected", ALONE_THUMB, ids=[text for _, text, _ in ALONE_THUMB])
+def test_a_thumb_instruction_alone(half, _, expected):
+    assert cost(half, thumb=True) == cycles.Cost(expected)
+
+
+LOAD, LOAD_BYTE, LOAD_HALF, USE, OTHER = 0xe5910000, 0xe5d10000, 0xe1d100b0, 0xe0802003, 0xe0842005
+MULTIPLY = 0xe0000291                   # mul r0, r1, r2
+
+
+@pytest.mark.parametrize("words, expected", [
+    ((LOAD, USE), 3), ((LOAD, OTHER), 2), ((LOAD, OTHER, USE), 3), ((LOAD_BYTE, USE), 4), ((LOAD_BYTE, OTHER, USE), 4),
+    ((LOAD_HALF, USE), 4), ((LOAD_BYTE, MULTIPLY & ~0xf0000 | 7 << 16, USE), 4),      # a product lies between: no wait
+    ((MULTIPLY, USE), 4), ((MULTIPLY, OTHER, USE), 4), ((0xe1600281, USE), 3),
+    ((LOAD, 0xe5830000), 3),            # str r0, [r3]
+    ((0xe891000d, 0xe0832004), 5), ((0xe891000d, 0xe0822004), 4)])          # ldm: the last register is late alone
+def test_results_that_come_late_are_waited_for(words, expected):
+    assert cost(*words) == cycles.Cost(expected)
+
+
+@pytest.mark.parametrize("words, expected", [
+    ((OTHER, 0x1a000000), cycles.Cost(2, 2)), ((OTHER, 0x08bd8010), cycles.Cost(2, 5)),
+    ((0x012fff1e,), cycles.Cost(1, 2)),
+    ((OTHER, 0xea000000), cycles.Cost(4)), ((0x03a00001, OTHER), cycles.Cost(2))])
+def test_a_jump_that_may_fail_costs_one_cycle_and_the_rest_if_it_does_not(words, expected):
+    assert cost(*words) == expected
+
+
+def test_a_thumb_branch_may_fail_too():
+    assert cost(0xd1fe, thumb=True) == cycles.Cost(1, 2)
+
+
+# Instructions for a random program: word, cycles, registers that are late and by how much, registers read
+POOL = [(0xe0866005, 1, {}, (6, 5)), (0xe0866517, 2, {}, (6, 7, 5)), (0xe59d7000, 1, {7: 1}, (13,)),
+        (0xe5dd7004, 1, {7: 2}, (13,)), (0xe0070596, 2, {7: 1}, (6, 5)), (0xe0c76596, 3, {7: 1, 6: 1}, (6, 5)),
+        (0xe58d7008, 1, {}, (13, 7)), (0xe10f5000, 2, {}, ()), (0xe89d0060, 2, {6: 1}, (13,)),
+    (0xe2877001, 1, {}, (7,))]
+
+
+def random_program(rng):
+    """Loops of random instructions with jumps over some of them, and a table word -> (cycles, late, uses)."""
+    words = [0xe3a0d501, 0xe3a05003, 0xe3a06003, 0xe3a07003]            # mov sp, #0x400000; r5, r6, r7 = 3
+    for _ in range(3):
+        words.append(0xe3a04000 | rng.randrange(2, 6))                  # mov r4, #n
+        top = len(words)
+        for _ in range(rng.randrange(1, 4)):
+            words += [rng.choice(POOL)[0] for _ in range(rng.randrange(1, 7))]
+            words += [0xe2877001, 0xe3170001, 0x1a000000, 0xe0866005]   # add r7; tst r7, #1; bne over the next
+        words += [0xe2544001, 0x1a000000 | top - len(words) - 3 & 0xffffff]     # subs r4; bne top
+    return [*words, WFI]
+
+
+def naive(trace, words):
+    """Cycles of instructions by their addresses, one by one: their own, those waited for, and jumps."""
+    known = {word: (n, late, uses) for word, n, late, uses in POOL}
+    now, ready, last = 0, {}, None
+    for address in trace:
+        if last is not None and address != last + 4:
+            now, ready = now + 2, {}
+        n, late, uses = known.get(words[(address - MAIN) // 4], (1, {}, ()))
+        now = max([now, *(ready.get(register, 0) for register in uses)]) + n
+        ready.update((register, now + cycles) for register, cycles in late.items())
+        last = address
+    return now
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_programs_take_what_their_instructions_take_one_by_one(seed):
+    words, trace = random_program(random.Random(seed)), []
+    counted = [Bench(kind, timed=True) for kind in (TimedCore, TimedNativeCore)]
+    for bench in counted:
+        bench.start(program(words))
+    traced = Bench()
+    cpu = traced.chip.cores[1]._cpus.take()
+    opened = cpu._open
+    cpu._open = lambda: (opened(), cpu.watch(None, lambda uc, address, size, data: trace.append(address)))
+    traced.start(program(words))
+    expected = 3 + naive([address for address in trace if address >= MAIN], words)         # the jump at 0
+    assert len(trace) > 40
+    assert [bench.chip.cores[1].times().now for bench in counted] == [expected, expected]
