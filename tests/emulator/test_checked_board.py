@@ -23,7 +23,8 @@ def checked(tmp_path_factory):
     return build(tmp_path_factory.mktemp("checked"), EMULATOR)
 
 
-@pytest.mark.parametrize("chosen, name", [("native", "test_core"), ("", "test_fuzz")])
+@pytest.mark.parametrize("chosen, name", [
+    ("native", "test_core"), ("native and (burst or transfer or lock)", "test_timed"), ("", "test_fuzz")])
 def test_tests_of_cores_hold_on_the_checked_build(chosen, name, checked, monkeypatch):
     monkeypatch.setenv("FUZZ_CASES", "400")
     out, code = tried(checked, chosen, name)
