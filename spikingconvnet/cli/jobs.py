@@ -65,7 +65,7 @@ def _seconds(experiment: Experiment, task: Task) -> float:
 
 
 def conformance_(_: None, options: Namespace) -> dict[str, Any]:
-    """Try a board with twenty networks: here, or as a job that is written, or read from what that has brought.
+    """Try a board with small networks: here, or as a job that is written, or read from what that has brought.
 
     Raises
     ------

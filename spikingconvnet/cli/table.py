@@ -91,7 +91,7 @@ MODES = {mode.name: mode for mode in (
          ("job.py --count 500 --run-dir runs/demo", "job.py --layer 1 --time-scale 3"), "FILE.py"),
     Mode("collect", "what such a job has brought: checked, and compared with the local engine",
          ("spikingconvnet-results.zip --run-dir runs/demo",), "RESULTS"),
-    Mode("conformance", "does a board compute our integers? twenty small networks, here or as a job",
+    Mode("conformance", "does a board compute our integers? small networks, here or as a job",
          ("", "--target spin5", "job.py", "spikingconvnet-results.zip"), "[FILE]"),
     Mode("doctor", "packages, backends and boards: what is missing, and the fix", ("", "--target spin5:10.0.0.1")),
     Mode("board", "serve an emulated SpiNN-5 until it is interrupted"))}

@@ -2,15 +2,15 @@
 
 A router takes a packet every 10 ns, a link sends one every 165 ns. A packet that finds a link busy waits in the queue
 before it; when that is full it waits in the router, and all that come behind it with it; and if that takes longer than
-the router waits, it is dropped there with all its copies, and counted.
-
-A core whose router has not come to its packets yet cannot send more: from the quantum on that follows.
+the router waits, it is dropped there with all its copies, and counted. A link holds its packet until the next router
+takes it. A core whose router has not come to its packets yet cannot send more.
 
 Not modelled: emergency routing, which input of a router comes first when several wait, copies that leave while another
 one's link is busy, a router that stands still because a core does not take its packets.
 """
 
-from collections.abc import Iterable, Iterator
+import heapq
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
@@ -22,55 +22,72 @@ if TYPE_CHECKING:
 
 Posted: TypeAlias = tuple[int, XY, Packet]          # cycle, chip, packet
 Wire: TypeAlias = tuple[XY, int]                    # a chip, and the link by which packets come to it
+Hop: TypeAlias = tuple[int, int, "Tree", int, Packet]       # cycle, number, way, branch, packet: it comes to a router
 
 
 class Interconnect:
     """The routers and links of a machine, and when each of them is free again.
 
-    `lag` is what the shortest way takes in all, in cycles, which is more than it does on a board: so every packet comes
-    to its cores later than a quantum of that length after it was sent, in the same distance from others.
+    Parameters
+    ----------
+    machine : Machine
+    lag : cycles after which a packet comes to a core at the earliest, from when it came to that core's router: more
+        than on a board, so that cores can run so long before they hear of each other
     """
 
     def __init__(self, machine: "Machine", lag: int) -> None:
-        self._machine, self._lag = machine, max(lag - timing.SEND - timing.ROUTER_PIPELINE, 0)
+        self._machine, self._lag = machine, max(lag, timing.ROUTER_PIPELINE)
         self._routers: dict[XY, int] = {}
         self._wires: dict[Wire, int] = {}
+        self._hops: list[Hop] = []                  # a heap
+        self._count = 0
 
-    def carry(self, posted: Iterable[Posted], now: int) -> Iterator[tuple[XY, int]]:
-        """Let packets go their ways, in the order in which they were sent: every core hears when they come to it.
+    @property
+    def earliest(self) -> int | None:
+        """When a packet comes to a router next; None if none is under way."""
+        return self._hops[0][0] if self._hops else None
 
-        Then (chip, cycle) of those whose routers take no more packets of their own cores until after `now`.
+    def post(self, posted: Iterable[Posted]) -> None:
+        """Packets have been sent."""
+        for at, source, packet in posted:
+            self._come(at + timing.SEND, self._machine.tree(source, packet), 0, packet)
+
+    def _come(self, at: int, tree: "Tree", branch: int, packet: Packet) -> None:
+        self._count += 1
+        heapq.heappush(self._hops, (at, self._count, tree, branch, packet))
+
+    def carry(self, until: int | None) -> None:
+        """Let everything happen at routers before a cycle (None: everything): cores hear when packets come to them.
+
+        Whoever calls it knows that no packet will be sent before that cycle.
         """
-        sources = set()
-        for at, source, packet in sorted(posted, key=_when):
-            self._send(self._machine.tree(source, packet), at + timing.SEND, packet)
-            sources.add(source)
-        yield from ((source, free) for source in sorted(sources) if (free := self._routers[source]) > now)
+        while self._hops and (until is None or self._hops[0][0] < until):
+            self._route(*heapq.heappop(self._hops))
 
-    def _send(self, tree: "Tree", at: int, packet: Packet) -> None:
-        payload = bool(packet[0])
-        comes: list[int | None] = [at] + [None] * (len(tree.branches) - 1)
-        for index, (router, counters) in enumerate(tree.hops):
-            arrives = comes[index]
-            if arrives is None:
-                continue
-            xy, before, listed, default = tree.branches[index]
-            cores: list[Any] = list(listed)
-            begins = max(arrives, self._routers.get(xy, 0))
-            if before is not None:                  # its wire holds it until the router takes it
-                wire = xy, tree.came_by[index]
-                self._wires[wire] = max(self._wires[wire], begins - timing.LINK_FLIGHT)
-            wires = [(tree.branches[child][0], tree.came_by[child]) for child in tree.children[index]]
-            leaves = self._leave(xy, begins, wires, timing.LINK_LONG_PACKET if payload else timing.LINK_PACKET,
-                                 timing.waiting_time(router.control))
-            if leaves is None:
-                counters = router.counting(payload=payload, local=before is None, default=default, route=None)
-            else:
-                for child, time in zip(tree.children[index], leaves):
-                    comes[child] = time
-                for core in cores:                  # of the kind that has a clock
-                    core.arrive(begins + timing.ROUTER_PIPELINE + self._lag, packet)
-            router.count(counters, 1)
+    def held(self, now: int) -> list[tuple[XY, int]]:
+        """Chips whose routers take no more packets from their cores, and until when."""
+        return [(xy, free) for xy, free in self._routers.items() if free > now]
+
+    def _route(self, at: int, _number: int, tree: "Tree", index: int, packet: Packet) -> None:
+        """A packet comes to a router."""
+        router, counters = tree.hops[index]
+        xy, before, listed, default = tree.branches[index]
+        begins, payload, children = max(at, self._routers.get(xy, 0)), bool(packet[0]), tree.children[index]
+        if before is not None:                      # its wire holds it until the router takes it
+            wire = xy, tree.came_by[index]
+            self._wires[wire] = max(self._wires[wire], begins - timing.LINK_FLIGHT)
+        wires = [(tree.branches[child][0], tree.came_by[child]) for child in children]
+        leaves = self._leave(xy, begins, wires, timing.LINK_LONG_PACKET if payload else timing.LINK_PACKET,
+                             timing.waiting_time(router.control))
+        if leaves is None:
+            counters = router.counting(payload=payload, local=before is None, default=default, route=None)
+        else:
+            for child, time in zip(children, leaves):
+                self._come(time, tree, child, packet)
+            cores: list[Any] = list(listed)         # of the kind that has a clock
+            for core in cores:
+                core.arrive(begins + self._lag, packet)
+        router.count(counters, 1)
 
     def _leave(self, xy: XY, begins: int, wires: list[Wire], takes: int, patience: int) -> list[int] | None:
         """When a packet that the router of a chip takes at a cycle has crossed its wires; None if it is dropped."""
@@ -83,7 +100,3 @@ class Interconnect:
         for wire, start in zip(wires, starts):
             self._wires[wire] = start + takes
         return [start + takes + timing.LINK_FLIGHT for start in starts]
-
-
-def _when(posted: Posted) -> int:
-    return posted[0]

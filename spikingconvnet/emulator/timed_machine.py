@@ -146,23 +146,32 @@ class TimedMachine(Machine):
 
     def _pass(self, end: int) -> None:
         """Let all cores run, up to a cycle, until somebody has to be looked at."""
-        order = self._cores_at_work()
+        order, under_way = self._cores_at_work(), self._network.earliest
+        if under_way is not None:
+            end = min(end, under_way + self._quantum)
         run_all = self._make_core.run_all           # type: ignore[attr-defined]
         outcome = run_all(order, self.cycle, end, self._quantum, self._crowded)
         self._next, self._someone_works = outcome.next, outcome.busy
         self._set_clock(outcome.clock)
         for core in outcome.found:
             self._look_after(core)
-        if self._posted:
-            posted, self._posted = self._posted, []
-            for xy, free in self._network.carry(posted, self.cycle):
-                for core in self.chips[xy].cores.values():
-                    if core.rest not in (Rest.OFF, Rest.DEAD):
-                        core.hold(free)             # type: ignore[attr-defined]
+        if self._posted or under_way is not None:
+            self._pass_on(outcome.next)
         if self._mailed:
             self._mailed = [core for core in self._mailed if self._post(core)]
         if self.cycle >= self._looked_at + _WATCHED:
             self._check_sleep(self.cycle)
+
+    def _pass_on(self, until: int | None) -> None:
+        """Let packets go on, as far as none can be sent meanwhile: before anybody does anything next."""
+        self._network.post(self._posted)
+        self._posted = []
+        self._network.carry(until)
+        for xy, free in self._network.held(self.cycle):
+            for core in self.chips[xy].cores.values():
+                if core.rest not in (Rest.OFF, Rest.DEAD):
+                    core.hold(free)                 # type: ignore[attr-defined]
+        self._next, self._someone_works = self.cycle, True
 
     def _cores_at_work(self) -> list[Any]:
         """Cores that run programs, in the order in which they began; and whose memory is crowded then."""

@@ -45,6 +45,7 @@ HOW = "how"                 # JSON: backend, seed, version
 LARGEST_RESULTS = 1 << 26   # bytes of results.json
 PARAMETERS = "parameters.py", "parameters.toml"
 SETS = "set.json"
+FIGURES = "png", "svg", "pdf"
 DOWNLOADS = "SPIKINGCONVNET_DATA"       # environment variable: a folder in which all runs keep what they fetch
 
 
@@ -261,7 +262,7 @@ class RunDirectory:
     def forget_figures(self, stems: Iterable[str]) -> None:
         """Delete figures of these names, and the pages, because what they showed is no longer there."""
         stems = set(stems)
-        figures = (path for path in self.path.glob("plots/*") if path.stem in stems)
+        figures = (path for kind in FIGURES for path in self.path.glob(f"plots/*.{kind}") if path.stem in stems)
         for path in [*figures, *self.path.glob("report.html"), *self.path.glob("report-beside-*.html")]:
             path.unlink(missing_ok=True)
 

@@ -274,6 +274,8 @@ def test_each_split_has_its_confusion_matrix_and_a_new_readout_takes_them_and_th
     (["--copies", 2], "--copies: belongs to --backend spinnaker"),
     (["--time-scale", 2], "--time-scale: belongs to --backend spinnaker"),
     (["--packet-buffer", 512], "--packet-buffer: belongs to --backend spinnaker"),
+    (["--timed"], "--timed: belongs to --backend spinnaker"),
+    (["--backend", "spinnaker", "--target", "spin3", "--timed"], "--timed: belongs to --target emulated"),
     (["--backend", "spinnaker", "--packet-buffer", 0], "--packet-buffer: must be at least 1, got 0"),
     (["--target", "emulated"], "--target: belongs to --backend spinnaker"),
     (["--backend", "spinnaker", "--copies", 0], "--copies: must be at least 1, got 0"),

@@ -14,7 +14,8 @@ BREAKS = {
 }
 
 
-HELD = {"test_core": "native", "test_fuzz": ""}         # files, and which of their tests
+HELD = {"test_core": "native", "test_fuzz": "",      # files, and which of their tests
+        "test_timed": "native and (burst or transfer or lock)"}
 
 
 @pytest.fixture(scope="module")

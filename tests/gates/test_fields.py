@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,5 +218,5 @@ def test_the_number_that_is_told_to_fit_does_fit(monkeypatch):
 
 
 def test_memory_is_what_a_limit_leaves(monkeypatch):
-    monkeypatch.setattr(sizes.psutil.Process, "rlimit", lambda process, kind: (10 ** 9, 10 ** 9))
+    monkeypatch.setattr(psutil.Process, "rlimit", lambda process, kind: (10 ** 9, 10 ** 9))
     assert sizes.memory() == 750_000_000

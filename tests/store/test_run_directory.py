@@ -60,9 +60,9 @@ def test_parameters_that_no_run_has_put_there_are_not_replaced(run, tmp_path):
     made(run.path).check_own("mine.py")
 
 
-def test_figures_are_forgotten_by_name_in_both_formats(run):
+def test_figures_are_forgotten_by_name_in_all_formats(run):
     (run.path / "plots").mkdir(parents=True)
-    for name in ("kernels-1.png", "kernels-1.svg", "kernels-2.png", "kernels-1.txt"):
+    for name in ("kernels-1.png", "kernels-1.svg", "kernels-1.pdf", "kernels-2.png", "kernels-1.txt"):
         (run.path / "plots" / name).touch()
     run.forget_figures(["kernels-1", "never-made"])
     assert sorted(path.name for path in (run.path / "plots").iterdir()) == ["kernels-1.txt", "kernels-2.png"]

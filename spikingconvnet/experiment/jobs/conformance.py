@@ -1,4 +1,4 @@
-"""Conformance: twenty small networks with every model, rule and connector that is deployed, and their integers.
+"""Conformance: small networks with every model, rule and connector that is deployed, and their integers.
 
 Run on a board once, they say which of the claims of this package hold there: that it computes the integers of the local
 engine. Networks of one time step that start at rest as often share a run, so there are three runs.
@@ -7,10 +7,10 @@ engine. Networks of one time step that start at rest as often share a run, so th
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -26,26 +26,24 @@ from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.health.watch import Watch
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.netlist import Connections, Network, Plasticity, Population, Projection, together
-from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, IFCurrExpCa2Adaptive, Neuron, SpikeSourceArray
+from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, Neuron, SpikeSourceArray
 from spikingconvnet.network.plasticity import (
-    AdditiveWeightDependence,
-    MultiplicativeWeightDependence,
+    MODULATED,
+    WEIGHT_DEPENDENCES,
     Neuromodulation,
-    PfisterSpikeTripletRule,
-    SpikeNearestPairRule,
-    SpikePairRule,
     STDPMechanism,
-    Vogels2011Rule,
-    WeightDependenceAdditiveTriplet,
+    TimingDependence,
+    WeightDependence,
 )
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest
 
 SOURCES, CELLS, SAMPLES, SLOT = 8, 12, 3, 40
 EXPECTED, FOUND = "expected", "found"           # folders of recordings
-LIF = IFCurrExp(tau_m=10.0, v_rest=-65.0, v_reset=-65.0, v_thresh=-60.0, tau_refrac=2.0)
+LEVELS = {"tau_m": 10.0, "v_rest": -65.0, "v_reset": -65.0, "v_thresh": -60.0, "tau_refrac": 2.0}
+LIF = IFCurrExp(**LEVELS)
 DELTA = IFCurrDelta(tau_m=20.0, v_rest=0.0, v_reset=0.0, v_thresh=1.0, tau_refrac=1.0, v=0.0)
-PAIR, BOUNDS = SpikePairRule(A_plus=0.05, A_minus=0.04), AdditiveWeightDependence(0.0, 3.0)
+NUMBERS = {"tau": 20.0, "A": 0.04, "alpha": 0.2, "w_min": 0.0, "w_max": 3.0}     # of rules, by how their names begin
 
 
 def networks() -> dict[str, Network]:
@@ -82,8 +80,11 @@ def _static(cell: Neuron, rng: np.random.Generator, **more: Any) -> Network:
                     ("in", _list(rng, largest_delay=delay, weight=0.5), "inhibitory", None), rng=rng, **more)
 
 
-def _adaptive(rng: np.random.Generator) -> Network:
-    return _static(IFCurrExpCa2Adaptive(v_thresh=-60.0, tau_m=10.0, i_alpha=0.5), rng)
+def _rule(timing: type[TimingDependence], weight: type[WeightDependence]) -> STDPMechanism:
+    """A rule of the two kinds, with numbers that move weights in a few spikes."""
+    made: list[Any] = [kind(**{one.name: next(value for name, value in NUMBERS.items() if one.name.startswith(name))
+                               for one in fields(kind)}) for kind in (timing, weight)]
+    return STDPMechanism(*made)
 
 
 def _by_neuron(rng: np.random.Generator) -> Network:
@@ -107,23 +108,25 @@ def _recurrent(rng: np.random.Generator) -> Network:
                     ("cells", _list(rng, CELLS, 9, 1.0), "excitatory", None), rng=rng)
 
 
-def _plastic(rule: STDPMechanism, rng: np.random.Generator, receptor: str = "excitatory", delay: int = 5) -> Network:
-    one, other = _list(rng, largest_delay=delay, weight=3.0), _list(rng, weight=1.0)
-    return _network(LIF, ("in", one, "excitatory", rule if receptor == "excitatory" else None),
-                    ("in", other, "inhibitory", rule if receptor == "inhibitory" else None), rng=rng)
+def _plastic(timing: type[TimingDependence], weight: type[WeightDependence], rng: np.random.Generator,
+             delay: int = 5) -> Network:
+    rule = _rule(timing, weight)
+    return _network(LIF, ("in", _list(rng, largest_delay=delay, weight=3.0), "excitatory", rule),
+                    ("in", _list(rng, weight=1.0), "inhibitory", None), rng=rng)
 
 
-def _rewarded(rng: np.random.Generator) -> Network:
-    """The teacher fires when no other source does, and nothing waits for a delay: otherwise the order of packets within
-    a step decides under neuromodulation, which a board does not define (docs/architecture.md)."""
-    plain = _plastic(STDPMechanism(PAIR, BOUNDS), rng, delay=1)
+def _rewarded(timing: type[TimingDependence], weight: type[WeightDependence], rng: np.random.Generator) -> Network:
+    """The teacher fires when no other source does, and nothing waits for a delay.
+
+    Otherwise the order of packets within a step decides, which a board does not define (docs/architecture.md).
+    """
+    plain = _plastic(timing, weight, rng, delay=1)
     silent = np.flatnonzero(np.diff(plain.population("in").given_spikes.offsets) == 0)
     step, shape = rng.choice(silent, 12, replace=False), (1, 1, 2)
     taught = Spikes.from_events(step // SLOT, step % 2, step % SLOT, shape, SAMPLES, SLOT)
     reward = Projection("reward", "teacher", "cells", DenseConnections(np.full((2, CELLS), 0.1), 1, "machine"),
                         "reward", Neuromodulation(tau_c=100.0, tau_d=20.0, w_max=3.0))
-    return replace(plain, populations=(*plain.populations,
-                                       Population("teacher", shape, SpikeSourceArray(taught))),
+    return replace(plain, populations=(*plain.populations, Population("teacher", shape, SpikeSourceArray(taught))),
                    projections=(*plain.projections, reward))
 
 
@@ -136,9 +139,7 @@ def _convolution(rng: np.random.Generator, reset_every: int = 0, **geometry: Any
 
 
 _MADE: dict[str, Callable[[np.random.Generator], Network]] = {
-    "IFCurrExp, a list, both receptors": partial(_static, LIF),
-    "IFCurrDelta, a list": partial(_static, DELTA),
-    "IFCurrExpCa2Adaptive": _adaptive,
+    **{f"{kind.__name__}, a list, both receptors": partial(_static, kind(**LEVELS)) for kind in get_args(Neuron)},
     "parameters by neuron": _by_neuron,
     "delays of up to 60 steps": partial(_static, LIF, largest_delay=60),
     "dense weights, both receptors": _dense,
@@ -148,14 +149,10 @@ _MADE: dict[str, Callable[[np.random.Generator], Network]] = {
     "convolution, padded": partial(_convolution, padding=(1, 1)),
     "convolution, pooled": partial(_convolution, pool=(2, 2)),
     "convolution, strides, as lists": partial(_convolution, strides=(2, 2)),
-    "STDP, pairs, additive": partial(_plastic, STDPMechanism(PAIR, BOUNDS)),
-    "STDP, pairs, multiplicative": partial(_plastic, STDPMechanism(PAIR, MultiplicativeWeightDependence(0.0, 3.0))),
-    "STDP, nearest pairs": partial(_plastic, STDPMechanism(SpikeNearestPairRule(A_plus=0.05, A_minus=0.04), BOUNDS)),
-    "STDP, triplets": partial(_plastic, STDPMechanism(
-        PfisterSpikeTripletRule(16.8, 33.7, 101.0, 125.0, 0.01, 0.008), WeightDependenceAdditiveTriplet(0.0, 3.0))),
-    "STDP, Vogels 2011, inhibitory": partial(_plastic, STDPMechanism(
-        Vogels2011Rule(alpha=0.2, A_plus=0.05, A_minus=0.05), BOUNDS), receptor="inhibitory"),
-    "STDP with a reward": _rewarded,
+    **{f"{timing.__name__}, {weight.__name__}": partial(_plastic, timing, weight)
+       for timing, weights in WEIGHT_DEPENDENCES.items() for weight in weights},
+    **{f"{timing.__name__}, {weight.__name__}, a reward": partial(_rewarded, timing, weight)
+       for timing, weight in MODULATED[:1]},
     "images that start at rest": partial(_static, DELTA, reset_every=SLOT),
     "a step of 0.1 ms": partial(_static, LIF, timestep=0.1)}
 
@@ -254,7 +251,13 @@ def record_all(run: Path, found: Callable[[Network], Recorded], finished: Callab
 
 
 def read(path: str | Path) -> list[Claim]:
-    """What a job of :func:`pack` has brought: list of Claim; StoreErrors as of ``collect.collect``."""
+    """What a job of :func:`pack` has brought: list of Claim.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, cut, altered, no result of such a job, or lacks networks.
+    """
     archive = read_archive(Path(path))
     if not archive.task.conformance:
         raise StoreError(f"{path}: is of a job of an experiment; read it with --mode collect")

@@ -50,7 +50,7 @@ class Task:
 
     def __str__(self) -> str:
         if self.conformance:
-            return "twenty small networks that try a board"
+            return "small networks that try a board"
         if self.layer is not None:
             return f"training of layer {self.layer}"
         return f"{'all' if self.count is None else f'the first {self.count:,}'} {self.split} images"
@@ -95,7 +95,7 @@ def prepared(experiment: Experiment, folder: Path, task: Task) -> Settings:
 
 
 def fingerprint(there: Experiment, task: Task) -> str:
-    """Digest of all that a job is given."""
+    """Digest of all that a job is given; a task that cannot be done is a SettingsError, see :func:`prepared`."""
     below = _below(there, task)
     return digest(task.as_dict(), (there.store.path / PARAMETERS).read_text(), there.stored.content(below),
                   str(there.data("train" if task.layer is not None else task.split)["content"]))
