@@ -141,7 +141,7 @@ struct core {
     uint64_t *sent_at;
     arrival *coming, queue[QUEUE];                              /* at the router, and between it and the core */
     size_t first, n_coming, coming_size;
-    uint64_t blocked, freed, timeout, dropped, held;
+    uint64_t blocked, freed, timeout, dropped, pace, held;
     uint64_t worked;                                            /* cycles awake until the last tick of timer 1 */
     uint32_t *steps;                                            /* by step */
     size_t n_steps, steps_size;
@@ -381,6 +381,7 @@ static void send_packet(core *c, uint32_t key) {
     }
     if (c->timed) {
         c->sent_at[c->n_sent / 3] = c->now;
+        c->held = c->now + c->pace;
         if (c->now + c->lag < c->until) c->until = c->now + c->lag;
         if (c->until < c->limit) c->limit = c->until;
     }
@@ -989,8 +990,8 @@ API void core_wake(core *c, uint64_t now) {
     if (asleep(c)) doze(c, now);
 }
 
-/* The router takes no packets from the core until then. */
-API void core_hold(core *c, uint64_t until) { c->held = until; }
+/* The router takes a packet from the core only so many cycles after the last. */
+API void core_pace(core *c, uint64_t pace) { c->pace = pace; }
 
 API void core_plan(core *c) { plan(c); }
 

@@ -3,7 +3,7 @@
 A router takes a packet every 10 ns, a link sends one every 165 ns. A packet that finds a link busy waits in the queue
 before it; when that is full it waits in the router, and all that come behind it with it; and if that takes longer than
 the router waits, it is dropped there with all its copies, and counted. A link holds its packet until the next router
-takes it. A core whose router has not come to its packets yet cannot send more.
+takes it. Cores whose router has not come to all packets yet take turns to send more, a packet of one link at a time.
 
 Not modelled: emergency routing, which input of a router comes first when several wait, copies that leave while another
 one's link is busy, a router that stands still because a core does not take its packets.
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
+from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.memory_map import XY
 from spikingconvnet.emulator.packets import Packet
 
@@ -64,9 +65,9 @@ class Interconnect:
         while self._hops and (until is None or self._hops[0][0] < until):
             self._route(*heapq.heappop(self._hops))
 
-    def held(self, now: int) -> list[tuple[XY, int]]:
-        """Chips whose routers take no more packets from their cores, and until when."""
-        return [(xy, free) for xy, free in self._routers.items() if free > now]
+    def busy(self, now: int) -> set[XY]:
+        """Chips whose routers have not come to all packets yet."""
+        return {xy for xy, free in self._routers.items() if free > now}
 
     def _route(self, at: int, _number: int, tree: "Tree", index: int, packet: Packet) -> None:
         """A packet comes to a router."""
@@ -86,7 +87,8 @@ class Interconnect:
                 self._come(time, tree, child, packet)
             cores: list[Any] = list(listed)         # of the kind that has a clock
             for core in cores:
-                core.arrive(begins + self._lag, packet)
+                if core.rest not in (Rest.OFF, Rest.DEAD):
+                    core.arrive(begins + self._lag, packet)
         router.count(counters, 1)
 
     def _leave(self, xy: XY, begins: int, wires: list[Wire], takes: int, patience: int) -> list[int] | None:

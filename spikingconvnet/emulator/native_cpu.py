@@ -39,7 +39,7 @@ PROTOTYPES = {
     "cpu_share": (_INT, _POINTER, _INT, _U64, _U64, _U32),
     "core_clock": (_VOID, _POINTER, _POINTER, _POINTER, _U64),
     "core_arrive": (_INT, _POINTER, _U64, _U32, _U32, _U32), "core_wake": (_VOID, _POINTER, _U64),
-    "core_plan": (_VOID, _POINTER), "core_hold": (_VOID, _POINTER, _U64),
+    "core_plan": (_VOID, _POINTER), "core_pace": (_VOID, _POINTER, _U64),
     "core_timeout": (_VOID, _POINTER, _U64), "core_rest": (_INT, _POINTER),
     "core_times": (_VOID, _POINTER, _LONGS),
     "core_steps": (_WORDS, _POINTER), "core_sent_at": (_LONGS, _POINTER),

@@ -176,7 +176,7 @@ class TimedCore(Core):
         self.now = self.slept = self._clock()
         self.coming: list[Sent] = []                # at the router
         self.queue: list[Packet] = []               # between it and the core
-        self.blocked = self.freed = self.dropped = self.worked = self.held = 0
+        self.blocked = self.freed = self.dropped = self.worked = self.held = self.paced = 0
         self.steps: list[int] = []
         self._limit = self._follow = self._jump = self.until = self.lag = 0
         self._blocks: dict[int, list[int]] = {}
@@ -248,6 +248,7 @@ class TimedCore(Core):
 
     def note_sent(self) -> None:
         """It has sent a packet, of which somebody may hear after a while."""
+        self.held = self.now + self.paced
         self.until = min(self.until, self.now + self.lag)
         self._limit = min(self._limit, self.until)
 
@@ -346,9 +347,9 @@ class TimedCore(Core):
         else:
             self.lost += 1
 
-    def hold(self, until: int) -> None:
-        """The router takes no packets from the core until a cycle."""
-        self.held = until
+    def pace(self, cycles: int) -> None:
+        """The router takes a packet from the core only so many cycles after the last."""
+        self.paced = cycles
 
     def take_sent_at(self) -> list[Sent]:
         """The packets that the program has sent since the last time, with their cycles."""

@@ -19,10 +19,10 @@ from typing import Any
 
 from spikingconvnet.emulator import timing
 from spikingconvnet.emulator.core import Core, Rest
-from spikingconvnet.emulator.interconnect import Interconnect, Posted
+from spikingconvnet.emulator.interconnect import Interconnect
 from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, XY, Place
-from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP
+from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, Packet
 from spikingconvnet.emulator.profile import Function, functions
 from spikingconvnet.emulator.timed_core import TimedCore
 
@@ -70,7 +70,8 @@ class TimedMachine(Machine):
         self._someone_works = False                       # whether any core does, or waits for anything but a timer
         self._banks: dict[XY, Any] = {}
         self._crowded: list[Any] = []               # banks that more cores use than they can serve at full speed
-        self._posted: list[Posted] = []             # packets that have just been sent
+        self._posted: list[tuple[int, XY, int, Packet]] = []        # packets that have just been sent: cycle, by whom
+        self._paced: set[XY] = set()                # chips whose cores have to take turns to send
         self._mailed: list[Core] = []               # cores to which messages may wait
         self.history: list[History] = []            # of programs that had steps, in the order in which they ended
         self._looked_at = 0                         # when it was looked
@@ -164,13 +165,17 @@ class TimedMachine(Machine):
 
     def _pass_on(self, until: int | None) -> None:
         """Let packets go on, as far as none can be sent meanwhile: before anybody does anything next."""
-        self._network.post(self._posted)
+        senders = Counter(xy for xy, _ in {(xy, core) for _, xy, core, _ in self._posted})
+        self._network.post((at, xy, packet) for at, xy, _, packet in self._posted)
         self._posted = []
         self._network.carry(until)
-        for xy, free in self._network.held(self.cycle):
+        busy = self._network.busy(self.cycle)
+        for xy in busy | self._paced:
+            pace = timing.LINK_PACKET * max(senders[xy], 1) if xy in busy else 0
             for core in self.chips[xy].cores.values():
                 if core.rest not in (Rest.OFF, Rest.DEAD):
-                    core.hold(free)                 # type: ignore[attr-defined]
+                    core.pace(pace)                 # type: ignore[attr-defined]
+        self._paced = busy
         self._next, self._someone_works = self.cycle, True
 
     def _cores_at_work(self) -> list[Any]:
@@ -195,7 +200,7 @@ class TimedMachine(Machine):
         if dropped := core.times().dropped:
             router = self.chips[x, y].router
             router.count(router.counting(payload=False, local=False, default=False, route=None), dropped)
-        self._posted += [(at, (x, y), packet) for at, packet in core.take_sent_at()]
+        self._posted += [(at, (x, y), core.number, packet) for at, packet in core.take_sent_at()]
 
     def send(self, message: SDP) -> None:
         """Route an SDP message; one that a core has no room for is delivered when it has."""

@@ -129,9 +129,9 @@ class TimedNativeCore(NativeCore):
         if not library().core_arrive(self.made, at, *packet):
             self.lost += 1
 
-    def hold(self, until: int) -> None:
-        """The router takes no packets from the core until a cycle."""
-        library().core_hold(self.made, until)
+    def pace(self, cycles: int) -> None:
+        """The router takes a packet from the core only so many cycles after the last."""
+        library().core_pace(self.made, cycles)
 
     def take_sent_at(self) -> list[Sent]:
         """The packets that the program has sent since the last time, with their cycles."""
