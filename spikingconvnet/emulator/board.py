@@ -30,7 +30,8 @@ class Board:
     quantum : with `timed`: us that packets are under way at least
     times : with `timed`: path of a file for what cores had to do, written when the board ends (`times.py`)
     profile : with `times`: the core (x, y, p) whose functions are counted
-    phases : with `timed`: us by which chips hear of the start apart, at most, drawn from `seed`
+    phases : with `timed`: us by which chips hear of the start apart, at most
+    seed : of the phases
     log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
 
     Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name. A process that does not start is a

@@ -56,8 +56,10 @@ class TimedMachine(Machine):
     ----------
     quantum : us that packets are under way at least
     profile : a core whose functions are counted
-    phases : us by which the monitors' interrupts come to the chips apart, at most; each chip's is drawn from `seed`
-    version, options : see `Machine`; `make_core` is `TimedCore` or a class like it
+    phases : us by which the monitors' interrupts come to the chips apart, at most
+    seed : of the phases
+    make_core : TimedCore or a class like it
+    version, options : see `Machine`
     """
 
     def __init__(self, version: int = 5, quantum: float = timing.QUANTUM, make_core: Any = TimedCore,
