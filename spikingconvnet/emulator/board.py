@@ -31,7 +31,7 @@ class Board:
     times : with `timed`: path of a file for what cores had to do, written when the board ends (`times.py`)
     profile : with `times`: the core (x, y, p) whose functions are counted
     phases : with `timed`: us by which chips hear of the start apart, at most
-    seed : of `phases`, which are drawn
+    seed : of the phases
     log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
 
     Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name. A process that does not start is a

@@ -276,9 +276,9 @@ class TimedCore(Core):
             self.worked = worked
 
     def move_up(self) -> None:
-        """Move packets from the router into the queue before the core while there is room, then into its controller.
+        """Packets move up into the queue before the core while there is room, and from there into its controller.
 
-        One that had to wait for longer than the router waits is dropped.
+        One that had to wait at the router for longer than the router waits is dropped.
         """
         while True:
             if not self.comms.received and self.queue:

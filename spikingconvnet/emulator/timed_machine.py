@@ -57,8 +57,8 @@ class TimedMachine(Machine):
     quantum : us that packets are under way at least
     profile : a core whose functions are counted
     phases : us by which the monitors' interrupts come to the chips apart, at most
-    seed : of `phases`, which are drawn
-    make_core : `TimedCore` or a class like it
+    seed : of the phases
+    make_core : TimedCore or a class like it
     version, options : see `Machine`
     """
 

@@ -189,4 +189,4 @@ def test_the_project_s_own_runs_are_free(monkeypatch):
 
     monkeypatch.setattr(emulator, "Board", Board)
     with machine_section("emulated"):
-        assert asked == [{"real_time": False}]
+        assert asked == [{"real_time": False, "timed": False}]
