@@ -17,8 +17,9 @@ from spikingconvnet.experiment.jobs.collect import collect
 from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.store.directory import word
+from spikingconvnet.training import layer_rule
+from spikingconvnet.training.layerwise.stdp import STDP
 
-CODES = {"invalid": 6, "suspect": 0}
 DIFFERS = 8
 EXAMPLE = {"spynnaker_version": RELEASE.partition("!")[2]}
 
@@ -48,16 +49,18 @@ def _task(options: Namespace) -> Task:
         raise SettingsError(f"--layer: must be 1, 2, ..., got {options.layer!r}; the readout needs no board")
     if options.layer is not None and options.count is not None:
         raise SettingsError("--count: has nothing to do with --layer, which learns from the windows of its rule")
-    copies = 1 if options.copies == "auto" else options.copies
-    return Task(None if options.layer is None else int(options.layer), options.split, options.count, copies,
+    if options.copies == "auto":
+        raise SettingsError("--copies auto: which board a job meets is not known here; give a number, as --mode check"
+                            " --target does for a board")
+    return Task(None if options.layer is None else int(options.layer), options.split, options.count, options.copies,
                 options.time_scale or 1, options.packet_buffer)
 
 
 def _seconds(experiment: Experiment, task: Task) -> float:
     """Time on a board, without what sPyNNaker takes to load a network."""
     if task.layer is not None:
-        rule: Any = experiment.model.stages[task.layer - 1].layer.training
-        steps = rule.windows * rule.slot
+        rule: Any = layer_rule(experiment.model.stages[task.layer - 1])
+        steps = rule.windows * rule.slot if isinstance(rule, STDP) else 0
     else:
         n = experiment.data(task.split)["spikes"].n_samples if task.count is None else task.count
         steps = -(-n // task.copies) * experiment.settings.slot
@@ -110,4 +113,4 @@ def collect_(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     return {"task": found.task.as_dict(), "verdict": found.verdict, "identical": not found.differences,
             "differences": [vars(one) for one in found.differences], "accuracy": found.accuracy,
             "file": str(found.file), "text": "\n".join(lines),
-            "exit_code": DIFFERS if found.differences else CODES.get(found.verdict, 0)}
+            "exit_code": DIFFERS * bool(found.differences)}

@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spikingconvnet import CompetingUnits, Sequential
 from spikingconvnet.backends import get_backend
 from spikingconvnet.cli import main as cli
 from spikingconvnet.emulator import Board
@@ -232,6 +233,7 @@ def test_the_command_line_writes_a_job_and_says_what_comes_next(experiment, tmp_
                           (["a.py", "--layer", "svm"], "the readout needs no board"),
                           (["a.py", "--layer", "2"], "must be one of 1, got 2"),
                           (["a.py", "--count", "21"], "there are 20 test images, got 21"),
+                          (["a.py", "--copies", "auto"], "which board a job meets is not known"),
                           (["a.py", "--layer", "1", "--count", "2"], "has nothing to do with --layer")):
         assert cli.main(["--mode", "bundle", *words, *run]) == 2 and wanted in capsys.readouterr().err
     assert not Path("a.py").exists()
@@ -253,14 +255,26 @@ def test_a_job_asks_for_the_release_whose_integers_are_known_and_for_a_machine(e
             collect(experiment, tmp_path / RESULTS)
 
 
+@dataclass(frozen=True)
+class Mine:
+    """A filter of a user's own."""
+
+    channels: int = 2
+
+    def __call__(self, images):
+        return np.stack([images > 100, images < 50], axis=1).astype(np.float32)
+
+
 def test_own_classes_cannot_be_sent(experiment, tmp_path):
-    class Mine:
-        channels = 2
-
-        def __call__(self, images):
-            return images
-
     own = Experiment(replace(experiment.settings, image_filter=Mine()), tmp_path / "own", jobs=1)
-    own.store.path.mkdir()
-    with pytest.raises((SettingsError, StoreError)):
-        bundle(own, Task(count=1))
+    own.load_data()
+    with pytest.raises(SettingsError, match="FILTER"):
+        bundle(own, Task(layer=1))
+
+
+def test_a_rule_that_learns_on_the_host_needs_no_board(experiment):
+    layer, *others = experiment.model.layers
+    model = Sequential(experiment.model.input_shape, replace(layer, training=CompetingUnits()), *others)
+    own = Experiment(replace(experiment.settings, model=model), experiment.store.path, jobs=1)
+    with pytest.raises(SettingsError, match="learns on the host"):
+        bundle(own, Task(layer=1))

@@ -123,7 +123,6 @@ class _Board(Experiment):
             return None
         return {name: np.concatenate([part[name] for part in parts if part]) for name in _numbers(parts[0] or {})}
 
-
     def how_made(self, task: Task) -> dict[str, Any]:
         """How a layer was made, or nothing of a test."""
         return {} if task.layer is None else dict(self.layer(task.layer)["how"])

@@ -17,6 +17,7 @@ from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
+from spikingconvnet.training import layer_rule
 
 DATASET = "(sent with a job)"
 PARAMETERS = "parameters.toml"
@@ -112,6 +113,10 @@ def _below(experiment: Experiment, task: Task) -> int:
     if not 1 <= task.layer <= len(stages):
         raise SettingsError(f"--layer: must be one of {', '.join(str(stage.number) for stage in stages)}, got"
                             f" {task.layer}; the readout needs no board")
+    rule = layer_rule(stages[task.layer - 1])
+    if not rule.simulates:
+        raise SettingsError(f"--layer {task.layer}: {rule.name} learns on the host, without a network, so it needs no"
+                            " board")
     return task.layer - 1
 
 
