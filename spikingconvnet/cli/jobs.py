@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.cli.messages import program, say, step
+from spikingconvnet.cli.messages import program, progress, say, step
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import conformance
@@ -16,6 +16,7 @@ from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect
 from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.progress import shown_by
 from spikingconvnet.store.directory import word
 from spikingconvnet.training import layer_rule
 from spikingconvnet.training.layerwise.stdp import STDP
@@ -88,7 +89,7 @@ def conformance_(_: None, options: Namespace) -> dict[str, Any]:
     else:
         folder = tempfile.mkdtemp(prefix="spikingconvnet-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)      # behind what sPyNNaker writes at the very end
-        with step("conformance"):
+        with shown_by(progress):
             claims = list(conformance.claims(conformance.on_board(Path(folder), target=options.target or "emulated")))
     return {"claims": [{"name": one.name, "differs": one.differs} for one in claims],
             "text": conformance.as_text(claims), "exit_code": DIFFERS * (not all(one.holds for one in claims))}

@@ -23,6 +23,7 @@ from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment.jobs.archive import read_archive
 from spikingconvnet.experiment.jobs.bundle import job_text
 from spikingconvnet.experiment.jobs.sent import Task
+from spikingconvnet.gates.progress import counted
 from spikingconvnet.health.watch import Watch
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.netlist import Connections, Network, Plasticity, Population, Projection, together
@@ -194,7 +195,7 @@ class Claim:
 
 def claims(found: Callable[[Network], Recorded]) -> Iterator[Claim]:
     """Every network, as ``found(network)`` recorded it, beside the local engine: Claims, a run after another."""
-    for names, network in groups():
+    for names, network in counted(list(groups()), "conformance: runs"):
         yield from beside(names, local(network), found(network))
 
 
