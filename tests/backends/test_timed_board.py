@@ -54,6 +54,19 @@ def test_what_is_in_time_gives_the_same_integers(ran):
     assert judge(ran[0].provenance).verdict == "valid"
 
 
+def test_sources_of_earlier_networks_do_not_make_those_of_this_one_late(monkeypatch):
+    """sPyNNaker counts sources of a process, and the 900th begins its steps when those of neurons end."""
+    from spinn_front_end_common.utility_models import ReverseIPTagMulticastSourceMachineVertex as Source
+    monkeypatch.setattr(Source, "_n_vertices", 940)
+    monkeypatch.setattr(Source, "_n_data_specs", 940)
+    with Board(version=3, timed=True) as board, spinnaker.open(IN_TIME, target=board) as simulation:
+        simulation.run(STEPS)
+        recording = simulation.recording()
+    assert Source._n_vertices == 940
+    assert judge(recording.provenance).verdict == "valid"
+    assert recording.spikes["out"].n_events == backends.run(IN_TIME, STEPS).spikes["out"].n_events > 0
+
+
 def names(recording):
     return {finding.name for finding in judge(recording.provenance).findings}
 

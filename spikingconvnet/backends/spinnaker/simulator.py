@@ -34,6 +34,7 @@ from spikingconvnet.backends.spinnaker.machine import (
     messages_to,
     private_configuration,
     provenance_database,
+    sources_in_phase,
     unsynchronised_databases,
 )
 from spikingconvnet.backends.spinnaker.provenance import Core, Provenance, Told
@@ -115,6 +116,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
         emulated = target == "emulated" or getattr(target, "is_emulated", not isinstance(target, str))
         resources.enter_context(failures.patient(emulated))
         resources.enter_context(unsynchronised_databases())
+        resources.enter_context(sources_in_phase())
         resources.enter_context(private_configuration(home, configuration(machine, home, packet_buffer),
                                                       isinstance(target, ConfiguredHere)))
         simulation = Simulation(network, sim, recorded, lowered, home / LOG, time_scale)
