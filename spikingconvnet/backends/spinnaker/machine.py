@@ -152,9 +152,9 @@ def unsynchronised_databases() -> Iterator[None]:
 def sources_in_phase() -> Iterator[None]:
     """Have sPyNNaker count a process's sources anew, whose time steps begin later with their number.
 
-    SpiNNFrontEndCommon 7.4.1 lets source number i begin its steps 50 + i us (modulo 1 ms; more for less than 50 sources)
+    SpiNNFrontEndCommon 7.4.1 lets source number i begin steps 50 + i us (modulo 1 ms; more below 50 sources)
     after neurons, and counts all that the process has made (``reverse_ip_tag_multicast_source_machine_vertex.py``, line
-    609): those from number 850 on send at the end of their step, and neurons take it later than they should, or drop it.
+    609): those from number 850 on send at the end of their step, and neurons take it late, or drop it.
     """
     from spinn_front_end_common.utility_models import ReverseIPTagMulticastSourceMachineVertex as Source
 
