@@ -9,9 +9,6 @@ Every name of ``__all__`` is loaded when it is first used; ``docs/api.md`` lists
 and their names, may move from one version to the next.
 """
 
-from importlib import import_module
-from typing import Any
-
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -64,9 +61,14 @@ _FOUND_AT = {name: (home, own or name) for home, names in _HOMES.items()
 __all__ = list(_FOUND_AT)
 
 
-def __getattr__(name: str) -> Any:
-    """A name of ``__all__``, imported on its first use."""
+def __getattr__(name: str) -> object:
+    """A name of ``__all__``, imported on its first use.
+
+    Nothing is imported before: a Ctrl-C that comes then would be answered by Python and not by the command line.
+    """
     if name in _FOUND_AT:
+        from importlib import import_module
+
         home, own = _FOUND_AT[name]
         value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), own)
         return value

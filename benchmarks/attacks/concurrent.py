@@ -26,11 +26,13 @@ def _undisturbed(context, order):
     """What commands make of the run one after the other: codes and contents, each order once."""
     made, found = context
     if order not in found:
-        run = made[0].before.where.parent / "-".join(map(str, order))
+        folder = made[0].before.where.parent / "-".join(map(str, order))
+        folder.mkdir()
+        run = folder / "run"                        # as everywhere: pages are titled so
         flows.begin(made[order[0]], run)
         codes = [flows.forked(made[i].command(run), silent=True) for i in order]
         found[order] = codes, flows.contents(run)
-        flows.shutil.rmtree(run)
+        flows.shutil.rmtree(folder)
     return found[order]
 
 
