@@ -17,7 +17,7 @@ STARTS = ([str(ROOT / "main.py")], ["-m", "spikingconvnet"],
           ["-c", "import sys; from spikingconvnet.__main__ import main; sys.exit(main())"])     # as the console script
 MODES = (["info"], ["testing"], ["plot"], ["demo"], ["training", "--layer", "1"], ["doctor"], ["info", "--help"])
 SIGNALS = signal.SIGINT, signal.SIGTERM
-OURS = "spikingconvnet", "main.py"
+OURS = "spikingconvnet" + os.sep, "main.py"         # and not the finder of an editable installation
 
 
 def prepare(directory):
