@@ -62,7 +62,7 @@ VALUES = ("nan", "inf", "-inf", "-1", "0", "1e308", "1e-310", "9" * 30, "9" * 50
 TYPES = ("STDP", "Conv2D", "Dense", "AvgPool2D", "LatencyEncoder", "Classifier", "Membrane", "Network", "Spikes",
          "Iris", "SpikePairRule", "Surrogate", "Convert", "Population", "load", "os", "Recording")
 KINDS = ("value", "value", "value", "name", "type", "gone", "twice", "table")
-CODES = 0, 2, 9         # done, settings or a model that does not fit, the system
+CODES = 0, 2, 5, 9      # done, settings or a model that does not fit, no input shape and no data, the system
 
 
 def mutated(text, rng):
