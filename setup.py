@@ -14,7 +14,7 @@ HEADERS = sorted(str(path.relative_to(HERE)) for path in (HERE / LOCAL).glob("*.
 DIGEST = zlib.crc32(b"".join((HERE / path).read_bytes() for path in sorted([*KERNELS, *HEADERS])))
 NATIVE = Extension("spikingconvnet.backends.local._native", sources=KERNELS, depends=HEADERS,
                    define_macros=[("SOURCE_DIGEST", f"{DIGEST}u")],
-                   extra_compile_args=["-O3", "-fwrapv"], optional=True)
+                   extra_compile_args=["-O3", "-fwrapv", "-ffp-contract=off"], optional=True)
 # The emulated board's core loop, likewise; it is not linked with the CPU emulator.
 NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=["spikingconvnet/emulator/core_native.c"],
                         extra_compile_args=["-O2"], optional=True)

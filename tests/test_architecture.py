@@ -29,7 +29,7 @@ RANKS = (
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of a file; of a function's body
 HOMES = {"numba": "kernels.py",
-         "sklearn": ("readout.py", "baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
+         "sklearn": ("baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
          "matplotlib": "plotting/", "mnist": "idx.py", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
          "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "distributed": "workers.py",
          "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",

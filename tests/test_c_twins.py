@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet.backends.local import general_kernels, kernels, layout, native, poisson_kernels
+from spikingconvnet.backends.local import general_kernels, kernels, layout, native, poisson_kernels, svm_kernels
 from spikingconvnet.board import fixed_point
 from spikingconvnet.emulator import (
     core,
@@ -34,6 +34,7 @@ GENERAL = (general_kernels, layout, fixed_point)
 HOMES = {
     "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
+    "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
     "core_native.c": (core.Rest, core, cpu, native_core, memory_map.Interrupt, peripherals, peripherals.VIC,
                       peripherals.Timer, peripherals.Timers, peripherals.CommsController, peripherals.DMA, timed_core,
                       timing)}
@@ -44,6 +45,7 @@ ALONE = {
     "general_steps.h": {*VECTORS, "BOTH", "SPIKE"},
     "conv_native.c": {*VECTORS, "INLINED", "REST_INTERVAL"},        # C looks for vectors at rest, numba at each step
     "conv_row.h": {*VECTORS, "WHERE", "RUN"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"}, "poisson_native.c": set(),
+    "svm_native.c": {"NAME", "BEST"}, "svm_rows.h": {"ADD"},
     "core_native.c": {"API", "CC", "DMA", "MEMORIES", "NDEBUG"}}              # names of devices; room in an array
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
 STRUCTURES = {
@@ -53,7 +55,7 @@ STRUCTURES = {
     ("core_native.c", "cost"): tuple(name for name, _ in timed_native.Cost._fields_),
     ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
-          "conv_native.c": {"inputs", "window", "row"},
+          "conv_native.c": {"inputs", "window", "row"}, "svm_native.c": {"rows", "machine"},
           "core_native.c": {"timer", "cpu", "core", "memories", "region", "arrival"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
@@ -174,8 +176,8 @@ def prototypes(path, start):
 
 def c_type(kinds):
     """C's type of an argument of `native.SIGNATURES`; bytes where either of two will do."""
-    whole = {"i": "int", "u": "uint", "b": "uint"}[np.dtype(kinds.split(",")[0]).kind]
-    return "void" if "," in kinds else f"{whole}{8 * np.dtype(kinds).itemsize}_t"
+    whole = {"i": "int", "u": "uint", "b": "uint", "f": "float"}[np.dtype(kinds.split(",")[0]).kind]
+    return "void" if "," in kinds else "float" if kinds == "f4" else f"{whole}{8 * np.dtype(kinds).itemsize}_t"
 
 
 def test_the_kernels_arguments_are_those_of_c():

@@ -1,31 +1,21 @@
 """Readout: the last layer's spike counts into a linear support vector machine, or its units themselves, one a class.
 
-The machine is scikit-learn's LinearSVC. A fitted readout is two plain arrays and a scale; nothing is pickled.
+A fitted readout is plain arrays; nothing is pickled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet.errors import DataError, require
-from spikingconvnet.gates.overheard import overheard
-from spikingconvnet.model.learning import Progress, tell
+from spikingconvnet.experiment import svm
+from spikingconvnet.model.learning import Progress
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers, Pair
 from spikingconvnet.network.geometry import grid_cells
 from spikingconvnet.network.spikes import Spikes
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
-TOLERANCE = 0.3         # of LinearSVC's dual; on MNIST smaller ones cost time and change nothing that can be measured
-MAX_ITERATIONS = 300
-BLOCK = 2000            # samples handled at a time
-OBJECTIVE = "Objective value ="     # what liblinear minimises, as it says it of each class
 
 
 def spike_counts(spikes: Spikes, grid: Pair) -> NDArray[np.uint16]:
@@ -126,7 +116,7 @@ class Readout:
         """Margins: float64 array (n_samples, n_classes); counts of another number of features are a DataError."""
         require(counts.shape[1] == self.coefficients.shape[1], "Readout", "counts", counts.shape,
                 f"(samples, {self.coefficients.shape[1]})", DataError)
-        margins: Floats = np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in _blocks(counts)]
+        margins: Floats = np.concatenate([part.astype(np.float64) @ self.coefficients.T for part in svm.blocks(counts)]
                                          or [np.zeros((0, len(self.classes)))])
         return margins + self.intercepts
 
@@ -145,22 +135,20 @@ class Readout:
 
 
 def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0, progress: Progress = iter) -> Readout:
-    """Fit a Readout with scikit-learn's ``LinearSVC`` (one against the rest, squared hinge).
+    """Fit a Readout: linear support vector machines, one class against the rest, squared hinge; see ``svm.py``.
 
     Every feature is divided by its root mean square and by the root of the number of features, so that a sample has a
-    length of about 1 and one value of `C` suits few and many features. Features that never fire get no weight. The dual
-    is solved on sparse rows, which takes a third of the primal's time here and 12 bytes per count that is not zero.
+    length of about 1 and one value of `C` suits few and many features. Features that never fire get no weight.
 
     Parameters
     ----------
     counts : array (n_samples, features), spike counts
     labels : int array (n_samples,)
     C : float
-        As in ``LinearSVC``.
+        As in scikit-learn's ``LinearSVC``.
     seed : int
     progress : callable
-        Wraps the classes, each of which is fitted against the rest. They are followed where a bar is seen, and nothing
-        is computed otherwise for it.
+        Wraps the rounds of the descent.
 
     Returns
     -------
@@ -171,56 +159,12 @@ def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0, progres
     DataError
         Labels of fewer than two classes.
     """
-    from sklearn.svm import LinearSVC
-
     classes = np.unique(labels)
     require(len(classes) >= 2, "Readout", "labels", classes.tolist(), "of at least two classes", DataError)
-    power = sum(np.square(part, dtype=np.float64).sum(axis=0) for part in _blocks(counts)) / len(counts)
-    scale = np.divide(1.0, np.sqrt(power * len(power)), out=np.zeros(len(power)), where=power > 0)
-    machine = LinearSVC(C=C, dual=True, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=seed)
-    rows = _scaled_rows(counts, scale)
-    with _followed(machine, progress(range(len(classes) if len(classes) > 2 else 1))):
-        machine.fit(rows, labels)
-    coefficients, intercepts = machine.coef_, machine.intercept_
-    if len(classes) == 2:           # LinearSVC keeps one row for two classes
-        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
-    return Readout(machine.classes_, coefficients * scale, intercepts)
-
-
-def _followed(machine: Any, classes: Iterable[int]) -> AbstractContextManager[None]:
-    """Have a bar that is seen go with the classes that liblinear has done, by what it prints about each.
-
-    One random sequence goes through all classes, so they cannot be fitted one by one with the same result.
-    """
-    if getattr(classes, "disable", True):       # no bar, or one that nobody sees
-        return nullcontext()
-    machine.set_params(verbose=1)
-    return overheard(partial(_follow, classes))
-
-
-def _follow(classes: Iterable[int], lines: Iterator[str]) -> None:
-    for _ in classes:
-        found = next((line for line in lines if line.startswith(OBJECTIVE)), None)
-        if found is not None:
-            tell(classes, objective=float(found.rpartition("=")[2]))
-
-
-def _blocks(counts: Numbers) -> Iterator[Numbers]:
-    return (counts[first:first + BLOCK] for first in range(0, len(counts), BLOCK))
-
-
-def _scaled_rows(counts: Numbers, scale: Floats) -> "csr_matrix":
-    """Counts times `scale` as a sparse matrix, filled block by block so that no dense float copy ever exists."""
-    from scipy.sparse import csr_matrix  # commands that fit nothing start sooner without it
-
-    filled = np.concatenate([np.count_nonzero(part, axis=1) for part in _blocks(counts)])
-    ends = np.concatenate([[0], np.cumsum(filled)])
-    columns, values = np.empty(ends[-1], np.int32), np.empty(ends[-1])
-    for first, part in zip(range(0, len(counts), BLOCK), _blocks(counts)):
-        row, column = np.nonzero(part)
-        chunk = slice(ends[first], ends[min(first + BLOCK, len(counts))])
-        columns[chunk], values[chunk] = column, part[row, column] * scale[column]
-    return csr_matrix((values, columns, ends), shape=counts.shape)
+    asked = classes if len(classes) > 2 else classes[1:]            # of two classes one is the other's opposite
+    found = svm.machines(counts, labels, asked, C, seed, progress)
+    found = found if len(classes) > 2 else np.concatenate([-found, found])
+    return Readout(classes, found[:, :-1], found[:, -1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,13 +40,18 @@ def test_what_was_stored_is_used(run, words, capsys):
     assert told.get("accuracy", 0.55) == 0.55 and stored(run) == before
 
 
-def test_made_anew_it_has_the_same_integers(run):
+def test_made_anew_it_has_the_same_integers_and_nearly_the_same_classifier(run):
+    """Another solver than that of 0.1 fits the classifier, nearer to the optimum."""
     assert cli.main(["--mode", "training", "--layer", "1", "--run-dir", str(run), "--jobs", "1"]) == 0
     assert cli.main(["--mode", "training", "--layer", "svm", "--run-dir", str(run), "--jobs", "1"]) == 0
     for name in ("layers/1", "svm"):
         with np.load(OLD / f"{name}.npz") as old, np.load(run / f"{name}.npz") as new:
             assert set(old) == set(new)
-            assert all(np.array_equal(old[key], new[key]) for key in old if key not in ("seal", "how"))
+            for key in set(old) - {"seal", "how"}:
+                if key in ("coefficients", "intercepts"):
+                    assert np.abs(old[key] - new[key]).max() < 0.02 * np.abs(old[key]).max()
+                else:
+                    assert np.array_equal(old[key], new[key])
             before, now = (json.loads(str(file["how"])) for file in (old, new))
             now.get("health", {}).pop("convergence", None)      # which the old version did not tell
             assert now == before

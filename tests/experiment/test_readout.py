@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
 from spikingconvnet.errors import DataError
-from spikingconvnet.experiment import readout
+from spikingconvnet.experiment import readout, svm
 from spikingconvnet.experiment.readout import Readout, fit, score, spike_counts
 from spikingconvnet.network.spikes import Spikes
 
@@ -51,42 +51,30 @@ def scaled(counts):
     return counts * np.divide(1.0, np.sqrt(power * counts.shape[1]), out=np.zeros(counts.shape[1]), where=power > 0)
 
 
-def assert_same(fitted, machine, counts, atol):
-    decision = machine.decision_function(scaled(counts))
-    if decision.ndim == 1:
-        decision = np.stack([-decision, decision], axis=1)
-    assert np.array_equal(fitted.classes, machine.classes_)
-    assert np.allclose(fitted.decision(counts), decision, rtol=0, atol=atol)
-    assert np.array_equal(fitted.predict(counts), machine.predict(scaled(counts)))
-
-
-@pytest.mark.parametrize("n_classes", [2, 3, 10])
-@pytest.mark.parametrize("C", [0.01, 1.0, 6.0])
-def test_predictions_are_those_of_linear_svc_on_the_scaled_features(n_classes, C):
-    counts, labels = counts_of(120, 7, n_classes, 5)
-    machine = LinearSVC(C=C, dual=True, tol=readout.TOLERANCE, max_iter=readout.MAX_ITERATIONS, random_state=3)
-    assert_same(fit(counts, labels, C=C, seed=3), machine.fit(csr_matrix(scaled(counts)), labels), counts, 1e-9)
-
-
 @settings(max_examples=12)
-@given(st.sampled_from([2, 10]), st.integers(0, 2 ** 32), st.sampled_from([0.01, 1.0]))
-def test_at_the_optimum_the_decisions_are_those_of_the_primal_too(n_classes, seed, C):
+@given(st.sampled_from([2, 3, 10]), st.integers(0, 2 ** 32), st.sampled_from([1e-6, 0.01, 1.0, 6.0]))
+def test_at_the_optimum_the_decisions_are_those_of_linear_svc(n_classes, seed, C):
     counts, labels = counts_of(80, 7, n_classes, seed)
     machine = LinearSVC(C=C, tol=1e-10, dual=False).fit(csr_matrix(scaled(counts)), labels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readout, "TOLERANCE", 1e-10)
-        patch.setattr(readout, "MAX_ITERATIONS", 1_000_000)
-        assert_same(fit(counts, labels, C=C), machine, counts, 1e-5)
+        patch.setattr(svm, "GAP", 1e-6)
+        fitted = fit(counts, labels, C=C)
+    decision = machine.decision_function(scaled(counts))
+    if decision.ndim == 1:
+        decision = np.stack([-decision, decision], axis=1)
+    found = fitted.decision(counts)
+    assert np.array_equal(fitted.classes, machine.classes_)
+    assert np.allclose(found, decision, rtol=0, atol=4e-3 * np.abs(decision).max())
 
 
 @pytest.mark.parametrize("block", [1, 7, 50])
 def test_the_size_of_a_block_changes_nothing(block, monkeypatch):
     counts, labels = counts_of(50, 6, 3, 2)
     whole = fit(counts, labels)
-    monkeypatch.setattr(readout, "BLOCK", block)
+    monkeypatch.setattr(svm, "BLOCK", block)
     parts = fit(counts, labels)
-    assert np.array_equal(parts.coefficients, whole.coefficients) and np.array_equal(parts.intercepts, whole.intercepts)
-    assert np.allclose(parts.decision(counts), whole.decision(counts), rtol=0, atol=1e-12)
+    assert np.allclose(parts.coefficients, whole.coefficients, rtol=1e-4, atol=1e-6)
+    assert np.allclose(parts.decision(counts), whole.decision(counts), rtol=0, atol=1e-4)
 
 
 def test_a_feature_that_never_fired_has_no_weight_even_if_it_fires_later():
@@ -198,37 +186,28 @@ def test_one_spike_more_counts_more_than_any_membrane():
 class Bar:
     """What a Progress makes where somebody sees it."""
 
-    def __init__(self, classes, disable=False):
-        self.classes, self.disable, self.done, self.told = classes, disable, 0, []
+    def __init__(self, rounds):
+        self.rounds, self.done, self.told = rounds, 0, []
 
     def __iter__(self):
-        for one in self.classes:
-            yield one
+        for one in self.rounds:
             self.done += 1
+            yield one
 
     def set_postfix(self, values):
-        self.told.append((self.done, values["objective"]))
+        self.told.append((self.done, values["gap"]))
 
 
-@pytest.mark.parametrize("n_classes, steps", [(2, 1), (4, 4)])
-def test_a_bar_follows_the_classes_and_changes_nothing(n_classes, steps, capfd):
+@pytest.mark.parametrize("n_classes", [2, 4, 20])
+def test_a_bar_tells_the_gap_of_every_round_and_changes_nothing(n_classes):
     counts, labels = counts_of(80, 6, n_classes, 3)
     bars = []
 
-    def progress(classes):
-        bars.append(Bar(classes))
+    def progress(rounds):
+        bars.append(Bar(rounds))
         return bars[-1]
 
     plain, followed = fit(counts, labels, 1.0, 5), fit(counts, labels, 1.0, 5, progress)
     assert all(np.array_equal(one, other) for one, other in zip(vars(plain).values(), vars(followed).values()))
-    assert bars[0].done == steps and [done for done, _ in bars[0].told] == list(range(steps))
-    assert all(objective < 0 for _, objective in bars[0].told)      # of the dual
-    print("heard again")
-    assert capfd.readouterr().out == "heard again\n"
-
-
-def test_a_bar_that_nobody_sees_is_not_followed(monkeypatch):
-    monkeypatch.setattr(readout, "overheard", None)
-    bar = Bar(range(3), disable=True)
-    fit(*counts_of(40, 4, 3, 0), progress=lambda classes: bar)
-    assert bar.done == 0
+    assert [done for done, _ in bars[0].told] == list(range(1, bars[0].done + 1)) and len(bars[0].rounds) >= svm.ROUNDS
+    assert bars[0].told[-1][1] <= svm.GAP and bars[0].told[0][1] > svm.GAP
