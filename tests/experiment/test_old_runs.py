@@ -49,7 +49,7 @@ def test_made_anew_it_has_the_same_integers_and_nearly_the_same_classifier(run):
             assert set(old) == set(new)
             for key in set(old) - {"seal", "how"}:
                 if key in ("coefficients", "intercepts"):
-                    assert np.abs(old[key] - new[key]).max() < 0.02 * np.abs(old[key]).max()
+                    assert np.abs(old[key] - new[key]).max() < 0.05 * np.abs(old[key]).max()
                 else:
                     assert np.array_equal(old[key], new[key])
             before, now = (json.loads(str(file["how"])) for file in (old, new))
