@@ -9,8 +9,8 @@ from patience import run
 
 ATTACK = Path(__file__).parent.parent / "benchmarks/attack.py"
 CASES = {"board-messages": 6, "command-line": 40, "concurrent": 2, "data-files": 12, "environment": 5,
-         "file-operations": 6, "idx-files": 60, "interrupts": 2, "job-results": 12, "kills": 3, "parameters": 16, "recordings": 30,
-         "run-directory": 12, "secrets": 20, "toml-files": 20}
+         "file-operations": 6, "idx-files": 60, "interrupts": 2, "job-results": 12, "kills": 3, "parameters": 16,
+         "recordings": 30, "run-directory": 12, "secrets": 20, "toml-files": 20}
 
 
 @pytest.fixture(scope="module")
