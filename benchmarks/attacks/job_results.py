@@ -76,7 +76,7 @@ def _inside(path, kind, rng, others):
         if told == "more":
             files["layers/2.npz"], strict = files[name], False
         elif told == "exchanged":
-            other = str(rng.choice(list(files)))
+            other = str(rng.choice(results))
             files[name], files[other] = files[other], files[name]
         else:
             content = files.pop(name)
