@@ -5,6 +5,7 @@ and the host code named in ``weight_scale.py``.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,15 +21,16 @@ from spikingconvnet.board.split_cores import is_split, neurons_of_core, warning
 from spikingconvnet.board.weight_scale import Statistics, projection_statistics, ring_buffer_shift
 from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.gates.fields import RANGE
-from spikingconvnet.network.arrays import Floats, Ints
+from spikingconvnet.network.arrays import Floats, Ints, Ints32
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
-from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import MODULATORS, Network, Population, Projection
 from spikingconvnet.network.neurons import parameter_names
 
 TIMESTEPS = (0.1, 0.2, 0.5, 1.0, 2.0)   # ms
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
+AT_ONCE = 1 << 20                 # synapses that are lowered at a time where no list is made
 MANY_ZEROS = 0.01                 # share of weights rounded to zero from which it is worth a warning
 Counters: TypeAlias = dict[str, int]
 COUNTER_TEXTS = {
@@ -112,6 +114,34 @@ class Lowered:
         weight, magnitude = (np.stack(parts) for parts in (weights, [part / area for part in signs]))
         self.counters[label] = _counts(weight, magnitude, 0xffff, delays, population) | {"weights": delays.size}
         return list(_into_16_bits(weight))
+
+
+    def dense(self, label: str) -> Ints32:
+        """16-bit weights of dense connections that do not learn: int32 array (n_pre, n_post); no list is made.
+
+        Anything else is a NetworkError.
+        """
+        projection = self.network.projection(label)
+        connections, population = static_dense(projection), self.populations[projection.post]
+        if connections is None:
+            raise NetworkError(f"projection {label}: must be DenseConnections without plasticity, got"
+                               f" {type(projection.connections).__name__}")
+        shift = population.shift[int(projection.receptor == "inhibitory")]
+        weights, counts = np.empty(connections.weight.shape, np.int32), Counter[str]()
+        rows = max(1, AT_ONCE // max(1, population.size))
+        for first in range(0, len(weights), rows):
+            part = connections.weight[first:first + rows].ravel()
+            rounded = ROUNDING[connections.rounding](part, np.tile(shift, part.size // max(1, population.size)))
+            weights[first:first + rows] = _into_16_bits(rounded).reshape(-1, population.size)
+            counts.update(_counts(rounded, part, 0xffff, np.full(part.size, connections.delay), population))
+        self.counters.setdefault(label, dict(counts))
+        return weights
+
+
+def static_dense(projection: Projection) -> DenseConnections | None:
+    """Its connections if :meth:`Lowered.dense` can make their integers."""
+    connections = projection.connections
+    return connections if isinstance(connections, DenseConnections) and projection.plasticity is None else None
 
 
 def lower(network: Network) -> Lowered:
@@ -199,8 +229,8 @@ def _lower_modulator(projection: Projection, population: LoweredPopulation) -> t
     connections = projection.connections.to_list()
     amount = ROUNDING[projection.connections.rounding](connections.weight, AMOUNT_SHIFT)
     counts = _counts(amount, connections.weight, 0x7fff, connections.delay, population)
-    order = np.lexsort((connections.post, connections.pre))
-    receptor = np.full(len(order), MODULATORS.index(projection.receptor))
+    order = _order(connections)
+    receptor = np.full(len(connections.pre), MODULATORS.index(projection.receptor))
     return LoweredProjection(
         projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
         connections.delay[order], _into_16_bits(amount)[order], receptor, modulates=True), counts
@@ -222,7 +252,7 @@ def _lower_projection(projection: Projection, population: LoweredPopulation,
     weight = _into_16_bits(rounded)
     if board:
         weight, receptor = _into_15_bits(weight, receptor)
-    order = np.lexsort((connections.post, connections.pre))
+    order = _order(connections)
     rule = None
     if projection.rule:
         rule = lower_rule(projection.rule, network.timestep)
@@ -232,6 +262,15 @@ def _lower_projection(projection: Projection, population: LoweredPopulation,
     return LoweredProjection(
         projection.label, projection.pre, projection.post, connections.pre[order], connections.post[order],
         connections.delay[order], weight[order], receptor[order], rule), counts
+
+
+def _order(connections: ConnectionList) -> Ints | slice:
+    """Order of connections by presynaptic, then postsynaptic neuron; those that are in it already are not copied."""
+    step = np.diff(connections.pre)
+    if np.all((step > 0) | ((step == 0) & (connections.post[1:] >= connections.post[:-1]))):
+        return slice(None)
+    found: Ints = np.lexsort((connections.post, connections.pre))
+    return found
 
 
 def _round_on_host(weight: Floats, shift: Ints | int) -> Floats:

@@ -5,15 +5,15 @@ one step can bring. Source: sPyNNaker 7.4.1 ``population_vertex.py``, class ``_S
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from spikingconvnet.network.arrays import Floats
+from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
-from spikingconvnet.network.connectivity import ConvConnections
+from spikingconvnet.network.connectivity import ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Population, Projection
 
 SPIKES_PER_SECOND = 30.0
@@ -136,17 +136,10 @@ def projection_statistics(projection: Projection, population: Population, timest
     if isinstance(projection.connections, (BoardConvolution, BoardPoolDense)):
         local = projection.connections
         return {(0, receptor): [one] for receptor, one in enumerate(_signed_statistics(local.weights, local.fan_in))}
-    connections = projection.connections.to_list()
-    fixed = 1 if projection.receptor == "inhibitory" else 0
-    receptor = (connections.weight < 0).astype(np.int64) if connections.signed else np.full(len(connections.pre), fixed)
-    channel = population.channel_of[connections.post]
+    generated = projection.connections.rounding == "machine"            # from one delay, not from a list
     found: Statistics = {}
-    for key in sorted(set(zip(channel.tolist(), receptor.tolist()))):
-        chosen = (channel == key[0]) & (receptor == key[1])
-        weight = abs(connections.weight[chosen])
-        fan_in = int(np.bincount(connections.post[chosen]).max())
-        generated = projection.connections.rounding == "machine"        # from one delay, not from a list
-        delay_variance = 0.0 if generated else float(np.var(connections.delay[chosen] * timestep))
+    for key, weight, fan_in, delay in _parts(projection, population):
+        delay_variance = 0.0 if generated else float(np.var(delay * timestep))
         if projection.rule:
             top = max(float(weight.max()), projection.rule.weight_dependence.w_max)
             found[key] = [WeightStatistics(fan_in, top, 0.0, top, delay_variance)]
@@ -154,6 +147,24 @@ def projection_statistics(projection: Projection, population: Population, timest
             found[key] = [WeightStatistics(fan_in, float(weight.mean()), float(weight.var()), float(weight.max()),
                                            delay_variance)]
     return found
+
+
+def _parts(projection: Projection, population: Population) -> Iterator[tuple[tuple[int, int], Floats, int, Ints]]:
+    """Of every (channel, receptor) reached, in the order of a list: weights without sign, largest fan-in, delays."""
+    connections, fixed = projection.connections, int(projection.receptor == "inhibitory")
+    if isinstance(connections, DenseConnections):
+        n_pre, n_post = connections.weight.shape
+        pieces = population.shape[0] if population.per_channel else 1
+        for piece, weight in enumerate(np.split(connections.weight, pieces, axis=1) if n_pre * n_post else ()):
+            yield (piece, fixed), weight.ravel(), n_pre, np.full(weight.size, connections.delay)
+        return
+    listed = connections.to_list()
+    receptor = (listed.weight < 0).astype(np.int64) if listed.signed else np.full(len(listed.pre), fixed)
+    channel = population.channel_of[listed.post]
+    for both in np.unique(2 * channel + receptor).tolist():
+        chosen = (channel == both // 2) & (receptor == both % 2)
+        yield ((both // 2, both % 2), abs(listed.weight[chosen]), int(np.bincount(listed.post[chosen]).max()),
+               listed.delay[chosen])
 
 
 def _convolution_statistics(connections: ConvConnections) -> Statistics:

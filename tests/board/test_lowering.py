@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikingconvnet.backends.local import layout
+from spikingconvnet.board import lowering
 from spikingconvnet.board.lowering import lower
 from spikingconvnet.board.rules import MODULATED_KINDS, RULE_KINDS, decay_table
 from spikingconvnet.errors import NetworkError
@@ -271,3 +272,35 @@ def test_a_time_step_that_was_not_compared_with_a_board_is_refused(timestep):
     network = Network((Population("out", (1, 1, 2), IFCurrExp()),), (), timestep)
     with pytest.raises(NetworkError, match=r"Network.timestep: must be one of 0.1, 0.2, 0.5, 1, 2 ms, .*nest and bri"):
         lower(network)
+
+
+@pytest.mark.parametrize("receptor", ["excitatory", "inhibitory"])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("delay, rounding", [(1, "host"), (300, "host"), (2, "machine")])
+def test_dense_weights_are_those_of_the_same_list(receptor, per_channel, delay, rounding, monkeypatch):
+    """Integers, counters and scales, though no list is made; in pieces of a few rows."""
+    monkeypatch.setattr(lowering, "AT_ONCE", 13)
+    weight = np.random.default_rng(delay).uniform(0, 3, (9, 6)) * np.geomspace(1e-6, 30, 6)
+    dense = DenseConnections(np.full((9, 6), 0.7) if rounding == "machine" else weight, delay, rounding)
+
+    def lowered(connections):
+        network = one_layer(connections, size=6, n_pre=9, receptor=receptor)
+        out = replace(network.populations[1], shape=(3, 1, 2), per_channel=per_channel)
+        return lower(replace(network, populations=(network.populations[0], out)))
+
+    found, again = lowered(dense), lowered(dense)
+    weights, listed = found.dense("p"), again.projection("p")
+    assert weights.shape == (9, 6) and weights.ravel().tolist() == listed.weight.tolist() and weights.any()
+    assert found.counters == again.counters and found.warnings == again.warnings
+    if rounding == "host":
+        as_list = lowered(dense.to_list())
+        assert as_list.projection("p").weight.tolist() == listed.weight.tolist()
+        assert as_list.populations["out"].shift.tolist() == found.populations["out"].shift.tolist()
+
+
+@pytest.mark.parametrize("connections, rule", [(LateralInhibition(3, 1.0), None),
+                                               (DenseConnections(np.ones((4, 3))), RULE)])
+def test_what_is_no_matrix_of_fixed_weights_is_refused_as_one(connections, rule):
+    network = one_layer(connections, plasticity=rule, n_pre=4 if rule else 3)
+    with pytest.raises(NetworkError, match="projection p: must be DenseConnections without plasticity"):
+        lower(network).dense("p")

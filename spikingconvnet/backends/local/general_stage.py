@@ -11,7 +11,7 @@ from spikingconvnet.backends.local import layout
 from spikingconvnet.backends.local.layout import Membranes
 from spikingconvnet.board.fixed_point import split
 from spikingconvnet.board.lowered import LoweredPopulation, LoweredProjection
-from spikingconvnet.board.lowering import Lowered
+from spikingconvnet.board.lowering import Lowered, static_dense
 from spikingconvnet.board.programs import OWN_STATES
 from spikingconvnet.board.split_cores import own_synapses, transfers
 from spikingconvnet.network.arrays import AnyInts, Ints, Ints32, Numbers
@@ -98,20 +98,49 @@ class GeneralStage:
 
     def _set_up_synapses(self, lowered: Lowered, projections: Sequence[Projection]) -> None:
         """Make the arrays of static, plastic and modulating synapses, and of own spikes."""
-        integers = [lowered.projection(p.label) for p in projections]
-        self.static = self._static([p for p in integers if not p.modulates and not p.rule])
+        integers, static = [], []
+        for projection in projections:
+            if projection.plasticity is None:
+                static.append(self._static(lowered, projection))
+            if projection.plasticity is not None or lowered.populations[projection.post].split:
+                integers.append(lowered.projection(projection.label))
+        self.static = self._joined(static)
         self.modulators = self._modulators([p for p in integers if p.modulates])
         own_rows = self._set_up_plasticity(lowered, [p for p in integers if p.rule])
         self.own = self._own(lowered, integers, own_rows)
 
-    def _static(self, projections: Sequence[LoweredProjection]) -> layout.Static:
-        """Synapses that do not learn, in runs; those of reward and punishment are not among them."""
-        columns = self._columns(projections, "receptor", "delay", "weight")
-        pre, post, receptor, delay, _ = columns
-        order = np.lexsort((post, delay, receptor, pre))
-        pre, post, receptor, delay, weight = layout.filled(*(column[order] for column in columns))
-        first, runs = layout.runs(pre, post, receptor, delay, delay)
-        return layout.Static(self._starts(pre[first]), runs, _with_room(weight))
+    def _static(self, lowered: Lowered, projection: Projection) -> tuple[AnyInts, Ints32, AnyInts]:
+        """Runs of synapses that do not learn: presynaptic neurons, runs, and the weights that they are runs of."""
+        first = self.base[projection.post] - self.n_sources
+        dense = static_dense(projection)
+        if dense is not None:
+            n_pre, n_post = dense.weight.shape
+            receptor = int(projection.receptor == "inhibitory")
+            pre, runs = layout.dense_runs(n_pre, n_post, first, receptor, dense.delay)
+            return pre + self.base[projection.pre], runs, lowered.dense(projection.label).ravel()
+        listed = lowered.projection(projection.label)
+        columns = [column.astype(np.int32) for column in (
+            listed.pre_id, listed.post_id + first, listed.receptor, listed.delay, listed.weight)]
+        del listed                                      # twice as large
+        if any((column != column[:1]).any() for column in columns[2:4]):        # otherwise they are in order already
+            order = np.lexsort((columns[1], columns[3], columns[2], columns[0]))
+            columns = [column[order] for column in columns]
+        source, post, receptors, delay, weight = layout.filled(*columns)
+        begins, runs = layout.runs(source, post, receptors, delay, delay)
+        return source[begins] + self.base[projection.pre], runs, weight
+
+    def _joined(self, parts: Sequence[tuple[AnyInts, Ints32, AnyInts]]) -> layout.Static:
+        """Synapses of all projections that do not learn, their runs by presynaptic neuron."""
+        firsts = np.cumsum([0, *(len(weight) for _, _, weight in parts)])
+        for (_, runs, _), first in zip(parts, firsts.tolist()):
+            runs[:, layout.RUN_FIELDS.index("first")] += first
+        weights = np.zeros(firsts[-1] + layout.BLOCK, np.int32)         # room for a vector that begins at the last
+        for (_, _, weight), first in zip(parts, firsts.tolist()):
+            weights[first:first + len(weight)] = weight
+        pre = np.concatenate([np.zeros(0, np.int64), *(pre for pre, _, _ in parts)])
+        order = np.argsort(pre, kind="stable")
+        runs = np.concatenate([runs for _, runs, _ in parts] or [np.zeros((0, len(layout.RUN_FIELDS)), np.int32)])
+        return layout.Static(self._starts(pre[order]), runs[order], weights)
 
     def _modulators(self, projections: Sequence[LoweredProjection]) -> layout.Modulators:
         """Amounts of dopamine by presynaptic neuron, punishments negative."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spikingconvnet.board.programs import PROGRAMS
 from spikingconvnet.board.rules import MODULATED_KINDS, RULE_KINDS, LoweredRule
-from spikingconvnet.network.arrays import Ints, Ints16, Ints32
+from spikingconvnet.network.arrays import AnyInts, Ints, Ints16, Ints32
 
 LANES = 16                  # support vector machines at a time
 BLOCK = 16              # lanes of the widest vector, so neurons of a block; rows and lines are padded to it
@@ -260,7 +260,8 @@ def stacked_rules(rules: Sequence[LoweredRule], split: Sequence[bool], rule_of: 
                  np.array(padded, np.int32).reshape(-1, len(TABLES), width))
 
 
-def filled(row: Ints, post: Ints, receptor: Ints, delay: Ints, weight: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+def filled(row: AnyInts, post: AnyInts, receptor: AnyInts, delay: AnyInts,
+           weight: AnyInts) -> tuple[AnyInts, AnyInts, AnyInts, AnyInts, AnyInts]:
     """Synapses of weight 0 in gaps in which they take no more memory than another run.
 
     So weights of both signs, for one receptor each, become two long runs.
@@ -276,20 +277,36 @@ def filled(row: Ints, post: Ints, receptor: Ints, delay: Ints, weight: Ints) -> 
     """
     gap = np.diff(post)
     for key in (row, receptor, delay):
-        gap = np.where(np.diff(key) == 0, gap, 0)
+        gap *= key[1:] == key[:-1]
     short = (gap > 1) & (gap <= 1 + len(RUN_FIELDS))
     if not short.any():
         return row, post, receptor, delay, weight
     steps = np.append(np.where(short, gap, 1), 1)
     place = np.cumsum(steps) - steps
     row, post, receptor, delay = (np.repeat(column, steps) for column in (row, post, receptor, delay))
-    post += np.arange(len(post)) - np.repeat(place, steps)
+    post += (np.arange(len(post)) - np.repeat(place, steps)).astype(post.dtype)
     weights = np.zeros(len(row), weight.dtype)
     weights[place] = weight
     return row, post, receptor, delay, weights
 
 
-def runs(row: Ints, post: Ints, receptor: Ints, delay: Ints, back: Ints) -> tuple[Ints, Ints32]:
+def dense_runs(n_pre: int, n_post: int, post: int, receptor: int, delay: int) -> tuple[Ints, Ints32]:
+    """What :func:`runs` makes of every presynaptic to every postsynaptic neuron, the first of which is `post`.
+
+    Returns
+    -------
+    pre : int64 array (runs,)
+        Presynaptic neuron of each.
+    runs : int32 array (runs, RUN_FIELDS)
+    """
+    pre = np.arange(n_pre if n_post else 0)
+    found = np.empty((len(pre), len(RUN_FIELDS)), np.int32)
+    found[:] = post, receptor, delay, delay, 0, n_post
+    found[:, RUN_FIELDS.index("first")] = pre * n_post
+    return pre, found
+
+
+def runs(row: AnyInts, post: AnyInts, receptor: AnyInts, delay: AnyInts, back: AnyInts) -> tuple[Ints, Ints32]:
     """Group synapses that are sorted by row into runs.
 
     Parameters
@@ -302,9 +319,10 @@ def runs(row: Ints, post: Ints, receptor: Ints, delay: Ints, back: Ints) -> tupl
         First synapse of each.
     runs : int32 array (runs, RUN_FIELDS)
     """
-    keys = np.stack([row, receptor, delay, back])
     fresh = np.ones(len(row), bool)
-    fresh[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0) | (np.diff(post) != 1)
+    fresh[1:] = np.diff(post) != 1
+    for key in (row, receptor, delay, back):
+        fresh[1:] |= key[1:] != key[:-1]
     first = np.flatnonzero(fresh)
     count = np.diff(np.append(first, len(row)))
     columns = (post[first], receptor[first], delay[first], back[first], first, count)
