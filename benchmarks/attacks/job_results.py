@@ -26,7 +26,8 @@ def _bring(directory, run):
     from spikingconvnet.backends import get_backend
     from spikingconvnet.experiment import settings
     from spikingconvnet.experiment.experiment import Experiment
-    from spikingconvnet.experiment.jobs import archive, collect
+    from spikingconvnet.experiment.jobs import collect
+    from spikingconvnet.experiment.jobs.archive import DONE, FORMAT, RELEASE, write_archive
     from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 
     experiment = Experiment(settings.load(Path(directory) / "parameters.py"), run, jobs=1)
@@ -35,9 +36,9 @@ def _bring(directory, run):
         there = collect._Board(prepared(experiment, folder / "run", task), folder / "run")
         vars(there.runner).update(backend=get_backend("local"), backend_name="local", options={})
         there.train_layer(1) if task.layer else there.features(task.split)
-        about = {"format": archive.FORMAT, "task": task.as_dict(), "bundle": fingerprint(there, task),
-                 "versions": {"spikingconvnet": "0.1.0", "sPyNNaker": archive.RELEASE, "python": "3.11"}}
-        archive.write_archive(folder / "run", Path(directory) / f"{name}.zip", about, archive.DONE)
+        about = {"format": FORMAT, "task": task.as_dict(), "bundle": fingerprint(there, task),
+                 "versions": {"spikingconvnet": "0.1.0", "sPyNNaker": RELEASE, "python": "3.11"}}
+        write_archive(folder / "run", Path(directory) / f"{name}.zip", about, DONE)
 
 
 def case(run, rng, where):
