@@ -72,7 +72,8 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main",
-                                      "spikingconvnet-emulator=spikingconvnet.emulator.cli:main"]},
+                                      "spikingconvnet-emulator=spikingconvnet.emulator.cli:main"],
+                  "pytest11": ["spinnaker-board=spikingconvnet.emulator.pytest_plugin"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

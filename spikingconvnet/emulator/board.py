@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -111,13 +110,3 @@ def configuration(version: int, host: str | None) -> str:
     return (f"[Machine]\nversion = {version}\nmachine_name = {host}\n"
             "enable_advanced_monitor_support = False\nenable_reinjection = False\n"
             "post_simulation_overrun_before_error = 3600\n")
-
-
-def private_home(version: int, host: str | None) -> tempfile.TemporaryDirectory[str]:
-    """A temporary directory that serves as a home in which every front end finds a board; a context manager."""
-    home = tempfile.TemporaryDirectory(prefix="emulated-board-")
-    for name, text in ((".spynnaker.cfg", configuration(version, host)),
-                       (".spiNNakerGraphFrontEnd.cfg", configuration(version, host)),
-                       (".spinnman.cfg", f"[Machine]\nversion = {version}\nmachine_name = {host}\n")):
-        Path(home.name, name).write_text(text)
-    return home
