@@ -32,6 +32,7 @@ HOMES = {"numba": "kernels.py",
          "sklearn": ("readout.py", "baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
          "matplotlib": "plotting/", "mnist": "idx.py", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
          "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "pytest": "pytest_plugin.py",
+         "tornado": "emulator/spalloc/",
          "distributed": "workers.py",
          "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",
          "torch": "training/chain/gradients/"}
