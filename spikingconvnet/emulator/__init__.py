@@ -5,9 +5,9 @@ loopback address, `board.host`; sPyNNaker uses it with ``machine_name = <host>``
 configuration, of which `board.configuration()` is the whole text. The board is there, booted and empty, until the
 block ends. `script.run(command, **options of Board)` runs a script or ``["-m", module]`` against a private board and
 returns its exit code; so does ``python -m spikingconvnet.emulator SCRIPT [ARGS]`` (or ``-m MODULE [ARGS]``), which
-without either serves a board until interrupted (`cli.main(args) -> exit code`). Tests get a board each from the fixture
-`spinnaker_board` (`pytest_plugin`). `machine.Machine` is the hardware
-itself, in this process, without sockets: for tests.
+without either serves a board until interrupted (`cli.main(args) -> exit code`). Tests get a board each from the
+fixture `spinnaker_board` (`pytest_plugin`), jobs of several processes one from a server (`spalloc`).
+`machine.Machine` is the hardware itself, in this process, without sockets: for tests.
 
 What is emulated is each core's program, instruction by instruction, and the devices it sees; time is idealised: cores
 are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faults(...))`` or ``--fault`` says so, or

@@ -34,12 +34,12 @@ class FakeBoard:
 
     host = "127.0.0.1"
 
-    def __init__(self, count=None, fails=False):
+    def __init__(self, count=None, fails=None):
         self.count, self.fails = Counter() if count is None else count, fails
 
     def __enter__(self):
         if self.fails:
-            raise SetupError("no room for a board")
+            raise self.fails
         self.count["now"] += 1
         self.count["most"] = max(self.count["most"], self.count["now"])
 
@@ -97,9 +97,10 @@ def test_ten_clients_of_which_one_is_killed(counted, monkeypatch):
     assert counted == {"now": 0, "most": 5}
 
 
-def test_a_board_that_cannot_be_made_ends_its_job_and_no_other():
+@pytest.mark.parametrize("error", [SetupError("no room for a board"), OSError("no room for a board")])
+def test_a_board_that_cannot_be_made_ends_its_job_and_no_other(error):
     async def run():
-        fails = iter([True, False])
+        fails = iter([error, None])
         jobs = Jobs(lambda: FakeBoard(fails=next(fails)), 1)
         bad, good = jobs.create("me", 60), jobs.create("me", 60)
         await soon(lambda: good.state is State.READY)
@@ -360,6 +361,12 @@ def test_without_the_certificate_no_client_talks_to_it(url, monkeypatch):
 def test_options_that_cannot_be_meant_are_refused(words, message, capsys):
     assert cli.main(words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_without_tornado_the_command_that_installs_it_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert cli.main(["--spalloc"]) == 2
+    assert "pip install 'spikingconvnet[spalloc]'" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

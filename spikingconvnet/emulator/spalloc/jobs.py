@@ -122,7 +122,7 @@ class Jobs:
             board = self._make_board()
             try:
                 await asyncio.to_thread(board.__enter__)
-            except EmulatorError as error:
+            except (EmulatorError, OSError) as error:       # the system has no process for it
                 self._report(f"job {job.number}: {error}")
                 job.end(str(error))
                 return
