@@ -55,7 +55,7 @@ def counted():
 
 async def soon(condition):
     """Wait for a condition."""
-    for _ in range(200):
+    for _ in range(2000):
         if condition():
             return
         await asyncio.sleep(0.005)
@@ -292,14 +292,16 @@ def test_spinnman_s_client_gets_a_board_and_gives_it_back(client):
     assert job.get_state() is SpallocState.DESTROYED and list(client.list_jobs()) == []
 
 
-def test_a_second_client_waits_until_the_first_has_done(client, monkeypatch):
+@pytest.mark.parametrize("delay, pause", [(0, 0.1), (0.1, 0)], ids=["before it is waited for", "meanwhile"])
+def test_a_second_client_waits_until_the_first_has_done(client, delay, pause):
     first, second = client.create_job(), client.create_job()
     assert (first.get_state(), second.get_state()) == (SpallocState.READY, SpallocState.QUEUED)
     assert second.get_connections() == {}
-    threading.Timer(0.05, first.destroy).start()
-    state = second.wait_for_state_change(SpallocState.QUEUED)
+    threading.Timer(delay, first.destroy).start()
+    time.sleep(pause)
+    state = second.wait_for_state_change(SpallocState.QUEUED, timeout=20)
     while state is SpallocState.POWER:
-        state = second.wait_for_state_change(state)
+        state = second.wait_for_state_change(state, timeout=20)
     assert state is SpallocState.READY
     second.destroy()
 
@@ -307,6 +309,7 @@ def test_a_second_client_waits_until_the_first_has_done(client, monkeypatch):
 @pytest.mark.parametrize("asked, words", [
     ({"num-boards": 3}, "one board each"), ({"dimensions": {"width": 2, "height": 1}}, "one board each"),
     ({"machine-name": "SpiNNaker1M"}, "no such machine"), ({"tags": ["large"]}, "have the tags"),
+    ({"tags": 5}, "have the tags"), ({"tags": [[]]}, "have the tags"),
     ({"board": {"x": 0, "y": 0, "z": 0}}, "no place of their own"), ({"keepalive-interval": "2 min"}, "PT120S"),
     ([], "an object of JSON"), ("{", "Expecting")])
 def test_a_job_that_cannot_be_had_is_refused_in_words(url, asked, words):
@@ -324,6 +327,20 @@ def login(url):
                          allow_redirects=False)
     about = requests.get(f"{url}srv/spalloc/", cookies=done.cookies, timeout=10).json()
     return done.cookies, {about["csrf-header"]: about["csrf-token"]}
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ("x=0&y=0&address=0", "size"), ("x=0&y=0&address=-4&size=4", "address must be"),
+    ("x=4&y=8&address=0&size=4", "no such chip"),
+    ("x=0&y=0&address=0&size=4e9", "size must be"), ("x=0&y=0&address=0x60000000&size=0x8000001", "size must be"),
+    ("x=0&y=0&address=0xfffffffc&size=8", "no 8 bytes at"), ("x=0&y=0&address=0x100000000&size=0", "address must be")])
+def test_memory_that_no_chip_has_is_refused_in_words(url, arguments, words):
+    cookies, headers = login(url)
+    made = requests.post(f"{url}srv/spalloc/jobs/", json={}, cookies=cookies, headers=headers, timeout=10)
+    assert made.json()["state"] == "READY"
+    done = requests.get(f"{made.headers['Location']}/memory?{arguments}", cookies=cookies, timeout=10)
+    assert done.status_code == 400 and words in done.json()["message"]
+    assert requests.delete(made.headers["Location"], cookies=cookies, headers=headers, timeout=10).status_code == 204
 
 
 @pytest.mark.parametrize("path, method, has, status", [

@@ -22,6 +22,7 @@ from spikingconvnet.emulator.spalloc.proxy import Proxy
 _LONGEST = 30.0                                     # s for which an answer waits for a change of state
 _STARTING = 20.0                                    # s for which a new job's answer waits for a board that is free
 _INTERVAL = re.compile(r"PT(\d+(?:\.\d+)?)S")       # of being kept alive: ISO 8601, as the client writes it
+_FILTERS = 16                                       # of a router's counters
 _ROOT_CHIP, _ANY_ROOT = (0, 0), (255, 255)          # the latter before the client knows the machine (packets.ROOT)
 
 
@@ -64,7 +65,8 @@ def _wanted(operation: Any) -> float:
         raise ValueError("keepalive-interval must be a duration such as PT120S")
     if operation.get("machine-name", MACHINE) != MACHINE:
         raise ValueError(f"there is no such machine; leave out spalloc_machine, or take {MACHINE}")
-    if not set(operation.get("tags", ["default"])) <= set(TAGS):
+    tags = operation.get("tags", ["default"])
+    if not (isinstance(tags, list) and all(tag in TAGS for tag in tags)):
         raise ValueError(f"boards here have the tags {', '.join(TAGS)}")
     if "board" in operation:
         raise ValueError("boards here have no place of their own; leave out spalloc_triad, spalloc_physical and"
@@ -76,7 +78,7 @@ def _wanted(operation: Any) -> float:
 
 def _told(job: Job, url: Callable[..., str]) -> dict[str, Any]:
     """What clients are told about a job."""
-    own = url(f"jobs/{job.number}")
+    own, job.told = url(f"jobs/{job.number}"), job.state
     told: dict[str, Any] = {"state": job.state.name, "owner": job.owner, "start-time": job.began,
                             "keepalive-ref": f"{own}/keepalive", "machine-ref": f"{own}/machine"}
     if job.reason:
@@ -116,8 +118,9 @@ class OneJob(_OfJob):
     """A job."""
 
     async def get(self, _number: str) -> None:
-        """What it has come to; with ``wait=true`` when that changes."""
-        if self.get_query_argument("wait", "false").lower() == "true" and self.job.state is not State.DESTROYED:
+        """What it has come to; with ``wait=true`` when that is not what has been told last."""
+        waits = self.get_query_argument("wait", "false").lower() == "true"
+        if waits and self.job.state is self.job.told is not State.DESTROYED:
             await self.job.changes(_LONGEST)
         self.finish(_told(self.job, self.url))
 
@@ -171,7 +174,7 @@ class Memory(_OfJob):
     async def get(self, _number: str) -> None:
         """Read it."""
         size = self.number("size")
-        if not 0 <= size <= SDRAM_SIZE:
+        if size > SDRAM_SIZE:
             raise HTTPError(400, reason=f"size must be 0 to {SDRAM_SIZE}")
         async with monitors(self.host) as board:
             data = await _asked(board.read(self.chip(), self.number("address"), size))
@@ -190,7 +193,8 @@ class Router(_OfJob):
 
     async def delete(self, _number: str) -> None:
         """Clear routes and counters, and set the filters that are named."""
-        filters = {int(name): self.number(name) for name in self.request.query_arguments if name.isdigit()}
+        names = {str(number): number for number in range(_FILTERS)}
+        filters = {names[name]: self.number(name) for name in self.request.query_arguments if name in names}
         async with monitors(self.host) as board:
             await _asked(board.reset_routers(self.service.chips, filters))
         self.set_status(204)

@@ -43,6 +43,7 @@ class Job:
     def __init__(self, number: int, owner: str, keep_alive: float) -> None:
         self.number, self.owner, self.keep_alive = number, owner, keep_alive
         self.state, self.reason, self.began = State.QUEUED, "", time.time()
+        self.told: State | None = None              # what its client has heard last
         self.board: Any = None                      # Board, while it is READY
         self.over = asyncio.Event()                 # it has to end
         self._change = asyncio.Event()

@@ -100,8 +100,10 @@ def _unit(address: int, length: int) -> int:
 
 
 def _parts(address: int, size: int) -> Iterator[tuple[int, int]]:
-    """(address, length) of what one command can carry."""
+    """(address, length) of what one command can carry; Refused if it is beyond all addresses."""
     end = address + size
+    if end > 1 << 32:
+        raise Refused(f"there are no {size} bytes at {address:#x}")
     return ((place, min(MAX_DATA, end - place)) for place in range(address, end, MAX_DATA))
 
 

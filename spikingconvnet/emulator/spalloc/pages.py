@@ -93,11 +93,15 @@ class Page(RequestHandler):
         self.finish({"message": self._reason})
 
     def number(self, name: str) -> int:
-        """A whole number among the request's arguments; refused if it is none."""
+        """A word of 32 bits among the request's arguments; refused if it is none."""
+        text = self.get_query_argument(name, "")
         try:
-            return int(self.get_query_argument(name), 0)
+            number = int(text, 0)
         except ValueError:
-            raise HTTPError(400, reason=f"{name} must be a whole number") from None
+            number = -1
+        if not 0 <= number < 1 << 32:
+            raise HTTPError(400, reason=f"{name} must be a whole number of 0 to 2^32 - 1")
+        return number
 
 
 class Form(Page):
