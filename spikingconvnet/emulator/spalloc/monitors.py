@@ -71,7 +71,7 @@ class Monitors(asyncio.DatagramProtocol):
         return answer.result()[4:]
 
     async def read(self, xy: XY, address: int, size: int) -> bytes:
-        """Memory of a chip."""
+        """Memory of a chip; Refused if the chip refuses it."""
         found = bytearray(size)
 
         async def part(place: int, length: int) -> None:
@@ -82,7 +82,7 @@ class Monitors(asyncio.DatagramProtocol):
         return bytes(found)
 
     async def write(self, xy: XY, address: int, data: bytes) -> None:
-        """Write memory of a chip."""
+        """Write memory of a chip; Refused if the chip refuses it."""
         await _several(partial(self.ask, xy, Command.WRITE, (place, length, _unit(place, length)),
                                data[place - address:place - address + length])
                        for place, length in _parts(address, len(data)))
