@@ -26,6 +26,7 @@ EXTRAS = {
     "spinnaker": ["sPyNNaker==1!7.4.1", NUMPY],
     "cluster": ["distributed>=2024.1"],
     "emulator": ["unicorn==2.1.4"],
+    "spalloc": ["unicorn==2.1.4", "tornado>=6.4"],      # HTTPS and websockets in one; distributed brings it too
     "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
     "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
     "safetensors": ["safetensors>=0.4"],        # weights of torch's networks in files of this kind; with torch
@@ -35,7 +36,7 @@ EXTRAS = {
     "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],
 }
 EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
-                  *EXTRAS["spinnaker"], *EXTRAS["emulator"], *EXTRAS["cluster"], *EXTRAS["nir"],
+                  *EXTRAS["spinnaker"], *EXTRAS["spalloc"], *EXTRAS["cluster"], *EXTRAS["nir"],
                   *EXTRAS["neo"], *EXTRAS["safetensors"], *EXTRAS["completion"]]
 # One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
 TORCH = "torch==2.13.0"
@@ -72,7 +73,8 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main",
-                                      "spikingconvnet-emulator=spikingconvnet.emulator.cli:main"]},
+                                      "spikingconvnet-emulator=spikingconvnet.emulator.cli:main"],
+                  "pytest11": ["spinnaker-board=spikingconvnet.emulator.pytest_plugin"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Science/Research",

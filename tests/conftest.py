@@ -52,7 +52,8 @@ def pytest_collection_finish():
 # worker busy while the others have nothing left to do.
 FIRST = ("backends/test_spinnaker.py", "test_attacks.py", "test_site.py", "backends/local/test_checked.py",
          "backends/test_failures.py", "emulator/test_models.py", "emulator/test_spynnaker.py",
-         "emulator/test_checked_board.py", "emulator/test_faults.py", "health/test_board_faults.py",
+         "emulator/test_checked_board.py", "emulator/test_faults.py", "emulator/test_spalloc.py",
+         "emulator/test_pytest_plugin.py", "health/test_board_faults.py",
          "health/test_verdict_on_board.py",
          "compare/test_differences_on_board.py", "exchange/test_on_board.py", "experiment/test_resume.py",
          "backends/test_nest.py", "backends/test_nest_ranks.py", "cli/test_process.py", "cli/test_cli.py")

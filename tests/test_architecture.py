@@ -31,7 +31,9 @@ MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of 
 HOMES = {"numba": "kernels.py",
          "sklearn": ("baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
          "matplotlib": "plotting/", "mnist": "idx.py", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
-         "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "distributed": "workers.py",
+         "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "pytest": "pytest_plugin.py",
+         "tornado": "emulator/spalloc/",
+         "distributed": "workers.py",
          "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",
          "torch": "training/chain/gradients/"}
 COMMAND_LINE = ("cli/messages.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print

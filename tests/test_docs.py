@@ -94,7 +94,7 @@ def is_there(module, name):
         return False
     if spec is None or name is None:
         return spec is not None
-    defined = re.search(rf"^(class|def|from .*) {name}\b|\b{name} =", Path(spec.origin).read_text(), re.MULTILINE)
+    defined = re.search(rf"^(class|def| *from .*) {name}\b|\b{name} =", Path(spec.origin).read_text(), re.MULTILINE)
     return bool(defined) or (spec.submodule_search_locations is not None
                              and find_spec(f"{module}.{name}") is not None)
 

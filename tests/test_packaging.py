@@ -89,7 +89,8 @@ class Alone:
 
 sys.meta_path.insert(0, Alone)
 from spikingconvnet import emulator
-names = [one.name for one in pkgutil.iter_modules(emulator.__path__) if one.name not in ("__main__", "_native")]
+others = "__main__", "_native", "pytest_plugin"     # the last is imported by pytest alone
+names = [one.name for one in pkgutil.iter_modules(emulator.__path__) if one.name not in others]
 for name in names:
     importlib.import_module(f"spikingconvnet.emulator.{name}")
 emulator.cli.parser().format_help()

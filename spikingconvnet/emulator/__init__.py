@@ -5,8 +5,9 @@ loopback address, `board.host`; sPyNNaker uses it with ``machine_name = <host>``
 configuration, of which `board.configuration()` is the whole text. The board is there, booted and empty, until the
 block ends. `script.run(command, **options of Board)` runs a script or ``["-m", module]`` against a private board and
 returns its exit code; so does ``python -m spikingconvnet.emulator SCRIPT [ARGS]`` (or ``-m MODULE [ARGS]``), which
-without either serves a board until interrupted (`cli.main(args) -> exit code`). `machine.Machine` is the hardware
-itself, in this process, without sockets: for tests.
+without either serves a board until interrupted (`cli.main(args) -> exit code`). Tests get a board each from the
+fixture `spinnaker_board` (`pytest_plugin`), jobs of several processes one from a server (`spalloc`).
+`machine.Machine` is the hardware itself, in this process, without sockets: for tests.
 
 What is emulated is each core's program, instruction by instruction, and the devices it sees; time is idealised: cores
 are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faults(...))`` or ``--fault`` says so, or
@@ -14,8 +15,19 @@ are infinitely fast and nothing is ever late or lost, unless ``Board(faults=Faul
 without end, it keeps to the wall clock (`pace`). The package imports nothing else of spikingconvnet.
 """
 
-from spikingconvnet.emulator.board import Board
-from spikingconvnet.emulator.errors import EmulatorError, SetupError
-from spikingconvnet.emulator.faults import Faults
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spikingconvnet.emulator.board import Board
+    from spikingconvnet.emulator.errors import EmulatorError, SetupError
+    from spikingconvnet.emulator.faults import Faults
+else:
+    def __getattr__(name: str) -> Any:
+        """A name of ``__all__``, imported on its first use: every pytest imports this package (`pytest_plugin`)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = "errors" if name.endswith("Error") else name.lower()
+        return getattr(import_module(f"{__name__}.{home}"), name)
 
 __all__ = ["Board", "EmulatorError", "Faults", "SetupError"]

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -100,24 +99,14 @@ class Board:
 
     def configuration(self) -> str:
         """Text of a ``.spynnaker.cfg`` that makes sPyNNaker use this board."""
-        return configuration(self.version, self.host)
+        return configuration(self.version, f"machine_name = {self.host}")
 
 
-def configuration(version: int, host: str | None) -> str:
-    """Text of a ``.spynnaker.cfg`` for a board of a version at an address.
+def configuration(version: int, where: str) -> str:
+    """Text of a ``.spynnaker.cfg`` for a board of a version; `where` is the line that says how it is found.
 
     Advanced monitors stream data through a core of every chip that polls every 10 us; a board in memory needs neither.
     """
-    return (f"[Machine]\nversion = {version}\nmachine_name = {host}\n"
+    return (f"[Machine]\nversion = {version}\n{where}\n"
             "enable_advanced_monitor_support = False\nenable_reinjection = False\n"
             "post_simulation_overrun_before_error = 3600\n")
-
-
-def private_home(version: int, host: str | None) -> tempfile.TemporaryDirectory[str]:
-    """A temporary directory that serves as a home in which every front end finds a board; a context manager."""
-    home = tempfile.TemporaryDirectory(prefix="emulated-board-")
-    for name, text in ((".spynnaker.cfg", configuration(version, host)),
-                       (".spiNNakerGraphFrontEnd.cfg", configuration(version, host)),
-                       (".spinnman.cfg", f"[Machine]\nversion = {version}\nmachine_name = {host}\n")):
-        Path(home.name, name).write_text(text)
-    return home

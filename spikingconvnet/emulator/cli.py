@@ -4,13 +4,18 @@ import argparse
 import gc
 import os
 import re
+import shlex
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from spikingconvnet.emulator import faults, times
+from spikingconvnet.emulator.board import configuration
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
@@ -27,6 +32,8 @@ from spikingconvnet.emulator.timed_native import TimedNativeCore
 from spikingconvnet.emulator.timing import QUANTUM
 
 INTERRUPTED = 130
+_MOST_BOARDS = 200                                  # loopback addresses that boards take: 127.0.0.2 to 254
+_NAMES = {"script": "SCRIPT", "module": "-m MODULE"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--profile", metavar="X,Y,P",
                       help="with --timed and --times: a core whose functions are counted, by their addresses")
     made.add_argument("--times", metavar="FILE", help="with --timed: write what cores had to do, when the board ends")
+    made.add_argument("--spalloc", action="store_true",
+                      help="serve boards as a spalloc server does: one for each job, others wait")
+    made.add_argument("--boards", type=int, default=os.cpu_count(), metavar="N",
+                      help="with --spalloc: so many at a time (default: as many as there are processors, %(default)s)")
+    made.add_argument("--port", type=int, default=0, metavar="N", help="with --spalloc: TCP port (default: a free one)")
+    made.add_argument("--certificate", metavar="FILE",
+                      help="with --spalloc: made if it is not there, its key in FILE.key (default: a new one)")
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
     made.add_argument("--alive", type=int, help=argparse.SUPPRESS)
     made.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE [ARGS]",
@@ -158,6 +172,41 @@ def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
     if options.profile and not options.times:
         raise SetupError("--profile: is written to the file of --times; name one")
     _place(options.profile)
+    _check_spalloc(options)
+
+
+def _check_spalloc(options: argparse.Namespace) -> None:
+    """Refuse what means nothing for a server of boards, or without one."""
+    given = [name for name in ("port", "certificate") if getattr(options, name)]
+    if given and not options.spalloc:
+        raise SetupError(f"--{given[0]}: means nothing without --spalloc; add it")
+    if not options.spalloc:
+        return
+    for name in ("host", "times", "script", "module"):
+        if getattr(options, name):
+            raise SetupError(f"--spalloc: hands out boards by itself; leave out {_NAMES.get(name, f'--{name}')}")
+    if options.version != 5:
+        raise SetupError("--spalloc: SpiNNMan's jobs have boards of version 5; leave out --version")
+    if not (1 <= options.boards <= _MOST_BOARDS and 0 <= options.port < 1 << 16):
+        raise SetupError(f"--boards must be 1 to {_MOST_BOARDS}, --port 0 to 65535")
+
+
+def _spalloc(options: argparse.Namespace, **board: Any) -> int:
+    """Hand out boards until interrupted; the exit code."""
+    if find_spec("tornado") is None:
+        raise SetupError("--spalloc: no module named 'tornado'; install it with: pip install 'spikingconvnet[spalloc]'")
+    from spikingconvnet.emulator.spalloc import certificate, server
+
+    def announce(url: str) -> None:
+        trust = " ".join(f"{name}={shlex.quote(str(path))}" for name in certificate.TRUSTED)
+        print(f"spalloc server for {options.boards} emulated boards at {url}; Ctrl-C ends it. Its clients need\n\n"
+              f"export {trust}\n\nand in ~/.spynnaker.cfg\n\n"
+              f"{configuration(options.version, f'spalloc_server = {url}')}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="emulated-boards-") as folder:
+        path = Path(options.certificate or f"{folder}/certificate.pem").resolve()
+        server.run(options.boards, options.port, path, _report, announce, **board)
+    return 0
 
 
 def _command(options: argparse.Namespace) -> list[str] | None:
@@ -177,12 +226,15 @@ def main(args: Sequence[str] | None = None) -> int:
         wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
         _check(options, wrong)
         command = _command(options)
-        if command is None:
+        if command is None and not options.spalloc:
             return _serve(options, wrong)
-        return run(command, version=options.version, host=options.host,
-                   native=options.native, watchdog=options.watchdog, faults=wrong,
-                   real_time=options.real_time, timed=options.timed, quantum=options.quantum, times=options.times,
-                   profile=_place(options.profile), phases=options.phases, seed=options.seed)
+        kind = {"native": options.native, "watchdog": options.watchdog, "faults": wrong,
+                "real_time": options.real_time, "timed": options.timed, "quantum": options.quantum,
+                "phases": options.phases, "seed": options.seed}
+        if command is None:
+            return _spalloc(options, **kind)
+        return run(command, version=options.version, host=options.host, times=options.times,
+                   profile=_place(options.profile), **kind)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -14,7 +14,8 @@ Sources: simulation.h:57 and simulation.c:205 (commands to programs), data_speci
 reverse_iptag_multicast_source.c:52, of SpiNNFrontEndCommon a100eec.
 
 Not modelled: anything slower than the wall clock. When cores cannot follow it, time falls behind, and that is said
-as soon as it matters to somebody.
+as soon as it matters to somebody: at once where time is kept on purpose (a run without end, `real_time`), otherwise
+when something comes or leaves, for an empty SpikeSourceArray has nobody outside.
 """
 
 import time
@@ -51,7 +52,8 @@ class Pace:
     def __init__(self, machine: "Machine", real_time: bool | None = None,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._machine, self._real_time, self._clock = machine, real_time, clock
-        self._live: set[Core] = set()               # cores that wait for a host, or for its word to stop
+        self._endless: set[Core] = set()            # cores that wait for a host's word to stop
+        self._awaiting: set[Core] = set()           # cores that wait for a host's spikes
         self._zero: float | None = None             # cycle 0 on the wall clock while timers run
         self._said = _NOTICEABLE                    # lateness said last
 
@@ -63,15 +65,17 @@ class Pace:
         chip = self._machine.chip_at(message.dest_addr)
         if command is None or command.code != NEW_RUNTIME or chip is None or message.core not in chip.cores:
             return
-        core, endless = chip.cores[message.core], bool(command.arguments[1])
-        (self._live.add if endless or _awaits_spikes(chip, message.core) else self._live.discard)(core)
+        core = chip.cores[message.core]
+        for cores, belongs in ((self._endless, bool(command.arguments[1])),
+                               (self._awaiting, _awaits_spikes(chip, message.core))):
+            (cores.add if belongs else cores.discard)(core)
 
     @property
     def kept(self) -> bool:
         """Whether simulated time keeps to the wall clock."""
         if self._real_time is not None:
             return self._real_time
-        return self._machine.tags.live or any(core.rest is not Rest.OFF for core in self._live)
+        return self._machine.tags.live or _on(self._endless) or _on(self._awaiting)
 
     def spare(self) -> float | None:
         """Seconds for which the machine should do nothing; None: until somebody wants something of it."""
@@ -88,15 +92,30 @@ class Pace:
     def _until(self, instant: int) -> float:
         if self._zero is None:                      # timers have been started: time goes on from where it stood
             self._zero, self._said = self._clock() - self._machine.cycle / _CYCLES_PER_S, _NOTICEABLE / 2
+        if self._real_time or _on(self._endless):
+            self.tell()
         return max(self._zero + instant / _CYCLES_PER_S - self._clock(), 0.0)
 
+    def _late(self) -> float:
+        """Seconds by which simulated time is behind; negative: the next instant is not due yet."""
+        if self._zero is None:
+            return 0.0
+        machine = self._machine
+        due = machine.next_instant() if machine.at_rest else None
+        return self._clock() - self._zero - (machine.cycle if due is None else due) / _CYCLES_PER_S
+
     def tell(self) -> None:
-        """Something comes from outside or leaves: say if it finds simulated time behind; again when twice as far."""
-        late = 0.0 if self._zero is None else self._clock() - self._zero - self._machine.cycle / _CYCLES_PER_S
+        """Say if simulated time is behind; again when twice as far. For whenever something comes or leaves."""
+        late = self._late()
         if late > 2 * self._said:
             self._said = late
             self._machine.report(f"simulated time is {late:.2f} s behind the wall clock, which it keeps to: data that "
                                  "come from outside are so much too early for it, data that leave are so late")
+
+
+def _on(cores: set[Core]) -> bool:
+    """Whether any of some cores has not been stopped."""
+    return any(core.rest is not Rest.OFF for core in cores)
 
 
 def _awaits_spikes(chip: "Chip", number: int) -> bool:

@@ -148,6 +148,28 @@ def test_who_sends_to_a_machine_that_is_behind_is_told(ticking):
     assert said == ["simulated time is 0.30 s", "simulated time is 0.70 s"]
 
 
+@pytest.mark.parametrize("real_time, endless, told", [(True, False, True), (None, True, True), (None, False, False)],
+                         ids=["asked for", "without end", "a host's tag"])
+def test_time_that_is_kept_on_purpose_says_by_itself_that_it_is_behind(ticking, real_time, endless, told):
+    clock = Clock()
+    pace = Pace(ticking.machine, real_time, clock)
+    ticking.machine.tags.set(1, 0, "127.0.0.1", 4000, 0, 0x21)
+    pace.hear(told_to_run(0, endless))
+    pace.spare()
+    clock.now += 0.4
+    assert pace.spare() == 0.0 and bool(ticking.reports) is told
+
+
+def test_a_long_step_is_not_behind_before_it_is_due(ticking):
+    clock, machine = Clock(), ticking.machine
+    pace, period = Pace(machine, True, clock), machine.next_instant() / MS / 1000
+    machine.next_instant = lambda: round(1000 * MS)             # a second away
+    pace.spare()
+    clock.now += 1 - period
+    pace.hear(told_to_run(100, False))
+    assert not ticking.reports
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     """What a script saw that talks to its network while it runs."""

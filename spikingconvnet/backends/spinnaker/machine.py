@@ -45,8 +45,6 @@ class VirtualBoard:
 class ConfiguredHere:
     """The machine that a `LOCAL_FILE` in the current directory names, as a service does for the jobs that it runs."""
 
-    is_emulated = False
-
     @staticmethod
     def configuration() -> str:
         """Text of the section Machine, to which sPyNNaker adds what the file says; without one a SettingsError."""
@@ -95,11 +93,37 @@ def machine_section(target: str | Machine, timed: bool = False) -> Iterator[str]
         login = vars(server.login) if server.login else {}
         with (_environment(**{f"{SPALLOC_LOGIN}_{name.upper()}": value for name, value in login.items()}),    # no file
               _discreet()):
-            yield f"[Machine]\nversion = 5\nspalloc_server = {server.removeprefix('spalloc:')}\n"
+            yield _of_server(server.removeprefix("spalloc:"))
     else:
         kind, _, host = target.partition(":")
         version, usual = BOARDS.get(kind, (5, None))
         yield f"[Machine]\nversion = {version}\nmachine_name = {host or usual or target}\n"
+
+
+def _of_server(url: str) -> str:
+    """Text of the section Machine for a spalloc server."""
+    where = f"spalloc_server = {url}"
+    if not _hands_out_emulated(url):
+        return f"[Machine]\nversion = 5\n{where}\n"
+    from spikingconvnet.emulator.board import configuration
+
+    return configuration(5, where)
+
+
+def _hands_out_emulated(url: str) -> bool:
+    """Whether a spalloc server's boards are emulated ones, which want another configuration: its machines' tags say so.
+
+    One that does not answer as it should is taken for a server of real boards: sPyNNaker will say what is wrong.
+    """
+    from spinnman.exceptions import SpallocException
+    from spinnman.spalloc import SpallocClient
+
+    try:
+        with SpallocClient(url, bearer_token=os.environ.get("OIDC_BEARER_TOKEN")) as client:
+            machines = client.list_machines().values()
+            return bool(machines) and all("emulated" in machine.tags for machine in machines)
+    except (OSError, ValueError, LookupError, TypeError, SpallocException):
+        return False
 
 
 @contextmanager

@@ -1,0 +1,142 @@
+"""sPyNNaker's own integration tests against the emulated board, each with a board and a time limit of its own.
+
+    python benchmarks/spynnaker_suite.py CHECKOUT/spynnaker_integration_tests [--path TESTBASE] [--only TEXT ...]
+
+Takes the folder of tests in a checkout of sPyNNaker, best of the release that is installed, and with --path what they
+import besides: a checkout of the repository TestBase. The tests run in a copy, so nothing is written to the checkout,
+and nothing but the tests is taken from it. Prints the table; --output keeps it as JSON.
+
+A test that passes although its board has simulated nothing is told: what it shows, it shows without a board.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from spikingconvnet.emulator.memory_map import SV, SV_BASE
+from spikingconvnet.emulator.spalloc.monitors import monitors
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = ("-p", "no:spinnaker-board", "-p", "spikingconvnet.emulator.pytest_plugin", "-p", "no:cacheprovider",
+           "--rootdir=.", "-c", os.devnull)
+SIMULATED, UNTIL = "simulated_ms", 300              # name of a property, s
+PASSED, TIMED_OUT = "passed", "timed out"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a test: how it ended, seconds on the clock, ms that its board has simulated, why it did not pass."""
+
+    test: str
+    outcome: str
+    seconds: float
+    simulated: int = 0
+    reason: str = ""
+
+
+@pytest.fixture(autouse=True)
+def _simulated(spinnaker_board, record_property):
+    """Note what the board's clock says when a test is over; pytest takes this file for a plugin."""
+    yield
+
+    async def clock():
+        async with monitors(spinnaker_board.host) as board:
+            return int.from_bytes(await board.read((0, 0), SV_BASE + SV.CLOCK_MS, 8), "little")
+    record_property(SIMULATED, asyncio.run(clock()))
+
+
+def environment(more):
+    """Variables for a process of pytest."""
+    path = [str(ROOT), str(Path(__file__).parent), *more, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def collected(folder, more):
+    """Names of all tests in a folder."""
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "--collect-only", *PLUGINS, folder.name],
+                          cwd=folder.parent, env=environment(more), capture_output=True, text=True)
+    found = [line for line in done.stdout.splitlines() if "::" in line and not line.startswith(("ERROR", "FAILED"))]
+    broken = re.findall(r"^ERROR (\S+\.py)", done.stdout, re.MULTILINE)
+    return found, [Outcome(test, "cannot be imported", 0.0) for test in broken]
+
+
+def run(test, folder, more, limit):
+    """Run one test: its Outcome."""
+    with tempfile.TemporaryDirectory() as here:
+        told, said, began = Path(here, "told.xml"), Path(here, "said"), time.monotonic()
+        command = [sys.executable, "-m", "pytest", "-q", *PLUGINS, "-p", Path(__file__).stem, "--spinnaker-board",
+                   f"--junitxml={told}", test]
+        try:
+            with said.open("w") as output:
+                subprocess.run(command, cwd=folder.parent, env=environment(more), timeout=limit, stdout=output,
+                               stderr=subprocess.STDOUT)        # its board ends with it
+        except subprocess.TimeoutExpired:
+            return Outcome(test, TIMED_OUT, limit, reason=f"not over after {limit:g} s")
+        seconds = time.monotonic() - began
+        case = ET.parse(told).find(".//testcase") if told.exists() else None
+        if case is None:
+            return Outcome(test, "crashed", seconds, reason=" ".join(said.read_text().split())[-150:])
+        return read(test, case, seconds)
+
+
+def read(test, case, seconds):
+    """The Outcome that a report tells."""
+    simulated = sum(int(one.get("value")) for one in case.iter("property") if one.get("name") == SIMULATED)
+    for kind in ("error", "failure", "skipped"):
+        found = case.find(kind)
+        if found is not None:
+            reason = " ".join((found.get("message") or "").split())[:150]
+            return Outcome(test, {"failure": "failed"}.get(kind, kind), seconds, simulated, reason)
+    return Outcome(test, PASSED, seconds, simulated)
+
+
+def table(outcomes):
+    """Lines: how many ended how, each that did not pass, each that passed without its board."""
+    counts = Counter(one.outcome for one in outcomes)
+    yield ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()) + f", of {len(outcomes)}"
+    for one in sorted(outcomes, key=lambda one: (one.outcome, one.test)):
+        if one.outcome != PASSED:
+            yield f"{one.outcome:12} {one.seconds:6.1f} s  {one.test}: {one.reason}"
+        elif not one.simulated:
+            yield f"{'no board':12} {one.seconds:6.1f} s  {one.test}: passed, and its board has simulated nothing"
+
+
+def main(arguments=None):
+    """Run what is asked for; 1 if a test did not pass."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="spynnaker_integration_tests of a checkout")
+    parser.add_argument("--path", action="append", default=[], help="a folder that the tests import from")
+    parser.add_argument("--only", nargs="+", default=[""], help="tests whose names contain one of these")
+    parser.add_argument("--limit", type=float, default=UNTIL, help="seconds for a test (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="JSON of all outcomes")
+    options = parser.parse_args(arguments)
+    more = [str(Path(one).resolve()) for one in options.path]
+    with tempfile.TemporaryDirectory(prefix="spynnaker-suite-") as here:
+        folder = Path(here, options.folder.resolve().name)
+        shutil.copytree(options.folder, folder)
+        tests, outcomes = collected(folder, more)
+        chosen = [test for test in tests if any(text in test for text in options.only)]
+        for number, test in enumerate(chosen, 1):
+            outcomes.append(run(test, folder, more, options.limit))
+            print(f"{number}/{len(chosen)} {outcomes[-1].outcome} {test}", file=sys.stderr, flush=True)
+    if options.output:
+        options.output.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
+    print("\n".join(table(outcomes)))
+    return any(one.outcome not in (PASSED, "skipped") for one in outcomes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Jobs: each waits for a board, has it, and gives it back.
+
+States as in ``spalloc_state.py`` of SpiNNMan 7.4.1. A board begins with its job and ends with it, so none has seen
+another job's programs.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+from typing import Any
+
+from spikingconvnet.emulator.board import Board
+from spikingconvnet.emulator.errors import EmulatorError
+
+_MOST, _KEPT = 1000, 1000                           # jobs that wait or run, jobs that have ended and are remembered
+_LOOK = 1.0                                         # s between two looks whether clients have fallen silent
+
+Report = Callable[[str], None]
+
+
+class State(Enum):
+    """What a job has come to."""
+
+    QUEUED, POWER, READY, DESTROYED = range(1, 5)
+
+
+class TooManyJobs(Exception):
+    """There is no room for another one, not even in the queue."""
+
+
+class Job:
+    """One client's use of a board.
+
+    Parameters
+    ----------
+    number : from 1
+    owner : who says so
+    keep_alive : seconds that the client may be silent
+    """
+
+    def __init__(self, number: int, owner: str, keep_alive: float) -> None:
+        self.number, self.owner, self.keep_alive = number, owner, keep_alive
+        self.state, self.reason, self.began = State.QUEUED, "", time.time()
+        self.told: State | None = None              # what its client has heard last
+        self.board: Any = None                      # Board, while it is READY
+        self.over = asyncio.Event()                 # it has to end
+        self._change = asyncio.Event()
+        self.hear()
+
+    def hear(self) -> None:
+        """Its client is there."""
+        self.heard = time.monotonic()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its client has not been heard for too long."""
+        return time.monotonic() - self.heard > self.keep_alive
+
+    def become(self, state: State) -> None:
+        """Go to a state, and wake who waits for a change."""
+        self.state = state
+        self._change.set()
+        self._change = asyncio.Event()
+
+    async def changes(self, seconds: float) -> None:
+        """Wait until its state changes, for so long at most."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._change.wait(), seconds)
+
+    def end(self, reason: str) -> None:
+        """Let it end."""
+        if not self.over.is_set():
+            self.reason = reason
+            self.over.set()
+            self.become(State.DESTROYED)
+
+
+class Jobs:
+    """All jobs of a server; made and used within one event loop.
+
+    Parameters
+    ----------
+    make_board : what makes a board: a context manager with a `host`
+    boards : how many there may be at a time
+    report : callable(text): what a person should know
+    """
+
+    def __init__(self, make_board: Callable[[], Board], boards: int, report: Report = lambda text: None) -> None:
+        self._make_board, self._report = make_board, report
+        self._free = asyncio.Semaphore(boards)      # first come, first served
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._count = 0
+        self.all: dict[int, Job] = {}
+
+    def create(self, owner: str, keep_alive: float) -> Job:
+        """A new job, which has a board at once or waits for one; TooManyJobs if too many do."""
+        if len(self._tasks) >= _MOST:
+            raise TooManyJobs(f"{_MOST} jobs wait or run")
+        self._count += 1
+        job = self.all[self._count] = Job(self._count, owner, keep_alive)
+        self._start(self._live(job))
+        self._forget()
+        return job
+
+    def _start(self, life: Any) -> None:
+        task = asyncio.create_task(life)
+        self._tasks.add(task)                       # a loop keeps none alive
+        task.add_done_callback(self._tasks.discard)
+
+    def _forget(self) -> None:
+        ended = [number for number, job in self.all.items() if job.state is State.DESTROYED]
+        for number in ended[:-_KEPT]:
+            del self.all[number]
+
+    async def _live(self, job: Job) -> None:
+        """What happens to a job."""
+        async with self._free:
+            if job.over.is_set():                   # it has not waited for its turn
+                return
+            job.become(State.POWER)
+            board = self._make_board()
+            try:
+                await asyncio.to_thread(board.__enter__)
+            except (EmulatorError, OSError) as error:       # the system has no process for it
+                self._report(f"job {job.number}: {error}")
+                job.end(str(error))
+                return
+            try:
+                if not job.over.is_set():
+                    job.board = board
+                    job.become(State.READY)
+                await job.over.wait()
+            finally:
+                await asyncio.to_thread(board.__exit__)
+
+    async def watch(self) -> None:
+        """End jobs whose clients have fallen silent, until cancelled."""
+        while True:
+            for job in self.all.values():
+                if job.state is not State.DESTROYED and job.is_silent:
+                    self._report(f"job {job.number} of {job.owner}: nothing heard for {job.keep_alive:g} s; it ends")
+                    job.end(f"not kept alive for {job.keep_alive:g} s")
+            await asyncio.sleep(_LOOK)
+
+    async def close(self) -> None:
+        """End all jobs, and wait for their boards to have ended."""
+        for job in self.all.values():
+            job.end("the server ends")
+        if self._tasks:
+            await asyncio.wait(self._tasks)

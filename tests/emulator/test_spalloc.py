@@ -1,0 +1,449 @@
+"""The spalloc server: what SpiNNMan's own client gets, who waits, what a silent client costs, who is kept out."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from spinnman.spalloc import SpallocClient, SpallocState
+
+from spikingconvnet.backends.spinnaker.machine import machine_section
+from spikingconvnet.emulator import SetupError, cli
+from spikingconvnet.emulator.packets import SCP_PORT, SDP, UDP_PADDING, Command
+from spikingconvnet.emulator.spalloc import certificate, monitors, proxy, server
+from spikingconvnet.emulator.spalloc.jobs import Jobs, State
+from spikingconvnet.emulator.spalloc.pages import Service
+
+ROOT = Path(__file__).parents[2]
+SDRAM = 0x60300000
+
+
+class FakeBoard:
+    """A board of which there is an address alone; it counts how many there are."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, count=None, fails=None):
+        self.count, self.fails = Counter() if count is None else count, fails
+
+    def __enter__(self):
+        if self.fails:
+            raise self.fails
+        self.count["now"] += 1
+        self.count["most"] = max(self.count["most"], self.count["now"])
+
+    def __exit__(self, *_):
+        self.count["now"] -= 1
+
+
+@pytest.fixture
+def counted():
+    """How many fake boards there are now, and were at most."""
+    return Counter()
+
+
+async def soon(condition):
+    """Wait for a condition."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not happen")
+
+
+def test_who_comes_when_all_boards_are_taken_waits_for_their_turn(counted):
+    async def run():
+        jobs = Jobs(lambda: FakeBoard(counted), 2)
+        first, second, third, fourth = (jobs.create("me", 60) for _ in range(4))
+        await soon(lambda: second.state is State.READY and first.state is State.READY)
+        assert third.state is fourth.state is State.QUEUED
+        third.end("changed its mind")
+        second.end("finished")
+        await soon(lambda: fourth.state is State.READY)
+        assert third.board is None and first.state is State.READY and counted["most"] == 2
+        await jobs.close()
+    asyncio.run(run())
+    assert counted["now"] == 0
+
+
+def test_ten_clients_of_which_one_is_killed(counted, monkeypatch):
+    async def run():
+        monkeypatch.setattr("spikingconvnet.emulator.spalloc.jobs._LOOK", 0.01)
+        said = []
+        jobs = Jobs(lambda: FakeBoard(counted), 5, said.append)
+        watch = asyncio.create_task(jobs.watch())
+        all_jobs = [jobs.create(f"client {n}", 60) for n in range(10)]
+        await soon(lambda: sum(job.state is State.READY for job in all_jobs) == 5)
+        killed = all_jobs[2]
+        killed.keep_alive = 0.02                    # and is not heard again
+        await soon(lambda: killed.state is State.DESTROYED)
+        await soon(lambda: sum(job.state is State.READY for job in all_jobs) == 5)
+        assert [job.state for job in all_jobs if job is not killed] == [State.READY] * 5 + [State.QUEUED] * 4
+        assert said == ["job 3 of client 2: nothing heard for 0.02 s; it ends"]
+        watch.cancel()
+        await jobs.close()
+    asyncio.run(run())
+    assert counted == {"now": 0, "most": 5}
+
+
+@pytest.mark.parametrize("error", [SetupError("no room for a board"), OSError("no room for a board")])
+def test_a_board_that_cannot_be_made_ends_its_job_and_no_other(error):
+    async def run():
+        fails = iter([error, None])
+        jobs = Jobs(lambda: FakeBoard(fails=next(fails)), 1)
+        bad, good = jobs.create("me", 60), jobs.create("me", 60)
+        await soon(lambda: good.state is State.READY)
+        assert (bad.state, bad.reason) == (State.DESTROYED, "no room for a board")
+        await jobs.close()
+    asyncio.run(run())
+
+
+def test_channels_lead_to_the_board_and_back():
+    async def run():
+        frames = []
+        channels = proxy.Proxy({(0, 0): "127.0.0.1"}, frames.append)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as board:
+            board.bind(("127.0.0.1", 0))
+            board.setblocking(False)
+            port = board.getsockname()[1]
+            await channels.receive(struct.pack("<5I", proxy.Kind.OPEN, 7, 0, 0, port))
+            kind, call, bound = struct.unpack("<3I", frames.pop())
+            assert (kind, call) == (proxy.Kind.OPEN, 7)
+            await channels.receive(struct.pack("<2I", proxy.Kind.MSG, bound) + b"to the board")
+            data, client = board.recvfrom(100)
+            board.sendto(b"and back", client)
+            await soon(lambda: frames)
+            assert (data, frames.pop()) == (b"to the board", struct.pack("<2I", proxy.Kind.MSG, bound) + b"and back")
+            await channels.receive(struct.pack("<2I", proxy.Kind.OPEN_UNBOUND, 8))
+            *head, channel, a, b, c, d, here = struct.unpack("<3I4BI", frames.pop())
+            assert head == [proxy.Kind.OPEN_UNBOUND, 8] and (a, b, c, d) == (127, 0, 0, 1)
+            await channels.receive(struct.pack("<5I", proxy.Kind.MSG_TO, channel, 0, 0, port) + b"to one of them")
+            assert board.recvfrom(100) == (b"to one of them", ("127.0.0.1", here))
+            await channels.receive(struct.pack("<3I", proxy.Kind.CLOSE, 9, bound))
+            assert frames.pop() == struct.pack("<3I", proxy.Kind.CLOSE, 9, bound)
+            await channels.receive(struct.pack("<2I", proxy.Kind.MSG, bound) + b"after it")
+            channels.close()
+            with pytest.raises(BlockingIOError):
+                board.recvfrom(100)
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("frame, words", [
+    (struct.pack("<5I", 0, 1, 4, 8, 17893), "OPEN failed"), (struct.pack("<5I", 0, 1, 0, 0, 70000), "OPEN failed"),
+    (struct.pack("<4I", 0, 1, 0, 0), "OPEN failed"), (struct.pack("<3I", 1, 1, 99), "CLOSE failed"), (b"", None),
+    (b"\0" * 7, None), (struct.pack("<2I", 2, 99) + b"x", None), (struct.pack("<5I", 4, 99, 0, 0, 1) + b"x", None),
+    (struct.pack("<2I", 4, 1), None), (struct.pack("<2I", 5, 1), None), (struct.pack("<2I", 77, 1), None)])
+def test_a_frame_that_cannot_be_meant_is_an_error_or_nothing(frame, words):
+    frames = []
+    asyncio.run(proxy.Proxy({(0, 0): "127.0.0.1"}, frames.append).receive(frame))
+    assert [struct.unpack_from("<2I", found) for found in frames] == ([(proxy.Kind.ERROR, 1)] if words else [])
+    assert all(words.encode() in found for found in frames)
+
+
+class Chip(asyncio.DatagramProtocol):
+    """A chip's monitor: memory, forgetful now and then, and no memory at 0."""
+
+    def __init__(self):
+        self.memory, self.forgets = bytearray(2000), 1
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, sender):
+        message = SDP.decode(data[2:])
+        code, sequence, address, length, _ = struct.unpack_from("<2H3I", message.payload)
+        if self.forgets and code == Command.READ:
+            self.forgets -= 1
+            return
+        place, result = address - SDRAM, 0x80 if address else 0x84
+        if code == Command.WRITE:
+            self.memory[place:place + length] = message.payload[16:]
+        content = bytes(self.memory[place:place + length]) if code == Command.READ and address else b""
+        answer = message.reply(struct.pack("<2H", result, sequence) + content)
+        self.transport.sendto(UDP_PADDING + answer.encode(), sender)
+
+
+@pytest.mark.parametrize("offset, size", [(0, 0), (0, 1), (3, 255), (1, 1000), (4, 1024)])
+def test_memory_is_read_and_written_in_pieces_of_any_length(offset, size, monkeypatch):
+    monkeypatch.setattr(monitors, "_PATIENCE", 0.05)
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        transport, chip = await loop.create_datagram_endpoint(Chip, local_addr=("127.0.0.1", 0))
+        monkeypatch.setattr(monitors, "SCP_PORT", transport.get_extra_info("sockname")[1])
+        data = bytes(n % 251 for n in range(size))
+        async with monitors.monitors("127.0.0.1") as board:
+            await board.write((0, 0), SDRAM + offset, data)
+            assert await board.read((0, 0), SDRAM + offset, size) == data
+            with pytest.raises(monitors.Refused, match="chip 0,0 answers READ with error 0x84"):
+                await board.read((0, 0), 0, 4)
+        assert bytes(chip.memory) == bytes(offset) + data + bytes(2000 - offset - size)
+        transport.close()
+    asyncio.run(run())
+
+
+def test_a_board_that_does_not_answer_is_said_to(monkeypatch):
+    monkeypatch.setattr(monitors, "_PATIENCE", 0.001)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as board:
+        board.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(monitors, "SCP_PORT", board.getsockname()[1])
+
+        async def run():
+            async with monitors.monitors("127.0.0.1") as asked:
+                with pytest.raises(monitors.Refused, match="chip 1,2 does not answer"):
+                    await asked.read((1, 2), SDRAM, 4)
+        asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the certificate is."""
+    return tmp_path_factory.mktemp("spalloc")
+
+
+@contextmanager
+def trusting(path):
+    with pytest.MonkeyPatch.context() as patch:
+        for name in certificate.TRUSTED:
+            patch.setenv(name, str(path))
+        yield
+
+
+@contextmanager
+def served(folder, make_board, boards=1):
+    """A server in a thread of this process: its address."""
+    context, found, path = certificate.context(folder / "made.pem"), [], folder / "made.pem"
+
+    async def main():
+        jobs = Jobs(make_board, boards)
+        application = server.HTTPServer(server.application(Service(jobs, found.append)), ssl_options=context)
+        sockets = server.bind_sockets(0, "127.0.0.1")
+        application.add_sockets(sockets)
+        stop = asyncio.Event()
+        found.append((asyncio.get_running_loop(), stop, f"https://127.0.0.1:{sockets[0].getsockname()[1]}/"))
+        await stop.wait()
+        application.stop()
+        await jobs.close()
+        await application.close_all_connections()
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    while not found:
+        time.sleep(0.005)
+    loop, stop, url = found[0]
+    try:
+        with trusting(path):
+            yield url
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+    assert len(found) == 1                          # nothing went wrong in the server
+
+
+@pytest.fixture(scope="module")
+def url(folder):
+    """Address of a server of fake boards."""
+    with served(folder, FakeBoard) as address:
+        yield address
+
+
+@pytest.fixture
+def client(url):
+    """SpiNNMan's client of it, and what it may ask for."""
+    from spinnman.config_setup import unittest_setup
+    from spinnman.data.spinnman_data_writer import SpiNNManDataWriter
+
+    unittest_setup()
+    SpiNNManDataWriter.mock().set_n_required(n_boards_required=1, n_chips_required=None)
+    with SpallocClient(url, "me", "any") as made:
+        yield made
+
+
+def test_spinnman_s_client_gets_a_board_and_gives_it_back(client):
+    (machine,) = client.list_machines().values()
+    assert machine.name == "emulated-boards" and "emulated" in machine.tags
+    job = client.create_job()
+    job.wait_until_ready()
+    assert job.get_connections() == {(0, 0): "127.0.0.1"} and job.get_root_host() == "127.0.0.1"
+    assert job.where_is_machine(1, 7) is None and job.where_is_machine(4, 7)[:2] == (0, 0)
+    assert [str(one) for one in client.list_jobs()] == [str(job)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as board:
+        board.bind(("127.0.0.1", 0))
+        board.settimeout(10)
+        listener = job.open_eieio_listener_connection()     # SpiNNMan 7.4.1 forgets the address that it is told
+        listener.send_to_chip(b"to a board", 0, 0, board.getsockname()[1])
+        data, sender = board.recvfrom(100)
+        board.sendto(b"live output", sender)
+        assert (data, listener.receive(5)) == (b"to a board", b"live output")
+    with pytest.raises(IOError, match="OPEN failed"):
+        job.connect_to_board(4, 8)
+    job.destroy()
+    assert job.get_state() is SpallocState.DESTROYED and list(client.list_jobs()) == []
+
+
+@pytest.mark.parametrize("delay, pause", [(0, 0.1), (0.1, 0)], ids=["before it is waited for", "meanwhile"])
+def test_a_second_client_waits_until_the_first_has_done(client, delay, pause):
+    first, second = client.create_job(), client.create_job()
+    assert (first.get_state(), second.get_state()) == (SpallocState.READY, SpallocState.QUEUED)
+    assert second.get_connections() == {}
+    threading.Timer(delay, first.destroy).start()
+    time.sleep(pause)
+    state = second.wait_for_state_change(SpallocState.QUEUED, timeout=20)
+    while state is SpallocState.POWER:
+        state = second.wait_for_state_change(state, timeout=20)
+    assert state is SpallocState.READY
+    second.destroy()
+
+
+@pytest.mark.parametrize("asked, words", [
+    ({"num-boards": 3}, "one board each"), ({"dimensions": {"width": 2, "height": 1}}, "one board each"),
+    ({"machine-name": "SpiNNaker1M"}, "no such machine"), ({"tags": ["large"]}, "have the tags"),
+    ({"tags": 5}, "have the tags"), ({"tags": [[]]}, "have the tags"),
+    ({"board": {"x": 0, "y": 0, "z": 0}}, "no place of their own"), ({"keepalive-interval": "2 min"}, "PT120S"),
+    ([], "an object of JSON"), ("{", "Expecting")])
+def test_a_job_that_cannot_be_had_is_refused_in_words(url, asked, words):
+    cookies, headers = login(url)
+    done = requests.post(f"{url}srv/spalloc/jobs/", cookies=cookies, headers=headers, timeout=10,
+                         **({"data": asked} if asked == "{" else {"json": asked}))
+    assert done.status_code == 400 and words in done.json()["message"]
+
+
+def login(url):
+    """Cookies and headers of a session."""
+    form = requests.get(f"{url}system/login.html", timeout=10)
+    token = re.search('value="(.*)"', form.text)[1]
+    done = requests.post(f"{url}system/perform_login", data={"_csrf": token}, cookies=form.cookies, timeout=10,
+                         allow_redirects=False)
+    about = requests.get(f"{url}srv/spalloc/", cookies=done.cookies, timeout=10).json()
+    return done.cookies, {about["csrf-header"]: about["csrf-token"]}
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ("x=0&y=0&address=0", "size"), ("x=0&y=0&address=-4&size=4", "address must be"),
+    ("x=4&y=8&address=0&size=4", "no such chip"),
+    ("x=0&y=0&address=0&size=4e9", "size must be"), ("x=0&y=0&address=0x60000000&size=0x8000001", "size must be"),
+    ("x=0&y=0&address=0xfffffffc&size=8", "no 8 bytes at"), ("x=0&y=0&address=0x100000000&size=0", "address must be")])
+def test_memory_that_no_chip_has_is_refused_in_words(url, arguments, words):
+    cookies, headers = login(url)
+    made = requests.post(f"{url}srv/spalloc/jobs/", json={}, cookies=cookies, headers=headers, timeout=10)
+    assert made.json()["state"] == "READY"
+    done = requests.get(f"{made.headers['Location']}/memory?{arguments}", cookies=cookies, timeout=10)
+    assert done.status_code == 400 and words in done.json()["message"]
+    assert requests.delete(made.headers["Location"], cookies=cookies, headers=headers, timeout=10).status_code == 204
+
+
+@pytest.mark.parametrize("path, method, has, status", [
+    ("jobs/", "post", "nothing", 401), ("jobs/", "get", "nothing", 401), ("jobs/", "get", "form", 401),
+    ("jobs/", "post", "cookie", 403), ("jobs/7/", "delete", "cookie", 403), ("jobs/9999/", "get", "all", 404),
+    ("jobs/1/memory?x=0&y=0&address=0&size=4", "get", "nothing", 401), ("jobs/9999/proxy", "get", "all", 404)])
+def test_who_has_not_logged_in_or_comes_from_a_page_of_elsewhere_is_kept_out(url, path, method, has, status):
+    cookies, headers = login(url)
+    cookies = {"nothing": {}, "form": requests.get(f"{url}system/login.html", timeout=10).cookies}.get(has, cookies)
+    done = requests.request(method, f"{url}srv/spalloc/{path}", cookies=cookies, timeout=10,
+                            headers=headers if has == "all" else {})
+    assert done.status_code == status and done.json()["message"]
+
+
+def test_the_certificate_is_of_the_owner_alone_and_used_again(folder):
+    certificate.context(folder / "made.pem")
+    before = (folder / "made.pem").read_bytes()
+    certificate.context(folder / "made.pem")
+    assert (folder / "made.pem").read_bytes() == before
+    assert (folder / "made.pem.key").stat().st_mode & 0o077 == 0
+
+
+def test_without_the_certificate_no_client_talks_to_it(url, monkeypatch):
+    for name in certificate.TRUSTED:
+        monkeypatch.delenv(name)
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(f"{url}system/login.html", timeout=10)
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--port", "99"], "--port: means nothing without --spalloc"), (["--spalloc", "--version", "3"], "version 5"),
+    (["--spalloc", "--host", "127.0.0.9"], "leave out --host"), (["--spalloc", "x.py"], "leave out SCRIPT"),
+    (["--spalloc", "--boards", "0"], "--boards must be 1 to 200"), (["--spalloc", "--port", "70000"], "--port 0 to"),
+    (["--spalloc", "--certificate", "/nowhere/x.pem"], "openssl could not make it")])
+def test_options_that_cannot_be_meant_are_refused(words, message, capsys):
+    assert cli.main(words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_tornado_the_command_that_installs_it_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert cli.main(["--spalloc"]) == 2
+    assert "pip install 'spikingconvnet[spalloc]'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    """A server as a user starts it: its address, the file of its certificate, its process."""
+    command = [sys.executable, "-m", "spikingconvnet.emulator", "--spalloc", "--boards", "1"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                              cwd=tmp_path_factory.mktemp("server"))
+    text = ""
+    for line in server.stdout:
+        text += line
+        if line.startswith("post_simulation"):
+            break
+    yield re.search("spalloc_server = (.*)", text)[1], re.search(r"REQUESTS_CA_BUNDLE=(\S+)", text)[1]
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(30) == 0
+
+
+def test_a_network_runs_on_a_board_of_the_server(process, tmp_path):
+    """`--target spalloc:URL`, end to end: the integers are those of the local engine."""
+    import numpy as np
+
+    import spikingconvnet as scn
+
+    url, path = process
+    sources = scn.Population("in", (1, 1, 2), scn.SpikeSourceArray(
+        scn.Spikes.from_events(np.zeros(3, int), np.array([0, 1, 0]), np.array([2, 5, 9]), (1, 1, 2), n_samples=1,
+                               n_steps=20)))
+    weights = scn.DenseConnections(np.array([[9.0, 2.0], [1.0, 8.0]]))
+    network = scn.Network((sources, scn.Population("out", (2, 1, 1), scn.IFCurrExp())),
+                          (scn.Projection("all", "in", "out", weights),))
+    with trusting(path):
+        with machine_section(f"spalloc:{url}") as text:
+            assert "enable_advanced_monitor_support = False" in text
+        board = scn.run(network, backend="spinnaker", record=["out"], target=f"spalloc:{url}", directory=tmp_path)
+    local = scn.run(network, record=["out"])
+    assert np.array_equal(board.membranes["out"]["v"], local.membranes["out"]["v"])
+    assert board.spikes["out"].counts().sum() == local.spikes["out"].counts().sum()
+
+
+def test_its_board_can_be_reached_over_udp_alone_while_the_job_lasts(process):
+    url, path = process
+    with trusting(path):
+        cookies, headers = login(url)
+        made = requests.post(f"{url}srv/spalloc/jobs", json={}, cookies=cookies, headers=headers, timeout=30)
+        job = f"{url}srv/spalloc/jobs/{made.headers['Location'].rpartition('/')[2]}"
+        host = requests.get(f"{job}/machine", cookies=cookies, timeout=10).json()["connections"][0][1]
+        written = requests.post(f"{job}/memory?x=1&y=2&address={SDRAM}", data=b"some memory", cookies=cookies,
+                                headers=headers, timeout=10)
+        read = requests.get(f"{job}/memory?x=1&y=2&address={SDRAM + 5}&size=6", cookies=cookies, timeout=10)
+        assert (written.status_code, read.content) == (204, b"memory")
+        assert requests.get(f"{job}/memory?x=7&y=0&address=0&size=4", cookies=cookies, timeout=10).status_code == 400
+        gone = requests.delete(f"{job}/router?3=0x1", cookies=cookies, headers=headers, timeout=10)
+        assert gone.status_code == 204
+        assert requests.delete(job, cookies=cookies, headers=headers, timeout=10).status_code == 204
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _ in range(100):                        # its process has a moment to end
+            try:
+                sock.bind((host, SCP_PORT))
+                return
+            except OSError:
+                time.sleep(0.1)
+    pytest.fail("the board outlived its job")

@@ -1,0 +1,63 @@
+"""The script that runs sPyNNaker's own tests, on a suite that is none of sPyNNaker's."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+SUITE = '''
+import os, unittest
+from pathlib import Path
+from helper import word
+
+class Old(unittest.TestCase):
+    def test_passes_without_its_board(self):
+        assert "machine_name" in Path(os.path.expanduser("~/.spynnaker.cfg")).read_text()
+        Path(__file__).with_name("report").write_text(word)
+
+    def test_not_asked_for(self):
+        raise SystemExit(1)
+'''
+
+
+@pytest.fixture
+def suite(benchmark_named):
+    """The script as a module."""
+    return benchmark_named("spynnaker_suite")
+
+
+def test_tests_run_on_a_board_each_and_in_a_copy(suite, tmp_path, capsys):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/helper.py").write_text('word = "nothing"')
+    (tmp_path / "tests/test_old.py").write_text(SUITE)
+    (tmp_path / "tests/test_broken.py").write_text("import nowhere")
+    code = suite.main([str(tmp_path / "tests"), "--path", str(tmp_path / "more"), "--only", "passes",
+                       "--output", str(tmp_path / "all.json")])
+    assert code == 1 and not (tmp_path / "tests/report").exists()
+    found = {one["test"].rpartition("::")[2]: one["outcome"] for one in json.loads((tmp_path / "all.json").read_text())}
+    assert found == {"tests/test_broken.py": "cannot be imported", "test_passes_without_its_board": "passed"}
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == "1 cannot be imported, 1 passed, of 2"
+    assert any(line.startswith("no board") and "passes_without_its_board" in line for line in others)
+
+
+@pytest.mark.parametrize("inside, outcome, reason", [
+    ('<failure message="AssertionError: 1 != 2&#10;&#10;more">long</failure>', "failed", "AssertionError: 1 != 2 more"),
+    ('<error message="SetupError">long</error>', "error", "SetupError"), ("", "passed", ""),
+    ('<skipped message="needs Java"/>', "skipped", "needs Java")])
+@pytest.mark.parametrize("told, simulated", [('<property name="simulated_ms" value="50"/>', 50), ("", 0)])
+def test_a_report_is_read(suite, inside, outcome, reason, told, simulated):
+    case = ET.fromstring(f"<testcase><properties>{told}</properties>{inside}</testcase>")
+    assert suite.read("test_x", case, 1.5) == suite.Outcome("test_x", outcome, 1.5, simulated, reason)
+
+
+def test_a_test_has_so_long_and_no_longer(suite, tmp_path):
+    name = "tests/test_old.py::Old::test_passes"
+    found = suite.run(name, tmp_path / "tests", [], 0.05)
+    assert found == suite.Outcome(name, "timed out", 0.05, reason="not over after 0.05 s")
+
+
+def test_a_test_that_is_not_there_has_not_passed(suite, tmp_path):
+    found = suite.run("tests/nowhere.py::test", tmp_path / "tests", [], 300)
+    assert found.outcome == "crashed" and "nowhere.py" in found.reason
