@@ -1,31 +1,30 @@
-"""The local engine against PyNN on NEST and SpykeTorch, pair by pair in one run: user CPU seconds, ratio and spread.
+"""The local engine against its peers, pair by pair in one run: user CPU seconds, ratio and spread.
 
-    python benchmarks/engine.py [--rounds 3] [--jobs stdp-25-16 stdp-49-64 conv-32] [--peers nest spyketorch]
+    python benchmarks/engine.py [--rounds 5] [--jobs stdp-25-16 stdp-49-64 conv-32] [--peers nest genn ...]
+                                [--peer-python /somewhere/venv-peers/bin/python ...]
 
 Jobs: `stdp-N-K` shows windows of 50 ms to N inputs and K neurons behind plastic synapses with lateral inhibition;
-`conv-K` shows MNIST digits for 50 ms each to K maps of 5x5, stride 1 (`conv-K-T`: for T ms). Both sides get the same
-spikes and weights and one thread. Only the run is timed (user CPU seconds of the process), not building or compiling.
-Every measurement has a process of its own; the sides take turns, and a ratio is that of neighbours. A peer that is not
-installed is left out, and stderr says how to get it.
+`conv-K` shows MNIST digits for 50 ms each to K maps of 5x5, stride 1 (`conv-K-T`: for T ms). Both sides of a pair get
+the same spikes and weights and one thread. Only the run is timed (user CPU seconds of the process), not building or
+compiling. Every measurement has a process of its own, the engine's directly before the peer's.
 
-NEST runs `on_grid`, in one long run. The numbers of output spikes differ: on SpiNNaker lateral inhibition acts one step
-earlier than on NEST, so fewer neurons fire together.
+The peers are in ``peers.py``. A peer is run by the first of this Python and those of ``--peer-python`` that has it, so
+that it may live in an environment of its own; one that none has is left out, and stderr says how to get it.
 
-SpykeTorch (miladmozafari/SpykeTorch, `snn.Convolution` and `functional.fire_`) convolves one tensor (time, channel,
-row, column) an image, in which a spike stays 1 from its step on. Its neurons have no leak, no synaptic current and at
-most one spike, and its output stays dense; the local engine computes more and gives lists of events.
+A ratio above 1: the local engine is faster. Medians within 25 % of 1 are called equal.
 """
 
 import argparse
-import importlib.util
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
+from peers import PEERS, user_seconds
 
 from spikingconvnet.data import datasets
 from spikingconvnet.data.encoding import LatencyEncoder
@@ -38,13 +37,10 @@ from spikingconvnet.network.spikes import Spikes
 
 MNIST = Path(__file__).resolve().parent.parent / "data/mnist"
 SLOT = 50
+WINDOWS = 20_000        # of which a peer of `stdp` may be shown the first ones
 SHORTEST = 1.0          # user CPU seconds; a faster run is repeated from its start
-SIZES = {"local": {"stdp": 20_000, "conv": 2_000}, "nest": {"stdp": 20_000, "conv": 200},
-         "spyketorch": {"conv": 1_000}}
-NEEDS = {"nest": ("pyNN", "nest"), "spyketorch": ("torch", "torchvision", "SpykeTorch")}
-INSTALL = {"nest": "pip install PyNN nest-simulator",
-           "spyketorch": "pip install torch torchvision, and the repository miladmozafari/SpykeTorch on PYTHONPATH"
-                         " (or pip install a clone of it)"}
+EQUAL = 1.25
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
 def network(job, samples):
@@ -53,9 +49,10 @@ def network(job, samples):
     rng = np.random.default_rng(0)
     if kind == "stdp":
         inputs, filters = map(int, numbers)
-        n = samples * inputs // 3
-        spikes = Spikes.from_events(rng.integers(0, samples, n), rng.integers(0, inputs, n), rng.integers(1, 16, n),
-                                    (1, 1, inputs), samples, SLOT)
+        n = WINDOWS * inputs // 3
+        drawn = np.unique(np.stack([rng.integers(0, WINDOWS, n), rng.integers(0, inputs, n), rng.integers(1, 16, n)]),
+                          axis=1)                       # a source fires once a step
+        spikes = Spikes.from_events(*drawn, (1, 1, inputs), WINDOWS, SLOT).samples(0, samples)
         cell = IFCurrExp(tau_m=10.0, cm=1.0, v_rest=-65.0, v_reset=-65.0, v_thresh=-65.0 + 0.15 * inputs, v=-65.0,
                          tau_syn_E=2.0, tau_syn_I=3.0, tau_refrac=5.0)
         rule = STDPMechanism(SpikePairRule(10.0, 10.0, 0.02, 0.02), AdditiveWeightDependence(0.0, 1.0))
@@ -74,9 +71,21 @@ def network(job, samples):
                    (Projection("kernels", "input", "output", connections),))
 
 
-def user_seconds():
-    """User CPU seconds of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+def write(made, path):
+    """Write a job for a peer, as ``peers.load`` reads it: arrays and numbers, potentials relative to rest."""
+    (source, output), (kernels, *lateral) = made.populations, made.projections
+    spikes, cell = source.cell.spikes, output.cell
+    sample, neuron, step = spikes.events()
+    learns = {}
+    if kernels.plasticity:
+        timing, weight = kernels.plasticity.timing_dependence, kernels.plasticity.weight_dependence
+        learns = {"tau_plus": timing.tau_plus, "tau_minus": timing.tau_minus, "a_plus": timing.A_plus,
+                      "a_minus": timing.A_minus, "w_max": weight.w_max, "inhibition": lateral[0].connections.weight}
+    weights = kernels.connections.weight if kernels.plasticity else kernels.connections.kernels
+    np.savez(path, sample=sample, neuron=neuron, step=step, samples=spikes.n_samples, steps=spikes.n_steps,
+             inputs=spikes.size, side=spikes.shape[-1], weights=weights, tau_m=cell.tau_m, cm=cell.cm,
+             threshold=cell.v_thresh - cell.v_rest, tau_e=cell.tau_syn_E, tau_i=cell.tau_syn_I,
+             refractory=float(np.ceil(cell.tau_refrac)), **learns)
 
 
 def run_local(made):
@@ -86,141 +95,77 @@ def run_local(made):
     with simulator.open(made, jobs=1) as warm:                       # compiles or loads the kernels
         warm.run(SLOT)
     seconds, runs = 0.0, 0
-    while seconds < SHORTEST:
+    while not runs or seconds < SHORTEST:
         with simulator.open(made, jobs=1) as simulation:
             begin = user_seconds()
             for first in range(0, simulation.source_steps, 500 * SLOT):
                 simulation.run(min(500 * SLOT, simulation.source_steps - first))
             seconds, runs = seconds + user_seconds() - begin, runs + 1
-    return seconds / runs, simulation.recording().spikes["output"].n_events
-
-
-def run_nest(made):
-    """User CPU seconds and output spikes of PyNN on NEST."""
-    import pyNN.nest as sim
-
-    sim.setup(timestep=1.0, min_delay=1.0, max_delay=2.0, spike_precision="on_grid", threads=1)
-    populations = {}
-    for p in made.populations:
-        if p.is_source:
-            times = [[t + 2.0 for t in train] for train in p.cell.spikes.to_lists()]      # 0 and 1 are refused
-            populations[p.label] = sim.Population(p.size, sim.SpikeSourceArray(spike_times=times))
-        else:
-            cell = {name: getattr(p.cell, name) for name in ("tau_m", "cm", "v_rest", "v_reset", "v_thresh",
-                                                             "tau_syn_E", "tau_syn_I", "i_offset")}
-            populations[p.label] = sim.Population(
-                p.size, sim.IF_curr_exp(tau_refrac=max(p.cell.tau_refrac, 1.0), **cell), initial_values={"v": p.cell.v})
-            populations[p.label].record("spikes")
-    for p in made.projections:
-        c = p.connections.to_list()
-        weight = c.weight if p.receptor == "excitatory" else -c.weight
-        synapse = sim.StaticSynapse()
-        if p.plasticity:
-            t, w = p.plasticity.timing_dependence, p.plasticity.weight_dependence
-            synapse = sim.STDPMechanism(
-                timing_dependence=sim.SpikePairRule(tau_plus=t.tau_plus, tau_minus=t.tau_minus, A_plus=t.A_plus,
-                                                    A_minus=t.A_minus),
-                weight_dependence=sim.AdditiveWeightDependence(w_min=w.w_min, w_max=w.w_max), weight=0.5, delay=1.0)
-        rows = list(zip(c.pre.tolist(), c.post.tolist(), weight.tolist(), c.delay.astype(float).tolist()))
-        sim.Projection(populations[p.pre], populations[p.post], sim.FromListConnector(rows), synapse,
-                       receptor_type=p.receptor)
-    steps = next(len(p.cell.spikes.offsets) - 1 for p in made.populations if p.is_source)
-    sim.run(1.0)                                                     # NEST allocates its tables at the first run
-    begin = user_seconds()
-    sim.run(float(steps))
-    return user_seconds() - begin, int(sum(populations["output"].get_spike_counts().values()))
-
-
-def run_spyketorch(made):
-    """User CPU seconds and output spikes of SpykeTorch: a spike of a neuron, then silence."""
-    import torch
-    from SpykeTorch import functional, snn
-
-    torch.set_num_threads(1)
-    source, output = made.populations
-    spikes, kernels = source.cell.spikes, made.projections[0].connections.kernels
-    rasters = (spikes.samples(k, k + 1).raster().reshape(-1, *spikes.shape) for k in range(spikes.n_samples))
-    waves = [torch.from_numpy(np.minimum(raster.cumsum(axis=0), 1).astype(np.uint8)) for raster in rasters]
-    layer = snn.Convolution(*kernels.shape[1::-1], kernels.shape[2:])
-    layer.load_weight(torch.from_numpy(kernels).float())
-    # Without leak an input w lifts the membrane by w * tau_syn / cm.
-    threshold = (output.cell.v_thresh - output.cell.v_rest) * output.cell.cm / output.cell.tau_syn_E
-
-    def fired(wave):
-        potentials = layer(wave.float())
-        functional.fire_(potentials, threshold)
-        return potentials
-
-    with torch.inference_mode():
-        events = sum(int(fired(wave)[-1].sum()) for wave in waves)
-        begin = user_seconds()
-        for wave in waves:
-            fired(wave)
-        return user_seconds() - begin, events
-
-
-RUN = {"local": run_local, "nest": run_nest, "spyketorch": run_spyketorch}
+    return {"seconds": seconds / runs, "spikes": simulation.recording().spikes["output"].n_events}
 
 
 def main(args=None):
-    """Measure one job (``--side``) as JSON, or all of them as a table."""
+    """Measure the engine on one job (``--local SAMPLES``) as JSON, or all pairs as a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", nargs="+", default=["stdp-25-16", "stdp-49-64", "conv-32"])
-    parser.add_argument("--peers", nargs="+", default=list(NEEDS), choices=tuple(NEEDS))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--side", choices=tuple(RUN), help=argparse.SUPPRESS)
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=tuple(PEERS))
+    parser.add_argument("--peer-python", nargs="+", default=[], metavar="PATH")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--local", type=int, metavar="SAMPLES", help=argparse.SUPPRESS)
     options = parser.parse_args(args)
-    if options.side:
-        samples = SIZES[options.side][kind_of(options.jobs[0])]
-        seconds, spikes = RUN[options.side](network(options.jobs[0], samples))
-        print(json.dumps({"seconds": seconds, "samples": samples, "per_second": samples / seconds,
-                          "spikes": spikes / samples}))
+    if options.local:
+        print(json.dumps(run_local(network(options.jobs[0], options.local))))
         return
-    peers = [peer for peer in options.peers if is_installed(peer)]
-    print("| job | peer | local: samples per user CPU s (of s) | peer | ratio: median (least, most)"
-          " | spikes per sample: local, peer |\n|---|---|---|---|---|---|")
+    pythons = {peer: python_of(peer, [sys.executable, *options.peer_python]) for peer in options.peers}
+    print("| job | peer | ours: samples per user CPU s | peer's | ratio: median (least, most)"
+          " | spikes per sample: ours, peer's | what the peer does not compute |\n|" + "---|" * 7)
     for job in options.jobs:
-        for row in rows(job, [peer for peer in peers if kind_of(job) in SIZES[peer]], options.rounds):
-            print(row, flush=True)
+        for peer, python in pythons.items():
+            if python and job.split("-")[0] in PEERS[peer].sizes:
+                print(row(job, peer, python, options.rounds), flush=True)
 
 
-def kind_of(job):
-    """``stdp`` or ``conv``."""
-    return job.split("-")[0]
+def python_of(peer, pythons):
+    """The first interpreter that has a peer's modules, or None; then stderr says what is missing."""
+    script = ("import sys, importlib.util\n"
+              f"sys.exit(not all(map(importlib.util.find_spec, {PEERS[peer].modules})))")
+    for python in pythons:
+        if subprocess.run([python, "-c", script]).returncode == 0:
+            return python
+    print(f"{peer} is left out: no Python has {', '.join(PEERS[peer].modules)}; {PEERS[peer].install}",
+          file=sys.stderr)
+    return None
 
 
-def is_installed(peer):
-    """Whether a peer can be imported; if not, stderr says what is missing."""
-    missing = [name for name in NEEDS[peer] if importlib.util.find_spec(name) is None]
-    if missing:
-        print(f"{peer} is left out: no module {', '.join(missing)}; {INSTALL[peer]}", file=sys.stderr)
-    return not missing
+def row(job, peer, python, rounds):
+    """A row of the table, after its pairs."""
+    samples = PEERS[peer].sizes[job.split("-")[0]]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "job.npz"
+        write(network(job, samples), path)
+        pairs = [(measure(sys.executable, __file__, "--jobs", job, "--local", str(samples)),
+                  measure(python, str(Path(__file__).parent / "peers.py"), peer, str(path))) for _ in range(rounds)]
+    return line(job, peer, samples, pairs)
 
 
-def rows(job, peers, rounds):
-    """Rows of the table for one job, after all its measurements: one for each peer."""
-    found = [{side: measure(job, side) for side in ("local", *peers)} for _ in range(rounds)]
-    local = speed(found, "local")
-    if not peers:
-        yield f"| {job} | none | {local} | | | {found[0]['local']['spikes']:.2f} |"
-    for peer in peers:
-        ratios = sorted(f["local"]["per_second"] / f[peer]["per_second"] for f in found)
-        yield (f"| {job} | {peer} | {local} | {speed(found, peer)} | {statistics.median(ratios):.1f}"
-               f" ({ratios[0]:.1f}, {ratios[-1]:.1f}) | {found[0]['local']['spikes']:.2f},"
-               f" {found[0][peer]['spikes']:.2f} |")
+def line(job, peer, samples, pairs):
+    """The row of pairs of results (ours, the peer's), each a dict of `seconds` and `spikes`."""
+    ratios = sorted(theirs["seconds"] / ours["seconds"] for ours, theirs in pairs)
+    middle = statistics.median(ratios)
+    rates = [samples / statistics.median(one["seconds"] for one in side) for side in zip(*pairs)]
+    spikes = [f"{one['spikes'] / samples:,.2f}" for one in pairs[0]]
+    verdict = ", equal" if 1 / EQUAL <= middle <= EQUAL else ""
+    return (f"| {job} | {peer} | {rates[0]:,.0f} | {rates[1]:,.0f} | {middle:.3g} ({ratios[0]:.3g}, {ratios[-1]:.3g})"
+            f"{verdict} | {', '.join(spikes)} | {PEERS[peer].lacks} |")
 
 
-def speed(found, side):
-    """Median samples per second of a side, and the seconds of that measurement."""
-    middle = sorted((f[side] for f in found), key=lambda m: m["per_second"])[len(found) // 2]
-    return f"{middle['per_second']:,.0f} ({middle['seconds']:.2f})"
-
-
-def measure(job, side):
-    """One measurement in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, "--jobs", job, "--side", side], capture_output=True, text=True)
+def measure(python, *command):
+    """The JSON that a process of its own prints last, on one thread."""
+    tools = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", "")])
+    done = subprocess.run([python, *command], capture_output=True, text=True,
+                          env={**os.environ, **ONE_THREAD, "PATH": tools})
     if done.returncode:
-        raise RuntimeError(f"{job} on {side} failed:\n{done.stderr}")
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
