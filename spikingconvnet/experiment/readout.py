@@ -79,6 +79,29 @@ def by_spike_count(spikes: Spikes, window: Pair, v: Ints32 | None = None) -> tup
     return np.argmax(score, axis=2).astype(np.uint16), counts[:, -1].astype(np.float64)
 
 
+def by_first_spike(spikes: Spikes) -> tuple[Ints, Ints]:
+    """The unit that fires first in each sample, the lowest of several, see ``model.head``.
+
+    Spikes in step 0 are not looked at: they belong to the clock's last tick for the sample before.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Of the units, shape (units, 1, 1).
+
+    Returns
+    -------
+    units, steps : int arrays (n_samples,)
+        Of that spike; -1 where no unit has fired.
+    """
+    sample, unit, step = spikes.events()
+    inside = np.flatnonzero(step)
+    answered, at = np.unique(sample[inside], return_index=True)
+    found = np.full((2, spikes.n_samples), -1)
+    found[:, answered] = unit[inside[at]], step[inside[at]]
+    return found[0], found[1]
+
+
 def by_membrane(v: Ints32, n_steps: int, window: Pair) -> tuple[NDArray[np.uint16], Floats]:
     """The unit with the highest mean membrane at every step of the window.
 

@@ -12,6 +12,7 @@ import numpy as np
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import Record, Recording
 from spikingconvnet.experiment import readout
+from spikingconvnet.model.head import READOUT
 from spikingconvnet.model.readouts import Membrane, SpikeCount
 from spikingconvnet.network.arrays import Ints32, Numbers, Pair
 from spikingconvnet.network.netlist import Network, together
@@ -56,6 +57,29 @@ def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | 
             part.append(spikes if grid is None else readout.spike_counts(spikes, grid))
     join = Spikes.concatenate if grid is None else np.concatenate
     return [join(part) for part in parts], recording
+
+
+def win(networks: Sequence[Network], backend: str, **options: Any) -> tuple[list[dict[str, Numbers]], Recording]:
+    """Which unit of each network's readout fires first, all networks being simulated as one.
+
+    Parameters
+    ----------
+    networks : list of Network
+        As for :func:`respond`, made by ``head.answering``.
+    backend : str
+    options
+        For the backend's ``open``.
+
+    Returns
+    -------
+    answers : list of dict
+        ``units`` and ``steps``, int16 (samples,), see ``readout.by_first_spike``.
+    recording : Recording
+        The last one, for its warnings.
+    """
+    spikes, recording = respond(networks, READOUT, backend, **options)
+    return [{name: part.astype(np.int16) for name, part in zip(("units", "steps"), readout.by_first_spike(one))}
+            for one in spikes], recording
 
 
 def classify(networks: Sequence[Network], layer: SpikeCount | Membrane, backend: str,

@@ -41,9 +41,10 @@ class Timelines:
         return TrainedLayer.from_arrays(self.results.layer(number).read())
 
     def chain(self, number: int, spikes: Spikes) -> Network:
-        """The layers up to `number` as one network behind `spikes`: Network."""
-        return build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
-                                       spikes, self.settings.reset)
+        """The layers up to `number` as one network behind `spikes`; behind the last one a classifier on the board."""
+        chain = build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
+                                        spikes, self.settings.reset)
+        return chain if number < len(self.model.stages) else self.results.with_head(chain)
 
     def spikes(self, number: int, split: str, data: Mapping[str, Any]) -> list[Spikes]:
         """Spikes of a layer (0: the input) for every replica of a split: list of Spikes.
@@ -127,6 +128,19 @@ class Timelines:
 
         found = self._cached(self.results.answers(split, data, data["spikes"].n_samples), compute, description)
         return {name: np.concatenate([part[name] for part in found]) for name in ("units", "output", "spikes")}
+
+    def winners(self, split: str, data: Mapping[str, Any]) -> dict[str, Numbers]:
+        """What the classifier as a population answers to a split: ``units`` and ``steps``, see ``replicas.win``."""
+        stage, description = self.model.stages[-1], f"readout: first spikes, {split}"
+
+        def compute(missing: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+            sources, trained = self.spikes(stage.number - 1, split, data), self.trained(stage.number)
+            networks = [self.results.with_head(build.inference_network([stage], [trained], sources[i]))
+                        for i in missing]
+            return self.runner.side_by_side(networks, description, replicas.win)
+
+        found = self._cached(self.results.winners(split, data, data["spikes"].n_samples), compute, description)
+        return {name: np.concatenate([part[name] for part in found]) for name in ("units", "steps")}
 
     def _cached(self, files: Sequence[Result],
                 compute: Callable[[list[int]], Iterator[tuple[dict[str, Any], dict[str, Any]]]],

@@ -6,7 +6,7 @@ A value that cannot be used is a SettingsError.
 from dataclasses import dataclass
 
 from spikingconvnet.errors import in_words, require
-from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PAIR, check_fields, choice, optional, whole
+from spikingconvnet.gates.fields import FACTOR, FLAG, MOST_SLOT, PAIR, check_fields, choice, optional, spelled, whole
 from spikingconvnet.network.arrays import Pair, Shape
 from spikingconvnet.network.geometry import pair
 
@@ -96,7 +96,7 @@ class Membrane(_OutputUnits):
         return f"Membrane  highest mean in {self._steps()}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classifier:
     """Linear support vector machine on spike counts of the last layer.
 
@@ -106,13 +106,20 @@ class Classifier:
         Counts are summed over this many cells per map; None keeps every neuron's own count.
     C : float
         Inverse strength of regularisation, as in scikit-learn's ``LinearSVC``.
+    on_board : bool
+        Whether the machine is also a population of the network, whose first spike is an answer of the board's own, see
+        ``model.head``. Testing then tells both.
     """
 
     grid: int | Pair | None = None
     C: float = 1.0
+    on_board: bool = False
 
     def __post_init__(self) -> None:
-        check_fields(self, grid=optional(PAIR), C=FACTOR)
+        check_fields(self, grid=optional(PAIR), C=FACTOR, on_board=FLAG)
+
+    def __repr__(self) -> str:
+        return spelled(self, ("on_board",))
 
     def cells(self, in_shape: Shape) -> Pair:
         """Cells per map (rows, columns): `grid`, or one cell per neuron."""
@@ -127,7 +134,8 @@ class Classifier:
         return (in_shape[0] * rows * columns, 1, 1)
 
     def __str__(self) -> str:
+        where = ", on the board" if self.on_board else ""
         if self.grid is None:
-            return "Classifier  linear SVM on one count per neuron"
+            return f"Classifier  linear SVM on one count per neuron{where}"
         rows, columns = pair(self.grid)
-        return f"Classifier  linear SVM on {rows}x{columns} cells per map"
+        return f"Classifier  linear SVM on {rows}x{columns} cells per map{where}"
