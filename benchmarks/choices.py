@@ -40,6 +40,7 @@ from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.competing import CompetingUnits
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis
+from spikingconvnet.training.readout.error_driven import ErrorDriven
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 10_000         # for training, and as many for validation
@@ -241,9 +242,13 @@ def readouts(base):
     """Machines that read the counts: fitted on a host, or learned by what a board can do."""
     base = last(base, filters=16)
     weak = RSTDP(epochs=3, pattern_steps=16, initial=(0.0, 0.04))
+    signed = RSTDP(epochs=8, pattern_steps=16, initial=(0.1, 0.1), inhibition=0.1, w_max=0.25, margin=4.0)
     return {"linear support vector machine": Row((base,)),
+            "errors corrected": Row((read(base, C=1.0, learn=ErrorDriven()),)),
+            "errors corrected, 30 epochs of the last bit": Row((read(base, C=1.0, learn=ErrorDriven((1,) * 30)),)),
             **{f"R-STDP, {rule.epochs} epochs, pulses of {rule.amount:g}": Row((base,), answered=by_reward(rule, 0.5))
-               for rule in (weak, replace(weak, epochs=8), replace(weak, epochs=8, amount=0.02))}}
+               for rule in (weak, replace(weak, epochs=8), replace(weak, epochs=8, amount=0.02))},
+            "R-STDP over an inhibition, 8 epochs, pulses of 0.05": Row((base,), answered=by_reward(signed, 0.5))}
 
 
 def depth(base):
@@ -295,7 +300,9 @@ def measured(row, seed, folder):
         accuracy = 100 * made[0].test("validation").accuracy
     else:
         accuracy = (row.answered or by_margin(made[0].model.classifier.C))(counts, labels, asked, truth, seed)
-    few = worth.scores(counts, labels, asked, truth, seed, ("100", "10")) if row.answered is None else {}
+    classifier = made[0].model.classifier
+    own = readout.fitter(classifier, seed, lambda items, description: items) if classifier.learn else None
+    few = {} if row.answered else worth.scores(counts, labels, asked, truth, seed, ("100", "10"), own)
     return {"health": diagnostics[0], "features": counts.shape[1], "accuracy": accuracy, **few,
             "spikes_per_image": float(counts.sum(axis=1, dtype=np.int64).mean()),
             "cpu_seconds": round(time.process_time() - begin, 1)}

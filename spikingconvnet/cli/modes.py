@@ -168,12 +168,11 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """Accuracy, recall and confusion of a split, stored and said."""
+    own = {"on_board": onboard.tested(experiment, options.split)} if onboard.asked(experiment) else {}
     score = experiment.test(options.split)
-    n, result = int(score.confusion.sum()), score.entry(options.split)
+    n, result = int(score.confusion.sum()), {**score.entry(options.split), **own}
     if experiment.model.runs_as_one:
         result |= {"over_time": experiment.over_time(options.split)}
-    if onboard.asked(experiment):
-        result |= {"on_board": onboard.tested(experiment, options.split)}
     if names := binding.class_names(experiment.store):
         result |= {"class_names": [names.get(c, str(c)) for c in result["classes"]]}
     experiment.keep_result(options.split, result)
@@ -183,7 +182,7 @@ def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     say("first half of them {:.2f} %, second half {:.2f} %".format(*(100 * a for a in score.by_half)))
     if experiment.model.runs_as_one:
         say(_over_time_text(result["over_time"]))
-    if onboard.asked(experiment):
+    if own:
         say(_on_board_text(result))
     return result
 

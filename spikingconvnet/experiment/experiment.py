@@ -364,8 +364,7 @@ class Experiment:
     def train_svm(self) -> readout.Score:
         """Fit the classifier, with `deformation` again with copies of images near its margins: its training score."""
         counts, labels = self.features("train")
-        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed,
-                      progress=partial(self.progress, description="svm: classes"))
+        fit = readout.fitter(self.model.classifier, self.settings.seed, self.progress)
         fitted = fit(counts, labels)
         deformation = self.settings.deformation
         if deformation and len(near := fitted.near_margin(counts, labels)):

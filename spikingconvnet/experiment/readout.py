@@ -3,7 +3,7 @@
 The machine is scikit-learn's LinearSVC. A fitted readout is two plain arrays and a scale; nothing is pickled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.gates.overheard import overheard
-from spikingconvnet.model.learning import Progress, tell
+from spikingconvnet.model.learning import Progress, ReadoutRule, tell
+from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers, Pair
 from spikingconvnet.network.geometry import grid_cells
 from spikingconvnet.network.spikes import Spikes
@@ -208,6 +209,30 @@ def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0, progres
     if len(classes) == 2:           # LinearSVC keeps one row for two classes
         coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
     return Readout(machine.classes_, coefficients * scale, intercepts)
+
+
+def fitter(classifier: Classifier, seed: int,
+           progress: Callable[..., Iterable[Any]]) -> Callable[[Numbers, AnyInts], Readout]:
+    """What fits a Classifier: a function of counts and labels, as :func:`fit`.
+
+    Parameters
+    ----------
+    classifier : model.readouts.Classifier
+    seed : int
+    progress : callable
+        ``progress(iterable, description)`` wraps long loops.
+    """
+    if classifier.learn is None:
+        return partial(fit, C=classifier.C, seed=seed, progress=partial(progress, description="svm: classes"))
+    return partial(_learned, classifier.learn, seed=seed,
+                   progress=partial(progress, description=f"{classifier.learn.name}: epochs"))
+
+
+def _learned(rule: ReadoutRule, counts: Numbers, labels: AnyInts, seed: int, progress: Progress) -> Readout:
+    """What a rule has learned; labels of fewer than two classes are a DataError."""
+    classes, units = np.unique(labels, return_inverse=True)
+    require(len(classes) >= 2, "Readout", "labels", classes.tolist(), "of at least two classes", DataError)
+    return Readout(classes, *rule.train(counts, units, len(classes), np.random.default_rng([seed, 3]), progress))
 
 
 def _followed(machine: Any, classes: Iterable[int]) -> AbstractContextManager[None]:

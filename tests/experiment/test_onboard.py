@@ -30,6 +30,8 @@ def test_it_takes_the_classifier_that_is_there_and_answers_much_as_it(both):
     assert not onboard.asked(host) and onboard.asked(board) and board.has_svm()
     assert repr(host.model.classifier) == "Classifier(grid=(3, 3), C=0.1)"
     found = onboard.tested(board, "test")
+    alone, = host.timelines.simulate(1, [host.data("test")["spikes"]], (3, 3), "counts")
+    assert np.array_equal(host.features("test")[0], alone[0])       # those that came with the answers
     fitted = readout.Readout.from_arrays(host.stored.classifier().read())
     margins = np.sort(fitted.decision(host.features("test")[0]), axis=1)
     assert found["agreement"] > 1 - 2 * np.mean(margins[:, -1] - margins[:, -2] < 0.1) - 0.1
