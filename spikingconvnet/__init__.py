@@ -26,6 +26,7 @@ _HOMES = {
     "training.layerwise.homeostasis": ("Homeostasis",),
     "training.layerwise.calibration": ("FiringShare",),
     "training.readout.error_driven": ("ErrorDriven",),
+    "training.readout.reward_driven": ("RewardDriven",),
     "network.neurons": ("IFCurrExp", "IFCurrDelta", "IFCurrExpCa2Adaptive", "SpikeSourceArray", "SpikeSourcePoisson"),
     "network.plasticity": ("STDPMechanism", "SpikePairRule", "SpikeNearestPairRule", "PfisterSpikeTripletRule",
                            "Vogels2011Rule", "Neuromodulation", "AdditiveWeightDependence",

@@ -64,6 +64,7 @@ from spikingconvnet.training.layerwise.homeostasis import Homeostasis as Homeost
 from spikingconvnet.training.layerwise.stdp import STDP as STDP
 from spikingconvnet.training.layerwise.windows import RandomWindows as RandomWindows
 from spikingconvnet.training.readout.error_driven import ErrorDriven as ErrorDriven
+from spikingconvnet.training.readout.reward_driven import RewardDriven as RewardDriven
 
 __version__: str
 load_images = _sources.load_part

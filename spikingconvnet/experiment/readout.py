@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.gates.overheard import overheard
-from spikingconvnet.model.learning import Progress, ReadoutRule, tell
+from spikingconvnet.model.learning import OpenNetwork, Progress, ReadoutRule, tell
 from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers, Pair
 from spikingconvnet.network.geometry import grid_cells
@@ -211,8 +211,8 @@ def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0, progres
     return Readout(machine.classes_, coefficients * scale, intercepts)
 
 
-def fitter(classifier: Classifier, seed: int,
-           progress: Callable[..., Iterable[Any]]) -> Callable[[Numbers, AnyInts], Readout]:
+def fitter(classifier: Classifier, seed: int, progress: Callable[..., Iterable[Any]],
+           open_network: OpenNetwork) -> Callable[[Numbers, AnyInts], Readout]:
     """What fits a Classifier: a function of counts and labels, as :func:`fit`.
 
     Parameters
@@ -221,18 +221,22 @@ def fitter(classifier: Classifier, seed: int,
     seed : int
     progress : callable
         ``progress(iterable, description)`` wraps long loops.
+    open_network : callable
+        ``open`` of a backend, for rules that learn in a simulator.
     """
     if classifier.learn is None:
         return partial(fit, C=classifier.C, seed=seed, progress=partial(progress, description="svm: classes"))
-    return partial(_learned, classifier.learn, seed=seed,
+    return partial(_learned, classifier.learn, seed=seed, open_network=open_network,
                    progress=partial(progress, description=f"{classifier.learn.name}: epochs"))
 
 
-def _learned(rule: ReadoutRule, counts: Numbers, labels: AnyInts, seed: int, progress: Progress) -> Readout:
+def _learned(rule: ReadoutRule, counts: Numbers, labels: AnyInts, seed: int, open_network: OpenNetwork,
+             progress: Progress) -> Readout:
     """What a rule has learned; labels of fewer than two classes are a DataError."""
     classes, units = np.unique(labels, return_inverse=True)
     require(len(classes) >= 2, "Readout", "labels", classes.tolist(), "of at least two classes", DataError)
-    return Readout(classes, *rule.train(counts, units, len(classes), np.random.default_rng([seed, 3]), progress))
+    rng = np.random.default_rng([seed, 3])
+    return Readout(classes, *rule.train(counts, units, len(classes), rng, open_network, progress))
 
 
 def _followed(machine: Any, classes: Iterable[int]) -> AbstractContextManager[None]:

@@ -152,7 +152,7 @@ class ReadoutRule(ABC):
     name: str
 
     @abstractmethod
-    def train(self, counts: Numbers, units: Ints, classes: int, rng: np.random.Generator,
+    def train(self, counts: Numbers, units: Ints, classes: int, rng: np.random.Generator, open_network: OpenNetwork,
               progress: Progress = iter) -> tuple[Floats, Floats]:
         """Find the weights.
 
@@ -165,6 +165,8 @@ class ReadoutRule(ABC):
         classes : int
         rng : numpy.random.Generator
             The only source of chance.
+        open_network : callable
+            ``open`` of a backend, for those that learn in a simulator.
         progress : callable
             Wraps the iterable of a long loop.
 

@@ -32,7 +32,7 @@ def test_it_is_the_naive_rule(seed, classes, margin, inhibition):
     counts, units = rng.integers(0, 6, (12, 4)).astype(np.uint16), rng.integers(0, classes, 12)
     twin = np.random.default_rng(seed + 1)
     order = [twin.permutation(12) for _ in rule.rates]
-    weights, biases = rule.train(counts, units, classes, np.random.default_rng(seed + 1))
+    weights, biases = rule.train(counts, units, classes, np.random.default_rng(seed + 1), None)
     naive = np.array(naively(counts.tolist(), units.tolist(), classes, order, rule))
     assert np.array_equal(np.rint(weights * margin), naive - inhibition) and not biases.any()
     assert np.allclose(weights * margin, naive - inhibition)
@@ -48,13 +48,14 @@ def test_it_tells_classes_apart_and_says_how_many_units_were_corrected():
         def set_postfix(self, values):
             told.append(values["wrong"])
 
-    fitted = readout.fitter(Classifier(learn=ErrorDriven()), 1, lambda items, description: Bar(items))(counts, labels)
+    machine = Classifier(learn=ErrorDriven())
+    fitted = readout.fitter(machine, 1, lambda items, description: Bar(items), None)(counts, labels)
     assert fitted.classes.tolist() == [0, 4, 8] and readout.score(fitted.predict(counts), labels).accuracy > 0.97
     assert len(told) == 8 and 3 > told[0] > told[-1]
-    again = readout.fitter(Classifier(learn=ErrorDriven()), 2, lambda items, description: items)(counts, labels)
+    again = readout.fitter(machine, 2, lambda items, description: items, None)(counts, labels)
     assert not np.array_equal(again.coefficients, fitted.coefficients)
     with pytest.raises(DataError, match="at least two classes"):
-        readout.fitter(Classifier(learn=ErrorDriven()), 1, lambda items, description: items)(counts, labels * 0)
+        readout.fitter(machine, 1, lambda items, description: items, None)(counts, labels * 0)
 
 
 @pytest.mark.parametrize("change, text", [({"rates": ()}, "rates"), ({"rates": (0,)}, "rates"),

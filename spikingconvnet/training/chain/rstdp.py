@@ -240,7 +240,7 @@ def training_network(shown: Spikes, labels: Ints, initial: Floats, rule: RSTDP) 
     fixed = Projection(FIXED, INPUT, OUTPUT, DenseConnections(np.full(initial.shape, rule.inhibition)), "inhibitory")
     return Network(
         (*(Population(label, spikes.shape, SpikeSourceArray(spikes)) for label, spikes in sources.items()),
-         Population(OUTPUT, (classes, 1, 1), cell, max_expected_summed_weight=_largest_input(shown, initial, rule))),
+         Population(OUTPUT, (classes, 1, 1), cell, max_expected_summed_weight=_largest_input(shown, rule))),
         (Projection(SYNAPSES, INPUT, OUTPUT, DenseConnections(initial), plasticity=stdp),
          Projection(TEACHER, TEACHER, OUTPUT, _teaching(classes, rule)),
          *(Projection(label, label, OUTPUT, everyone, label, dopamine) for label in (REWARD, PUNISHMENT)),
@@ -278,7 +278,7 @@ def trials(shown: Spikes, labels: Ints, classes: int, rule: RSTDP) -> tuple[Spik
             spikes(dopamine[0], (1, 1, 1)))
 
 
-def _largest_input(shown: Spikes, initial: Floats, rule: RSTDP) -> float:
+def _largest_input(shown: Spikes, rule: RSTDP) -> float:
     """Of a unit in one step, nA: a kick, or all inputs of a pattern at the flush with the largest weights.
 
     sPyNNaker's own estimate is far larger, which would leave the weights eight times as coarse. Over an inhibition some
@@ -289,7 +289,7 @@ def _largest_input(shown: Spikes, initial: Floats, rule: RSTDP) -> float:
     active = np.bincount(np.unique(sample * shown.size + neuron) // shown.size, minlength=1).max().item()
     kick = KICK * rule.v_thresh / gain(rule.neuron)
     if rule.inhibition:
-        return max(kick, initial.max().item() * active) / 2
+        return max(kick, rule.initial[1] * active) / 2
     return max(kick, rule.w_max * active)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.gates.fields import check_fields, several, whole
-from spikingconvnet.model.learning import Progress, ReadoutRule, tell
+from spikingconvnet.model.learning import OpenNetwork, Progress, ReadoutRule, tell
 from spikingconvnet.network.arrays import Floats, Ints, Numbers
 
 LARGEST = 1 << 15       # inhibition with which the excitation still has 16 bits
@@ -47,7 +47,7 @@ class ErrorDriven(ReadoutRule):
         check_fields(self, rates=several(whole(1, LARGEST), "whole numbers from 1, one an epoch"),
                      margin=whole(1, 1 << 31), inhibition=whole(1, LARGEST))
 
-    def train(self, counts: Numbers, units: Ints, classes: int, rng: np.random.Generator,
+    def train(self, counts: Numbers, units: Ints, classes: int, rng: np.random.Generator, open_network: OpenNetwork,
               progress: Progress = iter) -> tuple[Floats, Floats]:
         """Weights and biases of all units, see ``ReadoutRule``; there are no biases."""
         excitation = np.full((classes, counts.shape[1]), float(self.inhibition))    # whole numbers, exact below 2^53
