@@ -45,4 +45,4 @@ MODEL = Sequential(
                 SpikePairRule(tau_plus=10.0, tau_minus=10.0, A_plus=0.02, A_minus=0.02),
                 AdditiveWeightDependence(w_min=0.0, w_max=1.0)),
             gate=60.0, lateral=25.0, homeostasis=(0.2, 0.2))),
-    Classifier(grid=6, C=3.0))
+    Classifier(grid=6, C=3.0, on_board=True))

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import worth
 
+from spikingconvnet import backends
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.data.encoding import RegularEncoder
 from spikingconvnet.data.filters import Deslanted, Intensity
@@ -33,13 +34,15 @@ from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import crossvalidation, readout, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.model.layers import Dense
-from spikingconvnet.model.readouts import Membrane
+from spikingconvnet.model.readouts import Classifier, Membrane
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network import plasticity
 from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.competing import CompetingUnits
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis
+from spikingconvnet.training.readout.error_driven import ErrorDriven
+from spikingconvnet.training.readout.reward_driven import RewardDriven
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 10_000         # for training, and as many for validation
@@ -156,6 +159,20 @@ def by_margin(C):
     return answered
 
 
+def by_rule(rule):
+    """A readout by a ReadoutRule: a function like :func:`by_margin`."""
+    def answered(counts, labels, asked, truth, seed):
+        fitted = fitter(Classifier(learn=rule), seed)(counts, labels)
+        return 100 * readout.score(fitted.predict(asked), truth).accuracy
+
+    return answered
+
+
+def fitter(classifier, seed):
+    """What fits a Classifier in the local engine, without bars."""
+    return readout.fitter(classifier, seed, lambda items, description: items, partial(backends.open, jobs=1))
+
+
 # ---------------------------------------------------------------- groups: dict of name to Row
 
 
@@ -242,8 +259,11 @@ def readouts(base):
     base = last(base, filters=16)
     weak = RSTDP(epochs=3, pattern_steps=16, initial=(0.0, 0.04))
     return {"linear support vector machine": Row((base,)),
+            "errors corrected": Row((read(base, C=1.0, learn=ErrorDriven()),)),
+            "errors corrected, 30 epochs of the last bit": Row((read(base, C=1.0, learn=ErrorDriven((1,) * 30)),)),
             **{f"R-STDP, {rule.epochs} epochs, pulses of {rule.amount:g}": Row((base,), answered=by_reward(rule, 0.5))
-               for rule in (weak, replace(weak, epochs=8), replace(weak, epochs=8, amount=0.02))}}
+               for rule in (weak, replace(weak, epochs=8), replace(weak, epochs=8, amount=0.02))},
+            "reward and punishment over an inhibition": Row((base,), answered=by_rule(RewardDriven()))}
 
 
 def depth(base):
@@ -295,7 +315,9 @@ def measured(row, seed, folder):
         accuracy = 100 * made[0].test("validation").accuracy
     else:
         accuracy = (row.answered or by_margin(made[0].model.classifier.C))(counts, labels, asked, truth, seed)
-    few = worth.scores(counts, labels, asked, truth, seed, ("100", "10")) if row.answered is None else {}
+    classifier = made[0].model.classifier
+    own = fitter(classifier, seed) if classifier.learn else None
+    few = {} if row.answered else worth.scores(counts, labels, asked, truth, seed, ("100", "10"), own)
     return {"health": diagnostics[0], "features": counts.shape[1], "accuracy": accuracy, **few,
             "spikes_per_image": float(counts.sum(axis=1, dtype=np.int64).mean()),
             "cpu_seconds": round(time.process_time() - begin, 1)}

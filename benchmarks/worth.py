@@ -19,6 +19,7 @@ import json
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,14 +93,15 @@ def coarser(counts, maps, cells):
     return blocks.sum(axis=(3, 5), dtype=np.uint32).reshape(len(counts), -1)
 
 
-def scores(counts, labels, asked, truth, seed, names=tuple(LABELS)):
-    """Accuracy, %, by how many labels per class the SVM knows: dict of str to float."""
-    found = {}
+def scores(counts, labels, asked, truth, seed, names=tuple(LABELS), fit=None):
+    """Accuracy, %, by how many labels per class the SVM knows, or what else ``fit(counts, labels)`` gives: dict of str
+    to float."""
+    found, fit = {}, fit or partial(readout.fit, C=C, seed=seed)
     for name in names:
         per_class, accuracies = LABELS[name], []
         for draw in range(1 if per_class is None else DRAWS):
             chosen = few(labels, per_class, np.random.default_rng([seed, draw]))
-            fitted = readout.fit(counts[chosen], labels[chosen], C, seed)
+            fitted = fit(counts[chosen], labels[chosen])
             accuracies.append(100 * readout.score(fitted.predict(asked), truth).accuracy)
         found[name] = float(np.mean(accuracies))
     return found

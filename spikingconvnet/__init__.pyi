@@ -33,6 +33,7 @@ from spikingconvnet.model.layers import Dense as Dense
 from spikingconvnet.model.layers import Shortcut as Shortcut
 from spikingconvnet.model.learning import LayerRule as LayerRule
 from spikingconvnet.model.learning import NetworkRule as NetworkRule
+from spikingconvnet.model.learning import ReadoutRule as ReadoutRule
 from spikingconvnet.model.readouts import Classifier as Classifier
 from spikingconvnet.model.readouts import Membrane as Membrane
 from spikingconvnet.model.readouts import SpikeCount as SpikeCount
@@ -62,6 +63,8 @@ from spikingconvnet.training.layerwise.competing import CompetingUnits as Compet
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis as Homeostasis
 from spikingconvnet.training.layerwise.stdp import STDP as STDP
 from spikingconvnet.training.layerwise.windows import RandomWindows as RandomWindows
+from spikingconvnet.training.readout.error_driven import ErrorDriven as ErrorDriven
+from spikingconvnet.training.readout.reward_driven import RewardDriven as RewardDriven
 
 __version__: str
 load_images = _sources.load_part

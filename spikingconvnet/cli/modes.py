@@ -14,7 +14,7 @@ from spikingconvnet.cli import conversion, exchange, jobs, prediction
 from spikingconvnet.cli.messages import program, say, step
 from spikingconvnet.cli.parameters import ADDRESS, opened, parameters_file
 from spikingconvnet.errors import DataError, SettingsError, StoreError
-from spikingconvnet.experiment import binding
+from spikingconvnet.experiment import binding, onboard
 from spikingconvnet.experiment.crossvalidation import NETWORK, Scheme
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.readout import Score
@@ -124,6 +124,8 @@ def _train_layer(experiment: Experiment, number: int, rule: str | None, record: 
 def _train_svm(experiment: Experiment) -> dict[str, Any]:
     with step("svm"):
         result = _keep_svm(experiment, experiment.train_svm())
+        if onboard.asked(experiment):
+            onboard.make(experiment)
     say(f"svm: accuracy on its {result['n_train']:,} training images {100 * result['accuracy']:.2f} %")
     return result
 
@@ -166,8 +168,9 @@ def _testing(experiment: Experiment, options: Namespace) -> dict[str, Any]:
 
 def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     """Accuracy, recall and confusion of a split, stored and said."""
+    own = {"on_board": onboard.tested(experiment, options.split)} if onboard.asked(experiment) else {}
     score = experiment.test(options.split)
-    n, result = int(score.confusion.sum()), score.entry(options.split)
+    n, result = int(score.confusion.sum()), {**score.entry(options.split), **own}
     if experiment.model.runs_as_one:
         result |= {"over_time": experiment.over_time(options.split)}
     if names := binding.class_names(experiment.store):
@@ -179,7 +182,17 @@ def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     say("first half of them {:.2f} %, second half {:.2f} %".format(*(100 * a for a in score.by_half)))
     if experiment.model.runs_as_one:
         say(_over_time_text(result["over_time"]))
+    if own:
+        say(_on_board_text(result))
     return result
+
+
+def _on_board_text(result: Mapping[str, Any]) -> str:
+    own = result["on_board"]
+    latency = "" if own["latency"] is None else f", fired {own['latency']:.1f} steps after an image begins on average"
+    silent = f"; {own['unanswered']:,} without an answer" * bool(own["unanswered"])
+    return (f"accuracy on the host {100 * result['accuracy']:.2f} %, of the board's own answers"
+            f" {100 * own['accuracy']:.2f} %, which agree in {100 * own['agreement']:.2f} %{latency}{silent}")
 
 
 def _over_time_text(course: Mapping[str, Any]) -> str:

@@ -364,14 +364,14 @@ class Experiment:
     def train_svm(self) -> readout.Score:
         """Fit the classifier, with `deformation` again with copies of images near its margins: its training score."""
         counts, labels = self.features("train")
-        fit = partial(readout.fit, C=self.model.classifier.C, seed=self.settings.seed,
-                      progress=partial(self.progress, description="svm: rounds"))
+        watch, machine = self.runner.watch("readout: training"), self.model.classifier
+        fit = readout.fitter(machine, self.settings.seed, self.progress, partial(self.runner.open, watch))
         fitted = fit(counts, labels)
         deformation = self.settings.deformation
         if deformation and len(near := fitted.near_margin(counts, labels)):
             more = self.deformed_features(near, deformation)
             fitted = fit(*(np.concatenate(pair) for pair in zip((counts, labels), more)))
-        self.stored.classifier().write(self.stored.how(self.verdict()), **vars(fitted))
+        self.stored.classifier().write(self.stored.how(watch.settle() or self.verdict()), **vars(fitted))
         return readout.score(fitted.predict(counts), labels)
 
     def has_svm(self) -> bool:

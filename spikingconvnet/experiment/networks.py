@@ -30,7 +30,22 @@ def subjects(experiment: Experiment) -> list[Subject]:
     """
     if experiment.model.runs_as_one:
         return [_chain(experiment)]
-    return [subject for stage in experiment.model.stages for subject in _training_and_inference(experiment, stage)]
+    found = [subject for stage in experiment.model.stages for subject in _training_and_inference(experiment, stage)]
+    return [*found, *_readout(experiment)]
+
+
+def _readout(experiment: Experiment) -> list[Subject]:
+    """The last layer with the classifier behind it, if that is a population already."""
+    stage = experiment.model.stages[-1]
+    source = experiment.kept_spikes(stage.number - 1)
+    if source is None or not experiment.is_trained(stage.number):
+        return []
+    layer = build.inference_network([stage], [experiment.trained(stage.number)],
+                                    source.samples(0, min(CHECKED_SAMPLES, source.n_samples)))
+    network = experiment.stored.with_head(layer)
+    return [] if network is layer else [
+        Subject("readout, inference", network, source.n_steps, basis="learned kernels, stored spikes",
+                fired=backends.run(network, jobs=experiment.jobs).spikes)]
 
 
 def _chain(experiment: Experiment) -> Subject:
@@ -97,7 +112,7 @@ def trained(experiment: Experiment) -> Network:
     stages, settings = experiment.model.stages, experiment.settings
     layers = [experiment.trained(stage.number) for stage in stages]
     silence = Spikes.empty(stages[0].source_shape, 1, settings.slot)
-    return build.inference_network(stages, layers, silence, settings.reset)
+    return experiment.stored.with_head(build.inference_network(stages, layers, silence, settings.reset))
 
 
 def mapped(experiment: Experiment) -> dict[str, dict[str, Any]]:

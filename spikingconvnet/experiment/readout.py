@@ -3,8 +3,9 @@
 A fitted readout is plain arrays; nothing is pickled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.experiment import svm
-from spikingconvnet.model.learning import Progress
+from spikingconvnet.model.learning import OpenNetwork, Progress, ReadoutRule
+from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Numbers, Pair
 from spikingconvnet.network.geometry import grid_cells
 from spikingconvnet.network.spikes import Spikes
@@ -67,6 +69,29 @@ def by_spike_count(spikes: Spikes, window: Pair, v: Ints32 | None = None) -> tup
         at = np.minimum(np.arange(first + 1, last + 1), spikes.n_steps - 1)
         score = (counts << 33) + v.reshape(spikes.n_samples, spikes.n_steps, -1)[:, at]
     return np.argmax(score, axis=2).astype(np.uint16), counts[:, -1].astype(np.float64)
+
+
+def by_first_spike(spikes: Spikes) -> tuple[Ints, Ints]:
+    """The unit that fires first in each sample, the lowest of several, see ``model.head``.
+
+    Spikes in step 0 are not looked at: they belong to the clock's last tick for the sample before.
+
+    Parameters
+    ----------
+    spikes : Spikes
+        Of the units, shape (units, 1, 1).
+
+    Returns
+    -------
+    units, steps : int arrays (n_samples,)
+        Of that spike; -1 where no unit has fired.
+    """
+    sample, unit, step = spikes.events()
+    inside = np.flatnonzero(step)
+    answered, at = np.unique(sample[inside], return_index=True)
+    found = np.full((2, spikes.n_samples), -1)
+    found[:, answered] = unit[inside[at]], step[inside[at]]
+    return found[0], found[1]
 
 
 def by_membrane(v: Ints32, n_steps: int, window: Pair) -> tuple[NDArray[np.uint16], Floats]:
@@ -165,6 +190,34 @@ def fit(counts: Numbers, labels: AnyInts, C: float = 1.0, seed: int = 0, progres
     found = svm.machines(counts, labels, asked, C, seed, progress)
     found = found if len(classes) > 2 else np.concatenate([-found, found])
     return Readout(classes, found[:, :-1], found[:, -1])
+
+
+def fitter(classifier: Classifier, seed: int, progress: Callable[..., Iterable[Any]],
+           open_network: OpenNetwork) -> Callable[[Numbers, AnyInts], Readout]:
+    """What fits a Classifier: a function of counts and labels, as :func:`fit`.
+
+    Parameters
+    ----------
+    classifier : model.readouts.Classifier
+    seed : int
+    progress : callable
+        ``progress(iterable, description)`` wraps long loops.
+    open_network : callable
+        ``open`` of a backend, for rules that learn in a simulator.
+    """
+    if classifier.learn is None:
+        return partial(fit, C=classifier.C, seed=seed, progress=partial(progress, description="svm: rounds"))
+    return partial(_learned, classifier.learn, seed=seed, open_network=open_network,
+                   progress=partial(progress, description=f"{classifier.learn.name}: epochs"))
+
+
+def _learned(rule: ReadoutRule, counts: Numbers, labels: AnyInts, seed: int, open_network: OpenNetwork,
+             progress: Progress) -> Readout:
+    """What a rule has learned; labels of fewer than two classes are a DataError."""
+    classes, units = np.unique(labels, return_inverse=True)
+    require(len(classes) >= 2, "Readout", "labels", classes.tolist(), "of at least two classes", DataError)
+    rng = np.random.default_rng([seed, 3])
+    return Readout(classes, *rule.train(counts, units, len(classes), rng, open_network, progress))
 
 
 @dataclass(frozen=True, eq=False)

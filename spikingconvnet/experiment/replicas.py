@@ -12,6 +12,7 @@ import numpy as np
 from spikingconvnet.backends import get_backend
 from spikingconvnet.backends.base import Record, Recording
 from spikingconvnet.experiment import readout
+from spikingconvnet.model.head import READOUT
 from spikingconvnet.model.readouts import Membrane, SpikeCount
 from spikingconvnet.network.arrays import Ints32, Numbers, Pair
 from spikingconvnet.network.netlist import Network, together
@@ -58,6 +59,40 @@ def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | 
     return [join(part) for part in parts], recording
 
 
+def win(networks: Sequence[Network], label: str, grid: Pair, backend: str,
+        **options: Any) -> tuple[list[dict[str, Numbers]], Recording]:
+    """Which unit of each network's readout fires first, and the counts of the layer before it.
+
+    Parameters
+    ----------
+    networks : list of Network
+        As for :func:`respond`, made by ``head.answering``, simulated as one.
+    label, grid, backend
+        As for :func:`respond`.
+    options
+        For the backend's ``open``.
+
+    Returns
+    -------
+    answers : list of dict
+        ``units`` and ``steps``, int16 (samples,), see ``readout.by_first_spike``; ``counts`` as of :func:`respond`.
+    recording : Recording
+        The last one, for its warnings.
+    """
+    parts: list[list[dict[str, Numbers]]] = [[] for _ in networks]
+    for recording, _ in _batches(networks, backend, (), options):
+        for part, suffix in zip(parts, _suffixes(networks)):
+            units, steps = readout.by_first_spike(recording.spikes[READOUT + suffix])
+            part.append({"units": units.astype(np.int16), "steps": steps.astype(np.int16),
+                         "counts": readout.spike_counts(recording.spikes[label + suffix], grid)})
+    return [_joined(part) for part in parts], recording
+
+
+def _joined(parts: Sequence[Mapping[str, Numbers]]) -> dict[str, Numbers]:
+    """Arrays of batches one after another, by name."""
+    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+
+
 def classify(networks: Sequence[Network], layer: SpikeCount | Membrane, backend: str,
              **options: Any) -> tuple[list[dict[str, Numbers]], Recording]:
     """What the output units of each network answer to its whole timeline, all networks being simulated as one.
@@ -87,7 +122,7 @@ def classify(networks: Sequence[Network], layer: SpikeCount | Membrane, backend:
             source = network.populations[0].given_spikes.samples(samples.start, samples.stop)
             part.append(_answer([source, *(recording.spikes[label + suffix] for label in labels[1:])], layer,
                                 recording.membranes.get(labels[-1] + suffix, {}).get("v")))
-    return [{name: np.concatenate([one[name] for one in part]) for name in part[0]} for part in parts], recording
+    return [_joined(part) for part in parts], recording
 
 
 def _answer(spikes: Sequence[Spikes], layer: SpikeCount | Membrane, v: Ints32 | None) -> dict[str, Numbers]:

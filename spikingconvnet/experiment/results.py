@@ -21,9 +21,11 @@ from spikingconvnet.experiment.loading import with_spikes
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.gates.progress import Shown, shown_by
 from spikingconvnet.gates.schema import Schema
+from spikingconvnet.model.head import Head, answering
 from spikingconvnet.model.learning import LayerRule
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.arrays import ArrayLike, Pair
+from spikingconvnet.network.netlist import Network
 from spikingconvnet.store import schemas
 from spikingconvnet.store.arrays import digest, unpack_spikes
 from spikingconvnet.store.directory import RunDirectory, word
@@ -238,6 +240,23 @@ class Results:
                       schemas.classifier(self.settings.classes, features=self.model.shapes[-1][0]),
                       self.command("training", "svm"))
 
+    def head(self) -> Result:
+        """The classifier as a population: Result."""
+        channels, rows, columns = self.model.stages[-1].out_shape
+        return Result(self, "readout/head", lambda: digest("head", self.readout_digest()),
+                      schemas.head(channels=channels, rows=rows, columns=columns), self.command("testing"))
+
+    def with_head(self, network: Network) -> Network:
+        """A network of the last layers with the classifier behind them, once it is a population: Network."""
+        asked = not self.model.runs_as_one and self.model.classifier.on_board and self.classifier().is_there()
+        arrays = self.head().cached() if asked else None
+        return network if arrays is None else answering(network, self.model.stages[-1].label, Head.from_arrays(arrays))
+
+    def winners(self, split: str, data: Mapping[str, Any], images: int) -> list[Result]:
+        """What it answers, for each replica of a split of so many images."""
+        return self._replicas(f"winners/{split}", len(self.model.stages), data, images,
+                              lambda n: schemas.winners(images=n), self.readout_digest())
+
     def content(self, number: int) -> str:
         """Digest of what layer `number` (0: the input) computes; files that have not changed are not read again."""
         stamps = [self.store.stamp(name) for name in ("data/train", *(f"layers/{n}" for n in range(1, number + 1)))]
@@ -261,7 +280,8 @@ class Results:
         s, content = self.settings, self.content(len(self.model.stages))
         if self.model.runs_as_one:
             return digest("readout", self.model.readout, s.reset, content)
-        return digest("svm", self.model.classifier, s.seed, s.deformation, content)
+        fitted = replace(self.model.classifier, on_board=False)         # wherever it answers, it is the same
+        return digest("svm", fitted, s.seed, s.deformation, content)
 
     def _data_digest(self) -> str:
         s = self.settings

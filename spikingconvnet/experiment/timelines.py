@@ -41,9 +41,10 @@ class Timelines:
         return TrainedLayer.from_arrays(self.results.layer(number).read())
 
     def chain(self, number: int, spikes: Spikes) -> Network:
-        """The layers up to `number` as one network behind `spikes`: Network."""
-        return build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
-                                       spikes, self.settings.reset)
+        """The layers up to `number` as one network behind `spikes`; behind the last one a classifier on the board."""
+        chain = build.inference_network(self.model.stages[:number], [self.trained(n) for n in range(1, number + 1)],
+                                        spikes, self.settings.reset)
+        return chain if number < len(self.model.stages) else self.results.with_head(chain)
 
     def spikes(self, number: int, split: str, data: Mapping[str, Any]) -> list[Spikes]:
         """Spikes of a layer (0: the input) for every replica of a split: list of Spikes.
@@ -127,6 +128,27 @@ class Timelines:
 
         found = self._cached(self.results.answers(split, data, data["spikes"].n_samples), compute, description)
         return {name: np.concatenate([part[name] for part in found]) for name in ("units", "output", "spikes")}
+
+    def winners(self, split: str, data: Mapping[str, Any]) -> dict[str, Numbers]:
+        """What the classifier as a population answers to a split: ``units`` and ``steps``, see ``replicas.win``.
+
+        The counts of the last layer come from the same runs, and are kept as those of :meth:`counts`.
+        """
+        stage, description = self.model.stages[-1], f"readout: first spikes, {split}"
+        n, grid = data["spikes"].n_samples, self.model.classifier.cells(stage.out_shape)
+        counts = self.results.counts(stage.number, split, data, n, grid)
+
+        def compute(missing: Sequence[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+            sources, trained = self.spikes(stage.number - 1, split, data), self.trained(stage.number)
+            networks = [self.results.with_head(build.inference_network([stage], [trained], sources[i]))
+                        for i in missing]
+            for i, (found, judged) in zip(missing, self.runner.side_by_side(networks, description, replicas.win,
+                                                                            label=stage.label, grid=grid)):
+                counts[i].write(self.results.how(judged), counts=found.pop("counts"))
+                yield found, judged
+
+        found = self._cached(self.results.winners(split, data, n), compute, description)
+        return {name: np.concatenate([part[name] for part in found]) for name in ("units", "steps")}
 
     def _cached(self, files: Sequence[Result],
                 compute: Callable[[list[int]], Iterator[tuple[dict[str, Any], dict[str, Any]]]],

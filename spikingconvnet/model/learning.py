@@ -140,6 +140,44 @@ class LayerRule(ABC):
         return []
 
 
+class ReadoutRule(ABC):
+    """A rule that trains a linear readout, see ``Classifier.learn``.
+
+    Attributes
+    ----------
+    name : str
+        As results are noted.
+    """
+
+    name: str
+
+    @abstractmethod
+    def train(self, counts: Numbers, units: Ints, classes: int, rng: np.random.Generator, open_network: OpenNetwork,
+              progress: Progress = iter) -> tuple[Floats, Floats]:
+        """Find the weights.
+
+        Parameters
+        ----------
+        counts : array (n, features)
+            Spikes of the last layer in each of its cells, samples in rows.
+        units : int array (n,)
+            That should answer, 0 to classes - 1.
+        classes : int
+        rng : numpy.random.Generator
+            The only source of chance.
+        open_network : callable
+            ``open`` of a backend, for those that learn in a simulator.
+        progress : callable
+            Wraps the iterable of a long loop.
+
+        Returns
+        -------
+        weights : float array (classes, features)
+            The unit with the largest sum of weights times counts, and of its bias, answers; 1 is the margin.
+        biases : float array (classes,)
+        """
+
+
 class NetworkRule(ABC):
     """A rule that trains all layers at once.
 

@@ -6,7 +6,19 @@ A value that cannot be used is a SettingsError.
 from dataclasses import dataclass
 
 from spikingconvnet.errors import in_words, require
-from spikingconvnet.gates.fields import FACTOR, MOST_SLOT, PAIR, check_fields, choice, optional, whole
+from spikingconvnet.gates.fields import (
+    FACTOR,
+    FLAG,
+    MOST_SLOT,
+    PAIR,
+    check_fields,
+    choice,
+    optional,
+    record,
+    spelled,
+    whole,
+)
+from spikingconvnet.model.learning import ReadoutRule
 from spikingconvnet.network.arrays import Pair, Shape
 from spikingconvnet.network.geometry import pair
 
@@ -96,9 +108,9 @@ class Membrane(_OutputUnits):
         return f"Membrane  highest mean in {self._steps()}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classifier:
-    """Linear support vector machine on spike counts of the last layer.
+    """Linear machine on spike counts of the last layer: one of support vectors, or what a rule learns.
 
     Attributes
     ----------
@@ -106,13 +118,26 @@ class Classifier:
         Counts are summed over this many cells per map; None keeps every neuron's own count.
     C : float
         Inverse strength of regularisation, as in scikit-learn's ``LinearSVC``.
+    on_board : bool
+        Whether the machine is also a population of the network, whose first spike is an answer of the board's own, see
+        ``model.head``. Testing then tells both.
+    learn : ReadoutRule or None
+        How the machine is found, as ``ErrorDriven()``; None is scikit-learn's ``LinearSVC``.
     """
 
     grid: int | Pair | None = None
     C: float = 1.0
+    on_board: bool = False
+    learn: ReadoutRule | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self, grid=optional(PAIR), C=FACTOR)
+        check_fields(self, grid=optional(PAIR), C=FACTOR, on_board=FLAG,
+                     learn=optional(record(ReadoutRule, wanted="a rule for readouts, as ErrorDriven()")))
+        require(self.learn is None or self.C == Classifier.C, "Classifier", "C", self.C,
+                f"left out: it is of the support vector machine, and {self.learn} learns")
+
+    def __repr__(self) -> str:
+        return spelled(self, ("on_board", "learn"))
 
     def cells(self, in_shape: Shape) -> Pair:
         """Cells per map (rows, columns): `grid`, or one cell per neuron."""
@@ -127,7 +152,6 @@ class Classifier:
         return (in_shape[0] * rows * columns, 1, 1)
 
     def __str__(self) -> str:
-        if self.grid is None:
-            return "Classifier  linear SVM on one count per neuron"
-        rows, columns = pair(self.grid)
-        return f"Classifier  linear SVM on {rows}x{columns} cells per map"
+        cells = "one count per neuron" if self.grid is None else "{}x{} cells per map".format(*pair(self.grid))
+        found = "linear SVM" if self.learn is None else self.learn.name
+        return f"Classifier  {found} on {cells}{', on the board' * self.on_board}"

@@ -13,6 +13,8 @@ checked as it is read, see ``schema``.
     spikes/1-train-000.npz spikes of a trained layer, one file per replica (cache)
     features/train-000.npz spike counts for the classifier, one file per replica (cache)
     answers/test-000.npz   what output units answer, one file per replica (cache)
+    winners/test-000.npz   what the classifier as a population answers, one file per replica (cache)
+    readout/head.npz       the classifier as a population
     svm.npz                the classifier
     results.json           scores and costs of every command
     plots/                 figures

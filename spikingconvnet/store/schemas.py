@@ -139,6 +139,19 @@ def answers(**sizes: int) -> Schema:
                    "spikes": Array("uint32", ("images", "populations"))}, HOW, whole, sizes)
 
 
+def head(**sizes: int) -> Schema:
+    """The classifier as a population, see ``model.head``; sizes: ``channels``, ``rows``, ``columns``."""
+    return Schema({"kernels": Array(FLOATS, ("classes", *KERNELS[1:]), -ACCUM, ACCUM),
+                   "clock": Array(FLOATS, ("classes", "ticks"), -ACCUM, ACCUM), "first": Array("int64", (), 1, 1 << 31),
+                   "v_thresh": Array(FLOATS, (), 0, ACCUM), "largest_input": Array(FLOATS, (), 0, ACCUM)},
+                  HOW, None, sizes)
+
+
+def winners(**sizes: int) -> Schema:
+    """What that population answers to a replica; sizes: ``images``."""
+    return Schema(dict.fromkeys(("units", "steps"), Array("int16", ("images",), -1)), HOW, None, sizes)
+
+
 def classifier(classes: Sequence[int] | None = None, **sizes: int) -> Schema:
     """The classifier; sizes: ``features``."""
     def whole(arrays: Arrays, how: Mapping[str, Any]) -> None:

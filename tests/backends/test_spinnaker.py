@@ -601,9 +601,9 @@ def test_a_board_is_named_by_kind_or_address(target, version, host):
 
 
 def test_reward_and_punishment_teach_the_same_weights_on_a_board(board, tmp_path):
-    """Flowers of all species, two epochs, each a chunk of the run."""
+    """Flowers of all species, two epochs, each a chunk of the run, over an inhibition."""
     flowers = datasets.load("iris", "train").select(np.arange(9))
-    rule = RSTDP(epochs=2, pulses=(4, 3), initial=(0.2, 0.35))
+    rule = RSTDP(epochs=2, pulses=(4, 3), initial=(0.3, 0.45), inhibition=0.1)
     fields = GaussianReceptiveFields(fields=5).fitted(flowers.images)
     patterns = RegularEncoder(n_steps=16, max_rate=0.5)(fields(flowers.images))
     learned = {}

@@ -1,8 +1,11 @@
 """R-STDP: what every outcome of a trial does to the weights, in the local engine's integers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from spikingconvnet import Dense, Membrane, Sequential
 from spikingconvnet.backends.local import simulator
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data.iris import iris
@@ -128,3 +131,23 @@ def test_the_last_pulse_of_a_reward_may_come_one_step_before_the_kick_s_spike_is
     assert RSTDP(kick=36, pulses=(3,), reward=latest, flush=60, slot=90).reward == latest
     with pytest.raises(SettingsError, match="less than that behind the kick's spike in step 37"):
         RSTDP(kick=36, pulses=(3,), reward=latest + 1, flush=60, slot=90)
+
+
+def test_over_an_inhibition_what_is_learned_has_signs():
+    rule = replace(ONCE, inhibition=1.0)
+    change, diagnostics = learned([[1.0 + weight_for(9.0), 1.0 + weight_for(11.0)]] * 4, label=1, rule=rule)
+    assert (change[[0, 2], 0] < -0.01).all() and (change[[0, 2], 1] > 0.01).all() and not change[[1, 3]].any()
+    assert (diagnostics["wrong"], diagnostics["missing"]) == ([1.0], [1.0])
+    change, diagnostics = learned([[1.0, 1.0]] * 4, label=1, rule=rule)         # nothing reaches the membranes
+    assert not change[:, 0].any() and (change[[0, 2], 1] > 0.01).all()
+    assert (diagnostics["wrong"], diagnostics["missing"]) == ([0.0], [1.0])
+
+
+def test_the_layer_of_a_rule_over_an_inhibition_is_what_is_left_of_it():
+    rule = replace(ONCE, inhibition=0.5, initial=(0.5, 0.5))
+    model = Sequential((4, 1, 1), Dense(2, neuron=rule.neuron), Membrane())
+    (layer,), _ = rule.train(model, np.zeros((1, 4, 1, 1)), np.array([1]), np.random.default_rng(0), encoder=None,
+                             open_network=simulator.open, events=lambda split, places: pattern([0, 2]))
+    kernels = layer.kernels.reshape(2, 4)
+    assert not kernels[0].any() and not kernels[:, [1, 3]].any() and (kernels[1, [0, 2]] > 0.01).all()
+    assert repr(rule).endswith("inhibition=0.5)") and "inhibition" not in repr(ONCE)

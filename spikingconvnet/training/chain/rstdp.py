@@ -38,6 +38,7 @@ from spikingconvnet.gates.fields import (
     check_fields,
     record,
     several,
+    spelled,
     whole,
 )
 from spikingconvnet.model.learning import NetworkRule, OpenNetwork, Progress, Shown, tell
@@ -53,15 +54,15 @@ from spikingconvnet.training.chain.balance import gain
 
 logger = logging.getLogger(__name__)
 
-INPUT, TEACHER, REWARD, PUNISHMENT, OUTPUT, SYNAPSES = ("input", "teacher", "reward", "punishment", "output",
-                                                        "synapses")
+INPUT, TEACHER, REWARD, PUNISHMENT, OUTPUT, SYNAPSES, FIXED = ("input", "teacher", "reward", "punishment", "output",
+                                                               "synapses", "fixed")
 FORGETTING = 16         # steps after which sPyNNaker's table of eligibility has its next entry
 KICK = 1.1              # times the threshold
 _PULSES = several(whole(1, 4), "numbers of spikes from 1 to 4, the steps in which dopamine does not decay on a board")
 DECAY = 2.0             # ms, time constant of eligibility and dopamine: nothing is left after `FORGETTING` steps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RSTDP(NetworkRule):
     """Settings of the rule; those that cannot be used are a SettingsError. Times are steps in a trial.
 
@@ -92,6 +93,9 @@ class RSTDP(NetworkRule):
     neuron : IFCurrDelta
         Of the units; in training with `v_thresh` and a refractory time. Its `tau_m` is also that of the traces, so that
         an input becomes as eligible as it moved the membrane.
+    inhibition : float
+        Beside each plastic excitation, which never changes, nA: what is learned has signs then. A board's plastic
+        weights have none.
     """
 
     epochs: int = 5
@@ -111,6 +115,7 @@ class RSTDP(NetworkRule):
     initial: tuple[float, float] = (0.16, 0.24)
     neuron: IFCurrDelta = IFCurrDelta(tau_m=20.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=OUT_OF_REACH,
                                       tau_refrac=0.0, v=0.0)
+    inhibition: float = 0.0
 
     name = "rstdp"
 
@@ -118,7 +123,7 @@ class RSTDP(NetworkRule):
         steps = whole(1, MOST_SLOT)
         check_fields(self, epochs=whole(1, 10_000), pattern_steps=steps, punish=steps, kick=steps, reward=steps,
                      flush=steps, slot=steps, pulses=_PULSES, amount=POSITIVE, eligibility=POSITIVE, target=POSITIVE,
-                     margin=NOT_NEGATIVE, v_thresh=POSITIVE,
+                     margin=NOT_NEGATIVE, v_thresh=POSITIVE, inhibition=NOT_NEGATIVE,
                      w_max=POSITIVE, initial=several(NOT_NEGATIVE, "a range (lowest, highest) in nA", 2),
                      neuron=record(IFCurrDelta))
         require(self.margin < self.target, "RSTDP", "margin", self.margin, f"0 or more, below {self.target}")
@@ -127,6 +132,9 @@ class RSTDP(NetworkRule):
         require(self.initial[0] <= self.initial[1] <= self.w_max, "RSTDP", "initial", self.initial,
                 f"a range between 0 and w_max ({self.w_max})")
         self._check_times()
+
+    def __repr__(self) -> str:
+        return spelled(self, ("inhibition",))
 
     def _check_times(self) -> None:
         answer, last = self.pattern_steps + 1, max(self.pulses) - 1
@@ -157,7 +165,7 @@ class RSTDP(NetworkRule):
                 f"as many as the encoder makes ({spikes.n_steps})")
         initial = rng.uniform(*self.initial, size=(spikes.size, stage.out_shape[0]))
         weights, diagnostics = learn(spikes, labels, initial, rng, self, open_network, progress)
-        kernels = weights.T.reshape(stage.layer.kernel_shape(stage.in_shape))
+        kernels = (weights - self.inhibition).T.reshape(stage.layer.kernel_shape(stage.in_shape))
         return [TrainedLayer(kernels, np.full(stage.out_shape[0], OUT_OF_REACH))], diagnostics
 
 
@@ -229,12 +237,14 @@ def training_network(shown: Spikes, labels: Ints, initial: Floats, rule: RSTDP) 
     stdp = STDPMechanism(SpikePairRule(tau, tau, rule.eligibility, 0.0), AdditiveWeightDependence(0.0, rule.w_max))
     dopamine = Neuromodulation(DECAY, DECAY, 0.0, rule.w_max)
     everyone = DenseConnections(np.full((1, classes), rule.amount), rounding="machine")
+    fixed = Projection(FIXED, INPUT, OUTPUT, DenseConnections(np.full(initial.shape, rule.inhibition)), "inhibitory")
     return Network(
         (*(Population(label, spikes.shape, SpikeSourceArray(spikes)) for label, spikes in sources.items()),
          Population(OUTPUT, (classes, 1, 1), cell, max_expected_summed_weight=_largest_input(shown, rule))),
         (Projection(SYNAPSES, INPUT, OUTPUT, DenseConnections(initial), plasticity=stdp),
          Projection(TEACHER, TEACHER, OUTPUT, _teaching(classes, rule)),
-         *(Projection(label, label, OUTPUT, everyone, label, dopamine) for label in (REWARD, PUNISHMENT))))
+         *(Projection(label, label, OUTPUT, everyone, label, dopamine) for label in (REWARD, PUNISHMENT)),
+         *[fixed] * (rule.inhibition > 0)))
 
 
 def trials(shown: Spikes, labels: Ints, classes: int, rule: RSTDP) -> tuple[Spikes, Spikes, Spikes, Spikes]:
@@ -271,11 +281,16 @@ def trials(shown: Spikes, labels: Ints, classes: int, rule: RSTDP) -> tuple[Spik
 def _largest_input(shown: Spikes, rule: RSTDP) -> float:
     """Of a unit in one step, nA: a kick, or all inputs of a pattern at the flush with the largest weights.
 
-    sPyNNaker's own estimate is far larger, which would leave the weights eight times as coarse.
+    sPyNNaker's own estimate is far larger, which would leave the weights eight times as coarse. Over an inhibition some
+    weights grow and others fall, so that of all inputs the largest start weight counts; and a ring buffer holds twice
+    what it is asked for.
     """
     sample, neuron, _ = shown.events()
-    active = np.unique(sample * shown.size + neuron) // shown.size
-    return max(KICK * rule.v_thresh / gain(rule.neuron), rule.w_max * np.bincount(active, minlength=1).max().item())
+    active = np.bincount(np.unique(sample * shown.size + neuron) // shown.size, minlength=1).max().item()
+    kick = KICK * rule.v_thresh / gain(rule.neuron)
+    if rule.inhibition:
+        return max(kick, rule.initial[1] * active) / 2
+    return max(kick, rule.w_max * active)
 
 
 def _teaching(classes: int, rule: RSTDP) -> ConnectionList:

@@ -1,0 +1,1 @@
+"""Readouts that learn, and how one becomes units of a board."""
