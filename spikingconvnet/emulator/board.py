@@ -99,14 +99,14 @@ class Board:
 
     def configuration(self) -> str:
         """Text of a ``.spynnaker.cfg`` that makes sPyNNaker use this board."""
-        return configuration(self.version, f"machine_name = {self.host}")
+        return configuration(self.version, self.host)
 
 
-def configuration(version: int, where: str) -> str:
-    """Text of a ``.spynnaker.cfg`` for a board of a version; `where` is the line that says how it is found.
+def configuration(version: int, place: str | None, option: str = "machine_name") -> str:
+    """Text of a ``.spynnaker.cfg`` for a board of a version, and where it is found: its address, or another option's.
 
     Advanced monitors stream data through a core of every chip that polls every 10 us; a board in memory needs neither.
     """
-    return (f"[Machine]\nversion = {version}\n{where}\n"
+    return (f"[Machine]\nversion = {version}\n{option} = {place}\n"
             "enable_advanced_monitor_support = False\nenable_reinjection = False\n"
             "post_simulation_overrun_before_error = 3600\n")

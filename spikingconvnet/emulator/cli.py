@@ -201,7 +201,7 @@ def _spalloc(options: argparse.Namespace, **board: Any) -> int:
         trust = " ".join(f"{name}={shlex.quote(str(path))}" for name in certificate.TRUSTED)
         print(f"spalloc server for {options.boards} emulated boards at {url}; Ctrl-C ends it. Its clients need\n\n"
               f"export {trust}\n\nand in ~/.spynnaker.cfg\n\n"
-              f"{configuration(options.version, f'spalloc_server = {url}')}", flush=True)
+              f"{configuration(options.version, url, 'spalloc_server')}", flush=True)
 
     with tempfile.TemporaryDirectory(prefix="emulated-boards-") as folder:
         path = Path(options.certificate or f"{folder}/certificate.pem").resolve()

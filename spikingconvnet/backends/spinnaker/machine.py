@@ -102,12 +102,11 @@ def machine_section(target: str | Machine, timed: bool = False) -> Iterator[str]
 
 def _of_server(url: str) -> str:
     """Text of the section Machine for a spalloc server."""
-    where = f"spalloc_server = {url}"
     if not _hands_out_emulated(url):
-        return f"[Machine]\nversion = 5\n{where}\n"
+        return f"[Machine]\nversion = 5\nspalloc_server = {url}\n"
     from spikingconvnet.emulator.board import configuration
 
-    return configuration(5, where)
+    return configuration(5, url, "spalloc_server")
 
 
 def _hands_out_emulated(url: str) -> bool:
