@@ -126,14 +126,12 @@ def main(args=None):
 
 
 def python_of(peer, pythons):
-    """The first interpreter that has a peer's modules, or None; then stderr says what is missing."""
-    script = ("import sys, importlib.util\n"
-              f"sys.exit(not all(map(importlib.util.find_spec, {PEERS[peer].modules})))")
+    """The first interpreter that imports a peer's modules, or None; then stderr says how to get it."""
+    modules = ", ".join(PEERS[peer].modules)
     for python in pythons:
-        if subprocess.run([python, "-c", script]).returncode == 0:
+        if subprocess.run([python, "-c", f"import {modules}"], capture_output=True).returncode == 0:
             return python
-    print(f"{peer} is left out: no Python has {', '.join(PEERS[peer].modules)}; {PEERS[peer].install}",
-          file=sys.stderr)
+    print(f"{peer} is left out: no Python imports {modules}; {PEERS[peer].install}", file=sys.stderr)
     return None
 
 
@@ -155,8 +153,9 @@ def line(job, peer, samples, pairs):
     rates = [samples / statistics.median(one["seconds"] for one in side) for side in zip(*pairs)]
     spikes = [f"{one['spikes'] / samples:,.2f}" for one in pairs[0]]
     verdict = ", equal" if 1 / EQUAL <= middle <= EQUAL else ""
-    return (f"| {job} | {peer} | {rates[0]:,.0f} | {rates[1]:,.0f} | {middle:.3g} ({ratios[0]:.3g}, {ratios[-1]:.3g})"
-            f"{verdict} | {', '.join(spikes)} | {PEERS[peer].lacks} |")
+    told = [f"{ratio:,.0f}" if ratio > 100 else f"{ratio:.3g}" for ratio in (middle, ratios[0], ratios[-1])]
+    return (f"| {job} | {peer} | {rates[0]:,.0f} | {rates[1]:,.0f} | {told[0]} ({told[1]}, {told[2]}){verdict}"
+            f" | {', '.join(spikes)} | {PEERS[peer].lacks} |")
 
 
 def measure(python, *command):
