@@ -14,7 +14,7 @@ import numpy as np
 
 from spikingconvnet.data.events import EventSet, event_set
 from spikingconvnet.data.images import READING
-from spikingconvnet.data.sources_files import ARRAYS, TABLES, read_arrays, read_table, suffix
+from spikingconvnet.data.sources_files import ARRAYS, TABLES, first_line, read_arrays, read_table, suffix
 from spikingconvnet.data.sources_labels import class_ids
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.gates.progress import counted
@@ -93,8 +93,7 @@ def _polarities(packet: bytes, overflow: int) -> Numbers:
 
 def _table(path: Path) -> Numbers:
     """Columns of a table, by their names or in the order t, x, y, p."""
-    with open(path, encoding="utf-8-sig") as file:
-        names = [name.strip().lower() for name in file.readline().replace(";", ",").replace("\t", ",").split(",")]
+    names = [name.strip().lower() for name in first_line(path).replace(";", ",").replace("\t", ",").split(",")]
     numbers, _ = read_table(path, None, ())
     order = names if set(FIELDS) <= set(names) else list(FIELDS)
     if numbers.shape[1] < len(FIELDS):
@@ -219,10 +218,14 @@ def gestures(folder: Path) -> list[list[Sample]]:
     Raises
     ------
     DataError
-        A recording or a table is missing.
+        A recording or a table is missing or damaged.
     """
-    lines = [[line for line in (folder / part).read_text().split() if line.endswith(".aedat")] for part in GESTURES]
-    return [[sample for line in counted(part, READING) for sample in _recording(folder / line)] for part in lines]
+    try:
+        lines = [(folder / part).read_text().split() for part in GESTURES]
+    except (OSError, ValueError) as error:              # of which UnicodeDecodeError is one
+        raise DataError(f"{folder}: {', '.join(GESTURES)} cannot be read ({error}); get them again") from error
+    names = [[line for line in part if line.endswith(".aedat")] for part in lines]
+    return [[sample for name in counted(part, READING) for sample in _recording(folder / name)] for part in names]
 
 
 def _recording(path: Path) -> list[Sample]:
@@ -230,5 +233,7 @@ def _recording(path: Path) -> list[Sample]:
     table = path.with_name(f"{path.stem}_labels.csv")
     if not table.is_file():
         raise DataError(f"{table}: is missing; each recording of DVS128 Gesture has one beside it")
-    events, rows = read_events(path), np.loadtxt(table, np.int64, delimiter=",", skiprows=1, ndmin=2)
+    events, rows = read_events(path), read_table(table, None, ())[0]
+    if rows.shape[1] != 3 or not np.array_equal(rows, np.rint(rows)):
+        raise DataError(f"{table}: must be rows of class, first and last microsecond; get it again")
     return [(events[(events[:, 0] >= begin) & (events[:, 0] < end)], np.int64(label)) for label, begin, end in rows]

@@ -9,9 +9,9 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -24,7 +24,7 @@ ARRAYS = (".npy", ".npz")
 TABLES = (".csv", ".tsv")
 LABEL_COLUMNS = ("label", "labels", "class", "target", "y", "digit", "letter", "species")
 DELIMITERS = ",;\t"
-BLOCK = 1 << 20                 # bytes that are looked at at a time
+LONGEST_LINE = 1 << 24          # characters
 MOST_BYTES = 1 << 33            # of the arrays in one .npz, unpacked
 # What NumPy, and zipfile below it, raise of files that were altered.
 DAMAGED = (OSError, ValueError, TypeError, EOFError, KeyError, AttributeError, MemoryError, OverflowError,
@@ -103,13 +103,29 @@ def read_table(path: Path, label: int | None = 0,
 
 def _first_row(path: Path) -> tuple[list[str], str]:
     """The cells of the first line, and what stands between them."""
+    line = first_line(path)
+    delimiter = max(DELIMITERS, key=line.count)
+    try:
+        return next(csv.reader([line], delimiter=delimiter), []), delimiter
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as a table of text ({error})") from error
+
+
+def first_line(path: Path) -> str:
+    """The first line of a text; what is no text is a DataError."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            line = file.readline()
-        delimiter = max(DELIMITERS, key=line.count)
-        return next(csv.reader([line], delimiter=delimiter), []), delimiter
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            return next(_lines(file, path), "")
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as a table of text ({_text(error)})") from error
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """The lines of a text; one that does not end is a DataError before it fills the memory."""
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise DataError(f"{path}: a line of more than {LONGEST_LINE:,} characters; a table has a line for each row")
+        yield line
 
 
 def _is_number(text: str) -> bool:
@@ -122,21 +138,19 @@ def _is_number(text: str) -> bool:
 
 def _columns(path: Path, delimiter: str, has_names: bool, columns: Sequence[int], dtype: Any) -> Numbers:
     try:
-        with warnings.catch_warnings(), open(path, encoding="utf-8-sig") as lines:
+        about = path.stat().st_size // max(1, len(first_line(path)))            # lines
+        with warnings.catch_warnings(), open(path, encoding="utf-8-sig") as file:
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")      # an error of ours below
-            found: Numbers = np.loadtxt(counted(OfLength(lines, _lines(path)), READING), dtype, delimiter=delimiter,
-                                        skiprows=int(has_names), usecols=columns, ndmin=2, comments=None, quotechar='"')
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+            found: Numbers = np.loadtxt(
+                counted(OfLength(_lines(file, path), about), READING), dtype, delimiter=delimiter,
+                skiprows=int(has_names), usecols=columns, ndmin=2, comments=None, quotechar='"')
+    except DataError:
+        raise
+    except (OSError, ValueError) as error:              # of which UnicodeDecodeError is one
         raise DataError(f"{path}: {_text(error)}; every row holds the same number of numbers, and a label") from error
     if not len(found):
         raise DataError(f"{path}: no row is in it")
     return found
-
-
-def _lines(path: Path) -> int:
-    """Lines of a file, about."""
-    with open(path, "rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
 
 
 def suffix(path: str | os.PathLike[str]) -> str:

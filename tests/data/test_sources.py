@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import threading
 import zipfile
 from functools import partial
@@ -60,6 +61,12 @@ def test_numbers_from_0_to_1_and_16_bits_become_bytes(tmp_path, caplog):
     assert np.array_equal(read_images(tmp_path / "u.npy", white=255 * 16), GREY)
 
 
+def _sparse(path, begin):
+    """A file of a terabyte that is nothing but zeros behind its beginning, and takes no room."""
+    path.write_bytes(begin)
+    os.truncate(path, 1 << 40)
+
+
 @pytest.mark.parametrize("make, text", [
     (lambda folder: np.save(folder / "a.npy", np.array([GREY, "x"], object)), "holds Python objects"),
     (lambda folder: np.save(folder / "a.npy", GREY[:0]), "no image is in it"),
@@ -72,6 +79,8 @@ def test_numbers_from_0_to_1_and_16_bits_become_bytes(tmp_path, caplog):
     (lambda folder: np.savez(folder / "a.npz", one=GREY, two=GREY), "holds one, two; name the array"),
     (lambda folder: (folder / "a.png").write_bytes(b"nothing"), "no picture that pillow knows"),
     (lambda folder: (folder / "a.csv").write_text("1,2,3\n4,5\n"), "every row holds the same number"),
+    (lambda folder: _sparse(folder / "a.csv", b"1,2,3\n"), "a line of more than 16,777,216 characters"),
+    (lambda folder: _sparse(folder / "a.csv", b""), "a line of more than 16,777,216 characters"),
     (lambda folder: (folder / "a.csv").write_text("x,y,z\n"), "no row is in it"),
     (lambda folder: (folder / "a.txt").write_text("nothing at all, or else"), "not an IDX file of images"),
     (lambda folder: (folder / "empty").mkdir(), "no picture is in this folder"),
