@@ -14,6 +14,7 @@ from spikingconvnet.report.held import Held
 from spikingconvnet.store.directory import word
 
 MACHINES = ("local", "emulated", "timed", "hardware", "nest", "brian2")
+TOLD = "split", "accuracy", "accuracy_by_half", "verdict", "over_time", "on_board"      # as results.json has them
 MOST_CLASSES = 40           # of a confusion matrix that is shown; of more, the confusions alone
 MOST_CONFUSIONS = 60
 
@@ -53,7 +54,7 @@ def result(held: Held) -> dict[str, Any]:
         return {"missing": [next_step(held, "no images are classified yet")]}
     confusion = np.array(entry["confusion"], np.int64)
     names = [str(name) for name in entry.get("class_names", entry["classes"])]
-    told = {key: entry.get(key) for key in ("split", "accuracy", "accuracy_by_half", "verdict", "over_time")}
+    told = {key: entry.get(key) for key in TOLD}
     return {**told, "n": int(confusion.sum()), "classes": names, "floors": _floors(confusion),
             "places": np.searchsorted(held.classes, entry["classes"]).tolist(),
             "rows": _rows(names, confusion), "train": held.entries.get("svm", {}).get("accuracy"),

@@ -254,7 +254,9 @@ function result(run) {
   if (told.missing) return missing(told.missing);
   const right = Math.round(told.accuracy * told.n);
   const verdict = told.verdict ? h("p", {class: told.verdict === "valid" ? "good" : "bad"}, `On the board: ${told.verdict}`) : null;
-  const floors = [["this network", told.accuracy], ...told.floors.map(({name: floor, share}) => [floor, share]),
+  const own = told.on_board;
+  const floors = [[own ? "this network, classified by the host" : "this network", told.accuracy],
+    ...(own ? [["answers of the classifier on the board", own.accuracy]] : []), ...told.floors.map(({name: floor, share}) => [floor, share]),
     ...(told.train === null || told.train === undefined ? [] : [["the classifier on its training images", told.train]]),
     ...Object.entries(told.other).map(([split, share]) => [`${split} images`, share])];
   return [h("p", {}, h("span", {class: "big"}, percent(told.accuracy)), ` of ${whole(told.n)} ${told.split} images (${whole(right)} right, ${
@@ -263,6 +265,8 @@ function result(run) {
     h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "Accuracy beside its floors"), floors.map(([what, share]) =>
       h("tr", {}, h("th", {scope: "row"}, what), h("td", {}, percent(share)), h("td", {}, meter(share))))),
     told.accuracy_by_half && h("p", {class: "dim"}, `First half ${percent(told.accuracy_by_half[0])}, second half ${percent(told.accuracy_by_half[1])}.`),
+    own && h("p", {class: "dim"}, `Board and host agree in ${percent(own.agreement)}${own.latency === null ? "" : `; the board answers ${
+      own.latency.toFixed(1)} steps after an image begins`}${own.unanswered ? `; ${counted(own.unanswered, "image")} without an answer` : ""}.`),
     told.floor_command ? [h("p", {class: "dim"}, "What linear units behind random ones reach on the same images is a run of its own:"),
       h("pre", {tabindex: 0}, told.floor_command)] : null),
     h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "By class: share recognised (recall), share of its answers that are right (precision)"),

@@ -157,12 +157,23 @@ def test_arrays_come_back_in_the_smallest_type():
     assert unpacked(quantised(np.full(3, 2.5))).tolist() == [2.5] * 3
 
 
+def test_what_the_board_itself_answers_is_on_the_page(run):
+    experiment = opened(run)
+    own = {"accuracy": 0.5, "agreement": 0.75, "latency": 12.5, "unanswered": 1}
+    before = experiment.results()["test"]
+    try:
+        experiment.keep_result("test", {**before, "on_board": own})
+        assert shown(opened(run))[0]["runs"][0]["result"]["on_board"] == own
+    finally:
+        experiment.keep_result("test", before)
+
+
 def test_what_is_on_the_page_is_what_is_stored(run):
     experiment = opened(run)
     content, held = shown(experiment)[0]["runs"][0], Held(experiment)
     entry, found = experiment.results()["test"], answers.answered(held)
     assert content["result"]["accuracy"] == entry["accuracy"] and content["result"]["confusion"] == entry["confusion"]
-    assert content["result"]["floors"][1]["share"] == pytest.approx(1 / 3)
+    assert content["result"]["floors"][1]["share"] == pytest.approx(1 / 3) and content["result"]["on_board"] is None
     assert found is not None and content["images"]["all_wrong"] == len(found.wrong) == 9 - round(9 * entry["accuracy"])
     assert all(row[1:] == [found.labels[row[0]], found.answers[row[0]]] for row in content["images"]["list"])
     layer = experiment.layer(1)
