@@ -93,8 +93,9 @@ def _command(options: Namespace) -> int:
 
 
 def _one_line(failure: Exception) -> str:
-    """An error's printable text; what knows only of ``main.py`` is told how it was called."""
-    return printable(str(failure).replace(" main.py --mode", f" {program()} --mode"))
+    """An error's printable text; what knows only of ``main.py`` is told how it was called, once."""
+    called = f" {program()} --mode"         # which may end with main.py itself
+    return printable(called.join(part.replace(" main.py --mode", called) for part in str(failure).split(called)))
 
 
 def _board() -> int:

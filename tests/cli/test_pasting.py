@@ -1,6 +1,7 @@
 """A command in an error's text, pasted into a shell as it is printed, means the same options."""
 
 import shlex
+import shutil
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -16,6 +17,7 @@ from spikingconvnet.cli import parameters as parameters_module
 from spikingconvnet.cli.arguments import parse
 from spikingconvnet.cli.messages import program
 from spikingconvnet.cli.parameters import kept_options
+from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import figures
 from spikingconvnet.experiment.results import Results
 from spikingconvnet.store.directory import word
@@ -135,3 +137,13 @@ def test_a_run_with_another_source_is_gone_on_with_as_it_is_told(parameters, tmp
     (tmp_path / "parameters.py").write_text("SEED = 3")
     assert cli.main(["--mode", "info", "--run-dir=run"]) == 0
     assert pasted(caplog.messages[-1].partition("   (")[0], program()).source == str(source)
+
+
+@pytest.mark.parametrize("called", [["python", "main.py"], ["spikingconvnet"], ["python3", "a b/main.py"]])
+def test_how_it_was_called_is_said_once(called, monkeypatch):
+    """Both by what knows how it was called, and by what says ``main.py`` wherever that is."""
+    monkeypatch.setattr(sys, "orig_argv", called)
+    monkeypatch.setattr(sys, "argv", called[-1:])
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    told = cli._one_line(SettingsError(f"make it with: {program()} --mode loaddata, then run: main.py --mode demo"))
+    assert told == f"make it with: {shlex.join(called)} --mode loaddata, then run: {shlex.join(called)} --mode demo"
