@@ -88,7 +88,7 @@ def test_each_reader_says_how_far_it_is(tmp_path, made):
         found = sources.load(source)
     assert isinstance(found.train, EventSet) == (made is events)
     assert {line[0] for line in heard} == {"images: reading"} and sum(line[2] for line in heard) == n
-    assert all(abs(length - came) <= (made is table) for _, length, came in heard)       # about, by the first line's length
+    assert all(abs(length - came) <= (made is table) for _, length, came in heard)      # about, by its first line
 
 
 def test_a_download_counts_its_parts(tmp_path, monkeypatch):
