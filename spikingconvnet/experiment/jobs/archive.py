@@ -15,6 +15,7 @@ from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.schema import is_integer, is_text, parse_json
+from spikingconvnet.store.arrays import UNREADABLE
 
 FORMAT = 1
 MANIFEST, RESULTS = "manifest.json", "spikingconvnet-results.zip"
@@ -23,7 +24,7 @@ DONE, AT_WORK, FAILED = "done", "at work", "failed"
 KINDS = ("layers", "features", "answers", "found")      # folders of results
 LONGEST_LOG = 1 << 20           # bytes of sPyNNaker's messages, the last ones
 MOST_BYTES = 1 << 31            # of all files of a job
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+DAMAGED = (*UNREADABLE, zlib.error, OSError)        # RuntimeError: also of a way of packing that zipfile does not know
 SEND = "--mode bundle"
 
 
