@@ -35,7 +35,7 @@ HOMES = {
     "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
     "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
-    "core_native.c": (core.Rest, core, cpu, native_core, memory_map.Interrupt, peripherals, peripherals.VIC,
+    "core_native.c": (core.Rest, core, cpu, native_core, native_cpu, memory_map.Interrupt, peripherals, peripherals.VIC,
                       peripherals.Timer, peripherals.Timers, peripherals.CommsController, peripherals.DMA, timed_core,
                       timing)}
 # What C has to itself: words for the preprocessor, and numbers that no Python needs.
@@ -56,7 +56,7 @@ STRUCTURES = {
     ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"inputs", "window", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "cpu", "core", "memories", "region", "arrival"}}
+          "core_native.c": {"timer", "cpu", "core", "device", "memories", "region", "arrival"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
 

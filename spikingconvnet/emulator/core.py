@@ -97,7 +97,8 @@ class Core:
         self._life = threading.Lock()               # held while the core is switched off or asked to pause
         self._pause, self._yielded, self._halted = False, False, False
         self._spent: Clock = time.monotonic
-        self._asked = self._spent, 0.0              # a clock, and what it said when asked
+        self._asked = self._spent, 0.0, 0           # a clock, what it said when asked, and accesses begun and ended
+        self._touches = 0                           # accesses to devices begun and ended: odd in the middle of one
         self.scheduled: list[int | None] = [None, None]     # deadlines of the timers that the machine knows of
 
     def start(self, image: int, app_id: int, flags: int) -> None:
@@ -149,9 +150,13 @@ class Core:
 
     def load(self, base: int, offset: int, width: int) -> int:
         """The program reads a register."""
-        if self._yields():
-            return 0
-        device = self._devices[base]
+        self._touches += 1
+        try:
+            return 0 if self._yields() else self._load(self._devices[base], offset, width)
+        finally:
+            self._touches += 1
+
+    def _load(self, device: Device, offset: int, width: int) -> int:
         try:
             value = device.load(self._whole(device, offset, width))
         except BusError as error:
@@ -161,9 +166,14 @@ class Core:
 
     def store(self, base: int, offset: int, width: int, value: int) -> None:
         """The program writes a register."""
-        if self._yields():
-            return
-        device = self._devices[base]
+        self._touches += 1
+        try:
+            if not self._yields():
+                self._store(self._devices[base], offset, width, value)
+        finally:
+            self._touches += 1
+
+    def _store(self, device: Device, offset: int, width: int, value: int) -> None:
         try:
             device.store(self._whole(device, offset, width), value)
         except BusError as error:
@@ -311,15 +321,24 @@ class Core:
 
         Unicorn repeats an access to a device in which it is stopped, so a program is paused as such an access begins,
         before anything happened. Only one that makes none in a while of its own CPU time is stopped wherever it is: by
-        the clock on the wall one that a busy machine leaves waiting would be stopped in the middle of an access.
+        the clock on the wall one that a busy machine leaves waiting would be stopped in the middle of an access. The
+        while begins anew as long as an access is under way, and when one has ended: it may take any time (a collection
+        of garbage, a machine that is itself stopped).
         """
         with self._life:
-            spent, (clock, asked) = self._spent, self._asked
+            spent, (clock, asked, touches) = self._spent, self._asked
             if not self._pause or clock is not spent:
-                self._pause, self._asked = True, (spent, spent())
+                self._pause = True
                 self._ask()
+                self._asked = spent, spent(), self._touched()       # looked at last: what begins after it yields
+            elif (now := self._touched()) != touches or now % 2:
+                self._asked = spent, spent(), now
             elif spent() - asked > _GRACE and self._cpu is not None:
                 self._cpu.if_running(self, self._halt)
+
+    def _touched(self) -> int:
+        """Accesses to devices that have begun and that have ended: odd in the middle of one."""
+        return self._touches
 
     def _ask(self) -> None:
         """For a subclass: `pause` has been called for the first time."""

@@ -39,6 +39,7 @@ enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, an
 enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, DMA_WORD = 48,
        SDRAM_WORD = 13, QUEUE = 4 };
 enum { FIRST_SHARED = 2, SHARED = 4 };                          /* of a core's memories, those that are the chip's */
+enum { DEVICES = 4 };                                           /* native_cpu.py: of a core alone */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
 enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8 };
@@ -79,6 +80,13 @@ typedef struct {
     uint32_t wait;
 } region;
 
+/* One of a core's own devices: native_cpu.NativeCPU._map_core */
+typedef struct {
+    cpu *owner;
+    mmio_read read;
+    mmio_write write;
+} device;
+
 /* cpu.CPU: the core whose registers are in it; for a clock, how to ask what a block of its program costs */
 struct cpu {
     const unicorn_api *api;
@@ -86,6 +94,7 @@ struct cpu {
     core *current;
     uint64_t (*price)(core *c, uint32_t address, uint32_t size);
     region regions[SHARED];
+    device devices[DEVICES];
 };
 
 /* A block by its first half word: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
@@ -116,6 +125,7 @@ struct core {
     uint32_t pc;
     int rest, thumb, burst, fault;
     volatile int pause, halt;
+    volatile uint32_t touches;                                  /* accesses to its devices begun and ended */
     int yielded;
     char message[128];
     /* interrupt controller */
@@ -810,10 +820,32 @@ API int cpu_hook(cpu *p) {
     return p->api->hook_add(p->uc, &hook, p->api->tlb_fill, (void *) translate, p, 1, 0);
 }
 
-API int cpu_map(cpu *p, int device, uint64_t base, uint64_t size) {
+/* An access to a device, counted as it begins and ends: no core is halted in the middle of one. */
+static uint64_t device_read(void *uc, uint64_t wide, unsigned size, void *data) {
+    device *d = data;
+    core *c = d->owner->current;
+    c->touches++;
+    uint64_t value = d->read(uc, wide, size, d->owner);
+    c->touches++;
+    return value;
+}
+
+static void device_write(void *uc, uint64_t wide, unsigned size, uint64_t value, void *data) {
+    device *d = data;
+    core *c = d->owner->current;
+    c->touches++;
+    d->write(uc, wide, size, value, d->owner);
+    c->touches++;
+}
+
+API int cpu_map(cpu *p, int index, uint64_t base, uint64_t size) {
     static const mmio_read reads[] = {vic_read, timer_read, comms_read, dma_read};
     static const mmio_write writes[] = {vic_write, timer_write, comms_write, dma_write};
-    return p->api->mmio_map(p->uc, base, size, reads[device], p, writes[device], p);
+    device *d = &p->devices[index];
+    d->owner = p;
+    d->read = reads[index];
+    d->write = writes[index];
+    return p->api->mmio_map(p->uc, base, size, device_read, d, device_write, d);
 }
 
 API core *core_new(cpu *p, void *registers, uint64_t program, const uint8_t *itcm, uint32_t processor) {
@@ -913,6 +945,8 @@ API void core_set_pc(core *c, uint32_t pc) {
 }
 
 API void core_pause(core *c) { c->pause = 1; }
+
+API uint32_t core_touched(const core *c) { return c->touches; }
 
 API void core_halt(core *c) {
     c->halt = 1;

@@ -109,6 +109,9 @@ class NativeCore(Core):
         if self.made:
             library().core_pause(self.made)
 
+    def _touched(self) -> int:
+        return super()._touched() + (library().core_touched(self.made) if self.made else 0)
+
     def _halt(self) -> None:
         library().core_halt(self.made)
 

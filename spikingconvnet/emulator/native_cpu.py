@@ -21,6 +21,7 @@ except ImportError:                                 # the extra [emulator] is no
 
 _VOID, _INT, _U32, _U64 = None, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64
 _POINTER, _WORDS, _LONGS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64)
+DEVICES = (VIC_BASES, TIMER_BASES, CC_BASES, DMA_BASES)     # of a core alone
 PRICE = ctypes.CFUNCTYPE(_U64, _POINTER, _U32, _U32)       # (core, address, bytes of a block) -> its jump, its cycles
 PROTOTYPES = {
     "cpu_new": (_POINTER, _POINTER, _POINTER), "cpu_free": (_VOID, _POINTER), "cpu_switch": (_INT, _POINTER, _POINTER),
@@ -31,7 +32,8 @@ PROTOTYPES = {
     "core_line": (_VOID, _POINTER, _INT, _INT), "core_expire": (_VOID, _POINTER, _INT, _U64),
     "core_deadlines": (_VOID, _POINTER, ctypes.POINTER(_U64)), "core_sent": (_WORDS, _POINTER, ctypes.POINTER(_U64)),
     "core_pc": (_U32, _POINTER), "core_set_pc": (_VOID, _POINTER, _U32), "core_pause": (_VOID, _POINTER),
-    "core_halt": (_VOID, _POINTER), "core_yields": (_INT, _POINTER), "core_progress": (_VOID, _POINTER),
+    "core_touched": (_U32, _POINTER), "core_halt": (_VOID, _POINTER),
+    "core_yields": (_INT, _POINTER), "core_progress": (_VOID, _POINTER),
     "core_fault": (_VOID, _POINTER, ctypes.c_char_p),
     "core_take_fault": (_INT, _POINTER, ctypes.POINTER(ctypes.c_char_p)),
     "core_except": (_VOID, _POINTER, _U32, _U32, _U32),
@@ -109,7 +111,7 @@ class NativeCPU(CPU):
         if not self._cpu:
             raise MemoryError("no memory for a CPU")
         check(library().cpu_hook(self._cpu))
-        for device, bases in enumerate((VIC_BASES, TIMER_BASES, CC_BASES, DMA_BASES)):
+        for device, bases in enumerate(DEVICES):
             for base in bases:
                 check(library().cpu_map(self._cpu, device, base, DEVICE_SIZE))
 

@@ -7,7 +7,8 @@ import time
 import pytest
 from programs import MAIN, SCRATCH, SEEN, WFI, binary, branch, image, program
 
-from spikingconvnet.emulator.core import BURST, Rest, clock_of_this_thread
+from spikingconvnet.emulator.core import _GRACE, BURST, Rest, clock_of_this_thread
+from spikingconvnet.emulator.memory import Bus
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, CPUState, Interrupt
 from spikingconvnet.emulator.peripherals import VIC
 
@@ -282,6 +283,32 @@ def test_pausing_repeats_no_access(bench):
                          0xe3500801, 0x1afffffb, WFI]))                     # cmp r0, #65536; bne the store; wfi
     over.set()
     assert [key for _, key, _ in sent] == list(range(65536))
+
+
+def test_an_access_that_takes_long_is_not_repeated(bench, monkeypatch):
+    """A device, or what runs beside it in this process, may take longer than a program that is asked to pause has."""
+    over, stored = threading.Event(), []
+
+    class Slow:
+        def store(self, offset, value):
+            stored.append(value)
+            ends = time.thread_time() + 2 * _GRACE
+            while time.thread_time() < ends and len(stored) < 10:
+                pass
+
+    def pause():
+        while not over.wait(0.0005):
+            bench.machine.pause()
+
+    device = Bus.device
+    monkeypatch.setattr(Bus, "device", lambda bus, base: Slow() if base == 0xe2000000 else device(bus, base))
+    looks = threading.Thread(target=pause, daemon=True)
+    looks.start()
+    bench.start(program([0xe3a014e2, 0xe3a00000, 0xe5810000, 0xe2800001,    # mov r1, #0xe2000000; mov r0, #0; str; add
+                         0xe3500003, 0x1afffffb, WFI]))                     # cmp r0, #3; bne the store; wfi
+    over.set()
+    looks.join()
+    assert stored == [0, 1, 2]
 
 
 @pytest.mark.parametrize("used, halted", [([0.0, 0.0], 0), ([5.0, 5.01], 0), ([5.0, 5.2], 1)])
