@@ -103,7 +103,7 @@ def test_a_sweep_that_is_killed_twice_ends_with_the_table_of_one_that_was_not(sw
     assert len(rows(tmp_path / "whole/sweep.csv")) == 3
 
 
-def until(condition, seconds=120.0):
+def until(condition, seconds=600.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

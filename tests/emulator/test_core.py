@@ -261,7 +261,7 @@ def test_the_watchdog_names_a_core_that_never_rests(bench):
     began = time.monotonic()
     bench.start(program([0xe3a00005, branch(4, 4)]))            # mov r0, #5; b .
     over.set()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 200
     assert bench.chip.vcpu(1, VCPU.CPU_STATE, 1) == CPUState.WDOG
     assert (bench.chip.vcpu(1, VCPU.REGISTERS), bench.chip.vcpu(1, VCPU.LR)) == (5, MAIN + 4)
     assert "core 0,0,1" in bench.reports[0] and "watchdog at pc 0x00000044" in bench.reports[0]
