@@ -6,6 +6,8 @@
 layer  the layer of ``make demo`` on 20 digits: 23,232 neurons, 104 cores
 idle   256 neurons IF_curr_exp without input on one core
 stdp   784 sources (20 % at 64 Hz) -> 100 neurons with STDP and inhibition among each other
+va     the benchmark of Vogels and Abbott 2005 with currents, 4,000 neurons, as sPyNNaker splits them by itself
+va-64  the same with 64 neurons a core
 =====  ===================================================================================
 
 Memory is the kernel's ``VmRSS`` when the board has started and when the network has run, all its cores loaded, and
@@ -22,6 +24,7 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,7 +38,7 @@ from spikingconvnet.data.filters import DifferenceOfGaussians
 from spikingconvnet.emulator import Board, board, cli
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.machine import Machine
-from spikingconvnet.network.connectivity import ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
@@ -78,7 +81,24 @@ def stdp(steps=6000):
                     Projection("lateral", "cells", "cells", LateralInhibition(100, 1.0), "inhibitory")))
 
 
-CASES = {"layer": (layer, 8 * SLOT, DIGITS * SLOT), "idle": (idle, 1000, 11_000), "stdp": (stdp, 1000, 6000)}
+def balanced(neurons_per_core=None):
+    """3,200 excitatory and 800 inhibitory neurons, 2 % connected, driven above their threshold."""
+    rng = np.random.default_rng(0)
+    cell = IFCurrExp(tau_m=20.0, cm=0.2, v_rest=-49.0, v_reset=-60.0, v=-60.0, v_thresh=-50.0, tau_syn_E=5.0,
+                     tau_syn_I=10.0, tau_refrac=5.0)
+    sizes, drawn = {"exc": 3200, "inh": 800}, []
+    for pre, (weight, receptor) in {"exc": (0.0162, "excitatory"), "inh": (0.0888, "inhibitory")}.items():
+        for post in sizes:
+            made, met = np.nonzero(rng.random((sizes[pre], sizes[post])) < 0.02)
+            drawn.append(Projection(f"{pre} {post}", pre, post, ConnectionList(
+                made, met, np.full(len(made), weight), np.ones(len(made), int)), receptor))
+    begin = {name: {"v": rng.uniform(-60, -50, n)} for name, n in sizes.items()}
+    return Network(tuple(Population(name, (1, 1, n), cell, begin[name], neurons_per_core=neurons_per_core)
+                         for name, n in sizes.items()), tuple(drawn))
+
+
+CASES = {"layer": (layer, 8 * SLOT, DIGITS * SLOT), "idle": (idle, 1000, 11_000), "stdp": (stdp, 1000, 6000),
+         "va": (balanced, 200, 1200), "va-64": (partial(balanced, 64), 200, 1200)}
 
 
 def resident(process, name="VmRSS"):

@@ -27,7 +27,8 @@ from spikingconvnet.network.arrays import Ints, Ints32
 
 PACKAGE = Path(__file__).parents[1] / "spikingconvnet"
 LOCAL, EMULATOR = PACKAGE / "backends/local", PACKAGE / "emulator"
-FILES = sorted([*PACKAGE.rglob("*.c"), *PACKAGE.rglob("*.h")])
+# An instruction set of its own: arm_*.h have no number of Python's.
+FILES = sorted(path for path in [*PACKAGE.rglob("*.c"), *PACKAGE.rglob("*.h")] if not path.name.startswith("arm_"))
 
 # Where the numbers of a file have their twins. A number that several of these have is compared with all of them.
 GENERAL = (general_kernels, layout, fixed_point)
@@ -35,9 +36,9 @@ HOMES = {
     "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
     "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
-    "core_native.c": (core.Rest, core, cpu, native_core, native_cpu, memory_map.Interrupt, peripherals, peripherals.VIC,
-                      peripherals.Timer, peripherals.Timers, peripherals.CommsController, peripherals.DMA, timed_core,
-                      timing)}
+    "core_native.c": (core.Rest, core, cpu, cpu.Trap, memory_map, native_core, native_cpu, memory_map.Interrupt,
+                      peripherals, peripherals.VIC, peripherals.Timer, peripherals.Timers,
+                      peripherals.CommsController, peripherals.DMA, timed_core, timing)}
 # What C has to itself: words for the preprocessor, and numbers that no Python needs.
 VECTORS = {"V", "U", "NAME", "LANES", "VECTOR", "CONSTANT"}
 ALONE = {
@@ -46,7 +47,7 @@ ALONE = {
     "conv_native.c": {*VECTORS, "INLINED", "REST_INTERVAL"},        # C looks for vectors at rest, numba at each step
     "conv_row.h": {*VECTORS, "WHERE", "RUN"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"}, "poisson_native.c": set(),
     "svm_native.c": {"NAME", "BEST"}, "svm_rows.h": {"ADD"},
-    "core_native.c": {"API", "CC", "DMA", "MEMORIES", "NDEBUG"}}              # names of devices; room in an array
+    "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG"}}       # names of devices; room
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
 STRUCTURES = {
     ("general_native.c", "run"): layout.RUN_FIELDS, ("general_native.c", "row"): layout.ROW_FIELDS,
@@ -56,7 +57,7 @@ STRUCTURES = {
     ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"inputs", "window", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "cpu", "core", "device", "memories", "region", "arrival"}}
+          "core_native.c": {"timer", "cpu", "core", "device", "place", "arm", "memories", "region", "arrival"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
 

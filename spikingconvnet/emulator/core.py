@@ -103,7 +103,6 @@ class Core:
 
     def start(self, image: int, app_id: int, flags: int) -> None:
         """Load the APLX image at an address and begin at its start address (`reset_entry`, sark_alib.s:123)."""
-        require_unicorn()
         self.stop()
         self.itcm, self.dtcm = Memory("ITCM", ITCM_SIZE), Memory("DTCM", DTCM_SIZE)
         sdram, sysram = self._memories
@@ -115,12 +114,17 @@ class Core:
         self._pc = aplx.load(self.bus, image)
         self._devices: dict[int, Device] = {base: self._system.device(base) for base in CHIP_DEVICES}
         self._make_devices()
-        self._cpu = self._cpus.take()
+        self._cpu = self._take_cpu()
         self._cpu.add(self)
         self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
         self._write("R0", flags << 8 | app_id)
         self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
         self._begin()
+
+    def _take_cpu(self) -> Any:
+        """What executes its program."""
+        require_unicorn()
+        return self._cpus.take()
 
     def _begin(self) -> None:
         """For a subclass: the core has been set up and will run."""
@@ -329,19 +333,11 @@ class Core:
             spent, (clock, asked, touches) = self._spent, self._asked
             if not self._pause or clock is not spent:
                 self._pause = True
-                self._ask()
-                self._asked = spent, spent(), self._touched()       # looked at last: what begins after it yields
-            elif (now := self._touched()) != touches or now % 2:
+                self._asked = spent, spent(), self._touches         # looked at last: what begins after it yields
+            elif (now := self._touches) != touches or now % 2:
                 self._asked = spent, spent(), now
             elif spent() - asked > _GRACE and self._cpu is not None:
                 self._cpu.if_running(self, self._halt)
-
-    def _touched(self) -> int:
-        """Accesses to devices that have begun and that have ended: odd in the middle of one."""
-        return self._touches
-
-    def _ask(self) -> None:
-        """For a subclass: `pause` has been called for the first time."""
 
     def _halt(self) -> None:
         self._halted = True
@@ -391,7 +387,7 @@ class Core:
         size = 2 if self._read("CPSR") & T_BIT else 4
         if trap is Trap.UNDEFINED:
             return RTE.UNDEF, UNDEF_VECTOR, UND_MODE, size
-        if trap is Trap.EXCEPTION:
+        if trap is Trap.CALL:
             return self._trap(size)
         return _PREFETCH_ABORT if trap is Trap.FETCH else _DATA_ABORT
 

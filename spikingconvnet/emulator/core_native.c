@@ -42,7 +42,11 @@ enum { FIRST_SHARED = 2, SHARED = 4 };                          /* of a core's m
 enum { DEVICES = 4 };                                           /* native_cpu.py: of a core alone */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
-enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8 };
+enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8, PLACES = 16 };
+#include "arm_decode.h"
+enum { BANKS = 6, SVC_MODE = 0x13, ABT_MODE = 0x17, UND_MODE = 0x1b };      /* of registers, by mode: arm_run.h */
+enum { DTCM_BASE = 0x00400000, DTCM_SIZE = 0x10000, SDRAM_BASE = 0x60000000, SDRAM_SIZE = 128 << 20 };
+enum { FETCH, UNDEFINED, CALL, DATA };                          /* cpu.Trap */
 enum { PAGE = 4096, READ = 1, WRITE = 2, EXECUTE = 4 };         /* cpu.py */
 enum { READ_COST = 50, POLLS = 6, BURST = 32, MOST_SENT = 1 << 16, MOST_PACKETS = 1 << 18 };
 /* Registers of peripherals.py and their bits: VIC */
@@ -71,6 +75,9 @@ typedef struct {
 
 typedef struct core core;
 
+/* A device of the chip, which Python serves: what a load gives, or 0 */
+typedef uint32_t (*serve_device)(core *c, uint32_t base, uint32_t offset, uint32_t size, int stores, uint32_t value);
+
 typedef struct cpu cpu;
 
 /* timed_core.Region: a memory of the chip as a device, so that its accesses have a price */
@@ -80,12 +87,31 @@ typedef struct {
     uint32_t wait;
 } region;
 
-/* One of a core's own devices: native_cpu.NativeCPU._map_core */
+typedef uint32_t (*device_read)(core *c, uint32_t offset, unsigned size);
+typedef void (*device_write)(core *c, uint32_t offset, unsigned size, uint32_t value);
+
+/* One of a core's own devices on a CPU of Unicorn's */
 typedef struct {
     cpu *owner;
-    mmio_read read;
-    mmio_write write;
+    device_read read;
+    device_write write;
 } device;
+
+/* Where a core that executes its program itself (arm_run.h) has a device; `read` and `write` are NULL of those of the chip,
+ * which Python serves. */
+typedef struct {
+    uint32_t base, size;
+    device_read read;
+    device_write write;
+} place;
+
+/* Registers; `zero` is 0 and `sign` has its highest bit where the flags are set. What a mode has to itself is in `banked`
+ * and `saved` by bank while another mode is on; in `high` what r8 to r12 are of FIQ (1) and of all others. */
+typedef struct {
+    uint32_t r[16], sign, zero, carry, overflow, saturated, masks, mode, control;
+    uint32_t banked[BANKS][2], saved[BANKS], high[2][5];
+    op *words, *halves;
+} arm;
 
 /* cpu.CPU: the core whose registers are in it; for a clock, how to ask what a block of its program costs */
 struct cpu {
@@ -125,6 +151,7 @@ struct core {
     uint32_t pc;
     int rest, thumb, burst, fault;
     volatile int pause, halt;
+    int stops, at_wait;                                         /* an access was not made; the program waits */
     volatile uint32_t touches;                                  /* accesses to its devices begun and ended */
     int yielded;
     char message[128];
@@ -157,7 +184,16 @@ struct core {
     size_t n_steps, steps_size;
     struct { uint32_t base, size; uint8_t *bytes; uint64_t place; } memories[MEMORIES];         /* the first: ITCM */
     int n_memories;
+    arm arm;                                                    /* without a CPU of Unicorn's */
+    place places[PLACES];
+    int n_places;
+    serve_device serve;
 };
+
+static uint32_t status(const core *c);
+static void set_status(core *c, uint32_t word);
+static void set_saved_status(arm *a, uint32_t word);
+static void forget(core *c, uint32_t offset, uint32_t size);
 
 /* Put the registers of a core in, or only those of the last one out. */
 static int switch_to(cpu *p, core *c) {
@@ -183,9 +219,15 @@ static void put(core *c, int reg, uint32_t value) {
     c->api->reg_write(c->uc, reg, &wide);
 }
 
+/* Let the program stop before it makes the access that it is about to make. */
+static void stop_program(core *c) {
+    c->stops = 1;
+    if (c->uc) c->api->emu_stop(c->uc);
+}
+
 static uint32_t stop(core *c) {
     c->fault = 1;
-    c->api->emu_stop(c->uc);
+    stop_program(c);
     return 0;
 }
 
@@ -208,6 +250,7 @@ static void plan(core *c);
 
 /* Whether the access has to be left alone because the core was asked to pause, or its packets have to be taken. */
 static int yields(core *c) {
+    if (!c->uc) return 0;                                       /* it looks at every jump */
     if (c->timed) {
         spend(c, DEVICE_WAIT);
         happen(c);
@@ -215,7 +258,7 @@ static int yields(core *c) {
     if (!c->pause && c->n_sent < 3 * MOST_SENT) return 0;
     c->pause = 0;
     c->yielded = 1;
-    c->api->emu_stop(c->uc);
+    stop_program(c);
     return 1;
 }
 
@@ -240,10 +283,8 @@ static int slot(const core *c) {
     return -1;
 }
 
-static uint64_t vic_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide, index = (offset & 0xff) / 4, bank = offset & ~0xffu;
-    (void) uc;
+static uint32_t vic_read(core *c, uint32_t offset, unsigned size) {
+    uint32_t index = (offset & 0xff) / 4, bank = offset & ~0xffu;
     if (yields(c) || partial(c, "VIC", offset, size)) return 0;
     progress(c);
     switch (offset) {
@@ -266,10 +307,8 @@ static uint64_t vic_read(void *uc, uint64_t wide, unsigned size, void *data) {
     return unknown(c, "read", "VIC", offset);
 }
 
-static void vic_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide, index = (offset & 0xff) / 4, bank = offset & ~0xffu, value = (uint32_t) value64;
-    (void) uc;
+static void vic_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
+    uint32_t index = (offset & 0xff) / 4, bank = offset & ~0xffu;
     if (yields(c) || partial(c, "VIC", offset, size)) return;
     progress(c);
     switch (offset) {
@@ -309,11 +348,9 @@ static uint32_t count(const core *c, timer *t) {
     return left > 1 ? (uint32_t) left : 1;
 }
 
-static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide, value;
+static uint32_t timer_read(core *c, uint32_t offset, unsigned size) {
+    uint32_t value;
     timer *t = &c->timers[offset >= SECOND];
-    (void) uc;
     if (yields(c) || partial(c, "timers", offset, size)) return 0;
     switch (offset < 2 * SECOND ? offset % SECOND : offset) {
     case LOAD: return t->load;
@@ -323,7 +360,7 @@ static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
             t->polls++;
             c->waiting = t->polls >= POLLS && (t->control & ONE_SHOT || value == 1);
         }
-        if (c->waiting) c->api->emu_stop(c->uc);
+        if (c->waiting) stop_program(c);
         return value;
     case CONTROL: return t->control;
     case RAW_INT: return t->raw;
@@ -333,12 +370,9 @@ static uint64_t timer_read(void *uc, uint64_t wide, unsigned size, void *data) {
     return unknown(c, "read", "timers", offset);
 }
 
-static void timer_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
+static void timer_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
     timer *t = &c->timers[offset >= SECOND];
     int started = value & RUN && !(t->control & RUN);
-    (void) uc;
     if (yields(c) || partial(c, "timers", offset, size)) return;
     switch (offset < 2 * SECOND ? offset % SECOND : offset) {
     case LOAD: t->load = value; begin(c, t, value); break;
@@ -400,14 +434,12 @@ static void send_packet(core *c, uint32_t key) {
     c->sent[c->n_sent++] = key;
     c->sent[c->n_sent++] = payload ? c->txdata : 0;
     c->has_data = 0;
+    if (!c->uc && c->n_sent >= 3 * MOST_SENT) c->pause = 1;
 }
 
 #define CC "communications controller"
 
-static uint64_t comms_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide;
-    (void) uc;
+static uint32_t comms_read(core *c, uint32_t offset, unsigned size) {
     if (yields(c) || partial(c, CC, offset, size)) return 0;
     progress(c);
     switch (offset) {
@@ -426,10 +458,7 @@ static uint64_t comms_read(void *uc, uint64_t wide, unsigned size, void *data) {
     return unknown(c, "read", CC, offset);
 }
 
-static void comms_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
-    (void) uc;
+static void comms_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
     if (yields(c) || partial(c, CC, offset, size)) return;
     progress(c);
     switch (offset) {
@@ -461,9 +490,10 @@ static int transfer(core *c, uint32_t length) {
     uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
     if (!target) return 0;
     memmove(target, source, length);
-    if (c->program && !to_system && c->tcm < c->memories[0].size) {
+    if (!to_system && c->tcm < c->memories[0].size) {
+        if (!c->uc) forget(c, c->tcm, length);
+        else if (c->program) c->api->ctl(c->uc, c->api->flush_tlb);
         c->program = 0;
-        c->api->ctl(c->uc, c->api->flush_tlb);
     }
     if (c->sctl & ENABLE_COUNT) {
         uint32_t burst = 4u << ((c->description >> 24 & 1) + (c->description >> 21 & 7));
@@ -502,10 +532,7 @@ static uint32_t transfer_status(const core *c) {
 
 #define DMA "DMA controller"
 
-static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide;
-    (void) uc;
+static uint32_t dma_read(core *c, uint32_t offset, unsigned size) {
     if (yields(c) || partial(c, DMA, offset, size)) return 0;
     progress(c);
     switch (offset) {
@@ -520,10 +547,7 @@ static uint64_t dma_read(void *uc, uint64_t wide, unsigned size, void *data) {
     return unknown(c, "read", DMA, offset);
 }
 
-static void dma_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t offset = (uint32_t) wide, value = (uint32_t) value64;
-    (void) uc;
+static void dma_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
     if (yields(c) || partial(c, DMA, offset, size)) return;
     progress(c);
     switch (offset) {
@@ -539,27 +563,37 @@ static void dma_write(void *uc, uint64_t wide, unsigned size, uint64_t value64, 
     plan(c);
 }
 
+static uint32_t current_status(core *c) { return c->uc ? get(c, c->api->cpsr) : status(c); }
+
 static uint32_t wanted(core *c) {
     uint32_t fast = raw(c) & c->enable & c->select, any = fast || slot(c) >= 0;
-    uint32_t mask = any && c->rest != WFI ? get(c, c->api->cpsr) : 0;
+    uint32_t mask = any && c->rest != WFI ? current_status(c) : 0;
     if (fast && !(mask & F_BIT)) return FIQ_VECTOR;
     if (!(mask & I_BIT) && any && slot(c) >= 0) return IRQ_VECTOR;
     return 0;
 }
 
 static void enter(core *c, uint32_t vector, uint32_t mode, uint32_t link, uint32_t mask) {
-    uint32_t cpsr = get(c, c->api->cpsr), keep = cpsr & ~(uint32_t) (MODE_BITS | T_BIT);
+    uint32_t cpsr = current_status(c), keep = cpsr & ~(uint32_t) (MODE_BITS | T_BIT);
     if (c->rest == WFI) keep &= ~(uint32_t) F_BIT;
-    put(c, c->api->cpsr, keep | mode | mask);
-    put(c, c->api->spsr, cpsr);
-    put(c, c->api->lr, link);
+    if (c->uc) {
+        put(c, c->api->cpsr, keep | mode | mask);
+        put(c, c->api->spsr, cpsr);
+        put(c, c->api->lr, link);
+    } else {
+        set_status(c, keep | mode | mask);
+        set_saved_status(&c->arm, cpsr);
+        c->arm.r[14] = link;
+    }
     c->pc = vector;
     c->thumb = 0;
     progress(c);
 }
 
-/* Let the CPU go until something stops it; whether there is a reason to go on. */
-static int emulate(core *c) {
+#include "arm_run.h"
+
+/* Let Unicorn's CPU go until something stops it: 0, or its error. */
+static int emulate_elsewhere(core *c) {
     int error = switch_to(c->cpu, c), again;
     do {
         if (!error) error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, 1, 0, 0);
@@ -572,6 +606,19 @@ static int emulate(core *c) {
             error = c->api->ctl(c->uc, c->api->flush_tlb);
         }
     } while (again);
+    uint32_t before, at = (c->pc - 4) & 0x7ffc;
+    assert(at + 4 <= c->memories[0].size);
+    memcpy(&before, c->itcm + at, 4);
+    c->at_wait = (before & WAIT_MASK) == WAIT;
+    return error;
+}
+
+/* Let the program go until something stops it; whether there is a reason to go on. */
+static int emulate(core *c) {
+    int error = 0;
+    c->at_wait = 0;
+    if (c->uc) error = emulate_elsewhere(c);
+    else run_program(c);
     if (error || c->fault) {
         c->fault = error ? -error : c->fault;
         c->rest = FAULT;
@@ -581,18 +628,12 @@ static int emulate(core *c) {
         c->stopped = 0;
         return 0;
     }
-    if (c->yielded || c->halt) {
-        c->yielded = c->halt = 0;
+    if (c->yielded) {
+        c->yielded = 0;
         return 0;
     }
-    if (c->waiting) {
-        c->rest = POLL;
-    } else {
-        uint32_t before, place = (c->pc - 4) & 0x7ffc;
-        assert(place + 4 <= c->memories[0].size);
-        memcpy(&before, c->itcm + place, 4);
-        if ((before & WAIT_MASK) == WAIT) c->rest = WFI;
-    }
+    if (c->waiting) c->rest = POLL;
+    else if (c->at_wait) c->rest = WFI;
     return c->rest != READY;
 }
 
@@ -820,32 +861,72 @@ API int cpu_hook(cpu *p) {
     return p->api->hook_add(p->uc, &hook, p->api->tlb_fill, (void *) translate, p, 1, 0);
 }
 
-/* An access to a device, counted as it begins and ends: no core is halted in the middle of one. */
-static uint64_t device_read(void *uc, uint64_t wide, unsigned size, void *data) {
+static const device_read READS[] = {vic_read, timer_read, comms_read, dma_read};
+static const device_write WRITES[] = {vic_write, timer_write, comms_write, dma_write};
+
+/* An access of Unicorn's to a device */
+static uint64_t unicorn_read(void *uc, uint64_t wide, unsigned size, void *data) {
     device *d = data;
-    core *c = d->owner->current;
-    c->touches++;
-    uint64_t value = d->read(uc, wide, size, d->owner);
-    c->touches++;
-    return value;
+    (void) uc;
+    return d->read(d->owner->current, (uint32_t) wide, size);
 }
 
-static void device_write(void *uc, uint64_t wide, unsigned size, uint64_t value, void *data) {
+static void unicorn_write(void *uc, uint64_t wide, unsigned size, uint64_t value, void *data) {
     device *d = data;
-    core *c = d->owner->current;
-    c->touches++;
-    d->write(uc, wide, size, value, d->owner);
-    c->touches++;
+    (void) uc;
+    d->write(d->owner->current, (uint32_t) wide, size, (uint32_t) value);
 }
 
 API int cpu_map(cpu *p, int index, uint64_t base, uint64_t size) {
-    static const mmio_read reads[] = {vic_read, timer_read, comms_read, dma_read};
-    static const mmio_write writes[] = {vic_write, timer_write, comms_write, dma_write};
     device *d = &p->devices[index];
     d->owner = p;
-    d->read = reads[index];
-    d->write = writes[index];
-    return p->api->mmio_map(p->uc, base, size, device_read, d, device_write, d);
+    d->read = READS[index];
+    d->write = WRITES[index];
+    return p->api->mmio_map(p->uc, base, size, unicorn_read, d, unicorn_write, d);
+}
+
+/* A core that executes its program itself, as after a reset, or NULL. */
+API core *core_alone(const uint8_t *itcm, uint32_t processor, void *serve) {
+    core *c = calloc(1, sizeof *c);
+    op *words = calloc(CODE / 4 + 1, sizeof *words);
+    if (!c || !words) {
+        free(c);
+        free(words);
+        return NULL;
+    }
+    c->itcm = itcm;
+    c->processor = processor;
+    c->serve = (serve_device) serve;
+    c->rest = READY;
+    c->arm.words = words;
+    words[CODE / 4].kind = K_NOWHERE;
+    c->arm.mode = SVC_MODE;
+    c->arm.zero = 1;
+    c->timers[0].deadline = c->timers[1].deadline = NEVER;
+    c->read_cost = READ_COST;
+    return c;
+}
+
+/* Let a device be at a place: one of the core's own by its number, or one of the chip. */
+API int core_place(core *c, int index, uint32_t base, uint32_t size) {
+    if (c->n_places == PLACES) return -1;
+    place *p = &c->places[c->n_places++];
+    p->base = base;
+    p->size = size;
+    p->read = index < DEVICES ? READS[index] : NULL;
+    p->write = index < DEVICES ? WRITES[index] : NULL;
+    return 0;
+}
+
+/* Registers 0 to 14, then the status and the saved one. */
+API uint32_t core_get(const core *c, int number) {
+    return number < 15 ? c->arm.r[number] : number == 15 ? status(c) : saved_status(&c->arm);
+}
+
+API void core_put(core *c, int number, uint32_t value) {
+    if (number < 15) c->arm.r[number] = value;
+    else if (number == 15) set_status(c, value);
+    else set_saved_status(&c->arm, value);
 }
 
 API core *core_new(cpu *p, void *registers, uint64_t program, const uint8_t *itcm, uint32_t processor) {
@@ -871,6 +952,8 @@ API void core_free(core *c) {
         free(c->sent_at);
         free(c->coming);
         free(c->steps);
+        free(c->arm.words);
+        free(c->arm.halves);
     }
     free(c);
 }
@@ -945,13 +1028,6 @@ API void core_set_pc(core *c, uint32_t pc) {
 }
 
 API void core_pause(core *c) { c->pause = 1; }
-
-API uint32_t core_touched(const core *c) { return c->touches; }
-
-API void core_halt(core *c) {
-    c->halt = 1;
-    c->api->emu_stop(c->uc);
-}
 
 /* For accesses to the chip's devices, which Python serves. */
 API int core_yields(core *c) { return yields(c); }

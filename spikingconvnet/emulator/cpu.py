@@ -58,7 +58,7 @@ _FIRST_PLACE, _PLACES = 1 << 32, 1 << 16            # in the common space: above
 class Trap(Enum):
     """Why the CPU stopped in the middle."""
 
-    FETCH, UNDEFINED, EXCEPTION, DATA = range(4)
+    FETCH, UNDEFINED, CALL, DATA = range(4)              # CALL: of a program, or a breakpoint
 
 
 Trapped: TypeAlias = tuple[Trap, str]
@@ -306,7 +306,7 @@ class CPU:
         """(Trap, text) for an error of Unicorn's."""
         text, self._refused = self._refused or str(unicorn.UcError(errno)), ""
         traps = {unicorn.UC_ERR_FETCH_UNMAPPED: Trap.FETCH, unicorn.UC_ERR_FETCH_PROT: Trap.FETCH,
-                 unicorn.UC_ERR_INSN_INVALID: Trap.UNDEFINED, unicorn.UC_ERR_EXCEPTION: Trap.EXCEPTION}
+                 unicorn.UC_ERR_INSN_INVALID: Trap.UNDEFINED, unicorn.UC_ERR_EXCEPTION: Trap.CALL}
         return traps.get(errno, Trap.DATA), text
 
     def _note(self, _uc: Any, access: int, address: int, size: int, _value: int, _data: object) -> bool:

@@ -2,11 +2,14 @@
 
 import ctypes
 from array import array
+from typing import Any
 
 from spikingconvnet.emulator.core import I_BIT, MOST_PACKETS, Core, Rest
+from spikingconvnet.emulator.cpu import Trap, Trapped
 from spikingconvnet.emulator.errors import BusError
+from spikingconvnet.emulator.interpreter import Interpreter
 from spikingconvnet.emulator.memory import Device
-from spikingconvnet.emulator.native_cpu import NativeCPU, library
+from spikingconvnet.emulator.native_cpu import library
 from spikingconvnet.emulator.packets import Packet
 
 NEVER = 2**64 - 1                                   # deadline of a timer that does not run
@@ -14,10 +17,12 @@ FAULT = Rest.DEAD.value                             # why the core stopped: a fa
 
 
 class NativeCore(Core):
-    """A `Core` whose loop and devices are in C."""
+    """A `Core` whose loop, devices and instructions are in C."""
 
-    CPU = NativeCPU
     made: int | None = None                         # its C part
+
+    def _take_cpu(self) -> Any:
+        return Interpreter()
 
     def _make_devices(self) -> None:
         self.inbox = array("I")
@@ -72,8 +77,7 @@ class NativeCore(Core):
 
     def run(self) -> None:
         """Run until the program waits and nothing is left for it; see `Core.run`."""
-        self._pause = False                         # what was asked of an earlier run has been done there
-        super().run()
+        self._run()
 
     def _run(self) -> None:
         taken = ctypes.c_uint32()
@@ -99,21 +103,20 @@ class NativeCore(Core):
         message = ctypes.c_char_p()
         fault = library().core_take_fault(self.made, ctypes.byref(message))
         self._fault = BusError((message.value or b"").decode()) if fault > 0 else None
-        return self._except(self._cpu.trap(-fault) if fault < 0 else None)
+        return self._except(self._trapped(-fault, (message.value or b"").decode()) if fault < 0 else None)
+
+    def _trapped(self, number: int, text: str) -> Trapped:
+        return Trap(number - 1), text
 
     def _enter(self, vector: int, mode: int, link: int, mask: int) -> None:
         assert mask == I_BIT                        # interrupts are entered in C, exceptions from here
         library().core_except(self.made, vector, mode, link)
 
-    def _ask(self) -> None:
-        if self.made:
-            library().core_pause(self.made)
-
-    def _touched(self) -> int:
-        return super()._touched() + (library().core_touched(self.made) if self.made else 0)
-
-    def _halt(self) -> None:
-        library().core_halt(self.made)
+    def pause(self) -> None:
+        """Ask `run`, in another thread, to return soon; the program goes on with the next `run`: it stops at a jump."""
+        with self._life:
+            if self.made:
+                library().core_pause(self.made)
 
     def _yields(self) -> bool:
         return bool(library().core_yields(self.made))

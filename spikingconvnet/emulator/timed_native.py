@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spikingconvnet.emulator import cycles, timing
-from spikingconvnet.emulator.core import T_BIT, Rest
+from spikingconvnet.emulator.core import T_BIT, Core, Rest
+from spikingconvnet.emulator.cpu import Trapped
 from spikingconvnet.emulator.memory import Device
 from spikingconvnet.emulator.native_core import FAULT, NEVER, NativeCore
 from spikingconvnet.emulator.native_cpu import PRICE, NativeCPU, check, library
@@ -81,6 +82,7 @@ class TimedNativeCore(NativeCore):
     """See `TimedCore`."""
 
     CPU = TimedNativeCPU
+    _take_cpu = Core._take_cpu                      # Unicorn's, which tells of each block that begins
     BANK: Any = Bank
     bank: Any
     timeout: int
@@ -150,6 +152,9 @@ class TimedNativeCore(NativeCore):
         """Blocks that it has begun, if it is `profiled`."""
         return [Block(2 * place, one.size, bool(one.thumb), one.begun, one.spent)
                 for place, one in enumerate(self._costs) if one.begun] if self.profiled else []
+
+    def _trapped(self, number: int, text: str) -> Trapped:
+        return self._cpu.trap(number)
 
     def settle(self) -> None:
         """Deal with a fault, if there is one."""

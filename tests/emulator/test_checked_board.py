@@ -11,25 +11,28 @@ BREAKS = {
     "memory": ("DMA and over", "length <= c->memories[i].size - offset", "length <= c->memories[i].size"),
     "memories": ("DMA and nowhere", "for (int i = 0; i < c->n_memories; i++) {\n        uint32_t offset = address - c",
                  "for (int i = 0; i <= MEMORIES; i++) {\n        uint32_t offset = address - c"),
+    "instructions": ("jump and nowhere", "if (to >= CODE)", "if (to > ~0u - CODE)"),
 }
+SOURCES = {path.name: path.read_text() for path in (EMULATOR / "core_native.c", EMULATOR / "arm_run.h")}
 
 
-HELD = {"test_core": "native", "test_fuzz": "",      # files, and which of their tests
+HELD = {"test_core": "native", "test_interpreter": "alike and 17", "test_fuzz": "",     # files, and which tests
         "test_timed": "native and (burst or transfer or lock)"}
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What all runs print and their exit codes, by name."""
-    folder, text = tmp_path_factory.mktemp("checked"), (EMULATOR / "core_native.c").read_text()
+    folder = tmp_path_factory.mktemp("checked")
     library, runs = build(folder, EMULATOR), {}
     for name, chosen in HELD.items():
         runs[name] = library, "board", HERE / f"{name}.py", "-k", chosen
     for number, (name, (chosen, right, wrong)) in enumerate(BREAKS.items()):
-        assert right in text
+        assert any(right in text for text in SOURCES.values())
         source = folder / str(number)
         source.mkdir()
-        (source / "core_native.c").write_text(text.replace(right, wrong, 1))
+        for file, text in SOURCES.items():
+            (source / file).write_text(text.replace(right, wrong, 1))
         runs[name] = build(source, source), "board", HERE / "test_core.py", "-k", f"native and ({chosen})"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FUZZ_CASES", "400")

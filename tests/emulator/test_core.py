@@ -312,10 +312,10 @@ def test_an_access_that_takes_long_is_not_repeated(bench, monkeypatch):
 
 
 @pytest.mark.parametrize("used, halted", [([0.0, 0.0], 0), ([5.0, 5.01], 0), ([5.0, 5.2], 1)])
-def test_a_program_that_gets_no_cpu_is_not_stopped_in_the_middle_of_an_access(bench, monkeypatch, used, halted):
+def test_a_program_that_gets_no_cpu_is_not_stopped_in_the_middle_of_an_access(plain_bench, monkeypatch, used, halted):
     """It is asked to pause twice, by whatever time on the wall between; it has used so many seconds of CPU."""
-    bench.start(image([0]))
-    core, stopped, clock = bench.chip.cores[1], [], iter(used)
+    plain_bench.start(image([0]))
+    core, stopped, clock = plain_bench.chip.cores[1], [], iter(used)
     monkeypatch.setattr(core, "_halt", lambda: stopped.append(core))
     monkeypatch.setattr(core, "_spent", lambda: next(clock))
     with core._cpu.turn_of(core):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 LOCAL, EMULATOR = (ROOT / "spikingconvnet" / folder for folder in ("backends/local", "emulator"))
 NOTICED = "does not hold", "Assertion", "AddressSanitizer", "runtime error"
 CHECKS = "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
-FLAGS = "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED", *CHECKS
+FLAGS = "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED", f"-I{EMULATOR}", *CHECKS
 _folder, _compiled = tempfile.TemporaryDirectory(), {}
 
 
@@ -69,11 +69,11 @@ def _output(*command):
 def one(library, kind, *arguments):
     """Take the library, then run pytest or the command line; "board": that of the emulated board, then pytest."""
     from spikingconvnet.backends.local import native
-    from spikingconvnet.emulator import native_core, native_cpu
+    from spikingconvnet.emulator import interpreter, native_core, native_cpu
 
     if kind == "board":
         loaded = native_cpu.load(library)
-        native_core.library = native_cpu.library = lambda: loaded
+        interpreter.library = native_core.library = native_cpu.library = lambda: loaded
     else:
         loaded = ctypes.CDLL(library)
         native.library = lambda: loaded

@@ -1,0 +1,154 @@
+"""Random programs in ARM and Thumb leave the same registers, status and memory on Unicorn and on the CPU in C."""
+
+import struct
+
+import numpy as np
+import pytest
+from bench import Bench
+from programs import WFI
+
+from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.native_core import NativeCore
+
+BASE = 0x60400000                       # r12 at the beginning, in the middle of what is compared
+AROUND = 0x8000                         # bytes of it, each way
+SMALL = 0x34                            # r11, an offset of accesses
+NOP = 0x46c0                            # mov r8, r8
+TABLE = 0x7000                          # in ITCM: registers at the beginning, and where Thumb begins
+
+
+def alu(rng):
+    """A data-processing instruction: any operation and operand, r0 to r10 and results in r0 to r9."""
+    code, flags = rng.integers(16), rng.integers(2)
+    flags = 1 if 8 <= code <= 11 else flags
+    first, result = rng.integers(11) * (code not in (13, 15)), rng.integers(10) * (not 8 <= code <= 11)    # else zero
+    word = code << 21 | flags << 20 | first << 16 | result << 12
+    kind = rng.integers(3)
+    if kind == 0:
+        return word | 1 << 25 | rng.integers(1 << 12)
+    if kind == 1:
+        return word | rng.integers(32) << 7 | rng.integers(4) << 5 | rng.integers(11)
+    return word | rng.integers(11) << 8 | rng.integers(4) << 5 | 1 << 4 | rng.integers(11)
+
+
+def multiply(rng):
+    """One of the multiplications, saturating sums, CLZ: five kinds of registers, all different where they must be."""
+    one, two, three, four = (int(register) for register in rng.permutation(10)[:4])
+    word = one << 16 | two << 12 | three << 8 | four
+    kind = rng.integers(7)
+    if kind < 2:
+        return word & ~(0xf000 * (1 - kind)) | rng.integers(2) << 20 | 0x90 | kind << 21
+    if kind == 2:
+        return word | 1 << 23 | rng.integers(8) << 20 | 0x90
+    if kind in (3, 4):
+        which, halves = rng.integers(4), rng.integers(4)
+        alone = which == 3 or (which == 1 and halves & 1)                   # without an accumulator
+        return word & ~(0xf000 * alone) | 0x01000080 | which << 21 | halves << 5
+    if kind == 5:
+        return 0x01000050 | rng.integers(4) << 21 | one << 16 | two << 12 | four
+    return 0x016f0f10 | two << 12 | four
+
+
+def access(rng):
+    """A load or a store of any width around r12, with and without writing it back."""
+    before, up, back = rng.integers(2), rng.integers(2), rng.integers(2)
+    back = back if before else 0        # LDRT is for users
+    word = before << 24 | up << 23 | back << 21 | 12 << 16 | rng.integers(10) << 12
+    kind = rng.integers(4)
+    if kind == 0:
+        return word | 1 << 26 | rng.integers(2) << 22 | rng.integers(2) << 20 | rng.integers(200)
+    if kind == 1:
+        return word | 3 << 25 | rng.integers(2) << 22 | rng.integers(2) << 20 | rng.integers(4) << 7 | 11
+    code, loads = [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (3, 1)][rng.integers(6)]
+    if not loads and code != 1:
+        word &= ~(1 << 12)              # two registers, the first an even one
+    word |= loads << 20 | code << 5 | 0x90
+    if kind == 2:
+        return word | 1 << 22 | rng.integers(13) << 8 | rng.integers(16)
+    return word | 11
+
+
+def several(rng):
+    """LDM or STM of r0 to r10 at r12, in all four ways."""
+    modes = rng.integers(16) << 21 & ~(1 << 22)
+    return 1 << 27 | modes | rng.integers(2) << 20 | 12 << 16 | max(int(rng.integers(1 << 10)), 1)
+
+
+def status(rng):
+    """MRS, or MSR of the flags; a swap of bytes at r12 (Unicorn has words of aligned addresses alone swapped)."""
+    return [0x010f0000 | rng.integers(10) << 12, 0x0128f000 | rng.integers(10), 0x0328f000 | rng.integers(1 << 12),
+            0x014c0090 | rng.integers(5) << 12 | 5 + rng.integers(5)][rng.integers(4)]
+
+
+KINDS = [alu, alu, alu, multiply, access, access, several, status]
+
+
+def arm(rng, count):
+    """Words of random instructions, most of them without a condition."""
+    return [int(KINDS[rng.integers(len(KINDS))](rng)) | int(14 if rng.random() < 0.6 else rng.integers(14)) << 28
+            for _ in range(count)]
+
+
+def thumb(rng, count):
+    """Half words of random instructions: results in r0 to r5, accesses around r7 and the stack, small offsets in r6."""
+    halves = []
+    for _ in range(count):
+        rd, rs, rm = (int(rng.integers(6)) for _ in range(3))
+        low = rd | rs << 3
+        halves.append(int([
+            rng.integers(3) << 11 | rng.integers(32) << 6 | low,
+            0x1800 | rng.integers(4) << 9 | rm << 6 | low,
+            0x2000 | rng.integers(4) << 11 | rd << 8 | rng.integers(256),
+            0x4000 | rng.integers(16) << 6 | low,
+            0x4400 | rng.choice([0x000, 0x100, 0x200]) | rng.choice([0, 0x40]) | low,
+            0x5000 | rng.integers(8) << 9 | 6 << 6 | 7 << 3 | rd,
+            0x6000 | rng.integers(6) << 11 | rng.integers(32) << 6 | 7 << 3 | rd,
+            0x9000 | rng.integers(2) << 11 | rd << 8 | rng.integers(32),
+            0xa800 | rd << 8 | rng.integers(256),
+            0xb000 | rng.integers(2) << 7 | rng.integers(8),
+            0xb400 | rng.integers(2) << 11 | max(int(rng.integers(64)), 1),
+            0xc000 | rng.integers(2) << 11 | 7 << 8 | max(int(rng.integers(64)), 1),
+            0xa000 | rd << 8 | rng.integers(256)][rng.integers(13)]))
+        if rng.random() < 0.1:
+            halves += [0xd000 | int(rng.integers(14)) << 8, int(0x3001 | rd << 8)]      # over the next one, if
+    return halves
+
+
+def literal(register, value):
+    """Load a number: ldr register, the word two further on; b over it."""
+    return [0xe59f0000 | register << 12, 0xea000000, value]
+
+
+def made(seed):
+    """A program: registers from a table, ARM, Thumb; then registers and status to memory."""
+    rng = np.random.default_rng(seed)
+    words = [*literal(12, TABLE), 0xe89c07ff,                               # ldm r12, {r0-r10}
+             0xe59cb02c, 0xe59cd034, 0xe59ce038, 0xe59cc030, *arm(rng, 60),     # r11, sp, lr, at last r12
+             *literal(10, TABLE), 0xe59a703c, 0xe59a6040, 0xe59ad034,       # r7, r6, sp for Thumb
+             0xe28fe001, 0xe12fff1e]                                        # add lr, pc, #1; bx lr
+    halves = thumb(rng, 60)
+    halves += [NOP] * (len(halves) % 2) + [0x4778, NOP]                     # bx pc, to a word
+    words += [low | high << 16 for low, high in zip(halves[::2], halves[1::2])]
+    words += [0xe10f8000, *literal(9, BASE - AROUND), 0xe8897dff, WFI]      # mrs r8, cpsr; stm r9, all others
+    table = [*rng.integers(0, 2 ** 32, 11), SMALL, BASE, BASE + 0x4000, 0x1234, BASE - 0x2000, 8]
+    code = struct.pack(f"<{len(words)}I", *words).ljust(TABLE, b"\0") + struct.pack("<17I", *map(int, table))
+    code += bytes(-len(code) % 32)
+    return struct.pack("<8I", 2, 0, 32, len(code), 4, 0, 0, 0) + code
+
+
+def outcome(kind, program, memory):
+    """What a program leaves: why it rests, registers, memory."""
+    bench = Bench(kind)
+    bench.chip.bus.write(BASE - AROUND, memory)
+    bench.start(program)
+    core = bench.chip.cores[1]
+    return core.rest, bench.reports, core.registers(), bench.chip.bus.read(BASE - AROUND, len(memory))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs_end_alike(seed):
+    memory = np.random.default_rng(seed).bytes(2 * AROUND)
+    theirs, ours = (outcome(kind, made(seed), memory) for kind in (Core, NativeCore))
+    assert theirs[:2] == (Rest.WFI, []), "the program is no good"
+    assert ours[:3] == theirs[:3]
+    assert ours[3] == theirs[3]
