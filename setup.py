@@ -15,11 +15,12 @@ DIGEST = zlib.crc32(b"".join((HERE / path).read_bytes() for path in sorted([*KER
 NATIVE = Extension("spikingconvnet.backends.local._native", sources=KERNELS, depends=HEADERS,
                    define_macros=[("SOURCE_DIGEST", f"{DIGEST}u")],
                    extra_compile_args=["-O3", "-fwrapv", "-ffp-contract=off"], optional=True)
-# The emulated board's cores, likewise. With -fgcse all instructions would end in one jump, which is hard to predict.
+# The emulated board's cores, likewise. Otherwise all instructions end in one jump, which is hard to predict, and flags
+# are packed into vectors and taken out again.
 CORE = "spikingconvnet/emulator"
 NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=[f"{CORE}/core_native.c"],
                         depends=sorted(str(path.relative_to(HERE)) for path in (HERE / CORE).glob("*.h")),
-                        extra_compile_args=["-O2", "-fno-gcse"], optional=True)
+                        extra_compile_args=["-O2", "-fno-gcse", "-fno-tree-vectorize"], optional=True)
 
 # sPyNNaker 7.4.1 makes a number of an array of one (neo_buffer_database.py:935), an error from NumPy 2.4.0 on; Brian2
 # 2.9 does not import with it.

@@ -18,6 +18,7 @@ from spikingconvnet.emulator import (
     memory_map,
     native_core,
     native_cpu,
+    native_library,
     peripherals,
     timed_core,
     timed_native,
@@ -36,7 +37,7 @@ HOMES = {
     "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
     "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
-    "core_native.c": (core.Rest, core, cpu, cpu.Trap, memory_map, native_core, native_cpu, memory_map.Interrupt,
+    "core_native.c": (core.Rest, core, cpu, cpu.Trap, memory_map, native_core, native_library, memory_map.Interrupt,
                       peripherals, peripherals.VIC, peripherals.Timer, peripherals.Timers,
                       peripherals.CommsController, peripherals.DMA, timed_core, timing)}
 # What C has to itself: words for the preprocessor, and numbers that no Python needs.
@@ -213,4 +214,4 @@ def test_the_core_loops_functions_are_those_of_c():
     pointers = (ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64),
                 ctypes.POINTER(ctypes.c_char_p))
     assert found == {name: [ctypes.c_void_p if kind in pointers else kind for kind in kinds]
-                     for name, kinds in native_cpu.PROTOTYPES.items()}
+                     for name, kinds in native_library.PROTOTYPES.items()}

@@ -64,7 +64,7 @@ static const uint16_t HOLDS_FOR[] = {0xf0f0, 0x0f0f, 0xcccc, 0x3333, 0xff00, 0x0
                                      0xaa55, 0x55aa, 0x0a05, 0xf5fa, 0xffff, 0x0000};
 
 /* A register, shifted, and the carry that comes out (A5.1). */
-static inline uint32_t shifted(const op *o, const uint32_t *r, uint32_t carry, uint32_t *out) {
+static inline __attribute__((always_inline)) uint32_t shifted(const op *o, const uint32_t *r, uint32_t carry, uint32_t *out) {
     uint32_t value = r[o->rm], by = o->shift & BY_REGISTER ? r[o->rs] & 0xff : o->amount;
     *out = carry;
     if (o->shift == RRX) {
@@ -176,11 +176,23 @@ static int far_store(core *c, uint32_t address, uint32_t size, uint32_t value) {
     return nowhere(c, "write", address, size);
 }
 
+/* One, two or four bytes in memory. */
+static inline uint32_t bytes_at(const uint8_t *from, uint32_t size) {
+    uint16_t two;
+    uint32_t four;
+    if (size == 1) return *from;
+    if (size == 2) {
+        memcpy(&two, from, 2);
+        return two;
+    }
+    memcpy(&four, from, 4);
+    return four;
+}
+
 static inline int load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
     const uint8_t *at = memory_at(c, address, size, 0);
     if (!at) return far_load(c, address, size, value);
-    *value = 0;
-    memcpy(value, at, size);
+    *value = bytes_at(at, size);
     return 1;
 }
 
@@ -344,7 +356,13 @@ static op *table_of(core *c) {
         ends                                                                                        \
         NEXT;                                                                                       \
     }
-#define LOAD(size) if (!load(c, at, size, &y)) goto again;
+/* The value stays in a register as long as it comes from memory that is near. */
+#define LOAD(size, value)                                                                           \
+    { const uint8_t *from = memory_at(c, at, size, 0);                                              \
+      uint32_t far;                                                                                 \
+      if (from) value = bytes_at(from, size);                                                       \
+      else if (far_load(c, at, size, &far)) value = far;                                            \
+      else goto again; }
 #define STORE(size) if (!store(c, at, size, r[o->rd])) goto again;
 #define HERE ((uint32_t) (o - table) << width)
 #define NEXT do { o = next++; goto *labels[o->kind]; } while (0)
@@ -482,13 +500,13 @@ do_BLX_SECOND:
     goto change;
 do_LITERAL:
     at = o->number;
-    LOAD(4)
+    LOAD(4, y)
     r[o->rd] = y;
     NEXT;
 do_LDR_PC: {
     uint32_t moved = r[o->rn] + offset_of(o, r, carry);
     at = o->flags & BEFORE ? moved : r[o->rn];
-    LOAD(4)
+    LOAD(4, y)
     if (o->flags & WRITES_BACK) r[o->rn] = moved;
     to = y;
     goto exchange;
@@ -564,14 +582,14 @@ do_MSR:
     ALU(BIC, LOGIC, r[o->rn] & ~y, 1)
     ALU(MVN, LOGIC, ~y, 1)
 
-    ACCESS(LDR, LOAD(4), r[o->rd] = y;)
-    ACCESS(LDRB, LOAD(1), r[o->rd] = y;)
+    ACCESS(LDR, LOAD(4, y), r[o->rd] = y;)
+    ACCESS(LDRB, LOAD(1, y), r[o->rd] = y;)
     ACCESS(STR, STORE(4), )
     ACCESS(STRB, STORE(1), )
-    ACCESS(LDRH, LOAD(2), r[o->rd] = y;)
-    ACCESS(LDRSB, LOAD(1), r[o->rd] = (uint32_t) (int32_t) (int8_t) y;)
-    ACCESS(LDRSH, LOAD(2), r[o->rd] = half(y, 0);)
+    ACCESS(LDRH, LOAD(2, y), r[o->rd] = y;)
+    ACCESS(LDRSB, LOAD(1, y), r[o->rd] = (uint32_t) (int32_t) (int8_t) y;)
+    ACCESS(LDRSH, LOAD(2, y), r[o->rd] = half(y, 0);)
     ACCESS(STRH, STORE(2), )
-    ACCESS(LDRD, LOAD(4) if (!load(c, at + 4, 4, &made)) goto again;, r[o->rd] = y; r[o->rd + 1] = made;)
+    ACCESS(LDRD, LOAD(4, y) at += 4; LOAD(4, made), r[o->rd] = y; r[o->rd + 1] = made;)
     ACCESS(STRD, STORE(4) if (!store(c, at + 4, 4, r[o->rd + 1])) goto again;, )
 }

@@ -24,7 +24,7 @@ from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import CHIPS, Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE, Place
 from spikingconvnet.emulator.native_core import NativeCore
-from spikingconvnet.emulator.native_cpu import library
+from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.script import run
 from spikingconvnet.emulator.timed_core import TimedCore
 from spikingconvnet.emulator.timed_machine import TimedMachine
@@ -122,7 +122,8 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Ma
 
 def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet, Machine]:
     """What a board is made of; SetupError if the system refuses memory, sockets or files for it."""
-    require_unicorn()
+    if _core_class(options.native, options.timed) is not NativeCore or wrong.slow_cores:
+        require_unicorn()
     try:
         ethernet = Ethernet(options.host, options.real_time)
         return ethernet, _machine(options, wrong, ethernet.host)

@@ -1009,10 +1009,8 @@ API void core_expire(core *c, int index, uint64_t now) {
     expire(c, index);
 }
 
-API void core_deadlines(const core *c, uint64_t *both) {
-    both[0] = c->timers[0].deadline;
-    both[1] = c->timers[1].deadline;
-}
+/* Where it stands when a timer expires. */
+API uint64_t *core_deadline(core *c, int index) { return &c->timers[index].deadline; }
 
 API const uint32_t *core_sent(core *c, uint64_t *words) {
     *words = c->n_sent;

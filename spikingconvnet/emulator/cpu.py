@@ -37,7 +37,7 @@ try:
     from unicorn import arm_const
     from unicorn.unicorn_py3.unicorn import uclib
 except ImportError:                                 # the extra [emulator] is not installed
-    unicorn = None
+    unicorn = FLUSH_TLB = None
 else:
     _REGISTER = {name: getattr(arm_const, f"UC_ARM_REG_{name}")
                  for name in (*(f"R{i}" for i in range(8)), "CPSR", "SPSR", "SP", "LR", "PC")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spikingconvnet.emulator.cpu import CHIP_DEVICES
 from spikingconvnet.emulator.memory_map import DEVICE_SIZE
-from spikingconvnet.emulator.native_cpu import DEVICES, SERVE, library
+from spikingconvnet.emulator.native_library import DEVICES, SERVE, library
 
 if TYPE_CHECKING:           # which has a CPU
     from spikingconvnet.emulator.native_core import NativeCore

@@ -2,6 +2,7 @@
 
 import ctypes
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from spikingconvnet.emulator.core import I_BIT, MOST_PACKETS, Core, Rest
@@ -9,7 +10,7 @@ from spikingconvnet.emulator.cpu import Trap, Trapped
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.interpreter import Interpreter
 from spikingconvnet.emulator.memory import Device
-from spikingconvnet.emulator.native_cpu import library
+from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.packets import Packet
 
 NEVER = 2**64 - 1                                   # deadline of a timer that does not run
@@ -20,6 +21,7 @@ class NativeCore(Core):
     """A `Core` whose loop, devices and instructions are in C."""
 
     made: int | None = None                         # its C part
+    _deadlines: Sequence[ctypes.c_uint64] = ()      # there, of its timers
 
     def _take_cpu(self) -> Any:
         return Interpreter()
@@ -29,12 +31,13 @@ class NativeCore(Core):
 
     def _begin(self) -> None:
         library().core_set_pc(self.made, self._pc)
+        self._deadlines = [ctypes.c_uint64.from_address(library().core_deadline(self.made, timer)) for timer in (0, 1)]
 
     def stop(self) -> None:
         """Switch the core off."""
         super().stop()
         with self._life:
-            made, self.made, self.inbox = self.made, None, array("I")
+            made, self.made, self.inbox, self._deadlines = self.made, None, array("I"), ()
             if made:
                 library().core_free(made)
 
@@ -51,9 +54,7 @@ class NativeCore(Core):
 
     def deadlines(self) -> list[int | None]:
         """Cycles at which the two timers expire, None for those that do not."""
-        both = (ctypes.c_uint64 * 2)()
-        library().core_deadlines(self.made, both)
-        return [None if deadline == NEVER else deadline for deadline in both]
+        return [None if one.value == NEVER else one.value for one in self._deadlines]
 
     def expire(self, timer: int) -> None:
         """Tell a timer that its deadline has come."""

@@ -43,6 +43,7 @@ class Router(Device):
         self.routes = [EMPTY_ROUTE] * TABLE_SIZE
         self.keys, self.masks = [EMPTY_KEY] * TABLE_SIZE, [0] * TABLE_SIZE
         self._entries: list[tuple[int, int, int]] | None = None     # (key, mask, route) of the entries in use
+        self._counting: dict[int, list[int]] = {}   # by what counters look at
 
     def set(self, index: int, key: int, mask: int, route: int) -> None:
         """Write an entry; route is 6 link bits and 18 bits of physical cores."""
@@ -86,7 +87,14 @@ class Router(Device):
         else:
             bits |= (route & 0x3f) << _TO_LINK_0 | bool(route & MONITOR) << _TO_MONITOR
             bits |= bool(route >> NUM_LINKS + 1) << _TO_LOCAL
-        return [i for i, wanted in enumerate(self.filters) if self.enabled >> i & 1 and self._matches(bits, wanted)]
+        if bits not in self._counting:
+            self._counting[bits] = [i for i, wanted in enumerate(self.filters)
+                                    if self.enabled >> i & 1 and self._matches(bits, wanted)]
+        return self._counting[bits]
+
+    def _count_anew(self) -> None:
+        self._counting = {}
+        self._changed()
 
     @staticmethod
     def _matches(bits: int, wanted: int) -> bool:
@@ -134,12 +142,12 @@ class Router(Device):
         elif 0 <= offset - self.FILTER < 64:
             self._settle()
             self.filters[offset - self.FILTER >> 2] = value
-            self._changed()
+            self._count_anew()
         elif offset == self.DGEN:
             self._settle()
             self.enabled = value & 0xffff
             self.counters = [0 if value >> 16 + i & 1 else count for i, count in enumerate(self.counters)]
-            self._changed()
+            self._count_anew()
         elif offset == self.CONTROL:
             self.control = value
         elif offset == self.FR:

@@ -9,7 +9,8 @@ from spikingconvnet.emulator.core import T_BIT, Core, Rest
 from spikingconvnet.emulator.cpu import Trapped
 from spikingconvnet.emulator.memory import Device
 from spikingconvnet.emulator.native_core import FAULT, NEVER, NativeCore
-from spikingconvnet.emulator.native_cpu import PRICE, NativeCPU, check, library
+from spikingconvnet.emulator.native_cpu import NativeCPU, check
+from spikingconvnet.emulator.native_library import PRICE, library
 from spikingconvnet.emulator.packets import Packet
 from spikingconvnet.emulator.timed_core import (
     CODE,

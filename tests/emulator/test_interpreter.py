@@ -1,11 +1,14 @@
 """Random programs in ARM and Thumb leave the same registers, status and memory on Unicorn and on the CPU in C."""
 
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from bench import Bench
-from programs import WFI
+from programs import WFI, image
 
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.native_core import NativeCore
@@ -152,3 +155,39 @@ def test_random_programs_end_alike(seed):
     assert theirs[:2] == (Rest.WFI, []), "the program is no good"
     assert ours[:3] == theirs[:3]
     assert ours[3] == theirs[3]
+
+
+def test_words_are_swapped_and_come_back(make_core):
+    """Of an aligned address: what Unicorn does with others is an exception."""
+    bench = Bench(make_core)
+    bench.chip.bus.write(BASE, struct.pack("<I", 0x12345678))
+    bench.start(image([*literal(0, BASE), *literal(1, 0x9abcdef0), 0xe1002091, 0xe5802004, WFI]))     # swp r2, r1, [r0]
+    assert struct.unpack("<2I", bench.chip.bus.read(BASE, 8)) == (0x9abcdef0, 0x12345678)
+
+
+ALONE = """
+import sys
+sys.modules["unicorn"] = None
+sys.path[:0] = sys.argv[1:]
+from bench import Bench
+from programs import WFI, image
+from spikingconvnet.emulator.core import Core
+from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.native_core import NativeCore
+
+bench = Bench(NativeCore)
+bench.start(image([0xe3a00007, WFI]))
+assert bench.chip.cores[1].registers()["r0"] == 7
+try:
+    Bench(Core).start(image([WFI]))
+except SetupError as error:
+    assert "pip install" in str(error)
+    print("alone")
+"""
+
+
+def test_cores_in_c_need_no_unicorn():
+    here = Path(__file__).parent
+    folders = map(str, (here.parent / "helpers", here.parents[1]))
+    done = subprocess.run([sys.executable, "-c", ALONE, *folders], capture_output=True, text=True, check=True)
+    assert done.stdout == "alone\n"
