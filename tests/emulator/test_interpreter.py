@@ -1,5 +1,6 @@
 """Random programs in ARM and Thumb leave the same registers, status and memory on Unicorn and on the CPU in C."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -83,13 +84,18 @@ def status(rng):
             0x014c0090 | rng.integers(5) << 12 | 5 + rng.integers(5)][rng.integers(4)]
 
 
-KINDS = [alu, alu, alu, multiply, access, access, several, status]
+def jump(rng):
+    """B or BL over the next instruction."""
+    return 0x0a000000 | rng.integers(2) << 24
+
+
+KINDS = [alu, alu, alu, multiply, access, access, several, status, jump]
 
 
 def arm(rng, count):
-    """Words of random instructions, most of them without a condition."""
+    """Words of random instructions, most of them without a condition, and one that may be jumped over."""
     return [int(KINDS[rng.integers(len(KINDS))](rng)) | int(14 if rng.random() < 0.6 else rng.integers(14)) << 28
-            for _ in range(count)]
+            for _ in range(count)] + [0xe2800001]
 
 
 def thumb(rng, count):
@@ -113,7 +119,8 @@ def thumb(rng, count):
             0xc000 | rng.integers(2) << 11 | 7 << 8 | max(int(rng.integers(64)), 1),
             0xa000 | rd << 8 | rng.integers(256)][rng.integers(13)]))
         if rng.random() < 0.1:
-            halves += [0xd000 | int(rng.integers(14)) << 8, int(0x3001 | rd << 8)]      # over the next one, if
+            over = [[0xd001 | int(rng.integers(14)) << 8], [0xe001], [0xf000, 0xf802]][rng.integers(3)]
+            halves += [*over, 0x3001 | rd << 8, 0x3101]     # b<condition>, b or bl over two
     return halves
 
 
@@ -148,7 +155,7 @@ def outcome(kind, program, memory):
     return core.rest, bench.reports, core.registers(), bench.chip.bus.read(BASE - AROUND, len(memory))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("PROGRAMS", "60"))))
 def test_random_programs_end_alike(seed):
     memory = np.random.default_rng(seed).bytes(2 * AROUND)
     theirs, ours = (outcome(kind, made(seed), memory) for kind in (Core, NativeCore))
@@ -163,6 +170,26 @@ def test_words_are_swapped_and_come_back(make_core):
     bench.chip.bus.write(BASE, struct.pack("<I", 0x12345678))
     bench.start(image([*literal(0, BASE), *literal(1, 0x9abcdef0), 0xe1002091, 0xe5802004, WFI]))     # swp r2, r1, [r0]
     assert struct.unpack("<2I", bench.chip.bus.read(BASE, 8)) == (0x9abcdef0, 0x12345678)
+
+
+THUMB = [0xe28fe001, 0xe12fff1e]         # add lr, pc, #1; bx lr; from Thumb bx pc (4778) and a NOP lead back
+BY_HAND = {         # instructions, with the stack at SEEN, then what r0, r1 and the status have to be
+    "a sum that saturates": ([*literal(0, 0x7fffffff), 0xe3a01001, 0xe1000181], 0x80000000, 1, 1 << 27),     # smlabb
+    "a sum that does not": ([*literal(0, 0x7ffffffe), 0xe3a01001, 0xe1000181], 0x7fffffff, 1, 0),
+    "Thumb's base in its list": ([*literal(0, BASE), *THUMB, 0x46c0c803, 0x46c04778], 7, 9, 0),  # ldm r0!, {r0, r1}
+    "Thumb's base that is not": ([*literal(0, BASE), *THUMB, 0x46c0c802, 0x46c04778], BASE + 4, 7, 0), # ldm r0!, {r1}
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_instructions_by_hand(make_core, name):
+    words, *wanted = BY_HAND[name]
+    bench = Bench(make_core)
+    bench.chip.bus.write(BASE, struct.pack("<2I", 7, 9))
+    after = [0xe10f2000, *literal(3, BASE), 0xe8830007, WFI]                # mrs r2, cpsr; stm r3, {r0-r2}
+    bench.start(image([*words, *after]))
+    found = struct.unpack("<3I", bench.chip.bus.read(BASE, 12))
+    assert [*found[:2], found[2] & 1 << 27] == wanted
 
 
 ALONE = """
