@@ -337,7 +337,6 @@ static void thumb_several(op *o, uint32_t half) {
     if (stack && bit(half, 8)) o->number |= loads ? 1u << 15 : 1u << 14;
     o->flags = WRITES_BACK;
     if (stack && !loads) o->flags |= DOWN | BEFORE;
-    if (!stack && loads && o->number >> o->rn & 1) o->flags = 0;            /* A7.1.30: the base keeps what is loaded */
     o->kind = !o->number ? K_UNDEFINED : loads ? K_LDM : K_STM;
 }
 
