@@ -12,7 +12,7 @@ from typing import Any, Protocol, TextIO, TypeVar
 from unittest.mock import patch
 
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
-from spikingconvnet.gates.address import SPALLOC_LOGIN, Address, hidden
+from spikingconvnet.gates.address import SPALLOC_LOGIN, TOKEN, Address, hidden
 from spikingconvnet.network.arrays import Pair
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def _hands_out_emulated(url: str) -> bool:
     from spinnman.spalloc import SpallocClient
 
     try:
-        with SpallocClient(url, bearer_token=os.environ.get("OIDC_BEARER_TOKEN")) as client:
+        with SpallocClient(url, bearer_token=os.environ.get(TOKEN)) as client:
             machines = client.list_machines().values()
             return bool(machines) and all("emulated" in machine.tags for machine in machines)
     except (OSError, ValueError, LookupError, TypeError, SpallocException):
