@@ -1,12 +1,10 @@
-"""Jobs for a board elsewhere: what is sent, run as a service runs it, and every way in which results can be wrong."""
+"""Jobs for a board elsewhere: what is sent, and every way in which results can be wrong; `test_rehearsal` runs them."""
 
 import base64
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass, replace
@@ -20,7 +18,6 @@ from spikingconvnet import CompetingUnits, Sequential, backends
 from spikingconvnet.backends import get_backend
 from spikingconvnet.cli import main as cli
 from spikingconvnet.compare import recorded, recorder
-from spikingconvnet.emulator import Board
 from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment import replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
@@ -31,16 +28,6 @@ from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect, together
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task, fingerprint, prepared
 from spikingconvnet.store.unfinished import Unfinished
-
-OURS = ["mnist", "sklearn", "numba", "pooch", "torch", "distributed", "filelock", "shtab", "psutil", "unicorn"]
-ALONE = f"""
-import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {OURS}:
-            raise ImportError("there is sPyNNaker alone, no " + name)
-sys.meta_path.insert(0, Missing())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -91,37 +78,6 @@ def rewritten(path, change):
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-
-
-def test_a_job_runs_where_there_is_sPyNNaker_alone_and_brings_the_integers_of_the_local_engine(experiment, tmp_path,
-                                                                                             monkeypatch):
-    """As a service does: an empty folder with a configuration, ``python FILE``, and the files that are there then."""
-    folder, run = tmp_path / "service", tmp_path / "sent"
-    folder.mkdir()
-    (folder / "run.py").write_text(bundle(experiment, Task(count=6)))
-    (folder / "sitecustomize.py").write_text(ALONE)
-    task = Task(layer=1)
-    there = Experiment(prepared(experiment, run, task), run)
-    (run / "task.json").write_text(json.dumps({"task": task.as_dict(), "bundle": fingerprint(there, task),
-                                               "release": RELEASE}))
-    with (tmp_path / "board.log").open("w") as log, Board(log=log) as board:
-        (folder / "spynnaker.cfg").write_text(board.configuration())
-        done = subprocess.run([sys.executable, "run.py", "spiNNaker"], cwd=folder, capture_output=True, text=True,
-                              env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(folder)})
-        monkeypatch.chdir(folder)
-        assert far.execute(run, tmp_path / RESULTS) == 0
-    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done
-    assert "the first 6 test images" in done.stdout
-    found = collect(experiment, folder)
-    assert (found.verdict, found.differences) == ("valid", []) and 0 <= found.accuracy <= 1
-    experiment.store.file("layers/1").unlink()
-    found = collect(experiment, tmp_path / RESULTS)
-    assert (found.verdict, found.differences, found.accuracy) == ("valid", [], None)
-    assert experiment.layer(1)["how"]["made_on"] == "hardware"      # takes the place that was empty
-    kept = experiment.store.results()["hardware"]
-    assert set(kept) == {"test-6", "layer-1"} and kept["test-6"]["identical"] is True
-    assert set(os.listdir(folder)) - {"__pycache__", ".cache", ".config"} == {
-        "run.py", "sitecustomize.py", "spynnaker.cfg", RESULTS}
 
 
 def test_the_same_job_is_the_same_bytes_and_holds_no_path(experiment, tmp_path, monkeypatch):
@@ -309,6 +265,24 @@ def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeyp
     assert together(experiment, "test") == (20, pytest.approx(right / 20))
     assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
     assert f"all that was collected: 20 test images, accuracy on the board {5 * right:.2f} %" in capsys.readouterr().out
+
+
+def test_a_plan_counts_seconds_boards_quota_and_parts(experiment, monkeypatch, capsys):
+    networks = [{"name": "layer 1, training", "slowdown": 3, "chips": 7}, {"name": "readout, inference"},
+                {"name": "layer 1, inference", "slowdown": 2, "chips": 49}]
+    training, test = plan.plan(experiment, networks)
+    assert (training.seconds, training.time_scale, training.boards, training.parts) == (12 * 60 * 3 / 1000, 3, 1, 1)
+    assert (test.images, test.seconds, test.boards) == (20, 20 * 30 * 2 / 1000, 2)
+    assert test.core_hours == pytest.approx(1.2 * 2 * 48 * 16 / 3600, abs=1e-3)
+    monkeypatch.setattr(plan, "LONGEST", 0.5)
+    assert plan.plan(experiment, networks)[1].parts == 3
+    assert plan.plan(experiment, networks[1:2]) == []
+    monkeypatch.chdir(experiment.store.path.parent)
+    assert cli.main(["--mode", "check", "--run-dir", "run"]) == 0
+    told = capsys.readouterr().out
+    assert "  training of layer 1: " in told and "core-hours of quota; --mode bundle job.py --layer 1 --time-s" in told
+    assert cli.main(["--mode", "check", "--run-dir", "run", "--json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["jobs"]] == ["layer 1", "test"]
 
 
 @pytest.mark.parametrize("state, why", [(AT_WORK, "the job was ended before it was done"),

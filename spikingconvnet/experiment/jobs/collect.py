@@ -13,7 +13,7 @@ from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
 from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment import readout, settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import reports
+from spikingconvnet.experiment.jobs import own_reports
 from spikingconvnet.experiment.jobs.archive import REPORTS, SEND, Archive, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 from spikingconvnet.experiment.results import if_there
@@ -93,7 +93,7 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
         The file is missing, cut, altered or no result of a job; of another experiment, or of settings that have changed
         since; of a job that has failed, or was ended before anything was finished.
     """
-    told = reports.judged(Path(path))
+    told = own_reports.judged(Path(path))
     try:
         archive = read_archive(Path(path))
     except StoreError as error:
