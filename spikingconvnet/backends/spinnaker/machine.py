@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol, TextIO, TypeVar
 from unittest.mock import patch
 
+from spikingconvnet.backends.spinnaker.allocated import kept
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
 from spikingconvnet.gates.address import SPALLOC_LOGIN, TOKEN, Address, hidden
 from spikingconvnet.network.arrays import Pair
@@ -92,7 +93,7 @@ def machine_section(target: str | Machine, timed: bool = False) -> Iterator[str]
         server.warn(server.login, logger)
         login = vars(server.login) if server.login else {}
         with (_environment(**{f"{SPALLOC_LOGIN}_{name.upper()}": value for name, value in login.items()}),    # no file
-              _discreet()):
+              _discreet(), kept()):
             yield _of_server(server.removeprefix("spalloc:"))
     else:
         kind, _, host = target.partition(":")

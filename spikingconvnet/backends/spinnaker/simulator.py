@@ -20,7 +20,7 @@ import numpy as np
 from spikingconvnet.backends.base import Record, Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.pynn import simulator as pynn
 from spikingconvnet.backends.pynn.dialect import Dialect, load
-from spikingconvnet.backends.spinnaker import failures, provenance
+from spikingconvnet.backends.spinnaker import allocated, failures, provenance
 from spikingconvnet.backends.spinnaker.machine import (
     LOG,
     ConfiguredHere,
@@ -421,7 +421,7 @@ class Simulation(pynn.Simulation):
             except Exception as error:      # sPyNNaker's own have no common base
                 hide_in(error)
                 traceback.print_exc(file=log)
-                what = "the board no longer answers: " if silence.noticed else ""
+                what = allocated.lost() or ("the board no longer answers: " if silence.noticed else "")
                 raise SimulationFailed(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in"
                                        f" {self._log}") from error
 
