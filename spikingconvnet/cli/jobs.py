@@ -90,16 +90,19 @@ def _network(options: Namespace) -> Network:
 
 
 def submit_(_: None, options: Namespace) -> dict[str, Any]:
-    """Submit a job to a queue and wait for its end: its state and what it has left; exit code 3 if it has failed."""
-    path = Path(options.paths[0])
-    found = queue.submitted(path, options.collab, options.hours or queue.HOURS)
-    there = RESULTS in found.files
-    text = f"{found.number}: {found.state}; {', '.join(found.files)} in {word(found.folder)}"
-    more = (f"; then: {program()} --mode collect {word(found.folder)}, or --mode conformance for its networks" if there
-            else f"; no {RESULTS} among them, so {queue.LOG} says why; to submit it anew delete"
-                 f" {word(queue.record_of(path))}")
-    return {"job": found.number, "state": found.state, "folder": str(found.folder), "files": list(found.files),
-            "text": text + more, "exit_code": 0 if there and found.state == "finished" else BackendError.exit_code}
+    """Submit a job, or its parts, and wait for the end: what each has left; exit code 3 if one has failed."""
+    found = queue.submitted(queue.parts_of(Path(options.paths[0])), options.collab, options.hours or queue.HOURS)
+    whole = all(RESULTS in one.files and one.state == "finished" for one in found)
+    return {"jobs": [{**vars(one), "folder": str(one.folder)} for one in found],
+            "text": "\n".join(map(_fetched, found)), "exit_code": 0 if whole else BackendError.exit_code}
+
+
+def _fetched(one: queue.Fetched) -> str:
+    text = f"{one.number}: {one.state}; {', '.join(one.files)} in {word(one.folder)}; "
+    if RESULTS in one.files:
+        return f"{text}then: {program()} --mode collect {word(one.folder)}, or --mode conformance for its networks"
+    return (f"{text}no {RESULTS} among them, so {queue.LOG} says why; to submit it anew delete"
+            f" {word(queue.record_of(one.folder))}")
 
 
 def _task(options: Namespace) -> Task:
@@ -170,6 +173,9 @@ def collect_(experiment: Experiment | None, options: Namespace) -> dict[str, Any
         found = collect(experiment, options.paths[0])
     same = "identical to the local engine" if not found.differences else "NOT those of the local engine"
     lines = [f"{found.task}, on the board: {found.verdict}; {same}", *(f"  {one}" for one in found.differences)]
+    if found.differences and found.images:
+        lines.append(f"the first step, neuron and cause: {program()} --mode testing --record run.npz, then --mode"
+                     " bundle again.py run.npz, and --mode collect of what that brings with run.npz")
     if found.reports is not None:
         lines += [f"reports of sPyNNaker: {found.reports.verdict}", *(f"  {one}" for one in found.reports.findings)]
     if found.missing:

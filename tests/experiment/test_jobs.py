@@ -254,6 +254,7 @@ def test_a_rule_that_learns_on_the_host_needs_no_board(experiment):
 
 def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path / "mine")
+    assert together(experiment, "test") == (0, None)
     right, labels = 0.0, experiment.data("test")["labels"]
     for i, task in enumerate(plan.parted(experiment, Task(), 3)):
         (tmp_path / f"part-{i}").mkdir()
@@ -261,10 +262,18 @@ def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeyp
         found = collect(experiment, path)
         assert (found.differences, found.missing, found.images) == ([], 0, task.count)
         right += found.accuracy * found.images
+        predicted = np.load(found.file)["predicted"]
+        assert found.accuracy == np.mean(predicted == labels[task.first:task.first + task.count])
         assert len(labels) == 20 and found.file.stem == ("test-6", "test-6-13", "test-13-20")[i]
     assert together(experiment, "test") == (20, pytest.approx(right / 20))
     assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
     assert f"all that was collected: 20 test images, accuracy on the board {5 * right:.2f} %" in capsys.readouterr().out
+    for damage in ({"images": 0}, {"accuracy": "1"}, {"task": {}}, {"task": 3}):
+        whole = json.loads((experiment.store.path / "results.json").read_text())
+        whole["hardware"]["test-6"] |= damage
+        experiment.store.write_results("hardware", whole["hardware"])
+        with pytest.raises(StoreError, match=r"results.json: damaged \(hardware.test-6"):
+            together(experiment, "test")
 
 
 def test_a_plan_counts_seconds_boards_quota_and_parts(experiment, monkeypatch, capsys):
@@ -456,3 +465,26 @@ def test_results_of_another_network_and_of_none_are_told_apart(experiment, a_net
     path = brought(experiment, tmp_path, Task(count=3))
     assert cli.main(["--mode", "collect", str(path), "net.npz"]) == 5
     assert "is of another job (the first 3 test images)" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("sketched")
+def test_a_nir_file_goes_as_a_job_with_spikes_and_comes_back_the_same(experiment, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("nir")
+    monkeypatch.chdir(tmp_path / "mine")
+    run = ["--run-dir", "run"]
+    for words in (["export", "model.nir", *run], ["testing", "--record", "run.npz", *run],
+                  ["export", "run.npz", "in.csv"], ["bundle", "job.py", "model.nir", "--spikes", "in.csv"]):
+        assert cli.main(["--mode", *words]) == 0
+    assert capsys.readouterr().out.endswith(f"--mode collect {RESULTS} model.nir --spikes in.csv\n")
+    folder = ran("job.py", tmp_path / "far")
+    assert cli.main(["--mode", "collect", folder, "model.nir", "--spikes", "in.csv", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == "valid" and told["first"] is None
+    assert cli.main(["--mode", "collect", folder, "model.nir", "--spikes", "in.csv", "--graph-dt", "0.0005"]) != 0
+
+
+def test_a_layer_is_collected_where_nothing_else_was(experiment, tmp_path, monkeypatch, capsys):
+    path = brought(experiment, tmp_path, Task(layer=1))
+    monkeypatch.chdir(tmp_path / "mine")
+    assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
+    assert "training of layer 1, on the board: " in capsys.readouterr().out

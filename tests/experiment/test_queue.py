@@ -116,6 +116,17 @@ def test_what_is_missing_is_told_with_what_comes_next(there, monkeypatch, capsys
     assert there.jobs == {} and not Path("job.submitted.json").exists()
 
 
+def test_the_parts_of_a_job_are_all_submitted_before_one_is_waited_for(there, capsys):
+    Path("job.py").rename("job-10.py")
+    for name in ("job-2.py", "job-other.py", "jobs-1.py"):
+        Path(name).write_text("print('another')")
+    states = []
+    there.run = lambda *_: states.append(len(there.jobs)) or (0, "", sorted(Path("far").iterdir()))
+    assert cli.main([*SUBMIT, "--json"]) == 0
+    assert [Path(one["folder"]).name for one in json.loads(capsys.readouterr().out)["jobs"]] == ["job-2", "job-10"]
+    assert states == [2, 2] and {path.name for path in Path("job-10").iterdir()} == {RESULTS, REPORTS, "log.txt"}
+
+
 def test_the_imitation_has_the_signatures_of_the_client(there, monkeypatch):
     def plain(text):
         return text.replace('"', "'")

@@ -1,7 +1,8 @@
 """What comes back of a job: checked, compared with the local engine at once, and kept in the run directory."""
 
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -17,11 +18,15 @@ from spikingconvnet.experiment.jobs import own_reports
 from spikingconvnet.experiment.jobs.archive import REPORTS, SEND, Archive, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 from spikingconvnet.experiment.results import if_there
+from spikingconvnet.gates.schema import Value, is_integer, is_number
 from spikingconvnet.health.verdict import Health, worst
 from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.training import layer_rule
 
 HARDWARE = "hardware"           # entry of results.json, and folder in the run directory
+PART = Value("a test with its first image, their number and a share of them", lambda part: (
+    isinstance(part, dict) and isinstance(part.get("task"), dict) and is_integer(part["task"].get("first"), 0)
+    and is_integer(part.get("images"), 1) and (part.get("accuracy") is None or is_number(part["accuracy"], 0, 1))))
 
 
 @dataclass(frozen=True)
@@ -117,8 +122,9 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
     images = len(next(iter(theirs.values()))) if asked else 0
     differences = [one for name in theirs for one in [_difference(
         name, theirs[name], ours[name][:images] if asked else ours[name])] if one]
-    accuracy = _accuracy(experiment, task, theirs) if asked else None
-    return _kept(experiment, archive, theirs, how,
+    predicted = _predicted(experiment, theirs) if asked else None
+    accuracy, more = _accuracy(experiment, task, predicted), {} if predicted is None else {"predicted": predicted}
+    return _kept(experiment, archive, theirs, more, how,
                  Collected(task, verdict, told, differences, images, asked - images,
                            archive.why() if images < asked else "", accuracy, Path()))
 
@@ -193,19 +199,25 @@ def _difference(name: str, theirs: Numbers, ours: Numbers) -> Difference | None:
     return Difference(name, place, float(theirs[place]), float(ours[place]), int(off.sum()), off.size)
 
 
-def _accuracy(experiment: Experiment, task: Task, theirs: Mapping[str, Numbers]) -> float | None:
-    """Share of the images that were recognised; None without a classifier."""
-    labels = experiment.data(task.split)["labels"][task.first:]
+def _predicted(experiment: Experiment, theirs: Mapping[str, Numbers]) -> Numbers | None:
+    """Labels of the images by what the board has answered; None without a classifier."""
     if experiment.model.runs_as_one:
-        return float(np.mean(experiment.classes()[theirs["units"][:, -1]] == labels[:len(theirs["units"])]))
+        return np.asarray(experiment.classes()[theirs["units"][:, -1]])
     if not experiment.has_svm():
         return None
-    fitted = readout.Readout.from_arrays(experiment.stored.classifier().read())
-    return float(np.mean(fitted.predict(theirs["counts"]) == labels[:len(theirs["counts"])]))
+    return np.asarray(readout.Readout.from_arrays(experiment.stored.classifier().read()).predict(theirs["counts"]))
 
 
-def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers], how: Mapping[str, Any],
-          made: Collected) -> Collected:
+def _accuracy(experiment: Experiment, task: Task, predicted: Numbers | None) -> float | None:
+    """Share of the images that were recognised."""
+    if predicted is None:
+        return None
+    labels = experiment.data(task.split)["labels"][task.first:task.first + len(predicted)]
+    return float(np.mean(predicted == labels))
+
+
+def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers], more: Mapping[str, Numbers],
+          how: Mapping[str, Any], made: Collected) -> Collected:
     """Keep what came back beside what is here; a trained layer that is not here yet takes its place."""
     task, store = made.task, experiment.store
     begin = f"{task.first}-" if task.first else ""
@@ -215,7 +227,8 @@ def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers
             "identical": not made.differences, "differences": [str(one) for one in made.differences],
             "versions": archive.about["versions"]}
     with store.locked():
-        store.write(name, archive.about["bundle"], {**experiment.stored.how(), "made_on": HARDWARE, **told}, **theirs)
+        store.write(name, archive.about["bundle"], {**experiment.stored.how(), "made_on": HARDWARE, **told}, **theirs,
+                    **more)
         if task.layer is not None and if_there(experiment.layer, task.layer) is None:
             experiment.stored.layer(task.layer).write(how, **theirs)
         before = store.results().get(HARDWARE, {})
@@ -228,14 +241,21 @@ def together(experiment: Experiment, split: str) -> tuple[int, float | None]:
 
     What two jobs have both shown counts once, as the job that begins earlier says it.
     """
-    entries = experiment.store.results().get(HARDWARE, {})
-    kept = [entry for name, entry in entries.items() if name.startswith(f"{split}-")]
-    end, counted = 0, []
-    for entry in sorted(kept, key=lambda one: (one["task"]["first"], -one["images"])):
-        if entry["task"]["first"] >= end:
-            end = entry["task"]["first"] + entry["images"]
-            counted.append(entry)
-    images = sum(entry["images"] for entry in counted)
-    if any(entry["accuracy"] is None for entry in counted):
-        return images, None
-    return images, sum(entry["images"] * entry["accuracy"] for entry in counted) / images
+    end, images, right = 0, 0, 0.0
+    for first, shown, accuracy in sorted(_collected(experiment, split), key=lambda one: (one[0], -one[1])):
+        if first >= end:
+            end, images, right = first + shown, images + shown, right + shown * accuracy
+    return images, None if not images or math.isnan(right) else right / images
+
+
+def _collected(experiment: Experiment, split: str) -> Iterator[tuple[int, int, float]]:
+    """First image, number of images and accuracy (nan: not known) of each part that `results.json` tells of."""
+    def check(kind: str, entry: Mapping[str, Any]) -> None:
+        for name, part in entry.items() if kind == HARDWARE else ():
+            if name.startswith(f"{split}-"):
+                PART.check(f"{kind}.{name}", part)
+
+    for name, part in experiment.store.results(check).get(HARDWARE, {}).items():
+        if name.startswith(f"{split}-"):
+            yield (part["task"]["first"], part["images"],
+                   math.nan if part["accuracy"] is None else part["accuracy"])

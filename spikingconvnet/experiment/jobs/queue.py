@@ -6,13 +6,14 @@ take one (line 161); here it does neither. Which job a file was submitted as is 
 goes on watching.
 """
 
+import glob
 import hashlib
 import io
 import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,14 +67,23 @@ def configuration(hours: int = HOURS) -> dict[str, Any]:
     return {**CONFIGURATION, "timeout": hours}
 
 
-def submitted(job: Path, collab: str | None, hours: int = HOURS,
-              wait: Callable[[float], object] = time.sleep) -> Fetched:
-    """Submit a job, or go on with one that was submitted; wait for its end, and fetch what it has left.
+def parts_of(job: Path) -> list[Path]:
+    """The file of a job; or those of its parts, where it was made in several."""
+    if job.is_file():
+        return [job]
+    found = {int(number): path for path in job.parent.glob(f"{glob.escape(job.stem)}-*.py")
+             if (number := path.stem.rpartition("-")[2]).isdecimal()}
+    return [found[number] for number in sorted(found)] or [job]
+
+
+def submitted(jobs: Sequence[Path], collab: str | None, hours: int = HOURS,
+              wait: Callable[[float], object] = time.sleep) -> list[Fetched]:
+    """Submit jobs, or go on with those that were submitted; wait for their ends, and fetch what they have left.
 
     Parameters
     ----------
-    job : Path
-        Its file.
+    jobs : list of Path
+        Their files; all are submitted before one is waited for.
     collab : str or None
         To whose quota it goes; None where it was submitted before.
     hours : int
@@ -90,16 +100,18 @@ def submitted(job: Path, collab: str | None, hours: int = HOURS,
     BackendError
         Without the client; or the service refuses something or does not answer.
     """
-    if not job.is_file() or job.suffix != ".py":
-        raise SettingsError(f"{job}: is no job; make one with: --mode bundle {job.with_suffix('.py')}")
+    for job in jobs:
+        if not job.is_file() or job.suffix != ".py":
+            raise SettingsError(f"{job}: is no job; make one with: --mode bundle {job.with_suffix('.py')}")
     with _client() as client:
-        number = _submitted_before(job) or _submit(client, job, collab, hours)
-        return _fetch(client, _ended(client, number, wait), number, job.with_suffix(""))
+        numbers = {job: _submitted_before(job) or _submit(client, job, collab, hours) for job in jobs}
+        return [_fetch(client, _ended(client, number, wait), number, job.with_suffix(""))
+                for job, number in numbers.items()]
 
 
 def record_of(job: Path) -> Path:
-    """The file that says which job a file was submitted as."""
-    return job.with_suffix(".submitted.json")
+    """The file that says which job a file, or the one that a folder is named after, was submitted as."""
+    return job.with_name(f"{job.name.removesuffix('.py')}.submitted.json")
 
 
 def _submitted_before(job: Path) -> str | None:
