@@ -365,6 +365,14 @@ def test_memory_that_no_chip_has_is_refused_in_words(url, arguments, words):
     assert requests.delete(made.headers["Location"], cookies=cookies, headers=headers, timeout=10).status_code == 204
 
 
+@pytest.mark.parametrize("state, lines", [(SpallocState.QUEUED, 1), (SpallocState.READY, 0)])
+def test_who_has_to_wait_for_a_board_is_told(state, lines, caplog):
+    job, waited = SimpleNamespace(get_state=lambda: state), []
+    with caplog.at_level("INFO"):
+        allocated._told(waited.append)(job)
+    assert waited == [job] and caplog.text.count("no board free") == lines
+
+
 def test_a_controller_that_gets_no_answer_asks_again_and_remembers_why_its_job_was_ended(monkeypatch):
     monkeypatch.setattr(allocated.time, "sleep", lambda seconds: None)
     answers = [OSError("no route"), ValueError("Unexpected response from server 502"), True, False, False]

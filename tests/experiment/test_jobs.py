@@ -276,7 +276,8 @@ def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeyp
             together(experiment, "test")
 
 
-def test_a_plan_counts_seconds_boards_quota_and_parts(experiment, monkeypatch, capsys):
+def test_a_plan_counts_seconds_boards_quota_and_parts(experiment, tmp_path, monkeypatch, capsys):
+    shutil.copy(experiment.store.file("data/test"), tmp_path / "kept.npz")
     networks = [{"name": "layer 1, training", "slowdown": 3, "chips": 7}, {"name": "readout, inference"},
                 {"name": "layer 1, inference", "slowdown": 2, "chips": 49}]
     training, test = plan.plan(experiment, networks)
@@ -286,6 +287,9 @@ def test_a_plan_counts_seconds_boards_quota_and_parts(experiment, monkeypatch, c
     monkeypatch.setattr(plan, "LONGEST", 0.5)
     assert plan.plan(experiment, networks)[1].parts == 3
     assert plan.plan(experiment, networks[1:2]) == []
+    experiment.store.file("data/test").unlink()
+    assert plan.plan(experiment, networks) == [training]
+    shutil.copy(tmp_path / "kept.npz", experiment.store.file("data/test"))
     monkeypatch.chdir(experiment.store.path.parent)
     assert cli.main(["--mode", "check", "--run-dir", "run"]) == 0
     told = capsys.readouterr().out

@@ -19,6 +19,7 @@ NOT_LOGGED_IN = (302, 401, 403)         # 302: to the form
 ENDED: dict[str, str] = {}      # reasons by the address of a job
 
 logger = logging.getLogger("spinnman")      # its messages go to the file of the run
+own = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -29,6 +30,7 @@ def kept() -> Iterator[None]:
     from spinnman.spalloc.spalloc_client import _SpallocJob as Job
 
     with (patch.object(Job, "_SpallocJob__keepalive", keep_alive),
+          patch.object(Job, "wait_until_ready", _told(Job.wait_until_ready)),
           patch.object(Controller, "_wait", _patient(Controller._wait)),
           patch.object(spalloc_allocator, "SpallocClient", partial(charged, spalloc_allocator.SpallocClient))):
         yield
@@ -70,6 +72,16 @@ def keep_alive(job: Any) -> bool:
             logger.warning("no sign of life reaches the server: %s", type(error).__name__)
         time.sleep(PAUSE)
     return True
+
+
+def _told(wait: Callable[[Any], None]) -> Callable[[Any], None]:
+    """``wait_until_ready`` that says beforehand if it will take longer; there is no limit to it but Ctrl-C."""
+    def waited(job: Any) -> None:
+        if job.get_state().name == "QUEUED":
+            own.info("the server has no board free, so the job waits for one; Ctrl-C gives it up")
+        wait(job)
+
+    return waited
 
 
 def _patient(wait: Callable[[Any], bool]) -> Callable[[Any], bool]:

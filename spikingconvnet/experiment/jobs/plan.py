@@ -78,7 +78,7 @@ def parted(experiment: Experiment, task: Task, parts: int) -> list[Task]:
 
 
 def plan(experiment: Experiment, networks: Sequence[Mapping[str, Any]]) -> list[Planned]:
-    """What an experiment would take as jobs: trainings that simulate, and the test.
+    """What an experiment would take as jobs: trainings that simulate, and the test if it has images.
 
     Parameters
     ----------
@@ -89,7 +89,8 @@ def plan(experiment: Experiment, networks: Sequence[Mapping[str, Any]]) -> list[
     """
     found = {one["name"]: one for one in networks if "slowdown" in one}
     layers = [training for name, one in found.items() for training in _training(experiment, name, one)]
-    tests = [one for name, one in found.items() if name.endswith("inference")]
+    images = (experiment.stored.data("test").cached() or {"labels": ()})["labels"]
+    tests = [one for name, one in found.items() if name.endswith("inference") and len(images)]
     return [*layers, _planned(experiment, "test", Task(), tests)] if tests else layers
 
 
