@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import queue
 import re
 import signal
 import socket
@@ -17,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from spinnman.exceptions import SpallocException
+from spinnman.exceptions import SpallocException, SpinnmanTimeoutException
 from spinnman.spalloc import SpallocClient, SpallocState
 
 from spikingconvnet.backends.spinnaker import allocated
@@ -365,6 +366,59 @@ def test_memory_that_no_chip_has_is_refused_in_words(url, arguments, words):
     assert requests.delete(made.headers["Location"], cookies=cookies, headers=headers, timeout=10).status_code == 204
 
 
+class Websocket:
+    """A websocket, by its name."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+class Channel:
+    """A channel as SpiNNMan has it, in a websocket that has broken."""
+
+    def __init__(self, socket):
+        self._ProxiedConnection__ws, self._ProxiedConnection__msgs, self.sent = socket, queue.SimpleQueue(), []
+
+    def _send(self, message):
+        if "broken" in self._ProxiedConnection__ws.name:
+            raise OSError("socket closed")
+        self.sent.append((self._ProxiedConnection__handle, message))
+
+    def _open_connection(self):
+        return 7
+
+
+@pytest.mark.parametrize("keeps, known, opens", [(True, True, True), (False, True, False), (True, False, False)])
+def test_a_channel_is_opened_anew_unless_its_job_was_given_back(keeps, known, opens):
+    broken, new, listened = Websocket("broken"), Websocket("new"), []
+    job = SimpleNamespace(_keepalive_url="https://h/" if keeps else None)
+    made = allocated._noted(lambda job: (SimpleNamespace(listen=lambda *args: listened.append(args)), new))
+    job._SpallocJob__init_proxy = lambda: made(job)
+    channel = Channel(broken)
+    if known:
+        allocated._noted(lambda job: (None, broken))(job)
+    if opens:
+        allocated._again(Channel._send)(channel, b"once")
+        allocated._again(Channel._send)(channel, b"more")
+        assert channel.sent == [(7, b"once"), (7, b"more")] and [handle for handle, _ in listened] == [7]
+    else:
+        with pytest.raises(OSError, match="socket closed"):
+            allocated._again(Channel._send)(channel, b"once")
+
+
+def test_the_end_of_a_websocket_is_an_answer_that_did_not_come():
+    def ended(channel, timeout=None):
+        raise TypeError("'NoneType' object is not subscriptable")
+
+    channel = Channel(Websocket("broken"))
+    with pytest.raises(TypeError):          # of nobody's
+        allocated._as_lost(ended)(channel, 1.0)
+    allocated._noted(lambda job: (None, channel._ProxiedConnection__ws))("a job")
+    with pytest.raises(SpinnmanTimeoutException):
+        allocated._as_lost(ended)(channel, 1.0)
+    assert allocated._as_silence(ended)(channel) is False
+
+
 @pytest.mark.parametrize("state, lines", [(SpallocState.QUEUED, 1), (SpallocState.READY, 0)])
 def test_who_has_to_wait_for_a_board_is_told(state, lines, caplog):
     job, waited = SimpleNamespace(get_state=lambda: state), []
@@ -520,8 +574,12 @@ def process(tmp_path_factory):
 
 
 def test_a_network_runs_on_a_board_of_the_server_until_that_takes_it_away(process, tmp_path):
-    """`--target spalloc:URL`, end to end: the integers are those of the local engine; then the job is ended."""
+    """`--target spalloc:URL`, end to end: the integers are those of the local engine, though the connection breaks.
+
+    Then the job is ended.
+    """
     import numpy as np
+    from spinn_front_end_common.data import FecDataView
 
     import spikingconvnet as scn
     from spikingconvnet.backends import get_backend
@@ -541,6 +599,8 @@ def test_a_network_runs_on_a_board_of_the_server_until_that_takes_it_away(proces
         told = r"the server has ended the job of the board \(quota is used up\): "
         with pytest.raises(SimulationFailed, match=told), opened as simulation:
             simulation.run(20)
+            job = FecDataView.get_allocation_controller().job
+            job._SpallocJob__proxy_handle.sock.shutdown(socket.SHUT_RDWR)
             board = simulation.recording()
             cookies, headers = login(url)
             (job,) = requests.get(f"{url}srv/spalloc/jobs/", cookies=cookies, timeout=60).json()["jobs"]

@@ -1,17 +1,22 @@
 """Boards that a spalloc server hands out: on whose account a job goes, how it is kept alive, and why it has ended.
 
+A job's channels are in one websocket. One that breaks is opened anew by the next message, and what was on its way in it
+is sent again as after any datagram that was lost. Channels that only listen, for live output, stay closed.
+
 SpiNNMan 7.4.1 (``spinnman/spalloc``) gives a job up after one request to keep it alive that fails
 (``spalloc_client.py``, ``__start_keepalive``), and never logs in anew: ``_may_renew`` of ``session.py`` returns before.
 """
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 COLLAB = "SPALLOC_COLLAB"       # whose quota a job uses; SpiNNMan itself takes NMPI_JOB_ID and NMPI_USER
 TRIES, PAUSE = 6, 5.0           # to keep a job alive, s between two: together half of what a server waits for
@@ -20,6 +25,8 @@ ENDED: dict[str, str] = {}      # reasons by the address of a job
 
 logger = logging.getLogger("spinnman")      # its messages go to the file of the run
 own = logging.getLogger(__name__)
+_jobs: "WeakKeyDictionary[Any, Any]" = WeakKeyDictionary()      # by websocket
+_opening = threading.RLock()
 
 
 @contextmanager
@@ -27,9 +34,14 @@ def kept() -> Iterator[None]:
     """Have SpiNNMan's jobs kept alive with patience, charged to `COLLAB`, and their end by the server remembered."""
     from spinnman.spalloc import spalloc_allocator
     from spinnman.spalloc.spalloc_allocator import SpallocJobController as Controller
+    from spinnman.spalloc.spalloc_client import _ProxiedConnection as Channel
     from spinnman.spalloc.spalloc_client import _SpallocJob as Job
 
     with (patch.object(Job, "_SpallocJob__keepalive", keep_alive),
+          patch.object(Job, "_SpallocJob__init_proxy", _noted(Job._SpallocJob__init_proxy)),
+          patch.multiple(Channel, _send=_again(Channel._send), _send_to=_again(Channel._send_to),
+                         _receive=_as_lost(Channel._receive),
+                         _is_ready_to_receive=_as_silence(Channel._is_ready_to_receive)),
           patch.object(Job, "wait_until_ready", _told(Job.wait_until_ready)),
           patch.object(Controller, "_wait", _patient(Controller._wait)),
           patch.object(spalloc_allocator, "SpallocClient", partial(charged, spalloc_allocator.SpallocClient))):
@@ -72,6 +84,72 @@ def keep_alive(job: Any) -> bool:
             logger.warning("no sign of life reaches the server: %s", type(error).__name__)
         time.sleep(PAUSE)
     return True
+
+
+def _noted(init: Callable[[Any], tuple[Any, Any]]) -> Callable[[Any], tuple[Any, Any]]:
+    """``__init_proxy`` that notes whose a websocket is."""
+    def made(job: Any) -> tuple[Any, Any]:
+        with _opening:
+            receiver, socket = init(job)
+            _jobs[socket] = job
+        return receiver, socket
+
+    return made
+
+
+def _again(send: Callable[..., None]) -> Callable[..., None]:
+    """``_send`` that opens a channel anew whose websocket has broken."""
+    def sent(channel: Any, *message: Any) -> None:
+        from spinnman.spalloc.session import websocket
+
+        try:
+            send(channel, *message)
+        except (OSError, websocket.WebSocketException):
+            if not _opened_anew(channel):
+                raise
+            send(channel, *message)
+
+    return sent
+
+
+def _opened_anew(channel: Any) -> bool:
+    """Open a channel in another websocket, unless it or its job was closed on purpose: whether it is open."""
+    job = _jobs.get(channel._ProxiedConnection__ws) if channel._ProxiedConnection__ws is not None else None
+    if job is None or job._keepalive_url is None:
+        return False
+    with _opening:
+        receiver, channel._ProxiedConnection__ws = job._SpallocJob__init_proxy()
+        channel._ProxiedConnection__receiver = receiver
+        channel._ProxiedConnection__handle = channel._open_connection()
+        receiver.listen(channel._ProxiedConnection__handle, channel._ProxiedConnection__msgs.put)
+    own.info("the connection to the server had broken, and is there again")
+    return True
+
+
+def _as_lost(receive: Callable[..., bytes]) -> Callable[..., bytes]:
+    """``_receive`` to which the end of a websocket, which SpiNNMan tells by None, is an answer that did not come."""
+    def received(channel: Any, timeout: float | None = None) -> bytes:
+        from spinnman.exceptions import SpinnmanTimeoutException
+
+        try:
+            return receive(channel, timeout)
+        except (TypeError, OSError):
+            if _jobs.get(channel._ProxiedConnection__ws) is None:
+                raise
+            raise SpinnmanTimeoutException("receive", timeout or 0.0) from None
+
+    return received
+
+
+def _as_silence(ready: Callable[..., bool]) -> Callable[..., bool]:
+    """The same for ``_is_ready_to_receive``."""
+    def looked(channel: Any, timeout: float = 0) -> bool:
+        try:
+            return ready(channel, timeout)
+        except TypeError:
+            return False
+
+    return looked
 
 
 def _told(wait: Callable[[Any], None]) -> Callable[[Any], None]:
