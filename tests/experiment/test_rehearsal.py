@@ -16,10 +16,11 @@ import service
 
 from spikingconvnet.backends.spinnaker.machine import machine_section
 from spikingconvnet.cli import main as cli
+from spikingconvnet.compare import differences
 from spikingconvnet.emulator import Board
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import conformance, queue
+from spikingconvnet.experiment.jobs import conformance, one_network, queue
 from spikingconvnet.experiment.jobs.archive import REPORTS, RESULTS
 from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect
@@ -114,3 +115,12 @@ def test_a_training_brings_the_layer_of_the_local_engine(rehearsed, machine, tmp
     assert (found.verdict, found.differences, found.accuracy) == ("valid", [], None)
     assert experiment.layer(1)["how"]["made_on"] == "hardware"      # takes the place that was empty
     assert set(experiment.store.results()["hardware"]) == {"test-5", "layer-1"}
+
+
+def test_a_network_as_it_is_brings_what_the_local_engine_does(machine, tmp_path):
+    network = next(iter(conformance.networks().values()))
+    text = one_network.bundled(network, Task(network=True))
+    code, log, _ = service.executed(tmp_path / "far", text, machine, queue.COMMAND)
+    assert (code, log.count("Traceback")) == (0, 0), log
+    theirs, ours = one_network.collected(network, tmp_path / "far")
+    assert theirs.how["board"]["verdict"] == "valid" and differences.compare(ours, theirs).identical
