@@ -78,7 +78,7 @@ def rehearsed(machine, small_mnist, tmp_path_factory):
     return SimpleNamespace(said=said, folder=folder, service=made)
 
 
-def test_there_are_ten_steps_with_commands_in_eight_lines():
+def test_there_are_ten_steps_and_nine_commands_in_them():
     assert list(STEPS) == list(range(1, 11)) and sum(len(commands) for commands, _ in STEPS.values()) == 9
 
 
