@@ -30,6 +30,7 @@ EXTRAS = {
     "cluster": ["distributed>=2024.1"],
     "emulator": ["unicorn==2.1.4"],
     "spalloc": ["unicorn==2.1.4", "tornado>=6.4"],      # HTTPS and websockets in one; distributed brings it too
+    "ebrains": ["hbp-neuromorphic-platform>=0.11.2"],   # the service's own client, for --mode submit
     "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
     "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
     "safetensors": ["safetensors>=0.4"],        # weights of torch's networks in files of this kind; with torch

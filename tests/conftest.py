@@ -27,7 +27,8 @@ settings.load_profile("patient")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--spinnaker", metavar="HOST", help="compare with a real board instead of the emulated one")
+    parser.addoption("--spinnaker", metavar="HOST", help="a real board, as --target names it, instead of the emulated"
+                                                         " one")
     parser.addoption("--board-networks", type=int, default=24,
                      help="random networks on the emulated board (default: 24)")
     parser.addoption("--board-models", type=int, default=48,
@@ -55,7 +56,8 @@ FIRST = ("backends/test_spinnaker.py", "test_attacks.py", "test_site.py", "backe
          "emulator/test_checked_board.py", "emulator/test_faults.py", "emulator/test_spalloc.py",
          "emulator/test_pytest_plugin.py", "health/test_board_faults.py",
          "health/test_verdict_on_board.py",
-         "compare/test_differences_on_board.py", "exchange/test_on_board.py", "experiment/test_resume.py",
+         "compare/test_differences_on_board.py", "exchange/test_on_board.py", "experiment/test_rehearsal.py",
+         "experiment/test_resume.py",
          "backends/test_nest.py", "backends/test_nest_ranks.py", "cli/test_process.py", "cli/test_cli.py")
 
 

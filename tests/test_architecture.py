@@ -34,6 +34,7 @@ HOMES = {"numba": "kernels.py",
          "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "pytest": "pytest_plugin.py",
          "tornado": "emulator/spalloc/",
          "distributed": "workers.py",
+         "nmpi": "experiment/jobs/queue.py",
          "nir": "exchange/exporting.py", "h5py": "exchange/graph.py", "neo": "exchange/neo_blocks.py",
          "torch": "training/chain/gradients/"}
 COMMAND_LINE = ("cli/messages.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print

@@ -25,8 +25,8 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own, a graph of nir; what
 # a command makes.
 ELSEWHERE = {"parameters.toml", "mine.toml", "sweep.txt", "spike_processing_fast.c", "mine.py", "my_script.py",
-             "load_executable_images.py", "job.py", "--output-filename", "--its", "--arguments", "graph.infer_types",
-             "--no-build-isolation"}
+             "load_executable_images.py", "job.py", "job-1.py", "--output-filename", "--its", "--arguments",
+             "graph.infer_types", "--no-build-isolation"}
 BY_OLD_NAMES = {"docs/mutation.md"}         # its table has modules by the names that they had then
 
 

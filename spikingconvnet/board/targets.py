@@ -7,7 +7,7 @@ import socket
 from urllib.parse import urlsplit
 
 from spikingconvnet.errors import SettingsError
-from spikingconvnet.gates.address import Address
+from spikingconvnet.gates.address import TOKEN, Address
 
 TARGETS = "emulated, virtual, spin3[:HOST], spin5[:HOST], spalloc:URL or the name or address of a SpiNN-5"
 BOARDS = ("spin3", "spin5")
@@ -38,7 +38,7 @@ def check_target(target: str, *more: str) -> None:
         _check_server(host, listed)
         if target.in_full() != target:
             raise SettingsError("--target spalloc:URL: URL must have nothing secret behind a ? or #, which no server"
-                                " takes; a token is given as OIDC_BEARER_TOKEN")
+                                f" takes; a token is given as {TOKEN}")
     elif "@" in target:
         raise SettingsError("--target: a board has no user's name and no password, so what is given is not repeated;"
                             f" there are {listed}")

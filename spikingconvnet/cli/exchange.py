@@ -18,6 +18,7 @@ if TYPE_CHECKING:           # loaded by the modes that use them
     from spikingconvnet.board.check import Subject
     from spikingconvnet.compare.recorded import Recorded
     from spikingconvnet.exchange.importing import Imported
+    from spikingconvnet.network.netlist import Network
 
 ON_BOARD = ("target", "time_scale", "packet_buffer", "timed")        # options that a board is opened with
 
@@ -29,10 +30,8 @@ def import_(_: None, options: Namespace) -> dict[str, Any]:
     invalid run on a board is a HealthError without ``--force``.
     """
     from spikingconvnet.compare import recorded
-    from spikingconvnet.exchange.importing import from_nir
 
-    path = options.paths[0]
-    made = from_nir(path, graph_dt=options.graph_dt, method=options.method or "euler")
+    path, made = options.paths[0], imported(options)
     result = {"file": path, **made.report.as_dict(), "text": str(made.report)}
     if made.report.grade == REFUSED:
         return {**result, "exit_code": NetworkError.exit_code}
@@ -49,6 +48,13 @@ def import_(_: None, options: Namespace) -> dict[str, Any]:
             "text": "\n\n".join([str(made.report), *[_fired(fired)] * bool(fired), told["text"]])}
 
 
+def imported(options: Namespace) -> "Imported":
+    """The network in the NIR file that is named last, with the verdict on each node."""
+    from spikingconvnet.exchange.importing import from_nir
+
+    return from_nir(options.paths[-1], graph_dt=options.graph_dt, method=options.method or "euler")
+
+
 def _silent(made: "Imported", path: str) -> "Recorded":
     """A network as the recording of one step in which nothing happened."""
     from spikingconvnet.compare.recorded import Recorded
@@ -58,22 +64,32 @@ def _silent(made: "Imported", path: str) -> "Recorded":
 
 
 def _run(made: "Imported", options: Namespace) -> "Recorded":
-    """What a network does with the spikes of a file, until the last of a single sample have come through."""
+    """What a network does with the spikes of a file."""
     from spikingconvnet.compare.recorder import run
-    from spikingconvnet.exchange.spike_files import load_spikes
     from spikingconvnet.health.watch import Watch
 
-    given, longest = load_spikes(options.spikes, made.network), max(made.lags.values())
-    shown = {p.label: given[p.label] for p in made.network.populations if p.is_source and p.label in given}
-    shown = {label: spikes.with_gap(spikes.n_steps + longest * (spikes.n_samples == 1))
-             for label, spikes in shown.items()}
     on = {name: getattr(options, name) for name in ON_BOARD if getattr(options, name)}
     watch = Watch(Path(options.paths[0]).name, options.force)
     found = run(lambda network, record: watch.open(backends.open(
-        network, record, options.backend, **on if options.backend == "spinnaker" else {})), made.shown(shown), {})
+        network, record, options.backend, **on if options.backend == "spinnaker" else {})),
+                shown(made, options.spikes), {})
     board = watch.settle()
     return replace(found, how={"made_on": options.target if board else options.backend, "shown": options.spikes,
                                **({"board": board} if board else {})})
+
+
+def shown(made: "Imported", file: str) -> "Network":
+    """A network with the spikes of a file, until the last of a single sample have come through.
+
+    A network that cannot be used is a NetworkError.
+    """
+    from spikingconvnet.exchange.spike_files import load_spikes
+
+    made.report.require_all()
+    given, longest = load_spikes(file, made.network), max(made.lags.values())
+    found = {p.label: given[p.label] for p in made.network.populations if p.is_source and p.label in given}
+    return made.shown({label: spikes.with_gap(spikes.n_steps + longest * (spikes.n_samples == 1))
+                       for label, spikes in found.items()})
 
 
 def _fired(counts: Mapping[str, int]) -> str:

@@ -1,48 +1,108 @@
-"""``--mode bundle`` and ``--mode collect``: a job for a board that is elsewhere, and what it has brought."""
+"""``--mode bundle``, ``submit``, ``collect``, ``conformance``: jobs for a board elsewhere, and what they bring."""
 
 import atexit
 import shutil
 import tempfile
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spikingconvnet.cli import exchange
 from spikingconvnet.cli.messages import program, progress, say, step
-from spikingconvnet.errors import SettingsError
+from spikingconvnet.compare import recorded
+from spikingconvnet.errors import BackendError, SettingsError
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import conformance
-from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS
-from spikingconvnet.experiment.jobs.bundle import bundle
-from spikingconvnet.experiment.jobs.collect import collect
+from spikingconvnet.experiment.jobs import conformance, one_network, plan, queue
+from spikingconvnet.experiment.jobs.archive import RESULTS
+from spikingconvnet.experiment.jobs.bundle import CONFIGURATION, bundle
+from spikingconvnet.experiment.jobs.collect import collect, together
 from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.progress import shown_by
+from spikingconvnet.network.netlist import Network
 from spikingconvnet.store.directory import word
-from spikingconvnet.training import layer_rule
-from spikingconvnet.training.layerwise.stdp import STDP
 
 DIFFERS = 8
-EXAMPLE = {"spynnaker_version": RELEASE.partition("!")[2]}
 
 
-def bundle_(experiment: Experiment, options: Namespace) -> dict[str, Any]:
-    """Write a job: where, what it does, how long a board takes for it, and what comes next.
+def bundle_(experiment: Experiment | None, options: Namespace) -> dict[str, Any]:
+    """Write a job, or several: where, what each does, how long a board takes for it, and what comes next.
+
+    Without an experiment the job runs a network with its spikes.
 
     Raises
     ------
     SettingsError
         A file that is there already or does not end with ``.py``, a layer that there is not, too many images.
     StoreError
-        What the job needs is not trained yet.
+        What the job needs is not trained yet; results to go on behind that are of another job.
     """
     path, task = Path(options.paths[0]), _task(options)
-    text = bundle(experiment, task)
-    _write(path, text)
+    if experiment is None:
+        return _bundle_network(path, replace(task, network=True), options)
+    if options.parts is None:
+        tasks = {path: task}
+    else:
+        if options.finished is not None:
+            raise SettingsError("--finished: is of one job; give the part's own with --first and --count")
+        tasks = {path.with_stem(f"{path.stem}-{i + 1}"): one
+                 for i, one in enumerate(plan.parted(experiment, task, options.parts))}
+    for file in tasks:
+        _check_new(file)
+    texts = {file: bundle(experiment, one, options.finished and Path(options.finished)) for file, one in tasks.items()}
+    for file, text in texts.items():
+        _write(file, text)
+    release = CONFIGURATION["spynnaker_version"]
+    lines = [f"{file}: {one}, {len(texts[file]) / 1e6:.1f} MB, for sPyNNaker {release}; about"
+             f" {plan.seconds(experiment, one):,.0f} s on the board, loading aside" for file, one in tasks.items()]
     collected = f"{program()} --mode collect {RESULTS} --run-dir {word(experiment.store.path)}"
-    return {"job": str(path), "bytes": len(text), "task": task.as_dict(),
-            "text": f"{path}: {task}, {len(text) / 1e6:.1f} MB, for sPyNNaker {EXAMPLE['spynnaker_version']}; about"
-                    f" {_seconds(experiment, task):,.0f} s on the board, loading aside\nrun it where spynnaker.cfg"
-                    f" names a board; it writes {RESULTS}; then: {collected}"}
+    return {"jobs": [str(file) for file in tasks], "bytes": [len(text) for text in texts.values()],
+            "tasks": [one.as_dict() for one in tasks.values()],
+            "text": "\n".join([*lines, _next(f"{'each' if len(tasks) > 1 else 'it'} writes {RESULTS}", collected)])}
+
+
+def _bundle_network(path: Path, task: Task, options: Namespace) -> dict[str, Any]:
+    text = one_network.bundled(_network(options), task)
+    _write(path, text)
+    collected = f"{program()} --mode collect {RESULTS} {word(options.paths[1])}" + "".join(
+        f" {flag} {word(value)}" for flag, value in (
+            ("--spikes", options.spikes), ("--graph-dt", options.graph_dt), ("--method", options.method)) if value)
+    return {"jobs": [str(path)], "bytes": [len(text)], "tasks": [task.as_dict()],
+            "text": f"{path}: {options.paths[1]}, {len(text) / 1e6:.1f} MB\n"
+                    + _next(f"it writes {RESULTS}", collected)}
+
+
+def _next(writes: str, command: str) -> str:
+    return (f"run it where spynnaker.cfg names a board, or with --mode submit; {writes}; then: {command}")
+
+
+def _network(options: Namespace) -> Network:
+    """The network that is named: of a recording with the spikes that it was given, or of a NIR file with --spikes."""
+    path = options.paths[1]
+    if Path(path).suffix == ".npz":
+        if options.spikes is not None:
+            raise SettingsError(f"--spikes: {path} has its own")
+        return recorded.load(path).network
+    if options.spikes is None:
+        raise SettingsError("--spikes: is missing; name the .csv or .npz file of the spikes that the network is shown")
+    return exchange.shown(exchange.imported(options), options.spikes)
+
+
+def submit_(_: None, options: Namespace) -> dict[str, Any]:
+    """Submit a job, or its parts, and wait for the end: what each has left; exit code 3 if one has failed."""
+    found = queue.submitted(queue.parts_of(Path(options.paths[0])), options.collab, options.hours or queue.HOURS)
+    whole = all(RESULTS in one.files and one.state == "finished" for one in found)
+    return {"jobs": [{**vars(one), "folder": str(one.folder)} for one in found],
+            "text": "\n".join(map(_fetched, found)), "exit_code": 0 if whole else BackendError.exit_code}
+
+
+def _fetched(one: queue.Fetched) -> str:
+    text = f"{one.number}: {one.state}; {', '.join(one.files)} in {word(one.folder)}; "
+    if RESULTS in one.files:
+        return f"{text}then: {program()} --mode collect {word(one.folder)}, or --mode conformance for its networks"
+    return (f"{text}no {RESULTS} among them, so {queue.LOG} says why; to submit it anew delete"
+            f" {word(queue.record_of(one.folder))}")
 
 
 def _task(options: Namespace) -> Task:
@@ -53,19 +113,8 @@ def _task(options: Namespace) -> Task:
     if options.copies == "auto":
         raise SettingsError("--copies auto: which board a job meets is not known here; give a number, as --mode check"
                             " --target does for a board")
-    return Task(None if options.layer is None else int(options.layer), options.split, options.count, options.copies,
-                options.time_scale or 1, options.packet_buffer)
-
-
-def _seconds(experiment: Experiment, task: Task) -> float:
-    """Time on a board, without what sPyNNaker takes to load a network."""
-    if task.layer is not None:
-        rule: Any = layer_rule(experiment.model.stages[task.layer - 1])
-        steps = rule.windows * rule.slot if isinstance(rule, STDP) else 0
-    else:
-        n = experiment.data(task.split)["spikes"].n_samples if task.count is None else task.count
-        steps = -(-n // task.copies) * experiment.settings.slot
-    return float(steps * task.time_scale / 1000)
+    return Task(None if options.layer is None else int(options.layer), options.split, options.first or 0, options.count,
+                options.copies, options.time_scale or 1, options.packet_buffer)
 
 
 def conformance_(_: None, options: Namespace) -> dict[str, Any]:
@@ -96,22 +145,64 @@ def conformance_(_: None, options: Namespace) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    if path.suffix != ".py" or path.exists():
-        raise SettingsError(f"{path}: {'is there already' if path.exists() else 'must end with .py'}; give the job"
-                            " another name")
+    _check_new(path)
     write_whole(path, lambda stream: stream.write(text.encode()))
 
 
-def collect_(experiment: Experiment, options: Namespace) -> dict[str, Any]:
-    """Take the results of a job: what they are, whether they are those of the local engine, and where they are kept."""
+def _check_new(path: Path) -> None:
+    if path.suffix != ".py" or path.exists():
+        raise SettingsError(f"{path}: {'is there already' if path.exists() else 'must end with .py'}; give the job"
+                            " another name")
+
+
+def collect_(experiment: Experiment | None, options: Namespace) -> dict[str, Any]:
+    """Take the results of a job: what they are, whether they are those of the local engine, and where they are kept.
+
+    Without an experiment they are those of a network.
+
+    Raises
+    ------
+    SettingsError
+        Spikes for a network that has its own, or none for one that has not.
+    StoreError
+        Results that are missing, damaged, of another job, or of one that has failed.
+    """
+    if experiment is None:
+        return _collect_network(options)
     with step("collect"):
         found = collect(experiment, options.paths[0])
     same = "identical to the local engine" if not found.differences else "NOT those of the local engine"
     lines = [f"{found.task}, on the board: {found.verdict}; {same}", *(f"  {one}" for one in found.differences)]
+    if found.differences and found.images:
+        lines.append(f"the first step, neuron and cause: {program()} --mode testing --record run.npz, then --mode"
+                     " bundle again.py run.npz, and --mode collect of what that brings with run.npz")
+    if found.reports is not None:
+        lines += [f"reports of sPyNNaker: {found.reports.verdict}", *(f"  {one}" for one in found.reports.findings)]
+    if found.missing:
+        lines.append(f"the last {found.missing:,} images are missing: {found.ended}")
     if found.accuracy is not None:
         lines.append(f"accuracy on the board {100 * found.accuracy:.2f} %")
+    images, accuracy = together(experiment, found.task.split)
+    if images > found.images > 0:
+        known = "" if accuracy is None else f", accuracy on the board {100 * accuracy:.2f} %"
+        lines.append(f"all that was collected: {images:,} {found.task.split} images{known}")
     say(f"kept: {found.file}")
     return {"task": found.task.as_dict(), "verdict": found.verdict, "identical": not found.differences,
             "differences": [vars(one) for one in found.differences], "accuracy": found.accuracy,
-            "file": str(found.file), "text": "\n".join(lines),
-            "exit_code": DIFFERS * bool(found.differences)}
+            "images": found.images, "missing": found.missing, "collected": images,
+            "file": str(found.file), "text": "\n".join(lines), "exit_code": DIFFERS * bool(found.differences)}
+
+
+def _collect_network(options: Namespace) -> dict[str, Any]:
+    """What a job of a network has brought: its first difference from the local engine, and its cause."""
+    from spikingconvnet.compare import differences
+
+    given = _network(options)
+    with step("collect"):
+        theirs, ours = one_network.collected(given, Path(options.paths[0]))
+    found, board = differences.compare(ours, theirs), theirs.how["board"]
+    if options.record is not None:
+        recorded.save(options.record, theirs)
+    return {**differences.as_dict(found, ours, theirs), "verdict": board.get("verdict", "unknown"),
+            "text": f"{options.paths[1]}, on the board: {board.get('verdict', 'unknown')}\n"
+                    + differences.as_text(found, ours, theirs), "exit_code": DIFFERS * (not found.identical)}

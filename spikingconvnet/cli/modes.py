@@ -235,11 +235,16 @@ def _on_board(entry: Mapping[str, Any]) -> str:
 
 
 def _check_networks(experiment: Experiment | None, options: Namespace) -> dict[str, Any]:
+    from spikingconvnet.experiment.jobs import plan
     from spikingconvnet.experiment.networks import subjects
 
     if experiment is None:
         return exchange.checked([exchange.kept(options.paths[0])], options)
-    return exchange.checked(subjects(experiment), options)
+    found = exchange.checked(subjects(experiment), options)
+    if not experiment.has_data():
+        return found
+    planned = plan.plan(experiment, found["networks"])
+    return {**found, "jobs": plan.as_dict(planned), "text": f"{found['text']}\n\n{plan.as_text(planned)}"}
 
 
 def _doctor(_: object, options: Namespace) -> dict[str, Any]:
@@ -387,5 +392,5 @@ MODES: dict[str, Callable[[Any, Namespace], dict[str, Any]]] = {
     "loaddata": _load_data, "training": _training, "testing": _testing, "info": _info, "plot": _plot_all,
     "report": _report, "demo": _demo, "check": _check_networks, "map": _map, "doctor": _doctor, "compare": _compare,
     "import": exchange.import_, "export": exchange.export, "convert": conversion.convert_,
-    "predict": prediction.predict, "bundle": jobs.bundle_, "collect": jobs.collect_,
+    "predict": prediction.predict, "bundle": jobs.bundle_, "submit": jobs.submit_, "collect": jobs.collect_,
     "conformance": jobs.conformance_}

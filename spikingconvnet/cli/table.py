@@ -26,7 +26,9 @@ COMPUTE = ("training", "testing", "demo", "sweep")
 SIMULATE = ("training", "testing", "demo", "plot", "sweep", "predict")
 RUNS = (*NEW, "training", "testing", "info", "plot", "report", "export", "predict", "bundle", "collect",
         *FOR_NEW)  # of an experiment
-NIR = ("import", "export")
+_JOBS = ("bundle", "bundle FILE")
+_NETWORKS = ("bundle FILE", "collect FILE")
+NIR = ("import", "export", *_NETWORKS)
 NO_MODE = ("",)         # of options that show something instead
 
 
@@ -87,10 +89,13 @@ MODES = {mode.name: mode for mode in (
          ("model.nir", "run.npz run.csv"), "FILE [FILE]", 2),
     Mode("convert", "a trained network of torch as a parameters file and its weights",
          ("net.py:Net mine.py --weights net.pt", "net.pt2 mine.py --source events/ --scale 1"), "NETWORK FILE.py"),
-    Mode("bundle", "a file that trains a layer, or shows images, where there is a board and sPyNNaker alone",
-         ("job.py --count 500 --run-dir runs/demo", "job.py --layer 1 --time-scale 3"), "FILE.py"),
+    Mode("bundle", "a job for where there is a board and sPyNNaker alone: a test, a training, a network",
+         ("job.py --count 500 --parts 4", "job.py --layer 1 --time-scale 3", "job.py model.nir --spikes in.csv"),
+         "FILE.py [NETWORK]", 2),
+    Mode("submit", "give such a job to a queue, wait for its end, fetch what it has left",
+         ("job.py --queue ebrains --collab my-collab",), "FILE.py"),
     Mode("collect", "what such a job has brought: checked, and compared with the local engine",
-         ("spikingconvnet-results.zip --run-dir runs/demo",), "RESULTS"),
+         ("spikingconvnet-results.zip --run-dir runs/demo", "job/ model.nir --spikes in.csv"), "RESULTS [NETWORK]", 2),
     Mode("conformance", "does a board compute our integers? small networks, here or as a job",
          ("", "--target spin5", "job.py", "spikingconvnet-results.zip"), "[FILE]"),
     Mode("doctor", "packages, backends and boards: what is missing, and the fix", ("", "--target spin5:10.0.0.1")),
@@ -166,8 +171,16 @@ OPTIONS = (
             " holds, .png, .npy, .csv, .bin and others", nargs="+", metavar="PATH"),
     _option("--output", ("predict",), "a .csv or .json file for labels and scores", metavar="FILE"),
     _option("--layer", ("training", "bundle"), "1, 2, ... or svm"),
-    _option("--count", ("bundle",), "images of the split to show, the first ones (default: all)", type=_number,
+    _option("--count", ("bundle",), "images of the split to show (default: all)", type=_number,
             bounds=(1, 10_000_000), metavar="N"),
+    _option("--first", ("bundle",), "the first of them, from 0 on", type=_number, bounds=(0, 10_000_000), metavar="N"),
+    _option("--parts", ("bundle",), "as so many jobs, FILE-1.py and so on", type=_number, bounds=(1, 1000),
+            metavar="N"),
+    _option("--finished", ("bundle",), "results of this job, which was ended: it goes on behind them",
+            metavar="RESULTS"),
+    _option("--queue", ("submit",), "whose (default: ebrains)", choices=("ebrains",)),
+    _option("--collab", ("submit",), "to whose quota it goes", metavar="NAME"),
+    _option("--hours", ("submit",), "that it may take (default: 24)", type=_number, bounds=(1, 168), metavar="N"),
     _option("--rule", (*TRAINS, "loaddata", "init"), "how kernels are found; random, kmeans and ridge are floors"
             " (default: that of the parameters). A rule that trains all layers at once brings its own parameters",
             choices=(*LAYERWISE, *WHOLE)),
@@ -179,11 +192,12 @@ OPTIONS = (
             " convert the one whose images or events are compared (default: data/mnist)", metavar="DIR_OR_URL"),
     _option("--split", ("testing", "sweep", "bundle"), "images to classify (default: test)",
             choices=("validation", "test")),
-    _option("--record", ("training", "testing", "import"), "keep what happens: with testing spikes, some membranes and"
-            " weights of the first images, with training those of all of it; with import the network, and what it does"
-            " with --spikes",
+    _option("--record", ("training", "testing", "import", "collect FILE"), "keep what happens: with testing spikes,"
+            " some membranes and weights of the first images, with training those of all of it; with import the"
+            " network, and what it does with --spikes; with collect what a network did on the board",
             metavar="FILE.npz"),
-    _option("--spikes", ("import",), "run the network with the spikes of a .csv or .npz file", metavar="FILE"),
+    _option("--spikes", ("import", *_NETWORKS), "run the network with the spikes of a .csv or .npz file",
+            metavar="FILE"),
     _option("--graph-dt", NIR, "a step in the unit of time of the NIR file (default: 0.001, for seconds; snnTorch:"
             " 0.0001)", type=float, metavar="T"),
     _option("--method", NIR, "how the file's equations become steps (default: euler)", choices=METHODS),
@@ -215,11 +229,11 @@ OPTIONS = (
             f" with {REPLICA_SAMPLES:,} images of its own; auto: as many as fit (default: auto; 1 on an emulated board,"
             " which is slower with more cores at work)", needs_board=True, but_in=("bundle",), type=_number_or_auto,
             bounds=(1, 1000), metavar="N|auto"),
-    _option("--time-scale", (*SIMULATE, "import", "bundle"), "how many times slower than real time the board runs"
-            " (default: 1; --mode check says what is needed)", needs_board=True, but_in=("bundle",), type=_number,
+    _option("--time-scale", (*SIMULATE, "import", *_JOBS), "how many times slower than real time the board runs"
+            " (default: 1; --mode check says what is needed)", needs_board=True, but_in=_JOBS, type=_number,
             bounds=(1, 21_474), metavar="N"),
-    _option("--packet-buffer", (*SIMULATE, *_CHECKS, "import", "bundle"), "packets that each core holds until it works"
-            " them off (default: sPyNNaker's 256)", needs_board=True, but_in=(*_CHECKS, "bundle"), type=_number,
+    _option("--packet-buffer", (*SIMULATE, *_CHECKS, "import", *_JOBS), "packets that each core holds until it works"
+            " them off (default: sPyNNaker's 256)", needs_board=True, but_in=(*_CHECKS, *_JOBS), type=_number,
             bounds=(1, 16_384), metavar="N"),
     _option("--timed", (*SIMULATE, "import"), "on the emulated board work takes time: what is late on a board is late",
             needs_board=True, action="store_true"),

@@ -33,6 +33,8 @@ from spikingconvnet.emulator.timing import QUANTUM
 
 INTERRUPTED = 130
 _MOST_BOARDS = 200                                  # loopback addresses that boards take: 127.0.0.2 to 254
+_YEAR = 365 * 24 * 3600
+_ACCESS = ("SPALLOC_USER", "SPALLOC_PASSWORD", "OIDC_BEARER_TOKEN")     # variables, as of SpiNNMan's client
 _NAMES = {"script": "SCRIPT", "module": "-m MODULE"}
 
 
@@ -68,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--boards", type=int, default=os.cpu_count(), metavar="N",
                       help="with --spalloc: so many at a time (default: as many as there are processors, %(default)s)")
     made.add_argument("--port", type=int, default=0, metavar="N", help="with --spalloc: TCP port (default: a free one)")
+    made.add_argument("--longest", type=float, metavar="S", help="with --spalloc: a job has its board for so many"
+                                                                 " seconds at most")
     made.add_argument("--certificate", metavar="FILE",
                       help="with --spalloc: made if it is not there, its key in FILE.key (default: a new one)")
     made.add_argument("--ready", type=int, help=argparse.SUPPRESS)
@@ -178,7 +182,7 @@ def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
 
 def _check_spalloc(options: argparse.Namespace) -> None:
     """Refuse what means nothing for a server of boards, or without one."""
-    given = [name for name in ("port", "certificate") if getattr(options, name)]
+    given = [name for name in ("port", "longest", "certificate") if getattr(options, name)]
     if given and not options.spalloc:
         raise SetupError(f"--{given[0]}: means nothing without --spalloc; add it")
     if not options.spalloc:
@@ -190,14 +194,17 @@ def _check_spalloc(options: argparse.Namespace) -> None:
         raise SetupError("--spalloc: SpiNNMan's jobs have boards of version 5; leave out --version")
     if not (1 <= options.boards <= _MOST_BOARDS and 0 <= options.port < 1 << 16):
         raise SetupError(f"--boards must be 1 to {_MOST_BOARDS}, --port 0 to 65535")
+    if options.longest is not None and not 0 < options.longest < _YEAR:
+        raise SetupError(f"--longest: must be above 0 and below {_YEAR:,} s, got {options.longest:g}")
 
 
 def _spalloc(options: argparse.Namespace, **board: Any) -> int:
     """Hand out boards until interrupted; the exit code."""
     if find_spec("tornado") is None:
         raise SetupError("--spalloc: no module named 'tornado'; install it with: pip install 'spikingconvnet[spalloc]'")
-    from spikingconvnet.emulator.spalloc import certificate, server
+    from spikingconvnet.emulator.spalloc import certificate, pages, server
 
+    access = pages.Access(*(os.environ.get(name, "") for name in _ACCESS))
     def announce(url: str) -> None:
         trust = " ".join(f"{name}={shlex.quote(str(path))}" for name in certificate.TRUSTED)
         print(f"spalloc server for {options.boards} emulated boards at {url}; Ctrl-C ends it. Its clients need\n\n"
@@ -206,7 +213,7 @@ def _spalloc(options: argparse.Namespace, **board: Any) -> int:
 
     with tempfile.TemporaryDirectory(prefix="emulated-boards-") as folder:
         path = Path(options.certificate or f"{folder}/certificate.pem").resolve()
-        server.run(options.boards, options.port, path, _report, announce, **board)
+        server.run(options.boards, options.port, path, _report, announce, access, options.longest, **board)
     return 0
 
 

@@ -20,7 +20,8 @@ HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]*)?", re.DOTALL)
 SECRET = re.compile("pass|pwd|secret|token|key|auth|sig|cred|session|jwt|code|pin", re.IGNORECASE)    # in a name
 WORD = re.compile("[a-z0-9_.,-]{0,15}", re.IGNORECASE)      # values of other names that may be seen
 SOURCE_LOGIN = "SPIKINGCONVNET_SOURCE"      # ..._USER and ..._PASSWORD, for a data set's address that has none
-SPALLOC_LOGIN = "SPALLOC"           # of SpiNNMan, which also takes OIDC_BEARER_TOKEN
+SPALLOC_LOGIN = "SPALLOC"           # of SpiNNMan, which also takes `TOKEN`
+TOKEN = "OIDC_BEARER_TOKEN"        # of EBRAINS, for its queue and for spalloc
 SHORTEST = 4        # characters of a secret that is looked for in what a server says
 
 
@@ -167,11 +168,11 @@ def apart(words: Iterable[str]) -> list[str]:
 
 
 def hidden(text: str) -> str:
-    """A text of somebody else without the secrets of spalloc that are in the environment of this process.
+    """A text of somebody else without the secrets of spalloc and EBRAINS that are in the environment of this process.
 
     A server may repeat in its answers what it was sent, and SpiNNMan tells how long a password is.
     """
-    password, token = os.environ.get(f"{SPALLOC_LOGIN}_PASSWORD", ""), os.environ.get("OIDC_BEARER_TOKEN", "")
+    password, token = os.environ.get(f"{SPALLOC_LOGIN}_PASSWORD", ""), os.environ.get(TOKEN, "")
     whole = Login(os.environ.get(f"{SPALLOC_LOGIN}_USER", ""), password).basic().partition(" ")[2] if password else ""
     length = f"a {len(password)} character password" if password else ""
     found = {form for secret in (password, whole, token, length) if secret for form in _forms(secret)}

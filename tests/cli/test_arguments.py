@@ -21,7 +21,8 @@ def test_every_mode_has_a_row_and_a_function():
 
 def test_every_option_belongs_to_modes_that_there_are():
     named = {mode for option in OPTIONS for mode in (*option.modes, *option.but_in)}
-    assert named <= {*MODES, "check FILE", *NO_MODE} and len({option.flag for option in OPTIONS}) == len(OPTIONS)
+    of_files = {f"{name} FILE" for name, mode in MODES.items() if mode.of_files is not None}
+    assert named <= {*MODES, *of_files, *NO_MODE} and len({option.flag for option in OPTIONS}) == len(OPTIONS)
 
 
 @pytest.mark.parametrize("words, text", [

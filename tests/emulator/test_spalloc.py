@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import queue
 import re
 import signal
 import socket
@@ -13,17 +14,20 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
+from spinnman.exceptions import SpallocException, SpinnmanTimeoutException
 from spinnman.spalloc import SpallocClient, SpallocState
 
+from spikingconvnet.backends.spinnaker import allocated
 from spikingconvnet.backends.spinnaker.machine import machine_section
 from spikingconvnet.emulator import SetupError, cli
 from spikingconvnet.emulator.packets import SCP_PORT, SDP, UDP_PADDING, Command
 from spikingconvnet.emulator.spalloc import certificate, monitors, proxy, server
 from spikingconvnet.emulator.spalloc.jobs import Jobs, State
-from spikingconvnet.emulator.spalloc.pages import Service
+from spikingconvnet.emulator.spalloc.pages import EVERYBODY, Access, Service
 
 ROOT = Path(__file__).parents[2]
 SDRAM = 0x60300000
@@ -95,6 +99,24 @@ def test_ten_clients_of_which_one_is_killed(counted, monkeypatch):
         await jobs.close()
     asyncio.run(run())
     assert counted == {"now": 0, "most": 5}
+
+
+def test_a_job_that_has_had_its_time_ends_and_the_next_one_has_its_board(counted, monkeypatch):
+    async def run():
+        monkeypatch.setattr("spikingconvnet.emulator.spalloc.jobs._LOOK", 0.01)
+        said = []
+        jobs = Jobs(lambda: FakeBoard(counted), 1, said.append, longest=0.0)
+        first, second = jobs.create("me", 60), jobs.create("you", 60)
+        await soon(lambda: first.state is State.READY)
+        assert second.state is State.QUEUED         # waiting does not count
+        watch = asyncio.create_task(jobs.watch())
+        await soon(lambda: first.state is second.state is State.DESTROYED)
+        assert first.reason == second.reason == "had its board for 0 s"
+        assert said == ["job 1 of me: has had its 0 s; it ends", "job 2 of you: has had its 0 s; it ends"]
+        watch.cancel()
+        await jobs.close()
+    asyncio.run(run())
+    assert counted == {"now": 0, "most": 1}
 
 
 @pytest.mark.parametrize("error", [SetupError("no room for a board"), OSError("no room for a board")])
@@ -221,13 +243,14 @@ def trusting(path):
 
 
 @contextmanager
-def served(folder, make_board, boards=1):
+def served(folder, make_board, boards=1, access=EVERYBODY):
     """A server in a thread of this process: its address."""
     context, found, path = certificate.context(folder / "made.pem"), [], folder / "made.pem"
 
     async def main():
         jobs = Jobs(make_board, boards)
-        application = server.HTTPServer(server.application(Service(jobs, found.append)), ssl_options=context)
+        pages = server.application(Service(jobs, found.append, access=access))
+        application = server.HTTPServer(pages, ssl_options=context)
         sockets = server.bind_sockets(0, "127.0.0.1")
         application.add_sockets(sockets)
         stop = asyncio.Event()
@@ -343,6 +366,152 @@ def test_memory_that_no_chip_has_is_refused_in_words(url, arguments, words):
     assert requests.delete(made.headers["Location"], cookies=cookies, headers=headers, timeout=120).status_code == 204
 
 
+class Websocket:
+    """A websocket, by its name."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+class Channel:
+    """A channel as SpiNNMan has it, in a websocket that has broken."""
+
+    def __init__(self, socket):
+        self._ProxiedConnection__ws, self._ProxiedConnection__msgs, self.sent = socket, queue.SimpleQueue(), []
+
+    def _send(self, message):
+        if "broken" in self._ProxiedConnection__ws.name:
+            raise OSError("socket closed")
+        self.sent.append((self._ProxiedConnection__handle, message))
+
+    def _open_connection(self):
+        return 7
+
+
+@pytest.mark.parametrize("keeps, known, opens", [(True, True, True), (False, True, False), (True, False, False)])
+def test_a_channel_is_opened_anew_unless_its_job_was_given_back(keeps, known, opens):
+    broken, new, listened = Websocket("broken"), Websocket("new"), []
+    job = SimpleNamespace(_keepalive_url="https://h/" if keeps else None)
+    made = allocated._noted(lambda job: (SimpleNamespace(listen=lambda *args: listened.append(args)), new))
+    job._SpallocJob__init_proxy = lambda: made(job)
+    channel = Channel(broken)
+    if known:
+        allocated._noted(lambda job: (None, broken))(job)
+    if opens:
+        allocated._again(Channel._send)(channel, b"once")
+        allocated._again(Channel._send)(channel, b"more")
+        assert channel.sent == [(7, b"once"), (7, b"more")] and [handle for handle, _ in listened] == [7]
+    else:
+        with pytest.raises(OSError, match="socket closed"):
+            allocated._again(Channel._send)(channel, b"once")
+
+
+def test_the_end_of_a_websocket_is_an_answer_that_did_not_come():
+    def ended(channel, timeout=None):
+        raise TypeError("'NoneType' object is not subscriptable")
+
+    channel = Channel(Websocket("broken"))
+    with pytest.raises(TypeError):          # of nobody's
+        allocated._as_lost(ended)(channel, 1.0)
+    allocated._noted(lambda job: (None, channel._ProxiedConnection__ws))("a job")
+    with pytest.raises(SpinnmanTimeoutException):
+        allocated._as_lost(ended)(channel, 1.0)
+    assert allocated._as_silence(ended)(channel) is False
+
+
+@pytest.mark.parametrize("state, lines", [(SpallocState.QUEUED, 1), (SpallocState.READY, 0)])
+def test_who_has_to_wait_for_a_board_is_told(state, lines, caplog):
+    job, waited = SimpleNamespace(get_state=lambda: state), []
+    with caplog.at_level("INFO"):
+        allocated._told(waited.append)(job)
+    assert waited == [job] and caplog.text.count("no board free") == lines
+
+
+def test_a_controller_that_gets_no_answer_asks_again_and_remembers_why_its_job_was_ended(monkeypatch):
+    monkeypatch.setattr(allocated.time, "sleep", lambda seconds: None)
+    answers = [OSError("no route"), ValueError("Unexpected response from server 502"), True, False, False]
+
+    def wait(_):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    job = SimpleNamespace(_url="https://h/7/", _get=lambda url: SimpleNamespace(
+        json=lambda: {"state": "DESTROYED", "reason": "quota"}))
+    controller, waited = SimpleNamespace(job=job, _exited=False), allocated._patient(wait)
+    assert [waited(controller) for _ in range(4)] == [True, True, True, False] and controller._exited
+    assert allocated.ENDED.pop("https://h/7/") == "quota"
+    assert waited(controller) is False and allocated.ENDED.get("https://h/7/") is None      # given back by itself
+
+
+@pytest.fixture(scope="module")
+def guarded(folder):
+    """Address of a server that expects one user, and one token."""
+    with served(folder, FakeBoard, access=Access("me", "pa:ss", "tok-1")) as address:
+        yield address
+
+
+@pytest.mark.parametrize("login, lets_in", [
+    (("me", "pa:ss", None), True), (("me", "wrong", None), False), (("you", "pa:ss", None), False),
+    (("me:pa", "ss", None), False), (("me", "", None), False), ((None, None, "tok-1"), True),
+    ((None, None, "tok-2"), False)])
+def test_a_server_that_expects_somebody_lets_nobody_else_in(guarded, login, lets_in):
+    user, password, token = login
+    if lets_in:
+        with SpallocClient(guarded, user, password, token) as client:
+            assert list(client.list_machines()) == ["emulated-boards"]
+    else:
+        with pytest.raises(SpallocException, match="that this server was told"):
+            SpallocClient(guarded, user, password, token)
+
+
+@pytest.mark.parametrize("given, told", [
+    ({"collab": "mine"}, "collab mine"), ({"collab": "mine", "nmpi_job": 7, "nmpi_user": "a"}, "collab mine"),
+    ({"nmpi_job": 7}, "job 7"), ({"group": "ours"}, "group ours"), ({}, "collab own")])
+def test_a_job_says_whose_quota_it_uses(client, url, given, told, monkeypatch):
+    monkeypatch.setenv(allocated.COLLAB, "own")
+    with allocated.charged(SpallocClient, url, **{"username": "me", "password": "any", **given}) as mine:
+        job = mine.create_job()
+        assert job._get(job._url).json()["charged-to"] == told
+        job.destroy()
+
+
+class Job:
+    """A job as SpiNNMan has it, whose server answers to signs of life what it is told to."""
+
+    _keepalive_url, _url = "https://h/1/keepalive", "https://h/1/"
+    _session_credentials = {}, {"X-CSRF-TOKEN": "1"}
+
+    def __init__(self, *answers):
+        self.answers, self.renewed = list(answers), 0
+        self._SessionAware__session = self
+
+    def renew(self):
+        self.renewed += 1
+
+    def put(self, url, headers, **_):
+        assert url == self._keepalive_url and headers["X-CSRF-TOKEN"] == "1"
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return SimpleNamespace(status_code=answer)
+
+
+@pytest.mark.parametrize("answers, lives, renewed, waits", [
+    ([204], True, 0, 0), ([OSError("no route"), 500, 204], True, 0, 2), ([401, 204], True, 1, 0),
+    ([302, 403, 204], True, 2, 0), ([OSError("gone")] * 6, True, 0, 6), ([AssertionError()], False, 0, 0)])
+def test_a_sign_of_life_that_fails_is_sent_again_after_a_login(answers, lives, renewed, waits, monkeypatch):
+    job, pauses = Job(*answers), []
+    monkeypatch.setattr("spinnman.spalloc.spalloc_client.requests", job)
+    monkeypatch.setattr(allocated.time, "sleep", pauses.append)
+    assert allocated.keep_alive(job) is lives
+    assert (job.renewed, job.answers, len(pauses)) == (renewed, [], waits)
+    job._keepalive_url = None
+    assert allocated.keep_alive(job) is False
+    assert allocated.TRIES * allocated.PAUSE <= 30         # a server waits 120 s, and the next is due after 60
+
+
 @pytest.mark.parametrize("path, method, has, status", [
     ("jobs/", "post", "nothing", 401), ("jobs/", "get", "nothing", 401), ("jobs/", "get", "form", 401),
     ("jobs/", "post", "cookie", 403), ("jobs/7/", "delete", "cookie", 403), ("jobs/9999/", "get", "all", 404),
@@ -373,6 +542,8 @@ def test_without_the_certificate_no_client_talks_to_it(url, monkeypatch):
 @pytest.mark.parametrize("words, message", [
     (["--port", "99"], "--port: means nothing without --spalloc"), (["--spalloc", "--version", "3"], "version 5"),
     (["--spalloc", "--host", "127.0.0.9"], "leave out --host"), (["--spalloc", "x.py"], "leave out SCRIPT"),
+    (["--longest", "9"], "--longest: means nothing without --spalloc"),
+    (["--spalloc", "--longest", "0"], "--longest: must be above 0"),
     (["--spalloc", "--boards", "0"], "--boards must be 1 to 200"), (["--spalloc", "--port", "70000"], "--port 0 to"),
     (["--spalloc", "--certificate", "/nowhere/x.pem"], "openssl could not make it")])
 def test_options_that_cannot_be_meant_are_refused(words, message, capsys):
@@ -402,11 +573,17 @@ def process(tmp_path_factory):
     assert server.wait(30) == 0
 
 
-def test_a_network_runs_on_a_board_of_the_server(process, tmp_path):
-    """`--target spalloc:URL`, end to end: the integers are those of the local engine."""
+def test_a_network_runs_on_a_board_of_the_server_until_that_takes_it_away(process, tmp_path):
+    """`--target spalloc:URL`, end to end: the integers are those of the local engine, though the connection breaks.
+
+    Then the job is ended.
+    """
     import numpy as np
+    from spinn_front_end_common.data import FecDataView
 
     import spikingconvnet as scn
+    from spikingconvnet.backends import get_backend
+    from spikingconvnet.errors import SimulationFailed
 
     url, path = process
     sources = scn.Population("in", (1, 1, 2), scn.SpikeSourceArray(
@@ -418,7 +595,18 @@ def test_a_network_runs_on_a_board_of_the_server(process, tmp_path):
     with trusting(path):
         with machine_section(f"spalloc:{url}") as text:
             assert "enable_advanced_monitor_support = False" in text
-        board = scn.run(network, backend="spinnaker", record=["out"], target=f"spalloc:{url}", directory=tmp_path)
+        opened = get_backend("spinnaker").open(network, ["out"], target=f"spalloc:{url}", directory=tmp_path)
+        told = r"the server has ended the job of the board \(quota is used up\): "
+        with pytest.raises(SimulationFailed, match=told), opened as simulation:
+            simulation.run(20)
+            job = FecDataView.get_allocation_controller().job
+            job._SpallocJob__proxy_handle.sock.shutdown(socket.SHUT_RDWR)
+            board = simulation.recording()
+            cookies, headers = login(url)
+            (job,) = requests.get(f"{url}srv/spalloc/jobs/", cookies=cookies, timeout=60).json()["jobs"]
+            requests.delete(f"{job}?reason=quota is used up", cookies=cookies, headers=headers, timeout=60)
+            simulation.run(20)
+            simulation.recording()
     local = scn.run(network, record=["out"])
     assert np.array_equal(board.membranes["out"]["v"], local.membranes["out"]["v"])
     assert board.spikes["out"].counts().sum() == local.spikes["out"].counts().sum()

@@ -1,12 +1,10 @@
-"""Jobs for a board elsewhere: what is sent, run as a service runs it, and every way in which results can be wrong."""
+"""Jobs for a board elsewhere: what is sent, and every way in which results can be wrong; `test_rehearsal` runs them."""
 
 import base64
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass, replace
@@ -14,30 +12,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from provenance_database import Story
 
-from spikingconvnet import CompetingUnits, Sequential
+from spikingconvnet import CompetingUnits, Sequential, backends
 from spikingconvnet.backends import get_backend
 from spikingconvnet.cli import main as cli
-from spikingconvnet.emulator import Board
+from spikingconvnet.compare import recorded, recorder
 from spikingconvnet.errors import SettingsError, StoreError
-from spikingconvnet.experiment import settings
+from spikingconvnet.experiment import replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import collect as module
-from spikingconvnet.experiment.jobs import far
+from spikingconvnet.experiment.jobs import conformance, far, one_network, plan
 from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, RESULTS, write_archive
 from spikingconvnet.experiment.jobs.bundle import bundle
-from spikingconvnet.experiment.jobs.collect import collect
+from spikingconvnet.experiment.jobs.collect import collect, together
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task, fingerprint, prepared
-
-OURS = ["mnist", "sklearn", "numba", "pooch", "torch", "distributed", "filelock", "shtab", "psutil", "unicorn"]
-ALONE = f"""
-import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {OURS}:
-            raise ImportError("there is sPyNNaker alone, no " + name)
-sys.meta_path.insert(0, Missing())
-"""
+from spikingconvnet.store.unfinished import Unfinished
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +41,7 @@ N_TRAIN, N_VALIDATION, N_TEST = 40, 10, 20
 FILTER = DifferenceOfGaussians(contrast=0.35)
 ENCODER = LatencyEncoder()
 SLOT = 30
-LEARN = STDP(windows=12, chunks=2, min_spikes=5)
+LEARN = STDP(windows=12, chunks=3, min_spikes=5)
 MODEL = Sequential((2, 28, 28), Conv2D(2, (5, 4), training=LEARN), Classifier(grid=2))
 """)
     made = Experiment(settings.load(folder / "parameters.py"), folder / "run", jobs=1)
@@ -88,37 +78,6 @@ def rewritten(path, change):
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-
-
-def test_a_job_runs_where_there_is_sPyNNaker_alone_and_brings_the_integers_of_the_local_engine(experiment, tmp_path,
-                                                                                             monkeypatch):
-    """As a service does: an empty folder with a configuration, ``python FILE``, and the files that are there then."""
-    folder, run = tmp_path / "service", tmp_path / "sent"
-    folder.mkdir()
-    (folder / "run.py").write_text(bundle(experiment, Task(count=6)))
-    (folder / "sitecustomize.py").write_text(ALONE)
-    task = Task(layer=1)
-    there = Experiment(prepared(experiment, run, task), run)
-    (run / "task.json").write_text(json.dumps({"task": task.as_dict(), "bundle": fingerprint(there, task),
-                                               "release": RELEASE}))
-    with (tmp_path / "board.log").open("w") as log, Board(log=log) as board:
-        (folder / "spynnaker.cfg").write_text(board.configuration())
-        done = subprocess.run([sys.executable, "run.py", "spiNNaker"], cwd=folder, capture_output=True, text=True,
-                              env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": str(folder)})
-        monkeypatch.chdir(folder)
-        assert far.execute(run, tmp_path / RESULTS) == 0
-    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done
-    assert "the first 6 test images" in done.stdout
-    found = collect(experiment, folder)
-    assert (found.verdict, found.differences) == ("valid", []) and 0 <= found.accuracy <= 1
-    experiment.store.file("layers/1").unlink()
-    found = collect(experiment, tmp_path / RESULTS)
-    assert (found.verdict, found.differences, found.accuracy) == ("valid", [], None)
-    assert experiment.layer(1)["how"]["made_on"] == "hardware"      # takes the place that was empty
-    kept = experiment.store.results()["hardware"]
-    assert set(kept) == {"test-6", "layer-1"} and kept["test-6"]["identical"] is True
-    assert set(os.listdir(folder)) - {"__pycache__", ".cache", ".config"} == {
-        "run.py", "sitecustomize.py", "spynnaker.cfg", RESULTS}
 
 
 def test_the_same_job_is_the_same_bytes_and_holds_no_path(experiment, tmp_path, monkeypatch):
@@ -173,7 +132,8 @@ def _flip(files):
     (_manifest(task={"layer": 1}), "is of another version, or altered"),
     (_manifest(files={"../../.bashrc": "0"}), "is of another version, or altered"),
     (_manifest(bundle="0" * 64), "is of another experiment"),
-], ids=range(11))
+    (lambda path: path.rename(path.with_name("reports.zip")), "is not there; a job writes"),
+], ids=range(12))
 def test_each_fault_of_what_comes_back_is_told_apart(experiment, tmp_path, change, wanted):
     path = brought(experiment, tmp_path, Task(count=4))
     change(path)
@@ -229,14 +189,23 @@ def test_the_command_line_writes_a_job_and_says_what_comes_next(experiment, tmp_
     assert cli.main(["--mode", "bundle", "job.py", "--count", "5", "--time-scale", "4", *run]) == 0
     out = capsys.readouterr().out
     assert "job.py: the first 5 test images" in out and "about 1 s on the board" in out and "--mode collect" in out
+    assert cli.main(["--mode", "bundle", "part.py", "--parts", "3", "--count", "10", *run]) == 0
+    out = capsys.readouterr().out
+    assert "part-1.py: the first 3 test images" in out and "part-2.py: test images 4 to 6" in out
+    assert "part-3.py: test images 7 to 10" in out and "each writes" in out
     for words, wanted in ((["job.py"], "is there already"), (["job.txt"], "must end with .py"),
+                          (["a.py", "--first", "15", "--count", "6"], "there are 20 test images, got 21"),
+                          (["a.py", "--parts", "21"], "--parts: there are 20 images, got 21"),
+                          (["a.py", "--parts", "2", "--layer", "1"], "has nothing to do with --layer"),
+                          (["a.py", "--parts", "2", "--first", "3"], "has nothing to do with --parts"),
+                          (["a.py", "--finished", "b.zip", "--parts", "2"], "--finished: is of one job"),
                           (["a.py", "--layer", "svm"], "the readout needs no board"),
                           (["a.py", "--layer", "2"], "must be one of 1, got 2"),
                           (["a.py", "--count", "21"], "there are 20 test images, got 21"),
                           (["a.py", "--copies", "auto"], "which board a job meets is not known"),
                           (["a.py", "--layer", "1", "--count", "2"], "has nothing to do with --layer")):
         assert cli.main(["--mode", "bundle", *words, *run]) == 2 and wanted in capsys.readouterr().err
-    assert not Path("a.py").exists()
+    assert not Path("a.py").exists() and not Path("a-1.py").exists()
 
 
 def test_a_job_asks_for_the_release_whose_integers_are_known_and_for_a_machine(experiment, tmp_path, monkeypatch):
@@ -278,3 +247,248 @@ def test_a_rule_that_learns_on_the_host_needs_no_board(experiment):
     own = Experiment(replace(experiment.settings, model=model), experiment.store.path, jobs=1)
     with pytest.raises(SettingsError, match="learns on the host"):
         bundle(own, Task(layer=1))
+
+
+# Parts, and what was ended in the middle
+
+
+def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path / "mine")
+    assert together(experiment, "test") == (0, None)
+    right, labels = 0.0, experiment.data("test")["labels"]
+    for i, task in enumerate(plan.parted(experiment, Task(), 3)):
+        (tmp_path / f"part-{i}").mkdir()
+        path = brought(experiment, tmp_path / f"part-{i}", task)
+        found = collect(experiment, path)
+        assert (found.differences, found.missing, found.images) == ([], 0, task.count)
+        right += found.accuracy * found.images
+        predicted = np.load(found.file)["predicted"]
+        assert found.accuracy == np.mean(predicted == labels[task.first:task.first + task.count])
+        assert len(labels) == 20 and found.file.stem == ("test-6", "test-6-13", "test-13-20")[i]
+    assert together(experiment, "test") == (20, pytest.approx(right / 20))
+    assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
+    assert f"all that was collected: 20 test images, accuracy on the board {5 * right:.2f} %" in capsys.readouterr().out
+    for damage in ({"images": 0}, {"accuracy": "1"}, {"task": {}}, {"task": 3}):
+        whole = json.loads((experiment.store.path / "results.json").read_text())
+        whole["hardware"]["test-6"] |= damage
+        experiment.store.write_results("hardware", whole["hardware"])
+        with pytest.raises(StoreError, match=r"results.json: damaged \(hardware.test-6"):
+            together(experiment, "test")
+
+
+def test_a_plan_counts_seconds_boards_quota_and_parts(experiment, tmp_path, monkeypatch, capsys):
+    shutil.copy(experiment.store.file("data/test"), tmp_path / "kept.npz")
+    networks = [{"name": "layer 1, training", "slowdown": 3, "chips": 7}, {"name": "readout, inference"},
+                {"name": "layer 1, inference", "slowdown": 2, "chips": 49}]
+    training, test = plan.plan(experiment, networks)
+    assert (training.seconds, training.time_scale, training.boards, training.parts) == (12 * 60 * 3 / 1000, 3, 1, 1)
+    assert (test.images, test.seconds, test.boards) == (20, 20 * 30 * 2 / 1000, 2)
+    assert test.core_hours == pytest.approx(1.2 * 2 * 48 * 16 / 3600, abs=1e-3)
+    monkeypatch.setattr(plan, "LONGEST", 0.5)
+    assert plan.plan(experiment, networks)[1].parts == 3
+    assert plan.plan(experiment, networks[1:2]) == []
+    experiment.store.file("data/test").unlink()
+    assert plan.plan(experiment, networks) == [training]
+    shutil.copy(tmp_path / "kept.npz", experiment.store.file("data/test"))
+    monkeypatch.chdir(experiment.store.path.parent)
+    assert cli.main(["--mode", "check", "--run-dir", "run"]) == 0
+    told = capsys.readouterr().out
+    assert "  training of layer 1: " in told and "core-hours of quota; --mode bundle job.py --layer 1 --time-s" in told
+    assert cli.main(["--mode", "check", "--run-dir", "run", "--json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["jobs"]] == ["layer 1", "test"]
+
+
+@pytest.mark.parametrize("state, why", [(AT_WORK, "the job was ended before it was done"),
+                                        (FAILED, "the job has failed: the board is silent")])
+def test_the_images_that_a_job_has_come_to_are_collected(experiment, tmp_path, monkeypatch, capsys, state, why):
+    monkeypatch.setattr(replicas, "REPLICA_SAMPLES", 4)
+    path = brought(experiment, tmp_path, Task(count=10))
+    (tmp_path / "run/features/test-001.npz").unlink()
+    about = json.loads(zipfile.ZipFile(path).read("manifest.json"))
+    write_archive(tmp_path / "run", path, about, state, "the board is silent")
+    found = collect(experiment, path)
+    assert (found.images, found.missing, found.differences) == (4, 6, []) and found.file.stem == "test-4"
+    monkeypatch.chdir(tmp_path / "mine")
+    assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
+    assert f"the last 6 images are missing: {why}" in capsys.readouterr().out
+    go_on = Experiment(experiment.settings, experiment.store.path)
+    again = unpacked(bundle(go_on, Task(count=10), path), tmp_path / "again")
+    assert {one.name for one in (again / "run/features").iterdir()} == {"test-000.npz", "test-002.npz"}
+    with pytest.raises(StoreError, match=re.escape("is of another job (the first 10 test images)")):
+        bundle(go_on, Task(count=9), path)
+
+
+def unpacked(text, folder):
+    """The folder that a job makes of its payload."""
+    payload = re.search(r'PAYLOAD = """(.*?)"""', text, re.DOTALL)[1]
+    with zipfile.ZipFile(io.BytesIO(base64.b85decode("".join(payload.split())))) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+class OnNoBoard(Experiment):
+    """The far side's experiment with the local engine in the place of the board."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        vars(self.runner).update(backend=get_backend("local"), backend_name="local", options={})
+
+
+def test_a_training_that_was_cut_goes_on_in_its_folder_and_as_a_new_job(experiment, tmp_path, monkeypatch, caplog):
+    task, write = Task(layer=1), Unfinished.write
+    path = tmp_path / "there" / RESULTS
+    path.parent.mkdir()
+    monkeypatch.setattr(far, "Experiment", OnNoBoard)
+    monkeypatch.setattr(far, "_release", lambda: RELEASE)
+
+    def killed_at_the_second_chunk(self, **arrays):
+        if len(arrays["wins"]) == 2:
+            raise SystemExit(137)
+        write(self, **arrays)
+
+    monkeypatch.setattr(Unfinished, "write", killed_at_the_second_chunk)
+    with pytest.raises(SystemExit):
+        far.execute(unpacked(bundle(experiment, task), tmp_path / "first") / "run", path)
+    monkeypatch.setattr(Unfinished, "write", write)
+    with pytest.raises(StoreError, match=r"ended before it was done \(1 files are finished\).*--finished"):
+        collect(experiment, path)
+    sent = unpacked(bundle(experiment, task, path), tmp_path / "new") / "run"
+    here = unpacked(bundle(experiment, task), tmp_path / "second") / "run"
+    for run, results in ((here, path), (sent, tmp_path / RESULTS)):
+        with caplog.at_level("INFO"):
+            caplog.clear()
+            assert far.execute(run, results) == 0
+        assert "1 of 3 chunks were finished before" in caplog.text
+        assert collect(experiment, results).differences == []
+
+
+def test_results_of_another_job_are_not_gone_on_with(experiment, tmp_path, monkeypatch):
+    monkeypatch.setattr(far, "Experiment", OnNoBoard)
+    monkeypatch.setattr(far, "_release", lambda: RELEASE)
+    path = brought(experiment, tmp_path, Task(count=3))
+    for count, content in ((4, path.read_bytes()), (5, b"cut")):
+        path.write_bytes(content)
+        run = unpacked(bundle(experiment, Task(count=count)), tmp_path / f"job-{count}") / "run"
+        assert far.execute(run, path) == 0
+        assert collect(experiment, path).images == count
+
+
+def test_a_python_that_is_too_old_is_told_before_anything_is_unpacked(experiment, monkeypatch, capsys):
+    job = {"__name__": "job"}
+    exec(bundle(experiment, Task(count=1)), job)
+    monkeypatch.setattr(sys, "version_info", (3, 8, 10))
+    assert job["main"]() == 3 and "needs Python 3.11 with sPyNNaker 7.4.1" in capsys.readouterr().out
+
+
+# sPyNNaker's own reports
+
+
+def report_of(folder, overruns):
+    """A zip of reports as a service makes it, with a core that was late so often."""
+    file = folder / "data.sqlite3"
+    Story(np.random.default_rng(1)).add("combined", "Times_the_timer_tic_over_ran", overruns).write(file)
+    with zipfile.ZipFile(folder / "reports.zip", "w") as archive:
+        archive.write(file, "reports/2026-11-30/run_1/data.sqlite3")
+        archive.writestr("reports/2026-11-30/a.rpt", "of no use")
+    file.unlink()
+
+
+@pytest.mark.parametrize("overruns, verdict", [(0, "valid"), (9, "invalid")])
+def test_what_the_reports_say_counts_too(experiment, tmp_path, overruns, verdict):
+    path = brought(experiment, tmp_path, Task(count=4))
+    report_of(tmp_path, overruns)
+    found = collect(experiment, tmp_path)
+    assert found.reports.verdict == found.verdict == verdict
+    path.unlink()
+    with pytest.raises(StoreError, match=f"is not there; .*; reports.zip says: {verdict}"):
+        collect(experiment, tmp_path)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: b"no zip", lambda data: data.replace(
+    b"SQLite format 3", b"SQLite format 2")])
+def test_reports_that_are_damaged_are_told_and_left_out(experiment, tmp_path, caplog, damage):
+    brought(experiment, tmp_path, Task(count=4))
+    report_of(tmp_path, 0)
+    file = tmp_path / "reports.zip"
+    file.write_bytes(damage(file.read_bytes()))
+    assert collect(experiment, tmp_path).reports is None and "reports.zip: is cut or damaged" in caplog.text
+
+
+# A network of a file
+
+
+@pytest.fixture
+def a_network(tmp_path, monkeypatch):
+    """A recording, in the current directory, of a network of sources and neurons: the network."""
+    monkeypatch.chdir(tmp_path)
+    made = next(iter(conformance.networks().values()))
+    recorded.save("net.npz", recorder.run(backends.open, made, {}))
+    return made
+
+
+def ran(job, folder, change=lambda network: network):
+    """What a job of a network brings where the local engine is in the place of the board."""
+    run = unpacked(Path(job).read_text(), folder) / "run"
+    told = json.loads((run / "task.json").read_text())
+    one_network.save(run, lambda given, record: backends.open(change(given), record), lambda: {"verdict": "valid"})
+    write_archive(run, folder / RESULTS, {"format": FORMAT, **told, "versions": {"sPyNNaker": RELEASE}}, DONE)
+    return str(folder)
+
+
+def test_a_network_goes_as_a_job_and_its_first_difference_is_told(a_network, tmp_path, capsys):
+    assert cli.main(["--mode", "bundle", "job.py", "net.npz", "--time-scale", "2"]) == 0
+    assert "then: " in (out := capsys.readouterr().out) and out.endswith(f"--mode collect {RESULTS} net.npz\n")
+    assert one_network.bundled(a_network, Task(network=True, time_scale=2)) == Path("job.py").read_text()
+    folder = ran("job.py", tmp_path / "same")
+    assert cli.main(["--mode", "collect", folder, "net.npz", "--record", "board.npz"]) == 0
+    assert "net.npz, on the board: valid\n" in capsys.readouterr().out
+    assert recorded.load("board.npz").how["made_on"] == "hardware"
+
+    def leakier(given):
+        return replace(given, populations=tuple(replace(p, cell=replace(p.cell, tau_m=9.0)) if p.label == "cells" else p
+                                                for p in given.populations))
+
+    folder = ran("job.py", tmp_path / "other", leakier)
+    assert cli.main(["--mode", "collect", folder, "net.npz"]) == 8
+    assert "first difference: step " in capsys.readouterr().out
+
+
+def test_results_of_another_network_and_of_none_are_told_apart(experiment, a_network, tmp_path, capsys):
+    job = ["--mode", "bundle", "job.py"]
+    assert cli.main([*job, "net.npz"]) == 0
+    folder = ran("job.py", tmp_path / "same")
+    other = replace(a_network, timestep=0.1)
+    recorded.save("other.npz", recorder.run(backends.open, other, {}))
+    for words, code, wanted in (
+            (["--mode", "collect", folder, "other.npz"], 5, "the network or its spikes have changed since"),
+            (["--mode", "collect", folder, "net.npz", "--spikes", "in.csv"], 2, "--spikes: net.npz has its own"),
+            (["--mode", "collect", folder, "--run-dir", "mine/run"], 5, "read it with --mode collect RESULTS NETWORK"),
+            ([*job[:2], "a.py", "net.nir"], 2, "--spikes: is missing"),
+            ([*job[:2], "a.py", "net.npz", "--count", "3"], 2, "--count: belongs to --mode bundle, not to")):
+        assert cli.main(words) == code and wanted in capsys.readouterr().err
+    path = brought(experiment, tmp_path, Task(count=3))
+    assert cli.main(["--mode", "collect", str(path), "net.npz"]) == 5
+    assert "is of another job (the first 3 test images)" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("sketched")
+def test_a_nir_file_goes_as_a_job_with_spikes_and_comes_back_the_same(experiment, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("nir")
+    monkeypatch.chdir(tmp_path / "mine")
+    run = ["--run-dir", "run"]
+    for words in (["export", "model.nir", *run], ["testing", "--record", "run.npz", *run],
+                  ["export", "run.npz", "in.csv"], ["bundle", "job.py", "model.nir", "--spikes", "in.csv"]):
+        assert cli.main(["--mode", *words]) == 0
+    assert capsys.readouterr().out.endswith(f"--mode collect {RESULTS} model.nir --spikes in.csv\n")
+    folder = ran("job.py", tmp_path / "far")
+    assert cli.main(["--mode", "collect", folder, "model.nir", "--spikes", "in.csv", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == "valid" and told["first"] is None
+    assert cli.main(["--mode", "collect", folder, "model.nir", "--spikes", "in.csv", "--graph-dt", "0.0005"]) != 0
+
+
+def test_a_layer_is_collected_where_nothing_else_was(experiment, tmp_path, monkeypatch, capsys):
+    path = brought(experiment, tmp_path, Task(layer=1))
+    monkeypatch.chdir(tmp_path / "mine")
+    assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
+    assert "training of layer 1, on the board: " in capsys.readouterr().out

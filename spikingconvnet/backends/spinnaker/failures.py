@@ -166,7 +166,7 @@ def _answers() -> bool:
         return True
     try:
         GetVersionProcess(view.get_scamp_connection_selector(), PROBE_RETRIES).get_version(0, 0, 0)
-    except SpinnmanException:
+    except (SpinnmanException, OSError, TypeError):     # the last two of a proxy whose job has been taken away
         return False
     return True
 

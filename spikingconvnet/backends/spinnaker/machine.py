@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import Any, Protocol, TextIO, TypeVar
 from unittest.mock import patch
 
+from spikingconvnet.backends.spinnaker.allocated import kept
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
-from spikingconvnet.gates.address import SPALLOC_LOGIN, Address, hidden
+from spikingconvnet.gates.address import SPALLOC_LOGIN, TOKEN, Address, hidden
 from spikingconvnet.network.arrays import Pair
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def machine_section(target: str | Machine, timed: bool = False) -> Iterator[str]
         server.warn(server.login, logger)
         login = vars(server.login) if server.login else {}
         with (_environment(**{f"{SPALLOC_LOGIN}_{name.upper()}": value for name, value in login.items()}),    # no file
-              _discreet()):
+              _discreet(), kept()):
             yield _of_server(server.removeprefix("spalloc:"))
     else:
         kind, _, host = target.partition(":")
@@ -118,7 +119,7 @@ def _hands_out_emulated(url: str) -> bool:
     from spinnman.spalloc import SpallocClient
 
     try:
-        with SpallocClient(url, bearer_token=os.environ.get("OIDC_BEARER_TOKEN")) as client:
+        with SpallocClient(url, bearer_token=os.environ.get(TOKEN)) as client:
             machines = client.list_machines().values()
             return bool(machines) and all("emulated" in machine.tags for machine in machines)
     except (OSError, ValueError, LookupError, TypeError, SpallocException):

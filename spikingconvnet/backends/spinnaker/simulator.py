@@ -20,7 +20,7 @@ import numpy as np
 from spikingconvnet.backends.base import Record, Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.pynn import simulator as pynn
 from spikingconvnet.backends.pynn.dialect import Dialect, load
-from spikingconvnet.backends.spinnaker import failures, provenance
+from spikingconvnet.backends.spinnaker import allocated, failures, provenance
 from spikingconvnet.backends.spinnaker.machine import (
     LOG,
     ConfiguredHere,
@@ -116,9 +116,11 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
         resources.enter_context(failures.patient(emulated="post_simulation_overrun" in machine))    # for those alone
         resources.enter_context(unsynchronised_databases())
         resources.enter_context(sources_in_phase())
-        resources.enter_context(private_configuration(home, configuration(machine, home, packet_buffer),
-                                                      isinstance(target, ConfiguredHere)))
+        is_job = isinstance(target, ConfiguredHere)     # whose reports a service gives back from where it runs
+        text = configuration(machine, Path.cwd() if is_job else home, packet_buffer)
+        resources.enter_context(private_configuration(home, text, is_job))
         simulation = Simulation(network, sim, recorded, lowered, home / LOG, time_scale)
+        simulation.keeps_reports = is_job
         simulation.resources = resources.pop_all()
     for choice in dict.fromkeys(f"{label.partition('#')[0]}: {choice}" for label, choice in simulation.choices.items()):
         logger.info("%s", choice)                       # once for all copies
@@ -149,7 +151,7 @@ class Simulation(pynn.Simulation):
     def __init__(self, network: Network, sim: Any, record: dict[str, Ints], lowered: Lowered, log: Path,
                  time_scale: int = 1) -> None:
         self._lowered, self._log, self._time_scale = lowered, log, time_scale
-        self.resources = ExitStack()
+        self.resources, self.keeps_reports = ExitStack(), False
         self._ends: list[int] = []
         self._earlier: list[Provenance] = []
         self._failed: BackendError | None = None
@@ -171,7 +173,7 @@ class Simulation(pynn.Simulation):
         with self.resources:
             try:
                 with self._telling(), self._apart():
-                    kept = self._failed or not self._ends          # what a failed run has written is looked at later
+                    kept = self._failed or self.keeps_reports or not self._ends      # what failed is looked at later
                     done_with = [] if kept else [Path(provenance_database())]
                     super().__exit__(*raised)
                     for database in done_with:
@@ -419,7 +421,7 @@ class Simulation(pynn.Simulation):
             except Exception as error:      # sPyNNaker's own have no common base
                 hide_in(error)
                 traceback.print_exc(file=log)
-                what = "the board no longer answers: " if silence.noticed else ""
+                what = allocated.lost() or ("the board no longer answers: " if silence.noticed else "")
                 raise SimulationFailed(f"sPyNNaker: {what}{failures.in_one_line(error)}; its messages are in"
                                        f" {self._log}") from error
 

@@ -38,8 +38,8 @@ class AllJobs(Page):
     async def post(self) -> None:
         """A new job. The answer waits for its board if there is one for it: its client looks at it every 5 s alone."""
         try:
-            keep_alive = _wanted(json.loads(self.request.body))
-            job = self.service.jobs.create(self.session.user, keep_alive)
+            operation = json.loads(self.request.body)
+            job = self.service.jobs.create(self.session.user, _wanted(operation), charged(operation))
         except (ValueError, TooManyJobs) as error:
             raise HTTPError(400, reason=_one_line(error)) from error
         await asyncio.sleep(0)                      # it takes a board that is free
@@ -76,13 +76,18 @@ def _wanted(operation: Any) -> float:
     return float(interval[1])
 
 
+def charged(operation: dict[str, Any]) -> str:
+    """Whose quota a job is to use: that of a collab, of a job of the queue, of a group; empty if nobody's is named."""
+    names = {"nmpi-collab": "collab", "nmpi-job-id": "job", "group": "group"}
+    return next((f"{kind} {operation[name]}" for name, kind in names.items() if operation.get(name) is not None), "")
+
+
 def _told(job: Job, url: Callable[..., str]) -> dict[str, Any]:
     """What clients are told about a job."""
     own, job.told = url(f"jobs/{job.number}"), job.state
     told: dict[str, Any] = {"state": job.state.name, "owner": job.owner, "start-time": job.began,
                             "keepalive-ref": f"{own}/keepalive", "machine-ref": f"{own}/machine"}
-    if job.reason:
-        told["reason"] = job.reason
+    told |= {name: text for name, text in (("reason", job.reason), ("charged-to", job.charged)) if text}
     if job.state is State.READY:
         told["proxy-ref"] = url(f"jobs/{job.number}/proxy", "wss")
     return told

@@ -38,15 +38,17 @@ class Job:
     number : from 1
     owner : who says so
     keep_alive : seconds that the client may be silent
+    charged : whose quota it uses, as the client says; nobody counts it
     """
 
-    def __init__(self, number: int, owner: str, keep_alive: float) -> None:
-        self.number, self.owner, self.keep_alive = number, owner, keep_alive
+    def __init__(self, number: int, owner: str, keep_alive: float, charged: str = "") -> None:
+        self.number, self.owner, self.keep_alive, self.charged = number, owner, keep_alive, charged
         self.state, self.reason, self.began = State.QUEUED, "", time.time()
         self.told: State | None = None              # what its client has heard last
         self.board: Any = None                      # Board, while it is READY
         self.over = asyncio.Event()                 # it has to end
         self._change = asyncio.Event()
+        self._ready = 0.0
         self.hear()
 
     def hear(self) -> None:
@@ -58,9 +60,14 @@ class Job:
         """Whether its client has not been heard for too long."""
         return time.monotonic() - self.heard > self.keep_alive
 
+    def has_had(self, seconds: float) -> bool:
+        """Whether it has had its board for so long."""
+        return self.state is State.READY and time.monotonic() - self._ready >= seconds
+
     def become(self, state: State) -> None:
         """Go to a state, and wake who waits for a change."""
         self.state = state
+        self._ready = time.monotonic() if state is State.READY else self._ready
         self._change.set()
         self._change = asyncio.Event()
 
@@ -85,21 +92,23 @@ class Jobs:
     make_board : what makes a board: a context manager with a `host`
     boards : how many there may be at a time
     report : callable(text): what a person should know
+    longest : seconds that a job may have its board; None: as it likes
     """
 
-    def __init__(self, make_board: Callable[[], Board], boards: int, report: Report = lambda text: None) -> None:
-        self._make_board, self._report = make_board, report
+    def __init__(self, make_board: Callable[[], Board], boards: int, report: Report = lambda text: None,
+                 longest: float | None = None) -> None:
+        self._make_board, self._report, self._longest = make_board, report, longest
         self._free = asyncio.Semaphore(boards)      # first come, first served
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
         self.all: dict[int, Job] = {}
 
-    def create(self, owner: str, keep_alive: float) -> Job:
+    def create(self, owner: str, keep_alive: float, charged: str = "") -> Job:
         """A new job, which has a board at once or waits for one; TooManyJobs if too many do."""
         if len(self._tasks) >= _MOST:
             raise TooManyJobs(f"{_MOST} jobs wait or run")
         self._count += 1
-        job = self.all[self._count] = Job(self._count, owner, keep_alive)
+        job = self.all[self._count] = Job(self._count, owner, keep_alive, charged)
         self._start(self._live(job))
         self._forget()
         return job
@@ -136,12 +145,15 @@ class Jobs:
                 await asyncio.to_thread(board.__exit__)
 
     async def watch(self) -> None:
-        """End jobs whose clients have fallen silent, until cancelled."""
+        """End jobs whose clients have fallen silent, or that have had their time, until cancelled."""
         while True:
             for job in self.all.values():
                 if job.state is not State.DESTROYED and job.is_silent:
                     self._report(f"job {job.number} of {job.owner}: nothing heard for {job.keep_alive:g} s; it ends")
                     job.end(f"not kept alive for {job.keep_alive:g} s")
+                elif self._longest is not None and job.has_had(self._longest):
+                    self._report(f"job {job.number} of {job.owner}: has had its {self._longest:g} s; it ends")
+                    job.end(f"had its board for {self._longest:g} s")
             await asyncio.sleep(_LOOK)
 
     async def close(self) -> None:

@@ -1,15 +1,15 @@
 """What every request to the server has in common, and the pages by which a client logs in and finds its way.
 
-Sources: ``session.py`` of SpiNNMan 7.4.1. Whoever logs in is let in, by any name: it is a server for the users of one
-machine, as the boards are. A login gives a cookie and a token; requests that change something need both, which keeps
-out pages of elsewhere that a browser here may have open. What is refused is an HTTPError, whose reason the client is
-told as JSON.
+Sources: ``session.py`` of SpiNNMan 7.4.1. Whoever logs in is let in, by any name, unless the server has been told whom
+to expect (:class:`Access`): it is a server for the users of one machine, as the boards are. A login gives a cookie and
+a token; requests that change something need both, which keeps out pages of elsewhere that a browser here may have open.
+What is refused is an HTTPError, whose reason the client is told as JSON.
 """
 
 import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
@@ -33,6 +33,35 @@ class Session:
     user: str = ""
 
 
+@dataclass(frozen=True)
+class Access:
+    """Who is let in: everybody, or by this name and password or this token alone."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+    def by_name(self, user: str, password: str) -> bool:
+        """Whether a name and password let somebody in."""
+        known = _same(user, self.user) and _same(password, self.password)
+        return self._open or (bool(self.password) and known)
+
+    def by_token(self, token: str) -> bool:
+        """Whether a bearer's token does."""
+        return self._open or (bool(self.token) and _same(token, self.token))
+
+    @property
+    def _open(self) -> bool:
+        return not (self.password or self.token)
+
+
+def _same(a: str, b: str) -> bool:
+    return secrets.compare_digest(a.encode(), b.encode())
+
+
+EVERYBODY = Access()
+
+
 class Service:
     """What all requests share.
 
@@ -41,10 +70,12 @@ class Service:
     jobs : Jobs
     report : callable(text): what a person should know
     chips : those that boards have
+    access : who is let in
     """
 
-    def __init__(self, jobs: Jobs, report: Report, chips: Sequence[XY] = CHIPS[VERSION]) -> None:
-        self.jobs, self.report, self.chips = jobs, report, list(chips)
+    def __init__(self, jobs: Jobs, report: Report, chips: Sequence[XY] = CHIPS[VERSION],
+                 access: Access = EVERYBODY) -> None:
+        self.jobs, self.report, self.chips, self.access = jobs, report, list(chips), access
         self.sessions: OrderedDict[str, Session] = OrderedDict()
 
     def open(self, user: str = "") -> tuple[str, Session]:
@@ -112,7 +143,10 @@ class Form(Page):
 
     def get(self) -> None:
         """The page."""
-        bearer = self.request.headers.get("Authorization", "").startswith("Bearer ")
+        kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        bearer = kind == "Bearer"
+        if bearer and not self.service.access.by_token(token):
+            raise HTTPError(401, reason="not the token that this server was told")
         cookie, session = self.service.open("bearer of a token" if bearer else "")
         self.set_cookie(_COOKIE, cookie, httponly=True, secure=True, samesite="Strict")
         self.finish(f'<input type="hidden" name="_csrf" value="{session.token}" />')
@@ -128,7 +162,10 @@ class Login(Page):
         """Begin another session, by a name."""
         if not secrets.compare_digest(self.get_body_argument("_csrf", "").encode(), self.session.token.encode()):
             raise HTTPError(403, reason="not the form's token")
-        cookie, _ = self.service.open(self.get_body_argument("username", "") or "somebody")
+        user = self.get_body_argument("username", "")
+        if not self.service.access.by_name(user, self.get_body_argument("password", "", strip=False)):
+            raise HTTPError(401, reason="not the name and password that this server was told")
+        cookie, _ = self.service.open(user or "somebody")
         self.set_cookie(_COOKIE, cookie, httponly=True, secure=True, samesite="Strict")
         self.redirect(self.url())
 

@@ -18,7 +18,7 @@ from spikingconvnet.emulator.machine import CHIPS
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE
 from spikingconvnet.emulator.spalloc import certificate, job_pages, pages
 from spikingconvnet.emulator.spalloc.jobs import Jobs, Report
-from spikingconvnet.emulator.spalloc.pages import ROOT, Page, Service
+from spikingconvnet.emulator.spalloc.pages import EVERYBODY, ROOT, Access, Page, Service
 
 _HERE = "127.0.0.1"
 _LONGEST_FRAME = 1 << 16                            # bytes; a datagram is shorter
@@ -74,7 +74,8 @@ async def serve(service: Service, port: int, context: ssl.SSLContext, ready: Cal
     await server.close_all_connections()
 
 
-def run(boards: int, port: int, path: Path, report: Report, ready: Callable[[str], None], **board: Any) -> None:
+def run(boards: int, port: int, path: Path, report: Report, ready: Callable[[str], None],
+        access: Access = EVERYBODY, longest: float | None = None, **board: Any) -> None:
     """Hand out boards until interrupted.
 
     Parameters
@@ -84,6 +85,8 @@ def run(boards: int, port: int, path: Path, report: Report, ready: Callable[[str
     path : of the certificate's file
     report : callable(text): what a person should know
     ready : callable(address): the server answers from now on
+    access : who is let in
+    longest : seconds that a job may have its board; None: as it likes
     **board
         Options of :class:`Board`.
 
@@ -97,8 +100,8 @@ def run(boards: int, port: int, path: Path, report: Report, ready: Callable[[str
     context = certificate.context(path)
 
     async def main() -> None:
-        jobs = Jobs(partial(Board, pages.VERSION, **board), boards, report)
+        jobs = Jobs(partial(Board, pages.VERSION, **board), boards, report, longest)
         chips = [xy for xy in CHIPS[pages.VERSION] if xy not in dead]
-        await serve(Service(jobs, report, chips), port, context, ready)
+        await serve(Service(jobs, report, chips, access), port, context, ready)
 
     asyncio.run(main())

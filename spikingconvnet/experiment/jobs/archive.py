@@ -16,12 +16,15 @@ from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.schema import is_integer, is_text, parse_json
 from spikingconvnet.store.arrays import UNREADABLE
+from spikingconvnet.store.directory import word
 
 FORMAT = 1
 MANIFEST, RESULTS = "manifest.json", "spikingconvnet-results.zip"
+REPORTS = "reports.zip"         # what a service makes of sPyNNaker's folder of reports
 RELEASE = "1!7.4.1"             # of sPyNNaker, whose integers are those of ``local``
 DONE, AT_WORK, FAILED = "done", "at work", "failed"
 KINDS = ("layers", "features", "answers", "found")      # folders of results
+KINDS_OF_TASK = ("conformance", "network")
 LONGEST_LOG = 1 << 20           # bytes of sPyNNaker's messages, the last ones
 MOST_BYTES = 1 << 31            # of all files of a job
 DAMAGED = (*UNREADABLE, zlib.error, OSError)        # RuntimeError: also of a way of packing that zipfile does not know
@@ -59,7 +62,16 @@ class Archive:
         if state == DONE and release == RELEASE:
             return f"holds a result of other settings or damaged; make the job anew with {SEND}"
         return (f"the job was ended before it was done ({len(set(self.files) - {LOG})} files are finished); give it"
-                f" more time, or fewer images with --count, and make it anew with {SEND}")
+                f" more time, or fewer images with --count or --parts; {SEND} FILE.py --finished {word(self.path)},"
+                " with the options of before, makes one that goes on behind what is finished")
+
+    def unpack(self, run: Path) -> None:
+        """Put its results into a run directory, beside what is there."""
+        for name, data in self.files.items():
+            path = run / name
+            if name != LOG and not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
 
 
 def read_archive(path: Path) -> Archive:
@@ -103,9 +115,10 @@ def _checked(about: Mapping[str, Any], path: Path) -> dict[str, Any]:
     task, files, versions = about.get("task"), about.get("files"), about.get("versions")
     right = (about.get("format") == FORMAT and isinstance(task, dict) and task.keys() == Task().as_dict().keys()
              and task.get("split") in ("test", "validation") and is_integer(task.get("copies"), 1, 1000)
-             and isinstance(task.get("conformance"), bool)
+             and all(isinstance(task[kind], bool) for kind in KINDS_OF_TASK)
+             and is_integer(task.get("first"), 0, 1 << 31)
              and all(value is None or is_integer(value, 1, 1 << 31) for key, value in task.items()
-                     if key not in ("split", "conformance"))
+                     if key not in ("split", "first", *KINDS_OF_TASK))
              and isinstance(files, dict) and all(_is_name(name) and is_text(text) for name, text in files.items())
              and isinstance(versions, dict) and is_text(about.get("bundle")) and is_text(about.get("state"))
              and (about.get("error") is None or is_text(about["error"])))
@@ -140,8 +153,9 @@ def write_archive(run: Path, results: Path, about: dict[str, Any], state: str, e
 
 def found(run: Path, task: Task) -> list[Path]:
     """Files in a run directory that are results of a task."""
-    if task.conformance:
+    if task.conformance or task.network:
         return list((run / "found").glob("*.npz"))
     if task.layer is not None:
-        return [path for path in [run / "layers" / f"{task.layer}.npz"] if path.is_file()]
+        names = task.layer, f"{task.layer}-unfinished"
+        return [path for path in (run / "layers" / f"{name}.npz" for name in names) if path.is_file()]
     return [path for kind in ("features", "answers") for path in (run / kind).glob(f"{task.split}-*.npz")]

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import spikingconvnet
+from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS
+from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 
 TASK = "task.json"
 LEFT_OUT = ("cli", "emulator", "plotting", "report", "exchange")         # rooms that nothing there asks for
+CONFIGURATION = {"spynnaker_version": RELEASE.partition("!")[2]}
 WIDTH = 100                                     # letters of a line of the payload
 EPOCH = (2020, 1, 1, 0, 0, 0)                   # of the files in it, so that the same job is the same bytes
 
@@ -26,8 +28,11 @@ JOB = '''"""A job of spikingconvnet {version} for a SpiNNaker board: {task}.
 
     python job.py
 
-Needs Python 3.11 and sPyNNaker {release}, nothing else. The machine is the one that spynnaker.cfg in the current
-directory names. Writes {results} there; read it with: spikingconvnet --mode collect {results}
+Needs Python 3.11 and sPyNNaker {release}, nothing else. Configuration for a service: {configuration}
+The machine is the one that spynnaker.cfg in the current directory names. Writes {results} there; where
+one of this job is there already it goes on behind what is finished. Read it with:
+
+    spikingconvnet --mode collect {results}
 """
 
 import atexit
@@ -38,7 +43,6 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 PAYLOAD = """
@@ -48,6 +52,9 @@ PAYLOAD = """
 
 def main():
     """Do the job: 0, or what the results say went wrong."""
+    if sys.version_info < (3, 11):
+        print("error: this job needs Python 3.11 with sPyNNaker {release}; this is Python", sys.version.split()[0])
+        return 3
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     folder = tempfile.mkdtemp(prefix="spikingconvnet-job-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)      # behind what sPyNNaker does at the very end
@@ -64,16 +71,30 @@ if __name__ == "__main__":
 '''
 
 
-def bundle(experiment: Experiment, task: Task) -> str:
+def bundle(experiment: Experiment, task: Task, finished: Path | None = None) -> str:
     """Text of a job: the same for the same experiment and task.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    task : Task
+    finished : Path or None
+        Results of the same job, which was ended in the middle: what is in them is not done again.
 
     Raises
     ------
     SettingsError, StoreError
-        As of ``sent.prepared``.
+        As of ``sent.prepared``; results of another job.
     """
     def write(run: Path) -> str:
-        return fingerprint(Experiment(prepared(experiment, run, task), run), task)
+        content = fingerprint(Experiment(prepared(experiment, run, task), run), task)
+        if finished is not None:
+            before = read_archive(finished)
+            if (before.task, before.about["bundle"]) != (task, content):
+                raise StoreError(f"--finished {finished}: is of another job ({before.task}), or of an experiment that"
+                                 " has changed since; give the options of before, or leave it out")
+            before.unpack(run)
+        return content
 
     return job_text(task, write)
 
@@ -86,6 +107,7 @@ def job_text(task: Task, write: Callable[[Path], str]) -> str:
         (run / TASK).write_text(json.dumps(told))
         payload = base64.b85encode(_packed(run)).decode()
     return JOB.format(version=spikingconvnet.__version__, task=task, release=RELEASE.partition("!")[2], results=RESULTS,
+                      configuration=json.dumps(CONFIGURATION),
                       payload="\n".join(textwrap.wrap(payload, WIDTH)))
 
 

@@ -1,24 +1,32 @@
 """What comes back of a job: checked, compared with the local engine at once, and kept in the run directory."""
 
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikingconvnet.backends.spinnaker.machine import LOG, ConfiguredHere
+from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
 from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment import readout, settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs.archive import SEND, Archive, read_archive
+from spikingconvnet.experiment.jobs import own_reports
+from spikingconvnet.experiment.jobs.archive import REPORTS, SEND, Archive, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 from spikingconvnet.experiment.results import if_there
+from spikingconvnet.gates.schema import Value, is_integer, is_number
+from spikingconvnet.health.verdict import Health, worst
 from spikingconvnet.network.arrays import Numbers
 from spikingconvnet.training import layer_rule
 
 HARDWARE = "hardware"           # entry of results.json, and folder in the run directory
+PART = Value("a test with its first image, their number and a share of them", lambda part: (
+    isinstance(part, dict) and isinstance(part.get("task"), dict) and is_integer(part["task"].get("first"), 0)
+    and is_integer(part.get("images"), 1) and (part.get("accuracy") is None or is_number(part["accuracy"], 0, 1))))
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,15 @@ class Collected:
     ----------
     task : Task
     verdict : str
-        On the runs on the board, the worst.
+        On the runs on the board, the worst; also of those that sPyNNaker's own reports tell of, if they came back.
+    reports : Health or None
+        What these tell.
     differences : list of Difference
         From the local engine, an array each.
+    images, missing : int
+        That are there, and that the job has not come to; 0 of a training.
+    ended : str
+        Why images are missing, if any are.
     accuracy : float or None
         0 to 1; None of a training, or without a classifier.
     file : Path
@@ -66,7 +80,11 @@ class Collected:
 
     task: Task
     verdict: str
+    reports: Health | None
     differences: list[Difference]
+    images: int
+    missing: int
+    ended: str
     accuracy: float | None
     file: Path
 
@@ -80,25 +98,35 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
         The file is missing, cut, altered or no result of a job; of another experiment, or of settings that have changed
         since; of a job that has failed, or was ended before anything was finished.
     """
-    archive = read_archive(Path(path))
+    told = own_reports.judged(Path(path))
+    try:
+        archive = read_archive(Path(path))
+    except StoreError as error:
+        raise StoreError(f"{error}{f'; {REPORTS} says: {told}' if told else ''}") from error
     task = archive.task
-    if task.conformance:
-        raise StoreError(f"{path}: is of a job that tries a board; read it with --mode conformance")
+    if task.conformance or task.network:
+        reads = "--mode conformance" if task.conformance else "--mode collect RESULTS NETWORK"
+        raise StoreError(f"{path}: is of a job of {task}; read it with {reads}")
     with tempfile.TemporaryDirectory(prefix="spikingconvnet-") as folder:
         run, twin = Path(folder, "board"), Path(folder, "local")
         there = _Board(_same(experiment, run, archive), run)
-        for name, data in archive.files.items():
-            if name != LOG:
-                (run / name).parent.mkdir(parents=True, exist_ok=True)
-                (run / name).write_bytes(data)
+        archive.unpack(run)
         theirs = there.layer_arrays(task) if task.layer is not None else there.answers_to(task.split)
         if theirs is None:
             raise StoreError(f"{path}: {archive.why()}")
-        ours = _local(experiment, twin, task)
-        verdict, how = there.verdict().get("verdict", "unknown"), there.how_made(task)
-    differences = [one for name in theirs for one in [_difference(name, theirs[name], ours[name])] if one]
-    accuracy = None if task.layer is not None else _accuracy(experiment, task, theirs)
-    return _kept(experiment, archive, theirs, how, Collected(task, verdict, differences, accuracy, Path()))
+        ours, asked = _local(experiment, twin, task), 0 if task.layer is not None else there.asked_for(task)
+        how = there.how_made(task)
+        verdict = there.verdict().get("verdict", "unknown")
+        if told is not None:
+            verdict = worst([verdict, told.verdict])
+    images = len(next(iter(theirs.values()))) if asked else 0
+    differences = [one for name in theirs for one in [_difference(
+        name, theirs[name], ours[name][:images] if asked else ours[name])] if one]
+    predicted = _predicted(experiment, theirs) if asked else None
+    accuracy, more = _accuracy(experiment, task, predicted), {} if predicted is None else {"predicted": predicted}
+    return _kept(experiment, archive, theirs, more, how,
+                 Collected(task, verdict, told, differences, images, asked - images,
+                           archive.why() if images < asked else "", accuracy, Path()))
 
 
 class _Board(Experiment):
@@ -113,15 +141,18 @@ class _Board(Experiment):
         return None if layer is None else _numbers(layer)
 
     def answers_to(self, split: str) -> dict[str, Numbers] | None:
-        """Counts, or what output units answer; None if a replica is missing."""
+        """Counts, or what output units answer, of the replicas that are finished; None if not even the first is."""
         data, number = self.data(split), len(self.model.stages)
         n = data["spikes"].n_samples
         files = (self.stored.answers(split, data, n) if self.model.runs_as_one else self.stored.counts(
             number, split, data, n, self.model.classifier.cells(self.model.stages[-1].out_shape)))
-        parts = [file.cached() for file in files]
-        if any(part is None for part in parts):
-            return None
-        return {name: np.concatenate([part[name] for part in parts if part]) for name in _numbers(parts[0] or {})}
+        parts = list(takewhile(lambda part: part is not None, (file.cached() for file in files)))
+        return {name: np.concatenate([part[name] for part in parts if part])
+                for name in _numbers(parts[0] or {})} if parts else None
+
+    def asked_for(self, task: Task) -> int:
+        """How many images the job was to show."""
+        return int(self.data(task.split)["spikes"].n_samples)
 
     def how_made(self, task: Task) -> dict[str, Any]:
         """How a layer was made, or nothing of a test."""
@@ -168,30 +199,63 @@ def _difference(name: str, theirs: Numbers, ours: Numbers) -> Difference | None:
     return Difference(name, place, float(theirs[place]), float(ours[place]), int(off.sum()), off.size)
 
 
-def _accuracy(experiment: Experiment, task: Task, theirs: Mapping[str, Numbers]) -> float | None:
-    """Share of the images that were recognised; None without a classifier."""
-    labels = experiment.data(task.split)["labels"]
+def _predicted(experiment: Experiment, theirs: Mapping[str, Numbers]) -> Numbers | None:
+    """Labels of the images by what the board has answered; None without a classifier."""
     if experiment.model.runs_as_one:
-        return float(np.mean(experiment.classes()[theirs["units"][:, -1]] == labels[:len(theirs["units"])]))
+        return np.asarray(experiment.classes()[theirs["units"][:, -1]])
     if not experiment.has_svm():
         return None
-    fitted = readout.Readout.from_arrays(experiment.stored.classifier().read())
-    return float(np.mean(fitted.predict(theirs["counts"]) == labels[:len(theirs["counts"])]))
+    return np.asarray(readout.Readout.from_arrays(experiment.stored.classifier().read()).predict(theirs["counts"]))
 
 
-def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers], how: Mapping[str, Any],
-          made: Collected) -> Collected:
+def _accuracy(experiment: Experiment, task: Task, predicted: Numbers | None) -> float | None:
+    """Share of the images that were recognised."""
+    if predicted is None:
+        return None
+    labels = experiment.data(task.split)["labels"][task.first:task.first + len(predicted)]
+    return float(np.mean(predicted == labels))
+
+
+def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers], more: Mapping[str, Numbers],
+          how: Mapping[str, Any], made: Collected) -> Collected:
     """Keep what came back beside what is here; a trained layer that is not here yet takes its place."""
     task, store = made.task, experiment.store
+    begin = f"{task.first}-" if task.first else ""
     name = f"{HARDWARE}/" + (f"layer-{task.layer}" if task.layer is not None else
-                             f"{task.split}-{len(next(iter(theirs.values())))}")
-    told = {"task": task.as_dict(), "verdict": made.verdict, "accuracy": made.accuracy,
+                             f"{task.split}-{begin}{task.first + made.images}")
+    told = {"task": task.as_dict(), "verdict": made.verdict, "images": made.images, "accuracy": made.accuracy,
             "identical": not made.differences, "differences": [str(one) for one in made.differences],
             "versions": archive.about["versions"]}
     with store.locked():
-        store.write(name, archive.about["bundle"], {**experiment.stored.how(), "made_on": HARDWARE, **told}, **theirs)
+        store.write(name, archive.about["bundle"], {**experiment.stored.how(), "made_on": HARDWARE, **told}, **theirs,
+                    **more)
         if task.layer is not None and if_there(experiment.layer, task.layer) is None:
             experiment.stored.layer(task.layer).write(how, **theirs)
         before = store.results().get(HARDWARE, {})
         store.write_results(HARDWARE, {**before, name.partition("/")[2]: told})
     return replace(made, file=store.file(name))
+
+
+def together(experiment: Experiment, split: str) -> tuple[int, float | None]:
+    """Images of a split whose results have been collected, in any number of jobs, and the accuracy of them all.
+
+    What two jobs have both shown counts once, as the job that begins earlier says it.
+    """
+    end, images, right = 0, 0, 0.0
+    for first, shown, accuracy in sorted(_collected(experiment, split), key=lambda one: (one[0], -one[1])):
+        if first >= end:
+            end, images, right = first + shown, images + shown, right + shown * accuracy
+    return images, None if not images or math.isnan(right) else right / images
+
+
+def _collected(experiment: Experiment, split: str) -> Iterator[tuple[int, int, float]]:
+    """First image, number of images and accuracy (nan: not known) of each part that `results.json` tells of."""
+    def check(kind: str, entry: Mapping[str, Any]) -> None:
+        for name, part in entry.items() if kind == HARDWARE else ():
+            if name.startswith(f"{split}-"):
+                PART.check(f"{kind}.{name}", part)
+
+    for name, part in experiment.store.results(check).get(HARDWARE, {}).items():
+        if name.startswith(f"{split}-"):
+            yield (part["task"]["first"], part["images"],
+                   math.nan if part["accuracy"] is None else part["accuracy"])

@@ -247,7 +247,9 @@ def _nothing(run: Path) -> str:
 def record_all(run: Path, found: Callable[[Network], Recorded], finished: Callable[[], object]) -> None:
     """Record all networks into files of a folder, one a run."""
     for i, (_, network) in enumerate(groups()):
-        recorded.save(run / FOUND / f"{i}.npz", found(network))
+        path = run / FOUND / f"{i}.npz"
+        if not path.is_file():
+            recorded.save(path, found(network))
         finished()
 
 

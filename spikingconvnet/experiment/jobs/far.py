@@ -12,17 +12,16 @@ from typing import Any
 
 import spikingconvnet
 from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
-from spikingconvnet.errors import BackendError, SpikingConvNetError
+from spikingconvnet.errors import BackendError, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import conformance
-from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, write_archive
+from spikingconvnet.experiment.jobs import conformance, one_network
+from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, read_archive, write_archive
 from spikingconvnet.experiment.jobs.bundle import TASK
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task
 from spikingconvnet.store.directory import RunDirectory
 
 logger = logging.getLogger(__name__)
-
 
 
 class _Alone(RunDirectory):
@@ -41,7 +40,8 @@ def execute(run: Path, results: Path) -> int:
     run : Path
         What was sent, see ``sent.prepared``, and ``task.json``.
     results : Path
-        Written after each part that is finished, so that a job that is ended from outside leaves what it has.
+        Written after each part that is finished, so that a job that is ended from outside leaves what it has; what is
+        there already of the same job is not done again.
     """
     told = json.loads((run / TASK).read_text())
     task, release = Task(**told["task"]), _release()
@@ -52,6 +52,7 @@ def execute(run: Path, results: Path) -> int:
         if release != RELEASE:
             raise BackendError(f"sPyNNaker {release or 'is not there'}: the integers are known of {RELEASE} alone; ask"
                                f" for spynnaker_version {RELEASE.partition('!')[2]}")
+        _go_on(run, results, told)
         pack(AT_WORK)
         _work(run, task, lambda: pack(AT_WORK))
         pack(DONE)
@@ -62,6 +63,18 @@ def execute(run: Path, results: Path) -> int:
         return error.exit_code
 
 
+def _go_on(run: Path, results: Path, told: dict[str, Any]) -> None:
+    """Take what the same job has finished before, if it was ended in the middle."""
+    if results.is_file():
+        try:
+            before = read_archive(results)
+        except StoreError as error:
+            logger.warning("what is there is not gone on with: %s", error)
+            return
+        if (before.about["task"], before.about["bundle"]) == (told["task"], told["bundle"]):
+            before.unpack(run)
+
+
 def _work(run: Path, task: Task, finished: Any) -> None:
     def progress(items: Iterable[Any], description: str) -> Iterator[Any]:
         for item in items:
@@ -69,10 +82,13 @@ def _work(run: Path, task: Task, finished: Any) -> None:
             finished()
 
     logger.info("%s, on the machine that spynnaker.cfg names", task)
+    board: dict[str, Any] = {"directory": run / "spinnaker", "target": ConfiguredHere(), "time_scale": task.time_scale,
+                             "packet_buffer": task.packet_buffer}
     if task.conformance:
-        conformance.record_all(run, conformance.on_board(run / "spinnaker", target=ConfiguredHere(),
-                                                         time_scale=task.time_scale, packet_buffer=task.packet_buffer),
-                               finished)
+        conformance.record_all(run, conformance.on_board(**board), finished)
+        return
+    if task.network:
+        one_network.record(run, **board)
         return
     experiment = Experiment(settings.load(run / PARAMETERS), _Alone(run), "spinnaker", 1, progress, "job.py",
                             ConfiguredHere(), copies=task.copies, time_scale=task.time_scale,

@@ -33,27 +33,35 @@ class Task:
         That it trains; None for a test.
     split : str
         Whose images it shows, with a test.
-    count : int or None
-        How many of them, the first ones; None is all.
+    first, count : int, int or None
+        The first of them, from 0, and how many; None is all behind it.
     copies, time_scale, packet_buffer
         As of an Experiment.
-    conformance : bool
-        Whether it tries a board, see ``conformance``, and nothing else.
+    conformance, network : bool
+        Whether it tries a board, see ``conformance``, or runs a network as it is, see ``one_network``, and nothing
+        else.
     """
 
     layer: int | None = None
     split: str = "test"
+    first: int = 0
     count: int | None = None
     copies: int = 1
     time_scale: int = 1
     packet_buffer: int | None = None
     conformance: bool = False
+    network: bool = False
 
     def __str__(self) -> str:
         if self.conformance:
             return "small networks that try a board"
+        if self.network:
+            return "a network"
         if self.layer is not None:
             return f"training of layer {self.layer}"
+        if self.first:
+            end = "the last" if self.count is None else f"{self.first + self.count:,}"
+            return f"{self.split} images {self.first + 1:,} to {end}"
         return f"{'all' if self.count is None else f'the first {self.count:,}'} {self.split} images"
 
     def as_dict(self) -> dict[str, Any]:
@@ -129,8 +137,8 @@ def _parts(experiment: Experiment, task: Task) -> Mapping[str, tuple[Spikes, Any
     busy = int(np.argmax(np.diff(train["spikes"].offsets))) // train["spikes"].n_steps
     asked = experiment.data(task.split)
     n = asked["spikes"].n_samples
-    if task.count is not None and task.count > n:
-        raise SettingsError(f"--count: there are {n:,} {task.split} images, got {task.count:,}")
-    n = n if task.count is None else task.count
+    end = n if task.count is None else task.first + task.count
+    if end > n:
+        raise SettingsError(f"--count: there are {n:,} {task.split} images, got {end:,}")
     return {"train": (train["spikes"].samples(busy, busy + 1), train["labels"][busy:busy + 1]),
-            task.split: (asked["spikes"].samples(0, n), asked["labels"][:n])}
+            task.split: (asked["spikes"].samples(task.first, end), asked["labels"][task.first:end])}
