@@ -36,7 +36,7 @@ check: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(QUICK)
 
 browser: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -n 0 -m browser tests/report
+	$(VENV)/bin/python -m pytest -n 0 -m browser tests/browser
 
 package: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check build
