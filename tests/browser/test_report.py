@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import HOSTILE
 
 from spikingconvnet import (
     STDP,
@@ -27,7 +28,6 @@ from spikingconvnet import (
 from spikingconvnet.report import gather
 
 BUILD = Path(__file__).parents[2] / "build/browser"
-HOSTILE = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "--!> \"'& {{DATA}}")
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=2.0, tau_refrac=0.0)
 FINDING = {"name": "dropped_packets", "severity": "invalid", "cause": "3 packets were dropped", "fix": "run it again",
            "source": "", "value": 3, "where": ["chip 0,1"], "places": 1, "steps": [0, 9]}
