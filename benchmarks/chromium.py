@@ -116,10 +116,9 @@ class Browser:
         self.ask("Page.navigate", url=address)
         self.until("document.readyState === 'complete'")
 
-    def picture(self, path, whole=False):
-        """Keep what is seen, or the whole page, as a PNG."""
-        data = self.ask("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
-        path.write_bytes(base64.b64decode(data))
+    def picture(self, whole=False):
+        """What is seen, or the whole page: bytes of a PNG."""
+        return base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=whole)["data"])
 
     def faults(self):
         """What axe-core finds that is serious: list of str."""

@@ -4,8 +4,8 @@
     git show REVISION:README.md | python benchmarks/readability.py -
 
 Words of a page are all that stand between blanks, as ``wc -w`` counts them. Sentences are those of its text: code,
-tables, headings, formulas and where links lead to are left out; an item of a list ends a sentence, as does a colon before
-a block of code.
+tables, headings, formulas and where links lead to are left out; an item of a list ends a sentence, as does what stands
+before a block of code.
 """
 
 import argparse
@@ -23,9 +23,9 @@ END = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)[\"')*`]*\s+(?=[\"'(*`\[]*[A-
 
 
 def sentences(text):
-    """The sentences of a page in Markdown: list of list of words.
+    r"""The sentences of a page in Markdown: list of list of words.
 
-    >>> sentences("# Title\\n\\nOne is [short](a.md). The other has five words.\\n\\n* an item\\n* another\\n")
+    >>> sentences("# Title\n\nOne is [short](a.md). The other has five words.\n\n* an item\n* another\n")
     [['One', 'is', 'short.'], ['The', 'other', 'has', 'five', 'words.'], ['an', 'item'], ['another']]
     """
     for pattern in LEFT_OUT:

@@ -36,7 +36,7 @@ def look(chromium, page, shots):
 def closely(chromium, size, shot):
     """What axe-core finds, and what goes wrong as everything is used: list of str."""
     if shot:
-        chromium.picture(shot, whole=True)
+        shot.write_bytes(chromium.picture(whole=True))
     found = chromium.faults() + (chromium.walk() if size == WIDE else [])
     used = chromium.value(f"{ON_PAGE}.use()")
     print(f"{size[0]} pixels: {used} controls used", flush=True)

@@ -30,7 +30,8 @@ def look(chromium, site, page, shots, closely=True):
         chromium.open(address, size, colours)
         found = [*chromium.value(f"{ON_PAGE}.look()"), *(chromium.faults() if closely else ())]
         if shots and closely:
-            chromium.picture(shots / f"site-{page.replace('/', '-').removesuffix('.html')}-{size[0]}-{colours}.png")
+            name = f"site-{page.replace('/', '-').removesuffix('.html')}-{size[0]}-{colours}.png"
+            (shots / name).write_bytes(chromium.picture())
         if page == FIRST:
             found += first(chromium, size, shots)
         if not chromium.value(f"{ON_PAGE}.use()"):
@@ -47,7 +48,7 @@ def first(chromium, size, shots):
     chromium.value(DRAWER)
     found = chromium.faults()
     if shots:
-        chromium.picture(shots / "site-drawer-390-dark.png")
+        (shots / "site-drawer-390-dark.png").write_bytes(chromium.picture())
     chromium.value(DRAWER)
     return found
 
@@ -60,7 +61,7 @@ def search(chromium, site, shots):
     if chromium.value(FOUND) < FEWEST_FOUND:
         found.append(f"'{ASKED}' is not found")
     if shots:
-        chromium.picture(shots / "site-found-1280-light.png")
+        (shots / "site-found-1280-light.png").write_bytes(chromium.picture())
     return [f"search: {one}" for one in found]
 
 
