@@ -18,6 +18,7 @@ from spikingconvnet import (
     DifferenceOfGaussians,
     EventBins,
     Experiment,
+    FeedbackAlignment,
     IFCurrExp,
     LatencyEncoder,
     Membrane,
@@ -235,6 +236,17 @@ def test_a_network_that_is_trained_as_a_whole(tmp_path, readout, monkeypatch):
     monkeypatch.setattr(samples, "MOST_SYNAPSES", 30)
     few = shown(made)[0]["runs"][0]["samples"]["membranes"]
     assert few["left_out"] == "layer1 with its 3,456 synapses" and [one["label"] for one in few["layers"]] == ["layer2"]
+
+
+def test_the_loss_of_a_rule_is_a_course_on_the_page(tmp_path):
+    rule = FeedbackAlignment(epochs=2)
+    model = Sequential((3, 12, 12), Dense(3, neuron=rule.neuron), SpikeCount(last=12))
+    made = Experiment(Settings(squares(tmp_path, colour=True), Colours(), RegularEncoder(n_steps=12, max_rate=1.0), 13,
+                               model, (0, 1, 2), rule=rule, reset=True, n_test=3), tmp_path / "run", jobs=1)
+    made.load_data()
+    told = made.train_chain()
+    content = shown(made)[0]["runs"][0]
+    assert dict(content["together"]["curves"])["loss"] == told["loss"] and len(told["loss"]) == 2
 
 
 def test_two_layers_of_events_and_a_floor(tmp_path):
