@@ -267,8 +267,8 @@ function result(run) {
     told.accuracy_by_half && h("p", {class: "dim"}, `First half ${percent(told.accuracy_by_half[0])}, second half ${percent(told.accuracy_by_half[1])}.`),
     own && h("p", {class: "dim"}, `Board and host agree in ${percent(own.agreement)}${own.latency === null ? "" : `; the board answers ${
       own.latency.toFixed(1)} steps after an image begins`}${own.unanswered ? `; ${counted(own.unanswered, "image")} without an answer` : ""}.`),
-    told.floor_commands.map(({what, command}) => [h("p", {class: "dim"}, `Not computed yet, a run of its own: ${what}.`),
-      h("pre", {tabindex: 0}, command)])),
+    told.floor_commands.length ? h("details", {}, h("summary", {}, "Floors that are not computed yet"), told.floor_commands.map(({what, command}) =>
+      [h("p", {class: "dim"}, `${what}:`), h("pre", {tabindex: 0}, command)])) : null),
     h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "By class: share recognised (recall), share of its answers that are right (precision)"),
       h("tr", {}, ["class", "images", "recall", "", "precision"].map((title) => h("th", {scope: "col"}, title))),
       told.rows.map((row) => h("tr", {}, h("th", {scope: "row"}, row.name), h("td", {}, whole(row.n)), h("td", {}, percent(row.recall)),
