@@ -19,6 +19,9 @@ look() {
   const wrong = [];
   if (document.documentElement.scrollWidth > document.documentElement.clientWidth) wrong.push(`wider than the screen: ${document.documentElement.scrollWidth}`);
   for (const node of document.images) if (node.complete && !node.naturalWidth) wrong.push(`no picture: ${node.getAttribute("src")}`);
+  for (const node of document.querySelectorAll("pre, .formula, .table-wrapper, .highlight")) {
+    if (node.scrollHeight > node.clientHeight + 1 && getComputedStyle(node).overflowY !== "visible") wrong.push(`cut below: ${node.textContent.trim().slice(0, 60)}`);
+  }
   return wrong;
 }
 })

@@ -256,7 +256,7 @@ function result(run) {
   const verdict = told.verdict ? h("p", {class: told.verdict === "valid" ? "good" : "bad"}, `On the board: ${told.verdict}`) : null;
   const own = told.on_board;
   const floors = [[own ? "this network, classified by the host" : "this network", told.accuracy],
-    ...(own ? [["answers of the classifier on the board", own.accuracy]] : []), ...told.floors.map(({name: floor, share, run: of}) => [of ? `${floor}: ${of}` : floor, share]),
+    ...(own ? [["answers of the classifier on the board", own.accuracy]] : []), ...told.floors.map(({name: floor, share, run: of}) => [of ? `${floor}, from ${of}` : floor, share]),
     ...(told.train === null || told.train === undefined ? [] : [["the classifier on its training images", told.train]]),
     ...Object.entries(told.other).map(([split, share]) => [`${split} images`, share])];
   return [h("p", {}, h("span", {class: "big"}, percent(told.accuracy)), ` of ${whole(told.n)} ${told.split} images (${whole(right)} right, ${

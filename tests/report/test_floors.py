@@ -63,7 +63,7 @@ def pixels(entries):
     entries["floor"] = {"rule": "raw pixels"}
 
 
-@pytest.mark.parametrize("change, name", [(ridge, "linear units behind random ones (ridge)"),
+@pytest.mark.parametrize("change, name", [(ridge, "linear units behind random ones"),
                                           (pixels, "raw pixels and a linear machine"),
                                           (set_to("layer 1", "rule", "kmeans"), "k-means kernels"),
                                           (set_to("run", "settings", "SEED", 7), "random kernels")])
