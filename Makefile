@@ -1,8 +1,8 @@
 # make demo: everything from a fresh clone to the test accuracy; make best: the same for the most accurate recipe;
 # make test: the test-suite; make test EXTRAS=complete: with the tests that need NEST, Brian2 or torch; make check: those
-# tests that take no board and less than 2 minutes; make browser: pages in a real browser, which is fetched if there is
-# none; make package: build, install elsewhere, run the demo of what was built; make site: the documentation,
-# build/site/index.html, in an environment of its own.
+# tests that take no board and less than 2 minutes; make browser: pages of runs and the site in a real browser, which is
+# fetched if there is none; make package: build, install elsewhere, run the demo of what was built; make site: the
+# documentation, build/site/index.html, in an environment of its own.
 PYTHON ?= python3
 VENV := .venv
 RUN_DIR := runs/demo
@@ -36,7 +36,7 @@ check: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile $(QUICK)
 
 browser: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -n 0 -m browser tests/report
+	$(VENV)/bin/python -m pytest -n 0 -m browser tests/browser
 
 package: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check build

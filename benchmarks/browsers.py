@@ -98,7 +98,7 @@ def axe_call(script):
     """JavaScript that gives what axe-core finds: a list of faults, the serious ones, as text."""
     return f"""(async () => {{
 {script};
-const found = await axe.run(document, {{resultTypes: ["violations"]}});
+const found = await axe.run(document, {{resultTypes: ["violations"], preload: false}});
 const serious = found.violations.filter(({{impact}}) => impact === "serious" || impact === "critical");
 return serious.map(({{id, help, nodes}}) =>
   `axe ${{id}}: ${{help}}: ${{nodes.length}} places, first ${{nodes[0].html.slice(0, 160)}}`);

@@ -2,7 +2,8 @@
 
     python benchmarks/floors.py [--parameters FILE] [--run-dir DIR] [--seeds 0 1 2] [--split test|validation]
 
-Each row is trained on the training images and read once on the split. Results are cached in the run directory.
+Each row is trained on the training images and read once on the split. Results are cached in the run directory; pages of
+runs beside it show them (docs/report.md).
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from spikingconvnet.experiment import readout, settings
+from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.experiment import Experiment
 
 PIXEL_C = 1.0
@@ -23,7 +25,10 @@ def raw_pixels(experiment, split):
     s, parts = experiment.settings, experiment.images.splits()
     learned, asked = parts["train"], parts[split]
     fitted = readout.fit(learned.images.reshape(len(learned), -1), learned.labels, PIXEL_C, seed=s.seed)
-    return readout.score(fitted.predict(asked.images.reshape(len(asked), -1)), asked.labels)
+    score = readout.score(fitted.predict(asked.images.reshape(len(asked), -1)), asked.labels)
+    experiment.store.write_results("floor", {"rule": "raw pixels"})
+    experiment.store.write_results(split, {**score.entry(split), "made_from": "raw pixels"})
+    return score
 
 
 def kernels(experiment, rule, split):
@@ -32,8 +37,11 @@ def kernels(experiment, rule, split):
         experiment.load_data()
     for stage in experiment.model.stages:
         experiment.train_layer(stage.number, rule)
+        experiment.keep_layer_result(stage.number, {"layer": stage.number, "rule": rule, "health": {}})
     experiment.train_svm()
-    return experiment.test(split)
+    score = experiment.test(split)
+    experiment.keep_result(split, score.entry(split))
+    return score
 
 
 def main(args=None):
@@ -54,6 +62,7 @@ def main(args=None):
             experiment = Experiment(replace(base, seed=seed), folder)
             score = raw_pixels(experiment, options.split) if name == "raw pixels" else kernels(
                 experiment, name, options.split)
+            experiment.store.write_results("run", described(experiment.settings, {}))
             found.append(100 * score.accuracy)
         size = 28 * 28 if name == "raw pixels" else features
         text = ", ".join(f"{a:.2f}" for a in found) + (f" (mean {np.mean(found):.2f})" if len(found) > 1 else "")

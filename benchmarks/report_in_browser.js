@@ -23,7 +23,7 @@ use() {
 look() {
   const wrong = [], name = (node) => node.outerHTML.slice(0, 120);
   if (document.documentElement.dataset.ready !== "yes") wrong.push("the page has not filled itself");
-  if (document.documentElement.scrollWidth > window.innerWidth) wrong.push(`wider than the screen: ${document.documentElement.scrollWidth}`);
+  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) wrong.push(`wider than the screen: ${document.documentElement.scrollWidth}`);
   for (const node of document.querySelectorAll("main button, main select, main input")) {
     if (!(node.textContent.trim() && node.tagName === "BUTTON") && !node.getAttribute("aria-label") && !(node.labels || []).length) wrong.push(`no name: ${name(node)}`);
   }

@@ -13,12 +13,16 @@ author = "the authors of spikingconvnet"
 project_copyright = author
 version = release = scn.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathematics", "generated"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathematics", "generated",
+              "accessible"]
 exclude_patterns = ["_site", "images"]
 html_theme = "furo"
 html_title = f"spikingconvnet {version}"
-html_static_path = ["_site/style.css"]
+html_static_path = ["_site/style.css", "_site/scroll.js"]
 html_css_files = ["style.css"]
+html_js_files = ["scroll.js"]
+html_favicon = "_site/icon.svg"
+html_show_search_summary = False        # it would be fetched, which a browser refuses to a page that is a file
 html_copy_source = html_show_sourcelink = False
 html_math_renderer = "mathml"
 # One dark and one light style of which every colour has a contrast of 4.5 to 1.

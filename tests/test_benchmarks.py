@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import engine
+import explained
 import growth
 import numpy as np
 import peers
@@ -62,3 +63,12 @@ def test_the_network_of_growth_fires_like_the_demo(monkeypatch):
     monkeypatch.setattr(growth, "TRIED", 4)
     _, firing = growth.measure(filters=2, kernel=5, size=20, steps=30, images=4)
     assert 0.05 <= firing <= 0.1
+
+
+def test_figures_of_explanations_show_what_is_said():
+    v, exact = explained.fading()
+    assert v.max() == pytest.approx(0.1342, abs=1e-3) and 5 < ((v - exact) / explained.LAST_PLACE).max() < 6
+    assert [explained.change(d) for d in (0, 1, 40)] == pytest.approx([-0.02, 0.01902, 0.00271], abs=5e-4)
+    activations, rates = explained.rates(20, np.random.default_rng(0))
+    assert np.corrcoef(activations, rates)[0, 1] > 0.95 and (rates <= activations + 0.1).all()
+    assert rates[activations > 0.5].mean() < activations[activations > 0.5].mean() - 0.1

@@ -27,6 +27,8 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 ELSEWHERE = {"parameters.toml", "mine.toml", "sweep.txt", "spike_processing_fast.c", "mine.py", "my_script.py",
              "load_executable_images.py", "job.py", "job-1.py", "--output-filename", "--its", "--arguments",
              "graph.infer_types", "--no-build-isolation"}
+FIRST = ["README.md", "CONTRIBUTING.md", "docs/get-started.md",
+         *(name for name in PAGES if name.startswith("docs/tutorials/"))]
 BY_OLD_NAMES = {"docs/mutation.md"}         # its table has modules by the names that they had then
 
 
@@ -98,6 +100,22 @@ def is_there(module, name):
     defined = re.search(rf"^(class|def| *from .*) {name}\b|\b{name} =", Path(spec.origin).read_text(), re.MULTILINE)
     return bool(defined) or (spec.submodule_search_locations is not None
                              and find_spec(f"{module}.{name}") is not None)
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_what_is_read_first_is_short(name, benchmark_named):
+    words, sentences, mean, longest = benchmark_named("readability").measured(PAGES[name].read_text())
+    assert words <= (700 if name == "README.md" else 900) and sentences > 10
+    assert mean <= 15 and longest <= 30
+
+
+@pytest.mark.parametrize("text, lengths", [
+    ("# A heading\n\nTwo words. And three more.", [2, 3]),
+    ("[one](a.md) `two`\nthree\n\n```\ncode is none\n```\nfour.", [3, 1]),
+    ("* an item\n* another one here\n", [2, 3]), ("| a | table |\n|---|---|\n", []),
+    ("About 3.5 of them, e.g. this. No.", [6, 1])])
+def test_sentences_are_counted(text, lengths, benchmark_named):
+    assert [len(words) for words in benchmark_named("readability").sentences(text)] == lengths
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name not in BY_OLD_NAMES])

@@ -1,6 +1,7 @@
 """What ``make test`` would do, read from ``make -n``: an environment is used again only for the Python that made it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,12 @@ def planned(tmp_path):
         return done.stdout.splitlines()
 
     return commands
+
+
+def test_hooks_before_a_commit_are_the_lint_of_ci():
+    lint = re.findall(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
+    hooks = re.findall(r"entry: (.*)", (ROOT / ".pre-commit-config.yaml").read_text())
+    assert hooks == [line.strip().replace("$(VENV)", ".venv") for line in lint.splitlines()]
 
 
 def other_python(directory):

@@ -21,7 +21,7 @@ def about(held: Held) -> dict[str, Any]:
             "machines": _machines(held), "rules": held.rules,
             "versions": kept.get("versions") or {"spikingconvnet": str(how["version"])},
             "sets": held.store.sets(), "seconds": kept.get("seconds", {}), "settings": settings(held),
-            "commands": [{"what": "all of it again, elsewhere", "command": _again(held)},
+            "commands": [{"what": "all of it again, elsewhere", "command": again(held, "runs/again")},
                          {"what": "this page", "command": held.command("report")},
                          {"what": "its figures", "command": held.command("plot")},
                          {"what": "new images", "command": f"{held.command('predict')} --images FOLDER"}]}
@@ -56,9 +56,9 @@ def _machines(held: Held) -> list[str]:
     return list(dict.fromkeys(str(layer["how"]["made_on"]) for layer in held.layers))
 
 
-def _again(held: Held) -> str:
-    """The command that makes the same run in another directory."""
-    arch, rules = held.train["how"].get("arch"), set(held.rules)
+def again(held: Held, directory: str, rule: str | None = None) -> str:
+    """The command that makes the same run in another directory; with `rule` the same but for how kernels are found."""
+    arch, rules = held.train["how"].get("arch"), {rule} if rule else set(held.rules)
     words = [held.program, "--mode demo", f"--parameters {word(held.store.parameters())}"]
     words += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in held.store.sets().items()]
     words.append(f"--source {word(held.source)}")
@@ -67,4 +67,4 @@ def _again(held: Held) -> str:
     if held.settings.rule is None and len(rules) == 1 and rules & {"random", "kmeans"}:
         words.append(f"--rule {rules.pop()}")
     machine = MACHINES.get("".join(_machines(held)[:1]), "")
-    return " ".join(words) + f"{machine} --run-dir runs/again"
+    return " ".join(words) + f"{machine} --run-dir {directory}"

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from spikingconvnet.data.events import takes_events
 from spikingconvnet.experiment import readout
 from spikingconvnet.experiment.results import Result, Results, if_there
 from spikingconvnet.network.arrays import AnyInts, Ints, Numbers
+from spikingconvnet.report import floors
 from spikingconvnet.report.held import Held
-from spikingconvnet.store.directory import word
 
 MACHINES = ("local", "emulated", "timed", "hardware", "nest", "brian2")
 TOLD = "split", "accuracy", "accuracy_by_half", "verdict", "over_time", "on_board"      # as results.json has them
@@ -54,22 +53,15 @@ def result(held: Held) -> dict[str, Any]:
         return {"missing": [next_step(held, "no images are classified yet")]}
     confusion = np.array(entry["confusion"], np.int64)
     names = [str(name) for name in entry.get("class_names", entry["classes"])]
-    told = {key: entry.get(key) for key in TOLD}
-    return {**told, "n": int(confusion.sum()), "classes": names, "floors": _floors(confusion),
+    told, known = {key: entry.get(key) for key in TOLD}, floors.floors(held, confusion)
+    return {**told, "n": int(confusion.sum()), "classes": names, "floors": known,
             "places": np.searchsorted(held.classes, entry["classes"]).tolist(),
             "rows": _rows(names, confusion), "train": held.entries.get("svm", {}).get("accuracy"),
             "confusion": confusion.tolist() if len(names) <= MOST_CLASSES else None,
             "confusions": _confusions(confusion),
             "other": {name: one["accuracy"] for name, one in held.entries.items()
                       if name in ("test", "validation") and one is not entry},
-            "floor_command": _floor_command(held)}
-
-
-def _floor_command(held: Held) -> str | None:
-    """What tells how far a linear machine comes on the same images; None of what are no images."""
-    if takes_events(held.settings.encoder) or min(held.model.input_shape[1:]) == 1 or held.rules[:1] == ["ridge"]:
-        return None
-    return f"{held.program} --mode demo --rule ridge --source {word(held.source)} --run-dir runs/ridge"
+            "floor_commands": floors.commands(held, known)}
 
 
 def next_step(held: Held, what: str) -> dict[str, str]:
@@ -80,13 +72,6 @@ def next_step(held: Held, what: str) -> dict[str, str]:
     if not held.model.runs_as_one and not held.experiment.has_svm():
         return held.missing("the classifier is not fitted yet", "training", "svm")
     return held.missing(what, "testing")
-
-
-def _floors(confusion: Ints) -> list[dict[str, Any]]:
-    """What is reached without a network."""
-    n, classes = max(1, int(confusion.sum())), int((confusion.sum(axis=1) > 0).sum())
-    return [{"name": "always the most frequent class", "share": float(confusion.sum(axis=1).max(initial=0) / n)},
-            {"name": "guessing", "share": 1.0 / max(1, classes)}]
 
 
 def _rows(names: list[str], confusion: Ints) -> list[dict[str, Any]]:

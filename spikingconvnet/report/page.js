@@ -256,7 +256,7 @@ function result(run) {
   const verdict = told.verdict ? h("p", {class: told.verdict === "valid" ? "good" : "bad"}, `On the board: ${told.verdict}`) : null;
   const own = told.on_board;
   const floors = [[own ? "this network, classified by the host" : "this network", told.accuracy],
-    ...(own ? [["answers of the classifier on the board", own.accuracy]] : []), ...told.floors.map(({name: floor, share}) => [floor, share]),
+    ...(own ? [["answers of the classifier on the board", own.accuracy]] : []), ...told.floors.map(({name: floor, share, run: of}) => [of ? `${floor}, from ${of}` : floor, share]),
     ...(told.train === null || told.train === undefined ? [] : [["the classifier on its training images", told.train]]),
     ...Object.entries(told.other).map(([split, share]) => [`${split} images`, share])];
   return [h("p", {}, h("span", {class: "big"}, percent(told.accuracy)), ` of ${whole(told.n)} ${told.split} images (${whole(right)} right, ${
@@ -267,8 +267,8 @@ function result(run) {
     told.accuracy_by_half && h("p", {class: "dim"}, `First half ${percent(told.accuracy_by_half[0])}, second half ${percent(told.accuracy_by_half[1])}.`),
     own && h("p", {class: "dim"}, `Board and host agree in ${percent(own.agreement)}${own.latency === null ? "" : `; the board answers ${
       own.latency.toFixed(1)} steps after an image begins`}${own.unanswered ? `; ${counted(own.unanswered, "image")} without an answer` : ""}.`),
-    told.floor_command ? [h("p", {class: "dim"}, "What linear units behind random ones reach on the same images is a run of its own:"),
-      h("pre", {tabindex: 0}, told.floor_command)] : null),
+    told.floor_commands.length ? h("details", {}, h("summary", {}, "Floors that are not computed yet"), told.floor_commands.map(({what, command}) =>
+      [h("p", {class: "dim"}, `${what}:`), h("pre", {tabindex: 0}, command)])) : null),
     h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "By class: share recognised (recall), share of its answers that are right (precision)"),
       h("tr", {}, ["class", "images", "recall", "", "precision"].map((title) => h("th", {scope: "col"}, title))),
       told.rows.map((row) => h("tr", {}, h("th", {scope: "row"}, row.name), h("td", {}, whole(row.n)), h("td", {}, percent(row.recall)),

@@ -1,7 +1,10 @@
 """The verdict on real runs: sPyNNaker and its binaries on an emulated board, with faults on demand."""
 
+import json
+import re
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +13,12 @@ from spikingconvnet.backends.local import simulator
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.emulator import Board, Faults
 from spikingconvnet.errors import BackendError, IncompleteRecording, SimulationFailed
-from spikingconvnet.health import places
 from spikingconvnet.health.verdict import judge
 from spikingconvnet.network.connectivity import ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.report import boards, page
 
 STEPS = 40
 CELL = IFCurrExp(v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=4.0, tau_refrac=2.0)
@@ -46,6 +49,17 @@ def runs(made, tmp_path, chunks=(STEPS,), net=None, **options):
         for steps in chunks:
             simulation.run(steps)
         return simulation.recording()
+
+
+def on_page(health):
+    """What the page of a run shows of runs that were judged so: findings by name, and chips."""
+    held = SimpleNamespace(layers=[{"how": {"made_on": "emulated", "board": health.as_dict()}}], entries={},
+                           command=str)
+    told = page.rendered({"runs": [{"about": {"name": "run"},
+                                    "board": boards.board(held, None, SimpleNamespace(stages=()))}]})
+    shown = json.loads(re.search(rb'id="data">(.*?)</script>', told, re.DOTALL)[1])["runs"][0]["board"]
+    assert shown["verdicts"][0]["verdict"] == health.verdict
+    return {one["name"]: one for one in shown["verdicts"][0]["findings"]}, shown["places"][0]["chips"]
 
 
 def names(health):
@@ -80,26 +94,26 @@ def test_a_board_with_dead_cores_is_as_good_as_another(tmp_path):
 
 def test_dropped_packets_make_a_run_invalid(tmp_path):
     with board(tmp_path, dropped_packets=0.2, seed=1) as made:
-        provenance = runs(made, tmp_path, (20, 20)).provenance
-    health, (chip,) = judge(provenance), places.chips(provenance)
+        health = judge(runs(made, tmp_path, (20, 20)).provenance)
+    shown, (chip,) = on_page(health)
     assert names(health) == {"dropped_packets"} and health.verdict == "invalid"
     finding = health.findings[0]
     assert finding.where == ("router 0,0",) and finding.steps == (0, 20) and 5 < finding.value < 60
     assert finding.fix == "--time-scale 2, or spread the input over more steps"
-    assert chip["router"]["dropped"] == finding.value       # on the map of a page, too
+    assert chip["router"]["dropped"] == finding.value == shown["dropped_packets"]["value"]
 
 
 def test_packets_that_come_late_make_a_run_invalid(tmp_path):
     with board(tmp_path, late_packets=(0.3, 1.0)) as made:
-        provenance = runs(made, tmp_path, (10, 30)).provenance
-    health, (chip,) = judge(provenance), places.chips(provenance)
+        health = judge(runs(made, tmp_path, (10, 30)).provenance)
+    shown, (chip,) = on_page(health)
     found = {(finding.name, finding.severity): finding for finding in health.findings}
     assert set(found) == {("late_packets", "invalid"), ("late_packets", "suspect"), ("late_spikes", "suspect"),
                           ("skipped_synapses", "invalid")}
     assert found["late_packets", "invalid"].where == ("core 0,0,4 (maps, neurons 0 to 1)",)    # a convolution
     assert found["skipped_synapses", "invalid"].places == 2                                     # with a delay of 1
     late = {core["population"] for core in chip["cores"] if core["counts"].get("late")}
-    assert late == {"maps", "out"}
+    assert late == {"maps", "out"} and {"late_packets", "late_spikes", "skipped_synapses"} <= set(shown)
 
 
 def test_a_core_that_is_too_slow_is_found_and_the_fix_helps(tmp_path):

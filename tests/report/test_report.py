@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import HOSTILE, opened, squares
 
 from spikingconvnet import (
     STDP,
@@ -17,6 +18,7 @@ from spikingconvnet import (
     DifferenceOfGaussians,
     EventBins,
     Experiment,
+    FeedbackAlignment,
     IFCurrExp,
     LatencyEncoder,
     Membrane,
@@ -27,10 +29,9 @@ from spikingconvnet import (
     SpikeCount,
     plotting,
 )
-from spikingconvnet.cli import arguments, modes
 from spikingconvnet.cli import main as cli
+from spikingconvnet.cli import modes
 from spikingconvnet.errors import StoreError
-from spikingconvnet.experiment import figures
 from spikingconvnet.health import places
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.report import answers, gather, page, pictures, samples
@@ -39,53 +40,14 @@ from spikingconvnet.report.packing import packed, packed_spikes, quantised, unpa
 
 ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests/golden/run-0.1"
-HOSTILE = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "--!> \"'& {{DATA}}")
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=2.0, tau_refrac=0.0)
 LAYER = Conv2D(4, 5, neuron=CELL, firing=0.2, training=STDP(windows=40, chunks=2, min_spikes=3))
-
-
-def squares(folder, colour=False):
-    """A set of squares at a place for each of three classes, whose names mean something to HTML: its path."""
-    images, rng = np.zeros((45, 12, 12), np.uint8), np.random.default_rng(0)
-    for i, image in enumerate(images):
-        at = 4 * (i % 3)
-        image[at:at + 4, at:at + 4] = rng.integers(150, 255)
-    images = np.repeat(images[..., None], 3, axis=3) if colour else images
-    np.savez(folder / "set.npz", images=images, labels=np.array(HOSTILE)[np.arange(45) % 3])
-    return str(folder / "set.npz")
-
-
-def opened(run):
-    """The experiment of a run directory."""
-    options = arguments.parse(["--mode", "report", "--jobs", "1"])
-    arguments.check(options)
-    return modes._run_at(str(run), options)
 
 
 def shown(experiment):
     """The JSON of the page of a run, and the page."""
     text = gather.write(experiment).read_text(encoding="utf-8")
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1]), text
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Parameters, and the run directory of a layer that was trained, read out and tested by the command line."""
-    folder = tmp_path_factory.mktemp("<b>&run")
-    parameters = folder / "p.py"
-    parameters.write_text(f"""from spikingconvnet import *
-DATASET = {squares(folder)!r}
-FILTER, ENCODER, SLOT = DifferenceOfGaussians(contrast=0.2), LatencyEncoder(), 25
-CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=2.0, tau_refrac=0.0)
-MODEL = Sequential(
-    (2, 12, 12), Conv2D(4, 5, neuron=CELL, firing=0.2, training=STDP(windows=40, chunks=2, min_spikes=3)),
-    Classifier(grid=2))
-""")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "plot", lambda *_: [])
-        words = ["--mode", "demo", "--parameters", str(parameters), "--run-dir", str(folder / "run"), "--jobs", "1"]
-        assert cli.main([*words, "--set", "N_TEST=9"]) == 0
-    return folder / "run"
 
 
 @pytest.fixture
@@ -274,6 +236,17 @@ def test_a_network_that_is_trained_as_a_whole(tmp_path, readout, monkeypatch):
     monkeypatch.setattr(samples, "MOST_SYNAPSES", 30)
     few = shown(made)[0]["runs"][0]["samples"]["membranes"]
     assert few["left_out"] == "layer1 with its 3,456 synapses" and [one["label"] for one in few["layers"]] == ["layer2"]
+
+
+def test_the_loss_of_a_rule_is_a_course_on_the_page(tmp_path):
+    rule = FeedbackAlignment(epochs=2)
+    model = Sequential((3, 12, 12), Dense(3, neuron=rule.neuron), SpikeCount(last=12))
+    made = Experiment(Settings(squares(tmp_path, colour=True), Colours(), RegularEncoder(n_steps=12, max_rate=1.0), 13,
+                               model, (0, 1, 2), rule=rule, reset=True, n_test=3), tmp_path / "run", jobs=1)
+    made.load_data()
+    told = made.train_chain()
+    content = shown(made)[0]["runs"][0]
+    assert dict(content["together"]["curves"])["loss"] == told["loss"] and len(told["loss"]) == 2
 
 
 def test_two_layers_of_events_and_a_floor(tmp_path):
