@@ -14,6 +14,7 @@ const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 #define SATURATED 0xffff
 #define REST_INTERVAL 4     /* steps between two looks at whether vectors have come to rest */
 #define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
+#define MOST_LANES 48       /* that run together: a block of maps */
 #ifndef CHECKED
 #define INLINED static inline __attribute__((always_inline))
 #else                       /* the sanitizers take minutes to compile what is put into one function */
@@ -22,7 +23,7 @@ const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 
 /* Places in the factors that conv_stage.py prepares. */
 enum { INJECT_E = 0, INJECT_I = 2, DECAY_E = 4, DECAY_I = 6, MEMBRANE = 8, RESISTANCE = 10, V_REST = 12, GAIN = 13,
-       V_RESET = 14, REFRACTORY = 15 };
+       V_RESET = 14, REFRACTORY = 15, COMPETES = 16 };
 
 struct inputs {         /* spikes that reach a row, by group of lanes and in the order of their steps */
     int64_t *start;
@@ -37,7 +38,7 @@ struct window {         /* the part of the input that a row sees, its kernels, a
 struct row {
     int64_t lanes, neurons, delay, reset_every, room, events, cut;      /* reset_every: steps, 0 for never */
     int32_t *v, *timer, *syn_e, *syn_i, *ring_e, *ring_i;
-    const int32_t *v_thresh, *shift_e, *shift_i, *i_offset, *v_init;
+    const int32_t *v_thresh, *shift_e, *shift_i, *i_offset, *v_init, *lateral;
     int32_t *out_step, *out_lane;
 };
 
@@ -220,11 +221,12 @@ int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, const int64_t *row_of
     HOLDS(top >= 0 && kernel_rows >= 1 && top + kernel_rows <= height && n_columns == (width + pieces) * stride);
     HOLDS(n_lanes % BLOCK == 0 && width * maps <= n_lanes && delay >= 1);
     const int64_t group = maps % BLOCK ? BLOCK : maps;
+    HOLDS(!factors[COMPETES] || (group == maps && maps <= MOST_LANES && delay == 1));
     const struct window w = {top, height, stride, width, maps, kernel_rows, pieces, group, weights};
     struct inputs in = {start, in_step, in_place};
     struct row r = {n_lanes, width * maps, delay, reset_every, room, *events, 0, v, timer, syn_e, syn_i, ring_e, ring_i,
                     per_lane, per_lane + n_lanes, per_lane + 2 * n_lanes, per_lane + 3 * n_lanes, per_lane + 4 * n_lanes,
-                    out_step, out_lane};
+                    per_lane + 5 * n_lanes, out_step, out_lane};
     if (!grouped)
         group_inputs(row_offsets, columns, channels, rows_in, &w, n_steps, n_columns, n_lanes / group, &in,
                      (struct column *)reach, count);

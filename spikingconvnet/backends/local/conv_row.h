@@ -7,6 +7,7 @@
  */
 
 #define LANES ((int64_t)(sizeof(V) / sizeof(int32_t)))
+#define MOST (MOST_LANES / (int)(sizeof(V) / sizeof(int32_t)))
 #define VECTOR(array, lane) (*(V *)((array) + (lane)))
 #define CONSTANT(array, lane) (*(const V *)((array) + (lane)))
 #define WHERE(mask, a, b) (((a) & (mask)) | ((b) & ~(mask)))
@@ -60,7 +61,9 @@ INLINED uint64_t NAME(update)(V *v, V *e, V *i, V *timer, const V *v_thresh, con
 INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from, int64_t to, int64_t lane,
                            const int32_t *weights, int64_t t, int64_t n_steps, const int32_t *f, int n, int whole)
 {
-    V v[3], e[3], i[3], timer[3], v_thresh[3], i_offset[3], inside[3], cut[3];
+    V v[MOST], e[MOST], i[MOST], timer[MOST], v_thresh[MOST], i_offset[MOST], inside[MOST], cut[MOST];
+    V own[MOST];                /* of competing maps, all of which are here: -1 where one fired in the step before */
+    uint64_t last = 0;          /* and the same as bits */
     for (int m = 0; m < n; m++) {
         const int64_t at = lane + m * LANES;
         HOLDS(at >= 0 && at + LANES <= r->lanes);
@@ -90,11 +93,12 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
             while (k < to && in->step[k] < step)        /* on their way when the images change */
                 k++;
             busy = 0;
+            last = 0;
             reset = lesser(reset + r->reset_every, n_steps);
         }
         const int first = step < r->delay;
-        if (first || (k < to && in->step[k] + r->delay == step)) {
-            V sum[3], both[3];      /* excitatory less inhibitory weights, and all of them */
+        if (first || last || (k < to && in->step[k] + r->delay == step)) {
+            V sum[MOST], both[MOST];    /* excitatory less inhibitory weights, and all of them */
             for (int m = 0; m < n; m++)
                 sum[m] = both[m] = (V){0};
             if (first)
@@ -111,6 +115,13 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
                     sum[m] += w;
                     both[m] += NAME(magnitude)(w);
                 }
+            if (last)
+                for (int m = 0; m < n; m++) {
+                    const V w = (own[m] + __builtin_popcountll(last)) * CONSTANT(r->lateral, lane + m * LANES);
+                    sum[m] -= w;
+                    both[m] += w;
+                }
+            last = 0;
             for (int m = 0; m < n; m++) {
                 const int64_t at = lane + m * LANES;
                 const V w_e = NAME(half)(both[m] + sum[m]) & inside[m], w_i = NAME(half)(both[m] - sum[m]) & inside[m];
@@ -131,8 +142,10 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
         step++;
         if (fires) {
             busy = f[REFRACTORY];
+            last = f[COMPETES] ? fires : 0;
             for (int m = 0; m < n; m++) {
                 const V hits = v[m] >= v_thresh[m];
+                own[m] = hits;
                 v[m] = WHERE(hits, f[V_RESET], v[m]);
                 timer[m] = WHERE(hits, f[REFRACTORY], timer[m]);
             }
@@ -154,6 +167,11 @@ INLINED void NAME(vectors)(struct row *r, const struct inputs *in, int64_t from,
             VECTOR(r->ring_e, slot) += w & (w > 0);
             VECTOR(r->ring_i, slot) -= w & (w < 0);
         }
+    if (last)
+        for (int m = 0; m < n; m++) {
+            const int64_t at = lane + m * LANES;
+            VECTOR(r->ring_i, at) += (own[m] + __builtin_popcountll(last)) * CONSTANT(r->lateral, at);
+        }
     for (int m = 0; m < n; m++) {
         const int64_t at = lane + m * LANES;
         VECTOR(r->v, at) = v[m];
@@ -170,7 +188,7 @@ static int64_t NAME(lanes)(int64_t lane, const struct inputs *in, const struct w
                            int64_t n_steps, const int32_t *f)
 {
     const int whole = f[RESISTANCE] == 0 && f[RESISTANCE + 1] == 0;
-    while (lane < r->lanes && r->events + 3 * LANES * n_steps <= r->room) {
+    while (lane < r->lanes && r->events + MOST_LANES * n_steps <= r->room) {
         const int64_t group = lane / w->group, from = in->start[group], to = in->start[group + 1];
         const int64_t left = ((group + 1) * w->group - lane) / LANES;
         const int32_t *weights = w->weights + lane - group * w->group;
@@ -178,7 +196,13 @@ static int64_t NAME(lanes)(int64_t lane, const struct inputs *in, const struct w
             if (whole) NAME(vectors)(r, in, from, to, lane, weights, t, n_steps, f, n, 1); \
             else NAME(vectors)(r, in, from, to, lane, weights, t, n_steps, f, n, 0); \
             lane += (n) * LANES; } while (0)
-        if (left == 1)
+        if (f[COMPETES] && left == MOST)        /* the maps of a place inhibit each other, so they run together */
+            RUN(MOST);
+        else if (f[COMPETES] && left == MOST / 3)
+            RUN(MOST / 3);
+        else if (f[COMPETES])
+            RUN(MOST / 3 * 2);
+        else if (left == 1)
             RUN(1);
         else if (left == 3 && LANES == 16)
             RUN(3);
@@ -190,6 +214,7 @@ static int64_t NAME(lanes)(int64_t lane, const struct inputs *in, const struct w
 }
 
 #undef LANES
+#undef MOST
 #undef VECTOR
 #undef CONSTANT
 #undef WHERE

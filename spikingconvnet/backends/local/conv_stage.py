@@ -56,17 +56,19 @@ def conv_weights(weights: Ints, stride: int, first: int, last: int) -> Ints32:
     return padded
 
 
-def conv_factors(lowered: LoweredPopulation) -> Ints32:
-    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (16,).
+def conv_factors(lowered: LoweredPopulation, competes: bool) -> Ints32:
+    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (17,).
 
     Pairs as ``fixed_point.split`` makes them of what is injected and left of a current, of the membrane's decay and of
-    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset` and refractory steps.
+    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset`, refractory steps, and
+    whether maps compete.
     """
     resistance = int(lowered.resistance[0])
     factors = (*lowered.inject[:, 0], *lowered.decay[:, 0], int(lowered.membrane_decay[0]) << 17,
                (resistance & 0x7fff) << 17)
     return np.array([part for factor in factors for part in split(factor)]
-                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0]], np.int32)
+                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0], competes],
+                    np.int32)
 
 
 class Branches:
@@ -188,8 +190,29 @@ def _places(connections: ConvConnections, first: int, lattice: Pair) -> tuple[In
     return np.where(counts, row, -1), column, channel
 
 
+def lateral_weights(lowered: Lowered, projections: Sequence[Projection]) -> Ints | None:
+    """What each map of a population gets from a spike of another one at its place: (maps,), None if it is not that.
+
+    `projections` lead from the population to itself: none, which is zeros' work, or a convolution of 1x1 whose weights
+    to a map are the same from all other maps, inhibitory, and a step under way.
+    """
+    if len(projections) != 1 or len(parts := _convolutions(projections)) != 1:
+        return None
+    (part,) = parts
+    maps = part.post_shape[0]
+    if (part.kernels.shape != (maps, maps, 1, 1) or part.post_shape != part.pre_shape or part.delay != 1
+            or not 1 < maps <= MAPS_PER_BLOCK):
+        return None
+    weights = -np.subtract(*lowered.convolution(projections[0].label))[:, :, 0, 0]
+    others = weights[~np.eye(maps, dtype=bool)].reshape(maps, maps - 1)
+    alike = (others == others[:, :1]).all() and (others >= 0).all() and not np.diag(weights).any()
+    return others[:, 0] if alike else None
+
+
 class ConvStage:
     """One population behind convolutions; its rows are independent and shared among the threads.
+
+    Its maps may inhibit each other at each place, see :func:`lateral_weights`.
 
     Parameters
     ----------
@@ -202,15 +225,19 @@ class ConvStage:
     def __init__(self, network: Network, lowered: Lowered, projections: Sequence[Projection],
                  kernels: ModuleType) -> None:
         self.kernels = kernels
-        label, branches = projections[0].post, Branches(lowered, projections)
+        label = projections[0].post
+        branches = Branches(lowered, [projection for projection in projections if projection.pre != label])
+        lateral = lateral_weights(lowered, [projection for projection in projections if projection.pre == label])
         population = lowered.populations[label]
         self.labels, self.branches, self.reset_every = (label,), branches, network.reset_every
         self.shape = self.maps, self.rows, self.width = branches.post_shape
         blocks = -(-self.maps // MAPS_PER_BLOCK)
         self.block = -(-self.maps // blocks)
+        if lateral is not None:             # the maps of a place fill vectors of their own
+            self.block = -(-self.maps // BLOCK) * BLOCK
         self.starts = range(0, self.maps, self.block)
         self.weights = [conv_weights(branches.weights, branches.strides[1], m, m + self.block) for m in self.starts]
-        self.factors = conv_factors(population)
+        self.factors = conv_factors(population, lateral is not None)
         state = (blocks, self.rows, -(-self.width * self.block // BLOCK) * BLOCK)
         self.v, self.timer, self.syn_e, self.syn_i = (aligned(state, np.int32) for _ in range(4))
         self.ring_e, self.ring_i = (aligned((*state[:2], branches.delay, state[2]), np.int32) for _ in range(2))
@@ -222,6 +249,8 @@ class ConvStage:
         self._set_lanes("shift_i", population.shift[1], 0)
         self._set_lanes("i_offset", population.i_offset, 0)
         self._set_lanes("v_init", population.v_init, population.v_rest[0])
+        if lateral is not None:
+            self._set_lanes("lateral", np.repeat(lateral, self.rows * self.width), 0)
         self.v[:] = self.per_lane[:, :, LANE_FIELDS.index("v_init")]
         self.set_threshold(label, population.v_thresh)
 

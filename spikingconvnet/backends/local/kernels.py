@@ -29,8 +29,8 @@ from spikingconvnet.network.arrays import Ids, Ints, Ints16, Ints32, Pixels
 
 SATURATED = 0xffff          # a slot of the ring buffer as the board keeps it
 INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
-V_REST, GAIN, V_RESET, REFRACTORY = range(12, 16)
-V_THRESH, SHIFT_E, SHIFT_I, I_OFFSET, V_INIT = range(len(LANE_FIELDS))          # and in its per_lane
+V_REST, GAIN, V_RESET, REFRACTORY, COMPETES = range(12, 17)
+V_THRESH, SHIFT_E, SHIFT_I, I_OFFSET, V_INIT, LATERAL = range(len(LANE_FIELDS))          # and in its per_lane
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -183,6 +183,17 @@ def _add(target_e: Ints32, target_i: Ints32, weights: Ints32) -> None:
         target_i[j] = int32(target_i[j] - (int32(0) if w > 0 else w))
 
 
+@inlined
+def _compete(ring_i: Ints32, lateral: Ints32, fired: Ints32, maps: int, span: Ints) -> None:
+    """Let the maps that fire in a step inhibit the others at their place: `lateral`, the weight for each lane."""
+    for lane in fired:
+        first = lane // maps * maps
+        for j in range(first, first + maps):
+            if j != lane:
+                ring_i[j] += lateral[j]
+        span[0], span[1] = min(span[0], first), max(span[1], first + maps)
+
+
 @compiled
 def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,
              geometry: Geometry, weights: Ints32, v: Ints32, timer: Ints32, syn_e: Ints32, syn_i: Ints32,
@@ -211,7 +222,7 @@ def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels:
     flags : int64 (4,)
         Bits of the currents left, row at rest, saturated slots, steps for which a refractory timer may still run.
     per_lane : int32 (LANE_FIELDS, lanes)
-    factors : int32 (16,)
+    factors : int32 (17,)
         See ``conv_stage.conv_factors``.
     reset_every : int
         Steps after which all state returns to the start; 0 for never.
@@ -260,8 +271,11 @@ def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels:
             fires, change = _relax_row(v, v_thresh, i_offset, factors)
             rest = change == 0 and fires == 0
         if fires:
+            before = events
             events = _fire_row(v, timer, v_thresh, factors, fired, step, out_step, out_lane, events)
             busy = int64(factors[REFRACTORY])
+            if factors[COMPETES]:
+                _compete(ring_i[slot], per_lane[LATERAL], out_lane[before:events], maps, spans[slot])
         begin = row_offsets[step * height + top]
         end = row_offsets[step * height + top + kernel_rows]
         if begin < end:

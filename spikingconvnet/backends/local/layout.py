@@ -29,7 +29,8 @@ AMOUNTS = ("w_min", "w_max", "a_plus", "a_minus", "a3_plus", "a3_minus", "alpha"
 TABLES = ("lut_plus", "lut_minus", "lut_x", "lut_y", "lut_c", "lut_d")
 RUN_FIELDS = ("post", "receptor", "delay", "back", "first", "count")
 ROW_FIELDS = ("time", "trace", "slow", "rule")         # the last spike's step and its two traces
-LANE_FIELDS = ("v_thresh", "shift_e", "shift_i", "i_offset", "v_init")        # of each lane of a convolution's row
+# Of each lane of a row of a convolution; `lateral`: what a spike of another map at its place brings.
+LANE_FIELDS = ("v_thresh", "shift_e", "shift_i", "i_offset", "v_init", "lateral")
 REACH_FIELDS = ("first", "last", "place")              # of the groups of lanes that a spike in a column reaches
 LEFT, AT_REST, CUT, BUSY = range(4)         # places in the flags of a convolution's row
 NEVER = 0               # delay of a plastic run that sPyNNaker 7.4.1 skips, because it stores the delay as 0

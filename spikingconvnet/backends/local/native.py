@@ -84,7 +84,7 @@ SIGNATURES = {
     "conv_row": "t n_steps lane row_offsets:i8:n_steps*height+1 columns:i2 channels:i2:columns rows_in:i2:columns top"
                 " height stride width maps pieces weights:i4 kernel_rows v:i4:n_lanes timer:i4:n_lanes syn_e:i4:n_lanes"
                 " syn_i:i4:n_lanes ring_e:i4:delay*n_lanes ring_i:i4:delay*n_lanes delay n_lanes reset_every cut:i8:1"
-                " per_lane:i4:LANE*n_lanes factors:i4:16 start:i8 in_step:i4 in_place:i4:in_step n_columns"
+                " per_lane:i4:LANE*n_lanes factors:i4:17 start:i8 in_step:i4 in_place:i4:in_step n_columns"
                 " reach:i4:REACH*n_columns count:i8:n_columns out_step:i4:room out_lane:i4:room room events:i8:1"
                 " grouped widest",
     "count_events": "step:i4:n lane:i4:n n maps first_map all_maps counts:i8:all_maps",

@@ -22,12 +22,11 @@ from scipy.sparse.csgraph import connected_components
 
 from spikingconvnet.backends.base import Record, Recording, Weights, joined, recorded_neurons
 from spikingconvnet.backends.local import native
-from spikingconvnet.backends.local.conv_stage import Branches, ConvStage
+from spikingconvnet.backends.local.conv_stage import Branches, ConvStage, lateral_weights
 from spikingconvnet.backends.local.general_stage import GeneralStage
 from spikingconvnet.backends.local.layout import Membranes
 from spikingconvnet.backends.local.poisson_core import KernelCore
 from spikingconvnet.board.fixed_point import ACCUM_ONE, accum
-from spikingconvnet.board.lowered import LoweredPopulation
 from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.poisson import PoissonSource
 from spikingconvnet.board.rules import AMOUNT_SHIFT
@@ -166,18 +165,21 @@ def _stage(network: Network, lowered: Lowered, members: Sequence[str], record: d
     """What simulates these populations: a convolution by itself, or any wiring."""
     incoming = network.incoming(members[0])
     if len(members) == 1 and incoming and members[0] not in record and _is_uniform_convolution(
-            network.population(members[0]), lowered.populations[members[0]], incoming):
+            network.population(members[0]), lowered, incoming):
         return ConvStage(network, lowered, incoming, kernels)
     return GeneralStage(network, lowered, members, record, kernels)
 
 
-def _is_uniform_convolution(population: Population, lowered: LoweredPopulation,
-                            incoming: Sequence[Projection]) -> bool:
+def _is_uniform_convolution(population: Population, every: Lowered, incoming: Sequence[Projection]) -> bool:
     """Whether one set of constants holds for the whole population; `v_thresh`, `i_offset` and `v` may differ."""
+    lowered = every.populations[population.label]
     scalars = (lowered.resistance, lowered.membrane_decay, lowered.v_rest, lowered.v_reset, lowered.refractory,
                *lowered.decay, *lowered.inject)
     shifts = lowered.shift.reshape(2, population.shape[0], -1)
-    return (Branches.possible(incoming) and all(projection.pre != projection.post for projection in incoming)
+    others = [projection for projection in incoming if projection.pre != projection.post]
+    lateral = [projection for projection in incoming if projection.pre == projection.post]
+    return (bool(others) and Branches.possible(others) and (not lateral or (
+        lateral_weights(every, lateral) is not None and min(one.connections.max_delay for one in others) == 1))
             and (lowered.input_scale == ACCUM_ONE).all() and not lowered.own
             and all((values == values[0]).all() for values in scalars) and (shifts == shifts[:, :, :1]).all())
 

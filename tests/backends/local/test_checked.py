@@ -13,7 +13,7 @@ BREAKS = {
                     "s <= offsets[t + 1]; s++) {\n            const int64_t row = row_of"),
     "group_inputs": (CONVOLUTION, "conv_native.c", "count[columns[s]]++;", "count[columns[s] + n_columns]++;"),
     "events of a row": ("more_spikes_than_the_first_buffer", "conv_row.h",
-                        "r->events + 3 * LANES * n_steps <= r->room", "r->events <= r->room"),
+                        "r->events + MOST_LANES * n_steps <= r->room", "r->events <= r->room"),
     "sort_by_step": (CONVOLUTION, "conv_native.c", "place[step[k] + 1]++;", "place[step[k] + 2 + n_steps]++;"),
     "delay": (GENERAL, "general_steps.h", "arrival -= arrival >= all->slots ? all->slots : 0;", ";"),
     "history": (GENERAL, "general_native.c", "if (at == HISTORY - 1) {", "if (at == HISTORY) {"),

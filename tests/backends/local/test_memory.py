@@ -37,7 +37,7 @@ def conv_kept(network, delay):
     lanes, blocks, padded_maps = conv_lanes(maps, width)
     pieces = -(-kernel_columns // connections.strides[1])
     weights = 4 * channels * kernel_rows * connections.strides[1] * (pieces * padded_maps + 32 * blocks)
-    kept = (112 * n + (36 + 8 * delay) * rows * blocks * lanes + (32 + 16 * delay) * rows * blocks + weights
+    kept = (112 * n + (40 + 8 * delay) * rows * blocks * lanes + (32 + 16 * delay) * rows * blocks + weights
             + 6 * network.population(projection.pre).size)
     return kept, 32 * n
 
