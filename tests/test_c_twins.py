@@ -45,8 +45,10 @@ VECTORS = {"V", "U", "NAME", "LANES", "VECTOR", "CONSTANT"}
 ALONE = {
     "general_native.c": {*VECTORS, "INLINED", "OWN"}, "own_states.h": {"OWN_STATES_H"},
     "general_steps.h": {*VECTORS, "BOTH", "SPIKE"},
-    "conv_native.c": {*VECTORS, "INLINED", "REST_INTERVAL", "MOST_LANES"},        # C looks for vectors at rest, numba at each step
-    "conv_row.h": {*VECTORS, "WHERE", "RUN", "MOST"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"}, "poisson_native.c": set(),
+    # C looks for vectors at rest, numba at each step
+    "conv_native.c": {*VECTORS, "INLINED", "REST_INTERVAL", "MOST_LANES"},
+    "conv_row.h": {*VECTORS, "WHERE", "RUN", "MOST"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"},
+    "poisson_native.c": set(),
     "svm_native.c": {"NAME", "BEST"}, "svm_rows.h": {"ADD"},
     "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG"}}       # names of devices; room
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
