@@ -6,6 +6,7 @@ fork does not copy: what prepares a case runs in a process of its own, see :func
 
 import collections
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -62,7 +63,7 @@ class Outcome:
 def warm():
     """Import in the parent what a command imports when it needs it; nothing of it starts a thread."""
     for folder in ("backends/local", "board", "cli", "compare", "experiment", "experiment/jobs", "plotting",
-                   "training/chain", "training/layerwise"):
+                   "report", "training/chain", "training/layerwise"):
         for path in sorted((ROOT / "spikingconvnet" / folder).glob("*.py")):
             if not path.stem.endswith("_kernels") and path.stem != "kernels":
                 import_module(f"spikingconvnet.{folder.replace('/', '.')}.{path.stem}")
@@ -89,6 +90,7 @@ def start(case, where):
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -143,7 +145,7 @@ def one(case, where):
 
 
 def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
-    """Do `n` cases of an attack, each drawn from ``[seed, its number]``: Counter of kinds.
+    """Do `n` cases of an attack, each drawn from ``[seed, its number]``: Counter of kinds, of those done if stopped.
 
     Parameters
     ----------
@@ -153,9 +155,11 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
     counts, at_work = collections.Counter(), {}
     warm()
     base = Path(tempfile.mkdtemp(prefix="attack-"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         (base / "context").mkdir()
         context = module.prepare(base / "context")
+        gc.freeze()         # so that no child's collector looks through, and copies, what was imported
         numbers = iter(range(first, first + n))
         while True:
             while len(at_work) < jobs and (number := next(numbers, None)) is not None:
@@ -176,6 +180,8 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
                     counts[outcome.kind] += 1
                     told(number, started[1], outcome)
                     _remove(base / f"case-{number}")
+    except KeyboardInterrupt:
+        return counts
     finally:
         for pid, *_ in at_work.values():
             os.killpg(pid, signal.SIGKILL)

@@ -1,6 +1,7 @@
 """A command as a process: one writer in a run directory, kills, signals, streams, what the system refuses."""
 
 import errno
+import io
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -149,6 +151,14 @@ def test_streams_that_cannot_be_written(parameters, tmp_path, shell, code, text)
         words = f"{sys.executable} {ROOT / 'main.py'} --mode info"
     done = subprocess.run(["bash", "-c", f"{words} {shell}"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == code and done.stderr.startswith(text) and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text, told", [("", None), ("x", "stdout: cannot be written")])
+def test_only_what_is_said_fails_on_an_unbuffered_stream(text, told, monkeypatch):
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(full, write_through=True))
+        with pytest.raises(SurroundingsError, match=told) if told else nullcontext():
+            surroundings.say_on_stdout(text)
 
 
 @pytest.mark.parametrize("limit, value", [(resource.RLIMIT_FSIZE, 100), (resource.RLIMIT_NOFILE, 6)])
