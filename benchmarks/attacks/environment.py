@@ -169,7 +169,7 @@ def named(world, rng):
     relative = rng.random() < 0.5
     if rng.random() < 0.7:
         world.run = name if relative else str(world.where / "cwd" / name)
-        world.before.append(lambda: _quietly(shutil.copytree, world.where / "run", world.where / "cwd" / name))
+        world.before.append(lambda: _quietly(shutil.copytree, world.where / "run", world.where / "cwd" / name, True))
     else:
         world.parameters = name if relative else str(world.where / "cwd" / name)
         world.before.append(lambda: _quietly(shutil.copy, world.where / "parameters.py", world.where / "cwd" / name))

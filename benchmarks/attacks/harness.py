@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -140,8 +141,16 @@ def one(case, where):
     """Do one case and wait for it: Outcome."""
     started = start(case, where)
     while (code := ended(started)) is None:
-        time.sleep(0.005)
+        _sleep([started])
     return finish(started, code)
+
+
+def _sleep(at_work):
+    """Until one of the started cases has ended, or its patience may have."""
+    ends = [os.pidfd_open(pid) for pid, *_ in at_work]
+    select.select(ends, [], [], PATIENCE)
+    for end in ends:
+        os.close(end)
 
 
 def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
@@ -172,7 +181,7 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
                     at_work[number] = start(case, where)
             if not at_work:
                 return counts
-            time.sleep(0.002)
+            _sleep(at_work.values())
             for number, started in list(at_work.items()):
                 if (code := ended(started)) is not None:
                     del at_work[number]
