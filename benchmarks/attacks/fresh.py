@@ -19,6 +19,7 @@ import time
 import warnings
 import weakref
 
+from attacks import flows
 from attacks.harness import ROOT
 
 OFTEN = 50          # one case of so many is a new process
@@ -64,8 +65,6 @@ def program(words, start=STARTS[0], new=False, light=False):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
             os.execv(sys.executable, [sys.executable, *begin, *map(os.fsencode, words)])
         if light:
-            from attacks import flows
-
             flows.light_figures()
         _settle()
         sys.argv, sys.orig_argv = [start[0], *words], [sys.executable, *start, *words]

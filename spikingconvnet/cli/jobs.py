@@ -15,7 +15,7 @@ from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS
 from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect
 from spikingconvnet.experiment.jobs.sent import Task
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 from spikingconvnet.gates.progress import shown_by
 from spikingconvnet.store.directory import word
 from spikingconvnet.training import layer_rule
@@ -99,7 +99,7 @@ def _write(path: Path, text: str) -> None:
     if path.suffix != ".py" or path.exists():
         raise SettingsError(f"{path}: {'is there already' if path.exists() else 'must end with .py'}; give the job"
                             " another name")
-    write_whole(path, lambda stream: stream.write(text.encode()))
+    write_text(path, text)
 
 
 def collect_(experiment: Experiment, options: Namespace) -> dict[str, Any]:

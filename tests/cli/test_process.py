@@ -117,6 +117,11 @@ def test_threads_write_side_by_side(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b"}
 
 
+def test_a_text_with_names_that_are_no_utf_8_is_written(tmp_path):
+    files.write_text(tmp_path / "file", "é\r\n\udcff")
+    assert (tmp_path / "file").read_bytes() == b"\xc3\xa9\r\n\\udcff"
+
+
 def test_a_name_as_long_as_can_be_is_written(tmp_path):
     files.write_whole(tmp_path / ("x" * 255), lambda stream: stream.write(b"all"))
     assert (tmp_path / ("x" * 255)).read_bytes() == b"all"
