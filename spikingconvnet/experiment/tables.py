@@ -161,6 +161,11 @@ def written(tables: Mapping[str, Any], notes: Mapping[str, str] | None = None) -
         As of :func:`plain`.
     notes : dict of str to str, or None
         Comments for names; then records have what they are and their defaults as comments, too.
+
+    Raises
+    ------
+    SettingsError
+        A text that is no UTF-8.
     """
     return "\n".join(_lines(tables, "", notes)).strip() + "\n"
 
