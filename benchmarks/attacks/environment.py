@@ -206,7 +206,7 @@ def streams(world, rng):
 
     for number, kind in kinds.items():
         world.told.append(f"stream {number} {kind}")
-        world.inside.append(lambda number=number, kind=kind: change(number, kind))
+        world.before.append(lambda number=number, kind=kind: change(number, kind))
 
 
 def handles(world, rng):
