@@ -1,9 +1,11 @@
 """The command line of spikingconvnet, see ``main.py --help``."""
-import sys
 
 if __name__ == "__main__":
     try:
+        import sys
+
         from spikingconvnet.__main__ import main
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(main())
+
+        sys.exit(main())
+    except KeyboardInterrupt:       # before signals are watched
+        raise SystemExit(130) from None

@@ -3,8 +3,9 @@
     python benchmarks/attack.py run-directory --cases 10000 --seed 0 --jobs 2
 
 Every case that ends in a traceback, a crash, a hang or nonsense that was taken for good is printed as a line of JSON;
-``--first N --cases 1`` does one again. The last line counts. Exit code 1 if one went wrong. Several attacks, each with
-its own number of cases, run one after the other and import the package once.
+``--first N --cases 1`` does one again. The last line counts, also after a SIGTERM for the process that runs the cases.
+Exit code 1 if one went wrong. Several attacks, each with its own number of cases, run one after the other and import
+the package once.
 """
 
 import argparse

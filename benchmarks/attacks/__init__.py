@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 NAMES = tuple(sorted(path.stem.replace("_", "-") for path in Path(__file__).parent.glob("*.py")
-                     if path.stem not in ("__init__", "altered", "flows", "harness", "small")))
+                     if path.stem not in ("__init__", "altered", "flows", "fresh", "harness", "small")))
 
 
 def attack(name):

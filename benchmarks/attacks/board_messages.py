@@ -40,6 +40,7 @@ SENDER = ("127.0.0.1", 40000)
 CHIPS = 0x000, 0x001, 0x100, 0x101
 LARGEST = 1200 << 20        # bytes of a board of four chips: their memories, and what it needs to follow messages
 LONGEST = 30                # s of CPU for a case
+BETWEEN = 0.03              # s of CPU for the cores between two messages: endless programs go on behind the next
 SEEN = SDRAM_BASE + 0x300000
 ADDRESSES = (0, DTCM_BASE, SDRAM_BASE, SDRAM_HEAP, SDRAM_HEAP + 16, SDRAM_SYSTEM, SYSTEM_HEAP, 0x67ffffff, 0x6fffffff,
              0x70000000, 0xe1000000, 0xe1000300, 0xe1004000, 0xe1010000, 0xe2000000, SYSRAM_BASE, SV_BASE, VCPU_BASE,
@@ -229,7 +230,7 @@ class Attacked:
     def hear(self, data):
         """One datagram, and what the cores do then for a while."""
         self.ethernet._handle(data, SENDER, SCP_PORT)
-        end = time.thread_time() + 0.1
+        end = time.thread_time() + BETWEEN
         for _ in range(3000):
             if not self.machine.busy or time.thread_time() > end:
                 break

@@ -1,9 +1,12 @@
-"""Two commands in one run directory: each ends as one after the other would have, or names who writes there."""
+"""Two commands in one run directory: each ends as one after the other would have, or names who writes there.
+
+They are processes of their own, see ``fresh``; in one case of `fresh.OFTEN` new ones.
+"""
 
 import itertools
 import time
 
-from attacks import flows, small
+from attacks import flows, fresh, small
 from attacks.harness import Case
 
 WRITERS = ("demo",), ("loaddata",), ("training", "--layer", "1"), ("training", "--layer", "svm"), \
@@ -16,7 +19,7 @@ REFUSED = 5
 def prepare(directory):
     """A finished run, and the commands."""
     flows.light_figures()
-    parameters = ["--parameters", small.write(directory)]
+    parameters = ["--parameters", str(small.write(directory, tiny=True))]
     finished = flows.Flow("demo", ["--mode", "demo", *parameters], None, directory / "run")
     return [flows.Flow(" ".join(words), ["--mode", *words, *parameters], finished, directory / "unused")
             for words in (*WRITERS, *READERS)], {}
@@ -30,7 +33,7 @@ def _undisturbed(context, order):
         folder.mkdir()
         run = folder / "run"                        # as everywhere: pages are titled so
         flows.begin(made[order[0]], run)
-        codes = [flows.forked(made[i].command(run), silent=True) for i in order]
+        codes = [flows.forked(_program(made[i], run), silent=True) for i in order]
         found[order] = codes, flows.contents(run)
         flows.shutil.rmtree(folder)
     return found[order]
@@ -42,20 +45,26 @@ def case(context, rng, where):
     pair = [int(rng.integers(len(WRITERS))), int(rng.integers(len(made)))]
     rng.shuffle(pair)
     between = float(rng.choice((0.0, rng.uniform(0, 0.05), rng.uniform(0, 1.5))))
-    name = f"{made[pair[0]].name}, {between:.3f} s later {made[pair[1]].name}"
+    new = fresh.drawn(rng)
+    name = f"{made[pair[0]].name}, {between:.3f} s later {made[pair[1]].name}{', new processes' * new}"
     writers = [i for i in pair if i < len(WRITERS)]
     found = [(order, _undisturbed(context, order)) for n in range(1, len(writers) + 1)
              for order in itertools.permutations(writers, n)]
-    return Case(name, lambda: _work(made, dict(found), pair, between, where), lambda outcome: outcome.stdout.strip())
+    return Case(name, lambda: _work(made, dict(found), pair, between, where, new),
+                lambda outcome: outcome.stdout.strip())
 
 
-def _work(made, found, pair, between, where):
+def _program(flow, run, new=False):
+    return fresh.program(flow.line(run), new=new, light=True)
+
+
+def _work(made, found, pair, between, where, new):
     run = where / "run"
     flows.begin(made[pair[0]], run)
     begun = []
     for i in pair:
         log = where / f"log-{len(begun)}"
-        begun.append((flows.fork(made[i].command(run), log=log), log))
+        begun.append((flows.fork(_program(made[i], run, new), log=log), log))
         time.sleep(between)
         between = 0
     ended, codes = [], []

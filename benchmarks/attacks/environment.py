@@ -1,6 +1,8 @@
 """Bad surroundings: rights, loops, long and odd names, closed and full streams, limits, no directories to write to.
 
-One to three of them at once. A command is done or says in a sentence what is wrong, with a documented exit code.
+One to three of them at once. A command is done or says in a sentence what is wrong, with a documented exit code. One
+case of `fresh.OFTEN` is a new process, and of those with variables that Python and libraries read when they begin, one
+of `START`.
 """
 
 import contextlib
@@ -9,16 +11,16 @@ import os
 import re
 import resource
 import shutil
-import sys
-import warnings
 from pathlib import Path
 
-from attacks import small
-from attacks.harness import ROOT, Case
+from attacks import fresh, small
+from attacks.harness import Case
 
 MODES = (["info"], ["info", "--json"], ["testing"], ["plot"], ["demo"], ["demo", "--rule", "random"], ["check"],
          ["training", "--layer", "1"], ["training", "--layer", "svm"], ["loaddata"], ["testing", "--record", "r.npz"])
 CODES = 0, 2, 3, 4, 5, 9
+DRAWN = 50          # one case of so many that are no new processes draws its figures
+START = 10
 NOBODY = 65534      # another user
 NAMES = ("a b", "-x", "--json", "\u202eabc", "a\nb", "\x1b[31mred", "\udcff\udcfe", "x" * 255, "é" * 100, "%s{}",
          "'\"", "~", "$HOME", "*", "a\tb", ".", "..x", "\U0001f41b")
@@ -30,13 +32,16 @@ VARIABLES = {"HOME": ("/nonexistent", "/dev/null", "", "/proc", None), "TMPDIR":
              "MPLCONFIGDIR": ("/nonexistent/x", "/proc/x", "/dev/full"), "MPLBACKEND": ("TkAgg", "nonsense", "module://x"),
              "LC_ALL": ("C", "nonsense", "POSIX"), "PYTHONIOENCODING": ("ascii", "ascii:strict", "latin-1"),
              "PYTHONUTF8": ("0", "1"), "PYTHONWARNINGS": ("error", "always", "nonsense"),
-             "PYTHONCOERCECLOCALE": ("0",), "PYTHONDONTWRITEBYTECODE": ("1",), "PYTHONPYCACHEPREFIX": ("/proc",),
+             "PYTHONUNBUFFERED": ("1",), "PYTHONCOERCECLOCALE": ("0",), "PYTHONDONTWRITEBYTECODE": ("1",),
+             "PYTHONPYCACHEPREFIX": ("/proc",),
              "COLUMNS": ("0", "1", "-5", "x", "9" * 30), "OMP_NUM_THREADS": ("0", "x", "100000"),
              "TERM": ("dumb", ""),
              "NUMBA_CACHE_DIR": ("/nonexistent",), "NUMBA_NUM_THREADS": ("x", "0"),
              "XDG_CACHE_HOME": ("/proc", "/dev/full"), "XDG_CONFIG_HOME": ("/proc",),
              "OPENBLAS_NUM_THREADS": ("0", "x"), "PATH": ("", "/nonexistent"), "TZ": ("x",),
              "MATPLOTLIBRC": ("/nonexistent",)}
+AT_RUN = {"HOME", "TMPDIR", "LC_ALL", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "COLUMNS", "TERM",
+          "PATH", "TZ"}
 
 
 class World:
@@ -44,14 +49,14 @@ class World:
 
     def __init__(self, where):
         self.where, self.run, self.parameters = where, str(where / "run"), str(where / "parameters.py")
-        self.told, self.before, self.inside, self.real, self.quiet = [], [], [], False, False
+        self.told, self.before, self.inside, self.quiet, self.new = [], [], [], False, fresh.OFTEN
         self.unheard = False            # whether nothing can be written to stdout
 
 
 def prepare(directory):
     """A finished run that everybody can read."""
     directory.parent.chmod(0o755)
-    return small.run(directory)
+    return small.run(directory, tiny=True)
 
 
 def case(context, rng, where):
@@ -59,26 +64,22 @@ def case(context, rng, where):
     world, mode = World(where), MODES[rng.integers(len(MODES))]
     for k in rng.choice(len(CHANGES), rng.integers(1, 4), replace=False):
         CHANGES[k](world, rng)
-    world.real |= bool(rng.random() < 0.1)
-    return Case(f"{' '.join(mode)}: {'; '.join(world.told)}{'; a new process' * world.real}",
-                lambda: _work(context, world, mode), lambda outcome: _judged(outcome, world, mode))
+    new, drawn = fresh.drawn(rng, world.new), fresh.drawn(rng, DRAWN)
+    return Case(f"{' '.join(mode)}: {'; '.join(world.told)}{'; a new process' * new}",
+                lambda: _work(context, world, mode, new, drawn), lambda outcome: _judged(outcome, world, mode))
 
 
-def _work(context, world, mode):
+def _work(context, world, mode, new, drawn):
     shutil.copytree(context, world.where / "run")
     text = (context.parent / "parameters.py").read_text()
     (world.where / "parameters.py").write_text(text.replace('"digits"', repr(str(context.parent / "digits"))))
     (world.where / "cwd").mkdir()
     os.chdir(world.where / "cwd")
+    words = ["--mode", *mode, f"--parameters={world.parameters}", f"--run-dir={world.run}"]
+    work = fresh.program(words, new=new, light=not (new or drawn))
     for change in (*world.before, *world.inside):
         change()
-    words = ["--mode", *mode, f"--parameters={world.parameters}", f"--run-dir={world.run}"]
-    if world.real:
-        os.environ["PYTHONPATH"] = str(ROOT)
-        os.execv(sys.executable, [sys.executable, str(ROOT / "main.py"), *map(os.fsencode, words)])
-    from spikingconvnet.__main__ import main
-
-    return main(words)
+    work()
 
 
 def _judged(outcome, world, mode):
@@ -168,7 +169,7 @@ def named(world, rng):
     relative = rng.random() < 0.5
     if rng.random() < 0.7:
         world.run = name if relative else str(world.where / "cwd" / name)
-        world.before.append(lambda: _quietly(shutil.copytree, world.where / "run", world.where / "cwd" / name))
+        world.before.append(lambda: _quietly(shutil.copytree, world.where / "run", world.where / "cwd" / name, True))
     else:
         world.parameters = name if relative else str(world.where / "cwd" / name)
         world.before.append(lambda: _quietly(shutil.copy, world.where / "parameters.py", world.where / "cwd" / name))
@@ -205,8 +206,7 @@ def streams(world, rng):
 
     for number, kind in kinds.items():
         world.told.append(f"stream {number} {kind}")
-        world.inside.append(lambda number=number, kind=kind: change(number, kind))
-    world.real = True       # they are looked at when Python begins
+        world.before.append(lambda number=number, kind=kind: change(number, kind))
 
 
 def handles(world, rng):
@@ -243,17 +243,13 @@ def variables(world, rng):
         world.told.append(f"{name}={value}")
         world.before.append(lambda name=str(name), value=value: os.environ.pop(name, None) if value is None else
                             os.environ.__setitem__(name, value))
-    world.real = True
+        world.new = world.new if name in AT_RUN else START
 
 
 def strict(world, rng):
     """Warnings as errors."""
-    def change():
-        sys.warnoptions.append("error")
-        warnings.simplefilter("error")
-
     world.told.append("warnings are errors")
-    world.before.append(change)
+    world.before.append(lambda: os.environ.__setitem__("PYTHONWARNINGS", "error"))
 
 
 def nowhere(world, rng):

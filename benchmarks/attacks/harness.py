@@ -6,9 +6,11 @@ fork does not copy: what prepares a case runs in a process of its own, see :func
 
 import collections
 import contextlib
+import gc
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -62,7 +64,7 @@ class Outcome:
 def warm():
     """Import in the parent what a command imports when it needs it; nothing of it starts a thread."""
     for folder in ("backends/local", "board", "cli", "compare", "experiment", "experiment/jobs", "plotting",
-                   "training/chain", "training/layerwise"):
+                   "report", "training/chain", "training/layerwise"):
         for path in sorted((ROOT / "spikingconvnet" / folder).glob("*.py")):
             if not path.stem.endswith("_kernels") and path.stem != "kernels":
                 import_module(f"spikingconvnet.{folder.replace('/', '.')}.{path.stem}")
@@ -89,6 +91,7 @@ def start(case, where):
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -138,12 +141,20 @@ def one(case, where):
     """Do one case and wait for it: Outcome."""
     started = start(case, where)
     while (code := ended(started)) is None:
-        time.sleep(0.005)
+        _sleep([started])
     return finish(started, code)
 
 
+def _sleep(at_work):
+    """Until one of the started cases has ended, or its patience may have."""
+    ends = [os.pidfd_open(pid) for pid, *_ in at_work]
+    select.select(ends, [], [], PATIENCE)
+    for end in ends:
+        os.close(end)
+
+
 def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
-    """Do `n` cases of an attack, each drawn from ``[seed, its number]``: Counter of kinds.
+    """Do `n` cases of an attack, each drawn from ``[seed, its number]``: Counter of kinds, of those done if stopped.
 
     Parameters
     ----------
@@ -153,9 +164,11 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
     counts, at_work = collections.Counter(), {}
     warm()
     base = Path(tempfile.mkdtemp(prefix="attack-"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         (base / "context").mkdir()
         context = module.prepare(base / "context")
+        gc.freeze()         # so that no child's collector looks through, and copies, what was imported
         numbers = iter(range(first, first + n))
         while True:
             while len(at_work) < jobs and (number := next(numbers, None)) is not None:
@@ -168,7 +181,7 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
                     at_work[number] = start(case, where)
             if not at_work:
                 return counts
-            time.sleep(0.002)
+            _sleep(at_work.values())
             for number, started in list(at_work.items()):
                 if (code := ended(started)) is not None:
                     del at_work[number]
@@ -176,6 +189,8 @@ def run(module, n, seed=0, jobs=1, first=0, told=lambda case, outcome: None):
                     counts[outcome.kind] += 1
                     told(number, started[1], outcome)
                     _remove(base / f"case-{number}")
+    except KeyboardInterrupt:
+        return counts
     finally:
         for pid, *_ in at_work.values():
             os.killpg(pid, signal.SIGKILL)

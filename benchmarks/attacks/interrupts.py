@@ -1,66 +1,84 @@
 """Ctrl-C or SIGTERM for a process, at a random instant from its start to its end: it says so, with 130 or 143.
 
-Before the first line of ours runs, Python itself says what it likes.
+An instant is one of its CPU time, which is what it does, however busy the machine is; one in five of the clock's, which
+also meets it where it waits. Before the first line of ours runs, Python itself says what it likes. One case of
+`fresh.OFTEN` is a new process.
 """
 
 import functools
 import os
+import resource
+import shutil
 import signal
-import subprocess
 import sys
 import time
 
-from attacks import small
+from attacks import flows, fresh, small
 from attacks.harness import ROOT, Case
 
-STARTS = ([str(ROOT / "main.py")], ["-m", "spikingconvnet"],
-          ["-c", "import sys; from spikingconvnet.__main__ import main; sys.exit(main())"])     # as the console script
 MODES = (["info"], ["testing"], ["plot"], ["demo"], ["training", "--layer", "1"], ["doctor"], ["info", "--help"])
-SIGNALS = signal.SIGINT, signal.SIGTERM
-OURS = "spikingconvnet" + os.sep, "main.py"         # and not the finder of an editable installation
+OURS = str(ROOT / "spikingconvnet") + os.sep, fresh.MAIN
 
 
 def prepare(directory):
     """A finished run, and the words of each mode."""
-    return small.run(directory), [("--mode", *mode, *(("--parameters", str(directory / "parameters.py"), "--run-dir")
-                                                      if mode != ["doctor"] else ())) for mode in MODES]
-
-
-@functools.cache
-def _seconds(mode, run):
-    """What a mode takes that nothing interrupts."""
-    begin = time.monotonic()
-    subprocess.run([sys.executable, *STARTS[0], *_command(mode, run)], env={**os.environ, "PYTHONPATH": str(ROOT)},
-                   capture_output=True, check=True)
-    return time.monotonic() - begin
-
-
-def _command(mode, run):
-    return [*mode, str(run)] if mode[-1] == "--run-dir" else mode
+    return small.run(directory, tiny=True), [
+        ("--mode", *mode, *(("--parameters", str(directory / "parameters.py"), "--run-dir", "run")
+                            if mode != ["doctor"] else ())) for mode in MODES]
 
 
 def case(context, rng, where):
     """A process that gets a signal after part of the time that it takes."""
     run, modes = context
-    mode, start = modes[rng.integers(len(modes))], STARTS[rng.integers(len(STARTS))]
-    number, delay = SIGNALS[rng.integers(len(SIGNALS))], rng.uniform(0, _seconds(mode, run))
-    return Case(f"{start[:2]} {mode[:3]}, {number.name} after {delay:.3f} s",
-                lambda: _work([sys.executable, *start, *_command(mode, run)], number, delay, run, where),
+    mode, start = modes[rng.integers(len(modes))], fresh.STARTS[rng.integers(len(fresh.STARTS))]
+    new, number = fresh.drawn(rng), fresh.INTERRUPTS[rng.integers(len(fresh.INTERRUPTS))]
+    clock = bool(rng.random() < 0.2)
+    delay = rng.uniform(0, _seconds(mode, new, run)[clock])
+    return Case(f"{start[:2]} {mode[:3]}, {number.name} after {delay:.3f} s{'' if clock else ' of CPU'}"
+                f"{'; a new process' * new}",
+                lambda: _work(fresh.program(mode, start, new, light=not new), number, delay, clock, run, where),
                 _judge(number))
 
 
-def _work(words, number, delay, run, where):
-    words = [str(where / "run") if word == str(run) else word for word in words]
-    subprocess.run(["cp", "-r", run, where / "run"], check=True)
-    process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=where, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True)
-    time.sleep(delay)
-    process.send_signal(number)
-    told = process.communicate()[1]
+@functools.cache
+def _seconds(mode, new, run):
+    """What a mode takes that nothing interrupts: of CPU, by the clock."""
+    before, here = (_used(), time.monotonic()), os.getcwd()
+    os.chdir(run.parent)
+    try:
+        if flows.forked(fresh.program(mode, new=new, light=not new), silent=True):
+            raise RuntimeError(f"{mode} fails without being disturbed")
+    finally:
+        os.chdir(here)
+    return _used() - before[0], time.monotonic() - before[1]
+
+
+def _used():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _wait(pid, seconds):
+    """Until a child has used so much CPU time, or has ended."""
+    clock = ~pid << 3 | 2           # as clock_getcpuclockid(3) makes it on Linux
+    while (left := seconds - time.clock_gettime(clock)) > 0:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            break
+        time.sleep(max(left, 0.0005))
+
+
+def _work(work, number, delay, clock, run, where):
+    shutil.copytree(run, where / "run")
+    os.chdir(where)
+    signal.pthread_sigmask(signal.SIG_BLOCK, fresh.INTERRUPTS)       # until the program begins, see fresh
+    pid = flows.fork(work, log=where / "told")
+    time.sleep(delay) if clock else _wait(pid, delay)
+    os.kill(pid, number)
+    code, told = flows.ended(pid), (where / "told").read_text()
     if "Traceback" in told and not any(name in told for name in OURS):
         return 128 + number         # Python's own words
     print(told, file=sys.stderr)
-    return 128 - process.returncode if process.returncode < 0 else process.returncode
+    return 128 - code if code < 0 else code
 
 
 def _judge(number):

@@ -238,8 +238,8 @@ def _usage(rng, login, password):
     words = [f"{option}={address}"] if option and rng.random() < 0.3 else [option, address] if option else [address]
     modes = ("demo", "testing", "info", "check", "doctor", "compare", "training")
     more = ["--mode", str(rng.choice(modes)), "--backend", "local", "--run-dir", "run"]
-    if option == "--run-dir":
-        more = more[:-2]
+    if option == "--run-dir":       # a new directory, for which the packaged experiment would take minutes
+        more[-2:] = ["--parameters", "{parameters}"]
     return "usage", more + words, "404"
 
 

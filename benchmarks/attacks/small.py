@@ -1,7 +1,13 @@
-"""A small experiment, every mode of which takes about a second: 60 training digits, one layer of 4 maps or two."""
+"""A small experiment, every mode of which takes about a second: 60 training digits, one layer of 4 maps or two.
+
+A tiny one takes a tenth of that, for attacks whose cases are many and do not depend on what is computed.
+"""
 
 import gzip
+import struct
 from pathlib import Path
+
+import numpy as np
 
 from attacks.harness import ROOT, made
 
@@ -40,24 +46,32 @@ MODEL = Sequential(
 """
 SECOND = """AvgPool2D(2),
     Conv2D(3, 3, neuron=CELL, training=STDP(windows=20, chunks=2, slot=70, pattern_steps=20, min_spikes=3)),"""
+TINY = {"N_TRAIN = 60": "N_TRAIN = 20", "N_VALIDATION = 20": "N_VALIDATION = 10", "N_TEST = 30": "N_TEST = 10",
+        "(2, 28, 28)": "(2, 14, 14)", "Conv2D(4, (5, 4)": "Conv2D(2, (4, 3)",
+        "windows=30, chunks=3": "windows=8, chunks=2", "grid=3": "grid=2"}
 
 
-def write(directory, layers=1):
-    """Write images and a parameters file: the file's path."""
+def write(directory, layers=1, tiny=False):
+    """Write images and a parameters file: the file's path. Tiny images are every second pixel of every second row."""
     digits = Path(directory) / "digits"
     digits.mkdir()
     for part, n in SHARES:
-        for kind, header, size in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
-            content = gzip.decompress((MNIST / f"{part}-{kind}-ubyte.gz").read_bytes())
-            start = content[:4] + n.to_bytes(4, "big") + content[8:header]
-            (digits / f"{part}-{kind}-ubyte").write_bytes(start + content[header:header + n * size])
+        images, labels = (gzip.decompress((MNIST / f"{part}-{kind}-ubyte.gz").read_bytes())
+                          for kind in ("images-idx3", "labels-idx1"))
+        pixels = np.frombuffer(images, np.uint8, n * 784, 16).reshape(n, 28, 28)[:, ::1 + tiny, ::1 + tiny]
+        head = images[:4] + struct.pack(">3I", *pixels.shape)
+        (digits / f"{part}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
+        (digits / f"{part}-labels-idx1-ubyte").write_bytes(labels[:4] + struct.pack(">I", n) + labels[8:8 + n])
+    text = PARAMETERS.replace("{second}", SECOND if layers == 2 else "")
+    for there, instead in TINY.items() if tiny else ():
+        text = text.replace(there, instead)
     path = Path(directory) / "parameters.py"
-    path.write_text(PARAMETERS.replace("{second}", SECOND if layers == 2 else ""))
+    path.write_text(text)
     return path
 
 
-def run(directory, layers=1, mode="demo", *more):
+def run(directory, layers=1, mode="demo", *more, tiny=False):
     """Write them and run a mode in a forked process: the run directory."""
-    path, where = write(directory, layers), Path(directory) / "run"
+    path, where = write(directory, layers, tiny), Path(directory) / "run"
     made("--mode", mode, "--parameters", path, "--run-dir", where, *more)
     return where

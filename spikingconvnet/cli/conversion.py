@@ -15,7 +15,7 @@ from spikingconvnet.data import sources
 from spikingconvnet.data.events import EventSet
 from spikingconvnet.data.images import ImageSet
 from spikingconvnet.errors import SettingsError, SpikingConvNetError
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 from spikingconvnet.gates.libraries import need
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
@@ -92,7 +92,7 @@ def convert_(_: None, options: Namespace) -> dict[str, Any]:
     weights = path.with_suffix(".npz")
     convert.save(weights, units, kept)
     text = _parameters(named, model, source, weights, shown, classes)
-    write_whole(path, lambda stream: stream.write(text.encode()))
+    write_text(path, text)
     return {"parameters": str(path), "weights": str(weights), "layers": len(model.stages), "events": list(shown.told),
             "parity": None if report is None else report.as_dict(), "text": _told(model, report, shown, path)}
 

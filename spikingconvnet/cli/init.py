@@ -5,7 +5,6 @@ import shlex
 import tempfile
 from argparse import Namespace
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from spikingconvnet.data.download import STEMS, cache_folder, load_address
 from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment import settings, tables
 from spikingconvnet.gates.address import Address
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 
 HEAD = """# The experiment: every number that you may want to change. What is not given is as its comment says.
 # Units: steps of 1 ms, ms, mV, nA, nF. What each name means: docs/settings.md and docs/api.md.
@@ -43,7 +42,7 @@ def init(options: Namespace) -> dict[str, Any]:
         say(f"{path}: is there already, and stays as it is")
     else:
         content = _toml(source) if options.toml else source.read_text()
-        write_whole(path, partial(_encoded, content))
+        write_text(path, content)
     found = settings.load(path)
     if Path(found.dataset) == Path(FOLDER) and not any((above / FOLDER).exists() for above in path.resolve().parents):
         _fetch(folder / FOLDER)
@@ -75,7 +74,3 @@ def _fetch(target: Path) -> None:
             raise DataError(f"{str(error).partition(';')[0]}; the parameters file is written: copy MNIST's four files"
                             f" into {target}, or give another DATASET in it") from None
         os.replace(cache_folder(address, scratch), target)
-
-
-def _encoded(text: str, stream: Any) -> None:
-    stream.write(text.encode())

@@ -18,7 +18,7 @@ from spikingconvnet.experiment.jobs.archive import RESULTS
 from spikingconvnet.experiment.jobs.bundle import CONFIGURATION, bundle
 from spikingconvnet.experiment.jobs.collect import collect, together
 from spikingconvnet.experiment.jobs.sent import Task
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 from spikingconvnet.gates.progress import shown_by
 from spikingconvnet.network.netlist import Network
 from spikingconvnet.store.directory import word
@@ -146,7 +146,7 @@ def conformance_(_: None, options: Namespace) -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     _check_new(path)
-    write_whole(path, lambda stream: stream.write(text.encode()))
+    write_text(path, text)
 
 
 def _check_new(path: Path) -> None:

@@ -19,7 +19,7 @@ from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment import binding
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.prediction import Answers
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 from spikingconvnet.network.arrays import Pixels
 
 FORMATS = (".csv", ".json")
@@ -41,7 +41,7 @@ def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     if options.output is None:
         return {"predictions": rows, "text": "\n".join(f"{row['image']}\t{row['label']}" for row in rows)}
     content = _as_table(rows) if options.output.lower().endswith(".csv") else json.dumps(rows, indent=2) + "\n"
-    write_whole(Path(options.output), lambda stream: stream.write(content.encode()))
+    write_text(Path(options.output), content)
     return {"predictions": rows, "output": options.output, "text": f"labels of {len(rows):,} images: {options.output}"}
 
 

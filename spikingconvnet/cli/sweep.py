@@ -33,7 +33,7 @@ from spikingconvnet.experiment import overrides, settings
 from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.sweep import Row, Trial, as_csv, as_text, complete, table, trials
 from spikingconvnet.gates import surroundings
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 from spikingconvnet.store.directory import RunDirectory
 from spikingconvnet.store.shared import SharedRun
 
@@ -174,7 +174,7 @@ def _write(store: RunDirectory, grid: Mapping[str, Sequence[str]], lines: Sequen
     from spikingconvnet import plotting
 
     for name, text in (("sweep.txt", as_text(lines) + "\n"), ("sweep.csv", as_csv(lines))):
-        write_whole(store.path / name, partial(_encoded, text))
+        write_text(store.path / name, text)
     plotting.save(plotting.sweep(grid, lines, f"{split} accuracy (%)"), store.path / "plots" / "sweep")
 
 
@@ -185,7 +185,3 @@ def _clear(store: RunDirectory) -> None:
         for name in ("spikes", "features", "answers"):
             shutil.rmtree(folder / name, ignore_errors=True)
     shutil.rmtree(shared / "locks", ignore_errors=True)
-
-
-def _encoded(text: str, stream: Any) -> None:
-    stream.write(text.encode())

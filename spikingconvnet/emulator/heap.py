@@ -47,14 +47,14 @@ class Heap:
         return cls(bus, base)
 
     def _chain(self, head: int, link: int) -> Iterator[Part]:
-        """(address, address of the next block) from `head` on, following the word at offset `link`, while both rise."""
+        """(address, address of the next block) from `head` on, following the word at `link`, each a header behind."""
         last, block = self.bus.load(self.address + _LAST), head
         for _ in range(_MOST):
             if not block:
                 return
             inside = self.address < block <= last
             ways = [self.bus.load(block + offset) for offset in (0, link)] if inside else [0, 0]
-            if not inside or any(way and not block < way <= last for way in ways):
+            if not inside or any(way and not block + _BLOCK <= way <= last for way in ways):
                 raise CorruptError(f"heap at {self.address:#010x}: block {block:#010x} leads to {ways[0]:#010x} and "
                                    f"{ways[1]:#010x}")
             yield block, ways[0]

@@ -1,5 +1,6 @@
 """What a run was, for ``results.json``: its settings, the versions it was made with."""
 
+import functools
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -15,13 +16,17 @@ LIBRARIES = "numpy", "scipy", "numba", "scikit-learn", "torch", "sPyNNaker"
 
 def versions() -> dict[str, str]:
     """Versions of the package, of Python and of the libraries that compute: dict of str to str."""
-    found = {"spikingconvnet": spikingconvnet.__version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in LIBRARIES}
+    return {"spikingconvnet": spikingconvnet.__version__, "python": platform.python_version(),
+            **{name: version for name, version in found.items() if version}}
+
+
+@functools.cache        # a command asks several times, and each answer is read from a file
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def described(settings: Settings, sets: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from spikingconvnet.gates.fields import (
     several,
     whole,
 )
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 from spikingconvnet.model.layers import Conv2D, Dense
 from spikingconvnet.model.learning import NetworkRule
 from spikingconvnet.model.sequential import Sequential
@@ -309,8 +309,7 @@ def as_tables(settings: Settings) -> dict[str, Any]:
 
 def save(settings: Settings, path: str | Path) -> None:
     """Write settings as a TOML file, which :func:`load` reads again; see :func:`as_tables`."""
-    content = tables.written(as_tables(settings)).encode()
-    write_whole(Path(path), lambda stream: stream.write(content))
+    write_text(Path(path), tables.written(as_tables(settings)))
 
 
 def _text(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 import spikingconvnet
 from spikingconvnet.errors import SettingsError, in_words, require
+from spikingconvnet.gates.schema import printable
 from spikingconvnet.model.sequential import Sequential
 
 if sys.version_info >= (3, 11):
@@ -160,6 +161,11 @@ def written(tables: Mapping[str, Any], notes: Mapping[str, str] | None = None) -
         As of :func:`plain`.
     notes : dict of str to str, or None
         Comments for names; then records have what they are and their defaults as comments, too.
+
+    Raises
+    ------
+    SettingsError
+        A text that is no UTF-8.
     """
     return "\n".join(_lines(tables, "", notes)).strip() + "\n"
 
@@ -205,6 +211,8 @@ def _text(found: Any) -> str:
     if isinstance(found, bool):
         return str(found).lower()
     if isinstance(found, str):
+        if any("\ud800" <= c <= "\udfff" for c in found):
+            raise SettingsError(f"{printable(found)}: a name that is no UTF-8 cannot be written in TOML; rename it")
         return json.dumps(found, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(found)
 

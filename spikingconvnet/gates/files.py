@@ -42,6 +42,11 @@ def write_whole(path: Path, save: Callable[[BinaryIO], object]) -> None:
         raise cannot_write(path, error) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, as :func:`write_whole`; what has none, as bytes in names of files, is escaped."""
+    write_whole(path, lambda stream: stream.write(text.encode(errors="backslashreplace")))
+
+
 def cannot_write(path: Path, error: OSError) -> SurroundingsError:
     """The SurroundingsError that says why the system does not let `path` be written."""
     return SurroundingsError(f"{path}: cannot be written ({error.strerror or error}); choose another place for it, as"

@@ -152,7 +152,9 @@ class Signals:
 def say_on_stdout(text: str = "") -> None:
     """Print a line on stdout, now; SurroundingsError if it cannot be written."""
     try:
-        print(text, end="\n" * bool(text), flush=True)
+        if text:        # an unbuffered stream would write nothing, too, and fail
+            print(text)
+        sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # for what is still to be written at the end
         raise SurroundingsError(f"stdout: cannot be written ({error.strerror})") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import spikingconvnet
+from spikingconvnet.gates.schema import printable
 
 FOLDER = Path(__file__).parent
 # A block of a script ends where "</script" stands, and a comment in it may swallow that; two separators end lines of
@@ -40,7 +41,7 @@ def rendered(content: Mapping[str, Any]) -> bytes:
     """
     style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     named = " beside ".join(str(run["about"]["name"]) for run in content["runs"])
-    parts = {"TITLE": html.escape(f"{named}: spikingconvnet"), "STYLE": style, "SCRIPT": script,
+    parts = {"TITLE": html.escape(printable(f"{named}: spikingconvnet")), "STYLE": style, "SCRIPT": script,
              "POLICY": policy(style, script), "DATA": block({"version": spikingconvnet.__version__, **content})}
     page, *rest = (FOLDER / "page.html").read_text(encoding="utf-8").split("{{")
     for part in rest:                       # one after another, so that no part is looked for in another one

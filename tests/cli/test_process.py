@@ -1,6 +1,7 @@
 """A command as a process: one writer in a run directory, kills, signals, streams, what the system refuses."""
 
 import errno
+import io
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -113,6 +115,11 @@ def test_threads_write_side_by_side(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "a", "b": "b"}
 
 
+def test_a_text_with_names_that_are_no_utf_8_is_written(tmp_path):
+    files.write_text(tmp_path / "file", "é\r\n\udcff")
+    assert (tmp_path / "file").read_bytes() == b"\xc3\xa9\r\n\\udcff"
+
+
 def test_a_name_as_long_as_can_be_is_written(tmp_path):
     files.write_whole(tmp_path / ("x" * 255), lambda stream: stream.write(b"all"))
     assert (tmp_path / ("x" * 255)).read_bytes() == b"all"
@@ -147,6 +154,14 @@ def test_streams_that_cannot_be_written(parameters, tmp_path, shell, code, text)
         words = f"{sys.executable} {ROOT / 'main.py'} --mode info"
     done = subprocess.run(["bash", "-c", f"{words} {shell}"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == code and done.stderr.startswith(text) and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text, told", [("", None), ("x", "stdout: cannot be written")])
+def test_only_what_is_said_fails_on_an_unbuffered_stream(text, told, monkeypatch):
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(full, write_through=True))
+        with pytest.raises(SurroundingsError, match=told) if told else nullcontext():
+            surroundings.say_on_stdout(text)
 
 
 @pytest.mark.parametrize("limit, value", [(resource.RLIMIT_FSIZE, 100), (resource.RLIMIT_NOFILE, 6)])

@@ -102,8 +102,8 @@ def test_a_pointer_that_is_no_block_is_refused(pointer):
         heap.free(pointer)
 
 
-@pytest.mark.parametrize("value", [BASE, BASE + 16, 0x60000000, 0xfffffff0])
-def test_a_chain_that_does_not_rise_is_noticed(value):
+@pytest.mark.parametrize("value", [BASE, BASE + 16, BASE + 19, BASE + 23, 0x60000000, 0xfffffff0])
+def test_a_chain_that_does_not_rise_by_a_header_is_noticed(value):
     bus, heap = make_heap()
     heap.alloc(40, 16)
     bus.store(BASE + 16, value)

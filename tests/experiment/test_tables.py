@@ -83,6 +83,12 @@ def test_nothing_that_toml_names_is_executed(toml):
         toml(SMALL.replace("30", '"__import__(\'os\').abort()"') + MODEL % CONV)
 
 
+@pytest.mark.parametrize("value", ["a\udcffb", ["a\udcffb"]])
+def test_a_name_that_is_no_utf_8_cannot_be_written(value):
+    with pytest.raises(SettingsError, match=r"a\\udcffb: a name that is no UTF-8 .*; rename it"):
+        tables.written({"DATASET": value})
+
+
 def test_an_object_of_ones_own_needs_python(base):
     @dataclass(frozen=True)
     class Own:

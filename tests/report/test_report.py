@@ -101,6 +101,8 @@ def test_a_block_of_json_is_no_html_and_comes_back(text):
 def test_a_title_is_escaped():
     text = page.rendered({"runs": [{"about": {"name": HOSTILE[0]}}], "beside": None}).decode()
     assert "<title>&lt;/script&gt;&lt;script&gt;alert(1)" in text and text.count("</script>") == 2
+    text = page.rendered({"runs": [{"about": {"name": "a\udcff\u202eé"}}], "beside": None}).decode()
+    assert "<title>a\\udcff\\u202eé: spikingconvnet</title>" in text
     with pytest.raises(ValueError, match="Out of range float"):
         page.block({"x": float("nan")})
 
