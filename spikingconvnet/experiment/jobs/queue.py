@@ -27,7 +27,7 @@ from spikingconvnet.errors import BackendError, SettingsError, SpikingConvNetErr
 from spikingconvnet.experiment.jobs.archive import REPORTS, RESULTS
 from spikingconvnet.experiment.jobs.bundle import CONFIGURATION
 from spikingconvnet.gates.address import TOKEN, hidden
-from spikingconvnet.gates.files import write_whole
+from spikingconvnet.gates.files import write_text
 from spikingconvnet.gates.schema import is_text, parse_json
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _submit(client: Any, job: Path, collab: str | None, hours: int) -> str:
     with _telling():
         number = str(client.submit_job(str(job), PLATFORM, collab, config=configuration(hours), command=COMMAND))
     told = json.dumps({"queue": QUEUES[0], "job": number, "collab": collab, "file": _digest(job)}, indent=2)
-    write_whole(record_of(job), lambda stream: stream.write(told.encode()))
+    write_text(record_of(job), told)
     logger.info("%s is %s of %s", job, number, collab)
     return number
 
@@ -180,7 +180,7 @@ def _fetch(client: Any, job: Mapping[str, Any], number: str, folder: Path) -> Fe
         client.download_data({**job, "output_data": {"files": [{"path": name, "url": url}
                                                                for name, url in wanted.items()]}}, str(folder))
     log = hidden(str(job.get("log") or ""))
-    write_whole(folder / LOG, lambda stream: stream.write(log.encode()))
+    write_text(folder / LOG, log)
     return Fetched(number, str(job["status"]), folder, (*wanted, LOG))
 
 
