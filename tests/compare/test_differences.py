@@ -1,6 +1,7 @@
 """Comparing recordings: the first difference against a naive twin, and causes against faults put in on purpose."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -503,8 +504,8 @@ def test_learned_weights_that_differ_a_little_are_rounding_only_if_every_neuron_
     label = network.projections[0].label
     raw, delivered = a.weights[label].copy(), Inputs(a, network.projections[0].post, STEPS).expected
     of_it, integers = delivered.projection == 0, a.lowered.projection(label)
-    s = np.argmax([(of_it & (delivered.neuron == pre) & (delivered.column == post)).sum()
-                   for pre, post in zip(integers.pre_id, integers.post_id)])
+    carried = Counter(zip(delivered.neuron[of_it].tolist(), delivered.column[of_it].tolist()))
+    s = np.argmax([carried[both] for both in zip(integers.pre_id.tolist(), integers.post_id.tolist())])
     raw[s] += 2 if raw[s] < 100 else -2
     b = replace(a, weights={**a.weights, label: raw})
     found = compare(a, b)
