@@ -225,7 +225,7 @@ def row(name, options):
     convert.save(folder / "weights.npz", units, reference)
     recipe, begin = load_settings(RECIPES / "convert.py"), time.process_time()
     rule = replace(recipe.rule, weights=str(folder / "weights.npz"), bias=True, start=0.5, spread=True,
-                   norm="channels", peak_rate=options.peak_rate, calibration=100)
+                   norm="channels", peak_rate=options.peak_rate, calibration=options.calibration)
     model.layers[-1] = (Membrane if options.membrane else SpikeCount)(first=options.steps // 4)
     made = Experiment(replace(recipe, dataset=str(options.data), model=model, rule=rule, n_train=2000,
                               n_test=len(tests), encoder=RegularEncoder(n_steps=options.steps, max_rate=1.0),
@@ -250,6 +250,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--peak-rate", type=float, default=0.25)
+    parser.add_argument("--calibration", type=int, default=100, help="images")
     parser.add_argument("--membrane", action="store_true", help="read the output units' membranes, not their spikes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train-only", action="store_true")
