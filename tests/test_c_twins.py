@@ -17,7 +17,6 @@ from spikingconvnet.emulator import (
     cpu,
     memory_map,
     native_core,
-    native_cpu,
     native_library,
     peripherals,
     timed_core,
@@ -55,12 +54,11 @@ ALONE = {
 STRUCTURES = {
     ("general_native.c", "run"): layout.RUN_FIELDS, ("general_native.c", "row"): layout.ROW_FIELDS,
     ("conv_native.c", "column"): layout.REACH_FIELDS,
-    ("core_native.c", "unicorn_api"): tuple(name for name, _ in native_cpu._Api._fields_),
     ("core_native.c", "cost"): tuple(name for name, _ in timed_native.Cost._fields_),
     ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"inputs", "window", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "cpu", "core", "device", "place", "arm", "memories", "region", "arrival"}}
+          "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
 
@@ -147,7 +145,7 @@ def test_every_structure_that_both_see_has_the_same_fields(path):
     for name, fields in structures(source(path)).items():
         if (path.name, name) in STRUCTURES:
             assert fields == STRUCTURES[path.name, name]
-        elif name != "tlb_entry":                   # Unicorn's, below
+        else:
             assert name in INSIDE[path.name]
 
 
@@ -160,14 +158,7 @@ def test_the_numbers_of_a_lane_are_in_one_order():
 
 def test_what_is_said_of_structures_is_of_structures_that_are_there():
     there = {(path.name, name) for path in FILES for name in structures(source(path))}
-    assert set(STRUCTURES) | {(file, name) for file in INSIDE for name in INSIDE[file]} == there - {
-        ("core_native.c", "tlb_entry")}
-
-
-def test_unicorns_structure_is_as_it_says():
-    unicorn = pytest.importorskip("unicorn.unicorn_py3.unicorn")
-    found = structures(source(EMULATOR / "core_native.c"))["tlb_entry"]
-    assert found == tuple(name for name, _ in unicorn.uc_tlb_entry._fields_)
+    assert set(STRUCTURES) | {(file, name) for file in INSIDE for name in INSIDE[file]} == there
 
 
 def prototypes(path, start):

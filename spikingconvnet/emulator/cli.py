@@ -126,7 +126,7 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Ma
 
 def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet, Machine]:
     """What a board is made of; SetupError if the system refuses memory, sockets or files for it."""
-    if _core_class(options.native, options.timed) is not NativeCore or wrong.slow_cores:
+    if _core_class(options.native, options.timed) in (Core, TimedCore) or wrong.slow_cores:
         require_unicorn()
     try:
         ethernet = Ethernet(options.host, options.real_time)

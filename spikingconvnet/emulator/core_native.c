@@ -11,29 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t (*mmio_read)(void *uc, uint64_t offset, unsigned size, void *data);
-typedef void (*mmio_write)(void *uc, uint64_t offset, unsigned size, uint64_t value, void *data);
-
-/* unicorn.h of Unicorn 2.1.4 */
-typedef struct {
-    int (*emu_start)(void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count);
-    int (*emu_stop)(void *uc);
-    int (*reg_read)(void *uc, int reg, void *value);
-    int (*reg_write)(void *uc, int reg, const void *value);
-    int (*mmio_map)(void *uc, uint64_t address, size_t size, mmio_read read, void *read_data, mmio_write write,
-                    void *write_data);
-    int (*hook_add)(void *uc, size_t *hook, int type, void *callback, void *data, uint64_t begin, uint64_t end, ...);
-    int (*context_save)(void *uc, void *context);
-    int (*context_restore)(void *uc, void *context);
-    int (*ctl)(void *uc, int control, ...);
-    int cpsr, spsr, lr, pc, tlb_fill, mem_write, flush_tlb, block;
-} unicorn_api;
-
-typedef struct {
-    uint64_t paddr;
-    int perms;
-} tlb_entry;                                                    /* uc_tlb_entry */
-
 enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, and a fault for Python to deal with */
 /* timing.py: cycles, and the packets that wait between the router and a core */
 enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, DMA_WORD = 48,
@@ -47,7 +24,7 @@ enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0f
 enum { BANKS = 6, SVC_MODE = 0x13, ABT_MODE = 0x17, UND_MODE = 0x1b };      /* of registers, by mode: arm_run.h */
 enum { DTCM_BASE = 0x00400000, DTCM_SIZE = 0x10000, SDRAM_BASE = 0x60000000, SDRAM_SIZE = 128 << 20 };
 enum { FETCH, UNDEFINED, CALL, DATA };                          /* cpu.Trap */
-enum { PAGE = 4096, READ = 1, WRITE = 2, EXECUTE = 4 };         /* cpu.py */
+enum { PAGE = 4096 };         /* cpu.py */
 enum { READ_COST = 50, POLLS = 6, BURST = 32, MOST_SENT = 1 << 16, MOST_PACKETS = 1 << 18 };
 /* Registers of peripherals.py and their bits: VIC */
 enum { IRQST = 0x00, FIQST = 0x04, RAW = 0x08, SELECT = 0x0c, ENABLE = 0x10, DISABLE = 0x14, SOFT_SET = 0x18,
@@ -75,30 +52,16 @@ typedef struct {
 
 typedef struct core core;
 
+/* What a block of so many bytes costs: its jump, its cycles (cycles.Cost) */
+typedef uint64_t price_of(core *c, uint32_t address, uint32_t size);
+
 /* A device of the chip, which Python serves: what a load gives, or 0 */
 typedef uint32_t (*serve_device)(core *c, uint32_t base, uint32_t offset, uint32_t size, int stores, uint32_t value);
-
-typedef struct cpu cpu;
-
-/* timed_core.Region: a memory of the chip as a device, so that its accesses have a price */
-typedef struct {
-    cpu *owner;
-    int index;
-    uint32_t wait;
-} region;
 
 typedef uint32_t (*device_read)(core *c, uint32_t offset, unsigned size);
 typedef void (*device_write)(core *c, uint32_t offset, unsigned size, uint32_t value);
 
-/* One of a core's own devices on a CPU of Unicorn's */
-typedef struct {
-    cpu *owner;
-    device_read read;
-    device_write write;
-} device;
-
-/* Where a core that executes its program itself (arm_run.h) has a device; `read` and `write` are NULL of those of the chip,
- * which Python serves. */
+/* Where a core has a device; `read` and `write` are NULL of those of the chip, which Python serves. */
 typedef struct {
     uint32_t base, size;
     device_read read;
@@ -111,17 +74,8 @@ typedef struct {
     uint32_t r[16], sign, zero, carry, overflow, saturated, masks, mode, control;
     uint32_t banked[BANKS][2], saved[BANKS], high[2][5];
     op *words, *halves;
+    uint16_t *sizes;                                            /* bytes of blocks, by their first half word; 0: not known */
 } arm;
-
-/* cpu.CPU: the core whose registers are in it; for a clock, how to ask what a block of its program costs */
-struct cpu {
-    const unicorn_api *api;
-    void *uc;
-    core *current;
-    uint64_t (*price)(core *c, uint32_t address, uint32_t size);
-    region regions[SHARED];
-    device devices[DEVICES];
-};
 
 /* A block by its first half word: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
 typedef struct {
@@ -141,18 +95,12 @@ typedef struct {
 } arrival;
 
 struct core {
-    const unicorn_api *api;
-    cpu *cpu;
-    void *uc, *registers;
-    uint64_t program;                                           /* cpu.Space; 0: its own */
-    int refused;
     const uint8_t *itcm;
     uint64_t now;
     uint32_t pc;
     int rest, thumb, burst, fault;
-    volatile int pause, halt;
+    volatile int pause;
     int stops, at_wait;                                         /* an access was not made; the program waits */
-    volatile uint32_t touches;                                  /* accesses to its devices begun and ended */
     int yielded;
     char message[128];
     /* interrupt controller */
@@ -174,6 +122,7 @@ struct core {
     uint32_t read_cost;
     uint64_t limit, until, lag, begins, follow, jump, slept, ends[AT_ONCE];
     cost *costs, *last;
+    price_of *price;
     bank *bank;
     uint64_t *sent_at;
     arrival *coming, queue[QUEUE];                              /* at the router, and between it and the core */
@@ -182,9 +131,9 @@ struct core {
     uint64_t worked;                                            /* cycles awake until the last tick of timer 1 */
     uint32_t *steps;                                            /* by step */
     size_t n_steps, steps_size;
-    struct { uint32_t base, size; uint8_t *bytes; uint64_t place; } memories[MEMORIES];         /* the first: ITCM */
+    struct { uint32_t base, size; uint8_t *bytes; } memories[MEMORIES];         /* ITCM, DTCM, the chip's */
     int n_memories;
-    arm arm;                                                    /* without a CPU of Unicorn's */
+    arm arm;
     place places[PLACES];
     int n_places;
     serve_device serve;
@@ -194,35 +143,11 @@ static uint32_t status(const core *c);
 static void set_status(core *c, uint32_t word);
 static void set_saved_status(arm *a, uint32_t word);
 static void forget(core *c, uint32_t offset, uint32_t size);
-
-/* Put the registers of a core in, or only those of the last one out. */
-static int switch_to(cpu *p, core *c) {
-    int error = 0;
-    if (p->current == c) return 0;
-    if (p->current) error = p->api->context_save(p->uc, p->current->registers);
-    if (c && !error) error = p->api->context_restore(p->uc, c->registers);
-    if (c && !error) error = p->api->ctl(p->uc, p->api->flush_tlb);
-    p->current = error ? NULL : c;
-    return error;
-}
-
-static uint32_t get(core *c, int reg) {
-    uint64_t value = 0;
-    switch_to(c->cpu, c);
-    c->api->reg_read(c->uc, reg, &value);
-    return (uint32_t) value;
-}
-
-static void put(core *c, int reg, uint32_t value) {
-    uint64_t wide = value;
-    switch_to(c->cpu, c);
-    c->api->reg_write(c->uc, reg, &wide);
-}
+static int begin_block(core *c, uint32_t address, uint32_t size);
 
 /* Let the program stop before it makes the access that it is about to make. */
 static void stop_program(core *c) {
     c->stops = 1;
-    if (c->uc) c->api->emu_stop(c->uc);
 }
 
 static uint32_t stop(core *c) {
@@ -248,18 +173,11 @@ static void spend(core *c, uint64_t cycles);
 static void move_up(core *c);
 static void plan(core *c);
 
-/* Whether the access has to be left alone because the core was asked to pause, or its packets have to be taken. */
-static int yields(core *c) {
-    if (!c->uc) return 0;                                       /* it looks at every jump */
-    if (c->timed) {
-        spend(c, DEVICE_WAIT);
-        happen(c);
-    }
-    if (!c->pause && c->n_sent < 3 * MOST_SENT) return 0;
-    c->pause = 0;
-    c->yielded = 1;
-    stop_program(c);
-    return 1;
+/* An access to a device begins: it takes time, and finds what is due by then. */
+static void reach(core *c) {
+    if (!c->timed) return;
+    spend(c, DEVICE_WAIT);
+    happen(c);
 }
 
 static void progress(core *c) {
@@ -285,7 +203,8 @@ static int slot(const core *c) {
 
 static uint32_t vic_read(core *c, uint32_t offset, unsigned size) {
     uint32_t index = (offset & 0xff) / 4, bank = offset & ~0xffu;
-    if (yields(c) || partial(c, "VIC", offset, size)) return 0;
+    reach(c);
+    if (partial(c, "VIC", offset, size)) return 0;
     progress(c);
     switch (offset) {
     case IRQST: return raw(c) & c->enable & ~c->select;
@@ -309,7 +228,8 @@ static uint32_t vic_read(core *c, uint32_t offset, unsigned size) {
 
 static void vic_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
     uint32_t index = (offset & 0xff) / 4, bank = offset & ~0xffu;
-    if (yields(c) || partial(c, "VIC", offset, size)) return;
+    reach(c);
+    if (partial(c, "VIC", offset, size)) return;
     progress(c);
     switch (offset) {
     case SELECT: c->select = value; return;
@@ -351,7 +271,8 @@ static uint32_t count(const core *c, timer *t) {
 static uint32_t timer_read(core *c, uint32_t offset, unsigned size) {
     uint32_t value;
     timer *t = &c->timers[offset >= SECOND];
-    if (yields(c) || partial(c, "timers", offset, size)) return 0;
+    reach(c);
+    if (partial(c, "timers", offset, size)) return 0;
     switch (offset < 2 * SECOND ? offset % SECOND : offset) {
     case LOAD: return t->load;
     case COUNT:
@@ -373,7 +294,8 @@ static uint32_t timer_read(core *c, uint32_t offset, unsigned size) {
 static void timer_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
     timer *t = &c->timers[offset >= SECOND];
     int started = value & RUN && !(t->control & RUN);
-    if (yields(c) || partial(c, "timers", offset, size)) return;
+    reach(c);
+    if (partial(c, "timers", offset, size)) return;
     switch (offset < 2 * SECOND ? offset % SECOND : offset) {
     case LOAD: t->load = value; begin(c, t, value); break;
     case CONTROL:
@@ -434,13 +356,14 @@ static void send_packet(core *c, uint32_t key) {
     c->sent[c->n_sent++] = key;
     c->sent[c->n_sent++] = payload ? c->txdata : 0;
     c->has_data = 0;
-    if (!c->uc && c->n_sent >= 3 * MOST_SENT) c->pause = 1;
+    if (c->n_sent >= 3 * MOST_SENT) c->pause = 1;               /* somebody has to take them */
 }
 
 #define CC "communications controller"
 
 static uint32_t comms_read(core *c, uint32_t offset, unsigned size) {
-    if (yields(c) || partial(c, CC, offset, size)) return 0;
+    reach(c);
+    if (partial(c, CC, offset, size)) return 0;
     progress(c);
     switch (offset) {
     case TCR: return c->tcr | (c->now < c->held ? 0 : EMPTY | NOT_FULL);
@@ -459,7 +382,8 @@ static uint32_t comms_read(core *c, uint32_t offset, unsigned size) {
 }
 
 static void comms_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
-    if (yields(c) || partial(c, CC, offset, size)) return;
+    reach(c);
+    if (partial(c, CC, offset, size)) return;
     progress(c);
     switch (offset) {
     case TCR: c->tcr = value & 0x00ff0000; return;
@@ -490,11 +414,7 @@ static int transfer(core *c, uint32_t length) {
     uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
     if (!target) return 0;
     memmove(target, source, length);
-    if (!to_system && c->tcm < c->memories[0].size) {
-        if (!c->uc) forget(c, c->tcm, length);
-        else if (c->program) c->api->ctl(c->uc, c->api->flush_tlb);
-        c->program = 0;
-    }
+    if (!to_system && c->tcm < c->memories[0].size) forget(c, c->tcm, length);
     if (c->sctl & ENABLE_COUNT) {
         uint32_t burst = 4u << ((c->description >> 24 & 1) + (c->description >> 21 & 7));
         c->bursts += (length + burst - 1) / burst;
@@ -533,7 +453,8 @@ static uint32_t transfer_status(const core *c) {
 #define DMA "DMA controller"
 
 static uint32_t dma_read(core *c, uint32_t offset, unsigned size) {
-    if (yields(c) || partial(c, DMA, offset, size)) return 0;
+    reach(c);
+    if (partial(c, DMA, offset, size)) return 0;
     progress(c);
     switch (offset) {
     case ADRS: return c->system;
@@ -548,7 +469,8 @@ static uint32_t dma_read(core *c, uint32_t offset, unsigned size) {
 }
 
 static void dma_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
-    if (yields(c) || partial(c, DMA, offset, size)) return;
+    reach(c);
+    if (partial(c, DMA, offset, size)) return;
     progress(c);
     switch (offset) {
     case ADRS: c->system = value; break;
@@ -563,64 +485,33 @@ static void dma_write(core *c, uint32_t offset, unsigned size, uint32_t value) {
     plan(c);
 }
 
-static uint32_t current_status(core *c) { return c->uc ? get(c, c->api->cpsr) : status(c); }
-
 static uint32_t wanted(core *c) {
     uint32_t fast = raw(c) & c->enable & c->select, any = fast || slot(c) >= 0;
-    uint32_t mask = any && c->rest != WFI ? current_status(c) : 0;
+    uint32_t mask = any && c->rest != WFI ? status(c) : 0;
     if (fast && !(mask & F_BIT)) return FIQ_VECTOR;
     if (!(mask & I_BIT) && any && slot(c) >= 0) return IRQ_VECTOR;
     return 0;
 }
 
 static void enter(core *c, uint32_t vector, uint32_t mode, uint32_t link, uint32_t mask) {
-    uint32_t cpsr = current_status(c), keep = cpsr & ~(uint32_t) (MODE_BITS | T_BIT);
+    uint32_t cpsr = status(c), keep = cpsr & ~(uint32_t) (MODE_BITS | T_BIT);
     if (c->rest == WFI) keep &= ~(uint32_t) F_BIT;
-    if (c->uc) {
-        put(c, c->api->cpsr, keep | mode | mask);
-        put(c, c->api->spsr, cpsr);
-        put(c, c->api->lr, link);
-    } else {
-        set_status(c, keep | mode | mask);
-        set_saved_status(&c->arm, cpsr);
-        c->arm.r[14] = link;
-    }
+    set_status(c, keep | mode | mask);
+    set_saved_status(&c->arm, cpsr);
+    c->arm.r[14] = link;
     c->pc = vector;
     c->thumb = 0;
     progress(c);
 }
 
-#include "arm_run.h"
 
-/* Let Unicorn's CPU go until something stops it: 0, or its error. */
-static int emulate_elsewhere(core *c) {
-    int error = switch_to(c->cpu, c), again;
-    do {
-        if (!error) error = c->api->emu_start(c->uc, c->pc | (uint32_t) c->thumb, 1, 0, 0);
-        c->pc = get(c, c->api->pc);
-        c->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
-        again = error && c->refused;
-        if (again) {
-            c->refused = 0;
-            c->program = 0;
-            error = c->api->ctl(c->uc, c->api->flush_tlb);
-        }
-    } while (again);
-    uint32_t before, at = (c->pc - 4) & 0x7ffc;
-    assert(at + 4 <= c->memories[0].size);
-    memcpy(&before, c->itcm + at, 4);
-    c->at_wait = (before & WAIT_MASK) == WAIT;
-    return error;
-}
+#include "arm_run.h"
 
 /* Let the program go until something stops it; whether there is a reason to go on. */
 static int emulate(core *c) {
-    int error = 0;
     c->at_wait = 0;
-    if (c->uc) error = emulate_elsewhere(c);
-    else run_program(c);
-    if (error || c->fault) {
-        c->fault = error ? -error : c->fault;
+    run_program(c);
+    if (c->fault) {
         c->rest = FAULT;
         return 0;
     }
@@ -726,31 +617,29 @@ static void plan(core *c) {
     }
 }
 
-static void on_block(void *uc, uint64_t wide, uint32_t size, void *data) {
-    cpu *p = data;
-    core *c = p->current;
-    uint32_t address = (uint32_t) wide;
+/* The program is about to begin a block: count it, or stop before it, 0. */
+static int begin_block(core *c, uint32_t address, uint32_t size) {
     if (address != c->follow) spend(c, c->jump);
     c->jump = 0;
     c->follow = address;
     if (c->now >= c->limit || (raw(c) & c->enable && wanted(c))) {
         c->stopped = 1;
-        c->api->emu_stop(uc);
-        return;
+        return 0;
     }
     cost *one = &c->costs[(address & (CODE - 1)) / 2];
     if (one->size != size) {
-        uint64_t both = p->price(c, address, size);
+        uint64_t both = c->price(c, address, size);
         one->cycles = (uint32_t) both;
         one->jump = (uint32_t) (both >> 32);
         one->size = size;
-        one->thumb = get(c, c->api->cpsr) & T_BIT ? 1 : 0;
+        one->thumb = (uint32_t) c->thumb;
     }
     one->begun++;
     c->last = one;
     spend(c, one->cycles);
     c->jump = one->jump;
     c->follow = address + size;
+    return 1;
 }
 
 /* The block that is under way takes so many cycles more. */
@@ -793,100 +682,13 @@ static void slice(core *c) {
     }
 }
 
-static uint64_t memory_read(void *uc, uint64_t offset, unsigned size, void *data) {
-    const region *r = data;
-    core *c = r->owner->current;
-    uint64_t value = 0;
-    (void) uc;
-    assert(offset + size <= c->memories[r->index].size);
-    memcpy(&value, c->memories[r->index].bytes + offset, size);
-    spend(c, r->wait);
-    return value;
-}
-
-static void memory_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void *data) {
-    const region *r = data;
-    core *c = r->owner->current;
-    (void) uc;
-    assert(offset + size <= c->memories[r->index].size);
-    memcpy(c->memories[r->index].bytes + offset, &value, size);
-    spend(c, r->wait);
-}
-
-/* Space.translate */
-static _Bool translate(void *uc, uint64_t wide, int access, tlb_entry *entry, void *data) {
-    core *c = ((cpu *) data)->current;
-    uint32_t address = (uint32_t) wide;
-    (void) uc;
-    if (!c) return 0;                                           /* a memory is being taken away */
-    entry->paddr = address;
-    entry->perms = READ | WRITE;
-    for (int i = 0; i < c->n_memories; i++) {
-        uint32_t offset = address - c->memories[i].base;
-        if (offset >= c->memories[i].size) continue;
-        if (i >= FIRST_SHARED && c->timed) break;
-        entry->paddr = c->memories[i].place + offset;
-        if (i) break;
-        if (!c->program || offset < PAGE) {
-            entry->perms |= EXECUTE;
-            break;
-        }
-        c->refused = access == c->api->mem_write;
-        entry->paddr = c->program + offset;
-        entry->perms = READ | EXECUTE;
-        return !c->refused;
-    }
-    return 1;
-}
-
 #define API __attribute__((visibility("default")))
-
-API cpu *cpu_new(const unicorn_api *api, void *uc) {
-    cpu *p = calloc(1, sizeof *p);
-    if (p) {
-        p->api = api;
-        p->uc = uc;
-    }
-    return p;
-}
-
-API void cpu_free(cpu *p) { free(p); }
-
-API core *cpu_current(const cpu *p) { return p->current; }
-
-API int cpu_switch(cpu *p, core *c) { return switch_to(p, c); }
-
-API int cpu_hook(cpu *p) {
-    size_t hook;
-    return p->api->hook_add(p->uc, &hook, p->api->tlb_fill, (void *) translate, p, 1, 0);
-}
 
 static const device_read READS[] = {vic_read, timer_read, comms_read, dma_read};
 static const device_write WRITES[] = {vic_write, timer_write, comms_write, dma_write};
 
-/* An access of Unicorn's to a device */
-static uint64_t unicorn_read(void *uc, uint64_t wide, unsigned size, void *data) {
-    device *d = data;
-    (void) uc;
-    return d->read(d->owner->current, (uint32_t) wide, size);
-}
-
-static void unicorn_write(void *uc, uint64_t wide, unsigned size, uint64_t value, void *data) {
-    device *d = data;
-    (void) uc;
-    d->write(d->owner->current, (uint32_t) wide, size, (uint32_t) value);
-}
-
-API int cpu_map(cpu *p, int index, uint64_t base, uint64_t size) {
-    device *d = &p->devices[index];
-    d->owner = p;
-    d->read = READS[index];
-    d->write = WRITES[index];
-    return p->api->mmio_map(p->uc, base, size, unicorn_read, d, unicorn_write, d);
-}
-
-/* A core that executes its program itself, as after a reset, or NULL. */
-API core *core_alone(const uint8_t *itcm, uint32_t processor, void *serve) {
+/* A core as after a reset, or NULL. */
+API core *core_new(const uint8_t *itcm, uint32_t processor, void *serve) {
     core *c = calloc(1, sizeof *c);
     op *words = calloc(CODE / 4 + 1, sizeof *words);
     if (!c || !words) {
@@ -929,23 +731,6 @@ API void core_put(core *c, int number, uint32_t value) {
     else set_saved_status(&c->arm, value);
 }
 
-API core *core_new(cpu *p, void *registers, uint64_t program, const uint8_t *itcm, uint32_t processor) {
-    core *c = calloc(1, sizeof *c);
-    if (c) {
-        c->api = p->api;
-        c->cpu = p;
-        c->uc = p->uc;
-        c->registers = registers;
-        c->program = program;
-        c->itcm = itcm;
-        c->processor = processor;
-        c->rest = READY;
-        c->timers[0].deadline = c->timers[1].deadline = NEVER;
-        c->read_cost = READ_COST;
-    }
-    return c;
-}
-
 API void core_free(core *c) {
     if (c) {
         free(c->sent);
@@ -954,15 +739,15 @@ API void core_free(core *c) {
         free(c->steps);
         free(c->arm.words);
         free(c->arm.halves);
+        free(c->arm.sizes);
     }
     free(c);
 }
 
-API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes, uint64_t place) {
+API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes) {
     if (c->n_memories == MEMORIES) return -1;
     c->memories[c->n_memories].base = base;
     c->memories[c->n_memories].size = size;
-    c->memories[c->n_memories].place = place;
     c->memories[c->n_memories++].bytes = bytes;
     return 0;
 }
@@ -1028,7 +813,7 @@ API void core_set_pc(core *c, uint32_t pc) {
 API void core_pause(core *c) { c->pause = 1; }
 
 /* For accesses to the chip's devices, which Python serves. */
-API int core_yields(core *c) { return yields(c); }
+API void core_reach(core *c) { reach(c); }
 
 API void core_progress(core *c) { progress(c); }
 
@@ -1037,7 +822,7 @@ API void core_fault(core *c, const char *message) {
     stop(c);
 }
 
-/* The fault to deal with: 1 a device's (with its message), below 0 an error of the CPU emulator. */
+/* The fault to deal with, with its message: 1 a device's, below 0 the program's (-1 less cpu.Trap). */
 API int core_take_fault(core *c, const char **message) {
     int fault = c->fault;
     c->fault = 0;
@@ -1052,27 +837,16 @@ API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
 }
 
 /* Time */
-API int cpu_clock(cpu *p, void *price) {
-    size_t hook;
-    p->price = (uint64_t (*)(core *, uint32_t, uint32_t)) price;
-    return p->api->hook_add(p->uc, &hook, p->api->block, (void *) on_block, p, 1, 0);
-}
-
-/* Let a memory of the cores be a device whose accesses have a price. */
-API int cpu_share(cpu *p, int index, uint64_t base, uint64_t size, uint32_t wait) {
-    region *r = &p->regions[index - FIRST_SHARED];
-    r->owner = p;
-    r->index = index;
-    r->wait = wait;
-    return p->api->mmio_map(p->uc, base, size, memory_read, r, memory_write, r);
-}
-
-API void core_clock(core *c, cost *costs, bank *shared, uint64_t now) {
+/* Let its work take time; whether there is memory for it. */
+API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price) {
+    c->arm.sizes = calloc(CODE / 2, sizeof *c->arm.sizes);
+    c->price = (price_of *) price;
     c->timed = 1;
     c->read_cost = 0;
     c->costs = costs;
     c->bank = shared;
     c->now = c->slept = now;
+    return c->arm.sizes != NULL;
 }
 
 /* A packet sets out for a core, or arrives; 0 if there is no room for it. */

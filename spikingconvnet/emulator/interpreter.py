@@ -1,4 +1,4 @@
-"""A core's own CPU in C: it decodes each instruction once and executes it itself (``arm_run.h``); no Unicorn.
+"""A core's own CPU in C: it decodes each instruction once and executes it itself (``arm_run.h``, ``arm_loop.h``); no Unicorn.
 
 It takes 130 KB for what it has decoded, so each core has one, and nothing has to be put in or taken out as cores take
 turns. Where a program is asked to pause it does so at its next jump: no access is ever made twice.
@@ -24,11 +24,11 @@ class Interpreter:
         """Make the C part of a core, with registers as after a reset. MemoryError if there is no room for it."""
         self._core = core
         self._serve = SERVE(self._served)           # kept as long as C may call it
-        core.made = library().core_alone(core.itcm.address, core.physical, ctypes.cast(self._serve, ctypes.c_void_p))
+        core.made = library().core_new(core.itcm.address, core.physical, ctypes.cast(self._serve, ctypes.c_void_p))
         if not core.made:
             raise MemoryError("no memory for a core")
         for base, memory in core.memories:
-            library().core_memory(core.made, base, memory.size, memory.address, 0)
+            library().core_memory(core.made, base, memory.size, memory.address)
         own = [(device, base, DEVICE_SIZE) for device, bases in enumerate(DEVICES) for base in bases]
         for device, base, size in own + [(len(DEVICES), base, size) for base, size in CHIP_DEVICES.items()]:
             library().core_place(core.made, device, base, size)

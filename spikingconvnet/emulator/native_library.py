@@ -1,6 +1,6 @@
 """The library in C with the cores of the emulated board, and what its functions take and give.
 
-``setup.py`` compiles ``core_native.c`` where it finds a C compiler. It is not linked with Unicorn.
+``setup.py`` compiles ``core_native.c`` where it finds a C compiler.
 """
 
 import ctypes
@@ -15,25 +15,20 @@ _VOID, _INT, _U32, _U64 = None, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64
 _POINTER, _WORDS, _LONGS = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64)
 DEVICES = (VIC_BASES, TIMER_BASES, CC_BASES, DMA_BASES)     # of a core alone
 SERVE = ctypes.CFUNCTYPE(_U32, _POINTER, _U32, _U32, _U32, _INT, _U32)    # serve_device in core_native.c
-PRICE = ctypes.CFUNCTYPE(_U64, _POINTER, _U32, _U32)       # (core, address, bytes of a block) -> its jump, its cycles
+PRICE = ctypes.CFUNCTYPE(_U64, _POINTER, _U32, _U32)       # price_of: (core, address, bytes) -> its jump, its cycles
 PROTOTYPES = {
-    "cpu_new": (_POINTER, _POINTER, _POINTER), "cpu_free": (_VOID, _POINTER), "cpu_switch": (_INT, _POINTER, _POINTER),
-    "cpu_hook": (_INT, _POINTER), "cpu_map": (_INT, _POINTER, _INT, _U64, _U64),
-    "core_alone": (_POINTER, _POINTER, _U32, _POINTER), "core_place": (_INT, _POINTER, _INT, _U32, _U32),
-    "core_get": (_U32, _POINTER, _INT), "core_put": (_VOID, _POINTER, _INT, _U32),
-    "core_new": (_POINTER, _POINTER, _POINTER, _U64, _POINTER, _U32), "core_free": (_VOID, _POINTER),
-    "core_memory": (_INT, _POINTER, _U32, _U32, _POINTER, _U64),
+    "core_new": (_POINTER, _POINTER, _U32, _POINTER), "core_place": (_INT, _POINTER, _INT, _U32, _U32),
+    "core_get": (_U32, _POINTER, _INT), "core_put": (_VOID, _POINTER, _INT, _U32), "core_free": (_VOID, _POINTER),
+    "core_memory": (_INT, _POINTER, _U32, _U32, _POINTER),
     "core_run": (_INT, _POINTER, _U64, _POINTER, _U32, _WORDS), "core_ready": (_INT, _POINTER, _U32),
     "core_line": (_VOID, _POINTER, _INT, _INT), "core_expire": (_VOID, _POINTER, _INT, _U64),
     "core_deadline": (_POINTER, _POINTER, _INT), "core_sent": (_WORDS, _POINTER, ctypes.POINTER(_U64)),
     "core_pc": (_U32, _POINTER), "core_set_pc": (_VOID, _POINTER, _U32), "core_pause": (_VOID, _POINTER),
-    "core_yields": (_INT, _POINTER), "core_progress": (_VOID, _POINTER),
+    "core_reach": (_VOID, _POINTER), "core_progress": (_VOID, _POINTER),
     "core_fault": (_VOID, _POINTER, ctypes.c_char_p),
     "core_take_fault": (_INT, _POINTER, ctypes.POINTER(ctypes.c_char_p)),
     "core_except": (_VOID, _POINTER, _U32, _U32, _U32),
-    "cpu_current": (_POINTER, _POINTER), "cpu_clock": (_INT, _POINTER, _POINTER),
-    "cpu_share": (_INT, _POINTER, _INT, _U64, _U64, _U32),
-    "core_clock": (_VOID, _POINTER, _POINTER, _POINTER, _U64),
+    "core_clock": (_INT, _POINTER, _POINTER, _POINTER, _U64, _POINTER),
     "core_arrive": (_INT, _POINTER, _U64, _U32, _U32, _U32), "core_wake": (_VOID, _POINTER, _U64),
     "core_plan": (_VOID, _POINTER), "core_pace": (_VOID, _POINTER, _U64),
     "core_timeout": (_VOID, _POINTER, _U64), "core_rest": (_INT, _POINTER),

@@ -5,23 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spikingconvnet.emulator import cycles, timing
-from spikingconvnet.emulator.core import T_BIT, Core, Rest
-from spikingconvnet.emulator.cpu import Trapped
+from spikingconvnet.emulator.core import T_BIT, Rest
 from spikingconvnet.emulator.memory import Device
 from spikingconvnet.emulator.native_core import FAULT, NEVER, NativeCore
-from spikingconvnet.emulator.native_cpu import NativeCPU, check
 from spikingconvnet.emulator.native_library import PRICE, library
 from spikingconvnet.emulator.packets import Packet
-from spikingconvnet.emulator.timed_core import (
-    CODE,
-    FIRST_SHARED,
-    SHARED_MEMORIES,
-    SHARED_WAITS,
-    Block,
-    Outcome,
-    Sent,
-    Times,
-)
+from spikingconvnet.emulator.timed_core import CODE, Block, Outcome, Sent, Times
 
 
 class Cost(ctypes.Structure):
@@ -40,50 +29,9 @@ class Bank(ctypes.Structure):
         super().__init__(moved, word)
 
 
-class TimedNativeCPU(NativeCPU):
-    """See `TimedCPU`."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self._by_made: dict[int, Any] = {}
-        self._price = PRICE(self._price_of)         # kept as long as C may call it
-
-    def add(self, core: Any) -> None:
-        """Let a core take part; see `NativeCPU.add`."""
-        super().add(core)
-        self._by_made[core.made] = core
-
-    def remove(self, core: Any) -> None:
-        """Forget a core if it takes part."""
-        self._by_made.pop(core.made, None)
-        super().remove(core)
-
-    def _map_core(self) -> None:
-        super()._map_core()
-        check(library().cpu_clock(self._cpu, ctypes.cast(self._price, ctypes.c_void_p)))
-        for index, ((base, size), wait) in enumerate(zip(SHARED_MEMORIES, SHARED_WAITS), FIRST_SHARED):
-            check(library().cpu_share(self._cpu, index, base, size, wait))
-
-    def _price_of(self, made: int, address: int, size: int) -> int:
-        core = self._by_made[made]
-        cost = cycles.block(core.itcm.bytes[address:address + size], bool(self.read(core, "CPSR") & T_BIT))
-        return cost.jump << 32 | cost.cycles
-
-    def _at_work(self) -> Any:
-        return self._by_made[library().cpu_current(self._cpu)]
-
-    def _load(self, _uc: Any, offset: int, width: int, base: int) -> int:
-        return self._at_work().load(base, offset, width)
-
-    def _store(self, _uc: Any, offset: int, width: int, value: int, base: int) -> None:
-        self._at_work().store(base, offset, width, value)
-
-
 class TimedNativeCore(NativeCore):
     """See `TimedCore`."""
 
-    CPU = TimedNativeCPU
-    _take_cpu = Core._take_cpu                      # Unicorn's, which tells of each block that begins
     BANK: Any = Bank
     bank: Any
     timeout: int
@@ -106,8 +54,15 @@ class TimedNativeCore(NativeCore):
         super()._begin()
         costs = (Cost * (CODE // 2))()
         self._costs = costs if self.profiled else self._cpus.costs.setdefault(bytes(self.itcm.bytes), costs)
-        library().core_clock(self.made, self._costs, ctypes.byref(self.bank), self._clock())
+        self._price = PRICE(self._price_of)         # kept as long as C may call it
+        if not library().core_clock(self.made, self._costs, ctypes.byref(self.bank), self._clock(),
+                                    ctypes.cast(self._price, ctypes.c_void_p)):
+            raise MemoryError("no memory for a core")
         library().core_timeout(self.made, self.timeout)
+
+    def _price_of(self, _made: int, address: int, size: int) -> int:
+        cost = cycles.block(self.itcm.bytes[address:address + size], bool(self._read("CPSR") & T_BIT))
+        return cost.jump << 32 | cost.cycles
 
     @property
     def rest(self) -> Rest:
@@ -153,9 +108,6 @@ class TimedNativeCore(NativeCore):
         """Blocks that it has begun, if it is `profiled`."""
         return [Block(2 * place, one.size, bool(one.thumb), one.begun, one.spent)
                 for place, one in enumerate(self._costs) if one.begun] if self.profiled else []
-
-    def _trapped(self, number: int, text: str) -> Trapped:
-        return self._cpu.trap(number)
 
     def settle(self) -> None:
         """Deal with a fault, if there is one."""

@@ -13,7 +13,8 @@ BREAKS = {
                  "for (int i = 0; i <= MEMORIES; i++) {\n        uint32_t offset = address - c"),
     "instructions": ("jump and nowhere", "if (to >= CODE)", "if (to > ~0u - CODE)"),
 }
-SOURCES = {path.name: path.read_text() for path in (EMULATOR / "core_native.c", EMULATOR / "arm_run.h")}
+SOURCES = {path.name: path.read_text() for path in (EMULATOR / "core_native.c", EMULATOR / "arm_run.h",
+                                                     EMULATOR / "arm_loop.h")}
 
 
 HELD = {"test_core": "native", "test_interpreter": "alike and 17", "test_fuzz": "",     # files, and which tests

@@ -69,11 +69,11 @@ def _output(*command):
 def one(library, kind, *arguments):
     """Take the library, then run pytest or the command line; "board": that of the emulated board, then pytest."""
     from spikingconvnet.backends.local import native
-    from spikingconvnet.emulator import interpreter, native_core, native_cpu, native_library, timed_native
+    from spikingconvnet.emulator import interpreter, native_core, native_library, timed_native
 
     if kind == "board":
         loaded = native_library.load(library)
-        for module in (interpreter, native_core, native_cpu, native_library, timed_native):
+        for module in (interpreter, native_core, native_library, timed_native):
             module.library = lambda: loaded
     else:
         loaded = ctypes.CDLL(library)

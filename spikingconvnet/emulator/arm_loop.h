@@ -1,0 +1,320 @@
+/* The loop of arm_run.h, which includes this for cores whose work takes time (TIMED) and for all others, each as RUN.
+ */
+
+#define TAKE_FLAGS (sign = a->sign, zero = a->zero, carry = a->carry, overflow = a->overflow)
+#define GIVE_FLAGS (a->sign = sign, a->zero = zero, a->carry = carry, a->overflow = overflow)
+#define FLAGS_OF_ZERO(value) sign = zero = (value)
+#define FLAGS_OF_SUM(x, y, sum)                                                                     \
+    FLAGS_OF_ZERO(sum), overflow = (~((x) ^ (y)) & ((x) ^ (sum))) >> 31
+#define ADDING(x, y, more)                                                                          \
+    { uint64_t wide = (uint64_t) (x) + (y) + (more); made = (uint32_t) wide; out = (uint32_t) (wide >> 32); }
+#define LOGIC(made_of, keeps) { made = (made_of); if (keeps) { r[o->rd] = made; } NEXT; }
+#define LOGIC_S(made_of, keeps)                                                                     \
+    { made = (made_of); FLAGS_OF_ZERO(made); carry = out; if (keeps) { r[o->rd] = made; } NEXT; }
+#define SUM(x, y, more, keeps) { if (keeps) { r[o->rd] = (x) + (y) + (more); } NEXT; }
+#define SUM_S(x, y, more, keeps)                                                                    \
+    { uint32_t p = (x), q = (y); ADDING(p, q, more) FLAGS_OF_SUM(p, q, made); carry = out;       \
+      if (keeps) { r[o->rd] = made; } NEXT; }
+/* Each instruction with its three operands, without flags and with */
+#define OPERAND_I(s) y = o->number; if (s) out = o->flags & CARRY_0 ? o->flags & 1 : carry;
+#define OPERAND_R(s) y = r[o->rm]; if (s) out = carry;
+#define OPERAND_T(s) y = shifted(o, r, carry, &out);
+#define ALU(name, how, made_of, keeps)                                                              \
+    do_##name##_I: OPERAND_I(0) how(made_of, keeps)                                                 \
+    do_##name##_R: OPERAND_R(0) how(made_of, keeps)                                                 \
+    do_##name##_T: OPERAND_T(0) how(made_of, keeps)                                                 \
+    do_##name##S_I: OPERAND_I(1) how##_S(made_of, keeps)                                            \
+    do_##name##S_R: OPERAND_R(1) how##_S(made_of, keeps)                                            \
+    do_##name##S_T: OPERAND_T(1) how##_S(made_of, keeps)
+#define ALU_SUM(name, first, second, more, keeps)                                                   \
+    do_##name##_I: OPERAND_I(0) SUM(first, second, more, keeps)                                     \
+    do_##name##_R: OPERAND_R(0) SUM(first, second, more, keeps)                                     \
+    do_##name##_T: OPERAND_T(0) SUM(first, second, more, keeps)                                     \
+    do_##name##S_I: OPERAND_I(1) SUM_S(first, second, more, keeps)                                  \
+    do_##name##S_R: OPERAND_R(1) SUM_S(first, second, more, keeps)                                  \
+    do_##name##S_T: OPERAND_T(1) SUM_S(first, second, more, keeps)
+/* An access: with a number for an offset, and all others. The base changes only if the access is made. */
+#define ACCESS(name, does, ends)                                                                    \
+    do_##name##_I: at = r[o->rn] + o->number; does ends NEXT;                                       \
+    do_##name: {                                                                                    \
+        uint32_t moved = r[o->rn] + offset_of(o, r, carry);                                                \
+        at = o->flags & BEFORE ? moved : r[o->rn];                                                  \
+        does                                                                                        \
+        if (o->flags & WRITES_BACK) r[o->rn] = moved;                                               \
+        ends                                                                                        \
+        NEXT;                                                                                       \
+    }
+/* The value stays in a register as long as it comes from memory that is near. */
+#define LOAD(size, value)                                                                           \
+    { const uint8_t *from = memory_at(c, at, size, 0);                                              \
+      uint32_t far;                                                                                 \
+      if (from) value = bytes_at(from, size);                                                       \
+      else if (far_load(c, at, size, &far)) value = far;                                            \
+      else goto again; }
+#define STORE(size) if (!store(c, at, size, r[o->rd])) goto again;
+#define HERE ((uint32_t) (o - table) << width)
+#if TIMED                                                       /* behind a block there is another one */
+#define NEXT                                                                                        \
+    do {                                                                                            \
+        if ((uint32_t) (next - table) << width == ends) { to = ends; goto jump; }                   \
+        o = next++;                                                                                 \
+        goto *labels[o->kind];                                                                      \
+    } while (0)
+#else
+#define NEXT do { o = next++; goto *labels[o->kind]; } while (0)
+#endif
+
+/* Run from c->pc until something stops it, and leave c->pc where it goes on. Between two instructions of a jump alone is
+ * looked whether somebody has asked it to pause. */
+static void RUN(core *c) {
+#define LABEL(name) &&do_##name,
+#define SIX_LABELS(name) &&do_##name##_I, &&do_##name##_R, &&do_##name##_T, &&do_##name##S_I, &&do_##name##S_R, &&do_##name##S_T,
+#define TWO_LABELS(name) &&do_##name##_I, &&do_##name,
+    static const void *const labels[] = {FOR_EACH_OTHER(LABEL) FOR_EACH_ALU(SIX_LABELS) FOR_EACH_ACCESS(TWO_LABELS)};
+    arm *a = &c->arm;
+    uint32_t sign, zero, carry, overflow;                       /* those of `a` while it runs */
+    uint32_t *r = a->r, y = 0, made = 0, out = 0, at = 0, to = c->pc;
+#if TIMED
+    uint32_t ends = 0;
+#endif
+    op *table = NULL, *next = NULL, *o = NULL;
+    int width = 2;
+    c->stops = 0;
+    TAKE_FLAGS;
+    goto change;
+
+jump:                                                           /* to `to`, in the same state */
+    if (c->pause) {
+        c->pause = 0;
+        c->yielded = 1;
+        goto leave;
+    }
+    if (to >= CODE) goto lost;
+    next = table + (to >> width);
+#if TIMED
+    ends = to + block_size(c, table, width, to);
+    if (!begin_block(c, to, ends - to)) goto leave;
+#endif
+    NEXT;
+change:                                                         /* to `to`, in the state that c->thumb says */
+    table = table_of(c);
+    width = c->thumb ? 1 : 2;
+    if (!table) {
+        snprintf(c->message, sizeof c->message, "no memory for what Thumb's instructions are");
+        c->fault = 1;
+        goto leave;
+    }
+    goto jump;
+lost:
+    nowhere(c, "fetch", to, 2u << (width - 1));
+    c->fault = -1 - FETCH;
+    goto leave;
+again:                                                          /* the access was not made: the instruction comes again */
+    to = HERE;
+leave:
+    GIVE_FLAGS;
+    c->pc = to;
+    return;
+
+do_UNDECODED:
+    decoded(c, table, width, HERE);
+    goto *labels[o->kind];
+do_IF:
+    if (!(HOLDS_FOR[o->condition] >> (sign >> 31 << 3 | (uint32_t) !zero << 2 | carry << 1 | overflow) & 1)) NEXT;
+    goto *labels[o->then];
+do_WITH_PC:
+    r[15] = HERE + (4u << (width - 1));
+    goto *labels[o->last];
+do_NOWHERE:
+    to = CODE;
+    goto lost;
+do_UNDEFINED:
+    snprintf(c->message, sizeof c->message, "no instruction of the core");
+    c->fault = -1 - UNDEFINED;
+    goto again;
+do_SVC:
+    snprintf(c->message, sizeof c->message, "SVC");
+    c->fault = -1 - CALL;
+    to = HERE + (1u << width);
+    goto leave;
+do_BKPT:
+    snprintf(c->message, sizeof c->message, "BKPT");
+    c->fault = -1 - CALL;
+    goto again;
+do_NOP:
+    NEXT;
+do_WAIT:
+    to = HERE + 4;
+    c->at_wait = 1;
+    goto leave;
+do_CONTROL:
+    if (o->flags) r[o->rd] = a->control;
+    else a->control = r[o->rd];
+    NEXT;
+do_TO_PC:
+    r[15] = HERE + (4u << (width - 1));
+    if (!(o->last & 3)) y = o->number;
+    else y = shifted(o, r, carry, &out);
+    to = computed(o->last >> 3, r[o->rn], y, carry);
+    if (o->last & 4) {                                          /* back from an exception */
+        set_status(c, saved_status(a));
+        TAKE_FLAGS;
+        to &= c->thumb ? ~1u : ~3u;
+        goto change;
+    }
+    to &= width == 1 ? ~1u : ~3u;
+    goto jump;
+do_BL:
+    r[14] = HERE + 4;
+do_B:
+    to = o->number;
+    goto jump;
+do_BLX:
+    r[14] = HERE + 4;
+    c->thumb = 1;
+    to = o->number;
+    goto change;
+do_BLX_R:
+    to = r[o->rm];
+    r[14] = width == 1 ? (HERE + 2) | 1 : HERE + 4;
+    goto exchange;
+do_BX_R:
+    to = r[o->rm];
+exchange:
+    c->thumb = to & 1;
+    to &= c->thumb ? ~1u : ~3u;
+    if (c->thumb != (width == 1)) goto change;
+    goto jump;
+do_BL_FIRST:
+    r[14] = o->number;
+    NEXT;
+do_BL_SECOND:
+    to = r[14] + o->number;
+    r[14] = (HERE + 2) | 1;
+    to &= ~1u;
+    goto jump;
+do_BLX_SECOND:
+    to = (r[14] + o->number) & ~3u;
+    r[14] = (HERE + 2) | 1;
+    c->thumb = 0;
+    goto change;
+do_LITERAL:
+    at = o->number;
+    LOAD(4, y)
+    r[o->rd] = y;
+    NEXT;
+do_LDR_PC: {
+    uint32_t moved = r[o->rn] + offset_of(o, r, carry);
+    at = o->flags & BEFORE ? moved : r[o->rn];
+    LOAD(4, y)
+    if (o->flags & WRITES_BACK) r[o->rn] = moved;
+    to = y;
+    goto exchange;
+}
+do_LDM:
+    if (!load_several(c, o, &to)) goto again;
+    if (!(o->number >> 15)) NEXT;
+    if (!(o->flags & USERS)) goto exchange;
+    set_status(c, saved_status(a));
+    TAKE_FLAGS;
+    to &= c->thumb ? ~1u : ~3u;
+    goto change;
+do_STM:
+    if (!store_several(c, o)) goto again;
+    NEXT;
+do_MUL:
+    r[o->rd] = r[o->rm] * r[o->rs];
+    NEXT;
+do_MULS:
+    r[o->rd] = r[o->rm] * r[o->rs];
+    FLAGS_OF_ZERO(r[o->rd]);
+    NEXT;
+do_MLA:
+    r[o->rd] = r[o->rm] * r[o->rs] + r[o->rn];
+    NEXT;
+do_MLAS:
+    r[o->rd] = r[o->rm] * r[o->rs] + r[o->rn];
+    FLAGS_OF_ZERO(r[o->rd]);
+    NEXT;
+do_LONG:
+    GIVE_FLAGS;
+    multiply_long(a, o);
+    TAKE_FLAGS;
+    NEXT;
+do_SMLAXY: multiply_halves(a, o, K_SMLAXY); NEXT;
+do_SMULXY: multiply_halves(a, o, K_SMULXY); NEXT;
+do_SMLAWY: multiply_halves(a, o, K_SMLAWY); NEXT;
+do_SMULWY: multiply_halves(a, o, K_SMULWY); NEXT;
+do_SMLALXY: multiply_halves(a, o, K_SMLALXY); NEXT;
+do_SATURATE:
+    saturate(a, o);
+    NEXT;
+do_CLZ:
+    r[o->rd] = r[o->rm] ? (uint32_t) __builtin_clz(r[o->rm]) : 32;
+    NEXT;
+do_SWP:
+    if (!swap(c, o)) goto again;
+    NEXT;
+do_MRS:
+    GIVE_FLAGS;
+    r[o->rd] = o->flags & SAVED ? saved_status(a) : status(c);
+    NEXT;
+do_MSR:
+    GIVE_FLAGS;
+    write_status(c, o, o->flags & REGISTER_OPERAND ? r[o->rm] : o->number);
+    TAKE_FLAGS;
+    NEXT;
+
+    ALU(AND, LOGIC, r[o->rn] & y, 1)
+    ALU(EOR, LOGIC, r[o->rn] ^ y, 1)
+    ALU_SUM(SUB, r[o->rn], ~y, 1u, 1)
+    ALU_SUM(RSB, y, ~r[o->rn], 1u, 1)
+    ALU_SUM(ADD, r[o->rn], y, 0u, 1)
+    ALU_SUM(ADC, r[o->rn], y, carry, 1)
+    ALU_SUM(SBC, r[o->rn], ~y, carry, 1)
+    ALU_SUM(RSC, y, ~r[o->rn], carry, 1)
+    ALU(TST, LOGIC, r[o->rn] & y, 0)
+    ALU(TEQ, LOGIC, r[o->rn] ^ y, 0)
+    ALU_SUM(CMP, r[o->rn], ~y, 1u, 0)
+    ALU_SUM(CMN, r[o->rn], y, 0u, 0)
+    ALU(ORR, LOGIC, r[o->rn] | y, 1)
+    ALU(MOV, LOGIC, y, 1)
+    ALU(BIC, LOGIC, r[o->rn] & ~y, 1)
+    ALU(MVN, LOGIC, ~y, 1)
+
+    ACCESS(LDR, LOAD(4, y), r[o->rd] = y;)
+    ACCESS(LDRB, LOAD(1, y), r[o->rd] = y;)
+    ACCESS(STR, STORE(4), )
+    ACCESS(STRB, STORE(1), )
+    ACCESS(LDRH, LOAD(2, y), r[o->rd] = y;)
+    ACCESS(LDRSB, LOAD(1, y), r[o->rd] = (uint32_t) (int32_t) (int8_t) y;)
+    ACCESS(LDRSH, LOAD(2, y), r[o->rd] = half(y, 0);)
+    ACCESS(STRH, STORE(2), )
+    ACCESS(LDRD, LOAD(4, y) at += 4; LOAD(4, made), r[o->rd] = y; r[o->rd + 1] = made;)
+    ACCESS(STRD, STORE(4) if (!store(c, at + 4, 4, r[o->rd + 1])) goto again;, )
+}
+
+#undef TAKE_FLAGS
+#undef GIVE_FLAGS
+#undef FLAGS_OF_ZERO
+#undef FLAGS_OF_SUM
+#undef ADDING
+#undef LOGIC
+#undef LOGIC_S
+#undef SUM
+#undef SUM_S
+#undef OPERAND_I
+#undef OPERAND_R
+#undef OPERAND_T
+#undef ALU
+#undef ALU_SUM
+#undef ACCESS
+#undef LOAD
+#undef STORE
+#undef HERE
+#undef NEXT
+#undef LABEL
+#undef SIX_LABELS
+#undef TWO_LABELS
+#undef RUN
+#undef TIMED
