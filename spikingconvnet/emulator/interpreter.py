@@ -1,4 +1,4 @@
-"""A core's own CPU in C: it decodes each instruction once and executes it itself (``arm_run.h``, ``arm_loop.h``); no Unicorn.
+"""A core's own CPU in C (``arm_run.h``, ``arm_loop.h``): it decodes each instruction once and executes it itself.
 
 It takes 130 KB for what it has decoded, so each core has one, and nothing has to be put in or taken out as cores take
 turns. Where a program is asked to pause it does so at its next jump: no access is ever made twice.
