@@ -7,20 +7,22 @@ from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py").read_text()).group(1)
+
+
+def extension(folder, *flags):
+    """What is in C in a folder of the package; it knows the digest of its sources."""
+    sources, headers = (sorted(str(path.relative_to(HERE)) for path in (HERE / folder).glob(names))
+                        for names in ("*_native.c", "*.h"))
+    digest = zlib.crc32(b"".join((HERE / path).read_bytes() for path in sorted([*sources, *headers])))
+    return Extension(f"{folder.replace('/', '.')}._native", sources=sources, depends=headers,
+                     define_macros=[("SOURCE_DIGEST", f"{digest}u")], extra_compile_args=list(flags), optional=True)
+
+
 # The kernels in C, loaded with ctypes: nothing of Python in them. Without a compiler numba's do the same work.
-LOCAL = "spikingconvnet/backends/local"
-KERNELS = sorted(str(path.relative_to(HERE)) for path in (HERE / LOCAL).glob("*_native.c"))
-HEADERS = sorted(str(path.relative_to(HERE)) for path in (HERE / LOCAL).glob("*.h"))
-DIGEST = zlib.crc32(b"".join((HERE / path).read_bytes() for path in sorted([*KERNELS, *HEADERS])))
-NATIVE = Extension("spikingconvnet.backends.local._native", sources=KERNELS, depends=HEADERS,
-                   define_macros=[("SOURCE_DIGEST", f"{DIGEST}u")],
-                   extra_compile_args=["-O3", "-fwrapv", "-ffp-contract=off"], optional=True)
+NATIVE = extension("spikingconvnet/backends/local", "-O3", "-fwrapv", "-ffp-contract=off")
 # The emulated board's cores, likewise. Otherwise all instructions end in one jump, which is hard to predict, and flags
 # are packed into vectors and taken out again.
-CORE = "spikingconvnet/emulator"
-NATIVE_CORE = Extension("spikingconvnet.emulator._native", sources=[f"{CORE}/core_native.c"],
-                        depends=sorted(str(path.relative_to(HERE)) for path in (HERE / CORE).glob("*.h")),
-                        extra_compile_args=["-O2", "-fno-gcse", "-fno-tree-vectorize"], optional=True)
+NATIVE_CORE = extension("spikingconvnet/emulator", "-O2", "-fno-gcse", "-fno-tree-vectorize")
 
 # sPyNNaker 7.4.1 makes a number of an array of one (neo_buffer_database.py:935), an error from NumPy 2.4.0 on; Brian2
 # 2.9 does not import with it.

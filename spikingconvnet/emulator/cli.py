@@ -90,7 +90,8 @@ def _report(text: str) -> None:
 def _core_class(native: bool | None, timed: bool) -> type[Any]:
     """The compiled core if it is there and wanted."""
     if native and not library():
-        raise SetupError("--native: the extension was not built; install the package where there is a C compiler")
+        raise SetupError("--native: the extension was not built, or from other sources; install the package where there"
+                         " is a C compiler: pip install -e .")
     in_python = native is False or not library()
     if timed:
         return TimedCore if in_python else TimedNativeCore

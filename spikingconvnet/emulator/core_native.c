@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const uint32_t source_digest = SOURCE_DIGEST;                   /* see native_library.py */
+
 enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, and a fault for Python to deal with */
 /* timing.py: cycles, and the packets that wait between the router and a core */
 enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, DMA_WORD = 48,

@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import zlib
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -40,10 +41,20 @@ PROTOTYPES = {
 
 @cache
 def library() -> Any:
-    """The extension with its prototypes, or None where it was not built: ctypes.CDLL."""
+    """The extension with its prototypes, or None where it was not built, or from other sources: ctypes.CDLL."""
     here = Path(__file__).parent
     built = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_native{suffix}").exists()]
-    return load(built[0]) if built else None
+    sources = sorted([*here.glob("*_native.c"), *here.glob("*.h")])
+    digest = zlib.crc32(b"".join(path.read_bytes() for path in sources))       # as setup.py computes it
+    if not built or (sources and digest_of(built[0]) != digest):
+        return None
+    return load(built[0])
+
+
+def digest_of(path: Path) -> int | None:
+    """That of the sources of a build, None if it does not say."""
+    loaded = ctypes.CDLL(str(path))
+    return ctypes.c_uint32.in_dll(loaded, "source_digest").value if hasattr(loaded, "source_digest") else None
 
 
 def load(path: Path) -> ctypes.CDLL:

@@ -11,6 +11,7 @@ import pytest
 from bench import Bench
 from programs import WFI, image
 
+from spikingconvnet.emulator import native_library
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.native_core import NativeCore
 
@@ -190,6 +191,12 @@ def test_instructions_by_hand(make_core, name):
     bench.start(image([*words, *after]))
     found = struct.unpack("<3I", bench.chip.bus.read(BASE, 12))
     assert [*found[:2], found[2] & 1 << 27] == wanted
+
+
+def test_a_build_of_other_sources_is_not_used(monkeypatch):
+    assert native_library.library.__wrapped__() is not None
+    monkeypatch.setattr(native_library.zlib, "crc32", lambda sources: 1)
+    assert native_library.library.__wrapped__() is None
 
 
 ALONE = """
