@@ -42,8 +42,8 @@ EXTRAS = {
     "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],
 }
 EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
-                  *EXTRAS["spinnaker"], *EXTRAS["spalloc"], *EXTRAS["cluster"], *EXTRAS["nir"],
-                  *EXTRAS["neo"], *EXTRAS["safetensors"], *EXTRAS["completion"]]
+                  *EXTRAS["spinnaker"], *EXTRAS["spalloc"], *EXTRAS["ebrains"], *EXTRAS["cluster"],
+                  *EXTRAS["nir"], *EXTRAS["neo"], *EXTRAS["safetensors"], *EXTRAS["completion"]]
 # One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
 TORCH = "torch==2.13.0"
 # The site, and what its tutorials execute.

@@ -376,12 +376,14 @@ KINDS = {**{name: (other_network(change), RIGHT[name]) for name, change in CHANG
          **{name: (pair, {right} - {None}) for name, (pair, right) in FAULTS.items()}}
 
 
-def manipulated(kind, seed):
+def manipulated(kind, seed, spikes_alone=False):
     """Two recordings that differ by one manipulation of a kind, and what is known of it."""
     rng = np.random.default_rng([seed, list(KINDS).index(kind)])
     for _ in range(DRAWS):
         try:
             a, b, details = KINDS[kind][0](rng)
+            if spikes_alone:
+                a, b = (replace(r, neurons={}, membranes={}) for r in (a, b))
             found = compare(*((b, a) if rng.random() < 0.5 else (a, b)))
         except (Impossible, SpikingConvNetError):
             continue
@@ -409,6 +411,7 @@ def main(arguments=None):
     parser.add_argument("--manipulations", type=int, default=10, metavar="N", help="of each kind (10)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", default=",".join(KINDS), help="names, separated by commas")
+    parser.add_argument("--spikes-alone", action="store_true", help="without membranes and currents")
     parser.add_argument("--verbose", action="store_true", help="print what is not right")
     options = parser.parse_args(arguments)
     total, began = Counter(), time.process_time()
@@ -417,7 +420,7 @@ def main(arguments=None):
         counts, told = Counter(), Counter()
         for i in range(options.manipulations):
             seed = options.seed * 100_000 + i
-            found, details = manipulated(kind, seed)
+            found, details = manipulated(kind, seed, options.spikes_alone)
             judged = verdict(kind, found, details)
             counts[judged] += 1
             told[found.cause.name] += 1

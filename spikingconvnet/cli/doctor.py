@@ -30,6 +30,7 @@ UNSAID = {"sPyNNaker": ("numpy<2.4",)}     # what a package wants without saying
 OF_INTEREST = ("numpy", "scipy", "pynn", "llvmlite", "neo", "lazyarray", "quantities", "spinnman", "spinnmachine",
                "spinnfrontendcommon", "spinnutilities", "sacman", "spinnakerpacman", "sympy")
 PYTHON = ">=3.10,<3.14"
+CLIENT = "hbp-neuromorphic-platform"       # of EBRAINS' queue
 OK, MISSING, BROKEN = "ok", "missing", "broken"
 SCP_PORT, VERSION_COMMAND, COMMAND_OK = 17893, 0, 0x80
 SCAMP = (4, 0)                  # the SC&MP that sPyNNaker 7.4.1 asks for, SpiNNMan base_transceiver.py
@@ -71,6 +72,37 @@ def examine(target: str | None = None, version: Callable[[str], str] = metadata.
     installed = {name: _version(name, version) for name in {*(name for name, *_ in OWN), *ASKED}}
     return [_python(), *(_own(*pair, installed) for pair in OWN), *_pairs(version, requires),
             *_backends(installed), *_targets(target, installed, here or Path.cwd())]
+
+
+def queue(collab: str | None, version: Callable[[str], str] = metadata.version) -> list[Line]:
+    """Look at what a job needs that goes to EBRAINS' queue; the service is asked whom the token is of, and for quota.
+
+    Parameters
+    ----------
+    collab : str or None
+        Whose quota is looked at.
+    version : callable
+        As of :func:`examine`.
+    """
+    from spikingconvnet.errors import SpikingConvNetError
+    from spikingconvnet.experiment.jobs.queue import PLATFORM, account
+
+    name = "queue ebrains"
+    found = _version(CLIENT, version)
+    client = (Line(f"{name} - client", OK, f"{CLIENT} {found}") if found else
+              Line(f"{name} - client", MISSING, f"{CLIENT} not installed", "pip install 'spikingconvnet[ebrains]'"))
+    try:
+        known = account(collab)
+    except SpikingConvNetError as error:
+        return [client, Line(f"{name} - account", BROKEN, str(error).removeprefix("--queue ebrains: "))]
+    good = "" if known.hours_left is None else f", good for {known.hours_left:.1f} h"
+    lines = [client, Line(f"{name} - account", OK, f"the token is of {known.user}{good}")]
+    if collab:
+        text = ", ".join(f"{used:g} of {granted:g} {unit} used" for used, granted, unit in known.quotas)
+        left = any(used < granted for used, granted, _ in known.quotas)
+        lines.append(Line(f"{name} - quota of {collab}", OK if left else BROKEN, text or f"none on {PLATFORM}",
+                          "" if left else "ask for it in the collab's Job Manager, under Quotas"))
+    return lines
 
 
 def healthy(lines: Iterable[Line]) -> bool:

@@ -13,10 +13,10 @@ from spikingconvnet.cli.messages import program, progress, say, step
 from spikingconvnet.compare import recorded
 from spikingconvnet.errors import BackendError, SettingsError
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import conformance, one_network, plan, queue
+from spikingconvnet.experiment.jobs import conformance, one_network, plan, queue, seen
 from spikingconvnet.experiment.jobs.archive import RESULTS
 from spikingconvnet.experiment.jobs.bundle import CONFIGURATION, bundle
-from spikingconvnet.experiment.jobs.collect import collect, together
+from spikingconvnet.experiment.jobs.collect import Collected, collect, together
 from spikingconvnet.experiment.jobs.sent import Task
 from spikingconvnet.gates.files import write_text
 from spikingconvnet.gates.progress import shown_by
@@ -173,9 +173,7 @@ def collect_(experiment: Experiment | None, options: Namespace) -> dict[str, Any
         found = collect(experiment, options.paths[0])
     same = "identical to the local engine" if not found.differences else "NOT those of the local engine"
     lines = [f"{found.task}, on the board: {found.verdict}; {same}", *(f"  {one}" for one in found.differences)]
-    if found.differences and found.images:
-        lines.append(f"the first step, neuron and cause: {program()} --mode testing --record run.npz, then --mode"
-                     " bundle again.py run.npz, and --mode collect of what that brings with run.npz")
+    lines += _why(found)
     if found.reports is not None:
         lines += [f"reports of sPyNNaker: {found.reports.verdict}", *(f"  {one}" for one in found.reports.findings)]
     if found.missing:
@@ -188,9 +186,22 @@ def collect_(experiment: Experiment | None, options: Namespace) -> dict[str, Any
         lines.append(f"all that was collected: {images:,} {found.task.split} images{known}")
     say(f"kept: {found.file}")
     return {"task": found.task.as_dict(), "verdict": found.verdict, "identical": not found.differences,
-            "differences": [vars(one) for one in found.differences], "accuracy": found.accuracy,
+            "differences": [vars(one) for one in found.differences], "why": found.why, "accuracy": found.accuracy,
             "images": found.images, "missing": found.missing, "collected": images,
             "file": str(found.file), "text": "\n".join(lines), "exit_code": DIFFERS * bool(found.differences)}
+
+
+def _why(found: Collected) -> list[str]:
+    """The first spike that differs and its cause; what to do where nothing of that came back."""
+    if found.why is not None:
+        again = found.why.get(seen.AGAIN)
+        return [found.why["text"]] + ([] if again is None else [
+            "the images around it, shown again with membranes:", again["text"]] if not again["identical"] else [
+            "the images around it, shown again: identical, so it is neither a weight nor a parameter nor the wiring"])
+    if found.differences and found.images:
+        return [f"the first step, neuron and cause: {program()} --mode testing --record run.npz, then --mode bundle"
+                " again.py run.npz, and --mode collect of what that brings with run.npz"]
+    return []
 
 
 def _collect_network(options: Namespace) -> dict[str, Any]:

@@ -250,7 +250,8 @@ def _check_networks(experiment: Experiment | None, options: Namespace) -> dict[s
 def _doctor(_: object, options: Namespace) -> dict[str, Any]:
     from spikingconvnet.cli import doctor
 
-    lines = doctor.examine(options.target)
+    asked = options.queue or options.collab
+    lines = doctor.examine(options.target) + (doctor.queue(options.collab) if asked else [])
     return {"lines": [vars(line) for line in lines], "text": "\n".join(map(str, lines)),
             "exit_code": 0 if doctor.healthy(lines) else 3}
 

@@ -98,7 +98,8 @@ MODES = {mode.name: mode for mode in (
          ("spikingconvnet-results.zip --run-dir runs/demo", "job/ model.nir --spikes in.csv"), "RESULTS [NETWORK]", 2),
     Mode("conformance", "does a board compute our integers? small networks, here or as a job",
          ("", "--target spin5", "job.py", "spikingconvnet-results.zip"), "[FILE]"),
-    Mode("doctor", "packages, backends and boards: what is missing, and the fix", ("", "--target spin5:10.0.0.1")),
+    Mode("doctor", "packages, backends and boards: what is missing, and the fix",
+         ("", "--target spin5:10.0.0.1", "--collab my-collab")),
     Mode("board", "serve an emulated SpiNN-5 until it is interrupted"))}
 
 
@@ -178,8 +179,8 @@ OPTIONS = (
             metavar="N"),
     _option("--finished", ("bundle",), "results of this job, which was ended: it goes on behind them",
             metavar="RESULTS"),
-    _option("--queue", ("submit",), "whose (default: ebrains)", choices=("ebrains",)),
-    _option("--collab", ("submit",), "to whose quota it goes", metavar="NAME"),
+    _option("--queue", ("submit", "doctor"), "whose (default: ebrains)", choices=("ebrains",)),
+    _option("--collab", ("submit", "doctor"), "to whose quota it goes", metavar="NAME"),
     _option("--hours", ("submit",), "that it may take (default: 24)", type=_number, bounds=(1, 168), metavar="N"),
     _option("--rule", (*TRAINS, "loaddata", "init"), "how kernels are found; random, kmeans and ridge are floors"
             " (default: that of the parameters). A rule that trains all layers at once brings its own parameters",

@@ -1,9 +1,9 @@
 """Why two recordings of a network differ: a cause is named only if what was recorded proves it, otherwise it is not.
 
 The proof is arithmetic: every cause says which integers the recording that left its network would show, and has to
-give all of them. If two do, neither is told. Hypotheses are in ``packets``, ``delays``, ``weights``, ``sources`` and
-``parameters``, what they must stand up to in ``explained``, and what the networks themselves say differently in
-``declared``.
+give all of them. If two do, neither is told. Hypotheses are in ``packets``, ``by_spikes``, ``delays``, ``weights``,
+``sources`` and ``parameters``, what they must stand up to in ``explained``, and what the networks themselves say
+differently in ``declared``.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import numpy as np
 
 from spikingconvnet.board.reference import ReferenceSimulation
 from spikingconvnet.compare import declared, parameters
+from spikingconvnet.compare.by_spikes import by_spikes
 from spikingconvnet.compare.delays import LATEST, delays
 from spikingconvnet.compare.expected import CURRENTS, Inputs
 from spikingconvnet.compare.explained import ADVICE, CONTINUOUS, NOT_TOLD, Case, Cause
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADVICE", "NOT_TOLD", "Cause", "cause"]
 
-FEWEST_SHIFTED = 20     # spikes that must all be shifted alike to call it a delay, where currents were not recorded
+FEWEST_SHIFTED = 20     # spikes that are shifted or change places alike, where no currents were recorded
 MANY = 8                # small deviations that something else explains exactly are not rounding
 MOST_ALIKE = 6          # packets that something simpler explains as well are not lost
 MUCH_MORE = 3           # times as many packets as of another fate are none of that fate
@@ -60,7 +61,7 @@ def _explanations(case: Case) -> list[Cause]:
     if case.is_input:
         for tell in (saturation, packets, delays, weights, data):
             found += tell(case)
-    found += _standstill(case) + parameters.undeclared(case)
+    found += [*by_spikes(case), *_standstill(case), *parameters.undeclared(case)]
     few = _places(case) < MANY
     if not found or few or any(one.name == "weights" for one in found):
         rules = parameters.of_rules(case)       # what explains more than a few numbers no rule could do by accident
@@ -215,7 +216,8 @@ def _changed_places(case: Case) -> list[Cause]:
     hit = np.unique(core[moved])
     if len(hit) != 1 or not moved or sorted(trains[0][n] for n in moved) != sorted(trains[1][n] for n in moved):
         return []
-    if label in case.order and not _same_traces(case, label, moved):
+    if not (_same_traces(case, label, moved) if label in case.order else
+            sum(len(trains[0][n]) for n in moved) >= FEWEST_SHIFTED):
         return []
     return [Cause("partition", f"in {case.core_text(label, hit[0])} the same spikes come from other neurons:"
                   f" {len(moved)} have changed places, and all other neurons of the population are the same",

@@ -20,6 +20,9 @@ MOST_COMBINED = 20000   # sets of packets of a step that are tried
 MOST_TRIED = 50         # of those that explain the step, are tried on the whole run
 Found: TypeAlias = tuple[list[Packet], list[Packet]]        # packets, and others that the first of them may be
 Sent: TypeAlias = tuple[str, int, int, int]                 # population, neuron, step, copy
+WITHOUT = {"currents": "exactly its weights are missing", "spikes": "what was fired is what follows without it"}
+TWICE = {"currents": ": exactly its weights are too many", "spikes": ""}
+ALIKE = {"currents": "whose weights are the same", "spikes": "from which the same spikes follow"}
 FATES: dict[str, tuple[int, ...]] = {"lost packet": (), "doubled packet": (0, 0), "late packet": (1,)}
 
 
@@ -33,25 +36,39 @@ def _packets(case: Case, name: str, arrivals: tuple[int, ...]) -> Iterator[Cause
     found, more = _explaining(case, arrivals)
     if not found:
         found, more = _one_by_one(case, arrivals)
-    if not found:
-        return
+    if found:
+        yield told(case, name, found, more, "currents")
+
+
+def told(case: Case, name: str, found: Sequence[Packet], more: Sequence[Packet], exact: str) -> Cause:
+    """The cause that packets came otherwise: those that were found, and others that the first of them may be.
+
+    Parameters
+    ----------
+    case : Case
+    name : str
+        A key of `FATES`.
+    found, more : sequence of Packet
+    exact : str
+        What they explain, ``currents`` or ``spikes``.
+    """
     first, n = found[0], len({(p.pre, p.neuron, p.step) for p in found})
     where = case.cores_text(first.post, first.cores)
     spike = f"the spike of neuron {first.neuron} of population {first.pre} in step {first.step:,}"
-    text = {"lost packet": f"{case.deviant} lacks {spike} on its way to {where}: exactly its weights are missing, and"
+    text = {"lost packet": f"{case.deviant} lacks {spike} on its way to {where}: {WITHOUT[exact]}, and"
                            f" {case.other} lacks nothing",
-            "doubled packet": f"in {case.deviant} {spike} reached {where} twice: exactly its weights are too many",
+            "doubled packet": f"in {case.deviant} {spike} reached {where} twice{TWICE[exact]}",
             "late packet": f"in {case.deviant} {spike} reached {where} a step late"}[name]
     if more:
         text += " (or of " + ", ".join(f"neuron {p.neuron} of {p.pre} in step {p.step:,}" for p in more[:3])
-        text += f" or {len(more) - 3} others" * (len(more) > 3) + ", whose weights are the same)"
+        text += f" or {len(more) - 3} others" * (len(more) > 3) + f", {ALIKE[exact]})"
     if case.network.population(first.pre).has_given_spikes:
         text += ", unless it was not sent so: of a source what it was given is recorded"
     what = name.split()[0]
-    text += (f"; {n:,} {what} {'spike explains' if n == 1 else 'spikes explain'} all currents before step"
+    text += (f"; {n:,} {what} {'spike explains' if n == 1 else 'spikes explain'} all {exact} before step"
              f" {case.steps:,}")
-    yield Cause(name, text, {"in": case.deviant, "lost" if name == "lost packet" else "packets":
-                             [_as_dict(p) for p in found], "or": [_as_dict(p) for p in more]})
+    return Cause(name, text, {"in": case.deviant, "lost" if name == "lost packet" else "packets":
+                              [_as_dict(p) for p in found], "or": [_as_dict(p) for p in more]})
 
 
 def _as_dict(packet: Packet) -> dict[str, Any]:
@@ -84,7 +101,7 @@ def _explaining(case: Case, arrivals: tuple[int, ...]) -> Found:
         deviations[place] = left[best]
     if any(part.any() for one in side for part in one.weight_deviations(found).values()):
         return [], []
-    return _merged(found), others
+    return merged(found), others
 
 
 def _one_by_one(case: Case, arrivals: tuple[int, ...]) -> Found:
@@ -147,17 +164,17 @@ def _by_packet(case: Case, deliveries: Deliveries, step: int) -> dict[Sent, list
     return keys
 
 
-def _merged(packets: Iterable[Packet]) -> list[Packet]:
+def merged(packets: Iterable[Packet]) -> list[Packet]:
     """The same packets, those of one spike to several cores of a population as one."""
-    merged: list[Packet] = []
+    whole: list[Packet] = []
     for packet in packets:
-        same = next((i for i, one in enumerate(merged) if not one.cores & packet.cores
+        same = next((i for i, one in enumerate(whole) if not one.cores & packet.cores
                      and replace(one, cores=packet.cores) == packet), None)
         if same is None:
-            merged.append(packet)
+            whole.append(packet)
         else:
-            merged[same] = replace(packet, cores=packet.cores | merged[same].cores)
-    return merged
+            whole[same] = replace(packet, cores=packet.cores | whole[same].cores)
+    return whole
 
 
 def saturation(case: Case) -> list[Cause]:

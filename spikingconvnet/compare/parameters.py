@@ -151,20 +151,19 @@ def _of_population(case: Case, one: Inputs, name: str, spans: Mapping[int, Pair]
     """The parameter for all neurons, or for those that deviate, if the network then gives what was recorded."""
     network, population = case.suspect.network, case.suspect.network.population(one.label)
     low, high = max(span[0] for span in spans.values()), min(span[1] for span in spans.values())
+    alike = low <= high
+    if not alike:           # a neuron that hardly moves has solutions apart from each other, of which its span is one
+        low, high = min(spans.values(), key=lambda span: span[1] - span[0])
     neurons = one.neurons[list(spans)]
     declared = population.parameter(name)
-    values = declared.copy()
-    if low <= high:
-        value = _value(case, name, low, high)
-        cell: Any = population.cell         # of whatever kind has that parameter
-        everywhere = {k: v for k, v in population.values.items() if k != name}
-        if _explains(case, lambda: with_population(network, one.label, cell=replace(cell, **{name: value}),
-                                                   values=everywhere)):
-            yield _of_neurons(case, one, name, [value], declared, None)
-            return
-        values[neurons] = value
-    else:
-        values[neurons] = [_value(case, name, *span) for span in spans.values()]
+    value, values = _value(case, name, low, high), declared.copy()
+    cell: Any = population.cell         # of whatever kind has that parameter
+    everywhere = {k: v for k, v in population.values.items() if k != name}
+    if _explains(case, lambda: with_population(network, one.label, cell=replace(cell, **{name: value}),
+                                               values=everywhere)):
+        yield _of_neurons(case, one, name, [value], declared, None)
+        return
+    values[neurons] = value if alike else [_value(case, name, *span) for span in spans.values()]
     if _explains(case, lambda: with_population(network, one.label, values={**population.values, name: values})):
         yield _of_neurons(case, one, name, values[neurons].tolist(), declared[neurons], neurons)
 

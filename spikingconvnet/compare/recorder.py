@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from spikingconvnet.backends.base import Record, Recording, Simulation, joined
+from spikingconvnet.backends.base import Record, Recording, Simulation, joined, recorded_neurons
 from spikingconvnet.compare.recorded import Recorded
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network.arrays import AnyInts, Floats, Ints
@@ -29,12 +29,15 @@ class Recorder:
     how : dict
     keep : callable
         ``keep(recorded)`` is called when the simulation ends without an error.
+    static : bool
+        Whether weights are read that do not learn, too.
     """
 
     def __init__(self, simulation: AbstractContextManager[Simulation], network: Network,
-                 neurons: dict[str, Ints], how: dict[str, Any], keep: Callable[[Recorded], object]) -> None:
+                 neurons: dict[str, Ints], how: dict[str, Any], keep: Callable[[Recorded], object],
+                 static: bool = True) -> None:
         self._opened, self._network, self._neurons, self._how = simulation, network, neurons, how
-        self._keep, self._t = keep, 0
+        self._keep, self._static, self._t = keep, static, 0
         self._chunks: list[Recording] = []
         self._thresholds: list[tuple[int, str, Floats]] = []
 
@@ -81,6 +84,8 @@ class Recorder:
     def _weights(self) -> dict[str, AnyInts]:
         found = {}
         for projection in self._network.projections:
+            if not (self._static or projection.learns):
+                continue
             try:
                 found[projection.label] = self._simulation.weights(projection.label).raw
             except NetworkError:        # a kernel that sPyNNaker does not read back
@@ -89,8 +94,8 @@ class Recorder:
 
 
 def recording(open_network: Open, how: dict[str, Any], keep: Callable[[Recorded], object],
-              chosen: Callable[[Network], bool] = lambda network: True) -> Open:
-    """``open_network`` whose simulations of `chosen` networks are recorded, with membranes of `NEURONS` each.
+              chosen: Callable[[Network], bool] = lambda network: True, neurons: int = NEURONS) -> Open:
+    """``open_network`` whose simulations of `chosen` networks are recorded, with membranes of some neurons of each.
 
     Parameters
     ----------
@@ -101,12 +106,16 @@ def recording(open_network: Open, how: dict[str, Any], keep: Callable[[Recorded]
         ``keep(recorded)``, see :class:`Recorder`.
     chosen : callable
         ``chosen(network)`` tells whether a network is recorded.
+    neurons : int
+        Of every population. With 0 a machine does nothing more than without a recording: membranes are those that were
+        asked for anyhow, and weights are read where they learn.
     """
     def opened(network: Network, record: Record = (), **options: Any) -> AbstractContextManager[Simulation]:
         if not chosen(network):
             return open_network(network, record, **options)
-        neurons = {p.label: spread(p.size) for p in network.populations if not p.is_source}
-        return Recorder(open_network(network, neurons, **options), network, neurons, how, keep)
+        ids = ({p.label: spread(p.size, neurons) for p in network.populations if not p.is_source} if neurons
+               else recorded_neurons(network, record))
+        return Recorder(open_network(network, ids, **options), network, ids, how, keep, bool(neurons))
 
     return opened
 
@@ -134,4 +143,21 @@ def run(open_network: Open, network: Network, how: dict[str, Any]) -> Recorded:
     with recording(open_network, how, kept.append)(network) as simulation:
         simulation.run(simulation.source_steps)
         simulation.recording()
+    return kept[0]
+
+
+def replayed(open_network: Open, recorded: Recorded, how: dict[str, Any]) -> Recorded:
+    """The network of a recording simulated as it was there: the same length, membranes and changes of thresholds."""
+    kept: list[Recorded] = []
+    network, ends = recorded.network, [*(step for step, _, _ in recorded.thresholds), recorded.n_steps]
+    simulation = open_network(network, recorded.neurons)
+    with Recorder(simulation, network, recorded.neurons, how, kept.append) as running:
+        done = 0
+        for i, end in enumerate(ends):
+            if end > done:
+                running.run(end - done)
+                done = end
+            if i < len(recorded.thresholds):
+                running.set(*recorded.thresholds[i][1:])
+        running.recording()
     return kept[0]

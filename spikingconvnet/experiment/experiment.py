@@ -305,11 +305,11 @@ class Experiment:
         found = self.runner.shown(network, f"layer {number}, example", (label,) if membranes else ())
         return found.spikes[label], found.membrane(label) if membranes else None
 
-    def record(self, split: str, path: str | Path) -> None:
-        """Show the first images of a split to the chain of all layers, and keep the recording in a file."""
+    def record(self, split: str, path: str | Path, first: int = 0, most: int = RECORDED_SAMPLES) -> None:
+        """Show images of a split, from `first` on, to the chain of all layers, and keep the recording in a file."""
         spikes = self.data(split)["spikes"]
-        n = min(spikes.n_samples, RECORDED_SAMPLES, replicas.REPLICA_SAMPLES)
-        network, shown = self.network(len(self.model.stages), spikes.samples(0, n)), f"{n} {split} images"
+        n = min(spikes.n_samples - first, most, replicas.REPLICA_SAMPLES)
+        network, shown = self.network(len(self.model.stages), spikes.samples(first, first + n)), f"{n} {split} images"
         watch = Watch(f"recording of {shown}", force=True)     # of an invalid run it is what one wants to look at
         made = run(partial(self.runner.open, watch), network, {})
         recorded.save(path, replace(made, how=self.stored.how(watch.settle(), shown=shown)))

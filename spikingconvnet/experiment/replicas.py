@@ -42,7 +42,7 @@ def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | 
     grid : (rows, columns) or None
         Cells per map in which spikes are counted; None keeps the spikes.
     options
-        For the backend's ``open``.
+        For the backend's ``open``; ``through``, if it is given, is put in front of that.
 
     Returns
     -------
@@ -146,7 +146,9 @@ def _batches(networks: Sequence[Network], backend: str, record: Record,
     """Recordings of `BATCH` samples after another, and the range of these samples."""
     network = networks[0] if len(networks) == 1 else together(networks)
     source = next(p.given_spikes for p in network.populations if p.has_given_spikes)
-    with get_backend(backend).open(network, record, **options) as simulation:
+    given = dict(options)
+    through, opened = given.pop("through", None), get_backend(backend).open
+    with (through(opened) if through else opened)(network, record, **given) as simulation:
         for start in range(0, source.n_samples, BATCH):
             samples = range(start, min(start + BATCH, source.n_samples))
             simulation.run(len(samples) * source.n_steps)

@@ -39,7 +39,14 @@ class Runner:
         Whether results of an invalid run on a board are stored.
     **options
         For the backend's ``open``, if there is a `target`.
+
+    Attributes
+    ----------
+    through : callable
+        ``through(open)`` is used in the place of the backend's ``open``; nothing is put there unless somebody asks.
     """
+
+    through: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
     def __init__(self, backend: str, jobs: int | None, progress: Callable[[Iterable[Any], str], Iterable[Any]],
                  target: str | Machine | None = None, cluster: str | None = None, copies: int | str = 1,
@@ -61,7 +68,8 @@ class Runner:
 
     def open(self, watch: Watch, network: Network, record: Record = ()) -> AbstractContextManager[Simulation]:
         """A simulation on the backend, watched."""
-        return watch.open(self.backend.open(network, record, self.jobs, **self.options))
+        opened = self.through(self.backend.open) if self.through else self.backend.open
+        return watch.open(opened(network, record, jobs=self.jobs, **self.options))
 
     def shown(self, network: Network, name: str, record: Record = ()) -> Recording:
         """The recording of a network's whole timeline, of which nothing is stored."""
@@ -84,9 +92,10 @@ class Runner:
         """
         jobs = self.jobs or os.cpu_count() or 1
         at_once = self.backend.REPLICAS_AT_ONCE or jobs
+        given = {**options, **self.options, **({"through": self.through} if self.through else {})}
         with workers(at_once, self.cluster) as pool:
             futures = [pool.submit(work, group, backend=self.backend_name,
-                                   jobs=max(1, jobs // min(at_once, len(networks))), **options, **self.options)
+                                   jobs=max(1, jobs // min(at_once, len(networks))), **given)
                        for group in self.groups(networks)]
             for future in self.progress(futures, description):
                 watch = self.watch(description)

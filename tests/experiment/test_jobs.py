@@ -22,11 +22,12 @@ from spikingconvnet.errors import SettingsError, StoreError
 from spikingconvnet.experiment import replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import collect as module
-from spikingconvnet.experiment.jobs import conformance, far, one_network, plan
+from spikingconvnet.experiment.jobs import conformance, expected, far, one_network, plan, seen
 from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, RESULTS, write_archive
 from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect, together
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task, fingerprint, prepared
+from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.unfinished import Unfinished
 
 
@@ -57,15 +58,21 @@ def experiment(trained, tmp_path):
     return Experiment(settings.load(tmp_path / "mine/parameters.py"), tmp_path / "mine/run", jobs=1)
 
 
-def brought(experiment, folder, task, state=DONE, error=None, release=RELEASE):
-    """Results as a job would bring them, made by the local engine in the place of a board."""
+def brought(experiment, folder, task, state=DONE, error=None, release=RELEASE, change=lambda network: network):
+    """Results as a job would bring them, made by the local engine in the place of a board, of changed networks."""
     run = folder / "run"
     there = module._Board(prepared(experiment, run, task), run)
-    vars(there.runner).update(backend=get_backend("local"), backend_name="local", options={})
-    about = {"format": FORMAT, "task": task.as_dict(), "bundle": fingerprint(there, task), "release": RELEASE,
+    told = {"task": task.as_dict(), "bundle": fingerprint(there, task), "release": RELEASE}
+    expected.write(experiment, run, folder / "local", task)
+    vars(there.runner).update(
+        backend=get_backend("local"), backend_name="local", options={},
+        through=lambda opened: lambda network, *args, **more: opened(change(network), *args, **more))
+    about = {"format": FORMAT, **told,
              "versions": {"spikingconvnet": "0.1.0", "sPyNNaker": release, "python": "3.11"}}
     if state == DONE:
-        there.train_layer(task.layer) if task.layer else there.features(task.split)
+        with seen.watched(run, there.runner, task):
+            there.train_layer(task.layer) if task.layer else there.features(task.split)
+        seen.judge(run, there, task)
     write_archive(run, folder / RESULTS, about, state, error)
     return folder / RESULTS
 
@@ -181,6 +188,63 @@ def test_integers_that_differ_are_shown_with_their_place(experiment, tmp_path, m
     monkeypatch.chdir(tmp_path / "mine")
     assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 8
     assert "NOT those of the local engine\n  counts[2, 3]: " in capsys.readouterr().out
+
+
+def leakier(network):
+    """A board whose membranes forget sooner than the network says."""
+    return replace(network, populations=tuple(
+        p if p.is_source else replace(p, cell=replace(p.cell, tau_m=8.0)) for p in network.populations))
+
+
+class Loses:
+    """A board that loses a spike on its way, in the first run alone."""
+
+    def __init__(self, spike):
+        self.spike, self.runs = spike, 0
+
+    def __call__(self, network):
+        self.runs += 1
+        source = network.populations[0]
+        steps, kept = source.given_spikes.steps(), np.arange(source.given_spikes.n_events) != self.spike
+        n = source.given_spikes.n_steps
+        less = Spikes.from_events(steps[kept] // n, source.given_spikes.neurons[kept], steps[kept] % n, source.shape,
+                                  source.given_spikes.n_samples, n)
+        return network if self.runs > 1 else replace(
+            network, populations=(replace(source, cell=replace(source.cell, spikes=less)), *network.populations[1:]))
+
+
+@pytest.mark.parametrize("change, first, again", [
+    (leakier, "cause not told: ", "cause: parameter: with 8 instead of 20 as tau_m of population layer1"),
+    (Loses(520), "cause: lost packet: B lacks the spike of neuron ",
+     "identical, so it is neither a weight nor a parameter nor the wiring")])
+def test_a_job_tells_the_cause_beside_the_first_difference(experiment, tmp_path, monkeypatch, capsys, change, first,
+                                                           again):
+    path = brought(experiment, tmp_path, Task(count=6), change=change)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 8
+    once, _, shown_again = (out := capsys.readouterr().out).partition("the images around it, shown again")
+    assert "first difference: step " in once and first in once and again in shown_again, out
+    assert experiment.store.results()["hardware"]["test-6"]["why"]["first"]["population"] == "layer1"
+
+
+def test_a_training_that_differs_tells_its_first_spike(experiment, tmp_path):
+    path = brought(experiment, tmp_path, Task(layer=1), change=leakier)
+    found = collect(experiment, path)
+    assert found.differences and found.why["first"]["variable"] == "spikes" and seen.AGAIN not in found.why
+
+
+@pytest.mark.parametrize("task", [Task(count=6), Task(layer=1)], ids=str)
+def test_what_is_right_brings_no_recordings(experiment, tmp_path, task):
+    with zipfile.ZipFile(brought(experiment, tmp_path, task)) as archive:
+        assert not [name for name in archive.namelist() if name.startswith("found/")]
+
+
+def test_a_job_that_was_told_nothing_keeps_what_it_saw(experiment, tmp_path, monkeypatch):
+    monkeypatch.setattr(expected, "is_trained_here", lambda *_: False)
+    path = brought(experiment, tmp_path, Task(layer=1))
+    with zipfile.ZipFile(path) as archive:
+        assert "found/0.npz" in archive.namelist()
+    assert (found := collect(experiment, path)).why is None and not found.differences
 
 
 def test_the_command_line_writes_a_job_and_says_what_comes_next(experiment, tmp_path, monkeypatch, capsys):

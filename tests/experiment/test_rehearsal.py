@@ -1,6 +1,7 @@
 """The ten steps of docs/jobs.md, done as they are printed there; a training and small networks on the same machine.
 
-It is an emulated board, or that of ``--spinnaker HOST``; the service is an imitation.
+It is an emulated board, or that of ``--spinnaker HOST``; the service is an imitation at a port of this machine, which
+its own client asks.
 """
 
 import importlib
@@ -8,11 +9,13 @@ import io
 import re
 import shlex
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import service
+from packaging.requirements import Requirement
 
 from spikingconvnet.backends.spinnaker.machine import machine_section
 from spikingconvnet.cli import main as cli
@@ -70,16 +73,25 @@ def rehearsed(machine, small_mnist, tmp_path_factory):
         patch.setenv(queue.TOKEN, TOKEN)
         patch.setattr(queue, "INTERVAL", 0.0)
         made = service.Service(run, TOKEN)
-        service.installed(patch, made, folder / ".hbptoken")
-        for number, (commands, _) in STEPS.items():
-            with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
-                codes = [cli.main(shlex.split(command.replace(*FEWER))) for command in commands]
-            said[number] = out.getvalue(), codes
+        with service.over_http(patch, made, folder / ".hbptoken"):
+            for number, (commands, _) in STEPS.items():
+                with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
+                    codes = [cli.main(shlex.split(command.replace(*FEWER))) for command in commands]
+                said[number] = out.getvalue(), codes
     return SimpleNamespace(said=said, folder=folder, service=made)
 
 
-def test_there_are_ten_steps_and_nine_commands_in_them():
-    assert list(STEPS) == list(range(1, 11)) and sum(len(commands) for commands, _ in STEPS.values()) == 9
+def test_there_are_ten_steps_and_ten_commands_in_them():
+    assert list(STEPS) == list(range(1, 11)) and sum(len(commands) for commands, _ in STEPS.values()) == 10
+
+
+def test_what_the_second_step_installs_is_what_the_tests_run_with():
+    (extras,) = re.findall(r'`pip install -e "\.\[(.*?)\]"`', PAGE.read_text())
+    wanted = [Requirement(text) for text in metadata.requires("spikingconvnet")]
+    asked = [one for one in wanted if any(one.marker and one.marker.evaluate({"extra": extra})
+                                          for extra in extras.split(","))]
+    assert {one.name for one in asked} >= {"sPyNNaker", "hbp-neuromorphic-platform"}
+    assert all(one.specifier.contains(metadata.version(one.name), prereleases=True) for one in asked)
 
 
 @pytest.mark.parametrize("number", STEPS)

@@ -6,14 +6,19 @@ spiNNaker``, all new files but those of some folders, and sPyNNaker's reports as
 """
 
 import configparser
+import functools
 import inspect
 import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
 IGNORED = ("reports", "application_generated_data_files")
 OURS = ["mnist", "sklearn", "numba", "pooch", "torch", "distributed", "filelock", "shtab", "psutil", "unicorn"]
@@ -32,6 +37,7 @@ SIGNATURES = {
                 " token=None, verify=True)",
     "submit_job": "(self, source, platform, collab_id, config=None, inputs=None, command='run.py {system}', tags=None,"
                   " wait=False)",
+    "quotas": "(self, collab_id)",
     "job_status": "(self, job_id)", "get_job": "(self, job_id, with_log=True)",
     "download_data": "(self, job, local_dir='.')"}
 
@@ -66,6 +72,9 @@ class Service:
 
     def __init__(self, run, token="a token of EBRAINS"):
         self.run, self.token, self.jobs, self.files = run, token, {}, {}
+        self.base = "https://data.example.org"
+        self.quotas = {"my-collab": [{"platform": "SpiNNaker", "usage": 20.0, "limit": 5000.0, "units": "core-hours"},
+                                     {"platform": "BrainScaleS-2", "usage": 0.0, "limit": 1.0, "units": "hours"}]}
         self.fails = []                 # errors that the next looks at a job raise
 
     def submit(self, job):
@@ -82,7 +91,7 @@ class Service:
             return {**job, "status": job["states"].pop(0), "log": ""}
         if "log" not in job:
             code, log, paths = self.run(number, job["code"], job["command"])
-            urls = {f"https://data.example.org{number}/{path.name}": path.read_bytes() for path in paths}
+            urls = {f"{self.base}{number}/{path.name}": path.read_bytes() for path in paths}
             self.files |= urls
             job |= {"log": log, "status": "error" if code else "finished", "output_data": {
                 "files": [{"url": url, "path": f"job_{job['id']}/{url.rpartition('/')[2]}"} for url in urls]}}
@@ -104,6 +113,7 @@ def client_of(service, token_file):
                      token=None, verify=True):
             if token != service.token:
                 own.getpass.getpass()       # as for "invalid_token"
+            self.user_info = {"username": "ada"}
             with open(own.TOKENFILE, "w") as stream:
                 json.dump({username: {"access_token": token}}, stream)
 
@@ -119,6 +129,9 @@ def client_of(service, token_file):
 
         def get_job(self, job_id, with_log=True):
             return service.look(job_id)
+
+        def quotas(self, collab_id):
+            return service.quotas.get(collab_id, [])
 
         def download_data(self, job, local_dir="."):
             for item in job["output_data"]["files"]:
@@ -143,3 +156,52 @@ def installed(patch, service, token_file):
 def signatures(client):
     """Of a client's methods, as text."""
     return {name: str(inspect.signature(getattr(client, name))) for name in SIGNATURES}
+
+
+@contextmanager
+def over_http(patch, service, token_file):
+    """The service at a port of this machine, and its own client asking there: paths as of ``nmpi_user.py``."""
+    from nmpi import nmpi_user
+
+    class Answers(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            url = urlsplit(self.path)
+            if self.base + self.path in service.files:          # a link to data needs no token
+                self.answer(service.files[self.base + self.path])
+            elif self.headers["Authorization"] != f"Bearer {service.token}":
+                self.answer({"error": "invalid_token"}, 401)
+            elif url.path == "/userinfo":
+                self.answer({"sub": "1", "preferred_username": "ada"})
+            elif url.path == "/projects/":
+                asked = parse_qs(url.query)
+                assert asked["status"] == ["accepted"]
+                self.answer([{"quotas": service.quotas.get(asked["collab"][0], [])}])
+            else:
+                self.answer(service.look(url.path))
+
+        def do_POST(self):
+            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            allowed = self.headers["Authorization"] == f"Bearer {service.token}" and self.path == "/jobs/"
+            self.answer({"resource_uri": service.submit(sent)} if allowed else {"error": "refused"},
+                        200 if allowed else 403)
+
+        def answer(self, said, status=200):
+            data = said if isinstance(said, bytes) else json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        service.base = Answers.base = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        patch.setattr(nmpi_user, "TOKENFILE", str(token_file))
+        patch.setattr(nmpi_user, "Client", functools.partial(
+            nmpi_user.Client, job_service=service.base, user_info_endpoint=f"{service.base}/userinfo"))
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "127.0.0.1")
+        yield
+        server.shutdown()

@@ -155,7 +155,10 @@ def found(run: Path, task: Task) -> list[Path]:
     """Files in a run directory that are results of a task."""
     if task.conformance or task.network:
         return list((run / "found").glob("*.npz"))
+    recordings = (run / "found").glob("*.npz")
     if task.layer is not None:
         names = task.layer, f"{task.layer}-unfinished"
-        return [path for path in (run / "layers" / f"{name}.npz" for name in names) if path.is_file()]
-    return [path for kind in ("features", "answers") for path in (run / kind).glob(f"{task.split}-*.npz")]
+        layers = (run / "layers" / f"{name}.npz" for name in names)
+        return [*(path for path in layers if path.is_file()), *recordings]
+    answers = (path for kind in ("features", "answers") for path in (run / kind).glob(f"{task.split}-*.npz"))
+    return [*answers, *recordings]

@@ -15,6 +15,7 @@ from pathlib import Path
 import spikingconvnet
 from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.jobs import expected
 from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 
@@ -88,6 +89,7 @@ def bundle(experiment: Experiment, task: Task, finished: Path | None = None) -> 
     """
     def write(run: Path) -> str:
         content = fingerprint(Experiment(prepared(experiment, run, task), run), task)
+        expected.write(experiment, run, run.with_name("local"), task)
         if finished is not None:
             before = read_archive(finished)
             if (before.task, before.about["bundle"]) != (task, content):

@@ -14,14 +14,13 @@ from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
 from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment import readout, settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import own_reports
+from spikingconvnet.experiment.jobs import expected, own_reports, seen
 from spikingconvnet.experiment.jobs.archive import REPORTS, SEND, Archive, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 from spikingconvnet.experiment.results import if_there
 from spikingconvnet.gates.schema import Value, is_integer, is_number
 from spikingconvnet.health.verdict import Health, worst
 from spikingconvnet.network.arrays import Numbers
-from spikingconvnet.training import layer_rule
 
 HARDWARE = "hardware"           # entry of results.json, and folder in the run directory
 PART = Value("a test with its first image, their number and a share of them", lambda part: (
@@ -68,6 +67,8 @@ class Collected:
         What these tell.
     differences : list of Difference
         From the local engine, an array each.
+    why : dict or None
+        The first spike that differs, and the cause, see ``seen.explained``.
     images, missing : int
         That are there, and that the job has not come to; 0 of a training.
     ended : str
@@ -82,6 +83,7 @@ class Collected:
     verdict: str
     reports: Health | None
     differences: list[Difference]
+    why: dict[str, Any] | None
     images: int
     missing: int
     ended: str
@@ -114,18 +116,20 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
         theirs = there.layer_arrays(task) if task.layer is not None else there.answers_to(task.split)
         if theirs is None:
             raise StoreError(f"{path}: {archive.why()}")
-        ours, asked = _local(experiment, twin, task), 0 if task.layer is not None else there.asked_for(task)
+        ours = expected.by_local(experiment, twin, task)
+        asked = 0 if task.layer is not None else there.asked_for(task)
         how = there.how_made(task)
         verdict = there.verdict().get("verdict", "unknown")
         if told is not None:
             verdict = worst([verdict, told.verdict])
-    images = len(next(iter(theirs.values()))) if asked else 0
-    differences = [one for name in theirs for one in [_difference(
-        name, theirs[name], ours[name][:images] if asked else ours[name])] if one]
+        images = len(next(iter(theirs.values()))) if asked else 0
+        differences = [one for name in theirs for one in [_difference(
+            name, theirs[name], ours[name][:images] if asked else ours[name])] if one]
+        why = seen.explained(run) if differences else None
     predicted = _predicted(experiment, theirs) if asked else None
     accuracy, more = _accuracy(experiment, task, predicted), {} if predicted is None else {"predicted": predicted}
     return _kept(experiment, archive, theirs, more, how,
-                 Collected(task, verdict, told, differences, images, asked - images,
+                 Collected(task, verdict, told, differences, why, images, asked - images,
                            archive.why() if images < asked else "", accuracy, Path()))
 
 
@@ -138,7 +142,7 @@ class _Board(Experiment):
     def layer_arrays(self, task: Task) -> dict[str, Numbers] | None:
         """A trained layer; None if it is not there."""
         layer = if_there(self.layer, task.layer)
-        return None if layer is None else _numbers(layer)
+        return None if layer is None else expected.numbers(layer)
 
     def answers_to(self, split: str) -> dict[str, Numbers] | None:
         """Counts, or what output units answer, of the replicas that are finished; None if not even the first is."""
@@ -148,7 +152,7 @@ class _Board(Experiment):
             number, split, data, n, self.model.classifier.cells(self.model.stages[-1].out_shape)))
         parts = list(takewhile(lambda part: part is not None, (file.cached() for file in files)))
         return {name: np.concatenate([part[name] for part in parts if part])
-                for name in _numbers(parts[0] or {})} if parts else None
+                for name in expected.numbers(parts[0] or {})} if parts else None
 
     def asked_for(self, task: Task) -> int:
         """How many images the job was to show."""
@@ -159,11 +163,6 @@ class _Board(Experiment):
         return {} if task.layer is None else dict(self.layer(task.layer)["how"])
 
 
-def _numbers(arrays: Mapping[str, Any]) -> dict[str, Numbers]:
-    return {name: np.asarray(value) for name, value in arrays.items()
-            if isinstance(value, np.ndarray) and value.dtype.kind in "biuf"}
-
-
 def _same(experiment: Experiment, run: Path, archive: Archive) -> settings.Settings:
     """Settings of the job, if what this experiment would send now is what it was given."""
     sent = prepared(experiment, run, archive.task)
@@ -172,21 +171,6 @@ def _same(experiment: Experiment, run: Path, archive: Archive) -> settings.Setti
                          f" or settings have changed since the job was made; name another --run-dir, or make a job anew"
                          f" with {SEND}")
     return sent
-
-
-def _local(experiment: Experiment, folder: Path, task: Task) -> dict[str, Numbers]:
-    """What the local engine makes of the same."""
-    local = Experiment(prepared(experiment, folder, task), folder, jobs=experiment.jobs, progress=experiment.progress)
-    if task.layer is not None:
-        ours = if_there(experiment.layer, task.layer)
-        rule = layer_rule(experiment.model.stages[task.layer - 1]).name
-        if ours is None or ours["how"]["rule"] != rule or ours["how"]["made_on"] != "local":
-            local.train_layer(task.layer)
-            ours = local.layer(task.layer)
-        return _numbers(ours)
-    if local.model.runs_as_one:
-        return _numbers(local.answers(task.split)) | {}
-    return {"counts": np.asarray(local.features(task.split)[0])}
 
 
 def _difference(name: str, theirs: Numbers, ours: Numbers) -> Difference | None:
@@ -224,7 +208,7 @@ def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers
     name = f"{HARDWARE}/" + (f"layer-{task.layer}" if task.layer is not None else
                              f"{task.split}-{begin}{task.first + made.images}")
     told = {"task": task.as_dict(), "verdict": made.verdict, "images": made.images, "accuracy": made.accuracy,
-            "identical": not made.differences, "differences": [str(one) for one in made.differences],
+            "identical": not made.differences, "differences": [str(one) for one in made.differences], "why": made.why,
             "versions": archive.about["versions"]}
     with store.locked():
         store.write(name, archive.about["bundle"], {**experiment.stored.how(), "made_on": HARDWARE, **told}, **theirs,

@@ -15,7 +15,7 @@ from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
 from spikingconvnet.errors import BackendError, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import conformance, one_network
+from spikingconvnet.experiment.jobs import conformance, one_network, seen
 from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, read_archive, write_archive
 from spikingconvnet.experiment.jobs.bundle import TASK
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task
@@ -93,10 +93,12 @@ def _work(run: Path, task: Task, finished: Any) -> None:
     experiment = Experiment(settings.load(run / PARAMETERS), _Alone(run), "spinnaker", 1, progress, "job.py",
                             ConfiguredHere(), copies=task.copies, time_scale=task.time_scale,
                             packet_buffer=task.packet_buffer)
-    if task.layer is not None:
-        experiment.train_layer(task.layer)
-    else:
-        experiment.features(task.split)
+    with seen.watched(run, experiment.runner, task):
+        if task.layer is not None:
+            experiment.train_layer(task.layer)
+        else:
+            experiment.features(task.split)
+    seen.judge(run, experiment, task)
 
 
 def _release() -> str | None:

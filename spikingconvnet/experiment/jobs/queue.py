@@ -6,6 +6,7 @@ take one (line 161); here it does neither. Which job a file was submitted as is 
 goes on watching.
 """
 
+import base64
 import glob
 import hashlib
 import io
@@ -60,6 +61,48 @@ class Fetched:
     state: str
     folder: Path
     files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a token is of, and what a collab may use.
+
+    Attributes
+    ----------
+    user : str
+    hours_left : float or None
+        For which the token is good; None if it does not say so.
+    quotas : list of (used, granted, unit)
+        Of the collab on `PLATFORM`, in the service's own unit.
+    """
+
+    user: str
+    hours_left: float | None
+    quotas: list[tuple[float, float, str]]
+
+
+def account(collab: str | None) -> Account:
+    """Ask the service whom the token is of, and what a collab may use; nothing is submitted.
+
+    Raises
+    ------
+    SettingsError, BackendError
+        As of :func:`submitted`.
+    """
+    with _client() as client, _telling():
+        found = client.quotas(collab) if collab else []
+        quotas = [(float(one["usage"]), float(one["limit"]), str(one["units"])) for one in found
+                  if one["platform"] == PLATFORM]
+        return Account(str(client.user_info["username"]), _hours_left(os.environ.get(TOKEN, "")), quotas)
+
+
+def _hours_left(token: str) -> float | None:
+    """For how long a token is good, which it says itself where it is a JSON Web Token (RFC 7519, 4.1.4)."""
+    try:
+        said = parse_json(base64.urlsafe_b64decode(token.split(".")[1] + "===").decode())
+        return (float(said["exp"]) - time.time()) / 3600
+    except (IndexError, KeyError, TypeError, ValueError, StoreError):
+        return None
 
 
 def configuration(hours: int = HOURS) -> dict[str, Any]:
