@@ -1,15 +1,19 @@
 """The doctor on installations that are made up, on this one, and asking an emulated board."""
 
+import base64
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
 import threading
+import time
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import service
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -47,6 +51,49 @@ def test_a_good_installation_is_healthy_and_says_what_is_optional():
     assert lines["spikingconvnet - sPyNNaker"].state == lines["target emulated"].state == MISSING
     assert lines["backend nest"].fix == "pip install 'spikingconvnet[nest]'"
     assert "extension" in lines["backend local"].text
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """A queue's service that takes a token which is good for two hours."""
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": time.time() + 7200}).encode()).decode().rstrip("=")
+    made = service.Service(None, f"eyJhbGciOi.{claims}.s3cret")
+    service.installed(monkeypatch, made, tmp_path / ".hbptoken")
+    monkeypatch.setenv("OIDC_BEARER_TOKEN", made.token)
+    return made
+
+
+def test_a_queue_is_asked_whom_the_token_is_of_and_for_quota(there, tmp_path, capsys):
+    assert cli.main(["--mode", "doctor", "--collab", "my-collab"]) == 0
+    said = capsys.readouterr()
+    assert "ok      queue ebrains - account: the token is of ada, good for 2.0 h\n" in said.out
+    assert "ok      queue ebrains - quota of my-collab: 20 of 5000 core-hours used" in said.out
+    assert there.jobs == {} and "s3cret" not in said.out + said.err and not (tmp_path / ".hbptoken").exists()
+
+
+def test_what_a_queue_lacks_is_told_with_its_fix(there, monkeypatch):
+    def told(collab="my-collab"):
+        return {line.name.partition(" - ")[2]: line for line in doctor.queue(collab)}
+
+    there.quotas["my-collab"][0]["usage"] = 5000.0
+    line = told()["quota of my-collab"]
+    assert (line.state, line.text) == (BROKEN, "5000 of 5000 core-hours used") and "under Quotas" in line.fix
+    assert told("other")["quota of other"].text == "none on SpiNNaker"
+    assert list(told(None)) == ["client", "account"]
+    monkeypatch.setenv("OIDC_BEARER_TOKEN", "expired")
+    assert "get a new one and set OIDC_BEARER_TOKEN" in told()["account"].text and not healthy(told().values())
+    monkeypatch.setattr(there, "token", "no-jwt")
+    monkeypatch.setenv("OIDC_BEARER_TOKEN", "no-jwt")
+    assert told()["account"].text == "the token is of ada"
+    monkeypatch.delenv("OIDC_BEARER_TOKEN")
+    assert "set OIDC_BEARER_TOKEN in the environment" in told()["account"].text
+    monkeypatch.setitem(sys.modules, "nmpi", None)
+
+    def nothing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    client, account = doctor.queue(None, nothing)
+    assert client.state == MISSING and "spikingconvnet[ebrains]" in client.fix and account.state == BROKEN
 
 
 @pytest.mark.parametrize("change, name, text, fix", [
