@@ -227,6 +227,15 @@ def test_a_job_tells_the_cause_beside_the_first_difference(experiment, tmp_path,
     assert experiment.store.results()["hardware"]["test-6"]["why"]["first"]["population"] == "layer1"
 
 
+def test_a_run_that_is_invalid_tells_where_it_left_the_local_engine_too(experiment, tmp_path):
+    path = brought(experiment, tmp_path, Task(count=6), change=Loses(520))
+    run = tmp_path / "run"
+    shutil.rmtree(run / "features")
+    write_archive(run, path, json.loads(zipfile.ZipFile(path).read("manifest.json")), FAILED, "the run is invalid")
+    with pytest.raises(StoreError, match="the run is invalid; first difference: step .*; cause: lost packet: B"):
+        collect(experiment, path)
+
+
 def test_a_training_that_differs_tells_its_first_spike(experiment, tmp_path):
     path = brought(experiment, tmp_path, Task(layer=1), change=leakier)
     found = collect(experiment, path)

@@ -115,7 +115,7 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
         archive.unpack(run)
         theirs = there.layer_arrays(task) if task.layer is not None else there.answers_to(task.split)
         if theirs is None:
-            raise StoreError(f"{path}: {archive.why()}")
+            raise StoreError(f"{path}: {archive.why()}{_told(seen.explained(run))}")
         ours = expected.by_local(experiment, twin, task)
         asked = 0 if task.layer is not None else there.asked_for(task)
         how = there.how_made(task)
@@ -171,6 +171,12 @@ def _same(experiment: Experiment, run: Path, archive: Archive) -> settings.Setti
                          f" or settings have changed since the job was made; name another --run-dir, or make a job anew"
                          f" with {SEND}")
     return sent
+
+
+def _told(why: Mapping[str, Any] | None) -> str:
+    """Where and why a run that is no result left the local engine, for the end of a sentence."""
+    lines = () if why is None else why["text"].splitlines()
+    return "".join(f"; {line}" for line in lines if line.startswith(("first difference", "cause")))
 
 
 def _difference(name: str, theirs: Numbers, ours: Numbers) -> Difference | None:

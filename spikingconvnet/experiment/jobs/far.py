@@ -12,7 +12,7 @@ from typing import Any
 
 import spikingconvnet
 from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
-from spikingconvnet.errors import BackendError, SpikingConvNetError, StoreError
+from spikingconvnet.errors import BackendError, HealthError, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import conformance, one_network, seen
@@ -93,11 +93,15 @@ def _work(run: Path, task: Task, finished: Any) -> None:
     experiment = Experiment(settings.load(run / PARAMETERS), _Alone(run), "spinnaker", 1, progress, "job.py",
                             ConfiguredHere(), copies=task.copies, time_scale=task.time_scale,
                             packet_buffer=task.packet_buffer)
-    with seen.watched(run, experiment.runner, task):
-        if task.layer is not None:
-            experiment.train_layer(task.layer)
-        else:
-            experiment.features(task.split)
+    try:
+        with seen.watched(run, experiment.runner, task):
+            if task.layer is not None:
+                experiment.train_layer(task.layer)
+            else:
+                experiment.features(task.split)
+    except HealthError:             # nothing of it is a result, but what it did tells what went wrong
+        seen.keep(run)
+        raise
     seen.judge(run, experiment, task)
 
 

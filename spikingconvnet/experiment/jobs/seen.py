@@ -31,7 +31,7 @@ BEFORE = 4                  # of them before the one that differs: their membran
 @contextmanager
 def watched(run: Path, runner: Runner, task: Task) -> Iterator[None]:
     """Keep a recording of every network that runs inside; of a training, of those that learn."""
-    def keep(found: Recorded) -> None:
+    def save(found: Recorded) -> None:
         folder = run / SEEN
         folder.mkdir(exist_ok=True)
         try:
@@ -40,7 +40,7 @@ def watched(run: Path, runner: Runner, task: Task) -> Iterator[None]:
             logger.warning("a recording is not kept: %s", error)
 
     def through(opened: recorder.Open) -> recorder.Open:
-        return recorder.recording(before(opened) if before else opened, {}, keep, chosen, neurons=0)
+        return recorder.recording(before(opened) if before else opened, {}, save, chosen, neurons=0)
 
     chosen = recorder.learns if task.layer is not None else lambda network: True
     before, runner.through = runner.through, through
@@ -52,12 +52,11 @@ def watched(run: Path, runner: Runner, task: Task) -> Iterator[None]:
 
 def judge(run: Path, experiment: Experiment, task: Task) -> None:
     """Compare with what the job was told, and leave the recordings among the results unless all of it is the same."""
-    other, seen = expected.first_other(run, experiment, task), run / SEEN
+    other = expected.first_other(run, experiment, task)
     if other is None:
         logger.info("identical to the local engine")
         return
-    if seen.is_dir():
-        seen.rename(run / FOUND)
+    keep(run)
     if other == expected.NOT_TOLD:
         return
     logger.warning("not what the local engine makes of it%s",
@@ -68,6 +67,12 @@ def judge(run: Path, experiment: Experiment, task: Task) -> None:
             experiment.record(task.split, run / FOUND / f"{AGAIN}.npz", first, IMAGES)
         except (SpikingConvNetError, OSError) as error:         # what there is, is kept
             logger.warning("images are not shown again: %s", error)
+
+
+def keep(run: Path) -> None:
+    """Leave the recordings among the results."""
+    if (run / SEEN).is_dir():
+        (run / SEEN).rename(run / FOUND)
 
 
 def explained(run: Path) -> dict[str, Any] | None:
