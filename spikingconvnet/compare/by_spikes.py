@@ -23,14 +23,15 @@ from spikingconvnet.network.spikes import Spikes
 
 FEWEST = 3              # spikes that differ, before a packet is more than one accident of many
 NEAREST = 60            # packets before a spike that differs that are tried
-MOST_RUNS = 400         # of the engine, for a population and a fate
-MOST_CORES = 64         # with spikes that differ
-MOST_PACKETS = 5        # to a core
+MOST_RUNS = 600         # of the engine, for a population and a fate
+MOST_CORES = 128        # with spikes that differ
+MOST_PACKETS = 8        # to a population
+LATER = (2, 3)          # steps by which packets may be late, beside one
 PLAYED = " (played)"
 
 
 def by_spikes(case: Case) -> Iterator[Cause]:
-    """Spikes that got lost, came twice, or came a step late: Causes; not told where too few spikes show it."""
+    """Spikes that got lost, came twice, or came some steps late: Causes; not told where too few spikes show it."""
     network = case.suspect.network
     if case.order or case.first.variable != "spikes" or case.suspect.thresholds or any(
             p.learns or p.modulates for p in network.projections):
@@ -38,7 +39,7 @@ def by_spikes(case: Case) -> Iterator[Cause]:
     try:
         parts = [_Played(case, p) for p in network.populations if not p.is_source]
         off = sum(len(part.off(())) for part in parts)
-        for name, arrivals in FATES.items():
+        for name, arrivals in [*FATES.items(), *(("late packet", (steps,)) for steps in LATER)]:
             found, more = _explaining(parts, arrivals)
             if found:
                 cause = told(case, name, merged(found), more, "spikes")
@@ -52,11 +53,8 @@ def _explaining(parts: Sequence["_Played"], arrivals: tuple[int, ...]) -> tuple[
     found: list[Packet] = []
     more: list[Packet] = []
     for part in parts:
-        cores = part.cores_of(part.off(()))
-        if len(cores) > MOST_CORES:
-            return [], []
-        for core in cores:
-            packets, others = part.explaining(core, arrivals, found)
+        if len(part.off(())):
+            packets, others = part.explaining(arrivals)
             if not packets:
                 return [], []
             more = more if found else others
@@ -123,55 +121,60 @@ class _Played:
             simulation.run(self.steps)
             return np.setxor1d(self._keys(simulation.recording().spikes[self.label]), self.theirs)
 
-    def cores_of(self, keys: Ints) -> list[int]:
-        """Cores of neurons, in the order in which spikes differ."""
-        return list(dict.fromkeys(self.core[keys % self.size].tolist()))
-
-    def _on(self, core: int, packets: tuple[Packet, ...]) -> Ints:
+    def _by_core(self, packets: tuple[Packet, ...]) -> dict[int, Ints]:
+        """The same keys by core; those without any are left out."""
         keys = self.off(packets)
-        return keys[self.core[keys % self.size] == core]
+        core = self.core[keys % self.size]
+        return {int(one): keys[core == one] for one in np.unique(core)}
 
-    def explaining(self, core: int, arrivals: tuple[int, ...],
-                   known: Sequence[Packet]) -> tuple[list[Packet], list[Packet]]:
-        """The fewest packets with which all spikes of a core are as recorded, and others that the last of them may be.
+    def explaining(self, arrivals: tuple[int, ...]) -> tuple[list[Packet], list[Packet]]:
+        """Packets with which all spikes are as recorded, and others that the first of them may be; none if not all are.
 
-        Those that are `known` from other cores come first.
+        One after another those are taken that leave the fewest spikes unexplained, on the cores where they help.
         """
-        found: tuple[Packet, ...] = ()
-        off = self._on(core, found)
-        while len(off) and len(found) < MOST_PACKETS:
-            exact, best, left = [], None, off
-            for packet in self._candidates(core, int(off[0]), arrivals, known):
-                if packet in found or self.runs > MOST_RUNS:
-                    continue
-                now = self._on(core, (*found, packet))
-                if not len(now):
-                    exact.append(packet)
-                    if packet.neuron in {p.neuron for p in known}:
-                        break
-                elif now[0] // self.size > off[0] // self.size and len(now) < len(left):
-                    best, left = packet, now
-            if exact:
-                return [*found, exact[0]], exact[1:]
-            if best is None:
+        off, runs = self._by_core(()), self.runs
+        came: dict[int, tuple[Packet, ...]] = dict.fromkeys(off, ())
+        found: list[Packet] = []
+        more: list[Packet] = []
+        while off:
+            if len(found) == MOST_PACKETS or len(off) > MOST_CORES:
                 return [], []
-            found, off = (*found, best), left
-        return [], []
+            first = min(off, key=lambda core: int(off[core][0]))
+            tried = []
+            for packet in self._candidates(int(off[first][0]), arrivals):
+                if self.runs - runs <= MOST_RUNS:
+                    left = self._left(packet, off, came)
+                    if first in left:
+                        tried.append((sum(len(off[core]) - len(keys) for core, keys in left.items()), packet, left))
+            if not tried:
+                return [], []
+            gain, packet, left = max(tried, key=lambda one: one[0])
+            if not found:
+                more = [other for won, other, _ in tried if won == gain and other is not packet]
+            found.append(replace(packet, cores=frozenset(left)))
+            came |= {core: (*came[core], packet) for core in left}
+            off = {core: keys for core, keys in (off | left).items() if len(keys)}
+        return found, more
 
-    def _candidates(self, core: int, key: int, arrivals: tuple[int, ...], known: Sequence[Packet]) -> Iterator[Packet]:
-        """Packets to a core that reach a neuron before a spike that differs, the latest first."""
+    def _left(self, packet: Packet, off: dict[int, Ints], came: dict[int, tuple[Packet, ...]]) -> dict[int, Ints]:
+        """What one more packet leaves unexplained of the cores that are the better for it."""
+        found = {}
+        for core, keys in off.items():
+            now = self._by_core((*came[core], packet)).get(core, keys[:0])
+            if len(now) < len(keys):
+                found[core] = now
+        return found
+
+    def _candidates(self, key: int, arrivals: tuple[int, ...]) -> Iterator[Packet]:
+        """Packets that reach a neuron before a spike that differs, the latest first."""
         last, neuron = divmod(key, self.size)
-        here = frozenset([core])
-        yield from (replace(p, post=self.label, cores=here) for p in known)
-        tried: list[tuple[int, str, int]] = []
+        sent: set[tuple[int, str, int]] = set()
         for lowered in self.synapses:
             mine = np.flatnonzero(lowered.post_id == neuron)
             soonest = dict(zip(lowered.pre_id[mine].tolist(), lowered.delay[mine].tolist()))
             spikes = self.recorded.spikes[lowered.pre]
             end = spikes.offsets[last + 1]
-            step, sender = spikes.steps()[:end], spikes.neurons[:end]
-            hit = np.flatnonzero(np.isin(sender, list(soonest)))[-NEAREST * 4:]
-            tried += [(int(step[i]), lowered.pre, int(sender[i])) for i in hit
-                      if step[i] + soonest[int(sender[i])] <= last + bool(0 in arrivals)]
-        for sent, pre, who in sorted(set(tried), reverse=True)[:NEAREST]:
-            yield Packet(pre, who, sent, self.label, here, arrivals)
+            step, sender = spikes.steps()[:end].tolist(), spikes.neurons[:end].tolist()
+            sent |= {(t, lowered.pre, who) for t, who in zip(step, sender) if t + soonest.get(who, self.steps) <= last}
+        for step, pre, who in sorted(sent, reverse=True)[:NEAREST]:
+            yield Packet(pre, who, step, self.label, frozenset(), arrivals)

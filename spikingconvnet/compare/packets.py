@@ -55,10 +55,11 @@ def told(case: Case, name: str, found: Sequence[Packet], more: Sequence[Packet],
     first, n = found[0], len({(p.pre, p.neuron, p.step) for p in found})
     where = case.cores_text(first.post, first.cores)
     spike = f"the spike of neuron {first.neuron} of population {first.pre} in step {first.step:,}"
+    late = "a step" if first.arrivals in ((), (1,)) else f"{first.arrivals[-1]} steps"
     text = {"lost packet": f"{case.deviant} lacks {spike} on its way to {where}: {WITHOUT[exact]}, and"
                            f" {case.other} lacks nothing",
             "doubled packet": f"in {case.deviant} {spike} reached {where} twice{TWICE[exact]}",
-            "late packet": f"in {case.deviant} {spike} reached {where} a step late"}[name]
+            "late packet": f"in {case.deviant} {spike} reached {where} {late} late"}[name]
     if more:
         text += " (or of " + ", ".join(f"neuron {p.neuron} of {p.pre} in step {p.step:,}" for p in more[:3])
         text += f" or {len(more) - 3} others" * (len(more) > 3) + f", {ALIKE[exact]})"
