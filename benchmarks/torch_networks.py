@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from spikingconvnet import Experiment, Membrane, SpikeCount, load_settings
+from spikingconvnet import Experiment, Membrane, Sequential, SpikeCount, load_settings
 from spikingconvnet.cli.parameters import RECIPES
 from spikingconvnet.data import datasets
 from spikingconvnet.data.encoding import RegularEncoder
@@ -207,6 +207,15 @@ def answers(network, images):
         return torch.cat([network(part).argmax(1) for part in grey(images, dtype).split(500)]).numpy()
 
 
+def read_by(model, options):
+    """The model with the readout that the options ask for: Sequential."""
+    *hidden, last, _ = model.layers
+    if options.leak:
+        last = replace(last, neuron=replace(last.neuron, tau_m=options.leak))
+    readout = (Membrane if options.membrane else SpikeCount)(first=options.steps // 4)
+    return Sequential(model.input_shape, *hidden, last, readout)
+
+
 def row(name, options):
     """Cells of a line: str."""
     folder = Path(options.store) / f"{name.replace(' ', '-').replace(',', '')}-{options.seed}"
@@ -226,7 +235,7 @@ def row(name, options):
     recipe, begin = load_settings(RECIPES / "convert.py"), time.process_time()
     rule = replace(recipe.rule, weights=str(folder / "weights.npz"), bias=True, start=0.5, spread=True,
                    norm="channels", peak_rate=options.peak_rate, calibration=options.calibration)
-    model.layers[-1] = (Membrane if options.membrane else SpikeCount)(first=options.steps // 4)
+    model = read_by(model, options)
     made = Experiment(replace(recipe, dataset=str(options.data), model=model, rule=rule, n_train=2000,
                               n_test=len(tests), encoder=RegularEncoder(n_steps=options.steps, max_rate=1.0),
                               slot=options.steps + len(model.stages) + 2, seed=options.seed), folder / "run", jobs=2)
@@ -252,6 +261,7 @@ def main():
     parser.add_argument("--peak-rate", type=float, default=0.25)
     parser.add_argument("--calibration", type=int, default=100, help="images")
     parser.add_argument("--membrane", action="store_true", help="read the output units' membranes, not their spikes")
+    parser.add_argument("--leak", type=float, help="tau_m of the output units, ms, for --membrane")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train-only", action="store_true")
     options = parser.parse_args()

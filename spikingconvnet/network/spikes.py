@@ -154,11 +154,18 @@ class Spikes:
         keep = target >= 0
         return Spikes.from_events(sample[keep], target[keep], step[keep], shape, self.n_samples, self.n_steps)
 
-    def counts(self) -> Ints32:
-        """Spike counts: int32 array (n_samples, C, H, W)."""
-        sample = np.repeat(np.arange(self.n_samples), np.diff(self.offsets[::self.n_steps]))
-        flat = np.bincount(sample * self.size + self.neurons, minlength=self.n_samples * self.size)
-        return flat.reshape(self.n_samples, *self.shape).astype(np.int32)
+    def counts(self, first: int = 0, last: int | None = None) -> Ints32:
+        """Spike counts: int32 array (n_samples, C, H, W).
+
+        Of steps ``first .. last - 1`` of each sample, None: until its end; others than it has are a SettingsError.
+        """
+        end = self.n_steps if last is None else last
+        require(0 <= first <= end <= self.n_steps, "Spikes", "first, last", (first, last),
+                f"within 0 .. {self.n_steps}, first to last")
+        start = self.n_steps * np.arange(self.n_samples)        # a sample at a time, so that no event is held twice
+        found = [np.bincount(self.neurons[a:b], minlength=self.size)
+                 for a, b in zip(self.offsets[start + first], self.offsets[start + end])]
+        return np.array(found, np.int32).reshape(self.n_samples, *self.shape)
 
     def raster(self) -> Ints32:
         """Dense counts, for small networks and tests: int32 array (n_samples * n_steps, size)."""

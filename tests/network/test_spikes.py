@@ -76,6 +76,21 @@ def test_counts_equal_the_naive_ones(recording):
         recording[0], recording[2], recording[1])
 
 
+@given(recordings(), st.data())
+def test_counts_of_a_window_are_those_of_its_steps(recording, data):
+    n_steps = recording[3]
+    first = data.draw(st.integers(0, n_steps))
+    last = data.draw(st.none() | st.integers(first, n_steps))
+    inside = [event for event in recording[0] if first <= event[2] < (n_steps if last is None else last)]
+    assert np.array_equal(spikes_of(recording).counts(first, last), spikes_of((inside, *recording[1:])).counts())
+
+
+@pytest.mark.parametrize("window", [(-1, 3), (4, 3), (0, 6)])
+def test_steps_that_no_sample_has_are_not_counted(window):
+    with pytest.raises(SettingsError, match="Spikes.first, last: must be within 0 .. 5"):
+        spikes_of(SHOWN).counts(*window)
+
+
 @given(recordings(), st.sampled_from([1.0, 0.5, 2.0]))
 @example(SHOWN, 1.0)
 def test_lists_hold_the_ascending_times_of_every_neuron_in_ms(recording, timestep):

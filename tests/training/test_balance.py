@@ -73,7 +73,9 @@ def test_activations_are_rectified_but_for_the_last():
     assert min(part.min() for part in found[:2]) == 0 and found[2].min() < 0
 
 
-def test_the_largest_input_of_a_step_is_found():
+@pytest.mark.parametrize("entries", [balance.ENTRIES, 12 * 144 * 2, 1])     # all at once; some samples; some steps
+def test_the_largest_input_of_a_step_is_found(monkeypatch, entries):
+    monkeypatch.setattr(balance, "ENTRIES", entries)
     rng = np.random.default_rng(3)
     stage, spikes = chain().stages[0], spikes_of(rng, 23)
     layer = layers_of(chain(), rng)[0]

@@ -18,6 +18,7 @@ from spikingconvnet.board.fixed_point import leak
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.progress import counted
 from spikingconvnet.model import build
+from spikingconvnet.model.branches import Branch
 from spikingconvnet.model.learning import NetworkRule, OpenNetwork
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import TrainedLayer
@@ -29,7 +30,8 @@ from spikingconvnet.training.chain.units import responses
 SAMPLES = 100               # training images on which inputs are measured, fewer if they take
 STEPS = 10_000              # more steps than this
 PRODUCTS = 2e10             # of weights and spikes; in a larger layer the busiest steps alone are looked at
-BATCH = 10                  # samples at a time
+BATCH = 10                  # samples at a time, fewer of large layers
+ENTRIES = 2 ** 24           # of the largest array while inputs are measured, 64 MB
 LARGEST_TARGET = 59_000.0   # mV; the distance from the membrane to its target has to fit s16.15 as well
 
 
@@ -109,20 +111,30 @@ def peak_input(stage: Stage, layer: TrainedLayer, spikes: Mapping[int, Spikes]) 
     spikes : dict of int to Spikes
         Of the layers that it sees, by number.
     """
-    largest, n = np.zeros(3), spikes[stage.source].n_samples
+    largest, n, n_steps = np.zeros(3), spikes[stage.source].n_samples, spikes[stage.source].n_steps
+    batch = max(min(BATCH, ENTRIES // (n_steps * max(math.prod(one.source_shape) for one in stage.branches))), 1)
+    rows = max(ENTRIES // (math.prod(stage.out_shape[1:]) * max(_seen(one) for one in stage.branches)), 1)
     looked_at = _busiest(stage, spikes)
-    for first in counted(range(0, n, BATCH), f"layer {stage.number}: largest inputs"):
-        counts = [_arriving(spikes[branch.source].samples(first, min(first + BATCH, n)), delay)
+    for first in counted(range(0, n, batch), f"layer {stage.number}: largest inputs"):
+        counts = [_arriving(spikes[branch.source].samples(first, min(first + batch, n)), delay)
                   for branch, delay in zip(stage.branches, stage.delays)]
         busy = np.any([one.any(axis=(1, 2, 3)) for one in counts], axis=0)
-        busy &= looked_at[first * spikes[stage.source].n_steps:][:len(busy)]
-        if not busy.any():
-            continue
-        values = [one[busy] for one in counts]
-        e, i = (np.sum([responses(branch, np.maximum(sign * kernels, 0.0), one) for branch, kernels, one
-                        in zip(stage.branches, layer.all_kernels, values)], axis=0) for sign in (1, -1))
-        largest = np.maximum(largest, [part.max(initial=0.0) for part in (e, i, abs(e - i))])
+        steps = np.flatnonzero(busy & looked_at[first * n_steps:][:len(busy)])
+        for start in range(0, len(steps), rows):
+            largest = np.maximum(largest, _largest(stage, layer, [one[steps[start:start + rows]] for one in counts]))
     return Peak(*largest.tolist())
+
+
+def _seen(branch: Branch) -> int:
+    """Neurons in the window of a neuron, those of other groups among them."""
+    return branch.in_shape[0] * math.prod(branch.kernel_size)
+
+
+def _largest(stage: Stage, layer: TrainedLayer, values: Sequence[Numbers]) -> Numbers:
+    """Largest excitatory, inhibitory and net input of any neuron; `values` arrive by each branch: float array (3,)."""
+    e, i = (np.sum([responses(branch, np.maximum(sign * kernels, 0.0), one) for branch, kernels, one
+                    in zip(stage.branches, layer.all_kernels, values)], axis=0) for sign in (1, -1))
+    return np.array([part.max(initial=0.0) for part in (e, i, abs(e - i))])
 
 
 def _busiest(stage: Stage, spikes: Mapping[int, Spikes]) -> Flags:
@@ -138,9 +150,9 @@ def _busiest(stage: Stage, spikes: Mapping[int, Spikes]) -> Flags:
 
 def _arriving(spikes: Spikes, delay: int) -> Numbers:
     """Spikes of each neuron by the step in which they arrive, one step after they are fired at the earliest."""
-    raster = spikes.raster().astype(np.float32)
-    late = np.zeros_like(raster)
-    late[delay - 1:] = raster[:len(raster) - delay + 1]
+    total, steps = spikes.n_samples * spikes.n_steps, spikes.steps() + delay - 1
+    late, inside = np.zeros((total, spikes.size), np.float32), steps < total
+    np.add.at(late, (steps[inside], spikes.neurons[inside]), 1)
     return late.reshape(-1, *spikes.shape)
 
 

@@ -12,7 +12,6 @@ the first to the last, each behind calibrated ones. That a converted network is 
 without training, is the idea of Li et al. 2021 (arXiv 2106.06984), who move biases and membranes instead.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -66,19 +65,11 @@ class Calibration:
         with self.open_network(build.inference_network([stage], [layer], self.spikes, reset=True)) as simulation:
             simulation.run(simulation.source_steps)
             self.spikes[number] = simulation.recording().spikes[stage.label]
-        ratio = fitted_worth(self._rates(stage), self.activations[number - 1]) / worth
+        rates = self.spikes[number].counts(self.first, self.last) / (self.last - self.first)
+        ratio = fitted_worth(rates, self.activations[number - 1]) / worth
         ratio = np.where(ratio > 0, np.clip(ratio, *FARTHEST), 1.0)
         self.shares.append(float(ratio.mean()))
         return worth * ratio
-
-    def _rates(self, stage: Stage) -> Floats:
-        """Spikes a step of every neuron: float array (n, maps, rows, columns)."""
-        spikes = self.spikes[stage.number]
-        sample, neuron, step = spikes.events()
-        counted = (step >= self.first) & (step < self.last)
-        size = math.prod(stage.out_shape)
-        found = np.bincount((sample * size + neuron)[counted], minlength=spikes.n_samples * size)
-        return found.reshape(spikes.n_samples, *stage.out_shape) / (self.last - self.first)
 
 
 def fitted_worth(rates: Floats, activations: Numbers) -> Floats:

@@ -248,10 +248,8 @@ def judge_rates(model: Sequential, layers: Sequence[TrainedLayer], rule: Any, im
 
 def _rates(spikes: Spikes, depth: int, n_steps: int) -> Floats:
     """Spikes a step while a layer answers to an image `depth` steps late: float array (n, maps, rows, columns)."""
-    sample, neuron, step = spikes.events()
-    inside = (step >= depth) & (step < n_steps + depth)
-    counts = np.bincount(sample[inside] * spikes.size + neuron[inside], minlength=spikes.n_samples * spikes.size)
-    return counts.reshape(spikes.n_samples, *spikes.shape) / min(n_steps, spikes.n_steps - depth)
+    last = min(n_steps + depth, spikes.n_steps)
+    return spikes.counts(depth, last) / (last - depth)
 
 
 def _units(stage: Stage, layer: TrainedLayer, rule: Any, rates: Sequence[Numbers]) -> Floats:
