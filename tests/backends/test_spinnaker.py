@@ -33,7 +33,7 @@ from test_golden import MODULATED, on_the_board
 from spikingconvnet import backends
 from spikingconvnet.backends.local import layout, native, simulator
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
-from spikingconvnet.backends.spinnaker.machine import configuration, machine_section, unsynchronised_databases
+from spikingconvnet.backends.spinnaker.machine import configuration, machine_section
 from spikingconvnet.backends.spinnaker.mapping import mapped
 from spikingconvnet.board import check
 from spikingconvnet.board.lowering import lower
@@ -577,19 +577,6 @@ def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
         assert "secret" not in text and "me:" not in text and "https://127.0.0.1:9/spalloc" in text
         assert os.environ["SPALLOC_PASSWORD"] == "secret"
     assert "SPALLOC_PASSWORD" not in os.environ
-
-
-def test_databases_do_not_wait_for_the_disk_during_a_run(tmp_path):
-    from spinn_front_end_common.utilities.sqlite_db import SQLiteDB
-
-    def synchronous():
-        with SQLiteDB(str(tmp_path / "data.sqlite3")) as database:
-            database.cursor().execute("PRAGMA synchronous")
-            return database.fetchone()[0]
-
-    with unsynchronised_databases():
-        assert synchronous() == 0
-    assert synchronous() > 0
 
 
 @pytest.mark.parametrize("target, version, host", [
