@@ -41,7 +41,7 @@ EXTRAS = {
     "neo": ["neo>=0.13.4", "nixio>=1.5"],       # recordings as Blocks of neo; nixio writes them into files
     "brian2": ["PyNN>=0.13,<0.14", "brian2>=2.9", NUMPY],
 }
-EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4",
+EXTRAS["test"] = ["pytest>=8", "pytest-xdist>=3.8", "hypothesis>=6.100", "ruff>=0.17", "mypy>=2.4", "python-mnist>=0.7",
                   *EXTRAS["spinnaker"], *EXTRAS["spalloc"], *EXTRAS["cluster"], *EXTRAS["nir"],
                   *EXTRAS["neo"], *EXTRAS["safetensors"], *EXTRAS["completion"]]
 # One release of torch: a range takes the newest, which may bring gigabytes of CUDA.
@@ -70,7 +70,6 @@ setup(
         "matplotlib>=3.8",
         "pillow>=10",
         "pooch>=1.8",
-        "python-mnist>=0.7",
         "tqdm>=4.66",
         "packaging>=23",
         "filelock>=4.1",

@@ -21,7 +21,7 @@ import spikingconvnet
 PACKAGE = Path(spikingconvnet.__file__).parent
 OWN: tuple[tuple[str, str, str | None], ...] = (                         # (package, versions, extra); as in setup.py
     ("numpy", ">=1.26", None), ("scipy", ">=1.11", None), ("numba", ">=0.61", None), ("scikit-learn", ">=1.4", None),
-    ("matplotlib", ">=3.8", None), ("python-mnist", ">=0.7", None), ("tqdm", ">=4.66", None),
+    ("matplotlib", ">=3.8", None), ("tqdm", ">=4.66", None),
     ("pillow", ">=10", None), ("pooch", ">=1.8", None),
     ("packaging", ">=23", None), ("filelock", ">=4.1", None), ("psutil", ">=5.9", None),
     ("sPyNNaker", "==1!7.4.1", "spinnaker"), ("unicorn", "==2.1.4", "emulator"))

@@ -1,7 +1,6 @@
 """Image data sets in the IDX format (MNIST, Fashion-MNIST, KMNIST, EMNIST digits): find, verify, read, split.
 
-Every byte is checked before it is believed: the strict check here comes first, then python-mnist reads the same bytes
-from memory, and the two must agree. Filters are in ``filters``, spikes in ``encoding``. The format is described
+Every byte is checked before it is believed. Filters are in ``filters``, spikes in ``encoding``. The format is described
 on the page of Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits".
 """
 
@@ -43,7 +42,7 @@ def load(source: str | os.PathLike[str], part: str, cache_dir: str | os.PathLike
     Returns
     -------
     ImageSet
-        EMNIST's files hold every image transposed; sets named ``emnist-...`` are returned upright, as by python-mnist.
+        EMNIST's files hold every image transposed; sets named ``emnist-...`` are returned upright.
 
     Raises
     ------

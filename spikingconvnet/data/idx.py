@@ -1,4 +1,4 @@
-"""IDX files: read with python-mnist a piece at a time, with a size and shape that are those of the header."""
+"""IDX files, which must have exactly the size that their header declares."""
 
 import gzip
 import hashlib
@@ -6,11 +6,9 @@ import io
 import math
 import os
 import struct
-import warnings
 import zlib
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +23,6 @@ TYPES = {0x08: "unsigned bytes", 0x09: "signed bytes", 0x0B: "16-bit integers", 
 MAX_AXES = 8                    # that an error tells the shape of
 MAX_UNPACKED = 1 << 31          # bytes of one file
 CHUNK = 1 << 20                 # bytes
-PIECE = 1 << 19                 # pixels that python-mnist holds as lists at a time, 8 bytes each
 MNIST_SHAPE = {"train": (60000, 28, 28), "test": (10000, 28, 28)}
 MNIST_MD5 = {  # of the unpacked files
     ("train", "images"): "6bbc9ace898e44ae57da46a324031adb",
@@ -71,12 +68,9 @@ def read_pair(images_file: File, labels_file: File, part: str, is_mnist: bool) -
     if is_mnist and shape == MNIST_SHAPE[part]:
         for kind, file, content in (("images", images_file, images), ("labels", labels_file, labels)):
             _check_md5(file.name, content, MNIST_MD5[part, kind])
-    parsed = _parse(images, labels, shape)
-    for kind, file, content in (("images", images_file, images), ("labels", labels_file, labels)):
-        own = np.frombuffer(content, np.uint8, offset=4 + 4 * DIMENSIONS[kind])
-        if not np.array_equal(getattr(parsed, kind).ravel(), own):
-            raise fault(file.name, "python-mnist read other values than the file holds")
-    return parsed
+    pixels, classes = (np.frombuffer(content, np.uint8, offset=4 + 4 * DIMENSIONS[kind])
+                       for kind, content in (("images", images), ("labels", labels)))
+    return ImageSet(pixels.reshape(shape), classes)
 
 
 def unpack(file: File, kind: str) -> tuple[bytearray, tuple[int, ...]]:
@@ -100,7 +94,9 @@ def unpack(file: File, kind: str) -> tuple[bytearray, tuple[int, ...]]:
                 raise fault(file.name, f"at most {MAX_UNPACKED} bytes allowed, {expected} declared by its header")
             if os.path.getsize(file.path) > expected + expected // 1000 + CHUNK:    # zeros behind gzip are all read
                 raise fault(file.name, f"more bytes follow after the {expected} expected by its header")
-            _extend(content, stream, expected + 1)
+            steps = range(len(content), expected + 1, CHUNK)
+            for start in counted(steps, READING) if kind == "images" else steps:
+                _extend(content, stream, min(start + CHUNK, expected + 1))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise fault(file.name, f"damaged gzip stream ({error})") from error
     except OSError as error:
@@ -163,47 +159,3 @@ def _check_md5(name: str, content: bytes | bytearray, expected: str) -> None:
     if found != expected:
         raise fault(name, f"altered: MNIST's md5 {expected} expected for the unpacked file, {found} found "
                     "(another set belongs in a directory that is not named mnist)")
-
-
-@cache
-def _memory_reader() -> type:
-    """python-mnist over one piece of verified bytes, so that a file is read once and the same bytes are parsed."""
-    with warnings.catch_warnings():
-        # python-mnist compares with ``is 'lists'``: right, but a SyntaxWarning wherever its bytecode is not yet cached.
-        warnings.simplefilter("ignore", SyntaxWarning)
-        from mnist import MNIST
-
-    class MemoryReader(MNIST):      # type: ignore[misc]     # python-mnist has no types
-        """Its reader, with the bytes of images and labels."""
-
-        def __init__(self, images: bytes, labels: bytes) -> None:
-            super().__init__()
-            self.content = {"images": images, "labels": labels}
-
-        def opener(self, path_fn: str, *args: Any, **kwargs: Any) -> io.BytesIO:
-            """The bytes instead of a file of that name; called by python-mnist."""
-            return io.BytesIO(self.content[path_fn])
-
-    return MemoryReader
-
-
-def _parse(images: bytearray, labels: bytearray, shape: tuple[int, ...]) -> ImageSet:
-    """python-mnist's reading of the unpacked `images` and `labels` as an ImageSet.
-
-    python-mnist makes a list of every image, 8 bytes a pixel: 60,000 images at once take 4 s and 724 MB, in pieces
-    1 s and a few MB.
-    """
-    count, rows, columns = shape
-    parsed = ImageSet(np.empty(shape, np.uint8), np.empty(count, np.uint8))
-    grey, ids = memoryview(images)[16:], memoryview(labels)[8:]
-    step = max(1, PIECE // (rows * columns))
-    for start in counted(range(0, count, step), READING):
-        stop = min(start + step, count)
-        reader = _memory_reader()(
-            struct.pack(">4I", MAGIC["images"], stop - start, rows, columns)
-            + grey[start * rows * columns:stop * rows * columns],
-            struct.pack(">2I", MAGIC["labels"], stop - start) + ids[start:stop])
-        pixels, classes = reader.load("images", "labels")
-        parsed.images[start:stop] = np.frombuffer(b"".join(map(bytes, pixels)), np.uint8).reshape(-1, rows, columns)
-        parsed.labels[start:stop] = classes
-    return parsed

@@ -20,7 +20,7 @@ from spikingconvnet.emulator import Board
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = {"numpy": "2.4.6", "scipy": "1.17.1", "numba": "0.68.1", "scikit-learn": "1.9.1", "matplotlib": "3.11.2",
-        "python-mnist": "0.7", "pillow": "12.0.0", "pooch": "1.8.2", "tqdm": "4.70.1", "packaging": "26.3",
+        "pillow": "12.0.0", "pooch": "1.8.2", "tqdm": "4.70.1", "packaging": "26.3",
         "filelock": "4.3.1", "psutil": "7.2.2"}
 WANTS = {"numba": ["llvmlite<0.51,>=0.50", "numpy<2.6,>=1.22"],
          "sPyNNaker": ["pyNN!=0.12.0,>=0.11", "sphinx; extra == 'x'"]}
