@@ -446,7 +446,7 @@ def test_a_convolution_with_a_stride_becomes_lists_and_the_reason_is_said():
 def test_training_and_testing_on_the_board_store_what_the_local_backend_stores(parameters, tmp_path):
     """Two layers from real digits, the first competing: weights, thresholds, features and predictions, bit for bit."""
     made = {}
-    path = with_strides(parameters(layers=2, lateral=60.0, N_TRAIN=8, N_VALIDATION=0, N_TEST=3))
+    path = with_strides(parameters(layers=2, lateral=60.0, N_TRAIN=6, N_VALIDATION=0, N_TEST=3))
     path.write_text(path.read_text().replace("windows=60", "windows=12").replace("windows=40", "windows=8"))
     for backend, target in (("local", None), ("spinnaker", "emulated")):
         experiment = Experiment(settings.load(path), tmp_path / backend, backend, target=target)
