@@ -5,6 +5,7 @@ import builtins
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +31,7 @@ ISLANDS = {"emulator"}                       # they import nothing else of the p
 MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of a file; of a function's body
 HOMES = {"numba": "kernels.py",
          "sklearn": ("baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
-         "matplotlib": "plotting/", "mnist": "idx.py", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
+         "matplotlib": "plotting/", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
          "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "pytest": "pytest_plugin.py",
          "tornado": "emulator/spalloc/",
          "distributed": "workers.py",
@@ -39,7 +40,7 @@ HOMES = {"numba": "kernels.py",
          "torch": "training/chain/gradients/"}
 COMMAND_LINE = ("cli/messages.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
-HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "PIL", "pooch", "tqdm", "unicorn", "distributed",
+HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "PIL", "pooch", "tqdm", "unicorn", "distributed",
          "torch"]
 
 RANK = {name: rank for rank, row in enumerate(RANKS) for name in row}
@@ -55,7 +56,8 @@ def module_name(path):
 MODULES = {module_name(path): path for path in SOURCES}
 
 
-def imported(source, module="spikingconvnet.x", modules=MODULES):
+@cache                              # every rule asks for those of the whole package
+def imported(source, module="spikingconvnet.x"):
     """Full names of everything that a module imports, at any level and in texts that name a module of the package."""
     found = set()
     for node in ast.walk(ast.parse(source)):
@@ -64,7 +66,7 @@ def imported(source, module="spikingconvnet.x", modules=MODULES):
         elif isinstance(node, ast.ImportFrom):
             package = module.split(".")[:-node.level] if node.level else []
             base = ".".join([*package, *([node.module] if node.module else [])])
-            found.update(full if (full := f"{base}.{alias.name}") in modules else base for alias in node.names)
+            found.update(full if (full := f"{base}.{alias.name}") in MODULES else base for alias in node.names)
         elif isinstance(node, ast.Constant) and re.fullmatch(r"spikingconvnet(\.\w+)+", str(node.value)):
             found.add(node.value)
     return found

@@ -10,7 +10,7 @@ import pytest
 
 SKIPPING = {
     "test": "import pytest\ndef test_it():\n    pytest.skip('no such thing')\n",
-    "file": "import pytest\npytest.importorskip('no_such_thing', reason='no such thing')\n",
+    "file": "import pytest\npytest.importorskip('no_such_thing', reason='no such file')\n",
 }
 
 
@@ -41,10 +41,11 @@ def test_waiting_for_a_condition_ends_with_the_process(tmp_path):
     assert not patience.wait_until((tmp_path / "other").exists, started("pass"))
 
 
-@pytest.mark.parametrize("kind", SKIPPING)
 @pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["here", "worker"])
-def test_under_ci_a_skip_that_is_not_listed_fails(tmp_path, kind, options):
-    (tmp_path / "test_skipping.py").write_text(SKIPPING[kind] + "\ndef test_other():\n    pass\n")
+def test_under_ci_a_skip_that_is_not_listed_fails(tmp_path, options):
+    """Of one test and of a whole file, each said with its own reason; without CI none fails."""
+    for kind, text in SKIPPING.items():
+        (tmp_path / f"test_{kind}.py").write_text(text + "\ndef test_other():\n    pass\n")
     (tmp_path / "test_passing.py").write_text("def test_it():\n    pass\n")
     (tmp_path / "pytest.ini").touch()
     environment = {name: value for name, value in os.environ.items() if name != "CI" and "PYTEST" not in name}
@@ -52,4 +53,5 @@ def test_under_ci_a_skip_that_is_not_listed_fails(tmp_path, kind, options):
     command = [sys.executable, "-m", "pytest", "-p", "conftest", *options, str(tmp_path)]
     assert patience.run(command, cwd=tmp_path, env=environment)[1] == 0
     text, code = patience.run(command, cwd=tmp_path, env={**environment, "CI": "1"})
-    assert code == 1 and "not listed as a skip in tests/conftest.py: no such thing" in text
+    said = "not listed as a skip in tests/conftest.py: no such "
+    assert code == 1 and said + "thing" in text and said + "file" in text

@@ -3,11 +3,9 @@
 import atexit
 import logging
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol, TextIO, TypeVar
 from unittest.mock import patch
 
@@ -151,24 +149,6 @@ def private_configuration(home: Path, text: str, and_local: bool = False) -> Ite
     (home / f".{LOCAL_FILE}").write_text(text)
     nowhere = str(home / "nowhere")
     with _environment(HOME=str(home), XDG_CONFIG_HOME=nowhere, XDG_CONFIG_DIRS=nowhere):
-        yield
-
-
-@contextmanager
-def unsynchronised_databases() -> Iterator[None]:
-    """Have sPyNNaker's databases leave it to the system when they reach the disk, until the context ends.
-
-    SpiNNFrontEndCommon 7.4.1 opens one anew for every step that it has timed (``fec_timer.py:107``), and each waited
-    for the disk: most of the time of a small run. They survive the end of this process, not that of the machine.
-    """
-    from spinn_front_end_common.utilities import sqlite_db
-
-    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
-        connection = sqlite3.connect(*args, **options)
-        connection.execute("PRAGMA synchronous = OFF")
-        return connection
-
-    with patch.object(sqlite_db, "sqlite3", SimpleNamespace(**{**vars(sqlite3), "connect": connect})):
         yield
 
 

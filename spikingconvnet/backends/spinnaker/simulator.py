@@ -21,6 +21,7 @@ from spikingconvnet.backends.base import Record, Recording, Weights, joined, rec
 from spikingconvnet.backends.pynn import simulator as pynn
 from spikingconvnet.backends.pynn.dialect import Dialect, load
 from spikingconvnet.backends.spinnaker import allocated, failures, provenance
+from spikingconvnet.backends.spinnaker.databases import kept_open
 from spikingconvnet.backends.spinnaker.machine import (
     LOG,
     ConfiguredHere,
@@ -35,7 +36,6 @@ from spikingconvnet.backends.spinnaker.machine import (
     private_configuration,
     provenance_database,
     sources_in_phase,
-    unsynchronised_databases,
 )
 from spikingconvnet.backends.spinnaker.provenance import Core, Provenance, Told
 from spikingconvnet.board import dtcm
@@ -114,7 +114,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
         if "virtual_board" not in machine:
             dtcm.require_fits(network, recorded, packet_buffer)
         resources.enter_context(failures.patient(emulated="post_simulation_overrun" in machine))    # for those alone
-        resources.enter_context(unsynchronised_databases())
+        resources.enter_context(kept_open())
         resources.enter_context(sources_in_phase())
         is_job = isinstance(target, ConfiguredHere)     # whose reports a service gives back from where it runs
         text = configuration(machine, Path.cwd() if is_job else home, packet_buffer)
