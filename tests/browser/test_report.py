@@ -22,9 +22,9 @@ from spikingconvnet import (
     LatencyEncoder,
     RegularEncoder,
     Sequential,
-    Settings,
     SpikeCount,
 )
+from spikingconvnet.experiment import Settings
 from spikingconvnet.report import gather
 
 BUILD = Path(__file__).parents[2] / "build/browser"

@@ -25,13 +25,13 @@ from spikingconvnet import (
     RegularEncoder,
     Ridge,
     Sequential,
-    Settings,
     SpikeCount,
     plotting,
 )
 from spikingconvnet.cli import main as cli
 from spikingconvnet.cli import modes
 from spikingconvnet.errors import StoreError
+from spikingconvnet.experiment import Settings
 from spikingconvnet.health import places
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.report import answers, gather, page, pictures, samples
