@@ -371,6 +371,7 @@ def test_a_rule_of_ones_own_for_a_network_goes_through_the_command_line(paramete
 from dataclasses import dataclass
 
 import numpy as np
+import spikingconvnet as scn
 from spikingconvnet.training import NetworkRule, TrainedLayer
 
 
