@@ -130,7 +130,7 @@ def __getattr__(name: str) -> object:
     if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there are {', '.join(__all__)}; and more"
                              f" in {', '.join(_ROOMS)}")
-    if name in __all__:
+    if PUBLIC[name] == __name__:
         globals()[name] = find(name)
     else:
         from warnings import warn

@@ -224,6 +224,8 @@ def test_a_parameters_file_may_take_from_the_face_what_a_room_has(spelling, tmp_
     assert len(caplog.messages) == 1 and caplog.messages[0].endswith(
         "in its rooms alone; write: from spikingconvnet.data import BitPlanes; from spikingconvnet.training import"
         " CompetingUnits, ErrorDriven")
+    with pytest.warns(DeprecationWarning, match="BitPlanes"):           # elsewhere it is as before
+        _ = scn.BitPlanes
 
 
 @pytest.mark.parametrize("source, found", [
