@@ -60,7 +60,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["spikingconvnet", "spikingconvnet.*"]),
-    package_data={"spikingconvnet": ["experiment/recipes/*.py", "report/page.*", "py.typed", "*.pyi"]},
+    package_data={"spikingconvnet": ["experiment/recipes/*.py", "experiment/report/page.*", "py.typed", "*.pyi"]},
     ext_modules=[NATIVE, NATIVE_CORE],
     install_requires=[
         "numpy>=1.26",

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from PIL import Image
 
+from spikingconvnet.experiment.report.packing import unpacked
 from spikingconvnet.plotting.frame import BLUE, DIVERGING, GAP_COLOUR, ORANGE, RED, TEXT, plain, scale
-from spikingconvnet.report.packing import unpacked
 
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 STEP = 13           # of the image that is shown on the page

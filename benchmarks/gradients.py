@@ -206,7 +206,7 @@ def floating(made, layers, spikes):
     for step in range(last):
         if isinstance(readout, Membrane) and step >= first:
             score += neurons[-1].v[..., 0, 0]
-        now = [one.step(balance.responses(stage, layer.kernels, before))
+        now = [one.step(balance.responses(stage.main, layer.kernels, before))
                for one, stage, layer, before in zip(neurons, stages, layers, fired)]
         if isinstance(readout, SpikeCount):
             score += now[-1][..., 0, 0]

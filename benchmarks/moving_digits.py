@@ -24,14 +24,13 @@ from spikingconvnet import (
     Experiment,
     IFCurrExp,
     Sequential,
-    Settings,
     SpikePairRule,
     STDPMechanism,
     backends,
 )
 from spikingconvnet.data import datasets
 from spikingconvnet.data.events import EventBins
-from spikingconvnet.experiment import readout
+from spikingconvnet.experiment import Settings, readout
 
 MNIST = Path(__file__).parents[1] / "data" / "mnist"
 SIDE, SACCADE = 34, 20              # pixels of the sensor; steps of a saccade

@@ -176,9 +176,10 @@ def ours(framework, load, **how):
         (scn.Population("in", (20, 1, 1), scn.SpikeSourceArray(spikes)),
          *(scn.Population(name, (n, 1, 1), cell, max_expected_summed_weight=64.0)
            for name, n in (("a", 16), ("b", 5)))),
-        (scn.Projection("to a", "in", "a", scn.ConvConnections(weights[0], (20, 1, 1))),
-         scn.Projection("to b", "a", "b", scn.ConvConnections(weights[1], (16, 1, 1)))))
-    theirs = stepped(load(scn.to_nir(network, **how)), torch.tensor(spikes.raster()[:STEPS], dtype=torch.float32))
+        (scn.Projection("to a", "in", "a", scn.network.ConvConnections(weights[0], (20, 1, 1))),
+         scn.Projection("to b", "a", "b", scn.network.ConvConnections(weights[1], (16, 1, 1)))))
+    graph = network.to_nir(**how)
+    theirs = stepped(load(graph), torch.tensor(spikes.raster()[:STEPS], dtype=torch.float32))
     differ = theirs != scn.run(network).spikes["b"].raster()[2:STEPS + 2]
     sys.stdout.write(f"ours: {int(np.sum(theirs))} spikes in {framework}, {int(differ.sum())} differ\n")
 

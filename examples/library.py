@@ -16,7 +16,7 @@ def build(rng):
         (scn.Population("sources", (1, 1, 10), scn.SpikeSourceArray(spikes)),
          scn.Population("neurons", (3, 1, 1), scn.IFCurrExp())),
         (scn.Projection("plastic", "sources", "neurons", weights, plasticity=rule),
-         scn.Projection("lateral", "neurons", "neurons", scn.LateralInhibition(3, 2.0), "inhibitory")))
+         scn.Projection("lateral", "neurons", "neurons", scn.network.LateralInhibition(3, 2.0), "inhibitory")))
 
 
 def main():

@@ -24,7 +24,6 @@ RANKS = (
     ("backends",),
     ("training", "health", "compare", "exchange"),
     ("experiment",),
-    ("report",),
     ("cli", "__main__"),
 )
 ISLANDS = {"emulator"}                       # they import nothing else of the package
@@ -92,7 +91,7 @@ def nodes(path, *kinds):
 
 
 def test_the_house_has_its_ranks_and_rooms():
-    assert len(RANKS) == 9 and len(RANK) + len(ISLANDS) <= MOST_ROOMS
+    assert len(RANKS) == 8 and len(RANK) + len(ISLANDS) <= MOST_ROOMS
     assert len(SOURCES) > 100 and "spikingconvnet.backends.local.kernels" in MODULES
     assert {part(module) for module in MODULES} - {""} == set(RANK) | ISLANDS
 
@@ -155,6 +154,13 @@ def test_a_module_imports_only_from_ranks_above_its_own(module):
     assert [target for target in sorted(targets) if forbidden(module, target)] == []
 
 
+def test_the_page_of_a_run_stands_above_the_rest_of_its_room():
+    page = "spikingconvnet.experiment.report"
+    asked = {module for module, path in MODULES.items() if not module.startswith(page)
+             and any(target.startswith(page) for target in imported(path.read_text(), module))}
+    assert asked == {"spikingconvnet.cli.modes"}
+
+
 def test_only_these_methods_open_functions_of_higher_ranks():
     """Through the face, when they are called: who has a network or a recording looks for the way out behind its dot."""
     opened = {f"{module.removeprefix('spikingconvnet.')}.{function.name}"
@@ -188,8 +194,8 @@ def test_the_imports_that_the_rule_judges_are_there():
     ("training.layerwise.stdp", "from spikingconvnet.compare import causes", False),
     ("experiment.experiment", "from spikingconvnet.cli.messages import say", False),
     ("experiment.figures", "from spikingconvnet.experiment.experiment import Experiment", True),
-    ("report.page", "from spikingconvnet.experiment.results import Results", True),
-    ("report.page", "from spikingconvnet.cli.messages import say", False),
+    ("experiment.report.page", "from spikingconvnet.experiment.results import Results", True),
+    ("experiment.report.page", "from spikingconvnet.cli.messages import say", False),
     ("cli.main", "import spikingconvnet", True),
     ("cli.main", "from spikingconvnet.emulator.cli import main", True),
     ("backends.local.simulator", "from spikingconvnet.emulator import Board", True),

@@ -1,6 +1,6 @@
 """What a parameters file leaves out stays what it was: experiments of before keep their integers and their digests.
 
-``golden/defaults.json`` has the default of every field of the records of the face. A new field is added to it by
+``golden/defaults.json`` has the default of every field of the public records. A new field is added to it by
 
     python tests/test_defaults.py
 """
@@ -17,8 +17,8 @@ GOLDEN = Path(__file__).parent / "golden" / "defaults.json"
 
 
 def records():
-    """Records of the face but Settings, some of which follow the data: dict of class name to class."""
-    found = {name: getattr(spikingconvnet, name) for name in spikingconvnet.__all__ if name != "Settings"}
+    """Public records but Settings, some of which follow the data: dict of class name to class."""
+    found = {name: spikingconvnet.find(name) for name in spikingconvnet.PUBLIC if name != "Settings"}
     return {name: value for name, value in found.items() if dataclasses.is_dataclass(value)}
 
 

@@ -12,8 +12,9 @@ from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import NetworkError
 
 NEEDS = {"local": "numpy", "spinnaker": "spynnaker", "nest": "nest", "brian2": "brian2"}
-FILTERS = (scn.Intensity(), scn.BitPlanes(), scn.DifferenceOfGaussians(), scn.Deslanted(scn.DifferenceOfGaussians()),
-           scn.Opponents(scn.DifferenceOfGaussians()), scn.GaussianReceptiveFields(fields=4))
+FILTERS = (scn.Intensity(), scn.data.BitPlanes(), scn.DifferenceOfGaussians(),
+           scn.Deslanted(scn.DifferenceOfGaussians()), scn.data.Opponents(scn.DifferenceOfGaussians()),
+           scn.GaussianReceptiveFields(fields=4))
 ENCODERS = (scn.LatencyEncoder(n_steps=9), scn.RegularEncoder(n_steps=9, max_rate=0.5),
             scn.RegularEncoder(n_steps=9, max_rate=0.5, random_phase=True), scn.RateEncoder(n_steps=9, max_rate=0.5))
 

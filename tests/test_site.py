@@ -92,9 +92,9 @@ def test_every_cell_of_a_tutorial_was_executed(build, name):
 def test_every_public_name_is_on_it_once(pages):
     found = defaultdict(list)
     for path, page in pages.items():
-        for name in page.anchors & {f"spikingconvnet.{name}" for name in scn.__all__}:
+        for name in page.anchors & {f"{module}.{name}" for name, module in scn.PUBLIC.items()}:
             found[name.rpartition(".")[2]].append(path.name)
-    assert set(found) == set(scn.__all__)
+    assert set(found) == set(scn.PUBLIC)
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 

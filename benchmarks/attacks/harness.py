@@ -63,8 +63,8 @@ class Outcome:
 
 def warm():
     """Import in the parent what a command imports when it needs it; nothing of it starts a thread."""
-    for folder in ("backends/local", "board", "cli", "compare", "experiment", "experiment/jobs", "plotting",
-                   "report", "training/chain", "training/layerwise"):
+    for folder in ("backends/local", "board", "cli", "compare", "experiment", "experiment/jobs", "experiment/report",
+                   "plotting", "training/chain", "training/layerwise"):
         for path in sorted((ROOT / "spikingconvnet" / folder).glob("*.py")):
             if not path.stem.endswith("_kernels") and path.stem != "kernels":
                 import_module(f"spikingconvnet.{folder.replace('/', '.')}.{path.stem}")

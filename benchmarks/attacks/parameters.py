@@ -21,6 +21,9 @@ class Evil(float):
     def __repr__(self): raise RuntimeError("no repr")
     def __lt__(self, other): raise RuntimeError("no order")
 from spikingconvnet import *
+from spikingconvnet.data import *
+from spikingconvnet.network import *
+from spikingconvnet.training import *
 """
 
 CHAIN = """

@@ -8,7 +8,7 @@ import re
 from sphinx.addnodes import pending_xref, pending_xref_condition
 from sphinx.util.docutils import SphinxDirective
 
-from spikingconvnet import _FOUND_AT, errors
+from spikingconvnet import PUBLIC, errors
 from spikingconvnet.cli.arguments import SHORT
 from spikingconvnet.cli.help import EXIT_CODES
 from spikingconvnet.cli.table import MODES, NO_MODE, OPTIONS
@@ -101,11 +101,11 @@ def sentence(text):
 
 
 def public(app, env, node, contnode):
-    """A name by its home in the package leads to where the page has it, which is the face."""
+    """A name by its home in the package leads to where the page has it, which is the face or a room."""
     target = node.get("reftarget", "")
     name = target.rpartition(".")[2]
-    if node.get("refdomain") == "py" and target.startswith("spikingconvnet.") and name in _FOUND_AT:
-        python, found = env.get_domain("py"), f"spikingconvnet.{name}"
+    if node.get("refdomain") == "py" and target.startswith("spikingconvnet.") and name in PUBLIC:
+        python, found = env.get_domain("py"), f"{PUBLIC[name]}.{name}"
         return python.resolve_xref(env, node["refdoc"], app.builder, "obj", found, node, contnode)
     return None
 

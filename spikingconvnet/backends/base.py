@@ -61,10 +61,10 @@ class Recording:
         return self.membranes[label][variable] / ACCUM
 
     def to_neo(self, network: Network, record: Record | None = None, t_start: float = 0.0) -> Any:
-        """As a Block of neo: neo.Block; parameters and errors as of ``spikingconvnet.to_neo``."""
-        from spikingconvnet import to_neo
+        """As a Block of neo: neo.Block; parameters and errors as of ``exchange.to_neo``."""
+        from spikingconvnet import find
 
-        return to_neo(self, network, record, t_start)
+        return find("to_neo")(self, network, record, t_start)
 
 
 def recorded_neurons(network: Network, record: Record) -> dict[str, Ints]:

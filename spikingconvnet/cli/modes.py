@@ -291,7 +291,7 @@ def _report(experiment: Experiment | None, options: Namespace) -> dict[str, Any]
     """The page of a run, or of two."""
     if experiment is not None:
         return {"text": str(report(experiment))}
-    from spikingconvnet.report import gather
+    from spikingconvnet.experiment.report import gather
 
     a, b = (_run_at(path, options) for path in options.paths)
     with a.store.locked(), step("report"):
@@ -300,7 +300,7 @@ def _report(experiment: Experiment | None, options: Namespace) -> dict[str, Any]
 
 def report(experiment: Experiment) -> Path:
     """Write the page of a run: its path."""
-    from spikingconvnet.report import gather
+    from spikingconvnet.experiment.report import gather
 
     with step("report"):
         path = gather.write(experiment)

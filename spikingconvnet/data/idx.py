@@ -151,7 +151,7 @@ def _check_kind(name: str, header: bytes, kind: str) -> None:
     shape = "x".join(map(str, struct.unpack(f">{n_axes}I", header[4:4 + 4 * n_axes])))
     raise DataError(f"{name}: an IDX file of {TYPES[code]} with {_axes(n_axes)}, {shape}; {kind} have to be {TYPES[8]}"
                     f" with {_axes(DIMENSIONS[kind])}; make them {MADE[kind]} and write them with"
-                    f" spikingconvnet.save_images, then run: {LOAD}")
+                    f" spikingconvnet.data.save_images, then run: {LOAD}")
 
 
 def _axes(n: int) -> str:

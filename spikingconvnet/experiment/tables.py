@@ -19,7 +19,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import spikingconvnet
+from spikingconvnet import PUBLIC, find
 from spikingconvnet.errors import SettingsError, in_words, require
 from spikingconvnet.gates.schema import printable
 from spikingconvnet.model.sequential import Sequential
@@ -29,7 +29,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-KNOWN: list[str] = vars(spikingconvnet)["__all__"]
 HOMES = ("model.layers", "model.branches", "model.readouts", "model.sequential", "training", "data", "network.neurons",
          "network.plasticity")      # of the classes that parameters are made of
 TYPE = "type"
@@ -90,12 +89,12 @@ def _record(table: Mapping[str, Any], where: str) -> Any:
 
 def _class(name: object, where: str) -> Any:
     """The class of the package that a table names."""
-    found = getattr(spikingconvnet, str(name)) if name in KNOWN else None
+    found = find(str(name))
     home = str(getattr(found, "__module__", "")).partition(".")[2]
     if isinstance(found, type) and (is_dataclass(found) or found is Sequential) and home.startswith(HOMES):
         return found
     raise SettingsError(f"{where}.{TYPE}: must name a record of the package, as {TYPE} = \"IFCurrExp\", got"
-                        f" {in_words(name)}{did_you_mean(name, KNOWN)}")
+                        f" {in_words(name)}{did_you_mean(name, PUBLIC)}")
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -139,7 +138,7 @@ def plain(found: Any, where: str) -> Any:
         return [plain(one, f"{where}.{number}") for number, one in enumerate(found)]
     if isinstance(found, (bool, int, float, str)):
         return str(found) if isinstance(found, str) else found
-    require(getattr(spikingconvnet, type(found).__name__, None) is type(found), "parameters", where, found,
+    require(find(type(found).__name__) is type(found), "parameters", where, found,
             "a record of the package; write parameters with classes of your own in Python")
     given = {field.name: getattr(found, field.name) for field in fields(found)}
     return {TYPE: type(found).__name__, **{field.name: plain(given[field.name], f"{where}.{field.name}")
@@ -187,12 +186,12 @@ def _lines(table: Mapping[str, Any], path: str, notes: Mapping[str, str] | None)
 
 def _summary(table: Mapping[str, Any]) -> str:
     """First line of what a record's class says of itself."""
-    return str(getattr(spikingconvnet, table[TYPE]).__doc__ or table[TYPE]).splitlines()[0]
+    return str(find(table[TYPE]).__doc__ or table[TYPE]).splitlines()[0]
 
 
 def _defaults(table: Mapping[str, Any]) -> Iterator[str]:
     """What a record's table does not say and could, as comments."""
-    kind = getattr(spikingconvnet, table[TYPE])
+    kind = find(table[TYPE])
     for field in fields(kind) if is_dataclass(kind) else ():
         if field.name not in table and isinstance(field.default, (bool, int, float, str, tuple)):
             yield f"# {field.name} = {_text(plain(field.default, field.name))}"

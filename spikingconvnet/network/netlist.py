@@ -327,10 +327,10 @@ class Network:
         return next((one for one in found if isinstance(one, Neuromodulation)), None)
 
     def to_nir(self, graph_dt: float | None = None, method: str = "euler") -> Any:
-        """The graph of NIR that this is: nir.NIRGraph; parameters and errors as of ``spikingconvnet.to_nir``."""
-        from spikingconvnet import to_nir
+        """The graph of NIR that this is: nir.NIRGraph; parameters and errors as of ``exchange.to_nir``."""
+        from spikingconvnet import find
 
-        return to_nir(self, graph_dt, method)
+        return find("to_nir")(self, graph_dt, method)
 
 
 _Part = TypeVar("_Part", Population, Projection)

@@ -5,17 +5,39 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikingconvnet import room
 from spikingconvnet.errors import SettingsError, require
 from spikingconvnet.gates.fields import numbers
-from spikingconvnet.model.learning import LayerRule, NetworkRule
+from spikingconvnet.model.learning import LayerRule as LayerRule
+from spikingconvnet.model.learning import NetworkRule as NetworkRule
 from spikingconvnet.model.sequential import Sequential, Stage
-from spikingconvnet.model.trained import Trained, TrainedLayer
+from spikingconvnet.model.trained import Trained as Trained
+from spikingconvnet.model.trained import TrainedLayer as TrainedLayer
 from spikingconvnet.training.layerwise.floors import Floor, KMeans, Random
-from spikingconvnet.training.layerwise.stdp import STDP
+from spikingconvnet.training.layerwise.stdp import STDP as STDP
+
+if TYPE_CHECKING:
+    from spikingconvnet.model.learning import ReadoutRule as ReadoutRule
+    from spikingconvnet.training.chain.bpstdp import BPSTDP as BPSTDP
+    from spikingconvnet.training.chain.convert import Convert as Convert
+    from spikingconvnet.training.chain.descent import Descent as Descent
+    from spikingconvnet.training.chain.feedback import FeedbackAlignment as FeedbackAlignment
+    from spikingconvnet.training.chain.ridge import Ridge as Ridge
+    from spikingconvnet.training.chain.rstdp import RSTDP as RSTDP
+    from spikingconvnet.training.chain.softlif import SoftLIF as SoftLIF
+    from spikingconvnet.training.chain.surrogate import Surrogate as Surrogate
+    from spikingconvnet.training.layerwise.calibration import FiringShare as FiringShare
+    from spikingconvnet.training.layerwise.competing import CompetingUnits as CompetingUnits
+    from spikingconvnet.training.layerwise.homeostasis import Homeostasis as Homeostasis
+    from spikingconvnet.training.layerwise.windows import RandomWindows as RandomWindows
+    from spikingconvnet.training.readout.error_driven import ErrorDriven as ErrorDriven
+    from spikingconvnet.training.readout.reward_driven import RewardDriven as RewardDriven
+else:
+    __all__, __getattr__, __dir__ = room(__name__)
 
 FLOORS: dict[str, type[Floor]] = {floor.name: floor for floor in (Random, KMeans)}
 LAYERWISE = (STDP.name, *FLOORS)

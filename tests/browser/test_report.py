@@ -22,10 +22,10 @@ from spikingconvnet import (
     LatencyEncoder,
     RegularEncoder,
     Sequential,
-    Settings,
     SpikeCount,
 )
-from spikingconvnet.report import gather
+from spikingconvnet.experiment import Settings
+from spikingconvnet.experiment.report import gather
 
 BUILD = Path(__file__).parents[2] / "build/browser"
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=2.0, tau_refrac=0.0)

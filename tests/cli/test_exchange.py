@@ -27,7 +27,7 @@ def test_trained_layers_are_a_file_that_is_the_same_network_again(parameters, tm
     told = json.loads(capsys.readouterr().out)
     assert told["grade"] in ("exact", "rounded") and file.is_file()
     experiment = scn.Experiment(scn.load_settings(parameters()), tmp_path / "run")
-    layer, made = experiment.trained(1), scn.from_nir(file)
+    layer, made = experiment.trained(1), scn.exchange.from_nir(file)
     population = next(p for p in made.network.populations if not p.is_source)
     np.testing.assert_array_equal(population.parameter("v_thresh").reshape(len(layer.v_thresh), -1)[:, 0],
                                   layer.v_thresh)
@@ -50,7 +50,7 @@ def test_a_trained_model_fires_as_a_file_what_it_fires_in_its_run(parameters, tm
         assert command("--mode", *more, *words)[0] == 0
     table, again = tmp_path / "run.csv", tmp_path / "again.npz"
     assert command("--mode", "export", tmp_path / "run.npz", table)[0] == 0
-    there = scn.load_spikes(table)
+    there = scn.exchange.load_spikes(table)
     source, layer = there
     assert there[source].n_samples == 60 and there[layer].n_events > 100
     code, out, _ = command("--mode", "import", tmp_path / "model.nir", "--spikes", table, "--record", again)
@@ -110,7 +110,7 @@ def test_what_these_modes_do_not_take_is_refused(tmp_path, command, words, code,
     files = {"NIR": small(tmp_path), "KEPT": tmp_path / "kept.npz", "BAD": tmp_path / "bad.csv",
              "OTHER": tmp_path / "other.csv"}
     files["BAD"].write_text("neuron,time\n9,1\n")
-    scn.save_spikes(files["OTHER"], {"x": scn.Spikes.empty((3, 1, 1), 1, 5)})
+    scn.exchange.save_spikes(files["OTHER"], {"x": scn.Spikes.empty((3, 1, 1), 1, 5)})
     assert command("--mode", "import", files["NIR"], "--record", files["KEPT"])[0] == 0
     found, _, err = command("--mode", *(files.get(word, word) for word in words))
     assert (found, told in err) == (code, True), err

@@ -407,7 +407,7 @@ def test_a_whole_idx_file_of_another_kind_is_told_what_it_is_and_how_to_make_it(
         return
     text = fails(write(tmp_path, pack(images)), str(tmp_path / "train-images-idx3-ubyte"),
                  f"an IDX file of {name} with {len(shape)} axes, {'x'.join(map(str, shape))}; images have to be",
-                 "unsigned bytes with 3 axes", "uint8 (N, rows, columns)", "spikingconvnet.save_images", RETRY)
+                 "unsigned bytes with 3 axes", "uint8 (N, rows, columns)", "spikingconvnet.data.save_images", RETRY)
     assert "get the file again" not in text
 
 

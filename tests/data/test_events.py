@@ -22,7 +22,6 @@ from spikingconvnet import (
     Membrane,
     Ridge,
     Sequential,
-    Settings,
     SoftLIF,
     SpikeCount,
     Surrogate,
@@ -34,6 +33,7 @@ from spikingconvnet.data import sources
 from spikingconvnet.data.events import EventSet, event_set
 from spikingconvnet.data.sources_events import read_events, unlabelled
 from spikingconvnet.errors import DataError, SettingsError
+from spikingconvnet.experiment import Settings
 from spikingconvnet.experiment.crossvalidation import Scheme
 
 EVENTS = np.array([[100, 5, 7, 1], [1099, 6, 7, 0], [1100, 5, 7, 1], [9000, 33, 20, 1]])       # t, x, y, p

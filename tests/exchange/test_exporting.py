@@ -9,6 +9,7 @@ import pytest
 import spikingconvnet as scn
 from spikingconvnet.exchange.exporting import exported, to_nir
 from spikingconvnet.exchange.importing import from_nir
+from spikingconvnet.network import ConnectionList, ConvConnections, LateralInhibition
 from spikingconvnet.network.serialisation import first_difference
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
@@ -29,18 +30,18 @@ def random_network(rng, offsets=True):
         if len(pre.shape) and min(pre.shape[1:]) > 2 and rng.random() < 0.5:
             kernel = rng.integers(-32, 64, (3, pre.shape[0], 2, 2)) / 64
             pool = (2, 2) if min(pre.shape[1:]) > 3 and rng.random() < 0.3 else (1, 1)
-            found = scn.ConvConnections(kernel * np.prod(pool), pre.shape, pool=pool, delay=int(rng.integers(1, 4)),
+            found = ConvConnections(kernel * np.prod(pool), pre.shape, pool=pool, delay=int(rng.integers(1, 4)),
                                         padding=(1, 0) if rng.random() < 0.4 else (0, 0))
             post_shape = found.post_shape
         else:
             n = int(rng.integers(3, 12))
             found, post_shape = listed(rng, pre.size, n), (n, 1, 1)
         post = scn.Population(label, post_shape, cell(rng), values(rng, post_shape) if offsets else {}, bool(
-            isinstance(found, scn.ConvConnections) and rng.random() < 0.5), 64.0)
+            isinstance(found, ConvConnections) and rng.random() < 0.5), 64.0)
         populations.append(post)
         projections.append(scn.Projection(f"to {label}", pre.label, label, found))
         if rng.random() < 0.4 and not post.per_channel:
-            projections.append(scn.Projection(f"within {label}", label, label, scn.LateralInhibition(
+            projections.append(scn.Projection(f"within {label}", label, label, LateralInhibition(
                 post.size, 1 / 64, int(rng.integers(1, 4))), "inhibitory"))
         if layer and rng.random() < 0.4 and not post.per_channel:
             found = listed(rng, populations[0].size, post.size)
@@ -55,7 +56,7 @@ def listed(rng, n_pre, n_post):
     if rng.random() < 0.3:
         return scn.DenseConnections(rng.integers(1, 32, (n_pre, n_post)) / 64, int(rng.integers(1, 5)))
     weights = rng.integers(1, 64, len(pre)) / 64 * rng.choice([-1, 1], len(pre), p=[0.3, 0.7])
-    return scn.ConnectionList(pre, post, weights, rng.integers(1, int(rng.integers(2, 5)), len(pre)), signed=True)
+    return ConnectionList(pre, post, weights, rng.integers(1, int(rng.integers(2, 5)), len(pre)), signed=True)
 
 
 def cell(rng):
@@ -113,7 +114,7 @@ def test_a_network_comes_back_as_it_was(seed, tmp_path):
 def listed_network(n, n_synapses, delays=(1,)):
     source = scn.Population("in", (n, 1, 1), scn.SpikeSourceArray(scn.Spikes.empty((n, 1, 1), 1, 1)))
     ends, rng = np.arange(n_synapses) % n, np.random.default_rng(0)
-    found = scn.ConnectionList(ends, rng.permutation(ends), np.ones(n_synapses), rng.choice(delays, n_synapses))
+    found = ConnectionList(ends, rng.permutation(ends), np.ones(n_synapses), rng.choice(delays, n_synapses))
     return scn.Network((source, scn.Population("cells", (n, 1, 1), scn.IFCurrDelta())),
                        (scn.Projection("list", "in", "cells", found),))
 

@@ -36,7 +36,8 @@ def graph_of(name):
 
 def fixture(name, graph=None):
     """What is imported of a file, the spikes for its Input, and what its own framework gave: dict of array by text."""
-    made, theirs = scn.from_nir(graph or graph_of(name), **FRAMEWORKS[name][0]), dict(np.load(FIXTURES / f"{name}.npz"))
+    made = scn.exchange.from_nir(graph or graph_of(name), **FRAMEWORKS[name][0])
+    theirs = dict(np.load(FIXTURES / f"{name}.npz"))
     shape, bits = tuple(theirs.pop("shape").tolist()), theirs.pop("input")
     steps = len(next(iter(theirs.values())))
     source = next(p for p in made.network.populations if p.is_source)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import spikingconvnet as scn
 from spikingconvnet.errors import BackendError, DataError, NetworkError, SettingsError
-from spikingconvnet.exchange import neo_blocks, spike_files
+from spikingconvnet.exchange import from_neo, load_spikes, neo_blocks, save_spikes, spike_files, to_neo
 
 neo = pytest.importorskip("neo")
 ROOT = Path(__file__).parents[2]
@@ -40,8 +40,8 @@ STEPS = st.sampled_from([0.1, 0.2, 0.5, 1.0, 2.0])
 @given(found=st.dictionaries(LABELS, spikes(), max_size=3), timestep=STEPS)
 def test_files_hold_what_was_written(ending, found, timestep, tmp_path_factory):
     path = tmp_path_factory.mktemp("x") / f"x{ending}"
-    scn.save_spikes(path, found, timestep)
-    assert scn.load_spikes(path) == found
+    save_spikes(path, found, timestep)
+    assert load_spikes(path) == found
 
 
 def network_of(shown, timestep=1.0, reset=0):
@@ -59,7 +59,7 @@ def test_a_block_holds_what_was_recorded(shown, timestep, resets, start):
     recording = scn.run(network, record=["cells"])
     block = recording.to_neo(network, t_start=start)
     assert len(block.segments) == (shown.n_samples if resets else 1)
-    assert scn.from_neo(block) == scn.from_neo(block, network) == recording.spikes
+    assert from_neo(block) == from_neo(block, network) == recording.spikes
     v = np.concatenate([one.magnitude for segment in block.segments for one in segment.analogsignals
                         if one.name == "v"])
     np.testing.assert_array_equal(v, recording.membrane("cells"))
@@ -69,7 +69,7 @@ def test_a_block_is_as_pynn_makes_one():
     shown = scn.Spikes.from_events([0] * 6, [0, 1, 2] * 2, [1, 2, 3, 4, 5, 6], (3, 1, 1), 1, 30)
     network = network_of(shown)
     recording = scn.run(network, record={"cells": [4, 1]})
-    block = scn.to_neo(recording, network, {"cells": [4, 1]}, t_start=100.0)
+    block = to_neo(recording, network, {"cells": [4, 1]}, t_start=100.0)
     trains, (signal, *_) = block.segments[0].spiketrains, block.segments[0].analogsignals
     assert [train.annotations for train in trains] == [
         {"source_population": "cells", "source_index": i, "source_id": 3 + i, "channel_id": 3 + i} for i in range(6)]
@@ -84,9 +84,9 @@ def test_a_block_is_as_pynn_makes_one():
         "v": "1.0 mV", "gsyn_exc": "1.0 nA", "gsyn_inh": "1.0 nA"}
     assert all(one.segment is block.segments[0] for one in trains) and block.segments[0].block is block
     with pytest.raises(SettingsError, match="'cells'"):
-        scn.to_neo(recording, network)
+        to_neo(recording, network)
     with pytest.raises(NetworkError):
-        scn.to_neo(recording, network, ["nobody"])
+        to_neo(recording, network, ["nobody"])
 
 
 def neo_ms():
@@ -102,7 +102,7 @@ def test_a_block_of_pynn_is_read():
     block = cells.get_data()
     trains = block.segments[0].spiketrains
     assert sum(map(len, trains)) > 10
-    found = scn.from_neo(block)["cells"]
+    found = from_neo(block)["cells"]
     assert (found.shape, found.n_samples, found.n_steps) == ((7, 1, 1), 1, 500)
     for times, train in zip(found.to_lists(0.1), trains):
         np.testing.assert_allclose(times, np.ceil(np.round(np.sort(train.magnitude) / 0.1, 6)) * 0.1)
@@ -110,7 +110,7 @@ def test_a_block_of_pynn_is_read():
 
 SCRIPT = """
 import pyNN.spiNNaker as sim
-import spikingconvnet as scn
+from spikingconvnet.exchange import from_neo, save_spikes
 
 sim.setup(1.0)
 source = sim.Population(3, sim.SpikeSourceArray([[1, 5], [2], [3.4]]), label="in")
@@ -121,7 +121,7 @@ cells.record(["spikes", "v"])
 for _ in range(2):
     sim.run(32)
     sim.reset()
-scn.save_spikes("x.npz", {**scn.from_neo(source.get_data("spikes")), **scn.from_neo(cells.get_data())})
+save_spikes("x.npz", {**from_neo(source.get_data("spikes")), **from_neo(cells.get_data())})
 sim.end()
 """
 
@@ -132,7 +132,7 @@ def test_a_block_of_spynnaker_is_read_and_holds_what_the_local_engine_fires(tmp_
     done = subprocess.run([sys.executable, "-m", "spikingconvnet.emulator", "script.py"], cwd=tmp_path, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    theirs = scn.load_spikes(tmp_path / "x.npz")
+    theirs = load_spikes(tmp_path / "x.npz")
     shown = scn.Spikes.from_events([0] * 4 + [1] * 4, [0, 0, 1, 2] * 2, [1, 5, 2, 4] * 2, (3, 1, 1), 2, 32)
     network = scn.Network(
         (scn.Population("in", (3, 1, 1), scn.SpikeSourceArray(shown)),
@@ -140,7 +140,7 @@ def test_a_block_of_spynnaker_is_read_and_holds_what_the_local_engine_fires(tmp_
         (scn.Projection("all", "in", "cells", scn.DenseConnections(np.full((3, 4), 30.0))),), reset_every=32)
     ours = scn.run(network).spikes
     assert theirs == {"in": shown, "cells": ours["cells"]} and ours["cells"].n_events > 40
-    assert scn.from_neo(scn.to_neo(scn.run(network), network)) == ours
+    assert from_neo(to_neo(scn.run(network), network)) == ours
 
 
 def test_spike_trains_without_a_population_are_numbered():
@@ -149,28 +149,28 @@ def test_spike_trains_without_a_population_are_numbered():
         segment = neo.Segment()
         segment.spiketrains.extend([neo.SpikeTrain(np.array(one) / 1000, t_stop=0.005, units="s") for one in times])
         block.segments.append(segment)
-    found = scn.from_neo(block)["mine"]
+    found = from_neo(block)["mine"]
     assert found == scn.Spikes.from_events([0, 0, 1, 1], [0, 0, 0, 1], [1, 2, 0, 3], (2, 1, 1), 2, 5)
     with pytest.raises(DataError, match=r"takes a neo.Block, got Segment"):
-        scn.from_neo(segment)
+        from_neo(segment)
 
 
 def test_nix_files_hold_all_of_a_block(tmp_path):
     shown = scn.Spikes.from_events([0, 0], [0, 1], [1, 4], (2, 1, 1), 1, 30)
-    block = scn.to_neo(recording := scn.run(network_of(shown), record=["cells"]), network_of(shown))
+    block = to_neo(recording := scn.run(network_of(shown), record=["cells"]), network_of(shown))
     if find_spec("nixio") is None:
         with pytest.raises(BackendError, match=r"pip install 'spikingconvnet\[neo\]'"):
             neo_blocks.save_nix(tmp_path / "x.nix", block)
         return
     neo_blocks.save_nix(tmp_path / "x.nix", block)
-    assert scn.from_neo(neo.io.NixIO(str(tmp_path / "x.nix"), "ro").read_block()) == recording.spikes
+    assert from_neo(neo.io.NixIO(str(tmp_path / "x.nix"), "ro").read_block()) == recording.spikes
 
 
 def test_without_neo_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr("spikingconvnet.gates.libraries.find_spec", lambda name: None)
     network = network_of(scn.Spikes.empty((1, 1, 1), 1, 2))
     with pytest.raises(BackendError, match=r"to_neo: .*pip install 'spikingconvnet\[neo\]'"):
-        scn.to_neo(scn.run(network), network)
+        to_neo(scn.run(network), network)
 
 
 # Files of others.
@@ -179,14 +179,14 @@ def test_without_neo_the_error_says_what_to_install(monkeypatch):
 def test_a_table_of_others_needs_neurons_and_times(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b"\xef\xbb\xbftime,neuron\r\n0.5,3\r\n\r\n2.0,1\r\n2.1,1\r\n")       # as Excel writes it
-    found = scn.load_spikes(path)
+    found = load_spikes(path)
     assert found == {"": scn.Spikes.from_events([0] * 3, [3, 1, 1], [1, 2, 3], (4, 1, 1), 1, 4)}
-    assert scn.load_spikes(path, timestep=0.1)[""].steps().tolist() == [5, 20, 21]
+    assert load_spikes(path, timestep=0.1)[""].steps().tolist() == [5, 20, 21]
     network = network_of(scn.Spikes.empty((2, 3, 1), 1, 1), 0.5)
     expected = scn.Spikes.from_events([0] * 3, [3, 1, 1], [1, 4, 5], (2, 3, 1), 1, 6)
-    assert scn.load_spikes(path, network) == {"in": expected}
+    assert load_spikes(path, network) == {"in": expected}
     np.savez(tmp_path / "x.npz", time=np.array([0.5, 2.0, 2.1]), neuron=np.array([3, 1, 1], np.uint8))
-    assert scn.load_spikes(tmp_path / "x.npz") == found
+    assert load_spikes(tmp_path / "x.npz") == found
 
 
 def test_what_a_network_has_no_place_for_is_refused(tmp_path):
@@ -196,12 +196,12 @@ def test_what_a_network_has_no_place_for_is_refused(tmp_path):
                        ("population,neuron,time\nin,0,1\n,0,1\n", "its spikes say no population; name one of 'in'")):
         path.write_text(text)
         with pytest.raises(DataError, match=told):
-            scn.load_spikes(path, network)
-    scn.save_spikes(path, {"in": scn.Spikes.empty((3, 1, 1), 1, 1)})
+            load_spikes(path, network)
+    save_spikes(path, {"in": scn.Spikes.empty((3, 1, 1), 1, 1)})
     with pytest.raises(DataError, match=r"'in' has the shape \(3, 1, 1\), in the network it has \(2, 1, 1\)"):
-        scn.load_spikes(path, network)
+        load_spikes(path, network)
     with pytest.raises(DataError, match="its steps are of 1 ms, those of the network of 0.5"):
-        scn.load_spikes(path, replace(network, timestep=0.5))
+        load_spikes(path, replace(network, timestep=0.5))
 
 
 TOLD = '# {"timestep": 1.0, "populations": {"a": {"shape": [1, 1, 2], "samples": 2, "steps": 5}}}\n'
@@ -233,7 +233,7 @@ def test_a_damaged_table_names_file_and_line(tmp_path, text, told):
     path = tmp_path / "x.csv"
     path.write_text(text)
     with pytest.raises(DataError) as error:
-        scn.load_spikes(path)
+        load_spikes(path)
     assert str(error.value).startswith(f"{path}: ") and told in str(error.value)
 
 
@@ -241,7 +241,7 @@ def test_bytes_that_are_no_text_name_their_line(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b"neuron,time\n1,2\n\xff,2\n")
     with pytest.raises(DataError, match="line 3: is no text in UTF-8"):
-        scn.load_spikes(path)
+        load_spikes(path)
 
 
 @pytest.mark.parametrize("arrays, told", [
@@ -258,24 +258,24 @@ def test_damaged_arrays_name_the_file_and_the_array(tmp_path, arrays, told):
     path = tmp_path / "x.npz"
     np.savez(path, **{name: np.asarray(value) for name, value in arrays.items()})
     if told is None:
-        assert scn.load_spikes(path) == {}
+        assert load_spikes(path) == {}
         return
     with pytest.raises(DataError) as error:
-        scn.load_spikes(path)
+        load_spikes(path)
     assert str(error.value).startswith(f"{path}: ") and told in str(error.value)
 
 
 def test_compressed_arrays_say_so(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", neuron=np.arange(3), time=np.arange(3.0))
     with pytest.raises(DataError, match=r"numpy\.savez .*is compressed"):
-        scn.load_spikes(tmp_path / "x.npz")
+        load_spikes(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("ending", spike_files.ENDINGS)
 def test_fuzzed_files_are_read_or_a_sentence(tmp_path, ending):
     rng, path = np.random.default_rng(0), tmp_path / f"x{ending}"
     shown = scn.Spikes.from_events([0, 1, 1], [0, 3, 2], [1, 2, 3], (2, 2, 1), 2, 5)
-    scn.save_spikes(path, {"a": shown, "b": scn.Spikes.empty((1, 1, 1), 2, 5)})
+    save_spikes(path, {"a": shown, "b": scn.Spikes.empty((1, 1, 1), 2, 5)})
     whole, ends = path.read_bytes(), []
     for _ in range(500):
         broken = bytearray(whole)
@@ -283,7 +283,7 @@ def test_fuzzed_files_are_read_or_a_sentence(tmp_path, ending):
             broken[at] = rng.integers(256) if rng.random() < 0.5 else ord(str(rng.choice(list('0123456789,"\n#{}.-e'))))
         path.write_bytes(bytes(broken[:rng.integers(0, len(broken))] if rng.random() < 0.3 else broken))
         try:
-            scn.load_spikes(path)
+            load_spikes(path)
             ends.append("read")
         except DataError as error:
             ends.append("refused")
@@ -295,26 +295,26 @@ def test_fuzzed_files_are_read_or_a_sentence(tmp_path, ending):
 @pytest.mark.parametrize("name", ["x.txt", "x", "x.csv.gz"])
 def test_other_endings_are_refused(tmp_path, name):
     with pytest.raises(SettingsError, match=r"must end in \.csv or \.npz"):
-        scn.save_spikes(tmp_path / name, {})
+        save_spikes(tmp_path / name, {})
     with pytest.raises(SettingsError, match=r"must end in \.csv or \.npz"):
-        scn.load_spikes(tmp_path / name)
+        load_spikes(tmp_path / name)
 
 
 def test_a_missing_file_is_a_sentence(tmp_path):
     with pytest.raises(DataError, match="no such file"):
-        scn.load_spikes(tmp_path / "x.csv")
+        load_spikes(tmp_path / "x.csv")
 
 
 def test_a_block_that_tells_of_other_samples_is_refused():
     shown = scn.Spikes.from_events([0, 1], [0, 0], [1, 4], (1, 1, 1), 2, 5)
     network = network_of(shown)
-    block = scn.to_neo(replace(scn.run(network), spikes={"in": shown}), network)
+    block = to_neo(replace(scn.run(network), spikes={"in": shown}), network)
     block.annotate(spikingconvnet=block.annotations["spikingconvnet"].replace('"samples": 2', '"samples": 1'))
     with pytest.raises(DataError, match="shorter or longer than the Block tells"):
-        scn.from_neo(block)
+        from_neo(block)
 
 
 def test_a_table_is_what_a_person_reads(tmp_path):
-    scn.save_spikes(tmp_path / "x.csv", {"a": scn.Spikes.from_events([0, 1], [1, 0], [3, 4], (1, 1, 2), 2, 5)}, 0.1)
+    save_spikes(tmp_path / "x.csv", {"a": scn.Spikes.from_events([0, 1], [1, 0], [3, 4], (1, 1, 2), 2, 5)}, 0.1)
     _, *lines = io.StringIO((tmp_path / "x.csv").read_text())
     assert lines == ["population,sample,neuron,time\n", "a,0,1,0.3\n", "a,1,0,0.4\n"]

@@ -16,16 +16,14 @@ from spikingconvnet import (
     EventBins,
     Experiment,
     LatencyEncoder,
-    Opponents,
     Sequential,
-    Settings,
 )
 from spikingconvnet.cli.main import main
-from spikingconvnet.data import datasets, sources
+from spikingconvnet.data import Opponents, datasets, sources
 from spikingconvnet.data.colour import luminance
 from spikingconvnet.data.resize import resized, scaling_matrix
 from spikingconvnet.errors import DataError, SettingsError
-from spikingconvnet.experiment import binding, figures
+from spikingconvnet.experiment import Settings, binding, figures
 from spikingconvnet.experiment.settings import load, save
 from spikingconvnet.model import shorthand
 

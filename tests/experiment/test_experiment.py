@@ -44,6 +44,25 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run):
     assert files[0] != files[2]
 
 
+def test_a_layer_that_is_trained_passes_the_experiment_three_times_at_most(run):
+    """Its trip is described in docs/architecture.md: frames of experiment.py that another module enters."""
+    made, entered = run(layers=2, trained=False), []
+    made.load_data()
+    made.train_layer(1)
+
+    def look(frame, event, _):
+        here, before = (one.f_code.co_filename for one in (frame, frame.f_back or frame))
+        if event == "call" and Path(here).name == "experiment.py" and before != here:
+            entered.append(frame.f_code.co_name)
+
+    sys.setprofile(look)
+    try:
+        made.train_layer(2)
+    finally:
+        sys.setprofile(None)
+    assert "train_layer" in entered and len(entered) <= 3, entered
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 def test_features_depend_neither_on_threads_nor_on_the_batch(run, layers, monkeypatch):
     found = []

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from provenance_database import Story
 
-from spikingconvnet import CompetingUnits, Sequential, backends
+from spikingconvnet import Sequential, backends
 from spikingconvnet.backends import get_backend
 from spikingconvnet.cli import main as cli
 from spikingconvnet.compare import recorded, recorder
@@ -29,6 +29,7 @@ from spikingconvnet.experiment.jobs.collect import collect, together
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task, fingerprint, prepared
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.unfinished import Unfinished
+from spikingconvnet.training import CompetingUnits
 
 
 @pytest.fixture(scope="module")

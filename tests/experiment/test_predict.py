@@ -44,8 +44,8 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("predict")
     digits = load_digits()
     images, labels = np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target.astype(np.uint8)
-    scn.save_images(folder / "digits", "train", images[:300], labels[:300])
-    scn.save_images(folder / "digits", "test", images[300:360], labels[300:360])
+    scn.data.save_images(folder / "digits", "train", images[:300], labels[:300])
+    scn.data.save_images(folder / "digits", "test", images[300:360], labels[300:360])
     np.save(folder / "new.npy", images[300:306])
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(figures, "plot", lambda *_: [])

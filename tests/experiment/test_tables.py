@@ -37,7 +37,7 @@ def base():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_all_parameters_of_the_project_are_the_same_as_toml(path, tmp_path):
     one = settings.load(path)
-    scn.save_settings(one, tmp_path / "one.toml")
+    scn.experiment.save_settings(one, tmp_path / "one.toml")
     assert repr(settings.load(tmp_path / "one.toml")) == repr(one) and " object at " not in repr(one)
 
 

@@ -13,12 +13,12 @@ from spikingconvnet.backends.local import simulator
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.emulator import Board, Faults
 from spikingconvnet.errors import BackendError, IncompleteRecording, SimulationFailed
+from spikingconvnet.experiment.report import boards, page
 from spikingconvnet.health.verdict import judge
 from spikingconvnet.network.connectivity import ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.report import boards, page
 
 STEPS = 40
 CELL = IFCurrExp(v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=4.0, tau_refrac=2.0)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -168,3 +169,25 @@ def test_a_scale_that_a_rule_has_chosen_is_kept():
     trained = [replace(layer, max_expected_summed_weight=77.0) for layer in layers_of(model, rng, 0.01)]
     (layer,), _ = balance.balanced(model, trained, spikes_of(rng), get_backend("local").open)
     assert layer.max_expected_summed_weight == 77.0
+
+
+def test_the_benchmark_of_conversion_counts_what_neurons_without_leak_fire(benchmark_named):
+    """Its column ``float``; no test runs the benchmark."""
+    gradients = benchmark_named("gradients")
+    rng, model = np.random.default_rng(5), chain()
+    layers, spikes = layers_of(model, rng), spikes_of(rng, 8)
+    answers = gradients.floating(SimpleNamespace(model=model), layers, spikes)
+    weights = [matrix(stage, layer.kernels) for stage, layer in zip(model.stages, layers)]
+    thresholds = [np.repeat(layer.v_thresh, math.prod(stage.out_shape[1:]))
+                  for stage, layer in zip(model.stages, layers)]
+    raster, counts = spikes.raster().reshape(8, spikes.n_steps, -1), np.zeros((8, 5))
+    v, before = [np.zeros((8, len(one))) for one in thresholds], [np.zeros((8, len(one))) for one in weights]
+    for step in range(model.readout.window(spikes.n_steps)[1]):
+        fired = []
+        for number, matrix_of in enumerate(weights):
+            v[number] += balance.gain(CELL) * (before[number] @ matrix_of)
+            fired.append(v[number] >= thresholds[number])
+            v[number][fired[-1]] = 0.0
+        before, counts = [raster[:, step], *fired[:-1]], counts + fired[-1]
+    assert counts.any(axis=1).sum() > 3 and len(set(answers)) > 1
+    assert np.array_equal(answers, np.argmax(counts + 1e-6 * v[-1], axis=1))

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikingconvnet import Classifier, ErrorDriven
+from spikingconvnet import Classifier
 from spikingconvnet.errors import DataError, SettingsError
 from spikingconvnet.experiment import readout
+from spikingconvnet.training import ErrorDriven
 
 
 def naively(counts, units, classes, order, rule):

@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from spikingconvnet import Classifier, RewardDriven, backends
+from spikingconvnet import Classifier, backends
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import readout
+from spikingconvnet.training import RewardDriven
 from spikingconvnet.training.readout import reward_driven
 
 

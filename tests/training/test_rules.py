@@ -323,10 +323,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import spikingconvnet as scn
+from spikingconvnet.training import CompetingUnits, FiringShare, LayerRule, Trained
 
 
 @dataclass(frozen=True)
-class Stripes(scn.LayerRule):
+class Stripes(LayerRule):
     width: int = 2
 
     name = "stripes"
@@ -335,8 +336,8 @@ class Stripes(scn.LayerRule):
         kernels = np.zeros(stage.layer.kernel_shape(stage.in_shape))
         for filter in range(len(kernels)):
             kernels[filter, :, filter:filter + self.width] = 1.0
-        layer = scn.FiringShare(samples=20)(stage, kernels, spikes, open_network)
-        return scn.Trained(kernels, kernels, layer, {"width": self.width})
+        layer = FiringShare(samples=20)(stage, kernels, spikes, open_network)
+        return Trained(kernels, kernels, layer, {"width": self.width})
 
 
 MODEL = scn.Sequential((2, 28, 28), scn.Conv2D(3, 5, training=RULE), scn.Classifier())
@@ -345,7 +346,7 @@ MODEL = scn.Sequential((2, 28, 28), scn.Conv2D(3, 5, training=RULE), scn.Classif
 
 @pytest.mark.parametrize("rule, told", [
     ("Stripes()", "layer 1, stripes: width 2\n"),
-    ("scn.CompetingUnits(windows=40, epochs=3, min_spikes=3)", "layer 1, competing: duplicate pairs 0, mean weight ")])
+    ("CompetingUnits(windows=40, epochs=3, min_spikes=3)", "layer 1, competing: duplicate pairs 0, mean weight ")])
 @pytest.mark.usefixtures("sketched")
 def test_the_command_line_goes_through_with_any_rule_for_a_layer(parameters, tmp_path, capsys, rule, told):
     path, run = parameters(), ["--run-dir", str(tmp_path / "run")]
@@ -371,17 +372,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import spikingconvnet as scn
+from spikingconvnet.training import NetworkRule, TrainedLayer
 
 
 @dataclass(frozen=True)
-class Means(scn.NetworkRule):
+class Means(NetworkRule):
     scale: float = 1.0
 
     name = "means"
 
     def train(self, model, images, labels, rng, **_):
         means = np.stack([images[labels == unit].mean(axis=0) for unit in range(10)])
-        return [scn.TrainedLayer(self.scale * (means - means.mean(axis=0)), np.ones(10))], {"scale": self.scale}
+        return [TrainedLayer(self.scale * (means - means.mean(axis=0)), np.ones(10))], {"scale": self.scale}
 
 
 FILTER, ENCODER, RESET, RULE = scn.Intensity(), scn.RegularEncoder(n_steps=20), True, Means()

@@ -20,7 +20,7 @@ from spikingconvnet.experiment.jobs.archive import RELEASE, RESULTS, read_archiv
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
 
 TASK = "task.json"
-LEFT_OUT = ("cli", "emulator", "plotting", "report", "exchange")         # rooms that nothing there asks for
+LEFT_OUT = ("cli/", "emulator/", "exchange/", "experiment/report/", "plotting/")      # what nothing there asks for
 CONFIGURATION = {"spynnaker_version": RELEASE.partition("!")[2]}
 WIDTH = 100                                     # letters of a line of the payload
 EPOCH = (2020, 1, 1, 0, 0, 0)                   # of the files in it, so that the same job is the same bytes
@@ -117,7 +117,7 @@ def _packed(run: Path) -> bytes:
     """Package and run directory as a zip."""
     package, made = Path(spikingconvnet.__file__).parent, io.BytesIO()
     files = {f"spikingconvnet/{path.relative_to(package).as_posix()}": path for path in package.rglob("*.py")
-             if path.relative_to(package).parts[0] not in LEFT_OUT}
+             if not path.relative_to(package).as_posix().startswith(LEFT_OUT)}
     files |= {f"run/{path.relative_to(run).as_posix()}": path for path in run.rglob("*") if path.is_file()}
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, path in sorted(files.items()):

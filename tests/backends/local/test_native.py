@@ -37,9 +37,10 @@ def test_with_the_extension_nothing_waits_for_numba():
 import sys
 import numpy as np
 from spikingconvnet import backends
-from spikingconvnet import ConvConnections, DenseConnections
+from spikingconvnet import DenseConnections
+from spikingconvnet.network import ConvConnections, SpikeSourcePoisson
 from spikingconvnet import Network, Population, Projection
-from spikingconvnet import IFCurrExp, SpikeSourcePoisson
+from spikingconvnet import IFCurrExp
 from spikingconvnet import STDPMechanism
 
 noise = SpikeSourcePoisson(900.0, core_seeds=((1, 2, 3, 4),))

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from pages import opened
 
-from spikingconvnet.report import answers
-from spikingconvnet.report.held import Held
+from spikingconvnet.experiment.report import answers
+from spikingconvnet.experiment.report.held import Held
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.experiment.fields import MOST_KERNELS, led_back, why_not
+from spikingconvnet.experiment.report.answers import Answered
+from spikingconvnet.experiment.report.held import Held
+from spikingconvnet.experiment.report.packing import Block, quantised
 from spikingconvnet.experiment.told import told
 from spikingconvnet.model.sequential import Stage
 from spikingconvnet.network.arrays import Floats
-from spikingconvnet.report.answers import Answered
-from spikingconvnet.report.held import Held
-from spikingconvnet.report.packing import Block, quantised
 
 FEWEST_KERNELS = 4
 OF_A_LAYER = "inputs", "v_thresh"       # of all that is told of a network that is trained as a whole

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.report import about, answers, beside, boards, layers, page, pictures, samples
+from spikingconvnet.experiment.report.held import Held
 from spikingconvnet.gates.files import write_whole
 from spikingconvnet.gates.progress import counted, shown_by
-from spikingconvnet.report import about, answers, beside, boards, layers, page, pictures, samples
-from spikingconvnet.report.held import Held
 
 PICTURES, SPIKES, KERNELS = 1_000_000, 1_600_000, 900_000      # bytes of each, before base64 makes them a third more
 NAME = "report.html"

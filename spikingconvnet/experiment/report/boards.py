@@ -4,10 +4,10 @@ from typing import Any
 
 from spikingconvnet.board import resources
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.experiment.report.answers import Answered
+from spikingconvnet.experiment.report.held import Held
+from spikingconvnet.experiment.report.samples import Shown
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.report.answers import Answered
-from spikingconvnet.report.held import Held
-from spikingconvnet.report.samples import Shown
 
 MOST_MAPS = 6           # runs whose chips are shown, the last ones
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.experiment import readout
+from spikingconvnet.experiment.report import floors
+from spikingconvnet.experiment.report.held import Held
 from spikingconvnet.experiment.results import Result, Results, if_there
 from spikingconvnet.network.arrays import AnyInts, Ints, Numbers
-from spikingconvnet.report import floors
-from spikingconvnet.report.held import Held
 
 MACHINES = ("local", "emulated", "timed", "hardware", "nest", "brian2")
 TOLD = "split", "accuracy", "accuracy_by_half", "verdict", "over_time", "on_board"      # as results.json has them

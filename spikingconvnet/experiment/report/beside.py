@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from spikingconvnet.report.about import settings
-from spikingconvnet.report.answers import Answered
-from spikingconvnet.report.held import Held
+from spikingconvnet.experiment.report.about import settings
+from spikingconvnet.experiment.report.answers import Answered
+from spikingconvnet.experiment.report.held import Held
 from spikingconvnet.store.directory import word
 
 

@@ -15,6 +15,10 @@ import numpy as np
 from spikingconvnet import backends
 from spikingconvnet.backends.base import Recording
 from spikingconvnet.experiment import readout, replicas
+from spikingconvnet.experiment.report.answers import Answered
+from spikingconvnet.experiment.report.held import Held
+from spikingconvnet.experiment.report.membranes import membranes
+from spikingconvnet.experiment.report.packing import Block, packed, packed_spikes, quantised
 from spikingconvnet.experiment.results import if_there
 from spikingconvnet.model import build
 from spikingconvnet.model.readouts import Membrane
@@ -23,10 +27,6 @@ from spikingconvnet.network.arrays import Floats, Ints, Ints32
 from spikingconvnet.network.geometry import grid_cells
 from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.report.answers import Answered
-from spikingconvnet.report.held import Held
-from spikingconvnet.report.membranes import membranes
-from spikingconvnet.report.packing import Block, packed, packed_spikes, quantised
 
 MOST_SAMPLES = 40
 NEURONS_AT_ONCE = 1_000_000     # neurons times samples that are simulated

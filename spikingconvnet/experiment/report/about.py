@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from spikingconvnet.experiment.described import described
-from spikingconvnet.report.held import Held
+from spikingconvnet.experiment.report.held import Held
 from spikingconvnet.store.directory import word
 
 MACHINES = {"emulated": " --backend spinnaker", "timed": " --backend spinnaker --timed",

@@ -10,9 +10,9 @@ from typing import Any
 from spikingconvnet.data.events import takes_events
 from spikingconvnet.errors import StoreError
 from spikingconvnet.experiment.described import described
+from spikingconvnet.experiment.report.about import again
+from spikingconvnet.experiment.report.held import Held
 from spikingconvnet.network.arrays import Ints
-from spikingconvnet.report.about import again
-from spikingconvnet.report.held import Held
 from spikingconvnet.store.directory import RunDirectory, word
 from spikingconvnet.store.schemas import check_entry
 

@@ -25,20 +25,20 @@ from spikingconvnet import (
     RegularEncoder,
     Ridge,
     Sequential,
-    Settings,
     SpikeCount,
     plotting,
 )
 from spikingconvnet.cli import main as cli
 from spikingconvnet.cli import modes
 from spikingconvnet.errors import StoreError
+from spikingconvnet.experiment import Settings
+from spikingconvnet.experiment.report import answers, gather, page, pictures, samples
+from spikingconvnet.experiment.report.held import Held
+from spikingconvnet.experiment.report.packing import packed, packed_spikes, quantised, unpacked
 from spikingconvnet.health import places
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.report import answers, gather, page, pictures, samples
-from spikingconvnet.report.held import Held
-from spikingconvnet.report.packing import packed, packed_spikes, quantised, unpacked
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OLD = ROOT / "tests/golden/run-0.1"
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=2.0, tau_refrac=0.0)
 LAYER = Conv2D(4, 5, neuron=CELL, firing=0.2, training=STDP(windows=40, chunks=2, min_spikes=3))
@@ -317,7 +317,7 @@ def test_counters_of_several_runs_are_those_of_the_largest_network():
 def test_colours_are_those_of_the_figures():
     import matplotlib
 
-    style, script = ((ROOT / "spikingconvnet/report" / name).read_text() for name in ("page.css", "page.js"))
+    style, script = ((ROOT / "spikingconvnet/experiment/report" / name).read_text() for name in ("page.css", "page.js"))
     for name in ("BLUE", "ORANGE", "GREEN", "RED"):
         assert f"--{name.lower()}: {getattr(plotting.frame, name)}" in style
     for name, stops in ((plotting.frame.SEQUENTIAL, 9), (plotting.frame.DIVERGING, 11)):

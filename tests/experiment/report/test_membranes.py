@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from spikingconvnet import AvgPool2D, Classifier, Conv2D, Dense, IFCurrExp, Sequential, Shortcut, SpikeCount, backends
+from spikingconvnet.experiment.report.membranes import membranes
 from spikingconvnet.model import build
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.report.membranes import membranes
 
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, tau_syn_E=2.0, tau_syn_I=3.0, tau_refrac=2.0)
 MODELS = {

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.experiment.report.answers import Answered, next_step
+from spikingconvnet.experiment.report.held import Held
+from spikingconvnet.experiment.report.packing import packed
 from spikingconvnet.network.arrays import Floats, Ints
 from spikingconvnet.network.spikes import Spikes
-from spikingconvnet.report.answers import Answered, next_step
-from spikingconvnet.report.held import Held
-from spikingconvnet.report.packing import packed
 
 MOST_IMAGES = 400
 RIGHT_PER_CLASS = 3         # images that were recognised
