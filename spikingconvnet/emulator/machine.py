@@ -105,7 +105,7 @@ class Machine:
         return range(NUM_CPUS)
 
     def _chip(self, x: int, y: int) -> Chip:
-        return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self._settle),
+        return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self.settle),
                     self.report, self._working(x, y))
 
     def _core_class(self, _place: Place) -> MakeCore:
@@ -354,10 +354,10 @@ class Machine:
 
     def _forget_routes(self) -> None:
         if self._trees:
-            self._settle()
+            self.settle()
             self._trees.clear()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Count what has passed along every tree since the last time."""
         for tree in self._trees.values():
             packets, tree.packets = tree.packets, 0
