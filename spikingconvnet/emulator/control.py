@@ -6,6 +6,7 @@ When the other end closes, the board ends.
 A board that stands still answers messages, but no instant begins; it goes on up to a time, or as it likes.
 """
 
+import gc
 import json
 import socket
 from collections.abc import Callable
@@ -15,8 +16,7 @@ from typing import Any
 from spikingconvnet.emulator.errors import EmulatorError, SnapshotError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine
-from spikingconvnet.emulator.snapshots.boards import Snapshot, core_kind, save
-from spikingconvnet.emulator.snapshots.kinds import read, unordered
+from spikingconvnet.emulator.snapshots.boards import Snapshot, save
 from spikingconvnet.emulator.timed_machine import TimedMachine
 
 Remake = Callable[[Snapshot], Machine]
@@ -41,21 +41,19 @@ class Control:
     def attach(self, snapshot: Snapshot) -> None:
         """Let the board be that of a snapshot."""
         machine = self._remake(snapshot)
-        kept = read(_paced(machine), snapshot.more)
+        paced = snapshot.paced(machine)
         self._ethernet.attach(machine)
-        for cores, found in zip(self._ethernet.pace.cores(), kept.values()):
+        for cores, found in zip(self._ethernet.pace.cores(), paced):
             cores.update(found)
 
     def step(self) -> None:
-        """Let the machine do the next thing there is; one in time goes no further than to what is asked for."""
+        """Let the machine do the next thing there is; one in time the least, if it has to stop somewhere."""
         machine = self._ethernet.machine
-        ends = [due for due, _ in self._due] + ([] if self._until is None else [self._until])
-        if ends and isinstance(machine, TimedMachine):
-            machine.run(min(*ends, (machine.next_instant() or 0) + CYCLES_PER_MS))
+        self._save_what_is_due(machine)
+        if isinstance(machine, TimedMachine) and (self._due or self._until is not None):
+            machine.step(patience=0)
         else:
             machine.step()
-        if self._due:
-            self._save_what_is_due(machine)
 
     def hold(self) -> None:
         """Stand still from now on."""
@@ -64,10 +62,7 @@ class Control:
     def holds(self) -> bool:
         """Whether no instant may begin now; who waits for that is told."""
         machine = self._ethernet.machine
-        if self._until is None or not machine.at_rest:
-            return False
-        instant = machine.next_instant()
-        if instant is not None and instant <= self._until:
+        if self._until is None or not _has_come(machine, self._until):
             return False
         if self._waiting is not None:
             tell, self._waiting = self._waiting, None
@@ -76,23 +71,22 @@ class Control:
 
     def save(self, path: str) -> None:
         """Write a snapshot now."""
-        endless, awaiting = self._ethernet.pace.cores()
-        machine = self._ethernet.machine
-        kinds = _paced(machine)
-        save(machine, path, endless=kinds["endless"].write(endless), awaiting=kinds["awaiting"].write(awaiting))
+        save(self._ethernet.machine, path, self._ethernet.pace.cores())
 
     def save_at(self, milliseconds: float, path: str) -> None:
         """Write a snapshot as soon as the board's clock has come to a time; what goes wrong then is reported."""
         self._due.append((round(milliseconds * CYCLES_PER_MS), path))
 
     def _save_what_is_due(self, machine: Machine) -> None:
-        for _, path in (due for due in self._due if machine.cycle >= due[0]):
+        if not self._due or machine.next_instant() is None:
+            return                                  # no timer runs: the network is being loaded, or has ended
+        for due in [due for due in self._due if _has_come(machine, due[0])]:
+            self._due.remove(due)
             try:
-                self.save(path)
-                machine.report(f"{path}: the board at {machine.cycle / CYCLES_PER_MS:g} ms")
+                self.save(due[1])
+                machine.report(f"{due[1]}: the board at {machine.cycle / CYCLES_PER_MS:g} ms")
             except SnapshotError as error:
                 machine.report(str(error))
-        self._due = [due for due in self._due if machine.cycle < due[0]]
 
     def listen(self, descriptor: int) -> None:
         """Take requests from a socket until the other end closes it, and end the board then; a thread of its own."""
@@ -110,13 +104,26 @@ class Control:
             if "snapshot" in request:
                 self.save(request["snapshot"])
             elif "restore" in request:
-                self.attach(Snapshot(request["restore"]))
+                self._replace(Snapshot(request["restore"]), request["restore"])
             else:
                 self._run(request["run"], tell)
                 return
             tell({"ms": self._ethernet.machine.cycle / CYCLES_PER_MS})
         except EmulatorError as error:
             tell({"error": str(error)})
+
+    def _replace(self, snapshot: Snapshot, path: str) -> None:
+        """Let the board be another one, and give back what it was made of."""
+        before = self._ethernet.machine
+        if snapshot.version != before.version:
+            raise SnapshotError(f"{path}: of a SpiNN-{snapshot.version}; this board is a SpiNN-{before.version}: start "
+                                "one with Board(snapshot=...)")
+        self.attach(snapshot)
+        before.close()
+        del before
+        gc.unfreeze()                               # which the command line has frozen
+        gc.collect()
+        gc.freeze()
 
     def _run(self, milliseconds: float | None, tell: Callable[[dict[str, Any]], None]) -> None:
         """Go on, up to a time if there is one."""
@@ -128,7 +135,9 @@ class Control:
             self._until, self._waiting = round(milliseconds * CYCLES_PER_MS), tell
 
 
-def _paced(machine: Machine) -> dict[str, Any]:
-    """What is kept of the wall clock's part: cores that run without end, that wait for a host's spikes."""
-    cores = unordered(core_kind(machine))
-    return {"endless": cores, "awaiting": cores}
+def _has_come(machine: Machine, cycle: int) -> bool:
+    """Whether all that was to happen up to a cycle has happened; in time, whether the clock has come there."""
+    instant = machine.next_instant()
+    timed = isinstance(machine, TimedMachine)
+    return (machine.at_rest and (instant is None or instant > cycle)) or (timed and machine.cycle >= cycle)
+

@@ -34,7 +34,7 @@ static const field FIELDS[] = {
     ONE(arm.masks, I_BIT | F_BIT) ONE(arm.mode, MODE_BITS) WORD(arm.control)
     MANY(arm.banked, 2 * BANKS, 0xffffffffu) MANY(arm.saved, BANKS, 0xffffffffu) MANY(arm.high, 10, 0xffffffffu)
 };
-enum { N_FIELDS = sizeof FIELDS / sizeof *FIELDS };
+static const int N_FIELDS = sizeof FIELDS / sizeof *FIELDS;
 
 /* The name of a field by its number, NULL behind the last, and how many numbers it has. */
 API const char *core_field(int index, uint64_t *count) {

@@ -9,10 +9,10 @@ import hashlib
 import heapq
 import json
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from spikingconvnet.emulator import tags
 from spikingconvnet.emulator.core import Core, Rest
@@ -48,11 +48,14 @@ from spikingconvnet.emulator.snapshots.kinds import (
     row,
     several,
     take,
+    unordered,
     whole,
 )
 from spikingconvnet.emulator.timed_machine import TimedMachine
 from spikingconvnet.emulator.timed_native import TimedNativeCore
 from spikingconvnet.emulator.timing import CYCLES_PER_US
+
+Paced: TypeAlias = tuple[Collection[Core], Collection[Core]]
 
 _TAG = record(tags.Tag, address=ADDRESS, tx_port=HALF, flags=HALF, count=WORD, rx_port=HALF, dest_addr=HALF,
               dest_port=whole(255))
@@ -81,12 +84,16 @@ def _table(machine: Machine) -> Table:
              "_ready": several(core, deque), "_packets": several(sent), "_arriving": several(sent, deque),
              "_mail": several(MESSAGE, deque), "_clocked": several(chip)}
     if isinstance(machine, FaultyMachine):
-        known |= {"_heard": COUNT, "_silent": FLAG, "_seen": mapping(row(TEXT, xy, WORD), COUNT, Counter),
-                  "_first_ticks": mapping(PLACE, COUNT), "_late": mapping(COUNT, row(xy, PACKET)), "_postponed": COUNT,
-                  "_crashes": mapping(PLACE, NUMBER)}
+        known |= {"_heard": COUNT, "_silent": FLAG, "_first_ticks": mapping(PLACE, COUNT), "_postponed": COUNT,
+                  "_seen": mapping(row(TEXT, xy, WORD), COUNT, lambda pairs: Counter(dict(pairs))),
+                  "_late": mapping(COUNT, row(xy, PACKET)), "_crashes": mapping(PLACE, NUMBER)}
     if isinstance(machine, TimedMachine):
         known |= timed.table(machine, core)
     return known
+
+
+def _paced(machine: Machine) -> Kind:
+    return row(*[unordered(core_kind(machine))] * 2)
 
 
 def _board(machine: Machine) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def _describe(machine: Machine) -> dict[str, Any]:
             "cores": [[list(core.place), cores.save(core)] for core in every if not cores.is_idle(core)]}
 
 
-def save(machine: Machine, path: str | Path, **more: Any) -> None:
+def save(machine: Machine, path: str | Path, paced: Paced = (frozenset(), frozenset())) -> None:
     """Write a snapshot of a machine, which goes on afterwards as if nothing had happened.
 
     Parameters
@@ -131,8 +138,8 @@ def save(machine: Machine, path: str | Path, **more: Any) -> None:
         Between two of its steps, and of the thread that calls this.
     path : path
         Of the file; one that is there is replaced as a whole.
-    **more
-        What else to keep, as JSON.
+    paced : two sets of Core
+        Those that run without end, and those that wait for a host's spikes (`pace.Pace.cores`).
 
     Raises
     ------
@@ -140,7 +147,7 @@ def save(machine: Machine, path: str | Path, **more: Any) -> None:
         The file cannot be written; cores run in Python; packets of a board in time are under way on routes that have
         been changed.
     """
-    said, parts = _describe(machine) | {"more": more, "memories": []}, []
+    said, parts = _describe(machine) | {"paced": _paced(machine).write(paced), "memories": []}, []
     for name, memory in _memories(machine):
         pages = memories.used(memory)
         if len(pages):
@@ -161,7 +168,7 @@ def digest(machine: Machine) -> str:
 
 
 class Snapshot:
-    """A file that has been read and judged from outside: what board it is of, and `more` that was kept.
+    """A file that has been read and judged from outside: what board it is of.
 
     Raises
     ------
@@ -173,11 +180,10 @@ class Snapshot:
         self._path = path
         self._said, self._parts = container.read(path)
         with self._naming():
-            wanted = {"board", "fields", "machine", "time", "tags", "chips", "cores", "memories", "more"}
+            wanted = {"board", "fields", "machine", "time", "tags", "chips", "cores", "memories", "paced"}
             if not isinstance(self._said, dict) or self._said.keys() != wanted:
                 raise SnapshotError("a description without one of its parts")
             self._board = read(_BOARD, self._said["board"])
-            self.more = self._said["more"]
 
     def _naming(self) -> Any:
         return _Naming(self._path)
@@ -196,12 +202,18 @@ class Snapshot:
             ip_address, transmit, report, watchdog, trace: see `Machine` and `trace`.
         """
         if not library():
-            raise SetupError("snapshots need the compiled core, which was not built; install the package where there is "
-                             "a C compiler: pip install -e .")
+            raise SetupError("snapshots need the compiled core, which was not built; install the package where there is"
+                             " a C compiler: pip install -e .")
         with self._naming():
             machine = self._make(**options)
             self._fill(machine)
         return machine
+
+    def paced(self, machine: Machine) -> Paced:
+        """Cores of the machine that run without end, and that wait for a host's spikes."""
+        with self._naming():
+            endless, awaiting = _paced(machine).read(self._said["paced"])
+        return endless, awaiting
 
     def _make(self, kind: Callable[[type[Any]], type[Any]] = lambda core: core, **options: Any) -> Machine:
         """A machine that has just been booted."""

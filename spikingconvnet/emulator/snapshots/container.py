@@ -86,8 +86,8 @@ def _parse(data: memoryview) -> tuple[dict[str, Any], list[bytes]]:
         raise SnapshotError("no snapshot of an emulated board, or the beginning of one alone; take it again")
     _, version, digest = _HEAD.unpack_from(data)
     if version != FORMAT:
-        age = "newer" if version > FORMAT else "other"
-        raise SnapshotError(f"a snapshot of format {version}, written by a {age} version of the emulator; this one "
+        other = "a newer" if version > FORMAT else "another"
+        raise SnapshotError(f"a snapshot of format {version}, written by {other} version of the emulator; this one "
                             f"reads format {FORMAT}: take it again, or restore it with that version")
     if _digest([data[:20], data[_HEAD.size:]]) != digest:       # type: ignore[list-item]      # anything with bytes
         raise SnapshotError("the snapshot has been cut or altered since it was written: its digest is another one; "

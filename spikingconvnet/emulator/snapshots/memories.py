@@ -14,7 +14,8 @@ from spikingconvnet.emulator.memory import Memory
 PAGE = 4096
 _LEVEL = 1                                          # of zlib: three times as fast as the usual one, a tenth larger
 NOTHING = zlib.compress(b"", _LEVEL)                # no page
-_PRESENT = 3 << 62                                  # in memory or swapped out: proc(5), /proc/pid/pagemap
+PAGES_TOLD = "/proc/self/pagemap"                   # proc(5)
+_PRESENT = 3 << 62                                  # there: in memory or swapped out
 
 Pages: TypeAlias = npt.NDArray[np.int64]            # numbers, ascending
 
@@ -27,7 +28,7 @@ def _touched(memory: Memory) -> Pages:
     """Pages that the system holds for a memory; all of them where it does not tell."""
     per = mmap.PAGESIZE // PAGE
     try:
-        with open("/proc/self/pagemap", "rb", buffering=0) as told:
+        with open(PAGES_TOLD, "rb", buffering=0) as told:
             told.seek(memory.address // mmap.PAGESIZE * 8)
             entries = np.frombuffer(told.read(memory.size // mmap.PAGESIZE * 8), np.uint64)
     except OSError:
