@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -37,6 +38,8 @@ class Board:
     hold : with `snapshot`: stand still until `run` is called
     save : path of a file for a snapshot, taken when the board ends or at a time
     at : with `save`: ms of the board's clock when it is taken
+    trace : path of a file for packets that cores send and receive (`trace.Trace`)
+    trace_only : with `trace`: which ones: ``key=0x10000/0xffff0000``, ``chip=0,0``, ``core=0,0,3``, ``ms=100-200``
     log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
 
     Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name. A process that does not start is a
@@ -51,13 +54,16 @@ class Board:
                  log: IO[Any] | None = None, faults: Faults | None = None, real_time: bool | None = None,
                  timed: bool = False, quantum: float = QUANTUM, times: str | Path | None = None,
                  profile: Place | None = None, phases: float = 0.0, seed: int = 0, snapshot: str | Path | None = None,
-                 hold: bool = False, save: str | Path | None = None, at: float | None = None) -> None:
+                 hold: bool = False, save: str | Path | None = None, at: float | None = None,
+                 trace: str | Path | None = None, trace_only: Sequence[str] = ()) -> None:
         self.version, self.host = version, host
         self._arguments = ["--watchdog", str(watchdog)]
         self._arguments += ["--version", str(version)] if snapshot is None else ["--restore", str(snapshot)]
         self._arguments += ["--hold"] if hold else []
         self._arguments += [] if save is None else ["--snapshot", str(save)]
         self._arguments += [] if at is None else ["--at", repr(at)]
+        self._arguments += [] if trace is None else ["--trace", str(trace)]
+        self._arguments += [part for text in trace_only for part in ("--trace-only", text)]
         self._arguments += ["--host", host] if host else []
         for option, value in (("native", native), ("real-time", real_time)):
             self._arguments += [] if value is None else [f"--{option}" if value else f"--no-{option}"]

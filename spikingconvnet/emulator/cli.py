@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.emulator import faults, times
+from spikingconvnet.emulator import faults, times, trace
 from spikingconvnet.emulator.board import configuration
 from spikingconvnet.emulator.control import Control
 from spikingconvnet.emulator.core import Core
@@ -71,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--snapshot", metavar="FILE", help="write the whole board to a file when it ends, or --at a time")
     made.add_argument("--at", type=float, metavar="MS", help="with --snapshot: when the board's clock comes there")
     made.add_argument("--restore", metavar="FILE", help="go on with the board in a file, with its faults and its time")
+    made.add_argument("--trace", metavar="FILE", help="write every multicast packet that is sent or received: CSV")
+    made.add_argument("--trace-only", action="append", default=[], metavar="NAME=VALUE",
+                      help="with --trace: packets with a key, of a chip or core, at a time; several: any of a name. "
+                           + ", ".join(f"{name}={example}" for name, (_, example) in trace.FORMS.items()))
     made.add_argument("--hold", action="store_true", help="with --restore: stand still until somebody says go on")
     made.add_argument("--spalloc", action="store_true",
                       help="serve boards as a spalloc server does: one for each job, others wait")
@@ -113,10 +117,11 @@ def _announce(options: argparse.Namespace, version: int, host: str) -> None:
     os.close(options.ready)
 
 
-def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Machine:
+def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str, traced: trace.Trace | None) -> Machine:
     """The machine; one that knows of faults only if there are any."""
+    kind = _core_class(options.native, options.timed)
     settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
-                "make_core": _core_class(options.native, options.timed)}
+                "make_core": traced.cores(kind) if traced else kind}
     if options.timed:
         return TimedMachine(options.version, options.quantum, profile=_place(options.profile), phases=options.phases,
                             seed=options.seed, **settings)
@@ -125,7 +130,8 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Ma
     return FaultyMachine(wrong, options.version, **settings)
 
 
-def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet, Control]:
+def _board(options: argparse.Namespace, wrong: faults.Faults,
+           traced: trace.Trace | None) -> tuple[Ethernet, Control]:
     """A board and who asks something of it; SetupError if the system refuses memory, sockets or files for it."""
     if not options.restore and (_core_class(options.native, options.timed) in (Core, TimedCore) or wrong.slow_cores):
         require_unicorn()
@@ -133,9 +139,9 @@ def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet,
         snapshot = Snapshot(options.restore) if options.restore else None
         ethernet = Ethernet(options.host, options.real_time)
         control = Control(ethernet, lambda found: found.machine(
-            ip_address=ethernet.host, report=_report, watchdog=options.watchdog))
+            traced, ip_address=ethernet.host, report=_report, watchdog=options.watchdog))
         if snapshot is None:
-            ethernet.attach(_machine(options, wrong, ethernet.host))
+            ethernet.attach(_machine(options, wrong, ethernet.host, traced))
         else:
             control.attach(snapshot)
         return ethernet, control
@@ -146,7 +152,8 @@ def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet,
 
 
 def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
-    ethernet, control = _board(options, wrong)
+    traced = trace.Trace(options.trace, trace.parse(options.trace_only), _report) if options.trace else None
+    ethernet, control = _board(options, wrong, traced)
     if options.hold:
         control.hold()
     if options.at is not None:
@@ -159,6 +166,8 @@ def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
         threading.Thread(target=control.listen, args=(options.alive,), daemon=True).start()
     _announce(options, ethernet.machine.version, ethernet.host)
     ethernet.serve()
+    if traced:
+        traced.close()
     return _end(options, control, ethernet.machine)
 
 
@@ -203,8 +212,12 @@ def _check_snapshots(options: argparse.Namespace, wrong: faults.Faults) -> None:
     """Refuse what a snapshot says itself, or what means nothing without one."""
     if options.at is not None and not (options.snapshot and 0 <= options.at < _MOST_MS):
         raise SetupError(f"--at: a time below {_MOST_MS:,} ms of the file that --snapshot names")
-    if options.hold and not options.restore:
-        raise SetupError("--hold: means nothing without --restore; add it")
+    for name, needed in (("hold", "restore"), ("trace_only", "trace")):
+        if getattr(options, name) and not getattr(options, needed):
+            raise SetupError(f"--{name.replace('_', '-')}: means nothing without --{needed}; add it")
+    if options.trace and wrong.slow_cores:
+        raise SetupError("--trace: slow cores are not traced; leave out --trace, or --fault slow-core")
+    trace.parse(options.trace_only)
     given = [name for name in ("version", "timed", "phases", "profile") if getattr(options, name)]
     given += ["fault"] * (wrong != faults.Faults()) + ["no-native"] * (options.native is False)
     if options.restore and given:
@@ -218,7 +231,7 @@ def _check_spalloc(options: argparse.Namespace) -> None:
         raise SetupError(f"--{given[0]}: means nothing without --spalloc; add it")
     if not options.spalloc:
         return
-    for name in ("host", "times", "snapshot", "restore", "script", "module"):
+    for name in ("host", "times", "snapshot", "restore", "trace", "script", "module"):
         if getattr(options, name):
             raise SetupError(f"--spalloc: hands out boards by itself; leave out {_NAMES.get(name, f'--{name}')}")
     if options.version != 5:
@@ -276,7 +289,7 @@ def main(args: Sequence[str] | None = None) -> int:
             return _spalloc(options, **kind)
         return run(command, version=options.version, host=options.host, times=options.times,
                    profile=_place(options.profile), snapshot=options.restore, hold=options.hold, save=options.snapshot,
-                   at=options.at, **kind)
+                   at=options.at, trace=options.trace, trace_only=options.trace_only, **kind)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

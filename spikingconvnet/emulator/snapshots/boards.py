@@ -54,6 +54,7 @@ from spikingconvnet.emulator.snapshots.kinds import (
 from spikingconvnet.emulator.timed_machine import TimedMachine
 from spikingconvnet.emulator.timed_native import TimedNativeCore
 from spikingconvnet.emulator.timing import CYCLES_PER_US
+from spikingconvnet.emulator.trace import Trace
 
 Paced: TypeAlias = tuple[Collection[Core], Collection[Core]]
 
@@ -193,19 +194,28 @@ class Snapshot:
         """Of the board: 3 or 5."""
         return int(self._board["version"])
 
-    def machine(self, **options: Any) -> Machine:
+    def machine(self, trace: Trace | None = None, **options: Any) -> Machine:
         """The machine, as it was.
 
         Parameters
         ----------
+        trace : trace.Trace, optional
+            That its packets are written to.
         **options
-            ip_address, transmit, report, watchdog, trace: see `Machine` and `trace`.
+            ip_address, transmit, report, watchdog: see `Machine`.
+
+        Raises
+        ------
+        SnapshotError
+            A value in the file that no board can have.
+        SetupError
+            The compiled core is not there.
         """
         if not library():
             raise SetupError("snapshots need the compiled core, which was not built; install the package where there is"
                              " a C compiler: pip install -e .")
         with self._naming():
-            machine = self._make(**options)
+            machine = self._make(trace.cores if trace else lambda kind: kind, **options)
             self._fill(machine)
         return machine
 
@@ -215,7 +225,7 @@ class Snapshot:
             endless, awaiting = _paced(machine).read(self._said["paced"])
         return endless, awaiting
 
-    def _make(self, kind: Callable[[type[Any]], type[Any]] = lambda core: core, **options: Any) -> Machine:
+    def _make(self, kind: Callable[[type[Any]], type[Any]], **options: Any) -> Machine:
         """A machine that has just been booted."""
         version, when = self._board["version"], self._board["timed"]
         try:
@@ -289,7 +299,7 @@ def load(path: str | Path, **options: Any) -> Machine:
     path : path
         Of the file.
     **options
-        ip_address, transmit, report, watchdog: see `Machine`.
+        trace, ip_address, transmit, report, watchdog: see `Snapshot.machine`.
 
     Raises
     ------
