@@ -1,11 +1,12 @@
-"""Snapshots of the emulated board under networks of sPyNNaker: left at random places, continued from the file, compared.
+"""Snapshots of the emulated board under networks of sPyNNaker: left at random places, continued from the file.
 
     python benchmarks/board_snapshots.py [--places 100] [CASE ...]
 
-Each case runs a network on a board of its own, in the middle of which a snapshot is taken. The board in it goes on without
-interruption; then again, and at each of the random places (between two steps of the machine, packets under way
-included) it is written and read, and the one that was read goes on to the end. Everything must be as without: a digest of all
-memories, cores, routers and queues, and the messages that left the board. "live" has spikes of a host come in, and live output.
+Each case runs a network on a board of its own, in the middle of which a snapshot is taken. The board in it goes on
+without interruption; then again, and at each of the random places (between two steps of the machine, packets under
+way included) it is written and read, and the one that was read goes on to the end. Everything must be as without: a
+digest of all memories, cores, routers and queues, and the messages that left the board. "live" has spikes of a host
+come in, and live output.
 """
 
 import argparse
@@ -31,7 +32,7 @@ FAULTS = ["dropped-packets=0.02", "late-packets=0.1,1.5ms", "crash=0,0,3,150ms"]
 CASES = {"stdp": ([], STDP), "faults": ([word for fault in FAULTS for word in ("--fault", fault)], STDP),
          "timed": (["--timed"], STDP), "live": (["--no-real-time"], LIVE)}
 AT, MOST = 50, 2000                     # ms of the snapshot, steps from there
-KEY, EVERY = 0x70000, 7                 # of the injector; steps from one spike of the host to the next
+KEY, PORT, EVERY = 0x70000, 17899, 7    # of the injector; steps from one spike of the host to the next
 
 
 def network():
@@ -40,7 +41,7 @@ def network():
 
     sim.setup(1.0)
     injected = sim.Population(8, sim.external_devices.SpikeInjector(), label="injected",
-                              additional_parameters={"virtual_key": KEY})
+                              additional_parameters={"virtual_key": KEY, "port": PORT})
     cells = sim.Population(100, sim.IF_curr_exp(), label="cells")
     sim.Projection(injected, cells, sim.FixedProbabilityConnector(0.5), sim.StaticSynapse(weight=5.0, delay=1.0))
     cells.record("spikes")
@@ -52,8 +53,8 @@ def network():
 def taken(options, script, path):
     """Run a script on a board with options, and have its snapshot taken on the way."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([sys.executable, "-m", "spikingconvnet.emulator", *options, "--snapshot", str(path), "--at",
-                               str(AT), *script], cwd=folder, capture_output=True, text=True,
+        command = [sys.executable, "-m", "spikingconvnet.emulator", *options, "--snapshot", str(path), "--at", str(AT)]
+        done = subprocess.run([*command, *script], cwd=folder, capture_output=True, text=True,
                               env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert path.exists(), done.stderr[-2000:]
 
@@ -107,7 +108,8 @@ def compare(path, places, seed):
         restored.close()
     walk(machine, at, last)
     assert boards.digest(machine) == expected and before == sent, "a board is not the same after snapshots were taken"
-    return {**found, "kB": left.stat().st_size // 1000, "save s": round(max(saves), 3), "restore s": round(max(loads), 3)}
+    return {**found, "kB": left.stat().st_size // 1000, "save s": round(max(saves), 3),
+            "restore s": round(max(loads), 3)}
 
 
 def main():

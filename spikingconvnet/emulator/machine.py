@@ -105,7 +105,7 @@ class Machine:
         return range(NUM_CPUS)
 
     def _chip(self, x: int, y: int) -> Chip:
-        return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self.settle),
+        return Chip(x, y, self._core_of(x, y), self._wake, self._take_mail, (self._forget_routes, self.settle),
                     self.report, self._working(x, y))
 
     def _core_class(self, _place: Place) -> MakeCore:
@@ -175,6 +175,10 @@ class Machine:
             self.transmit(message)
         else:
             self.monitors[chip.x, chip.y].receive(message)
+
+    def _take_mail(self, message: SDP) -> None:
+        """A message from a core, which may be running."""
+        self._mail.append(message)
 
     def _carry(self) -> None:
         """Send the messages of cores: when they rest, because one may stop the very core that it comes from."""

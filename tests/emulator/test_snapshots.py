@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 from bench import Bench
-from programs import WFI, program
+from programs import WFI, binary, program
 from test_core import COUNT_UP, FIQ_ON_PACKETS, TAKE_PACKET, forever, timer_program
 
 from spikingconvnet.emulator import tags, timing
@@ -130,6 +130,18 @@ def test_what_is_kept_of_a_core_that_died_and_of_one_that_polls(tmp_path):
     boards.save(bench.machine, tmp_path / "board")
     restored = boards.load(tmp_path / "board").root.cores[1]
     assert (restored.rest, restored.failure, restored.registers()) == (core.rest, core.failure, core.registers())
+
+
+def test_a_program_goes_on_answering_messages(tmp_path):
+    bench, sent = Bench(NativeCore), []
+    bench.start(binary("synapse_expander.aplx"), cores=(3,))
+    asks = SDP(0x87, 4, 3, 0xff, 0, 0, struct.pack("<2H3I", 0, 9, 0, 0, 0))
+    bench.machine.send(asks)                        # in the mailbox when the board is left
+    boards.save(bench.machine, tmp_path / "board")
+    bench.machine.run()
+    restored = boards.load(tmp_path / "board", transmit=sent.append)
+    restored.run()
+    assert sent == bench.sent and len(sent) == 1
 
 
 def test_a_boards_address_is_its_own_and_tags_keep_theirs(tmp_path):
