@@ -134,7 +134,9 @@ def test_what_is_kept_of_a_core_that_died_and_of_one_that_polls(tmp_path):
 
 def test_a_program_goes_on_answering_messages(tmp_path):
     bench, sent = Bench(NativeCore), []
-    bench.start(binary("synapse_expander.aplx"), cores=(3,))
+    bench.chip.bus.write(SDRAM_SYSTEM, binary("synapse_expander.aplx"))
+    bench.chip.start(SDRAM_SYSTEM, 1 << 3, 30, 1)   # waits for a signal
+    bench.machine.run()
     asks = SDP(0x87, 4, 3, 0xff, 0, 0, struct.pack("<2H3I", 0, 9, 0, 0, 0))
     bench.machine.send(asks)                        # in the mailbox when the board is left
     boards.save(bench.machine, tmp_path / "board")

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -51,15 +50,15 @@ def write(path: str | Path, said: dict[str, Any], parts: Sequence[bytes]) -> Non
 
 
 def _replace(path: Path, parts: Sequence[bytes]) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        try:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(unfinished, "wb") as file:
             file.writelines(parts)
-            file.close()
-            os.replace(file.name, path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(file.name)
-            raise
+        os.replace(unfinished, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(unfinished)
+        raise
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], list[bytes]]:
