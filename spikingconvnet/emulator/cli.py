@@ -198,7 +198,7 @@ def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
     if not 0.1 <= options.quantum <= 1000:
         raise SetupError(f"--quantum: must be 0.1 to 1000 us, got {options.quantum:g}")
     for name in ("times", "profile", "phases", "seed"):
-        if getattr(options, name) and not options.timed:
+        if getattr(options, name) and not (options.timed or options.restore):
             raise SetupError(f"--{name}: means nothing without --timed; add it")
     if not 0 <= options.phases <= 1000 or not 0 <= options.seed < 2**63:
         raise SetupError("--phases must be 0 to 1000 us, --seed a whole number below 2^63")
@@ -218,7 +218,7 @@ def _check_snapshots(options: argparse.Namespace, wrong: faults.Faults) -> None:
     if options.trace and wrong.slow_cores:
         raise SetupError("--trace: slow cores are not traced; leave out --trace, or --fault slow-core")
     trace.parse(options.trace_only)
-    given = [name for name in ("version", "timed", "phases", "profile") if getattr(options, name)]
+    given = [name for name in ("version", "timed", "phases", "seed", "profile") if getattr(options, name)]
     given += ["fault"] * (wrong != faults.Faults()) + ["no-native"] * (options.native is False)
     if options.restore and given:
         raise SetupError(f"--{given[0]}: a snapshot is of a board of its own kind, with compiled cores; leave it out")

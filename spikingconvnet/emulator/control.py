@@ -10,6 +10,7 @@ import gc
 import json
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -92,8 +93,9 @@ class Control:
         """Take requests from a socket until the other end closes it, and end the board then; a thread of its own."""
         with socket.socket(fileno=descriptor) as asked, asked.makefile("rw") as lines:
             def tell(answer: dict[str, Any]) -> None:
-                lines.write(json.dumps(answer) + "\n")
-                lines.flush()
+                with suppress(OSError):             # whoever asked has gone, and the board ends
+                    lines.write(json.dumps(answer) + "\n")
+                    lines.flush()
 
             for line in lines:
                 self._ethernet.ask(partial(self._do, json.loads(line), tell))
@@ -119,6 +121,8 @@ class Control:
             raise SnapshotError(f"{path}: of a SpiNN-{snapshot.version}; this board is a SpiNN-{before.version}: start "
                                 "one with Board(snapshot=...)")
         self.attach(snapshot)
+        if self._until is not None:
+            self.hold()
         before.close()
         del before
         gc.unfreeze()                               # which the command line has frozen
