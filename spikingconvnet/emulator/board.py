@@ -175,6 +175,11 @@ class Board:
         -------
         float
             ms of its clock.
+
+        Raises
+        ------
+        SnapshotError
+            The board's process has ended.
         """
         return self._ask(run=until)
 

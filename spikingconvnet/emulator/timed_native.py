@@ -51,7 +51,7 @@ class TimedNativeCore(NativeCore):
         super().stop()
 
     def begin(self) -> None:
-        """See `Core.begin`."""
+        """See `Core.begin`. MemoryError if there is no room for its blocks."""
         super().begin()
         costs = (Cost * (CODE // 2))()
         self._costs = costs if self.profiled else self._cpus.costs.setdefault(bytes(self.itcm.bytes), costs)

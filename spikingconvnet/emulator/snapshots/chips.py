@@ -46,7 +46,7 @@ def save(chip: Chip) -> dict[str, Any]:
 
 
 def restore(chip: Chip, said: Any) -> None:
-    """Let a chip that has just been booted be as another one was."""
+    """Let a chip that has just been booted be as another one was. SnapshotError for what no chip can be."""
     if not isinstance(said, dict) or said.keys() != {"chip", "router", "controller", "entries"}:
         raise SnapshotError("a chip without one of its parts")
     give(chip, _chip(chip), said["chip"])

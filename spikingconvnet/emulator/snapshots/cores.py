@@ -82,6 +82,11 @@ def restore(core: Any, said: Any, fill: Any) -> None:
     core : NativeCore that is off
     said : dict that `save` has made
     fill : callable: fills the memories of the core
+
+    Raises
+    ------
+    SnapshotError
+        No core can be like that.
     """
     whatever = {name: said[name] for name in WHATEVER if name in said}
     if said.keys() - whatever.keys():

@@ -53,7 +53,7 @@ def _network(machine: TimedMachine) -> dict[str, Kind]:
 
 
 def save(machine: TimedMachine) -> dict[str, Any]:
-    """Memories that are shared, and packets on their way, as JSON."""
+    """Memories that are shared, and packets on their way, as JSON; SnapshotError if these routes have changed."""
     return {"banks": {f"{x},{y}": take(bank, _BANK) for (x, y), bank in machine._banks.items()},
             "network": take(machine._network, _network(machine)),
             "hops": [_hop(machine, *hop) for hop in machine._network._hops]}
@@ -69,7 +69,7 @@ def _hop(machine: TimedMachine, at: int, number: int, tree: Tree, branch: int, p
 
 
 def restore(machine: TimedMachine, said: Any) -> None:
-    """Let memories, routers and links of a machine be as they were."""
+    """Let memories, routers and links of a machine be as they were. SnapshotError for what cannot be."""
     found = read({"banks": _any_kind(dict), "network": _any_kind(dict),
                   "hops": several(row(*_HOP.values()))}, said)
     for (x, y), bank in machine._banks.items():
