@@ -27,3 +27,7 @@ class CorruptError(EmulatorError, ValueError):
 
 class SnapshotError(EmulatorError, ValueError):
     """A file that is no snapshot of a board, or none that this version reads; a board of which none can be taken."""
+
+
+class BranchError(EmulatorError, RuntimeError):
+    """Work in a branch (`branches.Branches`) that has failed: the traceback of its process."""
