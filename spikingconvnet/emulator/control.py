@@ -111,8 +111,8 @@ class Control:
                 self._run(request["run"], tell)
                 return
             tell({"ms": self._ethernet.machine.cycle / CYCLES_PER_MS})
-        except EmulatorError as error:
-            tell({"error": str(error)})
+        except (EmulatorError, OSError, MemoryError) as error:
+            tell({"error": str(error) or "no memory is left"})
 
     def _replace(self, snapshot: Snapshot, path: str) -> None:
         """Let the board be another one, and give back what it was made of."""

@@ -6,6 +6,7 @@ networks of sPyNNaker.
 
 import os
 import random
+import socket
 import struct
 import zlib
 from functools import partial
@@ -15,7 +16,7 @@ from bench import Bench
 from programs import WFI, binary, program
 from test_core import COUNT_UP, FIQ_ON_PACKETS, TAKE_PACKET, forever, timer_program
 
-from spikingconvnet.emulator import tags, timing
+from spikingconvnet.emulator import ethernet, tags, timing
 from spikingconvnet.emulator.board import Board
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import SnapshotError
@@ -102,6 +103,18 @@ def test_digests_tell_boards_apart(ends):
 
 def names(*tables):
     return {name for table in tables for name in table}
+
+
+def test_ports_of_reverse_tags_are_listened_to_again(tmp_path, monkeypatch):
+    machine, opened = at_work("plain"), []
+    machine.tags.set(2, tags.REVERSE, "127.0.0.1", 50000, 0, 0x21)
+    boards.save(machine, tmp_path / "board")
+    port = ethernet.Ethernet()
+    monkeypatch.setattr(ethernet, "_socket", lambda host, number: opened.append((host, number)) or socket.socket())
+    port.attach(boards.load(tmp_path / "board"))
+    port.close()
+    port.serve()                                    # which closes its sockets
+    assert opened == [(port.host, 50000)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,8 @@ import hashlib
 import heapq
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -58,6 +59,7 @@ from spikingconvnet.emulator.trace import Trace
 
 Paced: TypeAlias = tuple[Collection[Core], Collection[Core]]
 
+_ANY = Kind(lambda value: value, lambda said: said)         # judged by whoever it is handed to
 _TAG = record(tags.Tag, address=ADDRESS, tx_port=HALF, flags=HALF, count=WORD, rx_port=HALF, dest_addr=HALF,
               dest_port=whole(255))
 TAGS = {"table": several(_TAG, most=tags.SIZE), "live": FLAG, "_next": whole(tags.POOL - 1)}
@@ -168,6 +170,15 @@ def digest(machine: Machine) -> str:
     return hashed.hexdigest()
 
 
+@contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Let errors name the file."""
+    try:
+        yield
+    except SnapshotError as error:
+        raise SnapshotError(f"{path}: {error}") from error
+
+
 class Snapshot:
     """A file that has been read and judged from outside: what board it is of.
 
@@ -180,14 +191,11 @@ class Snapshot:
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._said, self._parts = container.read(path)
-        with self._naming():
+        with _naming(self._path):
             wanted = {"board", "fields", "machine", "time", "tags", "chips", "cores", "memories", "paced"}
             if not isinstance(self._said, dict) or self._said.keys() != wanted:
                 raise SnapshotError("a description without one of its parts")
             self._board = read(_BOARD, self._said["board"])
-
-    def _naming(self) -> Any:
-        return _Naming(self._path)
 
     @property
     def version(self) -> int:
@@ -214,14 +222,14 @@ class Snapshot:
         if not library():
             raise SetupError("snapshots need the compiled core, which was not built; install the package where there is"
                              " a C compiler: pip install -e .")
-        with self._naming():
+        with _naming(self._path):
             machine = self._make(trace.cores if trace else lambda kind: kind, **options)
             self._fill(machine)
         return machine
 
     def paced(self, machine: Machine) -> Paced:
         """Cores of the machine that run without end, and that wait for a host's spikes."""
-        with self._naming():
+        with _naming(self._path):
             endless, awaiting = _paced(machine).read(self._said["paced"])
         return endless, awaiting
 
@@ -307,20 +315,3 @@ def load(path: str | Path, **options: Any) -> Machine:
         No snapshot, one of another version, or one that has been cut or altered.
     """
     return Snapshot(path).machine(**options)
-
-
-class _Naming:
-    """Errors of this block name the file."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, _trace: Any) -> None:
-        if isinstance(error, SnapshotError) and not str(error).startswith(str(self._path)):
-            raise SnapshotError(f"{self._path}: {error}") from error
-
-
-_ANY = Kind(lambda value: value, lambda said: said)
