@@ -15,8 +15,9 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from spikingconvnet.emulator.board import Board
 from spikingconvnet.emulator.errors import BranchError
@@ -73,20 +74,18 @@ class Branches:
         BranchError
             The work raised something, with its traceback; its value is none for JSON; its process ended without one.
         """
-        sys.stdout.flush()
-        sys.stderr.flush()
         ours, theirs = os.pipe()
-        child = os.fork()
-        if child == 0:
-            _work(work, theirs)
+        child = get_context("fork").Process(target=_tell, args=(work, theirs))
+        child.start()
         os.close(theirs)
         try:
             with open(ours) as told:
                 text = told.read()
-            _, status = os.waitpid(child, 0)
         finally:
+            child.join()
             self._put_back()
-        answer = json.loads(text) if text else {"failed": f"its process ended without a value (status {status})"}
+        none = {"failed": f"its process ended without a value (exit code {child.exitcode})"}
+        answer = json.loads(text) if text else none
         if "failed" in answer:
             raise BranchError(answer["failed"])
         return answer["value"]
@@ -99,19 +98,14 @@ class Branches:
                 target.truncate()
 
 
-def _work(work: Callable[[], Any], told: int) -> NoReturn:
-    """Be the fork: whatever happens, nothing of the process that it is a copy of goes on."""
+def _tell(work: Callable[[], Any], told: int) -> None:
+    """Be the fork: write the work's value, or why there is none."""
     try:
-        try:
-            text = json.dumps({"value": work()})
-        except (Exception, SystemExit, KeyboardInterrupt):      # noqa: BLE001 - told to who asked for the work
-            text = json.dumps({"failed": traceback.format_exc()})
-        with open(told, "w") as file:
-            file.write(text)
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(0)
+        text = json.dumps({"value": work()})
+    except (Exception, SystemExit, KeyboardInterrupt):          # noqa: BLE001 - told to who asked for the work
+        text = json.dumps({"failed": traceback.format_exc()})
+    with open(told, "w") as file:
+        file.write(text)
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:

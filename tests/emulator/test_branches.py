@@ -80,7 +80,7 @@ def fail():
 @pytest.mark.parametrize("work, said", [
     (fail, "in fail\n.*AssertionError: 5 spikes and not 4"), (object, "Object of type object is not JSON serializable"),
     (lambda: sys.exit(3), "SystemExit: 3"),
-    (lambda: os.kill(os.getpid(), signal.SIGKILL), r"without a value \(status 9\)")])
+    (lambda: os.kill(os.getpid(), signal.SIGKILL), r"without a value \(exit code -9\)")])
 def test_work_that_fails_says_why_and_the_board_is_put_back(board, work, said):
     with Branches(board, []) as branches, pytest.raises(BranchError, match=f"(?s){said}"):
         branches.run(work)
