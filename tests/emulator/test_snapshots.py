@@ -4,6 +4,7 @@ PLACES: how many random places each kind of board is left at. ``benchmarks/board
 networks of sPyNNaker.
 """
 
+import ctypes
 import os
 import random
 import socket
@@ -252,6 +253,19 @@ def test_a_file_that_was_made_to_do_harm_is_refused_or_a_board(file, tmp_path):
         boards.digest(machine)
         machine.close()
     assert refused > DAMAGED / 8
+
+
+def test_numbers_of_a_core_are_judged_in_c():
+    core, taken, place = at_work("plain").root.cores[1], set(), 0
+    numbers = cores.save(core)["numbers"]
+    for name, count in cores.fields().items():
+        place += count
+        other = (ctypes.c_uint64 * len(numbers))(*numbers[:place - 1], 2**64 - 1, *numbers[place:])
+        refused = cores.library().core_restore(core.made, other)
+        assert refused in (None, name.encode())
+        taken |= {name.split(".")[-1]} if refused is None else set()
+    assert taken == {"now", "deadline", "started", "reads", "limit", "until", "lag", "begins", "slept", "ends", "at",
+                     "blocked", "freed", "timeout", "dropped", "pace", "held", "worked"}            # cycles
 
 
 def test_memories_that_unpack_to_more_than_they_should_are_refused():

@@ -302,6 +302,8 @@ def _check_events(machine: Machine) -> None:
 def load(path: str | Path, **options: Any) -> Machine:
     """The machine of a snapshot, in this process and without sockets; it stands still until somebody steps it.
 
+    `Machine.close` gives back what its cores hold; who makes many should call it.
+
     Parameters
     ----------
     path : path
