@@ -118,7 +118,8 @@ def board_here(native):
     """A board as a thread of this process."""
     ethernet = Ethernet()
     machine = Machine(5, ethernet.host, report=cli._report, make_core=cli._core_class(native, False))
-    thread = threading.Thread(target=ethernet.serve, args=(machine,))
+    ethernet.attach(machine)
+    thread = threading.Thread(target=ethernet.serve)
     thread.start()
     yield SimpleNamespace(process_id=os.getpid(), configuration=lambda: board.configuration(5, ethernet.host))
     ethernet.close()

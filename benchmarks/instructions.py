@@ -62,7 +62,7 @@ def serve(path, arguments):
     """The process of a :class:`CountingBoard`."""
     import unicorn
 
-    counts, begin, opened = Counter(), core.Core._begin, cpu.CPU._open
+    counts, begin, opened = Counter(), core.Core.begin, cpu.CPU._open
 
     def begin_counted(self):
         begin(self)
@@ -78,7 +78,7 @@ def serve(path, arguments):
 
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, block)
 
-    core.Core._begin, cpu.CPU._open = begin_counted, open_counted
+    core.Core.begin, cpu.CPU._open = begin_counted, open_counted
     code = cli.main(arguments)
     Path(path).write_text(json.dumps([[*key, n] for key, n in counts.items()]))
     return code

@@ -23,6 +23,7 @@ from spikingconvnet.emulator import (
     timed_native,
     timing,
 )
+from spikingconvnet.emulator.snapshots import cores
 from spikingconvnet.network.arrays import Ints, Ints32
 
 PACKAGE = Path(__file__).parents[1] / "spikingconvnet"
@@ -33,7 +34,7 @@ FILES = sorted(path for path in [*PACKAGE.rglob("*.c"), *PACKAGE.rglob("*.h")] i
 # Where the numbers of a file have their twins. A number that several of these have is compared with all of them.
 GENERAL = (general_kernels, layout, fixed_point)
 HOMES = {
-    "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
+    "core_state.h": (), "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
     "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
     "core_native.c": (core.Rest, core, cpu, cpu.Trap, memory_map, native_core, native_library, memory_map.Interrupt,
@@ -49,7 +50,8 @@ ALONE = {
     "conv_row.h": {*VECTORS, "WHERE", "RUN", "MOST"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"},
     "poisson_native.c": set(),
     "svm_native.c": {"NAME", "BEST"}, "svm_rows.h": {"ADD"},
-    "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG"}}       # names of devices; room
+    "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG"},       # names of devices; room
+    "core_state.h": {"MANY", "ONE", "WORD", "CYCLE", "TIMER", "ARRIVAL"}}     # Python asks for the fields
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
 STRUCTURES = {
     ("general_native.c", "run"): layout.RUN_FIELDS, ("general_native.c", "row"): layout.ROW_FIELDS,
@@ -58,7 +60,7 @@ STRUCTURES = {
     ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"inputs", "window", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}}
+          "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}, "core_state.h": {"field"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
 
@@ -98,7 +100,7 @@ def structures(text):
     for tag, body, name in re.findall(r"\bstruct\s*(\w*)\s*\{((?:[^{}]|\{[^{}]*\})*)\}\s*(\w*)", text):
         members = re.sub(r"\([^()]*\)(?=;)", "", re.sub(r"\{[^{}]*\}", "", body))     # no arguments, nothing nested
         found[tag or name] = tuple(chain.from_iterable(
-            re.findall(r"(\w+)\)?\s*(?:\[\w+\])?\s*(?=[,;])", line + ";") for line in members.split(";")))
+            re.findall(r"(\w+)\)?\s*(?:\[\w+\])*\s*(?=[,;])", line + ";") for line in members.split(";")))
         found.update(structures(body))
     return found
 
@@ -201,9 +203,26 @@ def width(declared):
     return ctypes.c_void_p if "*" in declared else named[declared.replace("const", "").strip()]
 
 
+# Of a core, what a snapshot does not have: pointers and their sizes, what others made, what somebody has dealt with.
+NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", "processor", "timed", "read_cost",
+            "costs", "last", "price", "bank", "sent_at", "coming", "n_coming", "coming_size", "steps", "n_steps",
+            "steps_size", "memories", "base", "size", "bytes", "n_memories", "places", "n_places", "serve", "words",
+            "halves", "sizes"}
+
+
+def test_every_field_of_a_core_is_in_snapshots_or_made_anew():
+    found = structures(source(EMULATOR / "core_native.c"))
+    parts = {"timers": "timer", "queue": "arrival", "arm": "arm"}
+    there = {name for name in found["core"] if name not in parts}
+    there |= {f"{part}.{name}" for part, kind in parts.items() for name in found[kind]}
+    kept = {re.sub(r"\[\d\]", "", name) for name in cores.fields()}
+    assert kept == {name for name in there if name.split(".")[-1] not in NOT_KEPT}
+
+
 def test_the_core_loops_functions_are_those_of_c():
     found = {name: [width(result), *(width(kind) for kind, _ in arguments)]
-             for name, result, arguments in prototypes(EMULATOR / "core_native.c", "API ")}
+             for file in ("core_native.c", "core_state.h")
+             for name, result, arguments in prototypes(EMULATOR / file, "API ")}
     pointers = (ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64),
                 ctypes.POINTER(ctypes.c_char_p))
     assert found == {name: [ctypes.c_void_p if kind in pointers else kind for kind in kinds]

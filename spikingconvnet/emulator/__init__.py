@@ -6,7 +6,8 @@ configuration, of which `board.configuration()` is the whole text. The board is 
 block ends. `script.run(command, **options of Board)` runs a script or ``["-m", module]`` against a private board and
 returns its exit code; so does ``python -m spikingconvnet.emulator SCRIPT [ARGS]`` (or ``-m MODULE [ARGS]``), which
 without either serves a board until interrupted (`cli.main(args) -> exit code`). Tests get a board each from the
-fixture `spinnaker_board` (`pytest_plugin`), jobs of several processes one from a server (`spalloc`).
+fixture `spinnaker_board` (`pytest_plugin`), jobs of several processes one from a server (`spalloc`). A whole board can
+be left in a file and gone on with (`Board.snapshot`, ``Board(snapshot=...)``, `snapshots`), packets traced (`trace`).
 `machine.Machine` is the hardware itself, in this process, without sockets: for tests.
 
 What is emulated is each core's program, instruction by instruction, and the devices it sees; time is idealised: cores
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spikingconvnet.emulator.board import Board
-    from spikingconvnet.emulator.errors import EmulatorError, SetupError
+    from spikingconvnet.emulator.errors import EmulatorError, SetupError, SnapshotError
     from spikingconvnet.emulator.faults import Faults
 else:
     def __getattr__(name: str) -> Any:
@@ -30,4 +31,4 @@ else:
         home = "errors" if name.endswith("Error") else name.lower()
         return getattr(import_module(f"{__name__}.{home}"), name)
 
-__all__ = ["Board", "EmulatorError", "Faults", "SetupError"]
+__all__ = ["Board", "EmulatorError", "Faults", "SetupError", "SnapshotError"]

@@ -14,8 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from spikingconvnet.emulator import faults, times
+from spikingconvnet.emulator import faults, times, trace
 from spikingconvnet.emulator.board import configuration
+from spikingconvnet.emulator.control import Control
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
@@ -26,6 +27,7 @@ from spikingconvnet.emulator.memory_map import SDRAM_SIZE, Place
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.script import run
+from spikingconvnet.emulator.snapshots.boards import Snapshot
 from spikingconvnet.emulator.timed_core import TimedCore
 from spikingconvnet.emulator.timed_machine import TimedMachine
 from spikingconvnet.emulator.timed_native import TimedNativeCore
@@ -34,6 +36,7 @@ from spikingconvnet.emulator.timing import QUANTUM
 INTERRUPTED = 130
 _MOST_BOARDS = 200                                  # loopback addresses that boards take: 127.0.0.2 to 254
 _YEAR = 365 * 24 * 3600
+_MOST_MS = 1e12
 _ACCESS = ("SPALLOC_USER", "SPALLOC_PASSWORD", "OIDC_BEARER_TOKEN")     # variables, as of SpiNNMan's client
 _NAMES = {"script": "SCRIPT", "module": "-m MODULE"}
 
@@ -43,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m spikingconvnet.emulator",
         description="An emulated SpiNNaker board. Without SCRIPT or MODULE: serve one until interrupted.")
-    made.add_argument("--version", type=int, default=5, choices=sorted(CHIPS), help="3: 4 chips, 5: 48 chips")
+    made.add_argument("--version", type=int, choices=sorted(CHIPS), help="3: 4 chips, 5: 48 chips (default)")
     made.add_argument("--host", help="loopback address to listen on (default: 127.0.0.2 or the next free one)")
     made.add_argument("--watchdog", type=float, default=300.0, metavar="SECONDS",
                       help="stop a core that runs for more CPU time without coming to rest")
@@ -65,6 +68,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--profile", metavar="X,Y,P",
                       help="with --timed and --times: a core whose functions are counted, by their addresses")
     made.add_argument("--times", metavar="FILE", help="with --timed: write what cores had to do, when the board ends")
+    made.add_argument("--snapshot", metavar="FILE", help="write the whole board to a file when it ends, or --at a time")
+    made.add_argument("--at", type=float, metavar="MS", help="with --snapshot: when the board's clock comes there")
+    made.add_argument("--restore", metavar="FILE", help="go on with the board in a file, with its faults and its time")
+    made.add_argument("--trace", metavar="FILE", help="write every multicast packet that is sent or received: CSV")
+    made.add_argument("--trace-only", action="append", default=[], metavar="NAME=VALUE",
+                      help="with --trace: packets with a key, of a chip or core, at a time; several: any of a name. "
+                           + ", ".join(f"{name}={example}" for name, (_, example) in trace.FORMS.items()))
+    made.add_argument("--hold", action="store_true", help="with --restore: stand still until somebody says go on")
     made.add_argument("--spalloc", action="store_true",
                       help="serve boards as a spalloc server does: one for each job, others wait")
     made.add_argument("--boards", type=int, default=os.cpu_count(), metavar="N",
@@ -98,25 +109,19 @@ def _core_class(native: bool | None, timed: bool) -> type[Any]:
     return Core if in_python else NativeCore
 
 
-def _close_with(descriptor: int, ethernet: Ethernet) -> None:
-    """End when the process that started this one has ended."""
-    os.read(descriptor, 1)
-    ethernet.close()
-
-
-def _announce(options: argparse.Namespace, host: str) -> None:
+def _announce(options: argparse.Namespace, version: int, host: str) -> None:
     if options.ready is None:
-        print(f"SpiNN-{options.version} at {host}; machine_name = {host}, version = {options.version}; "
-              "Ctrl-C ends it", flush=True)
+        print(f"SpiNN-{version} at {host}; machine_name = {host}, version = {version}; Ctrl-C ends it", flush=True)
         return
-    os.write(options.ready, host.encode())
+    os.write(options.ready, f"{host} {version}".encode())
     os.close(options.ready)
 
 
-def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Machine:
+def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str, traced: trace.Trace | None) -> Machine:
     """The machine; one that knows of faults only if there are any."""
+    kind = _core_class(options.native, options.timed)
     settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
-                "make_core": _core_class(options.native, options.timed)}
+                "make_core": traced.cores(kind) if traced else kind}
     if options.timed:
         return TimedMachine(options.version, options.quantum, profile=_place(options.profile), phases=options.phases,
                             seed=options.seed, **settings)
@@ -125,13 +130,21 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str) -> Ma
     return FaultyMachine(wrong, options.version, **settings)
 
 
-def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet, Machine]:
-    """What a board is made of; SetupError if the system refuses memory, sockets or files for it."""
-    if _core_class(options.native, options.timed) in (Core, TimedCore) or wrong.slow_cores:
+def _board(options: argparse.Namespace, wrong: faults.Faults,
+           traced: trace.Trace | None) -> tuple[Ethernet, Control]:
+    """A board and who asks something of it; SetupError if the system refuses memory, sockets or files for it."""
+    if not options.restore and (_core_class(options.native, options.timed) in (Core, TimedCore) or wrong.slow_cores):
         require_unicorn()
     try:
+        snapshot = Snapshot(options.restore) if options.restore else None
         ethernet = Ethernet(options.host, options.real_time)
-        return ethernet, _machine(options, wrong, ethernet.host)
+        control = Control(ethernet, lambda found: found.machine(
+            traced, ip_address=ethernet.host, report=_report, watchdog=options.watchdog))
+        if snapshot is None:
+            ethernet.attach(_machine(options, wrong, ethernet.host, traced))
+        else:
+            control.attach(snapshot)
+        return ethernet, control
     except (OSError, MemoryError) as error:
         needed = len(CHIPS[options.version]) * SDRAM_SIZE >> 20
         raise SetupError(f"the system refuses what a board needs ({getattr(error, 'strerror', 'no memory is left')}): "
@@ -139,15 +152,29 @@ def _board(options: argparse.Namespace, wrong: faults.Faults) -> tuple[Ethernet,
 
 
 def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
-    ethernet, machine = _board(options, wrong)
+    traced = trace.Trace(options.trace, trace.parse(options.trace_only), _report) if options.trace else None
+    ethernet, control = _board(options, wrong, traced)
+    if options.hold:
+        control.hold()
+    if options.at is not None:
+        control.save_at(options.at, options.snapshot)
     gc.freeze()                                     # chips and cores stay: not worth looking through again and again
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ethernet.close())
     if options.alive is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is for the process that started this one
-        threading.Thread(target=_close_with, args=(options.alive, ethernet), daemon=True).start()
-    _announce(options, ethernet.host)
-    ethernet.serve(machine)
+        threading.Thread(target=control.listen, args=(options.alive,), daemon=True).start()
+    _announce(options, ethernet.machine.version, ethernet.host)
+    ethernet.serve()
+    if traced:
+        traced.close()
+    return _end(options, control, ethernet.machine)
+
+
+def _end(options: argparse.Namespace, control: Control, machine: Machine) -> int:
+    """Write what is to be written when a board ends."""
+    if options.snapshot and options.at is None:
+        control.save(options.snapshot)
     if options.times and isinstance(machine, TimedMachine):
         machine.note_all()
         times.write(machine.history, options.times)
@@ -171,7 +198,7 @@ def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
     if not 0.1 <= options.quantum <= 1000:
         raise SetupError(f"--quantum: must be 0.1 to 1000 us, got {options.quantum:g}")
     for name in ("times", "profile", "phases", "seed"):
-        if getattr(options, name) and not options.timed:
+        if getattr(options, name) and not (options.timed or options.restore):
             raise SetupError(f"--{name}: means nothing without --timed; add it")
     if not 0 <= options.phases <= 1000 or not 0 <= options.seed < 2**63:
         raise SetupError("--phases must be 0 to 1000 us, --seed a whole number below 2^63")
@@ -181,6 +208,22 @@ def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
     _check_spalloc(options)
 
 
+def _check_snapshots(options: argparse.Namespace, wrong: faults.Faults) -> None:
+    """Refuse what a snapshot says itself, or what means nothing without one."""
+    if options.at is not None and not (options.snapshot and 0 <= options.at < _MOST_MS):
+        raise SetupError(f"--at: a time below {_MOST_MS:,} ms of the file that --snapshot names")
+    for name, needed in (("hold", "restore"), ("trace_only", "trace")):
+        if getattr(options, name) and not getattr(options, needed):
+            raise SetupError(f"--{name.replace('_', '-')}: means nothing without --{needed}; add it")
+    if options.trace and wrong.slow_cores:
+        raise SetupError("--trace: slow cores are not traced; leave out --trace, or --fault slow-core")
+    trace.parse(options.trace_only)
+    given = [name for name in ("version", "timed", "phases", "seed", "profile") if getattr(options, name)]
+    given += ["fault"] * (wrong != faults.Faults()) + ["no-native"] * (options.native is False)
+    if options.restore and given:
+        raise SetupError(f"--{given[0]}: a snapshot is of a board of its own kind, with compiled cores; leave it out")
+
+
 def _check_spalloc(options: argparse.Namespace) -> None:
     """Refuse what means nothing for a server of boards, or without one."""
     given = [name for name in ("port", "longest", "certificate") if getattr(options, name)]
@@ -188,7 +231,7 @@ def _check_spalloc(options: argparse.Namespace) -> None:
         raise SetupError(f"--{given[0]}: means nothing without --spalloc; add it")
     if not options.spalloc:
         return
-    for name in ("host", "times", "script", "module"):
+    for name in ("host", "times", "snapshot", "restore", "trace", "script", "module"):
         if getattr(options, name):
             raise SetupError(f"--spalloc: hands out boards by itself; leave out {_NAMES.get(name, f'--{name}')}")
     if options.version != 5:
@@ -232,6 +275,8 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parser().parse_args(args)
     try:
         wrong = faults.parse(options.fault)
+        _check_snapshots(options, wrong)
+        options.version = options.version or 5
         wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
         _check(options, wrong)
         command = _command(options)
@@ -243,7 +288,8 @@ def main(args: Sequence[str] | None = None) -> int:
         if command is None:
             return _spalloc(options, **kind)
         return run(command, version=options.version, host=options.host, times=options.times,
-                   profile=_place(options.profile), **kind)
+                   profile=_place(options.profile), snapshot=options.restore, hold=options.hold, save=options.snapshot,
+                   at=options.at, trace=options.trace, trace_only=options.trace_only, **kind)
     except EmulatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -103,6 +103,14 @@ class Core:
 
     def start(self, image: int, app_id: int, flags: int) -> None:
         """Load the APLX image at an address and begin at its start address (`reset_entry`, sark_alib.s:123)."""
+        self.power(lambda: aplx.load(self.bus, image))
+        self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
+        self._write("R0", flags << 8 | app_id)
+        self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
+        self.begin()
+
+    def power(self, fill: Callable[[], int]) -> None:
+        """Switch the core on, with memories that a function fills: it returns where to begin."""
         self.stop()
         self.itcm, self.dtcm = Memory("ITCM", ITCM_SIZE), Memory("DTCM", DTCM_SIZE)
         sdram, sysram = self._memories
@@ -111,22 +119,18 @@ class Core:
         self.bus = Bus()
         for base, memory in self.memories:
             self.bus.add_memory(base, memory)
-        self._pc = aplx.load(self.bus, image)
+        self._pc = fill()
         self._devices: dict[int, Device] = {base: self._system.device(base) for base in CHIP_DEVICES}
         self._make_devices()
         self._cpu = self._take_cpu()
         self._cpu.add(self)
-        self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
-        self._write("R0", flags << 8 | app_id)
-        self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
-        self._begin()
 
     def _take_cpu(self) -> Any:
         """What executes its program."""
         require_unicorn()
         return self._cpus.take()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """For a subclass: the core has been set up and will run."""
 
     def stop(self) -> None:

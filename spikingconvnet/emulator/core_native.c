@@ -6,6 +6,7 @@
 #define NDEBUG
 #endif
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -943,3 +944,5 @@ API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks,
         if (found || !*busy || *next >= end) return found;
     }
 }
+
+#include "core_state.h"

@@ -23,3 +23,11 @@ class ImageError(EmulatorError, ValueError):
 
 class CorruptError(EmulatorError, ValueError):
     """A data structure in the machine's memory that is not what SARK would have left there."""
+
+
+class SnapshotError(EmulatorError, ValueError):
+    """A file that is no snapshot of a board, or none that this version reads; a board of which none can be taken."""
+
+
+class BranchError(EmulatorError, RuntimeError):
+    """Work in a branch (`branches.Branches`) that has failed: the traceback of its process."""

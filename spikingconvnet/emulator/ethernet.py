@@ -17,9 +17,9 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import SetupError
@@ -27,6 +27,9 @@ from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.monitor import asks_for_states
 from spikingconvnet.emulator.pace import Pace
 from spikingconvnet.emulator.packets import SDP
+
+if TYPE_CHECKING:           # which asks it
+    from spikingconvnet.emulator.control import Control
 
 Sender: TypeAlias = tuple[str, int]                 # address, port
 
@@ -123,6 +126,7 @@ class Ethernet:
         self._questions: list[_Question] = []       # that wait for cores to come to rest
         self.dropped: Counter[str] = Counter()      # datagrams, by reason
         self._in_hand: tuple[_Question, ...] = ()   # the one that is being dealt with
+        self.control: Control | None = None         # what the process that started the board asks of it
 
     @staticmethod
     def _check(host: str) -> None:
@@ -133,23 +137,23 @@ class Ethernet:
         """Become the port of a machine: what is sent leaves here, and what arrives is for it."""
         self._machine, machine.transmit, machine.tags.changed = machine, self._transmit, self._follow_tags
         self._pace = Pace(machine, self._real_time)
+        self._follow_tags()                         # a machine that goes on from a snapshot has some
 
-    def serve(self, machine: Machine) -> None:
-        """Answer for a machine until `close` is called."""
-        self.attach(machine)
+    def serve(self) -> None:
+        """Answer for the machine that is attached until `close` is called."""
         receiver = threading.Thread(target=self._receive, name="ethernet", daemon=True)
         receiver.start()
         try:
             while self._answer():
-                if self._pace.spare() == 0:
-                    machine.step()
+                if self._spare() == 0:
+                    (self.control or self._machine).step()
                 self._answer_questions()
         finally:
             self._closing.set()
             self._wakers[1].send(b"x")
             receiver.join()
             for reason, count in self.dropped.items():
-                machine.report(f"datagrams dropped, {reason}: {count}")
+                self._machine.report(f"datagrams dropped, {reason}: {count}")
             for sock in (self._scp, self._boot, *self._wakers, *self._reverse.values()):
                 sock.close()
 
@@ -157,9 +161,27 @@ class Ethernet:
         """Let `serve` end; from any thread or a signal handler."""
         self._arrived.put(_STOP)
 
+    def ask(self, work: Callable[[], None]) -> None:
+        """Have something done between two of the machine's steps, by the thread that owns it; from any thread."""
+        self._arrived.put(work)
+
+    @property
+    def machine(self) -> Machine:
+        """What it is the port of."""
+        return self._machine
+
+    @property
+    def pace(self) -> Pace:
+        """The wall clock's part."""
+        return self._pace
+
+    def _spare(self) -> float | None:
+        """Seconds for which the machine should do nothing; None: until somebody wants something of it."""
+        return None if self.control is not None and self.control.holds() else self._pace.spare()
+
     def _answer(self) -> bool:
         """Deal with what has arrived, waiting for it while the machine has nothing to do; False to stop."""
-        spare = self._pace.spare()
+        spare = self._spare()
         while spare != 0 or not self._arrived.empty():
             try:
                 item = self._arrived.get(timeout=spare)
@@ -167,7 +189,10 @@ class Ethernet:
                 break
             if item is _STOP:
                 return False
-            self._handle(*item)
+            if callable(item):
+                item()
+            else:
+                self._handle(*item)
             spare = 0
         return True
 

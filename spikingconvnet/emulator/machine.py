@@ -105,7 +105,7 @@ class Machine:
         return range(NUM_CPUS)
 
     def _chip(self, x: int, y: int) -> Chip:
-        return Chip(x, y, self._core_of(x, y), self._wake, self._mail.append, (self._forget_routes, self._settle),
+        return Chip(x, y, self._core_of(x, y), self._wake, self._take_mail, (self._forget_routes, self.settle),
                     self.report, self._working(x, y))
 
     def _core_class(self, _place: Place) -> MakeCore:
@@ -175,6 +175,10 @@ class Machine:
             self.transmit(message)
         else:
             self.monitors[chip.x, chip.y].receive(message)
+
+    def _take_mail(self, message: SDP) -> None:
+        """A message from a core, which may be running."""
+        self._mail.append(message)
 
     def _carry(self) -> None:
         """Send the messages of cores: when they rest, because one may stop the very core that it comes from."""
@@ -317,6 +321,12 @@ class Machine:
         """Applications have been stopped: give back what the CPU emulator held for them."""
         gc.collect()
 
+    def close(self) -> None:
+        """Switch all cores off, which gives back what they hold outside of Python."""
+        for chip in self.chips.values():
+            for core in chip.cores.values():
+                core.stop()
+
     def _arrive(self) -> None:
         """Let all packets that are under way reach their cores, in the order in which they were sent."""
         self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
@@ -354,10 +364,10 @@ class Machine:
 
     def _forget_routes(self) -> None:
         if self._trees:
-            self._settle()
+            self.settle()
             self._trees.clear()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Count what has passed along every tree since the last time."""
         for tree in self._trees.values():
             packets, tree.packets = tree.packets, 0

@@ -29,7 +29,8 @@ class NativeCore(Core):
     def _make_devices(self) -> None:
         self.inbox = array("I")
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """See `Core.begin`."""
         library().core_set_pc(self.made, self._pc)
         self._deadlines = [ctypes.c_uint64.from_address(library().core_deadline(self.made, timer)) for timer in (0, 1)]
 

@@ -35,6 +35,10 @@ PROTOTYPES = {
     "core_timeout": (_VOID, _POINTER, _U64), "core_rest": (_INT, _POINTER),
     "core_times": (_VOID, _POINTER, _LONGS),
     "core_steps": (_WORDS, _POINTER), "core_sent_at": (_LONGS, _POINTER),
+    "core_field": (ctypes.c_char_p, _INT, _LONGS), "core_save": (_VOID, _POINTER, _LONGS),
+    "core_restore": (ctypes.c_char_p, _POINTER, _LONGS), "core_coming": (_U64, _POINTER, _LONGS),
+    "core_restore_steps": (_INT, _POINTER, _POINTER, _U64), "core_block": (_U32, _POINTER),
+    "core_restore_block": (_VOID, _POINTER, _U32),
     "cores_run": (_INT, _POINTER, _INT, _U64, _U64, _POINTER, _INT, _POINTER, _LONGS, _LONGS, _POINTER),
 }
 

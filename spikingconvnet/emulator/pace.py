@@ -57,6 +57,10 @@ class Pace:
         self._zero: float | None = None             # cycle 0 on the wall clock while timers run
         self._said = _NOTICEABLE                    # lateness said last
 
+    def cores(self) -> tuple[set[Core], set[Core]]:
+        """Cores that run without end, and cores that wait for a host's spikes: sets to change, for a snapshot."""
+        return self._endless, self._awaiting
+
     def hear(self, message: packets.SDP) -> None:
         """Take note of an SDP message from a host: it may tell a core how long to run next."""
         if message.core:

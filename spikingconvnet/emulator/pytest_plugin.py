@@ -6,17 +6,22 @@ configuration is in the directory of the test. Its options are those of a marker
 included, without a change of them; ``--spinnaker-board-scope module`` one to all tests of a module, and so on. Every
 worker of pytest-xdist has boards of its own: each takes the next free address.
 
+The fixture `spinnaker_snapshot` is a function that loads a board once and keeps it in a file, from which tests make as
+many boards, alike, as they want.
+
 Whoever uses none pays for the import of this file alone: what it needs is imported when a board is asked for.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import pytest
 
 if TYPE_CHECKING:
     from spikingconvnet.emulator.board import Board
 
+TakeSnapshot: TypeAlias = Callable[..., Path]
 Scope: TypeAlias = Literal["function", "class", "module", "session"]
 
 _EVERY, _SCOPE = "--spinnaker-board", "--spinnaker-board-scope"
@@ -52,6 +57,24 @@ def spinnaker_board(request: pytest.FixtureRequest) -> "Iterator[Board]":
     marker = request.node.get_closest_marker("spinnaker_board")
     with Board(**(marker.kwargs if marker else {})) as board, front_ends.found_here(board):
         yield board
+
+
+@pytest.fixture(scope="session")
+def spinnaker_snapshot(tmp_path_factory: pytest.TempPathFactory) -> "TakeSnapshot":
+    """A function: has a board loaded, which front ends find meanwhile, and writes it to a file, whose path it gives.
+
+    ``spinnaker_snapshot(load, **options)`` calls ``load(board)`` with a ``Board(**options)``.
+    """
+    from spikingconvnet.emulator import front_ends
+    from spikingconvnet.emulator.board import Board
+
+    def take(load: "Callable[[Board], object]", **options: Any) -> Path:
+        path = tmp_path_factory.mktemp("spinnaker-board") / "snapshot"
+        with Board(**options) as board, front_ends.found_here(board):
+            load(board)
+            board.snapshot(path)
+        return path
+    return take
 
 
 class _EveryTest:

@@ -128,15 +128,15 @@ class TimedMachine(Machine):
         """Cycle at which something happens next."""
         return self._next
 
-    def step(self) -> None:
-        """Carry messages, or let time pass until somebody should look at something."""
+    def step(self, patience: float = _ON_END) -> None:
+        """Carry messages, or let time pass until somebody should look at something, or for so many seconds."""
         if self._mail:
             self._carry()
             return
-        ends = time.monotonic() + _ON_END
+        ends = time.monotonic() + patience
         while self._next is not None:
             self._pass(self._next + _MOST)
-            if self._mail or not self._someone_works or time.monotonic() > ends:
+            if self._mail or not self._someone_works or time.monotonic() >= ends:
                 return
 
     def run(self, until: int | None = None) -> None:

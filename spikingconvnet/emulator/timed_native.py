@@ -50,8 +50,9 @@ class TimedNativeCore(NativeCore):
             self.forget(self)
         super().stop()
 
-    def _begin(self) -> None:
-        super()._begin()
+    def begin(self) -> None:
+        """See `Core.begin`. MemoryError if there is no room for its blocks."""
+        super().begin()
         costs = (Cost * (CODE // 2))()
         self._costs = costs if self.profiled else self._cpus.costs.setdefault(bytes(self.itcm.bytes), costs)
         self._price = PRICE(self._price_of)         # kept as long as C may call it

@@ -85,7 +85,8 @@ def open_to_view():
     """An emulated board as a thread of this process, whose cores can be looked at."""
     ethernet = Ethernet()
     machine = Machine(5, ethernet.host, make_core=NativeCore if library() else Core)
-    thread = threading.Thread(target=ethernet.serve, args=(machine,))
+    ethernet.attach(machine)
+    thread = threading.Thread(target=ethernet.serve)
     thread.start()
     try:
         yield SimpleNamespace(machine=machine, configuration=lambda: board.configuration(5, ethernet.host))

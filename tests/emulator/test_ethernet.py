@@ -66,7 +66,8 @@ class Host:
         self.reports, self.ethernet = [], Ethernet()
         self.machine = Machine(3, report=self.reports.append, make_core=make_core, watchdog=watchdog)
         self.machine.root.bus.write(SDRAM_SYSTEM, SYNC0)
-        self._thread = threading.Thread(target=self.ethernet.serve, args=(self.machine,))
+        self.ethernet.attach(self.machine)
+        self._thread = threading.Thread(target=self.ethernet.serve)
         self._thread.start()
         self._sockets = []
 

@@ -93,6 +93,29 @@ def test_one(spinnaker_board):
     done.stdout.fnmatch_lines(["*must be a loopback address*"])
 
 
+def test_a_board_is_loaded_once_and_each_test_goes_on_from_there(run, pytester):
+    pytester.makepyfile(LOOK + '''
+import pytest
+from spikingconvnet.emulator.snapshots import boards
+loaded = []
+
+def load(board):
+    assert f"machine_name = {board.host}\\n" in found().read_text()
+    loaded.append(board.version)
+
+@pytest.fixture(scope="module")
+def path(spinnaker_snapshot):
+    return spinnaker_snapshot(load, version=3)
+
+@pytest.mark.parametrize("number", range(3))
+def test_each(path, number):
+    bus = boards.load(path).root.bus
+    assert bus.load(0x60300000) == 0 and loaded == [3]
+    bus.store(0x60300000, 5)
+''')
+    run().assert_outcomes(passed=3)
+
+
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
     """What the example's two tests printed, run by two workers at a time."""

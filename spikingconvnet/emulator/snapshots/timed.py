@@ -1,0 +1,97 @@
+"""What a board in time has beside others: clocks, memories that are shared, packets on their way, what programs did."""
+
+from collections.abc import Callable
+from typing import Any
+
+from spikingconvnet.emulator.errors import SnapshotError
+from spikingconvnet.emulator.machine import Tree
+from spikingconvnet.emulator.profile import Function
+from spikingconvnet.emulator.snapshots.kinds import (
+    COUNT,
+    FLAG,
+    LONG,
+    PACKET,
+    PLACE,
+    TEXT,
+    WORD,
+    XY,
+    Kind,
+    among,
+    give,
+    mapping,
+    maybe,
+    read,
+    record,
+    row,
+    several,
+    take,
+    unordered,
+    whole,
+)
+from spikingconvnet.emulator.timed_core import MOST_STEPS
+from spikingconvnet.emulator.timed_machine import History, TimedMachine
+
+_FUNCTION = record(Function, address=WORD, calls=LONG, cycles=LONG)
+_HISTORY = record(History, core=PLACE, program=TEXT, period=LONG, steps=several(WORD, most=MOST_STEPS),
+                  functions=several(_FUNCTION))
+_BANK = {"moved": LONG, "word": WORD}
+_HOP = {"at": LONG, "number": LONG, "source": XY, "branch": COUNT, "packet": PACKET}
+
+
+def table(machine: TimedMachine, core: Kind) -> dict[str, Kind]:
+    """Attributes of a machine in time; `core` is the kind of its cores."""
+    xy = among(machine.chips, XY, "a chip")
+    return {"_awake": mapping(core, maybe(COUNT)), "_next": maybe(LONG), "_someone_works": FLAG,
+            "_posted": several(row(LONG, xy, COUNT, PACKET)), "_paced": unordered(xy), "_mailed": several(core),
+            "history": several(_HISTORY), "_looked_at": COUNT,
+            "_sleep": mapping(core, row(whole(2**64 - 1, -1), COUNT))}
+
+
+def _network(machine: TimedMachine) -> dict[str, Kind]:
+    xy = among(machine.chips, XY, "a chip")
+    return {"_routers": mapping(xy, LONG), "_wires": mapping(row(xy, whole(5)), LONG), "_count": COUNT}
+
+
+def save(machine: TimedMachine) -> dict[str, Any]:
+    """Memories that are shared, and packets on their way, as JSON; SnapshotError if these routes have changed."""
+    return {"banks": {f"{x},{y}": take(bank, _BANK) for (x, y), bank in machine._banks.items()},
+            "network": take(machine._network, _network(machine)),
+            "hops": [_hop(machine, *hop) for hop in machine._network._hops]}
+
+
+def _hop(machine: TimedMachine, at: int, number: int, tree: Tree, branch: int, packet: Any) -> list[Any]:
+    source = tree.branches[0][0]
+    now = machine.tree(source, packet)
+    if tree is not now and (tree.branches != now.branches or tree.hops != now.hops):
+        raise SnapshotError("no snapshot: a packet is under way on routes that have been changed since it was sent; "
+                            "take it a little later")
+    return [at, number, list(source), branch, list(packet)]
+
+
+def restore(machine: TimedMachine, said: Any) -> None:
+    """Let memories, routers and links of a machine be as they were. SnapshotError for what cannot be."""
+    found = read({"banks": _any_kind(dict), "network": _any_kind(dict),
+                  "hops": several(row(*_HOP.values()))}, said)
+    for (x, y), bank in machine._banks.items():
+        give(bank, _BANK, found["banks"].get(f"{x},{y}"))
+    give(machine._network, _network(machine), found["network"])
+    for at, number, source, branch, packet in found["hops"]:
+        tree = machine.tree(among(machine.chips, XY, "a chip").read(list(source)), packet)
+        if branch >= len(tree.branches) or (branch and _wire(tree, branch) not in machine._network._wires):
+            raise SnapshotError("a packet that is under way where it cannot be")
+        machine._network._hops.append((at, number, tree, branch, packet))
+
+
+def _wire(tree: Tree, branch: int) -> Any:
+    return tree.branches[branch][0], tree.came_by[branch]
+
+
+def _any_kind(kind: type) -> Kind:
+    def read_any(said: Any) -> Any:
+        if not isinstance(said, kind):
+            raise SnapshotError(f"a {kind.__name__} expected")
+        return said
+    return Kind(_same, read_any)
+
+
+_same: Callable[[Any], Any] = lambda value: value       # noqa: E731
