@@ -22,7 +22,6 @@ enum { DEVICES = 4 };                                           /* native_cpu.py
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
 enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8, PLACES = 16 };
-#include "arm_decode.h"
 enum { BANKS = 6, SVC_MODE = 0x13, ABT_MODE = 0x17, UND_MODE = 0x1b };      /* of registers, by mode: arm_run.h */
 enum { DTCM_BASE = 0x00400000, DTCM_SIZE = 0x10000, SDRAM_BASE = 0x60000000, SDRAM_SIZE = 128 << 20 };
 enum { FETCH, UNDEFINED, CALL, DATA };                          /* cpu.Trap */
@@ -43,6 +42,7 @@ enum { TCR = 0x00, TXDATA = 0x04, TXKEY = 0x08, RSR = 0x0c, RXDATA = 0x10, RXKEY
 enum { ADRS = 0x04, ADRT = 0x08, DESC = 0x0c, CTRL = 0x10, STAT = 0x14, GCTL = 0x18, SCTL = 0x28, STAT0 = 0x40,
        TO_SYSTEM = 1 << 19, LENGTH = 0x1ffff, ENABLE_COUNT = 0x01, CLEAR_COUNT = 0x02, CLEAR_DONE = 0x08, ABORT = 0x02,
        UNCOMMIT = 0x01, TRANSFERRING = 0x01, QUEUED = 0x04, DONE = 1 << 10, DONE_TWICE = 1 << 11, AT_ONCE = 2, MOST_STEPS = 1 << 22, CODE = 0x8000 };
+#include "arm_decode.h"
 #define NEVER UINT64_MAX
 #define ALWAYS (1u << CC_TMT | 1u << CC_TNF)
 
