@@ -150,7 +150,8 @@ jump:                                                           /* to `to`, in t
     if (to >= CODE) goto lost;
     next = table + (to >> width);
 #if TIMED
-    uint32_t size = block_size(c, table, width, to);
+    uint32_t size = a->sizes[to / 2];
+    if (!size) size = block_size(c, table, width, to);
     if (!begin_block(c, to, size)) goto leave;
     last = next + (size >> width);
 #endif
@@ -270,7 +271,16 @@ do_LDR_PC: {
     to = y;
     goto exchange;
 }
-do_LDM:
+do_LDM: {
+    uint32_t base = r[o->rn], bytes = 4u * o->amount;
+    at = lowest_of(o, base, bytes) - DTCM_BASE;
+    if (at > DTCM_SIZE - bytes || o->flags & USERS || !(o->number >> 15)) goto any_LDM;
+    if (o->flags & WRITES_BACK) r[o->rn] = o->flags & DOWN ? base - bytes : base + bytes;
+    for (uint32_t rest = o->number & 0x7fff; rest; rest &= rest - 1, at += 4) r[__builtin_ctz(rest)] = bytes_at(dtcm + at, 4);
+    to = bytes_at(dtcm + at, 4);
+    goto exchange;
+}
+any_LDM:
     if (!load_several(c, o, &to)) goto again;
     if (!(o->number >> 15)) NEXT;
     if (!(o->flags & USERS)) goto exchange;
@@ -284,7 +294,7 @@ do_STM:
 do_LDM_PLAIN: {
     uint32_t base = r[o->rn], bytes = 4u * o->amount;
     at = lowest_of(o, base, bytes) - DTCM_BASE;
-    if (at > DTCM_SIZE - bytes) goto do_LDM;
+    if (at > DTCM_SIZE - bytes) goto any_LDM;
     if (o->flags & WRITES_BACK) r[o->rn] = o->flags & DOWN ? base - bytes : base + bytes;
     for (uint32_t rest = o->number; rest; rest &= rest - 1, at += 4) r[__builtin_ctz(rest)] = bytes_at(dtcm + at, 4);
     NEXT;

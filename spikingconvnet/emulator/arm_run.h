@@ -369,16 +369,45 @@ static int ends_block(const op *o) {
     }
 }
 
+static __attribute__((noinline)) void set_price(core *c, cost *one, uint32_t address, uint32_t size) {
+    uint64_t both = c->price(c, address, size);
+    one->cycles = (uint32_t) both;
+    one->jump = (uint32_t) (both >> 32);
+    one->size = size;
+    one->thumb = (uint32_t) c->thumb;
+}
+
 /* Bytes of the block that begins somewhere: up to where it may go elsewhere, or to the end of a page. */
-static uint32_t block_size(core *c, op *table, int width, uint32_t begins) {
-    uint16_t *known = &c->arm.sizes[begins / 2];
-    if (!*known) {
-        uint32_t end = begins, step = 1u << width;
-        do end += step;
-        while (!ends_block(decoded(c, table, width, end - step)) && end % PAGE);
-        *known = (uint16_t) (end - begins);
+static __attribute__((noinline)) uint32_t block_size(core *c, op *table, int width, uint32_t begins) {
+    uint32_t end = begins, step = 1u << width;
+    do end += step;
+    while (!ends_block(decoded(c, table, width, end - step)) && end % PAGE);
+    return c->arm.sizes[begins / 2] = (uint16_t) (end - begins);
+}
+
+/* What a block costs, and whether it may begin: it is counted then, or stopped. What came before has cost a jump if the
+ * block does not follow it. */
+static inline __attribute__((always_inline)) int begin_block(core *c, uint32_t address, uint32_t size) {
+    uint64_t jump = address == c->follow ? 0 : c->jump, now = c->now + jump;
+    cost *one = &c->costs[address / 2];
+    if (c->last) c->last->spent += jump;
+    c->now = now;
+    c->jump = 0;
+    c->follow = address;
+    if (now >= c->limit || (raw(c) & c->enable && wanted(c))) {
+        c->stopped = 1;
+        return 0;
     }
-    return *known;
+    if (one->size != size) set_price(c, one, address, size);
+    if (c->profiled) {
+        c->last = one;
+        one->begun++;
+        one->spent += one->cycles;
+    }
+    c->now = now + one->cycles;
+    c->jump = one->jump;
+    c->follow = address + size;
+    return 1;
 }
 
 /* The program of a core whose work takes time: each block has its price, and what happens in between ends it. */

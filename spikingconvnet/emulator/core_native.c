@@ -82,7 +82,7 @@ typedef struct {
 /* A block by its first half word: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
 typedef struct {
     uint32_t cycles, jump, size, thumb;
-    uint64_t begun, spent;
+    uint64_t begun, spent;                                      /* of a core that is `profiled` */
 } cost;
 
 /* timed_core.Bank: the SDRAM of a chip */
@@ -120,10 +120,10 @@ struct core {
     uint32_t system, tcm, description, gctl, processor, sctl, bursts;
     int done;
     /* time: timed_core.py */
-    int timed, stopped, transfers, waits;
+    int timed, profiled, stopped, transfers, waits;
     uint32_t read_cost;
     uint64_t limit, until, lag, begins, follow, jump, slept, ends[AT_ONCE];
-    cost *costs, *last;
+    cost *costs, *last;                                         /* `last` if it is `profiled` */
     price_of *price;
     bank *bank;
     uint64_t *sent_at;
@@ -145,7 +145,6 @@ static uint32_t status(const core *c);
 static void set_status(core *c, uint32_t word);
 static void set_saved_status(arm *a, uint32_t word);
 static void forget(core *c, uint32_t offset, uint32_t size);
-static int begin_block(core *c, uint32_t address, uint32_t size);
 
 /* Let the program stop before it makes the access that it is about to make. */
 static void stop_program(core *c) {
@@ -619,31 +618,6 @@ static void plan(core *c) {
     }
 }
 
-/* The program is about to begin a block: count it, or stop before it, 0. */
-static int begin_block(core *c, uint32_t address, uint32_t size) {
-    if (address != c->follow) spend(c, c->jump);
-    c->jump = 0;
-    c->follow = address;
-    if (c->now >= c->limit || (raw(c) & c->enable && wanted(c))) {
-        c->stopped = 1;
-        return 0;
-    }
-    cost *one = &c->costs[(address & (CODE - 1)) / 2];
-    if (one->size != size) {
-        uint64_t both = c->price(c, address, size);
-        one->cycles = (uint32_t) both;
-        one->jump = (uint32_t) (both >> 32);
-        one->size = size;
-        one->thumb = (uint32_t) c->thumb;
-    }
-    one->begun++;
-    c->last = one;
-    spend(c, one->cycles);
-    c->jump = one->jump;
-    c->follow = address + size;
-    return 1;
-}
-
 /* The block that is under way takes so many cycles more. */
 static void spend(core *c, uint64_t cycles) {
     c->now += cycles;
@@ -840,10 +814,11 @@ API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
 
 /* Time */
 /* Let its work take time; whether there is memory for it. */
-API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price) {
+API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price, int profiled) {
     c->arm.sizes = calloc(CODE / 2, sizeof *c->arm.sizes);
     c->price = (price_of *) price;
     c->timed = 1;
+    c->profiled = profiled;
     c->read_cost = 0;
     c->costs = costs;
     c->bank = shared;

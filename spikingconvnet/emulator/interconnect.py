@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
-from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.memory_map import XY
 from spikingconvnet.emulator.packets import Packet
 
@@ -87,7 +86,7 @@ class Interconnect:
                 self._come(time, tree, child, packet)
             cores: list[Any] = list(listed)         # of the kind that has a clock
             for core in cores:
-                if core.rest not in (Rest.OFF, Rest.DEAD):
+                if not core.ended:
                     core.arrive(begins + self._lag, packet)
         router.count(counters, 1)
 

@@ -7,7 +7,7 @@ from typing import Any
 from spikingconvnet.emulator import cycles, timing
 from spikingconvnet.emulator.core import T_BIT, Rest
 from spikingconvnet.emulator.memory import Device
-from spikingconvnet.emulator.native_core import FAULT, NEVER, NativeCore
+from spikingconvnet.emulator.native_core import FAULT, NEVER, RESTS, NativeCore
 from spikingconvnet.emulator.native_library import PRICE, library
 from spikingconvnet.emulator.packets import Packet
 from spikingconvnet.emulator.timed_core import CODE, Block, Outcome, Sent, Times
@@ -56,7 +56,7 @@ class TimedNativeCore(NativeCore):
         self._costs = costs if self.profiled else self._cpus.costs.setdefault(bytes(self.itcm.bytes), costs)
         self._price = PRICE(self._price_of)         # kept as long as C may call it
         if not library().core_clock(self.made, self._costs, ctypes.byref(self.bank), self._clock(),
-                                    ctypes.cast(self._price, ctypes.c_void_p)):
+                                    ctypes.cast(self._price, ctypes.c_void_p), self.profiled):
             raise MemoryError("no memory for a core")
         library().core_timeout(self.made, self.timeout)
 
@@ -71,7 +71,12 @@ class TimedNativeCore(NativeCore):
         if made is None or self._rest in (Rest.OFF, Rest.DEAD):
             return self._rest
         rest = library().core_rest(made)
-        return Rest.READY if rest == FAULT else Rest(rest)
+        return Rest.READY if rest == FAULT else RESTS[rest]
+
+    @property
+    def ended(self) -> bool:
+        """See `Core.ended`; without a look at its C part."""
+        return self.made is None or self._rest is Rest.DEAD
 
     @rest.setter
     def rest(self, value: Rest) -> None:
