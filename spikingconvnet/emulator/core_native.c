@@ -827,7 +827,7 @@ API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price
 }
 
 /* A packet sets out for a core, or arrives; 0 if there is no room for it. */
-API int core_arrive(core *c, uint64_t at, uint32_t control, uint32_t key, uint32_t data) {
+static int arrive(core *c, uint64_t at, uint32_t control, uint32_t key, uint32_t data) {
     if (c->first == c->n_coming) c->first = c->n_coming = 0;                    /* from here on */
     if (c->n_coming == c->coming_size) {
         size_t larger = c->coming_size ? 2 * c->coming_size : 64;
@@ -842,6 +842,14 @@ API int core_arrive(core *c, uint64_t at, uint32_t control, uint32_t key, uint32
     last->key = key;
     last->data = data;
     return 1;
+}
+
+/* The same for up to 32 cores; bits of those that have no room for it. */
+API uint32_t cores_arrive(core **cores, int n, uint64_t at, uint32_t control, uint32_t key, uint32_t data) {
+    uint32_t full = 0;
+    for (int i = 0; i < n; i++)
+        if (!arrive(cores[i], at, control, key, data)) full |= 1u << i;
+    return full;
 }
 
 /* Whoever does something to a core that sleeps does it now. */

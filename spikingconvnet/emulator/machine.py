@@ -354,7 +354,8 @@ class Machine:
             tree.packets += 1
             for core in tree.cores:
                 core.offer(packet)
-                self._wake(core)
+                if core not in self._queued:
+                    self._wake(core)
 
     def tree(self, source: XY, packet: Packet) -> "Tree":
         """Where a packet from a chip goes."""

@@ -30,7 +30,7 @@ PROTOTYPES = {
     "core_take_fault": (_INT, _POINTER, ctypes.POINTER(ctypes.c_char_p)),
     "core_except": (_VOID, _POINTER, _U32, _U32, _U32),
     "core_clock": (_INT, _POINTER, _POINTER, _POINTER, _U64, _POINTER, _INT),
-    "core_arrive": (_INT, _POINTER, _U64, _U32, _U32, _U32), "core_wake": (_VOID, _POINTER, _U64),
+    "cores_arrive": (_U32, _POINTER, _INT, _U64, _U32, _U32, _U32), "core_wake": (_VOID, _POINTER, _U64),
     "core_plan": (_VOID, _POINTER), "core_pace": (_VOID, _POINTER, _U64),
     "core_timeout": (_VOID, _POINTER, _U64), "core_rest": (_INT, _POINTER),
     "core_times": (_VOID, _POINTER, _LONGS),

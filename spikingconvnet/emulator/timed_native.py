@@ -88,9 +88,16 @@ class TimedNativeCore(NativeCore):
         library().core_wake(self.made, now)
 
     def arrive(self, at: int, packet: Packet) -> None:
-        """A packet has set out for the core and comes to its router's output at a cycle."""
-        if not library().core_arrive(self.made, at, *packet):
-            self.lost += 1
+        """See `TimedCore.arrive`."""
+        self.arrive_all([self], at, packet)
+
+    @staticmethod
+    def arrive_all(cores: Sequence[Any], at: int, packet: Packet) -> None:
+        """See `TimedCore.arrive_all`."""
+        made = (ctypes.c_void_p * len(cores))(*[core.made for core in cores])
+        if full := library().cores_arrive(made, len(cores), at, *packet):
+            for index, core in enumerate(cores):
+                core.lost += full >> index & 1
 
     def pace(self, cycles: int) -> None:
         """The router takes a packet from the core only so many cycles after the last."""
