@@ -24,22 +24,23 @@
     X(B) X(BL) X(BLX) X(BX_R) X(BLX_R) X(BL_FIRST) X(BL_SECOND) X(BLX_SECOND) X(LITERAL) X(LDR_PC) X(LDM) X(STM)      \
     X(LDM_PLAIN) X(STM_PLAIN) X(MUL) X(MULS) X(MLA) X(MLAS) X(LONG) X(UMULL) X(UMLAL) X(SMULL) X(SMLAL) X(SMLAXY) X(SMULXY) X(SMLAWY) X(SMULWY) X(SMLALXY) X(SATURATE) X(CLZ)       \
     X(SWP) X(MRS) X(MSR)
-/* Two instructions that are often one behind the other are done as one */
+/* Two instructions that are often one behind the other are done as one: in a chain of loads, sums and comparisons, in
+ * numbers of 64 bits and fixed point, and before jumps. */
 #define FOR_EACH_SECOND(X, first)                                                                   \
-    X(first, LDR_I) X(first, STR_I) X(first, ADD_R) X(first, ADD_I) X(first, SUB_R) X(first, MOV_R) X(first, MOV_I)   \
-    X(first, MOV_LSL) X(first, MOV_LSR) X(first, MOV_ASR) X(first, ADD_LSL) X(first, ORR_LSL) X(first, ORR_LSR)       \
-    X(first, LDRH_I) X(first, LDRSH_I) X(first, STRH_I) X(first, MLA) X(first, CMPS_R) X(first, CMPS_I)
+    X(first, LDR_I) X(first, STR_I) X(first, ADD_R) X(first, ADD_I) X(first, SUB_R) X(first, MOV_I)                   \
+    X(first, MOV_LSL) X(first, ADD_LSL) X(first, CMPS_R) X(first, CMPS_I)
 #define FOR_EACH_BRANCH_OF(X, first)                                                                \
     X(first, BEQ) X(first, BNE) X(first, BCS) X(first, BCC) X(first, BMI) X(first, BPL) X(first, BVS) X(first, BVC)   \
     X(first, BHI) X(first, BLS) X(first, BGE) X(first, BLT) X(first, BGT) X(first, BLE)
 #define FOR_EACH_PAIR(X)                                                                            \
     FOR_EACH_SECOND(X, LDR_I) FOR_EACH_SECOND(X, STR_I) FOR_EACH_SECOND(X, ADD_R) FOR_EACH_SECOND(X, ADD_I)           \
     FOR_EACH_SECOND(X, SUB_R) FOR_EACH_SECOND(X, MOV_R) FOR_EACH_SECOND(X, MOV_I) FOR_EACH_SECOND(X, MOV_LSL)         \
-    FOR_EACH_SECOND(X, MOV_LSR) FOR_EACH_SECOND(X, MOV_ASR) FOR_EACH_SECOND(X, ADD_LSL) FOR_EACH_SECOND(X, ORR_LSL)   \
-    FOR_EACH_SECOND(X, ORR_LSR) FOR_EACH_SECOND(X, LDRH_I) FOR_EACH_SECOND(X, LDRSH_I) FOR_EACH_SECOND(X, STRH_I)     \
-    FOR_EACH_SECOND(X, MLA) X(ADDS_R, ADC_R) X(CMPS_R, SBCS_R)                                        \
-    FOR_EACH_BRANCH_OF(X, CMPS_R) FOR_EACH_BRANCH_OF(X, CMPS_I) FOR_EACH_BRANCH_OF(X, TSTS_R)                         \
-    FOR_EACH_BRANCH_OF(X, SUBS_I) FOR_EACH_BRANCH_OF(X, SBCS_R) FOR_EACH_BRANCH_OF(X, ORRS_R)
+    FOR_EACH_BRANCH_OF(X, CMPS_R) FOR_EACH_BRANCH_OF(X, CMPS_I) X(TSTS_R, BEQ) X(TSTS_R, BNE) X(SUBS_I, BEQ)          \
+    X(SUBS_I, BNE) X(SBCS_R, BCS) X(SBCS_R, BCC) X(ORRS_R, BEQ) X(ORRS_R, BNE) X(ADDS_R, ADC_R) X(CMPS_R, SBCS_R)     \
+    X(ADD_LSL, LDR_I) X(ADD_LSL, MOV_R) X(ADD_LSL, ADD_LSL) X(LDR_I, MOV_ASR) X(MOV_ASR, MLA) X(MOV_LSL, ORR_LSR)     \
+    X(ORR_LSR, LDR_I) X(ORR_LSR, SUB_R) X(MOV_LSR, MOV_LSR) X(MOV_LSR, ORR_LSL) X(ORR_LSL, MOV_LSR)                   \
+    X(LDRH_I, LDR_I) X(LDRH_I, CMPS_R) X(LDRSH_I, SUB_R) X(LDRSH_I, CMPS_R) X(LDRSH_I, CMPS_I) X(LDRSH_I, LDRSH_I)    \
+    X(LDR_I, STRH_I) X(ADD_I, STRH_I) X(STRH_I, LDR_I)
 #define ONE_OF(name) K_##name,
 #define FORMS_OF(name) FOR_EACH_FORM(ONE_OF, name)
 #define OFFSETS_OF(name) FOR_EACH_OFFSET(ONE_OF, name)

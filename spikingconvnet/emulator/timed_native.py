@@ -73,15 +73,15 @@ class TimedNativeCore(NativeCore):
         rest = library().core_rest(made)
         return Rest.READY if rest == FAULT else RESTS[rest]
 
-    @property
-    def ended(self) -> bool:
-        """See `Core.ended`; without a look at its C part."""
-        return self.made is None or self._rest is Rest.DEAD
-
     @rest.setter
     def rest(self, value: Rest) -> None:
         """For what only Python knows: that it is off, or dead."""
         self._rest = value
+
+    @property
+    def ended(self) -> bool:
+        """See `Core.ended`; without a look at its C part."""
+        return self.made is None or self._rest in (Rest.OFF, Rest.DEAD)
 
     def wake(self, now: int) -> None:
         """Somebody does something to it: if it sleeps, it does so until now."""
