@@ -9,22 +9,52 @@
 
 #define FOR_EACH_ALU(X)                                                                             \
     X(AND) X(EOR) X(SUB) X(RSB) X(ADD) X(ADC) X(SBC) X(RSC) X(TST) X(TEQ) X(CMP) X(CMN) X(ORR) X(MOV) X(BIC) X(MVN)
-/* By operand: a number, a register, a shifted register; then the same with flags */
-#define SIX_OF(name) K_##name##_I, K_##name##_R, K_##name##_T, K_##name##S_I, K_##name##S_R, K_##name##S_T,
+/* By operand: a number, a register, one that is shifted somehow, or by a number; then the same with flags */
+#define FOR_EACH_OPERAND(X, name) X(name##_I) X(name##_R) X(name##_T) X(name##_LSL) X(name##_LSR) X(name##_ASR)
+#define FOR_EACH_FORM(X, name) FOR_EACH_OPERAND(X, name) FOR_EACH_OPERAND(X, name##S)
 #define FOR_EACH_ACCESS(X) X(LDR) X(LDRB) X(STR) X(STRB) X(LDRH) X(LDRSB) X(LDRSH) X(STRH) X(LDRD) X(STRD)
-#define TWO_OF(name) K_##name##_I, K_##name,
+/* By offset: a number, a register shifted to the left, a number that stays in the base, one that counts only behind the
+ * access; and any other */
+#define FOR_EACH_OFFSET(X, name) X(name##_I) X(name##_LSL) X(name##_BACK) X(name##_POST) X(name)
+/* Jumps within ITCM, by condition */
+#define FOR_EACH_BRANCH(X)                                                                          \
+    X(BEQ) X(BNE) X(BCS) X(BCC) X(BMI) X(BPL) X(BVS) X(BVC) X(BHI) X(BLS) X(BGE) X(BLT) X(BGT) X(BLE)
 #define FOR_EACH_OTHER(X)                                                                           \
     X(UNDECODED) X(IF) X(WITH_PC) X(NOWHERE) X(UNDEFINED) X(SVC) X(BKPT) X(NOP) X(WAIT) X(CONTROL) X(TO_PC)         \
     X(B) X(BL) X(BLX) X(BX_R) X(BLX_R) X(BL_FIRST) X(BL_SECOND) X(BLX_SECOND) X(LITERAL) X(LDR_PC) X(LDM) X(STM)      \
-    X(MUL) X(MULS) X(MLA) X(MLAS) X(LONG) X(SMLAXY) X(SMULXY) X(SMLAWY) X(SMULWY) X(SMLALXY) X(SATURATE) X(CLZ)       \
+    X(LDM_PLAIN) X(STM_PLAIN) X(MUL) X(MULS) X(MLA) X(MLAS) X(LONG) X(UMULL) X(UMLAL) X(SMULL) X(SMLAL) X(SMLAXY) X(SMULXY) X(SMLAWY) X(SMULWY) X(SMLALXY) X(SATURATE) X(CLZ)       \
     X(SWP) X(MRS) X(MSR)
+/* Two instructions that are often one behind the other are done as one: in a chain of loads, sums and comparisons, in
+ * numbers of 64 bits and fixed point, and before jumps. */
+#define FOR_EACH_SECOND(X, first)                                                                   \
+    X(first, LDR_I) X(first, STR_I) X(first, ADD_R) X(first, ADD_I) X(first, SUB_R) X(first, MOV_I)                   \
+    X(first, MOV_LSL) X(first, ADD_LSL) X(first, CMPS_R) X(first, CMPS_I)
+#define FOR_EACH_BRANCH_OF(X, first)                                                                \
+    X(first, BEQ) X(first, BNE) X(first, BCS) X(first, BCC) X(first, BMI) X(first, BPL) X(first, BVS) X(first, BVC)   \
+    X(first, BHI) X(first, BLS) X(first, BGE) X(first, BLT) X(first, BGT) X(first, BLE)
+#define FOR_EACH_PAIR(X)                                                                            \
+    FOR_EACH_SECOND(X, LDR_I) FOR_EACH_SECOND(X, STR_I) FOR_EACH_SECOND(X, ADD_R) FOR_EACH_SECOND(X, ADD_I)           \
+    FOR_EACH_SECOND(X, SUB_R) FOR_EACH_SECOND(X, MOV_R) FOR_EACH_SECOND(X, MOV_I) FOR_EACH_SECOND(X, MOV_LSL)         \
+    FOR_EACH_BRANCH_OF(X, CMPS_R) FOR_EACH_BRANCH_OF(X, CMPS_I) X(TSTS_R, BEQ) X(TSTS_R, BNE) X(SUBS_I, BEQ)          \
+    X(SUBS_I, BNE) X(SBCS_R, BCS) X(SBCS_R, BCC) X(ORRS_R, BEQ) X(ORRS_R, BNE) X(ADDS_R, ADC_R) X(CMPS_R, SBCS_R)     \
+    X(ADD_LSL, LDR_I) X(ADD_LSL, MOV_R) X(ADD_LSL, ADD_LSL) X(LDR_I, MOV_ASR) X(MOV_ASR, MLA) X(MOV_LSL, ORR_LSR)     \
+    X(ORR_LSR, LDR_I) X(ORR_LSR, SUB_R) X(MOV_LSR, MOV_LSR) X(MOV_LSR, ORR_LSL) X(ORR_LSL, MOV_LSR)                   \
+    X(LDRH_I, LDR_I) X(LDRH_I, CMPS_R) X(LDRSH_I, SUB_R) X(LDRSH_I, CMPS_R) X(LDRSH_I, CMPS_I) X(LDRSH_I, LDRSH_I)    \
+    X(LDR_I, STRH_I) X(ADD_I, STRH_I) X(STRH_I, LDR_I)
 #define ONE_OF(name) K_##name,
+#define FORMS_OF(name) FOR_EACH_FORM(ONE_OF, name)
+#define OFFSETS_OF(name) FOR_EACH_OFFSET(ONE_OF, name)
+#define PAIR_OF(first, second) K_##first##_##second,
 
-enum kind { FOR_EACH_OTHER(ONE_OF) FOR_EACH_ALU(SIX_OF) FOR_EACH_ACCESS(TWO_OF) KINDS };
+enum kind { FOR_EACH_OTHER(ONE_OF) FOR_EACH_BRANCH(ONE_OF) FOR_EACH_ALU(FORMS_OF) FOR_EACH_ACCESS(OFFSETS_OF)
+            FOR_EACH_PAIR(PAIR_OF) KINDS };
 
 /* One instruction. `kind` is done first; of IF and WITH_PC `then`, and what that is of `last`. */
 typedef struct {
-    uint8_t kind, then, last, condition, rd, rn, rm, rs, shift, amount, flags;
+    uint16_t kind, then, last;
+    uint8_t condition : 4, shift : 4, rd, rn, rm;
+    union { uint8_t rs, amount; };                              /* by what rm is shifted; of LDM and STM, how many */
+    uint8_t flags;
     uint32_t number;                                            /* operand, offset, target, list of registers */
 } op;
 
@@ -67,13 +97,19 @@ static void with_pc(op *o, int reads) {
     o->kind = K_WITH_PC;
 }
 
+/* Which of FOR_EACH_OPERAND an operand is, of which `shifter` has said one of three. */
+static int form_of(const op *o, int operand) {
+    int by_number = operand == 2 && o->shift < ROR && o->amount < 32;
+    return by_number ? 3 + o->shift : operand;
+}
+
 static void alu(op *o, int code, int flags, int operand) {
-    static const uint8_t first[] = {
+    static const uint16_t first[] = {
 #define FIRST(name) K_##name##_I,
         FOR_EACH_ALU(FIRST)
     };
     int compares = code >= 8 && code <= 11;
-    o->kind = (uint8_t) (first[code] + 3 * flags + operand);
+    o->kind = (uint16_t) (first[code] + 6 * flags + form_of(o, operand));
     int reads = (code != 13 && code != 15 && o->rn == 15) || (operand && o->rm == 15) ||
                 (operand == 2 && o->shift & BY_REGISTER && o->rs == 15);
     if (!compares && o->rd == 15) {                             /* computes into register 15, then goes there */
@@ -84,10 +120,13 @@ static void alu(op *o, int code, int flags, int operand) {
     }
 }
 
-static void access(op *o, uint8_t immediate, uint8_t general, uint32_t flags) {
-    int plain = !(flags & (REGISTER | WRITES_BACK)) && flags & BEFORE;
+/* An access, of which `general` is the last of FOR_EACH_OFFSET. */
+static void access(op *o, uint16_t general, uint32_t flags) {
+    int form = 4;
     o->flags = (uint8_t) flags;
-    o->kind = plain ? immediate : general;
+    if (!(flags & REGISTER)) form = !(flags & BEFORE) ? 3 : flags & WRITES_BACK ? 2 : 0;
+    else if ((flags & (BEFORE | WRITES_BACK | DOWN)) == BEFORE && o->shift == LSL) form = 1;
+    o->kind = (uint16_t) (general - 4 + form);
     with_pc(o, o->rn == 15 || o->rd == 15 || (flags & REGISTER && o->rm == 15));
 }
 
@@ -99,38 +138,38 @@ static uint32_t addressing(uint32_t word) {
 }
 
 static void word_or_byte(op *o, uint32_t word, uint32_t here) {
-    static const uint8_t kinds[] = {K_STR_I, K_STR, K_LDR_I, K_LDR, K_STRB_I, K_STRB, K_LDRB_I, K_LDRB};
+    static const uint16_t kinds[] = {K_STR, K_LDR, K_STRB, K_LDRB};
     uint32_t flags = addressing(word);
-    int which = 4 * bit(word, 22) + 2 * bit(word, 20);
+    int which = 2 * bit(word, 22) + bit(word, 20);
     if (bit(word, 25)) {
         flags |= REGISTER;
         shifter(o, word);
     } else {
         o->number = flags & DOWN ? -(word & 0xfff) : word & 0xfff;
     }
-    if (which == 2 && o->rd == 15) {
+    if (which == 1 && o->rd == 15) {
         o->flags = (uint8_t) flags;
         o->kind = K_LDR_PC;
         with_pc(o, o->rn == 15 || (flags & REGISTER && o->rm == 15));
-    } else if (which == 2 && o->rn == 15 && !(flags & (REGISTER | WRITES_BACK))) {
+    } else if (which == 1 && o->rn == 15 && !(flags & (REGISTER | WRITES_BACK))) {
         o->number += here + 8;
         o->kind = K_LITERAL;
     } else {
-        access(o, kinds[which], kinds[which + 1], flags);
+        access(o, kinds[which], flags);
     }
 }
 
 static void half_or_signed(op *o, uint32_t word) {
-    static const uint8_t kinds[] = {K_UNDEFINED, K_STRH, K_LDRD, K_STRD, K_UNDEFINED, K_LDRH, K_LDRSB, K_LDRSH};
+    static const uint16_t kinds[] = {K_UNDEFINED, K_STRH, K_LDRD, K_STRD, K_UNDEFINED, K_LDRH, K_LDRSB, K_LDRSH};
     uint32_t flags = addressing(word), offset = (word >> 4 & 0xf0) | (word & 15);
-    uint8_t kind = kinds[4 * bit(word, 20) + (word >> 5 & 3)];
+    uint16_t kind = kinds[4 * bit(word, 20) + (word >> 5 & 3)];
     o->rm = word & 15;
     if (bit(word, 22)) o->number = flags & DOWN ? -offset : offset;
     else flags |= REGISTER;
     o->shift = LSL;
     if ((kind == K_LDRD || kind == K_STRD) && o->rd & 1) kind = K_UNDEFINED;
     if (kind == K_UNDEFINED) o->kind = kind;
-    else access(o, kind - 1, kind, flags);                      /* TWO_OF: the plain one comes before */
+    else access(o, kind, flags);
 }
 
 static void multiply_or_swap(op *o, uint32_t word) {
@@ -143,7 +182,8 @@ static void multiply_or_swap(op *o, uint32_t word) {
     } else if ((word & 0x0f800000) == 0x00800000) {
         o->flags = (uint8_t) ((bit(word, 21) ? ACCUMULATES : 0) | (bit(word, 22) ? SIGNED : 0) |
                               (bit(word, 20) ? WITH_FLAGS : 0));
-        o->kind = K_LONG;
+        static const uint16_t kinds[] = {K_UMULL, K_UMLAL, K_SMULL, K_SMLAL};
+        o->kind = bit(word, 20) ? K_LONG : kinds[word >> 21 & 3];
     } else if ((word & 0x0fb00f00) == 0x01000000) {
         o->flags = bit(word, 22) ? BYTES : 0;
         o->kind = K_SWP;
@@ -204,11 +244,18 @@ static void data(op *o, uint32_t word) {
     alu(o, code, flags, operand);
 }
 
+/* LDM or STM of a list; plain without register 15 and ^. */
+static void list(op *o, int loads) {
+    int plain = !(o->flags & USERS) && !bit(o->number, 15);
+    o->amount = (uint8_t) __builtin_popcount(o->number);
+    o->kind = !o->number ? K_UNDEFINED : plain ? (loads ? K_LDM_PLAIN : K_STM_PLAIN) : loads ? K_LDM : K_STM;
+}
+
 static void several(op *o, uint32_t word) {
     o->number = word & 0xffff;
     o->flags = (uint8_t) ((bit(word, 24) ? BEFORE : 0) | (bit(word, 23) ? 0 : DOWN) | (bit(word, 22) ? USERS : 0) |
                           (bit(word, 21) ? WRITES_BACK : 0));
-    o->kind = !o->number ? K_UNDEFINED : bit(word, 20) ? K_LDM : K_STM;
+    list(o, bit(word, 20));
     with_pc(o, o->kind == K_STM && bit(word, 15));
 }
 
@@ -220,6 +267,12 @@ static void unconditional(op *o, uint32_t word, uint32_t here) {
     } else if ((word & 0x0d70f000) == 0x0550f000) {
         o->kind = K_NOP;                                        /* PLD */
     }
+}
+
+/* A jump within ITCM with a condition: `number` is the place of its target in the table. */
+static void branch(op *o, uint32_t condition, int width) {
+    o->kind = (uint16_t) (K_BEQ + condition);
+    o->number >>= width;
 }
 
 static void decode_arm(op *o, uint32_t word, uint32_t here) {
@@ -260,8 +313,10 @@ static void decode_arm(op *o, uint32_t word, uint32_t here) {
         if (o->kind == K_CONTROL) o->flags = (uint8_t) bit(word, 20);
         break;
     }
-    if (condition != ALWAYS_DONE) {
-        o->condition = condition;
+    if (condition != ALWAYS_DONE && o->kind == K_B && o->number < CODE) {
+        branch(o, condition, 2);
+    } else if (condition != ALWAYS_DONE) {
+        o->condition = condition & 15;
         if (o->kind == K_WITH_PC || o->kind == K_TO_PC) {
             o->then = o->kind;                                  /* and `last` is what it was */
         } else {
@@ -308,7 +363,7 @@ static void thumb_high(op *o, uint32_t half) {
 }
 
 static void thumb_access(op *o, uint32_t half) {
-    static const uint8_t registers[] = {K_STR, K_STRH, K_STRB, K_LDRSB, K_LDR, K_LDRH, K_LDRB, K_LDRSH};
+    static const uint16_t registers[] = {K_STR, K_STRH, K_STRB, K_LDRSB, K_LDR, K_LDRH, K_LDRB, K_LDRSH};
     uint32_t offset = half >> 6 & 31;
     o->rd = half & 7;
     o->rn = half >> 3 & 7;
@@ -316,8 +371,7 @@ static void thumb_access(op *o, uint32_t half) {
     switch (half >> 12) {
     case 5:
         o->rm = half >> 6 & 7;
-        o->flags |= REGISTER;
-        o->kind = registers[half >> 9 & 7];
+        access(o, registers[half >> 9 & 7], BEFORE | REGISTER);
         return;
     case 6: o->number = 4 * offset; o->kind = bit(half, 11) ? K_LDR_I : K_STR_I; return;
     case 7: o->number = offset; o->kind = bit(half, 11) ? K_LDRB_I : K_STRB_I; return;
@@ -337,7 +391,7 @@ static void thumb_several(op *o, uint32_t half) {
     if (stack && bit(half, 8)) o->number |= loads ? 1u << 15 : 1u << 14;
     o->flags = WRITES_BACK;
     if (stack && !loads) o->flags |= DOWN | BEFORE;
-    o->kind = !o->number ? K_UNDEFINED : loads ? K_LDM : K_STM;
+    list(o, loads);
 }
 
 static void thumb_jump(op *o, uint32_t half, uint32_t here) {
@@ -412,10 +466,22 @@ static void decode_thumb(op *o, uint32_t half, uint32_t here) {
             o->then = o->last = K_B;
             o->condition = half >> 8 & 15;
             o->kind = K_IF;
+            if (o->number < CODE) branch(o, o->condition, 1);
         }
         return;
     default: thumb_jump(o, half, here);
     }
+}
+
+/* What an instruction and the one behind it are as one, or what it is alone. */
+static uint16_t pair_of(uint16_t kind, uint16_t behind) {
+    static const uint16_t pairs[][3] = {
+#define ROW(first, second) {K_##first, K_##second, K_##first##_##second},
+        FOR_EACH_PAIR(ROW)
+    };
+    for (unsigned i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (pairs[i][0] == kind && pairs[i][1] == behind) return pairs[i][2];
+    return kind;
 }
 
 #endif

@@ -8,36 +8,38 @@
     FLAGS_OF_ZERO(sum), overflow = (~((x) ^ (y)) & ((x) ^ (sum))) >> 31
 #define ADDING(x, y, more)                                                                          \
     { uint64_t wide = (uint64_t) (x) + (y) + (more); made = (uint32_t) wide; out = (uint32_t) (wide >> 32); }
-#define LOGIC(made_of, keeps) { made = (made_of); if (keeps) { r[o->rd] = made; } NEXT; }
-#define LOGIC_S(made_of, keeps)                                                                     \
-    { made = (made_of); FLAGS_OF_ZERO(made); carry = out; if (keeps) { r[o->rd] = made; } NEXT; }
-#define SUM(x, y, more, keeps) { if (keeps) { r[o->rd] = (x) + (y) + (more); } NEXT; }
+#define LOGIC(made_of, keeps) made = (made_of); if (keeps) r[o->rd] = made;
+#define LOGIC_S(made_of, keeps) made = (made_of); FLAGS_OF_ZERO(made); carry = out; if (keeps) r[o->rd] = made;
+#define SUM(x, y, more, keeps) if (keeps) r[o->rd] = (x) + (y) + (more);
 #define SUM_S(x, y, more, keeps)                                                                    \
     { uint32_t p = (x), q = (y); ADDING(p, q, more) FLAGS_OF_SUM(p, q, made); carry = out;       \
-      if (keeps) { r[o->rd] = made; } NEXT; }
-/* Each instruction with its three operands, without flags and with */
+      if (keeps) r[o->rd] = made; }
+/* Each instruction with its operands, without flags and with */
 #define OPERAND_I(s) y = o->number; if (s) out = o->flags & CARRY_0 ? o->flags & 1 : carry;
 #define OPERAND_R(s) y = r[o->rm]; if (s) out = carry;
-#define OPERAND_T(s) y = shifted(o, r, carry, &out);
+#define OPERAND_T(s) if (s) y = shifted(o, r, carry, &out); else y = moved(o, r, carry);
+#define OPERAND_LSL(s) y = r[o->rm]; if (s) out = y >> (32 - o->amount) & 1; y <<= o->amount;
+#define OPERAND_LSR(s) y = r[o->rm]; if (s) out = y >> (o->amount - 1) & 1; y >>= o->amount;
+#define OPERAND_ASR(s) y = r[o->rm]; if (s) out = y >> (o->amount - 1) & 1; y = (uint32_t) ((int32_t) y >> o->amount);
+#define ALU_FORMS(name, s, does)                                                                    \
+    do_##name##_I: OPERAND_I(s) does NEXT;                                                          \
+    do_##name##_R: OPERAND_R(s) does NEXT;                                                          \
+    do_##name##_T: OPERAND_T(s) does NEXT;                                                          \
+    do_##name##_LSL: OPERAND_LSL(s) does NEXT;                                                      \
+    do_##name##_LSR: OPERAND_LSR(s) does NEXT;                                                      \
+    do_##name##_ASR: OPERAND_ASR(s) does NEXT;
 #define ALU(name, how, made_of, keeps)                                                              \
-    do_##name##_I: OPERAND_I(0) how(made_of, keeps)                                                 \
-    do_##name##_R: OPERAND_R(0) how(made_of, keeps)                                                 \
-    do_##name##_T: OPERAND_T(0) how(made_of, keeps)                                                 \
-    do_##name##S_I: OPERAND_I(1) how##_S(made_of, keeps)                                            \
-    do_##name##S_R: OPERAND_R(1) how##_S(made_of, keeps)                                            \
-    do_##name##S_T: OPERAND_T(1) how##_S(made_of, keeps)
+    ALU_FORMS(name, 0, how(made_of, keeps)) ALU_FORMS(name##S, 1, how##_S(made_of, keeps))
 #define ALU_SUM(name, first, second, more, keeps)                                                   \
-    do_##name##_I: OPERAND_I(0) SUM(first, second, more, keeps)                                     \
-    do_##name##_R: OPERAND_R(0) SUM(first, second, more, keeps)                                     \
-    do_##name##_T: OPERAND_T(0) SUM(first, second, more, keeps)                                     \
-    do_##name##S_I: OPERAND_I(1) SUM_S(first, second, more, keeps)                                  \
-    do_##name##S_R: OPERAND_R(1) SUM_S(first, second, more, keeps)                                  \
-    do_##name##S_T: OPERAND_T(1) SUM_S(first, second, more, keeps)
-/* An access: with a number for an offset, and all others. The base changes only if the access is made. */
+    ALU_FORMS(name, 0, SUM(first, second, more, keeps)) ALU_FORMS(name##S, 1, SUM_S(first, second, more, keeps))
+/* An access, by its offset. The base changes only if the access is made. */
 #define ACCESS(name, does, ends)                                                                    \
     do_##name##_I: at = r[o->rn] + o->number; does ends NEXT;                                       \
+    do_##name##_LSL: at = r[o->rn] + (r[o->rm] << o->amount); does ends NEXT;                       \
+    do_##name##_BACK: at = r[o->rn] + o->number; does r[o->rn] += o->number; ends NEXT;             \
+    do_##name##_POST: at = r[o->rn]; does r[o->rn] += o->number; ends NEXT;                         \
     do_##name: {                                                                                    \
-        uint32_t moved = r[o->rn] + offset_of(o, r, carry);                                                \
+        uint32_t moved = r[o->rn] + offset_of(o, r, carry);                                         \
         at = o->flags & BEFORE ? moved : r[o->rn];                                                  \
         does                                                                                        \
         if (o->flags & WRITES_BACK) r[o->rn] = moved;                                               \
@@ -46,36 +48,90 @@
     }
 /* The value stays in a register as long as it comes from memory that is near. */
 #define LOAD(size, value)                                                                           \
-    { const uint8_t *from = memory_at(c, at, size, 0);                                              \
-      uint32_t far;                                                                                 \
-      if (from) value = bytes_at(from, size);                                                       \
-      else if (far_load(c, at, size, &far)) value = far;                                            \
-      else goto again; }
-#define STORE(size) if (!store(c, at, size, r[o->rd])) goto again;
+    if (at - DTCM_BASE <= DTCM_SIZE - size) value = bytes_at(dtcm + (at - DTCM_BASE), size);        \
+    else { uint32_t far; if (!load(c, at, size, &far)) goto again; value = far; }
+#define STORE_AT(place, size, value)                                                                \
+    if ((place) - DTCM_BASE <= DTCM_SIZE - size) put_bytes(dtcm + ((place) - DTCM_BASE), size, value); \
+    else if (!store(c, place, size, value)) goto again;
+#define STORE(size) STORE_AT(at, size, r[o->rd])
+#define MULTIPLICATION(name, made_of)                                                               \
+    do_##name: { uint64_t wide = (made_of); r[o->rd] = (uint32_t) wide; r[o->rn] = (uint32_t) (wide >> 32); NEXT; }
+/* Those that may be one of a pair */
+#define DO_LDR_I at = r[o->rn] + o->number; LOAD(4, y) r[o->rd] = y;
+#define DO_LDRH_I at = r[o->rn] + o->number; LOAD(2, y) r[o->rd] = y;
+#define DO_LDRSH_I at = r[o->rn] + o->number; LOAD(2, y) r[o->rd] = half(y, 0);
+#define DO_STR_I at = r[o->rn] + o->number; STORE(4)
+#define DO_STRH_I at = r[o->rn] + o->number; STORE(2)
+#define DO_ADD_R r[o->rd] = r[o->rn] + r[o->rm];
+#define DO_ADD_I r[o->rd] = r[o->rn] + o->number;
+#define DO_SUB_R r[o->rd] = r[o->rn] - r[o->rm];
+#define DO_MOV_R r[o->rd] = r[o->rm];
+#define DO_MOV_I r[o->rd] = o->number;
+#define DO_MOV_LSL r[o->rd] = r[o->rm] << o->amount;
+#define DO_MOV_LSR r[o->rd] = r[o->rm] >> o->amount;
+#define DO_MOV_ASR r[o->rd] = (uint32_t) ((int32_t) r[o->rm] >> o->amount);
+#define DO_ADD_LSL r[o->rd] = r[o->rn] + (r[o->rm] << o->amount);
+#define DO_ORR_LSL r[o->rd] = r[o->rn] | r[o->rm] << o->amount;
+#define DO_ORR_LSR r[o->rd] = r[o->rn] | r[o->rm] >> o->amount;
+#define DO_MLA r[o->rd] = r[o->rm] * r[o->rs] + r[o->rn];
+#define DO_CMPS_R OPERAND_R(1) SUM_S(r[o->rn], ~y, 1u, 0)
+#define DO_CMPS_I OPERAND_I(1) SUM_S(r[o->rn], ~y, 1u, 0)
+#define DO_TSTS_R OPERAND_R(1) LOGIC_S(r[o->rn] & y, 0)
+#define DO_ORRS_R OPERAND_R(1) LOGIC_S(r[o->rn] | y, 1)
+#define DO_SUBS_I OPERAND_I(1) SUM_S(r[o->rn], ~y, 1u, 1)
+#define DO_SBCS_R OPERAND_R(1) SUM_S(r[o->rn], ~y, carry, 1)
+#define DO_ADDS_R OPERAND_R(1) SUM_S(r[o->rn], y, 0u, 1)
+#define DO_ADC_R OPERAND_R(0) SUM(r[o->rn], y, carry, 1)
+#define DO_BEQ GO_IF(!zero)
+#define DO_BNE GO_IF(zero)
+#define DO_BCS GO_IF(carry)
+#define DO_BCC GO_IF(!carry)
+#define DO_BMI GO_IF(sign >> 31)
+#define DO_BPL GO_IF(!(sign >> 31))
+#define DO_BVS GO_IF(overflow)
+#define DO_BVC GO_IF(!overflow)
+#define DO_BHI GO_IF(zero && carry)
+#define DO_BLS GO_IF(!(zero && carry))
+#define DO_BGE GO_IF(sign >> 31 == overflow)
+#define DO_BLT GO_IF(sign >> 31 != overflow)
+#define DO_BGT GO_IF(zero && sign >> 31 == overflow)
+#define DO_BLE GO_IF(!(zero && sign >> 31 == overflow))
+#define ALONE(name) do_##name: DO_##name NEXT;
+#define PAIR(first, second) do_##first##_##second: DO_##first o = next++; DO_##second NEXT;
 #define HERE ((uint32_t) (o - table) << width)
 #if TIMED                                                       /* behind a block there is another one */
 #define NEXT                                                                                        \
     do {                                                                                            \
-        if ((uint32_t) (next - table) << width == ends) { to = ends; goto jump; }                   \
+        if (next == last) { to = (uint32_t) (last - table) << width; goto jump; }                   \
         o = next++;                                                                                 \
         goto *labels[o->kind];                                                                      \
     } while (0)
+#define GO_IF(holds) if (holds) goto branch;
 #else
 #define NEXT do { o = next++; goto *labels[o->kind]; } while (0)
+#define GO_IF(holds)                                                                                \
+    if (holds) {                                                                                    \
+        if (c->pause) goto branch;                                                                  \
+        next = table + o->number;                                                                   \
+        NEXT;                                                                                       \
+    }
 #endif
 
 /* Run from c->pc until something stops it, and leave c->pc where it goes on. Between two instructions of a jump alone is
  * looked whether somebody has asked it to pause. */
 static void RUN(core *c) {
 #define LABEL(name) &&do_##name,
-#define SIX_LABELS(name) &&do_##name##_I, &&do_##name##_R, &&do_##name##_T, &&do_##name##S_I, &&do_##name##S_R, &&do_##name##S_T,
-#define TWO_LABELS(name) &&do_##name##_I, &&do_##name,
-    static const void *const labels[] = {FOR_EACH_OTHER(LABEL) FOR_EACH_ALU(SIX_LABELS) FOR_EACH_ACCESS(TWO_LABELS)};
+#define FORM_LABELS(name) FOR_EACH_FORM(LABEL, name)
+#define OFFSET_LABELS(name) FOR_EACH_OFFSET(LABEL, name)
+#define PAIR_LABEL(first, second) &&do_##first##_##second,
+    static const void *const labels[] = {FOR_EACH_OTHER(LABEL) FOR_EACH_BRANCH(LABEL) FOR_EACH_ALU(FORM_LABELS)
+                                         FOR_EACH_ACCESS(OFFSET_LABELS) FOR_EACH_PAIR(PAIR_LABEL)};
     arm *a = &c->arm;
     uint32_t sign, zero, carry, overflow;                       /* those of `a` while it runs */
     uint32_t *r = a->r, y = 0, made = 0, out = 0, at = 0, to = c->pc;
+    uint8_t *const dtcm = c->memories[1].bytes;
 #if TIMED
-    uint32_t ends = 0;
+    const op *last = NULL;
 #endif
     op *table = NULL, *next = NULL, *o = NULL;
     int width = 2;
@@ -83,6 +139,8 @@ static void RUN(core *c) {
     TAKE_FLAGS;
     goto change;
 
+branch:                                                         /* to where a jump with a condition goes */
+    to = o->number << width;
 jump:                                                           /* to `to`, in the same state */
     if (c->pause) {
         c->pause = 0;
@@ -92,8 +150,10 @@ jump:                                                           /* to `to`, in t
     if (to >= CODE) goto lost;
     next = table + (to >> width);
 #if TIMED
-    ends = to + block_size(c, table, width, to);
-    if (!begin_block(c, to, ends - to)) goto leave;
+    uint32_t size = a->sizes[to / 2];
+    if (!size) size = block_size(c, table, width, to);
+    if (!begin_block(c, to, size)) goto leave;
+    last = next + (size >> width);
 #endif
     NEXT;
 change:                                                         /* to `to`, in the state that c->thumb says */
@@ -211,7 +271,16 @@ do_LDR_PC: {
     to = y;
     goto exchange;
 }
-do_LDM:
+do_LDM: {
+    uint32_t base = r[o->rn], bytes = 4u * o->amount;
+    at = lowest_of(o, base, bytes) - DTCM_BASE;
+    if (at > DTCM_SIZE - bytes || o->flags & USERS || !(o->number >> 15)) goto any_LDM;
+    if (o->flags & WRITES_BACK) r[o->rn] = o->flags & DOWN ? base - bytes : base + bytes;
+    for (uint32_t rest = o->number & 0x7fff; rest; rest &= rest - 1, at += 4) r[__builtin_ctz(rest)] = bytes_at(dtcm + at, 4);
+    to = bytes_at(dtcm + at, 4);
+    goto exchange;
+}
+any_LDM:
     if (!load_several(c, o, &to)) goto again;
     if (!(o->number >> 15)) NEXT;
     if (!(o->flags & USERS)) goto exchange;
@@ -222,6 +291,22 @@ do_LDM:
 do_STM:
     if (!store_several(c, o)) goto again;
     NEXT;
+do_LDM_PLAIN: {
+    uint32_t base = r[o->rn], bytes = 4u * o->amount;
+    at = lowest_of(o, base, bytes) - DTCM_BASE;
+    if (at > DTCM_SIZE - bytes) goto any_LDM;
+    if (o->flags & WRITES_BACK) r[o->rn] = o->flags & DOWN ? base - bytes : base + bytes;
+    for (uint32_t rest = o->number; rest; rest &= rest - 1, at += 4) r[__builtin_ctz(rest)] = bytes_at(dtcm + at, 4);
+    NEXT;
+}
+do_STM_PLAIN: {
+    uint32_t base = r[o->rn], bytes = 4u * o->amount;
+    at = lowest_of(o, base, bytes) - DTCM_BASE;
+    if (at > DTCM_SIZE - bytes) goto do_STM;
+    for (uint32_t rest = o->number; rest; rest &= rest - 1, at += 4) put_bytes(dtcm + at, 4, r[__builtin_ctz(rest)]);
+    if (o->flags & WRITES_BACK) r[o->rn] = o->flags & DOWN ? base - bytes : base + bytes;
+    NEXT;
+}
 do_MUL:
     r[o->rd] = r[o->rm] * r[o->rs];
     NEXT;
@@ -241,6 +326,11 @@ do_LONG:
     multiply_long(a, o);
     TAKE_FLAGS;
     NEXT;
+    MULTIPLICATION(UMULL, (uint64_t) r[o->rm] * r[o->rs])
+    MULTIPLICATION(UMLAL, ((uint64_t) r[o->rn] << 32 | r[o->rd]) + (uint64_t) r[o->rm] * r[o->rs])
+    MULTIPLICATION(SMULL, (uint64_t) ((int64_t) (int32_t) r[o->rm] * (int32_t) r[o->rs]))
+    MULTIPLICATION(SMLAL, ((uint64_t) r[o->rn] << 32 | r[o->rd]) +
+                          (uint64_t) ((int64_t) (int32_t) r[o->rm] * (int32_t) r[o->rs]))
 do_SMLAXY: multiply_halves(a, o, K_SMLAXY); NEXT;
 do_SMULXY: multiply_halves(a, o, K_SMULXY); NEXT;
 do_SMLAWY: multiply_halves(a, o, K_SMLAWY); NEXT;
@@ -291,7 +381,10 @@ do_MSR:
     ACCESS(LDRSH, LOAD(2, y), r[o->rd] = half(y, 0);)
     ACCESS(STRH, STORE(2), )
     ACCESS(LDRD, LOAD(4, y) at += 4; LOAD(4, made), r[o->rd] = y; r[o->rd + 1] = made;)
-    ACCESS(STRD, STORE(4) if (!store(c, at + 4, 4, r[o->rd + 1])) goto again;, )
+    ACCESS(STRD, STORE(4) STORE_AT(at + 4, 4, r[o->rd + 1]), )
+
+    FOR_EACH_BRANCH(ALONE)
+    FOR_EACH_PAIR(PAIR)
 }
 
 #undef TAKE_FLAGS
@@ -306,15 +399,64 @@ do_MSR:
 #undef OPERAND_I
 #undef OPERAND_R
 #undef OPERAND_T
+#undef OPERAND_LSL
+#undef OPERAND_LSR
+#undef OPERAND_ASR
+#undef ALU_FORMS
 #undef ALU
 #undef ALU_SUM
 #undef ACCESS
 #undef LOAD
+#undef STORE_AT
 #undef STORE
+#undef MULTIPLICATION
+#undef DO_LDR_I
+#undef DO_LDRH_I
+#undef DO_LDRSH_I
+#undef DO_STR_I
+#undef DO_STRH_I
+#undef DO_ADD_R
+#undef DO_ADD_I
+#undef DO_SUB_R
+#undef DO_MOV_R
+#undef DO_MOV_I
+#undef DO_MOV_LSL
+#undef DO_MOV_LSR
+#undef DO_MOV_ASR
+#undef DO_ADD_LSL
+#undef DO_ORR_LSL
+#undef DO_ORR_LSR
+#undef DO_MLA
+#undef DO_CMPS_R
+#undef DO_CMPS_I
+#undef DO_TSTS_R
+#undef DO_ORRS_R
+#undef DO_SUBS_I
+#undef DO_SBCS_R
+#undef DO_ADDS_R
+#undef DO_ADC_R
+#undef DO_BEQ
+#undef DO_BNE
+#undef DO_BCS
+#undef DO_BCC
+#undef DO_BMI
+#undef DO_BPL
+#undef DO_BVS
+#undef DO_BVC
+#undef DO_BHI
+#undef DO_BLS
+#undef DO_BGE
+#undef DO_BLT
+#undef DO_BGT
+#undef DO_BLE
+#undef ALONE
+#undef PAIR
 #undef HERE
 #undef NEXT
+#undef GO_IF
 #undef LABEL
-#undef SIX_LABELS
-#undef TWO_LABELS
+#undef FORM_LABELS
+#undef OFFSET_LABELS
+#undef PAIR_LABEL
 #undef RUN
 #undef TIMED

@@ -88,6 +88,18 @@ static inline __attribute__((always_inline)) uint32_t shifted(const op *o, const
     }
 }
 
+/* The same without the carry that comes out. */
+static inline __attribute__((always_inline)) uint32_t moved(const op *o, const uint32_t *r, uint32_t carry) {
+    uint32_t value = r[o->rm], by = o->shift & BY_REGISTER ? r[o->rs] & 0xff : o->amount;
+    if (o->shift == RRX) return value >> 1 | carry << 31;
+    switch (o->shift & 3) {
+    case LSL: return by < 32 ? value << by : 0;
+    case LSR: return by < 32 ? value >> by : 0;
+    case ASR: return (uint32_t) ((int32_t) value >> (by < 32 ? by : 31));
+    default: return rotated(value, by & 31);
+    }
+}
+
 /* What the ALU makes of two operands, for the instructions that compute an address to go to. */
 static uint32_t computed(int code, uint32_t x, uint32_t y, uint32_t carry) {
     switch (code) {
@@ -125,10 +137,11 @@ static inline uint8_t *memory_at(const core *c, uint32_t address, uint32_t size,
 /* Something has been written to instructions. */
 static void forget(core *c, uint32_t offset, uint32_t size) {
     arm *a = &c->arm;
-    for (uint32_t i = offset / 4; i <= (offset + size - 1) / 4 && i < CODE / 4; i++) a->words[i].kind = K_UNDECODED;
+    uint32_t first = offset < 4 ? 0 : offset - 4;               /* the one before may have been decoded as a pair with it */
+    for (uint32_t i = first / 4; i <= (offset + size - 1) / 4 && i < CODE / 4; i++) a->words[i].kind = K_UNDECODED;
     if (a->sizes) memset(a->sizes, 0, CODE / 2 * sizeof *a->sizes);
     if (a->halves)
-        for (uint32_t i = offset / 2; i <= (offset + size - 1) / 2 && i < CODE / 2; i++) a->halves[i].kind = K_UNDECODED;
+        for (uint32_t i = first / 2; i <= (offset + size - 1) / 2 && i < CODE / 2; i++) a->halves[i].kind = K_UNDECODED;
 }
 
 static int nowhere(core *c, const char *verb, uint32_t address, uint32_t size) {
@@ -192,14 +205,16 @@ static inline uint32_t bytes_at(const uint8_t *from, uint32_t size) {
     return four;
 }
 
-static inline int load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
+static inline __attribute__((always_inline)) void put_bytes(uint8_t *to, uint32_t size, uint32_t value) { memcpy(to, &value, size); }
+
+static __attribute__((noinline)) int load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
     const uint8_t *at = memory_at(c, address, size, 0);
     if (!at) return far_load(c, address, size, value);
     *value = bytes_at(at, size);
     return 1;
 }
 
-static inline int store(core *c, uint32_t address, uint32_t size, uint32_t value) {
+static __attribute__((noinline)) int store(core *c, uint32_t address, uint32_t size, uint32_t value) {
     uint8_t *at = memory_at(c, address, size, 1);
     if (!at) return far_store(c, address, size, value);
     memcpy(at, &value, size);
@@ -207,9 +222,8 @@ static inline int store(core *c, uint32_t address, uint32_t size, uint32_t value
 }
 
 static inline uint32_t offset_of(const op *o, const uint32_t *r, uint32_t carry) {
-    uint32_t ignored;
     if (!(o->flags & REGISTER)) return o->number;
-    uint32_t offset = shifted(o, r, carry, &ignored);
+    uint32_t offset = moved(o, r, carry);
     return o->flags & DOWN ? -offset : offset;
 }
 
@@ -230,7 +244,7 @@ static uint32_t lowest_of(const op *o, uint32_t base, uint32_t bytes) {
 /* LDM; whether it goes on behind it. What is read of register 15 comes in `to`. */
 static int load_several(core *c, const op *o, uint32_t *to) {
     arm *a = &c->arm;
-    uint32_t base = a->r[o->rn], bytes = 4 * (uint32_t) __builtin_popcount(o->number), at = lowest_of(o, base, bytes);
+    uint32_t base = a->r[o->rn], bytes = 4u * o->amount, at = lowest_of(o, base, bytes);
     uint32_t found[16], *next = found;
     const uint8_t *from = memory_at(c, at, bytes, 0);
     if (from) memcpy(found, from, bytes);
@@ -248,7 +262,7 @@ static int load_several(core *c, const op *o, uint32_t *to) {
 
 static int store_several(core *c, const op *o) {
     arm *a = &c->arm;
-    uint32_t base = a->r[o->rn], bytes = 4 * (uint32_t) __builtin_popcount(o->number), at = lowest_of(o, base, bytes);
+    uint32_t base = a->r[o->rn], bytes = 4u * o->amount, at = lowest_of(o, base, bytes);
     uint32_t values[16], *next = values;
     for (uint32_t rest = o->number; rest; rest &= rest - 1) *next++ = *register_of(a, o, __builtin_ctz(rest));
     uint8_t *to = memory_at(c, at, bytes, 1);
@@ -316,14 +330,26 @@ static op *table_of(core *c) {
     return a->halves;
 }
 
-/* An instruction, decoded. */
+static void decode(op *o, uint32_t word, uint32_t here, int width) {
+    if (width == 2) decode_arm(o, word, here);
+    else decode_thumb(o, word, here);
+}
+
+/* An instruction, decoded; with the one behind it if that is in the same page: blocks end with pages. */
 static op *decoded(core *c, op *table, int width, uint32_t here) {
     op *o = table + (here >> width);
     if (o->kind == K_UNDECODED) {
-        uint32_t word = 0;
+        uint32_t word = 0, behind = here + (1u << width);
         memcpy(&word, c->itcm + here, (size_t) 1 << width);
-        if (width == 2) decode_arm(o, word, here);
-        else decode_thumb(o, word, here);
+        decode(o, word, here, width);
+        if (behind % PAGE) {
+            op next;
+            memcpy(&word, c->itcm + behind, (size_t) 1 << width);
+            decode(&next, word, behind, width);
+            uint16_t both = pair_of(o->kind, next.kind);
+            if (both != o->kind) decoded(c, table, width, behind);          /* of which it takes the operands */
+            o->kind = both;
+        }
     }
     return o;
 }
@@ -332,6 +358,7 @@ static op *decoded(core *c, op *table, int width, uint32_t here) {
 static int ends_block(const op *o) {
     int kind = o->kind == K_IF ? o->then : o->kind;
     if (kind == K_WITH_PC) kind = o->last;
+    if (kind >= K_BEQ && kind <= K_BLE) return 1;
     switch (kind) {
     case K_LDM: return bit(o->number, 15);
     case K_CONTROL: return !o->flags;
@@ -342,16 +369,45 @@ static int ends_block(const op *o) {
     }
 }
 
+static __attribute__((noinline)) void set_price(core *c, cost *one, uint32_t address, uint32_t size) {
+    uint64_t both = c->price(c, address, size);
+    one->cycles = (uint32_t) both;
+    one->jump = (uint32_t) (both >> 32);
+    one->size = size;
+    one->thumb = (uint32_t) c->thumb;
+}
+
 /* Bytes of the block that begins somewhere: up to where it may go elsewhere, or to the end of a page. */
-static uint32_t block_size(core *c, op *table, int width, uint32_t begins) {
-    uint16_t *known = &c->arm.sizes[begins / 2];
-    if (!*known) {
-        uint32_t end = begins, step = 1u << width;
-        do end += step;
-        while (!ends_block(decoded(c, table, width, end - step)) && end % PAGE);
-        *known = (uint16_t) (end - begins);
+static __attribute__((noinline)) uint32_t block_size(core *c, op *table, int width, uint32_t begins) {
+    uint32_t end = begins, step = 1u << width;
+    do end += step;
+    while (!ends_block(decoded(c, table, width, end - step)) && end % PAGE);
+    return c->arm.sizes[begins / 2] = (uint16_t) (end - begins);
+}
+
+/* What a block costs, and whether it may begin: it is counted then, or stopped. What came before has cost a jump if the
+ * block does not follow it. */
+static inline __attribute__((always_inline)) int begin_block(core *c, uint32_t address, uint32_t size) {
+    uint64_t jump = address == c->follow ? 0 : c->jump, now = c->now + jump;
+    cost *one = &c->costs[address / 2];
+    if (c->last) c->last->spent += jump;
+    c->now = now;
+    c->jump = 0;
+    c->follow = address;
+    if (now >= c->limit || (raw(c) & c->enable && wanted(c))) {
+        c->stopped = 1;
+        return 0;
     }
-    return *known;
+    if (one->size != size) set_price(c, one, address, size);
+    if (c->profiled) {
+        c->last = one;
+        one->begun++;
+        one->spent += one->cycles;
+    }
+    c->now = now + one->cycles;
+    c->jump = one->jump;
+    c->follow = address + size;
+    return 1;
 }
 
 /* The program of a core whose work takes time: each block has its price, and what happens in between ends it. */

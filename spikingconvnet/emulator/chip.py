@@ -273,7 +273,7 @@ class Chip:
 
     def _interrupt(self, mask: int, active: bool) -> None:
         for core in self.cores.values():
-            if mask >> core.physical & 1 and core.rest not in (Rest.OFF, Rest.DEAD):
+            if mask >> core.physical & 1 and not core.ended:
                 core.interrupt(Interrupt.CPU, active)
                 if active:
                     self._wake(core)
@@ -310,7 +310,7 @@ class Chip:
         core = self.cores.get(message.core)
         if core is None:
             return Result.CPU
-        if core.rest in (Rest.OFF, Rest.DEAD):
+        if core.ended:
             return Result.DEAD
         if len(self._waiting[core.number]) == _MOST_WAITING:
             return Result.BUF

@@ -248,9 +248,14 @@ class Core:
         self.timers.progress()
 
     @property
+    def ended(self) -> bool:
+        """Whether no program is under way: it is off, or dead."""
+        return self.rest in (Rest.OFF, Rest.DEAD)
+
+    @property
     def ready(self) -> bool:
         """Whether `run` would do something."""
-        if self.rest in (Rest.OFF, Rest.DEAD):
+        if self.ended:
             return False
         offered = bool(self.inbox) and not self.comms.received
         return self.rest is Rest.READY or offered or self._wanted() is not None or self._polled_out()

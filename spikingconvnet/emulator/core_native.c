@@ -23,7 +23,6 @@ enum { DEVICES = 4 };                                           /* native_cpu.py
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
 enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8, PLACES = 16 };
-#include "arm_decode.h"
 enum { BANKS = 6, SVC_MODE = 0x13, ABT_MODE = 0x17, UND_MODE = 0x1b };      /* of registers, by mode: arm_run.h */
 enum { DTCM_BASE = 0x00400000, DTCM_SIZE = 0x10000, SDRAM_BASE = 0x60000000, SDRAM_SIZE = 128 << 20 };
 enum { FETCH, UNDEFINED, CALL, DATA };                          /* cpu.Trap */
@@ -44,6 +43,7 @@ enum { TCR = 0x00, TXDATA = 0x04, TXKEY = 0x08, RSR = 0x0c, RXDATA = 0x10, RXKEY
 enum { ADRS = 0x04, ADRT = 0x08, DESC = 0x0c, CTRL = 0x10, STAT = 0x14, GCTL = 0x18, SCTL = 0x28, STAT0 = 0x40,
        TO_SYSTEM = 1 << 19, LENGTH = 0x1ffff, ENABLE_COUNT = 0x01, CLEAR_COUNT = 0x02, CLEAR_DONE = 0x08, ABORT = 0x02,
        UNCOMMIT = 0x01, TRANSFERRING = 0x01, QUEUED = 0x04, DONE = 1 << 10, DONE_TWICE = 1 << 11, AT_ONCE = 2, MOST_STEPS = 1 << 22, CODE = 0x8000 };
+#include "arm_decode.h"
 #define NEVER UINT64_MAX
 #define ALWAYS (1u << CC_TMT | 1u << CC_TNF)
 
@@ -83,7 +83,7 @@ typedef struct {
 /* A block by its first half word: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
 typedef struct {
     uint32_t cycles, jump, size, thumb;
-    uint64_t begun, spent;
+    uint64_t begun, spent;                                      /* of a core that is `profiled` */
 } cost;
 
 /* timed_core.Bank: the SDRAM of a chip */
@@ -121,10 +121,10 @@ struct core {
     uint32_t system, tcm, description, gctl, processor, sctl, bursts;
     int done;
     /* time: timed_core.py */
-    int timed, stopped, transfers, waits;
+    int timed, profiled, stopped, transfers, waits;
     uint32_t read_cost;
     uint64_t limit, until, lag, begins, follow, jump, slept, ends[AT_ONCE];
-    cost *costs, *last;
+    cost *costs, *last;                                         /* `last` if it is `profiled` */
     price_of *price;
     bank *bank;
     uint64_t *sent_at;
@@ -146,7 +146,6 @@ static uint32_t status(const core *c);
 static void set_status(core *c, uint32_t word);
 static void set_saved_status(arm *a, uint32_t word);
 static void forget(core *c, uint32_t offset, uint32_t size);
-static int begin_block(core *c, uint32_t address, uint32_t size);
 
 /* Let the program stop before it makes the access that it is about to make. */
 static void stop_program(core *c) {
@@ -620,31 +619,6 @@ static void plan(core *c) {
     }
 }
 
-/* The program is about to begin a block: count it, or stop before it, 0. */
-static int begin_block(core *c, uint32_t address, uint32_t size) {
-    if (address != c->follow) spend(c, c->jump);
-    c->jump = 0;
-    c->follow = address;
-    if (c->now >= c->limit || (raw(c) & c->enable && wanted(c))) {
-        c->stopped = 1;
-        return 0;
-    }
-    cost *one = &c->costs[(address & (CODE - 1)) / 2];
-    if (one->size != size) {
-        uint64_t both = c->price(c, address, size);
-        one->cycles = (uint32_t) both;
-        one->jump = (uint32_t) (both >> 32);
-        one->size = size;
-        one->thumb = (uint32_t) c->thumb;
-    }
-    one->begun++;
-    c->last = one;
-    spend(c, one->cycles);
-    c->jump = one->jump;
-    c->follow = address + size;
-    return 1;
-}
-
 /* The block that is under way takes so many cycles more. */
 static void spend(core *c, uint64_t cycles) {
     c->now += cycles;
@@ -841,10 +815,11 @@ API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
 
 /* Time */
 /* Let its work take time; whether there is memory for it. */
-API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price) {
+API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price, int profiled) {
     c->arm.sizes = calloc(CODE / 2, sizeof *c->arm.sizes);
     c->price = (price_of *) price;
     c->timed = 1;
+    c->profiled = profiled;
     c->read_cost = 0;
     c->costs = costs;
     c->bank = shared;
@@ -853,7 +828,7 @@ API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price
 }
 
 /* A packet sets out for a core, or arrives; 0 if there is no room for it. */
-API int core_arrive(core *c, uint64_t at, uint32_t control, uint32_t key, uint32_t data) {
+static int arrive(core *c, uint64_t at, uint32_t control, uint32_t key, uint32_t data) {
     if (c->first == c->n_coming) c->first = c->n_coming = 0;                    /* from here on */
     if (c->n_coming == c->coming_size) {
         size_t larger = c->coming_size ? 2 * c->coming_size : 64;
@@ -868,6 +843,14 @@ API int core_arrive(core *c, uint64_t at, uint32_t control, uint32_t key, uint32
     last->key = key;
     last->data = data;
     return 1;
+}
+
+/* The same for up to 32 cores; bits of those that have no room for it. */
+API uint32_t cores_arrive(core **cores, int n, uint64_t at, uint32_t control, uint32_t key, uint32_t data) {
+    uint32_t full = 0;
+    for (int i = 0; i < n; i++)
+        if (!arrive(cores[i], at, control, key, data)) full |= 1u << i;
+    return full;
 }
 
 /* Whoever does something to a core that sleeps does it now. */

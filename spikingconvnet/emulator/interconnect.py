@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
-from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.memory_map import XY
 from spikingconvnet.emulator.packets import Packet
 
@@ -85,10 +84,9 @@ class Interconnect:
         else:
             for child, time in zip(children, leaves):
                 self._come(time, tree, child, packet)
-            cores: list[Any] = list(listed)         # of the kind that has a clock
-            for core in cores:
-                if core.rest not in (Rest.OFF, Rest.DEAD):
-                    core.arrive(begins + self._lag, packet)
+            cores: list[Any] = [core for core in listed if not core.ended]      # of the kind that has a clock
+            if cores:
+                cores[0].arrive_all(cores, begins + self._lag, packet)
         router.count(counters, 1)
 
     def _leave(self, xy: XY, begins: int, wires: list[Wire], takes: int, patience: int) -> list[int] | None:

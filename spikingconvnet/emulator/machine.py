@@ -79,7 +79,8 @@ class Machine:
         if version not in CHIPS:
             raise SetupError(f"board version: must be 3 (4 chips) or 5 (48 chips), got {version!r}")
         self.version, self.transmit, self.report, self.watchdog = version, transmit, report, watchdog
-        self.cycle, self._under_way, self._spent = 0, 0, 0.0
+        self.cycle, self._under_way = 0, 0
+        self._spent: float | None = None            # CPU time of the core that was paused, since then
         self._events: list[Event] = []              # a heap
         self._ready: deque[Core] = deque()
         self._queued: set[Core] = set()             # those in it
@@ -88,6 +89,7 @@ class Machine:
         self._arriving: deque[Sent] = deque()
         self._mail: deque[SDP] = deque()            # messages from cores
         self._trees: dict[tuple[XY, int, int], Tree] = {}
+        self._passed: list[Tree] = []               # along which packets went that no router has counted
         self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
         self._make_core, self._cpus = make_core, CPUs(make_core.CPU)
@@ -213,7 +215,7 @@ class Machine:
         core = self.chips[x, y].cores.get(number)
         if core is None or timer >= len(core.scheduled):        # no timer's
             return False
-        return core.rest in (Rest.OFF, Rest.DEAD) or core.deadlines()[timer] != instant
+        return core.ended or core.deadlines()[timer] != instant
 
     def step(self) -> None:
         """Do the next thing there is: carry messages, run a core, let packets arrive, or let the clock jump."""
@@ -237,13 +239,14 @@ class Machine:
         """Let a core run until it rests or is paused, and look after what it has done."""
         self._queued.discard(core)
         if not core.ready:
+            self._spent = None
             return
-        self._running, began = core, time.thread_time()
-        core.run()
+        self._running = core
+        self._spend(core)
         self._running = None
-        self._spent += time.thread_time() - began
         self._carry()
         if core.rest is Rest.OFF:
+            self._spent = None
             return
         self._after(core)
         if core.rest is Rest.READY:                 # paused in the middle: it goes on before anybody else
@@ -251,7 +254,16 @@ class Machine:
             self._ready.appendleft(core)
             self._check_watchdog(core)
         else:
-            self._spent = 0.0
+            self._spent = None
+
+    def _spend(self, core: Core) -> None:
+        """Let a core run. A thread's clock is slow to read: time counts for one that has been paused, as few are."""
+        if self._spent is None:
+            core.run()
+            return
+        began = time.thread_time()
+        core.run()
+        self._spent += time.thread_time() - began
 
     def _after(self, core: Core) -> None:
         """Take the packets of a core that has run, bury it if it is dead, and note when its timers expire."""
@@ -271,9 +283,10 @@ class Machine:
             self._stop(core, f"has sent {len(sent)} packets without a pause while {self._under_way} are under way")
 
     def _check_watchdog(self, core: Core) -> None:
+        self._spent = self._spent or 0.0
         if self._spent > self.watchdog:
             self._stop(core, f"has not come to rest for {self.watchdog:g} s")
-            self._spent = 0.0
+            self._spent = None
 
     def _stop(self, core: Core, why: str) -> None:
         self._report_core(core, f"{why}; stopped by the watchdog at pc {core.registers()['pc']:#010x}")
@@ -303,7 +316,7 @@ class Machine:
         """The deadline of a core's timer has come, if it is still the same; whether it is."""
         x, y, number = place
         core = self.chips[x, y].cores[number]
-        due = core.rest not in (Rest.OFF, Rest.DEAD) and core.deadlines()[timer] == instant
+        due = not core.ended and core.deadlines()[timer] == instant
         if due:
             if self.cycle != instant:
                 self._set_clock(instant)
@@ -346,10 +359,13 @@ class Machine:
         """Let packets from a chip reach their cores."""
         for packet in sent:
             tree = self.tree(source, packet)
+            if not tree.packets:
+                self._passed.append(tree)
             tree.packets += 1
             for core in tree.cores:
                 core.offer(packet)
-                self._wake(core)
+                if core not in self._queued:
+                    self._wake(core)
 
     def tree(self, source: XY, packet: Packet) -> "Tree":
         """Where a packet from a chip goes."""
@@ -369,11 +385,11 @@ class Machine:
 
     def settle(self) -> None:
         """Count what has passed along every tree since the last time."""
-        for tree in self._trees.values():
-            packets, tree.packets = tree.packets, 0
-            if packets:
-                for router, counters in tree.hops:
-                    router.count(counters, packets)
+        for tree in self._passed:
+            for router, counters in tree.hops:
+                router.count(counters, tree.packets)
+            tree.packets = 0
+        self._passed.clear()
 
 
 class Tree:

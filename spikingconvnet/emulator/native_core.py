@@ -14,6 +14,7 @@ from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.packets import Packet
 
 NEVER = 2**64 - 1                                   # deadline of a timer that does not run
+RESTS = tuple(Rest)                                # by number
 FAULT = Rest.DEAD.value                             # why the core stopped: a fault to deal with
 
 
@@ -64,7 +65,7 @@ class NativeCore(Core):
     @property
     def ready(self) -> bool:
         """Whether `run` would do something."""
-        if self.rest in (Rest.OFF, Rest.DEAD):
+        if self.ended:
             return False
         return bool(library().core_ready(self.made, len(self.inbox) // 3))
 
@@ -89,7 +90,7 @@ class NativeCore(Core):
             del self.inbox[:3 * taken.value]
             self._pc = library().core_pc(self.made)
             if stopped != FAULT:
-                self.rest = Rest(stopped)
+                self.rest = RESTS[stopped]
                 self._settle()
                 return
             if not self._except_native():

@@ -62,7 +62,7 @@ class SlowCore(Core):
     @property
     def ready(self) -> bool:
         """Whether `run` would do something now."""
-        if self.rest in (Rest.OFF, Rest.DEAD) or self._clock() < self.busy_until:
+        if self.ended or self._clock() < self.busy_until:
             return False
         return self.rest is Rest.BUSY or super().ready
 

@@ -348,6 +348,12 @@ class TimedCore(Core):
         else:
             self.lost += 1
 
+    @staticmethod
+    def arrive_all(cores: Sequence[Any], at: int, packet: Packet) -> None:
+        """A packet has set out for cores of a chip, none of which has `ended`."""
+        for core in cores:
+            core.arrive(at, packet)
+
     def pace(self, cycles: int) -> None:
         """The router takes a packet from the core only so many cycles after the last."""
         self.paced = cycles

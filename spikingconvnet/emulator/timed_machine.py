@@ -95,7 +95,7 @@ class TimedMachine(Machine):
         return make_timed
 
     def _wake(self, core: Core) -> None:
-        if core.rest in (Rest.OFF, Rest.DEAD):
+        if core.ended:
             return
         core.wake(self.cycle + self._phases(core.place))        # type: ignore[attr-defined]
         if core not in self._awake:
@@ -175,7 +175,7 @@ class TimedMachine(Machine):
         for xy in busy | self._paced:
             pace = timing.LINK_PACKET * max(senders[xy], 1) if xy in busy else 0
             for core in self.chips[xy].cores.values():
-                if core.rest not in (Rest.OFF, Rest.DEAD):
+                if not core.ended:
                     core.pace(pace)                 # type: ignore[attr-defined]
         self._paced = busy
         self._next, self._someone_works = self.cycle, True
@@ -183,7 +183,7 @@ class TimedMachine(Machine):
     def _cores_at_work(self) -> list[Any]:
         """Cores that run programs, in the order in which they began; and whose memory is crowded then."""
         if self._order is None:
-            self._order = [core for core in self._awake if core.rest not in (Rest.OFF, Rest.DEAD)]
+            self._order = [core for core in self._awake if not core.ended]
             self._awake = dict.fromkeys(self._order)
             cores = Counter(core.place[:2] for core in self._order)
             self._crowded = [bank for xy, bank in self._banks.items()

@@ -7,7 +7,7 @@ from typing import Any
 from spikingconvnet.emulator import cycles, timing
 from spikingconvnet.emulator.core import T_BIT, Rest
 from spikingconvnet.emulator.memory import Device
-from spikingconvnet.emulator.native_core import FAULT, NEVER, NativeCore
+from spikingconvnet.emulator.native_core import FAULT, NEVER, RESTS, NativeCore
 from spikingconvnet.emulator.native_library import PRICE, library
 from spikingconvnet.emulator.packets import Packet
 from spikingconvnet.emulator.timed_core import CODE, Block, Outcome, Sent, Times
@@ -57,7 +57,7 @@ class TimedNativeCore(NativeCore):
         self._costs = costs if self.profiled else self._cpus.costs.setdefault(bytes(self.itcm.bytes), costs)
         self._price = PRICE(self._price_of)         # kept as long as C may call it
         if not library().core_clock(self.made, self._costs, ctypes.byref(self.bank), self._clock(),
-                                    ctypes.cast(self._price, ctypes.c_void_p)):
+                                    ctypes.cast(self._price, ctypes.c_void_p), self.profiled):
             raise MemoryError("no memory for a core")
         library().core_timeout(self.made, self.timeout)
 
@@ -72,21 +72,33 @@ class TimedNativeCore(NativeCore):
         if made is None or self._rest in (Rest.OFF, Rest.DEAD):
             return self._rest
         rest = library().core_rest(made)
-        return Rest.READY if rest == FAULT else Rest(rest)
+        return Rest.READY if rest == FAULT else RESTS[rest]
 
     @rest.setter
     def rest(self, value: Rest) -> None:
         """For what only Python knows: that it is off, or dead."""
         self._rest = value
 
+    @property
+    def ended(self) -> bool:
+        """See `Core.ended`; without a look at its C part."""
+        return self.made is None or self._rest in (Rest.OFF, Rest.DEAD)
+
     def wake(self, now: int) -> None:
         """Somebody does something to it: if it sleeps, it does so until now."""
         library().core_wake(self.made, now)
 
     def arrive(self, at: int, packet: Packet) -> None:
-        """A packet has set out for the core and comes to its router's output at a cycle."""
-        if not library().core_arrive(self.made, at, *packet):
-            self.lost += 1
+        """See `TimedCore.arrive`."""
+        self.arrive_all([self], at, packet)
+
+    @staticmethod
+    def arrive_all(cores: Sequence[Any], at: int, packet: Packet) -> None:
+        """See `TimedCore.arrive_all`."""
+        made = (ctypes.c_void_p * len(cores))(*[core.made for core in cores])
+        if full := library().cores_arrive(made, len(cores), at, *packet):
+            for index, core in enumerate(cores):
+                core.lost += full >> index & 1
 
     def pace(self, cycles: int) -> None:
         """The router takes a packet from the core only so many cycles after the last."""

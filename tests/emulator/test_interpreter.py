@@ -15,7 +15,7 @@ from spikingconvnet.emulator import native_library
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.native_core import NativeCore
 
-BASE = 0x60400000                       # r12 at the beginning, in the middle of what is compared
+BASE, NEAR = 0x60400000, 0x00408000     # r12 at the beginning, in the middle of what is compared: SDRAM, or DTCM
 AROUND = 0x8000                         # bytes of it, each way
 SMALL = 0x34                            # r11, an offset of accesses
 NOP = 0x46c0                            # mov r8, r8
@@ -130,18 +130,57 @@ def literal(register, value):
     return [0xe59f0000 | register << 12, 0xea000000, value]
 
 
-def made(seed):
-    """A program: registers from a table, ARM, Thumb; then registers and status to memory."""
+def common(rng, name):
+    """An instruction of those that may be one of a pair: registers r0 to r9, accesses around r12."""
+    rd, rn, rm, rs = (int(register) for register in rng.permutation(10)[:4])
+    word, number = COMMON[name], int(rng.integers(1, 256))
+    if name == "MLA":
+        return word | rd << 16 | rn << 12 | rs << 8 | rm
+    if name[:3] not in ("CMP", "TST"):
+        word |= rd << 12
+    if word >> 16 & 15 == 12:                               # an access
+        return word | number & 14
+    if name[:3] != "MOV":
+        word |= rn << 16
+    if name.endswith(("LSL", "LSR", "ASR")):
+        return word | 1 + number % 31 << 7 | rm
+    return word | (number if name.endswith("I") else rm)
+
+
+COMMON = {"LDR_I": 0xe59c0000, "STR_I": 0xe58c0000, "ADD_R": 0xe0800000, "ADD_I": 0xe2800000, "SUB_R": 0xe0400000,
+          "MOV_R": 0xe1a00000, "MOV_I": 0xe3a00000, "MOV_LSL": 0xe1a00000, "MOV_LSR": 0xe1a00020,
+          "MOV_ASR": 0xe1a00040, "ADD_LSL": 0xe0800000, "ORR_LSL": 0xe1800000, "ORR_LSR": 0xe1800020,
+          "LDRH_I": 0xe1dc00b0, "LDRSH_I": 0xe1dc00f0, "STRH_I": 0xe1cc00b0, "MLA": 0xe0200090, "CMP_R": 0xe1500000,
+          "CMP_I": 0xe3500000, "TST_R": 0xe1100000, "SUBS_I": 0xe2500000, "SBCS_R": 0xe0d00000, "ORRS_R": 0xe1900000,
+          "ADDS_R": 0xe0900000, "ADC_R": 0xe0a00000}
+MIX = [0xe10fa000, 0xe02ab0eb]          # mrs r10, cpsr; eor r11, r10, r11, ror #1
+FILL = 8                                # times that r0 to r10 are stored on either side of r12
+
+
+def pairs(rng):
+    """All pairs of common instructions, each with what it makes of the flags mixed into r11; jumps go over one."""
+    names = list(COMMON)
+    words = [word for first in names for second in names
+             for word in (common(rng, first), common(rng, second), *MIX)]
+    jumps = [word for first in names for condition in range(14)
+             for word in (common(rng, first), 0x0a000000 | condition << 28, 0xe28bb001, *MIX)]      # add r11, r11, #1
+    return words + jumps
+
+
+def made(seed, base, body=None):
+    """A program: registers from a table, random memory, ARM, Thumb; then registers and status to memory."""
     rng = np.random.default_rng(seed)
     words = [*literal(12, TABLE), 0xe89c07ff,                               # ldm r12, {r0-r10}
-             0xe59cb02c, 0xe59cd034, 0xe59ce038, 0xe59cc030, *arm(rng, 60),     # r11, sp, lr, at last r12
+             0xe59cb02c, 0xe59cd034, 0xe59ce038, 0xe59cc030,                # r11, sp, lr, at last r12
+             *[0xe8ac07ff] * FILL, *literal(12, base), *[0xe92c07ff] * FILL, *literal(12, base),    # stm r12!, {r0-r10}
+             *(body or arm(rng, 60)),
              *literal(10, TABLE), 0xe59a703c, 0xe59a6040, 0xe59ad034,       # r7, r6, sp for Thumb
              0xe28fe001, 0xe12fff1e]                                        # add lr, pc, #1; bx lr
     halves = thumb(rng, 60)
     halves += [NOP] * (len(halves) % 2) + [0x4778, NOP]                     # bx pc, to a word
     words += [low | high << 16 for low, high in zip(halves[::2], halves[1::2])]
-    words += [0xe10f8000, *literal(9, BASE - AROUND), 0xe8897dff, WFI]      # mrs r8, cpsr; stm r9, all others
-    table = [*rng.integers(0, 2 ** 32, 11), SMALL, BASE, BASE + 0x4000, 0x1234, BASE - 0x2000, 8]
+    words += [0xe10f8000, *literal(9, base - AROUND), 0xe8897dff, WFI]      # mrs r8, cpsr; stm r9, all others
+    table = [*rng.integers(0, 2 ** 32, 11), SMALL, base, base + 0x4000, 0x1234, base - 0x2000, 8]
     code = struct.pack(f"<{len(words)}I", *words).ljust(TABLE, b"\0") + struct.pack("<17I", *map(int, table))
     code += bytes(-len(code) % 32)
     return struct.pack("<8I", 2, 0, 32, len(code), 4, 0, 0, 0) + code
@@ -153,16 +192,27 @@ def outcome(kind, program, memory):
     bench.chip.bus.write(BASE - AROUND, memory)
     bench.start(program)
     core = bench.chip.cores[1]
-    return core.rest, bench.reports, core.registers(), bench.chip.bus.read(BASE - AROUND, len(memory))
+    near = bytes(core.dtcm.bytes)
+    return core.rest, bench.reports, core.registers(), near, bench.chip.bus.read(BASE - AROUND, len(memory))
+
+
+def ends_alike(program, memory):
+    """Whether Unicorn and the CPU in C leave the same."""
+    theirs, ours = (outcome(kind, program, memory) for kind in (Core, NativeCore))
+    assert theirs[:2] == (Rest.WFI, []), "the program is no good"
+    assert ours[:3] == theirs[:3]
+    return ours[3:] == theirs[3:]
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("PROGRAMS", "60"))))
 def test_random_programs_end_alike(seed):
     memory = np.random.default_rng(seed).bytes(2 * AROUND)
-    theirs, ours = (outcome(kind, made(seed), memory) for kind in (Core, NativeCore))
-    assert theirs[:2] == (Rest.WFI, []), "the program is no good"
-    assert ours[:3] == theirs[:3]
-    assert ours[3] == theirs[3]
+    assert ends_alike(made(seed, (BASE, NEAR)[seed % 2]), memory)
+
+
+@pytest.mark.parametrize("base", [BASE, NEAR], ids=["SDRAM", "DTCM"])
+def test_what_is_done_as_one_ends_as_one_after_the_other(base):
+    assert ends_alike(made(7, base, pairs(np.random.default_rng(7))), bytes(2 * AROUND))
 
 
 def test_words_are_swapped_and_come_back(make_core):
@@ -177,6 +227,9 @@ THUMB = [0xe28fe001, 0xe12fff1e]         # add lr, pc, #1; bx lr; from Thumb bx 
 BY_HAND = {         # instructions, with the stack at SEEN, then what r0, r1 and the status have to be
     "a sum that saturates": ([*literal(0, 0x7fffffff), 0xe3a01001, 0xe1000181], 0x80000000, 1, 1 << 27),     # smlabb
     "a sum that does not": ([*literal(0, 0x7ffffffe), 0xe3a01001, 0xe1000181], 0x7fffffff, 1, 0),
+    "the second of two that are done as one, written anew":     # add r0, #1; add r1, #1, then #4; str r3, [pc, #-12]
+        ([0xe3a00000, 0xe3a01000, 0xe3a04002, *literal(3, 0xe2811004), 0xe2800001, 0xe2811001, 0xe50f300c, 0xe2544001,
+          0x1afffffa], 2, 5, 0),
     "Thumb's base in its list": ([*literal(0, BASE), *THUMB, 0x46c0c803, 0x46c04778], 7, 9, 0),  # ldm r0!, {r0, r1}
     "Thumb's base that is not": ([*literal(0, BASE), *THUMB, 0x46c0c802, 0x46c04778], BASE + 4, 7, 0), # ldm r0!, {r1}
 }
