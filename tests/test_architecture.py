@@ -30,7 +30,7 @@ ISLANDS = {"emulator"}                       # they import nothing else of the p
 MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of a file; of a function's body
 HOMES = {"numba": "kernels.py",
          "sklearn": ("baselines.py", "estimator.py", "iris.py", "sources_sklearn.py"),
-         "matplotlib": "plotting/", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
+         "matplotlib": "plotting/", "mnist": "idx.py", "PIL": "sources_pictures.py", "pooch": "sources_named.py",
          "tqdm": "cli/messages.py", "shtab": "cli/completion.py", "unicorn": "cpu.py", "pytest": "pytest_plugin.py",
          "tornado": "emulator/spalloc/",
          "distributed": "workers.py",
@@ -39,7 +39,7 @@ HOMES = {"numba": "kernels.py",
          "torch": "training/chain/gradients/"}
 COMMAND_LINE = ("cli/messages.py", "gates/surroundings.py", "emulator/cli.py", "__main__.py")     # print
 NEVER = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
-HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "PIL", "pooch", "tqdm", "unicorn", "distributed",
+HEAVY = ["scipy", "sklearn", "matplotlib", "numba", "mnist", "PIL", "pooch", "tqdm", "unicorn", "distributed",
          "torch"]
 
 RANK = {name: rank for rank, row in enumerate(RANKS) for name in row}
