@@ -28,6 +28,7 @@ from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.snapshots import chips, container, cores, memories, timed
 from spikingconvnet.emulator.snapshots.kinds import (
     ADDRESS,
+    ANY,
     COUNT,
     FLAG,
     HALF,
@@ -59,7 +60,6 @@ from spikingconvnet.emulator.trace import Trace
 
 Paced: TypeAlias = tuple[Collection[Core], Collection[Core]]
 
-_ANY = Kind(lambda value: value, lambda said: said)         # judged by whoever it is handed to
 _TAG = record(tags.Tag, address=ADDRESS, tx_port=HALF, flags=HALF, count=WORD, rx_port=HALF, dest_addr=HALF,
               dest_port=whole(255))
 TAGS = {"table": several(_TAG, most=tags.SIZE), "live": FLAG, "_next": whole(tags.POOL - 1)}
@@ -253,7 +253,7 @@ class Snapshot:
             raise SnapshotError("its cores have other parts than those of this version of the emulator; take it again, "
                                 "or restore it with that version")
         address = machine.ip_address
-        for place, one in several(row(among(machine.chips, XY, "a chip"), _ANY)).read(said["chips"]):
+        for place, one in several(row(among(machine.chips, XY, "a chip"), ANY)).read(said["chips"]):
             chips.restore(machine.chips[place], one)
         self._fill_memories(machine)
         machine.root.bus.write(SV_BASE + SV.IP_ADDR, address)
@@ -273,7 +273,7 @@ class Snapshot:
         if len(listed) != len(self._parts) or len({one for one, _ in listed}) != len(listed):
             raise SnapshotError("other memories than the file has parts for")
         found = {one: (pages, part) for (one, pages), part in zip(listed, self._parts)}
-        for core, said in several(row(core_kind(machine), _ANY)).read(self._said["cores"]):
+        for core, said in several(row(core_kind(machine), ANY)).read(self._said["cores"]):
             if not isinstance(said, dict) or core.rest is not Rest.OFF:
                 raise SnapshotError("a core that is there twice, or is none")
             cores.restore(core, said, partial(_fill_tcm, core, found))

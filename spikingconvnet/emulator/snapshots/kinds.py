@@ -115,6 +115,7 @@ def _address(said: Any) -> str:
 BYTE, HALF, WORD, LONG, COUNT = whole(255), whole(0xffff), whole(0xffffffff), whole(2**64 - 1), whole(2**63 - 1)
 FLAG, TEXT, NUMBER = Kind(bool, _flag), Kind(str, _text), Kind(float, _number)
 ADDRESS = Kind(str, _address)
+ANY = Kind(lambda value: value, lambda said: said)  # judged by whoever it is handed to
 XY = row(BYTE, BYTE)
 PLACE = row(BYTE, BYTE, BYTE)
 PACKET = row(WORD, WORD, WORD)                      # packets.Packet

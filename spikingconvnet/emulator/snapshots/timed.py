@@ -1,12 +1,12 @@
 """What a board in time has beside others: clocks, memories that are shared, packets on their way, what programs did."""
 
-from collections.abc import Callable
 from typing import Any
 
 from spikingconvnet.emulator.errors import SnapshotError
 from spikingconvnet.emulator.machine import Tree
 from spikingconvnet.emulator.profile import Function
 from spikingconvnet.emulator.snapshots.kinds import (
+    ANY,
     COUNT,
     FLAG,
     LONG,
@@ -35,7 +35,7 @@ _FUNCTION = record(Function, address=WORD, calls=LONG, cycles=LONG)
 _HISTORY = record(History, core=PLACE, program=TEXT, period=LONG, steps=several(WORD, most=MOST_STEPS),
                   functions=several(_FUNCTION))
 _BANK = {"moved": LONG, "word": WORD}
-_HOP = {"at": LONG, "number": LONG, "source": XY, "branch": COUNT, "packet": PACKET}
+_HOPS = several(row(LONG, LONG, XY, COUNT, PACKET))          # when, number, where from, branch of its way, packet
 
 
 def table(machine: TimedMachine, core: Kind) -> dict[str, Kind]:
@@ -54,7 +54,7 @@ def _network(machine: TimedMachine) -> dict[str, Kind]:
 
 def save(machine: TimedMachine) -> dict[str, Any]:
     """Memories that are shared, and packets on their way, as JSON; SnapshotError if these routes have changed."""
-    return {"banks": {f"{x},{y}": take(bank, _BANK) for (x, y), bank in machine._banks.items()},
+    return {"banks": [[list(xy), take(bank, _BANK)] for xy, bank in machine._banks.items()],
             "network": take(machine._network, _network(machine)),
             "hops": [_hop(machine, *hop) for hop in machine._network._hops]}
 
@@ -70,10 +70,9 @@ def _hop(machine: TimedMachine, at: int, number: int, tree: Tree, branch: int, p
 
 def restore(machine: TimedMachine, said: Any) -> None:
     """Let memories, routers and links of a machine be as they were. SnapshotError for what cannot be."""
-    found = read({"banks": _any_kind(dict), "network": _any_kind(dict),
-                  "hops": several(row(*_HOP.values()))}, said)
-    for (x, y), bank in machine._banks.items():
-        give(bank, _BANK, found["banks"].get(f"{x},{y}"))
+    found = read({"banks": several(row(XY, ANY), dict), "network": ANY, "hops": _HOPS}, said)
+    for xy, bank in machine._banks.items():
+        give(bank, _BANK, found["banks"].get(xy))
     give(machine._network, _network(machine), found["network"])
     for at, number, source, branch, packet in found["hops"]:
         tree = machine.tree(among(machine.chips, XY, "a chip").read(list(source)), packet)
@@ -85,13 +84,3 @@ def restore(machine: TimedMachine, said: Any) -> None:
 def _wire(tree: Tree, branch: int) -> Any:
     return tree.branches[branch][0], tree.came_by[branch]
 
-
-def _any_kind(kind: type) -> Kind:
-    def read_any(said: Any) -> Any:
-        if not isinstance(said, kind):
-            raise SnapshotError(f"a {kind.__name__} expected")
-        return said
-    return Kind(_same, read_any)
-
-
-_same: Callable[[Any], Any] = lambda value: value       # noqa: E731
