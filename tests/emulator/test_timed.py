@@ -178,7 +178,7 @@ def test_a_link_that_is_too_slow_for_a_flood_holds_the_cores_that_send(bench):
     bench.machine._network.post(posted[:1])
     bench.machine._network.carry(None)              # to a core that runs nothing
     bench.start(program([WFI]), chip=target)
-    target.cores[1].arrive = lambda at, packet: taken.append(at)
+    target.cores[1].arrive_all = lambda cores, at, packet: taken.append(at)
     bench.machine._network.post(posted)
     bench.machine._network.carry(None)
     assert len(taken) == 400 and {b - a for a, b in pairwise(taken)} == {timing.LINK_PACKET}
