@@ -56,10 +56,11 @@ ALONE = {
 STRUCTURES = {
     ("general_native.c", "run"): layout.RUN_FIELDS, ("general_native.c", "row"): layout.ROW_FIELDS,
     ("conv_native.c", "column"): layout.REACH_FIELDS,
+    ("conv_native.c", "inputs"): ("n", *layout.INPUT_FIELDS),
     ("core_native.c", "cost"): tuple(name for name, _ in timed_native.Cost._fields_),
     ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
-          "conv_native.c": {"inputs", "window", "row"}, "svm_native.c": {"rows", "machine"},
+          "conv_native.c": {"chosen", "row"}, "svm_native.c": {"rows", "machine"},
           "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}, "core_state.h": {"field"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from spikingconvnet.board.lowering import COUNTER_TEXTS, MANY_ZEROS
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.network.arrays import ArrayLike, Floats, Ints, Ints32
+from spikingconvnet.network.arrays import ArrayLike, Counts16, Floats, Ints, Ints32
 from spikingconvnet.network.netlist import Network
 from spikingconvnet.network.spikes import Spikes
 
@@ -47,6 +47,8 @@ class Recording:
         The counters that are not 0, in words, and the populations that sPyNNaker puts on split cores.
     provenance : provenance.Provenance or None
         What a machine said about all runs since the start of the simulation; None where there is no machine.
+    counts : dict of str to uint16 array (samples, maps * cells)
+        Populations whose spikes were counted instead of kept, see ``local.simulator.open``; cut at 65535.
     """
 
     spikes: dict[str, Spikes]
@@ -55,6 +57,7 @@ class Recording:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     provenance: "Provenance | None" = None
+    counts: dict[str, Counts16] = field(default_factory=dict)
 
     def membrane(self, label: str, variable: str = "v") -> Floats:
         """A membrane trace in mV, or a current in nA: float64 array (steps, neurons)."""

@@ -51,10 +51,13 @@ def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | 
         The last one, for its warnings.
     """
     parts: list[list[Any]] = [[] for _ in networks]
+    labels = [label + suffix for suffix in _suffixes(networks)]
+    if grid is not None and hasattr(get_backend(backend), "COUNTS"):
+        options = {**options, "counted": dict.fromkeys(labels, grid)}
     for recording, _ in _batches(networks, backend, (), options):
-        for part, suffix in zip(parts, _suffixes(networks)):
-            spikes = recording.spikes[label + suffix]
-            part.append(spikes if grid is None else readout.spike_counts(spikes, grid))
+        for part, label in zip(parts, labels):
+            part.append(recording.spikes[label] if grid is None else recording.counts[label]
+                        if label in recording.counts else readout.spike_counts(recording.spikes[label], grid))
     join = Spikes.concatenate if grid is None else np.concatenate
     return [join(part) for part in parts], recording
 

@@ -353,6 +353,12 @@ def by_kernels(network, chunks, thresholds=None, record=None, jobs=1):
     return results
 
 
+def by_lists(network, chunks):
+    """The same with every convolution as a list of synapses, in the general stage."""
+    with patch.object(simulator, "_is_uniform_convolution", lambda *_: False):
+        return by_kernels(network, chunks)
+
+
 def by(module, network, chunks, thresholds=None, record=None, jobs=1):
     """Results of the kernels in `module`; every population is recorded unless `record` says less."""
     labels = [p.label for p in network.populations if not p.is_source]

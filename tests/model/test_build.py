@@ -19,7 +19,7 @@ from spikingconvnet.network.neurons import OUT_OF_REACH
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training.layerwise.competition import drive_network, training_network
 from spikingconvnet.training.layerwise.stdp import STDP
-from spikingconvnet.training.layerwise.windows import earliness, pooled_input, window_inputs, window_spikes, with_volley
+from spikingconvnet.training.layerwise.windows import earliness, window_inputs, window_spikes, with_volley
 
 TRAINING = STDP(windows=24, chunks=2, slot=20, pattern_steps=6, min_spikes=2, volley=(3, 5))
 SHAPE = (2, 5, 6)
@@ -154,20 +154,19 @@ def test_window_inputs_equal_the_naive_fields(per_map):
 
 
 @settings(max_examples=30)
-@given(st.tuples(st.integers(1, 3), st.integers(1, 3)), st.integers(0, 1000))
-def test_pooled_input_equals_the_naive_one_with_one_spike_a_step(pool, seed):
-    stage = stage_of(AvgPool2D(pool), Conv2D(2, 1))
+@given(st.tuples(st.integers(1, 3), st.integers(1, 3)), st.integers(0, 1), st.integers(0, 1000))
+def test_windows_of_a_pooled_source_are_those_of_the_naively_pooled_one(pool, padding, seed):
+    """With at most one spike a step, though a place pools several neurons that fire together."""
+    layer = conv(filters=2, kernel=(1, 2), strides=(1, 1), windows=60, min_spikes=1)
+    stage = stage_of(AvgPool2D(pool), replace(layer, padding=padding))
+    alone = stage_of(layer, shape=stage.main.seen_shape)
     events, spikes = random_spikes(seed=seed)
-    pooled = pooled_input(stage, spikes)
-    assert list(zip(*(part.tolist() for part in pooled.events()))) == naive.pooled_events(events, SHAPE, pool)
-    assert (pooled.shape, pooled.n_samples, pooled.n_steps) == (stage.in_shape, 3, 9)
-    assert pooled.raster().max() <= 1
-
-
-def test_without_pooling_the_input_is_the_source():
-    _, spikes = random_spikes()
-    assert pooled_input(stage_of(conv()), spikes) is spikes
-    assert pooled_input(stage_of(AvgPool2D(2), Conv2D(2, 1)), Spikes.empty(SHAPE, 2, 9)).n_samples == 2
+    pooled = np.array(naive.pooled_events(events, SHAPE, pool)).reshape(-1, 3).T
+    channel, row, column = np.unravel_index(pooled[1], stage.in_shape)
+    places = np.ravel_multi_index((channel, row + padding, column + padding), stage.main.seen_shape)
+    given_so = Spikes.from_events(pooled[0], places, pooled[2], stage.main.seen_shape, 3, 9)
+    expected = window_spikes(layer.training, alone, given_so, np.random.default_rng(seed))
+    assert window_spikes(layer.training, stage, spikes, np.random.default_rng(seed)) == expected
 
 
 # The training network

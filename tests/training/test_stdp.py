@@ -29,7 +29,7 @@ from spikingconvnet.training.layerwise.competition import KERNELS as PLASTIC
 from spikingconvnet.training.layerwise.course import diagnostics, weight_diagnostics
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis, homeostasis, start_thresholds
 from spikingconvnet.training.layerwise.stdp import STDP
-from spikingconvnet.training.layerwise.windows import pooled_input, window_spikes, with_volley
+from spikingconvnet.training.layerwise.windows import window_spikes, with_volley
 
 TRAINING = STDP(windows=40, chunks=4, slot=70, pattern_steps=8, min_spikes=3, homeostasis=(0.4, 0.1),
                 mechanism=STDPMechanism(weight_dependence=AdditiveWeightDependence(0.2, 0.7)))
@@ -338,7 +338,7 @@ def test_a_pooled_layer_learns_from_pooled_windows():
     found = stage.layer.training.train(stage, spikes, np.random.default_rng(3), simulator.open)
     assert found.learned.shape == (3, 2, 2, 2) and found.inference.v_thresh.shape == (3,)
     rng = np.random.default_rng(3)
-    windows = shown(stage, pooled_input(stage, spikes), rng)
+    windows = shown(stage, spikes, rng)
     initial = stdp.random_kernels(stage.layer.training, stage, rng)
     assert np.array_equal(found.learned, stdp.learn(stage.layer.training, stage, windows, initial, simulator.open)[0])
 

@@ -12,7 +12,7 @@
 const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 
 #define SATURATED 0xffff
-#define REST_INTERVAL 4     /* steps between two looks at whether vectors have come to rest */
+#define REST_INTERVAL 8     /* steps between two looks at whether vectors have come to rest */
 #define BLOCK 16            /* lanes of the widest vector; rows and lines of weights are padded to it */
 #define MOST_LANES 48       /* that run together: a block of maps */
 #ifndef CHECKED
@@ -23,27 +23,42 @@ const uint32_t source_digest = SOURCE_DIGEST;   /* see native.py */
 
 /* Places in the factors that conv_stage.py prepares. */
 enum { INJECT_E = 0, INJECT_I = 2, DECAY_E = 4, DECAY_I = 6, MEMBRANE = 8, RESISTANCE = 10, V_REST = 12, GAIN = 13,
-       V_RESET = 14, REFRACTORY = 15, COMPETES = 16 };
+       V_RESET = 14, REFRACTORY = 15, COMPETES = 16, BOUNDED = 17 };
 
-struct inputs {         /* spikes that reach a row, by group of lanes and in the order of their steps */
-    int64_t *start;
-    int32_t *step, *place;      /* place: of the weight of the group's first lane */
+struct inputs {         /* spikes that reach a row, in the order of their steps */
+    int64_t n;
+    const int32_t *step, *place, *first, *groups;   /* place: of the weight of group 0's first lane */
 };
 
-struct window {         /* the part of the input that a row sees, its kernels, and how its lanes are grouped */
-    int64_t top, height, stride, width, maps, kernel_rows, pieces, group;
-    const int32_t *weights;
+struct chosen {         /* those of them that reach a group of lanes; place: of the weight of its first lane */
+    int64_t n;
+    int32_t *step, *place;
 };
 
 struct row {
     int64_t lanes, neurons, delay, reset_every, room, events, cut;      /* reset_every: steps, 0 for never */
     int32_t *v, *timer, *syn_e, *syn_i, *ring_e, *ring_i;
     const int32_t *v_thresh, *shift_e, *shift_i, *i_offset, *v_init, *lateral;
-    int32_t *out_step, *out_lane;
+    int32_t *out_step, *out_lane, *trace;       /* trace: membranes and both currents by step, or none */
+    const int32_t *cell;        /* of each lane, where its spikes are counted instead; or none */
+    int32_t *counts;            /* by sample and cell */
+    int64_t cells, slot;        /* slot: steps of a sample */
 };
 
 INLINED int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINED int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Inputs of a group of lanes; without a branch, for which of them reach it is hard to predict. */
+INLINED void choose(const struct inputs *in, int64_t group, int64_t lanes, struct chosen *out)
+{
+    int64_t n = 0;
+    for (int64_t k = 0; k < in->n; k++) {
+        out->step[n] = in->step[k];
+        out->place[n] = in->place[k] + (int32_t)(group * lanes);
+        n += (uint32_t)(group - in->first[k]) < (uint32_t)in->groups[k];
+    }
+    out->n = n;
+}
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -57,8 +72,27 @@ INLINED V16 avx512_mulhi(V16 x, int32_t low)
     const __m512i even = _mm512_mul_epi32(a, factor), odd = _mm512_mul_epi32(_mm512_srli_epi64(a, 32), factor);
     return (V16)_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
 }
-INLINED V16 avx512_magnitude(V16 x) { return (V16)_mm512_abs_epi32((__m512i)x); }
-INLINED V16 avx512_half(V16 x) { return (V16)_mm512_srli_epi32((__m512i)x, 1); }
+INLINED V16 avx512_mulhi_positive(V16 x, int32_t low)
+{
+    const __m512i factor = _mm512_set1_epi32(low), a = (__m512i)x;
+    const __m512i even = _mm512_mul_epu32(a, factor), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), factor);
+    return (V16)_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+}
+INLINED V16 avx512_positive(V16 x) { return (V16)_mm512_max_epi32((__m512i)x, _mm512_setzero_si512()); }
+INLINED uint32_t avx512_reached(V16 v, V16 top) { return _mm512_cmpge_epi32_mask((__m512i)v, (__m512i)top); }
+INLINED void avx512_choose(const struct inputs *in, int64_t group, int64_t lanes, struct chosen *out)
+{
+    const __m512i here = _mm512_set1_epi32((int32_t)group), more = _mm512_set1_epi32((int32_t)(group * lanes));
+    out->n = 0;
+    for (int64_t k = 0; k < in->n; k += BLOCK) {        /* arrays are longer than `n`; what is there reaches nothing */
+        const __m512i far = _mm512_sub_epi32(here, _mm512_loadu_si512(in->first + k));
+        const __mmask16 those = _mm512_cmplt_epu32_mask(far, _mm512_loadu_si512(in->groups + k));
+        const __m512i place = _mm512_add_epi32(_mm512_loadu_si512(in->place + k), more);
+        _mm512_storeu_si512(out->step + out->n, _mm512_maskz_compress_epi32(those, _mm512_loadu_si512(in->step + k)));
+        _mm512_storeu_si512(out->place + out->n, _mm512_maskz_compress_epi32(those, place));
+        out->n += __builtin_popcount(those);
+    }
+}
 INLINED uint32_t avx512_bits(V16 x) { return _mm512_test_epi32_mask((__m512i)x, (__m512i)x); }
 #define V V16
 #define NAME(x) avx512_##x
@@ -74,8 +108,21 @@ INLINED V8 avx2_mulhi(V8 x, int32_t low)
     const __m256i even = _mm256_mul_epi32(a, factor), odd = _mm256_mul_epi32(_mm256_srli_epi64(a, 32), factor);
     return (V8)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
 }
-INLINED V8 avx2_magnitude(V8 x) { return (V8)_mm256_abs_epi32((__m256i)x); }
-INLINED V8 avx2_half(V8 x) { return (V8)_mm256_srli_epi32((__m256i)x, 1); }
+INLINED V8 avx2_mulhi_positive(V8 x, int32_t low)
+{
+    const __m256i factor = _mm256_set1_epi32(low), a = (__m256i)x;
+    const __m256i even = _mm256_mul_epu32(a, factor), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), factor);
+    return (V8)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+}
+INLINED V8 avx2_positive(V8 x) { return (V8)_mm256_max_epi32((__m256i)x, _mm256_setzero_si256()); }
+INLINED uint32_t avx2_reached(V8 v, V8 top)
+{
+    return 0xff & ~(uint32_t)_mm256_movemask_ps((__m256)_mm256_cmpgt_epi32((__m256i)top, (__m256i)v));
+}
+INLINED void avx2_choose(const struct inputs *in, int64_t group, int64_t lanes, struct chosen *out)
+{
+    choose(in, group, lanes, out);
+}
 INLINED uint32_t avx2_bits(V8 x)
 {
     return 0xff & ~(uint32_t)_mm256_movemask_ps((__m256)_mm256_cmpeq_epi32((__m256i)x, _mm256_setzero_si256()));
@@ -93,23 +140,28 @@ INLINED V4 plain_mulhi(V4 x, int32_t low)
         x[k] = (int32_t)(((int64_t)x[k] * low) >> 32);
     return x;
 }
-INLINED V4 plain_magnitude(V4 x) { return (x ^ (x >> 31)) - (x >> 31); }
-INLINED V4 plain_half(V4 x)
+INLINED V4 plain_mulhi_positive(V4 x, int32_t low)
 {
     for (int k = 0; k < 4; k++)
-        x[k] = (int32_t)((uint32_t)x[k] >> 1);
+        x[k] = (int32_t)(((uint64_t)x[k] * (uint32_t)low) >> 32);
     return x;
 }
+INLINED V4 plain_positive(V4 x) { return x & (x > 0); }
 INLINED uint32_t plain_bits(V4 x)
 {
     return (x[0] != 0) | (uint32_t)(x[1] != 0) << 1 | (uint32_t)(x[2] != 0) << 2 | (uint32_t)(x[3] != 0) << 3;
+}
+INLINED uint32_t plain_reached(V4 v, V4 top) { return plain_bits(v >= top); }
+INLINED void plain_choose(const struct inputs *in, int64_t group, int64_t lanes, struct chosen *out)
+{
+    choose(in, group, lanes, out);
 }
 #define V V4
 #define NAME(x) plain_##x
 #include "conv_row.h"
 
-typedef int64_t lanes(int64_t, const struct inputs *, const struct window *, struct row *, int64_t, int64_t,
-                      const int32_t *);
+typedef int64_t lanes(int64_t, const struct inputs *, struct chosen *, const int32_t *, int64_t, struct row *, int64_t,
+                      int64_t, const int32_t *);
 
 /* The widest vectors of this processor; `widest` bytes at most, for tests. */
 static lanes *best(int64_t widest)
@@ -129,63 +181,51 @@ struct column {         /* where the spikes of an input column arrive */
     int32_t place;              /* of the weight of group 0 in the column's line of weights, and its line */
 };
 
-/* Inputs of a row by group of lanes, in the order of their steps. */
-static void group_inputs(const int64_t *row_offsets, const int16_t *columns, const int16_t *channels,
-                         const int16_t *rows_in, const struct window *w, int64_t n_steps, int64_t n_columns,
-                         int64_t n_groups, struct inputs *in, struct column *reach, int64_t *count)
-{
-    const int64_t line = w->pieces * w->maps + 2 * BLOCK;
-    for (int64_t x = 0; x < n_columns; x++) {
-        const int64_t right = x / w->stride, left = (right - w->pieces + 1) * w->maps;
-        const int64_t first = greater(left, 0), last = lesser(right + 1, w->width) * w->maps - 1;
-        reach[x].first = (int32_t)(first / w->group);
-        reach[x].last = (int32_t)(first <= last ? last / w->group : first / w->group - 1);
-        reach[x].place = (int32_t)((x - right * w->stride) * line + BLOCK - left);
-        count[x] = 0;
-    }
-    for (int64_t step = 0; step < n_steps; step++) {
-        const int64_t *offsets = row_offsets + step * w->height + w->top;
-        HOLDS(offsets[0] >= 0 && offsets[0] <= offsets[w->kernel_rows]);
-        for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++) {
-            WITHIN(columns[s], n_columns);
-            count[columns[s]]++;
-        }
-    }
-    for (int64_t g = 0; g <= n_groups; g++)
-        in->start[g] = 0;
-    for (int64_t x = 0; x < n_columns; x++)
-        for (int64_t g = reach[x].first; g <= reach[x].last; g++) {
-            WITHIN(g, n_groups);
-            in->start[g + 1] += count[x];
-        }
-    for (int64_t g = 0; g < n_groups; g++)
-        in->start[g + 1] += in->start[g];
-    for (int64_t step = 0; step < n_steps; step++) {
-        const int64_t *offsets = row_offsets + step * w->height + w->top;
-        for (int64_t s = offsets[0]; s < offsets[w->kernel_rows]; s++) {
-            WITHIN(rows_in[s] - w->top, w->kernel_rows);
-            HOLDS(channels[s] >= 0);
-            const struct column *c = reach + columns[s];
-            const int64_t row = (channels[s] * w->kernel_rows + rows_in[s] - w->top) * w->stride * line + c->place;
-            for (int64_t g = c->first; g <= c->last; g++) {
-                const int64_t at = in->start[g]++;
-                WITHIN(at, in->start[n_groups]);
-                in->step[at] = (int32_t)step;
-                in->place[at] = (int32_t)(row + g * w->group);
-            }
-        }
-    }
-    for (int64_t g = n_groups; g > 0; g--)      /* writing has moved every start to the next one */
-        in->start[g] = in->start[g - 1];
-    in->start[0] = 0;
-}
-
 /* Spikes in the window of a row. */
 int64_t window_inputs(int64_t n_steps, const int64_t *row_offsets, int64_t top, int64_t height, int64_t kernel_rows)
 {
     int64_t n = 0;
     for (const int64_t *offsets = row_offsets + top; n_steps > 0; n_steps--, offsets += height)
         n += offsets[kernel_rows] - offsets[0];
+    return n;
+}
+
+/* Spikes that reach a row, with the groups of lanes that they reach: step, place, first group, and how many; each of
+ * `room` numbers, of which those behind the last spike reach nothing.
+ */
+int64_t row_inputs(int64_t n_steps, const int64_t *row_offsets, const int16_t *columns, const int16_t *channels,
+                   const int16_t *rows_in, int64_t top, int64_t height, int64_t stride, int64_t width, int64_t maps,
+                   int64_t pieces, int64_t kernel_rows, int64_t n_columns, int32_t *reach, int32_t *inputs,
+                   int64_t room)
+{
+    HOLDS(top >= 0 && kernel_rows >= 1 && top + kernel_rows <= height && n_columns == (width + pieces) * stride);
+    const int64_t line = pieces * maps + 2 * BLOCK, group = maps % BLOCK ? BLOCK : maps;
+    struct column *all = (struct column *)reach;
+    for (int64_t x = 0; x < n_columns; x++) {
+        const int64_t right = x / stride, left = (right - pieces + 1) * maps;
+        const int64_t first = greater(left, 0), last = lesser(right + 1, width) * maps - 1;
+        all[x].first = (int32_t)(first / group);
+        all[x].last = (int32_t)(first <= last ? last / group : first / group - 1);
+        all[x].place = (int32_t)((x - right * stride) * line + BLOCK - left);
+    }
+    int64_t n = 0;
+    for (int64_t step = 0; step < n_steps; step++) {
+        const int64_t *offsets = row_offsets + step * height + top;
+        HOLDS(offsets[0] >= 0 && offsets[0] <= offsets[kernel_rows]);
+        for (int64_t s = offsets[0]; s < offsets[kernel_rows]; s++, n++) {
+            WITHIN(columns[s], n_columns);
+            WITHIN(rows_in[s] - top, kernel_rows);
+            HOLDS(channels[s] >= 0);
+            WITHIN(n, room);
+            const struct column *c = all + columns[s];
+            inputs[n] = (int32_t)step;
+            inputs[room + n] = (int32_t)((channels[s] * kernel_rows + rows_in[s] - top) * stride * line + c->place);
+            inputs[2 * room + n] = c->first;
+            inputs[3 * room + n] = c->last - c->first + 1;
+        }
+    }
+    for (int64_t k = n; k < room; k++)
+        inputs[3 * room + k] = 0;
     return n;
 }
 
@@ -210,27 +250,24 @@ int64_t sort_by_step(const int32_t *step, const int32_t *lane, int64_t n, int64_
     return n;
 }
 
-int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, const int64_t *row_offsets, const int16_t *columns,
-                 const int16_t *channels, const int16_t *rows_in, int64_t top, int64_t height, int64_t stride,
-                 int64_t width, int64_t maps, int64_t pieces, const int32_t *weights, int64_t kernel_rows, int32_t *v,
-                 int32_t *timer, int32_t *syn_e, int32_t *syn_i, int32_t *ring_e, int32_t *ring_i, int64_t delay,
-                 int64_t n_lanes, int64_t reset_every, int64_t *cut, const int32_t *per_lane, const int32_t *factors, int64_t *start,
-                 int32_t *in_step, int32_t *in_place, int64_t n_columns, int32_t *reach, int64_t *count,
-                 int32_t *out_step, int32_t *out_lane, int64_t room, int64_t *events, int64_t grouped, int64_t widest)
+int64_t conv_row(int64_t t, int64_t n_steps, int64_t lane, int64_t width, int64_t maps, const int32_t *weights,
+                 int32_t *v, int32_t *timer, int32_t *syn_e, int32_t *syn_i, int32_t *ring_e, int32_t *ring_i,
+                 int64_t delay, int64_t n_lanes, int64_t reset_every, int64_t *cut, const int32_t *per_lane,
+                 const int32_t *factors, const int32_t *inputs, int32_t *chosen, int64_t input_room, int64_t n_inputs,
+                 int32_t *out_step, int32_t *out_lane, int64_t room, int64_t *events, int32_t *trace, int64_t traced,
+                 const int32_t *cell, int32_t *counts, int64_t cells, int64_t samples, int64_t counted, int64_t widest)
 {
-    HOLDS(top >= 0 && kernel_rows >= 1 && top + kernel_rows <= height && n_columns == (width + pieces) * stride);
-    HOLDS(n_lanes % BLOCK == 0 && width * maps <= n_lanes && delay >= 1);
+    HOLDS(n_lanes % BLOCK == 0 && width * maps <= n_lanes && delay >= 1 && n_inputs + BLOCK <= input_room);
     const int64_t group = maps % BLOCK ? BLOCK : maps;
     HOLDS(!factors[COMPETES] || (group == maps && maps <= MOST_LANES && delay == 1));
-    const struct window w = {top, height, stride, width, maps, kernel_rows, pieces, group, weights};
-    struct inputs in = {start, in_step, in_place};
+    HOLDS(!counted || (samples >= 1 && n_steps % samples == 0));
+    const struct inputs in = {n_inputs, inputs, inputs + input_room, inputs + 2 * input_room, inputs + 3 * input_room};
+    struct chosen those = {0, chosen, chosen + input_room};
     struct row r = {n_lanes, width * maps, delay, reset_every, room, *events, 0, v, timer, syn_e, syn_i, ring_e, ring_i,
                     per_lane, per_lane + n_lanes, per_lane + 2 * n_lanes, per_lane + 3 * n_lanes, per_lane + 4 * n_lanes,
-                    per_lane + 5 * n_lanes, out_step, out_lane};
-    if (!grouped)
-        group_inputs(row_offsets, columns, channels, rows_in, &w, n_steps, n_columns, n_lanes / group, &in,
-                     (struct column *)reach, count);
-    lane = best(widest)(lane, &in, &w, &r, t, n_steps, factors);
+                    per_lane + 5 * n_lanes, out_step, out_lane, traced ? trace : 0, counted ? cell : 0, counts, cells,
+                    counted ? n_steps / samples : 0};
+    lane = best(widest)(lane, &in, &those, weights, group, &r, t, n_steps, factors);
     *events = r.events;
     *cut += r.cut;
     return lane;

@@ -11,11 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from spikingconvnet.backends.local.layout import AT_REST, BLOCK, CUT, LANE_FIELDS, SILENT_THRESHOLD, Membranes, aligned
+from spikingconvnet.backends.local.layout import (
+    AT_REST,
+    BLOCK,
+    CUT,
+    LANE_FIELDS,
+    SILENT_THRESHOLD,
+    TRACED,
+    Membranes,
+    aligned,
+)
 from spikingconvnet.board.fixed_point import split
 from spikingconvnet.board.lowered import LoweredPopulation
 from spikingconvnet.board.lowering import Lowered
-from spikingconvnet.network.arrays import AnyInts, Floats, Ints, Ints32, Pair
+from spikingconvnet.network.arrays import AnyInts, Counts16, Floats, Ints, Ints32, Pair
 from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.netlist import Network, Projection
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
@@ -57,18 +66,22 @@ def conv_weights(weights: Ints, stride: int, first: int, last: int) -> Ints32:
 
 
 def conv_factors(lowered: LoweredPopulation, competes: bool) -> Ints32:
-    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (17,).
+    """Constants of a uniform population as ``kernels.conv_row`` takes them: int32 array (18,).
 
     Pairs as ``fixed_point.split`` makes them of what is injected and left of a current, of the membrane's decay and of
-    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset`, refractory steps, and
-    whether maps compete.
+    what the resistance has beyond its whole part; then `v_rest`, the whole part, `v_reset`, refractory steps,
+    whether maps compete, and whether no current can leave 31 bits, whatever the input.
     """
+    decay, inject = lowered.decay[:, 0], lowered.inject[:, 0]
+    most = 0xffff << lowered.shift.reshape(2, -1).max(axis=1).astype(np.int64)      # of a step, in a ring buffer
+    bounded = (decay < 1 << 32).all() and (inject < 1 << 32).all() and (most < 1 << 31).all() and all(
+        int(w) * int(share) < (1 << 31) * ((1 << 32) - int(left)) for w, share, left in zip(most, inject, decay))
     resistance = int(lowered.resistance[0])
     factors = (*lowered.inject[:, 0], *lowered.decay[:, 0], int(lowered.membrane_decay[0]) << 17,
                (resistance & 0x7fff) << 17)
-    return np.array([part for factor in factors for part in split(factor)]
-                    + [lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0], competes],
-                    np.int32)
+    pairs = [part for factor in factors for part in split(factor)]
+    return np.array([*pairs, lowered.v_rest[0], resistance >> 15, lowered.v_reset[0], lowered.refractory[0], competes,
+                     bounded], np.int32)
 
 
 class Branches:
@@ -219,12 +232,17 @@ class ConvStage:
     network : Network
     lowered : Lowered
     projections : list of Projection
+    record : dict of str to int64 array
+        Neurons whose membranes are recorded.
     kernels : module
+    grid : (rows, columns) or None
+        Cells per map in which spikes are counted instead of kept.
     """
 
     def __init__(self, network: Network, lowered: Lowered, projections: Sequence[Projection],
-                 kernels: ModuleType) -> None:
-        self.kernels = kernels
+                 record: Mapping[str, Ints], kernels: ModuleType, grid: Pair | None = None) -> None:
+        self.kernels, self.grid, self.slot = kernels, grid, network.slot or 0
+        self._counts: list[Counts16] = []
         label = projections[0].post
         branches = Branches(lowered, [projection for projection in projections if projection.pre != label])
         lateral = lateral_weights(lowered, [projection for projection in projections if projection.pre == label])
@@ -245,6 +263,16 @@ class ConvStage:
         self.spans[..., 0] = state[2]
         self.flags = np.zeros((blocks, self.rows, 4), np.int64)
         self.per_lane = aligned((blocks, self.rows, len(LANE_FIELDS), state[2]), np.int32)
+        # By block, row and lane the column of its neuron's membrane in what is recorded, or -1; None without a record.
+        self.recorded = record.get(label)
+        self.cell_of = np.zeros(0, np.int32)        # of each lane in a row of cells; maps are the innermost there too
+        if grid is not None:
+            cell = np.arange(self.block) + self.block * (np.arange(self.width) * grid[1] // self.width)[:, None]
+            self.cell_of = np.pad(cell.ravel(), (0, state[2] - cell.size)).astype(np.int32)
+        if self.recorded is not None:
+            column = np.full(math.prod(self.shape), -1)
+            column[self.recorded] = np.arange(len(self.recorded))
+            self.column_of = self._per_lane(column, -1)
         self._set_lanes("shift_e", population.shift[0], 0)
         self._set_lanes("shift_i", population.shift[1], 0)
         self._set_lanes("i_offset", population.i_offset, 0)
@@ -277,24 +305,51 @@ class ConvStage:
 
     def run(self, t: int, n_steps: int, spikes: Mapping[str, Spikes],
             threads: ThreadPoolExecutor) -> tuple[dict[str, Spikes], Membranes]:
-        """Simulate; spikes by label, and no membranes."""
+        """Simulate; spikes and membranes by label."""
         branches = self.branches
         offsets, neurons = branches.input(t, n_steps, self.reset_every, spikes)
         sorted_input = self.kernels.sort_by_row(offsets, neurons, branches.row, branches.column, branches.channel,
                                                 branches.seen[0])
-        events = list(threads.map(lambda row: self._row(row, t, n_steps, sorted_input), range(self.rows)))
-        return {self.labels[0]: self._merge(events, n_steps)}, {}
+        recorded = np.empty((len(TRACED), n_steps, 0 if self.recorded is None else len(self.recorded)), np.int32)
+        events = list(threads.map(lambda row: self._row(row, t, n_steps, sorted_input, recorded), range(self.rows)))
+        membranes = {} if self.recorded is None else {self.labels[0]: dict(zip(TRACED, recorded))}
+        if self.grid is not None:
+            self._count(events, self.grid, n_steps // self.slot)
+            return {}, membranes
+        return {self.labels[0]: self._merge(events, n_steps)}, membranes
 
-    def _row(self, row: int, t: int, n_steps: int, sorted_input: Any) -> Any:
-        """Steps and lanes of the spikes of one row: a pair for every block of maps."""
+    def _row(self, row: int, t: int, n_steps: int, sorted_input: Any, recorded: Ints32) -> Any:
+        """Steps and lanes of the spikes of one row, or counts, for every block of maps; its part of a record."""
         down, stride = self.branches.strides
         geometry = (self.branches.seen[0], stride, self.width, self.block,
                     -(-self.branches.weights.shape[3] // stride))
         state = (self.v, self.timer, self.syn_e, self.syn_i, self.ring_e, self.ring_i, self.spans, self.flags,
                  self.per_lane)
-        blocks = [(weights, *(array[block, row] for array in state)) for block, weights in enumerate(self.weights)]
-        return self.kernels.conv_row(t, n_steps, *sorted_input, row * down, geometry, blocks,
-                                     self.factors, self.reset_every)
+        traces = aligned((len(self.weights), len(TRACED), n_steps * (recorded.size > 0), self.v.shape[2]), np.int32)
+        blocks = [(weights, *(array[block, row] for array in state), traces[block], self.cell_of)
+                  for block, weights in enumerate(self.weights)]
+        events = self.kernels.conv_row(t, n_steps, *sorted_input, row * down, geometry, blocks,
+                                       self.factors, self.reset_every,
+                                       *(() if self.grid is None else (self.slot, self.block * self.grid[1])))
+        if recorded.size:
+            for trace, column in zip(traces, self.column_of[:, row]):
+                lanes = np.flatnonzero(column >= 0)
+                recorded[:, :, column[lanes]] = trace[:, :, lanes]
+        return events
+
+    def _count(self, rows: Any, grid: Pair, samples: int) -> None:
+        """Add counts of all rows, by row and block, up to those of each sample's cells, and keep them."""
+        total = np.zeros((samples, len(self.starts), grid[0], grid[1], self.block), np.int64)
+        for row, blocks in enumerate(rows):
+            for block, counts in enumerate(blocks):
+                total[:, block, row * grid[0] // self.rows] += counts.reshape(samples, grid[1], self.block)
+        every = total.transpose(0, 1, 4, 2, 3).reshape(samples, -1, math.prod(grid))[:, :self.maps]
+        self._counts.append(np.minimum(every, np.iinfo(np.uint16).max).astype(np.uint16).reshape(samples, -1))
+
+    def counts(self) -> Counts16:
+        """Spikes by sample and cell since the last call: uint16 array (samples, maps * cells), cut at 65535."""
+        parts, self._counts = self._counts, []
+        return np.concatenate([*parts, np.zeros((0, self.maps * math.prod(self.grid or ())), np.uint16)])
 
     def _merge(self, events: Any, n_steps: int) -> Spikes:
         """Events of all rows, by row and block, as Spikes in the order (step, map, row, column).

@@ -284,7 +284,7 @@ class GeneralStage:
     def _membranes(self, traces: Sequence[Ints32]) -> Membranes:
         ends = np.cumsum([len(ids) for ids in self.record.values()])[:-1]
         parts = [dict(zip(self.record, np.split(trace, ends, axis=1))) for trace in traces]
-        return {label: {name: part[label] for name, part in zip(("v", "gsyn_exc", "gsyn_inh"), parts)}
+        return {label: {name: part[label] for name, part in zip(layout.TRACED, parts)}
                 for label in self.record}
 
 

@@ -29,7 +29,7 @@ from spikingconvnet.network.arrays import Ids, Ints, Ints16, Ints32, Pixels
 
 SATURATED = 0xffff          # a slot of the ring buffer as the board keeps it
 INJECT_E, INJECT_I, DECAY_E, DECAY_I, MEMBRANE, RESISTANCE = range(0, 12, 2)    # places in conv_row's factors
-V_REST, GAIN, V_RESET, REFRACTORY, COMPETES = range(12, 17)
+V_REST, GAIN, V_RESET, REFRACTORY, COMPETES, BOUNDED = range(12, 18)
 V_THRESH, SHIFT_E, SHIFT_I, I_OFFSET, V_INIT, LATERAL = range(len(LANE_FIELDS))          # and in its per_lane
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -197,8 +197,8 @@ def _compete(ring_i: Ints32, lateral: Ints32, fired: Ints32, maps: int, span: In
 @compiled
 def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,
              geometry: Geometry, weights: Ints32, v: Ints32, timer: Ints32, syn_e: Ints32, syn_i: Ints32,
-             ring_e: Ints32, ring_i: Ints32, spans: Ints, flags: Ints, per_lane: Ints32, factors: Ints32,
-             reset_every: int) -> Events:
+             ring_e: Ints32, ring_i: Ints32, spans: Ints, flags: Ints, per_lane: Ints32, trace: Ints32,
+             factors: Ints32, reset_every: int) -> Events:
     """Steps ``t .. t + n_steps - 1`` of one output row of one block of maps.
 
     Parameters
@@ -222,7 +222,9 @@ def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels:
     flags : int64 (4,)
         Bits of the currents left, row at rest, saturated slots, steps for which a refractory timer may still run.
     per_lane : int32 (LANE_FIELDS, lanes)
-    factors : int32 (17,)
+    trace : int32 (3, steps, lanes), or without steps
+        Membranes and both currents of each step, before it.
+    factors : int32 (18,)
         See ``conv_stage.conv_factors``.
     reset_every : int
         Steps after which all state returns to the start; 0 for never.
@@ -261,6 +263,8 @@ def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels:
                                     factors[INJECT_I], factors[INJECT_I + 1])
             flags[CUT] += cut
             left = int32(left | bits)
+        if len(trace[0]):
+            trace[0, step], trace[1, step], trace[2, step] = v, syn_e, syn_i
         if busy or not whole:
             fires, left = _integrate_any_row(v, timer, syn_e, syn_i, v_thresh, i_offset, factors)
             busy, rest = max(busy - 1, 0), False

@@ -31,7 +31,9 @@ RUN_FIELDS = ("post", "receptor", "delay", "back", "first", "count")
 ROW_FIELDS = ("time", "trace", "slow", "rule")         # the last spike's step and its two traces
 # Of each lane of a row of a convolution; `lateral`: what a spike of another map at its place brings.
 LANE_FIELDS = ("v_thresh", "shift_e", "shift_i", "i_offset", "v_init", "lateral")
+TRACED = ("v", "gsyn_exc", "gsyn_inh")        # what is recorded of a neuron
 REACH_FIELDS = ("first", "last", "place")              # of the groups of lanes that a spike in a column reaches
+INPUT_FIELDS = ("step", "place", "first", "groups")    # of a spike that reaches a row: when, and which groups of lanes
 LEFT, AT_REST, CUT, BUSY = range(4)         # places in the flags of a convolution's row
 NEVER = 0               # delay of a plastic run that sPyNNaker 7.4.1 skips, because it stores the delay as 0
 CACHE_LINE = 64         # bytes; a vector that lies across two lines costs a sixth of the time of a convolution
@@ -42,8 +44,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 Membranes: TypeAlias = dict[str, dict[str, Ints32]]        # population, variable: (steps, recorded neurons)
 Events: TypeAlias = tuple[Ints32, Ints32]                  # steps and lanes of spikes, each (events,)
 SortedInput: TypeAlias = tuple[Ints, Ints16, Ints16, Ints16]        # as kernels.sort_by_row gives it
-# Of a row of a block of maps: weights, v, timer, syn_e, syn_i, ring_e, ring_i, spans, flags, per_lane.
-Block: TypeAlias = tuple[Ints32, Ints32, Ints32, Ints32, Ints32, Ints32, Ints32, Ints, Ints, Ints32]
+# Of a row of a block of maps: weights, v, timer, syn_e, syn_i, ring_e, ring_i, spans, flags, per_lane, trace,
+# cell.
+Block: TypeAlias = tuple[Ints32, Ints32, Ints32, Ints32, Ints32, Ints32, Ints32, Ints, Ints, Ints32, Ints32, Ints32]
 Geometry: TypeAlias = tuple[int, int, int, int, int]       # input rows, column stride, output columns, maps, pieces
 
 

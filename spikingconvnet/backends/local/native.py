@@ -24,10 +24,12 @@ from spikingconvnet.backends.local.layout import (
     BLOCK,
     CUT,
     FIELDS,
+    INPUT_FIELDS,
     LANE_FIELDS,
     LANES,
     REACH_FIELDS,
     TABLES,
+    TRACED,
     Block,
     Events,
     Geometry,
@@ -75,18 +77,21 @@ def or_else(module: str = "spikingconvnet.backends.local.numba_kernels") -> Modu
 # The arguments of each C function in order: numbers, and arrays as name:types:fewest numbers in it, which is a sum of
 # products of numbers, of other arguments, of other arrays' lengths and of what `_COUNTS` names.
 _COUNTS = {"FIELDS": FIELDS, "BLOCK": BLOCK, "AMOUNTS": len(AMOUNTS), "TABLES": len(TABLES),
-           "REACH": len(REACH_FIELDS), "LANE": len(LANE_FIELDS), "LANES": LANES}
+           "REACH": len(REACH_FIELDS), "LANE": len(LANE_FIELDS), "LANES": LANES, "TRACED": len(TRACED),
+           "INPUT": len(INPUT_FIELDS), "CHOSEN": 2}
 SIGNATURES = {
     "sort_by_row": "steps offsets:i8:steps+1 neurons:u2,u4 bytes row_of:i2 column_of:i2:row_of channel_of:i2:row_of"
                    " height row_offsets:i8:steps*height+1 columns:i2:neurons channels:i2:neurons rows:i2:neurons",
     "window_inputs": "n_steps row_offsets:i8:n_steps*height+1 top height kernel_rows",
+    "row_inputs": "n_steps row_offsets:i8:n_steps*height+1 columns:i2 channels:i2:columns rows_in:i2:columns top height"
+                  " stride width maps pieces kernel_rows n_columns reach:i4:REACH*n_columns inputs:i4:INPUT*room room",
     "sort_by_step": "step:i4:n lane:i4:n n n_steps place:i8:n_steps+1 sorted_step:i4:n sorted_lane:i4:n",
-    "conv_row": "t n_steps lane row_offsets:i8:n_steps*height+1 columns:i2 channels:i2:columns rows_in:i2:columns top"
-                " height stride width maps pieces weights:i4 kernel_rows v:i4:n_lanes timer:i4:n_lanes syn_e:i4:n_lanes"
-                " syn_i:i4:n_lanes ring_e:i4:delay*n_lanes ring_i:i4:delay*n_lanes delay n_lanes reset_every cut:i8:1"
-                " per_lane:i4:LANE*n_lanes factors:i4:17 start:i8 in_step:i4 in_place:i4:in_step n_columns"
-                " reach:i4:REACH*n_columns count:i8:n_columns out_step:i4:room out_lane:i4:room room events:i8:1"
-                " grouped widest",
+    "conv_row": "t n_steps lane width maps weights:i4 v:i4:n_lanes timer:i4:n_lanes syn_e:i4:n_lanes syn_i:i4:n_lanes"
+                " ring_e:i4:delay*n_lanes ring_i:i4:delay*n_lanes delay n_lanes reset_every cut:i8:1"
+                " per_lane:i4:LANE*n_lanes factors:i4:18 inputs:i4:INPUT*input_room chosen:i4:CHOSEN*input_room"
+                " input_room n_inputs out_step:i4:room out_lane:i4:room room events:i8:1"
+                " trace:i4:TRACED*traced*n_steps*n_lanes traced cell:i4:counted*n_lanes counts:i4:samples*cells cells"
+                " samples counted widest",
     "count_events": "step:i4:n lane:i4:n n maps first_map all_maps counts:i8:all_maps",
     "place_events": "step:i4:n lane:i4:n n maps first_map all_maps row width positions place:i8:all_maps out:u2,u4"
                     " bytes",
@@ -159,37 +164,42 @@ def sort_by_row(offsets: Ints, neurons: Ids, row_of: Ints16, column_of: Ints16, 
 
 
 def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,
-             geometry: Geometry, blocks: Sequence[Block], factors: Ints32, reset_every: int) -> list[Events]:
+             geometry: Geometry, blocks: Sequence[Block], factors: Ints32, reset_every: int,
+             slot: int = 0, cells: int = 0) -> list[Events] | list[Ints32]:
     """See ``kernels.conv_row``, for all blocks of maps of a row: they have their inputs in common.
 
-    `blocks` is a list of tuples, the arguments of ``kernels.conv_row`` from `weights` to `per_lane`; `spans` and all
-    flags but the cut slots are only used there.
+    `blocks` is a list of tuples, the arguments of ``kernels.conv_row`` from `weights` to `trace`, and the cell of each
+    lane; `spans` and all flags but the cut slots are only used there.
 
     Returns
     -------
-    list of (out_step, out_lane)
+    list of (out_step, out_lane); with a `slot`, of int32 arrays (samples of `slot` steps, `cells`)
+        Of each block.
     """
     height, stride, width, maps, pieces = geometry
     (kernel_rows, lanes), n_columns = (blocks[0][0].shape[1], len(blocks[0][1])), (width + pieces) * stride
-    inputs = _call("window_inputs", n_steps, row_offsets, top, height, kernel_rows)
-    groups = pieces if maps % BLOCK == 0 else 2 + pieces * maps // BLOCK        # of lanes, that one spike reaches
-    start, count = np.empty(lanes // BLOCK + 1, np.int64), np.empty(n_columns, np.int64)
-    in_step, in_place = (np.empty(inputs * groups, np.int32) for _ in range(2))
-    reach, place = np.empty((n_columns, len(REACH_FIELDS)), np.int32), np.empty(n_steps + 1, np.int64)
-    out = np.empty((2, 6 * BLOCK * n_steps), np.int32)      # a call wants to find room for half of it
-    found, grouped = [], 0
-    for weights, v, timer, syn_e, syn_i, ring_e, ring_i, _, flags, per_lane in blocks:
+    room = _call("window_inputs", n_steps, row_offsets, top, height, kernel_rows) + 2 * BLOCK
+    inputs, chosen = (np.empty((rows, room), np.int32) for rows in (len(INPUT_FIELDS), 2))
+    n_inputs = _call("row_inputs", n_steps, row_offsets, columns, channels, rows_in, top, *geometry, kernel_rows,
+                     n_columns, np.empty((n_columns, len(REACH_FIELDS)), np.int32), inputs, room)
+    place = np.empty(n_steps + 1, np.int64)
+    out = np.empty((2, 0 if slot else 6 * BLOCK * n_steps), np.int32)   # a call wants to find room for half of it
+    found: list[Any] = []
+    for weights, v, timer, syn_e, syn_i, ring_e, ring_i, _, flags, per_lane, trace, cell in blocks:
         lane, events, cut = 0, np.zeros(1, np.int64), np.zeros(1, np.int64)
+        counts = np.zeros((n_steps // slot if slot else 0, cells), np.int32)
         while lane < lanes:
-            lane = _call("conv_row", t, n_steps, lane, row_offsets, columns, channels, rows_in, top, *geometry, weights,
-                         kernel_rows, v, timer, syn_e, syn_i, ring_e, ring_i, *ring_e.shape, reset_every, cut,
-                         per_lane, factors, start, in_step, in_place, n_columns, reach, count, *out, out.shape[1],
-                         events, grouped, WIDEST)
-            grouped = 1
+            lane = _call("conv_row", t, n_steps, lane, width, maps, weights, v, timer, syn_e, syn_i, ring_e, ring_i,
+                         *ring_e.shape, reset_every, cut, per_lane, factors, inputs, chosen, room, n_inputs, *out,
+                         out.shape[1], events, trace, trace.size > 0, cell, counts, cells,
+                         len(counts), slot > 0, WIDEST)
             if lane < lanes:
                 full, out = out, np.empty((2, 2 * out.shape[1]), np.int32)
                 out[:, :events[0]] = full[:, :events[0]]
         flags[CUT] += cut[0]
+        if slot:
+            found.append(counts)
+            continue
         ordered = np.empty((2, int(events[0])), np.int32)
         _call("sort_by_step", *out, ordered.shape[1], n_steps, place, *ordered)
         found.append((ordered[0], ordered[1]))

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from spikingconvnet.backends.local import kernels
 from spikingconvnet.backends.local.general_kernels import general_steps
 from spikingconvnet.backends.local.kernels import count_events, place_events, sort_by_row
@@ -15,7 +17,12 @@ __all__ = ["conv_row", "count_events", "draw", "first_countdowns", "general_step
 
 
 def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,
-             geometry: Geometry, blocks: Sequence[Block], factors: Ints32, reset_every: int) -> list[Events]:
+             geometry: Geometry, blocks: Sequence[Block], factors: Ints32, reset_every: int,
+             slot: int = 0, cells: int = 0) -> list[Events] | list[Ints32]:
     """See ``native.conv_row``."""
-    return [kernels.conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, *block, factors,
-                             reset_every) for block in blocks]
+    found = [kernels.conv_row(t, n_steps, row_offsets, columns, channels, rows_in, top, geometry, *block[:-1], factors,
+                              reset_every) for block in blocks]
+    if not slot:
+        return found
+    return [np.bincount(step // slot * cells + block[-1][lane], minlength=n_steps // slot * cells).reshape(-1, cells)
+            .astype(np.int32) for block, (step, lane) in zip(blocks, found)]

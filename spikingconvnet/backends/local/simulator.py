@@ -10,10 +10,10 @@ were compared with, for any number of threads, with the kernels in C and with th
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.poisson import PoissonSource
 from spikingconvnet.board.rules import AMOUNT_SHIFT
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.network.arrays import ArrayLike, Ints
+from spikingconvnet.network.arrays import ArrayLike, Ints, Pair
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import SpikeSourcePoisson
 from spikingconvnet.network.spikes import Spikes
@@ -39,9 +39,12 @@ from spikingconvnet.network.spikes import Spikes
 Stage: TypeAlias = ConvStage | GeneralStage
 
 REPLICAS_AT_ONCE = None     # as many as there are cores
+COUNTS = True               # see `counted` of :func:`open`
+NOTHING: Mapping[str, Pair] = MappingProxyType({})
 
 
-def open(network: Network, record: Record = (), jobs: int | None = None) -> "Simulation":
+def open(network: Network, record: Record = (), jobs: int | None = None,
+         counted: Mapping[str, Pair] = NOTHING) -> "Simulation":
     """Start a simulation of `network`.
 
     Parameters
@@ -52,6 +55,9 @@ def open(network: Network, record: Record = (), jobs: int | None = None) -> "Sim
         of the others.
     jobs : int or None
         Threads; None takes every core. The integers do not depend on it.
+    counted : dict of str to (rows, columns)
+        Populations whose spikes need only be counted, and the cells of each of their maps: those that are convolutions
+        from which nothing leads on are in ``Recording.counts`` instead of its spikes. Runs are of whole samples then.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None) -> "Sim
     NetworkError
         What no board could run, see ``lowering.lower``.
     """
-    return Simulation(network, record, jobs)
+    return Simulation(network, record, jobs, counted=counted)
 
 
 class Simulation:
@@ -73,6 +79,7 @@ class Simulation:
     network : Network
     record : collection of str, or dict of str to int array
     jobs : int or None
+    counted : dict of str to (rows, columns)
     kernels : module
         ``native`` or ``numba_kernels``; the first where it was built by default. The integers do not depend on it.
     """
@@ -80,7 +87,7 @@ class Simulation:
     provenance = None       # see Recording
 
     def __init__(self, network: Network, record: Record = (), jobs: int | None = None,
-                 kernels: ModuleType | None = None) -> None:
+                 kernels: ModuleType | None = None, counted: Mapping[str, Pair] = NOTHING) -> None:
         record = recorded_neurons(network, record)
         self.network = network
         self.t = 0
@@ -89,7 +96,11 @@ class Simulation:
         self._random = {p.label: PoissonSource(p, network.timestep, partial(KernelCore, kernels=kernels))
                         for p in network.populations if isinstance(p.cell, SpikeSourcePoisson)}
         self._threads = ThreadPoolExecutor(jobs or os.cpu_count())
-        self._stages = [_stage(network, self._lowered, members, record, kernels) for members in _stage_order(network)]
+        alone = {label: grid for label, grid in counted.items() if all(p.post == label for p in network.projections
+                                                                       if p.pre == label)}
+        self._stages = [_stage(network, self._lowered, members, record, kernels, alone)
+                        for members in _stage_order(network)]
+        self._counting = [stage for stage in self._stages if isinstance(stage, ConvStage) and stage.grid]
         self._chunks: list[tuple[dict[str, Spikes], Membranes]] = []
 
     def __enter__(self) -> "Simulation":
@@ -106,6 +117,9 @@ class Simulation:
     def run(self, n_steps: int) -> None:
         """Simulate `n_steps` more steps; given spikes end with their last sample. NetworkError if there are none."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
+        slot = self.network.slot if self._counting else 1
+        require(slot and n_steps % slot == 0, "Simulation", "n_steps", n_steps, "whole samples, as spikes are counted",
+                NetworkError)
         given = [p for p in self.network.populations if p.has_given_spikes]
         spikes = {p.label: p.given_spikes.window(self.t, n_steps) for p in given}
         spikes.update({label: source.run(n_steps) for label, source in self._random.items()})
@@ -154,19 +168,19 @@ class Simulation:
         for stage in self._stages:
             saturated.update(stage.saturated())
         counters = {label: dict(counts) for label, counts in self._lowered.counters.items()}
-        return Recording(spikes, membranes, saturated, counters, tuple(self._lowered.warnings))
+        return Recording(spikes, membranes, saturated, counters, tuple(self._lowered.warnings),
+                         counts={stage.labels[0]: stage.counts() for stage in self._counting})
 
     def _stage_of(self, label: str) -> Stage:
         return next(stage for stage in self._stages if label in stage.labels)
 
 
 def _stage(network: Network, lowered: Lowered, members: Sequence[str], record: dict[str, Ints],
-           kernels: ModuleType) -> Stage:
+           kernels: ModuleType, counted: Mapping[str, Pair]) -> Stage:
     """What simulates these populations: a convolution by itself, or any wiring."""
     incoming = network.incoming(members[0])
-    if len(members) == 1 and incoming and members[0] not in record and _is_uniform_convolution(
-            network.population(members[0]), lowered, incoming):
-        return ConvStage(network, lowered, incoming, kernels)
+    if len(members) == 1 and incoming and _is_uniform_convolution(network.population(members[0]), lowered, incoming):
+        return ConvStage(network, lowered, incoming, record, kernels, counted.get(members[0]))
     return GeneralStage(network, lowered, members, record, kernels)
 
 

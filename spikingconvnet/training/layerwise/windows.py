@@ -1,5 +1,6 @@
 """Windows of a layer's input, as its kernels see them."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,30 +16,6 @@ if TYPE_CHECKING:           # of which this is a part
     from spikingconvnet.training.layerwise.stdp import STDP
 
 
-def pooled_input(stage: Stage, spikes: Spikes) -> Spikes:
-    """Spikes of the stage's source as its windows see them: at pooled, padded positions, at most one a step.
-
-    Parameters
-    ----------
-    stage : model.Stage
-    spikes : Spikes
-        Of shape ``stage.source_shape``.
-
-    Returns
-    -------
-    Spikes of shape ``stage.main.seen_shape``
-    """
-    branch = stage.main
-    if branch.seen_shape == branch.source_shape:
-        return spikes
-    pooled = spikes.regrouped(branch.seen_shape, pooled_neurons(branch.source_shape, branch.pool, branch.padding))
-    sample, neuron, step = pooled.events()
-    once = np.unique((sample * pooled.n_steps + step) * pooled.size + neuron)
-    time = once // pooled.size
-    return Spikes.from_events(time // pooled.n_steps, once % pooled.size, time % pooled.n_steps, pooled.shape,
-                              pooled.n_samples, pooled.n_steps)
-
-
 @dataclass(frozen=True)
 class RandomWindows:
     """Windows anywhere in the training images, drawn with the same chance among those with enough spikes.
@@ -47,12 +24,14 @@ class RandomWindows:
     """
 
     def __call__(self, rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Generator) -> Spikes:
-        """Windows to learn from: Spikes. As :func:`window_spikes`, but spikes are the source's."""
-        return window_spikes(rule, stage, pooled_input(stage, spikes), rng)
+        """Windows to learn from: Spikes. See :func:`window_spikes`."""
+        return window_spikes(rule, stage, spikes, rng)
 
 
 def window_spikes(rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Generator) -> Spikes:
     """Windows of the input, drawn at random among those with enough spikes.
+
+    Where the source is pooled or padded, a window sees at most one spike a step at each of its places.
 
     Parameters
     ----------
@@ -61,7 +40,7 @@ def window_spikes(rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Genera
         them, `min_spikes`.
     stage : model.Stage
     spikes : Spikes
-        Of shape ``stage.main.seen_shape``, see :func:`pooled_input`.
+        Of shape ``stage.main.source_shape``.
     rng : numpy.random.Generator
 
     Returns
@@ -75,18 +54,18 @@ def window_spikes(rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Genera
     DataError
         The same, because the source has no spikes at all.
     """
-    shape = stage.layer.kernel_shape(stage.in_shape)[1:]
+    branch, shape = stage.main, stage.layer.kernel_shape(stage.in_shape)[1:]
     require(spikes.n_samples >= 1, "window_spikes", "spikes", spikes.n_samples, "at least one sample")
-    fields = window_inputs(stage)
+    fields, place = window_inputs(stage), pooled_neurons(branch.source_shape, branch.pool, branch.padding)
     n_inputs = fields.shape[1]
-    member = np.full(spikes.size, -1)
+    member = np.full(math.prod(branch.seen_shape) + 1, -1)      # the last is for neurons without a place, -1
     events, shown, fullest = [], 0, 0
     for _ in range(100 * rule.windows):
         sample, field = rng.integers(spikes.n_samples), fields[rng.integers(len(fields))]
         begin = sample * spikes.n_steps
         first, last = spikes.offsets[[begin, begin + min(rule.pattern_steps, spikes.n_steps)]]
         member[field] = np.arange(n_inputs)
-        inputs = member[spikes.neurons[first:last]]
+        inputs = member[place[spikes.neurons[first:last]]]
         member[field] = -1
         seen = inputs >= 0
         spiking = len(np.unique(inputs[seen]))
@@ -94,24 +73,30 @@ def window_spikes(rule: Any, stage: Stage, spikes: Spikes, rng: np.random.Genera
         if spiking < rule.min_spikes:
             continue
         steps = np.searchsorted(spikes.offsets[begin:], np.arange(first, last)[seen], side="right") - 1
-        events.append((np.full(len(steps), shown), inputs[seen], steps))
+        found = steps * n_inputs + inputs[seen]
+        if branch.seen_shape != branch.source_shape:
+            found = np.unique(found)
+        events.append((np.full(len(found), shown), found % n_inputs, found // n_inputs))
         shown += 1
         if shown == rule.windows:
             samples, neurons, times = (np.concatenate(part) for part in zip(*events))
             return Spikes.from_events(samples, neurons, times, shape, shown, rule.pattern_steps)
-    raise _too_few_windows(rule, stage, spikes, shown, fullest)
+    raise _too_few_windows(rule, stage, spikes.steps()[place[spikes.neurons] >= 0] % spikes.n_steps, shown, fullest)
 
 
-def _too_few_windows(rule: Any, stage: Stage, spikes: Spikes, shown: int, fullest: int) -> DataError | SettingsError:
-    """The error with what is in the way: a silent source, spikes behind the pattern, or windows that are too empty."""
+def _too_few_windows(rule: Any, stage: Stage, steps: Ints, shown: int, fullest: int) -> DataError | SettingsError:
+    """The error with what is in the way: a silent source, spikes behind the pattern, or windows that are too empty.
+
+    `steps` of their samples are those in which the source fires.
+    """
     name = type(rule).__name__
     says = (f"layer {stage.number}: only {shown} of {rule.windows} windows with at least {rule.min_spikes}"
             " spiking inputs were found; ")
-    if not spikes.n_events:
+    if not len(steps):
         return DataError(f"{says}its source has no spikes at all, so no setting of {name} helps")
     if not fullest:
         return SettingsError(f"{says}none of those looked at has a spike in its first {rule.pattern_steps} steps; the"
-                             f" source first fires in step {spikes.events()[2].min()}, so raise {name}.pattern_steps in"
+                             f" source first fires in step {steps.min()}, so raise {name}.pattern_steps in"
                              " the parameters")
     return SettingsError(f"{says}the fullest of those looked at has {fullest}; lower {name}.min_spikes in the"
                          " parameters")

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikingconvnet.backends.local import simulator
+from spikingconvnet.backends.local import native, numba_kernels, simulator
 from spikingconvnet.backends.local.conv_stage import ConvStage
 from spikingconvnet.backends.local.general_stage import GeneralStage
+from spikingconvnet.errors import NetworkError
+from spikingconvnet.experiment import readout
 from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrDelta, IFCurrExp, SpikeSourceArray
@@ -58,18 +60,63 @@ def cases(draw):
     return network_of(shapes, connections, draw(st.sampled_from(CELLS)), 12, 3, draw(st.booleans()), rng)
 
 
+def recorded(network, parts, record=("out",)):
+    """Recording of the pieces of a run."""
+    with simulator.open(network, record, jobs=1) as simulation:
+        for n_steps in parts:
+            simulation.run(n_steps)
+        return simulation.recording()
+
+
+def by_lists(network, parts):
+    """The same with every convolution as a list of synapses, in the general stage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulator, "_is_uniform_convolution", lambda *_: False)
+        return recorded(network, parts)
+
+
+def assert_alike(found, expected):
+    """The same integers: spikes, membranes, currents, and slots that were cut."""
+    assert found.spikes["out"] == expected.spikes["out"] and found.saturated == expected.saturated
+    for name, trace in expected.membranes["out"].items():
+        assert np.array_equal(found.membranes["out"][name], trace), name
+
+
 @settings(max_examples=80, deadline=None)
 @given(cases(), st.lists(st.integers(1, 12), min_size=1, max_size=4))
 def test_convolutions_in_one_stage_give_the_integers_of_lists(network, parts):
     parts = [*parts, 36 - sum(parts)] if sum(parts) < 36 else [36]
-    found = []
-    for record in ((), ("out",)):
-        with simulator.open(network, record, jobs=1) as simulation:
-            for n_steps in parts:
-                simulation.run(n_steps)
-            found.append(simulation.recording())
-    assert found[0].spikes["out"] == found[1].spikes["out"]
-    assert found[0].saturated == found[1].saturated
+    assert_alike(recorded(network, parts), by_lists(network, parts))
+
+
+@settings(max_examples=40, deadline=None)
+@given(cases(), st.data(), st.sampled_from([16, 32, 64, None]))
+def test_spikes_are_counted_as_those_that_are_kept(network, data, widest):
+    """In C with vectors of so many bytes, in numba without."""
+    grid = tuple(data.draw(st.integers(1, side)) for side in network.population("out").shape[1:])
+    kept = recorded(network, [36], ()).spikes["out"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "WIDEST", widest or native.WIDEST)
+        with simulator.Simulation(network, (), 2, native if widest else numba_kernels, {"out": grid}) as simulation:
+            simulation.run(12)
+            simulation.run(24)
+            found = simulation.recording()
+            assert "out" not in found.spikes and not simulation.recording().counts["out"].size
+    assert np.array_equal(found.counts["out"], readout.spike_counts(kept, grid))
+
+
+def test_spikes_are_kept_where_others_need_them_and_counted_by_whole_samples():
+    first = ConvConnections(np.full((2, 1, 2, 2), 3.0), (1, 4, 4))
+    network = network_of([first.pre_shape], [first], CELLS[0], 12, 3, False, np.random.default_rng(0))
+    behind = ConvConnections(np.ones((1, 2, 1, 1)), first.post_shape)
+    more = Network((*network.populations, Population("behind", behind.post_shape, CELLS[0], per_channel=True)),
+                   (*network.projections, Projection("on", "out", "behind", behind)))
+    with simulator.open(more, counted={"out": (1, 1), "behind": (3, 3)}) as simulation:
+        with pytest.raises(NetworkError, match="n_steps: must be whole samples"):
+            simulation.run(11)
+        simulation.run(36)
+        found = simulation.recording()
+    assert found.spikes.keys() == {"out"} and found.counts["behind"].shape == (3, 9)
 
 
 def stage_of(network):

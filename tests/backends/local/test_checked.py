@@ -11,7 +11,7 @@ CONVOLUTION, GENERAL = "new_thresholds_between_pieces_reach", "in_pieces_equals_
 BREAKS = {
     "sort_by_row": (CONVOLUTION, "conv_native.c", "s < offsets[t + 1]; s++) {\n            const int64_t row = row_of",
                     "s <= offsets[t + 1]; s++) {\n            const int64_t row = row_of"),
-    "group_inputs": (CONVOLUTION, "conv_native.c", "count[columns[s]]++;", "count[columns[s] + n_columns]++;"),
+    "row_inputs": (CONVOLUTION, "conv_native.c", "inputs[3 * room + n] =", "inputs[4 * room + n] ="),
     "events of a row": ("more_spikes_than_the_first_buffer", "conv_row.h",
                         "r->events + MOST_LANES * n_steps <= r->room", "r->events <= r->room"),
     "sort_by_step": (CONVOLUTION, "conv_native.c", "place[step[k] + 1]++;", "place[step[k] + 2 + n_steps]++;"),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_branches import CELLS, network_of, stage_of
+from test_branches import CELLS, assert_alike, by_lists, network_of, recorded, stage_of
 
-from spikingconvnet.backends.local import native, numba_kernels, simulator
+from spikingconvnet.backends.local import native, numba_kernels
 from spikingconvnet.backends.local.conv_stage import ConvStage
 from spikingconvnet.backends.local.general_stage import GeneralStage
 from spikingconvnet.model.build import competition
@@ -36,22 +36,14 @@ def cases(draw):
     return competing(network, competition((maps, rows, columns), draw(st.sampled_from([0.02, 0.5, 30.0]))))
 
 
-def recorded(network, record, parts):
-    with simulator.open(network, record, jobs=1) as simulation:
-        for n_steps in parts:
-            simulation.run(n_steps)
-        return simulation.recording()
-
-
 @settings(max_examples=60, deadline=None)
 @given(cases(), st.lists(st.integers(1, 12), min_size=1, max_size=4), st.sampled_from(WIDTHS))
 def test_competition_in_the_fast_stage_gives_the_integers_of_lists(network, parts, widest):
     parts = [*parts, 36 - sum(parts)] if sum(parts) < 36 else [36]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "WIDEST", widest)
-        fast = recorded(network, (), parts)
-    lists = recorded(network, ("out",), parts)
-    assert fast.spikes["out"] == lists.spikes["out"] and fast.saturated == lists.saturated
+        assert_alike(recorded(network, parts), lists := by_lists(network, parts))
+        assert recorded(network, parts, ()).spikes["out"] == lists.spikes["out"]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -60,11 +52,10 @@ def test_competition_in_numba_gives_the_integers_of_lists(seed, monkeypatch):
     connections = ConvConnections(rng.normal(0.2, 0.6, (20, 2, 2, 2)), (2, 4, 5))
     network = competing(network_of([connections.pre_shape], [connections], CELLS[seed % 2], 12, 3, seed > 3, rng),
                         competition(connections.post_shape, (0.3, 40.0)[seed % 2]))
-    lists = recorded(network, ("out",), (7, 29))
+    lists = by_lists(network, (7, 29))
     monkeypatch.setattr(native, "or_else", lambda *_: numba_kernels)
-    fast = recorded(network, (), (7, 29))
-    assert fast.spikes["out"].n_events > 20 and fast.spikes["out"] == lists.spikes["out"]
-    assert fast.saturated == lists.saturated
+    assert_alike(recorded(network, (7, 29)), lists)
+    assert lists.spikes["out"].n_events > 20
 
 
 def test_what_competes_in_the_fast_stage_and_what_does_not():

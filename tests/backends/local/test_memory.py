@@ -43,17 +43,13 @@ def conv_kept(network, delay):
 
 
 def conv_run(network, steps, inputs, outputs):
-    """Most bytes of a run beyond those kept: input by row; one row's inputs by group of lanes and output; merge."""
+    """Most bytes of a run beyond those kept: input by row; one row's inputs and output; merge."""
     (projection,) = network.projections
     connections = projection.connections
-    maps, rows, width = connections.post_shape
-    (_, _, kernel_rows, kernel_columns), stride = connections.kernels.shape, connections.strides[1]
-    _, _, padded = conv_lanes(maps, width)
-    blocks, pieces = -(-maps // 48), -(-kernel_columns // stride)
-    block = padded // blocks
-    groups = pieces if block % 16 == 0 else 2 + pieces * block // 16
+    maps, rows, _ = connections.post_shape
+    kernel_rows = connections.kernels.shape[2]
     window = inputs * min(1.0, kernel_rows / connections.pooled_shape[1]) * 1.1     # spikes are spread evenly here
-    row = 8 * groups * window + 8 * 48 * steps + 8 * outputs / rows
+    row = 24 * window + 8 * 48 * steps + 8 * outputs / rows
     return (8 * steps * connections.pooled_shape[1] + 6 * inputs + 24 * steps + 8 * outputs
             + max(row, 24 * steps * maps + (8 + id_bytes(network)) * outputs))
 
