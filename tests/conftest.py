@@ -50,7 +50,7 @@ def pytest_collection_finish():
 
 
 # What waits for boards, compilers and processes: few tests that take long. Begun last, as xdist would, each keeps one
-# worker busy while the others have nothing left to do.
+# worker busy while the others have nothing left to do. So would the last files here, of half a minute and more.
 FIRST = ("backends/test_spinnaker.py", "test_attacks.py", "test_site.py", "backends/local/test_checked.py",
          "backends/test_failures.py", "emulator/test_models.py", "emulator/test_spynnaker.py",
          "emulator/test_checked_board.py", "emulator/test_faults.py", "emulator/test_spalloc.py",
@@ -58,7 +58,11 @@ FIRST = ("backends/test_spinnaker.py", "test_attacks.py", "test_site.py", "backe
          "health/test_verdict_on_board.py",
          "compare/test_differences_on_board.py", "exchange/test_on_board.py", "experiment/test_rehearsal.py",
          "experiment/test_resume.py",
-         "backends/test_nest.py", "backends/test_nest_ranks.py", "cli/test_process.py", "cli/test_cli.py")
+         "backends/test_nest.py", "backends/test_nest_ranks.py", "cli/test_process.py", "cli/test_cli.py",
+         "backends/test_brian2.py", "compare/test_differences.py", "experiment/test_examples.py",
+         "experiment/test_chain.py", "experiment/test_estimator.py", "experiment/test_experiment.py", "test_choices.py",
+         "backends/local/test_reference_equals_kernels.py", "training/test_convert.py", "training/test_surrogate.py",
+         "training/test_softlif.py")
 
 
 def pytest_collection_modifyitems(items):
