@@ -208,7 +208,7 @@ def width(declared):
 NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", "processor", "timed", "read_cost",
             "costs", "last", "price", "bank", "sent_at", "coming", "n_coming", "coming_size", "steps", "n_steps",
             "steps_size", "memories", "base", "size", "bytes", "n_memories", "places", "n_places", "serve", "words",
-            "halves", "sizes"}
+            "halves", "sizes", "profiled"}
 
 
 def test_every_field_of_a_core_is_in_snapshots_or_made_anew():

@@ -37,6 +37,7 @@ from spikingconvnet.network.neurons import SpikeSourcePoisson
 from spikingconvnet.network.spikes import Spikes
 
 Stage: TypeAlias = ConvStage | GeneralStage
+LARGEST_RUN = 2 ** 28       # neurons times steps that go through all layers at a time; memory grows with it
 
 REPLICAS_AT_ONCE = None     # as many as there are cores
 COUNTS = True               # see `counted` of :func:`open`
@@ -117,9 +118,15 @@ class Simulation:
     def run(self, n_steps: int) -> None:
         """Simulate `n_steps` more steps; given spikes end with their last sample. NetworkError if there are none."""
         require(n_steps >= 1, "Simulation", "n_steps", n_steps, "at least 1", NetworkError)
-        slot = self.network.slot if self._counting else 1
+        slot = (self.network.slot or 0) if self._counting else 1
         require(slot and n_steps % slot == 0, "Simulation", "n_steps", n_steps, "whole samples, as spikes are counted",
                 NetworkError)
+        most = max(LARGEST_RUN // sum(p.size for p in self.network.populations) // slot, 1) * slot
+        for first in range(0, n_steps, most):
+            self._run(min(most, n_steps - first))
+
+    def _run(self, n_steps: int) -> None:
+        """Simulate `n_steps` more steps, layer by layer."""
         given = [p for p in self.network.populations if p.has_given_spikes]
         spikes = {p.label: p.given_spikes.window(self.t, n_steps) for p in given}
         spikes.update({label: source.run(n_steps) for label, source in self._random.items()})

@@ -51,6 +51,19 @@ def test_neither_threads_nor_the_number_of_samples_at_a_time_changes_an_integer(
             assert whole.differences(by_kernels(network, chunks, record=(), jobs=jobs)) == []
 
 
+@pytest.mark.parametrize("most", [1, 100])       # a step at a time; some
+def test_what_is_too_large_for_one_go_is_simulated_in_portions(monkeypatch, most):
+    network = random_network(Recipe(), np.random.default_rng(most))
+    labels = [p.label for p in network.populations if not p.is_source]
+    whole = by_kernels(network, [network.source_steps], record=labels)
+    shown = []
+    monkeypatch.setattr(simulator, "LARGEST_RUN", most)
+    monkeypatch.setattr(simulator.Simulation, "_run", lambda self, n_steps, run=simulator.Simulation._run: (
+        shown.append(n_steps), run(self, n_steps)))
+    assert whole.differences(by_kernels(network, [network.source_steps], record=labels)) == []
+    assert max(shown) < network.source_steps and sum(shown) % network.source_steps == 0
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_network_twice_gives_equal_recordings(seed):
     network = random_network(Recipe(), np.random.default_rng(seed))
