@@ -90,9 +90,9 @@ def test_every_core_draws_from_its_own_seed():
         assert np.array_equal(whole[:, first:first + 3], alone)
 
 
-@pytest.mark.parametrize("rate", [2.0, 9.9, 30.0, 1000.0, 8000.0])
-def test_the_mean_is_the_rate(rate):
-    counts = PoissonSource(sources(rate, 200)).run(2000).raster()
+@pytest.mark.parametrize("rate, size", [(2.0, 200), (9.9, 200), (30.0, 200), (1000.0, 25), (8000.0, 25)])
+def test_the_mean_is_the_rate(rate, size):
+    counts = PoissonSource(sources(rate, size)).run(2000).raster()
     expected = rate * 0.001 * counts.size
     assert abs(counts.sum() - expected) < 6 * np.sqrt(expected) + 0.01 * expected
 
