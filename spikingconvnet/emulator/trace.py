@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any
 
 from spikingconvnet.emulator.core import Rest
@@ -117,8 +118,16 @@ class Trace:
 
     def cores(self, kind: Any) -> Any:
         """A class of cores like another one, whose packets are noted."""
-        noting = _TracedInTime if hasattr(kind, "take_sent_at") else _Traced
-        return type(f"Traced{kind.__name__}", (noting, kind), {"trace": self})
+        if not hasattr(kind, "take_sent_at"):
+            return type(f"Traced{kind.__name__}", (_Traced, kind), {"trace": self})
+        return type(f"Traced{kind.__name__}", (_TracedInTime, kind), {
+            "trace": self, "arrive_all": staticmethod(partial(self._arrive_all, kind))})
+
+    def _arrive_all(self, kind: Any, cores: Iterable[Any], at: int, packet: Packet) -> None:
+        """A packet has set out for some cores of a chip, and comes to the output of the router at a cycle."""
+        for core in cores:
+            self.note(at, "received", core.place, [packet])
+        kind.arrive_all(cores, at, packet)
 
     def note(self, cycle: int, event: str, place: Place, packets: Iterable[Packet]) -> None:
         """Write packets that a core sends or receives at a cycle, if they are wanted."""
@@ -157,11 +166,6 @@ class _Traced:
         if self.rest not in (Rest.OFF, Rest.DEAD):
             self.trace.note(self._clock(), "received", self.place, [packet])
         super().offer(packet)                       # type: ignore[misc]
-
-    def arrive(self, at: int, packet: Packet) -> None:
-        """A packet has set out for the core and comes to its router's output at a cycle."""
-        self.trace.note(at, "received", self.place, [packet])
-        super().arrive(at, packet)                  # type: ignore[misc]
 
     def take_sent(self) -> list[Packet]:
         """The packets that the program has sent since the last time."""

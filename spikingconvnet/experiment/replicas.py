@@ -42,7 +42,7 @@ def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | 
     grid : (rows, columns) or None
         Cells per map in which spikes are counted; None keeps the spikes.
     options
-        For the backend's ``open``; ``through``, if it is given, is put in front of that.
+        For the backend's ``open``; ``through``, if it is given, is put in front of that, and sees all spikes.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def respond(networks: Sequence[Network], label: str, backend: str, grid: Pair | 
     """
     parts: list[list[Any]] = [[] for _ in networks]
     labels = [label + suffix for suffix in _suffixes(networks)]
-    if grid is not None and hasattr(get_backend(backend), "COUNTS"):
+    if grid is not None and hasattr(get_backend(backend), "COUNTS") and "through" not in options:
         options = {**options, "counted": dict.fromkeys(labels, grid)}
     for recording, _ in _batches(networks, backend, (), options):
         for part, label in zip(parts, labels):

@@ -135,7 +135,7 @@ def _restore_time(core: TimedNativeCore, said: dict[str, Any]) -> None:
     if len(words) % 4 or not library().core_restore_steps(core.made, steps, len(core._steps)):
         raise SnapshotError("a core with packets or steps that are cut")
     for at, *packet in zip(*(iter(words),) * 4):
-        if not library().core_arrive(core.made, at, *(word & 0xffffffff for word in packet)):
+        if library().cores_arrive((ctypes.c_void_p * 1)(core.made), 1, at, *(word & 0xffffffff for word in packet)):
             raise SnapshotError("a core with more packets than there is room for")
     costs = _COSTS.read(said.get("costs"))
     if core.profiled:

@@ -266,9 +266,8 @@ def stages_of(network, record=()):
         return [type(stage).__name__ for stage in simulation._stages]
 
 
-def test_a_convolution_is_a_stage_of_its_own_unless_it_is_recorded_or_not_uniform():
-    assert stages_of(conv_network()) == ["ConvStage"]
-    assert stages_of(conv_network(), ["map"]) == ["GeneralStage"]
+def test_a_convolution_is_a_stage_of_its_own_unless_it_is_not_uniform():
+    assert stages_of(conv_network()) == stages_of(conv_network(), ["map"]) == ["ConvStage"]
     assert stages_of(conv_network({"values": {"v_thresh": np.linspace(1, 2, 24)}})) == ["ConvStage"]
     assert stages_of(conv_network({"values": {"i_offset": np.linspace(0, 1, 24)}})) == ["ConvStage"]
     assert stages_of(conv_network({"cell": IFCurrDelta()})) == ["ConvStage"]
