@@ -36,8 +36,8 @@ KINDS = {"plain": partial(Bench, NativeCore), "faulty": partial(Bench, NativeCor
          "timed": partial(Bench, TimedNativeCore, timed=True)}
 SENDS = [*COUNT_UP, 0xe3a01202, 0xe5810008]         # mov r1, #0x20000000; str r0, [r1, #TXKEY]
 MADE_ANEW = {
-    "machine": {"version", "transmit", "report", "watchdog", "_spent", "_queued", "_running", "_trees", "_passed", "tags",
-                "ip_address", "_make_core", "_cpus", "chips", "wires", "monitors"},
+    "machine": {"version", "transmit", "report", "watchdog", "_spent", "_queued", "_running", "_trees", "_passed",
+                "tags", "ip_address", "_make_core", "_cpus", "chips", "wires", "monitors"},
     "faulty": {"faults", "_speeds"}, "plain": set(),
     "timed": {"_profile", "_phases", "_quantum", "_order", "_banks", "_crowded", "_network"},
     "chip": {"x", "y", "address", "links", "_wake", "_send", "_report", "sdram", "sysram", "router",
