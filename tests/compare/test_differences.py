@@ -402,16 +402,6 @@ def test_spikes_that_all_come_later_are_a_delay_without_membranes():
     assert compare(b, a).cause.details["steps"] == -3
 
 
-def test_without_membranes_a_lost_packet_is_not_told_and_the_text_says_what_would():
-    network = small(spikes_per_step=3.0)
-    a = recorded(network, STEPS)
-    b = recorded(network, STEPS, lambda s: s.drop("in", int(a.spikes["in"].neurons[50]),
-                                                  int(a.spikes["in"].steps()[50])))
-    assert a.spikes["cells"] != b.spikes["cells"]
-    cause = compare(without_membranes(a), without_membranes(b)).cause
-    assert cause.name == causes.NOT_TOLD and "no membranes were recorded" in cause.evidence
-
-
 def test_neurons_that_have_changed_places_inside_a_core_are_a_partition():
     network = small(n=30, core=10, spikes_per_step=3.0)
     a = without_membranes(recorded(network, STEPS))
