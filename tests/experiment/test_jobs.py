@@ -237,6 +237,16 @@ def test_a_run_that_is_invalid_tells_where_it_left_the_local_engine_too(experime
         collect(experiment, path)
 
 
+@pytest.mark.parametrize("change, left", [(leakier, ["0.npz", "again.npz"]), (lambda network: network, [])])
+def test_a_job_that_runs_again_has_the_recordings_of_its_last_run_alone(experiment, tmp_path, change, left):
+    task, run = Task(count=6), tmp_path / "run"
+    brought(experiment, tmp_path, task, change=Loses(520))
+    shutil.rmtree(run / "features")             # as after a run that was invalid: its recordings alone came back
+    (run / "found" / "1.npz").write_bytes(b"of before")
+    brought(experiment, tmp_path, task, change=change)
+    assert sorted(path.name for path in run.glob("found/*")) == left
+
+
 def test_a_training_that_differs_tells_its_first_spike(experiment, tmp_path):
     path = brought(experiment, tmp_path, Task(layer=1), change=leakier)
     found = collect(experiment, path)

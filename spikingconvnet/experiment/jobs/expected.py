@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def first_other(run: Path, experiment: Experiment, task: Task) -> int | None:
     if not (run / EXPECTED).is_file():
         return NOT_TOLD
     told, found = json.loads((run / EXPECTED).read_text()), _sums(answered(experiment, task))
-    return next((i for i, (ours, theirs) in enumerate(zip(told, found)) if ours != theirs), None)
+    return next((i for i, (ours, theirs) in enumerate(zip_longest(told, found)) if ours != theirs), None)
 
 
 def _sums(arrays: Mapping[str, Numbers]) -> list[int]:

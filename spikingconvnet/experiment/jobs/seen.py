@@ -6,6 +6,7 @@ membranes. Both go back with the results.
 """
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -55,6 +56,7 @@ def judge(run: Path, experiment: Experiment, task: Task) -> None:
     other = expected.first_other(run, experiment, task)
     if other is None:
         logger.info("identical to the local engine")
+        shutil.rmtree(run / FOUND, ignore_errors=True)
         return
     keep(run)
     if other == expected.NOT_TOLD:
@@ -70,8 +72,9 @@ def judge(run: Path, experiment: Experiment, task: Task) -> None:
 
 
 def keep(run: Path) -> None:
-    """Leave the recordings among the results."""
+    """Leave the recordings among the results, in the place of those that the same job has brought before."""
     if (run / SEEN).is_dir():
+        shutil.rmtree(run / FOUND, ignore_errors=True)
         (run / SEEN).rename(run / FOUND)
 
 
