@@ -53,6 +53,31 @@ def test_a_thumb_instruction_alone(half, _, expected):
     assert cost(half, thumb=True) == cycles.Cost(expected)
 
 
+# Registers that an instruction takes, and those that come late and by how many cycles
+TAKES = [
+    (0xe0810112, {1, 2}, {}), (0xe0810312, {1, 2, 3}, {}), (0xe3a00001, set(), {}), (0xe2810001, {1}, {}),
+    (0xe1a00001, {1}, {}), (0xe1e00001, {1}, {}), (0xe1510002, {1, 2}, {}), (0xe12fff33, {3}, {}),
+    (0xe16f0f11, {1}, {}), (0xe10f0000, set(), {}), (0xe121f003, {3}, {}), (0xe328f102, set(), {}),
+    (0xe0000291, {1, 2}, {0: 1}), (0xe0100291, {1, 2}, {}), (0xe0203291, {1, 2, 3}, {0: 1}),
+    (0xe0c10392, {2, 3}, {0: 1, 1: 1}), (0xe0e10392, {0, 1, 2, 3}, {0: 1, 1: 1}), (0xe0d10392, {2, 3}, {}),
+    (0xe1600281, {1, 2}, {0: 1}), (0xe1003281, {1, 2, 3}, {0: 1}), (0xe1410382, {0, 1, 2, 3}, {0: 1, 1: 1}),
+    (0xe12003a1, {1, 3}, {0: 1}), (0xe1203281, {1, 2, 3}, {0: 1}), (0xe1020051, {1, 2}, {0: 1}),
+    (0xe1020091, {1, 2}, {0: 1}), (0xe1420091, {1, 2}, {0: 2}), (0xe5910004, {1}, {0: 1}), (0xe5d10004, {1}, {0: 2}),
+    (0xe7910002, {1, 2}, {0: 1}), (0xe5810004, {0, 1}, {}), (0xe7c10002, {0, 1, 2}, {}), (0xe591f000, {1}, {}),
+    (0xe1d100b0, {1}, {0: 2}), (0xe19100b2, {1, 2}, {0: 2}), (0xe19100d2, {1, 2}, {0: 2}), (0xe1c100b0, {0, 1}, {}),
+    (0xe18100b2, {0, 1, 2}, {}), (0xe1c120d0, {1}, {3: 1}), (0xe18120d4, {1, 4}, {3: 1}), (0xe1c120f0, {1, 2, 3}, {}),
+    (0xe891000d, {1}, {3: 1}), (0xe8910001, {1}, {0: 1}), (0xe8bd8010, {13}, {}), (0xe881000d, {0, 1, 2, 3}, {}),
+    (0xee070f90, {0}, {}), (0xee170f90, set(), {0: 1}), (0xee000000, set(), {}), (0xf5d1f000, set(), {})]
+
+
+@pytest.mark.parametrize("word, uses, late", TAKES, ids=[hex(word) for word, _, _ in TAKES])
+def test_registers_that_an_instruction_takes_and_those_that_come_late(word, uses, late):
+    for condition in (0xe, 0x1) if word >> 28 == 0xe else (0xf,):
+        found = cycles.arm(word & 0x0fffffff | condition << 28)
+        assert (set(found.uses) - {15}, dict(found.late)) == (uses, late)
+        assert found.conditional == (condition == 0x1)
+
+
 LOAD, LOAD_BYTE, LOAD_HALF, USE, OTHER = 0xe5910000, 0xe5d10000, 0xe1d100b0, 0xe0802003, 0xe0842005
 MULTIPLY = 0xe0000291                   # mul r0, r1, r2
 
