@@ -1,4 +1,4 @@
-"""Scripts of a checkout, PyNNExamples above all, against the emulated board, each with a board and a time limit of its own.
+"""Scripts of a checkout, such as PyNNExamples, against the emulated board, each with a board and a limit of its own.
 
     python benchmarks/example_scripts.py PyNNExamples [--only TEXT ...] [--figures FOLDER]
 
@@ -98,8 +98,8 @@ def main(arguments=None):
         for number, script in enumerate(chosen, 1):
             outcomes.append(run(script, copy, figures, options.limit))
             print(f"{number}/{len(chosen)} {outcomes[-1].outcome} {script}", file=sys.stderr, flush=True)
-    if options.output:
-        options.output.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
+            if options.output:                      # so that one that is stopped has said what it knows
+                options.output.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
     print("\n".join(table(outcomes)))
     return any(one.outcome != PASSED for one in outcomes)
 

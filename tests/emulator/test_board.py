@@ -96,7 +96,7 @@ def test_only_loopback_addresses_are_listened_on(host):
             try:
                 second = Ethernet("127.0.0.1")
             finally:
-                for sock in (first._scp, first._boot, *first._wakers):
+                for sock in (*first._ports.values(), *first._wakers):
                     sock.close()
                 assert second is None
 
