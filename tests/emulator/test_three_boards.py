@@ -7,22 +7,29 @@ import struct
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
+from programs import SEEN, WFI, program
 from spinn_machine import SpiNNakerTriadGeometry
+from test_core import FIQ_ON_PACKETS, TAKE_PACKET, forever
 
 from spikingconvnet.emulator import SetupError, cli
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faults import Faults
+from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.machine import Machine, Tree
-from spikingconvnet.emulator.memory_map import LINK_DELTAS, SDRAM_BASE, SV, SV_BASE
+from spikingconvnet.emulator.memory_map import LINK_DELTAS, SDRAM_BASE, SDRAM_SYSTEM, SV, SV_BASE
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.packets import PORT_ETHERNET, SCP_PORT, SDP, UDP_PADDING, Command, Result
 from spikingconvnet.emulator.ports import Port
 from spikingconvnet.emulator.snapshots import boards
+from spikingconvnet.emulator.timed_machine import TimedMachine
+from spikingconvnet.emulator.timed_native import TimedNativeCore
 
+SEND_0X71 = [0xe3a00071, 0xe3a01202, 0xe5810008, WFI]      # mov r0, #0x71; mov r1, #0x20000000; str r0, [r1, #TXKEY]
 ROOT = Path(__file__).parents[2]
 ETHERNETS = [(0, 0), (4, 8), (8, 4)]
 HOSTS = ["127.0.9.1", "127.0.9.2", "127.0.9.3"]
@@ -105,6 +112,23 @@ def test_a_packet_goes_from_board_to_board_and_around_the_edge(machine):
     assert [core.place for core in tree.cores] == [(9, 0, 4), (9, 8, 2)]
     assert [xy for xy, *_ in tree.branches] == [(0, 0), (11, 0), (10, 0), (9, 0), (9, 11), (9, 10), (9, 9), (9, 8)]
     assert {machine.layout.ethernet_of[xy] for xy, *_ in tree.branches} == {(0, 0), (8, 4), (4, 8)}
+
+
+@pytest.mark.parametrize("make", [
+    partial(Machine, make_core=NativeCore), partial(TimedMachine, make_core=TimedNativeCore),
+    partial(FaultyMachine, Faults(late_packets=(1.0, 0.5)), make_core=NativeCore)], ids=["plain", "timed", "faulty"])
+def test_a_core_hears_another_one_around_the_corner(make):
+    machine = make(5, addresses=HOSTS)
+    for xy, route in (((0, 0), 1 << 4), ((11, 11), 1 << 6 + 2)):                # south west
+        machine.chips[xy].router.set(1, 0x71, 0xffffffff, route)
+    for xy, core, image in (((11, 11), 2, program(forever(FIQ_ON_PACKETS), {0x1c: TAKE_PACKET})),
+                            ((0, 0), 1, program(SEND_0X71))):
+        machine.chips[xy].bus.write(SDRAM_SYSTEM, image)
+        machine.chips[xy].start(SDRAM_SYSTEM, 1 << core, 30, 0)
+        machine.run()
+    count, _, key = struct.unpack("<3I", machine.chips[11, 11].bus.read(SEEN, 12))
+    assert (count, key) == (1, 0x71)
+    machine.close()
 
 
 def test_a_machine_that_is_left_goes_on_from_its_file(machine, tmp_path):
