@@ -42,13 +42,13 @@ machine = script.get_machine()
 transceiver = script.get_transceiver()
 ethernets = {f"{chip.x},{chip.y}": chip.ip_address for chip in machine.ethernet_connected_chips}
 transceiver.set_ip_tag(IPTag(ethernets["8,4"], 8, 4, 3, "127.0.0.1", 4000))
-transceiver.write_memory(11, 11, 0x60240000, b"three boards")
+transceiver.write_memory(11, 11, 0x60300000, b"three boards")
 print("FOUND", json.dumps({
     "kind": type(machine).__name__, "chips": machine.n_chips, "cores": machine.total_available_user_cores,
     "ethernets": ethernets, "links": sum(1 for chip in machine.chips for _ in chip.router.links),
     "nearest": [[machine[xy].nearest_ethernet_x, machine[xy].nearest_ethernet_y] for xy in ((11, 11), (5, 9), (1, 9))],
     "tags": [[tag.board_address, tag.tag, tag.port] for tag in transceiver.get_tags()],
-    "read": transceiver.read_memory(11, 11, 0x60240000, 12).decode()}))
+    "read": transceiver.read_memory(11, 11, 0x60300000, 12).decode()}))
 script.end()
 """
 
