@@ -117,11 +117,11 @@ def cpu(process):
 def board_here(native):
     """A board as a thread of this process."""
     ethernet = Ethernet()
-    machine = Machine(5, ethernet.host, report=cli._report, make_core=cli._core_class(native, False))
+    machine = Machine(5, ethernet.hosts, report=cli._report, make_core=cli._core_class(native, False))
     ethernet.attach(machine)
     thread = threading.Thread(target=ethernet.serve)
     thread.start()
-    yield SimpleNamespace(process_id=os.getpid(), configuration=lambda: board.configuration(5, ethernet.host))
+    yield SimpleNamespace(process_id=os.getpid(), configuration=lambda: board.configuration(5, ethernet.hosts[0]))
     ethernet.close()
     thread.join()
 

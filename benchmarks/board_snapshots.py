@@ -61,7 +61,7 @@ def taken(options, script, path):
 
 def send(machine, number):
     """Let a host send a spike to the injector, if there is one."""
-    for index, tag in enumerate(machine.tags.table):
+    for index, tag in enumerate(machine.tags[0, 0].table):
         if tag.flags & VALID and tag.flags & REVERSE:
             spike = struct.pack("<2BI", 1, 2 << 2, KEY + number % 8)            # EIEIO: one key of 32 bits
             machine.accept(SDP(0x07, index, tag.dest_port, PORT_ETHERNET, tag.dest_addr, 0, spike))

@@ -51,16 +51,20 @@ class Outcome:
 def _simulated(spinnaker_board, record_property):
     """Note what the board's clock says when a test is over; pytest takes this file for a plugin."""
     yield
+    record_property(SIMULATED, simulated(spinnaker_board.host))
 
+
+def simulated(host):
+    """ms that the clock of the board at an address says."""
     async def clock():
-        async with monitors(spinnaker_board.host) as board:
+        async with monitors(host) as board:
             return int.from_bytes(await board.read((0, 0), SV_BASE + SV.CLOCK_MS, 8), "little")
-    record_property(SIMULATED, asyncio.run(clock()))
+    return asyncio.run(clock())
 
 
 def environment(more):
-    """Variables for a process of pytest."""
-    path = [str(ROOT), str(Path(__file__).parent), *more, *filter(None, [os.environ.get("PYTHONPATH")])]
+    """Variables for a process of pytest, or of a script."""
+    path = [str(ROOT), str(Path(__file__).parent), *map(str, more), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 

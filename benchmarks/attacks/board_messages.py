@@ -33,7 +33,7 @@ from spikingconvnet.emulator.memory_map import (
     Mailbox,
     Signal,
 )
-from spikingconvnet.emulator.packets import SCP_PORT, SDP, Command
+from spikingconvnet.emulator.packets import SDP, Command
 
 MESSAGES = 50
 SENDER = ("127.0.0.1", 40000)
@@ -219,7 +219,8 @@ class Attacked:
             chip._report = machine.report
         self.ethernet = Ethernet(real_time=False)
         self.ethernet.attach(machine)
-        self.outside = self.ethernet._scp = Outside(self.ethernet._scp)
+        self.port = self.ethernet._ports[0, 0]
+        self.outside = self.port.scp = Outside(self.port.scp)
         self._over = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -229,7 +230,7 @@ class Attacked:
 
     def hear(self, data):
         """One datagram, and what the cores do then for a while."""
-        self.ethernet._handle(data, SENDER, SCP_PORT)
+        self.ethernet._handle(data, SENDER, self.port)
         end = time.thread_time() + BETWEEN
         for _ in range(3000):
             if not self.machine.busy or time.thread_time() > end:
@@ -240,7 +241,7 @@ class Attacked:
     def ask(self, payload):
         """(result, data) of the answer to a command, None without one."""
         before = len(self.outside.sent)
-        self.ethernet._handle(packets.UDP_PADDING + SDP(0x87, 255, 0, 255, 0, 0, payload).encode(), SENDER, SCP_PORT)
+        self.ethernet._handle(packets.UDP_PADDING + SDP(0x87, 255, 0, 255, 0, 0, payload).encode(), SENDER, self.port)
         for data in self.outside.sent[before:]:
             if data[10 + 2:10 + 4] == payload[2:4]:
                 return struct.unpack_from("<H", data, 10)[0], data[14:]

@@ -1,4 +1,4 @@
-"""An emulated board as a user handles it: a process that serves it, for as long as a ``with`` block lasts."""
+"""An emulated board, or three, as a user handles it: a process that serves it for as long as a ``with`` block lasts."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from spikingconvnet.emulator.timing import QUANTUM
 
 
 class Board:
-    """A SpiNN-3 or SpiNN-5 in a process of its own, on a loopback address of its own.
+    """A SpiNN-3, a SpiNN-5 or three SpiNN-5 in a process of its own, on loopback addresses of its own.
 
     Parameters
     ----------
     version : 3 (4 chips) or 5 (48 chips)
-    host : loopback address; None: the first free one of 127.0.0.2, 127.0.0.3, ...
+    host : loopback address, of the first board; None: the first free one of 127.0.0.2, 127.0.0.3, ...
     native : True: the compiled core loop; False: pure Python; None: the compiled one if it is there
     watchdog : seconds of CPU that a core may run without coming to rest
     faults : faults.Faults: what shall go wrong; None: nothing
@@ -40,25 +40,28 @@ class Board:
     at : with `save`: ms of the board's clock when it is taken
     trace : path of a file for packets that cores send and receive (`trace.Trace`)
     trace_only : with `trace`: which ones: ``key=0x10000/0xffff0000``, ``chip=0,0``, ``core=0,0,3``, ``ms=100-200``
+    boards : 1, or 3 of version 5 side by side, one machine of 144 chips
     log : file that the board's messages go to, above all about cores that fail; None: this process's stderr
 
-    Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name. A process that does not start is a
-    SetupError.
+    Use it in a ``with`` block; `host` is what sPyNNaker calls the machine's name, `hosts` are the addresses of all its
+    boards. A process that does not start is a SetupError.
     """
 
     _process: "subprocess.Popen[bytes]"             # while the block lasts
     _control: socket.socket
     _answers: IO[str]
+    hosts: list[str]
 
     def __init__(self, version: int = 5, host: str | None = None, native: bool | None = None, watchdog: float = 300.0,
                  log: IO[Any] | None = None, faults: Faults | None = None, real_time: bool | None = None,
                  timed: bool = False, quantum: float = QUANTUM, times: str | Path | None = None,
                  profile: Place | None = None, phases: float = 0.0, seed: int = 0, snapshot: str | Path | None = None,
                  hold: bool = False, save: str | Path | None = None, at: float | None = None,
-                 trace: str | Path | None = None, trace_only: Sequence[str] = ()) -> None:
+                 trace: str | Path | None = None, trace_only: Sequence[str] = (), boards: int = 1) -> None:
         self.version, self.host = version, host
         self._arguments = ["--watchdog", str(watchdog)]
         self._arguments += ["--version", str(version)] if snapshot is None else ["--restore", str(snapshot)]
+        self._arguments += [] if boards == 1 else ["--boards", str(boards)]
         self._arguments += ["--hold"] if hold else []
         self._arguments += [] if save is None else ["--snapshot", str(save)]
         self._arguments += [] if at is None else ["--at", repr(at)]
@@ -90,15 +93,15 @@ class Board:
         with ExitStack() as failing:
             failing.callback(self.__exit__)     # Ctrl-C is a failure too
             try:
-                self.host, version = self._wait(ready)
-                self.version = int(version)
+                version, *self.hosts = self._wait(ready)
+                self.version, self.host = int(version), self.hosts[0]
             finally:
                 os.close(ready)
             failing.pop_all()
         return self
 
     def _wait(self, ready: int) -> list[str]:
-        announced = os.read(ready, 64).decode()     # nothing: the process has ended
+        announced = os.read(ready, 256).decode()     # nothing: the process has ended
         if not announced:
             raise SetupError("the board's process did not start; its messages say why")
         return announced.split()

@@ -10,6 +10,7 @@ from functools import partial
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import BusError, CorruptError
 from spikingconvnet.emulator.heap import Heap, Pool, RouterEntries
+from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.memory import Bus, Memory
 from spikingconvnet.emulator.memory_map import (
     CPU_CLOCK_MHZ,
@@ -40,7 +41,6 @@ from spikingconvnet.emulator.memory_map import (
     SYSTEM_HEAP_TOP,
     VCPU,
     VCPU_BASE,
-    XY,
     AppData,
     CPUState,
     Interrupt,
@@ -106,24 +106,23 @@ class Chip:
             bus.add_device(base, DEVICE_SIZE, self.system_controller)
         return bus
 
-    def boot(self, dimensions: XY, version: int, links: int, ip_address: bytes | None = None) -> None:
+    def boot(self, layout: Layout, links: int) -> None:
         """Fill in the system variables, heaps and core states.
 
         Parameters
         ----------
-        dimensions : (width, height) of the machine
-        version : of the board, 3 or 5
+        layout : of the machine
         links : bits of the links that lead to another chip
-        ip_address : 4 bytes for the Ethernet chip, else None
         """
         self.sdram_heap = Heap.create(self.bus, SDRAM_HEAP, SDRAM_SYSTEM)
         self.sysram_heap = Heap.create(self.bus, SYSRAM_HEAP, SYSRAM_HEAP_TOP)
         self.sys_heap = Heap.create(self.bus, SYSTEM_HEAP, SYSTEM_HEAP_TOP)
-        ethernet, self.links = ip_address is not None, links
+        ethernet, (width, height), self.links = layout.ethernet_of[self.x, self.y], layout.dimensions, links
         self._app_data = self.sys_heap.alloc(256 * AppData.SIZE, 0)
         for offset, size, value in (
-                (SV.P2P_ADDR, 2, self.address), (SV.P2P_DIMS, 2, dimensions[0] << 8 | dimensions[1]), (SV.P2P_UP, 1, 1),
-                (SV.HW_VER, 1, version), (SV.ETH_UP, 1, ethernet), (SV.ROOT_CHIP, 1, ethernet),
+                (SV.P2P_ADDR, 2, self.address), (SV.P2P_DIMS, 2, width << 8 | height), (SV.P2P_UP, 1, 1),
+                (SV.HW_VER, 1, layout.version), (SV.ETH_ADDR, 2, ethernet[0] << 8 | ethernet[1]),
+                (SV.ETH_UP, 1, ethernet == (self.x, self.y)), (SV.ROOT_CHIP, 1, self.address == 0),
                 (SV.CPU_CLK, 2, CPU_CLOCK_MHZ), (SV.MEM_CLK, 2, 130), (SV.FORWARD, 1, 0x3f), (SV.PEEK_TIME, 1, 200),
                 (SV.RANDOM, 4, 0xa5), (SV.LINK_EN, 1, links), (SV.NUM_BUF, 1, SHARED_MESSAGES),
                 (SV.IOBUF_SIZE, 4, IOBUF_SIZE), (SV.SDRAM_BUFS, 4, SDRAM_BASE),
@@ -137,8 +136,6 @@ class Chip:
                 (SV.SHM_BUF, 4, self.sysram_heap.alloc(SHARED_MESSAGES * SDPMessage.SIZE, 0)),
                 (SV.SW_VER, 4, SOFTWARE_VERSION)):
             self.bus.store(SV_BASE + offset, value, size)
-        if ip_address is not None:
-            self.bus.write(SV_BASE + SV.IP_ADDR, ip_address)
         self.shared_messages.create(self.bus.load(SV_BASE + SV.SHM_BUF), SHARED_MESSAGES, SDPMessage.SIZE)
         self.bus.write(SV_BASE + SV.V2P_MAP, bytes(self._physical).ljust(SV.MAP_SIZE, b"\xff"))
         self.bus.write(SV_BASE + SV.P2V_MAP, bytes(map(self._virtual, range(SV.MAP_SIZE))))

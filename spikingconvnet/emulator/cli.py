@@ -22,7 +22,8 @@ from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
-from spikingconvnet.emulator.machine import CHIPS, Machine
+from spikingconvnet.emulator.layout import SEVERAL, VERSIONS, Layout
+from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE, Place
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_library import library
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m spikingconvnet.emulator",
         description="An emulated SpiNNaker board. Without SCRIPT or MODULE: serve one until interrupted.")
-    made.add_argument("--version", type=int, choices=sorted(CHIPS), help="3: 4 chips, 5: 48 chips (default)")
+    made.add_argument("--version", type=int, choices=VERSIONS, help="3: 4 chips, 5: 48 chips (default)")
     made.add_argument("--host", help="loopback address to listen on (default: 127.0.0.2 or the next free one)")
     made.add_argument("--watchdog", type=float, default=300.0, metavar="SECONDS",
                       help="stop a core that runs for more CPU time without coming to rest")
@@ -78,8 +79,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--hold", action="store_true", help="with --restore: stand still until somebody says go on")
     made.add_argument("--spalloc", action="store_true",
                       help="serve boards as a spalloc server does: one for each job, others wait")
-    made.add_argument("--boards", type=int, default=os.cpu_count(), metavar="N",
-                      help="with --spalloc: so many at a time (default: as many as there are processors, %(default)s)")
+    made.add_argument("--boards", type=int, metavar="N",
+                      help=f"1 (default), or {SEVERAL}: one machine of three side by side. With --spalloc: so many at a"
+                           f" time (default: as many as there are processors, {os.cpu_count()})")
     made.add_argument("--port", type=int, default=0, metavar="N", help="with --spalloc: TCP port (default: a free one)")
     made.add_argument("--longest", type=float, metavar="S", help="with --spalloc: a job has its board for so many"
                                                                  " seconds at most")
@@ -109,18 +111,20 @@ def _core_class(native: bool | None, timed: bool) -> type[Any]:
     return Core if in_python else NativeCore
 
 
-def _announce(options: argparse.Namespace, version: int, host: str) -> None:
+def _announce(options: argparse.Namespace, layout: Layout, hosts: Sequence[str]) -> None:
     if options.ready is None:
-        print(f"SpiNN-{version} at {host}; machine_name = {host}, version = {version}; Ctrl-C ends it", flush=True)
+        print(f"{layout} at {', '.join(hosts)}; machine_name = {hosts[0]}, version = {layout.version}; Ctrl-C ends it",
+              flush=True)
         return
-    os.write(options.ready, f"{host} {version}".encode())
+    os.write(options.ready, " ".join([str(layout.version), *hosts]).encode())
     os.close(options.ready)
 
 
-def _machine(options: argparse.Namespace, wrong: faults.Faults, host: str, traced: trace.Trace | None) -> Machine:
+def _machine(options: argparse.Namespace, wrong: faults.Faults, hosts: Sequence[str],
+             traced: trace.Trace | None) -> Machine:
     """The machine; one that knows of faults only if there are any."""
     kind = _core_class(options.native, options.timed)
-    settings = {"ip_address": host, "report": _report, "watchdog": options.watchdog,
+    settings = {"addresses": hosts, "report": _report, "watchdog": options.watchdog,
                 "make_core": traced.cores(kind) if traced else kind}
     if options.timed:
         return TimedMachine(options.version, options.quantum, profile=_place(options.profile), phases=options.phases,
@@ -135,18 +139,20 @@ def _board(options: argparse.Namespace, wrong: faults.Faults,
     """A board and who asks something of it; SetupError if the system refuses memory, sockets or files for it."""
     if not options.restore and (_core_class(options.native, options.timed) in (Core, TimedCore) or wrong.slow_cores):
         require_unicorn()
+    layout = Layout(options.version, options.boards)
     try:
         snapshot = Snapshot(options.restore) if options.restore else None
-        ethernet = Ethernet(options.host, options.real_time)
+        layout = snapshot.layout if snapshot else layout
+        ethernet = Ethernet(options.host, options.real_time, layout.ethernets)
         control = Control(ethernet, lambda found: found.machine(
-            traced, ip_address=ethernet.host, report=_report, watchdog=options.watchdog))
+            traced, ethernet.hosts, report=_report, watchdog=options.watchdog))
         if snapshot is None:
-            ethernet.attach(_machine(options, wrong, ethernet.host, traced))
+            ethernet.attach(_machine(options, wrong, ethernet.hosts, traced))
         else:
             control.attach(snapshot)
         return ethernet, control
     except (OSError, MemoryError) as error:
-        needed = len(CHIPS[options.version]) * SDRAM_SIZE >> 20
+        needed = len(layout.chips) * SDRAM_SIZE >> 20
         raise SetupError(f"the system refuses what a board needs ({getattr(error, 'strerror', 'no memory is left')}): "
                          f"{needed:,} MB of address space and a few files; raise the limits (ulimit -a)") from error
 
@@ -164,7 +170,7 @@ def _serve(options: argparse.Namespace, wrong: faults.Faults) -> int:
     if options.alive is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is for the process that started this one
         threading.Thread(target=control.listen, args=(options.alive,), daemon=True).start()
-    _announce(options, ethernet.machine.version, ethernet.host)
+    _announce(options, ethernet.machine.layout, ethernet.hosts)
     ethernet.serve()
     if traced:
         traced.close()
@@ -218,7 +224,7 @@ def _check_snapshots(options: argparse.Namespace, wrong: faults.Faults) -> None:
     if options.trace and wrong.slow_cores:
         raise SetupError("--trace: slow cores are not traced; leave out --trace, or --fault slow-core")
     trace.parse(options.trace_only)
-    given = [name for name in ("version", "timed", "phases", "seed", "profile") if getattr(options, name)]
+    given = [name for name in ("version", "boards", "timed", "phases", "seed", "profile") if getattr(options, name)]
     given += ["fault"] * (wrong != faults.Faults()) + ["no-native"] * (options.native is False)
     if options.restore and given:
         raise SetupError(f"--{given[0]}: a snapshot is of a board of its own kind, with compiled cores; leave it out")
@@ -277,7 +283,9 @@ def main(args: Sequence[str] | None = None) -> int:
         wrong = faults.parse(options.fault)
         _check_snapshots(options, wrong)
         options.version = options.version or 5
-        wrong.check_places(CHIPS[options.version], f"SpiNN-{options.version}")
+        if options.boards is None:
+            options.boards = (os.cpu_count() or 1) if options.spalloc else 1
+        wrong.check_places(Layout(options.version, 1 if options.spalloc else options.boards))
         _check(options, wrong)
         command = _command(options)
         if command is None and not options.spalloc:
@@ -287,7 +295,7 @@ def main(args: Sequence[str] | None = None) -> int:
                 "phases": options.phases, "seed": options.seed}
         if command is None:
             return _spalloc(options, **kind)
-        return run(command, version=options.version, host=options.host, times=options.times,
+        return run(command, version=options.version, boards=options.boards, host=options.host, times=options.times,
                    profile=_place(options.profile), snapshot=options.restore, hold=options.hold, save=options.snapshot,
                    at=options.at, trace=options.trace, trace_only=options.trace_only, **kind)
     except EmulatorError as error:

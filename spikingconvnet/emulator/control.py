@@ -117,9 +117,9 @@ class Control:
     def _replace(self, snapshot: Snapshot, path: str) -> None:
         """Let the board be another one, and give back what it was made of."""
         before = self._ethernet.machine
-        if snapshot.version != before.version:
-            raise SnapshotError(f"{path}: of a SpiNN-{snapshot.version}; this board is a SpiNN-{before.version}: start "
-                                "one with Board(snapshot=...)")
+        if str(snapshot.layout) != str(before.layout):
+            raise SnapshotError(f"{path}: of a {snapshot.layout}; this is a {before.layout}: start one with "
+                                "Board(snapshot=...)")
         self.attach(snapshot)
         if self._until is not None:
             self.hold()

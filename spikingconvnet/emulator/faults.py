@@ -8,11 +8,12 @@ cores are looked at.
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, XY, Place
 
 Paced: TypeAlias = tuple[int, int, int, float]      # a core, and its speed or a time
@@ -87,11 +88,13 @@ class Faults:
             _require(name, entry, entry != (0, 0), "another chip: (0, 0) has the Ethernet port")
             _require(name, entry, bound != NUM_CPUS or entry[2] != 0, "another core: core 0 is the chip's monitor")
 
-    def check_places(self, chips: Collection[XY], board: str) -> None:
-        """Raise SetupError if a fault is somewhere that is not among the coordinates `chips` of a board."""
+    def check_places(self, layout: Layout) -> None:
+        """Raise SetupError if a fault is not on a chip of a machine, or a chip with an Ethernet port is dead."""
         for name in _LISTS:
             for entry in getattr(self, name):
-                _require(name, entry, entry[:2] in chips, f"on a chip of the {board}")
+                _require(name, entry, entry[:2] in layout.ethernet_of, f"on a chip of the {layout}")
+        for entry in self.dead_chips:
+            _require("dead_chips", entry, entry not in layout.ethernets, f"another chip: {entry} has an Ethernet port")
 
     def options(self) -> list[str]:
         """The command line's options that mean these faults."""

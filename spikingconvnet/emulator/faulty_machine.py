@@ -15,7 +15,8 @@ from typing import Any
 
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.faults import Faults
-from spikingconvnet.emulator.machine import CHIPS, CYCLES_PER_MS, Machine, MakeCore
+from spikingconvnet.emulator.layout import Layout
+from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine, MakeCore
 from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, XY, Place
 from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, Packet
 from spikingconvnet.emulator.slow_core import SlowCore
@@ -29,12 +30,12 @@ class FaultyMachine(Machine):
     Parameters
     ----------
     faults : Faults
-    version, options : see `Machine`
+    version, addresses, options : see `Machine`
     """
 
-    def __init__(self, faults: Faults, version: int = 5, **options: Any) -> None:
-        if version in CHIPS:
-            faults.check_places(CHIPS[version], f"SpiNN-{version}")
+    def __init__(self, faults: Faults, version: int = 5, addresses: Sequence[str] = ("127.0.0.1",),
+                 **options: Any) -> None:
+        faults.check_places(Layout(version, len(addresses)))
         self.faults, self._heard, self._silent = faults, 0, False
         self._seen: Counter[tuple[str, XY, int]] = Counter()
         self._first_ticks: dict[Place, int] = {}
@@ -42,7 +43,7 @@ class FaultyMachine(Machine):
         self._postponed = 0
         self._speeds = {(x, y, core): speed for x, y, core, speed in faults.slow_cores}
         self._crashes = {(x, y, core): time for x, y, core, time in faults.crashes}
-        super().__init__(version, **options)
+        super().__init__(version, addresses, **options)
 
     def _places(self) -> list[XY]:
         return [xy for xy in super()._places() if xy not in self.faults.dead_chips]

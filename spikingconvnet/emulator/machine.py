@@ -1,4 +1,4 @@
-"""A board's chips wired together, the clock they share, and the packets between them.
+"""The chips of a machine wired together, the clock they share, and the packets between them.
 
 Time is a sequence of events: cores are infinitely fast, so the clock (in cycles of 200 MHz) stands still while any of
 them has something to do and then jumps to the next timer that expires. All timers of an instant fire together; every
@@ -19,19 +19,9 @@ from typing import TypeAlias
 from spikingconvnet.emulator.chip import Chip
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.cpu import CPUs
-from spikingconvnet.emulator.errors import SetupError
+from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.memory import Bus, Memory
-from spikingconvnet.emulator.memory_map import (
-    CPU_CLOCK_MHZ,
-    LINK_DELTAS,
-    NUM_CPUS,
-    NUM_LINKS,
-    SV,
-    SV_BASE,
-    XY,
-    CPUState,
-    Place,
-)
+from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, NUM_CPUS, NUM_LINKS, SV, SV_BASE, XY, CPUState, Place
 from spikingconvnet.emulator.monitor import Monitor
 from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT, SDP, Packet
 from spikingconvnet.emulator.router import MONITOR, Router
@@ -41,12 +31,6 @@ MakeCore: TypeAlias = Callable[..., Core]
 Event: TypeAlias = tuple[int, Place, int]           # cycle, core, its timer
 Sent: TypeAlias = tuple[XY, Sequence[Packet]]       # from a chip
 
-_COLUMNS = [(0, 4), (0, 5), (0, 6), (0, 7), (0, 8), (1, 8), (2, 8), (3, 8)]      # rows of a 48-chip board by column
-CHIPS = {3: [(x, y) for x in range(2) for y in range(2)],
-         5: [(x, y) for x, rows in enumerate(_COLUMNS) for y in range(*rows)]}      # SpiNNMachine version_5.py:23
-_NO_LINK = {3: {(0, 0, 3), (0, 0, 4), (0, 1, 3), (0, 1, 4), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1)},
-            5: set()}                               # SpiNNMachine virtual_machine.py:209
-DIMENSIONS = {3: (2, 2), 5: (8, 8)}
 _HERE = 7                                           # in the point-to-point table: this chip
 _MOST_PACKETS, _MOST_TREES, _MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17   # 150 MB, 100 MB, 20 MB: what no program needs
 _MANY = 1 << 10                                     # packets that a core sends before it rests: no program does
@@ -55,12 +39,12 @@ CYCLES_PER_MS = CPU_CLOCK_MHZ * 1000
 
 
 class Machine:
-    """A SpiNN-3 (4 chips) or SpiNN-5 (48 chips), booted.
+    """A SpiNN-3 (4 chips), a SpiNN-5 (48 chips) or three SpiNN-5 side by side (144 chips), booted.
 
     Parameters
     ----------
     version : 3 or 5
-    ip_address : of the board, as text
+    addresses : of the boards' Ethernet ports, as text: one or three
     transmit : callable(SDP): a message for a host
     report : callable(text): what a person should know about cores that fail
     watchdog : seconds of this computer's CPU that a core may run without coming to rest, so that a busy one stops none
@@ -69,16 +53,15 @@ class Machine:
     Raises
     ------
     SetupError
-        Another version.
+        Another version, or another number of boards.
     """
 
-    def __init__(self, version: int = 5, ip_address: str = "127.0.0.1",
+    def __init__(self, version: int = 5, addresses: Sequence[str] = ("127.0.0.1",),
                  transmit: Callable[[SDP], None] = lambda message: None,
                  report: Callable[[str], None] = lambda text: None, watchdog: float = 300.0,
                  make_core: type[Core] = Core) -> None:
-        if version not in CHIPS:
-            raise SetupError(f"board version: must be 3 (4 chips) or 5 (48 chips), got {version!r}")
-        self.version, self.transmit, self.report, self.watchdog = version, transmit, report, watchdog
+        self.layout = Layout(version, len(addresses))
+        self.transmit, self.report, self.watchdog = transmit, report, watchdog
         self.cycle, self._under_way = 0, 0
         self._spent: float | None = None            # CPU time of the core that was paused, since then
         self._events: list[Event] = []              # a heap
@@ -91,16 +74,17 @@ class Machine:
         self._trees: dict[tuple[XY, int, int], Tree] = {}
         self._passed: list[Tree] = []               # along which packets went that no router has counted
         self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
-        self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
+        self.tags = {xy: Tags() for xy in self.layout.ethernets}
         self._make_core, self._cpus = make_core, CPUs(make_core.CPU)
         self.chips = {xy: self._chip(*xy) for xy in self._places()}
         self.wires = {xy: self._wires(*xy) for xy in self.chips}
         self.monitors = {xy: Monitor(self, chip) for xy, chip in self.chips.items()}
         self._boot()
+        self.set_addresses(addresses)
 
     def _places(self) -> list[XY]:
         """Coordinates of the chips that there are."""
-        return CHIPS[self.version]
+        return self.layout.chips
 
     def _working(self, _x: int, _y: int) -> Sequence[int]:
         """Physical numbers of the cores of a chip that work."""
@@ -127,20 +111,12 @@ class Machine:
 
     def _wires(self, x: int, y: int) -> list[XY | None]:
         """The chip behind each link, None where there is none."""
-        width, height = DIMENSIONS[self.version]
-        ends = []
-        for link, (dx, dy) in enumerate(LINK_DELTAS):
-            end = x + dx, y + dy
-            if self.version == 3:                   # the board's links are joined top to bottom
-                end = end[0] % width, end[1] % height
-            there = end in self.chips and (x, y, link) not in _NO_LINK[self.version]
-            ends.append(end if there else None)
-        return ends
+        return [end if end in self.chips else None for end in self.layout.ends(x, y)]
 
     def _boot(self) -> None:
         for xy, chip in self.chips.items():
             links = sum(1 << link for link, end in enumerate(self.wires[xy]) if end)
-            chip.boot(DIMENSIONS[self.version], self.version, links, self.ip_address if xy == (0, 0) else None)
+            chip.boot(self.layout, links)
         for target, chip in self.chips.items():
             for xy, link in self._ways_to(target).items():
                 self.chips[xy].router.set_p2p(chip.address, link)
@@ -155,10 +131,19 @@ class Machine:
                     front.append(end)
         return ways
 
+    def set_addresses(self, addresses: Sequence[str]) -> None:
+        """Let the boards know the addresses of their Ethernet ports."""
+        for xy, address in zip(self.layout.ethernets, addresses):
+            self.chips[xy].bus.write(SV_BASE + SV.IP_ADDR, ipaddress.IPv4Address(address).packed)
+
     @property
     def root(self) -> Chip:
-        """The chip that has the Ethernet port."""
+        """The chip that has the first board's Ethernet port."""
         return self.chips[0, 0]
+
+    def tags_at(self, address: int) -> Tags:
+        """Tags of the board that the chip at a point-to-point address is on."""
+        return self.tags[self.layout.ethernet_at(address)]
 
     def chip_at(self, address: int) -> Chip | None:
         """The chip at a point-to-point address, or None."""

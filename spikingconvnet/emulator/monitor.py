@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 
 from spikingconvnet.emulator import packets, tags
 from spikingconvnet.emulator.errors import BusError, CorruptError, ImageError
-from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, SDRAM_SYSTEM, SYSRAM_BASES, VCPU, VCPU_BASE, Signal
+from spikingconvnet.emulator.memory_map import (
+    NUM_CPUS,
+    NUM_LINKS,
+    SDRAM_SYSTEM,
+    SV,
+    SV_BASE,
+    SYSRAM_BASES,
+    VCPU,
+    VCPU_BASE,
+    Signal,
+)
 from spikingconvnet.emulator.packets import SCP, SDP, Command, Result
 from spikingconvnet.emulator.router import TABLE_SIZE
 
@@ -108,16 +118,16 @@ class Monitor:
 
     def _info(self, _command: SCP) -> bytes:
         """A chip's summary: cmd_info, scamp-cmd.c:422."""
-        chip, root = self.chip, self.machine.root
-        ethernet = chip is root
-        counts = 1 + len(chip.cores) | chip.links << 8 | chip.router_entries.largest() << 14 | ethernet << 25
+        chip, root, variables = self.chip, self.machine.root, self.chip.bus.read(SV_BASE, SV.SIZE)
+        counts = (1 + len(chip.cores) | chip.links << 8 | chip.router_entries.largest() << 14
+                  | bool(variables[SV.ETH_UP]) << 25)
         states = bytes(chip.vcpu(core, VCPU.CPU_STATE, 1) for core in range(NUM_CPUS))
-        address = self.machine.ip_address if ethernet else bytes(4)
         return (struct.pack("<3I", counts, chip.sdram_heap.largest(), chip.sysram_heap.largest()) + states
-                + struct.pack("<H", root.address) + address + struct.pack("<H", chip.router.p2p_link(root.address)))
+                + variables[SV.ETH_ADDR:SV.ETH_ADDR + 2] + variables[SV.IP_ADDR:SV.IP_ADDR + 4]
+                + struct.pack("<H", chip.router.p2p_link(root.address)))
 
     def _count(self, command: SCP) -> bytes:
-        """Count cores in a state, over all chips of the board: cmd_count, scamp-cmd.c:714."""
+        """Count cores in a state, over all chips of the machine: cmd_count, scamp-cmd.c:714."""
         app_id, state, _ = command.arguments
         return struct.pack("<I", sum(chip.count(app_id & 255, state) for chip in self.machine.chips.values()))
 
@@ -260,7 +270,7 @@ class Monitor:
     def _iptag(self, command: SCP) -> bytes:
         """Set, read and clear IP tags: cmd_iptag, scamp-cmd.c:113."""
         word, place, ip = command.arguments
-        operation, number, table = word >> 16 & 255, word & 255, self.machine.tags
+        operation, number, table = word >> 16 & 255, word & 255, self.machine.tags_at(self.chip.address)
         self._require(operation <= 4 and number < tags.SIZE, f"operation {operation}, tag {number}")
         if operation in (0, 1):
             return self._set_tag(word, place, ip)
@@ -274,8 +284,9 @@ class Monitor:
         return struct.pack("<I", tags.FIXED << 24 | tags.POOL << 16 | 32 << 8)
 
     def _set_tag(self, word: int, place: int, ip: int) -> bytes:
-        flags, number, table = word >> 20 & 0x0f00, word & 255, self.machine.tags
-        sender = table.table[self._message.tag] if self._message.tag < tags.SIZE else tags.Tag()
+        flags, number, table = word >> 20 & 0x0f00, word & 255, self.machine.tags_at(self.chip.address)
+        senders = self.machine.tags_at(self._message.srce_addr).table
+        sender = senders[self._message.tag] if self._message.tag < tags.SIZE else tags.Tag()
         if word >> 16 & 255 == 0:                   # IPTAG_NEW: one of the pool
             number = table.transient((str(ipaddress.IPv4Address(0)), 0))
         own = flags & tags.USE_SENDER and not flags & tags.REVERSE

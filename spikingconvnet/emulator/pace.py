@@ -79,7 +79,7 @@ class Pace:
         """Whether simulated time keeps to the wall clock."""
         if self._real_time is not None:
             return self._real_time
-        return self._machine.tags.live or _on(self._endless) or _on(self._awaiting)
+        return any(table.live for table in self._machine.tags.values()) or _on(self._endless) or _on(self._awaiting)
 
     def spare(self) -> float | None:
         """Seconds for which the machine should do nothing; None: until somebody wants something of it."""

@@ -1,7 +1,8 @@
 """How sPyNNaker's databases are opened during a run."""
 
 import sqlite3
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from pathlib import Path
 
 import pytest
 from spinn_front_end_common.utilities.sqlite_db import SQLiteDB
@@ -88,3 +89,24 @@ def test_some_wait_not_all(opened, tmp_path):
         for number in range(databases.MOST + 3):
             ask(tmp_path / str(number), *WRITE, COUNT)
         assert [closed(one) for one in opened] == [True] * 3 + [False] * databases.MOST
+
+
+def test_a_cores_regions_are_looked_up_and_are_the_same(tmp_path):
+    from spinn_front_end_common.interface import ds
+
+    tables, answers, plans = str(Path(ds.__file__).with_name("dse.sql")), [], []
+    asked = "SELECT region_num, pointer, content FROM pointer_content_view WHERE x = 0 AND y = 0 AND p = 1"
+    for name, context in (("theirs", nullcontext()), ("ours", databases.kept_open())):
+        with context, SQLiteDB(str(tmp_path / name), ddl_file=tables, text_factory=str) as database:
+            cursor = database.cursor()
+            cursor.execute("INSERT INTO ethernet VALUES (0, 0, '127.0.0.2')")
+            cursor.execute("INSERT INTO chip VALUES (0, 0, 0, 0)")
+            cursor.executemany("INSERT INTO core VALUES (0, 0, ?, 0, 0, 0)", [(1,), (2,)])
+            cursor.executemany("INSERT INTO region(region_num, x, y, p, reference_num, content, size, pointer)"
+                               " VALUES (?, 0, 0, ?, ?, ?, 8, ?)",
+                               [(1, 1, None, b"one", 64), (2, 1, None, b"one", 64), (1, 2, 7, b"shared", 128)])
+            cursor.execute("INSERT INTO reference VALUES (7, 3, 0, 0, 1, 'of core 2')")
+            answers.append(sorted(map(tuple, cursor.execute(asked))))
+            plans.append(" ".join(row["detail"] for row in cursor.execute(f"EXPLAIN QUERY PLAN {asked}")))
+    assert answers[0] == answers[1] == [(1, 64, b"one"), (2, 64, b"one"), (3, 128, None)]
+    assert "SCAN region" in plans[0] and "SCAN region" not in plans[1]

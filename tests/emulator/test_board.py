@@ -33,7 +33,7 @@ def exchange(host, code, *arguments):
 
 
 def test_a_board_answers_on_its_own_loopback_address(board):
-    assert board.host.startswith("127.") and board.host != "127.0.0.1"
+    assert board.host.startswith("127.") and board.host != "127.0.0.1" and board.hosts == [board.host]
     assert b"SC&MP" in exchange(board.host, Command.VER)
 
 
@@ -96,7 +96,7 @@ def test_only_loopback_addresses_are_listened_on(host):
             try:
                 second = Ethernet("127.0.0.1")
             finally:
-                for sock in (first._scp, first._boot, *first._wakers):
+                for sock in (*first._ports.values(), *first._wakers):
                     sock.close()
                 assert second is None
 

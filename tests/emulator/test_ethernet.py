@@ -85,7 +85,7 @@ class Host:
         self._sockets.append(sock)
         message = SDP(0x87, 0xff, 0, 0xff, chip, 0, struct.pack("<2H3I", code, 7, *arguments))
         for _ in range(times):
-            sock.sendto(UDP_PADDING + message.encode(), (self.ethernet.host, SCP_PORT))
+            sock.sendto(UDP_PADDING + message.encode(), (self.ethernet.hosts[0], SCP_PORT))
         return sock
 
 
@@ -205,7 +205,7 @@ def test_spinnman_goes_on_waiting_when_it_hears_that_the_board_is_there():
 
         def send(self, _data):
             question = SDP(0x87, 0xff, 0, 0xff, 0, 0, struct.pack("<2H3I", Command.COUNT, self.sequence, 0, 0, 0))
-            reassurance = _Question(question, None).reassurance()
+            reassurance = _Question(question, None, None).reassurance()
             self.coming = [reassurance] * 3 + [question.reply(answer(question.payload, Result.OK, bytes((5, 0, 0, 0))))]
 
         def receive_scp_response(self, _timeout):

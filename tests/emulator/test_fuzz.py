@@ -17,7 +17,7 @@ from spikingconvnet.emulator import native_core, packets
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.memory_map import SDRAM_HEAP, SDRAM_SYSTEM, SV_BASE, VCPU, VCPU_BASE, Signal
 from spikingconvnet.emulator.pace import Pace
-from spikingconvnet.emulator.packets import SCP_PORT, SDP, Command
+from spikingconvnet.emulator.packets import SDP, Command
 
 CASES = int(os.environ.get("FUZZ_CASES", "1500"))
 SENDER = ("127.0.0.1", 40000)
@@ -82,13 +82,13 @@ def test_no_datagram_stops_the_monitor(new_bench):
     for case in range(CASES):
         ethernet._machine, ethernet._pace = watched.machine, Pace(watched.machine)
         watched.chip.bus.write(SDRAM_SYSTEM, program([WFI]))
-        ethernet._handle(datagram(rng), SENDER, SCP_PORT)
+        ethernet._handle(datagram(rng), SENDER, ethernet._ports[0, 0])
         watched.machine.run(until=watched.machine.cycle + 200_000)
         ethernet._answer_questions()
         if case % 100 == 99:
             assert alive(watched)
             watched = new_bench()
-    for sock in (ethernet._scp, ethernet._boot, *ethernet._wakers):
+    for sock in (*ethernet._ports.values(), *ethernet._wakers):
         sock.close()
 
 

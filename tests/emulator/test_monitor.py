@@ -231,7 +231,7 @@ def test_whether_an_answer_tells_states_of_cores(code, arguments, port, told):
 
 def test_a_tag_for_the_sender_and_one_of_the_pool(plain_bench):
     """The sender of tag 3 is the one that tag 3 answers to; a new tag comes from the pool."""
-    sender = plain_bench.machine.tags
+    sender = plain_bench.machine.tags[0, 0]
     sender.set(3, 0, "127.0.0.9", 4000, 0, 0)
     assert words(ask(plain_bench, Command.IPTAG, 0x4 << 28 | 1 << 16 | 5, 1234)[1]) == [5]      # the sender's port
     assert (sender.table[5].address, sender.table[5].tx_port) == ("127.0.0.9", 4000)

@@ -56,7 +56,7 @@ def tick(bench):
 
 def test_time_is_free_if_nobody_takes_part(ticking):
     pace = Pace(ticking.machine, clock=Clock())
-    ticking.machine.tags.transient(("127.0.0.1", 4000))         # for the answers to a host's commands
+    ticking.machine.tags[0, 0].transient(("127.0.0.1", 4000))         # for the answers to a host's commands
     pace.hear(told_to_run(100, False))
     assert not pace.kept and pace.spare() == 0.0
 
@@ -68,9 +68,9 @@ def test_a_machine_that_has_nothing_to_do_waits_for_somebody(bench):
 @pytest.mark.parametrize("flags", [0, tags.STRIP, tags.REVERSE], ids=["output", "stripped output", "input"])
 def test_time_is_kept_while_a_host_has_a_tag(ticking, flags):
     pace = Pace(ticking.machine, clock=Clock())
-    ticking.machine.tags.set(1, flags, "127.0.0.1", 4000, 0, 0x21)
+    ticking.machine.tags[0, 0].set(1, flags, "127.0.0.1", 4000, 0, 0x21)
     assert pace.kept
-    ticking.machine.tags.clear(1)
+    ticking.machine.tags[0, 0].clear(1)
     assert not pace.kept
 
 
@@ -105,9 +105,9 @@ def test_time_is_kept_while_a_source_waits_for_the_spikes_of_a_host(ticking, nam
 @pytest.mark.parametrize("real_time", [True, False])
 def test_who_says_so_decides(ticking, real_time):
     pace = Pace(ticking.machine, real_time, Clock())
-    ticking.machine.tags.set(1, 0, "127.0.0.1", 4000, 0, 0)
+    ticking.machine.tags[0, 0].set(1, 0, "127.0.0.1", 4000, 0, 0)
     assert pace.kept is real_time
-    ticking.machine.tags.clear(1)
+    ticking.machine.tags[0, 0].clear(1)
     assert pace.kept is real_time
 
 
@@ -153,7 +153,7 @@ def test_who_sends_to_a_machine_that_is_behind_is_told(ticking):
 def test_time_that_is_kept_on_purpose_says_by_itself_that_it_is_behind(ticking, real_time, endless, told):
     clock = Clock()
     pace = Pace(ticking.machine, real_time, clock)
-    ticking.machine.tags.set(1, 0, "127.0.0.1", 4000, 0, 0x21)
+    ticking.machine.tags[0, 0].set(1, 0, "127.0.0.1", 4000, 0, 0x21)
     pace.hear(told_to_run(0, endless))
     pace.spare()
     clock.now += 0.4

@@ -17,7 +17,7 @@ from bench import Bench
 from programs import WFI, binary, program
 from test_core import COUNT_UP, FIQ_ON_PACKETS, TAKE_PACKET, forever, timer_program
 
-from spikingconvnet.emulator import ethernet, tags, timing
+from spikingconvnet.emulator import ethernet, ports, tags, timing
 from spikingconvnet.emulator.board import Board
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import SnapshotError
@@ -36,8 +36,8 @@ KINDS = {"plain": partial(Bench, NativeCore), "faulty": partial(Bench, NativeCor
          "timed": partial(Bench, TimedNativeCore, timed=True)}
 SENDS = [*COUNT_UP, 0xe3a01202, 0xe5810008]         # mov r1, #0x20000000; str r0, [r1, #TXKEY]
 MADE_ANEW = {
-    "machine": {"version", "transmit", "report", "watchdog", "_spent", "_queued", "_running", "_trees", "_passed",
-                "tags", "ip_address", "_make_core", "_cpus", "chips", "wires", "monitors"},
+    "machine": {"layout", "transmit", "report", "watchdog", "_spent", "_queued", "_running", "_trees", "_passed",
+                "tags", "_make_core", "_cpus", "chips", "wires", "monitors"},
     "faulty": {"faults", "_speeds"}, "plain": set(),
     "timed": {"_profile", "_phases", "_quantum", "_order", "_banks", "_crowded", "_network"},
     "chip": {"x", "y", "address", "links", "_wake", "_send", "_report", "sdram", "sysram", "router",
@@ -62,7 +62,7 @@ def at_work(kind):
                                   ((0, 0), (1, 2, 3), timer_program(SENDS))):
         bench.machine.chips[place].bus.write(SDRAM_SYSTEM, image)
         bench.machine.chips[place].start(SDRAM_SYSTEM, sum(1 << number for number in numbers), 30, 0)
-    bench.machine.tags.set(1, 0, "127.0.0.1", 4000, 0, 0x21)
+    bench.machine.tags[0, 0].set(1, 0, "127.0.0.1", 4000, 0, 0x21)
     return bench.machine
 
 
@@ -108,14 +108,14 @@ def names(*tables):
 
 def test_ports_of_reverse_tags_are_listened_to_again(tmp_path, monkeypatch):
     machine, opened = at_work("plain"), []
-    machine.tags.set(2, tags.REVERSE, "127.0.0.1", 50000, 0, 0x21)
+    machine.tags[0, 0].set(2, tags.REVERSE, "127.0.0.1", 50000, 0, 0x21)
     boards.save(machine, tmp_path / "board")
     port = ethernet.Ethernet()
-    monkeypatch.setattr(ethernet, "_socket", lambda host, number: opened.append((host, number)) or socket.socket())
+    monkeypatch.setattr(ports, "_socket", lambda host, number: opened.append((host, number)) or socket.socket())
     port.attach(boards.load(tmp_path / "board"))
     port.close()
     port.serve()                                    # which closes its sockets
-    assert opened == [(port.host, 50000)]
+    assert opened == [(port.hosts[0], 50000)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,7 +124,7 @@ def test_every_attribute_is_kept_or_made_anew(kind):
     chip, core = machine.root, machine.root.cores[1]
     tables = {"chip": names(chips._chip(chip)), "router": names(chips.ROUTER), "controller": names(chips.CONTROLLER),
               "tags": names(boards.TAGS), "core": names(cores.WHATEVER, cores.POWERED)}
-    parts = {"chip": chip, "router": chip.router, "controller": chip.system_controller, "tags": machine.tags,
+    parts = {"chip": chip, "router": chip.router, "controller": chip.system_controller, "tags": machine.tags[0, 0],
              "core": core}
     if kind == "timed":
         tables |= {"core": tables["core"] | cores.TIMED.keys(), "network": names(timed._network(machine))}
@@ -163,9 +163,9 @@ def test_a_program_goes_on_answering_messages(tmp_path):
 def test_a_boards_address_is_its_own_and_tags_keep_theirs(tmp_path):
     machine = at_work("plain")
     boards.save(machine, tmp_path / "board")
-    moved = boards.load(tmp_path / "board", ip_address="127.0.0.9")
+    moved = boards.load(tmp_path / "board", addresses=["127.0.0.9"])
     assert moved.root.bus.read(0xf5007ff0, 4) == bytes((127, 0, 0, 9))
-    assert moved.tags.table[1] == tags.Tag("127.0.0.1", 4000, tags.VALID, 0, 0, 0, 0x21) and moved.tags.live
+    assert moved.tags[0, 0].table[1] == tags.Tag("127.0.0.1", 4000, tags.VALID, 0, 0, 0, 0x21) and moved.tags[0, 0].live
 
 
 SLOW = Faults(slow_cores=((0, 0, 2, 1.0),))

@@ -24,6 +24,7 @@ from spinnman.spalloc import SpallocClient, SpallocState
 from spikingconvnet.backends.spinnaker import allocated
 from spikingconvnet.backends.spinnaker.machine import machine_section
 from spikingconvnet.emulator import SetupError, cli
+from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.packets import SCP_PORT, SDP, UDP_PADDING, Command
 from spikingconvnet.emulator.spalloc import certificate, monitors, proxy, server
 from spikingconvnet.emulator.spalloc.jobs import Jobs, State
@@ -36,10 +37,9 @@ SDRAM = 0x60300000
 class FakeBoard:
     """A board of which there is an address alone; it counts how many there are."""
 
-    host = "127.0.0.1"
-
-    def __init__(self, count=None, fails=None):
+    def __init__(self, count=None, fails=None, number=1):
         self.count, self.fails = Counter() if count is None else count, fails
+        self.hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"][:number]
 
     def __enter__(self):
         if self.fails:
@@ -49,6 +49,11 @@ class FakeBoard:
 
     def __exit__(self, *_):
         self.count["now"] -= 1
+
+
+def fake(number):
+    """So many fake boards side by side."""
+    return FakeBoard(number=number)
 
 
 @pytest.fixture
@@ -68,7 +73,7 @@ async def soon(condition):
 
 def test_who_comes_when_all_boards_are_taken_waits_for_their_turn(counted):
     async def run():
-        jobs = Jobs(lambda: FakeBoard(counted), 2)
+        jobs = Jobs(lambda _: FakeBoard(counted), 2)
         first, second, third, fourth = (jobs.create("me", 60) for _ in range(4))
         await soon(lambda: second.state is State.READY and first.state is State.READY)
         assert third.state is fourth.state is State.QUEUED
@@ -81,11 +86,27 @@ def test_who_comes_when_all_boards_are_taken_waits_for_their_turn(counted):
     assert counted["now"] == 0
 
 
+def test_who_wants_three_boards_waits_for_them_and_nobody_overtakes(counted):
+    async def run():
+        jobs = Jobs(lambda number: FakeBoard(counted, number=number), 3)
+        first, three, last = (jobs.create("me", 60, layout=Layout(5, number)) for number in (1, 3, 1))
+        await soon(lambda: first.state is State.READY)
+        assert three.state is last.state is State.QUEUED    # though two boards are free
+        first.end("finished")
+        await soon(lambda: three.state is State.READY)
+        assert last.state is State.QUEUED and len(three.board.hosts) == 3
+        three.end("finished")
+        await soon(lambda: last.state is State.READY)
+        await jobs.close()
+    asyncio.run(run())
+    assert counted == {"now": 0, "most": 1}
+
+
 def test_ten_clients_of_which_one_is_killed(counted, monkeypatch):
     async def run():
         monkeypatch.setattr("spikingconvnet.emulator.spalloc.jobs._LOOK", 0.01)
         said = []
-        jobs = Jobs(lambda: FakeBoard(counted), 5, said.append)
+        jobs = Jobs(lambda _: FakeBoard(counted), 5, said.append)
         watch = asyncio.create_task(jobs.watch())
         all_jobs = [jobs.create(f"client {n}", 60) for n in range(10)]
         await soon(lambda: sum(job.state is State.READY for job in all_jobs) == 5)
@@ -105,7 +126,7 @@ def test_a_job_that_has_had_its_time_ends_and_the_next_one_has_its_board(counted
     async def run():
         monkeypatch.setattr("spikingconvnet.emulator.spalloc.jobs._LOOK", 0.01)
         said = []
-        jobs = Jobs(lambda: FakeBoard(counted), 1, said.append, longest=0.0)
+        jobs = Jobs(lambda _: FakeBoard(counted), 1, said.append, longest=0.0)
         first, second = jobs.create("me", 60), jobs.create("you", 60)
         await soon(lambda: first.state is State.READY)
         assert second.state is State.QUEUED         # waiting does not count
@@ -137,7 +158,7 @@ def test_the_last_jobs_that_ended_are_remembered(monkeypatch):
 def test_a_board_that_cannot_be_made_ends_its_job_and_no_other(error):
     async def run():
         fails = iter([error, None])
-        jobs = Jobs(lambda: FakeBoard(fails=next(fails)), 1)
+        jobs = Jobs(lambda _: FakeBoard(fails=next(fails)), 1)
         bad, good = jobs.create("me", 60), jobs.create("me", 60)
         await soon(lambda: good.state is State.READY)
         assert (bad.state, bad.reason) == (State.DESTROYED, "no room for a board")
@@ -308,7 +329,7 @@ def served(folder, make_board, boards=1, access=EVERYBODY):
 @pytest.fixture(scope="module")
 def url(folder):
     """Address of a server of fake boards."""
-    with served(folder, FakeBoard) as address:
+    with served(folder, fake) as address:
         yield address
 
 
@@ -361,7 +382,8 @@ def test_a_second_client_waits_until_the_first_has_done(client, delay, pause):
 
 
 @pytest.mark.parametrize("asked, words", [
-    ({"num-boards": 3}, "one board each"), ({"dimensions": {"width": 2, "height": 1}}, "one board each"),
+    ({"num-boards": 3}, "this one has 1: ask for one with"), ({"num-boards": 4}, "have one board, or 3"),
+    ({"num-boards": "1"}, "have one board, or 3"), ({"dimensions": {"width": 2, "height": 1}}, "have one board, or 3"),
     ({"machine-name": "SpiNNaker1M"}, "no such machine"), ({"tags": ["large"]}, "have the tags"),
     ({"tags": 5}, "have the tags"), ({"tags": [[]]}, "have the tags"),
     ({"board": {"x": 0, "y": 0, "z": 0}}, "no place of their own"), ({"keepalive-interval": "2 min"}, "PT120S"),
@@ -371,6 +393,20 @@ def test_a_job_that_cannot_be_had_is_refused_in_words(url, asked, words):
     done = requests.post(f"{url}srv/spalloc/jobs/", cookies=cookies, headers=headers, timeout=120,
                          **({"data": asked} if asked == "{" else {"json": asked}))
     assert done.status_code == 400 and words in done.json()["message"]
+
+
+def test_a_job_of_three_boards(folder):
+    with served(folder, fake, boards=3) as url:
+        cookies, headers = login(url)
+        job = requests.post(f"{url}srv/spalloc/jobs/", cookies=cookies, headers=headers, timeout=120,
+                            json={"num-boards": 2})         # with a spare one, as sPyNNaker asks for
+        machine = requests.get(f"{job.headers['Location']}/machine", cookies=cookies, timeout=120).json()
+        assert (machine["width"], machine["height"]) == (12, 12) and machine["boards"] == [[0, n, 1] for n in range(3)]
+        assert machine["connections"] == [[[0, 0], "127.0.0.1"], [[4, 8], "127.0.0.2"], [[8, 4], "127.0.0.3"]]
+        for xy, board in (((11, 11), 1), ((9, 5), 2), ((3, 2), 0)):
+            chip = requests.get(f"{job.headers['Location']}/chip", params={"x": xy[0], "y": xy[1]}, cookies=cookies,
+                                timeout=120).json()
+            assert chip == {"physical-board-coordinates": [0, board, 1]}
 
 
 def login(url):
@@ -479,7 +515,7 @@ def test_a_controller_that_gets_no_answer_asks_again_and_remembers_why_its_job_w
 @pytest.fixture(scope="module")
 def guarded(folder):
     """Address of a server that expects one user, and one token."""
-    with served(folder, FakeBoard, access=Access("me", "pa:ss", "tok-1")) as address:
+    with served(folder, fake, access=Access("me", "pa:ss", "tok-1")) as address:
         yield address
 
 

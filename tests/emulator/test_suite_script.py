@@ -1,4 +1,4 @@
-"""The script that runs sPyNNaker's own tests, on a suite that is none of sPyNNaker's."""
+"""The scripts that run sPyNNaker's own tests, and examples, on some that are none of sPyNNaker's."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -61,3 +61,32 @@ def test_a_test_has_so_long_and_no_longer(suite, tmp_path):
 def test_a_test_that_is_not_there_has_not_passed(suite, tmp_path):
     found = suite.run("tests/nowhere.py::test", tmp_path / "tests", [], 300)
     assert found.outcome == "crashed" and "nowhere.py" in found.reason
+
+
+@pytest.fixture
+def examples(benchmark_named):
+    """The script that runs scripts, as a module."""
+    return benchmark_named("example_scripts")
+
+
+def test_scripts_run_in_a_copy_and_tell_their_figures_and_what_went_wrong(examples, tmp_path, capsys):
+    checkout, figures = tmp_path / "checkout", tmp_path / "figures"
+    (checkout / "learning/deep").mkdir(parents=True)
+    (checkout / "elsewhere.py").write_text("")
+    (checkout / "learning/__init__.py").write_text("word = 'nothing'")
+    (checkout / "learning/deep/one.py").write_text(
+        "from pathlib import Path\nfrom matplotlib import pyplot\nfrom learning import word\n"
+        "assert 'machine_name' in Path.home().joinpath('.spynnaker.cfg').read_text()\nPath('left').write_text(word)\n"
+        "pyplot.plot([1, 2])\npyplot.show()\nraise ValueError('one thing')\n")
+    assert examples.scripts(checkout, examples.FOLDERS) == ["learning/deep/one.py"]
+    assert examples.main([str(checkout), "--figures", str(figures), "--output", str(tmp_path / "all.json")]) == 1
+    assert [path.name for path in figures.iterdir()] == ["one-0.png"] and not (checkout / "learning/deep/left").exists()
+    (found,) = json.loads((tmp_path / "all.json").read_text())
+    assert (found["outcome"], found["simulated"], found["reason"]) == ("failed", 0, "ValueError: one thing")
+    assert capsys.readouterr().out.startswith("1 failed, of 1\n")
+
+
+def test_a_script_has_so_long_and_no_longer(examples, tmp_path):
+    (tmp_path / "endless.py").write_text("while True: pass")
+    found = examples.run("endless.py", tmp_path, tmp_path, 0.05)
+    assert (found.outcome, found.reason) == ("timed out", "not over after 0.05 s")

@@ -1,4 +1,6 @@
-"""sPyNNaker's databases during a run: they do not wait for the disk, and one that was open is not opened again."""
+"""sPyNNaker's databases during a run: they do not wait for the disk, one that was open is not opened again, and
+regions of a core are looked up, not searched for.
+"""
 
 import os
 import sqlite3
@@ -12,6 +14,8 @@ from unittest.mock import patch
 
 MOST = 8            # connections that wait; every reset begins new files
 
+_REGIONS = "SELECT x, y, p, region_num, pointer, content FROM region"      # the view's other half is references
+
 Key: TypeAlias = tuple[int, int, int]               # device and number of a file, thread
 
 
@@ -22,6 +26,15 @@ class _Kept(sqlite3.Connection):
         super().__init__(path, check_same_thread=False, **options)      # the end may come in another thread
         self.execute("PRAGMA synchronous = OFF")
         self._idle, self._key = idle, _key(path)
+
+    def executescript(self, script: str) -> sqlite3.Cursor:
+        """Run a script, where the regions of a core are looked up.
+
+        The view ``pointer_content_view`` (SpiNNFrontEndCommon 7.4.1, ``dse.sql``:136) makes a union of references and
+        regions, and to leave out what is there twice, SQLite goes through all regions for every core: 0.13 s for
+        each of 2,400 cores. Nothing is there twice.
+        """
+        return super().executescript(script.replace(f"UNION\n{_REGIONS}", f"UNION ALL\n{_REGIONS}"))
 
     def close(self) -> None:
         """Wait, or end if there is one that waits for the same file already."""
@@ -53,7 +66,7 @@ def _connected(path: str, idle: dict[Key, _Kept], **options: Any) -> sqlite3.Con
 
 @contextmanager
 def kept_open() -> Iterator[None]:
-    """Have sPyNNaker open each of its databases once, and leave it to the system when they reach the disk.
+    """Have sPyNNaker open each of its databases once, ask it well, and leave it to the system when they reach the disk.
 
     SpiNNFrontEndCommon 7.4.1 opens one anew for every step that it has timed (``fec_timer.py:107``) and for every core
     that it reads: some thousand times in a small run. Each time SQLite has read all tables again, and each change

@@ -1,4 +1,4 @@
-"""A whole board in a snapshot: what it is made from, chips and cores with their memories, the clock, what is under way.
+"""A machine in a snapshot: what it is made from, chips and cores with their memories, the clock, what is under way.
 
 Taken between two steps of the machine, when all cores are between two jumps of their programs; so packets and messages
 may be under way. What is not there is made anew: ways of packets, decoded instructions, sockets, the wall clock. A host
@@ -9,7 +9,7 @@ import hashlib
 import heapq
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,9 @@ from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import SetupError, SnapshotError
 from spikingconvnet.emulator.faults import Faults, parse
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
-from spikingconvnet.emulator.machine import CHIPS, Machine
+from spikingconvnet.emulator.layout import SEVERAL, VERSIONS, Layout
+from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory import Memory
-from spikingconvnet.emulator.memory_map import SV, SV_BASE
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.snapshots import chips, container, cores, memories, timed
@@ -63,7 +63,8 @@ Paced: TypeAlias = tuple[Collection[Core], Collection[Core]]
 _TAG = record(tags.Tag, address=ADDRESS, tx_port=HALF, flags=HALF, count=WORD, rx_port=HALF, dest_addr=HALF,
               dest_port=whole(255))
 TAGS = {"table": several(_TAG, most=tags.SIZE), "live": FLAG, "_next": whole(tags.POOL - 1)}
-_BOARD = {"version": among(CHIPS, whole(255), "version 3 or 5 of a board"), "faults": several(TEXT),
+_BOARD = {"version": among(VERSIONS, whole(255), "version 3 or 5 of a board"),
+          "boards": among((1, SEVERAL), whole(255), f"1 or {SEVERAL} boards"), "faults": several(TEXT),
           "timed": maybe(row(NUMBER, NUMBER, COUNT, maybe(PLACE)))}     # quantum, phases, seed, core that is profiled
 
 
@@ -102,7 +103,8 @@ def _paced(machine: Machine) -> Kind:
 def _board(machine: Machine) -> dict[str, Any]:
     """What a machine is made from."""
     faults = machine.faults if isinstance(machine, FaultyMachine) else Faults()
-    said: dict[str, Any] = {"version": machine.version, "faults": faults.options()[1::2], "timed": None}
+    said: dict[str, Any] = {"version": machine.layout.version, "boards": machine.layout.boards,
+                            "faults": faults.options()[1::2], "timed": None}
     if isinstance(machine, TimedMachine):
         said["timed"] = [machine._quantum / CYCLES_PER_US, *machine._phases.args, machine._profile]
     return said
@@ -127,7 +129,7 @@ def _describe(machine: Machine) -> dict[str, Any]:
         cores.check(core)
     return {"board": _board(machine), "fields": cores.fields(), "machine": take(machine, _table(machine)),
             "time": timed.save(machine) if isinstance(machine, TimedMachine) else None,
-            "tags": take(machine.tags, TAGS),
+            "tags": [take(table, TAGS) for table in machine.tags.values()],
             "chips": [[list(xy), chips.save(chip)] for xy, chip in machine.chips.items()],
             "cores": [[list(core.place), cores.save(core)] for core in every if not cores.is_idle(core)]}
 
@@ -196,21 +198,22 @@ class Snapshot:
             if not isinstance(self._said, dict) or self._said.keys() != wanted:
                 raise SnapshotError("a description without one of its parts")
             self._board = read(_BOARD, self._said["board"])
+            try:
+                self.layout = Layout(self._board["version"], self._board["boards"])
+            except SetupError as error:
+                raise SnapshotError(str(error)) from error
 
-    @property
-    def version(self) -> int:
-        """Of the board: 3 or 5."""
-        return int(self._board["version"])
-
-    def machine(self, trace: Trace | None = None, **options: Any) -> Machine:
+    def machine(self, trace: Trace | None = None, addresses: Sequence[str] = (), **options: Any) -> Machine:
         """The machine, as it was.
 
         Parameters
         ----------
         trace : trace.Trace, optional
             That its packets are written to.
+        addresses : list of str, optional
+            Of its boards, from now on.
         **options
-            ip_address, transmit, report, watchdog: see `Machine`.
+            transmit, report, watchdog: see `Machine`.
 
         Raises
         ------
@@ -223,8 +226,10 @@ class Snapshot:
             raise SetupError("snapshots need the compiled core, which was not built; install the package where there is"
                              " a C compiler: pip install -e .")
         with _naming(self._path):
-            machine = self._make(trace.cores if trace else lambda kind: kind, **options)
+            addresses = addresses or ["127.0.0.1"] * self.layout.boards
+            machine = self._make(trace.cores if trace else lambda kind: kind, addresses=addresses, **options)
             self._fill(machine)
+            machine.set_addresses(addresses)
         return machine
 
     def paced(self, machine: Machine) -> Paced:
@@ -235,7 +240,7 @@ class Snapshot:
 
     def _make(self, kind: Callable[[type[Any]], type[Any]], **options: Any) -> Machine:
         """A machine that has just been booted."""
-        version, when = self._board["version"], self._board["timed"]
+        version, when = self.layout.version, self._board["timed"]
         try:
             wrong = parse(self._board["faults"])
             if when is not None:
@@ -252,14 +257,13 @@ class Snapshot:
         if said["fields"] != cores.fields():
             raise SnapshotError("its cores have other parts than those of this version of the emulator; take it again, "
                                 "or restore it with that version")
-        address = machine.ip_address
         for place, one in several(row(among(machine.chips, XY, "a chip"), ANY)).read(said["chips"]):
             chips.restore(machine.chips[place], one)
         self._fill_memories(machine)
-        machine.root.bus.write(SV_BASE + SV.IP_ADDR, address)
-        give(machine.tags, TAGS, said["tags"])
-        if len(machine.tags.table) != tags.SIZE:
-            raise SnapshotError(f"{tags.SIZE} tags expected")
+        for table, one in zip(machine.tags.values(), row(*[ANY] * len(machine.tags)).read(said["tags"])):
+            give(table, TAGS, one)
+            if len(table.table) != tags.SIZE:
+                raise SnapshotError(f"{tags.SIZE} tags expected")
         give(machine, _table(machine), said["machine"])
         machine._queued = set(machine._ready)
         if isinstance(machine, TimedMachine):
@@ -309,7 +313,7 @@ def load(path: str | Path, **options: Any) -> Machine:
     path : path
         Of the file.
     **options
-        trace, ip_address, transmit, report, watchdog: see `Snapshot.machine`.
+        trace, addresses, transmit, report, watchdog: see `Snapshot.machine`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """How the values of a part are written as JSON, and judged when they are read: nothing from a file is used as it is."""
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -123,8 +123,8 @@ MESSAGE = record(SDP, flags=BYTE, tag=BYTE, dest_port=BYTE, srce_port=BYTE, dest
                  payload=Kind(bytes.hex, _payload))
 
 
-def among(values: Mapping[Any, Any], kind: Kind, meaning: str) -> Kind:
-    """A key of a mapping, for example the place of a chip that there is."""
+def among(values: Container[Any], kind: Kind, meaning: str) -> Kind:
+    """One of several values, for example the place of a chip that there is."""
     def read(said: Any) -> Any:
         if (key := kind.read(said)) not in values:
             raise refuse(said, meaning)

@@ -12,7 +12,7 @@ from typing import Any
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from spikingconvnet.emulator.machine import DIMENSIONS
+from spikingconvnet.emulator.layout import SEVERAL, Layout
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE, XY
 from spikingconvnet.emulator.spalloc.jobs import Job, State, TooManyJobs
 from spikingconvnet.emulator.spalloc.monitors import Refused, monitors
@@ -39,7 +39,8 @@ class AllJobs(Page):
         """A new job. The answer waits for its board if there is one for it: its client looks at it every 5 s alone."""
         try:
             operation = json.loads(self.request.body)
-            job = self.service.jobs.create(self.session.user, _wanted(operation), charged(operation))
+            keep_alive, layout = _wanted(operation, self.service.jobs.boards)
+            job = self.service.jobs.create(self.session.user, keep_alive, charged(operation), layout)
         except (ValueError, TooManyJobs) as error:
             raise HTTPError(400, reason=_one_line(error)) from error
         await asyncio.sleep(0)                      # it takes a board that is free
@@ -55,8 +56,11 @@ def _one_line(error: Exception) -> str:
     return re.sub("[^ -~]+", " ", str(error))
 
 
-def _wanted(operation: Any) -> float:
-    """How long the client of a job that is asked for may be silent (s); ValueError if no such job can be had."""
+def _wanted(operation: Any, boards: int) -> tuple[float, Layout]:
+    """How long the client of a job that is asked for may be silent (s), and the job's boards.
+
+    ValueError if no such job can be had from a server that has so many boards.
+    """
     if not isinstance(operation, dict):
         raise ValueError("a job is described by an object of JSON")
     interval = _INTERVAL.fullmatch(str(operation.get("keepalive-interval", "PT120S")))
@@ -71,9 +75,14 @@ def _wanted(operation: Any) -> float:
     if "board" in operation:
         raise ValueError("boards here have no place of their own; leave out spalloc_triad, spalloc_physical and"
                          " spalloc_ip_address")
-    if operation.get("num-boards", 1) != 1 or dimensions != {"width": 1, "height": 1}:
-        raise ValueError("jobs here have one board each; ask for one with setup(n_boards_required=1)")
-    return float(interval[1])
+    number = operation.get("num-boards", 1)
+    if number not in range(1, SEVERAL + 1) or dimensions != {"width": 1, "height": 1}:
+        raise ValueError(f"jobs here have one board, or {SEVERAL}; ask for them with setup(n_boards_required=...)")
+    number = 1 if number == 1 else SEVERAL
+    if number > boards:
+        raise ValueError(f"jobs here have one board, or {SEVERAL} of a server with as many; this one has {boards}: "
+                         "ask for one with setup(n_boards_required=1)")
+    return float(interval[1]), Layout(VERSION, number)
 
 
 def charged(operation: dict[str, Any]) -> str:
@@ -105,16 +114,21 @@ class _OfJob(Page):
         self.job = found
 
     @property
-    def host(self) -> str:
-        """Address of the job's board; refused if it has none."""
+    def chips(self) -> list[XY]:
+        """The chips of the job's boards."""
+        return [xy for xy in self.job.layout.chips if xy not in self.service.dead]
+
+    @property
+    def hosts(self) -> dict[XY, str]:
+        """Addresses of the job's boards by their Ethernet chips; refused if it has none."""
         if self.job.state is not State.READY:
             raise HTTPError(409, reason=f"job {self.job.number} is {self.job.state.name}: it has no board")
-        return str(self.job.board.host)
+        return dict(zip(self.job.layout.ethernets, self.job.board.hosts))
 
     def chip(self) -> XY:
         """The chip that the request names; refused if boards have none there."""
         xy = self.number("x"), self.number("y")
-        if xy not in (*self.service.chips, _ANY_ROOT):
+        if xy not in (*self.chips, _ANY_ROOT):
             raise HTTPError(400, reason="there is no such chip")
         return xy
 
@@ -152,14 +166,14 @@ class Machine(_OfJob):
         if self.job.state is not State.READY:
             self.set_status(204)
             return
-        width, height = DIMENSIONS[VERSION]
+        width, height = self.job.layout.dimensions
         self.finish({"machine-name": MACHINE, "width": width, "height": height,
-                     "boards": [_place(self.job)], "connections": [[_ROOT_CHIP, self.host]]})
+                     "boards": [_place(self.job, xy) for xy in self.hosts], "connections": list(self.hosts.items())})
 
 
-def _place(job: Job) -> list[int]:
-    """Cabinet, frame and number of a job's board: each is in a place of its own."""
-    return [0, 0, job.number]
+def _place(job: Job, xy: XY) -> list[int]:
+    """Cabinet, frame and number of the board that a job's chip is on: each is in a place of its own."""
+    return [0, job.layout.ethernets.index(job.layout.ethernet_of[xy]), job.number]
 
 
 class Chip(_OfJob):
@@ -167,10 +181,11 @@ class Chip(_OfJob):
 
     def get(self, _number: str) -> None:
         """The place of its board; nothing for a chip that is not the job's."""
-        if self.job.state is not State.READY or (self.number("x"), self.number("y")) not in self.service.chips:
+        xy = self.number("x"), self.number("y")
+        if self.job.state is not State.READY or xy not in self.chips:
             self.set_status(204)
             return
-        self.finish({"physical-board-coordinates": _place(self.job)})
+        self.finish({"physical-board-coordinates": _place(self.job, xy)})
 
 
 class Memory(_OfJob):
@@ -181,14 +196,14 @@ class Memory(_OfJob):
         size = self.number("size")
         if size > SDRAM_SIZE:
             raise HTTPError(400, reason=f"size must be 0 to {SDRAM_SIZE}")
-        async with monitors(self.host) as board:
+        async with monitors(self.hosts[_ROOT_CHIP]) as board:
             data = await _asked(board.read(self.chip(), self.number("address"), size))
         self.set_header("Content-Type", "application/octet-stream")
         self.finish(data)
 
     async def post(self, _number: str) -> None:
         """Write it."""
-        async with monitors(self.host) as board:
+        async with monitors(self.hosts[_ROOT_CHIP]) as board:
             await _asked(board.write(self.chip(), self.number("address"), self.request.body))
         self.set_status(204)
 
@@ -200,8 +215,8 @@ class Router(_OfJob):
         """Clear routes and counters, and set the filters that are named."""
         names = {str(number): number for number in range(_FILTERS)}
         filters = {names[name]: self.number(name) for name in self.request.query_arguments if name in names}
-        async with monitors(self.host) as board:
-            await _asked(board.reset_routers(self.service.chips, filters))
+        async with monitors(self.hosts[_ROOT_CHIP]) as board:
+            await _asked(board.reset_routers(self.chips, filters))
         self.set_status(204)
 
 
@@ -223,11 +238,11 @@ class Socket(_OfJob, WebSocketHandler):
     def prepare(self) -> None:
         """Refuse one whose job has no board."""
         super().prepare()
-        self._host = self.host
+        self._hosts = self.hosts
 
     def open(self, _number: str) -> None:
         """The client is there."""
-        self._proxy = Proxy({_ROOT_CHIP: self._host}, self._to_client)
+        self._proxy = Proxy(self._hosts, self._to_client)
         self._until = asyncio.create_task(self._close_with_job())
 
     async def _close_with_job(self) -> None:

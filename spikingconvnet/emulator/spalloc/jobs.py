@@ -1,4 +1,4 @@
-"""Jobs: each waits for a board, has it, and gives it back.
+"""Jobs: each waits for a board, or for three side by side, has it, and gives it back.
 
 States as in ``spalloc_state.py`` of SpiNNMan 7.4.1. A board begins with its job and ends with it, so none has seen
 another job's programs.
@@ -6,16 +6,19 @@ another job's programs.
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from typing import Any
 
 from spikingconvnet.emulator.board import Board
 from spikingconvnet.emulator.errors import EmulatorError
+from spikingconvnet.emulator.layout import Layout
 
 _MOST, _KEPT = 1000, 1000                           # jobs that wait or run, jobs that have ended and are remembered
 _LOOK = 1.0                                         # s between two looks whether clients have fallen silent
+
+_ONE_BOARD = Layout()
 
 Report = Callable[[str], None]
 
@@ -31,7 +34,7 @@ class TooManyJobs(Exception):
 
 
 class Job:
-    """One client's use of a board.
+    """One client's use of a board, or of three.
 
     Parameters
     ----------
@@ -39,10 +42,13 @@ class Job:
     owner : who says so
     keep_alive : seconds that the client may be silent
     charged : whose quota it uses, as the client says; nobody counts it
+    layout : of its boards
     """
 
-    def __init__(self, number: int, owner: str, keep_alive: float, charged: str = "") -> None:
+    def __init__(self, number: int, owner: str, keep_alive: float, charged: str = "",
+                 layout: Layout = _ONE_BOARD) -> None:
         self.number, self.owner, self.keep_alive, self.charged = number, owner, keep_alive, charged
+        self.layout = layout
         self.state, self.reason, self.began = State.QUEUED, "", time.time()
         self.told: State | None = None              # what its client has heard last
         self.board: Any = None                      # Board, while it is READY
@@ -89,26 +95,27 @@ class Jobs:
 
     Parameters
     ----------
-    make_board : what makes a board: a context manager with a `host`
+    make_board : callable(number): so many boards side by side, a context manager with `hosts`
     boards : how many there may be at a time
     report : callable(text): what a person should know
     longest : seconds that a job may have its board; None: as it likes
     """
 
-    def __init__(self, make_board: Callable[[], Board], boards: int, report: Report = lambda text: None,
+    def __init__(self, make_board: Callable[[int], Board], boards: int, report: Report = lambda text: None,
                  longest: float | None = None) -> None:
         self._make_board, self._report, self._longest = make_board, report, longest
-        self._free = asyncio.Semaphore(boards)      # first come, first served
+        self.boards, self._free = boards, asyncio.Semaphore(boards)
+        self._turn = asyncio.Lock()                 # first come, first served, who wants three too
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
         self.all: dict[int, Job] = {}
 
-    def create(self, owner: str, keep_alive: float, charged: str = "") -> Job:
-        """A new job, which has a board at once or waits for one; TooManyJobs if too many do."""
+    def create(self, owner: str, keep_alive: float, charged: str = "", layout: Layout = _ONE_BOARD) -> Job:
+        """A new job, which has its boards at once or waits for them; TooManyJobs if too many do."""
         if len(self._tasks) >= _MOST:
             raise TooManyJobs(f"{_MOST} jobs wait or run")
         self._count += 1
-        job = self.all[self._count] = Job(self._count, owner, keep_alive, charged)
+        job = self.all[self._count] = Job(self._count, owner, keep_alive, charged, layout)
         self._start(self._live(job))
         self._forget()
         return job
@@ -123,13 +130,25 @@ class Jobs:
         for number in ended[:-_KEPT]:
             del self.all[number]
 
+    @asynccontextmanager
+    async def _taken(self, boards: int) -> AsyncIterator[None]:
+        """So many boards, for as long as the context lasts; who comes later has none before."""
+        async with self._turn:
+            for _ in range(boards):
+                await self._free.acquire()
+        try:
+            yield
+        finally:
+            for _ in range(boards):
+                self._free.release()
+
     async def _live(self, job: Job) -> None:
         """What happens to a job."""
-        async with self._free:
+        async with self._taken(job.layout.boards):
             if job.over.is_set():                   # it has not waited for its turn
                 return
             job.become(State.POWER)
-            board = self._make_board()
+            board = self._make_board(job.layout.boards)
             try:
                 await asyncio.to_thread(board.__enter__)
             except (EmulatorError, OSError) as error:       # the system has no process for it

@@ -14,7 +14,7 @@ from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
-from spikingconvnet.emulator.machine import CHIPS, DIMENSIONS
+from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.memory_map import XY
 from spikingconvnet.emulator.spalloc.jobs import Jobs, Report
 
@@ -69,13 +69,12 @@ class Service:
     ----------
     jobs : Jobs
     report : callable(text): what a person should know
-    chips : those that boards have
+    dead : chips that boards do not have
     access : who is let in
     """
 
-    def __init__(self, jobs: Jobs, report: Report, chips: Sequence[XY] = CHIPS[VERSION],
-                 access: Access = EVERYBODY) -> None:
-        self.jobs, self.report, self.chips, self.access = jobs, report, list(chips), access
+    def __init__(self, jobs: Jobs, report: Report, dead: Sequence[XY] = (), access: Access = EVERYBODY) -> None:
+        self.jobs, self.report, self.dead, self.access = jobs, report, dead, access
         self.sessions: OrderedDict[str, Session] = OrderedDict()
 
     def open(self, user: str = "") -> tuple[str, Session]:
@@ -185,6 +184,6 @@ class Machines(Page):
 
     def get(self) -> None:
         """All of them."""
-        width, height = DIMENSIONS[VERSION]
+        width, height = Layout(VERSION).dimensions
         self.finish({"machines": [{"name": MACHINE, "tags": TAGS, "uri": self.url(f"machines/{MACHINE}"),
                                    "width": width, "height": height, "dead-boards": [], "dead-links": []}]})

@@ -4,7 +4,6 @@ import asyncio
 import signal
 import ssl
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from tornado.web import Application, RequestHandler
 
 from spikingconvnet.emulator.board import Board
 from spikingconvnet.emulator.errors import SetupError
-from spikingconvnet.emulator.machine import CHIPS
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE
 from spikingconvnet.emulator.spalloc import certificate, job_pages, pages
 from spikingconvnet.emulator.spalloc.jobs import Jobs, Report
@@ -100,8 +98,7 @@ def run(boards: int, port: int, path: Path, report: Report, ready: Callable[[str
     context = certificate.context(path)
 
     async def main() -> None:
-        jobs = Jobs(partial(Board, pages.VERSION, **board), boards, report, longest)
-        chips = [xy for xy in CHIPS[pages.VERSION] if xy not in dead]
-        await serve(Service(jobs, report, chips, access), port, context, ready)
+        jobs = Jobs(lambda number: Board(pages.VERSION, boards=number, **board), boards, report, longest)
+        await serve(Service(jobs, report, dead, access), port, context, ready)
 
     asyncio.run(main())
