@@ -48,9 +48,9 @@ _NO_LINK = {3: {(0, 0, 3), (0, 0, 4), (0, 1, 3), (0, 1, 4), (1, 0, 0), (1, 0, 1)
             5: set()}                               # SpiNNMachine virtual_machine.py:209
 DIMENSIONS = {3: (2, 2), 5: (8, 8)}
 _HERE = 7                                           # in the point-to-point table: this chip
-_MOST_PACKETS, _MOST_TREES, _MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17   # 150 MB, 100 MB, 20 MB: what no program needs
-_MANY = 1 << 10                                     # packets that a core sends before it rests: no program does
-_AT_ONCE = 1000                                     # packets that arrive before messages are looked after again
+MOST_UNDER_WAY, MOST_TREES, MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17    # 150 MB, 100 MB, 20 MB: what no program needs
+MANY = 1 << 10                                      # packets that a core sends before it rests: no program does
+LANDINGS = 1000                                     # packets that arrive before messages are looked after again
 CYCLES_PER_MS = CPU_CLOCK_MHZ * 1000
 
 
@@ -236,7 +236,7 @@ class Machine:
             self.step()
 
     def _run(self, core: Core) -> None:
-        """Let a core run until it rests or is paused, and look after what it has done."""
+        """Let a core run until it rests or is paused, if there is anything to do for it."""
         self._queued.discard(core)
         if not core.ready:
             self._spent = None
@@ -244,17 +244,24 @@ class Machine:
         self._running = core
         self._spend(core)
         self._running = None
+        self._deal_with(core)
+
+    def _deal_with(self, core: Core) -> None:
+        """Deal with what a core that has run has done."""
         self._carry()
         if core.rest is Rest.OFF:
             self._spent = None
             return
         self._after(core)
         if core.rest is Rest.READY:                 # paused in the middle: it goes on before anybody else
-            self._queued.add(core)
-            self._ready.appendleft(core)
+            self._again(core)
             self._check_watchdog(core)
         else:
             self._spent = None
+
+    def _again(self, core: Core) -> None:
+        self._queued.add(core)
+        self._ready.appendleft(core)
 
     def _spend(self, core: Core) -> None:
         """Let a core run. A thread's clock is slow to read: time counts for one that has been paused, as few are."""
@@ -267,20 +274,24 @@ class Machine:
 
     def _after(self, core: Core) -> None:
         """Take the packets of a core that has run, bury it if it is dead, and note when its timers expire."""
+        chip, sent = self.chips[core.place[:2]], self._collect(core)
+        if core.rest is Rest.DEAD:
+            chip.bury_dead(core)
+            return
+        self._schedule(core)
+        chip.post(core)
+        if self._under_way > MOST_UNDER_WAY and sent > MANY:
+            self._stop(core, f"has sent {sent} packets without a pause while {self._under_way} are under way")
+
+    def _collect(self, core: Core) -> int:
+        """Take the packets of a core that has run; how many."""
         x, y, _ = core.place
         if self.chips[x, y] not in self._clocked:
             self._clocked.append(self.chips[x, y])
-        sent = core.take_sent()
-        if sent:
+        if sent := core.take_sent():
             self._packets.append(((x, y), sent))
             self._under_way += len(sent)
-        if core.rest is Rest.DEAD:
-            self.chips[x, y].bury_dead(core)
-            return
-        self._schedule(core)
-        self.chips[x, y].post(core)
-        if self._under_way > _MOST_PACKETS and len(sent) > _MANY:
-            self._stop(core, f"has sent {len(sent)} packets without a pause while {self._under_way} are under way")
+        return len(sent)
 
     def _check_watchdog(self, core: Core) -> None:
         self._spent = self._spent or 0.0
@@ -298,11 +309,12 @@ class Machine:
             core.pause()
 
     def _schedule(self, core: Core) -> None:
-        for timer, deadline in enumerate(core.deadlines()):
-            if deadline is not None and core.scheduled[timer] != deadline:
+        found = core.deadlines()
+        for timer, (deadline, known) in enumerate(zip(found, core.scheduled)):
+            if deadline is not None and deadline != known:
                 heapq.heappush(self._events, (deadline, core.place, timer))
-            core.scheduled[timer] = deadline
-        if len(self._events) > _MOST_EVENTS:        # timers that are set again and again leave their old deadlines
+        core.scheduled = found
+        if len(self._events) > MOST_EVENTS:         # timers that are set again and again leave their old deadlines
             self._events = [event for event in self._events if not self._stale(*event)]
             heapq.heapify(self._events)
 
@@ -347,7 +359,7 @@ class Machine:
 
     def _land(self) -> None:
         """Let packets reach their cores until all have, or so many that messages should be looked after first."""
-        left = _AT_ONCE
+        left = LANDINGS
         while self._arriving and left > 0:
             source, sent = self._arriving.popleft()
             if len(sent) > left:
@@ -373,7 +385,7 @@ class Machine:
         return self._trees.get((source, key, control)) or self._plant(source, key, control)
 
     def _plant(self, source: XY, key: int, control: int) -> "Tree":
-        if len(self._trees) == _MOST_TREES:
+        if len(self._trees) == MOST_TREES:
             self._forget_routes()
         tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
         return tree

@@ -125,15 +125,9 @@ class TimedNativeCore(NativeCore):
     def settle(self) -> None:
         """Deal with a fault, if there is one."""
         if library().core_rest(self.made) == FAULT and self._rest is not Rest.DEAD:
-            self._pc = library().core_pc(self.made)
             slept = self.times().slept
             self._faults, self._slept_at_fault = self._faults if slept == self._slept_at_fault else 0, slept
             self._except_native()
-
-    def registers(self) -> dict[str, int]:
-        """See `Core.registers`."""
-        self._pc = library().core_pc(self.made)
-        return super().registers()
 
     def _has_read(self, device: Device) -> None:
         super()._has_read(device)
