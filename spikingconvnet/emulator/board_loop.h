@@ -5,6 +5,7 @@
 enum { MOST_UNDER_WAY = 1 << 20, MOST_TREES = 1 << 16, MOST_EVENTS = 1 << 17, MANY = 1 << 10, LANDINGS = 1000,
        CYCLES_PER_MS = 200000 };
 enum { AT_REST, ASKED, LOOK, MISSING, FULL };                   /* why loop_go comes back */
+#define OWN 0x80000000u                                         /* in `control` of a way */
 #define BEGINS 0x80000000u                                      /* in `from`: the first that a core has sent in a turn */
 enum { TABLE = 1 << 17 };                                       /* places for ways by what they are of: twice MOST_TREES */
 
@@ -20,7 +21,8 @@ typedef struct { uint64_t at; uint32_t of; } event;             /* of a core's t
 
 typedef struct { uint32_t from, control, key, data; } packet;   /* from a chip */
 
-/* Where packets with a key go: cores, so many behind `first`; how many went there since somebody has counted them */
+/* Where packets go whose keys have the same of those bits that routers look at (`key_bits`), or this very key (OWN): cores,
+ * so many behind `first`; how many went there since somebody has counted them */
 typedef struct {
     uint32_t from, control, key, first, n;
     uint64_t passed;
@@ -38,6 +40,7 @@ typedef struct {
     uint32_t n_seats, n_events, first, n_ready, n_clocked, n_sent, landed, n_landing, left, n_ways, n_ends;
     uint32_t events_size, sent_size, landing_size, ways_size, ends_size;
     uint32_t mail, running, full;                               /* cores have left messages; number of a core and 1; no memory */
+    uint32_t key_bits;
     volatile uint32_t asked;                                    /* to come back, by another thread */
 } loop;
 
@@ -239,14 +242,20 @@ static uint32_t place_of(uint32_t from, uint32_t control, uint32_t key) {
     return (mixed ^ mixed >> 15) % TABLE;
 }
 
-/* The place in the table of the way of packets, or where it would be. */
-static uint32_t *find(const loop *l, uint32_t from, uint32_t control, uint32_t key) {
+/* The place in a table of the way of packets, or where it would be. */
+static uint32_t *find(uint32_t *table, const way *ways, uint32_t from, uint32_t control, uint32_t key) {
     uint32_t at = place_of(from, control, key);
-    for (; l->table[at]; at = (at + 1) % TABLE) {
-        const way *w = &l->ways[l->table[at] - 1];
+    for (; table[at]; at = (at + 1) % TABLE) {
+        const way *w = &ways[table[at] - 1];
         if (w->key == key && w->from == from && w->control == control) break;
     }
-    return &l->table[at];
+    return &table[at];
+}
+
+/* The number of the way of a packet and 1, or 0. */
+static uint32_t way_of(uint32_t *table, const way *ways, uint32_t key_bits, uint32_t from, uint32_t control, uint32_t key) {
+    uint32_t found = *find(table, ways, from, control, key & key_bits);
+    return found ? found : *find(table, ways, from, control | OWN, key);
 }
 
 /* The cores to which packets go; whether there is memory for that. */
@@ -256,7 +265,7 @@ API int loop_plant(loop *l, uint32_t from, uint32_t control, uint32_t key, const
     if (!grow(l, &l->ways, &l->ways_size, l->n_ways, 1, sizeof one) ||
         !grow(l, &l->ends, &l->ends_size, l->n_ends, n, sizeof *l->ends)) return 0;
     for (uint32_t i = 0; i < n; i++) l->ends[l->n_ends++] = l->seats[numbers[i]];
-    *find(l, from, control, key) = l->n_ways + 1;
+    *find(l->table, l->ways, from, control, key) = l->n_ways + 1;
     l->ways[l->n_ways++] = one;
     return 1;
 }
@@ -272,7 +281,7 @@ API void loop_forget(loop *l) {
 static int land(loop *l, uint32_t *found) {
     for (; l->left && l->landed < l->n_landing; l->left--) {
         const packet *p = &l->landing[l->landed];
-        uint32_t from = p->from & ~BEGINS, at = *find(l, from, p->control, p->key);
+        uint32_t from = p->from & ~BEGINS, at = way_of(l->table, l->ways, l->key_bits, from, p->control, p->key);
         if (!at) {
             found[0] = from;
             found[1] = p->control;

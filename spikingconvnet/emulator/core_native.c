@@ -930,3 +930,4 @@ API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks,
 
 #include "core_state.h"
 #include "board_loop.h"
+#include "interconnect.h"

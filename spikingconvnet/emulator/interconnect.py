@@ -10,7 +10,8 @@ one's link is busy, a router that stands still because a core does not take its 
 """
 
 import heapq
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
@@ -42,15 +43,27 @@ class Interconnect:
         self._hops: list[Hop] = []                  # a heap
         self._count = 0
 
+    def open(self) -> None:
+        """The machine has all its chips now."""
+
     @property
     def earliest(self) -> int | None:
         """When a packet comes to a router next; None if none is under way."""
         return self._hops[0][0] if self._hops else None
 
-    def post(self, posted: Iterable[Posted]) -> None:
-        """Packets have been sent."""
+    def take(self, _cores: Sequence[Any]) -> bool:
+        """Take what cores have sent at once, if it can; whether it has."""
+        return False
+
+    def post(self, posted: Iterable[Posted]) -> Counter[XY]:
+        """Packets have been sent, beside those that were taken: from how many cores these were, by chip."""
         for at, source, packet in posted:
             self._come(at + timing.SEND, self._machine.tree(source, packet), 0, packet)
+        return Counter()
+
+    def add(self, hop: Hop) -> None:
+        """A packet is under way."""
+        heapq.heappush(self._hops, hop)
 
     def _come(self, at: int, tree: "Tree", branch: int, packet: Packet) -> None:
         self._count += 1
@@ -67,6 +80,18 @@ class Interconnect:
     def busy(self, now: int) -> set[XY]:
         """Chips whose routers have not come to all packets yet."""
         return {xy for xy, free in self._routers.items() if free > now}
+
+    def pace(self, xy: XY, cycles: int) -> None:
+        """Cores of a chip send packets so many cycles apart at least."""
+        for core in self._machine.chips[xy].cores.values():
+            if not core.ended:
+                core.pace(cycles)                   # type: ignore[attr-defined]
+
+    def forget(self) -> None:
+        """Routes have changed; packets that are under way keep theirs."""
+
+    def settle(self) -> None:
+        """Count what has passed in the routers."""
 
     def _route(self, at: int, _number: int, tree: "Tree", index: int, packet: Packet) -> None:
         """A packet comes to a router."""

@@ -14,6 +14,8 @@ import ipaddress
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 from typing import TypeAlias
 
 from spikingconvnet.emulator.chip import Chip
@@ -88,7 +90,8 @@ class Machine:
         self._packets: list[Sent] = []
         self._arriving: deque[Sent] = deque()
         self._mail: deque[SDP] = deque()            # messages from cores
-        self._trees: dict[tuple[XY, int, int], Tree] = {}
+        self._trees: dict[tuple[XY, int, int, bool], Tree] = {}
+        self._key_bits: int | None = None          # bits of keys that any router looks at; None: not known
         self._passed: list[Tree] = []               # along which packets went that no router has counted
         self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
         self.tags, self.ip_address = Tags(), ipaddress.IPv4Address(ip_address).packed
@@ -380,17 +383,28 @@ class Machine:
                     self._wake(core)
 
     def tree(self, source: XY, packet: Packet) -> "Tree":
-        """Where a packet from a chip goes."""
+        """Where a packet from a chip goes: as all go in whose keys routers see the same bits."""
         control, key, _ = packet
-        return self._trees.get((source, key, control)) or self._plant(source, key, control)
+        return (self._trees.get((source, key & self.key_bits, control, False))
+                or self._trees.get((source, key, control, True)) or self._plant(source, key, control))
+
+    @property
+    def key_bits(self) -> int:
+        """Bits of keys that any router looks at."""
+        if self._key_bits is None:
+            self._key_bits = reduce(or_, (chip.router.key_bits() for chip in self.chips.values()))
+        return self._key_bits
 
     def _plant(self, source: XY, key: int, control: int) -> "Tree":
         if len(self._trees) == MOST_TREES:
             self._forget_routes()
-        tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
+        tree = Tree(self, source, key, bool(control))
+        seen = key if tree.told else key & self.key_bits       # of others with this fault it is told as well
+        self._trees[source, seen, control, tree.told] = tree
         return tree
 
     def _forget_routes(self) -> None:
+        self._key_bits = None
         if self._trees:
             self.settle()
             self._trees.clear()
@@ -408,7 +422,8 @@ class Tree:
     """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment).
 
     `branches` says for each hop the chip, the hop before (None for the first), the cores there, and whether the packet
-    goes straight on; `came_by` the link of that chip by which the packet came, and `children` the hops behind it.
+    goes straight on; `came_by` the link of that chip by which the packet came, and `children` the hops behind it;
+    `told` whether something is wrong with it, which has been reported.
     """
 
     def __init__(self, machine: Machine, source: XY, key: int, payload: bool) -> None:
@@ -416,12 +431,13 @@ class Tree:
         self.hops: list[tuple[Router, list[int]]] = []
         self.branches: list[tuple[XY, int | None, list[Core], bool]] = []
         self.came_by: list[int] = []
-        self.packets = 0
+        self.packets, self.told = 0, False
         front: list[tuple[XY, int | None, int | None]] = [(source, None, None)]
         seen = set()
         for xy, came_by, before in front:
             if (xy, came_by) in seen:
                 machine.report(f"packets with key {key:#010x} from chip {source} go round in circles at chip {xy}")
+                self.told = True
                 continue
             seen.add((xy, came_by))
             chip = machine.chips[xy]
@@ -433,6 +449,7 @@ class Tree:
             dead = [link for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is None]
             if dead:
                 machine.report(f"packets with key {key:#010x} leave the board at chip {xy} by link {dead[0]}")
+                self.told = True
             gone = default and bool(dead)
             self.hops.append((chip.router, chip.router.counting(
                 payload=payload, local=came_by is None, default=default, route=None if gone else route)))

@@ -18,6 +18,7 @@ from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.packets import SDP
 
 AT_REST, ASKED, LOOK, MISSING, FULL = range(5)      # why C comes back
+OWN = 1 << 31                                       # with the control of a way: it is of one key alone
 BEGINS = 1 << 31                                    # with a packet's chip: the first that a core has sent in a turn
 _ANY = 1 << 30                                      # as many as there are
 _OFTEN = 100                                        # instants, then the interpreter has its turn: signals
@@ -56,7 +57,7 @@ class Loop(ctypes.Structure):
                 *((name, ctypes.c_uint32) for name in (
                     "n_seats", "n_events", "first", "n_ready", "n_clocked", "n_sent", "landed", "n_landing", "left",
                     "n_ways", "n_ends", "events_size", "sent_size", "landing_size", "ways_size", "ends_size",
-                    "mail", "running", "full", "asked"))]
+                    "mail", "running", "full", "key_bits", "asked"))]
 
 
 class NativeMachine(Machine):
@@ -165,8 +166,9 @@ class NativeMachine(Machine):
         """Tell C the way of packets."""
         tree = self.tree(self._places_of_chips[chip], (control, key, 0))
         numbers = [core.seat.number for core in tree.cores]         # type: ignore[attr-defined]
-        if not library().loop_plant(self._at, chip, control, key, (ctypes.c_uint32 * len(numbers))(*numbers),
-                                    len(numbers)):
+        self._loop.key_bits = self.key_bits
+        if not library().loop_plant(self._at, chip, *class_of(self, tree, control, key),
+                                    (ctypes.c_uint32 * len(numbers))(*numbers), len(numbers)):
             raise MemoryError("no memory for the ways of packets")
         self._planted.append(tree)
 
@@ -269,6 +271,11 @@ class NativeMachine(Machine):
     def _clocked(self, chips: Any) -> None:
         for chip in chips:
             library().loop_see(self._at, self._number_of_chip[chip.x, chip.y])
+
+
+def class_of(machine: Machine, tree: Tree, control: int, key: int) -> tuple[int, int]:
+    """Control and key by which C knows the way of packets."""
+    return (control | OWN, key) if tree.told else (control, key & machine.key_bits)
 
 
 def machine_of(make_core: Any) -> type[Machine]:

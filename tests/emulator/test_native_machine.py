@@ -10,8 +10,10 @@ from spikingconvnet.emulator.errors import SnapshotError
 from spikingconvnet.emulator.machine import LANDINGS, MOST_EVENTS, Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM
 from spikingconvnet.emulator.native_core import NativeCore
+from spikingconvnet.emulator.native_interconnect import NativeInterconnect
 from spikingconvnet.emulator.native_machine import NativeMachine
 from spikingconvnet.emulator.snapshots import boards
+from spikingconvnet.emulator.timed_native import TimedNativeCore
 
 # Sends keys 0 to 4095: mov r0, #0; str r0, [r1, #TXKEY]; add r0, #1; cmp r0, #4096; bne the store; wfi
 SENDS = program([R1_CC, 0xe3a00000, 0xe5810008, 0xe2800001, 0xe3500a01, 0x1afffffb, WFI])
@@ -108,3 +110,27 @@ def test_a_core_that_is_paused_by_another_thread_goes_on_first(benches):
     assert [core.number for core in bench.machine._ready] == [1, 2] and bench.chip.cores[1].rest is Rest.READY
     bench.machine.run()
     assert bench.chip.cores[1].rest is bench.chip.cores[2].rest is Rest.WFI
+
+
+def test_routers_and_links_in_c_are_those_in_python():
+    """A flood over one link: queues, drops, cores that take turns, ways that change while packets are under way."""
+    other, found = type("Other", (TimedNativeCore,), {}), []
+    for kind in (TimedNativeCore, other):
+        bench = Bench(kind, timed=True)
+        machine, seen_at = bench.machine, []
+        assert isinstance(machine._network, NativeInterconnect) is (kind is TimedNativeCore)
+        receiver = program(forever(FIQ_ON_PACKETS), {0x1c: TAKE_PACKET})
+        start(bench, {((0, 0), 1): SENDS, ((0, 0), 2): SENDS, ((1, 0), 2): receiver, ((1, 0), 3): SENDS})
+        bench.chip.router.set(0, 0, 0xfffffe00, 1 << 0 | 1 << 1 | 1 << 6 + 9)
+        machine.chips[1, 0].router.set(0, 0, 0xfffff000, 1 << 2 | 1 << 6 + 2)
+        machine.chips[1, 0].router.control = 0x00010001           # hardly waits
+        for number in range(60):
+            machine.step(0)
+            if number == 30:
+                bench.chip.router.set(0, 0, 0xfffffe00, 1 << 0)
+            if number % 6 == 0 and number != 30:                  # there packets are on the ways of before
+                seen_at.append((boards.digest(machine), machine._network.busy(machine.cycle), machine._paced))
+        machine.run()
+        counters = [machine.chips[xy].bus.read(0xe1000300, 64) for xy in ((0, 0), (1, 0), (0, 1), (1, 1))]
+        found.append((seen_at, boards.digest(machine), counters, bench.reports, machine.chips[1, 0].router.counters[8]))
+    assert found[0] == found[1] and found[0][-1] > 0 and any(paced for _, _, paced in found[0][0])

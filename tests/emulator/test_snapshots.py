@@ -39,7 +39,7 @@ KINDS = {"plain": partial(Bench, NativeCore), "faulty": partial(Bench, NativeCor
 SENDS = [*COUNT_UP, 0xe3a01202, 0xe5810008]         # mov r1, #0x20000000; str r0, [r1, #TXKEY]
 MADE_ANEW = {
     "machine": {"version", "transmit", "report", "watchdog", "_spent", "_queued", "_running", "_trees", "_passed",
-                "tags", "ip_address", "_make_core", "_cpus", "chips", "wires", "monitors"},
+                "_key_bits", "tags", "ip_address", "_make_core", "_cpus", "chips", "wires", "monitors"},
     "faulty": {"faults", "_speeds"},
     "plain": {"_loop", "_found", "_at", "_planted", "_places_of_chips", "_number_of_chip", "_cores"},
     "timed": {"_profile", "_phases", "_quantum", "_order", "_banks", "_crowded", "_network"},
@@ -53,7 +53,8 @@ MADE_ANEW = {
              "_touches", "itcm", "dtcm", "memories", "bus", "_pc", "_devices", "made", "_deadlines", "failure",
              "seat", "seated"},
     "timed core": {"bank", "timeout", "forget", "profiled", "_costs", "_price", "_rest"},
-    "network": {"_machine", "_lag", "_hops"}}
+    "network": {"_machine", "_lag", "_hops", "_net", "_found", "_at", "_begins", "_trees", "_controls",
+                "_chips", "_number"}}
 
 
 def at_work(kind, **options):
