@@ -19,7 +19,8 @@ from spikingconvnet.emulator.memory_map import XY
 from spikingconvnet.emulator.packets import Packet
 
 if TYPE_CHECKING:
-    from spikingconvnet.emulator.machine import Machine, Tree
+    from spikingconvnet.emulator.machine import Machine
+    from spikingconvnet.emulator.tree import Tree
 
 Posted: TypeAlias = tuple[int, XY, Packet]          # cycle, chip, packet
 Wire: TypeAlias = tuple[XY, int]                    # a chip, and the link by which packets come to it

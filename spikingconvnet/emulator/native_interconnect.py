@@ -15,7 +15,8 @@ from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.native_machine import FULL, MISSING, Way, class_of
 
 if TYPE_CHECKING:
-    from spikingconvnet.emulator.machine import Machine, Tree
+    from spikingconvnet.emulator.machine import Machine
+    from spikingconvnet.emulator.tree import Tree
 
 COUNTERS = 16                                       # of a router
 NO_WIRE = 2**32 - 1                                 # of a packet that a core of the chip has sent

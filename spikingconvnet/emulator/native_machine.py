@@ -11,11 +11,12 @@ from typing import Any
 
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.errors import SnapshotError
-from spikingconvnet.emulator.machine import Machine, Sent, Tree
+from spikingconvnet.emulator.machine import Machine, Sent
 from spikingconvnet.emulator.memory_map import SV, SV_BASE
 from spikingconvnet.emulator.native_core import NEVER, NativeCore, Seat
 from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.packets import SDP
+from spikingconvnet.emulator.tree import Tree
 
 AT_REST, ASKED, LOOK, MISSING, FULL = range(5)      # why C comes back
 OWN = 1 << 31                                       # with the control of a way: it is of one key alone

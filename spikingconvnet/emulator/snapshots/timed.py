@@ -3,7 +3,6 @@
 from typing import Any
 
 from spikingconvnet.emulator.errors import SnapshotError
-from spikingconvnet.emulator.machine import Tree
 from spikingconvnet.emulator.profile import Function
 from spikingconvnet.emulator.snapshots.kinds import (
     ANY,
@@ -30,6 +29,7 @@ from spikingconvnet.emulator.snapshots.kinds import (
 )
 from spikingconvnet.emulator.timed_core import MOST_STEPS
 from spikingconvnet.emulator.timed_machine import History, TimedMachine
+from spikingconvnet.emulator.tree import Tree
 
 _FUNCTION = record(Function, address=WORD, calls=LONG, cycles=LONG)
 _HISTORY = record(History, core=PLACE, program=TEXT, period=LONG, steps=several(WORD, most=MOST_STEPS),
