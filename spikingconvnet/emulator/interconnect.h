@@ -30,6 +30,7 @@ typedef struct {
     seat **ends, **cores;                                       /* cores: those of all chips, one chip behind the other */
     uint64_t *routers, *wires, *patience;                       /* when they are free again; cycles that a router waits */
     uint32_t *counts, *senders, *dropped, *table, *firsts;      /* dropped: branch, whether it has a payload; of `cores` */
+    uint8_t *paced;                                             /* chips whose cores have to take turns to send */
     uint32_t n_chips, n_hops, n_branches, n_ways, n_posts, done, n_ends, n_dropped;
     uint32_t hops_size, branches_size, ways_size, posts_size, ends_size, dropped_size, key_bits, full;
 } net;
@@ -131,7 +132,7 @@ API int net_send(net *t, uint32_t *found) {
         net_come(t, p->at + SEND, ++t->number, t->ways[at - 1].first, p->control, p->key, p->data);
     }
     t->done = t->n_posts = 0;
-    return t->full ? FULL : AT_REST;
+    return AT_REST;
 }
 
 /* A packet comes to a router. */
@@ -162,24 +163,24 @@ static void route(net *t, hop h) {
     for (uint32_t bits = b->counters; bits; bits &= bits - 1) t->counts[COUNTERS * b->chip + (uint32_t) __builtin_ctz(bits)]++;
 }
 
-/* Let everything happen at routers before a cycle. */
-API int net_carry(net *t, uint64_t until) {
-    while (t->n_hops && t->hops[0].at < until) route(t, next_hop(t));
-    return t->full ? FULL : AT_REST;
-}
-
-/* Chips whose routers have not come to all packets yet; how many. */
-API uint32_t net_busy(const net *t, uint64_t now, uint32_t *chips) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < t->n_chips; i++)
-        if (t->routers[i] > now) chips[n++] = i;
-    return n;
-}
-
 /* Cores of a chip send packets so many cycles apart at least. */
-API void net_pace(net *t, uint32_t chip, uint64_t pace) {
+static void set_pace(net *t, uint32_t chip, uint64_t pace) {
     for (seat **s = t->cores + t->firsts[chip]; s < t->cores + t->firsts[chip + 1]; s++)
         if (!ended(*s)) (*s)->made->pace = pace;
+}
+
+/* Let packets that have been sent set out, and everything happen at routers before a cycle; let cores whose routers have not come to
+ * all packets by now take turns. MISSING: of packets whose way is not known, chip, control and key. */
+API int net_carry(net *t, uint64_t until, uint64_t now, uint32_t *found) {
+    if (net_send(t, found) == MISSING) return MISSING;
+    while (t->n_hops && t->hops[0].at < until) route(t, next_hop(t));
+    for (uint32_t i = 0; i < t->n_chips; i++) {
+        uint8_t busy = t->routers[i] > now;
+        if (busy || t->paced[i]) set_pace(t, i, busy ? LINK_PACKET * (uint64_t) (t->senders[i] ? t->senders[i] : 1) : 0);
+        t->paced[i] = busy;
+        t->senders[i] = 0;
+    }
+    return t->full ? FULL : AT_REST;
 }
 
 /* Make room for chips, of which each has the cores from its first to that of the next; whether there is. */
@@ -194,7 +195,9 @@ API int net_open(net *t, uint64_t lag, seat **cores, const uint32_t *firsts, uin
     t->counts = calloc(n_chips, COUNTERS * sizeof *t->counts);
     t->senders = calloc(n_chips, sizeof *t->senders);
     t->table = calloc(TABLE, sizeof *t->table);
-    if (!t->cores || !t->firsts || !t->routers || !t->wires || !t->patience || !t->counts || !t->senders || !t->table)
+    t->paced = calloc(n_chips, 1);
+    if (!t->cores || !t->firsts || !t->routers || !t->wires || !t->patience || !t->counts || !t->senders || !t->table ||
+        !t->paced)
         return 0;
     memcpy(t->cores, cores, firsts[n_chips] * sizeof *cores);
     memcpy(t->firsts, firsts, (n_chips + 1) * sizeof *firsts);
@@ -203,6 +206,6 @@ API int net_open(net *t, uint64_t lag, seat **cores, const uint32_t *firsts, uin
 
 API void net_close(net *t) {
     void *parts[] = {t->hops, t->branches, t->ways, t->posts, t->ends, t->cores, t->routers, t->wires, t->patience, t->counts,
-                     t->senders, t->dropped, t->table, t->firsts};
+                     t->senders, t->dropped, t->table, t->firsts, t->paced};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) free(parts[i]);
 }

@@ -3,8 +3,8 @@
 import ctypes
 import weakref
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spikingconvnet.emulator import timing
@@ -46,7 +46,7 @@ class Net(ctypes.Structure):
                 *((name, ctypes.POINTER(ctypes.c_uint64)) for name in ("routers", "wires", "patience")),
                 *((name, ctypes.POINTER(ctypes.c_uint32)) for name in (
                     "counts", "senders", "dropped", "table", "firsts")),
-                *((name, ctypes.c_uint32) for name in (
+                ("paced", ctypes.POINTER(ctypes.c_uint8)), *((name, ctypes.c_uint32) for name in (
                     "n_chips", "n_hops", "n_branches", "n_ways", "n_posts", "done", "n_ends", "n_dropped", "hops_size",
                     "branches_size", "ways_size", "posts_size", "ends_size", "dropped_size", "key_bits", "full"))]
 
@@ -67,6 +67,7 @@ class NativeInterconnect(Interconnect):
         chips = self._machine.chips
         self._chips = list(chips)
         self._number = {xy: number for number, xy in enumerate(self._chips)}
+        self._waiting = [chip.router for chip in chips.values()]
         cores: list[Any] = [core for chip in chips.values() for core in chip.cores.values()]
         firsts = [0]
         for number, chip in enumerate(chips.values()):
@@ -88,19 +89,21 @@ class NativeInterconnect(Interconnect):
         """See `Interconnect.take`."""
         return bool(library().net_take(self._at, _seats(cores), len(cores)))
 
-    def post(self, posted: Iterable[Posted]) -> Counter[XY]:
+    def post(self, posted: Sequence[Posted]) -> None:
         """See `Interconnect.post`."""
-        for at, xy, packet in posted:
+        for xy, _ in {(xy, core) for _, xy, core, _ in posted}:
+            self._net.senders[self._number[xy]] += 1
+        for at, xy, _, packet in posted:
             library().net_post(self._at, at, self._number[xy], *packet)
-        while (why := library().net_send(self._at, self._found)) == MISSING:
+        self._until_known(partial(library().net_send, self._at, self._found))
+
+    def _until_known(self, work: Callable[[], int]) -> None:
+        """Let C do something, and tell it the ways of packets that it asks for."""
+        while (why := work()) == MISSING:
             chip, control, key = self._found
             self._plant(self._machine.tree(self._chips[chip], (control, key, 0)), control, key)
-        _check(why)
-        senders = Counter({self._chips[chip]: count for chip, count in
-                           enumerate(self._net.senders[:len(self._chips)]) if count})
-        for xy in senders:
-            self._net.senders[self._number[xy]] = 0
-        return senders
+        if why == FULL:
+            raise MemoryError(_NO_MEMORY)
 
     def _plant(self, tree: "Tree", control: int, key: int) -> int:
         """Tell C the way of packets; the place of its first branch."""
@@ -129,14 +132,19 @@ class NativeInterconnect(Interconnect):
         place = branch + (self._plant(tree, control, key) if begins is None else begins)
         library().net_come(self._at, at, number, place, control, key, data)
 
-    def carry(self, until: int | None) -> None:
+    def carry(self, until: int | None, now: int) -> None:
         """See `Interconnect.carry`."""
-        controls = [chip.router.control for chip in self._machine.chips.values()]
+        controls = [router.control for router in self._waiting]
         if controls != self._controls:
             self._controls = controls
             for chip, control in enumerate(controls):
                 self._net.patience[chip] = timing.waiting_time(control)
-        _check(library().net_carry(self._at, NEVER if until is None else until))
+        end = NEVER if until is None else until
+        self._until_known(partial(library().net_carry, self._at, end, now, self._found))
+        if self._net.n_dropped:
+            self._count_dropped()
+
+    def _count_dropped(self) -> None:
         dropped = self._net.dropped[:self._net.n_dropped]
         self._net.n_dropped = 0
         for place, payload in zip(dropped[::2], dropped[1::2]):
@@ -147,15 +155,6 @@ class NativeInterconnect(Interconnect):
     def _branch(self, place: int) -> tuple["Tree", int]:
         way = bisect_right(self._begins, place) - 1
         return self._trees[way], place - self._begins[way]
-
-    def busy(self, now: int) -> set[XY]:
-        """See `Interconnect.busy`."""
-        chips = (ctypes.c_uint32 * len(self._chips))()
-        return {self._chips[chip] for chip in chips[:library().net_busy(self._at, now, chips)]}
-
-    def pace(self, xy: XY, cycles: int) -> None:
-        """See `Interconnect.pace`."""
-        library().net_pace(self._at, self._number[xy], cycles)
 
     def forget(self) -> None:
         """See `Interconnect.forget`."""
@@ -172,6 +171,17 @@ class NativeInterconnect(Interconnect):
                 if count:
                     found.router.count([counter], count)
                     counts[COUNTERS * chip + counter] = 0
+
+    @property
+    def paced(self) -> set[XY]:
+        """See `Interconnect.paced`."""
+        return {xy for xy, paced in zip(self._chips, self._net.paced[:self._net.n_chips]) if paced}
+
+    @paced.setter
+    def paced(self, chips: set[XY]) -> None:
+        """Set it."""
+        for number in range(self._net.n_chips):
+            self._net.paced[number] = self._chips[number] in chips
 
     @property
     def _count(self) -> int:
@@ -215,7 +225,3 @@ class NativeInterconnect(Interconnect):
 def _seats(cores: Sequence[Any]) -> Any:
     return (ctypes.c_void_p * len(cores))(*[core.seated for core in cores])
 
-
-def _check(why: int) -> None:
-    if why == FULL:
-        raise MemoryError(_NO_MEMORY)

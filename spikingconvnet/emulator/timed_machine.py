@@ -75,7 +75,6 @@ class TimedMachine(Machine):
         self._banks: dict[XY, Any] = {}
         self._crowded: list[Any] = []               # banks that more cores use than they can serve at full speed
         self._posted: list[tuple[int, XY, int, Packet]] = []        # packets that have just been sent: cycle, by whom
-        self._paced: set[XY] = set()                # chips whose cores have to take turns to send
         self._mailed: list[Core] = []               # cores to which messages may wait
         self.history: list[History] = []            # of programs that had steps, in the order in which they ended
         self._looked_at = 0                         # when it was looked
@@ -172,15 +171,19 @@ class TimedMachine(Machine):
 
     def _pass_on(self, until: int | None) -> None:
         """Let packets go on, as far as none can be sent meanwhile: before anybody does anything next."""
-        senders = Counter(xy for xy, _ in {(xy, core) for _, xy, core, _ in self._posted})
-        senders += self._network.post((at, xy, packet) for at, xy, _, packet in self._posted)
-        self._posted = []
-        self._network.carry(until)
-        busy = self._network.busy(self.cycle)
-        for xy in busy | self._paced:
-            self._network.pace(xy, timing.LINK_PACKET * max(senders[xy], 1) if xy in busy else 0)
-        self._paced = busy
+        if self._posted:
+            self._network.post(self._posted)
+            self._posted = []
+        self._network.carry(until, self.cycle)
         self._next, self._someone_works = self.cycle, True
+
+    @property
+    def _paced(self) -> set[XY]:
+        return self._network.paced
+
+    @_paced.setter
+    def _paced(self, chips: set[XY]) -> None:
+        self._network.paced = chips
 
     def _forget_routes(self) -> None:
         super()._forget_routes()

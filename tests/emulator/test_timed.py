@@ -179,12 +179,12 @@ def test_a_link_that_is_too_slow_for_a_flood_holds_the_cores_that_send(bench):
     for xy, chip in bench.machine.chips.items():
         chip.router.set(0, 0, 0xffffffff, 1 << 0 if xy == (0, 0) else 1 << 6 + 1)
     target = bench.machine.chips[1, 0]
-    posted: list[tuple[int, tuple[int, int], Packet]] = [(n * 4, (0, 0), (0, 0, 0)) for n in range(100, 500)]
+    posted: list[tuple[int, tuple[int, int], int, Packet]] = [(n * 4, (0, 0), 1, (0, 0, 0)) for n in range(100, 500)]
     bench.machine._network.post(posted[:1])
-    bench.machine._network.carry(None)              # to a core that runs nothing
+    bench.machine._network.carry(None, 0)              # to a core that runs nothing
     bench.start(program([WFI]), chip=target)
     bench.machine._network.post(posted)
-    bench.machine._network.carry(None)
+    bench.machine._network.carry(None, 0)
     taken = under_way(target.cores[1])
     assert len(taken) == 400 and {b - a for a, b in pairwise(taken)} == {timing.LINK_PACKET}
     assert (0, 0) in bench.machine._network.busy(400 + 390 * timing.LINK_PACKET)
