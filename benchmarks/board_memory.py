@@ -37,7 +37,7 @@ from spikingconvnet.data.encoding import LatencyEncoder, encode
 from spikingconvnet.data.filters import DifferenceOfGaussians
 from spikingconvnet.emulator import Board, board, cli
 from spikingconvnet.emulator.ethernet import Ethernet
-from spikingconvnet.emulator.machine import Machine
+from spikingconvnet.emulator.native_machine import machine_of
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
@@ -117,7 +117,8 @@ def cpu(process):
 def board_here(native):
     """A board as a thread of this process."""
     ethernet = Ethernet()
-    machine = Machine(5, ethernet.hosts, report=cli._report, make_core=cli._core_class(native, False))
+    kind = cli._core_class(native, False)
+    machine = machine_of(kind)(5, ethernet.hosts, report=cli._report, make_core=kind)
     ethernet.attach(machine)
     thread = threading.Thread(target=ethernet.serve)
     thread.start()

@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from spikingconvnet.emulator.native_machine import NativeMachine
 from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP
 from spikingconvnet.emulator.snapshots import boards
 from spikingconvnet.emulator.tags import REVERSE, VALID
@@ -74,7 +75,7 @@ def walk(machine, first, last):
             send(machine, number)
         if not machine.busy:
             return number
-        machine.step(*[0] * isinstance(machine, TimedMachine))
+        machine.step(*[0] * isinstance(machine, (NativeMachine, TimedMachine)))
     return last
 
 

@@ -15,9 +15,12 @@ from spikingconvnet.board import fixed_point
 from spikingconvnet.emulator import (
     core,
     cpu,
+    machine,
     memory_map,
     native_core,
+    native_interconnect,
     native_library,
+    native_machine,
     peripherals,
     timed_core,
     timed_native,
@@ -34,7 +37,9 @@ FILES = sorted(path for path in [*PACKAGE.rglob("*.c"), *PACKAGE.rglob("*.h")] i
 # Where the numbers of a file have their twins. A number that several of these have is compared with all of them.
 GENERAL = (general_kernels, layout, fixed_point)
 HOMES = {
-    "core_state.h": (), "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
+    "core_state.h": (), "board_loop.h": (machine, native_machine),
+    "interconnect.h": (memory_map, native_interconnect, timing),
+    "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
     "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
     "core_native.c": (core.Rest, core, cpu, cpu.Trap, memory_map, native_core, native_library, memory_map.Interrupt,
@@ -51,6 +56,7 @@ ALONE = {
     "poisson_native.c": set(),
     "svm_native.c": {"NAME", "BEST"}, "svm_rows.h": {"ADD"},
     "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG"},       # names of devices; room
+    "board_loop.h": {"TABLE"}, "interconnect.h": set(),
     "core_state.h": {"MANY", "ONE", "WORD", "CYCLE", "TIMER", "ARRIVAL"}}     # Python asks for the fields
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
 STRUCTURES = {
@@ -58,10 +64,16 @@ STRUCTURES = {
     ("conv_native.c", "column"): layout.REACH_FIELDS,
     ("conv_native.c", "inputs"): ("n", *layout.INPUT_FIELDS),
     ("core_native.c", "cost"): tuple(name for name, _ in timed_native.Cost._fields_),
-    ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_)}
+    ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_),
+    **{("board_loop.h", name): tuple(field for field, _ in kind._fields_) for name, kind in (
+        ("seat", native_core.Seat), ("event", native_machine.Due), ("packet", native_machine.Travelling),
+        ("way", native_machine.Way), ("loop", native_machine.Loop))},
+    **{("interconnect.h", name): tuple(field for field, _ in kind._fields_) for name, kind in (
+        ("hop", native_interconnect.Coming), ("stage", native_interconnect.Stage), ("net", native_interconnect.Net))}}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"chosen", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}, "core_state.h": {"field"}}
+          "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}, "core_state.h": {"field"},
+          "interconnect.h": {"posted"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
 
@@ -222,7 +234,7 @@ def test_every_field_of_a_core_is_in_snapshots_or_made_anew():
 
 def test_the_core_loops_functions_are_those_of_c():
     found = {name: [width(result), *(width(kind) for kind, _ in arguments)]
-             for file in ("core_native.c", "core_state.h")
+             for file in ("core_native.c", "core_state.h", "board_loop.h", "interconnect.h")
              for name, result, arguments in prototypes(EMULATOR / file, "API ")}
     pointers = (ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64),
                 ctypes.POINTER(ctypes.c_char_p))

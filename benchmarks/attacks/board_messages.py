@@ -16,7 +16,6 @@ from spikingconvnet.emulator import native_core, packets
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import BusError, CorruptError
 from spikingconvnet.emulator.ethernet import Ethernet
-from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import (
     DTCM_BASE,
     NUM_CPUS,
@@ -33,6 +32,7 @@ from spikingconvnet.emulator.memory_map import (
     Mailbox,
     Signal,
 )
+from spikingconvnet.emulator.native_machine import machine_of
 from spikingconvnet.emulator.packets import SDP, Command
 
 MESSAGES = 50
@@ -279,7 +279,8 @@ class Attacked:
 
 def prepare(_directory):
     """A booted board that all cases start from; it has run nothing."""
-    return Machine(3, watchdog=0.02, make_core=native_core.NativeCore if native_core.library() else Core)
+    kind = native_core.NativeCore if native_core.library() else Core
+    return machine_of(kind)(3, watchdog=0.02, make_core=kind)
 
 
 def judge(outcome):

@@ -312,6 +312,7 @@ class Chip:
         if len(self._waiting[core.number]) == _MOST_WAITING:
             return Result.BUF
         self._waiting[core.number].append(message)
+        core.mailed = True
         self.post(core)
         return Result.OK
 
@@ -322,6 +323,7 @@ class Chip:
     def post(self, core: Core) -> None:
         """Hand over the next message that waits for a core if its mailbox is free."""
         waiting = self._waiting[core.number]
+        core.mailed = bool(waiting)
         if not waiting or self.vcpu(core.number, VCPU.MBOX_AP_CMD, 1) != Mailbox.IDLE:
             return
         try:

@@ -27,6 +27,7 @@ from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE, Place
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_library import library
+from spikingconvnet.emulator.native_machine import machine_of
 from spikingconvnet.emulator.script import run
 from spikingconvnet.emulator.snapshots.boards import Snapshot
 from spikingconvnet.emulator.timed_core import TimedCore
@@ -130,7 +131,7 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, hosts: Sequence[
         return TimedMachine(options.version, options.quantum, profile=_place(options.profile), phases=options.phases,
                             seed=options.seed, **settings)
     if wrong == faults.Faults():
-        return Machine(options.version, **settings)
+        return machine_of(settings["make_core"])(options.version, **settings)
     return FaultyMachine(wrong, options.version, **settings)
 
 

@@ -100,6 +100,7 @@ class Core:
         self._asked = self._spent, 0.0, 0           # a clock, what it said when asked, and accesses begun and ended
         self._touches = 0                           # accesses to devices begun and ended: odd in the middle of one
         self.scheduled: list[int | None] = [None, None]     # deadlines of the timers that the machine knows of
+        self.mailed = False                         # whether messages may wait for it
 
     def start(self, image: int, app_id: int, flags: int) -> None:
         """Load the APLX image at an address and begin at its start address (`reset_entry`, sark_alib.s:123)."""

@@ -730,7 +730,7 @@ API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes) {
 }
 
 /* Run with packets of three words on offer; *taken of them were taken. Returns why the core stopped. */
-API int core_run(core *c, uint64_t now, const uint32_t *inbox, uint32_t packets, uint32_t *taken) {
+static int core_run(core *c, uint64_t now, const uint32_t *inbox, uint32_t packets, uint32_t *taken) {
     uint32_t next = 0;
     c->now = now;
     for (;;) {
@@ -760,7 +760,7 @@ API int core_run(core *c, uint64_t now, const uint32_t *inbox, uint32_t packets,
     return c->rest;
 }
 
-API int core_ready(core *c, uint32_t packets) {
+static int core_ready(core *c, uint32_t packets) {
     return c->rest == READY || (packets && !c->received) || wanted(c) || (c->rest == POLL && !c->waiting);
 }
 
@@ -929,3 +929,5 @@ API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks,
 }
 
 #include "core_state.h"
+#include "board_loop.h"
+#include "interconnect.h"

@@ -10,7 +10,8 @@ one's link is busy, a router that stands still because a core does not take its 
 """
 
 import heapq
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
@@ -18,9 +19,10 @@ from spikingconvnet.emulator.memory_map import XY
 from spikingconvnet.emulator.packets import Packet
 
 if TYPE_CHECKING:
-    from spikingconvnet.emulator.machine import Machine, Tree
+    from spikingconvnet.emulator.machine import Machine
+    from spikingconvnet.emulator.tree import Tree
 
-Posted: TypeAlias = tuple[int, XY, Packet]          # cycle, chip, packet
+Posted: TypeAlias = tuple[int, XY, int, Packet]     # cycle, chip, core, packet
 Wire: TypeAlias = tuple[XY, int]                    # a chip, and the link by which packets come to it
 Hop: TypeAlias = tuple[int, int, "Tree", int, Packet]       # cycle, number, way, branch, packet: it comes to a router
 
@@ -41,32 +43,60 @@ class Interconnect:
         self._wires: dict[Wire, int] = {}
         self._hops: list[Hop] = []                  # a heap
         self._count = 0
+        self._senders: Counter[XY] = Counter()      # cores that have sent packets since the last time, by chip
+        self.paced: set[XY] = set()                 # chips whose cores have to take turns to send
+
+    def open(self) -> None:
+        """The machine has all its chips now."""
 
     @property
     def earliest(self) -> int | None:
         """When a packet comes to a router next; None if none is under way."""
         return self._hops[0][0] if self._hops else None
 
-    def post(self, posted: Iterable[Posted]) -> None:
+    def take(self, _cores: Sequence[Any]) -> bool:
+        """Take what cores have sent at once, if it can; whether it has."""
+        return False
+
+    def post(self, posted: Sequence[Posted]) -> None:
         """Packets have been sent."""
-        for at, source, packet in posted:
+        self._senders = Counter(xy for xy, _ in {(xy, core) for _, xy, core, _ in posted})
+        for at, source, _, packet in posted:
             self._come(at + timing.SEND, self._machine.tree(source, packet), 0, packet)
+
+    def add(self, hop: Hop) -> None:
+        """A packet is under way."""
+        heapq.heappush(self._hops, hop)
 
     def _come(self, at: int, tree: "Tree", branch: int, packet: Packet) -> None:
         self._count += 1
         heapq.heappush(self._hops, (at, self._count, tree, branch, packet))
 
-    def carry(self, until: int | None) -> None:
+    def carry(self, until: int | None, now: int) -> None:
         """Let everything happen at routers before a cycle (None: everything): cores hear when packets come to them.
 
-        Whoever calls it knows that no packet will be sent before that cycle.
+        Whoever calls it knows that no packet will be sent before that cycle. Cores whose routers have not come to all
+        packets by now have to take turns.
         """
         while self._hops and (until is None or self._hops[0][0] < until):
             self._route(*heapq.heappop(self._hops))
+        busy = self.busy(now)
+        for xy in busy | self.paced:
+            pace = timing.LINK_PACKET * max(self._senders[xy], 1) if xy in busy else 0
+            for core in self._machine.chips[xy].cores.values():
+                if not core.ended:
+                    core.pace(pace)                 # type: ignore[attr-defined]
+        self.paced, self._senders = busy, Counter()
 
     def busy(self, now: int) -> set[XY]:
         """Chips whose routers have not come to all packets yet."""
         return {xy for xy, free in self._routers.items() if free > now}
+
+    def forget(self) -> None:
+        """Routes have changed; packets that are under way keep theirs."""
+
+    def settle(self) -> None:
+        """Count what has passed in the routers."""
 
     def _route(self, at: int, _number: int, tree: "Tree", index: int, packet: Packet) -> None:
         """A packet comes to a router."""

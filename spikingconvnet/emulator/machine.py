@@ -14,6 +14,8 @@ import ipaddress
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 from typing import TypeAlias
 
 from spikingconvnet.emulator.chip import Chip
@@ -24,17 +26,17 @@ from spikingconvnet.emulator.memory import Bus, Memory
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, NUM_CPUS, NUM_LINKS, SV, SV_BASE, XY, CPUState, Place
 from spikingconvnet.emulator.monitor import Monitor
 from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT, SDP, Packet
-from spikingconvnet.emulator.router import MONITOR, Router
 from spikingconvnet.emulator.tags import Tags
+from spikingconvnet.emulator.tree import Tree
 
 MakeCore: TypeAlias = Callable[..., Core]
 Event: TypeAlias = tuple[int, Place, int]           # cycle, core, its timer
 Sent: TypeAlias = tuple[XY, Sequence[Packet]]       # from a chip
 
 _HERE = 7                                           # in the point-to-point table: this chip
-_MOST_PACKETS, _MOST_TREES, _MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17   # 150 MB, 100 MB, 20 MB: what no program needs
-_MANY = 1 << 10                                     # packets that a core sends before it rests: no program does
-_AT_ONCE = 1000                                     # packets that arrive before messages are looked after again
+MOST_UNDER_WAY, MOST_TREES, MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17    # 150 MB, 100 MB, 20 MB: what no program needs
+MANY = 1 << 10                                      # packets that a core sends before it rests: no program does
+LANDINGS = 1000                                     # packets that arrive before messages are looked after again
 CYCLES_PER_MS = CPU_CLOCK_MHZ * 1000
 
 
@@ -71,7 +73,8 @@ class Machine:
         self._packets: list[Sent] = []
         self._arriving: deque[Sent] = deque()
         self._mail: deque[SDP] = deque()            # messages from cores
-        self._trees: dict[tuple[XY, int, int], Tree] = {}
+        self._trees: dict[tuple[XY, int, int, bool], Tree] = {}
+        self._key_bits: int | None = None          # bits of keys that any router looks at; None: not known
         self._passed: list[Tree] = []               # along which packets went that no router has counted
         self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
         self.tags = {xy: Tags() for xy in self.layout.ethernets}
@@ -221,7 +224,7 @@ class Machine:
             self.step()
 
     def _run(self, core: Core) -> None:
-        """Let a core run until it rests or is paused, and look after what it has done."""
+        """Let a core run until it rests or is paused, if there is anything to do for it."""
         self._queued.discard(core)
         if not core.ready:
             self._spent = None
@@ -229,17 +232,24 @@ class Machine:
         self._running = core
         self._spend(core)
         self._running = None
+        self._deal_with(core)
+
+    def _deal_with(self, core: Core) -> None:
+        """Deal with what a core that has run has done."""
         self._carry()
         if core.rest is Rest.OFF:
             self._spent = None
             return
         self._after(core)
         if core.rest is Rest.READY:                 # paused in the middle: it goes on before anybody else
-            self._queued.add(core)
-            self._ready.appendleft(core)
+            self._again(core)
             self._check_watchdog(core)
         else:
             self._spent = None
+
+    def _again(self, core: Core) -> None:
+        self._queued.add(core)
+        self._ready.appendleft(core)
 
     def _spend(self, core: Core) -> None:
         """Let a core run. A thread's clock is slow to read: time counts for one that has been paused, as few are."""
@@ -252,20 +262,24 @@ class Machine:
 
     def _after(self, core: Core) -> None:
         """Take the packets of a core that has run, bury it if it is dead, and note when its timers expire."""
+        chip, sent = self.chips[core.place[:2]], self._collect(core)
+        if core.rest is Rest.DEAD:
+            chip.bury_dead(core)
+            return
+        self._schedule(core)
+        chip.post(core)
+        if self._under_way > MOST_UNDER_WAY and sent > MANY:
+            self._stop(core, f"has sent {sent} packets without a pause while {self._under_way} are under way")
+
+    def _collect(self, core: Core) -> int:
+        """Take the packets of a core that has run; how many."""
         x, y, _ = core.place
         if self.chips[x, y] not in self._clocked:
             self._clocked.append(self.chips[x, y])
-        sent = core.take_sent()
-        if sent:
+        if sent := core.take_sent():
             self._packets.append(((x, y), sent))
             self._under_way += len(sent)
-        if core.rest is Rest.DEAD:
-            self.chips[x, y].bury_dead(core)
-            return
-        self._schedule(core)
-        self.chips[x, y].post(core)
-        if self._under_way > _MOST_PACKETS and len(sent) > _MANY:
-            self._stop(core, f"has sent {len(sent)} packets without a pause while {self._under_way} are under way")
+        return len(sent)
 
     def _check_watchdog(self, core: Core) -> None:
         self._spent = self._spent or 0.0
@@ -283,11 +297,12 @@ class Machine:
             core.pause()
 
     def _schedule(self, core: Core) -> None:
-        for timer, deadline in enumerate(core.deadlines()):
-            if deadline is not None and core.scheduled[timer] != deadline:
+        found = core.deadlines()
+        for timer, (deadline, known) in enumerate(zip(found, core.scheduled)):
+            if deadline is not None and deadline != known:
                 heapq.heappush(self._events, (deadline, core.place, timer))
-            core.scheduled[timer] = deadline
-        if len(self._events) > _MOST_EVENTS:        # timers that are set again and again leave their old deadlines
+        core.scheduled = found
+        if len(self._events) > MOST_EVENTS:         # timers that are set again and again leave their old deadlines
             self._events = [event for event in self._events if not self._stale(*event)]
             heapq.heapify(self._events)
 
@@ -332,7 +347,7 @@ class Machine:
 
     def _land(self) -> None:
         """Let packets reach their cores until all have, or so many that messages should be looked after first."""
-        left = _AT_ONCE
+        left = LANDINGS
         while self._arriving and left > 0:
             source, sent = self._arriving.popleft()
             if len(sent) > left:
@@ -352,18 +367,29 @@ class Machine:
                 if core not in self._queued:
                     self._wake(core)
 
-    def tree(self, source: XY, packet: Packet) -> "Tree":
-        """Where a packet from a chip goes."""
+    def tree(self, source: XY, packet: Packet) -> Tree:
+        """Where a packet from a chip goes: as all go in whose keys routers see the same bits."""
         control, key, _ = packet
-        return self._trees.get((source, key, control)) or self._plant(source, key, control)
+        return (self._trees.get((source, key & self.key_bits, control, False))
+                or self._trees.get((source, key, control, True)) or self._plant(source, key, control))
 
-    def _plant(self, source: XY, key: int, control: int) -> "Tree":
-        if len(self._trees) == _MOST_TREES:
+    @property
+    def key_bits(self) -> int:
+        """Bits of keys that any router looks at."""
+        if self._key_bits is None:
+            self._key_bits = reduce(or_, (chip.router.key_bits() for chip in self.chips.values()))
+        return self._key_bits
+
+    def _plant(self, source: XY, key: int, control: int) -> Tree:
+        if len(self._trees) == MOST_TREES:
             self._forget_routes()
-        tree = self._trees[source, key, control] = Tree(self, source, key, bool(control))
+        tree = Tree(self, source, key, bool(control))
+        seen = key if tree.told else key & self.key_bits       # of others with this fault it is told as well
+        self._trees[source, seen, control, tree.told] = tree
         return tree
 
     def _forget_routes(self) -> None:
+        self._key_bits = None
         if self._trees:
             self.settle()
             self._trees.clear()
@@ -375,47 +401,3 @@ class Machine:
                 router.count(counters, tree.packets)
             tree.packets = 0
         self._passed.clear()
-
-
-class Tree:
-    """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment).
-
-    `branches` says for each hop the chip, the hop before (None for the first), the cores there, and whether the packet
-    goes straight on; `came_by` the link of that chip by which the packet came, and `children` the hops behind it.
-    """
-
-    def __init__(self, machine: Machine, source: XY, key: int, payload: bool) -> None:
-        self.cores: list[Core] = []
-        self.hops: list[tuple[Router, list[int]]] = []
-        self.branches: list[tuple[XY, int | None, list[Core], bool]] = []
-        self.came_by: list[int] = []
-        self.packets = 0
-        front: list[tuple[XY, int | None, int | None]] = [(source, None, None)]
-        seen = set()
-        for xy, came_by, before in front:
-            if (xy, came_by) in seen:
-                machine.report(f"packets with key {key:#010x} from chip {source} go round in circles at chip {xy}")
-                continue
-            seen.add((xy, came_by))
-            chip = machine.chips[xy]
-            found = chip.router.lookup(key)
-            default = found is None
-            # Straight on; a packet from a core here has no "on": to the monitor.
-            straight = MONITOR if came_by is None else 1 << (came_by + NUM_LINKS // 2) % NUM_LINKS
-            route = straight if found is None else found
-            dead = [link for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is None]
-            if dead:
-                machine.report(f"packets with key {key:#010x} leave the board at chip {xy} by link {dead[0]}")
-            gone = default and bool(dead)
-            self.hops.append((chip.router, chip.router.counting(
-                payload=payload, local=came_by is None, default=default, route=None if gone else route)))
-            cores = [core for core in chip.cores.values() if route >> NUM_LINKS + core.physical & 1]
-            self.cores += cores
-            front += [(end, (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))
-                      for link, end in enumerate(machine.wires[xy]) if route >> link & 1 and end is not None]
-            self.branches.append((xy, before, cores, default))
-            self.came_by.append(-1 if came_by is None else came_by)
-        self.children: list[list[int]] = [[] for _ in self.branches]
-        for index, (_, parent, _, _) in enumerate(self.branches):
-            if parent is not None:
-                self.children[parent].append(index)

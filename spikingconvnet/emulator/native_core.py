@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from spikingconvnet.emulator.core import I_BIT, MOST_PACKETS, Core, Rest
+from spikingconvnet.emulator.core import I_BIT, Core, Rest
 from spikingconvnet.emulator.cpu import Trap, Trapped
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.interpreter import Interpreter
@@ -18,20 +18,72 @@ RESTS = tuple(Rest)                                # by number
 FAULT = Rest.DEAD.value                             # why the core stopped: a fault to deal with
 
 
+class Seat(ctypes.Structure):
+    """`seat` in board_loop.h: what a board keeps of a core, whether it is on or not."""
+
+    _fields_ = [("made", ctypes.c_void_p), ("inbox", ctypes.POINTER(ctypes.c_uint32)),
+                ("scheduled", ctypes.c_uint64 * 2), ("lost", ctypes.c_uint64), ("faults", ctypes.c_uint64),
+                *((name, ctypes.c_uint32) for name in ("words", "size", "rest", "mailed", "queued", "number", "chip"))]
+
+
+def _in_seat(name: str) -> Any:
+    """An attribute of a core that is in its seat."""
+    return property(lambda core: getattr(core.seat, name), lambda core, value: setattr(core.seat, name, value))
+
+
 class NativeCore(Core):
     """A `Core` whose loop, devices and instructions are in C."""
 
     made: int | None = None                         # its C part
     _deadlines: Sequence[ctypes.c_uint64] = ()      # there, of its timers
 
+    def __init__(self, *arguments: Any) -> None:
+        self.seat = Seat()
+        self.seated = ctypes.addressof(self.seat)
+        super().__init__(*arguments)
+
+    @property
+    def rest(self) -> Rest:
+        """Why it does not run."""
+        return RESTS[self.seat.rest]
+
+    @rest.setter
+    def rest(self, value: Rest) -> None:
+        """Note why."""
+        self.seat.rest = value.value
+
+    @property
+    def inbox(self) -> Sequence[int]:
+        """A copy of the words of packets that wait for it: control, key and payload of each."""
+        return array("I", self.seat.inbox[:self.seat.words])
+
+    @inbox.setter
+    def inbox(self, words: Sequence[int]) -> None:
+        """Let others wait. MemoryError if there is no room for them."""
+        if not library().seat_fill(self.seated, (ctypes.c_uint32 * len(words))(*words), len(words)):
+            raise MemoryError("no memory for the packets of a core")
+
+    @property
+    def scheduled(self) -> list[int | None]:
+        """Deadlines of the timers that the machine knows of."""
+        return [None if one == NEVER else one for one in self.seat.scheduled]
+
+    @scheduled.setter
+    def scheduled(self, deadlines: Sequence[int | None]) -> None:
+        """Note others."""
+        self.seat.scheduled[:] = [NEVER if one is None else one for one in deadlines]
+
+    lost, mailed, _faults = _in_seat("lost"), _in_seat("mailed"), _in_seat("faults")
+
     def _take_cpu(self) -> Any:
         return Interpreter()
 
     def _make_devices(self) -> None:
-        self.inbox = array("I")
+        """They are in C."""
 
     def begin(self) -> None:
         """See `Core.begin`."""
+        self.seat.made = self.made
         library().core_set_pc(self.made, self._pc)
         self._deadlines = [ctypes.c_uint64.from_address(library().core_deadline(self.made, timer)) for timer in (0, 1)]
 
@@ -39,16 +91,13 @@ class NativeCore(Core):
         """Switch the core off."""
         super().stop()
         with self._life:
-            made, self.made, self.inbox, self._deadlines = self.made, None, array("I"), ()
+            made, self.made, self.seat.made, self._deadlines = self.made, None, None, ()
             if made:
                 library().core_free(made)
 
     def offer(self, packet: Packet) -> None:
         """A packet (control, key, payload) arrives."""
-        if len(self.inbox) < 3 * MOST_PACKETS:
-            self.inbox.extend(packet)
-        else:
-            self.lost += 1
+        library().seat_offer(self.seated, *packet)
 
     def interrupt(self, line: int, active: bool) -> None:
         """Raise or lower a line of the interrupt controller."""
@@ -65,9 +114,7 @@ class NativeCore(Core):
     @property
     def ready(self) -> bool:
         """Whether `run` would do something."""
-        if self.ended:
-            return False
-        return bool(library().core_ready(self.made, len(self.inbox) // 3))
+        return bool(library().seat_ready(self.seated))
 
     def take_sent(self) -> list[Packet]:
         """The packets that the program has sent since the last time: (control, key, payload) each."""
@@ -83,26 +130,27 @@ class NativeCore(Core):
         self._run()
 
     def _run(self) -> None:
-        taken = ctypes.c_uint32()
-        while True:
-            address, _ = self.inbox.buffer_info()
-            stopped = library().core_run(self.made, self._clock(), address, len(self.inbox) // 3, ctypes.byref(taken))
-            del self.inbox[:3 * taken.value]
-            self._pc = library().core_pc(self.made)
-            if stopped != FAULT:
-                self.rest = RESTS[stopped]
-                self._settle()
-                return
+        while library().seat_run(self.seated, self._clock()) == FAULT:
             if not self._except_native():
                 return
 
-    def _settle(self) -> None:
-        if self.rest is Rest.WFI:
-            self._faults = 0
-            self.lost += len(self.inbox) // 3
-            del self.inbox[:]
+    def recover(self) -> None:
+        """Deal with the fault with which its program has stopped, and go on."""
+        if self._except_native():
+            self._run()
+
+    def registers(self) -> dict[str, int]:
+        """See `Core.registers`."""
+        self._pc = library().core_pc(self.made)
+        return super().registers()
+
+    def crash(self, why: str) -> None:
+        """See `Core.crash`."""
+        self._pc = library().core_pc(self.made)
+        super().crash(why)
 
     def _except_native(self) -> bool:
+        self._pc = library().core_pc(self.made)
         message = ctypes.c_char_p()
         fault = library().core_take_fault(self.made, ctypes.byref(message))
         self._fault = BusError((message.value or b"").decode()) if fault > 0 else None

@@ -5,6 +5,8 @@ a100eec. Packets are counted per route and the counters worked out when they are
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 
 from spikingconvnet.emulator.memory_map import NUM_LINKS
 from spikingconvnet.emulator.peripherals import Device
@@ -61,10 +63,17 @@ class Router(Device):
 
     def lookup(self, key: int) -> int | None:
         """Route of the first entry that matches, or None."""
+        return next((route for k, mask, route in self._in_use() if key & mask == k), None)
+
+    def _in_use(self) -> list[tuple[int, int, int]]:
         if self._entries is None:
             self._entries = [(k, m, r & 0xffffff) for k, m, r in zip(self.keys, self.masks, self.routes)
                              if k & ~m == 0]        # a key bit outside the mask can never match
-        return next((route for k, mask, route in self._entries if key & mask == k), None)
+        return self._entries
+
+    def key_bits(self) -> int:
+        """Bits of keys that any entry looks at: keys with the same ones have the same route."""
+        return reduce(or_, (mask for _, mask, _ in self._in_use()), 0)
 
     def set_p2p(self, address: int, link: int) -> None:
         """Way to the chip at a point-to-point address: a link, 6 for none, 7 for this chip."""

@@ -61,6 +61,12 @@ class Times:
     steps: Sequence[int]
 
 
+class Order(list[Any]):
+    """Cores that run programs, in the order in which they began; `made` is their parts in C once somebody has asked."""
+
+    made: Any = None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Of a run: whom to look at, when something happens next, how far all have come, whether anybody works."""

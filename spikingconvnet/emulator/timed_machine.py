@@ -22,9 +22,11 @@ from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.interconnect import Interconnect
 from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, XY, Place
+from spikingconvnet.emulator.native_interconnect import NativeInterconnect
 from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, Packet
 from spikingconvnet.emulator.profile import Function, functions
-from spikingconvnet.emulator.timed_core import TimedCore
+from spikingconvnet.emulator.timed_core import Order, TimedCore
+from spikingconvnet.emulator.timed_native import TimedNativeCore
 
 _PATIENCE = timing.waiting_time(0x00400001)         # of routers as SC&MP leaves them
 _WATCHED = CPU_CLOCK_MHZ * 1_000_000                # cycles after which it is looked whether cores sleep at times
@@ -67,19 +69,20 @@ class TimedMachine(Machine):
         self._profile, self._phases = profile, partial(_phase, phases, seed)
         self._quantum = timing.cycles_of(quantum)
         self._awake: dict[Core, None] = {}          # cores that run programs, in the order in which they began
-        self._order: list[Core] | None = None       # the same as a list
+        self._order: Order | None = None            # the same as a list
         self._next: int | None = None               # when something happens next
         self._someone_works = False                       # whether any core does, or waits for anything but a timer
         self._banks: dict[XY, Any] = {}
         self._crowded: list[Any] = []               # banks that more cores use than they can serve at full speed
         self._posted: list[tuple[int, XY, int, Packet]] = []        # packets that have just been sent: cycle, by whom
-        self._paced: set[XY] = set()                # chips whose cores have to take turns to send
         self._mailed: list[Core] = []               # cores to which messages may wait
         self.history: list[History] = []            # of programs that had steps, in the order in which they ended
         self._looked_at = 0                         # when it was looked
         self._sleep: dict[Core, tuple[int, int]] = {}       # how long each core had slept then, and since when not
-        self._network = Interconnect(self, self._quantum)
+        kind = NativeInterconnect if make_core is TimedNativeCore else Interconnect
+        self._network = kind(self, self._quantum)
         super().__init__(version, make_core=make_core, **options)
+        self._network.open()
         for chip in self.chips.values():
             chip.system_controller.real = True
 
@@ -156,9 +159,10 @@ class TimedMachine(Machine):
         outcome = run_all(order, self.cycle, end, self._quantum, self._crowded)
         self._next, self._someone_works = outcome.next, outcome.busy
         self._set_clock(outcome.clock)
-        for core in outcome.found:
+        taken = bool(outcome.found) and self._network.take(outcome.found)
+        for core in () if taken else outcome.found:
             self._look_after(core)
-        if self._posted or under_way is not None:
+        if taken or self._posted or under_way is not None:
             self._pass_on(outcome.next)
         if self._mailed:
             self._mailed = [core for core in self._mailed if self._post(core)]
@@ -167,23 +171,33 @@ class TimedMachine(Machine):
 
     def _pass_on(self, until: int | None) -> None:
         """Let packets go on, as far as none can be sent meanwhile: before anybody does anything next."""
-        senders = Counter(xy for xy, _ in {(xy, core) for _, xy, core, _ in self._posted})
-        self._network.post((at, xy, packet) for at, xy, _, packet in self._posted)
-        self._posted = []
-        self._network.carry(until)
-        busy = self._network.busy(self.cycle)
-        for xy in busy | self._paced:
-            pace = timing.LINK_PACKET * max(senders[xy], 1) if xy in busy else 0
-            for core in self.chips[xy].cores.values():
-                if not core.ended:
-                    core.pace(pace)                 # type: ignore[attr-defined]
-        self._paced = busy
+        if self._posted:
+            self._network.post(self._posted)
+            self._posted = []
+        self._network.carry(until, self.cycle)
         self._next, self._someone_works = self.cycle, True
 
-    def _cores_at_work(self) -> list[Any]:
+    @property
+    def _paced(self) -> set[XY]:
+        return self._network.paced
+
+    @_paced.setter
+    def _paced(self, chips: set[XY]) -> None:
+        self._network.paced = chips
+
+    def _forget_routes(self) -> None:
+        super()._forget_routes()
+        self._network.forget()
+
+    def settle(self) -> None:
+        """Count what has passed along every way since the last time."""
+        self._network.settle()
+        super().settle()
+
+    def _cores_at_work(self) -> Order:
         """Cores that run programs, in the order in which they began; and whose memory is crowded then."""
         if self._order is None:
-            self._order = [core for core in self._awake if not core.ended]
+            self._order = Order(core for core in self._awake if not core.ended)
             self._awake = dict.fromkeys(self._order)
             cores = Counter(core.place[:2] for core in self._order)
             self._crowded = [bank for xy, bank in self._banks.items()

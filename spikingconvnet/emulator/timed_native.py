@@ -10,7 +10,7 @@ from spikingconvnet.emulator.memory import Device
 from spikingconvnet.emulator.native_core import FAULT, NEVER, RESTS, NativeCore
 from spikingconvnet.emulator.native_library import PRICE, library
 from spikingconvnet.emulator.packets import Packet
-from spikingconvnet.emulator.timed_core import CODE, Block, Outcome, Sent, Times
+from spikingconvnet.emulator.timed_core import CODE, Block, Order, Outcome, Sent, Times
 
 
 class Cost(ctypes.Structure):
@@ -78,6 +78,7 @@ class TimedNativeCore(NativeCore):
     def rest(self, value: Rest) -> None:
         """For what only Python knows: that it is off, or dead."""
         self._rest = value
+        self.seat.rest = value.value                # C looks there whether it is dead
 
     @property
     def ended(self) -> bool:
@@ -125,15 +126,9 @@ class TimedNativeCore(NativeCore):
     def settle(self) -> None:
         """Deal with a fault, if there is one."""
         if library().core_rest(self.made) == FAULT and self._rest is not Rest.DEAD:
-            self._pc = library().core_pc(self.made)
             slept = self.times().slept
             self._faults, self._slept_at_fault = self._faults if slept == self._slept_at_fault else 0, slept
             self._except_native()
-
-    def registers(self) -> dict[str, int]:
-        """See `Core.registers`."""
-        self._pc = library().core_pc(self.made)
-        return super().registers()
 
     def _has_read(self, device: Device) -> None:
         super()._has_read(device)
@@ -147,7 +142,11 @@ class TimedNativeCore(NativeCore):
     def run_all(cores: Sequence[Any], clock: int, end: int, lag: int, banks: Sequence[Any]) -> Outcome:
         """Let cores run up to a cycle, see `TimedCore.run_all`."""
         n, shared = len(cores), (ctypes.c_void_p * len(banks))(*(ctypes.addressof(bank) for bank in banks))
-        made, found = (ctypes.c_void_p * n)(*(core.made for core in cores)), (ctypes.c_int * n)()
+        made, found = getattr(cores, "made", None), (ctypes.c_int * n)()
+        if made is None:
+            made = (ctypes.c_void_p * n)(*(core.made for core in cores))
+        if isinstance(cores, Order):
+            cores.made = made
         following, come, busy = ctypes.c_uint64(), ctypes.c_uint64(clock), ctypes.c_int()
         count = library().cores_run(made, n, end, lag, shared, len(banks), found, ctypes.byref(following),
                                     ctypes.byref(come), ctypes.byref(busy))

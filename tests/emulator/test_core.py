@@ -125,10 +125,8 @@ def test_a_payload_arrives_and_is_announced(bench):
 
 def test_a_write_of_txkey_sends_with_or_without_payload(bench):
     bench.start(image([0]))                     # nothing: only so that the core exists
-    sent = []
-    bench.machine._arrive = lambda: (sent.extend(bench.machine._packets), bench.machine._packets.clear())
-    bench.start(program([R1_CC, 0xe3a00005, 0xe5810008,                     # mov r0, #5; str r0, [r1, #TXKEY]
-                         0xe5810004, 0xe3a00006, 0xe5810008, 0xe5810008, WFI]))     # TXDATA 5, TXKEY 6, TXKEY 6
+    sent = bench.sending(program([R1_CC, 0xe3a00005, 0xe5810008,            # mov r0, #5; str r0, [r1, #TXKEY]
+                                  0xe5810004, 0xe3a00006, 0xe5810008, 0xe5810008, WFI]))    # TXDATA 5, TXKEY 6, twice
     assert sent == [((0, 0), [(0, 5, 0), (0x20000, 6, 5), (0, 6, 0)])]
 
 
@@ -269,20 +267,18 @@ def test_the_watchdog_names_a_core_that_never_rests(bench):
 
 def test_pausing_repeats_no_access(bench):
     """A thread that pauses all the time: every packet is still sent once."""
-    over, sent = threading.Event(), []
+    over = threading.Event()
 
     def pause():
         while not over.wait(0.0005):
             bench.machine.pause()
 
     bench.start(image([0]))
-    bench.machine._arrive = lambda: (sent.extend(p for _, ps in bench.machine._packets for p in ps),
-                                     bench.machine._packets.clear())
     threading.Thread(target=pause, daemon=True).start()
-    bench.start(program([R1_CC, 0xe3a00000, 0xe5810008, 0xe2800001,         # mov r0, #0; str r0, TXKEY; add r0, #1
-                         0xe3500801, 0x1afffffb, WFI]))                     # cmp r0, #65536; bne the store; wfi
+    sent = bench.sending(program([R1_CC, 0xe3a00000, 0xe5810008, 0xe2800001,    # mov r0, #0; str r0, TXKEY; add r0, #1
+                                  0xe3500801, 0x1afffffb, WFI]))            # cmp r0, #65536; bne the store; wfi
     over.set()
-    assert [key for _, key, _ in sent] == list(range(65536))
+    assert [key for _, packets in sent for _, key, _ in packets] == list(range(65536))
 
 
 def test_an_access_that_takes_long_is_not_repeated(bench, monkeypatch):

@@ -7,10 +7,11 @@ from programs import SEEN, binary
 
 from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.errors import BusError, SetupError
-from spikingconvnet.emulator.machine import Machine, Tree
+from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, CPUState, Signal
 from spikingconvnet.emulator.packets import SDP
 from spikingconvnet.emulator.router import Router
+from spikingconvnet.emulator.tree import Tree
 
 LOCAL, EXTERNAL, DUMPED = 0, 1, 8       # counters, as SC&MP sets the filters
 

@@ -6,15 +6,17 @@ from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM
+from spikingconvnet.emulator.native_machine import machine_of
 from spikingconvnet.emulator.timed_machine import TimedMachine
 
 
 class Bench:
-    """A SpiNN-3 on the bench: what it reports and sends is kept."""
+    """A SpiNN-3 on the bench: what it reports and sends is kept. Without `loop` its clock is in Python."""
 
-    def __init__(self, make_core=Core, faults=None, timed=False, **options):
+    def __init__(self, make_core=Core, faults=None, timed=False, loop=True, **options):
         self.reports, self.sent = [], []
-        make = TimedMachine if timed else Machine if faults is None else partial(FaultyMachine, faults)
+        plain = machine_of(make_core) if loop else Machine
+        make = TimedMachine if timed else plain if faults is None else partial(FaultyMachine, faults)
         self.machine = make(3, report=self.reports.append, transmit=self.sent.append, make_core=make_core, **options)
         self.chip = self.machine.root
 
@@ -24,3 +26,19 @@ class Bench:
         chip.bus.write(SDRAM_SYSTEM, image)
         chip.start(SDRAM_SYSTEM, sum(1 << core for core in cores), app_id, 0)
         self.machine.run()
+
+    def sending(self, image):
+        """(chip, packets) of each turn in which a program on core 1 sends any; none of them arrives."""
+        self.chip.bus.write(SDRAM_SYSTEM, image)
+        self.chip.start(SDRAM_SYSTEM, 1 << 1, 30, 0)
+        sent = []
+        while not self.machine.at_rest:
+            one_thing(self.machine)
+            sent += self.machine._packets
+            self.machine._packets = []
+        return sent
+
+
+def one_thing(machine):
+    """Let a machine of any kind do the least there is to do."""
+    machine.step(*[0] * (machine.step.__func__.__defaults__ is not None))

@@ -25,6 +25,7 @@ from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory import Memory
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.native_library import library
+from spikingconvnet.emulator.native_machine import machine_of
 from spikingconvnet.emulator.snapshots import chips, container, cores, memories, timed
 from spikingconvnet.emulator.snapshots.kinds import (
     ADDRESS,
@@ -82,9 +83,9 @@ def core_kind(machine: Machine) -> Kind:
 def _table(machine: Machine) -> Table:
     """Attributes of a machine of any kind."""
     core, xy = core_kind(machine), among(machine.chips, XY, "a chip")
-    sent = row(xy, several(PACKET))
+    sent, due = row(xy, several(PACKET)), several(row(COUNT, PLACE, COUNT))
     chip = Kind(lambda one: [one.x, one.y], lambda said: machine.chips[xy.read(said)])
-    known = {"cycle": COUNT, "_under_way": COUNT, "_events": several(row(COUNT, PLACE, COUNT)),
+    known = {"cycle": COUNT, "_under_way": COUNT, "_events": Kind(lambda events: due.write(sorted(events)), due.read),
              "_ready": several(core, deque), "_packets": several(sent), "_arriving": several(sent, deque),
              "_mail": several(MESSAGE, deque), "_clocked": several(chip)}
     if isinstance(machine, FaultyMachine):
@@ -247,7 +248,7 @@ class Snapshot:
                 quantum, phases, seed, profile = when
                 return TimedMachine(version, quantum, kind(TimedNativeCore), profile, phases, seed, **options)
             if wrong == Faults():
-                return Machine(version, make_core=kind(NativeCore), **options)
+                return machine_of(kind(NativeCore))(version, make_core=kind(NativeCore), **options)
             return FaultyMachine(wrong, version, make_core=kind(NativeCore), **options)
         except SetupError as error:
             raise SnapshotError(str(error)) from error

@@ -55,6 +55,8 @@ def restore(chip: Chip, said: Any) -> None:
     router = chip.router
     if len(chip._apps) != NUM_CPUS or chip._waiting.keys() != chip.cores.keys():
         raise SnapshotError("a chip with another number of cores")
+    for core in chip.cores.values():
+        core.mailed = chip.has_mail(core)
     if not len(router.filters) == len(router.counters) == 16:
         raise SnapshotError("a router with another number of counters")
     for entry in several(_ENTRY, most=TABLE_SIZE).read(said["entries"]):

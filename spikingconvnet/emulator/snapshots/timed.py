@@ -3,7 +3,6 @@
 from typing import Any
 
 from spikingconvnet.emulator.errors import SnapshotError
-from spikingconvnet.emulator.machine import Tree
 from spikingconvnet.emulator.profile import Function
 from spikingconvnet.emulator.snapshots.kinds import (
     ANY,
@@ -30,6 +29,7 @@ from spikingconvnet.emulator.snapshots.kinds import (
 )
 from spikingconvnet.emulator.timed_core import MOST_STEPS
 from spikingconvnet.emulator.timed_machine import History, TimedMachine
+from spikingconvnet.emulator.tree import Tree
 
 _FUNCTION = record(Function, address=WORD, calls=LONG, cycles=LONG)
 _HISTORY = record(History, core=PLACE, program=TEXT, period=LONG, steps=several(WORD, most=MOST_STEPS),
@@ -47,16 +47,22 @@ def table(machine: TimedMachine, core: Kind) -> dict[str, Kind]:
             "_sleep": mapping(core, row(whole(2**64 - 1, -1), COUNT))}
 
 
+def _sorted(key: Kind) -> Kind:
+    """When something is free, by what it is."""
+    kind = mapping(key, LONG)
+    return Kind(lambda values: kind.write(dict(sorted(values.items()))), kind.read)
+
+
 def _network(machine: TimedMachine) -> dict[str, Kind]:
     xy = among(machine.chips, XY, "a chip")
-    return {"_routers": mapping(xy, LONG), "_wires": mapping(row(xy, whole(5)), LONG), "_count": COUNT}
+    return {"_routers": _sorted(xy), "_wires": _sorted(row(xy, whole(5))), "_count": COUNT}
 
 
 def save(machine: TimedMachine) -> dict[str, Any]:
     """Memories that are shared, and packets on their way, as JSON; SnapshotError if these routes have changed."""
     return {"banks": [[list(xy), take(bank, _BANK)] for xy, bank in machine._banks.items()],
             "network": take(machine._network, _network(machine)),
-            "hops": [_hop(machine, *hop) for hop in machine._network._hops]}
+            "hops": [_hop(machine, *hop) for hop in sorted(machine._network._hops, key=lambda hop: hop[:2])]}
 
 
 def _hop(machine: TimedMachine, at: int, number: int, tree: Tree, branch: int, packet: Any) -> list[Any]:
@@ -78,7 +84,7 @@ def restore(machine: TimedMachine, said: Any) -> None:
         tree = machine.tree(among(machine.chips, XY, "a chip").read(list(source)), packet)
         if branch >= len(tree.branches) or (branch and _wire(tree, branch) not in machine._network._wires):
             raise SnapshotError("a packet that is under way where it cannot be")
-        machine._network._hops.append((at, number, tree, branch, packet))
+        machine._network.add((at, number, tree, branch, packet))
 
 
 def _wire(tree: Tree, branch: int) -> Any:

@@ -1,0 +1,57 @@
+"""Where multicast packets go on a machine, from a core through routers to other cores, as its tables say."""
+
+from typing import TYPE_CHECKING
+
+from spikingconvnet.emulator.core import Core
+from spikingconvnet.emulator.memory_map import NUM_LINKS, XY
+from spikingconvnet.emulator.router import MONITOR, Router
+
+if TYPE_CHECKING:           # which has trees
+    from spikingconvnet.emulator.machine import Machine
+
+
+class Tree:
+    """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment).
+
+    `branches` says for each hop the chip, the hop before (None for the first), the cores there, and whether the packet
+    goes straight on; `came_by` the link of that chip by which the packet came, and `children` the hops behind it;
+    `told` whether something is wrong with it, which has been reported.
+    """
+
+    def __init__(self, machine: "Machine", source: XY, key: int, payload: bool) -> None:
+        self.cores: list[Core] = []
+        self.hops: list[tuple[Router, list[int]]] = []
+        self.branches: list[tuple[XY, int | None, list[Core], bool]] = []
+        self.came_by: list[int] = []
+        self.packets, self.told = 0, False
+        front: list[tuple[XY, int | None, int | None]] = [(source, None, None)]
+        seen = set()
+        for xy, came_by, before in front:
+            if (xy, came_by) in seen:
+                machine.report(f"packets with key {key:#010x} from chip {source} go round in circles at chip {xy}")
+                self.told = True
+                continue
+            seen.add((xy, came_by))
+            chip = machine.chips[xy]
+            found = chip.router.lookup(key)
+            default = found is None
+            # Straight on; a packet from a core here has no "on": to the monitor.
+            straight = MONITOR if came_by is None else 1 << (came_by + NUM_LINKS // 2) % NUM_LINKS
+            route = straight if found is None else found
+            dead = [link for link in range(NUM_LINKS) if route >> link & 1 and machine.wires[xy][link] is None]
+            if dead:
+                machine.report(f"packets with key {key:#010x} leave the board at chip {xy} by link {dead[0]}")
+                self.told = True
+            gone = default and bool(dead)
+            self.hops.append((chip.router, chip.router.counting(
+                payload=payload, local=came_by is None, default=default, route=None if gone else route)))
+            cores = [core for core in chip.cores.values() if route >> NUM_LINKS + core.physical & 1]
+            self.cores += cores
+            front += [(end, (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))
+                      for link, end in enumerate(machine.wires[xy]) if route >> link & 1 and end is not None]
+            self.branches.append((xy, before, cores, default))
+            self.came_by.append(-1 if came_by is None else came_by)
+        self.children: list[list[int]] = [[] for _ in self.branches]
+        for index, (_, parent, _, _) in enumerate(self.branches):
+            if parent is not None:
+                self.children[parent].append(index)
