@@ -9,6 +9,7 @@ import pytest
 from test_snapshots import at_work, walk
 
 from spikingconvnet.emulator.control import Control
+from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.machine import CYCLES_PER_MS
 from spikingconvnet.emulator.snapshots import boards
 
@@ -100,7 +101,7 @@ def test_a_snapshot_is_taken_when_it_is_due_and_no_sooner(port, control, tmp_pat
     assert first.startswith(f"{due}: the board at ") and str(never) in second
     found = boards.load(due)
     assert round((begin + 0.1) * CYCLES_PER_MS) <= found.cycle + CYCLES_PER_MS // 10
-    assert not (tmp_path / "later").exists() and found.version == 3
+    assert not (tmp_path / "later").exists() and found.layout.version == 3
     found.close()
 
 
@@ -140,10 +141,10 @@ def test_what_cannot_be_done_is_told(control, request_, said):
 def test_no_memory_is_told_and_a_board_of_another_kind_refused(control, port, tmp_path, monkeypatch):
     path = str(tmp_path / "board")
     asked(control, snapshot=path)
-    port.machine.version = 5
+    layout, port.machine.layout = port.machine.layout, Layout(5)
     (answer,) = asked(control, restore=path)
-    assert answer["error"] == f"{path}: of a SpiNN-3; this board is a SpiNN-5: start one with Board(snapshot=...)"
-    port.machine.version = 3
+    assert answer["error"] == f"{path}: of a SpiNN-3; this is a SpiNN-5: start one with Board(snapshot=...)"
+    port.machine.layout = layout
     def full(_path):
         raise MemoryError
     monkeypatch.setattr(control, "save", full)

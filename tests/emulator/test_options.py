@@ -88,7 +88,7 @@ def test_a_script_gets_its_words_and_the_board_its_options(asked):
     assert cli.main(["--timed", "--times", "t", "--profile", "1,0,12", "--seed", "7", "--snapshot", "s", "--at", "5",
                      "--trace", "p", "--trace-only", "ms=1-2", "a.py", "--its", "-m", "x"]) == 0
     assert asked.pop("kind") == "run" and asked.pop("first") == ["a.py", "--its", "-m", "x"]
-    assert asked == {"more": (), "version": 5, "host": None, "times": "t", "profile": (1, 0, 12), "snapshot": None,
+    assert asked == {"more": (), "version": 5, "host": None, "boards": 1, "times": "t", "profile": (1, 0, 12), "snapshot": None,
                      "hold": False, "save": "s", "at": 5.0, "trace": "p", "trace_only": ["ms=1-2"], "native": None,
                      "watchdog": 300.0, "faults": faults.Faults(), "real_time": None, "timed": True, "quantum": 10.0,
                      "phases": 0.0, "seed": 7}
@@ -116,8 +116,8 @@ def test_ctrl_c_has_its_exit_code(monkeypatch):
     ([], faults.Faults(), Machine), (["--timed"], faults.Faults(), TimedMachine),
     (["--no-native"], faults.Faults(dropped_packets=0.5), FaultyMachine)])
 def test_a_machine_is_of_its_kind(words, wrong, kind):
-    machine = cli._machine(cli.parser().parse_args(["--version", "3", *words]), wrong, "127.0.0.9", None)
-    assert type(machine) is kind and len(machine.chips) == 4
+    machine = cli._machine(cli.parser().parse_args(["--version", "3", *words]), wrong, ["127.0.0.9"], None)
+    assert isinstance(machine, kind) and len(machine.chips) == 4
     assert machine.chips[0, 0].bus.read(SV_BASE + SV.IP_ADDR, 4) == bytes((127, 0, 0, 9))
 
 
