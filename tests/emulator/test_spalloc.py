@@ -144,7 +144,7 @@ def test_the_last_jobs_that_ended_are_remembered(monkeypatch):
     monkeypatch.setattr("spikingconvnet.emulator.spalloc.jobs._KEPT", 2)
 
     async def run():
-        served = Jobs(FakeBoard, 1)
+        served = Jobs(fake, 1)
         for number in range(1, 6):
             job = served.create("somebody", 100.0)
             await soon(lambda job=job: job.state is State.READY)
