@@ -12,11 +12,12 @@ def build(rng):
     rule = scn.STDPMechanism(scn.SpikePairRule(tau_plus=20.0, tau_minus=20.0, A_plus=0.02, A_minus=0.02),
                              scn.AdditiveWeightDependence(w_min=0.0, w_max=2.0))
     weights = scn.DenseConnections(rng.uniform(0.5, 1.5, (10, 3)))
+    others = scn.DenseConnections(2.0 * (1 - np.eye(3)))
     return scn.Network(
         (scn.Population("sources", (1, 1, 10), scn.SpikeSourceArray(spikes)),
          scn.Population("neurons", (3, 1, 1), scn.IFCurrExp())),
         (scn.Projection("plastic", "sources", "neurons", weights, plasticity=rule),
-         scn.Projection("lateral", "neurons", "neurons", scn.network.LateralInhibition(3, 2.0), "inhibitory")))
+         scn.Projection("lateral", "neurons", "neurons", others, "inhibitory")))
 
 
 def main():

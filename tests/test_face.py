@@ -146,13 +146,16 @@ def sources():
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
-def test_parameters_recipes_and_examples_use_the_face_and_its_rooms_alone(path):
+def test_parameters_recipes_and_examples_use_the_face_alone(path):
+    """No name of a room, neither imported nor as ``scn.network.LateralInhibition``."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("spikingconvnet"):
-            assert {alias.name for alias in node.names} <= set(import_module(node.module).__all__)
-            assert node.module in {"spikingconvnet", *scn.PUBLIC.values()}
+            assert node.module == "spikingconvnet"
+            assert {alias.name for alias in node.names} <= set(scn.__all__)
         if isinstance(node, ast.Import):
             assert not any(alias.name.startswith("spikingconvnet.") for alias in node.names)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "scn":
+            assert node.attr in scn.__all__
 
 
 def test_nobody_here_takes_from_the_face_what_a_room_has():

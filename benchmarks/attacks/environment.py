@@ -51,6 +51,7 @@ class World:
         self.where, self.run, self.parameters = where, str(where / "run"), str(where / "parameters.py")
         self.told, self.before, self.inside, self.quiet, self.new = [], [], [], False, fresh.OFTEN
         self.unheard = False            # whether nothing can be written to stdout
+        self.grumbling = False          # whether Python itself says something, before a line of the package
 
 
 def prepare(directory):
@@ -83,6 +84,8 @@ def _work(context, world, mode, new, drawn):
 
 
 def _judged(outcome, world, mode):
+    if outcome.code == 1 and world.grumbling and world.quiet:
+        return None                     # Python could not say it
     if outcome.code not in CODES:
         return f"ends with {outcome.code}"
     if outcome.code and not world.quiet and not re.search("(^|\n)(error: |usage: )", outcome.stderr):
@@ -241,6 +244,7 @@ def variables(world, rng):
     for name in rng.choice(sorted(VARIABLES), rng.integers(1, 5), replace=False):
         value = _one(rng, VARIABLES[str(name)])
         world.told.append(f"{name}={value}")
+        world.grumbling |= (name, value) == ("PYTHONWARNINGS", "nonsense")
         world.before.append(lambda name=str(name), value=value: os.environ.pop(name, None) if value is None else
                             os.environ.__setitem__(name, value))
         world.new = world.new if name in AT_RUN else START

@@ -7,9 +7,11 @@ from pathlib import Path
 import coverage
 
 # Test files that run kernels compiled by numba, also where the extension is built.
-KERNELS = {"kernels": "test_reference_equals_kernels", "general_kernels": "test_reference_equals_kernels",
-           "numba_kernels": "test_native", "poisson_kernels": "test_poisson", "bpstdp_kernels": "test_bpstdp",
-           "surrogate_kernels": "test_surrogate"}
+KERNELS = {"kernels": "backends/local/test_reference_equals_kernels.py",
+           "general_kernels": "backends/local/test_reference_equals_kernels.py",
+           "numba_kernels": "backends/local/test_native.py", "poisson_kernels": "backends/local/test_poisson.py",
+           "svm_kernels": "experiment/test_svm.py", "bpstdp_kernels": "training/test_bpstdp.py",
+           "surrogate_kernels": "training/test_surrogate.py"}
 
 
 class Seen:
@@ -24,7 +26,8 @@ class Seen:
     def __init__(self, directory):
         self.seconds, self._lines = {}, defaultdict(lambda: defaultdict(set))
         for path in sorted(Path(directory).glob("*.json")):
-            self.seconds |= json.loads(path.read_text())
+            own = path.stem.replace("+", "/")       # tests of pytest plugins run others
+            self.seconds |= {k: v for k, v in json.loads(path.read_text()).items() if k.startswith(own)}
             self._add(coverage.CoverageData(path.with_suffix(".coverage")))
         self._by_file = defaultdict(list)
         for test in self.seconds:
@@ -54,14 +57,13 @@ class Seen:
         """Tests for a fault, the nearest first, until their seconds are used up: list of ids.
 
         First those that name the module in id or file, then the others; quick ones before slow ones. For what no test
-        was seen to execute (kernels that numba compiles, tables of constants) those of the folder named after its own.
+        was seen to execute those of KERNELS, or (tables of constants) of the folder named after its own or around it.
         """
         statement = source_lines.statement(fault.line)
         spans = [statement, *source_lines.around(fault.line)]
         candidates = next(filter(None, (self.tests(fault.file, span, source_lines) for span in spans)), None)
         path = Path(fault.file)
-        candidates = candidates or self._of_folder(path.parent.relative_to("spikingconvnet"),
-                                                   KERNELS.get(path.stem, ""))
+        candidates = candidates or self._of(path)
         stem, chosen, total = path.stem.removesuffix("_kernels"), [], 0.0
         records = f"[{'.'.join(path.with_suffix('').parts[1:])}."       # stands in the ids of tests of all records
         if not source_lines.in_function(fault.line):
@@ -74,5 +76,10 @@ class Seen:
             chosen.append(test)
         return chosen
 
-    def _of_folder(self, folder, part):
-        return {test for test in self.seconds if part in test and Path(test.split("::")[0]).parent == "tests" / folder}
+    def _of(self, path):
+        if path.stem in KERNELS:
+            return set(self._by_file[f"tests/{KERNELS[path.stem]}"])
+        folders = [Path("tests", folder) for folder in path.parent.relative_to("spikingconvnet").parents]
+        folders.insert(0, Path("tests", path.parent.relative_to("spikingconvnet")))
+        return next(filter(None, ({test for test in self.seconds if Path(test.split("::")[0]).parent == folder}
+                                  for folder in folders)), set())

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +16,8 @@ from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment.workers import check_cluster
 from spikingconvnet.training.layerwise.stdp import STDP
 
+ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
+PATHS = "FILE", "DIR", "PATH", "RESULTS", "FILE.npz"        # what values of options are called that are paths
 IN_WORDS = {0: "no paths", 1: "one path", 2: "two paths"}
 SHORT = {"--help": "-h", "--quiet": "-q", "--verbose": "-v"}
 RUN_DIRS = {"sweep": "runs/sweep"}      # by default; runs/default elsewhere
@@ -99,6 +102,7 @@ def check(options: Namespace) -> None:
     if len(options.paths) not in taken:
         raise SettingsError(f"--mode {options.mode}: takes {' or '.join(IN_WORDS[n] for n in taken)}, got"
                             f" {shlex.join(options.paths) or 'none'}")
+    _check_paths(f"--mode {options.mode}", options.paths)
     for option in OPTIONS:
         _check_value(option, getattr(options, option.name))
     if options.cluster is not None:
@@ -120,11 +124,21 @@ def check(options: Namespace) -> None:
 def _check_value(option: Option, value: Any) -> None:
     if value == "":
         raise SettingsError(f"{option.flag}: must not be empty")
+    if option.words.get("metavar") in PATHS and value is not None:
+        _check_paths(option.flag, [value] if isinstance(value, str) else value)
     if option.bounds is not None and value not in (None, "auto"):
         least, most = option.bounds
         if not least <= value <= most:
             raise SettingsError(f"{option.flag}: must be at {f'least {least}' if value < least else f'most {most:,}'},"
                                 f" got {value}")
+
+
+def _check_paths(name: str, paths: Iterable[str]) -> None:
+    """Refuse addresses where a file is read or made; without repeating them, for they may hold a secret."""
+    for path in paths:
+        if ADDRESS.match(path):
+            raise SettingsError(f"{name}: must be a path on this machine, not an address ({path.partition(':')[0]}://...);"
+                                " addresses are for --source, --target and --cluster")
 
 
 def _check_use(option: Option, options: Namespace) -> None:

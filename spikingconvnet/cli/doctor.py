@@ -19,6 +19,7 @@ from typing import Any
 import spikingconvnet
 
 PACKAGE = Path(spikingconvnet.__file__).parent
+EMULATOR = PACKAGE / "emulator"
 OWN: tuple[tuple[str, str, str | None], ...] = (                         # (package, versions, extra); as in setup.py
     ("numpy", ">=1.26", None), ("scipy", ">=1.11", None), ("numba", ">=0.61", None), ("scikit-learn", ">=1.4", None),
     ("matplotlib", ">=3.8", None), ("python-mnist", ">=0.7", None), ("tqdm", ">=4.66", None),
@@ -170,9 +171,17 @@ def _backends(installed: Mapping[str, str | None]) -> Iterator[Line]:
     for name, packages in (("nest", ("nest-simulator", "PyNN")), ("brian2", ("brian2", "PyNN")),
                            ("spinnaker", ("sPyNNaker",))):
         yield _needs(f"backend {name}", packages, installed, name)
-    emulator = _needs("emulator", ("unicorn",), installed, "emulator")
-    yield emulator if emulator.state != OK else _compiled("emulator", PACKAGE / "emulator", "pure Python does its work,"
-                                                                                           " some 10 times slower")
+    yield _emulator(installed) or _compiled("emulator", EMULATOR, "pure Python does its work, some 10 times slower")
+
+
+def _emulator(installed: Mapping[str, str | None]) -> Line | None:
+    """What is to be said of cores without unicorn: compiled ones execute by themselves, but for slow ones."""
+    if installed["unicorn"] is not None:
+        return None
+    if _is_compiled(EMULATOR):
+        return Line("emulator", OK, "compiled extension built; unicorn not installed, which --fault slow-core needs",
+                    "pip install 'spikingconvnet[emulator]'")
+    return _needs("emulator", ("unicorn",), installed, "emulator")
 
 
 def _needs(name: str, packages: Sequence[str], installed: Mapping[str, str | None], extra: str | None) -> Line:
@@ -183,15 +192,19 @@ def _needs(name: str, packages: Sequence[str], installed: Mapping[str, str | Non
 
 
 def _compiled(name: str, directory: Path, instead: str) -> Line:
-    if any((directory / f"_native{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
+    if _is_compiled(directory):
         return Line(name, OK, "compiled extension built")
     return Line(name, OK, f"compiled extension not built, {instead}", "install a C compiler, then: pip install -e .")
 
 
+def _is_compiled(directory: Path) -> bool:
+    return any((directory / f"_native{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
+
+
 def _targets(target: str | None, installed: Mapping[str, str | None], here: Path) -> Iterator[Line]:
-    ready = installed["sPyNNaker"] is not None and installed["unicorn"] is not None
-    yield (Line("target emulated", OK, "a SpiNN-5 in memory") if ready else
-           Line("target emulated", MISSING, "needs sPyNNaker and unicorn",
+    runs = _is_compiled(EMULATOR) or installed["unicorn"] is not None
+    yield (Line("target emulated", OK, "a SpiNN-5 in memory") if runs and installed["sPyNNaker"] is not None else
+           Line("target emulated", MISSING, f"needs sPyNNaker{'' if runs else ' and unicorn'}",
                 "pip install 'spikingconvnet[spinnaker,emulator]'"))
     yield Line("target virtual", OK, "maps networks and computes nothing; refused for training and testing",
                "use --target emulated")

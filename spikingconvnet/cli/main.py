@@ -12,7 +12,6 @@ import time
 import traceback
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from spikingconvnet.cli.messages import error, heard, program, progress, say, se
 from spikingconvnet.cli.modes import MODES, report
 from spikingconvnet.cli.parameters import begins, kept_options, opened, parameters_file, sets_in_force
 from spikingconvnet.cli.table import FOR_NEW, READ_ONLY, RUNS
-from spikingconvnet.errors import BackendError, SimulationFailed, SpikingConvNetError
+from spikingconvnet.errors import SimulationFailed, SpikingConvNetError
 from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.gates import surroundings
@@ -100,9 +99,6 @@ def _one_line(failure: Exception) -> str:
 
 def _board() -> int:
     """Serve an emulated board until interrupted: the exit code."""
-    if find_spec("unicorn") is None:
-        raise BackendError("--mode board: no module named 'unicorn'; install it with:"
-                           " pip install 'spikingconvnet[emulator]'")
     from spikingconvnet.emulator import cli as board
 
     return board.main([])

@@ -37,7 +37,7 @@ from spikingconvnet.emulator.timing import QUANTUM
 INTERRUPTED = 130
 _MOST_BOARDS = 200                                  # loopback addresses that boards take: 127.0.0.2 to 254
 _YEAR = 365 * 24 * 3600
-_MOST_MS = 1e12
+_MOST_MS = 10**12
 _ACCESS = ("SPALLOC_USER", "SPALLOC_PASSWORD", "OIDC_BEARER_TOKEN")     # variables, as of SpiNNMan's client
 _NAMES = {"script": "SCRIPT", "module": "-m MODULE"}
 

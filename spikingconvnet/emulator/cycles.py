@@ -174,7 +174,8 @@ def _thumb_alu(half: int) -> Timing:
     rd, rm, operation = half & 7, half >> 3 & 7, half >> 6 & 15
     if operation == 13:
         return Timing(4, (rd, rm))                  # MUL, which sets flags here
-    return Timing(2 if operation in (2, 3, 4, 7) else 1, (rd, rm))
+    takes = (rm,) if operation in (9, 15) else (rd, rm)         # NEG, MVN
+    return Timing(2 if operation in (2, 3, 4, 7) else 1, takes)
 
 
 def _thumb_high(half: int) -> Timing:
@@ -215,13 +216,15 @@ def thumb(half: int) -> Timing:
     if kind < 2:
         return Timing(1, (half >> 3 & 7, *((half >> 6 & 7,) if half >> 10 & 7 == 6 and kind else ())))
     if kind < 4:
-        return Timing(1, (half >> 8 & 7,))
+        return Timing(1, (half >> 8 & 7,) if half >> 11 & 3 else ())            # MOV takes none
     if kind == 4 and half >> 10 & 3 == 0:
         return _thumb_alu(half)
     if kind == 4 and half >> 10 & 3 == 1:
         return _thumb_high(half)
     if kind < 10:
         return _thumb_memory(half)
+    if kind == 10:                                  # an address behind the program, or on the stack
+        return Timing(1, (SP,) if half >> 11 & 1 else ())
     if kind == 11:
         return _thumb_stack(half)
     if kind == 12:
@@ -230,7 +233,7 @@ def thumb(half: int) -> Timing:
         return Timing(JUMP, jumps=True, conditional=half >> 8 & 15 < ALWAYS)
     if kind == 15 and not half >> 11 & 1:
         return Timing(1)                            # the first half of a long jump
-    return Timing(JUMP if kind > 10 else 1, jumps=kind > 10)
+    return Timing(JUMP, jumps=True)
 
 
 def _instructions(code: bytes, in_thumb: bool) -> Iterator[Timing]:

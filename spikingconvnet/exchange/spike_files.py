@@ -43,7 +43,7 @@ def save_spikes(path: str | Path, spikes: Mapping[str, Spikes], timestep: float 
     Raises
     ------
     SettingsError
-        Another ending.
+        Another ending; a label that is no text for one line.
     SurroundingsError
         The file cannot be written.
     """

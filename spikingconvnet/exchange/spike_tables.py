@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spikingconvnet.errors import DataError, SpikingConvNetError
+from spikingconvnet.errors import DataError, SpikingConvNetError, require
 from spikingconvnet.gates.schema import Value, check_entries, is_integer, is_number, is_text, parse_json
 from spikingconvnet.gates.sizes import memory
 from spikingconvnet.network.arrays import Flags, Floats, Ints, Numbers, Shape
@@ -75,7 +75,9 @@ NO_ROWS = Events(*(np.zeros(0, np.int64),) * 2, np.zeros(0))
 
 
 def write_about(spikes: Mapping[str, Spikes], timestep: float) -> str:
-    """The JSON beside the rows of some spikes; ``timestep`` in ms."""
+    """The JSON beside the rows of some spikes; ``timestep`` in ms. A SettingsError for a label that is no text."""
+    for label in spikes:
+        require(is_text(label), "spikes", "label", label, "a text for one line")
     return json.dumps({"timestep": timestep, "populations": {
         label: {"shape": list(map(int, one.shape)), "samples": one.n_samples, "steps": one.n_steps}
         for label, one in spikes.items()}})

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet.errors import SettingsError, require
+from spikingconvnet.gates.schema import is_text
 
 RANGE = 65536                       # of s16.15, in which a board holds most numbers
 FINEST = 1 / 32768                  # its last bit
@@ -224,7 +225,7 @@ def _fits(found: NDArray[Any], dtype: type[np.generic]) -> bool:
 
 
 FLAG = Kind(_flag, "True or False")
-TEXT = Kind(lambda value: value if type(value) is str else REFUSED, "a text")
+TEXT = Kind(lambda value: value if type(value) is str and is_text(value) else REFUSED, "a text for one line")
 PAIR = Kind(_square, "a whole number or (rows, columns)",
             ((lambda pair: min(pair) >= 1, "at least 1"), (lambda pair: max(pair) <= RANGE, f"at most {RANGE:,}")))
 PADDING = Kind(_square, "a whole number or (rows, columns)",

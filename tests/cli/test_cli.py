@@ -270,6 +270,20 @@ def test_each_split_has_its_confusion_matrix_and_a_new_readout_takes_them_and_th
     assert not [*plots.glob("*"), *run.glob("*.html")]
 
 
+@pytest.mark.parametrize("words, name", [
+    (["demo", "--run-dir", "https://ada:s3cret@host/run"], "--run-dir"),
+    (["info", "--parameters", "s3cret://x@y"], "--parameters"),
+    (["predict", "--images", "a.npy", "s3://bucket/s3cret@1"], "--images"),
+    (["bundle", "ftp://s3cret@host/job.py"], "--mode bundle"),
+    (["testing", "--record", "file:///s3cret@x.npz"], "--record")])
+def test_an_address_is_no_path_and_what_is_secret_in_it_is_not_repeated(words, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--mode", *words]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {name}: must be a path on this machine, not an address")
+    assert "@" not in said.err + said.out and list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("words, text", [
     (["--copies", 2], "--copies: belongs to --backend spinnaker"),
     (["--time-scale", 2], "--time-scale: belongs to --backend spinnaker"),

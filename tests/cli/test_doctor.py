@@ -53,6 +53,17 @@ def test_a_good_installation_is_healthy_and_says_what_is_optional():
     assert "extension" in lines["backend local"].text
 
 
+@pytest.mark.parametrize("built, state, text, ready", [
+    (True, OK, "compiled extension built; unicorn not installed, which --fault slow-core needs", OK),
+    (False, MISSING, "unicorn not installed", MISSING)])
+def test_compiled_cores_need_no_unicorn(monkeypatch, built, state, text, ready):
+    monkeypatch.setattr(doctor, "_is_compiled", lambda directory: built)
+    lines = lines_of(GOOD | {"sPyNNaker": "1!7.4.1"})
+    assert (lines["emulator"].state, lines["emulator"].text) == (state, text)
+    assert lines["emulator"].fix == "pip install 'spikingconvnet[emulator]'"
+    assert lines["target emulated"].state == ready
+
+
 @pytest.fixture
 def there(tmp_path, monkeypatch):
     """A queue's service that takes a token which is good for two hours."""

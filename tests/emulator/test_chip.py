@@ -69,6 +69,14 @@ def test_an_application_knows_its_cores(plain_bench):
     assert chip.system_controller.flags == 0xa6 and chip.vcpu(7, VCPU.APP_ID, 1) == 31
 
 
+def test_an_application_that_owns_something_again_is_one_byte(plain_bench):
+    chip = plain_bench.chip
+    at = chip._app_data + 30 * AppData.SIZE + AppData.CLEAN
+    chip.bus.write(at - 1, bytes((7, 1, 7)))
+    chip.used(30)
+    assert chip.bus.read(at - 1, 3) == bytes((7, 0, 7))
+
+
 def test_stopping_gives_back_what_an_application_owned(plain_bench):
     chip = started(plain_bench, (2, 5))
     started(plain_bench, (7,), app_id=31)

@@ -119,6 +119,20 @@ def test_a_job_that_has_had_its_time_ends_and_the_next_one_has_its_board(counted
     assert counted == {"now": 0, "most": 1}
 
 
+def test_the_last_jobs_that_ended_are_remembered(monkeypatch):
+    monkeypatch.setattr("spikingconvnet.emulator.spalloc.jobs._KEPT", 2)
+
+    async def run():
+        served = Jobs(FakeBoard, 1)
+        for number in range(1, 6):
+            job = served.create("somebody", 100.0)
+            await soon(lambda job=job: job.state is State.READY)
+            assert sorted(served.all) == [*range(max(1, number - 2), number), number]
+            job.end("finished")
+        await served.close()
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("error", [SetupError("no room for a board"), OSError("no room for a board")])
 def test_a_board_that_cannot_be_made_ends_its_job_and_no_other(error):
     async def run():
@@ -213,6 +227,23 @@ def test_memory_is_read_and_written_in_pieces_of_any_length(offset, size, monkey
         assert bytes(chip.memory) == bytes(offset) + data + bytes(2000 - offset - size)
         transport.close()
     asyncio.run(run())
+
+
+def test_routers_are_set_back_as_a_host_would(monkeypatch):
+    asked = []
+
+    async def run():
+        board = monitors.Monitors()
+
+        async def ask(*question):
+            asked.append(question)
+        monkeypatch.setattr(board, "ask", ask)
+        await board.reset_routers([(0, 0), (1, 2)], {0: 5, 12: 0x1234})
+    asyncio.run(run())
+    words = {0xe100002c: 0xffffffff, 0xe1000200: 5, 0xe1000230: 0x1234}
+    assert asked[:2] == [(xy, Command.RTR, (0, 0, 0)) for xy in ((0, 0), (1, 2))]
+    assert sorted(asked[2:]) == sorted((xy, Command.WRITE, (address, 4, 2), word.to_bytes(4, "little"))
+                                       for xy in ((0, 0), (1, 2)) for address, word in words.items())
 
 
 def test_a_board_that_does_not_answer_is_said_to(monkeypatch):

@@ -9,7 +9,7 @@ from bench import Bench
 from programs import SEEN, WFI, program
 from test_core import COUNT_UP, FIQ_ON_PACKETS, R1_CC, R3_VIC, R4_SEEN, RETURN, TAKE_PACKET, forever, timer_program
 
-from spikingconvnet.emulator import timed_machine, timing
+from spikingconvnet.emulator import timed_core, timed_machine, timing
 from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, Interrupt
 from spikingconvnet.emulator.packets import Packet
@@ -140,6 +140,21 @@ def test_a_burst_that_the_handler_cannot_take_is_dropped_behind_a_patient_router
     router = bench.chip.router
     taken, lost = seen(bench)[0], router.load(router.COUNTER + 4 * 8)
     assert 5 <= taken < 40 and taken + sum(router.counters[8:10]) == 40 and core.lost == 0 and lost > 0
+
+
+def test_packets_beyond_what_a_core_may_have_coming_are_counted_as_lost(monkeypatch):
+    monkeypatch.setattr(timed_core, "MOST_PACKETS", 3)
+    core = load(Bench(TimedCore, timed=True), program([WFI]))
+    for key in range(5):
+        core.arrive(1000, (0, key, 0))
+    assert (len(core.coming), core.lost) == (3, 2)
+
+
+def test_the_share_of_a_chips_memory_is_found_anew_in_every_round():
+    core, lag = load(Bench(TimedCore, timed=True), program([WFI])), 2000
+    core.bank.moved = 16 * lag                      # as sixteen cores that moved words all the time
+    TimedCore.run_all([core], 0, lag, lag, [core.bank])
+    assert (core.bank.word, core.bank.moved) == (timing.shared_word(16, 1), 0) and timing.shared_word(16, 1) == 208
 
 
 def test_masked_packets_wait(bench):

@@ -44,6 +44,17 @@ def test_files_hold_what_was_written(ending, found, timestep, tmp_path_factory):
     assert load_spikes(path) == found
 
 
+@pytest.mark.parametrize("label", ["a\nb", "a\udcffb", "\x1b[1m", "a\u2028b"])
+def test_a_label_that_could_not_be_read_is_not_written(label, tmp_path):
+    silent = scn.Spikes.empty((1, 1, 2), 1, 10)
+    for ending in spike_files.ENDINGS:
+        with pytest.raises(SettingsError, match=r"^spikes\.label: must be a text for one line, got"):
+            save_spikes(tmp_path / f"x{ending}", {"good": silent, label: silent})
+    with pytest.raises(NetworkError, match=r"^Population\.label: must be a text for one line, got"):
+        scn.Population(label, (1, 1, 2), scn.IFCurrExp())
+    assert list(tmp_path.iterdir()) == []
+
+
 def network_of(shown, timestep=1.0, reset=0):
     size = int(np.prod(shown.shape))
     weights = np.random.default_rng(0).uniform(5, 20, (size, 6)).round(2)
