@@ -12,6 +12,7 @@ from spikingconvnet.emulator import cli, faults, script
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SV, SV_BASE
+from spikingconvnet.emulator.native_machine import NativeMachine
 from spikingconvnet.emulator.timed_machine import TimedMachine
 
 
@@ -113,8 +114,8 @@ def test_ctrl_c_has_its_exit_code(monkeypatch):
 
 
 @pytest.mark.parametrize("words, wrong, kind", [
-    ([], faults.Faults(), Machine), (["--timed"], faults.Faults(), TimedMachine),
-    (["--no-native"], faults.Faults(dropped_packets=0.5), FaultyMachine)])
+    ([], faults.Faults(), NativeMachine), (["--no-native"], faults.Faults(), Machine),
+    (["--timed"], faults.Faults(), TimedMachine), (["--no-native"], faults.Faults(dropped_packets=0.5), FaultyMachine)])
 def test_a_machine_is_of_its_kind(words, wrong, kind):
     machine = cli._machine(cli.parser().parse_args(["--version", "3", *words]), wrong, ["127.0.0.9"], None)
     assert isinstance(machine, kind) and len(machine.chips) == 4
