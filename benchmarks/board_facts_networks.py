@@ -1,6 +1,6 @@
 """PyNN scripts of published settings, for benchmarks/board_facts.py, which runs them on a timed emulated board.
 
-    python -m spikingconvnet.emulator --timed --times times.json benchmarks/board_facts_networks.py RESULT.json [NAME ...]
+    python -m spikingconvnet.emulator --timed benchmarks/board_facts_networks.py RESULT.json [NAME ...]
 
 Writes what sPyNNaker's provenance says of each network: {name: {"cores": how many programs had steps, item: sum over
 cores}}. The microcircuit is one core of its largest population, layer 4 excitatory, with sources in place of the
@@ -9,12 +9,17 @@ SpiNNakerManchester/microcircuit_model has them (common_params.py).
 """
 
 import json
+import logging
+import os
 import sys
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pyNN.spiNNaker as sim
+from spinn_front_end_common.utilities.exceptions import SpinnFrontEndException
+from spinn_utilities.config_holder import set_config
 from spynnaker.pyNN.data import SpynnakerDataView
 
 from spikingconvnet.backends.spinnaker import machine, provenance
@@ -32,6 +37,15 @@ def idle(n, cell, **parameters):
     sim.setup(timestep=1.0)
     sim.Population(n, cell(**parameters))
     return 60
+
+
+def apart():
+    """Neurons and synapses on cores of their own, which transfer in every step."""
+    sim.setup(timestep=1.0)
+    neurons = sim.Population(200, sim.IF_curr_exp(), n_synapse_cores=1)
+    sources = sim.Population(50, sim.SpikeSourceArray(list(range(10, 280))))
+    sim.Projection(sources, neurons, sim.FixedProbabilityConnector(0.1), sim.StaticSynapse(weight=0.1, delay=1.0))
+    return 300
 
 
 def overloaded():
@@ -100,17 +114,19 @@ NETWORKS = {
     "1 IF_cond_exp": lambda: idle(1, sim.IF_cond_exp), "101 IF_cond_exp": lambda: idle(101, sim.IF_cond_exp),
     "1 Poisson": lambda: idle(1, sim.SpikeSourcePoisson, rate=10.0),
     "101 Poisson": lambda: idle(101, sim.SpikeSourcePoisson, rate=10.0),
-    "overloaded": overloaded, "2012": circuit_of_2012, "2017": nearly_silent, "2018": slowed, "2020": real_time}
+    "apart": apart, "overloaded": overloaded, "2012": circuit_of_2012, "2017": nearly_silent, "2018": slowed,
+    "2020": real_time}
 
 
 def run(name):
     """What provenance says of one network; of one whose run fails, also why."""
-    duration, failure = NETWORKS[name](), ""
+    duration, failure, found = NETWORKS[name](), "", Counter()
+    for option in machine.PROVENANCE:
+        set_config("Reports", option, "True")
     try:
         sim.run(duration)
-    except Exception as error:          # sPyNNaker has no kind of its own for cores that did not come to the end
+    except SpinnFrontEndException as error:
         failure = str(error).splitlines()[0][:200]
-    found = Counter()
     for reading in provenance.read(machine.provenance_database()).readings:
         if reading.table in (provenance.CORE, provenance.ROUTER):
             found[reading.item] += reading.value
@@ -120,8 +136,11 @@ def run(name):
 
 
 def main(path, *chosen):
-    """Run them one after another."""
-    Path(path).write_text(json.dumps({name: run(name) for name in chosen or NETWORKS}))
+    """Run them one after another, without sPyNNaker's log."""
+    logging.disable(logging.WARNING)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        found = {name: run(name) for name in chosen or NETWORKS}
+    Path(path).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
