@@ -8,7 +8,7 @@ two-layers  another convolution of 24 maps over its spikes, with places for 1,02
 dense       196-100-10, as converted networks are, inputs at up to a spike a step
 balanced    640 excitatory and 160 inhibitory neurons, 10 % connected, driven above threshold (Vogels and Abbott 2005)
 demo        the layer of ``make demo``, 48 maps on 104 cores, on one digit; random kernels (only if it is named)
-va          the benchmark of Vogels and Abbott with 4,000 neurons on 34 cores, 60 steps (only if it is named)
+va          the benchmark of Vogels and Abbott with 4,000 neurons on 17 cores, 60 steps (only if it is named)
 ==========  ========================================================================================================
 
 For each population: the load of its busiest core's busiest step that ``--mode check`` predicts from the spikes of the

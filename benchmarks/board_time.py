@@ -64,8 +64,12 @@ def driven(apart, n, rule=None):
 
 
 def firing(n):
-    """Neurons that fire in every step."""
-    return Network((Population("out", (1, 1, n), IFCurrExp(**FIRES)),), ())
+    """Neurons that fire in every step, and one that hears of it."""
+    ids = np.arange(n)
+    synapses = ConnectionList(ids, 0 * ids, np.full(n, 0.001), np.ones(n, int))
+    return Network((Population("out", (1, 1, n), IFCurrExp(**FIRES)),
+                    Population("heard", (1, 1, 1), IFCurrExp(v_thresh=SILENT))),
+                   (Projection("p", "out", "heard", synapses),))
 CASES = {
     "1 neuron": lambda: network(1, 0, STEPS),
     "101 neurons": lambda: network(101, 0, STEPS),

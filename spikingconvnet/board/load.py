@@ -3,11 +3,12 @@
 The numbers are those that the compiled binaries of sPyNNaker 7.4.1 take on the timed emulated board, measured one core
 at a time by ``benchmarks/board_time.py``. Packets that come while the core is at the one before are cheap: the row of
 the next is fetched meanwhile. A packet that finds the core idle starts that chain again. So it counts when packets
-come: those of a source all at once, those of neurons as these are updated, one after another on each core.
+come: those of a source all at once, those of neurons as these are updated, one after another on each core, between the
+packets that interrupt it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -26,14 +27,14 @@ STATIC, PLASTIC, KERNEL = "static", "plastic", "kernel"
 # Cycles of IF_curr_exp*.aplx, as benchmarks/board_time.py measures them.
 STEP_COST, KERNEL_STEP_COST = 1251, 503     # that of a neuron is in programs.py
 KERNEL_NEURON_COST = 176                    # in the program for convolutions
-FIRE_COST = 37                              # more, of a neuron that fires
+FIRE_COST = 81                              # more, of a neuron that fires, its packet among it
 START_COST = {STATIC: 540, PLASTIC: 540, KERNEL: 692}       # of the first packet of a step, for which the core wakes
 ALONE_COST = {STATIC: 464, PLASTIC: 462, KERNEL: 557}       # of every other that comes when the one before is done
 SPIKE_COST = {STATIC: 798, PLASTIC: 1191, KERNEL: 402}      # one more packet and its row
 KERNEL_ROW_COST = 71                                        # of the kernel, that reaches neurons of the core
 SYNAPSE_COST = {STATIC: 32, PLASTIC: 139, KERNEL: 51}
 SOURCES_SEND = 10_000             # after the tick: sPyNNaker lets sources tick 50 us after neurons
-APART = 1 << 40                   # cycles between steps, when packets are put in order
+APART = 1 << 28                   # cycles between steps, when packets are put in order
 
 Counts: TypeAlias = Floats        # (cores, steps)
 
@@ -74,7 +75,7 @@ class _Sent:
 
     step: Ints
     neuron: Ints
-    after: Ints
+    after: Floats
     steps: int
 
 
@@ -96,6 +97,7 @@ class _Work:
     events: Counts
     shared: Counts
     cycles: Counts
+    of_neurons: Counts          # cycles of packets that neurons send
 
 
 def loads(made: Sequence[Vertex], fired: Mapping[str, Spikes]) -> list[Load]:
@@ -113,15 +115,37 @@ def loads(made: Sequence[Vertex], fired: Mapping[str, Spikes]) -> list[Load]:
     list of Load
     """
     sent = {index: spikes for index, vertex in enumerate(made) if (spikes := _sent(vertex, fired)) is not None}
-    found, numbers, arriving = [], dict.fromkeys((vertex.label for vertex in made), 0), {}
+    work = _works(made, sent)
+    if any(one.of_neurons.any() for one in work.values()):
+        work = _works(made, {index: _interrupted(one, made[index], work[index]) if index in work else one
+                             for index, one in sent.items()})
+    found, numbers = [], dict.fromkeys((vertex.label for vertex in made), 0)
+    for index, arriving in work.items():
+        label = made[index].label
+        found.append(_load(f"{label} {numbers[label]}", made[index], arriving, sent.get(index)))
+        numbers[label] += 1
+    return sorted(found, key=lambda load: -load.worst)
+
+
+def _works(made: Sequence[Vertex], sent: Mapping[int, _Sent]) -> dict[int, _Work]:
+    """What comes to each vertex that has neurons; those of a population with the same synapses share it."""
+    known: dict[object, _Work] = {}
+    found = {}
     for index, vertex in enumerate(made):
         if not vertex.is_source:
             key = vertex.label, tuple((rows.pre, rows.plastic, rows.kernel, rows.synapses) for rows in vertex.incoming)
-            if key not in arriving:
-                arriving[key] = _arriving(vertex, made, sent)
-            found.append(_load(f"{vertex.label} {numbers[vertex.label]}", vertex, arriving[key], sent.get(index)))
-            numbers[vertex.label] += 1
-    return sorted(found, key=lambda load: -load.worst)
+            if key not in known:
+                known[key] = _arriving(vertex, made, sent)
+            found[index] = known[key]
+    return found
+
+
+def _interrupted(sent: _Sent, vertex: Vertex, work: _Work) -> _Sent:
+    """The same spikes, later: packets of other neurons interrupt the updates of a core all along."""
+    base, each = _idle(vertex)
+    longer = 1 + work.of_neurons / (each * min(vertex.size, vertex.core_size))
+    core = vertex.core_of[sent.neuron] % len(longer)
+    return replace(sent, after=base + (sent.after - base) * longer[core, sent.step])
 
 
 def _load(label: str, vertex: Vertex, work: _Work, sent: _Sent | None) -> Load:
@@ -162,7 +186,7 @@ def _sent(vertex: Vertex, fired: Mapping[str, Spikes]) -> _Sent | None:
     own = (spikes.neurons >= vertex.first) & (spikes.neurons < vertex.first + vertex.size)
     neuron = spikes.neurons[own].astype(np.int64) - vertex.first
     after = np.full(len(neuron), SOURCES_SEND) if vertex.is_source else _updated(vertex)[neuron]
-    return _Sent(spikes.steps()[own], neuron, after, len(spikes.offsets) - 1)
+    return _Sent(spikes.steps()[own], neuron, after.astype(float), len(spikes.offsets) - 1)
 
 
 def _updated(vertex: Vertex) -> Ints:
@@ -180,13 +204,13 @@ def _arriving(vertex: Vertex, made: Sequence[Vertex], sent: Mapping[int, _Sent])
     """What comes to the cores of a vertex; of lists of synapses to one that stands for all."""
     steps = max([one.steps for one in sent.values()], default=1)
     cores = vertex.cores if vertex.is_convolution else 1
-    work = _Work(*np.zeros((4, cores, steps)))
-    packets: list[list[tuple[Ints, Floats]]] = [[] for _ in range(cores)]
+    work = _Work(*np.zeros((5, cores, steps)))
+    packets: list[list[tuple[Floats, Floats]]] = [[] for _ in range(cores)]
     for pre in dict.fromkeys(rows.pre for rows in vertex.incoming):
         reach = _reach(vertex, made[pre], [rows for rows in vertex.incoming if rows.pre == pre])
         for core in range(cores):
             if pre in sent:
-                packets[core].append(_known(work, core, sent[pre], reach))
+                packets[core].append(_known(work, core, sent[pre], reach, of_neurons=not made[pre].is_source))
             else:
                 _unknown(work, core, reach, SPIKES_PER_SECOND * vertex.timestep / 1000.0)
     kinds = {_kind(rows) for rows in vertex.incoming}
@@ -197,12 +221,12 @@ def _arriving(vertex: Vertex, made: Sequence[Vertex], sent: Mapping[int, _Sent])
     return work
 
 
-def _known(work: _Work, core: int, sent: _Sent, reach: _Reach) -> tuple[Ints, Floats]:
+def _known(work: _Work, core: int, sent: _Sent, reach: _Reach, of_neurons: bool) -> tuple[Floats, Floats]:
     """Add spikes that are known to what comes to a core; when each comes, and the cycles that it takes."""
     comes = reach.comes[core][sent.neuron]
     step, neuron = sent.step[comes], sent.neuron[comes]
     for total, each in ((work.spikes, reach.comes), (work.events, reach.synapses), (work.shared, reach.shared),
-                        (work.cycles, reach.cycles)):
+                        (work.cycles, reach.cycles), (work.of_neurons, reach.cycles * of_neurons)):
         total[core] += np.bincount(step, each[core][neuron], minlength=total.shape[1])
     return step * APART + sent.after[comes], reach.cycles[core][neuron]
 
@@ -214,7 +238,7 @@ def _unknown(work: _Work, core: int, reach: _Reach, rate: float) -> None:
         total[core] += rate * (each[core] * reach.comes[core]).sum()
 
 
-def _starts(packets: Sequence[tuple[Ints, Floats]], steps: int) -> Floats:
+def _starts(packets: Sequence[tuple[Floats, Floats]], steps: int) -> Floats:
     """How many packets of each step find a core that has done with all before: float array (steps,)."""
     if not packets:
         return np.zeros(steps)
@@ -224,7 +248,7 @@ def _starts(packets: Sequence[tuple[Ints, Floats]], steps: int) -> Floats:
     done = np.cumsum(takes)
     begins = np.maximum.accumulate(when - (done - takes)) + done - takes
     idle = when >= np.concatenate([[-1.0], (begins + takes)[:-1]])
-    return np.bincount(when[idle] // APART, minlength=steps).astype(float)
+    return np.bincount((when[idle] // APART).astype(np.int64), minlength=steps).astype(float)
 
 
 def _kind(rows: Rows) -> str:
