@@ -1,12 +1,13 @@
 """Networks of layers and a balanced one on the timed emulated board, at time scale factors of 1, 2 and 4.
 
-    python benchmarks/board_networks.py [layer] [two-layers] [dense] [balanced] [demo] [va] [SCALE ...]
+    python benchmarks/board_networks.py [layer] [two-layers] [dense] [balanced] [converted] [demo] [va] [SCALE ...]
 
 ==========  ========================================================================================================
 layer       a convolution of 16 maps over 2 x 16 x 16 inputs, as the demo's, that fire once in a volley of 15 steps
 two-layers  another convolution of 24 maps over its spikes, with places for 1,024 packets on each core
 dense       196-100-10, as converted networks are, inputs at up to a spike a step
 balanced    640 excitatory and 160 inhibitory neurons, 10 % connected, driven above threshold (Vogels and Abbott 2005)
+converted   28x28-2s-24-10, its weights those of the tests, on the first training digit
 demo        the layer of ``make demo``, 48 maps on 104 cores, on one digit; random kernels (only if it is named)
 va          the benchmark of Vogels and Abbott with 4,000 neurons on 17 cores, 60 steps (only if it is named)
 ==========  ========================================================================================================
@@ -28,14 +29,22 @@ import numpy as np
 from spikingconvnet import backends
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.board import resources
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data.encoding import RegularEncoder
 from spikingconvnet.emulator import Board
+from spikingconvnet.experiment import settings
+from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.health.verdict import judge
+from spikingconvnet.model.layers import AvgPool2D, Dense
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
 
 STEPS = 60
+STORED = Path(__file__).resolve().parent.parent / "tests/training/weights/28x28-2s-24-10.npz"
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=2.5, tau_syn_E=2.0, tau_syn_I=2.0,
                  tau_refrac=0.0)
 
@@ -101,9 +110,23 @@ def demo():
                                            for one in made.populations))
 
 
+def converted():
+    """A converted network, 28x28-2s-24-10, whose weights the tests have, on the first training digit."""
+    recipe, encoder = settings.load(RECIPES / "convert.py"), RegularEncoder(n_steps=40, max_rate=1.0)
+    cell = recipe.rule.neuron
+    model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=cell), Dense(10, neuron=cell), SpikeCount(last=40))
+    with tempfile.TemporaryDirectory() as folder:
+        made = Experiment(replace(recipe, dataset=str(board_memory.MNIST), model=model, n_train=2000, n_test=1,
+                                  rule=replace(recipe.rule, weights=str(STORED)), encoder=encoder, slot=41),
+                          Path(folder, "run"), jobs=1)
+        made.load_data()
+        made.train_chain("convert")
+        return made.network(2, made.data("train")["spikes"].samples(0, 1))
+
+
 CASES = {"layer": lambda: layers(1), "two-layers": lambda: layers(2), "dense": dense, "balanced": balanced,
-         "demo": demo, "va": board_memory.balanced}
-USUAL = ("layer", "two-layers", "dense", "balanced")
+         "converted": converted, "demo": demo, "va": board_memory.balanced}
+USUAL = ("layer", "two-layers", "dense", "balanced", "converted")
 BUFFERS = {"two-layers": 1024}
 
 

@@ -70,6 +70,18 @@ def firing(n):
     return Network((Population("out", (1, 1, n), IFCurrExp(**FIRES)),
                     Population("heard", (1, 1, 1), IFCurrExp(v_thresh=SILENT))),
                    (Projection("p", "out", "heard", synapses),))
+def two_rows(inputs):
+    """Inputs that fire in every step, each of which excites one neuron and inhibits another: two rows."""
+    ids, at = np.arange(inputs), np.arange(11, STEPS - 5)
+    spikes = Spikes.from_events(np.zeros(inputs * len(at), int), np.tile(ids, len(at)), np.repeat(at, inputs),
+                                (1, 1, inputs), 1, STEPS)
+    synapses = ConnectionList(np.repeat(ids, 2), np.tile([0, 1], inputs), np.tile([0.001, -0.001], inputs),
+                              np.ones(2 * inputs, int), signed=True)
+    return Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                    Population("out", (1, 1, 2), IFCurrExp(v_thresh=SILENT))),
+                   (Projection("p", "in", "out", synapses),))
+
+
 CASES = {
     "1 neuron": lambda: network(1, 0, STEPS),
     "101 neurons": lambda: network(101, 0, STEPS),
@@ -80,6 +92,8 @@ CASES = {
     "1 neuron, 2 inputs": lambda: network(1, 2, STEPS),
     "1 neuron, 22 inputs": lambda: network(1, 22, STEPS),
     "101 neurons, 22 inputs": lambda: network(101, 22, STEPS),
+    "2 neurons, 2 inputs of two rows": lambda: two_rows(2),
+    "2 neurons, 22 inputs of two rows": lambda: two_rows(22),
     "1 neuron, 2 plastic inputs": lambda: network(1, 2, STEPS, rule=STDPMechanism()),
     "1 neuron, 12 plastic inputs": lambda: network(1, 12, STEPS, rule=STDPMechanism()),
     "41 neurons, 12 plastic inputs": lambda: network(41, 12, STEPS, rule=STDPMechanism()),
@@ -138,6 +152,8 @@ def lines(did):
     yield "static synapse", synapse, load.SYNAPSE_COST["static"]
     yield "static packet and row", static - synapse, load.SPIKE_COST["static"]
     yield "first packet of a step", did["1 neuron, 2 inputs"] - did["1 neuron"] - 2 * static, load.START_COST["static"]
+    rows = a("2 neurons, 22 inputs of two rows", "2 neurons, 2 inputs of two rows", 20)
+    yield "another static row", rows - static - synapse, load.ROW_COST["static"]
     learning = (did["41 neurons, 12 plastic inputs"] - did["1 neuron, 12 plastic inputs"] - 40 * neuron) / 12 / 40
     plastic = a("1 neuron, 12 plastic inputs", "1 neuron, 2 plastic inputs", 10)
     yield "plastic synapse", learning, load.SYNAPSE_COST["plastic"]

@@ -31,6 +31,7 @@ FIRE_COST = 81                              # more, of a neuron that fires, its 
 START_COST = {STATIC: 540, PLASTIC: 540, KERNEL: 692}       # of the first packet of a step, for which the core wakes
 ALONE_COST = {STATIC: 464, PLASTIC: 462, KERNEL: 557}       # of every other that comes when the one before is done
 SPIKE_COST = {STATIC: 798, PLASTIC: 1191, KERNEL: 402}      # one more packet and its row
+ROW_COST = {STATIC: 570, PLASTIC: 963}      # another row of the same packet; the plastic one as 1191 is more than 798
 KERNEL_ROW_COST = 71                                        # of the kernel, that reaches neurons of the core
 SYNAPSE_COST = {STATIC: 32, PLASTIC: 139, KERNEL: 51}
 SOURCES_SEND = 10_000             # after the tick: sPyNNaker lets sources tick 50 us after neurons
@@ -263,7 +264,8 @@ def _reach(vertex: Vertex, pre: Vertex, incoming: Sequence[Rows]) -> _Reach:
     reached = [rows.synapses / pre.size * share for rows in incoming]
     kinds = [_kind(rows) for rows in incoming]
     shared = sum(n * SYNAPSE_COST[kind] for n, kind in zip(reached, kinds))
-    values = np.array([sum(reached), shared, max(SPIKE_COST[kind] for kind in kinds) + shared])
+    packet = SPIKE_COST[kinds[0]] + sum(ROW_COST[kind] for kind in kinds[1:])
+    values = np.array([sum(reached), shared, packet + shared])
     synapses, cycles_shared, cycles = np.broadcast_to(values[:, None, None], (3, 1, pre.size))
     return _Reach(np.ones((1, pre.size), bool), synapses, cycles_shared, cycles)
 

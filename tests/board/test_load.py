@@ -1,5 +1,7 @@
 """Loads by hand: neurons, those that fire, packets at once and apart, kernels at borders and on several cores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,19 @@ def test_the_load_is_that_of_the_busiest_step():
 def test_a_full_core_gets_more_than_the_last_one():
     load, = resources(dense(1, 300, [(0, 1)])).loads        # 256 and 44 neurons
     assert (load.neurons, load.events) == (256, 256)
+
+
+def test_a_packet_that_excites_and_inhibits_has_two_rows():
+    made = dense(2, 10, [(0, 1)])
+    pre, post = np.divmod(np.arange(20), 10)
+    both = ConnectionList(pre, post, np.where(post % 2, 0.01, -0.01), np.ones(20, int), signed=True)
+    one, two = (resources(each).loads[0].worst
+                for each in (made, replace(made, projections=(Projection("p", "in", "out", both),))))
+    assert two == pytest.approx(one + module.ROW_COST["static"] / 200_000)
+
+
+def test_rows_cost_the_same_in_any_order():
+    assert (SPIKE_COST["static"] + module.ROW_COST["plastic"]) == (SPIKE_COST["plastic"] + module.ROW_COST["static"])
 
 
 def test_learning_takes_longer():
