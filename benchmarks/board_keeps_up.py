@@ -19,6 +19,7 @@ from instructions import SILENT
 
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.board import resources
+from spikingconvnet.board.load import MARGIN
 from spikingconvnet.emulator import Board
 from spikingconvnet.health.verdict import judge
 from spikingconvnet.network.connectivity import DenseConnections
@@ -64,7 +65,7 @@ def main():
             for _ in range(options.networks):
                 network = random_network(rng)
                 load, = resources.resources(network).loads
-                scale = max(1, math.ceil(resources.MARGIN * load.worst))
+                scale = max(1, math.ceil(MARGIN * load.worst))
                 row = [load.worst, scale, *run(network, scale, board)]
                 rows.append(row + (list(run(network, scale - 1, board)) if scale > 1 else ["", ""]))
                 made.append(network)

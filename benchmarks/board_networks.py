@@ -1,36 +1,50 @@
 """Networks of layers and a balanced one on the timed emulated board, at time scale factors of 1, 2 and 4.
 
-    python benchmarks/board_networks.py [layer] [two-layers] [dense] [balanced]
+    python benchmarks/board_networks.py [layer] [two-layers] [dense] [balanced] [converted] [demo] [va] [SCALE ...]
 
 ==========  ========================================================================================================
 layer       a convolution of 16 maps over 2 x 16 x 16 inputs, as the demo's, that fire once in a volley of 15 steps
-two-layers  another convolution of 24 maps over its spikes
+two-layers  another convolution of 24 maps over its spikes, with places for 1,024 packets on each core
 dense       196-100-10, as converted networks are, inputs at up to a spike a step
 balanced    640 excitatory and 160 inhibitory neurons, 10 % connected, driven above threshold (Vogels and Abbott 2005)
+converted   28x28-2s-24-10, its weights those of the tests, on the first training digit
+demo        the layer of ``make demo``, 48 maps on 104 cores, on one digit; random kernels (only if it is named)
+va          the benchmark of Vogels and Abbott with 4,000 neurons on 17 cores, 60 steps (only if it is named)
 ==========  ========================================================================================================
 
-For each: the load of the busiest core's busiest step that ``--mode check`` predicts from the spikes of the local
-engine, the one measured, whether all spikes are those of the local engine, and what the verdict finds.
+For each population: the load of its busiest core's busiest step that ``--mode check`` predicts from the spikes of the
+local engine, the one measured, and their ratio if the core kept up; then whether all spikes are those of the local
+engine, and what the verdict finds.
 """
 
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import board_memory
 import numpy as np
 
 from spikingconvnet import backends
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.board import resources
+from spikingconvnet.cli.parameters import RECIPES
+from spikingconvnet.data.encoding import RegularEncoder
 from spikingconvnet.emulator import Board
+from spikingconvnet.experiment import settings
+from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.health.verdict import judge
+from spikingconvnet.model.layers import AvgPool2D, Dense
+from spikingconvnet.model.readouts import SpikeCount
+from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
 
 STEPS = 60
+STORED = Path(__file__).resolve().parent.parent / "tests/training/weights/28x28-2s-24-10.npz"
 CELL = IFCurrExp(tau_m=10.0, cm=10.0, v_rest=0.0, v_reset=0.0, v=0.0, v_thresh=2.5, tau_syn_E=2.0, tau_syn_I=2.0,
                  tau_refrac=0.0)
 
@@ -87,39 +101,76 @@ def balanced():
     return Network(tuple(Population(name, (1, 1, n), cell, values[name]) for name, n in sizes.items()), tuple(drawn))
 
 
-CASES = {"layer": lambda: layers(1), "two-layers": lambda: layers(2), "dense": dense, "balanced": balanced}
+def demo():
+    """The layer of ``make demo``, as benchmarks/board_memory.py has it, on one digit."""
+    made = board_memory.layer()
+    population, = (one for one in made.populations if one.is_source)
+    first = population.cell.spikes.samples(0, 1)
+    return replace(made, populations=tuple(replace(one, cell=SpikeSourceArray(first)) if one is population else one
+                                           for one in made.populations))
 
 
-def measure(name, scale):
-    """A line of the table."""
-    made = CASES[name]()
-    local = backends.run(made, STEPS)
-    fired = {label: spikes for label, spikes in local.spikes.items() if not made.population(label).is_source}
-    load = resources.resources(made, (), fired).loads[0]
+def converted():
+    """A converted network, 28x28-2s-24-10, whose weights the tests have, on the first training digit."""
+    recipe, encoder = settings.load(RECIPES / "convert.py"), RegularEncoder(n_steps=40, max_rate=1.0)
+    cell = recipe.rule.neuron
+    model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=cell), Dense(10, neuron=cell), SpikeCount(last=40))
+    with tempfile.TemporaryDirectory() as folder:
+        made = Experiment(replace(recipe, dataset=str(board_memory.MNIST), model=model, n_train=2000, n_test=1,
+                                  rule=replace(recipe.rule, weights=str(STORED)), encoder=encoder, slot=41),
+                          Path(folder, "run"), jobs=1)
+        made.load_data()
+        made.train_chain("convert")
+        return made.network(2, made.data("train")["spikes"].samples(0, 1))
+
+
+CASES = {"layer": lambda: layers(1), "two-layers": lambda: layers(2), "dense": dense, "balanced": balanced,
+         "converted": converted, "demo": demo, "va": board_memory.balanced}
+USUAL = ("layer", "two-layers", "dense", "balanced", "converted")
+BUFFERS = {"two-layers": 1024}
+
+
+def measured(made, scale, buffer, steps):
+    """The recording of a run, and the busiest step of every core that has neurons, as a share of a step."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "times.json")
         with Board(version=5, timed=True, times=path) as board:
-            with spinnaker.open(made, target=board, time_scale=scale) as simulation:
-                simulation.run(STEPS)
+            with spinnaker.open(made, target=board, time_scale=scale, packet_buffer=buffer) as simulation:
+                simulation.run(steps)
                 recording = simulation.recording()
         programs = json.loads(path.read_text())["programs"]
+    return recording, {tuple(one["core"]): max(one["steps"][2:]) / one["period"] for one in programs}
+
+
+def lines(name, scale):
+    """Lines of the table: one for each population, and one for the network."""
+    made = CASES[name]()
+    steps = max([len(one.cell.spikes.offsets) - 1 for one in made.populations if one.is_source], default=STEPS)
+    local = backends.run(made, steps)
+    fired = {label: spikes for label, spikes in local.spikes.items() if not made.population(label).is_source}
+    predicted = {}
+    for load in resources.resources(made, (), fired).loads:
+        predicted.setdefault(load.label.rpartition(" ")[0], load.worst / scale)
+    recording, busiest = measured(made, scale, BUFFERS.get(name), steps)
+    for label, expected in predicted.items():
+        found = max(busiest[one.x, one.y, one.p] for one in recording.provenance.cores if one.population == label)
+        ratio = f"{expected / found:6.2f}" if found < 0.99 else "  late"
+        yield f"{name:11}{scale:6} {label:8}{expected:10.3f}{found:10.3f}{ratio}"
     same = all((recording.spikes[label].neurons.tolist(), recording.spikes[label].offsets.tolist())
                == (spikes.neurons.tolist(), spikes.offsets.tolist()) for label, spikes in fired.items())
     health = judge(recording.provenance)
-    cores = [one for one in programs if not one["program"].startswith("reverse_iptag")]
-    busiest = max(max(one["steps"][2:]) / one["period"] for one in cores)
     found = ", ".join(f"{finding.name} {finding.value:g}" for finding in health.findings)
-    spikes = sum(each.n_events for each in fired.values())
-    return (f"{name:11}{scale:6}{len(cores):6}{spikes:8}{load.worst / scale:11.3f}{busiest:10.3f}"
-            f"  {'yes' if same else 'no ':3}  {health.verdict} {found}")
+    yield (f"{name:11}{scale:6} {len(busiest)} cores, {sum(each.n_events for each in fired.values())} spikes,"
+           f" {'the same' if same else 'other'} spikes, {health.verdict} {found}")
 
 
 def main(chosen):
-    """Print a line for each network and factor."""
-    print("network     scale cores  spikes  predicted  measured  same  verdict")
-    for name in chosen or CASES:
-        for scale in (1, 2, 4):
-            print(measure(name, scale), flush=True)
+    """Print lines for each network and factor."""
+    print("network     scale population predicted measured ratio")
+    for name in [one for one in chosen if not one.isdigit()] or USUAL:
+        for scale in [int(one) for one in chosen if one.isdigit()] or (1, 2, 4):
+            for line in lines(name, scale):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 from spikingconvnet.board import dtcm, quantisation
 from spikingconvnet.board.connectors import check_reset
+from spikingconvnet.board.load import MARGIN
 from spikingconvnet.board.lowering import MANY_ZEROS, lower
 from spikingconvnet.board.partition import convolutions
 from spikingconvnet.board.quantisation import Learning, Margin, Quantised
 from spikingconvnet.board.resources import (
     MACHINES,
-    MARGIN,
     SURVEY,
     Machine,
     Resources,

@@ -62,6 +62,8 @@ class Rows:
         `generated` on the board, from an all-to-all connection of one weight; `modulates`: a reward or punishment.
     kernel : int
         Weights of a ConvolutionConnector; 0 for rows.
+    convolution : BoardConvolution or None
+        That connector.
     """
 
     pre: int
@@ -74,6 +76,7 @@ class Rows:
     generated: bool = False
     modulates: bool = False
     kernel: int = 0
+    convolution: BoardConvolution | None = None
 
 
 @dataclass(eq=False)
@@ -104,6 +107,8 @@ class Vertex:
         Delay stages of the extension that follows it, 0 without one, and the steps of each.
     spikes : int array (steps, cores) or None
         Of a source: spikes of every core in each step.
+    core_of : int array (size,)
+        Core of every neuron.
     """
 
     label: str
@@ -121,6 +126,7 @@ class Vertex:
     stages: int = 0
     stage_steps: int = 1
     spikes: Ints | None = None
+    core_of: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def is_source(self) -> bool:
@@ -221,8 +227,7 @@ def cores(network: Network) -> dict[str, Ints]:
     for population in network.populations:
         if not population.is_source:
             parts = _parts(population, planes, network.timestep)
-            of_part = _core_of(population, planes, parts[0].core_size, parts[0].cores)
-            found[population.label] = np.concatenate([of_part + i * parts[0].cores for i in range(len(parts))])
+            found[population.label] = np.concatenate([part.core_of + i * part.cores for i, part in enumerate(parts)])
     return found
 
 
@@ -241,10 +246,10 @@ def _parts(population: Population, planes: Collection[str], timestep: float) -> 
     else:
         core_size = neurons_of_core(population)
         cores = -(-size // core_size)
-    parts = [Vertex(population.label, first, size, population.cell, core_size, cores, timestep)
+    core_of = _core_of(population, planes, core_size, cores)
+    parts = [Vertex(population.label, first, size, population.cell, core_size, cores, timestep, core_of=core_of)
              for first in range(0, population.size, size)]
     if isinstance(population.cell, SpikeSourceArray):
-        core_of = _core_of(population, planes, core_size, cores)
         for vertex, counts in zip(parts, _spikes_by_core(population.cell.spikes, core_of, n_parts, cores)):
             vertex.spikes = counts
     return parts
@@ -280,7 +285,8 @@ def _spikes_by_core(spikes: Spikes, core_of: Ints, n_parts: int, cores: int) -> 
 def _add_kernels(made: list[Vertex], parts: Parts, projection: Projection, connectors: Connectors) -> None:
     for (channel, index), one in connectors.items():
         made[parts[projection.post][index]].incoming.append(
-            Rows(parts[projection.pre][channel], one.delay, 0, 0, 0, 0, kernel=one.kernel.size))
+            Rows(parts[projection.pre][channel], one.delay, 0, 0, 0, 0, kernel=one.kernel.size,
+                 convolution=one))
 
 
 def _add_rows(made: list[Vertex], waiting: Waiting, parts: Parts, projection: Projection) -> None:

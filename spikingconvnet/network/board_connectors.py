@@ -105,8 +105,8 @@ class BoardConvolution(_BoardConnector):
         outputs: int = (pooled - (self.kernel.shape[axis] - 1) + 2 * self.padding[axis]) // self.strides[axis]
         return max(outputs, 1)
 
-    def _reached(self, axis: int) -> tuple[Ints, Ints, Ints]:
-        """Input position, output position and kernel index of every connection along x (0) or y (1)."""
+    def reached(self, axis: int) -> tuple[Ints, Ints, Ints]:
+        """Input position, output position and kernel index of every connection along x (0) or y (1): int arrays."""
         size, stride = self.kernel.shape[axis], self.strides[axis]
         at = np.arange(self.pre_shape[2 - axis])
         numerator = at // self.pool[axis] - size // 2 + self.padding[axis]
@@ -118,7 +118,7 @@ class BoardConvolution(_BoardConnector):
 
     def to_list(self) -> ConnectionList:
         """ConnectionList of the non-zero weights, signed, sorted by presynaptic, then postsynaptic neuron."""
-        (x, to_x, column), (y, to_y, row) = self._reached(0), self._reached(1)
+        (x, to_x, column), (y, to_y, row) = self.reached(0), self.reached(1)
         n_x, n_y = self.kernel.shape
         pre = y[:, None] * self.pre_shape[2] + x
         post = to_y[:, None] * self.post_shape[2] + to_x

@@ -100,7 +100,7 @@ def test_the_longest_time_constant_is_the_last_that_moves_a_membrane(tau, moves)
     (subject(DenseConnections(np.full((300, 200), 0.001)), 300, 200, spikes=[(i, 1) for i in range(300)]),
      "fits with warnings", "300 spikes reach a core in one step", "spread the input"),
     (subject(DenseConnections(np.full((50, 200), 0.001)), 50, 200, spikes=[(i, 1) for i in range(50)]),
-     "fits with warnings", "1.8 ms of work for 1 ms", "time scale factor of 2, or 89 neurons on a core"),
+     "fits with warnings", "2.0 ms of work for 1 ms", "time scale factor of 3, or 79 neurons on a core"),
     (subject(row([0.5]), 1, 1, spikes=[]), "fits", "no spikes of its source are known", "load the data"),
     (subject(DenseConnections(np.full((1, 2_000_000), 0.5)), 1, 2_000_000), "does not fit",
      "7,814 cores on 559 chips; spin5 has 759 cores", "12 boards of 48 chips")])

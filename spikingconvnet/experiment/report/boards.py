@@ -3,6 +3,7 @@
 from typing import Any
 
 from spikingconvnet.board import resources
+from spikingconvnet.board.load import Load
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.experiment.report.answers import Answered
 from spikingconvnet.experiment.report.held import Held
@@ -51,7 +52,7 @@ def loads(shown: Shown) -> list[dict[str, Any]]:
         found = resources.resources(shown.network(shown.timeline), fired=spikes)
     except NetworkError:
         return []
-    worst: dict[str, resources.Load] = {}
+    worst: dict[str, Load] = {}
     for load in found.loads:            # the heaviest of each population comes first
         worst.setdefault(load.label.split()[0], load)
     return [{"population": label, "mean": load.mean, "worst": load.worst, "neurons": load.neurons}

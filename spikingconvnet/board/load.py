@@ -1,0 +1,289 @@
+"""What a core has to do in a step, in cycles: its neurons, those that fire, the packets that come and their synapses.
+
+The numbers are those that the compiled binaries of sPyNNaker 7.4.1 take on the timed emulated board, measured one core
+at a time by ``benchmarks/board_time.py``. Packets that come while the core is at the one before are cheap: the row of
+the next is fetched meanwhile. A packet that finds the core idle starts that chain again. So it counts when packets
+come: those of a source all at once, those of neurons as these are updated, one after another on each core, between the
+packets that interrupt it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from spikingconvnet.board.partition import Rows, Vertex
+from spikingconvnet.board.programs import programs
+from spikingconvnet.board.weight_scale import SPIKES_PER_SECOND
+from spikingconvnet.network.arrays import Flags, Floats, Ints
+from spikingconvnet.network.board_connectors import BoardConvolution
+from spikingconvnet.network.neurons import SpikeSourceArray
+from spikingconvnet.network.spikes import Spikes
+
+CYCLES_PER_MS = 200_000           # at 200 MHz
+MARGIN = 1.1              # of time scales and neurons that keep up: loads are meant to be right within 10 %
+STATIC, PLASTIC, KERNEL = "static", "plastic", "kernel"
+# Cycles of IF_curr_exp*.aplx, as benchmarks/board_time.py measures them.
+STEP_COST, KERNEL_STEP_COST = 1251, 503     # that of a neuron is in programs.py
+KERNEL_NEURON_COST = 176                    # in the program for convolutions
+FIRE_COST = 81                              # more, of a neuron that fires, its packet among it
+START_COST = {STATIC: 540, PLASTIC: 540, KERNEL: 692}       # of the first packet of a step, for which the core wakes
+ALONE_COST = {STATIC: 464, PLASTIC: 462, KERNEL: 557}       # of every other that comes when the one before is done
+SPIKE_COST = {STATIC: 798, PLASTIC: 1191, KERNEL: 402}      # one more packet and its row
+ROW_COST = {STATIC: 570, PLASTIC: 963}      # another row of the same packet; the plastic one as 1191 is more than 798
+KERNEL_ROW_COST = 71                                        # of the kernel, that reaches neurons of the core
+SYNAPSE_COST = {STATIC: 32, PLASTIC: 139, KERNEL: 51}
+SOURCES_SEND = 10_000             # after the tick: sPyNNaker lets sources tick 50 us after neurons
+APART = 1 << 28                   # cycles between steps, when packets are put in order
+
+Counts: TypeAlias = Floats        # (cores, steps)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one core has to do in a step.
+
+    Attributes
+    ----------
+    label : str
+        Population, and number of its part.
+    neurons : int
+    spikes, events : int
+        That arrive in the busiest step of the busiest core: packets, and synapses that they reach; of lists of synapses
+        the average over sources, on a full core. Neurons whose spikes are not known are taken to fire at the 30 Hz that
+        sPyNNaker plans for.
+    mean : float
+        Share of the time of a step that is used on average.
+    worst : float
+        The same in the busiest step; above 1 a board falls behind.
+    keeps_up : int
+        Neurons on a core that are done with the busiest step in time, with a margin; 0 if not even one is.
+    """
+
+    label: str
+    neurons: int
+    spikes: int
+    events: int
+    mean: float
+    worst: float
+    keeps_up: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    """Spikes of a vertex that are known: step and neuron of each, and cycles from the tick until its packet goes."""
+
+    step: Ints
+    neuron: Ints
+    after: Floats
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Reach:
+    """What a spike of each neuron of a vertex does to a core: float arrays (cores, neurons), and whether it comes."""
+
+    comes: Flags
+    synapses: Floats
+    shared: Floats              # cycles, those that fewer neurons on the core would save
+    cycles: Floats              # all
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What arrives at each core of a vertex in each step."""
+
+    spikes: Counts
+    events: Counts
+    shared: Counts
+    cycles: Counts
+    of_neurons: Counts          # cycles of packets that neurons send
+
+
+def loads(made: Sequence[Vertex], fired: Mapping[str, Spikes]) -> list[Load]:
+    """Load of the busiest core of each vertex that has neurons, heaviest first.
+
+    Parameters
+    ----------
+    made : list of Vertex
+        Of a network.
+    fired : dict of str to Spikes
+        What populations of neurons fire over the timeline of the sources, where it is known.
+
+    Returns
+    -------
+    list of Load
+    """
+    sent = {index: spikes for index, vertex in enumerate(made) if (spikes := _sent(vertex, fired)) is not None}
+    work = _works(made, sent)
+    if any(one.of_neurons.any() for one in work.values()):
+        work = _works(made, {index: _interrupted(one, made[index], work[index]) if index in work else one
+                             for index, one in sent.items()})
+    found, numbers = [], dict.fromkeys((vertex.label for vertex in made), 0)
+    for index, arriving in work.items():
+        label = made[index].label
+        found.append(_load(f"{label} {numbers[label]}", made[index], arriving, sent.get(index)))
+        numbers[label] += 1
+    return sorted(found, key=lambda load: -load.worst)
+
+
+def _works(made: Sequence[Vertex], sent: Mapping[int, _Sent]) -> dict[int, _Work]:
+    """What comes to each vertex that has neurons; those of a population with the same synapses share it."""
+    known: dict[object, _Work] = {}
+    found = {}
+    for index, vertex in enumerate(made):
+        if not vertex.is_source:
+            key = vertex.label, tuple((rows.pre, rows.plastic, rows.kernel, rows.synapses) for rows in vertex.incoming)
+            if key not in known:
+                known[key] = _arriving(vertex, made, sent)
+            found[index] = known[key]
+    return found
+
+
+def _interrupted(sent: _Sent, vertex: Vertex, work: _Work) -> _Sent:
+    """The same spikes, later: packets of other neurons interrupt the updates of a core all along."""
+    base, each = _idle(vertex)
+    longer = 1 + work.of_neurons / (each * min(vertex.size, vertex.core_size))
+    core = vertex.core_of[sent.neuron] % len(longer)
+    return replace(sent, after=base + (sent.after - base) * longer[core, sent.step])
+
+
+def _load(label: str, vertex: Vertex, work: _Work, sent: _Sent | None) -> Load:
+    neurons = min(vertex.size, vertex.core_size)
+    step = CYCLES_PER_MS * vertex.timestep
+    base, each = _idle(vertex)
+    fires = FIRE_COST * _by_core(sent, vertex.core_of, vertex.cores, work.cycles.shape[1])
+    cycles, shared = work.cycles + fires, work.shared + fires
+    core, when = (int(i) for i in np.unravel_index(np.argmax(cycles), cycles.shape))
+    arrived = core % len(work.spikes), when
+    by_neuron = each + shared[core, when] / neurons
+    keeps_up = max(int((step / MARGIN - base - cycles[core, when] + shared[core, when]) / by_neuron), 0)
+    idle = base + each * neurons
+    return Load(label, neurons, int(work.spikes[arrived]), int(work.events[arrived]),
+                float(idle + cycles[core].mean()) / step, float(idle + cycles[core, when]) / step, keeps_up)
+
+
+def _idle(vertex: Vertex) -> tuple[int, int]:
+    """Cycles of a step and of a neuron, if nothing comes."""
+    if vertex.is_convolution:
+        return KERNEL_STEP_COST, KERNEL_NEURON_COST
+    return STEP_COST, programs(vertex.cell).cycles
+
+
+def _by_core(sent: _Sent | None, core_of: Ints, cores: int, steps: int) -> Counts:
+    """Spikes of the vertex itself on each core; one row of none where they are not known."""
+    if sent is None:
+        return np.zeros((1, steps))
+    flat = core_of[sent.neuron] * steps + sent.step
+    return np.bincount(flat, minlength=cores * steps).reshape(cores, -1)[:, :steps].astype(float)
+
+
+def _sent(vertex: Vertex, fired: Mapping[str, Spikes]) -> _Sent | None:
+    """The spikes of a vertex, if they are known."""
+    spikes = vertex.cell.spikes if isinstance(vertex.cell, SpikeSourceArray) else fired.get(vertex.label)
+    if spikes is None:
+        return None
+    own = (spikes.neurons >= vertex.first) & (spikes.neurons < vertex.first + vertex.size)
+    neuron = spikes.neurons[own].astype(np.int64) - vertex.first
+    after = np.full(len(neuron), SOURCES_SEND) if vertex.is_source else _updated(vertex)[neuron]
+    return _Sent(spikes.steps()[own], neuron, after.astype(float), len(spikes.offsets) - 1)
+
+
+def _updated(vertex: Vertex) -> Ints:
+    """Cycles from the tick until each neuron is updated: one after another on every core."""
+    order = np.argsort(vertex.core_of, kind="stable")
+    place = np.empty(vertex.size, np.int64)
+    place[order] = np.arange(vertex.size)
+    base, each = _idle(vertex)
+    first = np.searchsorted(vertex.core_of[order], np.arange(vertex.cores))
+    after: Ints = base + each * (place - first[vertex.core_of])
+    return after
+
+
+def _arriving(vertex: Vertex, made: Sequence[Vertex], sent: Mapping[int, _Sent]) -> _Work:
+    """What comes to the cores of a vertex; of lists of synapses to one that stands for all."""
+    steps = max([one.steps for one in sent.values()], default=1)
+    cores = vertex.cores if vertex.is_convolution else 1
+    work = _Work(*np.zeros((5, cores, steps)))
+    packets: list[list[tuple[Floats, Floats]]] = [[] for _ in range(cores)]
+    for pre in dict.fromkeys(rows.pre for rows in vertex.incoming):
+        reach = _reach(vertex, made[pre], [rows for rows in vertex.incoming if rows.pre == pre])
+        for core in range(cores):
+            if pre in sent:
+                packets[core].append(_known(work, core, sent[pre], reach, of_neurons=not made[pre].is_source))
+            else:
+                _unknown(work, core, reach, SPIKES_PER_SECOND * vertex.timestep / 1000.0)
+    kinds = {_kind(rows) for rows in vertex.incoming}
+    for core, came in enumerate(packets):
+        starts = _starts(came, steps)
+        work.cycles[core] += max((ALONE_COST[kind] for kind in kinds), default=0) * np.maximum(starts - 1, 0)
+        work.cycles[core] += max((START_COST[kind] for kind in kinds), default=0) * np.minimum(work.spikes[core], 1)
+    return work
+
+
+def _known(work: _Work, core: int, sent: _Sent, reach: _Reach, of_neurons: bool) -> tuple[Floats, Floats]:
+    """Add spikes that are known to what comes to a core; when each comes, and the cycles that it takes."""
+    comes = reach.comes[core][sent.neuron]
+    step, neuron = sent.step[comes], sent.neuron[comes]
+    for total, each in ((work.spikes, reach.comes), (work.events, reach.synapses), (work.shared, reach.shared),
+                        (work.cycles, reach.cycles), (work.of_neurons, reach.cycles * of_neurons)):
+        total[core] += np.bincount(step, each[core][neuron], minlength=total.shape[1])
+    return step * APART + sent.after[comes], reach.cycles[core][neuron]
+
+
+def _unknown(work: _Work, core: int, reach: _Reach, rate: float) -> None:
+    """Add spikes of which only the rate is known, of a neuron in a step."""
+    for total, each in ((work.spikes, reach.comes), (work.events, reach.synapses), (work.shared, reach.shared),
+                        (work.cycles, reach.cycles)):
+        total[core] += rate * (each[core] * reach.comes[core]).sum()
+
+
+def _starts(packets: Sequence[tuple[Floats, Floats]], steps: int) -> Floats:
+    """How many packets of each step find a core that has done with all before: float array (steps,)."""
+    if not packets:
+        return np.zeros(steps)
+    when, takes = (np.concatenate(part) for part in zip(*packets))
+    order = np.argsort(when, kind="stable")
+    when, takes = when[order], takes[order]
+    done = np.cumsum(takes)
+    begins = np.maximum.accumulate(when - (done - takes)) + done - takes
+    idle = when >= np.concatenate([[-1.0], (begins + takes)[:-1]])
+    return np.bincount((when[idle] // APART).astype(np.int64), minlength=steps).astype(float)
+
+
+def _kind(rows: Rows) -> str:
+    return KERNEL if rows.kernel else PLASTIC if rows.plastic else STATIC
+
+
+def _reach(vertex: Vertex, pre: Vertex, incoming: Sequence[Rows]) -> _Reach:
+    """What spikes of a vertex do to the cores of another."""
+    if vertex.is_convolution:
+        return _of_kernel(vertex, pre, incoming[0])
+    share = min(vertex.size, vertex.core_size) / vertex.size
+    reached = [rows.synapses / pre.size * share for rows in incoming]
+    kinds = [_kind(rows) for rows in incoming]
+    shared = sum(n * SYNAPSE_COST[kind] for n, kind in zip(reached, kinds))
+    packet = SPIKE_COST[kinds[0]] + sum(ROW_COST[kind] for kind in kinds[1:])
+    values = np.array([sum(reached), shared, packet + shared])
+    synapses, cycles_shared, cycles = np.broadcast_to(values[:, None, None], (3, 1, pre.size))
+    return _Reach(np.ones((1, pre.size), bool), synapses, cycles_shared, cycles)
+
+
+def _of_kernel(vertex: Vertex, pre: Vertex, rows: Rows) -> _Reach:
+    """Neurons that each input's kernel reaches on each core, borders counted; packets go by cores of the source."""
+    assert rows.convolution is not None
+    across, down = (_lines(rows.convolution, vertex, axis) for axis in (0, 1))
+    synapses = (down[:, :, None] * across[:, None, :]).reshape(vertex.cores, -1)
+    lines = (down[:, :, None] * (across[:, None, :] > 0)).reshape(vertex.cores, -1)
+    touched = np.stack([np.bincount(pre.core_of, of_core > 0, minlength=pre.cores) > 0 for of_core in synapses])
+    shared = KERNEL_ROW_COST * lines + SYNAPSE_COST[KERNEL] * synapses
+    return _Reach(touched[:, pre.core_of], synapses, shared, SPIKE_COST[KERNEL] + shared)
+
+
+def _lines(convolution: BoardConvolution, vertex: Vertex, axis: int) -> Floats:
+    """Lines of a core's neurons that each line of inputs reaches, along columns (0) or rows (1): (cores, inputs)."""
+    at, output, _ = convolution.reached(axis)
+    core_of = vertex.core_of.reshape(convolution.post_shape[1:])
+    there = np.stack([(core_of == core).any(axis=axis) for core in range(vertex.cores)])
+    return np.stack([np.bincount(at, of_core[output], convolution.pre_shape[2 - axis]) for of_core in there])
