@@ -90,9 +90,9 @@ def test_a_script_gets_its_words_and_the_board_its_options(asked):
                      "--trace", "p", "--trace-only", "ms=1-2", "a.py", "--its", "-m", "x"]) == 0
     assert asked.pop("kind") == "run" and asked.pop("first") == ["a.py", "--its", "-m", "x"]
     assert asked == {"more": (), "version": 5, "host": None, "boards": 1, "times": "t", "profile": (1, 0, 12),
-                     "snapshot": None, "hold": False, "save": "s", "at": 5.0, "trace": "p", "trace_only": ["ms=1-2"], "native": None,
-                     "watchdog": 300.0, "faults": faults.Faults(), "real_time": None, "timed": True, "quantum": 10.0,
-                     "phases": 0.0, "seed": 7}
+                     "snapshot": None, "hold": False, "save": "s", "at": 5.0, "trace": "p", "trace_only": ["ms=1-2"],
+                     "native": None, "watchdog": 300.0, "faults": faults.Faults(), "real_time": None, "timed": True,
+                     "quantum": 10.0, "phases": 0.0, "seed": 7}
     assert cli.main(["--fault", "seed=3", "-m", "pytest", "-q"]) == 0
     assert asked["first"] == ["-m", "pytest", "-q"] and asked["faults"] == faults.Faults(seed=3)
 
