@@ -1,5 +1,6 @@
-"""sPyNNaker's databases during a run: they do not wait for the disk, one that was open is not opened again, and
-regions of a core are looked up, not searched for.
+"""sPyNNaker's databases during a run: they do not wait for the disk, and are opened once.
+
+Regions of a core are looked up, not searched for.
 """
 
 import os
