@@ -1,11 +1,12 @@
 """The command line as a process: ``python -m spikingconvnet``, ``spikingconvnet`` and ``main.py``."""
 
 try:
+    import os
     import sys
     from collections.abc import Sequence
 
     from spikingconvnet.errors import SurroundingsError
-    from spikingconvnet.gates.surroundings import Signals, Stopped, say_on_stdout, settle, told
+    from spikingconvnet.gates.surroundings import NO_MEMORY, Signals, Stopped, say_on_stdout, settle, told
 except KeyboardInterrupt:
     raise SystemExit(130) from None
 
@@ -28,6 +29,9 @@ def main(args: Sequence[str] | None = None) -> int | None:
         signals.code = error.exit_code
     except Stopped as stop:             # between two handlers
         signals.leave(stop.number)
+    except MemoryError:                 # not even for the sentence
+        os.write(2, NO_MEMORY)
+        signals.code = SurroundingsError.exit_code
     return signals.code
 
 

@@ -20,6 +20,7 @@ ADVICE = {**dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room,
           **dict.fromkeys((errno.EMFILE, errno.ENFILE), "allow more open files, as with: ulimit -n 1024"),
           **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "see to its rights, or name another"),
           **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "end other programs, or give --jobs a smaller number")}
+NO_MEMORY = f"error: no memory is left; {ADVICE[errno.ENOMEM]}\n".encode()      # made while there is some
 REFUSALS = [os.strerror(number) for number in ADVICE] + ["can't start new thread", "cannot allocate memory",
                                                          "failed to map segment"]
 
@@ -81,7 +82,7 @@ def settle() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, flags)
+            _open_nothing(flags)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)      # noqa: SIM115 - it stays
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -91,6 +92,17 @@ def settle() -> None:
     if any("error" in option for option in sys.warnoptions):
         warnings.simplefilter("default")
     os.environ["MPLBACKEND"] = "agg"
+
+
+def _open_nothing(flags: int) -> None:
+    """Open the null device; where it cannot be, an end of a pipe that has no other one."""
+    try:
+        os.open(os.devnull, flags)
+    except OSError:
+        number, write = os.pipe()           # the first is what was closed
+        if flags == os.O_WRONLY:
+            os.dup2(write, number)
+        os.close(write)
 
 
 class Signals:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from spikingconvnet import __main__
 from spikingconvnet.cli import main as cli
 from spikingconvnet.errors import RunDirectoryInUse, SurroundingsError
 from spikingconvnet.gates import files, surroundings
@@ -154,6 +155,50 @@ def test_streams_that_cannot_be_written(parameters, tmp_path, shell, code, text)
         words = f"{sys.executable} {ROOT / 'main.py'} --mode info"
     done = subprocess.run(["bash", "-c", f"{words} {shell}"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == code and done.stderr.startswith(text) and "Traceback" not in done.stderr
+
+
+NO_DEVICE = """
+import os, sys
+os.devnull = "/nonexistent/null"
+from spikingconvnet.gates import surroundings
+surroundings.settle()
+kept = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+told = [kept]
+for number in (1, 2):
+    try:
+        told.append(os.write(number, b"x"))
+    except OSError as error:
+        told.append(type(error).__name__)
+os.write(kept, repr([os.read(0, 1), *told]).encode())
+"""
+
+
+@pytest.mark.parametrize("shell, wanted", [
+    ("<&- >&- 2>&-", [b"", 3, "OSError", "BrokenPipeError"]), ("<&- >/dev/null 2>/dev/null", [b"", 3, 1, 1]),
+    ("</dev/null >&- 2>/dev/null", [b"", 3, "OSError", 1])])
+def test_closed_streams_are_there_without_a_null_device(shell, wanted, tmp_path):
+    (tmp_path / "it.py").write_text(NO_DEVICE)
+    subprocess.run(["bash", "-c", f"{sys.executable} it.py kept {shell}"], cwd=tmp_path, check=True,
+                   env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (tmp_path / "kept").read_text() == repr(wanted)
+
+
+def test_no_memory_for_the_sentence_is_the_sentence_all_the_same(monkeypatch, capfd):
+    monkeypatch.setattr(surroundings.Signals, "__exit__", lambda *_: _raise(MemoryError()))
+    monkeypatch.setattr(sys, "stdout", sys.stdout), monkeypatch.setattr(sys, "stderr", sys.stderr)
+    handlers = {number: signal.getsignal(number) for number in surroundings.ENDING}
+    hook = sys.unraisablehook
+    try:
+        assert __main__.main(["--version"]) == 9
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert capfd.readouterr().err == ("error: no memory is left; end other programs, or give --jobs a smaller number\n")
+
+
+def _raise(error):
+    raise error
 
 
 @pytest.mark.parametrize("text, told", [("", None), ("x", "stdout: cannot be written")])

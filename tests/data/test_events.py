@@ -1,6 +1,7 @@
 """Events of silicon retinas as spikes: files, bins, and an experiment on them."""
 
 import json
+import re
 import struct
 
 import numpy as np
@@ -87,6 +88,7 @@ def test_every_kind_of_file_gives_the_same_events(tmp_path, kind):
 @pytest.mark.parametrize("name, content, text", [
     ("a.bin", nmnist(EVENTS)[:-1], "events of N-MNIST have 5 each"),
     ("a.aedat", b"#!AER-DAT2.0\r\n", "is not AEDAT 3.1"),
+    ("a.aedat", b"#!AER-DAT3.1\r\n#Format: RAW\r\n", "is not AEDAT 3.1"),
     ("a.aedat", aedat(EVENTS)[:-1], "ends within a packet"),
     ("a.aedat", aedat(EVENTS, b"xx"), "ends within the header of a packet"),
     ("a.csv", b"t,x,y\n1,2,3\n", "3 columns; events need t, x, y and p"),
@@ -104,6 +106,12 @@ def test_a_damaged_file_of_events_is_told(tmp_path, name, content, text):
 def one_sample(events=EVENTS):
     t, x, y, p = events.T
     return event_set(np.zeros(len(t), int), t, x, y, p, np.zeros(1, np.uint8), (34, 34))
+
+
+def test_an_event_outside_of_the_sensor_is_told_with_the_sensors_size():
+    with pytest.raises(DataError, match=re.escape("x: must be pixels of a sensor of 20x30, got [0, 30]")):
+        event_set(np.zeros(2, int), np.arange(2), np.array([0, 30]), np.zeros(2, int), np.zeros(2, int),
+                  np.zeros(1, np.uint8), (20, 30))
 
 
 def place(channel, row, column, rows=34, columns=34):

@@ -47,6 +47,8 @@ def test_idx_files_tables_and_single_images_are_read(tmp_path):
     np.savetxt(tmp_path / "t.csv", np.column_stack([np.arange(6), square.reshape(6, -1)]), "%d", ",",
                header="label," + ",".join(f"p{i}" for i in range(64)), comments="")
     assert np.array_equal(read_images(tmp_path / "t.csv"), square)
+    (tmp_path / "u.csv").write_bytes((tmp_path / "t.csv").read_bytes().rstrip(b"\n"))       # as many editors leave it
+    assert np.array_equal(read_images(tmp_path / "u.csv"), square)
     np.save(tmp_path / "one.npy", GREY[0])
     np.save(tmp_path / "coloured.npy", COLOUR[0])
     assert np.array_equal(read_images(tmp_path / "one.npy"), GREY[:1])

@@ -139,9 +139,13 @@ def _flip(files):
     (_manifest(format=2), "is of another version, or altered"),
     (_manifest(task={"layer": 1}), "is of another version, or altered"),
     (_manifest(files={"../../.bashrc": "0"}), "is of another version, or altered"),
+    (_manifest(task=Task(count=4).as_dict() | {"first": -1}), "is of another version, or altered"),
+    (_manifest(task=Task(count=4).as_dict() | {"copies": 0}), "is of another version, or altered"),
+    (_manifest(task=Task(count=4).as_dict() | {"count": 0}), "is of another version, or altered"),
+    (_manifest(task=Task(count=4).as_dict() | {"split": "train"}), "is of another version, or altered"),
     (_manifest(bundle="0" * 64), "is of another experiment"),
     (lambda path: path.rename(path.with_name("reports.zip")), "is not there; a job writes"),
-], ids=range(12))
+], ids=range(16))
 def test_each_fault_of_what_comes_back_is_told_apart(experiment, tmp_path, change, wanted):
     path = brought(experiment, tmp_path, Task(count=4))
     change(path)

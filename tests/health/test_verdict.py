@@ -136,6 +136,8 @@ def test_what_else_can_go_wrong_is_found(spoil, name, verdict, story, tmp_path):
     spoil(story)
     health = health_of(story, tmp_path)
     assert [f.name for f in health.findings if f.severity != "note"] == [name] and health.verdict == verdict
+    if name == "remark":
+        assert [f.value for f in health.findings if f.name == name] == [1]
 
 
 def test_a_core_that_says_that_its_memory_is_too_small_is_no_broken_board(story, tmp_path):

@@ -27,6 +27,17 @@ def naively(counts, units, classes, order, rule):
     return excitation
 
 
+@pytest.mark.parametrize("labels, good", [([3, 7], True), ([3, 3], False)])
+def test_two_classes_are_enough_and_one_is_not(labels, good):
+    learn = readout.fitter(Classifier(grid=1, learn=ErrorDriven((1,))), 0, lambda every, description: every, None)
+    counts = np.array([[2, 0], [0, 2]], np.uint16)
+    if good:
+        assert learn(counts, np.array(labels)).predict(counts).tolist() == labels
+    else:
+        with pytest.raises(DataError, match="must be of at least two classes, got \\[3\\]"):
+            learn(counts, np.array(labels))
+
+
 @given(st.integers(0, 10_000), st.integers(2, 3), st.integers(1, 400), st.integers(1, 60))
 def test_it_is_the_naive_rule(seed, classes, margin, inhibition):
     rng, rule = np.random.default_rng(seed), ErrorDriven((7, 2, 1), margin, inhibition)
