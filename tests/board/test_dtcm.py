@@ -84,12 +84,12 @@ def test_every_binary_s_heap_begins_where_the_table_says():
 def open_to_view():
     """An emulated board as a thread of this process, whose cores can be looked at."""
     ethernet = Ethernet()
-    machine = Machine(5, ethernet.host, make_core=NativeCore if library() else Core)
+    machine = Machine(5, ethernet.hosts, make_core=NativeCore if library() else Core)
     ethernet.attach(machine)
     thread = threading.Thread(target=ethernet.serve)
     thread.start()
     try:
-        yield SimpleNamespace(machine=machine, configuration=lambda: board.configuration(5, ethernet.host))
+        yield SimpleNamespace(machine=machine, configuration=lambda: board.configuration(5, ethernet.hosts[0]))
     finally:
         ethernet.close()
         thread.join()
