@@ -156,6 +156,20 @@ def test_numbers_inside_a_span_are_tried_by_their_decimals(low, width):
     assert found[:len(set(expected))] == list(dict.fromkeys(expected)) and parameters._tried(None) == []
 
 
+def test_the_same_weights_are_those_of_every_projection_that_learns():
+    known = {"a": np.array([1, 2]), "b": np.array([3])}
+    projections = [SimpleNamespace(label=label, learns=label != "static") for label in ("a", "b", "static", "untold")]
+
+    def same(**recorded):
+        simulation = SimpleNamespace(weights=lambda label: SimpleNamespace(raw=known.get(label)))
+        return explained._learned_the_same(simulation, SimpleNamespace(
+            network=SimpleNamespace(projections=projections), weights=recorded))
+
+    assert same(a=np.array([1, 2]), b=np.array([3]), static=np.array([9])) and same(a=np.array([1, 2])) and same()
+    assert not same(a=np.array([1, 3])) and not same(a=np.array([1, 2]), b=np.array([4]))
+    assert not same(untold=np.array([1]))               # the engine does not tell them
+
+
 def test_the_same_spikes_are_the_same_neurons_in_the_same_steps():
     z = np.zeros(2, int)
     one, other, later = (Spikes.from_events(z, np.array(n), np.array(t), (1, 1, 3), 1, 9)

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from spikingconvnet.errors import NetworkError
+from spikingconvnet.exchange.building import _note
 from spikingconvnet.exchange.verdicts import Ledger, Refused, Report, Verdict
 
 
@@ -31,6 +33,16 @@ def test_a_node_is_exact_unless_something_was_noted_of_it():
 @pytest.mark.parametrize("names, grade", [("ab", "exact"), ("", "exact"), ("abc", "rounded"), ("abcdef", "refused")])
 def test_the_worst_grade_is_that_of_all(names, grade):
     assert Report(tuple(report().of(name) for name in names)).grade == grade
+
+
+def test_weights_that_round_to_0_and_those_that_wrap_are_counted():
+    raw = np.array([0.0, 0.4, 0.6, 65535.4, 65535.6])
+    ledger = Ledger()
+    _note("n", raw, abs(raw - np.rint(raw)), ledger)
+    assert ledger.rounded == {"n": ["1 of 5 weights round to 0", "1 of 5 weights wrap in 16 bits"]}
+    assert ledger.steps["n"] == pytest.approx(0.4)
+    _note("n", raw[:1], np.zeros(1), ledger)
+    assert len(ledger.rounded["n"]) == 2 and ledger.steps["n"] == pytest.approx(0.4)
 
 
 def test_how_verdicts_are_told():

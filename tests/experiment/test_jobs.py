@@ -9,6 +9,7 @@ import sys
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from provenance_database import Story
 
 from spikingconvnet import Sequential, backends
 from spikingconvnet.backends import get_backend
+from spikingconvnet.cli import jobs as cli_jobs
 from spikingconvnet.cli import main as cli
 from spikingconvnet.compare import recorded, recorder
 from spikingconvnet.errors import SettingsError, StoreError
@@ -110,6 +112,23 @@ def test_what_came_back_is_read_again_as_often_as_one_likes(experiment, tmp_path
     path = brought(experiment, tmp_path, Task(count=5))
     first = collect(experiment, path)
     assert collect(experiment, tmp_path) == first and first.file.is_file()      # in its folder as well
+
+
+AGAIN = "the images around it, shown again"
+
+
+@pytest.mark.parametrize("why, differences, images, lines", [
+    (None, [], 5, []), (None, ["one"], 0, []), (None, [], 0, []),
+    (None, ["one"], 5, ["the first step, neuron and cause: "]),
+    ({"text": "a spike", "again": None}, ["one"], 5, ["a spike"]),
+    ({"text": "a spike", "again": {"identical": True, "text": "x"}}, [], 5, [
+        "a spike", f"{AGAIN}: identical, so it is neither a weight nor a parameter nor the wiring"]),
+    ({"text": "a spike", "again": {"identical": False, "text": "a delay"}}, [], 5, [
+        "a spike", f"{AGAIN} with membranes:", "a delay"])])
+def test_what_is_said_of_the_first_difference(why, differences, images, lines):
+    why = why and {"text": why["text"], seen.AGAIN: why["again"]}
+    found = cli_jobs._why(SimpleNamespace(why=why, differences=differences, images=images))
+    assert len(found) == len(lines) and all(line.startswith(wanted) for line, wanted in zip(found, lines))
 
 
 def _drop(name):
