@@ -79,8 +79,10 @@ def fork(work, *args, silent=False, log=None):
     except BaseException:       # noqa: BLE001 - shown, and no process may go on as another one's copy
         traceback.print_exc()
     finally:
-        sys.stdout.flush(), sys.stderr.flush()
-        os._exit(code)
+        try:
+            sys.stdout.flush(), sys.stderr.flush()
+        finally:
+            os._exit(code)
 
 
 def contents(folder):

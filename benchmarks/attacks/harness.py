@@ -5,7 +5,6 @@ fork does not copy: what prepares a case runs in a process of its own, see :func
 """
 
 import collections
-import contextlib
 import gc
 import json
 import os
@@ -105,9 +104,10 @@ def start(case, where):
     except BaseException:       # noqa: BLE001 - whatever comes out of the command line is what we look for
         traceback.print_exc()
     finally:
-        with contextlib.suppress(OSError):
+        try:
             sys.stdout.flush(), sys.stderr.flush()
-        os._exit(code & 255)
+        finally:                    # a stream may be None, and no child may go on as its parent, which tidies up
+            os._exit(code & 255)
 
 
 def ended(started):
