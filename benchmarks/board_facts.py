@@ -141,7 +141,7 @@ def results():
     did = {name: float(np.mean(one[BUSY])) for name, one in steps.items()}
     found, programs = scripts()
 
-    def a(more, less, n):
+    def difference(more, less, n):
         return (did[more] - did[less]) / n
 
     def verdict(name):
@@ -151,24 +151,24 @@ def results():
         one, many = (float(np.mean(busiest(programs[f"{n} {kind}"], program))) for n in (1, 101))
         return (many - one) / 100, ""
 
-    row = a("static, 255 neurons, 17 inputs", "static, 255 neurons, 16 inputs", 1)
+    row = difference("static, 255 neurons, 17 inputs", "static, 255 neurons, 16 inputs", 1)
     rest = did["static, 255 neurons, 16 inputs"] - 16 * row
     yield 255 * (MS - rest) / row, ""
-    yield 1000 * 100 * MS / a("plastic, 100 neurons, 12 inputs", "plastic, 100 neurons, 11 inputs", 1), ""
+    yield 1000 * 100 * MS / difference("plastic, 100 neurons, 12 inputs", "plastic, 100 neurons, 11 inputs", 1), ""
     yield 1000 * 255 * MS / row, ""
     yield verdict("256 neurons")
     yield verdict("static, 255 neurons, 16 inputs")
     silent = found["2017"]["Times_the_timer_tic_over_ran"] / 300
     yield silent, ""
     yield kept_up(found["apart"])
-    neuron = a("256 neurons", "1 neuron", 255)
+    neuron = difference("256 neurons", "1 neuron", 255)
     yield neuron, ""
     yield each("IF_cond_exp", "IF_cond_exp")
     yield each("Poisson", "spike_source_p")
-    static = a("1 neuron, 22 inputs", "1 neuron, 2 inputs", 20)
+    static = difference("1 neuron, 22 inputs", "1 neuron, 2 inputs", 20)
     yield static - (row - static) / 254, ""
-    plastic = a("1 with 12 plastic inputs", "1 with 2 plastic inputs", 10)
-    learning = (a("41 with 12 plastic inputs", "1 with 12 plastic inputs", 1) - 40 * neuron) / 12 / 40
+    plastic = difference("1 with 12 plastic inputs", "1 with 2 plastic inputs", 10)
+    learning = (difference("41 with 12 plastic inputs", "1 with 12 plastic inputs", 1) - 40 * neuron) / 12 / 40
     yield plastic - learning, ""
     yield learning, ""
     yield taken(verdicts, steps, static)
