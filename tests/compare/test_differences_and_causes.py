@@ -1,6 +1,7 @@
 """Every word and number that is said of many small pairs of runs, and all that explains them: ``golden/causes.json``.
 
-The pairs are drawn by ``benchmarks/causes.py``, the cheap ones of each kind of manipulation. Beside the text there is
+The pairs are those of ``helpers/made_pairs.py``, and cheap ones that ``benchmarks/causes.py`` draws of each kind of
+manipulation. Beside the text there is
 a checksum of the comparison as JSON, of every explanation and of what each step should have given, since a wrong one
 may well lose against another and still be wrong. After a change that is meant, see with git what became of the texts:
 
@@ -17,9 +18,10 @@ import numpy as np
 import pytest
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "helpers"), str(TESTS.parent / "benchmarks")] * (__name__ == "__main__")
+sys.path[:0] = [str(TESTS / "helpers"), str(TESTS.parent / "benchmarks")] * (__name__ == "__main__")     # as conftest
 
 import causes as benchmark  # noqa: E402
+from made_pairs import PAIRS  # noqa: E402
 
 from spikingconvnet.compare import causes  # noqa: E402
 from spikingconvnet.compare.differences import as_dict, as_text, compare  # noqa: E402
@@ -30,7 +32,9 @@ KEPT = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
 
 
 def pair(name):
-    """Two recordings by their name: a kind, a seed, and whether spikes alone were recorded."""
+    """Two recordings by their name: a kind, a seed, and whether spikes alone were recorded; or one of PAIRS."""
+    if name in PAIRS:
+        return PAIRS[name]()
     kind, seed, *alone = name.split(", ")
     rng = np.random.default_rng([int(seed), list(benchmark.KINDS).index(kind)])
     a, b, _ = benchmark.KINDS[kind][0](rng)
