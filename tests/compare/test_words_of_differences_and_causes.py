@@ -92,6 +92,7 @@ ROUNDED, WEIGHT, DELAY = (Cause(name, f"a {name}", {"n": name}) for name in ("ro
     ([WEIGHT], 20, WEIGHT), ([ROUNDED], 20, ROUNDED), ([ROUNDED, WEIGHT], 8, WEIGHT),
     ([ROUNDED, WEIGHT], 7, NOT_TOLD),               # too few places to know
     ([lost(2)], 20, "lost packet"), ([lost(2), lost(6, "late packet")], 20, "lost packet"),      # three times as many
+    ([lost(2), lost(7, "late packet")], 20, "lost packet"),
     ([lost(2), lost(5, "late packet")], 20, NOT_TOLD), ([lost(5), WEIGHT], 20, NOT_TOLD),
     ([lost(6), WEIGHT], 20, WEIGHT), ([WEIGHT, DELAY], 20, NOT_TOLD), ([Cause(NOT_TOLD, "few")], 20, NOT_TOLD)])
 def test_one_cause_is_chosen_or_none(found, places, chosen):

@@ -186,6 +186,22 @@ def silenced(pair, neurons):
     return a, replace(b, spikes={**b.spikes, "cells": spikes.regrouped(spikes.shape, keep)})
 
 
+def still(size, since):
+    """A core of `size` neurons whose neurons neither move nor fire from some step on."""
+    a = recorded(small(n=2 * size, core=size, spikes_per_step=1.5, v_thresh=3.0), STEPS)
+    hit = list(range(size, 2 * size))
+    traces = {name: values.copy() for name, values in a.membranes["cells"].items()}
+    for values in traces.values():
+        values[since:, hit] = values[since, hit]
+    spikes = a.spikes["cells"]
+    step, neuron = spikes.steps(), spikes.neurons.astype(np.int64)
+    keep = (step < since) | ~np.isin(neuron, hit)
+    step, neuron = step[keep], neuron[keep]
+    made = Spikes.from_events(step // spikes.n_steps, neuron, step % spikes.n_steps, spikes.shape, spikes.n_samples,
+                              spikes.n_steps)
+    return a, replace(a, spikes={**a.spikes, "cells": made}, membranes={"cells": traces})
+
+
 def spikes_later(steps, network=None):
     network = network or small(spikes_per_step=3.0)
     return alone(hidden(network, wired(network, delay=lambda d: d + steps)))
@@ -289,6 +305,14 @@ PAIRS = {
     "declared on nest": lambda: declared(few(), cells(few(), tau_m=12.0), made_on="nest"),
     "summed weight, declared": lambda: declared(few(), few(max_expected_summed_weight=300.0)),
     "summed weight": lambda: hidden(few(), with_population(few(), "cells", max_expected_summed_weight=300.0)),
+    **{f"still {size} from {since} on": lambda size=size, since=since: still(size, since) for size, since in (
+        (1, 35), (2, 35), (3, 70), (3, 71))},
+    "packet on a core, learning": lambda: faulty(learning(n=4, core=2), lambda s: s.drop(*packet(learning(n=4, core=2),
+                                                                                                 5), 1)),
+    **{f"restarted, refractory {steps}": lambda steps=steps: hidden(restarted(tau_refrac=steps), cells(
+        restarted(tau_refrac=steps), tau_m=11.0)) for steps in (3.0, 30.0)},
+    **{f"ring buffers for {most}": lambda most=most: hidden(few(), with_population(
+        few(), "cells", max_expected_summed_weight=most)) for most in (8.0, 16.0, 64.0)},
     "nothing": lambda: (causes.recorded(few()),) * 2,
     "both from a third": lambda: (off_by((recorded(few(), STEPS),) * 2, "v", 30, 2, 100)[1], off_by(
         (recorded(few(), STEPS),) * 2, "v", 50, 1, 100)[1]),
