@@ -1,7 +1,8 @@
 """What cheap calls give, kept in ``golden/outputs/``: whole arrays, records and texts, so that any small fault shows.
 
 A test file makes ``CASES = Outputs("name")``, adds functions with ``@CASES``, and checks each with ``CASES.check``.
-After a change that is meant, the file itself writes what they give now: ``python tests/.../test_....py``.
+After a change that is meant, the file itself writes what they give now:
+``PYTHONPATH=.:tests/helpers python tests/.../test_....py``.
 """
 
 import json
