@@ -634,6 +634,11 @@ def start_weights_and_shifts():
             refused(bpstdp.BPSTDP, n_steps=21), bpstdp._keys(3, rng()).dtype.str]
 
 
+def test_rules_say_whether_they_take_values_as_rates():
+    rates = Convert, ridge.Ridge, feedback.FeedbackAlignment, softlif.SoftLIF
+    assert all(rule().takes_rates for rule in rates) and not rstdp.RSTDP().takes_rates
+
+
 @pytest.mark.parametrize("name", list(CASES))
 def test_a_call_gives_what_it_gave(name):
     CASES.check(name)
