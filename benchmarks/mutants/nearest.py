@@ -2,9 +2,12 @@
 
 import json
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import coverage
+
+from mutants.followed import Since, commit_of
 
 # Test files that run kernels compiled by numba, also where the extension is built.
 KERNELS = {"kernels": "backends/local/test_reference_equals_kernels.py",
@@ -15,30 +18,36 @@ KERNELS = {"kernels": "backends/local/test_reference_equals_kernels.py",
 
 
 class Seen:
-    """What every test has executed.
+    """What every test has executed, in lines of today's sources.
 
     Parameters
     ----------
     directory : Path
-        Files of ``mutants.seen``, one pair for each test file.
+        Files of ``mutants.seen``, a few for each test file.
+    root : Path
+        The tree whose lines and tests they are.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory, root):
         self.seconds, self._lines = {}, defaultdict(lambda: defaultdict(set))
+        since, moved = cache(lambda commit: Since(root, commit)), cache(lambda commit, file: since(commit).lines(file))
         for path in sorted(Path(directory).glob("*.json")):
-            own = path.stem.replace("+", "/")       # tests of pytest plugins run others
-            self.seconds |= {k: v for k, v in json.loads(path.read_text()).items() if k.startswith(own)}
-            self._add(coverage.CoverageData(path.with_suffix(".coverage")))
+            own, commit = path.stem.replace("+", "/"), commit_of(path)      # tests of pytest plugins run others
+            if (Path(root) / own).exists():
+                self.seconds |= {k: v for k, v in json.loads(path.read_text()).items() if k.startswith(own)}
+                self._add(coverage.CoverageData(path.with_suffix(".coverage")), lambda file, at=commit: moved(at, file))
         self._by_file = defaultdict(list)
         for test in self.seconds:
             self._by_file[test.split("::")[0]].append(test)
 
-    def _add(self, data):
+    def _add(self, data, moved):
         data.read()
-        for file in data.measured_files():
-            name = file[file.rindex("/spikingconvnet/") + 1:]
-            for line, contexts in data.contexts_by_lineno(file).items():
-                self._lines[name][line].update(contexts)
+        for path in data.measured_files():
+            file = path[path.rindex("/spikingconvnet/") + 1:]
+            now = moved(file)
+            for line, contexts in data.contexts_by_lineno(path).items():
+                for at in [line] if now is None else now.get(line, ()):
+                    self._lines[file][at].update(contexts)
 
     def tests(self, file, lines, source_lines):
         """Tests that execute one of these lines of functions of a file: set of ids.
