@@ -94,5 +94,6 @@ def f(a: int | None = 1 + 2, *, b: A | str) -> int | None:
     return c
 """
     assert sorted((line, family) for _, family, line, _ in faults.places("f.py", source)) == [
-        (2, "constant"), (4, "decorator"), (5, "arithmetic"), (5, "number"), (5, "number"), (6, "arithmetic"), (6, "number")]
+        (2, "constant"), (4, "decorator"), (5, "arithmetic"), (5, "number"), (5, "number"), (6, "arithmetic"),
+        (6, "number")]
     assert [column for *_, line, column in faults.places("f.py", source) if line == 2] == [49]
