@@ -8,6 +8,7 @@ from pathlib import Path
 import coverage
 
 from mutants.followed import Since, commit_of
+from mutants.run import collected
 
 # Test files that run kernels compiled by numba, also where the extension is built.
 KERNELS = {"kernels": "backends/local/test_reference_equals_kernels.py",
@@ -29,13 +30,16 @@ class Seen:
     """
 
     def __init__(self, directory, root):
-        self.seconds, self._lines = {}, defaultdict(lambda: defaultdict(set))
+        self.seconds, self._lines, changed = {}, defaultdict(lambda: defaultdict(set)), set()
         since, moved = cache(lambda commit: Since(root, commit)), cache(lambda commit, file: since(commit).lines(file))
         for path in sorted(Path(directory).glob("*.json")):
             own, commit = path.stem.replace("+", "/"), commit_of(path)      # tests of pytest plugins run others
             if (Path(root) / own).exists():
                 self.seconds |= {k: v for k, v in json.loads(path.read_text()).items() if k.startswith(own)}
                 self._add(coverage.CoverageData(path.with_suffix(".coverage")), lambda file, at=commit: moved(at, file))
+                changed |= {own} & since(commit).changed
+        there = collected(root, sorted(changed))
+        self.seconds = {k: v for k, v in self.seconds.items() if k.split("::")[0] not in changed or k in there}
         self._by_file = defaultdict(list)
         for test in self.seconds:
             self._by_file[test.split("::")[0]].append(test)
