@@ -1,4 +1,4 @@
-"""The numbers that modules, their classes and the defaults of functions hold, and what recipes declare, as they were.
+"""The numbers of modules, classes and defaults of functions, kinds of records, and what recipes declare, as they were.
 
 ``golden/constants.json`` has them for the package without the emulator. Where one is meant to change:
 
@@ -80,6 +80,8 @@ def held(names, owner, prefix=""):
         if isinstance(value, type) and value.__module__ == getattr(owner, "__module__", owner.__name__):
             found |= held([one for one in vars(value) if not one.startswith("__") or one == "__init__"], value,
                           f"{prefix}{name}.")
+            found |= {f"{prefix}{name} @dataclass": [made.frozen, made.eq, made.repr, made.order]
+                      for made in [vars(value).get("__dataclass_params__")] if made}
         elif isinstance(value, types.FunctionType):
             found[f"{prefix}{name}()"] = spelled_or_type([*(value.__defaults__ or ()),
                                                           *(value.__kwdefaults__ or {}).items()])

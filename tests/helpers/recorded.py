@@ -26,6 +26,8 @@ def spelled(value):
         return [shape, float(flat.sum()), float(flat @ (1.0 + np.arange(flat.size) % 7))]
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, types.SimpleNamespace):
+        return spelled(vars(value))
     if isinstance(value, type | types.FunctionType):
         return value.__name__
     if isinstance(value, dict):
@@ -47,6 +49,23 @@ def shortened(spelling, longest=400):
     if isinstance(spelling, dict):
         return {key: shortened(one, longest) for key, one in spelling.items()}
     return [shortened(one, longest) for one in spelling]
+
+
+def digest(value):
+    """A digest of a value, fractions to nine digits: for what comes of +, -, *, / and roots alone."""
+
+    def rounded(part):
+        if isinstance(part, dict):
+            return {key: rounded(one) for key, one in part.items()}
+        return (
+            [rounded(one) for one in part]
+            if isinstance(part, list)
+            else f"{part:.9g}"
+            if isinstance(part, float)
+            else part
+        )
+
+    return hashlib.sha256(json.dumps(rounded(spelled(value))).encode()).hexdigest()[:8]
 
 
 def _has_fractions(spelling):
