@@ -1,6 +1,6 @@
 """What simulators behind PyNN are told of small networks, and what is made of what they record, as it was.
 
-A module of PyNN that computes nothing notes it; ``test_nest``, ``test_brian2`` and ``test_spinnaker`` run the real ones.
+A module of PyNN that computes nothing notes it; ``test_nest``, ``test_brian2`` and ``test_spinnaker`` run real ones.
 Where something is meant to change:
 
     python tests/backends/test_pynn_as_recorded.py

@@ -109,7 +109,7 @@ def wide(n=300, cell=EXP, delays=(1, 4), per_core=None, n_pre=70, signed=False, 
 def rows(n=900, n_post=100, rule=None):
     """Rows of many synapses, of three inputs."""
     connections = ConnectionList(
-        spread(n, 1, 3), np.arange(n) // 3 % n_post, 0.01 * (1 + spread(n, 3, 50)), 1 + spread(n, 1, 2)
+        spread(n, 1, 3), np.arange(n) // 3 % n_post, 0.05 * (1 + spread(n, 3, 50)), 1 + spread(n, 1, 2)
     )
     return Network(
         (source("in", (1, 1, 3), 20), Population("out", (1, 1, n_post), IFCurrExp())),
@@ -119,7 +119,7 @@ def rows(n=900, n_post=100, rule=None):
 
 def kernels(size=(3, 3), shape=(2, 12, 14), maps=3, pool=(1, 1), strides=(1, 1), delay=1, cell=EXP, per_core=None):
     """A convolution, in sPyNNaker's own connector if that can."""
-    values = 0.1 * (spread(maps * shape[0] * size[0] * size[1], 13, 41) - 18).reshape(maps, shape[0], *size)
+    values = 0.3 * (spread(maps * shape[0] * size[0] * size[1], 13, 41) - 18).reshape(maps, shape[0], *size)
     connections = ConvConnections(values, shape, strides, pool, delay)
     return Network(
         (
@@ -155,7 +155,7 @@ def generated(n=40, timestep=1.0, rule=None):
     return Network(
         (source("in", (1, 3, 10), 60), Population("out", (1, 1, n), IFCurrExp())),
         (
-            Projection("dense", "in", "out", DenseConnections(np.full((30, n), 0.15), 1, "machine"), plasticity=rule),
+            Projection("dense", "in", "out", DenseConnections(np.full((30, n), 0.8), 1, "machine"), plasticity=rule),
             Projection("lateral", "out", "out", LateralInhibition(n, 2.0, 1, "machine"), "inhibitory"),
         ),
         timestep,
