@@ -8,6 +8,7 @@ Where something is meant to change:
 
 import json
 import sys
+import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,8 @@ from spikingconvnet.backends.pynn import brian2, continuous, nest
 from spikingconvnet.backends.pynn.dialect import Dialect
 from spikingconvnet.backends.pynn.simulator import Simulation, gap
 from spikingconvnet.backends.spinnaker import simulator as spinnaker
+from spikingconvnet.backends.spinnaker.provenance import Provenance
+from spikingconvnet.board.lowering import lower
 from spikingconvnet.errors import NetworkError
 from spikingconvnet.network.neurons import IFCurrExpCa2Adaptive
 
@@ -91,6 +94,49 @@ def seen(dialect, name, reset):
     return [told, sim.log, [gap(made, sets) for sets in (False, True)]]
 
 
+class OnBoard(spinnaker.Simulation):
+    """The spinnaker backend, whose machine says nothing."""
+
+    keeps_reports = True
+
+    def _since_reset(self):
+        return Provenance(ends=tuple(self._ends), counters=self._counters())
+
+
+def on_board(name, reset, log):
+    """What sPyNNaker is told."""
+    sim, made = FakeSim(), replace(network(name), reset_every=reset)
+    record = {p.label: np.arange(p.size)[::-3] for p in made.populations if not p.is_source}
+    try:
+        with OnBoard(made, sim, record, lower(made), log, 2) as simulation:
+            simulation.keeps_reports = True
+            told = [simulation.choices, simulation.run(12), simulation.recording(), simulation.run(9)]
+            told += [
+                simulation.recording(),
+                list(simulation._given().items()),
+                simulation._ends,
+                [list(vars(part._vertex).values()) for parts in simulation._parts.values() for _, part in parts],
+            ]
+            told += [_weights(simulation, p.label) for p in made.projections]
+    except NetworkError as error:
+        told = [f"NetworkError: {error}"]
+    return [recorded.digest(_plain(told)), " ".join(f"{kind} {recorded.digest(call)}" for kind, *call in sim.log)]
+
+
+def _plain(value):
+    """Arrays of arrays as lists of them."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return [one.tolist() for one in value]
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _weights(simulation, label):
+    try:
+        return simulation.weights(label)
+    except NetworkError as error:
+        return str(error)
+
+
 def converted(name, timestep):
     """The numbers of neurons where a current flows."""
     return [
@@ -108,6 +154,10 @@ def converted(name, timestep):
     ]
 
 
+ON_BOARD = [
+    *((name, 0) for name in NETWORKS if name != "crowded"),
+    *((name, 7) for name in ("wide", "fast", "kernels")),
+]
 CONVERTED = [(name, timestep) for name in ("wide", "wide-delta", "slow", "deep", "troubled") for timestep in (0.1, 1.0)]
 KEPT = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
 
@@ -115,6 +165,12 @@ KEPT = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
 @pytest.mark.parametrize(("dialect", "name", "reset"), CASES)
 def test_a_simulator_is_told_what_it_was_told(dialect, name, reset):
     recorded.compare(seen(dialect, name, reset), KEPT[dialect][f"{name} {reset}"])
+
+
+@pytest.mark.parametrize(("name", "reset"), ON_BOARD)
+def test_spynnaker_is_told_what_it_was_told(name, reset, tmp_path):
+    pytest.importorskip("spynnaker")
+    recorded.compare(on_board(name, reset, tmp_path / "log"), KEPT["board"][f"{name} {reset}"])
 
 
 @pytest.mark.parametrize(("name", "timestep"), CONVERTED)
@@ -127,4 +183,6 @@ if __name__ == "__main__":
     for dialect, name, reset in CASES:
         found[dialect][f"{name} {reset}"] = seen(dialect, name, reset)
     found["continuous"] = {f"{name} {timestep}": converted(name, timestep) for name, timestep in CONVERTED}
+    with tempfile.TemporaryDirectory() as folder:
+        found["board"] = {f"{name} {reset}": on_board(name, reset, Path(folder, "log")) for name, reset in ON_BOARD}
     recorded.write(GOLDEN, found)

@@ -13,6 +13,7 @@ class FakePart:
 
     def __init__(self, sim, size, chosen, label):
         self.sim, self.size, self.chosen, self.label, self.names = sim, size, chosen, label, {}
+        self._vertex = SimpleNamespace()
 
     def __getitem__(self, chosen):
         view = FakePart(self.sim, self.size, list(chosen), self.label)
@@ -28,6 +29,16 @@ class FakePart:
     def record(self, names):
         self.sim.log.append(["record", self.label, self.chosen, names])
         self.names |= dict.fromkeys([names] if isinstance(names, str) else names, self.chosen)
+
+    def set_max_atoms_per_core(self, most):
+        self.sim.log.append(["set_max_atoms_per_core", self.label, most])
+
+    def spinnaker_get_data(self, name, as_matrix=False, chosen=()):
+        segment = self.get_data().segments[0]
+        if as_matrix:
+            assert self.names[name] == list(chosen)
+            return next(signal.magnitude for signal in segment.analogsignals if signal.name == name)
+        return np.array([(i, time) for i, train in enumerate(segment.spiketrains) for time in train.magnitude])
 
     def get_data(self):
         n = round(self.sim.now / self.sim.timestep) + 1
@@ -74,6 +85,10 @@ class FakeSim:
         self.now += ms
         self.log.append(["run", ms])
 
+    def reset(self):
+        self.now = 0.0
+        self.log.append(["reset"])
+
     def end(self):
         self.log.append(["end"])
 
@@ -86,9 +101,13 @@ class FakeSim:
             {k: v for k, v in vars(one).items() if not callable(v)}
             for one in (connector, *synapse, *(value for key, value in options.items() if key == "synapse_type"))
         ]
-        self.log.append(["Projection", pre.label, post.label, told, options["receptor_type"]])
+        self.log.append(["Projection", pre.label, post.label, told, options.get("receptor_type")])
         given = getattr(connector, "given", [])
-        rows = [row[:3] for row in given[0]] if len(given) else [(i, j, 1.0) for i in range(pre.size) for j in (0, 1)]
+        rows = (
+            [row[:3] for row in given[0]]
+            if len(given)
+            else [(i, j, 1.0) for i in range(pre.size) for j in range(post.size) if pre is not post or i != j]
+        )
         return FakeProjection(pre, post, connector, rows)
 
     def connect(self, _sim, projection, pre, post, values):

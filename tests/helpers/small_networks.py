@@ -84,10 +84,8 @@ def learning(rule, cell=EXP, loop=False, n=12, delays=(1, 3), per_core=None, bac
 def rewarded(rule):
     """Neurons that learn under reward and punishment."""
     made = learning(rule, delays=(1, 2))
-    signals = [
-        Projection(name, "signals", "cells", listed(2, 12, 14, weight=0.05), name, REWARD)
-        for name in ("reward", "punishment")
-    ]
+    amounts = DenseConnections(np.full((2, 12), 0.3), 1, "machine")
+    signals = [Projection(name, "signals", "cells", amounts, name, REWARD) for name in ("reward", "punishment")]
     return Network((*made.populations, source("signals", (1, 1, 2), 9, first=1)), (*made.projections, *signals))
 
 
