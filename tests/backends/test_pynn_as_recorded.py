@@ -113,7 +113,7 @@ def on_board(name, reset, log):
             told = [simulation.choices, simulation.run(12), simulation.recording(), simulation.run(9)]
             told += [
                 simulation.recording(),
-                list(simulation._given().items()),
+                sorted(simulation._given().items(), key=str),
                 simulation._ends,
                 [list(vars(part._vertex).values()) for parts in simulation._parts.values() for _, part in parts],
             ]
