@@ -128,6 +128,14 @@ def kernels(size=(3, 3), shape=(2, 12, 14), maps=3, pool=(1, 1), strides=(1, 1),
     )
 
 
+def competing():
+    """Maps that inhibit each other at each place."""
+    made = kernels(size=(2, 3), shape=(1, 8, 9), maps=4)
+    shape = made.populations[1].shape
+    others = ConvConnections(-2.5 * (1.0 - np.eye(4))[:, :, None, None], shape)
+    return Network(made.populations, (*made.projections, Projection("within", "out", "out", others)))
+
+
 def deep():
     """Two convolutions one after another, and units that see both maps."""
     first = kernels(shape=(1, 14, 14), maps=2)
@@ -241,6 +249,8 @@ NETWORKS = {
     "busy": busy,
     "busy-learns": lambda: busy(2, RULES["nearest"]),
     "crowded": lambda: wide(2000, per_core=2),
+    "competing": competing,
+    "saturated": lambda: wide(40, limit=0.5),
     "connectors": connectors,
     "troubled": troubled,
     "silent": silent,

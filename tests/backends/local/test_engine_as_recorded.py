@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
 
+import interpreted
 import recorded
 from small_networks import NETWORKS
 
@@ -24,6 +25,7 @@ from spikingconvnet.network.netlist import Projection
 from spikingconvnet.network.neurons import SpikeSourcePoisson
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "engine.json"
+SLOW = ("kernels-of-5", "kernels-cut", "deep", "deep reset", "wide noisy", "kernels-listed")  # without a compiler
 SLOT = 12  # steps of half a sample
 
 
@@ -32,7 +34,16 @@ def _noisy(made):
     first = made.projections[0]
     size = made.population(first.pre).size
     words = tuple((123456789 + k, 987654321, 43219876, 6543217) for k in range(-(-size // 256)))
-    noise = replace(made.population(first.pre), label="noise", cell=SpikeSourcePoisson(40.0, core_seeds=words))
+    rates = {
+        "rate": 3.0 + 2000.0 * (np.arange(size) % 3 == 0) + np.arange(size) % 40,
+        "start": 3.0 * (np.arange(size) % 4),
+    }
+    noise = replace(
+        made.population(first.pre),
+        label="noise",
+        values=rates,
+        cell=SpikeSourcePoisson(40.0, duration=21.0, core_seeds=words),
+    )
     return replace(
         made,
         populations=(*made.populations, noise),
@@ -48,11 +59,11 @@ CASES |= {
 CASES |= {f"{name} noisy": lambda name=name: _noisy(NETWORKS[name]()) for name in ("wide", "learns-pair", "fast")}
 
 
-def seen(name, jobs=1):
+def seen(name, jobs=1, kernels=None):
     """Everything that is recorded in two pieces, and the weights behind them."""
     made = CASES[name]()
     neurons = [p for p in made.populations if not p.is_source]
-    with Simulation(made, {p.label: np.arange(p.size)[::-2] for p in neurons}, jobs) as simulation:
+    with Simulation(made, {p.label: np.arange(p.size)[::-2] for p in neurons}, jobs, kernels) as simulation:
         simulation.run(SLOT)
         told = [simulation.recording()]
         for population in neurons:
@@ -71,6 +82,12 @@ KEPT = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
 @pytest.mark.parametrize("name", CASES)
 def test_the_engine_has_the_integers_that_it_had(name):
     recorded.compare(seen(name), KEPT["engine"][name])
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW])
+def test_kernels_for_numba_have_them_as_plain_python(name):
+    with interpreted.kernels() as kernels:
+        recorded.compare(seen(name, 1, kernels), KEPT["engine"][name])
 
 
 @pytest.mark.parametrize("name", ["deep", "kernels-cut", "kernels-pooled"])
