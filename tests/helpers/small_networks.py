@@ -84,8 +84,10 @@ def learning(rule, cell=EXP, loop=False, n=12, delays=(1, 3), per_core=None, bac
 def rewarded(rule):
     """Neurons that learn under reward and punishment."""
     made = learning(rule, delays=(1, 2))
-    amounts = DenseConnections(np.full((2, 12), 0.3), 1, "machine")
-    signals = [Projection(name, "signals", "cells", amounts, name, REWARD) for name in ("reward", "punishment")]
+    signals = [
+        Projection(name, "signals", "cells", DenseConnections(np.full((2, 12), amount), 1, "machine"), name, REWARD)
+        for name, amount in (("reward", 0.9), ("punishment", 0.3))
+    ]
     return Network((*made.populations, source("signals", (1, 1, 2), 9, first=1)), (*made.projections, *signals))
 
 
