@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from functools import cache
 from math import sqrt
 from pathlib import Path
 
@@ -29,7 +30,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mutants import faults, run  # noqa: E402
+from mutants import faults, followed, run  # noqa: E402
 from mutants.nearest import Seen  # noqa: E402
 
 REPORTS = ROOT / "reports" / "mutation"
@@ -46,16 +47,21 @@ def sources(only=""):
 
 
 def measure(options):
-    """Run every test file under coverage, those that have not been measured."""
+    """Run every test file under coverage, those that have not been measured or are otherwise since."""
     seen = REPORTS / "seen"
     seen.mkdir(parents=True, exist_ok=True)
+    commit, since = followed.now(ROOT), cache(lambda measured: followed.Since(ROOT, measured).changed)
     files = ["spikingconvnet", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))]
     with tempfile.TemporaryDirectory(prefix="mutation-") as where:
         tree = run.copy_of(ROOT, Path(where) / "tree")
         for file in files:
             into = seen / f"{file.replace('/', '+')}.coverage"
-            if into.with_suffix(".json").exists() or NOT_RUN.search(file) or not re.search(options.only, file):
+            is_measured = into.with_suffix(".json").exists() and file not in since(followed.commit_of(into))
+            if is_measured or NOT_RUN.search(file) or not re.search(options.only, file):
                 continue
+            into.with_suffix(".json").unlink(missing_ok=True)
+            into.unlink(missing_ok=True)
+            into.with_suffix(".commit").write_text(commit)
             begin = time.monotonic()
             environment = {**os.environ, "SEEN_INTO": str(into), "PYTHONPATH": f"{tree}:{tree / 'benchmarks'}"}
             done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "mutants.seen", *run.QUIET, file],
@@ -88,7 +94,7 @@ def sample(options):
     run.warm()
     with tempfile.TemporaryDirectory(prefix="mutation-") as where, open(out, "a") as stream:
         trees = [run.copy_of(ROOT, Path(where) / str(k)) for k in range(options.jobs)]
-        for record in _all(left, text, trees, Seen(options.seen), options.budget):
+        for record in _all(left, text, trees, Seen(options.seen, ROOT), options.budget):
             done.append(record)
             print(json.dumps(record), file=stream, flush=True)
             if record["kind"] not in NOTICED:

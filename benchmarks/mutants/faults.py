@@ -25,6 +25,9 @@ FAMILIES = {"ReplaceBinaryOperator": "arithmetic", "ReplaceComparisonOperator": 
 # below 0).
 IDENTITY = re.compile(r"_((?!Is)[A-Za-z]+_Is(Not)?|Is(Not)?_(?!Is)[A-Za-z]+)$")
 RESHAPE = re.compile(r"reshape\(.*- ?$")
+# What decides how fast something is and not what it does: decorators, and arguments of numba's.
+FASTER = re.compile(r"(functools\.)?(lru_)?cache\b|_?compiled$|inlined$|(numba\.)?njit\b")
+FASTER_ARGUMENTS = {"cache", "nogil", "parallel", "inline"}
 # What holds an operator between two operands; the ** of a {**dict} and the * of (a, *, b) stand elsewhere.
 OPERATION = {"arith_expr", "term", "power", "shift_expr", "expr", "xor_expr", "and_expr"}
 
@@ -66,14 +69,32 @@ class Fault:
         return tuple(" | ".join(line.strip() for line in lines) for lines in zip(*changed))
 
 
+def _no_values(source):
+    """What is no value: annotations, and what changes nothing but speed. Sets of (line, column) of their places."""
+    lines, spans = source.splitlines(), []
+    for node in ast.walk(ast.parse(source)):
+        spans += [getattr(node, name, None) for name in ("annotation", "returns")]
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).endswith("TypeAlias"):
+            spans.append(node.value)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("njit", "jit"):
+            spans += [argument.value for argument in node.keywords if argument.arg in FASTER_ARGUMENTS]
+        spans += [one for one in getattr(node, "decorator_list", ()) if FASTER.match(ast.unparse(one))]
+    at = {(line, column) for span in filter(None, spans) for line in range(span.lineno, span.end_lineno + 1)
+          for column in range(span.col_offset if line == span.lineno else 0,
+                              span.end_col_offset if line == span.end_lineno else len(lines[line - 1]))}
+    return at | {(span.lineno, span.col_offset - 1) for span in filter(None, spans)}     # the @ of a decorator
+
+
 def places(file, source):
     """Every place of a file: dict of (file, family, line, column) to list of its Faults."""
-    found, text = defaultdict(list), source.splitlines()
+    found, text, left_out = defaultdict(list), source.splitlines(), _no_values(source)
     nodes = list(ast_nodes(get_ast(source)))
     for name, family in families().items():
         operator = get_operator(name)()
         positions = ((node, at) for node in nodes for at, _ in operator.mutation_positions(node))
         for occurrence, (node, (line, column)) in enumerate(positions):
+            if (line, column) in left_out:
+                continue
             before = text[line - 1][:column] + "-" * name.endswith("USub_Invert")
             if (family == "number" or before.endswith("-")) and RESHAPE.search(before):
                 continue

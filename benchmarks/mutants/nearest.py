@@ -2,9 +2,13 @@
 
 import json
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import coverage
+
+from mutants.followed import Since, commit_of
+from mutants.run import collected
 
 # Test files that run kernels compiled by numba, also where the extension is built.
 KERNELS = {"kernels": "backends/local/test_reference_equals_kernels.py",
@@ -12,33 +16,44 @@ KERNELS = {"kernels": "backends/local/test_reference_equals_kernels.py",
            "numba_kernels": "backends/local/test_native.py", "poisson_kernels": "backends/local/test_poisson.py",
            "svm_kernels": "experiment/test_svm.py", "bpstdp_kernels": "training/test_bpstdp.py",
            "surrogate_kernels": "training/test_surrogate.py"}
+NEARER = 5          # times that a test may take longer if its file is named after the module
 
 
 class Seen:
-    """What every test has executed.
+    """What every test has executed, in lines of today's sources.
 
     Parameters
     ----------
     directory : Path
-        Files of ``mutants.seen``, one pair for each test file.
+        Files of ``mutants.seen``, a few for each test file.
+    root : Path
+        The tree whose lines and tests they are.
     """
 
-    def __init__(self, directory):
-        self.seconds, self._lines = {}, defaultdict(lambda: defaultdict(set))
+    def __init__(self, directory, root):
+        self.seconds, self._lines, changed = {}, defaultdict(lambda: defaultdict(set)), set()
+        since, moved = cache(lambda commit: Since(root, commit)), cache(lambda commit, file: since(commit).lines(file))
         for path in sorted(Path(directory).glob("*.json")):
-            own = path.stem.replace("+", "/")       # tests of pytest plugins run others
-            self.seconds |= {k: v for k, v in json.loads(path.read_text()).items() if k.startswith(own)}
-            self._add(coverage.CoverageData(path.with_suffix(".coverage")))
+            own, commit = path.stem.replace("+", "/"), commit_of(path)      # tests of pytest plugins run others
+            if (Path(root) / own).exists():
+                self.seconds |= {k: v for k, v in json.loads(path.read_text()).items() if k.startswith(own)}
+                self._add(coverage.CoverageData(path.with_suffix(".coverage")), lambda file, at=commit: moved(at, file))
+                if own in since(commit).changed or own.count("/") == 1:     # which have a test for each record
+                    changed.add(own)
+        there = collected(root, sorted(changed))
+        self.seconds = {k: v for k, v in self.seconds.items() if k.split("::")[0] not in changed or k in there}
         self._by_file = defaultdict(list)
         for test in self.seconds:
             self._by_file[test.split("::")[0]].append(test)
 
-    def _add(self, data):
+    def _add(self, data, moved):
         data.read()
-        for file in data.measured_files():
-            name = file[file.rindex("/spikingconvnet/") + 1:]
-            for line, contexts in data.contexts_by_lineno(file).items():
-                self._lines[name][line].update(contexts)
+        for path in data.measured_files():
+            file = path[path.rindex("/spikingconvnet/") + 1:]
+            now = moved(file)
+            for line, contexts in data.contexts_by_lineno(path).items():
+                for at in [line] if now is None else now.get(line, ()):
+                    self._lines[file][at].update(contexts)
 
     def tests(self, file, lines, source_lines):
         """Tests that execute one of these lines of functions of a file: set of ids.
@@ -56,7 +71,8 @@ class Seen:
     def nearest(self, fault, source_lines, budget):
         """Tests for a fault, the nearest first, until their seconds are used up: list of ids.
 
-        First those that name the module in id or file, then the others; quick ones before slow ones. For what no test
+        First those that name the module in their id, then quick ones before slow ones, where a file that is named
+        after the module takes a part of its time. For what no test
         was seen to execute those of KERNELS, or (tables of constants) of the folder named after its own or around it.
         """
         statement = source_lines.statement(fault.line)
@@ -68,8 +84,8 @@ class Seen:
         records = f"[{'.'.join(path.with_suffix('').parts[1:])}."       # stands in the ids of tests of all records
         if not source_lines.in_function(fault.line):
             candidates |= {test for test in self.seconds if records in test or f"test_{stem}.py::" in test}
-        for test in sorted(candidates, key=lambda test: (records not in test, stem not in test.split("::")[0],
-                                                         self.seconds[test], test)):
+        for test in sorted(candidates, key=lambda test: (
+                records not in test, self.seconds[test] / (NEARER if stem in test.split("::")[0] else 1), test)):
             total += self.seconds[test] + 0.01
             if total > budget and chosen:
                 break

@@ -1,7 +1,9 @@
 """Support vector machines: the bits of all kernels, the bound on what is left, hard cases."""
 
 import importlib
+from contextlib import ExitStack
 
+import interpreted
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,13 +51,18 @@ def naive_pass(order, rows, own, square, factors, lanes, weights, alpha):
     return changed
 
 
-KERNELS = {"numba": svm_kernels, **{f"C, {width} bytes": width for width in ((16, 32, 64) if native.library() else ())}}
+KERNELS = {"numba": svm_kernels, "plain Python": svm_kernels,
+           **{f"C, {width} bytes": width for width in ((16, 32, 64) if native.library() else ())}}
 
 
 @pytest.mark.parametrize("which", KERNELS)
 @pytest.mark.parametrize("kind, lanes", [(np.uint16, 10), (np.float64, 16), (np.uint16, 1)])
-def test_all_kernels_have_the_bits_of_a_loop(which, kind, lanes, monkeypatch):
+def test_all_kernels_have_the_bits_of_a_loop(which, kind, lanes, monkeypatch, request):
     kernels = KERNELS[which]
+    if which == "plain Python":
+        meanwhile = ExitStack()
+        request.addfinalizer(meanwhile.close)
+        meanwhile.enter_context(interpreted.kernels())
     if isinstance(kernels, int):
         monkeypatch.setattr(native, "WIDEST", kernels)
         kernels = native

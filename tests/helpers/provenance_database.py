@@ -129,7 +129,7 @@ class Story:
         self.added, self.gone, self.messages, self.time_scale, self.missing_data = {}, set(), [], 1, set()
         self.clipped, self.lost_sequences, self.gaps = 0, 0, {}     # gaps: steps, by variable and run
         self.traffic = {(chip, item): rng.integers(0, 5000, 3 * len(ends) + 1).tolist()
-                        for chip in self.chips for item in COUNTED}
+                        for chip in self.chips for item in sorted(COUNTED)}
 
     def add(self, where, item, value, run=0):
         """Count `value` more of an item: at a core of a kind or a router, from a run on; routers with their phase."""
