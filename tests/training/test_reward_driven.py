@@ -57,13 +57,14 @@ def test_a_network_learns_from_reward_and_punishment_and_begins_each_run_with_th
     with partial(backends.open, jobs=1)(opened[-1]) as simulation:
         simulation.run(simulation.source_steps)
         last = simulation.weights("synapses").value.reshape(60, 3)
-    worth = (last - reward_driven.INHIBITION) * np.exp(reward_driven.begins(60, 8) / 30.0)[:, None]
+    late, tau = reward_driven.begins(60, rule.spread), rule.trials.neuron.tau_m
+    worth = (last - reward_driven.INHIBITION) * np.exp(late / tau)[:, None]
     assert np.allclose(fitted.coefficients / fitted.coefficients.max(), worth.T / worth.max())
 
 
 def test_settings_that_cannot_be_used_are_refused():
     for change, text in (({"amounts": ()}, "amounts"), ({"chunk": 0}, "chunk"),
-                         ({"spread": 40}, "spread"),
+                         ({"spread": 48}, "spread"),
                          ({"trials": replace(RewardDriven().trials, inhibition=0.0, target=3.0)}, "trials.inhibition")):
         with pytest.raises(SettingsError, match=f"RewardDriven.{text}: must be"):
             RewardDriven(**change)

@@ -97,6 +97,8 @@ class RSTDP(NetworkRule):
     inhibition : float
         Beside each plastic excitation, which never changes, nA: what is learned has signs then. A board's plastic
         weights have none.
+    flush_steps : int
+        Over which the flush spreads. Inputs that fire at once need a wide ring buffer, and weights are coarse then.
     """
 
     epochs: int = 5

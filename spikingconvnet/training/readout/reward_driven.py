@@ -17,9 +17,9 @@ from spikingconvnet.training.chain import rstdp
 from spikingconvnet.training.chain.balance import gain
 from spikingconvnet.training.chain.rstdp import RSTDP
 
-INHIBITION = 0.078125       # nA, a whole number of last bits: a weight that never learned is 0 then
-TRIALS = RSTDP(epochs=1, pattern_steps=39, kick=41, punish=46, reward=57, flush=69, flush_steps=8, slot=208,
-               pulses=(1,), eligibility=0.016, target=0.0, margin=1.0, v_thresh=10.0,
+INHIBITION = 480 / 4096     # nA, a whole number of last bits: a weight that never learned is 0 then
+TRIALS = RSTDP(epochs=1, pattern_steps=47, kick=49, punish=54, reward=65, flush=77, flush_steps=8, slot=224,
+               pulses=(1,), eligibility=0.032, target=0.0, margin=1.0, v_thresh=10.0,
                initial=(INHIBITION, INHIBITION), inhibition=INHIBITION, w_max=2 * INHIBITION,
                neuron=replace(RSTDP().neuron, tau_m=30.0))
 GOLDEN = (5 ** 0.5 - 1) / 2
@@ -40,18 +40,21 @@ class RewardDriven(ReadoutRule):
     spread : int
         Steps in one of which a cell begins. If all began at once, cells with as many spikes would fire together: the
         busiest step decides how fine the weights are.
+    counts_per_spike : int
+        How many counts of a cell are one spike, rounded up. Fewer spikes are finer weights too, and less work.
     """
 
-    amounts: tuple[float, ...] = (0.07, 0.035, 0.035, 0.025)
+    amounts: tuple[float, ...] = (0.07, 0.035, 0.0175, 0.00875)
     chunk: int = 1000
     trials: RSTDP = TRIALS
-    spread: int = 8
+    spread: int = 16
+    counts_per_spike: int = 2
 
     name = "reward-driven"
 
     def __post_init__(self) -> None:
         check_fields(self, amounts=several(POSITIVE, "numbers above 0, one an epoch"), chunk=SIZE, trials=record(RSTDP),
-                     spread=whole(1, MOST_SLOT))
+                     spread=whole(1, MOST_SLOT), counts_per_spike=whole(1, 1 << 16))
         require(self.trials.inhibition > 0, "RewardDriven", "trials.inhibition", self.trials.inhibition,
                 "above 0: a readout of weights without signs tells little")
         require(self.spread <= self.trials.pattern_steps, "RewardDriven", "spread", self.spread,
@@ -61,22 +64,39 @@ class RewardDriven(ReadoutRule):
               progress: Progress = iter) -> tuple[Floats, Floats]:
         """Weights and biases of all units, see ``ReadoutRule``; there are no biases."""
         weights = rng.uniform(*self.trials.initial, size=(counts.shape[1], classes))
+        return self.machine(self.taught(weights, counts, units, rng, open_network, progress)), np.zeros(classes)
+
+    def taught(self, weights: Floats, counts: Numbers, units: Ints, rng: np.random.Generator,
+               open_network: OpenNetwork, progress: Progress = iter) -> Floats:
+        """Go on learning: the plastic weights after all samples were shown, float array (cells, classes), nA.
+
+        Parameters
+        ----------
+        weights : float array (cells, classes), nA
+            From 0 to ``trials.w_max``; those of before, also of a class that is new.
+        counts, units, rng, open_network, progress
+            As of :meth:`train`.
+        """
         late = begins(counts.shape[1], self.spread)
         runs = [(amount, part) for amount in self.amounts for part in self._chunks(len(counts), rng)]
         steps = progress(runs)
         for amount, part in steps:
             rule = replace(self.trials, epochs=1, amount=amount)
-            weights, told = rstdp.learn(as_spikes(counts[part], rule.pattern_steps, late), np.asarray(units)[part],
-                                        weights, rng, rule, open_network)
+            shown = as_spikes(-(-counts[part].astype(np.int64) // self.counts_per_spike), rule.pattern_steps, late)
+            weights, told = rstdp.learn(shown, np.asarray(units)[part], weights, rng, rule, open_network)
             tell(steps, wrong=told["wrong"][-1], missing=told["missing"][-1])
-        return self._machine(weights, late), np.zeros(classes)
+        return weights
 
-    def _machine(self, weights: Floats, late: Ints) -> Floats:
-        """What a count is worth: a cell that begins later has leaked less at the probe; in units of the margin."""
-        rule = self.trials
+    def machine(self, weights: Floats) -> Floats:
+        """What a count is worth to a unit, in units of the margin: float array (classes, cells).
+
+        A cell that begins later has leaked less at the probe.
+        """
+        rule, late = self.trials, begins(len(weights), self.spread)
         leak = np.exp((late - late.max(initial=0)) / rule.neuron.tau_m)
-        machine: Floats = ((weights - rule.inhibition) * leak[:, None]).T * (gain(rule.neuron) / rule.margin)
-        return machine
+        worth: Floats = ((weights - rule.inhibition) * leak[:, None]).T * (
+            gain(rule.neuron) / (rule.margin * self.counts_per_spike))
+        return worth
 
     def _chunks(self, n: int, rng: np.random.Generator) -> list[Ints]:
         return np.array_split(rng.permutation(n), -(-n // self.chunk))
