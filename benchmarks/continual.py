@@ -3,8 +3,8 @@
     python main.py --mode demo --run-dir runs/demo
     python benchmarks/continual.py --run-dir runs/demo
 
-All in the local engine, by what a board does: reward and punishment over an inhibition (``RewardDriven``), on the counts
-of the training images of a finished run; the last 10,000 of them are asked, the test images are not opened.
+All in the local engine, by what a board does, reward and punishment over an inhibition (``RewardDriven``), on counts
+of the training images of a finished run. The last 10,000 of them are asked, the test images are not opened.
 
 * *A new class.* Units of all classes are there, and nine are taught. Then the tenth class comes, alone, or with as many
   images of the old ones as `--again` says, for as many epochs as before.
@@ -23,7 +23,7 @@ from spikingconvnet.experiment.settings import load
 from spikingconvnet.training import RewardDriven
 
 ASKED = 10_000          # the last training images
-FEW = (0.035,) * 10     # dopamine of each epoch with few labels
+FEW = (0.16,) * 10      # dopamine of each epoch with few labels
 
 
 def drawn(labels, classes, each, rng):
@@ -42,7 +42,7 @@ def right(rule, weights, counts, labels, classes):
 def new_class(taught, asked, again, each, seed):
     """Shares recognised, %: of the old classes before and after the new one came, of the new one, and of all."""
     rng, opened = np.random.default_rng(seed), partial(backends.open, jobs=1)
-    (counts, labels), rule = taught, RewardDriven(amounts=(0.07, 0.035))
+    (counts, labels), rule = taught, RewardDriven(amounts=(0.16, 0.08))
     new, old = 9, np.arange(9)
     first = drawn(labels, old, each, rng)
     begun = np.full((counts.shape[1], 10), rule.trials.inhibition)
@@ -76,13 +76,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run-dir", required=True)
     parser.add_argument("--each", type=int, default=400, help="images of a class (400)")
-    parser.add_argument("--again", type=int, nargs="*", default=(0, 90, 400), help="old images shown with the new class")
+    parser.add_argument("--again", type=int, nargs="*", default=(0, 90, 400), help="old images beside the new class")
     parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1, 2))
     asked_for = parser.parse_args()
     experiment = Experiment(load(f"{asked_for.run_dir}/parameters.py"), asked_for.run_dir, jobs=1)
     counts, labels = experiment.features("train")
     taught, asked = (counts[:-ASKED], labels[:-ASKED]), (counts[-ASKED:].astype(np.float32), labels[-ASKED:])
-    print("| old images shown again | old classes before | old classes after | new class | all |\n|---|---|---|---|---|")
+    print("| old images again | old classes before | old classes after | new class | all |\n|---|---|---|---|---|")
     for again in asked_for.again:
         told(again, [new_class(taught, asked, again, asked_for.each, seed) for seed in asked_for.seeds])
     print("\n| labels a class | RewardDriven | support vector machine |\n|---|---|---|")

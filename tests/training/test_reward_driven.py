@@ -64,7 +64,7 @@ def test_a_network_learns_from_reward_and_punishment_and_begins_each_run_with_th
 
 def test_settings_that_cannot_be_used_are_refused():
     for change, text in (({"amounts": ()}, "amounts"), ({"chunk": 0}, "chunk"),
-                         ({"spread": 48}, "spread"),
+                         ({"spread": 64}, "spread"),
                          ({"trials": replace(RewardDriven().trials, inhibition=0.0, target=3.0)}, "trials.inhibition")):
         with pytest.raises(SettingsError, match=f"RewardDriven.{text}: must be"):
             RewardDriven(**change)

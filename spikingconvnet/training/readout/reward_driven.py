@@ -17,11 +17,11 @@ from spikingconvnet.training.chain import rstdp
 from spikingconvnet.training.chain.balance import gain
 from spikingconvnet.training.chain.rstdp import RSTDP
 
-INHIBITION = 480 / 4096     # nA, a whole number of last bits: a weight that never learned is 0 then
-TRIALS = RSTDP(epochs=1, pattern_steps=47, kick=49, punish=54, reward=65, flush=77, flush_steps=8, slot=224,
-               pulses=(1,), eligibility=0.032, target=0.0, margin=1.0, v_thresh=10.0,
+INHIBITION = 832 / 4096     # nA, a whole number of last bits: a weight that never learned is 0 then
+TRIALS = RSTDP(epochs=1, pattern_steps=63, kick=65, punish=70, reward=81, flush=93, flush_steps=16, slot=288,
+               pulses=(1,), eligibility=0.032, target=0.0, margin=1.5, v_thresh=10.0,
                initial=(INHIBITION, INHIBITION), inhibition=INHIBITION, w_max=2 * INHIBITION,
-               neuron=replace(RSTDP().neuron, tau_m=30.0))
+               neuron=replace(RSTDP().neuron, tau_m=40.0))
 GOLDEN = (5 ** 0.5 - 1) / 2
 
 
@@ -44,10 +44,10 @@ class RewardDriven(ReadoutRule):
         How many counts of a cell are one spike, rounded up. Fewer spikes are finer weights too, and less work.
     """
 
-    amounts: tuple[float, ...] = (0.07, 0.035, 0.0175, 0.00875)
+    amounts: tuple[float, ...] = (0.16, 0.08, 0.04, 0.02)
     chunk: int = 1000
     trials: RSTDP = TRIALS
-    spread: int = 16
+    spread: int = 48
     counts_per_spike: int = 2
 
     name = "reward-driven"
