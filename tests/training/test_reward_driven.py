@@ -38,7 +38,7 @@ def test_cells_begin_evenly_often_in_each_step():
     assert not reward_driven.begins(5, 1).any()
 
 
-def test_a_network_learns_from_reward_and_punishment_and_begins_each_run_with_the_weights_before():
+def test_a_network_learns_from_reward_and_punishment_and_begins_each_run_with_the_weights_before(caplog):
     counts, units = samples(60)
     rule, opened = RewardDriven(amounts=(0.2, 0.1), chunk=40), []
 
@@ -47,6 +47,7 @@ def test_a_network_learns_from_reward_and_punishment_and_begins_each_run_with_th
         return backends.open(network, *args, **options)
 
     fitted = readout.fitter(Classifier(learn=rule), 0, lambda items, description: items, watched)(counts, units + 7)
+    assert caplog.text.count("the order of packets decides what is learnt") == 1        # of four runs
     asked, truth = samples(200, 1)
     assert readout.score(fitted.predict(asked), truth + 7).accuracy > 0.8 and fitted.classes.tolist() == [7, 8, 9]
     assert (fitted.coefficients > 0).any() and (fitted.coefficients < 0).any() and not fitted.intercepts.any()

@@ -177,7 +177,8 @@ class RSTDP(NetworkRule):
 
 
 def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generator, rule: RSTDP,
-          open_network: OpenNetwork, progress: Progress = iter) -> tuple[Floats, Diagnostics]:
+          open_network: OpenNetwork, progress: Progress = iter,
+          said: set[str] | None = None) -> tuple[Floats, Diagnostics]:
     """Show all samples `rule.epochs` times, each epoch a chunk of one run.
 
     Parameters
@@ -190,6 +191,8 @@ def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generato
     rule : RSTDP
     open_network : callable
     progress : callable
+    said : set of str or None
+        Kinds of warnings that were said already, of runs before this one.
 
     Returns
     -------
@@ -221,7 +224,7 @@ def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generato
             missing.append(float(np.sum(of_own & (step > rule.kick) & (step < rule.reward)) / spikes.n_samples))
             tell(epochs, wrong=wrong[-1], missing=missing[-1])
         weights = simulation.weights(SYNAPSES).value.reshape(initial.shape)
-    log_warnings(recording, logger)
+    log_warnings(recording, logger, said)
     return weights, {"wrong": wrong, "missing": missing, "at_lower": float(np.mean(weights <= 0)),
                      "at_upper": float(np.mean(weights >= 0.999 * rule.w_max))}
 

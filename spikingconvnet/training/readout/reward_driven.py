@@ -79,11 +79,11 @@ class RewardDriven(ReadoutRule):
         """
         late = begins(counts.shape[1], self.spread)
         runs = [(amount, part) for amount in self.amounts for part in self._chunks(len(counts), rng)]
-        steps = progress(runs)
+        steps, said = progress(runs), set[str]()
         for amount, part in steps:
             rule = replace(self.trials, epochs=1, amount=amount)
             shown = as_spikes(-(-counts[part].astype(np.int64) // self.counts_per_spike), rule.pattern_steps, late)
-            weights, told = rstdp.learn(shown, np.asarray(units)[part], weights, rng, rule, open_network)
+            weights, told = rstdp.learn(shown, np.asarray(units)[part], weights, rng, rule, open_network, said=said)
             tell(steps, wrong=told["wrong"][-1], missing=told["missing"][-1])
         return weights
 
