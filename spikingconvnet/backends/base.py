@@ -97,11 +97,12 @@ def recorded_neurons(network: Network, record: Record) -> dict[str, Ints]:
     return {label: ids.astype(np.int64) for label, ids in chosen.items()}
 
 
-def log_warnings(recording: Recording, logger: logging.Logger) -> None:
+def log_warnings(recording: Recording, logger: logging.Logger, said: set[str] | None = None) -> None:
     """Log what the board would have done in silence: lost or wrapped weights, silent synapses, cut ring buffers.
 
     A few weights that round to zero are a note. Where nobody has set up logging, which is where Python itself prints
-    warnings, one of a kind is enough for a process, as of every fit and prediction of an estimator.
+    warnings, one of a kind is enough for a process, as of every fit and prediction of an estimator;
+    and of the runs that share a set of kinds, `said`.
     """
     few = [COUNTER_TEXTS["lost_weights"].format(label=label, **counts) for label, counts in recording.counters.items()
            if counts["lost_weights"] <= MANY_ZEROS * counts["weights"]]
@@ -109,19 +110,20 @@ def log_warnings(recording: Recording, logger: logging.Logger) -> None:
         if text in few:
             logger.info("note: %s", text)
         else:
-            _warn(logger, text)
+            _warn(logger, text, said)
     for label, slots in recording.saturated.items():
         if slots:
             _warn(logger, f"population {label}: {slots} inputs of a step did not fit 16 bits and were cut; lower the"
-                          " weights, or raise max_expected_summed_weight")
+                          " weights, or raise max_expected_summed_weight", said)
 
 
-def _warn(logger: logging.Logger, text: str) -> None:
+def _warn(logger: logging.Logger, text: str, said: set[str] | None) -> None:
     kind = re.sub(r"\b\d+\b", "N", text)
-    if not logger.hasHandlers():
-        if kind in _printed:
-            return
-        _printed.add(kind)
+    known = [one for one in (said, None if logger.hasHandlers() else _printed) if one is not None]
+    if any(kind in one for one in known):
+        return
+    for one in known:
+        one.add(kind)
     logger.warning("warning: %s", text)
 
 

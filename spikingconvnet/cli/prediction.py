@@ -16,7 +16,7 @@ from spikingconvnet.data.sources_events import unlabelled
 from spikingconvnet.data.sources_pictures import pictures_in
 from spikingconvnet.data.sources_unlabelled import read_images
 from spikingconvnet.errors import DataError, SettingsError
-from spikingconvnet.experiment import binding
+from spikingconvnet.experiment import binding, onboard
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.prediction import Answers
 from spikingconvnet.gates.files import write_text
@@ -37,9 +37,11 @@ def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     Images of several sizes are a DataError.
     """
     files, images = _read(experiment, options.images)
+    if onboard.asked(experiment):
+        onboard.make(experiment)
     rows = _rows(files, experiment.predict(images), binding.class_names(experiment.store))
     if options.output is None:
-        return {"predictions": rows, "text": "\n".join(f"{row['image']}\t{row['label']}" for row in rows)}
+        return {"predictions": rows, "text": "\n".join("\t".join(map(str, _told(row))) for row in rows)}
     content = _as_table(rows) if options.output.lower().endswith(".csv") else json.dumps(rows, indent=2) + "\n"
     write_text(Path(options.output), content)
     return {"predictions": rows, "output": options.output, "text": f"labels of {len(rows):,} images: {options.output}"}
@@ -69,16 +71,30 @@ def _by(images: Pixels) -> str:
 
 
 def _rows(files: Sequence[str], answers: Answers, names: Mapping[int, str]) -> list[dict[str, Any]]:
-    """A record of each image: ``image``, ``label``, and ``scores`` by class; classes that have names by those."""
-    classes = [str(names.get(one, one)) for one in answers.classes.tolist()]
-    return [{"image": file, "label": names.get(label, label), "scores": dict(zip(classes, scores))}
+    """A record of each image: ``image``, ``label``, and ``scores`` by class; classes that have names by those.
+
+    Of a classifier that is on the board too also ``board``, the class whose unit fires first, and the ``step`` of the
+    image in which it does; both None where no unit fires.
+    """
+    labels = [names.get(one, one) for one in answers.classes.tolist()]
+    rows = [{"image": file, "label": names.get(label, label), "scores": dict(zip(map(str, labels), scores))}
             for file, label, scores in zip(files, answers.labels.tolist(), answers.scores.tolist())]
+    if answers.units is None or answers.steps is None:
+        return rows
+    return [{**row, "board": labels[unit] if unit >= 0 else None, "step": step if unit >= 0 else None}
+            for row, unit, step in zip(rows, answers.units.tolist(), answers.steps.tolist())]
+
+
+def _told(row: Mapping[str, Any]) -> list[Any]:
+    """Of a record: image, label, and the board's answer."""
+    return [row[name] for name in ("image", "label", "board") if name in row]
 
 
 def _as_table(rows: Sequence[dict[str, Any]]) -> str:
     """A line of names, then one an image."""
     made = io.StringIO()
     table = csv.writer(made, lineterminator="\n")
-    table.writerow(["image", "label", *(f"score {name}" for name in rows[0]["scores"])])
-    table.writerows([row["image"], row["label"], *row["scores"].values()] for row in rows)
+    own = [name for name in ("board", "step") if name in rows[0]]
+    table.writerow(["image", "label", *own, *(f"score {name}" for name in rows[0]["scores"])])
+    table.writerows([row["image"], row["label"], *(row[name] for name in own), *row["scores"].values()] for row in rows)
     return made.getvalue()

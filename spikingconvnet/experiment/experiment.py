@@ -25,7 +25,7 @@ from spikingconvnet.errors import HealthError, StoreError, require
 from spikingconvnet.experiment import binding, crossvalidation, readout, replicas
 from spikingconvnet.experiment.judging import judge
 from spikingconvnet.experiment.loading import Images
-from spikingconvnet.experiment.prediction import Answers, TrainedNetwork
+from spikingconvnet.experiment.prediction import Answers, TrainedNetwork, kept_head
 from spikingconvnet.experiment.results import SPLITS, Results, if_there, writes
 from spikingconvnet.experiment.runner import Runner
 from spikingconvnet.experiment.settings import Settings
@@ -392,7 +392,7 @@ class Experiment:
         fitted = None if self.model.runs_as_one else readout.Readout.from_arrays(self.stored.classifier().read())
         return TrainedNetwork(replace(self.settings, image_filter=self.images.image_filter()),
                               tuple(self.trained(stage.number) for stage in self.model.stages), fitted,
-                              binding.span(self.store))
+                              binding.span(self.store), kept_head(self.stored, self.model))
 
     def predict(self, images: Pixels | EventSet) -> Answers:
         """What the trained network answers to new images: Answers, ``labels`` and ``scores``; nothing of it is stored.

@@ -15,10 +15,12 @@ from spikingconvnet.data.resize import resized
 from spikingconvnet.errors import DataError, require
 from spikingconvnet.experiment import replicas
 from spikingconvnet.experiment.readout import Readout
+from spikingconvnet.experiment.results import Results
 from spikingconvnet.experiment.runner import Runner
 from spikingconvnet.experiment.settings import Settings
 from spikingconvnet.model import build
-from spikingconvnet.model.sequential import Stage
+from spikingconvnet.model.head import Head, answering
+from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import TrainedLayer
 from spikingconvnet.network.arrays import AnyInts, Floats, Numbers, Pixels
 from spikingconvnet.network.spikes import Spikes
@@ -40,12 +42,17 @@ class Answers:
         their mean membranes, mV. Of units that are equal the one that answers has half a spike more.
     verdicts : frozenset of str
         On the runs, if they were on a board, see ``health.verdict``.
+    units, steps : int16 array (n,), or None
+        Of a classifier that is on the board too: position in `classes` of the unit that fires first, -1 for none, and
+        the step of the image in which it does.
     """
 
     classes: AnyInts
     labels: AnyInts
     scores: Floats
     verdicts: frozenset[str] = frozenset()
+    units: AnyInts | None = None
+    steps: AnyInts | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +68,15 @@ class TrainedNetwork:
         The classifier; None for a model whose last layer answers.
     span : (float, float) or None
         Black and white of the images that were learned from, if those were no bytes.
+    head : Head or None
+        The classifier as a population, which then answers too.
     """
 
     settings: Settings
     layers: tuple[TrainedLayer, ...]
     readout: Readout | None
     span: tuple[float, float] | None = None
+    head: Head | None = None
 
     def answer(self, images: Numbers | EventSet, runner: Runner) -> Answers:
         """Labels and scores of new images.
@@ -88,18 +98,20 @@ class TrainedNetwork:
         DataError, HealthError
             What :meth:`spikes` refuses; an invalid run on a board.
         """
-        found, verdicts = self._responses(self.spikes(images), runner)
-        if self.readout:
-            counts, readout = np.concatenate(found), self.readout
-            return Answers(readout.classes, readout.predict(counts), readout.decision(counts), verdicts)
-        units, output = (np.concatenate([one[name] for one in found]) for name in ("units", "output"))
-        classes = np.sort(np.array(self.settings.classes))
-        return Answers(classes, classes[units[:, -1]], _decided(output, units[:, -1]), verdicts)
+        found, verdicts = self._responses(self.spikes(images), runner, self.head)
+        if self.readout is None:
+            classes = np.sort(np.array(self.settings.classes))
+            units = found["units"][:, -1]
+            return Answers(classes, classes[units], _decided(found["output"], units), verdicts)
+        counts, readout = found["counts"], self.readout
+        return Answers(readout.classes, readout.predict(counts), readout.decision(counts), verdicts,
+                       found.get("units"), found.get("steps"))
 
     def features(self, images: Numbers | EventSet, runner: Runner) -> Numbers:
         """What is read out of new images: array (n, features), as ``Experiment.features``; errors as :meth:`answer`."""
         found, _ = self._responses(self.spikes(images), runner)
-        return np.concatenate(found if self.readout else [one["output"] for one in found])
+        features: Numbers = found["counts" if self.readout else "output"]
+        return features
 
     def spikes(self, images: Numbers | EventSet) -> Spikes:
         """What the input fires for new images, gap included: Spikes.
@@ -149,25 +161,37 @@ class TrainedNetwork:
                 f"grey values up to {white or 255}, which was white in those that were learned from", DataError)
         return scaled(images, white)
 
-    def _responses(self, spikes: Spikes, runner: Runner) -> tuple[list[Any], frozenset[str]]:
-        """What is read out of each timeline, and the verdicts on the runs."""
+    def _responses(self, spikes: Spikes, runner: Runner,
+                   head: Head | None = None) -> tuple[dict[str, Any], frozenset[str]]:
+        """What is read out, by name, of all samples: see ``replicas``; and the verdicts on the runs."""
         found: list[Any] = replicas.timelines(spikes)
         verdicts = set()
-        for stages, layers, work, options in self._steps():
+        for stages, layers, work, options in self._steps(head):
             networks = [build.inference_network(stages, layers, source, self.settings.reset) for source in found]
+            if work is replicas.win and head:
+                networks = [answering(network, options["label"], head) for network in networks]
             judged = list(runner.side_by_side(networks, "new images", work, **options))
             found = [response for response, _ in judged]
             verdicts |= {verdict["verdict"] for _, verdict in judged if verdict}
-        return found, frozenset(verdicts)
+        parts = [one if isinstance(one, dict) else {"counts": one} for one in found]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, frozenset(verdicts)
 
-    def _steps(self) -> list[tuple[list[Stage], list[TrainedLayer], Callable[..., Any], dict[str, Any]]]:
+    def _steps(self, head: Head | None) -> list[tuple[list[Stage], list[TrainedLayer], Callable[..., Any],
+                                                      dict[str, Any]]]:
         """Layers that run as one network, and what is asked of it with which options: all, or one after another."""
         model, stages = self.settings.model, self.settings.model.stages
         if model.runs_as_one:
             return [(stages, list(self.layers), replicas.classify, {"layer": model.unit_readout})]
+        asked = [replicas.respond] * (len(stages) - 1) + [replicas.win if head else replicas.respond]
         grids = [None] * (len(stages) - 1) + [model.classifier.cells(stages[-1].out_shape)]
-        return [([stage], [layer], replicas.respond, {"label": stage.label, "grid": grid})
-                for stage, layer, grid in zip(stages, self.layers, grids)]
+        return [([stage], [layer], work, {"label": stage.label, "grid": grid})
+                for stage, layer, work, grid in zip(stages, self.layers, asked, grids)]
+
+
+def kept_head(stored: Results, model: Sequential) -> Head | None:
+    """The population that answers on the board, if the classifier has one and it is kept: Head or None."""
+    own = not model.runs_as_one and model.classifier.on_board and stored.head().is_there()
+    return Head.from_arrays(stored.head().read()) if own else None
 
 
 def _decided(output: Floats, units: AnyInts) -> Floats:

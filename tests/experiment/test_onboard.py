@@ -7,8 +7,10 @@ import pytest
 
 from spikingconvnet import Sequential, backends
 from spikingconvnet.cli import main as cli
+from spikingconvnet.cli import prediction
 from spikingconvnet.experiment import networks, onboard, readout, settings
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.prediction import Answers
 from spikingconvnet.model.head import READOUT
 
 
@@ -63,3 +65,31 @@ def test_it_stands_behind_the_layers_wherever_a_network_is_asked_for(both):
     spikes = board.data("test")["spikes"].samples(0, 10)
     units, _ = readout.by_first_spike(backends.run(board.network(1, spikes), jobs=1).spikes[READOUT])
     assert np.array_equal(units, board.timelines.winners("test", board.data("test"))["units"][:10])
+
+
+def test_new_images_are_answered_by_the_board_too(both, tmp_path, capsys):
+    host, board = both
+    images, known = np.load(board.store.path / "data" / "test.npz")["images"][:12], board.data("test")
+    onboard.make(board)
+    answers, alone = board.predict(images), host.predict(images)
+    winners = board.timelines.winners("test", known)
+    assert np.array_equal(answers.units, winners["units"][:12]) and np.array_equal(answers.steps, winners["steps"][:12])
+    assert np.array_equal(answers.labels, alone.labels) and np.array_equal(answers.scores, alone.scores)
+    assert alone.units is None and alone.steps is None
+    assert np.array_equal(board.trained_network().features(images, board.runner), board.features("test")[0][:12])
+    np.save(tmp_path / "new.npy", images)
+    words = ["--run-dir", str(tmp_path / "run"), "--parameters", str(tmp_path / "parameters.py"), "--images",
+             str(tmp_path / "new.npy")]
+    for on_board, own in (("true", [[str(c)] for c in answers.classes[answers.units].tolist()]), ("false", [[]] * 12)):
+        assert cli.main(["--mode", "predict", *words, "--set", f"MODEL.readout.on_board={on_board}"]) == 0
+        lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+        assert [line[1:] for line in lines] == [[str(label), *one] for label, one in zip(alone.labels.tolist(), own)]
+
+
+def test_an_image_that_no_unit_fires_for_has_no_answer_of_the_board():
+    found = Answers(np.array([4, 7]), np.array([7, 4]), np.array([[0.0, 1.0], [2.0, 1.0]]), frozenset(),
+                    np.array([1, -1]), np.array([19, -1]))
+    rows = prediction._rows(["a", "b"], found, {7: "seven"})
+    assert [(row["label"], row["board"], row["step"]) for row in rows] == [("seven", "seven", 19), (4, None, None)]
+    assert prediction._as_table(rows).splitlines() == ["image,label,board,step,score 4,score seven",
+                                                       "a,seven,seven,19,0.0,1.0", "b,4,,,2.0,1.0"]

@@ -51,6 +51,25 @@ def test_who_answers_to_anothers_sample_loses_weight_of_the_inputs_that_fired():
     assert (diagnostics["wrong"], diagnostics["missing"]) == ([1.0], [0.0])
 
 
+@pytest.mark.parametrize(("others", "own", "learn"), [(-3.0, 3.0, ""), (0.0, 3.0, "others"), (-3.0, 0.0, "own"),
+                                                      (15.0, 15.0, "others"), (-9.0, -9.0, "own"), (-3.0, 15.0, "")])
+def test_over_an_inhibition_only_errors_teach_also_of_units_beyond_the_threshold(others, own, learn):
+    rule = replace(ONCE, inhibition=4.0, initial=(4.0, 4.0), w_max=8.0, target=0.0, margin=1.5, v_thresh=10.0)
+    change, diagnostics = learned([[4.0 + weight_for(v) for v in (others, own)]] * 4, label=1, rule=rule)
+    assert (change[[0, 2], 0] < -0.01).all() if learn == "others" else not change[:, 0].any()
+    assert (change[[0, 2], 1] > 0.01).all() if learn == "own" else not change[:, 1].any()
+    assert (diagnostics["wrong"], diagnostics["missing"]) == ([float(learn == "others")], [float(learn == "own")])
+
+
+def test_a_flush_spreads_over_steps_and_each_input_still_fires_once_in_it():
+    rule = replace(ONCE, flush_steps=3)
+    inputs = rstdp.trials(pattern([0, 1, 2, 3]), np.array([0]), 2, rule)[0]
+    trial, neuron, step = inputs.events()
+    late = step >= rule.flush
+    fired = sorted(zip(trial[late], neuron[late], step[late] - rule.flush))
+    assert fired == [(k, i, i % 3) for k in (0, 1) for i in range(4)]
+
+
 def test_who_is_missing_gains_weight_of_the_inputs_that_fired():
     change, diagnostics = learned([[weight_for(7.0), weight_for(11.0)]] * 4, label=1)
     assert (change[[0, 2], 1] > 0.01).all() and not change[[1, 3]].any()

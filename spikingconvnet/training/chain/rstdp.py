@@ -57,6 +57,7 @@ logger = logging.getLogger(__name__)
 INPUT, TEACHER, REWARD, PUNISHMENT, OUTPUT, SYNAPSES, FIXED = ("input", "teacher", "reward", "punishment", "output",
                                                                "synapses", "fixed")
 FORGETTING = 16         # steps after which sPyNNaker's table of eligibility has its next entry
+HUSH = FORGETTING + 2    # steps before a trial in which a unit that is not asked fires: it is refractory then
 KICK = 1.1              # times the threshold
 _PULSES = several(whole(1, 4), "numbers of spikes from 1 to 4, the steps in which dopamine does not decay on a board")
 DECAY = 2.0             # ms, time constant of eligibility and dopamine: nothing is left after `FORGETTING` steps
@@ -96,6 +97,8 @@ class RSTDP(NetworkRule):
     inhibition : float
         Beside each plastic excitation, which never changes, nA: what is learned has signs then. A board's plastic
         weights have none.
+    flush_steps : int
+        Over which the flush spreads. Inputs that fire at once need a wide ring buffer, and weights are coarse then.
     """
 
     epochs: int = 5
@@ -116,17 +119,20 @@ class RSTDP(NetworkRule):
     neuron: IFCurrDelta = IFCurrDelta(tau_m=20.0, cm=1.0, v_rest=0.0, v_reset=0.0, v_thresh=OUT_OF_REACH,
                                       tau_refrac=0.0, v=0.0)
     inhibition: float = 0.0
+    flush_steps: int = 1
 
     name = "rstdp"
 
     def __post_init__(self) -> None:
         steps = whole(1, MOST_SLOT)
         check_fields(self, epochs=whole(1, 10_000), pattern_steps=steps, punish=steps, kick=steps, reward=steps,
-                     flush=steps, slot=steps, pulses=_PULSES, amount=POSITIVE, eligibility=POSITIVE, target=POSITIVE,
-                     margin=NOT_NEGATIVE, v_thresh=POSITIVE, inhibition=NOT_NEGATIVE,
-                     w_max=POSITIVE, initial=several(NOT_NEGATIVE, "a range (lowest, highest) in nA", 2),
-                     neuron=record(IFCurrDelta))
-        require(self.margin < self.target, "RSTDP", "margin", self.margin, f"0 or more, below {self.target}")
+                     flush=steps, slot=steps, pulses=_PULSES, amount=POSITIVE, eligibility=POSITIVE,
+                     target=NOT_NEGATIVE, flush_steps=steps, margin=NOT_NEGATIVE, v_thresh=POSITIVE,
+                     inhibition=NOT_NEGATIVE, w_max=POSITIVE,
+                     initial=several(NOT_NEGATIVE, "a range (lowest, highest) in nA", 2), neuron=record(IFCurrDelta))
+        if not self.inhibition:         # membranes are above 0 then
+            require(self.target > 0, "RSTDP", "target", self.target, "above 0 without an inhibition")
+            require(self.margin < self.target, "RSTDP", "margin", self.margin, f"0 or more, below {self.target}")
         require(self.target + self.margin < self.v_thresh, "RSTDP", "v_thresh", self.v_thresh,
                 f"above target and margin ({self.target + self.margin})")
         require(self.initial[0] <= self.initial[1] <= self.w_max, "RSTDP", "initial", self.initial,
@@ -134,7 +140,7 @@ class RSTDP(NetworkRule):
         self._check_times()
 
     def __repr__(self) -> str:
-        return spelled(self, ("inhibition",))
+        return spelled(self, ("inhibition", "flush_steps"))
 
     def _check_times(self) -> None:
         answer, last = self.pattern_steps + 1, max(self.pulses) - 1
@@ -145,8 +151,9 @@ class RSTDP(NetworkRule):
                 and self.reward + last < self.kick + 1 + FORGETTING, "RSTDP", "reward", self.reward,
                 f"{FORGETTING} steps or more behind the answer in step {answer}, its last pulse less than that behind"
                 f" the kick's spike in step {self.kick + 1}")
-        require(max(self.reward, self.punish) + last < self.flush < self.slot - FORGETTING, "RSTDP", "flush",
-                self.flush, f"after all rewards, more than {FORGETTING} steps before the end of the slot")
+        end = self.flush + self.flush_steps - 1
+        require(max(self.reward, self.punish) + last < self.flush and end < self.slot - FORGETTING, "RSTDP", "flush",
+                self.flush, f"after all rewards, its last step more than {FORGETTING} before the end of the slot")
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               open_network: OpenNetwork, progress: Progress = iter, events: Shown | None = None,
@@ -170,7 +177,8 @@ class RSTDP(NetworkRule):
 
 
 def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generator, rule: RSTDP,
-          open_network: OpenNetwork, progress: Progress = iter) -> tuple[Floats, Diagnostics]:
+          open_network: OpenNetwork, progress: Progress = iter,
+          said: set[str] | None = None) -> tuple[Floats, Diagnostics]:
     """Show all samples `rule.epochs` times, each epoch a chunk of one run.
 
     Parameters
@@ -183,6 +191,8 @@ def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generato
     rule : RSTDP
     open_network : callable
     progress : callable
+    said : set of str or None
+        Kinds of warnings that were said already, of runs before this one.
 
     Returns
     -------
@@ -209,11 +219,12 @@ def learn(spikes: Spikes, labels: Ints, initial: Floats, rng: np.random.Generato
             simulation.run(2 * spikes.n_samples * rule.slot)
             recording = simulation.recording()
             trial, _, step = recording.spikes[OUTPUT].events()
-            wrong.append(float(np.sum(trial % 2 == 0) / spikes.n_samples))
-            missing.append(float(np.sum((trial % 2 == 1) & (step > rule.kick)) / spikes.n_samples))
+            of_own = trial % 2 == own_trial(rule)
+            wrong.append(float(np.sum(~of_own) / spikes.n_samples))
+            missing.append(float(np.sum(of_own & (step > rule.kick) & (step < rule.reward)) / spikes.n_samples))
             tell(epochs, wrong=wrong[-1], missing=missing[-1])
         weights = simulation.weights(SYNAPSES).value.reshape(initial.shape)
-    log_warnings(recording, logger)
+    log_warnings(recording, logger, said)
     return weights, {"wrong": wrong, "missing": missing, "at_lower": float(np.mean(weights <= 0)),
                      "at_upper": float(np.mean(weights >= 0.999 * rule.w_max))}
 
@@ -232,7 +243,8 @@ def training_network(shown: Spikes, labels: Ints, initial: Floats, rule: RSTDP) 
     classes = initial.shape[1]
     inputs, teacher, reward, punishment = trials(shown, labels, classes, rule)
     sources = {INPUT: inputs, TEACHER: teacher, REWARD: reward, PUNISHMENT: punishment}
-    cell = replace(rule.neuron, v_thresh=rule.v_thresh, tau_refrac=float(rule.reward))
+    largest = _largest_input(inputs, teacher, shown, rule)
+    cell = replace(rule.neuron, v_thresh=rule.v_thresh, tau_refrac=float(rule.reward + HUSH * (rule.inhibition > 0)))
     tau = rule.neuron.tau_m
     stdp = STDPMechanism(SpikePairRule(tau, tau, rule.eligibility, 0.0), AdditiveWeightDependence(0.0, rule.w_max))
     dopamine = Neuromodulation(DECAY, DECAY, 0.0, rule.w_max)
@@ -240,15 +252,24 @@ def training_network(shown: Spikes, labels: Ints, initial: Floats, rule: RSTDP) 
     fixed = Projection(FIXED, INPUT, OUTPUT, DenseConnections(np.full(initial.shape, rule.inhibition)), "inhibitory")
     return Network(
         (*(Population(label, spikes.shape, SpikeSourceArray(spikes)) for label, spikes in sources.items()),
-         Population(OUTPUT, (classes, 1, 1), cell, max_expected_summed_weight=_largest_input(shown, rule))),
+         Population(OUTPUT, (classes, 1, 1), cell, max_expected_summed_weight=largest)),
         (Projection(SYNAPSES, INPUT, OUTPUT, DenseConnections(initial), plasticity=stdp),
          Projection(TEACHER, TEACHER, OUTPUT, _teaching(classes, rule)),
          *(Projection(label, label, OUTPUT, everyone, label, dopamine) for label in (REWARD, PUNISHMENT)),
          *[fixed] * (rule.inhibition > 0)))
 
 
+def own_trial(rule: RSTDP) -> int:
+    """Which of a sample's two trials asks its own unit, 0 or 1; the first over an inhibition.
+
+    Membranes are of both signs there and as high as they like. So that the own unit does not fire, and is not punished,
+    while the others are asked, it is made refractory at the end of its trial.
+    """
+    return 0 if rule.inhibition else 1
+
+
 def trials(shown: Spikes, labels: Ints, classes: int, rule: RSTDP) -> tuple[Spikes, Spikes, Spikes, Spikes]:
-    """Spikes of all sources; a sample has the trials ``2 k`` (the others are asked) and ``2 k + 1`` (its own unit).
+    """Spikes of all sources; a sample has two trials, ``2 k`` and ``2 k + 1``, see :func:`own_trial`.
 
     Returns
     -------
@@ -257,14 +278,17 @@ def trials(shown: Spikes, labels: Ints, classes: int, rule: RSTDP) -> tuple[Spik
     """
     n = shown.n_samples
     sample, neuron, step = shown.events()
-    once, which = np.unique(np.stack([sample, neuron]), axis=1)
+    once, which = np.divmod(np.unique(sample * shown.size + neuron), shown.size)
     both = [(2 * sample + k, neuron, step) for k in range(2)]
-    both += [(2 * once + k, which, np.full(len(once), rule.flush)) for k in range(2)]
-    other, own = 2 * np.arange(n), 2 * np.arange(n) + 1
+    both += [(2 * once + k, which, rule.flush + which % rule.flush_steps) for k in range(2)]
+    own = 2 * np.arange(n) + own_trial(rule)
+    other = own ^ 1
     asked, unit = np.nonzero(np.arange(classes) != np.asarray(labels)[:, None])
     probe = rule.pattern_steps
-    told = [(2 * asked, unit, np.full(len(asked), probe)), (own, classes + labels, np.full(n, probe)),
+    told = [(other[asked], unit, np.full(len(asked), probe)), (own, classes + labels, np.full(n, probe)),
             (own, 2 * classes + labels, np.full(n, rule.kick))]
+    if rule.inhibition:     # a kick may need two steps, and the own unit must not fire while others are asked
+        told += [(own, 2 * classes + labels, np.full(n, step)) for step in (rule.kick + 1, rule.slot - HUSH)]
     pulses = np.asarray(rule.pulses)[np.arange(n) * len(rule.pulses) // max(n, 1)]
     late = np.concatenate([np.arange(count) for count in pulses] or [np.zeros(0, int)])
     dopamine = [[(np.repeat(trial, pulses), 0 * late, first + late)]
@@ -278,18 +302,19 @@ def trials(shown: Spikes, labels: Ints, classes: int, rule: RSTDP) -> tuple[Spik
             spikes(dopamine[0], (1, 1, 1)))
 
 
-def _largest_input(shown: Spikes, rule: RSTDP) -> float:
+def _largest_input(inputs: Spikes, teacher: Spikes, shown: Spikes, rule: RSTDP) -> float:
     """Of a unit in one step, nA: a kick, or all inputs of a pattern at the flush with the largest weights.
 
     sPyNNaker's own estimate is far larger, which would leave the weights eight times as coarse. Over an inhibition some
-    weights grow and others fall, so that of all inputs the largest start weight counts; and a ring buffer holds twice
-    what it is asked for.
+    weights grow and others fall, so that the start weights of the busiest step count, with a kick where the teacher
+    fires; and a ring buffer holds twice what it is asked for.
     """
-    sample, neuron, _ = shown.events()
-    active = np.bincount(np.unique(sample * shown.size + neuron) // shown.size, minlength=1).max().item()
     kick = KICK * rule.v_thresh / gain(rule.neuron)
     if rule.inhibition:
-        return max(kick, rule.initial[1] * active) / 2
+        told = np.diff(teacher.offsets) > 0
+        return float((rule.initial[1] * np.diff(inputs.offsets) + kick * told).max()) / 2
+    sample, neuron, _ = shown.events()
+    active = np.bincount(np.unique(sample * shown.size + neuron) // shown.size, minlength=1).max().item()
     return max(kick, rule.w_max * active)
 
 
