@@ -252,9 +252,15 @@ static uint32_t *find(uint32_t *table, const way *ways, uint32_t from, uint32_t 
     return &table[at];
 }
 
+/* Bits of the key of a packet that routers look at: packets.seen_bits */
+static uint32_t seen_bits(uint32_t control, uint32_t multicast) {
+    uint32_t kind = control & TYPE;
+    return !kind ? multicast : kind == POINT_TO_POINT ? 0xffff : 0;
+}
+
 /* The number of the way of a packet and 1, or 0. */
 static uint32_t way_of(uint32_t *table, const way *ways, uint32_t key_bits, uint32_t from, uint32_t control, uint32_t key) {
-    uint32_t found = *find(table, ways, from, control, key & key_bits);
+    uint32_t found = *find(table, ways, from, control, key & seen_bits(control, key_bits));
     return found ? found : *find(table, ways, from, control | OWN, key);
 }
 

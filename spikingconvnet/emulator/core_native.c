@@ -36,7 +36,9 @@ enum { LOAD = 0x00, COUNT = 0x04, CONTROL = 0x08, INT_CLR = 0x0c, RAW_INT = 0x10
        SECOND = 0x20, RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01 };
 /* CommsController */
 enum { TCR = 0x00, TXDATA = 0x04, TXKEY = 0x08, RSR = 0x0c, RXDATA = 0x10, RXKEY = 0x14, SAR = 0x18,
-       NOT_FULL = 0x10000000, ERROR_FREE = 0x08000000, MULTICAST = 1, PAYLOAD = 0x00020000, TYPE = 0x00c00000 };
+       NOT_FULL = 0x10000000, ERROR_FREE = 0x08000000, MULTICAST = 1, PAYLOAD = 0x00020000, TYPE = 0x00c00000,
+       POINT_TO_POINT = 0x00400000, NEAREST = 0x00800000, DIRECT = 0x00200000, LINK = 0x001c0000, LINK_SHIFT = 18,
+       TYPE_SHIFT = 22 };
 #define EMPTY 0x80000000u
 #define RECEIVED 0x80000000u
 /* DMA */
@@ -315,17 +317,32 @@ static void timer_write(core *c, uint32_t offset, unsigned size, uint32_t value)
 }
 
 static void offer(core *c, int received) {
+    int kind = c->rxcontrol >> TYPE_SHIFT & 3;
     c->received = received;
     set_line(c, CC_RDY, received);
-    set_line(c, CC_MC, received);
+    for (int i = 0; i < 4; i++) set_line(c, CC_MC + i, received && i == kind);
+}
+
+/* Offer a packet to the program; one of a neighbour, sent by a link, has come by the opposite one. */
+static void receive(core *c, uint32_t control, uint32_t key, uint32_t data) {
+    if ((control & TYPE) == NEAREST)
+        control = (control & ~(uint32_t) LINK) | ((control >> LINK_SHIFT & 7) + 3) % 6 << LINK_SHIFT;
+    c->rxcontrol = control;
+    c->rxkey = key;
+    c->rxdata = data;
+    offer(c, 1);
 }
 
 static void send_packet(core *c, uint32_t key) {
-    if (c->tcr & TYPE) {
-        snprintf(c->message, sizeof c->message, "packet of type %u with key 0x%08x; only multicast is modelled",
-                 c->tcr >> 22 & 3, key);
-        stop(c);
-        return;
+    uint32_t kind = c->tcr & TYPE;
+    if (kind == NEAREST) {
+        kind = c->tcr & (TYPE | DIRECT | LINK);
+        if (kind & DIRECT || (kind & LINK) > 5 << LINK_SHIFT) {
+            snprintf(c->message, sizeof c->message, "nearest-neighbour packet with key 0x%08x to a router itself or to all"
+                     " links, which is not modelled", key);
+            stop(c);
+            return;
+        }
     }
     if (c->n_sent + 3 > c->sent_size) {
         size_t larger = c->sent_size ? 2 * c->sent_size : 768;
@@ -354,7 +371,7 @@ static void send_packet(core *c, uint32_t key) {
         if (c->until < c->limit) c->limit = c->until;
     }
     int payload = c->has_data || c->tcr & PAYLOAD;
-    c->sent[c->n_sent++] = payload ? PAYLOAD : 0;
+    c->sent[c->n_sent++] = kind | (payload ? PAYLOAD : 0);
     c->sent[c->n_sent++] = key;
     c->sent[c->n_sent++] = payload ? c->txdata : 0;
     c->has_data = 0;
@@ -369,7 +386,7 @@ static uint32_t comms_read(core *c, uint32_t offset, unsigned size) {
     progress(c);
     switch (offset) {
     case TCR: return c->tcr | (c->now < c->held ? 0 : EMPTY | NOT_FULL);
-    case RSR: return c->rxcontrol | (c->received ? RECEIVED | ERROR_FREE | MULTICAST : 0);
+    case RSR: return c->rxcontrol | (c->received ? RECEIVED | ERROR_FREE | MULTICAST << (c->rxcontrol >> TYPE_SHIFT & 3) : 0);
     case RXDATA: return c->rxdata;
     case RXKEY: {
         uint32_t key = c->rxkey;
@@ -537,12 +554,9 @@ static void move_up(core *c) {
     for (;;) {
         if (!c->received && c->waits) {
             arrival *first = c->queue;
-            c->rxcontrol = first->control;
-            c->rxkey = first->key;
-            c->rxdata = first->data;
+            receive(c, first->control, first->key, first->data);
             if (c->waits == QUEUE) c->freed = c->now;
             memmove(first, first + 1, --c->waits * sizeof *first);
-            offer(c, 1);
             progress(c);
         }
         if (c->first == c->n_coming || c->waits == QUEUE) return;
@@ -737,10 +751,7 @@ static int core_run(core *c, uint64_t now, const uint32_t *inbox, uint32_t packe
         if (c->rest != READY) {
             if (next < packets && !c->received) {
                 const uint32_t *packet = inbox + 3 * next++;
-                c->rxcontrol = packet[0];
-                c->rxkey = packet[1];
-                c->rxdata = packet[2];
-                offer(c, 1);
+                receive(c, packet[0], packet[1], packet[2]);
             }
             uint32_t vector = wanted(c);
             if (vector == IRQ_VECTOR) {

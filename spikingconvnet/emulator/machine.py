@@ -25,7 +25,8 @@ from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.memory import Bus, Memory
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, NUM_CPUS, NUM_LINKS, SV, SV_BASE, XY, CPUState, Place
 from spikingconvnet.emulator.monitor import Monitor
-from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT, SDP, Packet
+from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT, SDP, Packet, seen_bits
+from spikingconvnet.emulator.router import HERE
 from spikingconvnet.emulator.tags import Tags
 from spikingconvnet.emulator.tree import Tree
 
@@ -33,7 +34,6 @@ MakeCore: TypeAlias = Callable[..., Core]
 Event: TypeAlias = tuple[int, Place, int]           # cycle, core, its timer
 Sent: TypeAlias = tuple[XY, Sequence[Packet]]       # from a chip
 
-_HERE = 7                                           # in the point-to-point table: this chip
 MOST_UNDER_WAY, MOST_TREES, MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17    # 150 MB, 100 MB, 20 MB: what no program needs
 MANY = 1 << 10                                      # packets that a core sends before it rests: no program does
 LANDINGS = 1000                                     # packets that arrive before messages are looked after again
@@ -126,7 +126,7 @@ class Machine:
 
     def _ways_to(self, target: XY) -> dict[XY, int]:
         """Link towards a chip from each chip, along shortest ways."""
-        ways, front = {target: _HERE}, [target]
+        ways, front = {target: HERE}, [target]
         for xy in front:
             for link, end in enumerate(self.wires[xy]):
                 if end and end not in ways:
@@ -370,8 +370,12 @@ class Machine:
     def tree(self, source: XY, packet: Packet) -> Tree:
         """Where a packet from a chip goes: as all go in whose keys routers see the same bits."""
         control, key, _ = packet
-        return (self._trees.get((source, key & self.key_bits, control, False))
+        return (self._trees.get((source, self.seen(control, key), control, False))
                 or self._trees.get((source, key, control, True)) or self._plant(source, key, control))
+
+    def seen(self, control: int, key: int) -> int:
+        """What routers see of the key of a packet."""
+        return key & seen_bits(control, self.key_bits)
 
     @property
     def key_bits(self) -> int:
@@ -383,8 +387,8 @@ class Machine:
     def _plant(self, source: XY, key: int, control: int) -> Tree:
         if len(self._trees) == MOST_TREES:
             self._forget_routes()
-        tree = Tree(self, source, key, bool(control))
-        seen = key if tree.told else key & self.key_bits       # of others with this fault it is told as well
+        tree = Tree(self, source, key, control)
+        seen = key if tree.told else self.seen(control, key)    # of others with this fault it is told as well
         self._trees[source, seen, control, tree.told] = tree
         return tree
 

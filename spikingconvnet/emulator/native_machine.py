@@ -276,7 +276,7 @@ class NativeMachine(Machine):
 
 def class_of(machine: Machine, tree: Tree, control: int, key: int) -> tuple[int, int]:
     """Control and key by which C knows the way of packets."""
-    return (control | OWN, key) if tree.told else (control, key & machine.key_bits)
+    return (control | OWN, key) if tree.told else (control, machine.seen(control, key))
 
 
 def machine_of(make_core: Any) -> type[Machine]:

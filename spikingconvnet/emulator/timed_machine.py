@@ -215,7 +215,7 @@ class TimedMachine(Machine):
         self._next, self._someone_works = self.cycle, True
         if dropped := core.times().dropped:
             router = self.chips[x, y].router
-            router.count(router.counting(payload=False, local=False, default=False, route=None), dropped)
+            router.count(router.counting(local=False, default=False, route=None), dropped)
         self._posted += [(at, (x, y), core.number, packet) for at, packet in core.take_sent_at()]
 
     def send(self, message: SDP) -> None:
