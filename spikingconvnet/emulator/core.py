@@ -325,6 +325,25 @@ class Core:
             self.lost += len(self.inbox)
             self.inbox.clear()
 
+    def settle(self) -> None:
+        """The core has run: find out whether its next ticks are for nothing. One on Unicorn cannot tell."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether all its ticks are for nothing until somebody touches it: it is after each as it was before."""
+        return False
+
+    def touch(self) -> None:
+        """Let it not be idle."""
+
+    def catch_up(self, instant: int) -> int:
+        """Make up for an idle core's ticks before an instant; its next one."""
+        raise NotImplementedError
+
+    def skip(self) -> bool:
+        """Let an idle core do its tick; whether it is one."""
+        return False
+
     def take_sent(self) -> list[Packet]:
         """The packets that the program has sent since the last time: (control, key, payload) each."""
         sent, self.comms.sent = self.comms.sent, []

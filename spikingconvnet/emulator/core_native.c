@@ -19,6 +19,7 @@ enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, an
 enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, DMA_WORD = 48,
        SDRAM_WORD = 13, QUEUE = 4 };
 enum { FIRST_SHARED = 2, SHARED = 4 };                          /* of a core's memories, those that are the chip's */
+enum { ROUTER = 0x01000000, ROUTER_STATUS = 0x04 };             /* in the chip's map and its mirrors */
 enum { DEVICES = 4 };                                           /* native_cpu.py: of a core alone */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
@@ -142,6 +143,10 @@ struct core {
     place places[PLACES];
     int n_places;
     serve_device serve;
+    /* Whether its ticks are for nothing: idle_core.h */
+    core *before;                                               /* what it was after its last tick, its own memories behind */
+    uint32_t quiet, patience;                                   /* ticks that nobody has disturbed; before it is looked at */
+    int apart, outside, touched, idle;          /* shared memories are far; an access to what is not its own; by others */
 };
 
 static uint32_t status(const core *c);
@@ -217,6 +222,7 @@ static uint32_t vic_read(core *c, uint32_t offset, unsigned size) {
     case SELECT: return c->select;
     case ENABLE: return c->enable;
     case SOFT_SET: return c->soft;
+    case DISABLE: case SOFT_CLR: return 0;                      /* to be written */
     case VADDR: {
         int i = slot(c);
         if (i < 0) return c->served ? c->vectors[c->in_service[c->served - 1]] : c->fallback;
@@ -263,7 +269,8 @@ static void begin(core *c, timer *t, uint64_t cycles) {
     t->deadline = t->control & RUN && t->control & INTERRUPT && cycles ? c->now + cycles : NEVER;
 }
 
-static uint32_t count(const core *c, timer *t) {
+static uint32_t count(core *c, timer *t) {
+    c->outside = 1;
     if (!(t->control & RUN)) return t->load;
     t->reads++;
     if (t->deadline == NEVER)
@@ -428,6 +435,7 @@ static uint8_t *locate(core *c, uint32_t address, uint32_t length) {
 }
 
 static int transfer(core *c, uint32_t length) {
+    c->outside = 1;
     int to_system = (c->description & TO_SYSTEM) != 0;
     uint8_t *source = locate(c, to_system ? c->tcm : c->system, length);
     uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
@@ -691,6 +699,7 @@ API core *core_new(const uint8_t *itcm, uint32_t processor, void *serve) {
     c->processor = processor;
     c->serve = (serve_device) serve;
     c->rest = READY;
+    c->touched = 1;
     c->arm.words = words;
     words[CODE / 4].kind = K_NOWHERE;
     c->arm.mode = SVC_MODE;
@@ -724,6 +733,7 @@ API void core_put(core *c, int number, uint32_t value) {
 
 API void core_free(core *c) {
     if (c) {
+        free(c->before);
         free(c->sent);
         free(c->sent_at);
         free(c->coming);
@@ -775,7 +785,11 @@ static int core_ready(core *c, uint32_t packets) {
     return c->rest == READY || (packets && !c->received) || wanted(c) || (c->rest == POLL && !c->waiting);
 }
 
-API void core_line(core *c, int line, int active) { set_line(c, line, active); }
+API void core_line(core *c, int line, int active) {
+    uint32_t before = c->lines;
+    set_line(c, line, active);
+    if (c->lines != before) c->touched = 1;
+}
 
 API void core_expire(core *c, int index, uint64_t now) {
     c->now = now;
@@ -820,6 +834,7 @@ API int core_take_fault(core *c, const char **message) {
 
 /* Go on in an exception handler. */
 API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
+    c->touched = 1;
     enter(c, vector, mode, link, I_BIT);
     c->rest = READY;
 }
@@ -829,7 +844,7 @@ API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
 API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price, int profiled) {
     c->arm.sizes = calloc(CODE / 2, sizeof *c->arm.sizes);
     c->price = (price_of *) price;
-    c->timed = 1;
+    c->timed = c->apart = 1;
     c->profiled = profiled;
     c->read_cost = 0;
     c->costs = costs;
@@ -940,5 +955,6 @@ API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks,
 }
 
 #include "core_state.h"
+#include "idle_core.h"
 #include "board_loop.h"
 #include "interconnect.h"

@@ -74,6 +74,7 @@ class Machine:
         self._arriving: deque[Sent] = deque()
         self._mail: deque[SDP] = deque()            # messages from cores
         self._trees: dict[tuple[XY, int, int, bool], Tree] = {}
+        self._idle: list[Core] = []                 # cores whose ticks are for nothing, and no events
         self._key_bits: int | None = None          # bits of keys that any router looks at; None: not known
         self._passed: list[Tree] = []               # along which packets went that no router has counted
         self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
@@ -192,10 +193,29 @@ class Machine:
         return not (self._mail or self._ready or self._packets or self._arriving)
 
     def next_instant(self) -> int | None:
-        """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs."""
+        """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs that is for anything.
+
+        Ticks of idle cores (`Core.idle`) do not happen until somebody touches the core, and are made up for at each
+        instant that does.
+        """
+        self._look_after_idle()
         while self._events and self._stale(*self._events[0]):
             heapq.heappop(self._events)
         return self._events[0][0] if self._events else None
+
+    def _look_after_idle(self) -> None:
+        """Ticks of cores that are no longer idle become events."""
+        touched = [core for core in self._idle if not core.idle]
+        for core in touched:
+            self._idle.remove(core)
+            if not core.ended:
+                self._schedule(core)
+
+    def rouse(self) -> None:
+        """Let ticks of all idle cores be events, until they are found idle again."""
+        for core in self._idle:
+            core.touch()
+        self._look_after_idle()
 
     def _stale(self, instant: int, place: Place, timer: int) -> bool:
         """Whether an event is the deadline of a timer that has been stopped or set anew since."""
@@ -226,7 +246,7 @@ class Machine:
     def _run(self, core: Core) -> None:
         """Let a core run until it rests or is paused, if there is anything to do for it."""
         self._queued.discard(core)
-        if not core.ready:
+        if not core.ready or core.skip():
             self._spent = None
             return
         self._running = core
@@ -240,6 +260,7 @@ class Machine:
         if core.rest is Rest.OFF:
             self._spent = None
             return
+        core.settle()
         self._after(core)
         if core.rest is Rest.READY:                 # paused in the middle: it goes on before anybody else
             self._again(core)
@@ -297,6 +318,11 @@ class Machine:
             core.pause()
 
     def _schedule(self, core: Core) -> None:
+        if core.idle:
+            core.scheduled = [None, None]
+            if core not in self._idle:
+                self._idle.append(core)
+            return
         found = core.deadlines()
         for timer, (deadline, known) in enumerate(zip(found, core.scheduled)):
             if deadline is not None and deadline != known:
@@ -308,7 +334,11 @@ class Machine:
 
     def _tick(self) -> None:
         """Jump to the next instant at which timers expire, and let them."""
+        self._look_after_idle()
         instant = self._events[0][0]
+        for core in self._idle:                     # as if they had ticked until now
+            if core.catch_up(instant) == instant:
+                heapq.heappush(self._events, (instant, core.place, 0))
         while self._events and self._events[0][0] == instant:
             self._expire(*heapq.heappop(self._events))
 

@@ -53,12 +53,12 @@ class Loop(ctypes.Structure):
     _fields_ = [("cycle", ctypes.c_uint64),
                 *((name, ctypes.c_void_p) for name in ("seats", "ends", "clocks", "seen")),
                 ("events", ctypes.POINTER(Due)),
-                *((name, _WORDS) for name in ("ready", "clocked", "table")),
+                *((name, _WORDS) for name in ("ready", "clocked", "table", "idle")),
                 *((name, ctypes.POINTER(Travelling)) for name in ("sent", "landing")), ("ways", ctypes.POINTER(Way)),
                 *((name, ctypes.c_uint32) for name in (
                     "n_seats", "n_events", "first", "n_ready", "n_clocked", "n_sent", "landed", "n_landing", "left",
                     "n_ways", "n_ends", "events_size", "sent_size", "landing_size", "ways_size", "ends_size",
-                    "mail", "running", "full", "key_bits", "asked"))]
+                    "mail", "running", "full", "key_bits", "n_idle", "asked"))]
 
 
 class NativeMachine(Machine):
@@ -158,6 +158,10 @@ class NativeMachine(Machine):
 
     def _schedule(self, core: Any) -> None:
         library().loop_schedule(self._at, core.seated)
+
+    def rouse(self) -> None:
+        """See `Machine.rouse`."""
+        library().loop_rouse(self._at)
 
     def _take_mail(self, message: SDP) -> None:
         super()._take_mail(message)

@@ -80,7 +80,7 @@ class VIC(Device):
         pending = self.raw & self.enable
         values = {self.IRQST: pending & ~self.select, self.FIQST: pending & self.select, self.RAW: self.raw,
                   self.SELECT: self.select, self.ENABLE: self.enable, self.SOFT_SET: self.soft,
-                  self.DEFADDR: self.default}
+                  self.DEFADDR: self.default, self.DISABLE: 0, self.SOFT_CLR: 0}   # the last two: to be written (PL190)
         if offset in values:
             return values[offset]
         index, bank = (offset & 0xff) // 4, offset & ~0xff
