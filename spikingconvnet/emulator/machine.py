@@ -192,6 +192,11 @@ class Machine:
         """Whether all cores have done what they can at this instant: their states are what a board would show."""
         return not (self._mail or self._ready or self._packets or self._arriving)
 
+    @property
+    def hears(self) -> bool:
+        """Whether a host's message for a core comes behind all packets that were sent before it."""
+        return self.at_rest
+
     def next_instant(self) -> int | None:
         """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs that is for anything.
 

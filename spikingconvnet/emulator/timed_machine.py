@@ -118,6 +118,11 @@ class TimedMachine(Machine):
         self._order = None
 
     @property
+    def hears(self) -> bool:
+        """See `Machine.hears`: all have a clock here."""
+        return True
+
+    @property
     def at_rest(self) -> bool:
         """Whether no core works, and none waits for anything but a timer: their states are what a board would show."""
         return not (self._mail or self._someone_works)
