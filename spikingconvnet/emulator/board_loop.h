@@ -13,7 +13,7 @@ enum { TABLE = 1 << 17 };                                       /* places for wa
 typedef struct {
     core *made;                                                 /* while it is on */
     uint32_t *inbox;                                            /* packets that wait for it, three words each */
-    uint64_t scheduled[2], lost, faults;                        /* deadlines of its timers that are events */
+    uint64_t scheduled[2], lost, faults, streamed;                        /* deadlines of its timers that are events */
     uint32_t words, size, rest, mailed, queued, number, chip, listed;
 } seat;
 
@@ -101,7 +101,7 @@ API int seat_run(seat *s, uint64_t now) {
     if (stopped == FAULT) return FAULT;
     s->rest = (uint32_t) stopped;
     if (stopped == WFI) {
-        s->faults = 0;
+        s->faults = s->streamed = 0;
         s->lost += s->words / 3;
         s->words = 0;
     }
@@ -343,7 +343,7 @@ static int land(loop *l, uint32_t *found) {
 }
 
 /* All packets that are under way arrive. */
-static void arrive_all(loop *l) {
+API void loop_arrive(loop *l) {
     packet *before = l->landing;
     uint32_t size = l->landing_size;
     l->landing = l->sent;
@@ -386,7 +386,7 @@ API int loop_go(loop *l, uint64_t until, uint32_t instants, uint32_t things, uin
         if (l->landed < l->n_landing) why = land(l, found);
         else if (l->n_ready) why = turn(l, found);
         else if (l->n_sent) {
-            arrive_all(l);
+            loop_arrive(l);
             why = land(l, found);
         } else if (rouse(l), instants && l->n_events && l->events[0].at <= until) {
             instants--;

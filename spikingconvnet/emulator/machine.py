@@ -19,7 +19,7 @@ from operator import or_
 from typing import TypeAlias
 
 from spikingconvnet.emulator.chip import Chip
-from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.core import MOST_SENT, Core, Rest
 from spikingconvnet.emulator.cpu import CPUs
 from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.memory import Bus, Memory
@@ -34,6 +34,7 @@ MakeCore: TypeAlias = Callable[..., Core]
 Event: TypeAlias = tuple[int, Place, int]           # cycle, core, its timer
 Sent: TypeAlias = tuple[XY, Sequence[Packet]]       # from a chip
 
+MOST_STREAMED = 1 << 25                             # a chip's memory, a word in each packet
 MOST_UNDER_WAY, MOST_TREES, MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17    # 150 MB, 100 MB, 20 MB: what no program needs
 MANY = 1 << 10                                      # packets that a core sends before it rests: no program does
 LANDINGS = 1000                                     # packets that arrive before messages are looked after again
@@ -268,10 +269,22 @@ class Machine:
         core.settle()
         self._after(core)
         if core.rest is Rest.READY:                 # paused in the middle: it goes on before anybody else
-            self._again(core)
+            self._stream(core) if self._under_way >= MOST_SENT else self._again(core)
             self._check_watchdog(core)
         else:
             self._spent = None
+
+    def _stream(self, core: Core) -> None:
+        """A core sends so much without a pause that others have to take it before it goes on."""
+        core.streamed += self._under_way
+        self._arrive_early()
+        self._wake(core)
+        if core.streamed > MOST_STREAMED:
+            self._stop(core, f"has sent {core.streamed} packets without a pause")
+
+    def _arrive_early(self) -> None:
+        """Let packets arrive before all cores are at rest."""
+        self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
 
     def _again(self, core: Core) -> None:
         self._queued.add(core)
@@ -377,7 +390,7 @@ class Machine:
 
     def _arrive(self) -> None:
         """Let all packets that are under way reach their cores, in the order in which they were sent."""
-        self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
+        self._arrive_early()
         self._land()
 
     def _land(self) -> None:

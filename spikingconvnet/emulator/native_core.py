@@ -23,6 +23,7 @@ class Seat(ctypes.Structure):
 
     _fields_ = [("made", ctypes.c_void_p), ("inbox", ctypes.POINTER(ctypes.c_uint32)),
                 ("scheduled", ctypes.c_uint64 * 2), ("lost", ctypes.c_uint64), ("faults", ctypes.c_uint64),
+                ("streamed", ctypes.c_uint64),
                 *((name, ctypes.c_uint32) for name in (
                     "words", "size", "rest", "mailed", "queued", "number", "chip", "listed"))]
 
@@ -75,6 +76,7 @@ class NativeCore(Core):
         self.seat.scheduled[:] = [NEVER if one is None else one for one in deadlines]
 
     lost, mailed, _faults = _in_seat("lost"), _in_seat("mailed"), _in_seat("faults")
+    streamed = _in_seat("streamed")
 
     def _take_cpu(self) -> Any:
         return Interpreter()

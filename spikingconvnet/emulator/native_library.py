@@ -23,7 +23,7 @@ PROTOTYPES = {
     "core_memory": (_INT, _POINTER, _U32, _U32, _POINTER),
     "seat_run": (_INT, _POINTER, _U64), "seat_ready": (_INT, _POINTER),
     "seat_settle": (_INT, _POINTER), "core_idle": (_INT, _POINTER), "core_touch": (_VOID, _POINTER),
-    "core_skip": (_INT, _POINTER), "core_catch_up": (_U64, _POINTER, _U64), "loop_rouse": (_VOID, _POINTER),
+    "core_skip": (_INT, _POINTER), "core_catch_up": (_U64, _POINTER, _U64), "loop_rouse": (_VOID, _POINTER), "loop_arrive": (_VOID, _POINTER),
     "seat_fill": (_INT, _POINTER, _POINTER, _U32),
     "seat_offer": (_VOID, _POINTER, _U32, _U32, _U32),
     "loop_open": (_INT, _POINTER, _POINTER, _U32, _POINTER, _U32), "loop_close": (_VOID, _POINTER),

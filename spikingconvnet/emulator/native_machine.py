@@ -122,7 +122,8 @@ class NativeMachine(Machine):
     def _do(self, until: int, instants: int, things: int) -> None:
         if self._mail:
             self._carry()
-        elif self._spent is not None and self._loop.n_ready:       # a core was paused: its time counts
+        elif self._spent is not None and self._loop.n_ready and self._loop.landed == self._loop.n_landing:
+            # a core was paused: its time counts
             self._run(self._cores[library().loop_take(self._at)])
         else:
             self._go(until, instants, things)
@@ -162,6 +163,9 @@ class NativeMachine(Machine):
     def rouse(self) -> None:
         """See `Machine.rouse`."""
         library().loop_rouse(self._at)
+
+    def _arrive_early(self) -> None:
+        library().loop_arrive(self._at)
 
     def _take_mail(self, message: SDP) -> None:
         super()._take_mail(message)

@@ -48,7 +48,7 @@ MADE_ANEW = {
              "sysram_heap", "sys_heap", "_app_data"},
     "router": {"_changed", "_settle", "routes", "keys", "masks", "_entries", "_counting"},
     "controller": {"_interrupt", "_asleep"}, "tags": {"changed"},
-    "core": {"number", "physical", "place", "rest", "_cpus", "_cpu", "_system", "_memories", "_clock", "_report",
+    "core": {"number", "physical", "streamed", "place", "rest", "_cpus", "_cpu", "_system", "_memories", "_clock", "_report",
              "_burst", "_instructions", "_fault", "_life", "_pause", "_yielded", "_halted", "_spent", "_asked",
              "_touches", "itcm", "dtcm", "memories", "bus", "_pc", "_devices", "made", "_deadlines", "failure",
              "seat", "seated"},
