@@ -75,7 +75,7 @@ class Machine:
         self._arriving: deque[Sent] = deque()
         self._mail: deque[SDP] = deque()            # messages from cores
         self._trees: dict[tuple[XY, int, int, bool], Tree] = {}
-        self._idle: list[Core] = []                 # cores whose ticks are for nothing, and no events
+        self._idle: list[Core] = []                 # cores whose ticks are for nothing, made up for
         self._key_bits: int | None = None          # bits of keys that any router looks at; None: not known
         self._passed: list[Tree] = []               # along which packets went that no router has counted
         self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
@@ -199,11 +199,7 @@ class Machine:
         return self.at_rest
 
     def next_instant(self) -> int | None:
-        """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs that is for anything.
-
-        Ticks of idle cores (`Core.idle`) do not happen until somebody touches the core, and are made up for at each
-        instant that does.
-        """
+        """Cycle to which the clock jumps next when all cores are at rest; None if no timer ticks for anything."""
         self._look_after_idle()
         while self._events and self._stale(*self._events[0]):
             heapq.heappop(self._events)
@@ -211,8 +207,7 @@ class Machine:
 
     def _look_after_idle(self) -> None:
         """Ticks of cores that are no longer idle become events."""
-        touched = [core for core in self._idle if not core.idle]
-        for core in touched:
+        for core in [core for core in self._idle if not core.idle]:
             self._idle.remove(core)
             if not core.ended:
                 self._schedule(core)
