@@ -10,7 +10,7 @@ EXTRAS ?= test
 # Named after the interpreter, so that another PYTHON gets a new environment instead of the old one.
 INSTALLED := $(VENV)/.installed-$(EXTRAS)-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 
-$(INSTALLED): setup.py spikingconvnet/__init__.py $(wildcard spikingconvnet/*/*.[ch] spikingconvnet/*/*/*.[ch])
+$(INSTALLED): setup.py distribution.py spikingconvnet/__init__.py $(wildcard spikingconvnet/*/*.[ch] spikingconvnet/*/*/*.[ch])
 	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
 	touch $@

@@ -1,28 +1,15 @@
 """Packaging: metadata, dependencies and the console command."""
-import re
-import zlib
+import sys
 from pathlib import Path
 
-from setuptools import Extension, find_packages, setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spikingconvnet/__init__.py").read_text()).group(1)
-
-
-def extension(folder, *flags):
-    """What is in C in a folder of the package; it knows the digest of its sources."""
-    sources, headers = (sorted(str(path.relative_to(HERE)) for path in (HERE / folder).glob(names))
-                        for names in ("*_native.c", "*.h"))
-    digest = zlib.crc32(b"".join((HERE / path).read_bytes() for path in sorted([*sources, *headers])))
-    return Extension(f"{folder.replace('/', '.')}._native", sources=sources, depends=headers,
-                     define_macros=[("SOURCE_DIGEST", f"{digest}u")], extra_compile_args=list(flags), optional=True)
-
+sys.path.insert(0, str(HERE))                       # pip's isolated builds do not look here
+from distribution import COMMON, EMULATOR, emulator_core, extension  # noqa: E402
 
 # The kernels in C, loaded with ctypes: nothing of Python in them. Without a compiler numba's do the same work.
 NATIVE = extension("spikingconvnet/backends/local", "-O3", "-fwrapv", "-ffp-contract=off")
-# The emulated board's cores, likewise. Otherwise all instructions end in one jump, which is hard to predict, and flags
-# are packed into vectors and taken out again.
-NATIVE_CORE = extension("spikingconvnet/emulator", "-O2", "-fno-gcse", "-fno-tree-vectorize")
 
 # sPyNNaker 7.4.1 makes a number of an array of one (neo_buffer_database.py:935), an error from NumPy 2.4.0 on; Brian2
 # 2.9 does not import with it.
@@ -30,8 +17,8 @@ NUMPY = "numpy<2.4"
 EXTRAS = {
     "spinnaker": ["sPyNNaker==1!7.4.1", NUMPY],
     "cluster": ["distributed>=2024.1"],
-    "emulator": ["unicorn==2.1.4"],
-    "spalloc": ["unicorn==2.1.4", "tornado>=6.4"],      # HTTPS and websockets in one; distributed brings it too
+    "emulator": EMULATOR,
+    "spalloc": [*EMULATOR, "tornado>=6.4"],      # HTTPS and websockets in one; distributed brings it too
     "ebrains": ["hbp-neuromorphic-platform>=0.11.2"],   # the service's own client, for --mode submit
     "nest": ["PyNN>=0.13,<0.14", "nest-simulator>=3.10"],
     "torch": ["torch>=2.2"],            # for --rule convert, softlif, surrogate; what they train runs without
@@ -52,16 +39,13 @@ EXTRAS["docs"] = ["sphinx>=8.1", "myst-nb>=1.3", "furo>=2025.9", *EXTRAS["spinna
 EXTRAS["complete"] = [*EXTRAS["test"], *EXTRAS["nest"], *EXTRAS["brian2"], *EXTRAS["docs"]]
 
 setup(
+    **COMMON,
     name="spikingconvnet",
-    version=VERSION,
     description="Layer-wise STDP spiking convolutional networks on SpiNNaker",
     long_description=(HERE / "README.md").read_text(),
-    long_description_content_type="text/markdown",
-    license="MIT",
-    python_requires=">=3.10",
     packages=find_packages(include=["spikingconvnet", "spikingconvnet.*"]),
     package_data={"spikingconvnet": ["experiment/recipes/*.py", "experiment/report/page.*", "py.typed", "*.pyi"]},
-    ext_modules=[NATIVE, NATIVE_CORE],
+    ext_modules=[NATIVE, emulator_core()],
     install_requires=[
         "numpy>=1.26",
         "scipy>=1.11",

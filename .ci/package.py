@@ -1,7 +1,7 @@
 """Build the distributions, install them where nothing else is, in empty folders, and use what was installed.
 
 ``make package`` runs it. The wheel is made from the source distribution. One environment has the wheel and what it
-needs, and runs the demo; one has the emulated board alone: the wheel without its dependencies, numpy and unicorn.
+needs, and runs the demo; one has the emulated board alone, which is a distribution of its own, and numpy.
 """
 
 import signal
@@ -15,7 +15,6 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LIGHT = ("numpy>=1.26", "unicorn==2.1.4")
 SOURCES = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "py.typed", "page.*")
            for path in (ROOT / "spikingconvnet").rglob(pattern)}
 
@@ -71,19 +70,17 @@ def try_wheel(folder, wheel):
     assert "test accuracy" in run(program, "--mode", "info", cwd=here).stdout
 
 
-def try_board(folder, wheel):
-    """The emulated board with numpy and unicorn alone: it starts, and answers to its host."""
-    programs, here = environment(folder, "light", "--no-deps", wheel), empty(folder, "nothing")
-    run(programs / "python", "-m", "pip", "install", "-q", *LIGHT, cwd=folder)
+def try_board(folder):
+    """The distribution of the emulated board, with numpy alone: it starts, and answers to its host."""
+    programs, here = environment(folder, "light", ROOT / "board"), empty(folder, "nothing")
     listed = run(programs / "python", "-m", "pip", "list", "--format=freeze", cwd=folder).stdout
-    assert {line.split("==")[0] for line in listed.split()} <= {"numpy", "unicorn", "pip", "setuptools",
-                                                                "spikingconvnet"}, listed
+    assert {line.split("==")[0] for line in listed.split()} <= {"numpy", "pip", "setuptools",
+                                                                "spikingconvnet-board"}, listed
     site = next((folder / "light/lib").glob("*/site-packages"))
-    for name in ("spikingconvnet", "unicorn", "numpy", "numpy.libs"):
+    for name in ("spikingconvnet", "numpy", "numpy.libs"):
         size = sum(path.stat().st_size for path in (site / name).rglob("*") if path.is_file())
         print(f"          {name}: {size / 1e6:.1f} MB")
     run(programs / "python", "-c", "import spikingconvnet.emulator.cli", cwd=here)
-    run(programs / "python", "-c", "import numpy, unicorn", cwd=here)
     with subprocess.Popen([programs / "spikingconvnet-emulator", "--version", "3"], cwd=here, text=True,
                           stdout=subprocess.PIPE) as board:
         host = board.stdout.readline().split()[2].rstrip(";")
@@ -103,5 +100,5 @@ def answered(host):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         made, _ = built(Path(name))
-        try_board(Path(name), made)
+        try_board(Path(name))
         try_wheel(Path(name), made)

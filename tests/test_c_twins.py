@@ -37,7 +37,7 @@ FILES = sorted(path for path in [*PACKAGE.rglob("*.c"), *PACKAGE.rglob("*.h")] i
 # Where the numbers of a file have their twins. A number that several of these have is compared with all of them.
 GENERAL = (general_kernels, layout, fixed_point)
 HOMES = {
-    "core_state.h": (), "board_loop.h": (machine, native_machine),
+    "core_state.h": (), "idle_core.h": (), "board_loop.h": (machine, native_machine),
     "interconnect.h": (memory_map, native_interconnect, timing),
     "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
@@ -55,8 +55,9 @@ ALONE = {
     "conv_row.h": {*VECTORS, "WHERE", "RUN", "MOST"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"},
     "poisson_native.c": set(),
     "svm_native.c": {"NAME", "BEST"}, "svm_rows.h": {"ADD"},
-    "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG"},       # names of devices; room
-    "board_loop.h": {"TABLE"}, "interconnect.h": set(),
+    "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG",       # names of devices; room
+                      "ROUTER", "ROUTER_STATUS"},
+    "board_loop.h": {"TABLE"}, "idle_core.h": {"QUIET", "RARELY"}, "interconnect.h": set(),
     "core_state.h": {"MANY", "ONE", "WORD", "CYCLE", "TIMER", "ARRIVAL"}}     # Python asks for the fields
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
 STRUCTURES = {
@@ -220,7 +221,9 @@ def width(declared):
 NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", "processor", "timed", "read_cost",
             "costs", "last", "price", "bank", "sent_at", "coming", "n_coming", "coming_size", "steps", "n_steps",
             "steps_size", "memories", "base", "size", "bytes", "n_memories", "places", "n_places", "serve", "words",
-            "halves", "sizes", "profiled"}
+            "halves", "sizes", "profiled",
+            # whether it is idle, which is found out anew
+            "before", "quiet", "patience", "apart", "outside", "touched", "idle"}
 
 
 def test_every_field_of_a_core_is_in_snapshots_or_made_anew():
@@ -234,7 +237,7 @@ def test_every_field_of_a_core_is_in_snapshots_or_made_anew():
 
 def test_the_core_loops_functions_are_those_of_c():
     found = {name: [width(result), *(width(kind) for kind, _ in arguments)]
-             for file in ("core_native.c", "core_state.h", "board_loop.h", "interconnect.h")
+             for file in ("core_native.c", "core_state.h", "idle_core.h", "board_loop.h", "interconnect.h")
              for name, result, arguments in prototypes(EMULATOR / file, "API ")}
     pointers = (ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64),
                 ctypes.POINTER(ctypes.c_char_p))

@@ -42,6 +42,29 @@ def test_what_is_installed_is_all_of_it(tmp_path):
     assert installed == wanted and len(wanted) > 100 and Path("spikingconvnet/py.typed") in wanted
 
 
+BOARD_ALONE = """
+import sys
+import numpy.typing
+sys.path[:] = [sys.argv[1], *(folder for folder in sys.path if "site-packages" not in folder)]     # and nothing else
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+import spikingconvnet.emulator.cli
+from spikingconvnet.emulator import Board
+print(spikingconvnet.emulator.__file__)
+"""
+
+
+def test_the_board_is_a_distribution_of_its_own(tmp_path):
+    subprocess.run([sys.executable, ROOT / "board/setup.py", "-q", "build_py", "--build-lib", tmp_path,
+                    "egg_info", "--egg-base", tmp_path], check=True)
+    files = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.py")}
+    assert {path.parts[1] for path in files if len(path.parts) > 2} == {"emulator"}
+    assert files >= {path.relative_to(ROOT) for path in (ROOT / "spikingconvnet/emulator").rglob("*.py")}
+    assert (tmp_path / "spikingconvnet_board.egg-info/requires.txt").read_text().split() == [
+        "numpy>=1.26", "[unicorn]", "unicorn==2.1.4"]
+    done = subprocess.run([sys.executable, "-I", "-c", BOARD_ALONE, tmp_path], capture_output=True, text=True)
+    assert done.stdout.strip() == str(tmp_path / "spikingconvnet/emulator/__init__.py"), done.stderr
+
+
 def test_what_is_built_from_a_source_distribution_is_in_it(tmp_path):
     """Without the headers there would be no compiled parts, and no word of it: they are optional."""
     subprocess.run([sys.executable, "setup.py", "-q", "egg_info", "--egg-base", tmp_path], cwd=ROOT, check=True)
@@ -49,7 +72,8 @@ def test_what_is_built_from_a_source_distribution_is_in_it(tmp_path):
     wanted = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "*.c", "*.h", "page.*")
               for path in (ROOT / "spikingconvnet").rglob(pattern) if "__pycache__" not in path.parts}
     assert named >= wanted | {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "parameters.py", "main.py",
-                              "docs/api.md", "examples/best.py", "setup.py", "pyproject.toml"}
+                              "docs/api.md", "examples/best.py", "setup.py", "distribution.py", "board/setup.py",
+                              "pyproject.toml"}
 
 
 def test_metadata_changelog_and_citation_say_the_same():

@@ -18,6 +18,7 @@ from spikingconvnet.board.resources import (
     Resources,
     Share,
     chips_counted,
+    large_enough,
     replicas,
     resources,
 )
@@ -136,6 +137,7 @@ def check(subject: Subject, on: Machine, packet_buffer: int | None = None) -> Ch
         memory, lacks = dtcm.memory(network, subject.record, packet_buffer)
     except NetworkError as error:
         return Checked(subject.name, subject.basis, [], [], None, None, 1, {}, {}, [Concern(FATAL, str(error))])
+    on = large_enough(on, found.recording)
     slowdown = max(1, math.ceil(MARGIN * found.loads[0].worst)) if found.loads else 1
     machines = [on, *(MACHINES[name] for name in SURVEY if name != on.name and subject.replicated)]
     copies = {one.name: _digits(replicas(found.groups, one), subject, slowdown) for one in machines}

@@ -5,7 +5,7 @@ Not predicted: routing tables, congestion, the time that loading and reading bac
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -155,6 +155,11 @@ def resources(network: Network, record: Collection[str] = (),
                      _groups(made, record) if record else groups)
 
 
+def boards_needed(network: Network, record: Collection[str] = ()) -> int:
+    """Boards that the emulated machine has for a network, of which membranes are recorded: int."""
+    return large_enough(MACHINES["emulated"], resources(network, record).recording).boards
+
+
 def _groups(made: list[Vertex], record: Collection[str] = ()) -> list[Share]:
     groups = [(1 + vertex.synapse_cores, size) for vertex in made for size in sdram.used(vertex, made, record)]
     return groups + [(1, sdram.delay_extension()) for vertex in made if vertex.stages for _ in range(vertex.cores)]
@@ -193,6 +198,15 @@ def replicas(groups: Sequence[Share], on: Machine) -> int:
     while left and boards < on.boards:
         boards, left = boards + 1, _not_placed(left, chips)
     return 0 if left else on.boards // boards
+
+
+def large_enough(on: Machine, groups: Sequence[Share]) -> Machine:
+    """The machine, with three boards if it is the emulated one and one board is too small: as many as it is made with.
+
+    >>> [large_enough(MACHINES["emulated"], cores * [(1, 1000)]).boards for cores in (800, 900)]
+    [1, 3]
+    """
+    return replace(on, boards=3) if on == MACHINES["emulated"] and not replicas(groups, on) else on
 
 
 def _fits(group: Share, chip: Share) -> bool:

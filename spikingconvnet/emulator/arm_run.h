@@ -129,7 +129,7 @@ static uint32_t half(uint32_t word, int high) { return (uint32_t) (int32_t) (int
 /* Where an access to memory goes, or NULL: a device, nothing, or (for stores) instructions. */
 static inline uint8_t *memory_at(const core *c, uint32_t address, uint32_t size, int stores) {
     if (address - DTCM_BASE <= DTCM_SIZE - size) return c->memories[1].bytes + (address - DTCM_BASE);
-    if (!c->timed && address - SDRAM_BASE <= SDRAM_SIZE - size) return c->memories[2].bytes + (address - SDRAM_BASE);
+    if (!c->apart && address - SDRAM_BASE <= SDRAM_SIZE - size) return c->memories[2].bytes + (address - SDRAM_BASE);
     if (!stores && address <= CODE - size) return c->memories[0].bytes + address;
     return NULL;
 }
@@ -150,12 +150,16 @@ static int nowhere(core *c, const char *verb, uint32_t address, uint32_t size) {
     return 0;
 }
 
+/* Whether a device of the chip has the same in a register at all times: the router's state has. */
+static int never_changes(const place *p, uint32_t offset) { return (p->base & 0x0fffffff) == ROUTER && offset == ROUTER_STATUS; }
+
 /* Reads or writes what is no memory that everybody uses all the time; whether the program goes on behind it. */
 static int far_load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
     for (int i = 0; i < c->n_memories; i++) {
         uint32_t offset = address - c->memories[i].base;
         if (offset < c->memories[i].size && size <= c->memories[i].size - offset) {
             *value = 0;
+            if (i >= FIRST_SHARED) c->outside = 1;
             memcpy(value, c->memories[i].bytes + offset, size);
             if (c->timed && i >= FIRST_SHARED) spend(c, i < FIRST_SHARED + 2 ? SDRAM_WAIT : SYSRAM_WAIT);
             return 1;
@@ -165,6 +169,7 @@ static int far_load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
         const place *p = &c->places[i];
         uint32_t offset = address - p->base;
         if (offset >= p->size) continue;
+        if (!p->read && !never_changes(p, offset)) c->outside = 1;
         *value = p->read ? (uint32_t) p->read(c, offset, size) : c->serve(c, p->base, offset, size, 0, 0);
         return !c->stops;
     }
@@ -175,6 +180,7 @@ static int far_store(core *c, uint32_t address, uint32_t size, uint32_t value) {
     for (int i = 0; i < c->n_memories; i++) {
         uint32_t offset = address - c->memories[i].base;
         if (offset < c->memories[i].size && size <= c->memories[i].size - offset) {
+            if (i >= FIRST_SHARED) c->outside = 1;
             memcpy(c->memories[i].bytes + offset, &value, size);
             if (!i) forget(c, offset, size);
             if (c->timed && i >= FIRST_SHARED) spend(c, i < FIRST_SHARED + 2 ? SDRAM_WAIT : SYSRAM_WAIT);
@@ -186,7 +192,10 @@ static int far_store(core *c, uint32_t address, uint32_t size, uint32_t value) {
         uint32_t offset = address - p->base;
         if (offset >= p->size) continue;
         if (p->write) p->write(c, offset, size, value);
-        else c->serve(c, p->base, offset, size, 1, value);
+        else {
+            c->outside = 1;
+            c->serve(c, p->base, offset, size, 1, value);
+        }
         return !c->stops;
     }
     return nowhere(c, "write", address, size);

@@ -199,7 +199,8 @@ class Board:
 def configuration(version: int, place: str | None, option: str = "machine_name") -> str:
     """Text of a ``.spynnaker.cfg`` for a board of a version, and where it is found: its address, or another option's.
 
-    Advanced monitors stream data through a core of every chip that polls every 10 us; a board in memory needs neither.
+    Advanced monitors take a core of every chip and speed up what costs nothing here, so they are off until a script's
+    own configuration asks for them.
     """
     return (f"[Machine]\nversion = {version}\n{option} = {place}\n"
             "enable_advanced_monitor_support = False\nenable_reinjection = False\n"

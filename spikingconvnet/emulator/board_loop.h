@@ -13,8 +13,8 @@ enum { TABLE = 1 << 17 };                                       /* places for wa
 typedef struct {
     core *made;                                                 /* while it is on */
     uint32_t *inbox;                                            /* packets that wait for it, three words each */
-    uint64_t scheduled[2], lost, faults;                        /* deadlines of its timers that are events */
-    uint32_t words, size, rest, mailed, queued, number, chip;
+    uint64_t scheduled[2], lost, faults, streamed;                        /* deadlines of its timers that are events */
+    uint32_t words, size, rest, mailed, queued, number, chip, listed;
 } seat;
 
 typedef struct { uint64_t at; uint32_t of; } event;             /* of a core's timer: twice the core's number, and 1 of the second */
@@ -34,13 +34,13 @@ typedef struct {
     seat **seats, **ends;
     uint8_t **clocks, *seen;                                    /* of chips: their clock in ms, whether it is in `clocked` */
     event *events;                                              /* a heap */
-    uint32_t *ready, *clocked, *table;                          /* cores in a ring, chips, places of ways and 1 */
+    uint32_t *ready, *clocked, *table, *idle;                   /* cores in a ring, chips, places of ways and 1, cores */
     packet *sent, *landing;
     way *ways;
     uint32_t n_seats, n_events, first, n_ready, n_clocked, n_sent, landed, n_landing, left, n_ways, n_ends;
     uint32_t events_size, sent_size, landing_size, ways_size, ends_size;
     uint32_t mail, running, full;                               /* cores have left messages; number of a core and 1; no memory */
-    uint32_t key_bits;
+    uint32_t key_bits, n_idle;
     volatile uint32_t asked;                                    /* to come back, by another thread */
 } loop;
 
@@ -81,6 +81,7 @@ API void seat_offer(seat *s, uint32_t control, uint32_t key, uint32_t data) {
             s->size = larger;
         }
     }
+    if (s->made) s->made->touched = 1;
     if (s->words >= 3 * MOST_PACKETS || s->words + 3 > s->size) {
         s->lost++;
         return;
@@ -100,7 +101,7 @@ API int seat_run(seat *s, uint64_t now) {
     if (stopped == FAULT) return FAULT;
     s->rest = (uint32_t) stopped;
     if (stopped == WFI) {
-        s->faults = 0;
+        s->faults = s->streamed = 0;
         s->lost += s->words / 3;
         s->words = 0;
     }
@@ -108,6 +109,9 @@ API int seat_run(seat *s, uint64_t now) {
 }
 
 static int ended(const seat *s) { return !s->made || s->rest == FAULT; }
+
+/* A core has run: whether its next ticks are for nothing. */
+API int seat_settle(seat *s) { return s->made && settle(s->made, s->words || s->mailed); }
 
 API int seat_ready(const seat *s) { return !ended(s) && core_ready(s->made, s->words / 3); }
 
@@ -142,8 +146,33 @@ static int stale(const loop *l, event one) {
     return ended(s) || s->made->timers[one.of & 1].deadline != one.at;
 }
 
-/* Cycle to which the clock jumps next, NEVER if no timer runs. */
+API void loop_schedule(loop *l, seat *s);
+
+/* Ticks of cores that are no longer idle become events. */
+static void rouse(loop *l) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < l->n_idle; i++) {
+        seat *s = l->seats[l->idle[i]];
+        if (core_idle(s->made)) {
+            l->idle[kept++] = l->idle[i];
+            continue;
+        }
+        s->listed = 0;
+        loop_schedule(l, s);
+    }
+    l->n_idle = kept;
+}
+
+/* Those of all cores do, until they are found idle again. */
+API void loop_rouse(loop *l) {
+    for (uint32_t i = 0; i < l->n_idle; i++)
+        if (l->seats[l->idle[i]]->made) l->seats[l->idle[i]]->made->touched = 1;
+    rouse(l);
+}
+
+/* Cycle to which the clock jumps next, NEVER if no timer runs that anybody's state depends on. */
 API uint64_t loop_next(loop *l) {
+    rouse(l);
     while (l->n_events && stale(l, l->events[0])) pop(l);
     return l->n_events ? l->events[0].at : NEVER;
 }
@@ -175,8 +204,14 @@ API uint32_t loop_take(loop *l) {
     return number;
 }
 
-/* Deadlines of a core's timers become events. */
+/* Deadlines of a core's timers become events, but those of an idle one. */
 API void loop_schedule(loop *l, seat *s) {
+    if (core_idle(s->made)) {
+        s->scheduled[0] = s->scheduled[1] = NEVER;
+        if (!s->listed) l->idle[l->n_idle++] = s->number;
+        s->listed = 1;
+        return;
+    }
     for (uint32_t i = 0; i < 2; i++) {
         uint64_t deadline = s->made ? s->made->timers[i].deadline : NEVER;
         if (deadline != NEVER && deadline != s->scheduled[i]) loop_push(l, deadline, 2 * s->number + i);
@@ -223,7 +258,7 @@ API uint32_t loop_collect(loop *l, seat *s) {
 /* Let the next core run, and look after what it has done; LOOK if Python has to, AT_REST if not. */
 static int turn(loop *l, uint32_t *found) {
     seat *s = l->seats[found[0] = loop_take(l)];
-    if (!seat_ready(s)) return AT_REST;
+    if (!seat_ready(s) || core_skip(s->made)) return AT_REST;
     l->running = s->number + 1;
     int stopped = seat_run(s, l->cycle);
     l->running = 0;
@@ -232,6 +267,7 @@ static int turn(loop *l, uint32_t *found) {
         l->mail = 0;
         return LOOK;
     }
+    seat_settle(s);
     loop_collect(l, s);
     loop_schedule(l, s);
     return AT_REST;
@@ -252,9 +288,15 @@ static uint32_t *find(uint32_t *table, const way *ways, uint32_t from, uint32_t 
     return &table[at];
 }
 
+/* Bits of the key of a packet that routers look at: packets.seen_bits */
+static uint32_t seen_bits(uint32_t control, uint32_t multicast) {
+    uint32_t kind = control & TYPE;
+    return !kind ? multicast : kind == POINT_TO_POINT ? 0xffff : 0;
+}
+
 /* The number of the way of a packet and 1, or 0. */
 static uint32_t way_of(uint32_t *table, const way *ways, uint32_t key_bits, uint32_t from, uint32_t control, uint32_t key) {
-    uint32_t found = *find(table, ways, from, control, key & key_bits);
+    uint32_t found = *find(table, ways, from, control, key & seen_bits(control, key_bits));
     return found ? found : *find(table, ways, from, control | OWN, key);
 }
 
@@ -301,7 +343,7 @@ static int land(loop *l, uint32_t *found) {
 }
 
 /* All packets that are under way arrive. */
-static void arrive_all(loop *l) {
+API void loop_arrive(loop *l) {
     packet *before = l->landing;
     uint32_t size = l->landing_size;
     l->landing = l->sent;
@@ -315,6 +357,8 @@ static void arrive_all(loop *l) {
 /* Jump to the next instant at which timers expire, and let them. */
 static void tick(loop *l) {
     uint64_t instant = l->events[0].at;
+    for (uint32_t i = 0; i < l->n_idle; i++)                    /* as if they had ticked until now */
+        if (core_catch_up(l->seats[l->idle[i]]->made, instant) == instant) loop_push(l, instant, 2 * l->idle[i]);
     while (l->n_events && l->events[0].at == instant) {
         event one = pop(l);
         seat *s = l->seats[one.of / 2];
@@ -342,9 +386,9 @@ API int loop_go(loop *l, uint64_t until, uint32_t instants, uint32_t things, uin
         if (l->landed < l->n_landing) why = land(l, found);
         else if (l->n_ready) why = turn(l, found);
         else if (l->n_sent) {
-            arrive_all(l);
+            loop_arrive(l);
             why = land(l, found);
-        } else if (instants && l->n_events && l->events[0].at <= until) {
+        } else if (rouse(l), instants && l->n_events && l->events[0].at <= until) {
             instants--;
             tick(l);
         } else return AT_REST;
@@ -361,8 +405,9 @@ API int loop_open(loop *l, seat **seats, uint32_t n_seats, uint8_t **clocks, uin
     l->seen = calloc(n_chips, 1);
     l->ready = malloc(n_seats * sizeof *l->ready);
     l->clocked = malloc(n_chips * sizeof *l->clocked);
+    l->idle = malloc(n_seats * sizeof *l->idle);
     l->table = calloc(TABLE, sizeof *l->table);
-    if (!l->seats || !l->clocks || !l->seen || !l->ready || !l->clocked || !l->table) return 0;
+    if (!l->seats || !l->clocks || !l->seen || !l->ready || !l->clocked || !l->table || !l->idle) return 0;
     memcpy(l->seats, seats, n_seats * sizeof *seats);
     memcpy(l->clocks, clocks, n_chips * sizeof *clocks);
     l->n_seats = n_seats;
@@ -373,6 +418,6 @@ API int loop_open(loop *l, seat **seats, uint32_t n_seats, uint8_t **clocks, uin
 
 API void loop_close(loop *l) {
     void *parts[] = {l->seats, l->ends, l->clocks, l->seen, l->events, l->ready, l->clocked, l->table, l->sent, l->landing,
-                     l->ways};
+                     l->ways, l->idle};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) free(parts[i]);
 }

@@ -100,6 +100,7 @@ class Core:
         self._asked = self._spent, 0.0, 0           # a clock, what it said when asked, and accesses begun and ended
         self._touches = 0                           # accesses to devices begun and ended: odd in the middle of one
         self.scheduled: list[int | None] = [None, None]     # deadlines of the timers that the machine knows of
+        self.streamed = 0                           # packets that others took while it sent more
         self.mailed = False                         # whether messages may wait for it
 
     def start(self, image: int, app_id: int, flags: int) -> None:
@@ -108,6 +109,7 @@ class Core:
         self._write("CPSR", I_BIT | F_BIT | SVC_MODE)
         self._write("R0", flags << 8 | app_id)
         self.rest, self._faults, self._burst, self.scheduled = Rest.READY, 0, 0, [None, None]
+        self.streamed = 0
         self.begin()
 
     def power(self, fill: Callable[[], int]) -> None:
@@ -325,6 +327,25 @@ class Core:
             self.lost += len(self.inbox)
             self.inbox.clear()
 
+    def settle(self) -> None:
+        """The core has run: find out whether its next ticks are for nothing. One on Unicorn cannot tell."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether all its ticks are for nothing until somebody touches it: it is after each as it was before."""
+        return False
+
+    def touch(self) -> None:
+        """Let it not be idle."""
+
+    def catch_up(self, instant: int) -> int:
+        """Make up for an idle core's ticks before an instant; its next one."""
+        return instant
+
+    def skip(self) -> bool:
+        """Let an idle core do its tick; whether it is one."""
+        return False
+
     def take_sent(self) -> list[Packet]:
         """The packets that the program has sent since the last time: (control, key, payload) each."""
         sent, self.comms.sent = self.comms.sent, []
@@ -365,7 +386,7 @@ class Core:
         elif self.timers.waiting:
             self.rest = Rest.POLL
         elif self._at_wait():
-            self.rest, self._faults = Rest.WFI, 0
+            self.rest, self._faults, self.streamed = Rest.WFI, 0, 0
         return self.rest is not Rest.READY
 
     def _at_wait(self) -> bool:

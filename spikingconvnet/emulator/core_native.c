@@ -19,6 +19,7 @@ enum { OFF, READY, WFI, POLL, FAULT };                          /* core.Rest, an
 enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENCY = 20, DMA_WORD = 48,
        SDRAM_WORD = 13, QUEUE = 4 };
 enum { FIRST_SHARED = 2, SHARED = 4 };                          /* of a core's memories, those that are the chip's */
+enum { ROUTER = 0x01000000, ROUTER_STATUS = 0x04 };             /* in the chip's map and its mirrors */
 enum { DEVICES = 4 };                                           /* native_cpu.py: of a core alone */
 enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
@@ -36,7 +37,9 @@ enum { LOAD = 0x00, COUNT = 0x04, CONTROL = 0x08, INT_CLR = 0x0c, RAW_INT = 0x10
        SECOND = 0x20, RUN = 0x80, INTERRUPT = 0x20, ONE_SHOT = 0x01 };
 /* CommsController */
 enum { TCR = 0x00, TXDATA = 0x04, TXKEY = 0x08, RSR = 0x0c, RXDATA = 0x10, RXKEY = 0x14, SAR = 0x18,
-       NOT_FULL = 0x10000000, ERROR_FREE = 0x08000000, MULTICAST = 1, PAYLOAD = 0x00020000, TYPE = 0x00c00000 };
+       NOT_FULL = 0x10000000, ERROR_FREE = 0x08000000, MULTICAST = 1, PAYLOAD = 0x00020000, TYPE = 0x00c00000,
+       POINT_TO_POINT = 0x00400000, NEAREST = 0x00800000, DIRECT = 0x00200000, LINK = 0x001c0000, LINK_SHIFT = 18,
+       TYPE_SHIFT = 22 };
 #define EMPTY 0x80000000u
 #define RECEIVED 0x80000000u
 /* DMA */
@@ -140,6 +143,10 @@ struct core {
     place places[PLACES];
     int n_places;
     serve_device serve;
+    /* Whether its ticks are for nothing: idle_core.h */
+    core *before;                                               /* what it was after its last tick, its own memories behind */
+    uint32_t quiet, patience;                                   /* ticks that nobody has disturbed; before it is looked at */
+    int apart, outside, touched, idle;          /* shared memories are far; an access to what is not its own; by others */
 };
 
 static uint32_t status(const core *c);
@@ -215,6 +222,7 @@ static uint32_t vic_read(core *c, uint32_t offset, unsigned size) {
     case SELECT: return c->select;
     case ENABLE: return c->enable;
     case SOFT_SET: return c->soft;
+    case DISABLE: case SOFT_CLR: return 0;                      /* to be written */
     case VADDR: {
         int i = slot(c);
         if (i < 0) return c->served ? c->vectors[c->in_service[c->served - 1]] : c->fallback;
@@ -261,7 +269,8 @@ static void begin(core *c, timer *t, uint64_t cycles) {
     t->deadline = t->control & RUN && t->control & INTERRUPT && cycles ? c->now + cycles : NEVER;
 }
 
-static uint32_t count(const core *c, timer *t) {
+static uint32_t count(core *c, timer *t) {
+    c->outside = 1;
     if (!(t->control & RUN)) return t->load;
     t->reads++;
     if (t->deadline == NEVER)
@@ -315,17 +324,32 @@ static void timer_write(core *c, uint32_t offset, unsigned size, uint32_t value)
 }
 
 static void offer(core *c, int received) {
+    int kind = c->rxcontrol >> TYPE_SHIFT & 3;
     c->received = received;
     set_line(c, CC_RDY, received);
-    set_line(c, CC_MC, received);
+    for (int i = 0; i < 4; i++) set_line(c, CC_MC + i, received && i == kind);
+}
+
+/* Offer a packet to the program; one of a neighbour, sent by a link, has come by the opposite one. */
+static void receive(core *c, uint32_t control, uint32_t key, uint32_t data) {
+    if ((control & TYPE) == NEAREST)
+        control = (control & ~(uint32_t) LINK) | ((control >> LINK_SHIFT & 7) + 3) % 6 << LINK_SHIFT;
+    c->rxcontrol = control;
+    c->rxkey = key;
+    c->rxdata = data;
+    offer(c, 1);
 }
 
 static void send_packet(core *c, uint32_t key) {
-    if (c->tcr & TYPE) {
-        snprintf(c->message, sizeof c->message, "packet of type %u with key 0x%08x; only multicast is modelled",
-                 c->tcr >> 22 & 3, key);
-        stop(c);
-        return;
+    uint32_t kind = c->tcr & TYPE;
+    if (kind == NEAREST) {
+        kind = c->tcr & (TYPE | DIRECT | LINK);
+        if (kind & DIRECT || (kind & LINK) > 5 << LINK_SHIFT) {
+            snprintf(c->message, sizeof c->message, "nearest-neighbour packet with key 0x%08x to a router itself or to all"
+                     " links, which is not modelled", key);
+            stop(c);
+            return;
+        }
     }
     if (c->n_sent + 3 > c->sent_size) {
         size_t larger = c->sent_size ? 2 * c->sent_size : 768;
@@ -354,7 +378,7 @@ static void send_packet(core *c, uint32_t key) {
         if (c->until < c->limit) c->limit = c->until;
     }
     int payload = c->has_data || c->tcr & PAYLOAD;
-    c->sent[c->n_sent++] = payload ? PAYLOAD : 0;
+    c->sent[c->n_sent++] = kind | (payload ? PAYLOAD : 0);
     c->sent[c->n_sent++] = key;
     c->sent[c->n_sent++] = payload ? c->txdata : 0;
     c->has_data = 0;
@@ -369,7 +393,7 @@ static uint32_t comms_read(core *c, uint32_t offset, unsigned size) {
     progress(c);
     switch (offset) {
     case TCR: return c->tcr | (c->now < c->held ? 0 : EMPTY | NOT_FULL);
-    case RSR: return c->rxcontrol | (c->received ? RECEIVED | ERROR_FREE | MULTICAST : 0);
+    case RSR: return c->rxcontrol | (c->received ? RECEIVED | ERROR_FREE | MULTICAST << (c->rxcontrol >> TYPE_SHIFT & 3) : 0);
     case RXDATA: return c->rxdata;
     case RXKEY: {
         uint32_t key = c->rxkey;
@@ -411,6 +435,7 @@ static uint8_t *locate(core *c, uint32_t address, uint32_t length) {
 }
 
 static int transfer(core *c, uint32_t length) {
+    c->outside = 1;
     int to_system = (c->description & TO_SYSTEM) != 0;
     uint8_t *source = locate(c, to_system ? c->tcm : c->system, length);
     uint8_t *target = source ? locate(c, to_system ? c->system : c->tcm, length) : NULL;
@@ -537,12 +562,9 @@ static void move_up(core *c) {
     for (;;) {
         if (!c->received && c->waits) {
             arrival *first = c->queue;
-            c->rxcontrol = first->control;
-            c->rxkey = first->key;
-            c->rxdata = first->data;
+            receive(c, first->control, first->key, first->data);
             if (c->waits == QUEUE) c->freed = c->now;
             memmove(first, first + 1, --c->waits * sizeof *first);
-            offer(c, 1);
             progress(c);
         }
         if (c->first == c->n_coming || c->waits == QUEUE) return;
@@ -677,6 +699,7 @@ API core *core_new(const uint8_t *itcm, uint32_t processor, void *serve) {
     c->processor = processor;
     c->serve = (serve_device) serve;
     c->rest = READY;
+    c->touched = 1;
     c->arm.words = words;
     words[CODE / 4].kind = K_NOWHERE;
     c->arm.mode = SVC_MODE;
@@ -710,6 +733,7 @@ API void core_put(core *c, int number, uint32_t value) {
 
 API void core_free(core *c) {
     if (c) {
+        free(c->before);
         free(c->sent);
         free(c->sent_at);
         free(c->coming);
@@ -737,10 +761,7 @@ static int core_run(core *c, uint64_t now, const uint32_t *inbox, uint32_t packe
         if (c->rest != READY) {
             if (next < packets && !c->received) {
                 const uint32_t *packet = inbox + 3 * next++;
-                c->rxcontrol = packet[0];
-                c->rxkey = packet[1];
-                c->rxdata = packet[2];
-                offer(c, 1);
+                receive(c, packet[0], packet[1], packet[2]);
             }
             uint32_t vector = wanted(c);
             if (vector == IRQ_VECTOR) {
@@ -764,7 +785,11 @@ static int core_ready(core *c, uint32_t packets) {
     return c->rest == READY || (packets && !c->received) || wanted(c) || (c->rest == POLL && !c->waiting);
 }
 
-API void core_line(core *c, int line, int active) { set_line(c, line, active); }
+API void core_line(core *c, int line, int active) {
+    uint32_t before = c->lines;
+    set_line(c, line, active);
+    if (c->lines != before) c->touched = 1;
+}
 
 API void core_expire(core *c, int index, uint64_t now) {
     c->now = now;
@@ -809,6 +834,7 @@ API int core_take_fault(core *c, const char **message) {
 
 /* Go on in an exception handler. */
 API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
+    c->touched = 1;
     enter(c, vector, mode, link, I_BIT);
     c->rest = READY;
 }
@@ -818,7 +844,7 @@ API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
 API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price, int profiled) {
     c->arm.sizes = calloc(CODE / 2, sizeof *c->arm.sizes);
     c->price = (price_of *) price;
-    c->timed = 1;
+    c->timed = c->apart = 1;
     c->profiled = profiled;
     c->read_cost = 0;
     c->costs = costs;
@@ -929,5 +955,6 @@ API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks,
 }
 
 #include "core_state.h"
+#include "idle_core.h"
 #include "board_loop.h"
 #include "interconnect.h"

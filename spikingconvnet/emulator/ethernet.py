@@ -36,7 +36,7 @@ if TYPE_CHECKING:           # which asks it
 Sender: TypeAlias = tuple[str, int]                 # address, port
 
 _PATIENCE = 0.06                                    # s after which it is looked whether a core should be paused
-_MOST_ARRIVED, _MOST_QUESTIONS = 10_000, 256        # datagrams, questions that wait; later ones are lost
+_MOST_ARRIVED, _MOST_QUESTIONS = 10_000, 256        # datagrams, questions that wait; later are lost
 _STOP = object()
 _REASSURE = 0.4                                     # s after which one whose question waits hears something; SpiNNMan
                                                     # asks again after 1 s and gives up after 11 (7.4.1, constants.py)
@@ -182,20 +182,27 @@ class Ethernet:
             message = self._with(message, tag=self._machine.tags[port.xy].transient(sender))
         message = self._with(message, srce_addr=port.address)
         self._pace.hear(message)
-        if self._machine.at_rest or not asks_for_states(message):
+        if message.core and not self._machine.hears:        # it would overtake packets that have been sent before it
+            self._wait(message, sender, port, _MOST_ARRIVED)
+        elif self._machine.at_rest or not asks_for_states(message):
             self._deal_with(_Question(message, sender, port))
         elif all(message != question.message for question in self._questions):      # not one that is asked again
-            if len(self._questions) < _MOST_QUESTIONS:
-                self._questions.append(_Question(message, sender, port))
-            else:
-                self.dropped["too many questions"] += 1
+            self._wait(message, sender, port, _MOST_QUESTIONS)
+
+    def _wait(self, message: SDP, sender: Sender, port: Port, most: int) -> None:
+        """Let a message wait until all cores are at rest."""
+        if len(self._questions) < most:
+            self._questions.append(_Question(message, sender, port))
+        else:
+            self.dropped["too many questions"] += 1
 
     def _answer_questions(self) -> None:
-        """Tell the states of cores if all are at rest, and in any case to one who has waited long enough."""
+        """Deal with what has to wait until all cores are at rest, and in any case with what has waited long enough."""
         longest = 2 * self._machine.watchdog        # which itself ends a core that does not come to rest
         while self._questions and (self._machine.at_rest or self._questions[0].waited > longest):
             if not self._machine.at_rest:
-                self._machine.report(f"cores have not come to rest for {longest:g} s; told their states as they are")
+                self._machine.report(f"cores have not come to rest for {longest:g} s; what waits for it is dealt"
+                                     " with now")
             self._deal_with(self._questions.pop(0))
 
     def _deal_with(self, question: _Question) -> None:

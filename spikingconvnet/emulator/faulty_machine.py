@@ -137,7 +137,7 @@ class FaultyMachine(Machine):
             dropped = arrives and share > 0 and self._draws("drop", xy, key) < share
             passed.append(arrives and not dropped)
             if dropped:
-                counters = router.counting(payload=bool(control), local=before is None, default=default, route=None)
+                counters = router.counting(control, local=before is None, default=default, route=None)
             if arrives:
                 router.count(counters, 1)
             for core in cores if passed[-1] else ():

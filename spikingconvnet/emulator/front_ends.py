@@ -19,10 +19,10 @@ from unittest.mock import patch
 
 from spikingconvnet.emulator.board import Board
 
-# Options of [Machine] that say which machine it is, what is done to it before and after, and what runs on its monitors
+# Options of [Machine] that say which machine it is, and what is done to it before and after
 _OURS = ("machine_name", "version", "versions", "spalloc_server", "remote_spinnaker_url", "virtual_board", "width",
          "height", "json_path", "bmp_names", "auto_detect_bmp", "turn_off_machine", "reset_machine_on_startup",
-         "enable_advanced_monitor_support", "enable_reinjection", "post_simulation_overrun_before_error")
+         "post_simulation_overrun_before_error")
 
 logger = logging.getLogger(__name__)
 

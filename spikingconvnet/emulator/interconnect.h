@@ -29,7 +29,7 @@ typedef struct {
     posted *posts;
     seat **ends, **cores;                                       /* cores: those of all chips, one chip behind the other */
     uint64_t *routers, *wires, *patience;                       /* when they are free again; cycles that a router waits */
-    uint32_t *counts, *senders, *dropped, *table, *firsts;      /* dropped: branch, whether it has a payload; of `cores` */
+    uint32_t *counts, *senders, *dropped, *table, *firsts;      /* dropped: branch, control; of `cores` */
     uint8_t *paced;                                             /* chips whose cores have to take turns to send */
     uint32_t n_chips, n_hops, n_branches, n_ways, n_posts, done, n_ends, n_dropped;
     uint32_t hops_size, branches_size, ways_size, posts_size, ends_size, dropped_size, key_bits, full;
@@ -139,7 +139,7 @@ API int net_send(net *t, uint32_t *found) {
 static void route(net *t, hop h) {
     const stage *b = &t->branches[h.branch], *children = t->branches + b->children;
     uint64_t begins = h.at > t->routers[b->chip] ? h.at : t->routers[b->chip], ready = begins + ROUTER_PIPELINE, held = 0;
-    uint64_t takes = h.control ? LINK_LONG_PACKET : LINK_PACKET, patience = t->patience[b->chip];
+    uint64_t takes = h.control & PAYLOAD ? LINK_LONG_PACKET : LINK_PACKET, patience = t->patience[b->chip];
     if (b->wire != NO_WIRE && begins > LINK_FLIGHT && t->wires[b->wire] < begins - LINK_FLIGHT)
         t->wires[b->wire] = begins - LINK_FLIGHT;               /* its wire holds it until the router takes it */
     for (uint32_t i = 0; i < b->n_children; i++) {
@@ -150,7 +150,7 @@ static void route(net *t, hop h) {
     if (held > patience) {
         if (!room(t, &t->dropped, &t->dropped_size, t->n_dropped, 2, sizeof *t->dropped)) return;
         t->dropped[t->n_dropped++] = h.branch;
-        t->dropped[t->n_dropped++] = h.control != 0;
+        t->dropped[t->n_dropped++] = h.control;
         return;
     }
     for (uint32_t i = 0; i < b->n_children; i++) {

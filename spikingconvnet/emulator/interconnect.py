@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
 from spikingconvnet.emulator.memory_map import XY
-from spikingconvnet.emulator.packets import Packet
+from spikingconvnet.emulator.packets import PAYLOAD, Packet
 
 if TYPE_CHECKING:
     from spikingconvnet.emulator.machine import Machine
@@ -102,7 +102,7 @@ class Interconnect:
         """A packet comes to a router."""
         router, counters = tree.hops[index]
         xy, before, listed, default = tree.branches[index]
-        begins, payload, children = max(at, self._routers.get(xy, 0)), bool(packet[0]), tree.children[index]
+        begins, payload, children = max(at, self._routers.get(xy, 0)), bool(packet[0] & PAYLOAD), tree.children[index]
         if before is not None:                      # its wire holds it until the router takes it
             wire = xy, tree.came_by[index]
             self._wires[wire] = max(self._wires[wire], begins - timing.LINK_FLIGHT)
@@ -110,7 +110,7 @@ class Interconnect:
         leaves = self._leave(xy, begins, wires, timing.LINK_LONG_PACKET if payload else timing.LINK_PACKET,
                              timing.waiting_time(router.control))
         if leaves is None:
-            counters = router.counting(payload=payload, local=before is None, default=default, route=None)
+            counters = router.counting(packet[0], local=before is None, default=default, route=None)
         else:
             for child, time in zip(children, leaves):
                 self._come(time, tree, child, packet)

@@ -19,13 +19,14 @@ from operator import or_
 from typing import TypeAlias
 
 from spikingconvnet.emulator.chip import Chip
-from spikingconvnet.emulator.core import Core, Rest
+from spikingconvnet.emulator.core import MOST_SENT, Core, Rest
 from spikingconvnet.emulator.cpu import CPUs
 from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.memory import Bus, Memory
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, NUM_CPUS, NUM_LINKS, SV, SV_BASE, XY, CPUState, Place
 from spikingconvnet.emulator.monitor import Monitor
-from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT, SDP, Packet
+from spikingconvnet.emulator.packets import PORT_ETHERNET, ROOT, SDP, Packet, seen_bits
+from spikingconvnet.emulator.router import HERE
 from spikingconvnet.emulator.tags import Tags
 from spikingconvnet.emulator.tree import Tree
 
@@ -33,7 +34,7 @@ MakeCore: TypeAlias = Callable[..., Core]
 Event: TypeAlias = tuple[int, Place, int]           # cycle, core, its timer
 Sent: TypeAlias = tuple[XY, Sequence[Packet]]       # from a chip
 
-_HERE = 7                                           # in the point-to-point table: this chip
+MOST_STREAMED = 1 << 25                             # a chip's memory, a word in each packet
 MOST_UNDER_WAY, MOST_TREES, MOST_EVENTS = 1 << 20, 1 << 16, 1 << 17    # 150 MB, 100 MB, 20 MB: what no program needs
 MANY = 1 << 10                                      # packets that a core sends before it rests: no program does
 LANDINGS = 1000                                     # packets that arrive before messages are looked after again
@@ -74,6 +75,7 @@ class Machine:
         self._arriving: deque[Sent] = deque()
         self._mail: deque[SDP] = deque()            # messages from cores
         self._trees: dict[tuple[XY, int, int, bool], Tree] = {}
+        self._idle: list[Core] = []                 # cores whose ticks are for nothing, made up for
         self._key_bits: int | None = None          # bits of keys that any router looks at; None: not known
         self._passed: list[Tree] = []               # along which packets went that no router has counted
         self._clocked: list[Chip] = []              # that have run a program: somebody may look at the time
@@ -126,7 +128,7 @@ class Machine:
 
     def _ways_to(self, target: XY) -> dict[XY, int]:
         """Link towards a chip from each chip, along shortest ways."""
-        ways, front = {target: _HERE}, [target]
+        ways, front = {target: HERE}, [target]
         for xy in front:
             for link, end in enumerate(self.wires[xy]):
                 if end and end not in ways:
@@ -191,11 +193,30 @@ class Machine:
         """Whether all cores have done what they can at this instant: their states are what a board would show."""
         return not (self._mail or self._ready or self._packets or self._arriving)
 
+    @property
+    def hears(self) -> bool:
+        """Whether a host's message for a core comes behind all packets that were sent before it."""
+        return self.at_rest
+
     def next_instant(self) -> int | None:
-        """Cycle to which the clock jumps next when all cores are at rest; None if no timer runs."""
+        """Cycle to which the clock jumps next when all cores are at rest; None if no timer ticks for anything."""
+        self._look_after_idle()
         while self._events and self._stale(*self._events[0]):
             heapq.heappop(self._events)
         return self._events[0][0] if self._events else None
+
+    def _look_after_idle(self) -> None:
+        """Ticks of cores that are no longer idle become events."""
+        for core in [core for core in self._idle if not core.idle]:
+            self._idle.remove(core)
+            if not core.ended:
+                self._schedule(core)
+
+    def rouse(self) -> None:
+        """Let ticks of all idle cores be events, until they are found idle again."""
+        for core in self._idle:
+            core.touch()
+        self._look_after_idle()
 
     def _stale(self, instant: int, place: Place, timer: int) -> bool:
         """Whether an event is the deadline of a timer that has been stopped or set anew since."""
@@ -226,7 +247,7 @@ class Machine:
     def _run(self, core: Core) -> None:
         """Let a core run until it rests or is paused, if there is anything to do for it."""
         self._queued.discard(core)
-        if not core.ready:
+        if not core.ready or core.skip():
             self._spent = None
             return
         self._running = core
@@ -240,12 +261,25 @@ class Machine:
         if core.rest is Rest.OFF:
             self._spent = None
             return
+        core.settle()
         self._after(core)
         if core.rest is Rest.READY:                 # paused in the middle: it goes on before anybody else
-            self._again(core)
+            self._stream(core) if self._under_way >= MOST_SENT else self._again(core)
             self._check_watchdog(core)
         else:
             self._spent = None
+
+    def _stream(self, core: Core) -> None:
+        """A core sends so much without a pause that others have to take it before it goes on."""
+        core.streamed += self._under_way
+        self._arrive_early()
+        self._wake(core)
+        if core.streamed > MOST_STREAMED:
+            self._stop(core, f"has sent {core.streamed} packets without a pause")
+
+    def _arrive_early(self) -> None:
+        """Let packets arrive before all cores are at rest."""
+        self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
 
     def _again(self, core: Core) -> None:
         self._queued.add(core)
@@ -297,6 +331,11 @@ class Machine:
             core.pause()
 
     def _schedule(self, core: Core) -> None:
+        if core.idle:
+            core.scheduled = [None, None]
+            if core not in self._idle:
+                self._idle.append(core)
+            return
         found = core.deadlines()
         for timer, (deadline, known) in enumerate(zip(found, core.scheduled)):
             if deadline is not None and deadline != known:
@@ -308,7 +347,11 @@ class Machine:
 
     def _tick(self) -> None:
         """Jump to the next instant at which timers expire, and let them."""
+        self._look_after_idle()
         instant = self._events[0][0]
+        for core in self._idle:                     # as if they had ticked until now
+            if core.catch_up(instant) == instant:
+                heapq.heappush(self._events, (instant, core.place, 0))
         while self._events and self._events[0][0] == instant:
             self._expire(*heapq.heappop(self._events))
 
@@ -342,7 +385,7 @@ class Machine:
 
     def _arrive(self) -> None:
         """Let all packets that are under way reach their cores, in the order in which they were sent."""
-        self._arriving, self._packets, self._under_way = deque(self._packets), [], 0
+        self._arrive_early()
         self._land()
 
     def _land(self) -> None:
@@ -370,8 +413,12 @@ class Machine:
     def tree(self, source: XY, packet: Packet) -> Tree:
         """Where a packet from a chip goes: as all go in whose keys routers see the same bits."""
         control, key, _ = packet
-        return (self._trees.get((source, key & self.key_bits, control, False))
+        return (self._trees.get((source, self.seen(control, key), control, False))
                 or self._trees.get((source, key, control, True)) or self._plant(source, key, control))
+
+    def seen(self, control: int, key: int) -> int:
+        """What routers see of the key of a packet."""
+        return key & seen_bits(control, self.key_bits)
 
     @property
     def key_bits(self) -> int:
@@ -383,8 +430,8 @@ class Machine:
     def _plant(self, source: XY, key: int, control: int) -> Tree:
         if len(self._trees) == MOST_TREES:
             self._forget_routes()
-        tree = Tree(self, source, key, bool(control))
-        seen = key if tree.told else key & self.key_bits       # of others with this fault it is told as well
+        tree = Tree(self, source, key, control)
+        seen = key if tree.told else self.seen(control, key)    # of others with this fault it is told as well
         self._trees[source, seen, control, tree.told] = tree
         return tree
 

@@ -105,7 +105,7 @@ class Interrupt(IntEnum):
 
     SOFTWARE, TIMER1, TIMER2 = 1, 4, 5
     CC_RDY, CC_TMT, DMA_DONE = 6, 11, 12
-    CPU, CC_TNF, CC_MC = 18, 23, 24
+    CPU, CC_TNF, CC_MC, CC_P2P, CC_NN, CC_FR = 18, 23, 24, 25, 26, 27
 
 
 class AppData:

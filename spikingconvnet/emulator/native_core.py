@@ -23,7 +23,9 @@ class Seat(ctypes.Structure):
 
     _fields_ = [("made", ctypes.c_void_p), ("inbox", ctypes.POINTER(ctypes.c_uint32)),
                 ("scheduled", ctypes.c_uint64 * 2), ("lost", ctypes.c_uint64), ("faults", ctypes.c_uint64),
-                *((name, ctypes.c_uint32) for name in ("words", "size", "rest", "mailed", "queued", "number", "chip"))]
+                ("streamed", ctypes.c_uint64),
+                *((name, ctypes.c_uint32) for name in (
+                    "words", "size", "rest", "mailed", "queued", "number", "chip", "listed"))]
 
 
 def _in_seat(name: str) -> Any:
@@ -74,6 +76,7 @@ class NativeCore(Core):
         self.seat.scheduled[:] = [NEVER if one is None else one for one in deadlines]
 
     lost, mailed, _faults = _in_seat("lost"), _in_seat("mailed"), _in_seat("faults")
+    streamed = _in_seat("streamed")
 
     def _take_cpu(self) -> Any:
         return Interpreter()
@@ -115,6 +118,28 @@ class NativeCore(Core):
     def ready(self) -> bool:
         """Whether `run` would do something."""
         return bool(library().seat_ready(self.seated))
+
+    def settle(self) -> None:
+        """See `Core.settle`."""
+        library().seat_settle(self.seated)
+
+    @property
+    def idle(self) -> bool:
+        """See `Core.idle`."""
+        return bool(library().core_idle(self.made))
+
+    def touch(self) -> None:
+        """See `Core.touch`."""
+        if self.made:
+            library().core_touch(self.made)
+
+    def catch_up(self, instant: int) -> int:
+        """See `Core.catch_up`."""
+        return int(library().core_catch_up(self.made, instant))
+
+    def skip(self) -> bool:
+        """See `Core.skip`."""
+        return bool(library().core_skip(self.made))
 
     def take_sent(self) -> list[Packet]:
         """The packets that the program has sent since the last time: (control, key, payload) each."""

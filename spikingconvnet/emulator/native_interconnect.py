@@ -147,10 +147,10 @@ class NativeInterconnect(Interconnect):
     def _count_dropped(self) -> None:
         dropped = self._net.dropped[:self._net.n_dropped]
         self._net.n_dropped = 0
-        for place, payload in zip(dropped[::2], dropped[1::2]):
+        for place, control in zip(dropped[::2], dropped[1::2]):
             tree, index = self._branch(place)
             router, (_, before, _, default) = tree.hops[index][0], tree.branches[index]
-            router.count(router.counting(payload=bool(payload), local=before is None, default=default, route=None), 1)
+            router.count(router.counting(control, local=before is None, default=default, route=None), 1)
 
     def _branch(self, place: int) -> tuple["Tree", int]:
         way = bisect_right(self._begins, place) - 1

@@ -53,12 +53,12 @@ class Loop(ctypes.Structure):
     _fields_ = [("cycle", ctypes.c_uint64),
                 *((name, ctypes.c_void_p) for name in ("seats", "ends", "clocks", "seen")),
                 ("events", ctypes.POINTER(Due)),
-                *((name, _WORDS) for name in ("ready", "clocked", "table")),
+                *((name, _WORDS) for name in ("ready", "clocked", "table", "idle")),
                 *((name, ctypes.POINTER(Travelling)) for name in ("sent", "landing")), ("ways", ctypes.POINTER(Way)),
                 *((name, ctypes.c_uint32) for name in (
                     "n_seats", "n_events", "first", "n_ready", "n_clocked", "n_sent", "landed", "n_landing", "left",
                     "n_ways", "n_ends", "events_size", "sent_size", "landing_size", "ways_size", "ends_size",
-                    "mail", "running", "full", "key_bits", "asked"))]
+                    "mail", "running", "full", "key_bits", "n_idle", "asked"))]
 
 
 class NativeMachine(Machine):
@@ -122,7 +122,8 @@ class NativeMachine(Machine):
     def _do(self, until: int, instants: int, things: int) -> None:
         if self._mail:
             self._carry()
-        elif self._spent is not None and self._loop.n_ready:       # a core was paused: its time counts
+        elif self._spent is not None and self._loop.n_ready and self._loop.landed == self._loop.n_landing:
+            # a core was paused: its time counts
             self._run(self._cores[library().loop_take(self._at)])
         else:
             self._go(until, instants, things)
@@ -158,6 +159,13 @@ class NativeMachine(Machine):
 
     def _schedule(self, core: Any) -> None:
         library().loop_schedule(self._at, core.seated)
+
+    def rouse(self) -> None:
+        """See `Machine.rouse`."""
+        library().loop_rouse(self._at)
+
+    def _arrive_early(self) -> None:
+        library().loop_arrive(self._at)
 
     def _take_mail(self, message: SDP) -> None:
         super()._take_mail(message)
@@ -276,7 +284,7 @@ class NativeMachine(Machine):
 
 def class_of(machine: Machine, tree: Tree, control: int, key: int) -> tuple[int, int]:
     """Control and key by which C knows the way of packets."""
-    return (control | OWN, key) if tree.told else (control, key & machine.key_bits)
+    return (control | OWN, key) if tree.told else (control, machine.seen(control, key))
 
 
 def machine_of(make_core: Any) -> type[Machine]:

@@ -5,7 +5,7 @@ a run, watches them, or ends a run that has no end. So time keeps to the wall cl
 
 * a host has set an IP tag or a reverse IP tag: of the front ends' programs only live output and live input have any
   (SpiNNFrontEndCommon 7.4.1, ``live_packet_gather_parameters.py`` and
-  ``reverse_ip_tag_multicast_source_machine_vertex.py``; those of the data speed-up too, but they do not run here), or
+  ``reverse_ip_tag_multicast_source_machine_vertex.py``; and the data speed-up, where it is asked for), or
 * the program of spike sources runs on a core and has no spikes of its own, so that it waits for a host's: a spike
   injector is one, a SpikeSourceArray without any spike looks the same, or
 * cores have been told to run without end.

@@ -13,9 +13,19 @@ TAG_NONE = 0xff                                     # sark.h:152
 ROOT = 0xffff                                       # an address that means the root chip, scamp-3.c:833
 MAX_PAYLOAD = 16 + 256                              # after the SDP header; sark.h:561
 
-Packet: TypeAlias = tuple[int, int, int]            # a multicast packet: control, key, payload
+Packet: TypeAlias = tuple[int, int, int]            # control, key, payload: one between cores
+PAYLOAD, TYPE = 0x00020000, 0x00c00000              # of its control: it has a payload, its type; spinnaker.h:1046, 1052
+POINT_TO_POINT, NEAREST, FIXED = 0x00400000, 0x00800000, 0x00c00000     # types; 0: multicast
+DIRECT, LINK = 0x00200000, 0x001c0000               # of a nearest-neighbour packet: to a router itself; its link
+LINK_SHIFT = 18
 
 _HEADER, _COMMAND, _ARGUMENTS = struct.Struct("<4B2H"), struct.Struct("<2H"), struct.Struct("<3I")
+
+
+def seen_bits(control: int, multicast: int) -> int:
+    """Bits of the key of a packet that routers look at; `multicast`: those that their multicast tables look at."""
+    kind = control & TYPE
+    return multicast if kind == 0 else 0xffff if kind == POINT_TO_POINT else 0
 
 
 class Command(IntEnum):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.memory import Bus
 from spikingconvnet.emulator.memory_map import Interrupt
-from spikingconvnet.emulator.packets import Packet
+from spikingconvnet.emulator.packets import DIRECT, LINK, LINK_SHIFT, NEAREST, PAYLOAD, POINT_TO_POINT, TYPE, Packet
 
 READ_COST = 50                                      # cycles; any number that lets a program see time pass
 POLLS = 6                                           # reads in a row without anything else: the program waits
@@ -80,7 +80,7 @@ class VIC(Device):
         pending = self.raw & self.enable
         values = {self.IRQST: pending & ~self.select, self.FIQST: pending & self.select, self.RAW: self.raw,
                   self.SELECT: self.select, self.ENABLE: self.enable, self.SOFT_SET: self.soft,
-                  self.DEFADDR: self.default}
+                  self.DEFADDR: self.default, self.DISABLE: 0, self.SOFT_CLR: 0}   # the last two: to be written (PL190)
         if offset in values:
             return values[offset]
         index, bank = (offset & 0xff) // 4, offset & ~0xff
@@ -240,14 +240,16 @@ class Timers(Device):
 class CommsController(Device):
     """Communications controller: a write of TXKEY sends; one received packet at a time is offered (spinnaker.h:150).
 
-    Packets are (control, key, payload); control is TCR's, with bit 17 for "has a payload".
+    Packets are (control, key, payload); control is TCR's: two bits for the type, bit 17 for "has a payload", and of a
+    nearest-neighbour packet the link by which it leaves (or has come).
     """
 
     name = "communications controller"
     TCR, TXDATA, TXKEY, RSR, RXDATA, RXKEY, SAR, TEST = range(0x00, 0x20, 4)
     EMPTY, NOT_FULL = 0x80000000, 0x10000000        # TCR; NOT_FULL: sPyNNaker send_mc.h:27
     RECEIVED, ERROR_FREE, MULTICAST = 0x80000000, 0x08000000, 0x00000001    # RSR
-    PAYLOAD, TYPE = 0x00020000, 0x00c00000          # spinnaker.h:1052, 1046
+    PAYLOAD, TYPE, POINT_TO_POINT, TYPE_SHIFT = PAYLOAD, TYPE, POINT_TO_POINT, 22
+    LINES = Interrupt.CC_MC, Interrupt.CC_P2P, Interrupt.CC_NN, Interrupt.CC_FR     # by type
 
     def __init__(self, vic: VIC) -> None:
         self._vic = vic
@@ -256,21 +258,27 @@ class CommsController(Device):
         self.sent: list[Packet] = []
 
     def receive(self, packet: Packet) -> None:
-        """Offer a multicast packet to the program."""
-        self.rxcontrol, self.rxkey, self.rxdata = packet
+        """Offer a packet to the program."""
+        control, self.rxkey, self.rxdata = packet
+        if control & TYPE == NEAREST:               # sent by a link, it has come by the opposite one
+            control = control & ~LINK | ((control >> LINK_SHIFT & 7) + 3) % 6 << LINK_SHIFT
+        self.rxcontrol = control
         self._offer(True)
 
     def _offer(self, received: bool) -> None:
         self.received = received
         self._vic.set(Interrupt.CC_RDY, received)
-        self._vic.set(Interrupt.CC_MC, received)
+        kind = self.rxcontrol >> self.TYPE_SHIFT & 3
+        for number, line in enumerate(self.LINES):
+            self._vic.set(line, received and number == kind)
 
     def load(self, offset: int) -> int:
         """Read a register; reading RXKEY takes the packet."""
         if offset == self.TCR:
             return self.control | self.EMPTY | self.NOT_FULL
         if offset == self.RSR:
-            flags = self.RECEIVED | self.ERROR_FREE | self.MULTICAST if self.received else 0
+            kind = self.MULTICAST << (self.rxcontrol >> self.TYPE_SHIFT & 3)
+            flags = self.RECEIVED | self.ERROR_FREE | kind if self.received else 0
             return self.rxcontrol | flags
         if offset == self.RXDATA:
             return self.rxdata
@@ -295,10 +303,14 @@ class CommsController(Device):
             raise self._unknown("write", offset)
 
     def _send(self, key: int) -> None:
-        if self.control & self.TYPE:
-            raise BusError(f"packet of type {self.control >> 22 & 3} with key {key:#010x}; only multicast is modelled")
+        kind = self.control & TYPE
+        if kind == NEAREST:
+            kind = self.control & (TYPE | DIRECT | LINK)
+            if kind & DIRECT or kind & LINK > 5 << LINK_SHIFT:
+                raise BusError(f"nearest-neighbour packet with key {key:#010x} to a router itself or to all links,"
+                               " which is not modelled")
         payload = self.has_data or bool(self.control & self.PAYLOAD)
-        self.sent.append((self.PAYLOAD if payload else 0, key, self.txdata if payload else 0))
+        self.sent.append((kind | (self.PAYLOAD if payload else 0), key, self.txdata if payload else 0))
         self.has_data = False
 
 

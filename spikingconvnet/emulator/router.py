@@ -9,12 +9,13 @@ from functools import reduce
 from operator import or_
 
 from spikingconvnet.emulator.memory_map import NUM_LINKS
+from spikingconvnet.emulator.packets import FIXED, LINK_SHIFT, NEAREST, PAYLOAD, POINT_TO_POINT, TYPE
 from spikingconvnet.emulator.peripherals import Device
 
 TABLE_SIZE = 1024                                   # spinnaker.h:696
 EMPTY_ROUTE, EMPTY_KEY = 0xff000000, 0xffffffff     # sark_hw.c:264
 MONITOR = 1 << NUM_LINKS                            # the monitor core's bit in a route
-NO_ROUTE = 6                                        # in the point-to-point table, spinnaker.h:719
+NO_ROUTE, HERE = 6, 7                               # in the point-to-point table, spinnaker.h:719
 
 # Packet properties as a diagnostic filter sees them
 _MULTICAST, _ANY_EMERGENCY = 0x1, 0x10
@@ -65,6 +66,21 @@ class Router(Device):
         """Route of the first entry that matches, or None."""
         return next((route for k, mask, route in self._in_use() if key & mask == k), None)
 
+    def way(self, control: int, key: int, local: bool) -> int | None:
+        """Route of a packet, by its control and key; None if it goes straight on. `local`: a core here sends it."""
+        kind = control & TYPE
+        if kind == POINT_TO_POINT:
+            link = self.p2p_link(key & 0xffff)
+            return self.monitor if link == HERE else 0 if link == NO_ROUTE else 1 << link
+        if kind == NEAREST:
+            return 1 << (control >> LINK_SHIFT & 7) if local else self.monitor
+        return self.fixed_route if kind == FIXED else self.lookup(key)
+
+    @property
+    def monitor(self) -> int:
+        """Route to the core that takes the packets for monitors: bits 8 to 12 of the control register."""
+        return 1 << NUM_LINKS + (self.control >> 8 & 31)
+
     def _in_use(self) -> list[tuple[int, int, int]]:
         if self._entries is None:
             self._entries = [(k, m, r & 0xffffff) for k, m, r in zip(self.keys, self.masks, self.routes)
@@ -87,9 +103,10 @@ class Router(Device):
     def _p2p_word(self, word: int) -> int:
         return self.p2p.get(word, 0x00db6db6)       # spinnaker.h:719
 
-    def counting(self, *, payload: bool, local: bool, default: bool, route: int | None) -> list[int]:
-        """Counters that a packet increments here. `route`: where it goes, None if it is dumped."""
-        bits = _MULTICAST | (_PAYLOAD if payload else _NO_PAYLOAD) | (_LOCAL if local else _NOT_LOCAL)
+    def counting(self, control: int = 0, *, local: bool, default: bool, route: int | None) -> list[int]:
+        """Counters that a packet increments here, by its control. `route`: where it goes, None if it is dumped."""
+        bits = _MULTICAST << (control >> 22 & 3) | (_PAYLOAD if control & PAYLOAD else _NO_PAYLOAD)
+        bits |= _LOCAL if local else _NOT_LOCAL
         bits |= _DEFAULT if default else _NOT_DEFAULT
         if route is None:
             bits |= 1 << _DUMP
@@ -148,6 +165,7 @@ class Router(Device):
             self._touch()
         elif self.P2P <= offset < self.P2P + self.P2P_BYTES:
             self.p2p[offset - self.P2P >> 2] = value
+            self._changed()
         elif 0 <= offset - self.FILTER < 64:
             self._settle()
             self.filters[offset - self.FILTER >> 2] = value
@@ -158,8 +176,11 @@ class Router(Device):
             self.counters = [0 if value >> 16 + i & 1 else count for i, count in enumerate(self.counters)]
             self._count_anew()
         elif offset == self.CONTROL:
-            self.control = value
+            moved, self.control = (self.control ^ value) >> 8 & 31, value
+            if moved:                               # the packets for monitors go to another core
+                self._changed()
         elif offset == self.FR:
-            self.fixed_route = value
+            self.fixed_route = value & 0xffffff
+            self._changed()
         else:
             raise self._unknown("write", offset)

@@ -118,6 +118,11 @@ class TimedMachine(Machine):
         self._order = None
 
     @property
+    def hears(self) -> bool:
+        """See `Machine.hears`: all have a clock here."""
+        return True
+
+    @property
     def at_rest(self) -> bool:
         """Whether no core works, and none waits for anything but a timer: their states are what a board would show."""
         return not (self._mail or self._someone_works)
@@ -215,7 +220,7 @@ class TimedMachine(Machine):
         self._next, self._someone_works = self.cycle, True
         if dropped := core.times().dropped:
             router = self.chips[x, y].router
-            router.count(router.counting(payload=False, local=False, default=False, route=None), dropped)
+            router.count(router.counting(local=False, default=False, route=None), dropped)
         self._posted += [(at, (x, y), core.number, packet) for at, packet in core.take_sent_at()]
 
     def send(self, message: SDP) -> None:

@@ -17,7 +17,7 @@ from typing import IO, Any
 from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.errors import SetupError
 from spikingconvnet.emulator.memory_map import CPU_CLOCK_MHZ, Place
-from spikingconvnet.emulator.packets import Packet
+from spikingconvnet.emulator.packets import PAYLOAD, Packet
 
 _HEADING = "ms,event,x,y,core,key,payload\n"
 _CYCLES_PER_MS = CPU_CLOCK_MHZ * 1000
@@ -134,8 +134,8 @@ class Trace:
         if self._file is None or not self._wanted.has_core(place):
             return
         begins = f"{cycle / _CYCLES_PER_MS:.6f},{event},{','.join(map(str, place))}"
-        lines = [f"{begins},{key:#010x},{f'{payload:#010x}' if control else ''}\n" for control, key, payload in packets
-                 if self._wanted.has(cycle, key)]
+        lines = [f"{begins},{key:#010x},{f'{payload:#010x}' if control & PAYLOAD else ''}\n"
+                 for control, key, payload in packets if self._wanted.has(cycle, key)]
         try:
             self._file.writelines(lines)
         except OSError as error:

@@ -1,9 +1,10 @@
-"""Where multicast packets go on a machine, from a core through routers to other cores, as its tables say."""
+"""Where packets go on a machine, from a core through routers to other cores, as its tables say."""
 
 from typing import TYPE_CHECKING
 
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.memory_map import NUM_LINKS, XY
+from spikingconvnet.emulator.packets import POINT_TO_POINT, TYPE
 from spikingconvnet.emulator.router import MONITOR, Router
 
 if TYPE_CHECKING:           # which has trees
@@ -11,14 +12,14 @@ if TYPE_CHECKING:           # which has trees
 
 
 class Tree:
-    """Where the packets with a key from a chip go: `cores`, and `hops` as (router, counters they increment).
+    """Where packets of a kind with a key go from a chip: `cores`, and `hops` as (router, counters they increment).
 
     `branches` says for each hop the chip, the hop before (None for the first), the cores there, and whether the packet
     goes straight on; `came_by` the link of that chip by which the packet came, and `children` the hops behind it;
     `told` whether something is wrong with it, which has been reported.
     """
 
-    def __init__(self, machine: "Machine", source: XY, key: int, payload: bool) -> None:
+    def __init__(self, machine: "Machine", source: XY, key: int, control: int = 0) -> None:
         self.cores: list[Core] = []
         self.hops: list[tuple[Router, list[int]]] = []
         self.branches: list[tuple[XY, int | None, list[Core], bool]] = []
@@ -33,7 +34,7 @@ class Tree:
                 continue
             seen.add((xy, came_by))
             chip = machine.chips[xy]
-            found = chip.router.lookup(key)
+            found = chip.router.way(control, key, came_by is None)
             default = found is None
             # Straight on; a packet from a core here has no "on": to the monitor.
             straight = MONITOR if came_by is None else 1 << (came_by + NUM_LINKS // 2) % NUM_LINKS
@@ -42,9 +43,9 @@ class Tree:
             if dead:
                 machine.report(f"packets with key {key:#010x} leave the board at chip {xy} by link {dead[0]}")
                 self.told = True
-            gone = default and bool(dead)
+            gone = (default and bool(dead)) or (control & TYPE == POINT_TO_POINT and route == 0)
             self.hops.append((chip.router, chip.router.counting(
-                payload=payload, local=came_by is None, default=default, route=None if gone else route)))
+                control, local=came_by is None, default=default, route=None if gone else route)))
             cores = [core for core in chip.cores.values() if route >> NUM_LINKS + core.physical & 1]
             self.cores += cores
             front += [(end, (link + NUM_LINKS // 2) % NUM_LINKS, len(self.branches))

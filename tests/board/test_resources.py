@@ -4,7 +4,15 @@ import pytest
 from test_load import dense
 
 from spikingconvnet.board import resources as module
-from spikingconvnet.board.resources import MACHINES, SDRAM_PER_CHIP, chips_counted, machine, replicas, resources
+from spikingconvnet.board.resources import (
+    MACHINES,
+    SDRAM_PER_CHIP,
+    chips_counted,
+    large_enough,
+    machine,
+    replicas,
+    resources,
+)
 from spikingconvnet.errors import SettingsError
 
 
@@ -57,3 +65,12 @@ def test_two_million_neurons_are_counted_and_do_not_fit():
     found = resources(dense(1, 2_000_000, [(0, 1)]))
     assert found.neurons == 2_000_000 and found.cores == 1 + 7813 and found.chips == 559
     assert [replicas(found.groups, MACHINES[name]) for name in ("spin5", "spin5x3", "full")] == [0, 0, 100]
+
+
+@pytest.mark.parametrize(("cores", "boards", "fits"), [(808, 1, True), (809, 3, True), (2424, 3, True),
+                                                       (2425, 3, False)])
+def test_the_emulated_machine_has_as_many_boards_as_a_network_needs(cores, boards, fits):
+    groups = cores * [(1, 1000)]
+    made = large_enough(MACHINES["emulated"], groups)
+    assert (made.boards, bool(replicas(groups, made))) == (boards, fits)
+    assert large_enough(MACHINES["spin5"], groups) is MACHINES["spin5"]

@@ -209,7 +209,7 @@ FAULTS = {
     "unknown register": ([R1_CC, 0xe5910054], 4, 12, "read of communications controller+0x054, a register that is not"),
     "unknown router register": ([0xe3a014e1, 0xe5910030], 4, 12, "read of router+0x030, a register that is not"),
     "byte of a register": ([R1_CC, 0xe5d10000], 4, 12, "access to 1 bytes of communications controller+0x000"),
-    "point-to-point packet": ([R1_CC, 0xe3a02501, 0xe5812000, 0xe5812008], 4, 20, "only multicast is modelled"),
+    "packet to routers": ([R1_CC, 0xe3a028a0, 0xe5812000, 0xe5812008], 4, 20, "to a router itself or to all links"),
     "DMA from nowhere": ([0xe3a01101, 0xe3a02209, 0xe5812004, 0xe3a02010, 0xe581200c], 4, 24,
                          "no memory holds 16 bytes at 0x90000000"),
     "DMA over the end of DTCM": ([0xe3a01101, *R4_SEEN, 0xe5814004, 0xe3a02841, 0xe2422008, 0xe5812008, 0xe3a00010,

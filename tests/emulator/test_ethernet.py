@@ -177,7 +177,7 @@ def test_cores_that_never_come_to_rest_do_not_hold_answers_up_for_ever(host):
     Restless.again = staticmethod(board.machine._wake)
     start(board)
     assert answered(board.ask(*QUESTIONS["count"]))[0][0] == 1
-    assert board.reports == ["cores have not come to rest for 0.6 s; told their states as they are"]
+    assert board.reports == ["cores have not come to rest for 0.6 s; what waits for it is dealt with now"]
 
 
 @pytest.mark.parametrize("code, arguments, asks", [

@@ -9,7 +9,7 @@ from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.errors import BusError, SetupError
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU, CPUState, Signal
-from spikingconvnet.emulator.packets import SDP
+from spikingconvnet.emulator.packets import PAYLOAD, SDP
 from spikingconvnet.emulator.router import Router
 from spikingconvnet.emulator.tree import Tree
 
@@ -17,7 +17,7 @@ LOCAL, EXTERNAL, DUMPED = 0, 1, 8       # counters, as SC&MP sets the filters
 
 
 def tree(bench, key, source=(0, 0)):
-    return Tree(bench.machine, source, key, False)
+    return Tree(bench.machine, source, key)
 
 
 def places(cores):
@@ -43,7 +43,7 @@ def test_without_an_entry_a_packet_goes_straight_on():
     machine = Machine(5)
     machine.chips[1, 1].router.set(0, 7, 0xffffffff, 1 << 1)            # north east
     machine.chips[4, 4].router.set(0, 7, 0xffffffff, 1 << 6 + 9)
-    made = Tree(machine, (1, 1), 7, False)
+    made = Tree(machine, (1, 1), 7)
     assert places(made.cores) == [(4, 4, 9)]
     assert [router for router, _ in made.hops] == [machine.chips[i, i].router for i in (1, 2, 3, 4)]
 
@@ -65,14 +65,14 @@ def test_a_packet_that_comes_back_is_reported_and_ends(plain_bench):
 
 def test_counters_count_what_their_filters_say(plain_bench):
     router = plain_bench.chip.router
-    assert router.counting(payload=False, local=True, default=False, route=1 << 6 + 3) == [LOCAL]
-    assert router.counting(payload=True, local=False, default=True, route=1 << 2) == [EXTERNAL]
-    assert router.counting(payload=True, local=True, default=True, route=None) == [LOCAL, DUMPED][1:]
+    assert router.counting(local=True, default=False, route=1 << 6 + 3) == [LOCAL]
+    assert router.counting(PAYLOAD, local=False, default=True, route=1 << 2) == [EXTERNAL]
+    assert router.counting(PAYLOAD, local=True, default=True, route=None) == [LOCAL, DUMPED][1:]
     router.store(Router.FILTER + 4 * 12, 0x01ff << 16 | 2 << 14 | 3 << 12 | 1 << 10 | 0xf1)   # default
-    assert router.counting(payload=False, local=False, default=True, route=1 << 2) == [EXTERNAL, 12]
-    assert router.counting(payload=False, local=False, default=False, route=1 << 2) == [EXTERNAL]
+    assert router.counting(local=False, default=True, route=1 << 2) == [EXTERNAL, 12]
+    assert router.counting(local=False, default=False, route=1 << 2) == [EXTERNAL]
     router.store(Router.DGEN, 1 << LOCAL)
-    assert router.counting(payload=False, local=False, default=True, route=1 << 2) == []
+    assert router.counting(local=False, default=True, route=1 << 2) == []
 
 
 def test_packets_are_counted_along_their_way(plain_bench):

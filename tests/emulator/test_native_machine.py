@@ -134,3 +134,16 @@ def test_routers_and_links_in_c_are_those_in_python():
         counters = [machine.chips[xy].bus.read(0xe1000300, 64) for xy in ((0, 0), (1, 0), (0, 1), (1, 1))]
         found.append((seen_at, boards.digest(machine), counters, bench.reports, machine.chips[1, 0].router.counters[8]))
     assert found[0] == found[1] and found[0][-1] > 0 and any(paced for _, _, paced in found[0][0])
+
+
+def test_a_core_that_streams_waits_for_those_that_take_its_packets(benches):
+    """Four send 400,000 without a pause, more than a core may keep."""
+    streams = program([R1_CC, 0xe3a00000, 0xe5810008, 0xe2800001, 0xe3500b61, 0x1afffffb, WFI])     # up to 0x18400
+    found = []
+    for bench in benches:
+        start(bench, {((0, 0), number): streams for number in (1, 3, 4, 5)} |
+              {((0, 0), 2): program(forever(FIQ_ON_PACKETS), {0x1c: TAKE_PACKET})})
+        bench.chip.router.set(0, 0, 0, 1 << 6 + 2)
+        rest(bench.machine)
+        found.append((boards.digest(bench.machine), bench.reports, seen(bench), bench.chip.cores[2].lost))
+    assert found[0] == found[1] and found[0][1:] == ([], (4 * 0x18400, found[0][2][1]), 0)

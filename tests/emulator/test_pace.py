@@ -210,5 +210,5 @@ def test_the_project_s_own_runs_are_free(monkeypatch):
             return ""
 
     monkeypatch.setattr(emulator, "Board", Board)
-    with machine_section("emulated"):
-        assert asked == [{"real_time": False, "timed": False}]
+    with machine_section("emulated", boards=3):
+        assert asked == [{"real_time": False, "timed": False, "boards": 3}]

@@ -3,6 +3,7 @@
 import pytest
 
 from spikingconvnet.emulator.errors import BusError
+from spikingconvnet.emulator.packets import PAYLOAD
 from spikingconvnet.emulator.router import Router
 
 
@@ -55,7 +56,7 @@ def test_ways_to_chips(router):
 
 
 def counted(router, payload=False, local=True, default=False, route=0):
-    return router.counting(payload=payload, local=local, default=default, route=route)
+    return router.counting(PAYLOAD * payload, local=local, default=default, route=route)
 
 
 def test_filters_count_by_where_a_packet_comes_from(router):

@@ -39,7 +39,7 @@ KINDS = {"plain": partial(Bench, NativeCore), "faulty": partial(Bench, NativeCor
 SENDS = [*COUNT_UP, 0xe3a01202, 0xe5810008]         # mov r1, #0x20000000; str r0, [r1, #TXKEY]
 MADE_ANEW = {
     "machine": {"layout", "transmit", "report", "watchdog", "_spent", "_queued", "_running", "_trees", "_passed",
-                "_key_bits", "tags", "_make_core", "_cpus", "chips", "wires", "monitors"},
+                "_idle", "_key_bits", "tags", "_make_core", "_cpus", "chips", "wires", "monitors"},
     "faulty": {"faults", "_speeds"},
     "plain": {"_loop", "_found", "_at", "_planted", "_places_of_chips", "_number_of_chip", "_cores"},
     "timed": {"_profile", "_phases", "_quantum", "_order", "_banks", "_crowded", "_network"},
@@ -48,7 +48,8 @@ MADE_ANEW = {
              "sysram_heap", "sys_heap", "_app_data"},
     "router": {"_changed", "_settle", "routes", "keys", "masks", "_entries", "_counting"},
     "controller": {"_interrupt", "_asleep"}, "tags": {"changed"},
-    "core": {"number", "physical", "place", "rest", "_cpus", "_cpu", "_system", "_memories", "_clock", "_report",
+    "core": {"number", "physical", "streamed", "place", "rest", "_cpus", "_cpu", "_system", "_memories", "_clock",
+             "_report",
              "_burst", "_instructions", "_fault", "_life", "_pause", "_yielded", "_halted", "_spent", "_asked",
              "_touches", "itcm", "dtcm", "memories", "bus", "_pc", "_devices", "made", "_deadlines", "failure",
              "seat", "seated"},

@@ -108,7 +108,7 @@ def test_a_packet_goes_from_board_to_board_and_around_the_edge(machine):
     machine.chips[0, 0].router.set(1, 0x70, 0xffffffff, 1 << 3)                 # west, around the edge, straight on
     machine.chips[9, 0].router.set(1, 0x70, 0xffffffff, 1 << 6 + 4 | 1 << 5)    # a core; south, around the other one
     machine.chips[9, 8].router.set(1, 0x70, 0xffffffff, 1 << 6 + 2)
-    tree = Tree(machine, (0, 0), 0x70, False)
+    tree = Tree(machine, (0, 0), 0x70)
     assert [core.place for core in tree.cores] == [(9, 0, 4), (9, 8, 2)]
     assert [xy for xy, *_ in tree.branches] == [(0, 0), (11, 0), (10, 0), (9, 0), (9, 11), (9, 10), (9, 9), (9, 8)]
     assert {machine.layout.ethernet_of[xy] for xy, *_ in tree.branches} == {(0, 0), (8, 4), (4, 8)}

@@ -62,8 +62,8 @@ def configuration(machine: str, home: Path, packet_buffer: int | None = None) ->
 
 
 @contextmanager
-def machine_section(target: str | Machine, timed: bool = False) -> Iterator[str]:
-    """Text of the configuration's section Machine; an emulated board, `timed` or not, lives as long as the context.
+def machine_section(target: str | Machine, timed: bool = False, boards: int = 1) -> Iterator[str]:
+    """Text of the configuration's section Machine; emulated boards, `timed` or not, live as long as the context.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def machine_section(target: str | Machine, timed: bool = False) -> Iterator[str]
                                ) from error
         try:
             # In no real time, for sources without spikes look as if they waited for somebody's.
-            with Board(real_time=False, timed=timed) as board:
+            with Board(real_time=False, timed=timed, boards=boards) as board:
                 yield board.configuration()
         except SetupError as error:
             raise SimulationFailed(f"--target emulated: {error}") from error

@@ -42,6 +42,7 @@ from spikingconvnet.board import dtcm
 from spikingconvnet.board.connectors import check_reset, fixed_scales
 from spikingconvnet.board.lowering import Lowered, lower
 from spikingconvnet.board.partition import convolutions, split_populations, tile
+from spikingconvnet.board.resources import boards_needed
 from spikingconvnet.board.rules import AMOUNT_SHIFT
 from spikingconvnet.board.split_cores import ROW_LIMIT
 from spikingconvnet.errors import (
@@ -110,7 +111,8 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
     check_reset(network, lowered)
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
-        machine = resources.enter_context(machine_section(target, timed))
+        boards = boards_needed(network, recorded) if target == "emulated" else 1
+        machine = resources.enter_context(machine_section(target, timed, boards))
         if "virtual_board" not in machine:
             dtcm.require_fits(network, recorded, packet_buffer)
         resources.enter_context(failures.patient(emulated="post_simulation_overrun" in machine))    # for those alone

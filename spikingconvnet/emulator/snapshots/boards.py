@@ -125,6 +125,7 @@ def _memories(machine: Machine) -> list[tuple[list[Any], Memory]]:
 def _describe(machine: Machine) -> dict[str, Any]:
     """All of a machine but its memories, as JSON."""
     machine.settle()
+    machine.rouse()                                 # what is left out because it is for nothing is in no file
     every = [core for chip in machine.chips.values() for core in chip.cores.values()]
     for core in every:
         cores.check(core)
