@@ -72,7 +72,7 @@ STRUCTURES = {
         ("hop", native_interconnect.Coming), ("stage", native_interconnect.Stage), ("net", native_interconnect.Net))}}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"chosen", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}, "core_state.h": {"field"},
+          "core_native.c": {"timer", "core", "place", "arm", "block", "memories", "arrival"}, "core_state.h": {"field"},
           "interconnect.h": {"posted"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
@@ -220,7 +220,7 @@ def width(declared):
 NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", "processor", "timed", "read_cost",
             "costs", "last", "price", "bank", "sent_at", "coming", "n_coming", "coming_size", "steps", "n_steps",
             "steps_size", "memories", "base", "size", "bytes", "n_memories", "places", "n_places", "serve", "words",
-            "halves", "sizes", "profiled"}
+            "halves", "blocks", "pages", "profiled"}
 
 
 def test_every_field_of_a_core_is_in_snapshots_or_made_anew():
