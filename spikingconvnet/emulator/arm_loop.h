@@ -99,6 +99,7 @@
 #define ALONE(name) do_##name: DO_##name NEXT;
 #define PAIR(first, second) do_##first##_##second: DO_##first o = next++; DO_##second NEXT;
 #define HERE ((uint32_t) (o - table) << width)
+#define NEXT_ONE ((uint32_t) (next - table) << width)
 #define NEXT do { o = next++; goto *labels[o->kind]; } while (0)
 #if TIMED                                                       /* behind a block there is another one */
 #define FOLLOW goto follow
@@ -126,9 +127,6 @@ static void RUN(core *c) {
     uint32_t sign, zero, carry, overflow;                       /* those of `a` while it runs */
     uint32_t *r = a->r, y = 0, made = 0, out = 0, at = 0, to = c->pc;
     uint8_t *const dtcm = c->memories[1].bytes;
-#if TIMED
-    const op *last = NULL;
-#endif
     op *table = NULL, *next = NULL, *o = NULL;
     int width = 2;
     c->stops = 0;
@@ -152,12 +150,11 @@ there:
     const block *begun = &a->blocks[to / 2];
     if (!begun->size) measure(c, table, width, to);
     if (!begin_block(c, to, begun)) goto leave;
-    last = next + (begun->size >> width);
 #endif
     NEXT;
 #if TIMED
 follow:                                                         /* to what comes next */
-    to = (uint32_t) (next - table) << width;
+    to = NEXT_ONE;
     goto jump;
 #endif
 change:                                                         /* to `to`, in the state that c->thumb says */
@@ -185,7 +182,7 @@ do_UNDECODED:
     goto *labels[o->kind];
 do_PAGE:                                                        /* a block ends before it, unless it begins here */
 #if TIMED
-    if (o == last) {
+    if (HERE == c->follow) {
         to = HERE;
         goto jump;
     }
@@ -194,7 +191,7 @@ do_PAGE:                                                        /* a block ends 
 do_IF:
     if (!(HOLDS_FOR[o->condition] >> (sign >> 31 << 3 | (uint32_t) !zero << 2 | carry << 1 | overflow) & 1)) {
 #if TIMED
-        if (next == last) FOLLOW;
+        if (NEXT_ONE == c->follow) FOLLOW;
 #endif
         NEXT;
     }
@@ -470,6 +467,7 @@ do_MSR:
 #undef ALONE
 #undef PAIR
 #undef HERE
+#undef NEXT_ONE
 #undef NEXT
 #undef FOLLOW
 #undef GO_IF
