@@ -1,16 +1,18 @@
 """Networks of layers and a balanced one on the timed emulated board, at time scale factors of 1, 2 and 4.
 
-    python benchmarks/board_networks.py [layer] [two-layers] [dense] [balanced] [converted] [demo] [va] [SCALE ...]
+    python benchmarks/board_networks.py [layer] [two-layers] [dense] [balanced] [converted] [convolutions] [demo] [va]
+                                       [SCALE ...]
 
-==========  ========================================================================================================
-layer       a convolution of 16 maps over 2 x 16 x 16 inputs, as the demo's, that fire once in a volley of 15 steps
-two-layers  another convolution of 24 maps over its spikes, with places for 1,024 packets on each core
-dense       196-100-10, as converted networks are, inputs at up to a spike a step
-balanced    640 excitatory and 160 inhibitory neurons, 10 % connected, driven above threshold (Vogels and Abbott 2005)
-converted   28x28-2s-24-10, its weights those of the tests, on the first training digit
-demo        the layer of ``make demo``, 48 maps on 104 cores, on one digit; random kernels (only if it is named)
-va          the benchmark of Vogels and Abbott with 4,000 neurons on 17 cores, 60 steps (only if it is named)
-==========  ========================================================================================================
+============  ========================================================================================================
+layer         a convolution of 16 maps over 2 x 16 x 16 inputs, as the demo's, that fire once in a volley of 15 steps
+two-layers    another convolution of 24 maps over its spikes, with places for 1,024 packets on each core
+dense         196-100-10, as converted networks are, inputs at up to a spike a step
+balanced      640 excitatory and 160 inhibitory neurons, 10 % connected, driven above threshold (Vogels and Abbott 2005)
+converted     28x28-2s-24-10, its weights those of the tests, on the first training digit
+convolutions  the same with two convolutions, 28x28-4c5-2s-8c5-2s-10, its weights drawn at random (only if it is named)
+demo          the layer of ``make demo``, 48 maps on 104 cores, on one digit; random kernels (only if it is named)
+va            the benchmark of Vogels and Abbott with 4,000 neurons on 17 cores, 60 steps (only if it is named)
+============  ========================================================================================================
 
 For each population: the load of its busiest core's busiest step that ``--mode check`` predicts from the spikes of the
 local engine, the one measured, and their ratio if the core kept up; then whether all spikes are those of the local
@@ -35,7 +37,7 @@ from spikingconvnet.emulator import Board
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.health.verdict import judge
-from spikingconvnet.model.layers import AvgPool2D, Dense
+from spikingconvnet.model.layers import AvgPool2D, Conv2D, Dense
 from spikingconvnet.model.readouts import SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
@@ -110,22 +112,43 @@ def demo():
                                            for one in made.populations))
 
 
-def converted():
-    """A converted network, 28x28-2s-24-10, whose weights the tests have, on the first training digit."""
+def after_conversion(weights, *model):
+    """A network as the recipe of conversion makes it of weights in a file, on the first training digit."""
     recipe, encoder = settings.load(RECIPES / "convert.py"), RegularEncoder(n_steps=40, max_rate=1.0)
-    cell = recipe.rule.neuron
-    model = Sequential((1, 28, 28), AvgPool2D(2), Dense(24, neuron=cell), Dense(10, neuron=cell), SpikeCount(last=40))
+    model = Sequential((1, 28, 28), *(layer(recipe.rule.neuron) for layer in model), SpikeCount(last=40))
     with tempfile.TemporaryDirectory() as folder:
         made = Experiment(replace(recipe, dataset=str(board_memory.MNIST), model=model, n_train=2000, n_test=1,
-                                  rule=replace(recipe.rule, weights=str(STORED)), encoder=encoder, slot=41),
+                                  rule=replace(recipe.rule, weights=str(weights)), encoder=encoder, slot=41),
                           Path(folder, "run"), jobs=1)
         made.load_data()
         made.train_chain("convert")
-        return made.network(2, made.data("train")["spikes"].samples(0, 1))
+        return made.network(len(model.stages), made.data("train")["spikes"].samples(0, 1))
+
+
+def pool(_cell):
+    """Means of 2 x 2."""
+    return AvgPool2D(2)
+
+
+def converted():
+    """28x28-2s-24-10, whose weights the tests have."""
+    return after_conversion(STORED, pool, lambda cell: Dense(24, neuron=cell), lambda cell: Dense(10, neuron=cell))
+
+
+def convolutions():
+    """28x28-4c5-2s-8c5-2s-10, whose weights are drawn as before training."""
+    rng = np.random.default_rng(0)
+    shapes = {1: (4, 1, 5, 5), 2: (8, 4, 5, 5), 3: (10, 8, 4, 4)}
+    drawn = {f"kernels{i}": rng.normal(0.0, np.sqrt(2 / np.prod(shape[1:])), shape) for i, shape in shapes.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder, "weights.npz")
+        np.savez(weights, **drawn, **{f"biases{i}": np.zeros(shape[0]) for i, shape in shapes.items()})
+        return after_conversion(weights, lambda cell: Conv2D(4, 5, neuron=cell), pool,
+                                lambda cell: Conv2D(8, 5, neuron=cell), pool, lambda cell: Dense(10, neuron=cell))
 
 
 CASES = {"layer": lambda: layers(1), "two-layers": lambda: layers(2), "dense": dense, "balanced": balanced,
-         "converted": converted, "demo": demo, "va": board_memory.balanced}
+         "converted": converted, "convolutions": convolutions, "demo": demo, "va": board_memory.balanced}
 USUAL = ("layer", "two-layers", "dense", "balanced", "converted")
 BUFFERS = {"two-layers": 1024}
 

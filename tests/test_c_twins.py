@@ -73,7 +73,7 @@ STRUCTURES = {
         ("hop", native_interconnect.Coming), ("stage", native_interconnect.Stage), ("net", native_interconnect.Net))}}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"chosen", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "core", "place", "arm", "memories", "arrival"}, "core_state.h": {"field"},
+          "core_native.c": {"timer", "core", "place", "arm", "block", "memories", "arrival"}, "core_state.h": {"field"},
           "interconnect.h": {"posted"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
@@ -221,7 +221,7 @@ def width(declared):
 NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", "processor", "timed", "read_cost",
             "costs", "last", "price", "bank", "sent_at", "coming", "n_coming", "coming_size", "steps", "n_steps",
             "steps_size", "memories", "base", "size", "bytes", "n_memories", "places", "n_places", "serve", "words",
-            "halves", "sizes", "profiled",
+            "halves", "blocks", "pages", "profiled",
             # whether it is idle, which is found out anew
             "before", "quiet", "patience", "apart", "outside", "touched", "idle"}
 

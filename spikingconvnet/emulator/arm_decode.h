@@ -20,7 +20,7 @@
 #define FOR_EACH_BRANCH(X)                                                                          \
     X(BEQ) X(BNE) X(BCS) X(BCC) X(BMI) X(BPL) X(BVS) X(BVC) X(BHI) X(BLS) X(BGE) X(BLT) X(BGT) X(BLE)
 #define FOR_EACH_OTHER(X)                                                                           \
-    X(UNDECODED) X(IF) X(WITH_PC) X(NOWHERE) X(UNDEFINED) X(SVC) X(BKPT) X(NOP) X(WAIT) X(CONTROL) X(TO_PC)         \
+    X(UNDECODED) X(PAGE) X(IF) X(WITH_PC) X(NOWHERE) X(UNDEFINED) X(SVC) X(BKPT) X(NOP) X(WAIT) X(CONTROL) X(TO_PC)         \
     X(B) X(BL) X(BLX) X(BX_R) X(BLX_R) X(BL_FIRST) X(BL_SECOND) X(BLX_SECOND) X(LITERAL) X(LDR_PC) X(LDM) X(STM)      \
     X(LDM_PLAIN) X(STM_PLAIN) X(MUL) X(MULS) X(MLA) X(MLAS) X(LONG) X(UMULL) X(UMLAL) X(SMULL) X(SMLAL) X(SMLAXY) X(SMULXY) X(SMLAWY) X(SMULWY) X(SMLALXY) X(SATURATE) X(CLZ)       \
     X(SWP) X(MRS) X(MSR)
@@ -54,7 +54,7 @@
 enum kind { FOR_EACH_OTHER(ONE_OF) FOR_EACH_BRANCH(ONE_OF) FOR_EACH_ALU(FORMS_OF) FOR_EACH_ACCESS(OFFSETS_OF)
             FOR_EACH_PAIR(PAIR_OF) KINDS };
 
-/* One instruction. `kind` is done first; of IF and WITH_PC `then`, and what that is of `last`. */
+/* One instruction. `kind` is done first (of a page's first one, where work takes time, K_PAGE); of IF and WITH_PC `then`, and what that is of `last`. */
 typedef struct {
     uint16_t kind, then, last;
     uint8_t condition : 4, shift : 4, rd, rn, rm;

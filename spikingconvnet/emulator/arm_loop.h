@@ -99,16 +99,13 @@
 #define ALONE(name) do_##name: DO_##name NEXT;
 #define PAIR(first, second) do_##first##_##second: DO_##first o = next++; DO_##second NEXT;
 #define HERE ((uint32_t) (o - table) << width)
-#if TIMED                                                       /* behind a block there is another one */
-#define NEXT                                                                                        \
-    do {                                                                                            \
-        if (next == last) { to = (uint32_t) (last - table) << width; goto jump; }                   \
-        o = next++;                                                                                 \
-        goto *labels[o->kind];                                                                      \
-    } while (0)
-#define GO_IF(holds) if (holds) goto branch;
-#else
+#define NEXT_ONE ((uint32_t) (next - table) << width)
 #define NEXT do { o = next++; goto *labels[o->kind]; } while (0)
+#if TIMED                                                       /* behind a block there is another one */
+#define FOLLOW goto follow
+#define GO_IF(holds) if (holds) goto branch; FOLLOW;
+#else
+#define FOLLOW NEXT
 #define GO_IF(holds)                                                                                \
     if (holds) {                                                                                    \
         if (c->pause) goto branch;                                                                  \
@@ -130,32 +127,36 @@ static void RUN(core *c) {
     uint32_t sign, zero, carry, overflow;                       /* those of `a` while it runs */
     uint32_t *r = a->r, y = 0, made = 0, out = 0, at = 0, to = c->pc;
     uint8_t *const dtcm = c->memories[1].bytes;
-#if TIMED
-    const op *last = NULL;
-#endif
     op *table = NULL, *next = NULL, *o = NULL;
     int width = 2;
     c->stops = 0;
     TAKE_FLAGS;
     goto change;
 
-branch:                                                         /* to where a jump with a condition goes */
+branch:                                                         /* to where a jump with a condition goes, in ITCM */
     to = o->number << width;
+    next = table + o->number;
+    goto there;
 jump:                                                           /* to `to`, in the same state */
+    if (to >= CODE) goto lost;
+    next = table + (to >> width);
+there:
     if (c->pause) {
         c->pause = 0;
         c->yielded = 1;
         goto leave;
     }
-    if (to >= CODE) goto lost;
-    next = table + (to >> width);
 #if TIMED
-    uint32_t size = a->sizes[to / 2];
-    if (!size) size = block_size(c, table, width, to);
-    if (!begin_block(c, to, size)) goto leave;
-    last = next + (size >> width);
+    const block *begun = &a->blocks[to / 2];
+    if (!begun->size) measure(c, table, width, to);
+    if (!begin_block(c, to, begun)) goto leave;
 #endif
     NEXT;
+#if TIMED
+follow:                                                         /* to what comes next */
+    to = NEXT_ONE;
+    goto jump;
+#endif
 change:                                                         /* to `to`, in the state that c->thumb says */
     table = table_of(c);
     width = c->thumb ? 1 : 2;
@@ -179,8 +180,21 @@ leave:
 do_UNDECODED:
     decoded(c, table, width, HERE);
     goto *labels[o->kind];
+do_PAGE:                                                        /* a block ends before it, unless it begins here */
+#if TIMED
+    if (HERE == c->follow) {
+        to = HERE;
+        goto jump;
+    }
+#endif
+    goto *labels[kind_behind(c, width, HERE)];
 do_IF:
-    if (!(HOLDS_FOR[o->condition] >> (sign >> 31 << 3 | (uint32_t) !zero << 2 | carry << 1 | overflow) & 1)) NEXT;
+    if (!(HOLDS_FOR[o->condition] >> (sign >> 31 << 3 | (uint32_t) !zero << 2 | carry << 1 | overflow) & 1)) {
+#if TIMED
+        if (NEXT_ONE == c->follow) FOLLOW;
+#endif
+        NEXT;
+    }
     goto *labels[o->then];
 do_WITH_PC:
     r[15] = HERE + (4u << (width - 1));
@@ -210,7 +224,8 @@ do_WAIT:
 do_CONTROL:
     if (o->flags) r[o->rd] = a->control;
     else a->control = r[o->rd];
-    NEXT;
+    if (o->flags) NEXT;
+    FOLLOW;
 do_TO_PC:
     r[15] = HERE + (4u << (width - 1));
     if (!(o->last & 3)) y = o->number;
@@ -353,7 +368,7 @@ do_MSR:
     GIVE_FLAGS;
     write_status(c, o, o->flags & REGISTER_OPERAND ? r[o->rm] : o->number);
     TAKE_FLAGS;
-    NEXT;
+    FOLLOW;
 
     ALU(AND, LOGIC, r[o->rn] & y, 1)
     ALU(EOR, LOGIC, r[o->rn] ^ y, 1)
@@ -452,7 +467,9 @@ do_MSR:
 #undef ALONE
 #undef PAIR
 #undef HERE
+#undef NEXT_ONE
 #undef NEXT
+#undef FOLLOW
 #undef GO_IF
 #undef LABEL
 #undef FORM_LABELS

@@ -139,7 +139,7 @@ static void forget(core *c, uint32_t offset, uint32_t size) {
     arm *a = &c->arm;
     uint32_t first = offset < 4 ? 0 : offset - 4;               /* the one before may have been decoded as a pair with it */
     for (uint32_t i = first / 4; i <= (offset + size - 1) / 4 && i < CODE / 4; i++) a->words[i].kind = K_UNDECODED;
-    if (a->sizes) memset(a->sizes, 0, CODE / 2 * sizeof *a->sizes);
+    if (a->blocks) memset(a->blocks, 0, CODE / 2 * sizeof *a->blocks);
     if (a->halves)
         for (uint32_t i = first / 2; i <= (offset + size - 1) / 2 && i < CODE / 2; i++) a->halves[i].kind = K_UNDECODED;
 }
@@ -359,13 +359,17 @@ static op *decoded(core *c, op *table, int width, uint32_t here) {
             if (both != o->kind) decoded(c, table, width, behind);          /* of which it takes the operands */
             o->kind = both;
         }
+        if (c->timed && here % PAGE == 0) {
+            c->arm.pages[width & 1][here / PAGE] = o->kind;
+            o->kind = K_PAGE;
+        }
     }
     return o;
 }
 
-/* Whether a block ends with an instruction: it may go elsewhere, or change what comes next. */
-static int ends_block(const op *o) {
-    int kind = o->kind == K_IF ? o->then : o->kind;
+/* Whether a block ends with an instruction of a kind: it may go elsewhere, or change what comes next. */
+static int ends_block(const op *o, int kind) {
+    if (kind == K_IF) kind = o->then;
     if (kind == K_WITH_PC) kind = o->last;
     if (kind >= K_BEQ && kind <= K_BLE) return 1;
     switch (kind) {
@@ -378,7 +382,10 @@ static int ends_block(const op *o) {
     }
 }
 
-static __attribute__((noinline)) void set_price(core *c, cost *one, uint32_t address, uint32_t size) {
+/* What the first instruction of a page is. */
+static uint16_t kind_behind(const core *c, int width, uint32_t here) { return c->arm.pages[width & 1][here / PAGE]; }
+
+static void set_price(core *c, cost *one, uint32_t address, uint32_t size) {
     uint64_t both = c->price(c, address, size);
     one->cycles = (uint32_t) both;
     one->jump = (uint32_t) (both >> 32);
@@ -386,36 +393,49 @@ static __attribute__((noinline)) void set_price(core *c, cost *one, uint32_t add
     one->thumb = (uint32_t) c->thumb;
 }
 
-/* Bytes of the block that begins somewhere: up to where it may go elsewhere, or to the end of a page. */
-static __attribute__((noinline)) uint32_t block_size(core *c, op *table, int width, uint32_t begins) {
+/* Look how long the block is that begins somewhere (up to where it may go elsewhere, or to the end of a page), and what it
+ * costs. */
+static __attribute__((noinline)) void measure(core *c, op *table, int width, uint32_t begins) {
     uint32_t end = begins, step = 1u << width;
-    do end += step;
-    while (!ends_block(decoded(c, table, width, end - step)) && end % PAGE);
-    return c->arm.sizes[begins / 2] = (uint16_t) (end - begins);
+    block *made = &c->arm.blocks[begins / 2];
+    cost *one = &c->costs[begins / 2];
+    for (int ends = 0; !ends; ends |= end % PAGE == 0) {
+        const op *o = decoded(c, table, width, end);
+        ends = ends_block(o, o->kind == K_PAGE ? kind_behind(c, width, end) : o->kind);
+        end += step;
+    }
+    if (one->size != end - begins) set_price(c, one, begins, end - begins);
+    made->size = (uint16_t) (end - begins);
+    made->jump = (uint16_t) one->jump;
+    made->cycles = one->cycles;
 }
 
-/* What a block costs, and whether it may begin: it is counted then, or stopped. What came before has cost a jump if the
- * block does not follow it. */
-static inline __attribute__((always_inline)) int begin_block(core *c, uint32_t address, uint32_t size) {
-    uint64_t jump = address == c->follow ? 0 : c->jump, now = c->now + jump;
-    cost *one = &c->costs[address / 2];
+/* A core that is `profiled` begins a block. What came before has cost a jump. */
+static __attribute__((noinline)) void note_block(core *c, uint32_t address, uint64_t jump) {
     if (c->last) c->last->spent += jump;
-    c->now = now;
+    c->last = &c->costs[address / 2];
+    c->last->begun++;
+    c->last->spent += c->last->cycles;
+}
+
+/* A block cannot begin: something else comes first. */
+static __attribute__((noinline)) int stop_before(core *c, uint32_t address, uint64_t jump) {
+    if (c->last) c->last->spent += jump;
+    c->now += jump;
     c->jump = 0;
     c->follow = address;
-    if (now >= c->limit || (raw(c) & c->enable && wanted(c))) {
-        c->stopped = 1;
-        return 0;
-    }
-    if (one->size != size) set_price(c, one, address, size);
-    if (c->profiled) {
-        c->last = one;
-        one->begun++;
-        one->spent += one->cycles;
-    }
+    c->stopped = 1;
+    return 0;
+}
+
+/* Whether a block may begin: it is counted then. What came before has cost a jump if the block does not follow it. */
+static inline __attribute__((always_inline)) int begin_block(core *c, uint32_t address, const block *one) {
+    uint64_t jump = address == c->follow ? 0 : c->jump, now = c->now + jump;
+    if (__builtin_expect(now >= c->limit || (raw(c) & c->enable && wanted(c)), 0)) return stop_before(c, address, jump);
+    if (__builtin_expect(c->profiled, 0)) note_block(c, address, jump);
     c->now = now + one->cycles;
     c->jump = one->jump;
-    c->follow = address + size;
+    c->follow = address + one->size;
     return 1;
 }
 

@@ -74,16 +74,20 @@ typedef struct {
     device_write write;
 } place;
 
+/* A block by its first half word: bytes (0: not known), cycles, and those of a jump that ends it */
+typedef struct { uint16_t size, jump; uint32_t cycles; } block;
+
 /* Registers; `zero` is 0 and `sign` has its highest bit where the flags are set. What a mode has to itself is in `banked`
  * and `saved` by bank while another mode is on; in `high` what r8 to r12 are of FIQ (1) and of all others. */
 typedef struct {
     uint32_t r[16], sign, zero, carry, overflow, saturated, masks, mode, control;
     uint32_t banked[BANKS][2], saved[BANKS], high[2][5];
     op *words, *halves;
-    uint16_t *sizes;                                            /* bytes of blocks, by their first half word; 0: not known */
+    block *blocks;                                              /* of a core whose work takes time */
+    uint16_t pages[2][CODE / PAGE];                             /* kinds behind K_PAGE, of words and half words */
 } arm;
 
-/* A block by its first half word: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
+/* The same for all cores with a program: cycles.Cost, bytes, how often it began, cycles spent in it with its waits and jumps */
 typedef struct {
     uint32_t cycles, jump, size, thumb;
     uint64_t begun, spent;                                      /* of a core that is `profiled` */
@@ -740,7 +744,7 @@ API void core_free(core *c) {
         free(c->steps);
         free(c->arm.words);
         free(c->arm.halves);
-        free(c->arm.sizes);
+        free(c->arm.blocks);
     }
     free(c);
 }
@@ -842,7 +846,7 @@ API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
 /* Time */
 /* Let its work take time; whether there is memory for it. */
 API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price, int profiled) {
-    c->arm.sizes = calloc(CODE / 2, sizeof *c->arm.sizes);
+    c->arm.blocks = calloc(CODE / 2, sizeof *c->arm.blocks);
     c->price = (price_of *) price;
     c->timed = c->apart = 1;
     c->profiled = profiled;
@@ -850,7 +854,7 @@ API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price
     c->costs = costs;
     c->bank = shared;
     c->now = c->slept = now;
-    return c->arm.sizes != NULL;
+    return c->arm.blocks != NULL;
 }
 
 /* A packet sets out for a core, or arrives; 0 if there is no room for it. */
