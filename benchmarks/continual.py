@@ -23,7 +23,7 @@ from spikingconvnet.experiment.settings import load
 from spikingconvnet.training import RewardDriven
 
 ASKED = 10_000          # the last training images
-FEW = (0.16,) * 10      # dopamine of each epoch with few labels
+FEW = (0.04,) * 10      # dopamine of each epoch with few labels
 
 
 def drawn(labels, classes, each, rng):
