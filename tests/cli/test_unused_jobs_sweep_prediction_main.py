@@ -12,6 +12,7 @@ import pytest
 from spikingconvnet.cli import jobs, main, messages, prediction, sweep, unused
 from spikingconvnet.compare.explained import Cause
 from spikingconvnet.errors import DataError, SettingsError, SimulationFailed, StoreError
+from spikingconvnet.experiment.prediction import Answers
 from spikingconvnet.experiment.sweep import Row, Trial
 from spikingconvnet.gates.address import apart
 from spikingconvnet.store.directory import RunDirectory
@@ -58,8 +59,7 @@ def test_files_of_other_languages_and_damaged_ones_are_said_to_be_so(tmp_path):
 
 
 def test_answers_are_rows_and_a_table():
-    answers = SimpleNamespace(classes=np.array([3, 5]), labels=np.array([5, 3]),
-                              scores=np.array([[1.0, 2.0], [4.0, 3.0]]))
+    answers = Answers(np.array([3, 5]), np.array([5, 3]), np.array([[1.0, 2.0], [4.0, 3.0]]))
     rows = prediction._rows(["a", "b"], answers, {5: "five"})
     assert rows == [{"image": "a", "label": "five", "scores": {"3": 1.0, "five": 2.0}},
                     {"image": "b", "label": 3, "scores": {"3": 4.0, "five": 3.0}}]
