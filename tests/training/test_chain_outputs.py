@@ -574,9 +574,13 @@ def trials_of_rewards():
     labels, draw = np.array([0, 1, 1, 0, 1]), rng().random((6, 2))
     other = replace(rule, inhibition=0.3, v_thresh=30.0, target=11.0, margin=3.0)
     spread = replace(other, flush_steps=4)
-    return [*(rstdp.trials(shown, labels, 2, one) for one in (rule, other, spread)), [rstdp.training_network(
-        shown, labels, np.minimum(draw, one.w_max), one).population(rstdp.OUTPUT).max_expected_summed_weight for one in (
-            rule, other, replace(rule, w_max=9.0), spread, replace(other, initial=(0.1, 1.0), w_max=1.0))],
+
+    def largest(one):
+        made = rstdp.training_network(shown, labels, np.minimum(draw, one.w_max), one)
+        return made.population(rstdp.OUTPUT).max_expected_summed_weight
+
+    return [*(rstdp.trials(shown, labels, 2, one) for one in (rule, other, spread)), [largest(one) for one in (
+        rule, other, replace(rule, w_max=9.0), spread, replace(other, initial=(0.1, 1.0), w_max=1.0))],
         [rstdp._teaching(3, one) for one in (rule, other)], repr(rule), repr(other),
         [[one.label, one.shape, one.cell, one.max_expected_summed_weight]
          for one in rstdp.training_network(shown, labels, draw, other).populations],
