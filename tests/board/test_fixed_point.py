@@ -28,6 +28,12 @@ def test_expulr_gives_the_printed_numbers(raw, expected):
     assert fixed_point.expulr(raw) == expected
 
 
+@pytest.mark.parametrize("raw, expected", [(-340696, 0), (-340695, 2), (0, 0), (-32768, 24109),
+                                           (363409, 0xffffffff)])
+def test_expuk_is_0_below_its_limit_and_at_0(raw, expected):
+    assert fixed_point.expuk(raw) == expected
+
+
 def test_the_exponential_rounds_up_from_just_below_a_half():
     assert [fixed_point._round64(x) for x in (0x7ffffffe, 0x7fffffff, 0x80000000, 5 << 32)] == [0, 1, 1, 5]
 
