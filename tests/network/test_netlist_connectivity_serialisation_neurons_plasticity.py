@@ -305,7 +305,8 @@ def first_differences():
     pairs = (({"a": 1}, {"a": 1}), ({"a": 1}, {"b": 1}), ((1, 2), (1, 2, 3)), ((1, [2]), (1, [3])), (1, "1"),
              ("x" * 60, "y"), ("x" * 61, "y"), (np.arange(2), np.arange(3)), (np.arange(2), (0, 1)), (CELL, STDP), (
                  " a \n b", "c"), ((), {}), (dict.fromkeys(range(70), 0), {}))
-    return [[first(one, other, known) for other in changed for known in ((), [("Network", "timestep")])], [first(*pair) for pair in pairs], first((1,), (2,), (), "at")]
+    return [[first(one, other, known) for other in changed for known in ((), [("Network", "timestep")])],
+            [first(*pair) for pair in pairs], first((1,), (2,), (), "at")]
 
 
 def test_a_population_that_is_no_source_has_no_spikes():
