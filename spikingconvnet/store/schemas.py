@@ -199,9 +199,10 @@ def check_entry(name: str, entry: Mapping[str, Any]) -> None:
         return
     check_entries(entry, ENTRIES[kind], f"{name}.")
     if kind == "split":
-        confusion = np.array(entry["confusion"], np.int64).reshape(-1, len(entry["confusion"]))
-        if not len(confusion) == len(entry["classes"]) > 0 or entry["split"] != name:
-            refuse(f"{name}.confusion", "a row for each class", f"{len(confusion)} rows")
+        n = len(entry["confusion"])
+        confusion = np.array(entry["confusion"], np.int64).reshape(n, n)
+        if not n == len(entry["classes"]) > 0 or entry["split"] != name:
+            refuse(f"{name}.confusion", "a row for each class", f"{n} rows")
         share = float(np.trace(confusion) / max(1, confusion.sum()))
         if entry.get("accuracy") is None or abs(entry["accuracy"] - share) > 1e-12:
             refuse(f"{name}.accuracy", f"{share!r}, as its confusion says", repr(entry.get("accuracy")))
