@@ -80,20 +80,3 @@ def test_lines_are_followed_to_where_they_are_now():
     assert followed.moved(before, after) == {1: [2], 2: [3], 3: [4, 5, 6], 4: [4, 5, 6], 5: [7]}
     assert followed.moved(before, ["b", "c"]) == {1: [], 2: [1], 3: [2], 4: [], 5: []}
     assert followed.moved(before, before) == {k: [k] for k in range(1, 6)}
-
-
-def test_annotations_and_what_is_only_faster_are_no_places_of_faults():
-    faults = pytest.importorskip("mutants.faults")
-    source = """\
-A: TypeAlias = int | None
-fast = njit(nogil=True, cache=False, boundscheck=True)
-@cache
-@other
-def f(a: int | None = 1 + 2, *, b: A | str) -> int | None:
-    c: int | None = a - 1
-    return c
-"""
-    assert sorted((line, family) for _, family, line, _ in faults.places("f.py", source)) == [
-        (2, "constant"), (4, "decorator"), (5, "arithmetic"), (5, "number"), (5, "number"), (6, "arithmetic"),
-        (6, "number")]
-    assert [column for *_, line, column in faults.places("f.py", source) if line == 2] == [49]

@@ -85,7 +85,7 @@ def held(names, owner, prefix=""):
         elif isinstance(value, types.FunctionType):
             found[f"{prefix}{name}()"] = spelled_or_type([*(value.__defaults__ or ()),
                                                           *(value.__kwdefaults__ or {}).items()])
-        else:
+        elif prefix or not (isinstance(value, list | dict | set) and name.islower()):   # filled as it runs
             found[f"{prefix}{name}"] = spelled_or_type(value)
     return {name: value for name, value in found.items() if worth(value) and not OF_PYTHON.search(name)}
 

@@ -19,7 +19,7 @@ def planned(tmp_path):
     """A function that lists the commands of ``make test`` for an interpreter; nothing is run."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "spikingconvnet").mkdir()
-    for name in ("setup.py", "spikingconvnet/__init__.py"):
+    for name in ("setup.py", "distribution.py", "spikingconvnet/__init__.py"):
         (tmp_path / name).touch()
 
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}

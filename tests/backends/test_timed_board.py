@@ -87,4 +87,4 @@ def test_time_is_for_the_board_that_is_made(monkeypatch):
     monkeypatch.setattr("spikingconvnet.emulator.Board", lambda **options: asked.append(options) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         spinnaker.open(IN_TIME, timed=True)
-    assert asked == [{"real_time": False, "timed": True}]
+    assert asked == [{"real_time": False, "timed": True, "boards": 1}]

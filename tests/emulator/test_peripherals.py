@@ -213,10 +213,12 @@ def test_packets_are_sent_with_a_payload_if_one_was_written():
     device.store(0x08, 0x14)
     assert device.sent == [(0, 0x11, 0), (0x20000, 0x12, 0x77), (0, 0x13, 0), (0x20000, 0x14, 0x77)]
     assert device.load(0x00) == 0x80000000 | 0x10000000 | 0x20000
-    device.store(0x00, 0x00400000)
-    with pytest.raises(BusError, match=r"type 1 with key 0x00000015"):
-        device.store(0x08, 0x15)
-    assert len(device.sent) == 4
+    device.store(0x00, 0x00400000)              # to a point
+    device.store(0x08, 0x15)
+    device.store(0x00, 0x00a00000)              # to a neighbour's router itself
+    with pytest.raises(BusError, match=r"nearest-neighbour packet with key 0x00000016"):
+        device.store(0x08, 0x16)
+    assert device.sent[4:] == [(0x00400000, 0x15, 0)]
 
 
 def test_a_received_packet_is_offered_until_its_key_is_read():
