@@ -66,7 +66,7 @@ def without_membranes(recorded_):
 # ---------------------------------------------------------------- the arithmetic that causes rest upon
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(SEEDS)
 def test_a_run_of_the_local_engine_follows_its_network_in_every_step(seed):
     rng, network = drawn(seed)
@@ -83,7 +83,7 @@ def test_a_run_of_the_local_engine_follows_its_network_in_every_step(seed):
         assert not one.is_followed or not one.deviations().any()
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(SEEDS)
 def test_adaptation_currents_are_followed_in_every_step(seed):
     network = random_network(Recipe(n_steps=STEPS // 2, drive=2.0, modulated=False, adaptive=True),
@@ -147,7 +147,7 @@ def naive_first(a, b):
     return step, label, neuron, VARIABLES[variable], *values
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(SEEDS)
 def test_the_first_difference_is_that_of_the_naive_twin(seed):
     rng, network = drawn(seed)
@@ -173,7 +173,7 @@ def test_the_first_difference_is_that_of_the_naive_twin(seed):
     assert wanted == (first and (first.step, first.population, first.neuron, first.variable, first.a, first.b))
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(seed=SEEDS)
 def test_a_recording_is_identical_to_itself_and_to_what_comes_back_from_its_file(seed, tmp_path_factory):
     _, network = drawn(seed)
@@ -296,7 +296,7 @@ FAULTS = {a_lost_packet: (15, 8), a_late_projection: (15, 5), a_value_off_by_a_l
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_other_cause_is_named_than_the_one_there_is(fault):
-    @settings(max_examples=15)
+    @settings(max_examples=8)
     @example(363218729)     # its synaptic currents wrap in 32 bits
     @example(98086)         # what is lost is all that inhibits
     @given(SEEDS)
@@ -313,7 +313,7 @@ def test_a_cause_is_told_as_often_as_it_was(fault):
     assert len(found) == differing and sum(cause.name != causes.NOT_TOLD for cause in found) >= told
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(SEEDS)
 def test_a_static_weight_that_differs_is_named_with_its_projection(seed):
     rng, network = drawn(seed)
