@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import struct
 import tempfile
 import urllib.error
@@ -244,7 +245,8 @@ def tables():
             path.write_text(text)
             for label in (0, 1, None):
                 given = said(sources_files.read_table, path, label, folder=made)
-                found.append(given[0] if isinstance(given[0], list) else given[0].partition("(")[0][:60])
+                found.append(given[0] if isinstance(given[0], list) else re.split(r"could|invalid|\(",
+                given[0])[0])   # then numpy's words
             found.append(said(sources_files.first_line, path, folder=made))
         return found
 
@@ -363,7 +365,8 @@ def downloads():
         finally:
             download.CHUNK, download.MAX_DOWNLOAD = real
         return [steps, file.getvalue().decode()]
-    addresses = ("http://x/mnist/", "https://x/a/MNIST?q=1#f", "http://x/a%20b", "http://x", "http://x/a/?b", "http://[x/")
+    addresses = ("http://x/mnist/", "https://x/a/MNIST?q=1#f", "http://x/a%20b", "http://x", "http://x/a/?b",
+                 "http://[x/")
     errors = [urllib.error.HTTPError("u", code, "m", {}, None) for code in (400, 401, 402, 403, 404, 999)]
     return [[[refused(download._join, one, "n.gz"), download._last_part(one), str(download.cache_folder(one, "c"))]
              for one in addresses], [download.canonical_name(part, kind) for part in ("train", "test") for kind in (

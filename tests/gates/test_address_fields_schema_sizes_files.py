@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -150,13 +151,19 @@ def sizes_of_memory():
             return refused(sizes.check, settings, [[70_000]] if n == 50 else [])
         finally:
             sizes.memory = real
-    calls = [[told(model, encoder, n, there) for n in (2, 20, 50) for there in (
-        30_000, 34_000, 60_000, 90_000, 100_000, 150_000, 250_000, 400_000, 10_000_000, 1 << 33)]
-        for model in (chain, one) for encoder in encoders]
+    def asked_for(model, encoder, n):
+        kept = []
+        with patch.object(sizes, "require_fits", lambda *given, there: kept.append(given)):
+            told(model, encoder, n, 1000)
+        return kept
+    calls = [[told(model, encoders[1], n, there) for n in (2, 20, 50) for there in (30_000, 100_000, 400_000, 1 << 33)]
+             for model in (chain, one)]
+    bytes_of = [asked_for(model, encoder, n) for model in (chain, one) for encoder in encoders for n in (2, 20, 50,
+                2000)]
     images = [sizes._images(SimpleNamespace(n_train=a, n_validation=b, n_test=c, per_class=each, classes=(1, 2, 3)))
               for a, b, c in ((None, 0, None), (5, 3, 2), (1, 3, 2), (1, 3, 7)) for each in (False, True)]
     fits = [refused(sizes.require_fits, "O", "f", value, *more, there=there) for value, more, there in asked]
-    return fits, calls, images
+    return fits, calls, bytes_of, images
 
 
 @CASES
