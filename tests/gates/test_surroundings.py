@@ -15,6 +15,8 @@ def ended(work):
     child = os.fork()
     if not child:
         os.dup2(write, 2)
+        for number in (signal.SIGINT, signal.SIGTERM):      # may be ignored where the tests run in the background
+            signal.signal(number, signal.SIG_DFL)
         try:
             work(Signals())
         finally:
