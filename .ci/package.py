@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.pyi", "py.typed", "page.*")
-           for path in (ROOT / "spikingconvnet").rglob(pattern)}
+           for path in (ROOT / "spikingconvnet").rglob(pattern) if path.parent.name != "__pycache__"}
 
 
 def run(*words, cwd, codes=(0,)):
