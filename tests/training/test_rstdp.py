@@ -61,6 +61,18 @@ def test_over_an_inhibition_only_errors_teach_also_of_units_beyond_the_threshold
     assert (diagnostics["wrong"], diagnostics["missing"]) == ([float(learn == "others")], [float(learn == "own")])
 
 
+@pytest.mark.parametrize(("change", "text"), [
+    ({"slot": 99}, None), ({"slot": 98}, "slot: must be .* more than 98, .*got 98"), ({"slot": 99, "flush": 80}, None),
+    ({"slot": 99, "flush": 81}, "slot"), ({"kick": 34}, "reward: must be .*second step of a kick .36., got 36")])
+def test_over_an_inhibition_a_unit_is_free_before_it_is_made_refractory(change, text):
+    asked = {"inhibition": 0.3, "reward": 36, "pulses": (1,), **change}
+    if text is None:
+        assert RSTDP(**asked).slot == change["slot"]
+    else:
+        with pytest.raises(SettingsError, match=f"RSTDP.{text}"):
+            RSTDP(**asked)
+
+
 def test_a_flush_spreads_over_steps_and_each_input_still_fires_once_in_it():
     rule = replace(ONCE, flush_steps=3)
     inputs = rstdp.trials(pattern([0, 1, 2, 3]), np.array([0]), 2, rule)[0]

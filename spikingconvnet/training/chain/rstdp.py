@@ -154,6 +154,17 @@ class RSTDP(NetworkRule):
         end = self.flush + self.flush_steps - 1
         require(max(self.reward, self.punish) + last < self.flush and end < self.slot - FORGETTING, "RSTDP", "flush",
                 self.flush, f"after all rewards, its last step more than {FORGETTING} before the end of the slot")
+        if self.inhibition:     # the second step of a kick, and what makes the own unit refractory, have their places too
+            require(self.reward > self.kick + 2, "RSTDP", "reward", self.reward,
+                    f"over an inhibition behind the spike of the second step of a kick ({self.kick + 2})")
+            free = max(end, self.kick + 2 + self._refractory)
+            require(free < self.slot - HUSH, "RSTDP", "slot", self.slot,
+                    f"over an inhibition more than {free + HUSH}: units are free {HUSH} steps before its end")
+
+    @property
+    def _refractory(self) -> int:
+        """Steps for which a unit that fires is refractory in training: until the reward is over, and from a hush on."""
+        return self.reward + HUSH * (self.inhibition > 0)
 
     def train(self, model: Sequential, images: Floats32, labels: Ints, rng: np.random.Generator, *, encoder: Encoder,
               open_network: OpenNetwork, progress: Progress = iter, events: Shown | None = None,
@@ -244,7 +255,7 @@ def training_network(shown: Spikes, labels: Ints, initial: Floats, rule: RSTDP) 
     inputs, teacher, reward, punishment = trials(shown, labels, classes, rule)
     sources = {INPUT: inputs, TEACHER: teacher, REWARD: reward, PUNISHMENT: punishment}
     largest = _largest_input(inputs, teacher, shown, rule)
-    cell = replace(rule.neuron, v_thresh=rule.v_thresh, tau_refrac=float(rule.reward + HUSH * (rule.inhibition > 0)))
+    cell = replace(rule.neuron, v_thresh=rule.v_thresh, tau_refrac=float(rule._refractory))
     tau = rule.neuron.tau_m
     stdp = STDPMechanism(SpikePairRule(tau, tau, rule.eligibility, 0.0), AdditiveWeightDependence(0.0, rule.w_max))
     dopamine = Neuromodulation(DECAY, DECAY, 0.0, rule.w_max)
