@@ -62,7 +62,7 @@ def test_over_an_inhibition_only_errors_teach_also_of_units_beyond_the_threshold
 
 
 @pytest.mark.parametrize(("change", "text"), [
-    ({"slot": 99}, None), ({"slot": 98}, "slot: must be .* more than 98, .*got 98"), ({"slot": 99, "flush": 80}, None),
+    ({"slot": 99}, None), ({"slot": 98}, "slot: must be .* more than 98: .*got 98"), ({"slot": 99, "flush": 80}, None),
     ({"slot": 99, "flush": 81}, "slot"), ({"kick": 34}, "reward: must be .*second step of a kick .36., got 36")])
 def test_over_an_inhibition_a_unit_is_free_before_it_is_made_refractory(change, text):
     asked = {"inhibition": 0.3, "reward": 36, "pulses": (1,), **change}

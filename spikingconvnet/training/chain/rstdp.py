@@ -154,12 +154,12 @@ class RSTDP(NetworkRule):
         end = self.flush + self.flush_steps - 1
         require(max(self.reward, self.punish) + last < self.flush and end < self.slot - FORGETTING, "RSTDP", "flush",
                 self.flush, f"after all rewards, its last step more than {FORGETTING} before the end of the slot")
-        if self.inhibition:     # the second step of a kick, and what makes the own unit refractory, have their places too
+        if self.inhibition:     # a kick has a second step, and the own unit is made refractory
             require(self.reward > self.kick + 2, "RSTDP", "reward", self.reward,
                     f"over an inhibition behind the spike of the second step of a kick ({self.kick + 2})")
             free = max(end, self.kick + 2 + self._refractory)
-            require(free < self.slot - HUSH, "RSTDP", "slot", self.slot,
-                    f"over an inhibition more than {free + HUSH}: units are free {HUSH} steps before its end")
+            require(free < self.slot - HUSH, "RSTDP", "slot", self.slot, f"over an inhibition more than {free + HUSH}:"
+                    f" units are free {HUSH} steps before its end")
 
     @property
     def _refractory(self) -> int:
