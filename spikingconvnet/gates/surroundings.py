@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ ADVICE = {**dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room,
           **dict.fromkeys((errno.EMFILE, errno.ENFILE), "allow more open files, as with: ulimit -n 1024"),
           **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "see to its rights, or name another"),
           **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "end other programs, or give --jobs a smaller number")}
+LEAST = 32 << 20        # bytes of address space that a command begins with; with fewer C libraries end the process
 NO_MEMORY = f"error: no memory is left; {ADVICE[errno.ENOMEM]}\n".encode()      # made while there is some
 REFUSALS = [os.strerror(number) for number in ADVICE] + ["can't start new thread", "cannot allocate memory",
                                                          "failed to map segment"]
@@ -31,6 +33,20 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.number, self.exit_code = number, 128 + number
+
+
+def require_memory() -> None:
+    """Raise a SurroundingsError where a limit of memory (``ulimit -v``) leaves hardly anything to begin with."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ModuleNotFoundError, OSError):      # no limits, or nobody says what is used
+        return
+    if limit != resource.RLIM_INFINITY and limit - used < LEAST:
+        raise SurroundingsError(f"the limit of memory leaves {max(limit - used, 0) >> 20} MB, and commands begin with "
+                                f"at least {LEAST >> 20}; set a larger one, as with: ulimit -v unlimited")
 
 
 @contextmanager

@@ -183,6 +183,26 @@ def test_closed_streams_are_there_without_a_null_device(shell, wanted, tmp_path)
     assert (tmp_path / "kept").read_text() == repr(wanted)
 
 
+@pytest.mark.parametrize("more, told", [(1, True), (31, True), (32, False)])
+def test_a_limit_that_leaves_hardly_any_memory_is_told_before_a_library_crashes(monkeypatch, more, told):
+    used = 1000 * resource.getpagesize()
+    monkeypatch.setattr(surroundings.Path, "read_text", lambda path: {"/proc/self/statm": "1000 9 9"}[str(path)])
+    monkeypatch.setattr(resource, "getrlimit", lambda which: {resource.RLIMIT_AS: (used + (more << 20), -1)}[which])
+    wanted = f"^the limit of memory leaves {more} MB, .* at least 32; .* ulimit -v"
+    with pytest.raises(SurroundingsError, match=wanted) if told else nullcontext():
+        surroundings.require_memory()
+
+
+def test_a_command_with_a_megabyte_left_ends_with_a_sentence(tmp_path):
+    limit = ("import resource, sys; used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize(); "
+             "from spikingconvnet import __main__; "
+             "resource.setrlimit(resource.RLIMIT_AS, (used + 2 ** 20,) * 2); sys.exit(__main__.main(['--version']))")
+    done = subprocess.run([sys.executable, "-c", limit], env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.returncode == SurroundingsError.exit_code
+    assert done.stderr.startswith("error: the limit of memory leaves ") and done.stderr.count("\n") == 1
+
+
 def test_no_memory_for_the_sentence_is_the_sentence_all_the_same(monkeypatch, capfd):
     monkeypatch.setattr(surroundings.Signals, "__exit__", lambda *_: _raise(MemoryError()))
     monkeypatch.setattr(sys, "stdout", sys.stdout), monkeypatch.setattr(sys, "stderr", sys.stderr)
