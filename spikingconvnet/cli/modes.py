@@ -173,7 +173,7 @@ def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     n, result = int(score.confusion.sum()), {**score.entry(options.split), **own}
     if experiment.model.runs_as_one:
         result |= {"over_time": experiment.over_time(options.split)}
-    if names := binding.class_names(experiment.store):
+    if names := binding.class_names(experiment.store.how("data/train")):
         result |= {"class_names": [names.get(c, str(c)) for c in result["classes"]]}
     experiment.keep_result(options.split, result)
     say(f"{n:,} {options.split} images; share recognised by class: "

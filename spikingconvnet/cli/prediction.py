@@ -39,7 +39,7 @@ def predict(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     files, images = _read(experiment, options.images)
     if onboard.asked(experiment):
         onboard.make(experiment)
-    rows = _rows(files, experiment.predict(images), binding.class_names(experiment.store))
+    rows = _rows(files, experiment.predict(images), binding.class_names(experiment.store.how("data/train")))
     if options.output is None:
         return {"predictions": rows, "text": "\n".join("\t".join(map(str, _told(row))) for row in rows)}
     content = _as_table(rows) if options.output.lower().endswith(".csv") else json.dumps(rows, indent=2) + "\n"

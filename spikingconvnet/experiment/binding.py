@@ -141,9 +141,9 @@ def _bound(asked: Settings, settings: Settings) -> dict[str, Any]:
     return found
 
 
-def class_names(store: RunDirectory) -> dict[int, str]:
-    """Names of the classes by their ids, as they were loaded; empty if they are numbers."""
-    return {int(label): name for label, name in store.how("data/train").get("class_names", {}).items()}
+def class_names(how: Mapping[str, Any]) -> dict[int, str]:
+    """Names of the classes by their ids, by how the data were loaded; empty if they are numbers."""
+    return {int(label): name for label, name in how.get("class_names", {}).items()}
 
 
 def span(store: RunDirectory) -> tuple[float, float] | None:

@@ -80,15 +80,17 @@ def plot(experiment: Experiment, names: Sequence[str] | None = None, kinds: Sequ
         A name that is none of them.
     """
     paths, missing = [], None
-    for name in experiment.progress(figure_names(experiment) if names is None else names, "figures"):
-        try:
-            figure = _figure(experiment, name)
-        except StoreError as error:
-            if names is not None:
-                raise
-            missing = missing or error
-            continue
-        paths += plotting.save(figure if titles else untitled(figure), experiment.store.path / "plots" / name, kinds)
+    with experiment.stored.holding():
+        for name in experiment.progress(figure_names(experiment) if names is None else names, "figures"):
+            try:
+                figure = _figure(experiment, name)
+            except StoreError as error:
+                if names is not None:
+                    raise
+                missing = missing or error
+                continue
+            paths += plotting.save(figure if titles else untitled(figure), experiment.store.path / "plots" / name,
+                                   kinds)
     if not paths and missing:
         raise missing
     return paths
@@ -122,7 +124,7 @@ def _channel_names(experiment: Experiment) -> tuple[str, ...] | None:
 
 def _classes(experiment: Experiment, labels: Ints) -> list[str]:
     """Names of classes, or their numbers as text."""
-    names = binding.class_names(experiment.store)
+    names = binding.class_names(experiment.data("train")["how"])
     return [names.get(label, str(label)) for label in labels.tolist()]
 
 

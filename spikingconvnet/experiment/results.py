@@ -8,7 +8,8 @@ whose digest does not fit is never used; what that means for reading, resuming a
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -85,7 +86,16 @@ class Result:
         StoreError
             It is missing, damaged, or made from something else, with the command that makes it.
         """
-        return self.results.noted(self.results.store.read(self.name, self.command, self.made_from(), self.schema))
+        made_from, held = self.made_from(), self.results.held
+        if held is None:
+            return self._read(made_from)
+        key = self.name, made_from, self.results.store.stamp(self.name)
+        if key not in held:
+            held[key] = self._read(made_from)
+        return dict(held[key])
+
+    def _read(self, made_from: str) -> dict[str, Any]:
+        return self.results.noted(self.results.store.read(self.name, self.command, made_from, self.schema))
 
     def cached(self) -> dict[str, Any] | None:
         """The same, or None for what is missing, damaged or made from something else."""
@@ -109,7 +119,7 @@ class Result:
 class Data(Result):
     """Spikes and labels of a split; read with ``spikes`` as Spikes."""
 
-    def read(self) -> dict[str, Any]:
+    def _read(self, made_from: str) -> dict[str, Any]:
         """As of any Result; the split must have images of the shape that the model takes, and spikes.
 
         Raises
@@ -120,7 +130,7 @@ class Data(Result):
         if model.given_shape is None:
             raise StoreError(f"{path}: MODEL of the parameters has no input shape and takes that of the data set, which"
                              f" has not been loaded with these settings; run: {self.command}")
-        arrays = super().read()
+        arrays = super()._read(made_from)
         held, taken = ("x".join(map(str, shape)) for shape in (arrays["shape"], model.input_shape))
         if held != taken:
             raise ModelChanged(f"{path}: holds {held}, MODEL of the parameters takes {taken}; give MODEL the shape of"
@@ -152,6 +162,11 @@ class Results:
         Where networks run: ``local``, ``emulated``, ``hardware``, or another backend.
     program, options : str
         How the command line is called, and options that belong to every command of the run, for error texts.
+
+    Attributes
+    ----------
+    held : dict or None
+        What has been read within :meth:`holding`.
     """
 
     def __init__(self, settings: Settings, store: RunDirectory, machine: str = "local", program: str = "main.py",
@@ -159,7 +174,17 @@ class Results:
         self.settings, self.model, self.store, self.machine = settings, settings.model, store, machine
         self._program, self._options = program, options
         self.verdicts: set[str] = set()
+        self.held: dict[object, dict[str, Any]] | None = None
         self._contents: dict[int, tuple[object, str]] = {}      # with the files that they were computed from
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """A context in which a result is read and checked once, for as long as its file stays what it is."""
+        before, self.held = self.held, self.held or {}
+        try:
+            yield
+        finally:
+            self.held = before
 
     def noted(self, arrays: dict[str, Any]) -> dict[str, Any]:
         """A result, after the verdict on the run behind it has been noted."""

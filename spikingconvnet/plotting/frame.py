@@ -106,8 +106,11 @@ def titled(layer: str, text: str) -> str:
 
 def laid_out(figure: Figure) -> Figure:
     """The figure with its layout computed once and fixed: computed again at each drawing it would drift by a pixel."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)          # as drawing begins with
+    with matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)          # with "none" each file would be drawn twice
     return figure
 
 

@@ -21,6 +21,7 @@ from spikingconvnet.experiment.workers import _Dask
 from spikingconvnet.network.netlist import Network, Population
 from spikingconvnet.network.neurons import SpikeSourceArray
 from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.store.directory import RunDirectory
 
 
 @pytest.fixture
@@ -230,6 +231,25 @@ def test_labels_of_images_without_spikes_are_refused(run, split):
                                                                    "images")}, labels=more)
     with pytest.raises(StoreError, match=f"labels: must be of {len(more) - 1} images, got {len(more)}"):
         made.data(split)
+
+
+def test_what_is_held_is_read_once_as_long_as_its_file_stays(run, monkeypatch):
+    made, reads = run(trained=False), []
+    made.load_data()
+    read = RunDirectory.read
+    monkeypatch.setattr(RunDirectory, "read", lambda self, name, *rest: reads.append(name) or read(self, name, *rest))
+    with made.stored.holding():
+        first, second = made.data("train"), made.data("train")
+        assert first["spikes"] is second["spikes"] and reads == ["data/train"]
+        second["labels"] = None                     # nobody else sees what one does with it
+        assert made.data("train")["labels"] is first["labels"]
+        made.data("test")
+        made.load_data()
+        assert made.data("train")["spikes"] is not first["spikes"]
+        assert reads == ["data/train", "data/test", "data/train"]
+    assert made.stored.held is None
+    made.data("train"), made.data("train")
+    assert len(reads) == 5
 
 
 def test_a_retrained_layer_makes_the_classifier_stale(run):

@@ -58,9 +58,10 @@ def write(experiment: Experiment) -> Path:
     SurroundingsError
         The file cannot be written.
     """
-    held = Held(experiment)
-    path = held.store.path / NAME
-    _save(path, {"runs": [gathered(held, answers.answered(held))], "beside": None})
+    path = experiment.store.path / NAME
+    with experiment.stored.holding():
+        held = Held(experiment)
+        _save(path, {"runs": [gathered(held, answers.answered(held))], "beside": None})
     return path
 
 
