@@ -1,6 +1,7 @@
 """Two commands in one run directory: each ends as one after the other would have, or names who writes there.
 
-They are processes of their own, see ``fresh``; in one case of `fresh.OFTEN` new ones.
+They are processes of their own, see ``fresh``; in one case of `fresh.OFTEN` new ones, and in one of `WHOLE` they end as
+Python ends.
 """
 
 import itertools
@@ -14,6 +15,7 @@ WRITERS = ("demo",), ("loaddata",), ("training", "--layer", "1"), ("training", "
 READERS = ("info",), ("check",)
 BUSY = "is being written by process"
 REFUSED = 5
+WHOLE = 10
 
 
 def prepare(directory):
@@ -45,26 +47,26 @@ def case(context, rng, where):
     pair = [int(rng.integers(len(WRITERS))), int(rng.integers(len(made)))]
     rng.shuffle(pair)
     between = float(rng.choice((0.0, rng.uniform(0, 0.05), rng.uniform(0, 1.5))))
-    new = fresh.drawn(rng)
+    new, whole = fresh.drawn(rng), fresh.drawn(rng, WHOLE)
     name = f"{made[pair[0]].name}, {between:.3f} s later {made[pair[1]].name}{', new processes' * new}"
     writers = [i for i in pair if i < len(WRITERS)]
     found = [(order, _undisturbed(context, order)) for n in range(1, len(writers) + 1)
              for order in itertools.permutations(writers, n)]
-    return Case(name, lambda: _work(made, dict(found), pair, between, where, new),
+    return Case(name, lambda: _work(made, dict(found), pair, between, where, new=new, whole=whole),
                 lambda outcome: outcome.stdout.strip())
 
 
-def _program(flow, run, new=False):
-    return fresh.program(flow.line(run), new=new, light=True)
+def _program(flow, run, **how):
+    return fresh.program(flow.line(run), light=True, **how)
 
 
-def _work(made, found, pair, between, where, new):
+def _work(made, found, pair, between, where, **how):
     run = where / "run"
     flows.begin(made[pair[0]], run)
     begun = []
     for i in pair:
         log = where / f"log-{len(begun)}"
-        begun.append((flows.fork(_program(made[i], run, new), log=log), log))
+        begun.append((flows.fork(_program(made[i], run, **how), log=log), log))
         time.sleep(between)
         between = 0
     ended, codes = [], []

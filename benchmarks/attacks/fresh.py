@@ -42,7 +42,7 @@ def drawn(rng, often=OFTEN):
     return bool(rng.random() < 1 / often)
 
 
-def program(words, start=STARTS[0], new=False, light=False):
+def program(words, start=STARTS[0], new=False, light=False, whole=True):
     """``work`` of a Case that does not return: the process becomes the program and ends as it does.
 
     Parameters
@@ -55,6 +55,9 @@ def program(words, start=STARTS[0], new=False, light=False):
         A new process instead of a fork.
     light : bool
         Figures are what they are drawn from, see ``flows.light_figures``; of a new process that is no ``-m``.
+    whole : bool
+        A fork ends as Python ends. Otherwise it ends after its last flush: Python at its end writes to all that was
+        imported, of which a fork gets a copy by it, and that costs as much as a small command.
     """
     def work():
         for number in INTERRUPTS:
@@ -68,7 +71,11 @@ def program(words, start=STARTS[0], new=False, light=False):
             flows.light_figures()
         _settle()
         sys.argv, sys.orig_argv = [start[0], *words], [sys.executable, *start, *words]
-        ctypes.pythonapi.Py_Exit(_ran(start))
+        code = _ran(start)
+        if whole:
+            ctypes.pythonapi.Py_Exit(code)
+        sys.stdout.flush()
+        os._exit(code)
 
     return work
 
