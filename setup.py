@@ -62,7 +62,7 @@ setup(
         "tomli>=2; python_version < '3.11'",        # tomllib of later Pythons
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.__main__:main",
+    entry_points={"console_scripts": ["spikingconvnet=spikingconvnet.console:main",
                                       "spikingconvnet-emulator=spikingconvnet.emulator.cli:main"],
                   "pytest11": ["spinnaker-board=spikingconvnet.emulator.pytest_plugin"]},
     classifiers=[

@@ -37,4 +37,7 @@ def main(args: Sequence[str] | None = None) -> int | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:       # before signals are watched
+        raise SystemExit(130) from None

@@ -24,7 +24,7 @@ RANKS = (
     ("backends",),
     ("training", "health", "compare", "exchange"),
     ("experiment",),
-    ("cli", "__main__"),
+    ("cli", "__main__", "console"),
 )
 ISLANDS = {"emulator"}                       # they import nothing else of the package
 MOST_ROOMS, LONGEST, MEDIAN, MEAN_BODY = 18, 450, 180, 8      # rooms; lines of a file; of a function's body
@@ -83,7 +83,7 @@ def forbidden(importer, target):
         return False
     if a in ISLANDS:
         return True
-    return b not in ISLANDS and RANK[b] >= RANK[a] and (a, b) != ("__main__", "cli")
+    return b not in ISLANDS and RANK[b] >= RANK[a] and (a, b) not in (("__main__", "cli"), ("console", "__main__"))
 
 
 def nodes(path, *kinds):

@@ -25,7 +25,7 @@ from attacks.harness import ROOT
 OFTEN = 50          # one case of so many is a new process
 MAIN = str(ROOT / "main.py")
 STARTS = ([MAIN], ["-m", "spikingconvnet"],
-          ["-c", "import sys; from spikingconvnet.__main__ import main; sys.exit(main())"])     # as the console script
+          ["-c", "import sys; sys.argv[0] = 'spikingconvnet'; from spikingconvnet.console import *; sys.exit(main())"])
 LIGHT = f"""
 import runpy, sys
 sys.path.insert(0, {str(ROOT / 'benchmarks')!r})
@@ -88,7 +88,8 @@ def _settle():
     time.tzset()
     with contextlib.suppress(locale.Error):
         locale.setlocale(locale.LC_CTYPE, "")
-    sys.modules.pop("spikingconvnet.__main__", None)
+    for name in ("__main__", "console"):
+        sys.modules.pop(f"spikingconvnet.{name}", None)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = _stream(number)
         setattr(sys, name, stream)

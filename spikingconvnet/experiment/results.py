@@ -85,6 +85,8 @@ class Result:
         ------
         StoreError
             It is missing, damaged, or made from something else, with the command that makes it.
+        ModelChanged, SettingsError, DataError
+            Of data: they have another shape than the model takes, there are no images, or no spikes.
         """
         made_from, held = self.made_from(), self.results.held
         if held is None:
@@ -117,15 +119,9 @@ class Result:
 
 
 class Data(Result):
-    """Spikes and labels of a split; read with ``spikes`` as Spikes."""
+    """Spikes and labels of a split, with images of the shape that the model takes; read with ``spikes`` as Spikes."""
 
     def _read(self, made_from: str) -> dict[str, Any]:
-        """As of any Result; the split must have images of the shape that the model takes, and spikes.
-
-        Raises
-        ------
-        StoreError, ModelChanged, SettingsError, DataError
-        """
         model, path = self.results.model, self.results.store.file(self.name)
         if model.given_shape is None:
             raise StoreError(f"{path}: MODEL of the parameters has no input shape and takes that of the data set, which"

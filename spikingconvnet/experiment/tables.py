@@ -90,11 +90,17 @@ def _record(table: Mapping[str, Any], where: str) -> Any:
 def _class(name: object, where: str) -> Any:
     """The class of the package that a table names."""
     found = find(str(name))
-    home = str(getattr(found, "__module__", "")).partition(".")[2]
-    if isinstance(found, type) and (is_dataclass(found) or found is Sequential) and home.startswith(HOMES):
+    if _is_record(found):
         return found
+    near = [one for one in difflib.get_close_matches(str(name), PUBLIC, 5) if _is_record(find(one))]
     raise SettingsError(f"{where}.{TYPE}: must name a record of the package, as {TYPE} = \"IFCurrExp\", got"
-                        f" {in_words(name)}{did_you_mean(name, PUBLIC)}")
+                        f" {in_words(name)}{did_you_mean(name, near)}")
+
+
+def _is_record(found: object) -> bool:
+    """Whether parameters are made of it."""
+    home = str(getattr(found, "__module__", "")).partition(".")[2]
+    return isinstance(found, type) and (is_dataclass(found) or found is Sequential) and home.startswith(HOMES)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

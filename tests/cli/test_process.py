@@ -203,6 +203,33 @@ def test_a_command_with_a_megabyte_left_ends_with_a_sentence(tmp_path):
     assert done.stderr.startswith("error: the limit of memory leaves ") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("start", ["runpy.run_path('main.py', run_name='__main__')",
+                                   "runpy.run_module('spikingconvnet', run_name='__main__')",
+                                   "from spikingconvnet.console import main; sys.exit(main())"])
+@pytest.mark.parametrize("where", ["_on", "settle"])
+def test_an_interrupt_before_signals_are_watched_is_no_traceback(start, where):
+    text = f"""
+import os, runpy, signal, sys
+sys.argv = ["spikingconvnet", "--version"]
+def interrupt(frame, event, _):
+    if event == "call" and frame.f_code.co_name == "{where}":
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+sys.setprofile(interrupt)
+{start}
+"""
+    done = subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 130 and "Traceback" not in done.stderr and not done.stdout, done.stderr
+
+
+def test_the_console_script_is_watched_from_its_import_on():
+    text = ("import signal, sys; sys.argv[0] = '{}'; import spikingconvnet.console; "
+            "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)")
+    for name, wanted in (("bin/spikingconvnet", "False"), ("bin/pytest", "True")):
+        done = subprocess.run([sys.executable, "-c", text.format(name)], cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout.strip() == wanted, done.stderr
+
+
 def test_no_memory_for_the_sentence_is_the_sentence_all_the_same(monkeypatch, capfd):
     monkeypatch.setattr(surroundings.Signals, "__exit__", lambda *_: _raise(MemoryError()))
     monkeypatch.setattr(sys, "stdout", sys.stdout), monkeypatch.setattr(sys, "stderr", sys.stderr)
