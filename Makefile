@@ -10,9 +10,11 @@ EXTRAS ?= test
 # Named after the interpreter, so that another PYTHON gets a new environment instead of the old one.
 INSTALLED := $(VENV)/.installed-$(EXTRAS)-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 
+# pip would compile its 16,000 files on one core; of those that no Python can read it says nothing either.
 $(INSTALLED): setup.py distribution.py spikingconvnet/__init__.py $(wildcard spikingconvnet/*/*.[ch] spikingconvnet/*/*/*.[ch])
 	$(PYTHON) -m venv $(if $(wildcard $@),,--clear) $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[$(EXTRAS)]"
+	$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
 # What a change of most files breaks first; no simulator, no emulated board.

@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -73,11 +74,13 @@ def pytest_collection_modifyitems(items):
 
 
 LISTED_SKIPS = frozenset()          # reasons for which a test may be skipped under CI
-_skipped = set()
+SLOWEST = 30                        # files whose time is told under CI
+_skipped, _seconds = set(), Counter()
 
 
 def pytest_runtest_logreport(report):
-    """Remember why tests were skipped."""
+    """Remember why tests were skipped, and how long a file took."""
+    _seconds[report.nodeid.partition("::")[0]] += getattr(report, "duration", 0.0)
     if report.skipped and not hasattr(report, "wasxfail"):
         _skipped.add(report.longrepr[2].removeprefix("Skipped: "))
 
@@ -92,7 +95,9 @@ def pytest_sessionfinish(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say which skips are not listed."""
+    """Say which files took longest, and which skips are not listed."""
+    for file, seconds in _seconds.most_common(SLOWEST) if "CI" in os.environ else ():
+        terminalreporter.write_line(f"{seconds:7.1f} s  {file}")
     for reason in sorted(_skipped - LISTED_SKIPS) if "CI" in os.environ else ():
         terminalreporter.write_line(f"not listed as a skip in tests/conftest.py: {reason}", red=True)
 

@@ -156,7 +156,7 @@ def test_the_report_is_text_and_numbers():
 
 
 @pytest.fixture
-def run(parameters, tmp_path, capsys):
+def run(parameters, tmp_path, capsys, sketched):
     """A function that runs one command line in one run directory: (exit code, stdout, stderr)."""
     def call(*words, **replacements):
         code = cli.main([*words, "--parameters", str(parameters(**replacements)), "--run-dir", str(tmp_path / "run")])

@@ -21,6 +21,8 @@ from spikingconvnet.experiment import settings  # noqa: E402
 from spikingconvnet.training.chain import convert  # noqa: E402
 from spikingconvnet.training.chain.units import activations  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 NETWORK = """
 from torch import nn
 

@@ -13,6 +13,8 @@ from spikingconvnet.cli import main as cli
 from spikingconvnet.health.verdict import Finding, Health
 from spikingconvnet.health.watch import Watch
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 pytest.importorskip("nir")
 
 

@@ -20,6 +20,8 @@ from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.sweep import Row, Trial, as_csv, as_text, table, trials
 from spikingconvnet.store.shared import SharedRun
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 ROOT = Path(__file__).resolve().parents[2]
 GRID = ["--set", "MODEL.1.filters=2,3", "--set", "MODEL.readout.C=0.1,1.0"]
 HOW = {"made_on": "local", "seed": 0, "version": "0"}

@@ -2,7 +2,9 @@
 
 import json
 from collections import Counter
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -38,6 +40,17 @@ def drawn(seed):
         n_steps=STEPS // 2, weight=float(rng.choice([0.2, 2.0, 20.0])), delta=bool(rng.integers(2)), modulated=False,
         max_expected_summed_weight=[None, 1.0][rng.integers(2)], spikes_per_step=float(rng.choice([0.5, 5.0])),
         backprop_delay=bool(seed % 3)), rng)
+
+
+@cache
+def _drawn_and_recorded(seed):
+    return (*drawn(seed), recorded(drawn(seed)[1], STEPS))
+
+
+def undisturbed(seed):
+    """A generator, a random network and its recording without a fault, made once for all faults."""
+    rng, network, made = _drawn_and_recorded(seed)
+    return deepcopy(rng), network, made
 
 
 def small(n=12, core=None, spikes_per_step=2.0, seed=0, max_expected_summed_weight=None, **cell):
@@ -238,8 +251,7 @@ def check(a, b, *right):
 
 def a_lost_packet(seed):
     """The cause found when a packet is lost, which must name its neuron and step."""
-    rng, network = drawn(seed)
-    a = recorded(network, STEPS)
+    rng, network, a = undisturbed(seed)
     labels = [label for label, spikes in a.spikes.items() if spikes.n_events]
     if not labels:
         return None
@@ -255,10 +267,9 @@ def a_lost_packet(seed):
 
 def a_late_projection(seed):
     """The cause found when a projection is late, which must name its steps."""
-    rng, network = drawn(seed)
+    rng, network, a = undisturbed(seed)
     label, later = network.projections[rng.integers(len(network.projections))].label, int(rng.integers(1, 5))
-    a, b = recorded(network, STEPS), recorded(network, STEPS, lambda simulation: simulation.delay(label, later))
-    cause = check(a, b, "delay")
+    cause = check(a, recorded(network, STEPS, lambda simulation: simulation.delay(label, later)), "delay")
     if cause and cause.name == "delay":
         of_all = {"deliveries": cause.details.get("deliveries")}      # or of its one synapse that delivered anything
         more = {name: cause.details[name] for name in ("pre", "post")} if "pre" in cause.details else of_all
@@ -269,7 +280,7 @@ def a_late_projection(seed):
 
 def a_value_off_by_a_little(seed):
     """The cause found when a membrane or a current is off by a little: rounding."""
-    rng, network = drawn(seed)
+    rng, network, a = undisturbed(seed)
     label = network.populations[next(i for i, p in enumerate(network.populations) if not p.is_source)].label
     neuron, off, membrane = rng.integers(network.population(label).size), rng.choice([-3, -1, 1, 2]), rng.integers(2)
 
@@ -277,7 +288,7 @@ def a_value_off_by_a_little(seed):
         neurons = simulation.neurons[label]
         (neurons.v if membrane else neurons.synaptic[0])[neuron] += off
 
-    cause = check(recorded(network, STEPS), recorded(network, STEPS, fault, at=int(rng.integers(1, 60))), "rounding")
+    cause = check(a, recorded(network, STEPS, fault, at=int(rng.integers(1, 60))), "rounding")
     assert cause is None or cause.name == "rounding" or cause.evidence.startswith((
         "rounding or", "weights on split cores"))        # whose currents are not followed
     return cause
@@ -285,18 +296,19 @@ def a_value_off_by_a_little(seed):
 
 def a_slot_of_more_than_16_bits(seed):
     """The cause found when a slot of the ring buffer holds more than 16 bits: saturation."""
-    _, network = drawn(seed)
+    _, network, a = undisturbed(seed)
     label = next(p.label for p in network.populations if not p.is_source)
-    return check(recorded(network, STEPS), recorded(network, STEPS, lambda s: s.never_cut(label)), "saturation")
+    return check(a, recorded(network, STEPS, lambda s: s.never_cut(label)), "saturation")
 
 
-FAULTS = {a_lost_packet: (15, 8), a_late_projection: (15, 5), a_value_off_by_a_little: (20, 15),
-          a_slot_of_more_than_16_bits: (9, 5)}      # of the first 20 seeds: how many change a run, how many are told
+FAULTS = {a_lost_packet: (13, 6), a_late_projection: (14, 4), a_value_off_by_a_little: (19, 14),
+          a_slot_of_more_than_16_bits: (10, 5)}      # of these seeds: how many change a run, how many are told
+OFTEN = [seed for seed in range(21) if seed not in (8, 18)]     # there a rule's parameter is sought for ten seconds
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_other_cause_is_named_than_the_one_there_is(fault):
-    @settings(max_examples=8)
+    @settings(max_examples=4)
     @example(363218729)     # its synaptic currents wrap in 32 bits
     @example(98086)         # what is lost is all that inhibits
     @given(SEEDS)
@@ -308,9 +320,9 @@ def test_no_other_cause_is_named_than_the_one_there_is(fault):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_cause_is_told_as_often_as_it_was(fault):
-    found = [cause for cause in map(fault, range(20)) if cause]
+    found = [cause.name != causes.NOT_TOLD for cause in map(fault, OFTEN) if cause]
     differing, told = FAULTS[fault]
-    assert len(found) == differing and sum(cause.name != causes.NOT_TOLD for cause in found) >= told
+    assert len(found) == differing and sum(found) >= told
 
 
 @settings(max_examples=6)

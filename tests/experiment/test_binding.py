@@ -48,7 +48,7 @@ def squares(n, side=14, classes=3):
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
+def command(tmp_path, monkeypatch, capsys, sketched):
     monkeypatch.chdir(tmp_path)
     Path("parameters.py").write_text(PARAMETERS)
 

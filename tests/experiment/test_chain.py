@@ -15,6 +15,8 @@ from spikingconvnet.experiment import figures, replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.networks import subjects
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 PARAMETERS = """
 from spikingconvnet import RegularEncoder
 from spikingconvnet import {layers}

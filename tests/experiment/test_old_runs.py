@@ -9,6 +9,8 @@ import pytest
 
 from spikingconvnet.cli import main as cli
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 ROOT = Path(__file__).resolve().parents[2]
 OLD = ROOT / "tests/golden/run-0.1"         # --mode demo at 2432b9a; its parameters.py has the names of then
 

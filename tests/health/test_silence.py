@@ -20,6 +20,8 @@ from spikingconvnet.store import directory
 from spikingconvnet.store.arrays import SEAL, digest, read_arrays, unpack_spikes
 from spikingconvnet.training.chain import balance
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 CHAIN = """
 from spikingconvnet import Membrane
 from spikingconvnet.experiment.recipes.ridge import *

@@ -14,6 +14,8 @@ from spikingconvnet.errors import BackendError, HealthError
 from spikingconvnet.experiment import replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 SAID = {"valid": [], "suspect": [("combined", "Late spikes", 4)], "invalid": [("combined", "Skipped synapses", 9)]}
 
 

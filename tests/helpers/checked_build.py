@@ -21,24 +21,26 @@ ROOT = Path(__file__).parents[2]
 LOCAL, EMULATOR = (ROOT / "spikingconvnet" / folder for folder in ("backends/local", "emulator"))
 NOTICED = "does not hold", "Assertion", "AddressSanitizer", "runtime error"
 CHECKS = "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
-FLAGS = "-fPIC", "-std=gnu11", "-g", "-O1", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED", f"-I{EMULATOR}", *CHECKS
+FLAGS = "-fPIC", "-std=gnu11", "-fwrapv", "-DSOURCE_DIGEST=0", "-DCHECKED", f"-I{EMULATOR}", *CHECKS
+USUAL, QUICK = ("-g", "-O1"), ("-O0",)      # what many tests run, and what has to fail once
 _folder, _compiled = tempfile.TemporaryDirectory(), {}
 
 
 def build(directory, source=LOCAL):
     """Compile the sources in a directory, of equal ones each once: the library's path."""
     library = Path(directory) / "checked.so"
-    objects = map(_object, sorted(Path(source).glob("*_native.c")))
+    objects = [_object(path, USUAL if source in (LOCAL, EMULATOR) else QUICK)
+               for path in sorted(Path(source).glob("*_native.c"))]
     subprocess.run(["gcc", "-shared", *CHECKS, *objects, "-o", library], check=True)
     return library
 
 
-def _object(path):
+def _object(path, how):
     """The object file of a source, compiled unless one of the same text has been."""
     text = _output("gcc", *FLAGS, "-E", "-P", path)
     if text not in _compiled:
         _compiled[text] = Path(_folder.name) / f"{len(_compiled)}.o"
-        subprocess.run(["gcc", *FLAGS, "-c", path, "-o", _compiled[text]], check=True)
+        subprocess.run(["gcc", *FLAGS, *how, "-c", path, "-o", _compiled[text]], check=True)
     return _compiled[text]
 
 
