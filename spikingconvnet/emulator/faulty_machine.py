@@ -132,12 +132,13 @@ class FaultyMachine(Machine):
         tree = self.tree(source, packet)
         share = self.faults.dropped_packets
         passed: list[bool] = []
-        for (router, counters), (xy, before, cores, default) in zip(tree.hops, tree.branches):
+        for index, ((router, counters), (xy, before, cores, default)) in enumerate(zip(tree.hops, tree.branches)):
             arrives = before is None or passed[before]
             dropped = arrives and share > 0 and self._draws("drop", xy, key) < share
             passed.append(arrives and not dropped)
             if dropped:
-                counters = router.counting(control, local=before is None, default=default, route=None)
+                counters = router.counting(control, local=tree.came_by[index] < 0, default=default, route=None)
+                router.dumps.add(tree.at(index, packet), tree.routes[index])
             if arrives:
                 router.count(counters, 1)
             for core in cores if passed[-1] else ():
