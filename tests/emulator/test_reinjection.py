@@ -12,9 +12,10 @@ from test_core import COUNT_UP, FIQ_ON_PACKETS, R1_CC, RETURN, forever
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.dumps import MOST, Dumps
 from spikingconvnet.emulator.faults import Faults
+from spikingconvnet.emulator.faulty_machine import may_drop
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, VCPU
 from spikingconvnet.emulator.native_core import NativeCore
-from spikingconvnet.emulator.packets import FAKE, FAKE_SHIFT, PAYLOAD, SDP
+from spikingconvnet.emulator.packets import FAKE, FAKE_SHIFT, FIXED, PAYLOAD, SDP
 from spikingconvnet.emulator.router import Router
 from spikingconvnet.emulator.snapshots import boards
 from spikingconvnet.emulator.timed_core import TimedCore
@@ -219,3 +220,10 @@ def test_a_link_that_there_is_not_is_a_fault_with_words(make_core):
     bench = Bench(make_core)
     bench.start(program([R1_CC, 0xe3a00406, 0xe5810018, 0xe5810008, WFI]))      # mov r0, #6 << 24; to SAR, to TXKEY
     assert any("key 0x06000000 that seems to have come by link 6, which is not there" in text for text in bench.reports)
+
+
+def test_a_router_that_waits_for_ever_drops_nothing_on_demand():
+    router = Bench(NativeCore).chip.router
+    assert may_drop(router, 0) and may_drop(router, PAYLOAD) and not may_drop(router, FIXED)
+    router.store(Router.CONTROL, router.control | 0xff << 16)
+    assert not may_drop(router, 0)
