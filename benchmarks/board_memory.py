@@ -1,6 +1,6 @@
 """Resident memory and CPU time of the emulated board, for the networks that docs/emulated-board.md names.
 
-    python benchmarks/board_memory.py [layer] [idle] [stdp] [--no-native] [--timed] [--same-process]
+    python benchmarks/board_memory.py [layer] [idle] [stdp] [--no-native] [--timed] [--same-process] [--monitors]
 
 =====  ===================================================================================
 layer  the layer of ``make demo`` on 20 digits: 23,232 neurons, 104 cores
@@ -13,7 +13,8 @@ va-64  the same with 64 neurons a core
 Memory is the kernel's ``VmRSS`` when the board has started and when the network has run, all its cores loaded, and
 ``VmHWM``, the peak. `host` is the peak of sPyNNaker's process. CPU is that of the board's process, per second of
 simulated time, of a second run of the loaded network. With ``--same-process`` the board is a thread of sPyNNaker's
-process: `start` is then that process before there is a board, and the others are of both together.
+process: `start` is then that process before there is a board, and the others are of both together. ``--monitors``
+measures each case without and with what sPyNNaker turns on by itself: advanced monitors and re-injection.
 It needs sPyNNaker and unicorn, as ``pip install -e '.[test]'`` installs them.
 """
 
@@ -127,7 +128,13 @@ def board_here(native):
     thread.join()
 
 
-def measure(case, here, **options):
+def as_spynnaker_does(made):
+    """A board whose configuration leaves monitors and re-injection to sPyNNaker."""
+    kept = [line for line in made.configuration().splitlines() if not line.startswith("enable_")]
+    return SimpleNamespace(process_id=made.process_id, configuration=lambda: "\n".join([*kept, ""]))
+
+
+def measure(case, here, monitors, **options):
     """One line of the table."""
     make, first, second = CASES[case]
     network = make()
@@ -135,14 +142,15 @@ def measure(case, here, **options):
     before = resident(os.getpid())
     with tempfile.TemporaryDirectory() as folder, (board_here if here else Board)(**options) as made:
         empty = resident(made.process_id)
-        with spinnaker.open(network, target=made, directory=Path(folder)) as simulation:
+        target = as_spynnaker_does(made) if monitors else made
+        with spinnaker.open(network, target=target, directory=Path(folder)) as simulation:
             simulation.run(first)
             began = cpu(made.process_id)
             simulation.run(second - first)
             seconds = (cpu(made.process_id) - began) / ((second - first) / 1000)
             running, peak = resident(made.process_id), resident(made.process_id, "VmHWM")
         host = resident(os.getpid(), "VmHWM")
-    return (f"{case:6}{before if here else empty:10.1f}{running:10.1f}{peak:10.1f}{host:10.1f}"
+    return (f"{case + '+' * monitors:6}{before if here else empty:10.1f}{running:10.1f}{peak:10.1f}{host:10.1f}"
             f"{seconds:18.3f}")
 
 
@@ -153,18 +161,20 @@ def main():
     parser.add_argument("--no-native", action="store_true", help="the core loop in Python")
     parser.add_argument("--timed", action="store_true", help="a board that counts time")
     parser.add_argument("--same-process", action="store_true", help="the board as a thread of sPyNNaker's process")
+    parser.add_argument("--monitors", action="store_true", help="each case without and with monitors (+), in turn")
     parser.add_argument("--one", choices=CASES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         timed = {} if options.same_process else {"timed": options.timed}
-        print(measure(options.one, options.same_process, native=not options.no_native, **timed))
+        print(measure(options.one, options.same_process, options.monitors, native=not options.no_native, **timed))
         return
     print("case  start (MB) loaded (MB) peak (MB) host (MB) CPU s per simulated s")
     flags = [f"--{name.replace('_', '-')}" for name in ("no_native", "timed", "same_process") if getattr(options, name)]
     for case in options.cases or CASES:
-        done = subprocess.run([sys.executable, __file__, "--one", case, *flags], stdout=subprocess.PIPE, text=True,
-                              check=True)
-        print(done.stdout.splitlines()[-1], flush=True)
+        for more in ([], ["--monitors"])[:1 + options.monitors]:
+            done = subprocess.run([sys.executable, __file__, "--one", case, *flags, *more], stdout=subprocess.PIPE,
+                                  text=True, check=True)
+            print(done.stdout.splitlines()[-1], flush=True)
 
 
 if __name__ == "__main__":

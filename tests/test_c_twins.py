@@ -15,14 +15,17 @@ from spikingconvnet.board import fixed_point
 from spikingconvnet.emulator import (
     core,
     cpu,
+    dumps,
     machine,
     memory_map,
     native_core,
     native_interconnect,
     native_library,
     native_machine,
+    packets,
     peripherals,
     timed_core,
+    timed_devices,
     timed_native,
     timing,
 )
@@ -44,7 +47,7 @@ HOMES = {
     "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
     "core_native.c": (core.Rest, core, cpu, cpu.Trap, memory_map, native_core, native_library, memory_map.Interrupt,
                       peripherals, peripherals.VIC, peripherals.Timer, peripherals.Timers,
-                      peripherals.CommsController, peripherals.DMA, timed_core, timing)}
+                      peripherals.CommsController, peripherals.DMA, timed_core, timed_devices, timing, packets, dumps)}
 # What C has to itself: words for the preprocessor, and numbers that no Python needs.
 VECTORS = {"V", "U", "NAME", "LANES", "VECTOR", "CONSTANT"}
 ALONE = {
@@ -65,15 +68,17 @@ STRUCTURES = {
     ("conv_native.c", "column"): layout.REACH_FIELDS,
     ("conv_native.c", "inputs"): ("n", *layout.INPUT_FIELDS),
     ("core_native.c", "cost"): tuple(name for name, _ in timed_native.Cost._fields_),
+    ("core_native.c", "arrival"): tuple(name for name, _ in timed_native.Arrival._fields_),
     ("core_native.c", "bank"): tuple(name for name, _ in timed_native.Bank._fields_),
     **{("board_loop.h", name): tuple(field for field, _ in kind._fields_) for name, kind in (
         ("seat", native_core.Seat), ("event", native_machine.Due), ("packet", native_machine.Travelling),
         ("way", native_machine.Way), ("loop", native_machine.Loop))},
     **{("interconnect.h", name): tuple(field for field, _ in kind._fields_) for name, kind in (
-        ("hop", native_interconnect.Coming), ("stage", native_interconnect.Stage), ("net", native_interconnect.Net))}}
+        ("hop", native_interconnect.Coming), ("stage", native_interconnect.Stage),
+        ("dropped", native_interconnect.Dropped), ("net", native_interconnect.Net))}}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"chosen", "row"}, "svm_native.c": {"rows", "machine"},
-          "core_native.c": {"timer", "core", "place", "arm", "block", "memories", "arrival"}, "core_state.h": {"field"},
+          "core_native.c": {"timer", "core", "place", "arm", "block", "memories"}, "core_state.h": {"field"},
           "interconnect.h": {"posted"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
 
@@ -221,7 +226,7 @@ def width(declared):
 NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", "processor", "timed", "read_cost",
             "costs", "last", "price", "bank", "sent_at", "coming", "n_coming", "coming_size", "steps", "n_steps",
             "steps_size", "memories", "base", "size", "bytes", "n_memories", "places", "n_places", "serve", "words",
-            "halves", "blocks", "pages", "profiled",
+            "halves", "blocks", "pages", "profiled", "drops", "dropped", "drops_size", "router",
             # whether it is idle, which is found out anew
             "before", "quiet", "patience", "apart", "outside", "touched", "idle"}
 

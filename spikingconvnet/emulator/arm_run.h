@@ -150,8 +150,15 @@ static int nowhere(core *c, const char *verb, uint32_t address, uint32_t size) {
     return 0;
 }
 
-/* Whether a device of the chip has the same in a register at all times: the router's state has. */
+/* Whether a device of the chip has the same in a register at all times: the router's state has, but in time. */
 static int never_changes(const place *p, uint32_t offset) { return (p->base & 0x0fffffff) == ROUTER && offset == ROUTER_STATUS; }
+
+/* The router's state, where work takes time: as Python serves it. */
+static uint32_t router_status(core *c) {
+    reach(c);
+    progress(c);
+    return (c->now < *c->router ? ROUTER_BLOCKED : 0) | (c->lines >> RTR_DUMP & 1 ? ROUTER_DUMPED : 0);
+}
 
 /* Reads or writes what is no memory that everybody uses all the time; whether the program goes on behind it. */
 static int far_load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
@@ -169,8 +176,10 @@ static int far_load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
         const place *p = &c->places[i];
         uint32_t offset = address - p->base;
         if (offset >= p->size) continue;
-        if (!p->read && !never_changes(p, offset)) c->outside = 1;
-        *value = p->read ? (uint32_t) p->read(c, offset, size) : c->serve(c, p->base, offset, size, 0, 0);
+        int state = never_changes(p, offset);
+        if (!p->read && !state) c->outside = 1;
+        *value = p->read ? (uint32_t) p->read(c, offset, size) :
+                 state && c->router && size == 4 ? router_status(c) : c->serve(c, p->base, offset, size, 0, 0);
         return !c->stops;
     }
     return nowhere(c, "read", address, size);

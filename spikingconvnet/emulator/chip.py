@@ -82,7 +82,7 @@ class Chip:
         self.x, self.y, self.address, self.links = x, y, x << 8 | y, 0
         self._wake, self._send, self._report = wake, send, report
         self.sdram, self.sysram = Memory("SDRAM", SDRAM_SIZE), Memory("SysRAM", SYSRAM_SIZE)
-        self.router = Router(*routes)
+        self.router = Router(*routes, self._tell)
         self.system_controller = SystemController(self._interrupt, self._asleep)
         self.bus = self._make_bus()
         self._physical = tuple(physical)
@@ -197,6 +197,7 @@ class Chip:
             self.set_vcpu(number, VCPU.APP_ID, app_id, 1)
             self._apps[number] = app_id
             self.cores[number].start(image, app_id, flags)
+            self.cores[number].attend(self.router)
             self._wake(self.cores[number])
 
     def owned(self, app_id: int, app_mask: int = 0xff) -> list[int]:
@@ -276,6 +277,12 @@ class Chip:
                     self._wake(core)
         if mask & active:                           # bit 0: the monitor has mail
             self._collect()
+
+    def _tell(self) -> None:
+        """The router tells of a packet that it has dropped, or no longer; or it waits for another time."""
+        for core in self.cores.values():
+            if not core.ended and core.attend(self.router):
+                self._wake(core)
 
     def _asleep(self) -> int:
         return self._bits(number for number, core in self.cores.items() if core.rest in (Rest.OFF, Rest.WFI))

@@ -32,9 +32,11 @@ from spikingconvnet.emulator.memory_map import (
     SYSRAM_BASES,
     TIMER_BASES,
     VIC_BASES,
+    Interrupt,
     Place,
 )
 from spikingconvnet.emulator.packets import Packet
+from spikingconvnet.emulator.router import Router
 
 I_BIT, F_BIT, T_BIT, MODE_BITS = 0x80, 0x40, 0x20, 0x1f     # ARM Architecture Reference Manual (ARMv5), A2.5
 FIQ_MODE, IRQ_MODE, SVC_MODE, ABT_MODE, UND_MODE = 0x11, 0x12, 0x13, 0x17, 0x1b
@@ -240,6 +242,12 @@ class Core:
     def interrupt(self, line: int, active: bool) -> None:
         """Raise or lower a line of the interrupt controller."""
         self.vic.set(line, active)
+
+    def attend(self, router: Router) -> bool:
+        """Let the interrupt line of packets that are dropped be as the chip's router says; whether it is active."""
+        active = router.dumps.due is not None
+        self.interrupt(Interrupt.RTR_DUMP, active)
+        return active
 
     def deadlines(self) -> list[int | None]:
         """Cycles at which the two timers expire, None for those that do not."""

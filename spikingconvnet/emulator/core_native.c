@@ -20,8 +20,10 @@ enum { ENTRY = 3, DEVICE_WAIT = 3, SYSRAM_WAIT = 20, SDRAM_WAIT = 25, DMA_LATENC
        SDRAM_WORD = 13, QUEUE = 4 };
 enum { FIRST_SHARED = 2, SHARED = 4 };                          /* of a core's memories, those that are the chip's */
 enum { ROUTER = 0x01000000, ROUTER_STATUS = 0x04 };             /* in the chip's map and its mirrors */
+enum { ROUTER_BLOCKED = 0x02000000 };                           /* of ROUTER_STATUS */
+#define ROUTER_DUMPED 0xa0000000u
 enum { DEVICES = 4 };                                           /* native_cpu.py: of a core alone */
-enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, CC_TNF = 23, CC_MC = 24 };
+enum { SOFTWARE = 1, TIMER1 = 4, TIMER2 = 5, CC_RDY = 6, CC_TMT = 11, DMA_DONE = 12, RTR_DUMP = 16, CC_TNF = 23, CC_MC = 24 };
 enum { I_BIT = 0x80, F_BIT = 0x40, T_BIT = 0x20, MODE_BITS = 0x1f, FIQ_MODE = 0x11, IRQ_MODE = 0x12 };
 enum { IRQ_VECTOR = 0x18, FIQ_VECTOR = 0x1c, WAIT = 0x0e070f90, WAIT_MASK = 0x0fff0fff, MEMORIES = 8, PLACES = 16 };
 enum { BANKS = 6, SVC_MODE = 0x13, ABT_MODE = 0x17, UND_MODE = 0x1b };      /* of registers, by mode: arm_run.h */
@@ -39,7 +41,7 @@ enum { LOAD = 0x00, COUNT = 0x04, CONTROL = 0x08, INT_CLR = 0x0c, RAW_INT = 0x10
 enum { TCR = 0x00, TXDATA = 0x04, TXKEY = 0x08, RSR = 0x0c, RXDATA = 0x10, RXKEY = 0x14, SAR = 0x18,
        NOT_FULL = 0x10000000, ERROR_FREE = 0x08000000, MULTICAST = 1, PAYLOAD = 0x00020000, TYPE = 0x00c00000,
        POINT_TO_POINT = 0x00400000, NEAREST = 0x00800000, DIRECT = 0x00200000, LINK = 0x001c0000, LINK_SHIFT = 18,
-       TYPE_SHIFT = 22 };
+       TYPE_SHIFT = 22, BYTE = 0x00ff0000, FAKE = 0x07000000, FAKE_SHIFT = 24 };
 #define EMPTY 0x80000000u
 #define RECEIVED 0x80000000u
 /* DMA */
@@ -124,6 +126,7 @@ struct core {
     int has_data, received;
     uint32_t *sent;
     size_t n_sent, sent_size;
+    uint32_t full;                                              /* the transmitter's line while it is, where work takes time */
     /* DMA controller */
     uint32_t system, tcm, description, gctl, processor, sctl, bursts;
     int done;
@@ -137,7 +140,11 @@ struct core {
     uint64_t *sent_at;
     arrival *coming, queue[QUEUE];                              /* at the router, and between it and the core */
     size_t first, n_coming, coming_size;
-    uint64_t blocked, freed, timeout, dropped, pace, held;
+    arrival *drops;                                             /* packets for which there was no room, and when */
+    size_t dropped, drops_size;
+    uint64_t blocked, freed, timeout, pace, held;
+    uint64_t dump_at;                                           /* from when on the router tells of a packet that it dropped */
+    const uint64_t *router;                                     /* until when a packet waits there; NULL: Python knows */
     uint64_t worked;                                            /* cycles awake until the last tick of timer 1 */
     uint32_t *steps;                                            /* by step */
     size_t n_steps, steps_size;
@@ -198,7 +205,7 @@ static void progress(core *c) {
     c->timers[0].polls = c->timers[1].polls = 0;
 }
 
-static uint32_t raw(const core *c) { return c->lines | c->soft | ALWAYS; }
+static uint32_t raw(const core *c) { return c->lines | c->soft | (ALWAYS & ~c->full); }
 
 static void set_line(core *c, int line, int active) {
     if (active) c->lines |= 1u << line;
@@ -338,7 +345,7 @@ static void offer(core *c, int received) {
 static void receive(core *c, uint32_t control, uint32_t key, uint32_t data) {
     if ((control & TYPE) == NEAREST)
         control = (control & ~(uint32_t) LINK) | ((control >> LINK_SHIFT & 7) + 3) % 6 << LINK_SHIFT;
-    c->rxcontrol = control;
+    c->rxcontrol = control & BYTE;
     c->rxkey = key;
     c->rxdata = data;
     offer(c, 1);
@@ -354,6 +361,13 @@ static void send_packet(core *c, uint32_t key) {
             stop(c);
             return;
         }
+    }
+    uint32_t link = (c->source & FAKE) ^ FAKE;
+    if (link == 1 << FAKE_SHIFT) {
+        snprintf(c->message, sizeof c->message, "packet with key 0x%08x that seems to have come by link 6, which is not"
+                 " there", key);
+        stop(c);
+        return;
     }
     if (c->n_sent + 3 > c->sent_size) {
         size_t larger = c->sent_size ? 2 * c->sent_size : 768;
@@ -378,11 +392,12 @@ static void send_packet(core *c, uint32_t key) {
     if (c->timed) {
         c->sent_at[c->n_sent / 3] = c->now;
         c->held = c->now + c->pace;
+        c->full = c->pace ? 1u << CC_TNF : 0;
         if (c->now + c->lag < c->until) c->until = c->now + c->lag;
         if (c->until < c->limit) c->limit = c->until;
     }
     int payload = c->has_data || c->tcr & PAYLOAD;
-    c->sent[c->n_sent++] = kind | (payload ? PAYLOAD : 0);
+    c->sent[c->n_sent++] = kind | link | (payload ? PAYLOAD : 0);
     c->sent[c->n_sent++] = key;
     c->sent[c->n_sent++] = payload ? c->txdata : 0;
     c->has_data = 0;
@@ -562,6 +577,18 @@ static int emulate(core *c) {
 /* Time: what follows is timed_core.py's. Packets move up: from the router into the queue before the core, as long as
  * there is room, and from there into its controller. One that had to wait for longer than the router waits is dropped.
  */
+static void drop(core *c, const arrival *one) {
+    if (c->dropped == c->drops_size) {
+        size_t larger = c->drops_size ? 2 * c->drops_size : 16;
+        arrival *moved = realloc(c->drops, larger * sizeof *moved);
+        if (!moved) return;
+        c->drops = moved;
+        c->drops_size = larger;
+    }
+    c->drops[c->dropped] = *one;
+    c->drops[c->dropped++].at = c->blocked;
+}
+
 static void move_up(core *c) {
     for (;;) {
         if (!c->received && c->waits) {
@@ -578,8 +605,8 @@ static void move_up(core *c) {
         if (enters > c->now) return;
         c->first++;
         if (enters - since > c->timeout) {
-            c->dropped++;
             c->blocked = since + c->timeout;
+            drop(c, next);
         } else {
             c->queue[c->waits++] = *next;
             c->blocked = enters;
@@ -626,7 +653,15 @@ static void happen(core *c) {
         c->done += c->done < AT_ONCE;
         set_line(c, DMA_DONE, c->gctl & DONE);
     }
+    if (c->dump_at <= c->now) set_line(c, RTR_DUMP, 1);
+    if (c->held <= c->now) c->full = 0;
     move_up(c);
+}
+
+/* When the transmitter takes packets again, or the router tells of a packet, if the program wants to hear of it. */
+static uint64_t heard_at(const core *c) {
+    uint64_t next = c->full & c->enable ? c->held : NEVER;
+    return c->enable >> RTR_DUMP & 1 && c->dump_at > c->now && c->dump_at < next ? c->dump_at : next;
 }
 
 /* When something happens next; now if it already should have. */
@@ -634,6 +669,7 @@ static uint64_t due(const core *c) {
     uint64_t next = c->timers[0].deadline < c->timers[1].deadline ? c->timers[0].deadline : c->timers[1].deadline;
     if (c->transfers && c->ends[0] < next) next = c->ends[0];
     if (!c->received && c->first < c->n_coming && c->coming[c->first].at < next) next = c->coming[c->first].at;
+    if (heard_at(c) < next) next = heard_at(c);
     return next < c->now ? c->now : next;
 }
 
@@ -708,7 +744,8 @@ API core *core_new(const uint8_t *itcm, uint32_t processor, void *serve) {
     words[CODE / 4].kind = K_NOWHERE;
     c->arm.mode = SVC_MODE;
     c->arm.zero = 1;
-    c->timers[0].deadline = c->timers[1].deadline = NEVER;
+    c->timers[0].deadline = c->timers[1].deadline = c->dump_at = NEVER;
+    c->source = FAKE;
     c->read_cost = READ_COST;
     return c;
 }
@@ -741,6 +778,7 @@ API void core_free(core *c) {
         free(c->sent);
         free(c->sent_at);
         free(c->coming);
+        free(c->drops);
         free(c->steps);
         free(c->arm.words);
         free(c->arm.halves);
@@ -893,18 +931,34 @@ API void core_pace(core *c, uint64_t pace) { c->pace = pace; }
 
 API void core_plan(core *c) { plan(c); }
 
-API void core_timeout(core *c, uint64_t timeout) { c->timeout = timeout; }
+/* How long the router waits for it, and when it tells of a packet that it has dropped. */
+API void core_attend(core *c, uint64_t timeout, uint64_t dump_at) {
+    c->timeout = timeout;
+    c->dump_at = dump_at;
+    set_line(c, RTR_DUMP, dump_at <= c->now);
+}
+
+/* Where it stands until when a packet waits at the router. */
+API void core_router(core *c, const uint64_t *router) { c->router = router; }
+
+/* Whether an interrupt can reach it. */
+API int core_enabled(const core *c, int line) { return c->enable >> line & 1; }
+
+/* Packets for which there was no room, and when they were dropped; how many. They are gone then. */
+API const arrival *core_drops(core *c, uint64_t *count) {
+    *count = c->dropped;
+    c->dropped = 0;
+    return c->drops;
+}
 
 API int core_rest(const core *c) { return c->rest; }
 
 /* timed_core.Times; how many steps there are instead of them */
-API void core_times(core *c, uint64_t *five) {
-    five[0] = c->now;
-    five[1] = c->slept;
-    five[2] = c->dropped;
-    five[3] = period(&c->timers[0]);
-    five[4] = c->n_steps;
-    c->dropped = 0;
+API void core_times(const core *c, uint64_t *four) {
+    four[0] = c->now;
+    four[1] = c->slept;
+    four[2] = period(&c->timers[0]);
+    four[3] = c->n_steps;
 }
 
 API const uint32_t *core_steps(const core *c) { return c->steps; }
@@ -944,7 +998,8 @@ API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks,
             uint64_t then = next_of(c);
             if (then < *next) *next = then;
             if (c->now > latest) latest = c->now;
-            *busy |= (c->rest != FAULT && !asleep(c)) || c->transfers || (!c->received && c->first < c->n_coming);
+            *busy |= (c->rest != FAULT && !asleep(c)) || c->transfers || (!c->received && c->first < c->n_coming) ||
+                     heard_at(c) != NEVER;
         }
         if (*busy && *next < NEVER) latest = *next;
         if (latest > *clock) *clock = latest;

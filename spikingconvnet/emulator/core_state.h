@@ -1,6 +1,6 @@
 /* All that a core is beside its memories and what it has decoded, as numbers of 64 bits by name: snapshots/cores.py writes them
  * into files, and what comes back from one is judged before it is used. Not there: pointers, who asked it to pause, packets
- * sent (somebody has taken them), a fault (somebody has dealt with it), and the steps of a timed core, which are apart.
+ * sent or dropped (somebody has taken them), a fault (somebody has dealt with it), and the steps of a timed core, which are apart.
  */
 typedef struct {
     const char *name;
@@ -29,7 +29,7 @@ static const field FIELDS[] = {
     ONE(stopped, 1) ONE(transfers, AT_ONCE) ONE(waits, QUEUE) CYCLE(limit) CYCLE(until) CYCLE(lag) CYCLE(begins)
     WORD(follow) WORD(jump) CYCLE(slept) MANY(ends, AT_ONCE, NEVER)
     ARRIVAL(0) ARRIVAL(1) ARRIVAL(2) ARRIVAL(3) ONE(first, MOST_PACKETS)
-    CYCLE(blocked) CYCLE(freed) CYCLE(timeout) CYCLE(dropped) CYCLE(pace) CYCLE(held) CYCLE(worked)
+    CYCLE(blocked) CYCLE(freed) CYCLE(timeout) CYCLE(pace) CYCLE(held) CYCLE(worked) CYCLE(dump_at) WORD(full)
     MANY(arm.r, 16, 0xffffffffu) WORD(arm.sign) WORD(arm.zero) ONE(arm.carry, 1) ONE(arm.overflow, 1) ONE(arm.saturated, 1)
     ONE(arm.masks, I_BIT | F_BIT) ONE(arm.mode, MODE_BITS) WORD(arm.control)
     MANY(arm.banked, 2 * BANKS, 0xffffffffu) MANY(arm.saved, BANKS, 0xffffffffu) MANY(arm.high, 10, 0xffffffffu)

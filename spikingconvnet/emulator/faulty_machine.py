@@ -18,10 +18,17 @@ from spikingconvnet.emulator.faults import Faults
 from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine, MakeCore
 from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, XY, Place
-from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, Packet
+from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, TYPE, Packet
+from spikingconvnet.emulator.router import Router
 from spikingconvnet.emulator.slow_core import SlowCore
 
+FOR_EVER = 255                                      # as wait1 of a router: sPyNNaker has it so while data stream
 _MONITOR, _READY_AGAIN = 0, 2                       # in events: a core that has no timers; a timer that there is not
+
+
+def may_drop(router: Router, control: int) -> bool:
+    """Whether a packet is one to be dropped: multicast, by a router that has not been told to wait for ever."""
+    return not control & TYPE and router.control >> 16 & 255 != FOR_EVER
 
 
 class FaultyMachine(Machine):
@@ -132,12 +139,13 @@ class FaultyMachine(Machine):
         tree = self.tree(source, packet)
         share = self.faults.dropped_packets
         passed: list[bool] = []
-        for (router, counters), (xy, before, cores, default) in zip(tree.hops, tree.branches):
+        for index, ((router, counters), (xy, before, cores, default)) in enumerate(zip(tree.hops, tree.branches)):
             arrives = before is None or passed[before]
-            dropped = arrives and share > 0 and self._draws("drop", xy, key) < share
+            dropped = arrives and may_drop(router, control) and share > 0 and self._draws("drop", xy, key) < share
             passed.append(arrives and not dropped)
             if dropped:
-                counters = router.counting(control, local=before is None, default=default, route=None)
+                counters = router.counting(control, local=tree.came_by[index] < 0, default=default, route=None)
+                router.dumps.add(tree.at(index, packet), tree.routes[index])
             if arrives:
                 router.count(counters, 1)
             for core in cores if passed[-1] else ():

@@ -11,14 +11,21 @@ typedef struct {
     uint32_t branch, control, key, data;
 } hop;
 
-/* A router on the way of packets: the wire by which they come, bits of the counters that count them, cores, branches behind it */
-typedef struct { uint32_t chip, wire, counters, ends, n_ends, children, n_children; } stage;
+/* A router on the way of packets: the wire by which they come, FAKE of it, bits of the counters that count them, cores, branches
+ * behind it */
+typedef struct { uint32_t chip, wire, came_by, counters, ends, n_ends, children, n_children; } stage;
 
 /* A packet that a core of a chip has sent */
 typedef struct {
     uint64_t at;
     uint32_t from, control, key, data;
 } posted;
+
+/* native_interconnect.Dropped: a packet that a router has dropped, as it came to its branch */
+typedef struct {
+    uint64_t at;
+    uint32_t branch, control, key, data;
+} dropped;
 
 /* native_interconnect.Net */
 typedef struct {
@@ -29,7 +36,8 @@ typedef struct {
     posted *posts;
     seat **ends, **cores;                                       /* cores: those of all chips, one chip behind the other */
     uint64_t *routers, *wires, *patience;                       /* when they are free again; cycles that a router waits */
-    uint32_t *counts, *senders, *dropped, *table, *firsts;      /* dropped: branch, control; of `cores` */
+    uint32_t *counts, *senders, *table, *firsts;                /* firsts: of `cores` */
+    dropped *dropped;
     uint8_t *paced;                                             /* chips whose cores have to take turns to send */
     uint32_t n_chips, n_hops, n_branches, n_ways, n_posts, done, n_ends, n_dropped;
     uint32_t hops_size, branches_size, ways_size, posts_size, ends_size, dropped_size, key_bits, full;
@@ -96,7 +104,7 @@ API void net_forget(net *t) {
 /* Take the packets of cores that have sent some, unless Python has to look at one of them; whether it has not. */
 API int net_take(net *t, seat **found, int n) {
     for (int i = 0; i < n; i++)
-        if (found[i]->made->rest == FAULT || found[i]->made->dropped) return 0;
+        if (found[i]->made->rest == FAULT || found[i]->made->dropped || found[i]->made->enable >> RTR_DUMP & 1) return 0;
     for (int i = 0; i < n; i++) {
         const seat *s = found[i];
         core *c = s->made;
@@ -148,9 +156,8 @@ static void route(net *t, hop h) {
     }
     t->routers[b->chip] = begins + ROUTER_PACKET + (held < patience ? held : patience);
     if (held > patience) {
-        if (!room(t, &t->dropped, &t->dropped_size, t->n_dropped, 2, sizeof *t->dropped)) return;
-        t->dropped[t->n_dropped++] = h.branch;
-        t->dropped[t->n_dropped++] = h.control;
+        dropped one = {ready + patience, h.branch, h.control, h.key, h.data};
+        if (room(t, &t->dropped, &t->dropped_size, t->n_dropped, 1, sizeof one)) t->dropped[t->n_dropped++] = one;
         return;
     }
     for (uint32_t i = 0; i < b->n_children; i++) {
@@ -159,7 +166,8 @@ static void route(net *t, hop h) {
         net_come(t, *wire + LINK_FLIGHT, ++t->number, b->children + i, h.control, h.key, h.data);
     }
     for (seat **end = t->ends + b->ends; end < t->ends + b->ends + b->n_ends; end++)
-        if (!ended(*end) && !arrive((*end)->made, begins + t->lag, h.control, h.key, h.data)) (*end)->lost++;
+        if (!ended(*end) && !arrive((*end)->made, begins + t->lag, (h.control & ~(uint32_t) FAKE) | b->came_by, h.key, h.data))
+            (*end)->lost++;
     for (uint32_t bits = b->counters; bits; bits &= bits - 1) t->counts[COUNTERS * b->chip + (uint32_t) __builtin_ctz(bits)]++;
 }
 

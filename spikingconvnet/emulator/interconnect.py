@@ -88,6 +88,10 @@ class Interconnect:
                     core.pace(pace)                 # type: ignore[attr-defined]
         self.paced, self._senders = busy, Counter()
 
+    def free(self, xy: XY) -> int:
+        """Cycle from which on no packet waits at the router of a chip."""
+        return self._routers.get(xy, 0)
+
     def busy(self, now: int) -> set[XY]:
         """Chips whose routers have not come to all packets yet."""
         return {xy for xy, free in self._routers.items() if free > now}
@@ -101,23 +105,30 @@ class Interconnect:
     def _route(self, at: int, _number: int, tree: "Tree", index: int, packet: Packet) -> None:
         """A packet comes to a router."""
         router, counters = tree.hops[index]
-        xy, before, listed, default = tree.branches[index]
+        xy, before, listed, _ = tree.branches[index]
         begins, payload, children = max(at, self._routers.get(xy, 0)), bool(packet[0] & PAYLOAD), tree.children[index]
         if before is not None:                      # its wire holds it until the router takes it
             wire = xy, tree.came_by[index]
             self._wires[wire] = max(self._wires[wire], begins - timing.LINK_FLIGHT)
         wires = [(tree.branches[child][0], tree.came_by[child]) for child in children]
-        leaves = self._leave(xy, begins, wires, timing.LINK_LONG_PACKET if payload else timing.LINK_PACKET,
-                             timing.waiting_time(router.control))
+        patience = timing.waiting_time(router.control)
+        leaves = self._leave(xy, begins, wires, timing.LINK_LONG_PACKET if payload else timing.LINK_PACKET, patience)
         if leaves is None:
-            counters = router.counting(packet[0], local=before is None, default=default, route=None)
+            self._drop(tree, index, packet, begins + timing.ROUTER_PIPELINE + patience)
         else:
             for child, time in zip(children, leaves):
                 self._come(time, tree, child, packet)
             cores: list[Any] = [core for core in listed if not core.ended]      # of the kind that has a clock
             if cores:
-                cores[0].arrive_all(cores, begins + self._lag, packet)
-        router.count(counters, 1)
+                cores[0].arrive_all(cores, begins + self._lag, tree.at(index, packet))
+            router.count(counters, 1)
+
+    @staticmethod
+    def _drop(tree: "Tree", index: int, packet: Packet, at: int) -> None:
+        """A router drops a packet at a cycle, with all its copies."""
+        router, default = tree.hops[index][0], tree.branches[index][3]
+        router.count(router.counting(packet[0], local=tree.came_by[index] < 0, default=default, route=None), 1)
+        router.dumps.add(tree.at(index, packet), tree.routes[index], at, timing.waiting_time(router.control))
 
     def _leave(self, xy: XY, begins: int, wires: list[Wire], takes: int, patience: int) -> list[int] | None:
         """When a packet that the router of a chip takes at a cycle has crossed its wires; None if it is dropped."""

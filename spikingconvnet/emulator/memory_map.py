@@ -104,7 +104,7 @@ class Interrupt(IntEnum):
     """Lines of the vectored interrupt controller that are modelled (spinnaker.h:354)."""
 
     SOFTWARE, TIMER1, TIMER2 = 1, 4, 5
-    CC_RDY, CC_TMT, DMA_DONE = 6, 11, 12
+    CC_RDY, CC_TMT, DMA_DONE, RTR_DUMP = 6, 11, 12, 16
     CPU, CC_TNF, CC_MC, CC_P2P, CC_NN, CC_FR = 18, 23, 24, 25, 26, 27
 
 

@@ -34,7 +34,13 @@ class Stage(ctypes.Structure):
     """`stage` in interconnect.h."""
 
     _fields_ = [(name, ctypes.c_uint32)
-                for name in ("chip", "wire", "counters", "ends", "n_ends", "children", "n_children")]
+                for name in ("chip", "wire", "came_by", "counters", "ends", "n_ends", "children", "n_children")]
+
+
+class Dropped(ctypes.Structure):
+    """`dropped` in interconnect.h."""
+
+    _fields_ = [("at", ctypes.c_uint64), *((name, ctypes.c_uint32) for name in ("branch", "control", "key", "data"))]
 
 
 class Net(ctypes.Structure):
@@ -45,8 +51,9 @@ class Net(ctypes.Structure):
                 *((name, ctypes.c_void_p) for name in ("posts", "ends", "cores")),
                 *((name, ctypes.POINTER(ctypes.c_uint64)) for name in ("routers", "wires", "patience")),
                 *((name, ctypes.POINTER(ctypes.c_uint32)) for name in (
-                    "counts", "senders", "dropped", "table", "firsts")),
-                ("paced", ctypes.POINTER(ctypes.c_uint8)), *((name, ctypes.c_uint32) for name in (
+                    "counts", "senders", "table", "firsts")),
+                ("dropped", ctypes.POINTER(Dropped)), ("paced", ctypes.POINTER(ctypes.c_uint8)),
+                *((name, ctypes.c_uint32) for name in (
                     "n_chips", "n_hops", "n_branches", "n_ways", "n_posts", "done", "n_ends", "n_dropped", "hops_size",
                     "branches_size", "ways_size", "posts_size", "ends_size", "dropped_size", "key_bits", "full"))]
 
@@ -79,6 +86,13 @@ class NativeInterconnect(Interconnect):
         weakref.finalize(self, library().net_close, ctypes.byref(self._net))
         if not made:
             raise MemoryError(_NO_MEMORY)
+        free = ctypes.addressof(self._net.routers.contents)
+        for core in cores:
+            core.router_free = free + ctypes.sizeof(ctypes.c_uint64) * core.seat.chip
+
+    def free(self, xy: XY) -> int:
+        """See `Interconnect.free`."""
+        return int(self._net.routers[self._number[xy]])
 
     @property
     def earliest(self) -> int | None:
@@ -108,12 +122,13 @@ class NativeInterconnect(Interconnect):
     def _plant(self, tree: "Tree", control: int, key: int) -> int:
         """Tell C the way of packets; the place of its first branch."""
         branches, ends, children = (Stage * len(tree.branches))(), list[Any](), 1
-        for index, ((xy, _, cores, _), (_, counters), came_by) in enumerate(
+        for index, ((xy, before, cores, _), (_, counters), came_by) in enumerate(
                 zip(tree.branches, tree.hops, tree.came_by)):
-            wire = NO_WIRE if came_by < 0 else NUM_LINKS * self._number[xy] + came_by
+            wire = NO_WIRE if before is None else NUM_LINKS * self._number[xy] + came_by
+            noted, *_ = tree.at(index, (0, 0, 0))
             behind = len(tree.children[index])      # which are one behind the other
-            branches[index] = Stage(self._number[xy], wire, sum(1 << bit for bit in counters), len(ends), len(cores),
-                                     children, behind)
+            branches[index] = Stage(self._number[xy], wire, noted, sum(1 << bit for bit in counters), len(ends),
+                                     len(cores), children, behind)
             ends, children = ends + cores, children + behind
         self._net.key_bits = self._machine.key_bits
         begins = library().net_plant(self._at, self._number[tree.branches[0][0]],
@@ -142,15 +157,14 @@ class NativeInterconnect(Interconnect):
         end = NEVER if until is None else until
         self._until_known(partial(library().net_carry, self._at, end, now, self._found))
         if self._net.n_dropped:
-            self._count_dropped()
+            self._tell_dropped()
 
-    def _count_dropped(self) -> None:
+    def _tell_dropped(self) -> None:
         dropped = self._net.dropped[:self._net.n_dropped]
         self._net.n_dropped = 0
-        for place, control in zip(dropped[::2], dropped[1::2]):
-            tree, index = self._branch(place)
-            router, (_, before, _, default) = tree.hops[index][0], tree.branches[index]
-            router.count(router.counting(control, local=before is None, default=default, route=None), 1)
+        for one in dropped:
+            tree, index = self._branch(one.branch)
+            self._drop(tree, index, (one.control, one.key, one.data), one.at)
 
     def _branch(self, place: int) -> tuple["Tree", int]:
         way = bisect_right(self._begins, place) - 1

@@ -5,7 +5,9 @@ a run, watches them, or ends a run that has no end. So time keeps to the wall cl
 
 * a host has set an IP tag or a reverse IP tag: of the front ends' programs only live output and live input have any
   (SpiNNFrontEndCommon 7.4.1, ``live_packet_gather_parameters.py`` and
-  ``reverse_ip_tag_multicast_source_machine_vertex.py``; and the data speed-up, where it is asked for), or
+  ``reverse_ip_tag_multicast_source_machine_vertex.py``), and the data speed-up: the program that gathers its data has
+  one, runs on the chip with the Ethernet port, and sends nothing but what a host waits for, so its tag does not count,
+  or
 * the program of spike sources runs on a core and has no spikes of its own, so that it waits for a host's: a spike
   injector is one, a SpikeSourceArray without any spike looks the same, or
 * cores have been told to run without end.
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 RUNNING_COMMANDS, NEW_RUNTIME = 3, 7                # SDP port of programs that simulate; their command to run so long
 _SOURCE = "reverse_iptag_multicast_source"[:15]     # as much of it as a core's block of state keeps
+_GATHERER = "data_speed_up_packet_gatherer"[:15]
 _REGIONS, _REGION_SIZE = 8, 12                      # the first pointer to a region, from one to the next
 _CONFIGURATION, _BUFFER_SIZE = 1, 28                # region, offset in it
 _CYCLES_PER_S = CPU_CLOCK_MHZ * 1_000_000
@@ -79,7 +82,12 @@ class Pace:
         """Whether simulated time keeps to the wall clock."""
         if self._real_time is not None:
             return self._real_time
-        return any(table.live for table in self._machine.tags.values()) or _on(self._endless) or _on(self._awaiting)
+        return self._tagged() or _on(self._endless) or _on(self._awaiting)
+
+    def _tagged(self) -> bool:
+        """Whether a board has more tags than its data speed-up needs."""
+        machine = self._machine
+        return any(table.live and table.live > _gatherers(machine.chips[xy]) for xy, table in machine.tags.items())
 
     def spare(self) -> float | None:
         """Seconds for which the machine should do nothing; None: until somebody wants something of it."""
@@ -120,6 +128,11 @@ class Pace:
 def _on(cores: set[Core]) -> bool:
     """Whether any of some cores has not been stopped."""
     return any(core.rest is not Rest.OFF for core in cores)
+
+
+def _gatherers(chip: "Chip") -> int:
+    """How many cores of a chip gather the data speed-up's data."""
+    return sum(not core.ended and chip.app_name(number) == _GATHERER for number, core in chip.cores.items())
 
 
 def _awaits_spikes(chip: "Chip", number: int) -> bool:

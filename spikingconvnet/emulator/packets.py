@@ -18,6 +18,11 @@ PAYLOAD, TYPE = 0x00020000, 0x00c00000              # of its control: it has a p
 POINT_TO_POINT, NEAREST, FIXED = 0x00400000, 0x00800000, 0x00c00000     # types; 0: multicast
 DIRECT, LINK = 0x00200000, 0x001c0000               # of a nearest-neighbour packet: to a router itself; its link
 LINK_SHIFT = 18
+BYTE = 0x00ff0000                                   # of a control: what is sent along with the packet
+# The link by which a packet seems to have come to the router of the core that sends it: 7 less its number, 0 for none.
+# It stands where headers and source addresses have the number; spinn_extra.h:582, 804.
+FAKE, FAKE_SHIFT = 0x07000000, 24
+ONLY = 0x0000001f                                   # number of the one core of that chip that gets it; 0: by the routes
 
 _HEADER, _COMMAND, _ARGUMENTS = struct.Struct("<4B2H"), struct.Struct("<2H"), struct.Struct("<3I")
 

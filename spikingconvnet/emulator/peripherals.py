@@ -12,12 +12,24 @@ from collections.abc import Callable
 from spikingconvnet.emulator.errors import BusError
 from spikingconvnet.emulator.memory import Bus
 from spikingconvnet.emulator.memory_map import Interrupt
-from spikingconvnet.emulator.packets import DIRECT, LINK, LINK_SHIFT, NEAREST, PAYLOAD, POINT_TO_POINT, TYPE, Packet
+from spikingconvnet.emulator.packets import (
+    BYTE,
+    DIRECT,
+    FAKE,
+    FAKE_SHIFT,
+    LINK,
+    LINK_SHIFT,
+    NEAREST,
+    PAYLOAD,
+    POINT_TO_POINT,
+    TYPE,
+    Packet,
+)
 
 READ_COST = 50                                      # cycles; any number that lets a program see time pass
 POLLS = 6                                           # reads in a row without anything else: the program waits
 
-ALWAYS = 1 << Interrupt.CC_TMT | 1 << Interrupt.CC_TNF      # the transmitter is always empty and never full
+ALWAYS = 1 << Interrupt.CC_TMT | 1 << Interrupt.CC_TNF      # the transmitter is always empty; full only in time
 
 
 class Device:
@@ -39,13 +51,14 @@ class VIC(Device):
 
     def __init__(self) -> None:
         self.lines = self.soft = self.enable = self.select = self.default = 0
+        self.full = 0                               # the transmitter's line while it is, where work takes time
         self.vectors, self.controls = [0] * self.SLOTS, [0] * self.SLOTS
         self.in_service: list[int] = []             # slots whose handlers have not acknowledged yet
 
     @property
     def raw(self) -> int:
         """Lines that ask for attention, enabled or not."""
-        return self.lines | self.soft | ALWAYS
+        return self.lines | self.soft | ALWAYS & ~self.full
 
     def set(self, line: int, active: bool) -> None:
         """Raise or lower a line."""
@@ -241,7 +254,8 @@ class CommsController(Device):
     """Communications controller: a write of TXKEY sends; one received packet at a time is offered (spinnaker.h:150).
 
     Packets are (control, key, payload); control is TCR's: two bits for the type, bit 17 for "has a payload", and of a
-    nearest-neighbour packet the link by which it leaves (or has come).
+    nearest-neighbour packet the link by which it leaves (or has come); and the source address register's link, by which
+    it seems to have come to the router (`packets.FAKE`).
     """
 
     name = "communications controller"
@@ -253,7 +267,8 @@ class CommsController(Device):
 
     def __init__(self, vic: VIC) -> None:
         self._vic = vic
-        self.control = self.txdata = self.rxcontrol = self.rxdata = self.rxkey = self.source = 0
+        self.control = self.txdata = self.rxcontrol = self.rxdata = self.rxkey = 0
+        self.source = FAKE                          # by none: bits 24 to 26 are all set
         self.has_data = self.received = False
         self.sent: list[Packet] = []
 
@@ -262,7 +277,7 @@ class CommsController(Device):
         control, self.rxkey, self.rxdata = packet
         if control & TYPE == NEAREST:               # sent by a link, it has come by the opposite one
             control = control & ~LINK | ((control >> LINK_SHIFT & 7) + 3) % 6 << LINK_SHIFT
-        self.rxcontrol = control
+        self.rxcontrol = control & BYTE
         self._offer(True)
 
     def _offer(self, received: bool) -> None:
@@ -309,8 +324,11 @@ class CommsController(Device):
             if kind & DIRECT or kind & LINK > 5 << LINK_SHIFT:
                 raise BusError(f"nearest-neighbour packet with key {key:#010x} to a router itself or to all links,"
                                " which is not modelled")
+        link = self.source & FAKE ^ FAKE
+        if link == 1 << FAKE_SHIFT:
+            raise BusError(f"packet with key {key:#010x} that seems to have come by link 6, which is not there")
         payload = self.has_data or bool(self.control & self.PAYLOAD)
-        self.sent.append((kind | (self.PAYLOAD if payload else 0), key, self.txdata if payload else 0))
+        self.sent.append((kind | link | (self.PAYLOAD if payload else 0), key, self.txdata if payload else 0))
         self.has_data = False
 
 

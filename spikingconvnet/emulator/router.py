@@ -8,9 +8,21 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
 
+from spikingconvnet.emulator.dumps import ROUTER_BLOCKED, ROUTER_DUMPED, Dumps
 from spikingconvnet.emulator.memory_map import NUM_LINKS
-from spikingconvnet.emulator.packets import FIXED, LINK_SHIFT, NEAREST, PAYLOAD, POINT_TO_POINT, TYPE
+from spikingconvnet.emulator.packets import (
+    FAKE,
+    FIXED,
+    LINK_SHIFT,
+    NEAREST,
+    ONLY,
+    PAYLOAD,
+    POINT_TO_POINT,
+    TYPE,
+    Packet,
+)
 from spikingconvnet.emulator.peripherals import Device
+from spikingconvnet.emulator.timing import waiting_time
 
 TABLE_SIZE = 1024                                   # spinnaker.h:696
 EMPTY_ROUTE, EMPTY_KEY = 0xff000000, 0xffffffff     # sark_hw.c:264
@@ -29,17 +41,22 @@ class Router(Device):
     """Multicast table, point-to-point table, fixed route and diagnostics of one chip.
 
     `changed` is called when a route may have changed; `settle` before counters or filters are read or written, so that
-    packets under way can be counted first.
+    packets under way can be counted first; `told` when the interrupt of packets that are dropped, or how long the
+    router waits, may have.
     """
 
     name = "router"
     CONTROL, STATUS, DGEN, FR = 0x00, 0x04, 0x2c, 0x84
-    _ERROR_AND_DUMP = range(0x08, 0x2c, 4)          # nothing is ever in error here: they read 0
+    _ERROR = range(0x08, 0x18, 4)                   # nothing is ever in error here: they read 0
+    DUMP_ENABLE = 1 << 2                            # CONTROL
     FILTER, COUNTER = 0x200, 0x300
     RAM, KEY, MASK, P2P, TABLE_BYTES, P2P_BYTES = 0x4000, 0x8000, 0xc000, 0x10000, 0x1000, 0x8000
 
-    def __init__(self, changed: Callable[[], None], settle: Callable[[], None]) -> None:
-        self._changed, self._settle = changed, settle
+    def __init__(self, changed: Callable[[], None], settle: Callable[[], None],
+                 told: Callable[[], None] = lambda: None) -> None:
+        self._changed, self._settle, self._told = changed, settle, told
+        self.dumps, self._now = Dumps(told), 0      # cycle of whoever reads its state, where work takes time
+        self.free: Callable[[], int] = lambda: 0    # from which on no packet waits in it
         self.control, self.fixed_route = 0x00400001, 0      # enabled, wait1 = 256: sark_hw.c:509
         self.enabled, self.filters, self.counters = 0xffff, list(_FILTERS), [0] * 16
         self.p2p: dict[int, int] = {}               # words that are not "no route"
@@ -75,6 +92,17 @@ class Router(Device):
         if kind == NEAREST:
             return 1 << (control >> LINK_SHIFT & 7) if local else self.monitor
         return self.fixed_route if kind == FIXED else self.lookup(key)
+
+    @property
+    def status(self) -> int:
+        """Its status register."""
+        dumped = self.dumps.active and self.dumps.enabled
+        return (ROUTER_BLOCKED if self._now < self.free() else 0) | (ROUTER_DUMPED if dumped else 0)
+
+    def come(self, now: int) -> None:
+        """The clock of a core that looks at the registers has come to a cycle."""
+        self._now = now
+        self.dumps.come(now)
 
     @property
     def monitor(self) -> int:
@@ -132,6 +160,12 @@ class Router(Device):
         for i in counters:
             self.counters[i] = self.counters[i] + packets & 0xffffffff
 
+    def drop_copy(self, packet: Packet, core: int, physical: int, at: int) -> None:
+        """A core has not taken a packet for so long that it was dropped at a cycle; copies for others were not."""
+        control, key, data = packet
+        self.count(self.counting(control, local=not control & FAKE, default=False, route=None), 1)
+        self.dumps.add((control & ~ONLY | core, key, data), 1 << NUM_LINKS + physical, at, waiting_time(self.control))
+
     def _table(self, offset: int) -> tuple[list[int] | None, int]:
         for base, table in ((self.RAM, self.routes), (self.KEY, self.keys), (self.MASK, self.masks)):
             if base <= offset < base + self.TABLE_BYTES:
@@ -150,9 +184,12 @@ class Router(Device):
         if 0 <= offset - self.COUNTER < 64:
             self._settle()
             return self.counters[offset - self.COUNTER >> 2]
-        values = {self.CONTROL: self.control, self.STATUS: 0, self.DGEN: self.enabled, self.FR: self.fixed_route}
-        if offset in self._ERROR_AND_DUMP:
+        if offset in Dumps.REGISTERS:
+            return self.dumps.load(offset)
+        if offset in self._ERROR:
             return 0
+        values = {self.CONTROL: self.control, self.STATUS: self.status, self.DGEN: self.enabled,
+                  self.FR: self.fixed_route}
         if offset not in values:
             raise self._unknown("read", offset)
         return values[offset]
@@ -177,6 +214,8 @@ class Router(Device):
             self._count_anew()
         elif offset == self.CONTROL:
             moved, self.control = (self.control ^ value) >> 8 & 31, value
+            self.dumps.enable(bool(value & self.DUMP_ENABLE))
+            self._told()
             if moved:                               # the packets for monitors go to another core
                 self._changed()
         elif offset == self.FR:

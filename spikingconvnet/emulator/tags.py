@@ -45,13 +45,13 @@ class Tag:
 class Tags:
     """All tags.
 
-    `changed` is called when UDP ports of reverse tags may have changed. `live` says whether a host has set a tag, which
-    the answers to its commands do not need: data of programs leave or enter.
+    `changed` is called when UDP ports of reverse tags may have changed. `live` says how many tags hosts have set, which
+    the answers to their commands do not need: data of programs leave or enter.
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.table, self.changed = [Tag() for _ in range(SIZE)], changed
-        self.live = False
+        self.live = 0
         self._next = 0                              # entry of the pool to give away next
 
     def transient(self, sender: tuple[str, int]) -> int:
@@ -77,7 +77,7 @@ class Tags:
         self._set()
 
     def _set(self) -> None:
-        self.live = any(tag.flags & VALID and not tag.flags & TRANSIENT for tag in self.table)
+        self.live = sum(bool(tag.flags & VALID) and not tag.flags & TRANSIENT for tag in self.table)
         self.changed()
 
     def reverse(self) -> dict[int, int]:

@@ -17,10 +17,11 @@ from spikingconvnet.emulator import cycles, peripherals, timing
 from spikingconvnet.emulator.core import F_BIT, FIQ_MODE, I_BIT, IRQ_MODE, IRQ_VECTOR, MOST_PACKETS, T_BIT, Core, Rest
 from spikingconvnet.emulator.cpu import CPU
 from spikingconvnet.emulator.memory import Device
-from spikingconvnet.emulator.memory_map import ITCM_SIZE, SDRAM_BASES, SDRAM_SIZE, SYSRAM_BASES, SYSRAM_SIZE
+from spikingconvnet.emulator.memory_map import ITCM_SIZE, SDRAM_BASES, SDRAM_SIZE, SYSRAM_BASES, SYSRAM_SIZE, Interrupt
 from spikingconvnet.emulator.packets import Packet
+from spikingconvnet.emulator.router import Router
+from spikingconvnet.emulator.timed_devices import TimedComms, TimedDMA, TimedTimer
 
-AT_ONCE = 2                                         # transfers in a DMA controller: one under way, one behind it
 MOST_STEPS = 1 << 22                                # whose lengths are noted
 CODE = ITCM_SIZE
 NEVER = 2**64 - 1
@@ -29,6 +30,11 @@ SHARED_MEMORIES = (*((base, SDRAM_SIZE) for base in SDRAM_BASES), *((base, SYSRA
 SHARED_WAITS = (timing.SDRAM_WAIT, timing.SDRAM_WAIT, timing.SYSRAM_WAIT, timing.SYSRAM_WAIT)
 
 Sent: TypeAlias = tuple[int, Packet]                # cycle, packet
+
+
+def dumped_at(router: Router) -> int:
+    """Cycle from which on a router tells of a packet that it has dropped."""
+    return NEVER if router.dumps.due is None else router.dumps.due
 
 
 @dataclass
@@ -52,11 +58,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Times:
-    """A core's clock, how long it slept, packets dropped since the last look, length of a step, awake time by step."""
+    """A core's clock, how long it slept, length of a step, awake time by step."""
 
     now: int
     slept: int
-    dropped: int
     period: int
     steps: Sequence[int]
 
@@ -75,78 +80,6 @@ class Outcome:
     next: int | None
     clock: int
     busy: bool
-
-
-class TimedTimer(peripherals.Timer):
-    """A timer that reads its core's clock, and lets a program's first period be as long as it says."""
-
-    read_cost, phased = 0, True
-
-    def __init__(self, core: "TimedCore") -> None:
-        super().__init__(lambda: core.now)
-        self._core = core
-
-    def _start(self, cycles: int) -> None:
-        super()._start(cycles)
-        if self is self._core.timers.each[0]:       # what it did before is no part of a step
-            self._core.worked = self._core.now - self._core.slept
-
-
-class TimedDMA(peripherals.DMA):
-    """A DMA controller whose transfers take as long as the chip's SDRAM needs for them."""
-
-    def __init__(self, core: "TimedCore", *device: Any) -> None:
-        super().__init__(*device)
-        self._core, self._count, self.ends = core, 0, list[int]()
-
-    def _finish(self, length: int) -> None:
-        core = self._core
-        del self.ends[AT_ONCE - 1:]                 # one takes the place of the one that waits
-        begins, moving = self.ends[0] if self.ends else core.now, length // 4 * core.bank.word // timing.FRACTION
-        self.ends.append(begins + timing.DMA_LATENCY + moving)
-        core.bank.moved += moving
-
-    def happen(self) -> None:
-        """Transfers whose time has come are done."""
-        while self.ends and self.ends[0] <= self._core.now:
-            self.ends.pop(0)
-            self._count, self.done = min(self._count + 1, AT_ONCE), True
-            self._update()
-
-    def _control(self, value: int) -> None:
-        if value & self.UNCOMMIT:
-            del self.ends[1:]
-        if value & self.ABORT:
-            self.ends, self._count = [], 0
-        elif value & self.CLEAR_DONE:
-            self._count = max(self._count - 1, 0)
-        self.done = self._count > 0
-
-    def _status(self) -> int:
-        return ((self.DONE_TWICE if self._count > 1 else 0) | (self.TRANSFERRING if self.ends else 0)
-                | (self.QUEUED if len(self.ends) > 1 else 0))
-
-
-class TimedComms(peripherals.CommsController):
-    """A communications controller that notes when packets are sent, is full at times, and behind which others wait."""
-
-    def __init__(self, core: "TimedCore", vic: peripherals.VIC) -> None:
-        super().__init__(vic)
-        self._core, self.sent_at = core, list[int]()
-
-    def load(self, offset: int) -> int:
-        """Read a register; behind the packet that is taken the next one moves up."""
-        value = super().load(offset)
-        if offset == self.RXKEY:
-            self._core.move_up()
-        if offset == self.TCR and self._core.now < self._core.held:
-            value &= ~(self.EMPTY | self.NOT_FULL)
-        return value
-
-    def _send(self, key: int) -> None:
-        super()._send(key)
-        self.sent_at.append(self._core.now)
-        self._core.note_sent()
 
 
 class TimedCPU(CPU):
@@ -182,7 +115,9 @@ class TimedCore(Core):
         self.now = self.slept = self._clock()
         self.coming: list[Sent] = []                # at the router
         self.queue: list[Packet] = []               # between it and the core
-        self.blocked = self.freed = self.dropped = self.worked = self.held = self.paced = 0
+        self.blocked = self.freed = self.worked = self.held = self.paced = 0
+        self.drops: list[Sent] = []                 # packets for which there was no room, and when
+        self.dump_at = NEVER                        # from when on the router tells of a packet that it has dropped
         self.steps: list[int] = []
         self._limit = self._follow = self._jump = self.until = self.lag = 0
         self._blocks: dict[int, list[int]] = {}
@@ -244,6 +179,21 @@ class TimedCore(Core):
         self.happen()
         return False
 
+    def _load(self, device: Device, offset: int, width: int) -> int:
+        if isinstance(device, Router):
+            device.come(self.now)
+        return super()._load(device, offset, width)
+
+    def attend(self, router: Router) -> bool:
+        """See `Core.attend`: it hears of it when its clock comes there."""
+        self.dump_at, self.timeout = dumped_at(router), timing.waiting_time(router.control)
+        self.vic.set(Interrupt.RTR_DUMP, self.dump_at <= self.now)
+        return False
+
+    def hears_of_drops(self) -> bool:
+        """Whether the program wants to hear of packets that are dropped."""
+        return bool(self.vic.enable >> Interrupt.RTR_DUMP & 1)
+
     def _has_read(self, device: Device) -> None:
         super()._has_read(device)
         self._plan()
@@ -255,6 +205,7 @@ class TimedCore(Core):
     def note_sent(self) -> None:
         """It has sent a packet, of which somebody may hear after a while."""
         self.held = self.now + self.paced
+        self.vic.full = 1 << Interrupt.CC_TNF if self.paced else 0
         self.until = min(self.until, self.now + self.lag)
         self._limit = min(self._limit, self.until)
 
@@ -272,7 +223,16 @@ class TimedCore(Core):
                 if not timer.period:
                     timer.deadline = None
         self.dma.happen()
+        if self.dump_at <= self.now:
+            self.vic.set(Interrupt.RTR_DUMP, True)
+        if self.held <= self.now:
+            self.vic.full = 0
         self.move_up()
+
+    def _heard_at(self) -> list[int]:
+        """When the transmitter takes packets again and the router tells of one, if the program wants to hear it."""
+        dumped = [self.dump_at] if self.hears_of_drops() and self.now < self.dump_at < NEVER else []
+        return [*dumped, self.held] if self.vic.full & self.vic.enable else dumped
 
     def _note_step(self) -> None:
         """A step has ended: note how long the core was awake in it."""
@@ -300,8 +260,8 @@ class TimedCore(Core):
                 return
             _, packet = self.coming.pop(0)
             if enters - since > self.timeout:
-                self.dropped += 1
                 self.blocked = since + self.timeout
+                self.drops.append((self.blocked, packet))
             else:
                 self.queue.append(packet)
                 self.blocked = enters
@@ -311,7 +271,7 @@ class TimedCore(Core):
         events = [timer.deadline for timer in self.timers.each if timer.deadline is not None] + self.dma.ends[:1]
         if self.coming and not self.comms.received:
             events.append(self.coming[0][0])
-        return max(min(events, default=NEVER), self.now)
+        return max(min(events + self._heard_at(), default=NEVER), self.now)
 
     @property
     def asleep(self) -> bool:
@@ -371,8 +331,12 @@ class TimedCore(Core):
 
     def times(self) -> Times:
         """Its times so far."""
-        dropped, self.dropped = self.dropped, 0
-        return Times(self.now, self.slept, dropped, self.timers.each[0].period, self.steps)
+        return Times(self.now, self.slept, self.timers.each[0].period, self.steps)
+
+    def take_drops(self) -> list[Sent]:
+        """The packets for which it had no room since the last time, with the cycles at which they were dropped."""
+        drops, self.drops = self.drops, []
+        return drops
 
     def settle(self) -> None:
         """Deal with a fault, if there is one."""
@@ -387,7 +351,7 @@ class TimedCore(Core):
     def _works(self) -> bool:
         if self.rest is Rest.DEAD:
             return False
-        return not self.asleep or bool(self.dma.ends) or bool(self.coming and not self.comms.received)
+        return bool(not self.asleep or self.dma.ends or (self.coming and not self.comms.received) or self._heard_at())
 
     @staticmethod
     def run_all(cores: Sequence[Any], clock: int, end: int, lag: int, banks: Sequence[Any]) -> Outcome:
@@ -415,7 +379,7 @@ class TimedCore(Core):
                 if at < core.until:
                     with core._cpu.turn_of(core):
                         core._slice()
-                if core.comms.sent or core.dropped or core.rest is Rest.DEAD:
+                if core.comms.sent or core.drops or core.rest is Rest.DEAD:
                     found.append(core)
             following, busy = min((core._next() for core in cores), default=NEVER), any(core._works for core in cores)
             latest = following if busy and following < NEVER else max((core.now for core in cores), default=0)

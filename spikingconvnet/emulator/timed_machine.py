@@ -28,7 +28,6 @@ from spikingconvnet.emulator.profile import Function, functions
 from spikingconvnet.emulator.timed_core import Order, TimedCore
 from spikingconvnet.emulator.timed_native import TimedNativeCore
 
-_PATIENCE = timing.waiting_time(0x00400001)         # of routers as SC&MP leaves them
 _WATCHED = CPU_CLOCK_MHZ * 1_000_000                # cycles after which it is looked whether cores sleep at times
 _MOST = CPU_CLOCK_MHZ * 1000                        # cycles that cores run before messages are looked after
 _ON_END = 0.005                                     # s for which quanta follow each other, then messages are looked at
@@ -83,8 +82,9 @@ class TimedMachine(Machine):
         self._network = kind(self, self._quantum)
         super().__init__(version, make_core=make_core, **options)
         self._network.open()
-        for chip in self.chips.values():
+        for xy, chip in self.chips.items():
             chip.system_controller.real = True
+            chip.router.free = partial(self._network.free, xy)
 
     def _core_of(self, x: int, y: int) -> Any:
         make = super()._core_of(x, y)
@@ -92,7 +92,7 @@ class TimedMachine(Machine):
 
         def make_timed(*arguments: Any) -> Any:
             core: Any = make(*arguments)
-            core.bank, core.timeout, core.forget = bank, _PATIENCE, self._forget
+            core.bank, core.forget = bank, self._forget
             core.profiled = core.place == self._profile
             return core
         return make_timed
@@ -218,10 +218,13 @@ class TimedMachine(Machine):
             self._forget(core)
             return
         self._next, self._someone_works = self.cycle, True
-        if dropped := core.times().dropped:
-            router = self.chips[x, y].router
-            router.count(router.counting(local=False, default=False, route=None), dropped)
-        self._posted += [(at, (x, y), core.number, packet) for at, packet in core.take_sent_at()]
+        router = self.chips[x, y].router
+        for at, packet in core.take_drops():
+            router.drop_copy(packet, core.number, core.physical, at)
+        sent = core.take_sent_at()
+        if sent and router.dumps.owed and core.hears_of_drops():
+            sent = [(at, router.dumps.narrowed(packet)) for at, packet in sent]
+        self._posted += [(at, (x, y), core.number, packet) for at, packet in sent]
 
     def send(self, message: SDP) -> None:
         """Route an SDP message; one that a core has no room for is delivered when it has."""

@@ -7,10 +7,12 @@ from typing import Any
 from spikingconvnet.emulator import cycles, timing
 from spikingconvnet.emulator.core import T_BIT, Rest
 from spikingconvnet.emulator.memory import Device
+from spikingconvnet.emulator.memory_map import Interrupt
 from spikingconvnet.emulator.native_core import FAULT, NEVER, RESTS, NativeCore
 from spikingconvnet.emulator.native_library import PRICE, library
 from spikingconvnet.emulator.packets import Packet
-from spikingconvnet.emulator.timed_core import CODE, Block, Order, Outcome, Sent, Times
+from spikingconvnet.emulator.router import Router
+from spikingconvnet.emulator.timed_core import CODE, Block, Order, Outcome, Sent, Times, dumped_at
 
 
 class Cost(ctypes.Structure):
@@ -29,12 +31,18 @@ class Bank(ctypes.Structure):
         super().__init__(moved, word)
 
 
+class Arrival(ctypes.Structure):
+    """`arrival` in core_native.c: a packet that comes to a core at a cycle."""
+
+    _fields_ = [("at", ctypes.c_uint64), *((name, ctypes.c_uint32) for name in ("control", "key", "data"))]
+
+
 class TimedNativeCore(NativeCore):
     """See `TimedCore`."""
 
     BANK: Any = Bank
     bank: Any
-    timeout: int
+    router_free: int | None = None                  # address of when no packet waits at the router any more, in C
     forget: Callable[[Any], None]
     profiled = False                                # whether it has its blocks counted by itself
     _slept_at_fault = -1
@@ -59,7 +67,7 @@ class TimedNativeCore(NativeCore):
         if not library().core_clock(self.made, self._costs, ctypes.byref(self.bank), self._clock(),
                                     ctypes.cast(self._price, ctypes.c_void_p), self.profiled):
             raise MemoryError("no memory for a core")
-        library().core_timeout(self.made, self.timeout)
+        library().core_router(self.made, self.router_free)
 
     def _price_of(self, _made: int, address: int, size: int) -> int:
         cost = cycles.block(self.itcm.bytes[address:address + size], bool(self._read("CPSR") & T_BIT))
@@ -112,11 +120,31 @@ class TimedNativeCore(NativeCore):
 
     def times(self) -> Times:
         """Its times so far."""
-        five = (ctypes.c_uint64 * 5)()
-        library().core_times(self.made, five)
-        now, slept, dropped, period, steps = five
+        four = (ctypes.c_uint64 * 4)()
+        library().core_times(self.made, four)
+        now, slept, period, steps = four
         self._steps += library().core_steps(self.made)[len(self._steps):steps] if steps else []
-        return Times(now, slept, dropped, period, self._steps)
+        return Times(now, slept, period, self._steps)
+
+    def take_drops(self) -> list[Sent]:
+        """See `TimedCore.take_drops`."""
+        count = ctypes.c_uint64()
+        drops = ctypes.cast(library().core_drops(self.made, ctypes.byref(count)), ctypes.POINTER(Arrival))
+        return [(one.at, (one.control, one.key, one.data)) for one in drops[:count.value]] if count.value else []
+
+    def attend(self, router: Router) -> bool:
+        """See `TimedCore.attend`."""
+        library().core_attend(self.made, timing.waiting_time(router.control), dumped_at(router))
+        return False
+
+    def hears_of_drops(self) -> bool:
+        """See `TimedCore.hears_of_drops`."""
+        return bool(library().core_enabled(self.made, Interrupt.RTR_DUMP))
+
+    def _load(self, device: Device, offset: int, width: int) -> int:
+        if isinstance(device, Router):
+            device.come(self.times().now)
+        return super()._load(device, offset, width)
 
     def blocks(self) -> list[Block]:
         """Blocks that it has begun, if it is `profiled`."""

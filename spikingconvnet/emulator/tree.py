@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.memory_map import NUM_LINKS, XY
-from spikingconvnet.emulator.packets import POINT_TO_POINT, TYPE
+from spikingconvnet.emulator.packets import FAKE, FAKE_SHIFT, ONLY, POINT_TO_POINT, TYPE, Packet
 from spikingconvnet.emulator.router import MONITOR, Router
 
 if TYPE_CHECKING:           # which has trees
@@ -15,8 +15,9 @@ class Tree:
     """Where packets of a kind with a key go from a chip: `cores`, and `hops` as (router, counters they increment).
 
     `branches` says for each hop the chip, the hop before (None for the first), the cores there, and whether the packet
-    goes straight on; `came_by` the link of that chip by which the packet came, and `children` the hops behind it;
-    `told` whether something is wrong with it, which has been reported.
+    goes straight on; `came_by` the link of that chip by which the packet came (or seems to have come, if it is
+    re-injected), -1 if a core has sent it, `routes` where to, and `children` the hops behind it; `told` whether
+    something is wrong with it, which has been reported.
     """
 
     def __init__(self, machine: "Machine", source: XY, key: int, control: int = 0) -> None:
@@ -24,8 +25,10 @@ class Tree:
         self.hops: list[tuple[Router, list[int]]] = []
         self.branches: list[tuple[XY, int | None, list[Core], bool]] = []
         self.came_by: list[int] = []
+        self.routes: list[int] = []
         self.packets, self.told = 0, False
-        front: list[tuple[XY, int | None, int | None]] = [(source, None, None)]
+        fake = control >> FAKE_SHIFT & 7
+        front: list[tuple[XY, int | None, int | None]] = [(source, 7 - fake if fake else None, None)]
         seen = set()
         for xy, came_by, before in front:
             if (xy, came_by) in seen:
@@ -34,7 +37,8 @@ class Tree:
                 continue
             seen.add((xy, came_by))
             chip = machine.chips[xy]
-            found = chip.router.way(control, key, came_by is None)
+            only = chip.cores.get(control & ONLY)
+            found = 1 << NUM_LINKS + only.physical if only else chip.router.way(control, key, came_by is None)
             default = found is None
             # Straight on; a packet from a core here has no "on": to the monitor.
             straight = MONITOR if came_by is None else 1 << (came_by + NUM_LINKS // 2) % NUM_LINKS
@@ -52,7 +56,14 @@ class Tree:
                       for link, end in enumerate(machine.wires[xy]) if route >> link & 1 and end is not None]
             self.branches.append((xy, before, cores, default))
             self.came_by.append(-1 if came_by is None else came_by)
+            self.routes.append(route)
         self.children: list[list[int]] = [[] for _ in self.branches]
         for index, (_, parent, _, _) in enumerate(self.branches):
             if parent is not None:
                 self.children[parent].append(index)
+
+    def at(self, index: int, packet: Packet) -> Packet:
+        """A packet at a hop, with the link by which it has come there (or seems to) as routers note it."""
+        control, key, data = packet
+        came_by = self.came_by[index]
+        return control & ~FAKE | (7 - came_by << FAKE_SHIFT if came_by >= 0 else 0), key, data

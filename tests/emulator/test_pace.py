@@ -74,6 +74,20 @@ def test_time_is_kept_while_a_host_has_a_tag(ticking, flags):
     assert not pace.kept
 
 
+def test_the_tag_of_the_data_speed_up_is_nobodys_outside(ticking):
+    """The program that gathers its data has one; another one is somebody's, and so is one where it does not run."""
+    pace, name = Pace(ticking.machine, clock=Clock()), VCPU_BASE + CORE * VCPU.SIZE + VCPU.APP_NAME
+    ticking.machine.tags[0, 0].set(1, tags.STRIP, "127.0.0.1", 4000, 0, 0x21)
+    ticking.chip.bus.write(name, b"data_speed_up_packet_gatherer"[:15])
+    ticking.chip.set_vcpu(CORE, VCPU.CPU_STATE, CPUState.RUN, 1)
+    assert not pace.kept
+    ticking.machine.tags[0, 0].set(2, tags.STRIP, "127.0.0.1", 4001, 0, 0x21)
+    assert pace.kept
+    ticking.machine.tags[0, 0].clear(2)
+    ticking.chip.cores[CORE].stop()
+    assert pace.kept
+
+
 def test_time_is_kept_in_a_run_without_end_and_until_its_application_is_stopped(ticking):
     pace = Pace(ticking.machine, clock=Clock())
     pace.hear(told_to_run(0, True))

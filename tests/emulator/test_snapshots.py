@@ -46,14 +46,15 @@ MADE_ANEW = {
     "chip": {"x", "y", "address", "links", "_wake", "_send", "_report", "sdram", "sysram", "router",
              "system_controller", "bus", "_physical", "cores", "shared_messages", "router_entries", "sdram_heap",
              "sysram_heap", "sys_heap", "_app_data"},
-    "router": {"_changed", "_settle", "routes", "keys", "masks", "_entries", "_counting"},
-    "controller": {"_interrupt", "_asleep"}, "tags": {"changed"},
+    "router": {"_changed", "_settle", "_told", "_now", "free", "dumps", "routes", "keys", "masks", "_entries",
+               "_counting"},
+    "dumps": {"_changed"}, "controller": {"_interrupt", "_asleep"}, "tags": {"changed"},
     "core": {"number", "physical", "streamed", "place", "rest", "_cpus", "_cpu", "_system", "_memories", "_clock",
              "_report",
              "_burst", "_instructions", "_fault", "_life", "_pause", "_yielded", "_halted", "_spent", "_asked",
              "_touches", "itcm", "dtcm", "memories", "bus", "_pc", "_devices", "made", "_deadlines", "failure",
              "seat", "seated"},
-    "timed core": {"bank", "timeout", "forget", "profiled", "_costs", "_price", "_rest"},
+    "timed core": {"bank", "forget", "router_free", "profiled", "_costs", "_price", "_rest"},
     "network": {"_machine", "_lag", "_hops", "_senders", "paced", "_waiting", "_net", "_found", "_at", "_begins",
                 "_trees", "_controls", "_chips", "_number"}}
 
@@ -142,9 +143,11 @@ def test_ports_of_reverse_tags_are_listened_to_again(tmp_path, monkeypatch):
 def test_every_attribute_is_kept_or_made_anew(kind):
     machine = walk(at_work(kind), 0, 20)
     chip, core = machine.root, machine.root.cores[1]
-    tables = {"chip": names(chips._chip(chip)), "router": names(chips.ROUTER), "controller": names(chips.CONTROLLER),
+    tables = {"chip": names(chips._chip(chip)), "router": names(chips.ROUTER), "dumps": names(chips.DUMPS),
+              "controller": names(chips.CONTROLLER),
               "tags": names(boards.TAGS), "core": names(cores.WHATEVER, cores.POWERED)}
-    parts = {"chip": chip, "router": chip.router, "controller": chip.system_controller, "tags": machine.tags[0, 0],
+    parts = {"chip": chip, "router": chip.router, "dumps": chip.router.dumps,
+             "controller": chip.system_controller, "tags": machine.tags[0, 0],
              "core": core}
     if kind == "timed":
         tables |= {"core": tables["core"] | cores.TIMED.keys(), "network": names(timed._network(machine))}
@@ -286,7 +289,7 @@ def test_numbers_of_a_core_are_judged_in_c():
         assert refused in (None, name.encode())
         taken |= {name.split(".")[-1]} if refused is None else set()
     assert taken == {"now", "deadline", "started", "reads", "limit", "until", "lag", "begins", "slept", "ends", "at",
-                     "blocked", "freed", "timeout", "dropped", "pace", "held", "worked"}            # cycles
+                     "blocked", "freed", "timeout", "pace", "held", "worked", "dump_at"}            # cycles
 
 
 def test_memories_that_unpack_to_more_than_they_should_are_refused():

@@ -63,7 +63,7 @@ Paced: TypeAlias = tuple[Collection[Core], Collection[Core]]
 
 _TAG = record(tags.Tag, address=ADDRESS, tx_port=HALF, flags=HALF, count=WORD, rx_port=HALF, dest_addr=HALF,
               dest_port=whole(255))
-TAGS = {"table": several(_TAG, most=tags.SIZE), "live": FLAG, "_next": whole(tags.POOL - 1)}
+TAGS = {"table": several(_TAG, most=tags.SIZE), "live": whole(tags.SIZE), "_next": whole(tags.POOL - 1)}
 _BOARD = {"version": among(VERSIONS, whole(255), "version 3 or 5 of a board"),
           "boards": among((1, SEVERAL), whole(255), f"1 or {SEVERAL} boards"), "faults": several(TEXT),
           "timed": maybe(row(NUMBER, NUMBER, COUNT, maybe(PLACE)))}     # quantum, phases, seed, core that is profiled

@@ -1,8 +1,10 @@
 """A chip in a snapshot: router, system controller, messages that wait, applications; its memories are apart."""
 
+from collections import deque
 from typing import Any
 
 from spikingconvnet.emulator.chip import Chip
+from spikingconvnet.emulator.dumps import Dumps
 from spikingconvnet.emulator.errors import SnapshotError
 from spikingconvnet.emulator.memory_map import NUM_CPUS
 from spikingconvnet.emulator.router import EMPTY_KEY, EMPTY_ROUTE, TABLE_SIZE, Router
@@ -10,7 +12,9 @@ from spikingconvnet.emulator.snapshots.kinds import (
     BYTE,
     FLAG,
     HALF,
+    LONG,
     MESSAGE,
+    PACKET,
     WORD,
     among,
     give,
@@ -28,6 +32,8 @@ _EMPTY = EMPTY_KEY, 0, EMPTY_ROUTE
 
 ROUTER = {"control": WORD, "fixed_route": WORD, "enabled": HALF, "filters": several(WORD), "counters": several(WORD),
           "p2p": mapping(whole(Router.P2P_BYTES // 4 - 1), WORD)}
+DUMPS = {"enabled": FLAG, "registers": row(*[WORD] * len(Dumps.REGISTERS)),
+         "waiting": several(row(*[WORD] * 4, LONG), deque), "latest": LONG, "late": LONG, "owed": several(PACKET)}
 CONTROLLER = {"flags": WORD, "port": WORD, "direction": WORD, "real": FLAG,
               "_held": unordered(whole(4 * SystemController.LOCKS))}
 
@@ -41,16 +47,18 @@ def save(chip: Chip) -> dict[str, Any]:
     router = chip.router
     entries = enumerate(zip(router.keys, router.masks, router.routes))
     return {"chip": take(chip, _chip(chip)), "router": take(router, ROUTER),
+            "dumps": take(router.dumps, DUMPS),
             "controller": take(chip.system_controller, CONTROLLER),
             "entries": [[index, *entry] for index, entry in entries if entry != _EMPTY]}
 
 
 def restore(chip: Chip, said: Any) -> None:
     """Let a chip that has just been booted be as another one was. SnapshotError for what no chip can be."""
-    if not isinstance(said, dict) or said.keys() != {"chip", "router", "controller", "entries"}:
+    if not isinstance(said, dict) or said.keys() != {"chip", "router", "dumps", "controller", "entries"}:
         raise SnapshotError("a chip without one of its parts")
     give(chip, _chip(chip), said["chip"])
     give(chip.router, ROUTER, said["router"])
+    give(chip.router.dumps, DUMPS, said["dumps"])
     give(chip.system_controller, CONTROLLER, said["controller"])
     router = chip.router
     if len(chip._apps) != NUM_CPUS or chip._waiting.keys() != chip.cores.keys():

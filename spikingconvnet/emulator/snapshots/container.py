@@ -17,7 +17,7 @@ from typing import Any
 
 from spikingconvnet.emulator.errors import SnapshotError
 
-FORMAT = 2
+FORMAT = 3
 _LINE = b"SpiNNaker board\n"
 _HEAD, _LENGTHS = struct.Struct("<16sI32s"), struct.Struct("<2Q")
 _MOST_JSON, _MOST_FILE = 1 << 28, 1 << 34           # bytes; a board has 6.4 GB of memory
