@@ -4,7 +4,10 @@
 
 Takes the folder of tests in a checkout of sPyNNaker, best of the release that is installed, and with --path what they
 import besides: a checkout of the repository TestBase. The tests run in a copy, so nothing is written to the checkout,
-and nothing but the tests is taken from it. Prints the table; --output keeps it as JSON.
+and nothing but the tests is taken from it. Prints the table; --output keeps it as JSON, after each test.
+
+--skip names a file of tests that are not run, a line each: a part of their names, a colon, the reason, which the table
+tells. --boards 3 gives each test a machine of three boards. --said keeps what tests have said that did not pass.
 
 A test that passes although its board has simulated nothing is told: what it shows, it shows without a board.
 """
@@ -33,7 +36,8 @@ ROOT = Path(__file__).parents[1]
 PLUGINS = ("-p", "no:spinnaker-board", "-p", "spikingconvnet.emulator.pytest_plugin", "-p", "no:cacheprovider",
            "--rootdir=.", "-c", os.devnull)
 SIMULATED, UNTIL = "simulated_ms", 300              # name of a property, s
-PASSED, TIMED_OUT = "passed", "timed out"
+PASSED, TIMED_OUT, LEFT_OUT = "passed", "timed out", "left out"
+BOARDS = "--suite-boards"                           # of the part that is a plugin of pytest
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,17 @@ class Outcome:
     seconds: float
     simulated: int = 0
     reason: str = ""
+
+
+def pytest_addoption(parser):
+    """The option of this file as a plugin of pytest."""
+    parser.addoption(BOARDS, type=int, default=1, help="boards of each test's machine")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Give each test a machine of so many boards."""
+    for item in items:
+        item.add_marker(pytest.mark.spinnaker_board(boards=config.getoption(BOARDS)))
 
 
 @pytest.fixture(autouse=True)
@@ -77,27 +92,42 @@ def collected(folder, more):
     return found, [Outcome(test, "cannot be imported", 0.0) for test in broken]
 
 
-def run(test, folder, more, limit):
-    """Run one test: its Outcome."""
+def left_out(text):
+    """Reasons by part of a test's name, from the text of a file for --skip; "#" begins a comment."""
+    reasons = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        name, _, reason = map(str.strip, line.partition(": "))
+        if name.startswith("#") or not line.strip():
+            continue
+        if not (name and reason):
+            raise SystemExit(f"--skip: line {number}: no name and reason with a colon between: {line.strip()}")
+        reasons[name] = reason
+    return reasons
+
+
+def run(test, folder, more, limit, boards=1, kept=None):
+    """Run one test: its Outcome; what it says is kept in a folder if it does not pass."""
     with tempfile.TemporaryDirectory() as here:
         told, said, began = Path(here, "told.xml"), Path(here, "said"), time.monotonic()
         command = [sys.executable, "-m", "pytest", "-q", *PLUGINS, "-p", Path(__file__).stem, "--spinnaker-board",
-                   f"--junitxml={told}", test]
+                   f"{BOARDS}={boards}", f"--junitxml={told}", test]
         try:
             with said.open("w") as output:
                 subprocess.run(command, cwd=folder.parent, env=environment(more), timeout=limit, stdout=output,
                                stderr=subprocess.STDOUT)        # its board ends with it
+            outcome = read(test, told, said, time.monotonic() - began)
         except subprocess.TimeoutExpired:
-            return Outcome(test, TIMED_OUT, limit, reason=f"not over after {limit:g} s")
-        seconds = time.monotonic() - began
-        case = ET.parse(told).find(".//testcase") if told.exists() else None
-        if case is None:
-            return Outcome(test, "crashed", seconds, reason=" ".join(said.read_text().split())[-150:])
-        return read(test, case, seconds)
+            outcome = Outcome(test, TIMED_OUT, limit, reason=f"not over after {limit:g} s")
+        if kept and outcome.outcome != PASSED:
+            shutil.copy(said, Path(kept, re.sub(r"[^\w.-]+", "_", test)[-200:]))
+        return outcome
 
 
-def read(test, case, seconds):
-    """The Outcome that a report tells."""
+def read(test, told, said, seconds):
+    """The Outcome that pytest's report tells, or what it has said if there is none."""
+    case = ET.parse(told).find(".//testcase") if told.exists() else None
+    if case is None:
+        return Outcome(test, "crashed", seconds, reason=" ".join(said.read_text().split())[-150:])
     simulated = sum(int(one.get("value")) for one in case.iter("property") if one.get("name") == SIMULATED)
     for kind in ("error", "failure", "skipped"):
         found = case.find(kind)
@@ -124,22 +154,30 @@ def main(arguments=None):
     parser.add_argument("folder", type=Path, help="spynnaker_integration_tests of a checkout")
     parser.add_argument("--path", action="append", default=[], help="a folder that the tests import from")
     parser.add_argument("--only", nargs="+", default=[""], help="tests whose names contain one of these")
+    parser.add_argument("--skip", type=Path, help="file of tests to leave out, with their reasons")
+    parser.add_argument("--boards", type=int, choices=(1, 3), default=1, help="of each test's machine")
     parser.add_argument("--limit", type=float, default=UNTIL, help="seconds for a test (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="JSON of all outcomes")
+    parser.add_argument("--said", type=Path, help="folder for what tests say that do not pass")
     options = parser.parse_args(arguments)
     more = [str(Path(one).resolve()) for one in options.path]
+    reasons = left_out(options.skip.read_text()) if options.skip else {}
+    if options.said:
+        options.said.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="spynnaker-suite-") as here:
         folder = Path(here, options.folder.resolve().name)
         shutil.copytree(options.folder, folder)
         tests, outcomes = collected(folder, more)
         chosen = [test for test in tests if any(text in test for text in options.only)]
         for number, test in enumerate(chosen, 1):
-            outcomes.append(run(test, folder, more, options.limit))
+            reason = next((why for name, why in reasons.items() if name in test), None)
+            outcomes.append(Outcome(test, LEFT_OUT, 0.0, reason=reason) if reason else
+                            run(test, folder, more, options.limit, options.boards, options.said))
             print(f"{number}/{len(chosen)} {outcomes[-1].outcome} {test}", file=sys.stderr, flush=True)
-    if options.output:
-        options.output.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
+            if options.output:                      # so that one that is stopped has said what it knows
+                options.output.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
     print("\n".join(table(outcomes)))
-    return any(one.outcome not in (PASSED, "skipped") for one in outcomes)
+    return any(one.outcome not in (PASSED, LEFT_OUT, "skipped") for one in outcomes)
 
 
 if __name__ == "__main__":

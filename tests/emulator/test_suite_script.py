@@ -1,12 +1,11 @@
 """The scripts that run sPyNNaker's own tests, and examples, on some that are none of sPyNNaker's."""
 
 import json
-import xml.etree.ElementTree as ET
 
 import pytest
 
 SUITE = '''
-import os, unittest
+import os, pytest, unittest
 from pathlib import Path
 from helper import word
 
@@ -15,8 +14,15 @@ class Old(unittest.TestCase):
         assert "machine_name" in Path(os.path.expanduser("~/.spynnaker.cfg")).read_text()
         Path(__file__).with_name("report").write_text(word)
 
+    def test_passes_by_leaving_out(self):
+        raise SystemExit(1)
+
     def test_not_asked_for(self):
         raise SystemExit(1)
+
+@pytest.mark.parametrize("number", [1])
+def test_passes_with_its_boards(number, spinnaker_board):
+    assert len(spinnaker_board.hosts) == 3
 '''
 
 
@@ -32,14 +38,25 @@ def test_tests_run_on_a_board_each_and_in_a_copy(suite, tmp_path, capsys):
     (tmp_path / "more/helper.py").write_text('word = "nothing"')
     (tmp_path / "tests/test_old.py").write_text(SUITE)
     (tmp_path / "tests/test_broken.py").write_text("import nowhere")
-    code = suite.main([str(tmp_path / "tests"), "--path", str(tmp_path / "more"), "--only", "passes",
-                       "--output", str(tmp_path / "all.json")])
+    (tmp_path / "skips").write_text("# of what is not there\n\nby_leaving: needs Java: 17\n")
+    code = suite.main([str(tmp_path / "tests"), "--path", str(tmp_path / "more"), "--only", "passes", "--boards", "3",
+                       "--skip", str(tmp_path / "skips"), "--output", str(tmp_path / "all.json")])
     assert code == 1 and not (tmp_path / "tests/report").exists()
-    found = {one["test"].rpartition("::")[2]: one["outcome"] for one in json.loads((tmp_path / "all.json").read_text())}
-    assert found == {"tests/test_broken.py": "cannot be imported", "test_passes_without_its_board": "passed"}
+    outcomes = json.loads((tmp_path / "all.json").read_text())
+    assert {one["test"].rpartition("::")[2]: one["outcome"] for one in outcomes} == {
+        "tests/test_broken.py": "cannot be imported", "test_passes_without_its_board": "passed",
+        "test_passes_by_leaving_out": "left out", "test_passes_with_its_boards[1]": "passed"}
+    assert [one["reason"] for one in outcomes if one["outcome"] == "left out"] == ["needs Java: 17"]
     first, *others = capsys.readouterr().out.splitlines()
-    assert first == "1 cannot be imported, 1 passed, of 2"
+    assert first == "2 passed, 1 cannot be imported, 1 left out, of 4"
     assert any(line.startswith("no board") and "passes_without_its_board" in line for line in others)
+
+
+@pytest.mark.parametrize("line", ["test_x", "test_x: ", ": needs Java", "test_x:needs Java"])
+def test_a_test_is_not_left_out_without_a_reason(suite, line):
+    assert suite.left_out("") == suite.left_out("# a: b\n \n") == {}
+    with pytest.raises(SystemExit, match=f"--skip: line 2: no name and reason .*: {line.strip()}"):
+        suite.left_out(f"test_y: time\n{line}\n")
 
 
 @pytest.mark.parametrize("inside, outcome, reason", [
@@ -47,9 +64,11 @@ def test_tests_run_on_a_board_each_and_in_a_copy(suite, tmp_path, capsys):
     ('<error message="SetupError">long</error>', "error", "SetupError"), ("", "passed", ""),
     ('<skipped message="needs Java"/>', "skipped", "needs Java")])
 @pytest.mark.parametrize("told, simulated", [('<property name="simulated_ms" value="50"/>', 50), ("", 0)])
-def test_a_report_is_read(suite, inside, outcome, reason, told, simulated):
-    case = ET.fromstring(f"<testcase><properties>{told}</properties>{inside}</testcase>")
-    assert suite.read("test_x", case, 1.5) == suite.Outcome("test_x", outcome, 1.5, simulated, reason)
+def test_a_report_is_read(suite, tmp_path, inside, outcome, reason, told, simulated):
+    report = tmp_path / "told.xml"
+    report.write_text(f"<testsuite><testcase><properties>{told}</properties>{inside}</testcase></testsuite>")
+    found = suite.read("test_x", report, tmp_path / "nowhere", 1.5)
+    assert found == suite.Outcome("test_x", outcome, 1.5, simulated, reason)
 
 
 def test_a_test_has_so_long_and_no_longer(suite, tmp_path):
@@ -59,8 +78,9 @@ def test_a_test_has_so_long_and_no_longer(suite, tmp_path):
 
 
 def test_a_test_that_is_not_there_has_not_passed(suite, tmp_path):
-    found = suite.run("tests/nowhere.py::test", tmp_path / "tests", [], 300)
+    found = suite.run("tests/nowhere.py::test", tmp_path / "tests", [], 300, kept=tmp_path)
     assert found.outcome == "crashed" and "nowhere.py" in found.reason
+    assert "nowhere.py" in (tmp_path / "tests_nowhere.py_test").read_text()
 
 
 @pytest.fixture
