@@ -5,6 +5,7 @@
     python benchmarks/worth.py --store DIR --parameters examples/two_layers.py        # the last layer of any experiment
     python benchmarks/worth.py --store DIR --source digits                            # or the directory of any IDX set
     python benchmarks/worth.py --table docs/worth-table.md --figure docs/worth.png    # the picture of a printed table
+    python benchmarks/worth.py --table docs/worth-table.md --joules                   # accuracy, spikes and energy
 
 A cell is one layer found by one rule with one number of filters and one seed; `--lateral` makes its maps compete when
 it answers, by that many nA. Its spike counts are read out on a grid
@@ -39,6 +40,10 @@ READINGS = {f"grid {GRID}": GRID, "grid 2": 2, "global": 1}
 LABELS = {"all": None, "100": 100, "10": 10}            # per class
 DRAWS = 5                                               # choices of few labels that a figure is the mean of
 C = 3.0
+# J of a neuron and ms, and of a synaptic event: Sharp et al. 2012, J Neurosci Methods 210, 110
+NEURON, EVENT = 1e-7, 4.3e-8
+NEURONS, STEPS, UNITS = 22 * 22, 28, 10     # of a map of parameters.py, ms of a digit, units that answer on the board
+SEEN = 14_191           # synaptic events that the input's 338 spikes of a digit are for a filter; first 10,000 digits
 COLOURS = {"random": "#7f7f7f", "kmeans": "#009E73", "depression": "#E69F00", "stdp": "#0072B2"}
 
 
@@ -221,6 +226,26 @@ def markdown(table):
     return "\n".join(lines)
 
 
+def joules(filters, lateral, spikes):
+    """J that a digit takes on SpiNNaker by its neurons and synaptic events, with the layer of parameters.py."""
+    each = (filters - 1) * bool(lateral) + UNITS        # synaptic events of a spike of the layer
+    return filters * NEURONS * STEPS * NEURON + (filters * SEEN + spikes * each) * EVENT
+
+
+def costs(table):
+    """Accuracy on a grid beside spikes and energy, as text: the cheapest first."""
+    lines = ["| filters | kernels | spikes per image | mJ per image | all labels (%) | 10 per class |\n"
+             "|---|---|---|---|---|---|"]
+    order = sorted(table, key=lambda key: (key[1], key[3], [*RULES, key[0]].index(key[0])))
+    for rule, filters, windows, lateral, reading in order:
+        row = table[rule, filters, windows, lateral, reading]
+        if reading == f"grid {GRID}" and not windows:
+            name, spikes = f"{rule}{', competing' * bool(lateral)}", np.mean(row["spikes"])
+            lines.append(f"| {filters} | {name} | {spikes:.0f} | {1000 * joules(filters, lateral, spikes):.1f} |"
+                         f" {spread(row['all'])} | {spread(row['10'])} |")
+    return "\n".join(lines)
+
+
 def printed(text):
     """The table that :func:`markdown` has printed: as of :func:`rows`, with accuracies of the same mean and spread.
 
@@ -317,10 +342,11 @@ def main(args=None):
     add("--train", type=int, default=10_000)
     add("--validation", type=int, default=10_000)
     add("--figure", type=Path, help="where the figure goes (PNG)")
+    add("--joules", action="store_true", help="accuracy beside spikes and energy, for layers of parameters.py")
     add("--only-print", action="store_true", help="print what is there, measure nothing")
     options = parser.parse_args(args)
     table = printed(options.table.read_text(encoding="utf-8")) if options.table else _measured_cells(options)
-    print(markdown(table))
+    print(costs(table) if options.joules else markdown(table))
     if options.figure:
         drawn(table).savefig(options.figure, dpi=100, metadata={"Software": None})
 

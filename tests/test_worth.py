@@ -64,3 +64,14 @@ def test_a_printed_table_is_drawn_as_it_was_measured(worth, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 100 and set(lines) <= rows
     assert (tmp_path / "worth.png").stat().st_size > 5000
+
+
+def test_energy_is_that_of_neurons_and_synaptic_events(worth, capsys):
+    assert worth.joules(1, 0.0, 0) == pytest.approx(484 * 28 * 1e-7 + 14_191 * 4.3e-8)
+    assert worth.joules(3, 8.0, 100) - worth.joules(3, 8.0, 0) == pytest.approx(100 * 12 * 4.3e-8)
+    assert worth.joules(3, 0.0, 100) - worth.joules(3, 0.0, 0) == pytest.approx(100 * 10 * 4.3e-8)
+    worth.main(["--table", str(ROOT / "docs/worth-table.md"), "--joules"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "| 32 | stdp, competing | 645 | 64.0 | 97.99 ± 0.08 | 86.67 ± 0.51 |" in lines
+    page = (ROOT / "docs/worth.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 46 and len([line for line in lines[2:] if line in page]) >= 8

@@ -12,12 +12,13 @@ from spikingconvnet.cli import exchange
 from spikingconvnet.cli.messages import program, progress, say, step
 from spikingconvnet.compare import recorded
 from spikingconvnet.errors import BackendError, SettingsError
+from spikingconvnet.experiment import onboard
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import conformance, one_network, plan, queue, seen
 from spikingconvnet.experiment.jobs.archive import RESULTS
 from spikingconvnet.experiment.jobs.bundle import CONFIGURATION, bundle
 from spikingconvnet.experiment.jobs.collect import Collected, collect, together
-from spikingconvnet.experiment.jobs.sent import Task
+from spikingconvnet.experiment.jobs.sent import Task, with_readout
 from spikingconvnet.gates.files import write_text
 from spikingconvnet.gates.progress import shown_by
 from spikingconvnet.network.netlist import Network
@@ -41,6 +42,7 @@ def bundle_(experiment: Experiment | None, options: Namespace) -> dict[str, Any]
     path, task = Path(options.paths[0]), _task(options)
     if experiment is None:
         return _bundle_network(path, replace(task, network=True), options)
+    task = with_readout(experiment, task)
     if options.parts is None:
         tasks = {path: task}
     else:
@@ -180,14 +182,17 @@ def collect_(experiment: Experiment | None, options: Namespace) -> dict[str, Any
         lines.append(f"the last {found.missing:,} images are missing: {found.ended}")
     if found.accuracy is not None:
         lines.append(f"accuracy on the board {100 * found.accuracy:.2f} %")
-    images, accuracy = together(experiment, found.task.split)
+    if found.on_board is not None:
+        lines.append(f"accuracy {onboard.as_text(found.on_board)}")
+    images, accuracy, own = together(experiment, found.task.split)
     if images > found.images > 0:
         known = "" if accuracy is None else f", accuracy on the board {100 * accuracy:.2f} %"
+        known += "" if own is None else f", of the board's own answers {100 * own:.2f} %"
         lines.append(f"all that was collected: {images:,} {found.task.split} images{known}")
     say(f"kept: {found.file}")
     return {"task": found.task.as_dict(), "verdict": found.verdict, "identical": not found.differences,
             "differences": [vars(one) for one in found.differences], "why": found.why, "accuracy": found.accuracy,
-            "images": found.images, "missing": found.missing, "collected": images,
+            "on_board": found.on_board, "images": found.images, "missing": found.missing, "collected": images,
             "file": str(found.file), "text": "\n".join(lines), "exit_code": DIFFERS * bool(found.differences)}
 
 

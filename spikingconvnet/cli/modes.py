@@ -183,16 +183,8 @@ def _test(experiment: Experiment, options: Namespace) -> dict[str, Any]:
     if experiment.model.runs_as_one:
         say(_over_time_text(result["over_time"]))
     if own:
-        say(_on_board_text(result))
+        say(f"accuracy on the host {100 * result['accuracy']:.2f} %, {onboard.as_text(own['on_board'])}")
     return result
-
-
-def _on_board_text(result: Mapping[str, Any]) -> str:
-    own = result["on_board"]
-    latency = "" if own["latency"] is None else f", fired {own['latency']:.1f} steps after an image begins on average"
-    silent = f"; {own['unanswered']:,} without an answer" * bool(own["unanswered"])
-    return (f"accuracy on the host {100 * result['accuracy']:.2f} %, of the board's own answers"
-            f" {100 * own['accuracy']:.2f} %, which agree in {100 * own['agreement']:.2f} %{latency}{silent}")
 
 
 def _over_time_text(course: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ def _trials(grid: Mapping[str, Sequence[str]], first: int, path: Path, options: 
 
 def _told(rows: Sequence[Row]) -> dict[str, Any]:
     return {row.trial.name: {"set": dict(row.trial.sets), "seed": row.trial.seed, "accuracy": row.accuracy,
-                             "seconds": row.seconds, "error": row.error} for row in rows}
+                             "board": row.board, "seconds": row.seconds, "error": row.error} for row in rows}
 
 
 def _claim(store: RunDirectory, found: Sequence[Trial]) -> None:
@@ -114,6 +114,7 @@ def _all(store: RunDirectory, path: Path, found: Sequence[Trial], options: Names
     for row in _rows(tasks, jobs, store.path / "shared"):
         rows[row.trial] = row
         reached = row.error if row.accuracy is None else f"{options.split} accuracy {100 * row.accuracy:.2f} %"
+        reached += "" if row.board is None else f", by the board's spikes {100 * row.board:.2f} %"
         say(f"{len(rows)}/{len(found)} " + " ".join([*(f"{name}={text}" for name, text in row.trial.sets),
                                                      f"seed {row.trial.seed}: {reached}, {row.seconds:.1f} s"]))
     return [rows[trial] for trial in found]
@@ -155,13 +156,13 @@ def work(pool: Path, task: Task) -> Row:
             before = run.results().get("sweep", {}).get("seconds", 0.0)
             experiment = opened(path, options, run)
             fresh = options.split not in experiment.results()
-            accuracy = complete(experiment, run, options.rule or getattr(experiment.settings.rule, "name", None),
-                                options.split)
+            accuracy, board = complete(experiment, run,
+                                       options.rule or getattr(experiment.settings.rule, "name", None), options.split)
             seconds = time.perf_counter() - begin - run.waited if fresh else before
             if fresh:
                 run.keep_parameters(path, dict(trial.sets))
                 run.write_results("sweep", {**described(experiment.settings, dict(trial.sets)), "seconds": seconds})
-            return Row(trial, accuracy, seconds)
+            return Row(trial, accuracy, seconds, board=board)
     except SpikingConvNetError as error:
         if isinstance(error, NOT_OF_A_SETTING):
             raise
@@ -182,6 +183,6 @@ def _clear(store: RunDirectory) -> None:
     """Delete what is no longer needed when all trials are done: spikes and counts, which layers can make again."""
     shared = store.path / "shared"
     for folder in (shared, *(store.path / "trials").glob("*")):
-        for name in ("spikes", "features", "answers"):
+        for name in ("spikes", "features", "answers", "winners"):
             shutil.rmtree(folder / name, ignore_errors=True)
     shutil.rmtree(shared / "locks", ignore_errors=True)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spikingconvnet.data.images import ImageSet
 from spikingconvnet.data.protocols import Encoder, ImageFilter
 from spikingconvnet.errors import DataError, require
+from spikingconvnet.experiment import onboard
 from spikingconvnet.experiment.defaults import Model, settings_for, trained
-from spikingconvnet.experiment.given import Form, GivenExperiment, Span
+from spikingconvnet.experiment.given import OWNER, Form, GivenExperiment, Span
 from spikingconvnet.experiment.prediction import TrainedNetwork
 from spikingconvnet.experiment.runner import Runner
 from spikingconvnet.model.learning import NetworkRule
+from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import ArrayLike, Floats, Numbers, Pixels
 
 MOST_CLASSES = 256
@@ -68,6 +71,10 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         Of the network that share a board.
     time_scale : int
         How many times slower than real time a board runs.
+    answers : {'host', 'board'}
+        Whose answers `predict` gives, and so `score`, of a model that ends with ``Classifier(on_board=True)``: the
+        host's to the spike counts, or the first spikes of the classifier's own units. It may be set after `fit`. An
+        image that no unit fires for is given the first class. The output units of a `rule` are the network's own.
 
     Attributes
     ----------
@@ -98,11 +105,11 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
                  shape: tuple[int, ...] | str | None = None, channels_first: bool = False,
                  value_range: tuple[float, float] | None = None, backend: str = "local", target: str | None = None,
                  seed: int = 0, run_dir: str | Path | None = None, jobs: int | None = None, copies: int | str = 1,
-                 time_scale: int = 1) -> None:
+                 time_scale: int = 1, answers: str = "host") -> None:
         self.model, self.image_filter, self.encoder, self.slot, self.rule = model, image_filter, encoder, slot, rule
         self.shape, self.channels_first, self.value_range = shape, channels_first, value_range
         self.backend, self.target, self.seed, self.run_dir = backend, target, seed, run_dir
-        self.jobs, self.copies, self.time_scale = jobs, copies, time_scale
+        self.jobs, self.copies, self.time_scale, self.answers = jobs, copies, time_scale, answers
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> "SpikingConvClassifier":
         """Learn from images and their labels.
@@ -133,21 +140,27 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         self.span_ = Span.found(rows, self.value_range)
         train = ImageSet(self._pixels(rows), labels.astype(np.uint8))
         settings = settings_for(train, self.model, self.image_filter, self.encoder, self.slot, self.rule, self.seed)
+        self._by_board(settings.model)
         with self._directory() as folder:
-            self.network_ = trained(GivenExperiment(train, settings, folder, **self._machine())).trained_network()
+            done = trained(GivenExperiment(train, settings, folder, **self._machine()))
+            if onboard.asked(done):
+                onboard.make(done)
+            self.network_ = done.trained_network()
         self._n_features_out = self.network_.settings.model.shapes[-1][0]
         return self
 
     def predict(self, X: ArrayLike) -> Numbers:
         """Labels of images: array (n,) of `classes_`; errors as of :meth:`fit`, and NotFittedError before it."""
-        answers = self._run(TrainedNetwork.answer, X)
-        labels: Numbers = self.classes_[answers.labels]
+        check_is_fitted(self)
+        by_board, found = self._by_board(self.network_.settings.model), self._run(TrainedNetwork.answer, X)
+        labels: Numbers = self.classes_[found.classes[np.maximum(found.units, 0)] if by_board else found.labels]
         return labels
 
     def decision_function(self, X: ArrayLike) -> Floats:
         """Scores of the classes: float64 array (n, n_classes), of two classes that of the second over the first (n,).
 
-        Margins of the linear classifier; with a `rule` spikes of the output units, or their membranes, mV.
+        Margins of the linear classifier on the host, whatever `answers` is; with a `rule` spikes of the output units,
+        or their membranes, mV.
         """
         scores: Floats = self._run(TrainedNetwork.answer, X).scores
         return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
@@ -156,6 +169,14 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         """What is read out of the last layer: float64 array (n, features), spikes of a part of a map or of a unit."""
         features: Floats = self._run(TrainedNetwork.features, X).astype(np.float64)
         return features
+
+    def _by_board(self, model: Sequential) -> bool:
+        """Whether the classifier's own units are asked; a SettingsError if that cannot be."""
+        require(self.answers in ("host", "board"), OWNER, "answers", self.answers, "host or board")
+        asked = self.answers == "board" and not model.runs_as_one
+        require(not asked or model.classifier.on_board, OWNER, "answers", self.answers,
+                "host, unless the model ends with Classifier(on_board=True)")
+        return asked
 
     def _run(self, ask: Callable[[TrainedNetwork, Pixels, Runner], Any], X: ArrayLike) -> Any:
         """What the trained network says of new images."""
@@ -167,7 +188,8 @@ class SpikingConvClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, C
         with self._directory() as folder:
             machine = self._machine()
             runner = Runner(machine.pop("backend"), progress=_quiet, directory=Path(folder, "board"), **machine)
-            return ask(self.network_, self._pixels(rows), runner)
+            head = self.network_.head if self.answers == "board" else None      # is not asked for nothing
+            return ask(replace(self.network_, head=head), self._pixels(rows), runner)
 
     def _pixels(self, rows: Numbers) -> Pixels:
         pixels: Pixels = np.ascontiguousarray(self.form_.images(self.span_.bytes(rows)))

@@ -1,5 +1,6 @@
 """The classifier as a population of the network: made when it is first asked for, and what it answers to a split."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from spikingconvnet.experiment import readout
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.model import build
 from spikingconvnet.model.head import Head
+from spikingconvnet.network.arrays import AnyInts, Numbers
 from spikingconvnet.network.geometry import grid_cells
 from spikingconvnet.training.readout import race
 
@@ -51,16 +53,43 @@ def tested(experiment: Experiment, split: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``accuracy``, and the ``agreement`` with the host's classifier, shares of the images; ``latency``, mean step of
-        an image in which the answer is fired; ``unanswered``, images without a spike.
+        As of :func:`judged`.
     """
     make(experiment)
     found = experiment.timelines.winners(split, experiment.data(split))
     fitted = readout.Readout.from_arrays(experiment.stored.classifier().read())
     counts, labels = experiment.features(split)
+    return judged(found, fitted.classes, labels, fitted.predict(counts))
+
+
+def judged(found: Mapping[str, Numbers], classes: AnyInts, labels: Numbers, predicted: Numbers) -> dict[str, Any]:
+    """How first spikes compare with the labels, and with what the host predicts.
+
+    Parameters
+    ----------
+    found : dict
+        ``units`` and ``steps``, int arrays (n,), see ``replicas.win``.
+    classes : int array (n_classes,)
+        Of the units.
+    labels, predicted : int arrays (n,)
+
+    Returns
+    -------
+    dict
+        ``accuracy``, and the ``agreement`` with the host's classifier, shares of the images; ``latency``, mean step of
+        an image in which the answer is fired; ``unanswered``, images without a spike.
+    """
     answered = found["units"] >= 0
-    own = fitted.classes[np.maximum(found["units"], 0)]
+    own = classes[np.maximum(found["units"], 0)]
     return {"accuracy": float(np.mean(answered & (own == labels))),
-            "agreement": float(np.mean(answered & (own == fitted.predict(counts)))),
+            "agreement": float(np.mean(answered & (own == predicted))),
             "latency": float(found["steps"][answered].mean()) if answered.any() else None,
             "unanswered": int(np.sum(~answered))}
+
+
+def as_text(own: Mapping[str, Any]) -> str:
+    """The same in words, behind ``accuracy``."""
+    latency = "" if own["latency"] is None else f", fired {own['latency']:.1f} steps after an image begins on average"
+    silent = f"; {own['unanswered']:,} without an answer" * bool(own["unanswered"])
+    return (f"of the board's own answers {100 * own['accuracy']:.2f} %, which agree in {100 * own['agreement']:.2f} %"
+            f"{latency}{silent}")

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from spikingconvnet.experiment import onboard
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.store.arrays import digest
 from spikingconvnet.store.shared import SharedRun
 from spikingconvnet.training import layer_rule
 
 Sets = tuple[tuple[str, str], ...]
+BOARD = "board", "board spread"        # of a line, what the board's own answers reach
 TRAIN = "data/train"        # keeps, beside the data, which settings they have bound
 
 
@@ -52,12 +54,15 @@ class Row:
         That it took, without steps that another trial had done, and waiting for them.
     error : str
         Why it failed.
+    board : float or None
+        Accuracy of the board's own answers, if the classifier is on the board too.
     """
 
     trial: Trial
     accuracy: float | None
     seconds: float
     error: str = ""
+    board: float | None = None
 
 
 def trials(grid: Mapping[str, Sequence[str]], seeds: Iterable[int], *parts: object) -> list[Trial]:
@@ -77,8 +82,16 @@ def trials(grid: Mapping[str, Sequence[str]], seeds: Iterable[int], *parts: obje
     return [Trial(sets, seed, digest(*parts, sorted(sets), seed)[:16]) for sets, seed in product(settings, seeds)]
 
 
-def complete(experiment: Experiment, run: SharedRun, rule: str | None, split: str) -> float:
-    """Do what is not done yet of an experiment in a SharedRun, each step once among all: the accuracy on a split."""
+def complete(experiment: Experiment, run: SharedRun, rule: str | None, split: str) -> tuple[float, float | None]:
+    """Do what is not done yet of an experiment in a SharedRun, each step once among all.
+
+    Returns
+    -------
+    accuracy : float
+        On the split.
+    board : float or None
+        That of the board's own answers, see Row.
+    """
     def step(there: Callable[[], bool], make: Callable[[], object], *key: object) -> None:
         if not there():
             with run.once(digest(experiment.stored.machine, *key)):
@@ -94,10 +107,13 @@ def complete(experiment: Experiment, run: SharedRun, rule: str | None, split: st
         _layer_by_layer(experiment, step, rule)
     done = experiment.results().get(split)
     if done is None:
+        own = {}
         with run.once(digest(stored.machine, "features", stored.content(len(stages)), split)):
+            if onboard.asked(experiment):       # counts come with the answers
+                own = {"on_board": onboard.tested(experiment, split)}
             experiment.features(split)
-        experiment.keep_result(split, done := experiment.test(split).entry(split))
-    return float(done["accuracy"])
+        experiment.keep_result(split, done := {**experiment.test(split).entry(split), **own})
+    return float(done["accuracy"]), done.get("on_board", {}).get("accuracy")
 
 
 def _load(experiment: Experiment, run: SharedRun) -> None:
@@ -128,7 +144,8 @@ def table(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Means and spreads over the seeds of each setting: list of dict.
 
     ``set``, ``accuracy`` and ``spread`` (the standard deviation of a sample; None of fewer than two seeds), both 0 to
-    1, ``seeds`` that came to their end, ``seconds`` on average, and the first ``error``.
+    1, ``board`` and ``board spread`` of the board's own answers, ``seeds`` that came to their end, ``seconds`` on
+    average, and the first ``error``.
     """
     settings: dict[Sets, list[Row]] = {}
     for row in rows:
@@ -138,28 +155,33 @@ def table(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _line(sets: Sets, rows: Sequence[Row]) -> dict[str, Any]:
     reached = [row.accuracy for row in rows if row.accuracy is not None]
-    return {"set": dict(sets), "accuracy": float(np.mean(reached)) if reached else None,
-            "spread": float(np.std(reached, ddof=1)) if len(reached) > 1 else None, "seeds": len(reached),
+    (accuracy, spread), own = _mean(reached), _mean([row.board for row in rows if row.board is not None])
+    return {"set": dict(sets), "accuracy": accuracy, "spread": spread, **dict(zip(BOARD, own)), "seeds": len(reached),
             "seconds": float(np.mean([row.seconds for row in rows])),
             "error": next((row.error for row in rows if row.error), "")}
 
 
-def _cells(line: Mapping[str, Any]) -> list[str]:
-    shares = ["" if line[name] is None else f"{100 * line[name]:.2f}" for name in ("accuracy", "spread")]
-    return [*line["set"].values(), *shares, str(line["seeds"]), f"{line['seconds']:.1f}", line["error"]]
+def _mean(shares: Sequence[float]) -> tuple[float | None, float | None]:
+    """And the standard deviation of a sample."""
+    return (float(np.mean(shares)) if shares else None, float(np.std(shares, ddof=1)) if len(shares) > 1 else None)
 
 
-def _head(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [*lines[0]["set"], "accuracy (%)", "spread", "seeds", "seconds", "error"]
+def _rows(lines: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Head and cells; columns of the board where one line has its answers."""
+    shares = ["accuracy", "spread", *(BOARD if any(line["board"] is not None for line in lines) else ())]
+    units = {"accuracy": "accuracy (%)", "board": "board (%)"}
+    return [[*lines[0]["set"], *(units.get(name, name) for name in shares), "seeds", "seconds", "error"],
+            *([*line["set"].values(), *("" if line[name] is None else f"{100 * line[name]:.2f}" for name in shares),
+               str(line["seeds"]), f"{line['seconds']:.1f}", line["error"]] for line in lines)]
 
 
 def as_text(lines: Sequence[Mapping[str, Any]]) -> str:
     """The table of :func:`table` for eyes: one line a setting."""
-    rows = [_head(lines), *map(_cells, lines)]
+    rows = _rows(lines)
+    numbers = range(len(lines[0]["set"]), len(rows[0]) - 1)
     if not any(line["error"] for line in lines):
         rows = [row[:-1] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
-    numbers = range(len(lines[0]["set"]), len(lines[0]["set"]) + 4)
     return "\n".join("  ".join(cell.rjust(width) if i in numbers else cell.ljust(width)
                                for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows)
 
@@ -167,5 +189,5 @@ def as_text(lines: Sequence[Mapping[str, Any]]) -> str:
 def as_csv(lines: Sequence[Mapping[str, Any]]) -> str:
     """The same for programs: CSV, shares in percent."""
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([_head(lines), *map(_cells, lines)])
+    csv.writer(stream, lineterminator="\n").writerows(_rows(lines))
     return stream.getvalue()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,29 @@ def test_the_table_has_means_spreads_and_errors():
     assert as_csv(lines).splitlines()[2] == '"(3, 4)",50.00,,1,2.0,"no good, at all"'
     figure = plotting.sweep({"SLOT": ["28", "(3, 4)"]}, lines, "%")
     assert [line.get_ydata().tolist() for line in figure.axes[0].lines[:1]] == [[pytest.approx(60.0), 50.0]]
+
+
+def test_the_table_has_the_board_s_own_answers_where_one_line_has_them():
+    own = [replace(row, board=row.accuracy and row.accuracy - 0.1) for row in made((("SLOT", "28"),), 0.5, 0.7)]
+    lines = table([*own, *made((("SLOT", "30"),), 0.5)])
+    assert [line["board"] for line in lines] == [pytest.approx(0.5), None] and lines[1]["board spread"] is None
+    assert as_csv(lines).splitlines() == ["SLOT,accuracy (%),spread,board (%),board spread,seeds,seconds,error",
+                                          "28,60.00,14.14,50.00,14.14,2,2.0,", "30,50.00,,,,1,2.0,"]
+    assert as_text(lines).splitlines()[2] == "30           50.00                                       1      2.0"
+
+
+def test_a_sweep_tells_what_a_classifier_on_the_board_answers(sweep, tmp_path):
+    code, out, said = sweep("--set", "MODEL.readout.on_board=true,false", "--json")
+    found = json.loads(out)
+    own, alone = found["table"]
+    assert code == 0 and own["accuracy"] == alone["accuracy"] and alone["board"] is None
+    trial = next(one for one in found["trials"].values() if one["board"] is not None)
+    name = next(name for name, one in found["trials"].items() if one is trial)
+    kept = json.loads((tmp_path / "runs/sweep/trials" / name / "results.json").read_text())["test"]["on_board"]
+    assert own["board"] == trial["board"] == kept["accuracy"] > 0.3 and 0 < kept["latency"] < 28
+    assert f", by the board's spikes {100 * own['board']:.2f} %, " in said
+    assert not list((tmp_path / "runs/sweep").glob("**/winners"))
+    assert json.loads(sweep("--set", "MODEL.readout.on_board=true,false", "--json")[1])["table"] == found["table"]
 
 
 def test_a_run_of_seeds_alone_has_one_line():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from unittest import SkipTest
 
@@ -25,7 +26,9 @@ import spikingconvnet as scn
 from spikingconvnet.cli.main import main
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import figures, settings
+from spikingconvnet.experiment.estimator import _quiet
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 X, Y = load_digits(return_X_y=True)
@@ -267,3 +270,24 @@ def test_the_example_runs():
     done = subprocess.run([sys.executable, ROOT / "examples/digits.py"], capture_output=True, text=True, check=True)
     assert float(done.stdout.removeprefix("test accuracy ").removesuffix(" %\n")) > 95
     assert len([line for line in (ROOT / "examples/digits.py").read_text().splitlines()[1:] if line]) <= 10
+
+
+def test_it_answers_by_the_spikes_of_its_own_units_if_it_is_asked_to(small):
+    conv, readout = layers()
+    made = small(model=(conv, replace(readout, on_board=True)), slot=38, answers="board").fit(X[:200], Y[:200])
+    found, shown = made.network_.answer(made._pixels(X[200:230]), Runner("local", 1, _quiet)), X[200:230]
+    assert np.array_equal(made.predict(shown), found.classes[found.units]) and found.units.min() >= 0
+    assert made.score(shown, Y[200:230]) == np.mean(found.classes[found.units] == Y[200:230]) > 0.5
+    host = clone(made).set_params(answers="host").fit(X[:200], Y[:200])
+    assert np.array_equal(host.predict(shown), found.labels)
+    assert np.array_equal(made.decision_function(shown), host.decision_function(shown))
+    assert np.array_equal(host.set_params(answers="board").predict(shown), made.predict(shown))
+
+
+def test_it_says_where_no_board_can_answer(small):
+    for more, wanted in (({"answers": "chip"}, "must be host or board"),
+                         ({"answers": "board"}, "unless the model ends with Classifier.on_board=True.")):
+        with pytest.raises(SettingsError, match=f"SpikingConvClassifier.answers: {wanted}|{wanted}"):
+            small(**more).fit(X[:50], Y[:50])
+    whole = clone(AS_ONE).set_params(answers="board").fit(X[:60], Y[:60])
+    assert np.array_equal(whole.predict(X[60:80]), whole.set_params(answers="host").predict(X[60:80]))

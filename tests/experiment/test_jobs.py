@@ -21,14 +21,15 @@ from spikingconvnet.cli import jobs as cli_jobs
 from spikingconvnet.cli import main as cli
 from spikingconvnet.compare import recorded, recorder
 from spikingconvnet.errors import SettingsError, StoreError
-from spikingconvnet.experiment import replicas, settings
+from spikingconvnet.experiment import onboard, replicas, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import collect as module
-from spikingconvnet.experiment.jobs import conformance, expected, far, one_network, plan, seen
+from spikingconvnet.experiment.jobs import conformance, expected, far, one_network, plan, seen, sent
 from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, RESULTS, write_archive
 from spikingconvnet.experiment.jobs.bundle import bundle
 from spikingconvnet.experiment.jobs.collect import collect, together
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task, fingerprint, prepared
+from spikingconvnet.model.head import READOUT
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.unfinished import Unfinished
 from spikingconvnet.training import CompetingUnits
@@ -74,7 +75,7 @@ def brought(experiment, folder, task, state=DONE, error=None, release=RELEASE, c
              "versions": {"spikingconvnet": "0.1.0", "sPyNNaker": release, "python": "3.11"}}
     if state == DONE:
         with seen.watched(run, there.runner, task):
-            there.train_layer(task.layer) if task.layer else there.features(task.split)
+            there.train_layer(task.layer) if task.layer else expected.answered(there, task)
         seen.judge(run, there, task)
     write_archive(run, folder / RESULTS, about, state, error)
     return folder / RESULTS
@@ -361,7 +362,7 @@ def test_a_rule_that_learns_on_the_host_needs_no_board(experiment):
 
 def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path / "mine")
-    assert together(experiment, "test") == (0, None)
+    assert together(experiment, "test") == (0, None, None)
     right, labels = 0.0, experiment.data("test")["labels"]
     for i, task in enumerate(plan.parted(experiment, Task(), 3)):
         (tmp_path / f"part-{i}").mkdir()
@@ -372,7 +373,7 @@ def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeyp
         predicted = np.load(found.file)["predicted"]
         assert found.accuracy == np.mean(predicted == labels[task.first:task.first + task.count])
         assert len(labels) == 20 and found.file.stem == ("test-6", "test-6-13", "test-13-20")[i]
-    assert together(experiment, "test") == (20, pytest.approx(right / 20))
+    assert together(experiment, "test") == (20, pytest.approx(right / 20), None)
     assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
     assert f"all that was collected: 20 test images, accuracy on the board {5 * right:.2f} %" in capsys.readouterr().out
     for damage in ({"images": 0}, {"accuracy": "1"}, {"task": {}}, {"task": 3}):
@@ -381,6 +382,59 @@ def test_parts_are_collected_one_by_one_and_add_up(experiment, tmp_path, monkeyp
         experiment.store.write_results("hardware", whole["hardware"])
         with pytest.raises(StoreError, match=r"results.json: damaged \(hardware.test-6"):
             together(experiment, "test")
+
+
+def on_board(experiment):
+    """The same with the classifier on the board, too, and its population made."""
+    *layers, readout = experiment.model.layers
+    asked = replace(experiment.settings, model=Sequential((2, 28, 28), *layers, replace(readout, on_board=True)))
+    found = Experiment(asked, experiment.store.path, jobs=1)
+    onboard.make(found)
+    return found
+
+
+def test_a_job_brings_the_board_s_own_answers_beside_the_host_s(experiment, tmp_path, monkeypatch, capsys):
+    assert sent.with_readout(experiment, Task()) == Task()
+    own = on_board(experiment)
+    assert sent.with_readout(experiment, Task()) == Task() and sent.with_readout(own, Task(layer=1)) == Task(layer=1)
+    monkeypatch.chdir(tmp_path / "mine")
+    with (tmp_path / "mine/parameters.py").open("a") as file:
+        file.write("MODEL = Sequential((2, 28, 28), Conv2D(2, (5, 4), training=LEARN), Classifier(2, on_board=True))\n")
+    assert cli.main(["--mode", "bundle", "job.py", "--run-dir", "run", "--parameters", "parameters.py", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["tasks"]
+    task, known = sent.with_readout(own, Task()), onboard.tested(own, "test")
+    assert Task(**told) == task == Task(readout=True)
+    path = brought(own, tmp_path, task)
+    for asked in (own, experiment):             # what was sent counts, not what is asked for when it comes back
+        found = collect(asked, path)
+        assert (found.on_board, found.differences, found.accuracy) == (known, [], own.test().accuracy)
+    assert together(experiment, "test") == (20, found.accuracy, known["accuracy"])
+    assert set(np.load(found.file).files) >= {"counts", "units", "steps", "predicted"}
+    assert cli.main(["--mode", "collect", str(path), "--run-dir", "run"]) == 0
+    assert f"accuracy {onboard.as_text(known)}" in capsys.readouterr().out
+    for answer in ("0.5", [1], {"accuracy": 2}):
+        entry = own.store.results()["hardware"]
+        own.store.write_results("hardware", entry | {"test-20": entry["test-20"] | {"on_board": answer}})
+        with pytest.raises(StoreError, match=r"results.json: damaged \(hardware.test-20"):
+            together(own, "test")
+
+
+def test_first_spikes_that_differ_are_shown_and_another_classifier_is_told(experiment, tmp_path):
+    own = on_board(experiment)
+    task = sent.with_readout(own, Task(count=6))
+
+    def deaf(network):
+        return replace(network, projections=tuple(
+            one for one in network.projections if (one.pre, one.post) != ("layer1", READOUT)))
+
+    path = brought(own, tmp_path, task, change=deaf)
+    found = collect(own, path)
+    assert {one.name for one in found.differences} <= {"units", "steps"} and found.differences
+    assert found.why["first"]["population"] == READOUT
+    head = dict(own.stored.head().read())
+    own.stored.head().write(head.pop("how"), **head | {"v_thresh": head["v_thresh"] + 1})
+    with pytest.raises(StoreError, match="settings have changed since the job was made"):
+        collect(own, path)
 
 
 def test_a_plan_counts_seconds_boards_quota_and_parts(experiment, tmp_path, monkeypatch, capsys):

@@ -42,7 +42,7 @@ FILTER = DifferenceOfGaussians(contrast=0.35)
 ENCODER = LatencyEncoder()
 SLOT = 30
 LEARN = STDP(windows=12, chunks=2, min_spikes=5)
-MODEL = Sequential((2, 28, 28), Conv2D(2, (5, 4), training=LEARN), Classifier(grid=2))
+MODEL = Sequential((2, 28, 28), Conv2D(2, (5, 4), training=LEARN), Classifier(grid=2, on_board=True))
 """
 
 

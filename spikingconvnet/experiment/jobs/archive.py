@@ -23,8 +23,8 @@ MANIFEST, RESULTS = "manifest.json", "spikingconvnet-results.zip"
 REPORTS = "reports.zip"         # what a service makes of sPyNNaker's folder of reports
 RELEASE = "1!7.4.1"             # of sPyNNaker, whose integers are those of ``local``
 DONE, AT_WORK, FAILED = "done", "at work", "failed"
-KINDS = ("layers", "features", "answers", "found")      # folders of results
-KINDS_OF_TASK = ("conformance", "network")
+KINDS = ("layers", "features", "answers", "winners", "found")      # folders of results
+KINDS_OF_TASK = ("conformance", "network", "readout")
 LONGEST_LOG = 1 << 20           # bytes of sPyNNaker's messages, the last ones
 MOST_BYTES = 1 << 31            # of all files of a job
 DAMAGED = (*UNREADABLE, zlib.error, OSError)        # RuntimeError: also of a way of packing that zipfile does not know
@@ -160,5 +160,5 @@ def found(run: Path, task: Task) -> list[Path]:
         names = task.layer, f"{task.layer}-unfinished"
         layers = (run / "layers" / f"{name}.npz" for name in names)
         return [*(path for path in layers if path.is_file()), *recordings]
-    answers = (path for kind in ("features", "answers") for path in (run / kind).glob(f"{task.split}-*.npz"))
+    answers = (path for kind in ("features", "answers", "winners") for path in (run / kind).glob(f"{task.split}-*.npz"))
     return [*answers, *recordings]

@@ -12,12 +12,12 @@ import numpy as np
 
 from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
 from spikingconvnet.errors import StoreError
-from spikingconvnet.experiment import readout, settings
+from spikingconvnet.experiment import onboard, readout, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.jobs import expected, own_reports, seen
 from spikingconvnet.experiment.jobs.archive import REPORTS, SEND, Archive, read_archive
 from spikingconvnet.experiment.jobs.sent import Task, fingerprint, prepared
-from spikingconvnet.experiment.results import if_there
+from spikingconvnet.experiment.results import Result, if_there
 from spikingconvnet.gates.schema import Value, is_integer, is_number
 from spikingconvnet.health.verdict import Health, worst
 from spikingconvnet.network.arrays import Numbers
@@ -25,7 +25,7 @@ from spikingconvnet.network.arrays import Numbers
 HARDWARE = "hardware"           # entry of results.json, and folder in the run directory
 PART = Value("a test with its first image, their number and a share of them", lambda part: (
     isinstance(part, dict) and isinstance(part.get("task"), dict) and is_integer(part["task"].get("first"), 0)
-    and is_integer(part.get("images"), 1) and (part.get("accuracy") is None or is_number(part["accuracy"], 0, 1))))
+    and is_integer(part.get("images"), 1) and all(share is None or is_number(share, 0, 1) for share in _shares(part))))
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class Collected:
         Why images are missing, if any are.
     accuracy : float or None
         0 to 1; None of a training, or without a classifier.
+    on_board : dict or None
+        Of a classifier that has answered on the board too, see ``onboard.judged``.
     file : Path
         Where it is kept.
     """
@@ -88,6 +90,7 @@ class Collected:
     missing: int
     ended: str
     accuracy: float | None
+    on_board: dict[str, Any] | None
     file: Path
 
 
@@ -113,7 +116,7 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
         run, twin = Path(folder, "board"), Path(folder, "local")
         there = _Board(_same(experiment, run, archive), run)
         archive.unpack(run)
-        theirs = there.layer_arrays(task) if task.layer is not None else there.answers_to(task.split)
+        theirs = there.layer_arrays(task) if task.layer is not None else there.answers_to(task)
         if theirs is None:
             raise StoreError(f"{path}: {archive.why()}{_told(seen.explained(run))}")
         ours = expected.by_local(experiment, twin, task)
@@ -128,9 +131,11 @@ def collect(experiment: Experiment, path: str | Path) -> Collected:
         why = seen.explained(run) if differences else None
     predicted = _predicted(experiment, theirs) if asked else None
     accuracy, more = _accuracy(experiment, task, predicted), {} if predicted is None else {"predicted": predicted}
+    own = onboard.judged(theirs, _fitted(experiment).classes, _labels(experiment, task, images),
+                         more["predicted"]) if more and task.readout else None
     return _kept(experiment, archive, theirs, more, how,
                  Collected(task, verdict, told, differences, why, images, asked - images,
-                           archive.why() if images < asked else "", accuracy, Path()))
+                           archive.why() if images < asked else "", accuracy, own, Path()))
 
 
 class _Board(Experiment):
@@ -144,15 +149,22 @@ class _Board(Experiment):
         layer = if_there(self.layer, task.layer)
         return None if layer is None else expected.numbers(layer)
 
-    def answers_to(self, split: str) -> dict[str, Numbers] | None:
-        """Counts, or what output units answer, of the replicas that are finished; None if not even the first is."""
-        data, number = self.data(split), len(self.model.stages)
+    def answers_to(self, task: Task) -> dict[str, Numbers] | None:
+        """Counts and first spikes, or what output units answer, of replicas that are finished; None without one."""
+        found = (takewhile(lambda part: part is not None, (file.cached() for file in files))
+                 for files in self._files(task))
+        parts = [{name: one for part in each for name, one in expected.numbers(part or {}).items()}
+                 for each in zip(*found)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else None
+
+    def _files(self, task: Task) -> list[list[Result]]:
+        """Of each kind of answers, of all replicas."""
+        split, data, stages = task.split, self.data(task.split), self.model.stages
         n = data["spikes"].n_samples
-        files = (self.stored.answers(split, data, n) if self.model.runs_as_one else self.stored.counts(
-            number, split, data, n, self.model.classifier.cells(self.model.stages[-1].out_shape)))
-        parts = list(takewhile(lambda part: part is not None, (file.cached() for file in files)))
-        return {name: np.concatenate([part[name] for part in parts if part])
-                for name in expected.numbers(parts[0] or {})} if parts else None
+        if self.model.runs_as_one:
+            return [self.stored.answers(split, data, n)]
+        counts = self.stored.counts(len(stages), split, data, n, self.model.classifier.cells(stages[-1].out_shape))
+        return [counts, self.stored.winners(split, data, n)] if task.readout else [counts]
 
     def asked_for(self, task: Task) -> int:
         """How many images the job was to show."""
@@ -195,15 +207,21 @@ def _predicted(experiment: Experiment, theirs: Mapping[str, Numbers]) -> Numbers
         return np.asarray(experiment.classes()[theirs["units"][:, -1]])
     if not experiment.has_svm():
         return None
-    return np.asarray(readout.Readout.from_arrays(experiment.stored.classifier().read()).predict(theirs["counts"]))
+    return np.asarray(_fitted(experiment).predict(theirs["counts"]))
+
+
+def _fitted(experiment: Experiment) -> readout.Readout:
+    return readout.Readout.from_arrays(experiment.stored.classifier().read())
 
 
 def _accuracy(experiment: Experiment, task: Task, predicted: Numbers | None) -> float | None:
     """Share of the images that were recognised."""
-    if predicted is None:
-        return None
-    labels = experiment.data(task.split)["labels"][task.first:task.first + len(predicted)]
-    return float(np.mean(predicted == labels))
+    return None if predicted is None else float(np.mean(predicted == _labels(experiment, task, len(predicted))))
+
+
+def _labels(experiment: Experiment, task: Task, images: int) -> Numbers:
+    """Of the first images of a task."""
+    return np.asarray(experiment.data(task.split)["labels"][task.first:task.first + images])
 
 
 def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers], more: Mapping[str, Numbers],
@@ -214,8 +232,8 @@ def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers
     name = f"{HARDWARE}/" + (f"layer-{task.layer}" if task.layer is not None else
                              f"{task.split}-{begin}{task.first + made.images}")
     told = {"task": task.as_dict(), "verdict": made.verdict, "images": made.images, "accuracy": made.accuracy,
-            "identical": not made.differences, "differences": [str(one) for one in made.differences], "why": made.why,
-            "versions": archive.about["versions"]}
+            "on_board": made.on_board, "identical": not made.differences, "why": made.why,
+            "differences": [str(one) for one in made.differences], "versions": archive.about["versions"]}
     with store.locked():
         store.write(name, archive.about["bundle"], {**experiment.stored.how(), "made_on": HARDWARE, **told}, **theirs,
                     **more)
@@ -226,20 +244,28 @@ def _kept(experiment: Experiment, archive: Archive, theirs: Mapping[str, Numbers
     return replace(made, file=store.file(name))
 
 
-def together(experiment: Experiment, split: str) -> tuple[int, float | None]:
-    """Images of a split whose results have been collected, in any number of jobs, and the accuracy of them all.
+def together(experiment: Experiment, split: str) -> tuple[int, float | None, float | None]:
+    """Images of a split whose results have been collected, in any number of jobs, and the accuracies of them all.
 
-    What two jobs have both shown counts once, as the job that begins earlier says it.
+    These are by the host and by the board's own answers, None where one is not known. What two jobs have both shown
+    counts once, as the job that begins earlier says it.
     """
-    end, images, right = 0, 0, 0.0
-    for first, shown, accuracy in sorted(_collected(experiment, split), key=lambda one: (one[0], -one[1])):
+    end, images, right = 0, 0, np.zeros(2)
+    for first, shown, accuracies in sorted(_collected(experiment, split), key=lambda one: (one[0], -one[1])):
         if first >= end:
-            end, images, right = first + shown, images + shown, right + shown * accuracy
-    return images, None if not images or math.isnan(right) else right / images
+            end, images, right = first + shown, images + shown, right + shown * np.array(accuracies)
+    host, own = (None if not images or math.isnan(one) else one / images for one in right.tolist())
+    return images, host, own
 
 
-def _collected(experiment: Experiment, split: str) -> Iterator[tuple[int, int, float]]:
-    """First image, number of images and accuracy (nan: not known) of each part that `results.json` tells of."""
+def _shares(part: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Accuracy by the host and by the board's own answers, as an entry has them."""
+    own = part.get("on_board")
+    return part.get("accuracy"), own.get("accuracy") if isinstance(own, dict) else own
+
+
+def _collected(experiment: Experiment, split: str) -> Iterator[tuple[int, int, tuple[float, ...]]]:
+    """First image, number of images and accuracies (nan: not known) of each part that `results.json` tells of."""
     def check(kind: str, entry: Mapping[str, Any]) -> None:
         for name, part in entry.items() if kind == HARDWARE else ():
             if name.startswith(f"{split}-"):
@@ -248,4 +274,4 @@ def _collected(experiment: Experiment, split: str) -> Iterator[tuple[int, int, f
     for name, part in experiment.store.results(check).get(HARDWARE, {}).items():
         if name.startswith(f"{split}-"):
             yield (part["task"]["first"], part["images"],
-                   math.nan if part["accuracy"] is None else part["accuracy"])
+                   tuple(math.nan if share is None else share for share in _shares(part)))

@@ -25,7 +25,8 @@ def answered(experiment: Experiment, task: Task) -> dict[str, Numbers]:
         return numbers(experiment.layer(task.layer))
     if experiment.model.runs_as_one:
         return numbers({name: one for name, one in experiment.answers(task.split).items() if name != "labels"})
-    return {"counts": np.asarray(experiment.features(task.split)[0])}
+    own = experiment.timelines.winners(task.split, experiment.data(task.split)) if task.readout else {}
+    return {"counts": np.asarray(experiment.features(task.split)[0]), **own}
 
 
 def numbers(arrays: Mapping[str, Any]) -> dict[str, Numbers]:

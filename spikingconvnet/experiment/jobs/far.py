@@ -15,7 +15,7 @@ from spikingconvnet.backends.spinnaker.machine import ConfiguredHere
 from spikingconvnet.errors import BackendError, HealthError, SpikingConvNetError, StoreError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
-from spikingconvnet.experiment.jobs import conformance, one_network, seen
+from spikingconvnet.experiment.jobs import conformance, expected, one_network, seen
 from spikingconvnet.experiment.jobs.archive import AT_WORK, DONE, FAILED, FORMAT, RELEASE, read_archive, write_archive
 from spikingconvnet.experiment.jobs.bundle import TASK
 from spikingconvnet.experiment.jobs.sent import PARAMETERS, Task
@@ -98,7 +98,7 @@ def _work(run: Path, task: Task, finished: Any) -> None:
             if task.layer is not None:
                 experiment.train_layer(task.layer)
             else:
-                experiment.features(task.split)
+                expected.answered(experiment, task)
     except HealthError:             # nothing of it is a result, but what it did tells what went wrong
         seen.keep(run)
         raise

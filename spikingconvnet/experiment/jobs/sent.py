@@ -14,7 +14,10 @@ import numpy as np
 from spikingconvnet.errors import SettingsError
 from spikingconvnet.experiment import settings
 from spikingconvnet.experiment.experiment import Experiment
+from spikingconvnet.experiment.prediction import kept_head
+from spikingconvnet.experiment.results import Result
 from spikingconvnet.experiment.settings import Settings
+from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.store.arrays import digest, pack_spikes
 from spikingconvnet.training import layer_rule
@@ -40,6 +43,8 @@ class Task:
     conformance, network : bool
         Whether it tries a board, see ``conformance``, or runs a network as it is, see ``one_network``, and nothing
         else.
+    readout : bool
+        Whether the classifier answers too, as a population behind the last layer.
     """
 
     layer: int | None = None
@@ -51,6 +56,7 @@ class Task:
     packet_buffer: int | None = None
     conformance: bool = False
     network: bool = False
+    readout: bool = False
 
     def __str__(self) -> str:
         if self.conformance:
@@ -67,6 +73,11 @@ class Task:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+def with_readout(experiment: Experiment, task: Task) -> Task:
+    """The task with the answers of the classifier's population too, if one is asked for and made."""
+    return replace(task, readout=task.layer is None and kept_head(experiment.stored, experiment.model) is not None)
 
 
 def prepared(experiment: Experiment, folder: Path, task: Task) -> Settings:
@@ -86,8 +97,8 @@ def prepared(experiment: Experiment, folder: Path, task: Task) -> Settings:
     if getattr(rule, "weights", None) is not None:      # a path; they are in the layers
         rule = replace(rule, weights=None)
     n = {name: len(labels) for name, (_, labels) in parts.items()}
-    sent = replace(own, dataset=DATASET, rule=rule, deformation=None, arch=None, free=(), per_class=False,
-                   n_train=n["train"], n_validation=n.get("validation", 0), n_test=n.get("test"))
+    sent = replace(own, dataset=DATASET, model=_model(own.model, task), rule=rule, deformation=None, arch=None, free=(),
+                   per_class=False, n_train=n["train"], n_validation=n.get("validation", 0), n_test=n.get("test"))
     folder.mkdir(parents=True, exist_ok=True)
     settings.save(sent, folder / PARAMETERS)
     there = Experiment(settings.load(folder / PARAMETERS), folder)
@@ -100,14 +111,31 @@ def prepared(experiment: Experiment, folder: Path, task: Task) -> Settings:
         how = layer.pop("how")
         there.stored.layer(number).write({name: how[name] for name in ("made_on", "seed", "version", "rule")}
                                          | {"health": {}}, **layer)
+    for ours, its in zip(_readout(experiment, task), _readout(there, task)):
+        arrays = ours.read()
+        its.write(there.stored.how(), **{name: arrays[name] for name in arrays if name != "how"})
     return there.settings
+
+
+def _model(model: Sequential, task: Task) -> Sequential:
+    """Whose classifier is on the board if it is to answer, whatever the experiment says now."""
+    if model.runs_as_one:
+        return model
+    return Sequential(model.given_shape, *model.layers[:-1], replace(model.classifier, on_board=task.readout))
+
+
+def _readout(experiment: Experiment, task: Task) -> list[Result]:
+    """What a job is given of the classifier, if it is to answer: the machine, and the population."""
+    return [experiment.stored.classifier(), experiment.stored.head()] if task.readout else []
 
 
 def fingerprint(there: Experiment, task: Task) -> str:
     """Digest of all that a job is given; a task that cannot be done is a SettingsError, see :func:`prepared`."""
     below = _below(there, task)
     return digest(task.as_dict(), (there.store.path / PARAMETERS).read_text(), there.stored.content(below),
-                  str(there.data("train" if task.layer is not None else task.split)["content"]))
+                  str(there.data("train" if task.layer is not None else task.split)["content"]),
+                  *(digest(*(one for name, one in sorted(result.read().items()) if name != "how"))
+                    for result in _readout(there, task)))
 
 
 def _below(experiment: Experiment, task: Task) -> int:
