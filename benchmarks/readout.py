@@ -30,18 +30,18 @@ TOLERANCE, ITERATIONS = 0.3, 300        # with which the package fitted until it
 
 def liblinear(counts, labels, C, seed, tolerance=TOLERANCE):
     """A Readout by LinearSVC, on sparse rows."""
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_matrix, vstack
 
-    rows = svm.Rows.of(counts)
-    values = rows.value * rows.scale[rows.feature]
-    scaled = csr_matrix((values, rows.feature.astype(np.int32), rows.start), shape=counts.shape)
+    scale = svm.scales(counts)
+    scaled = vstack([csr_matrix(part, dtype=np.float64) for part in svm.blocks(counts)], format="csr")
+    scaled.data *= scale[scaled.indices]
     machine = LinearSVC(C=C, dual=True, tol=tolerance, max_iter=ITERATIONS, random_state=seed).fit(scaled, labels)
-    return readout.Readout(machine.classes_, machine.coef_ * rows.scale, machine.intercept_)
+    return readout.Readout(machine.classes_, machine.coef_ * scale, machine.intercept_)
 
 
 def minimised(fitted, counts, labels, C):
     """What both minimise, of each class."""
-    scale = svm.Rows.of(counts).scale
+    scale = svm.scales(counts)
     w = np.divide(fitted.coefficients, scale, out=np.zeros_like(fitted.coefficients), where=scale > 0)
     side = np.where(labels[:, None] == fitted.classes, 1.0, -1.0)
     slack = np.maximum(0, 1 - side * fitted.decision(counts))

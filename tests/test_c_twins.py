@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikingconvnet.backends.local import general_kernels, kernels, layout, native, poisson_kernels, svm_kernels
+from spikingconvnet.backends.local import general_kernels, kernels, layout, native, poisson_kernels
 from spikingconvnet.board import fixed_point
 from spikingconvnet.emulator import (
     core,
@@ -44,7 +44,7 @@ HOMES = {
     "interconnect.h": (memory_map, native_interconnect, timing),
     "general_native.c": GENERAL, "general_steps.h": GENERAL, "own_states.h": GENERAL,
     "conv_native.c": (kernels,), "conv_row.h": (), "poisson_native.c": (poisson_kernels,), "checked.h": (),
-    "svm_native.c": (layout,), "svm_rows.h": (svm_kernels,),
+    "svm_native.c": (layout,), "svm_rows.h": (),
     "core_native.c": (core.Rest, core, cpu, cpu.Trap, memory_map, native_core, native_library, memory_map.Interrupt,
                       peripherals, peripherals.VIC, peripherals.Timer, peripherals.Timers,
                       peripherals.CommsController, peripherals.DMA, timed_core, timed_devices, timing, packets, dumps)}
@@ -57,7 +57,7 @@ ALONE = {
     "conv_native.c": {*VECTORS, "INLINED", "REST_INTERVAL", "MOST_LANES"},
     "conv_row.h": {*VECTORS, "WHERE", "RUN", "MOST"}, "checked.h": {"CHECKED_H", "HOLDS", "WITHIN"},
     "poisson_native.c": set(),
-    "svm_native.c": {"NAME", "BEST"}, "svm_rows.h": {"ADD"},
+    "svm_native.c": {"NAME", "BEST", "INLINED", "AT_ONCE"}, "svm_rows.h": {"EACH", "FOLD"},
     "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG",       # names of devices; room
                       "ROUTER", "ROUTER_STATUS"},
     "board_loop.h": {"TABLE"}, "idle_core.h": {"QUIET", "RARELY"}, "interconnect.h": set(),
@@ -77,7 +77,7 @@ STRUCTURES = {
         ("hop", native_interconnect.Coming), ("stage", native_interconnect.Stage),
         ("dropped", native_interconnect.Dropped), ("net", native_interconnect.Net))}}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
-          "conv_native.c": {"chosen", "row"}, "svm_native.c": {"rows", "machine"},
+          "conv_native.c": {"chosen", "row"}, "svm_native.c": {"samples", "group"},
           "core_native.c": {"timer", "core", "place", "arm", "block", "memories"}, "core_state.h": {"field"},
           "interconnect.h": {"posted"}}
 OPERATORS = {ast.LShift: operator.lshift, ast.BitOr: operator.or_}
@@ -193,7 +193,8 @@ def prototypes(path, start):
 def c_type(kinds):
     """C's type of an argument of `native.SIGNATURES`; bytes where either of two will do."""
     whole = {"i": "int", "u": "uint", "b": "uint", "f": "float"}[np.dtype(kinds.split(",")[0]).kind]
-    return "void" if "," in kinds else "float" if kinds == "f4" else f"{whole}{8 * np.dtype(kinds).itemsize}_t"
+    floats = {"f4": "float", "f8": "double"}
+    return "void" if "," in kinds else floats.get(kinds) or f"{whole}{8 * np.dtype(kinds).itemsize}_t"
 
 
 def test_the_kernels_arguments_are_those_of_c():

@@ -2,7 +2,7 @@
 
 Minimised is ``|w|^2 / 2 + C sum(max(0, 1 - y (w x + b))^2)`` with b among the w, as in scikit-learn's ``LinearSVC``.
 Its dual is solved a sample at a time: Hsieh et al. 2008, "A dual coordinate descent method for large-scale linear SVM",
-doi 10.1145/1390156.1390208, algorithm 1 (L2 loss). Samples that are beyond the margin of every class rest for a round.
+doi 10.1145/1390156.1390208, algorithm 1 (L2 loss). A machine lets samples beyond its margin rest for a round.
 The end is no number of rounds but a bound: what is minimised is known to lie within `GAP` of its least value, because
 the dual's value lies below that. A seed decides the order of samples and so what is left of that gap.
 """
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.backends.local import native
-from spikingconvnet.backends.local.layout import LANES
+from spikingconvnet.backends.local.layout import DOTS, STRIPES, aligned
 from spikingconvnet.gates.progress import OfLength
 from spikingconvnet.model.learning import Progress, tell
-from spikingconvnet.network.arrays import AnyInts, Counts16, Floats, Floats32, Ids, Ints, Ints32, Numbers
+from spikingconvnet.network.arrays import AnyInts, Floats, Floats32, Ints, Ints32, Numbers
 
 logger = logging.getLogger(__name__)
 
@@ -26,46 +26,50 @@ PASSES = 5              # over the samples at the margins in a round, and more o
 VISITS = 20_000         # of samples at least
 ROUNDS = 12             # about how many there are
 MOST_ROUNDS = 400
-BLOCK = 2000            # samples handled at a time
+BLOCK = 128             # samples that become floats at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Samples without their zeros, and the scale of their features.
+class Samples:
+    """Samples as the kernels want them, and the scale of their features.
 
     Attributes
     ----------
-    start : int64 array (n + 1,)
-        Where each sample begins in the next two.
-    feature : uint16 or uint32 array
-    value : uint16 or float32 array
-    scale : float64 array (features,)
-        One over the root mean square of each and over the root of their number; 0 for what is always 0.
+    value : uint8, uint16 or float32 array (n, width)
+        The features as they are, a 1 for the intercept, and zeros.
+    scale : float64 array (width,)
+        What each is to be multiplied by: :func:`scales` of the features, 1 of the intercept.
     size : float32 array (n,)
-        Squared lengths of the scaled samples, with an intercept of 1.
+        Squared lengths of the scaled samples.
     """
 
-    start: Ints
-    feature: Ids
-    value: Counts16 | Floats32
+    value: Numbers
     scale: Floats
     size: Floats32
 
     @classmethod
-    def of(cls, counts: Numbers) -> "Rows":
-        """Rows of an array (n, features), taken block by block so that no dense copy of it ever exists."""
+    def of(cls, counts: Numbers) -> "Samples":
+        """Samples of an array (n, features), in the smallest type that holds them."""
         n, features = counts.shape
-        power = sum(np.square(part, dtype=np.float64).sum(axis=0) for part in blocks(counts)) / n
-        scale = np.divide(1.0, np.sqrt(power * features), out=np.zeros(features), where=power > 0)
-        start = np.cumsum([0, *(number for part in blocks(counts) for number in np.count_nonzero(part, axis=1))])
-        feature = np.empty(start[-1], np.uint16 if features <= 1 << 16 else np.uint32)
-        value = np.empty(start[-1], np.uint16 if counts.dtype in (np.uint8, np.uint16) else np.float32)
-        size, square = np.empty(n, np.float32), scale * scale
-        for first, part in zip(range(0, n, BLOCK), blocks(counts)):
-            place, chunk = np.flatnonzero(part), slice(start[first], start[min(first + BLOCK, n)])
-            feature[chunk], value[chunk] = place % max(features, 1), part.ravel()[place]
-            size[first:first + BLOCK] = np.square(part, dtype=np.float64) @ square + 1
-        return cls(start, feature, value, scale, size)
+        kind = np.float32 if counts.dtype.kind != "u" or counts.itemsize > 2 else np.min_scalar_type(counts.max())
+        value = np.zeros((n, -(-(features + 1) // (DOTS * STRIPES)) * DOTS * STRIPES), kind)
+        value[:, :features], value[:, features] = counts, 1
+        scale = np.zeros(value.shape[1])
+        scale[:features], scale[features] = scales(counts), 1
+        square = np.square(scale).astype(np.float32)
+        size = np.concatenate([np.square(part, dtype=np.float32) @ square for part in blocks(value)])
+        return cls(value, scale, size)
+
+
+def scales(counts: Numbers) -> Floats:
+    """One over the root mean square of each feature and over the root of their number: float64 (features,).
+
+    0 for a feature that is always 0.
+    """
+    n, features = counts.shape
+    power = sum(np.square(part, dtype=np.float64).sum(axis=0) for part in blocks(counts)) / n
+    found: Floats = np.divide(1.0, np.sqrt(power * features), out=np.zeros(features), where=power > 0)
+    return found
 
 
 def blocks(counts: Numbers) -> Iterator[Numbers]:
@@ -74,33 +78,36 @@ def blocks(counts: Numbers) -> Iterator[Numbers]:
 
 
 class Descent:
-    """Machines of up to `LANES` classes, on their way to the optimum.
+    """Machines of some classes, on their way to the optimum.
 
     Parameters
     ----------
-    rows : Rows
+    samples : Samples
     own : int32 array (n,)
         Which machine stands for a sample's class; -1 for none of these.
-    lanes : int
-        Machines.
+    machines : int
+        How many.
     C : float
     rng : numpy.random.Generator
     """
 
-    def __init__(self, rows: Rows, own: Ints32, lanes: int, C: float, rng: np.random.Generator) -> None:
-        self.rows, self.own, self.lanes, self.C, self.rng = rows, own, lanes, C, rng
-        n, features = len(own), len(rows.scale)
+    def __init__(self, samples: Samples, own: Ints32, machines: int, C: float, rng: np.random.Generator) -> None:
+        self.samples, self.own, self.C, self.rng = samples, own, C, rng
+        n, width = samples.value.shape
         self.strength = min(C, 1.0)                # in units of which everything is: no C is too small or large
-        self.weights, self.alpha = (np.zeros((size, LANES), np.float32) for size in (features + 1, n))
-        self.scores = np.empty((n, LANES), np.float32)
-        self.at_margin = np.arange(n)
+        self.weights, self._x = aligned((machines, width), np.float32), aligned(width, np.float32)
+        self.square = aligned(width, np.float32)
+        self.square[:] = np.square(samples.scale)
+        self.alpha, self.active = np.zeros((n, machines), np.float32), np.ones((n, machines), bool)
+        self.factors = np.array([self.strength, self.strength / C / 2], np.float32)
         self._kernels = native.or_else()
 
     def rounds(self) -> Iterator[float]:
         """Go on until the gap is closed: the largest of all machines after each round."""
         for number in range(MOST_ROUNDS):
-            for _ in range(max(PASSES, VISITS // len(self.at_margin)) if number else 1):
-                self._pass(self.rng.permutation(self.at_margin))
+            visited = np.flatnonzero(self.active.any(axis=1))
+            for _ in range(max(PASSES, VISITS // len(visited)) if number else 1):
+                self._pass(self.rng.permutation(visited))
             gap = self._look()
             yield gap
             if gap <= GAP:
@@ -109,35 +116,29 @@ class Descent:
                        "needs fewer", gap, MOST_ROUNDS)
 
     def _pass(self, order: Ints) -> None:
-        rows, square = self.rows, np.square(self.rows.scale).astype(np.float32)
-        factors = np.array([self.strength, self.strength / self.C / 2], np.float32)
-        self._kernels.svm_pass(order, rows.start, rows.feature, rows.value, self.own, square, rows.size, factors,
-                               self.lanes, self.weights, self.alpha)
+        self._kernels.svm_pass(order, self.samples.value, self.own, self.square, self.samples.size, self.factors,
+                               self.active, self.weights, self.alpha, self._x)
 
     def _look(self) -> float:
         """How far the dual is below the primal, as a share of it; samples within a margin go on."""
-        rows, lanes = self.rows, slice(self.lanes)
-        self._kernels.svm_scores(rows.start, rows.feature, rows.value, self.weights, self.scores)
-        side = np.where(self.own[:, None] == np.arange(self.lanes), np.float32(1), np.float32(-1))
-        slack = np.maximum(0, 1 - np.float32(self.strength) * side * self.scores[:, lanes])
-        alpha = self.alpha[:, lanes]
-        length = self.strength * np.square(self._scaled()).sum(axis=0)
-        primal = length / 2 + max(self.C, 1.0) * np.square(slack, dtype=np.float64).sum(axis=0)
-        length += self.strength / self.C / 2 * np.square(alpha, dtype=np.float64).sum(axis=0)
-        dual = alpha.sum(axis=0, dtype=np.float64) - length / 2
-        self.at_margin = np.flatnonzero(((slack > 0) | (alpha > 0)).any(axis=1))
+        slacks = np.zeros(len(self.weights))
+        self._kernels.svm_look(self.samples.value, self.own, self.factors, self.active, self.weights, self.alpha,
+                               self._x, slacks)
+        length = self.strength * np.square(self._scaled()).sum(axis=1)
+        primal = length / 2 + max(self.C, 1.0) * slacks
+        length += self.strength / self.C / 2 * np.square(self.alpha, dtype=np.float64).sum(axis=0)
+        dual = self.alpha.sum(axis=0, dtype=np.float64) - length / 2
         return float(((primal - dual) / primal).max())
 
     def _scaled(self) -> Floats:
-        """Weights of the scaled features and the intercepts: float64 (features + 1, lanes)."""
-        scale = np.append(self.rows.scale, 1.0)[:, None]
-        weights: Floats = self.weights[:, :self.lanes].astype(np.float64)
-        np.divide(weights, scale, out=weights, where=scale > 0)
+        """Weights of the scaled features and the intercepts: float64 (machines, width)."""
+        weights: Floats = self.weights.astype(np.float64)
+        np.divide(weights, self.samples.scale, out=weights, where=self.samples.scale > 0)
         return weights
 
-    def coefficients(self) -> Floats:
-        """On samples as they are: float64 (lanes, features + 1), the intercepts last."""
-        found: Floats = self.strength * self.weights[:, :self.lanes].T.astype(np.float64)
+    def coefficients(self, features: int) -> Floats:
+        """On samples as they are: float64 (machines, features + 1), the intercepts last."""
+        found: Floats = self.strength * self.weights[:, :features + 1].astype(np.float64)
         return found
 
 
@@ -162,13 +163,11 @@ def machines(counts: Numbers, labels: AnyInts, classes: AnyInts, C: float, seed:
     float64 array (machines, features + 1)
         Coefficients of the features as they are, and of the intercept.
     """
-    rows, rng = Rows.of(counts), np.random.default_rng(seed)
-    parts = [classes[first:first + LANES] for first in range(0, len(classes), LANES)]
-    descents = [Descent(rows, _places(labels, part), len(part), C, rng) for part in parts]
-    bar = progress(OfLength((gap for one in descents for gap in one.rounds()), ROUNDS * len(parts)))
+    descent = Descent(Samples.of(counts), _places(labels, classes), len(classes), C, np.random.default_rng(seed))
+    bar = progress(OfLength(descent.rounds(), ROUNDS))
     for gap in bar:
         tell(bar, gap=gap)
-    return np.concatenate([one.coefficients() for one in descents])
+    return descent.coefficients(counts.shape[1])
 
 
 def _places(labels: AnyInts, classes: AnyInts) -> Ints32:

@@ -70,7 +70,7 @@ class Timelines:
     def counts(self, number: int, split: str, data: Mapping[str, Any], grid: Pair) -> Numbers:
         """The same counted on `grid`: uint16 array (n, features)."""
         files = self.results.counts(number, split, data, data["spikes"].n_samples, grid)
-        return np.concatenate([part["counts"] for part in self._kept(files, number, split, data, grid)])
+        return _joined([part["counts"] for part in self._kept(files, number, split, data, grid)])
 
     def _kept(self, files: Sequence[Result], number: int, split: str, data: Mapping[str, Any],
               grid: Pair | None = None) -> list[dict[str, Any]]:
@@ -164,6 +164,17 @@ class Timelines:
                 for i, (arrays, judged) in zip(missing, compute(missing)):
                     found[i] = files[i].write(self.results.how(judged), **arrays)
         return [found[i] for i in range(len(files))]
+
+
+def _joined(parts: list[Numbers]) -> Numbers:
+    """Parts one behind another, as ``np.concatenate`` has them. The list is used up, so that nothing is there twice."""
+    end = sum(map(len, parts))
+    whole = np.empty((end, *parts[0].shape[1:]), parts[0].dtype)
+    while parts:                # from the last on: what was allocated last is what goes back to the system
+        part = parts.pop()
+        whole[end - len(part):end] = part
+        end -= len(part)
+    return whole
 
 
 @contextmanager

@@ -123,24 +123,25 @@ def names_of_before():
 
 
 @CASES
-def rows_of_samples():
+def samples_and_machines():
     counts = rng().integers(0, 3, (7, 5)) * (np.arange(5) != 2)
     found = []
     real, svm.BLOCK = svm.BLOCK, 3
     try:
         for kind in (np.uint8, np.uint16, np.float32, np.float64):
-            rows = svm.Rows.of(counts.astype(kind))
-            found.append([rows, rows.value.dtype.name, rows.feature.dtype.name])
+            samples = svm.Samples.of(counts.astype(kind))
+            found.append([samples.value[:, :7], samples.value.shape, samples.value.dtype.name, samples.scale[:7],
+                          samples.size])
         found.append([len(part) for part in svm.blocks(counts)])
     finally:
         svm.BLOCK = real
     labels = np.array([1, 5, 3, 5, 9, 0])
-    one = svm.Descent(svm.Rows.of(counts.astype(np.uint8)), (np.arange(7) % 3 - 1).astype(np.int32), 2, 4.0, rng())
-    one.weights[:, :2] = np.arange(12).reshape(6, 2) / 7.0 - 0.5
-    one.alpha[:, :2] = (np.arange(14).reshape(7, 2) % 3) / 5.0
-    seen = [one.strength, one._scaled(), one.coefficients(), one._look(), one.at_margin, one.scores[:, :2]]
+    one = svm.Descent(svm.Samples.of(counts.astype(np.uint8)), (np.arange(7) % 3 - 1).astype(np.int32), 2, 4.0, rng())
+    one.weights[:, :6] = np.arange(12).reshape(2, 6) / 7.0 - 0.5
+    one.alpha[:] = (np.arange(14).reshape(7, 2) % 3) / 5.0
+    seen = [one.strength, one._scaled()[:, :7], one.coefficients(5), one._look(), one.active]
     return [found, [svm._places(labels, np.array(classes)) for classes in ([1, 3, 5], [5], [0, 9])], seen,
-            svm.Descent(svm.Rows.of(counts), labels[:0].astype(np.int32), 1, 0.25, rng()).strength]
+            svm.Descent(svm.Samples.of(counts), labels[:0].astype(np.int32), 1, 0.25, rng()).strength]
 
 
 @CASES

@@ -15,7 +15,7 @@ from spikingconvnet.board.programs import PROGRAMS
 from spikingconvnet.board.rules import MODULATED_KINDS, RULE_KINDS, LoweredRule
 from spikingconvnet.network.arrays import AnyInts, Ints, Ints16, Ints32
 
-LANES = 16                  # support vector machines at a time
+STRIPES, DOTS = 16, 2   # sums of a support vector machine's score: side by side, and vectors of them
 BLOCK = 16              # lanes of the widest vector, so neurons of a block; rows and lines are padded to it
 NEURON_FIELDS = ("v_now", "timer", "syn_e", "syn_i", "i_offset", "resistance", "v_rest", "membrane_decay", "v_thresh",
                  "decay_e_mask", "decay_e", "decay_i_mask", "decay_i", "v_reset", "refractory", "input_scale",

@@ -26,7 +26,6 @@ from spikingconvnet.backends.local.layout import (
     FIELDS,
     INPUT_FIELDS,
     LANE_FIELDS,
-    LANES,
     REACH_FIELDS,
     TABLES,
     TRACED,
@@ -45,7 +44,7 @@ from spikingconvnet.backends.local.layout import (
     Static,
 )
 from spikingconvnet.errors import NetworkError
-from spikingconvnet.network.arrays import Counts16, Flags, Floats32, Ids, Ints, Ints16, Ints32, Words
+from spikingconvnet.network.arrays import Counts16, Flags, Floats, Floats32, Ids, Ints, Ints16, Ints32, Numbers, Words
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ def or_else(module: str = "spikingconvnet.backends.local.numba_kernels") -> Modu
 # The arguments of each C function in order: numbers, and arrays as name:types:fewest numbers in it, which is a sum of
 # products of numbers, of other arguments, of other arrays' lengths and of what `_COUNTS` names.
 _COUNTS = {"FIELDS": FIELDS, "BLOCK": BLOCK, "AMOUNTS": len(AMOUNTS), "TABLES": len(TABLES),
-           "REACH": len(REACH_FIELDS), "LANE": len(LANE_FIELDS), "LANES": LANES, "TRACED": len(TRACED),
+           "REACH": len(REACH_FIELDS), "LANE": len(LANE_FIELDS), "TRACED": len(TRACED),
            "INPUT": len(INPUT_FIELDS), "CHOSEN": 2}
 SIGNATURES = {
     "sort_by_row": "steps offsets:i8:steps+1 neurons:u2,u4 bytes row_of:i2 column_of:i2:row_of channel_of:i2:row_of"
@@ -108,11 +107,11 @@ SIGNATURES = {
         recorded_ids:i8:n_recorded recorded_v:i4:n_steps*n_recorded recorded_gsyn_exc:i4:n_steps*n_recorded
         recorded_gsyn_inh:i4:n_steps*n_recorded n_recorded
         offsets:i8:n_steps+1 ids:i4 out_step:i4:n_steps*n out_id:i4:n_steps*n reset_every widest""",
-    "svm_pass": "order:i8:drawn drawn start:i8:n+1 n feature:u2,u4 feature_bytes value:u2,f4:feature value_bytes"
-                " own:i4:n square:f4:features features size:f4:n factors:f4:2 lanes weights:f4:LANES*features+LANES"
-                " alpha:f4:LANES*n widest",
-    "svm_scores": "start:i8:n+1 n feature:u2,u4 feature_bytes value:u2,f4:feature value_bytes features"
-                  " weights:f4:LANES*features+LANES scores:f4:LANES*n widest",
+    "svm_pass": "order:i8:drawn drawn value:u1,u2,f4:n*width bytes n width own:i4:n square:f4:width size:f4:n"
+                " factors:f4:2 active:?:n*machines machines weights:f4:machines*width alpha:f4:n*machines x:f4:width"
+                " widest",
+    "svm_look": "value:u1,u2,f4:n*width bytes n width own:i4:n factors:f4:2 active:?:n*machines machines"
+                " weights:f4:machines*width alpha:f4:n*machines x:f4:width slacks:f8:machines widest",
     "first_countdowns": "state:u8:4 slow:?:n interval:u8:n waiting:u8:n n",
     "draw": "t state:u8:4 slow:?:n interval:u8:n limit:u8:n start:u8:n end:u8:n waiting:u8:n counts:u2:steps*n steps n",
 }
@@ -239,14 +238,15 @@ def draw(t: int, state: Words, slow: Flags, interval: Words, limit: Words, start
     _call("draw", t, state, slow, interval, limit, start, end, waiting, counts, *counts.shape)
 
 
-def svm_pass(order: Ints, start: Ints, feature: Ids, value: Counts16 | Floats32, own: Ints32, square: Floats32,
-             size: Floats32, factors: Floats32, lanes: int, weights: Floats32, alpha: Floats32) -> int:
+def svm_pass(order: Ints, value: Numbers, own: Ints32, square: Floats32, size: Floats32, factors: Floats32,
+             active: Flags, weights: Floats32, alpha: Floats32, x: Floats32) -> int:
     """See ``svm_kernels.svm_pass``."""
-    return _call("svm_pass", order, len(order), start, len(start) - 1, feature, feature.itemsize, value, value.itemsize,
-                 own, square, len(square), size, factors, lanes, weights, alpha, WIDEST)
+    return _call("svm_pass", order, len(order), value, value.itemsize, *value.shape, own, square, size, factors, active,
+                 len(weights), weights, alpha, x, WIDEST)
 
 
-def svm_scores(start: Ints, feature: Ids, value: Counts16 | Floats32, weights: Floats32, scores: Floats32) -> None:
-    """See ``svm_kernels.svm_scores``."""
-    _call("svm_scores", start, len(start) - 1, feature, feature.itemsize, value, value.itemsize, len(weights) - 1,
-          weights, scores, WIDEST)
+def svm_look(value: Numbers, own: Ints32, factors: Floats32, active: Flags, weights: Floats32, alpha: Floats32,
+             x: Floats32, slacks: Floats) -> int:
+    """See ``svm_kernels.svm_look``."""
+    return _call("svm_look", value, value.itemsize, *value.shape, own, factors, active, len(weights), weights, alpha, x,
+                 slacks, WIDEST)

@@ -9,11 +9,11 @@ from spikingconvnet.backends.local.general_kernels import general_steps
 from spikingconvnet.backends.local.kernels import count_events, place_events, sort_by_row
 from spikingconvnet.backends.local.layout import Block, Events, Geometry
 from spikingconvnet.backends.local.poisson_kernels import draw, first_countdowns
-from spikingconvnet.backends.local.svm_kernels import svm_pass, svm_scores
+from spikingconvnet.backends.local.svm_kernels import svm_look, svm_pass
 from spikingconvnet.network.arrays import Ints, Ints16, Ints32
 
 __all__ = ["conv_row", "count_events", "draw", "first_countdowns", "general_steps", "place_events", "sort_by_row",
-           "svm_pass", "svm_scores"]
+           "svm_look", "svm_pass"]
 
 
 def conv_row(t: int, n_steps: int, row_offsets: Ints, columns: Ints16, channels: Ints16, rows_in: Ints16, top: int,

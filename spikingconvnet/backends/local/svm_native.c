@@ -1,42 +1,36 @@
 /* svm_kernels.py in C: the same names, the same arguments, the same floats.
  *
- * Every lane adds in the order that Python has, and nothing is contracted (-ffp-contract=off), so vectors of any width
- * give the same bits.
+ * Sums have the order that Python has, and nothing is contracted (-ffp-contract=off), so vectors of any width give the
+ * same bits.
  */
 
 #include <stdint.h>
 
 #include "checked.h"
 
-#define LANES 16            /* classes at a time */
+#define STRIPES 16
+#define DOTS 2
+#define AT_ONCE 4           /* machines that score a sample together */
+#ifndef CHECKED
+#define INLINED static inline __attribute__((always_inline))
+#else
+#define INLINED static
+#endif
 
 typedef float F __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t I __attribute__((vector_size(64), may_alias));
 
-struct rows {               /* samples: what is not zero of each */
-    const int64_t *start;
-    const void *feature, *value;
-    int64_t feature_bytes, value_bytes, features, n;
+struct samples {
+    const void *value;
+    int64_t bytes, n, width;
 };
 
-struct machine {            /* a lane is a class against all others */
-    const int32_t *own;         /* lane of each sample's class; -1 for none */
-    const float *square, *size, *factors;       /* of features' scales, of samples; see svm_kernels.py */
-    float *weights, *alpha;
-    int64_t lanes;
+struct group {              /* of machines, each of which is a class against all others */
+    const int32_t *own;
+    const float *square, *size, *factors;
+    uint8_t *active;
+    float *weights, *alpha, *x;
+    int64_t machines;
 };
-
-static inline int64_t feature_at(const struct rows *r, int64_t k)
-{
-    const int64_t at = r->feature_bytes == 2 ? ((const uint16_t *)r->feature)[k] : ((const uint32_t *)r->feature)[k];
-    WITHIN(at, r->features);
-    return at;
-}
-
-static inline float value_at(const struct rows *r, int64_t k)
-{
-    return r->value_bytes == 2 ? (float)((const uint16_t *)r->value)[k] : ((const float *)r->value)[k];
-}
 
 #ifdef __x86_64__
 #pragma GCC push_options
@@ -64,19 +58,20 @@ static inline float value_at(const struct rows *r, int64_t k)
 #define BEST(name, ...) ((void)widest, plain_##name(__VA_ARGS__))
 #endif
 
-int64_t svm_pass(const int64_t *order, int64_t drawn, const int64_t *start, int64_t n, const void *feature,
-                 int64_t feature_bytes, const void *value, int64_t value_bytes, const int32_t *own, const float *square,
-                 int64_t features, const float *size, const float *factors, int64_t lanes, float *weights, float *alpha,
-                 int64_t widest)
+int64_t svm_pass(const int64_t *order, int64_t drawn, const void *value, int64_t bytes, int64_t n, int64_t width,
+                 const int32_t *own, const float *square, const float *size, const float *factors, uint8_t *active,
+                 int64_t machines, float *weights, float *alpha, float *x, int64_t widest)
 {
-    const struct rows r = {start, feature, value, feature_bytes, value_bytes, features, n};
-    const struct machine m = {own, square, size, factors, weights, alpha, lanes};
-    return BEST(pass, &r, &m, order, drawn);
+    const struct samples s = {value, bytes, n, width};
+    const struct group m = {own, square, size, factors, active, weights, alpha, x, machines};
+    return BEST(pass, &s, &m, order, drawn);
 }
 
-int64_t svm_scores(const int64_t *start, int64_t n, const void *feature, int64_t feature_bytes, const void *value,
-                   int64_t value_bytes, int64_t features, const float *weights, float *scores, int64_t widest)
+int64_t svm_look(const void *value, int64_t bytes, int64_t n, int64_t width, const int32_t *own, const float *factors,
+                 uint8_t *active, int64_t machines, float *weights, float *alpha, float *x, double *slacks,
+                 int64_t widest)
 {
-    const struct rows r = {start, feature, value, feature_bytes, value_bytes, features, n};
-    return BEST(scores, &r, weights, scores);
+    const struct samples s = {value, bytes, n, width};
+    const struct group m = {own, 0, 0, factors, active, weights, alpha, x, machines};
+    return BEST(look, &s, &m, slacks);
 }

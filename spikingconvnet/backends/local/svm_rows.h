@@ -1,75 +1,106 @@
 /* What svm_native.c compiles for vectors of several widths. */
 
-#define DOTS 4              /* sums side by side, so that none waits for the last addition */
-
-/* Scores of a sample in all lanes, the intercept's weights first. */
-static inline void NAME(score)(const struct rows *r, int64_t i, const float *weights, F *score)
+/* A sample as floats, while the processor fetches the one behind it. */
+static inline void NAME(read)(const struct samples *s, int64_t i, int64_t next, float *x)
 {
-    const int64_t first = r->start[i], end = r->start[i + 1];
-    F sum[DOTS] = {*(const F *)(weights + r->features * LANES)};
-    int64_t k = first;
-    HOLDS(0 <= first && first <= end);
-#define ADD(d) sum[d] += *(const F *)(weights + feature_at(r, k + d) * LANES) * value_at(r, k + d)
-    for (; k + DOTS <= end; k += DOTS) {
-        ADD(0);
-        ADD(1);
-        ADD(2);
-        ADD(3);
-    }
-    if (k < end)
-        ADD(0);
-    if (k + 1 < end)
-        ADD(1);
-    if (k + 2 < end)
-        ADD(2);
-#undef ADD
-    *score = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    const int64_t size = s->width * s->bytes;
+    const char *line = (const char *)s->value + next * size;
+#define EACH(type) \
+    for (int64_t f = 0; f < s->width; f++) \
+        x[f] = ((const type *)s->value)[i * s->width + f]
+    WITHIN(i, s->n);
+    HOLDS(s->width % (DOTS * STRIPES) == 0);
+    if (s->bytes == 1)
+        EACH(uint8_t);
+    else if (s->bytes == 2)
+        EACH(uint16_t);
+    else
+        EACH(float);
+#undef EACH
+    for (int64_t at = 0; at < size; at += 64)
+        __builtin_prefetch(line + at);
 }
 
-static int64_t NAME(pass)(const struct rows *r, const struct machine *m, const int64_t *order, int64_t drawn)
+/* Scores of a sample by `many` machines: each has several vectors of sums, so that none waits for the last addition. */
+INLINED void NAME(score)(const float *x, const float *weights, int64_t width, int many, float *score)
 {
-    const float strength = m->factors[0], half = m->factors[1];
-    I used;
+    F sum[AT_ONCE][DOTS] = {{{0}}};
+    for (int64_t first = 0; first < width; first += DOTS * STRIPES)
+        for (int dot = 0; dot < DOTS; dot++)
+            for (int k = 0; k < many; k++) {
+                const int64_t at = first + dot * STRIPES;
+                sum[k][dot] += *(const F *)(x + at) * *(const F *)(weights + k * width + at);
+            }
+    for (int k = 0; k < many; k++) {
+        float total[STRIPES];
+        *(F *)total = sum[k][0] + sum[k][1];
+#define FOLD(half) \
+        for (int stripe = 0; stripe < half; stripe++) \
+            total[stripe] += total[stripe + half]
+        FOLD(8);
+        FOLD(4);
+        FOLD(2);
+        FOLD(1);
+#undef FOLD
+        score[k] = total[0];
+    }
+}
+
+static int64_t NAME(pass)(const struct samples *s, const struct group *m, const int64_t *order, int64_t drawn)
+{
+    const float strength = m->factors[0], half = m->factors[1], *square = m->square;
+    const int64_t width = s->width;
+    float *x = m->x;
     int64_t changed = 0;
-    for (int64_t lane = 0; lane < LANES; lane++)
-        used[lane] = -(lane < m->lanes);
     for (int64_t k = 0; k < drawn; k++) {
         const int64_t i = order[k];
-        WITHIN(i, r->n);
-        F *alpha = (F *)(m->alpha + i * LANES);
-        const F before = *alpha;
-        F score, side = (F){0} - 1.0f;
-        NAME(score)(r, i, m->weights, &score);
-        score *= strength;
-        HOLDS(m->own[i] < m->lanes);
-        if (m->own[i] >= 0)
-            side[m->own[i]] = 1.0f;
-        F after = before - (side * score - 1.0f + before * half) / (m->size[i] * strength + half);
-        after = (F)((I)after & (after > 0.0f) & used);
-        const F step = (after - before) * side;
-        const I moves = step != 0.0f;
-        int32_t moved = 0;
-        for (int64_t lane = 0; lane < LANES; lane++)
-            moved |= moves[lane];
-        if (!moved)
-            continue;
-        changed++;
-        *alpha = after;
-        for (int64_t j = r->start[i]; j < r->start[i + 1]; j++) {
-            const int64_t f = feature_at(r, j);
-            *(F *)(m->weights + f * LANES) += step * (m->square[f] * value_at(r, j));
+        NAME(read)(s, i, order[k + 1 < drawn ? k + 1 : k], x);
+        for (int64_t machine = 0; machine < m->machines; machine++) {
+            const int64_t at = i * m->machines + machine;
+            if (!m->active[at])
+                continue;
+            float *weights = m->weights + machine * width, score, after;
+            const float side = m->own[i] == machine ? 1.0f : -1.0f, before = m->alpha[at];
+            NAME(score)(x, weights, width, 1, &score);
+            after = before - (side * (score * strength) - 1.0f + before * half) / (m->size[i] * strength + half);
+            after = after > 0.0f ? after : 0.0f;
+            if (after == before)
+                continue;
+            const float step = (after - before) * side;
+            m->alpha[at] = after;
+            changed++;
+            for (int64_t f = 0; f < width; f += STRIPES)
+                *(F *)(weights + f) += step * (*(const F *)(square + f) * *(const F *)(x + f));
         }
-        *(F *)(m->weights + r->features * LANES) += step;
     }
     return changed;
 }
 
-static int64_t NAME(scores)(const struct rows *r, const float *weights, float *scores)
+static int64_t NAME(look)(const struct samples *s, const struct group *m, double *slacks)
 {
-    for (int64_t i = 0; i < r->n; i++)
-        NAME(score)(r, i, weights, (F *)(scores + i * LANES));
-    return r->n;
+    int64_t number = 0, many;
+    for (int64_t i = 0; i < s->n; i++) {
+        NAME(read)(s, i, i + 1 < s->n ? i + 1 : i, m->x);
+        for (int64_t first = 0; first < m->machines; first += many) {
+            const float *weights = m->weights + first * s->width;
+            float score[AT_ONCE];
+            many = m->machines - first < AT_ONCE ? 1 : AT_ONCE;
+            if (many == AT_ONCE)
+                NAME(score)(m->x, weights, s->width, AT_ONCE, score);
+            else
+                NAME(score)(m->x, weights, s->width, 1, score);
+            for (int64_t machine = first; machine < first + many; machine++) {
+                const int64_t at = i * m->machines + machine;
+                const float side = m->own[i] == machine ? 1.0f : -1.0f;
+                const float slack = 1.0f - side * (score[machine - first] * m->factors[0]);
+                m->active[at] = slack > 0.0f || m->alpha[at] > 0.0f;
+                number += m->active[at];
+                if (slack > 0.0f)
+                    slacks[machine] += (double)slack * slack;
+            }
+        }
+    }
+    return number;
 }
 
 #undef NAME
-#undef DOTS
