@@ -55,9 +55,9 @@ def drivers(first, apart, n):
     return Population("in", (1, PLANE, PLANE), IFCurrExp(tau_m=0.1, tau_refrac=0.0), {"v_rest": rest}, per_channel=True)
 
 
-def driven(apart, n, rule=None):
-    """Such neurons, each with a synapse to one silent neuron."""
-    ids = np.arange(PLANE ** 2)
+def driven(apart, n, rule=None, heard=PLANE ** 2):
+    """Such neurons, each of the first `heard` with a synapse to one silent neuron."""
+    ids = np.arange(heard)
     synapses = ConnectionList(ids, 0 * ids, np.full(len(ids), 0.001), np.ones(len(ids), int))
     return Network((drivers(20, apart, n), Population("out", (1, 1, 1), IFCurrExp(v_thresh=SILENT))),
                    (Projection("p", "in", "out", synapses, plasticity=rule),))
@@ -70,6 +70,19 @@ def firing(n):
     return Network((Population("out", (1, 1, n), IFCurrExp(**FIRES)),
                     Population("heard", (1, 1, 1), IFCurrExp(v_thresh=SILENT))),
                    (Projection("p", "out", "heard", synapses),))
+
+
+def in_vain(inputs, heard):
+    """Inputs that fire in every step, of which the first few have a synapse to one silent neuron."""
+    ids, at = np.arange(heard), np.arange(11, STEPS - 5)
+    spikes = Spikes.from_events(np.zeros(inputs * len(at), int), np.tile(np.arange(inputs), len(at)),
+                                np.repeat(at, inputs), (1, 1, inputs), 1, STEPS)
+    synapses = ConnectionList(ids, 0 * ids, np.full(heard, 0.001), np.ones(heard, int))
+    return Network((Population("in", spikes.shape, SpikeSourceArray(spikes)),
+                    Population("out", (1, 1, 1), IFCurrExp(v_thresh=SILENT))),
+                   (Projection("p", "in", "out", synapses),))
+
+
 def two_rows(inputs):
     """Inputs that fire in every step, each of which excites one neuron and inhibits another: two rows."""
     ids, at = np.arange(inputs), np.arange(11, STEPS - 5)
@@ -103,6 +116,9 @@ CASES = {
     "16 neurons of a kernel": lambda: kernel([], 8),
     "1 neuron that fires": lambda: firing(1),
     "101 neurons that fire": lambda: firing(101),
+    "1 neuron, 22 inputs, 20 in vain": lambda: in_vain(22, 2),
+    "1 packet of neurons": lambda: driven(1, 1),
+    "5 packets of neurons, 4 apart in vain": lambda: driven(45, 5, heard=60),
     "2 packets of neurons": lambda: driven(1, 2),
     "5 packets of neurons": lambda: driven(1, 5),
     "5 packets of neurons apart": lambda: driven(45, 5),
@@ -152,6 +168,7 @@ def lines(did):
     yield "static synapse", synapse, load.SYNAPSE_COST["static"]
     yield "static packet and row", static - synapse, load.SPIKE_COST["static"]
     yield "first packet of a step", did["1 neuron, 2 inputs"] - did["1 neuron"] - 2 * static, load.START_COST["static"]
+    yield "packet in vain", a("1 neuron, 22 inputs, 20 in vain", "1 neuron, 2 inputs", 20), load.VAIN_COST
     rows = a("2 neurons, 22 inputs of two rows", "2 neurons, 2 inputs of two rows", 20)
     yield "another static row", rows - static - synapse, load.ROW_COST["static"]
     learning = (did["41 neurons, 12 plastic inputs"] - did["1 neuron, 12 plastic inputs"] - 40 * neuron) / 12 / 40
@@ -166,6 +183,8 @@ def lines(did):
     yield "neuron that fires, more", fires, load.FIRE_COST
     alone = a("5 packets of neurons apart", "5 packets of neurons", 4)
     yield "static packet that comes alone, more", alone, load.ALONE_COST["static"]
+    alone = a("5 packets of neurons, 4 apart in vain", "1 packet of neurons", 4) - load.VAIN_COST
+    yield "packet in vain that comes alone, more", alone, load.ALONE_COST["static"]
     alone = a("5 plastic packets of neurons apart", "5 plastic packets of neurons", 4)
     yield "plastic packet that comes alone, more", alone, load.ALONE_COST["plastic"]
     alone = a("kernel, 3 packets of neurons apart", "kernel, 3 packets of neurons", 2)

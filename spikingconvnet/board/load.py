@@ -5,10 +5,14 @@ at a time by ``benchmarks/board_time.py``. Packets that come while the core is a
 the next is fetched meanwhile. A packet that finds the core idle starts that chain again. So it counts when packets
 come: those of a source all at once, those of neurons as these are updated, one after another on each core, between the
 packets that interrupt it.
+
+A neuron's packets go to a core if any neuron of its own core has a synapse there. Those of neurons that have none end
+at the core's filter, a bit for each neuron, before a row is fetched.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TypeAlias
 
 import numpy as np
@@ -31,13 +35,14 @@ FIRE_COST = 81                              # more, of a neuron that fires, its 
 START_COST = {STATIC: 540, PLASTIC: 540, KERNEL: 692}       # of the first packet of a step, for which the core wakes
 ALONE_COST = {STATIC: 464, PLASTIC: 462, KERNEL: 557}       # of every other that comes when the one before is done
 SPIKE_COST = {STATIC: 798, PLASTIC: 1191, KERNEL: 402}      # one more packet and its row
+VAIN_COST = 240                             # a packet without a row on the core, in place of that
 ROW_COST = {STATIC: 570, PLASTIC: 963}      # another row of the same packet; the plastic one as 1191 is more than 798
 KERNEL_ROW_COST = 71                                        # of the kernel, that reaches neurons of the core
 SYNAPSE_COST = {STATIC: 32, PLASTIC: 139, KERNEL: 51}
 SOURCES_SEND = 10_000             # after the tick: sPyNNaker lets sources tick 50 us after neurons
 APART = 1 << 28                   # cycles between steps, when packets are put in order
 
-Counts: TypeAlias = Floats        # (cores, steps)
+Counts: TypeAlias = Floats        # (cores, steps), or (steps,) of one core
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,8 @@ class Load:
         Population, and number of its part.
     neurons : int
     spikes, events : int
-        That arrive in the busiest step of the busiest core: packets, and synapses that they reach; of lists of synapses
-        the average over sources, on a full core. Neurons whose spikes are not known are taken to fire at the 30 Hz that
-        sPyNNaker plans for.
+        That arrive in the busiest step of the busiest core: packets, and synapses that they reach. Neurons whose spikes
+        are not known are taken to fire at the 30 Hz that sPyNNaker plans for.
     mean : float
         Share of the time of a step that is used on average.
     worst : float
@@ -82,7 +86,7 @@ class _Sent:
 
 @dataclass(frozen=True, eq=False)
 class _Reach:
-    """What a spike of each neuron of a vertex does to a core: float arrays (cores, neurons), and whether it comes."""
+    """What a spike of each neuron of a vertex does to a core: float arrays (neurons,), and whether it comes."""
 
     comes: Flags
     synapses: Floats
@@ -134,34 +138,41 @@ def _works(made: Sequence[Vertex], sent: Mapping[int, _Sent]) -> dict[int, _Work
     found = {}
     for index, vertex in enumerate(made):
         if not vertex.is_source:
-            key = vertex.label, tuple((rows.pre, rows.plastic, rows.kernel, rows.synapses) for rows in vertex.incoming)
+            key = vertex.label, tuple((rows.pre, rows.plastic, rows.kernel, _digest(rows)) for rows in vertex.incoming)
             if key not in known:
                 known[key] = _arriving(vertex, made, sent)
             found[index] = known[key]
     return found
 
 
+def _digest(rows: Rows) -> bytes:
+    return sha256(rows.places.tobytes() + rows.counts.tobytes()).digest()
+
+
 def _interrupted(sent: _Sent, vertex: Vertex, work: _Work) -> _Sent:
     """The same spikes, later: packets of other neurons interrupt the updates of a core all along."""
     base, each = _idle(vertex)
-    longer = 1 + work.of_neurons / (each * min(vertex.size, vertex.core_size))
-    core = vertex.core_of[sent.neuron] % len(longer)
-    return replace(sent, after=base + (sent.after - base) * longer[core, sent.step])
+    longer = 1 + work.of_neurons / (each * _neurons(vertex)[:, None])
+    return replace(sent, after=base + (sent.after - base) * longer[vertex.core_of[sent.neuron], sent.step])
 
 
 def _load(label: str, vertex: Vertex, work: _Work, sent: _Sent | None) -> Load:
-    neurons = min(vertex.size, vertex.core_size)
     step = CYCLES_PER_MS * vertex.timestep
     base, each = _idle(vertex)
+    idle = base + each * _neurons(vertex)
     fires = FIRE_COST * _by_core(sent, vertex.core_of, vertex.cores, work.cycles.shape[1])
-    cycles, shared = work.cycles + fires, work.shared + fires
+    cycles, shared = idle[:, None] + work.cycles + fires, work.shared + fires
     core, when = (int(i) for i in np.unravel_index(np.argmax(cycles), cycles.shape))
-    arrived = core % len(work.spikes), when
+    neurons = int(_neurons(vertex)[core])
     by_neuron = each + shared[core, when] / neurons
-    keeps_up = max(int((step / MARGIN - base - cycles[core, when] + shared[core, when]) / by_neuron), 0)
-    idle = base + each * neurons
-    return Load(label, neurons, int(work.spikes[arrived]), int(work.events[arrived]),
-                float(idle + cycles[core].mean()) / step, float(idle + cycles[core, when]) / step, keeps_up)
+    keeps_up = max(int(neurons + (step / MARGIN - cycles[core, when]) / by_neuron), 0)
+    return Load(label, neurons, int(work.spikes[core, when]), int(work.events[core, when]),
+                float(cycles[core].mean()) / step, float(cycles[core, when]) / step, keeps_up)
+
+
+def _neurons(vertex: Vertex) -> Ints:
+    """Of every core."""
+    return np.bincount(vertex.core_of, minlength=vertex.cores)
 
 
 def _idle(vertex: Vertex) -> tuple[int, int]:
@@ -196,47 +207,56 @@ def _updated(vertex: Vertex) -> Ints:
     place = np.empty(vertex.size, np.int64)
     place[order] = np.arange(vertex.size)
     base, each = _idle(vertex)
-    first = np.searchsorted(vertex.core_of[order], np.arange(vertex.cores))
+    first = np.cumsum(_neurons(vertex)) - _neurons(vertex)
     after: Ints = base + each * (place - first[vertex.core_of])
     return after
 
 
 def _arriving(vertex: Vertex, made: Sequence[Vertex], sent: Mapping[int, _Sent]) -> _Work:
-    """What comes to the cores of a vertex; of lists of synapses to one that stands for all."""
+    """What comes to the cores of a vertex; that of cores which get the same is counted once."""
     steps = max([one.steps for one in sent.values()], default=1)
-    cores = vertex.cores if vertex.is_convolution else 1
-    work = _Work(*np.zeros((5, cores, steps)))
-    packets: list[list[tuple[Floats, Floats]]] = [[] for _ in range(cores)]
-    for pre in dict.fromkeys(rows.pre for rows in vertex.incoming):
-        reach = _reach(vertex, made[pre], [rows for rows in vertex.incoming if rows.pre == pre])
-        for core in range(cores):
-            if pre in sent:
-                packets[core].append(_known(work, core, sent[pre], reach, of_neurons=not made[pre].is_source))
-            else:
-                _unknown(work, core, reach, SPIKES_PER_SECOND * vertex.timestep / 1000.0)
+    parts = np.zeros((5, vertex.cores, steps))
+    known: dict[bytes, int] = {}
+    incoming = {rows.pre: [other for other in vertex.incoming if other.pre == rows.pre] for rows in vertex.incoming}
+    for core in range(vertex.cores):
+        reaches = {pre: _reach(vertex, made[pre], rows, core) for pre, rows in incoming.items()}
+        same = known.setdefault(b"".join(one.cycles.tobytes() for one in reaches.values()), core)
+        if same == core:
+            _come(_Work(*parts[:, core]), vertex, made, sent, reaches)
+        parts[:, core] = parts[:, same]
+    return _Work(*parts)
+
+
+def _come(work: _Work, vertex: Vertex, made: Sequence[Vertex], sent: Mapping[int, _Sent],
+          reaches: Mapping[int, _Reach]) -> None:
+    """Add what comes to a core, whose work this is."""
+    packets: list[tuple[Floats, Floats]] = []
+    for pre, reach in reaches.items():
+        if pre in sent:
+            packets.append(_known(work, sent[pre], reach, of_neurons=not made[pre].is_source))
+        else:
+            _unknown(work, reach, SPIKES_PER_SECOND * vertex.timestep / 1000.0)
     kinds = {_kind(rows) for rows in vertex.incoming}
-    for core, came in enumerate(packets):
-        starts = _starts(came, steps)
-        work.cycles[core] += max((ALONE_COST[kind] for kind in kinds), default=0) * np.maximum(starts - 1, 0)
-        work.cycles[core] += max((START_COST[kind] for kind in kinds), default=0) * np.minimum(work.spikes[core], 1)
-    return work
+    starts, cycles = _starts(packets, len(work.cycles)), work.cycles
+    cycles += max((ALONE_COST[kind] for kind in kinds), default=0) * np.maximum(starts - 1, 0)
+    cycles += max((START_COST[kind] for kind in kinds), default=0) * np.minimum(work.spikes, 1)
 
 
-def _known(work: _Work, core: int, sent: _Sent, reach: _Reach, of_neurons: bool) -> tuple[Floats, Floats]:
+def _known(work: _Work, sent: _Sent, reach: _Reach, of_neurons: bool) -> tuple[Floats, Floats]:
     """Add spikes that are known to what comes to a core; when each comes, and the cycles that it takes."""
-    comes = reach.comes[core][sent.neuron]
+    comes = reach.comes[sent.neuron]
     step, neuron = sent.step[comes], sent.neuron[comes]
     for total, each in ((work.spikes, reach.comes), (work.events, reach.synapses), (work.shared, reach.shared),
                         (work.cycles, reach.cycles), (work.of_neurons, reach.cycles * of_neurons)):
-        total[core] += np.bincount(step, each[core][neuron], minlength=total.shape[1])
-    return step * APART + sent.after[comes], reach.cycles[core][neuron]
+        total += np.bincount(step, each[neuron], minlength=len(total))
+    return step * APART + sent.after[comes], reach.cycles[neuron]
 
 
-def _unknown(work: _Work, core: int, reach: _Reach, rate: float) -> None:
+def _unknown(work: _Work, reach: _Reach, rate: float) -> None:
     """Add spikes of which only the rate is known, of a neuron in a step."""
     for total, each in ((work.spikes, reach.comes), (work.events, reach.synapses), (work.shared, reach.shared),
                         (work.cycles, reach.cycles)):
-        total[core] += rate * (each[core] * reach.comes[core]).sum()
+        total += rate * (each * reach.comes).sum()
 
 
 def _starts(packets: Sequence[tuple[Floats, Floats]], steps: int) -> Floats:
@@ -256,34 +276,39 @@ def _kind(rows: Rows) -> str:
     return KERNEL if rows.kernel else PLASTIC if rows.plastic else STATIC
 
 
-def _reach(vertex: Vertex, pre: Vertex, incoming: Sequence[Rows]) -> _Reach:
-    """What spikes of a vertex do to the cores of another."""
+def _reach(vertex: Vertex, pre: Vertex, incoming: Sequence[Rows], core: int) -> _Reach:
+    """What spikes of a vertex do to a core of another."""
     if vertex.is_convolution:
-        return _of_kernel(vertex, pre, incoming[0])
-    share = min(vertex.size, vertex.core_size) / vertex.size
-    reached = [rows.synapses / pre.size * share for rows in incoming]
-    kinds = [_kind(rows) for rows in incoming]
-    shared = sum(n * SYNAPSE_COST[kind] for n, kind in zip(reached, kinds))
-    packet = SPIKE_COST[kinds[0]] + sum(ROW_COST[kind] for kind in kinds[1:])
-    values = np.array([sum(reached), shared, packet + shared])
-    synapses, cycles_shared, cycles = np.broadcast_to(values[:, None, None], (3, 1, pre.size))
-    return _Reach(np.ones((1, pre.size), bool), synapses, cycles_shared, cycles)
+        return _of_kernel(vertex, pre, incoming[0], core)
+    synapses, shared, packet = np.zeros((3, pre.size))
+    comes = np.zeros(pre.size, bool)
+    for rows in incoming:
+        fans = rows.fans(core, pre.size)
+        linked, kind = _linked(pre, fans), _kind(rows)
+        packet += linked * np.where(comes, ROW_COST[kind], SPIKE_COST[kind])
+        shared += SYNAPSE_COST[kind] * fans
+        synapses += fans
+        comes |= linked
+    return _Reach(comes, synapses, shared, np.where(synapses > 0, packet, VAIN_COST * comes) + shared)
 
 
-def _of_kernel(vertex: Vertex, pre: Vertex, rows: Rows) -> _Reach:
-    """Neurons that each input's kernel reaches on each core, borders counted; packets go by cores of the source."""
+def _linked(pre: Vertex, fans: Floats) -> Flags:
+    """Whose packets go to where these synapses are: those of all neurons of a core of which one has any."""
+    return (np.bincount(pre.core_of, fans > 0, minlength=pre.cores) > 0)[pre.core_of]
+
+
+def _of_kernel(vertex: Vertex, pre: Vertex, rows: Rows, core: int) -> _Reach:
+    """Neurons that each input's kernel reaches on a core, borders counted; packets go by cores of the source."""
     assert rows.convolution is not None
-    across, down = (_lines(rows.convolution, vertex, axis) for axis in (0, 1))
-    synapses = (down[:, :, None] * across[:, None, :]).reshape(vertex.cores, -1)
-    lines = (down[:, :, None] * (across[:, None, :] > 0)).reshape(vertex.cores, -1)
-    touched = np.stack([np.bincount(pre.core_of, of_core > 0, minlength=pre.cores) > 0 for of_core in synapses])
+    across, down = (_lines(rows.convolution, vertex, axis, core) for axis in (0, 1))
+    synapses = np.outer(down, across).ravel()
+    lines = np.outer(down, across > 0).ravel()
     shared = KERNEL_ROW_COST * lines + SYNAPSE_COST[KERNEL] * synapses
-    return _Reach(touched[:, pre.core_of], synapses, shared, SPIKE_COST[KERNEL] + shared)
+    return _Reach(_linked(pre, synapses), synapses, shared, SPIKE_COST[KERNEL] + shared)
 
 
-def _lines(convolution: BoardConvolution, vertex: Vertex, axis: int) -> Floats:
-    """Lines of a core's neurons that each line of inputs reaches, along columns (0) or rows (1): (cores, inputs)."""
+def _lines(convolution: BoardConvolution, vertex: Vertex, axis: int, core: int) -> Floats:
+    """Lines of a core's neurons that each line of inputs reaches, along columns (0) or rows (1): (inputs,)."""
     at, output, _ = convolution.reached(axis)
-    core_of = vertex.core_of.reshape(convolution.post_shape[1:])
-    there = np.stack([(core_of == core).any(axis=axis) for core in range(vertex.cores)])
-    return np.stack([np.bincount(at, of_core[output], convolution.pre_shape[2 - axis]) for of_core in there])
+    there = (vertex.core_of == core).reshape(convolution.post_shape[1:]).any(axis=axis)
+    return np.bincount(at, there[output], convolution.pre_shape[2 - axis])

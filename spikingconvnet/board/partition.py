@@ -24,7 +24,7 @@ from spikingconvnet.board.lowering import RING_BUFFER_BITS
 from spikingconvnet.board.rules import rule_kind
 from spikingconvnet.board.split_cores import NEURONS_PER_CORE, ROW_LIMIT, is_split, neurons_of_core
 from spikingconvnet.errors import NetworkError, require
-from spikingconvnet.network.arrays import Flags, Ints, Pair
+from spikingconvnet.network.arrays import Flags, Floats, Ints, Pair
 from spikingconvnet.network.board_connectors import BoardConvolution
 from spikingconvnet.network.connectivity import ConvConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
@@ -56,7 +56,7 @@ class Rows:
     delay : int
         Longest delay, steps.
     near, far, longest : int
-        Most synapses of a row in one core, with delays within the ring buffer, beyond it, and of any delay.
+        Most synapses of a row in one core: with delays within the ring buffer, beyond it, of any.
     synapses : int
     plastic, generated, modulates : bool
         `generated` on the board, from an all-to-all connection of one weight; `modulates`: a reward or punishment.
@@ -64,6 +64,8 @@ class Rows:
         Weights of a ConvolutionConnector; 0 for rows.
     convolution : BoardConvolution or None
         That connector.
+    places, counts : int array
+        ``core * size + neuron`` of the presynaptic neurons with synapses on a core, ascending; how many there, of rows.
     """
 
     pre: int
@@ -77,6 +79,13 @@ class Rows:
     modulates: bool = False
     kernel: int = 0
     convolution: BoardConvolution | None = None
+    places: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    counts: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def fans(self, core: int, size: int) -> Floats:
+        """Synapses on a core of each neuron of the presynaptic vertex, of which there are so many: (size,)."""
+        own = slice(*np.searchsorted(self.places, (core * size, (core + 1) * size)))
+        return np.bincount(self.places[own] - core * size, self.counts[own], size)
 
 
 @dataclass(eq=False)
@@ -152,15 +161,15 @@ class _PendingRows:
     generated: bool
     modulates: bool
 
-    def counted(self, slots: int, core_size: int) -> Rows:
-        """As Rows."""
+    def counted(self, slots: int, core_size: int, size: int) -> Rows:
+        """As Rows, of a presynaptic vertex of so many neurons."""
         if self.generated:
             near, far, longest = (core_size, 0, core_size) if self.delay <= slots else (0, core_size, core_size)
         else:
             near, far, longest = (self._longest(chosen) for chosen in (self.delays <= slots, self.delays > slots,
                                                                        self.delays > 0))
         return Rows(self.pre, self.delay, near, far, longest, len(self.source), self.plastic, self.generated,
-                    self.modulates)
+                    self.modulates, 0, None, *np.unique(self.core * size + self.source % size, return_counts=True))
 
     def _longest(self, chosen: Flags) -> int:
         if not chosen.any():
@@ -285,8 +294,7 @@ def _spikes_by_core(spikes: Spikes, core_of: Ints, n_parts: int, cores: int) -> 
 def _add_kernels(made: list[Vertex], parts: Parts, projection: Projection, connectors: Connectors) -> None:
     for (channel, index), one in connectors.items():
         made[parts[projection.post][index]].incoming.append(
-            Rows(parts[projection.pre][channel], one.delay, 0, 0, 0, 0, kernel=one.kernel.size,
-                 convolution=one))
+            Rows(parts[projection.pre][channel], one.delay, 0, 0, 0, 0, kernel=one.kernel.size, convolution=one))
 
 
 def _add_rows(made: list[Vertex], waiting: Waiting, parts: Parts, projection: Projection) -> None:
@@ -352,7 +360,8 @@ def _add_delay_stages(made: list[Vertex], waiting: Waiting) -> None:
             raise NetworkError(f"Population {vertex.label!r}: a delay of {longest} steps; with"
                                f" {min(vertex.size, vertex.core_size)} neurons on a core a board reaches"
                                f" {vertex.slots * (MOST_DELAY_STAGES + 1)}")
-        vertex.incoming += [rows.counted(vertex.slots, min(vertex.size, vertex.core_size)) for rows in waiting[place]]
+        vertex.incoming += [rows.counted(vertex.slots, min(vertex.size, vertex.core_size), made[rows.pre].size)
+                            for rows in waiting[place]]
         for rows in vertex.incoming:
             most = _most_of_a_row(vertex, rows)
             if rows.longest > most:

@@ -86,7 +86,8 @@ def test_neurons_that_fire_cost_more_on_the_core_that_has_them():
     silent, = resources(made).loads
     few, many = (resources(made, (), {"out": events((1, 1, 300), [(first + n, 1) for n in range(30)])}).loads[0]
                  for first in (260, 0))
-    assert few.worst == many.worst == pytest.approx(silent.worst + 30 * FIRE_COST / 200_000)
+    assert few.worst == silent.worst                        # those of 44 neurons on the second core
+    assert many.worst == pytest.approx(silent.worst + 30 * FIRE_COST / 200_000)
 
 
 @pytest.mark.parametrize("fire, alone", [((0, 1, 2), 0), ((0, 100, 200), 2)])
@@ -100,6 +101,46 @@ def test_packets_that_come_one_by_one_cost_more(fire, alone):
     cycles = (STEP_COST + NEURON + START_COST["static"] + alone * ALONE_COST["static"]
               + 3 * (SPIKE_COST["static"] + SYNAPSE_COST["static"]))
     assert load.worst == pytest.approx(cycles / 200_000)
+
+
+def listed(pairs, fire, n_post=4, on_a_core=2):
+    """A network of (input, neuron) pairs on cores of two neurons, whose 6 inputs fire in step 1."""
+    pre, post = np.array(pairs).T
+    synapses = ConnectionList(pre, post, np.full(len(pre), 0.1), np.ones(len(pre), int))
+    return Network((Population("in", (1, 1, 6), SpikeSourceArray(events((1, 1, 6), [(n, 1) for n in fire]))),
+                    Population("out", (1, 1, n_post), IFCurrExp(), neurons_per_core=on_a_core)),
+                   (Projection("p", "in", "out", synapses),))
+
+
+@pytest.mark.parametrize("fire, packets, vain, synapses", [
+    ((0,), 1, 0, 2), ((0, 4), 2, 1, 2), ((0, 1, 4, 5), 4, 2, 3), ((2,), 1, 0, 1), ((4, 5), 2, 2, 0)])
+def test_packets_of_inputs_without_synapses_on_a_core_are_in_vain_there(fire, packets, vain, synapses):
+    """Neurons 0 and 1 hear of inputs 0 and 1, neuron 2 of input 2."""
+    load, = resources(listed([(0, 0), (0, 1), (1, 1), (2, 2)], fire)).loads
+    assert (load.neurons, load.spikes, load.events) == (2, packets, synapses)
+    cycles = (STEP_COST + 2 * NEURON + START_COST["static"] + (packets - vain) * SPIKE_COST["static"]
+              + vain * module.VAIN_COST + synapses * SYNAPSE_COST["static"])
+    assert load.worst == pytest.approx(cycles / 200_000)
+
+
+def test_no_packets_come_to_a_core_that_none_of_the_inputs_reaches():
+    made = vertices(listed([(0, 0)], (0, 1)))
+    work = module._works(made, {0: module._sent(made[0], {})})[1]
+    assert work.spikes.sum(axis=1).tolist() == [2, 0]
+
+
+def test_a_row_more_is_counted_on_cores_that_it_reaches():
+    both = ConnectionList(np.zeros(3, int), np.arange(3), np.array([0.1, -0.1, 0.1]), np.ones(3, int), signed=True)
+    load, = resources(replace(listed([(0, 0)], (0,)), projections=(Projection("p", "in", "out", both),))).loads
+    one = STEP_COST + 2 * NEURON + START_COST["static"] + SPIKE_COST["static"] + 2 * SYNAPSE_COST["static"]
+    assert load.worst == pytest.approx((one + module.ROW_COST["static"]) / 200_000)
+
+
+def test_cores_that_get_the_same_are_counted_once(monkeypatch):
+    counted, come = [], module._come
+    monkeypatch.setattr(module, "_come", lambda *args: (counted.append(1), come(*args)))
+    load, = resources(dense(3, 600, [(0, 1), (2, 1)])).loads        # 256, 256 and 88 neurons
+    assert len(counted) == 2 and load.events == 512
 
 
 @pytest.mark.parametrize("place, reached", [((0, 0), (1, 1)), ((0, 8), (1, 5)), ((8, 15), (5, 1)), ((8, 8), (5, 5))])
