@@ -127,9 +127,12 @@ class Monitor:
                 + struct.pack("<H", chip.router.p2p_link(root.address)))
 
     def _count(self, command: SCP) -> bytes:
-        """Count cores in a state, over all chips of the machine: cmd_count, scamp-cmd.c:714."""
+        """Count cores in a state, over all chips of this one's board: cmd_count, scamp-cmd.c:714."""
         app_id, state, _ = command.arguments
-        return struct.pack("<I", sum(chip.count(app_id & 255, state) for chip in self.machine.chips.values()))
+        board = self.machine.layout.ethernet_of
+        here = board[self.chip.x, self.chip.y]
+        return struct.pack("<I", sum(chip.count(app_id & 255, state) for xy, chip in self.machine.chips.items()
+                                     if board[xy] == here))
 
     def _checked(self, length: int, kind: int) -> int:
         self._require(length <= MAX_DATA and kind < len(_TYPE_WIDTHS), f"length {length}, unit {kind}")

@@ -21,7 +21,7 @@ from spikingconvnet.emulator.faults import Faults
 from spikingconvnet.emulator.faulty_machine import FaultyMachine
 from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.machine import Machine, Tree
-from spikingconvnet.emulator.memory_map import LINK_DELTAS, SDRAM_BASE, SDRAM_SYSTEM, SV, SV_BASE
+from spikingconvnet.emulator.memory_map import LINK_DELTAS, SDRAM_BASE, SDRAM_SYSTEM, SV, SV_BASE, CPUState
 from spikingconvnet.emulator.native_core import NativeCore
 from spikingconvnet.emulator.packets import PORT_ETHERNET, SCP_PORT, SDP, UDP_PADDING, Command, Result
 from spikingconvnet.emulator.ports import Port
@@ -139,6 +139,21 @@ def test_a_machine_that_is_left_goes_on_from_its_file(machine, tmp_path):
     assert boards.digest(restored) == boards.digest(machine)
     assert [table.live for table in restored.tags.values()] == [False, False, True]
     machine.tags[8, 4].clear(2)
+
+
+def test_cores_in_a_state_are_counted_by_board():
+    """SpiNNMan asks every board and adds up what it hears, so that no core may be counted by two of them."""
+    sent = []
+    made = Machine(5, HOSTS, make_core=NativeCore, transmit=sent.append)
+    loaded = {(0, 0): 0b0110, (4, 7): 0b10, (4, 8): 0b1110, (8, 5): 0b10}
+    for xy, cores in loaded.items():
+        made.chips[xy].bus.write(SDRAM_SYSTEM, program([WFI]))
+        made.chips[xy].start(SDRAM_SYSTEM, cores, 30, 0)
+    for x, y in ETHERNETS:
+        made.accept(SDP(0x87, 0, 0, 0xff, x << 8 | y, 0, struct.pack("<2H3I", Command.COUNT, 7, 30, CPUState.INIT, 0)))
+    assert [made.layout.ethernet_of[xy] for xy in loaded] == [(0, 0), (0, 0), (4, 8), (8, 4)]
+    assert [struct.unpack_from("<I", message.payload, 4)[0] for message in sent] == [3, 3, 1]
+    made.close()
 
 
 def test_faults_are_on_any_board_but_its_ethernet_chip_lives():
