@@ -227,7 +227,8 @@ def width(declared):
 NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", "processor", "timed", "read_cost",
             "costs", "last", "price", "bank", "sent_at", "coming", "n_coming", "coming_size", "steps", "n_steps",
             "steps_size", "memories", "base", "size", "bytes", "n_memories", "places", "n_places", "serve", "words",
-            "halves", "blocks", "pages", "profiled", "drops", "dropped", "drops_size", "router",
+             "halves", "blocks", "pages", "profiled", "drops", "dropped", "drops_size", "router",
+             "attend",        # which every slice sets anew
             # whether it is idle, which is found out anew
             "before", "quiet", "patience", "apart", "outside", "touched", "idle"}
 

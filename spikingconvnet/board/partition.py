@@ -51,10 +51,8 @@ class Rows:
 
     Attributes
     ----------
-    pre : int
-        Index of the presynaptic vertex.
-    delay : int
-        Longest delay, steps.
+    pre, delay : int
+        Index of the presynaptic vertex; longest delay, steps.
     near, far, longest : int
         Most synapses of a row in one core: with delays within the ring buffer, beyond it, of any.
     synapses : int

@@ -102,8 +102,31 @@
 #define NEXT_ONE ((uint32_t) (next - table) << width)
 #define NEXT do { o = next++; goto *labels[o->kind]; } while (0)
 #if TIMED                                                       /* behind a block there is another one */
-#define FOLLOW goto follow
-#define GO_IF(holds) if (holds) goto branch; FOLLOW;
+/* A block begins, if there is nothing to look at before. Each jump has its own copy: what comes next is guessed better. */
+#define BEGIN(lasts)                                                                                \
+    {                                                                                               \
+        const block *begun = &a->blocks[to / 2];                                                    \
+        uint64_t now = c->now + (lasts);                                                            \
+        if (__builtin_expect(now >= c->attend || !begun->size, 0)) goto there;                      \
+        c->now = now + begun->cycles;                                                               \
+        c->jump = begun->jump;                                                                      \
+        c->follow = to + begun->size;                                                               \
+        __asm__ volatile("# %0" : : "i"(__COUNTER__));             /* GCC would make one of all copies */ \
+        NEXT;                                                                                       \
+    }
+#define FOLLOW                                                                                      \
+    {                                                                                               \
+        to = NEXT_ONE;                                                                              \
+        if (to == CODE) goto lost;                                                                  \
+        BEGIN(to == c->follow ? 0 : c->jump)                                                        \
+    }
+#define GO_IF(holds)                                                                                \
+    if (holds) {                                                                                    \
+        to = o->number << width;                                                                    \
+        next = table + o->number;                                                                   \
+        BEGIN(to == c->follow ? 0 : c->jump)                                                        \
+    }                                                                                               \
+    FOLLOW
 #else
 #define FOLLOW NEXT
 #define GO_IF(holds)                                                                                \
@@ -133,13 +156,18 @@ static void RUN(core *c) {
     TAKE_FLAGS;
     goto change;
 
+#if !TIMED
 branch:                                                         /* to where a jump with a condition goes, in ITCM */
     to = o->number << width;
     next = table + o->number;
     goto there;
+#endif
 jump:                                                           /* to `to`, in the same state */
     if (to >= CODE) goto lost;
     next = table + (to >> width);
+#if TIMED
+    BEGIN(to == c->follow ? 0 : c->jump)
+#endif
 there:
     if (c->pause) {
         c->pause = 0;
@@ -152,11 +180,6 @@ there:
     if (!begin_block(c, to, begun)) goto leave;
 #endif
     NEXT;
-#if TIMED
-follow:                                                         /* to what comes next */
-    to = NEXT_ONE;
-    goto jump;
-#endif
 change:                                                         /* to `to`, in the state that c->thumb says */
     table = table_of(c);
     width = c->thumb ? 1 : 2;
@@ -275,7 +298,8 @@ do_BLX_SECOND:
     goto change;
 do_LITERAL:
     at = o->number;
-    LOAD(4, y)
+    if (at <= CODE - 4) y = bytes_at(c->itcm + at, 4);          /* nearly all are */
+    else LOAD(4, y)
     r[o->rd] = y;
     NEXT;
 do_LDR_PC: {
@@ -471,6 +495,7 @@ do_MSR:
 #undef NEXT
 #undef FOLLOW
 #undef GO_IF
+#undef BEGIN
 #undef LABEL
 #undef FORM_LABELS
 #undef OFFSET_LABELS

@@ -37,6 +37,7 @@ static void set_flags(arm *a, uint32_t word) {
 static void set_status(core *c, uint32_t word) {
     set_flags(&c->arm, word);
     c->arm.masks = word & (I_BIT | F_BIT);
+    c->attend = 0;
     c->thumb = word & T_BIT ? 1 : 0;
     change_mode(&c->arm, word & MODE_BITS);
 }
@@ -180,6 +181,7 @@ static int far_load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
         if (!p->read && !state) c->outside = 1;
         *value = p->read ? (uint32_t) p->read(c, offset, size) :
                  state && c->router && size == 4 ? router_status(c) : c->serve(c, p->base, offset, size, 0, 0);
+        c->attend = 0;
         return !c->stops;
     }
     return nowhere(c, "read", address, size);
@@ -205,6 +207,7 @@ static int far_store(core *c, uint32_t address, uint32_t size, uint32_t value) {
             c->outside = 1;
             c->serve(c, p->base, offset, size, 1, value);
         }
+        c->attend = 0;
         return !c->stops;
     }
     return nowhere(c, "write", address, size);
@@ -437,14 +440,16 @@ static __attribute__((noinline)) int stop_before(core *c, uint32_t address, uint
     return 0;
 }
 
-/* Whether a block may begin: it is counted then. What came before has cost a jump if the block does not follow it. */
-static inline __attribute__((always_inline)) int begin_block(core *c, uint32_t address, const block *one) {
+/* Whether a block may begin: it is counted then. What came before has cost a jump if the block does not follow it. Nothing has to be
+ * looked at before the limit from here on, unless a device or the status is touched. */
+static __attribute__((noinline)) int begin_block(core *c, uint32_t address, const block *one) {
     uint64_t jump = address == c->follow ? 0 : c->jump, now = c->now + jump;
     if (__builtin_expect(now >= c->limit || (raw(c) & c->enable && wanted(c)), 0)) return stop_before(c, address, jump);
     if (__builtin_expect(c->profiled, 0)) note_block(c, address, jump);
     c->now = now + one->cycles;
     c->jump = one->jump;
     c->follow = address + one->size;
+    c->attend = c->profiled ? 0 : c->limit;
     return 1;
 }
 

@@ -134,6 +134,7 @@ struct core {
     int timed, profiled, stopped, transfers, waits;
     uint32_t read_cost;
     uint64_t limit, until, lag, begins, follow, jump, slept, ends[AT_ONCE];
+    uint64_t attend;                                            /* a block that begins before it needs no look at anything */
     cost *costs, *last;                                         /* `last` if it is `profiled` */
     price_of *price;
     bank *bank;
@@ -716,6 +717,7 @@ static void slice(core *c) {
             continue;
         }
         c->limit = next < c->until ? next : c->until;
+        c->attend = 0;
         c->rest = READY;
         emulate(c);
     }
