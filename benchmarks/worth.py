@@ -4,6 +4,7 @@
     python benchmarks/worth.py --store DIR --filters 16 --rules stdp --windows 250 1000 8000      # how much training?
     python benchmarks/worth.py --store DIR --parameters examples/two_layers.py        # the last layer of any experiment
     python benchmarks/worth.py --store DIR --source digits                            # or the directory of any IDX set
+    python benchmarks/worth.py --store DIR --source pictures --train 4000 --validation 2000     # digits on photographs
     python benchmarks/worth.py --table docs/worth-table.md --figure docs/worth.png    # the picture of a printed table
     python benchmarks/worth.py --table docs/worth-table.md --joules                   # accuracy, spikes and energy
 
@@ -184,6 +185,27 @@ def digits(folder):
     return folder
 
 
+def pictures(folder, source):
+    """Digits on pieces of scikit-learn's two photographs as IDX files: 4,000 on left halves, 2,000 on right ones."""
+    from sklearn.datasets import load_sample_images
+
+    photographs = [np.asarray(one).mean(axis=2) for one in load_sample_images().images]
+    digits, rng = datasets.load(source, "train"), np.random.default_rng(0)
+    chosen = np.concatenate([np.arange(4000), np.arange(-2000, 0)])
+    made = np.stack([on_picture(digits.images[i], photographs[rng.integers(2)], i < 0, rng) for i in chosen])
+    for name, part in (("train", slice(None)), ("test", slice(10))):
+        datasets.save(folder, name, made[part], digits.labels[chosen][part].astype(np.uint8))
+    return folder
+
+
+def on_picture(digit, photograph, right, rng):
+    """A digit in front of a piece of one half of a photograph."""
+    (rows, columns), half = digit.shape, photograph.shape[1] // 2
+    x, y = rng.integers(0, half - columns) + right * half, rng.integers(0, photograph.shape[0] - rows)
+    ink = digit / 255.0
+    return np.rint(255 * ink + (1 - ink) * 0.8 * photograph[y:y + rows, x:x + columns]).astype(np.uint8)
+
+
 # ---------------------------------------------------------------- what came out
 
 
@@ -333,7 +355,7 @@ def main(args=None):
     where.add_argument("--store", type=Path)
     where.add_argument("--table", type=Path, help="a table that was printed; nothing is measured")
     add("--parameters", default="parameters.py")
-    add("--source", help="directory of an IDX set, or digits: scikit-learn's")
+    add("--source", help="directory of an IDX set; digits: scikit-learn's; pictures: MNIST's on photographs")
     add("--filters", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128])
     add("--rules", nargs="+", default=RULES, choices=RULES)
     add("--windows", type=int, nargs="+", default=[None], help="training windows (default: those of the parameters)")
@@ -356,6 +378,8 @@ def _measured_cells(options):
     base = settings.load(options.parameters)
     if options.source == "digits":
         base, options.train, options.validation = replace(base, dataset=str(digits(options.store / "digits"))), 897, 400
+    elif options.source == "pictures":
+        base = replace(base, dataset=str(pictures(options.store / "pictures", base.dataset)))
     elif options.source:
         base = replace(base, dataset=options.source)
     base = replace(base, n_train=options.train, n_validation=options.validation, n_test=1, deformation=None)

@@ -11,6 +11,8 @@ import peers
 import pytest
 from mutants import followed
 
+from spikingconvnet.network.spikes import Spikes
+
 
 @pytest.fixture(autouse=True)
 def _noise_for_digits(monkeypatch):
@@ -80,3 +82,12 @@ def test_lines_are_followed_to_where_they_are_now():
     assert followed.moved(before, after) == {1: [2], 2: [3], 3: [4, 5, 6], 4: [4, 5, 6], 5: [7]}
     assert followed.moved(before, ["b", "c"]) == {1: [], 2: [1], 3: [2], 4: [], 5: []}
     assert followed.moved(before, before) == {k: [k] for k in range(1, 6)}
+
+
+def test_a_cell_fires_when_the_first_of_its_neurons_does(benchmark_named):
+    rng = np.random.default_rng(0)
+    raster, cells = rng.random((3, 5, 6)) < 0.1, np.array([0, 0, 1, 1, 1, 2])
+    sample, step, neuron = np.nonzero(raster)
+    found = benchmark_named("first_spikes").earliest(Spikes.from_events(sample, neuron, step, (6, 1, 1), 3, 5), cells)
+    assert found.tolist() == [[min((t for t in range(5) if one[t, cells == c].any()), default=5) for c in range(3)]
+                              for one in raster] and 5 in found

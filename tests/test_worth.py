@@ -75,3 +75,11 @@ def test_energy_is_that_of_neurons_and_synaptic_events(worth, capsys):
     assert "| 32 | stdp, competing | 645 | 64.0 | 97.99 ± 0.08 | 86.67 ± 0.51 |" in lines
     page = (ROOT / "docs/worth.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 46 and len([line for line in lines[2:] if line in page]) >= 8
+
+
+def test_a_digit_in_front_of_a_picture_keeps_its_ink(worth):
+    digit, photograph = np.zeros((4, 4), np.uint8), np.tile(np.r_[np.full(10, 50.0), np.full(10, 200.0)], (12, 1))
+    digit[1, 2] = 255
+    for right, grey in ((False, 40), (True, 160)):
+        made = worth.on_picture(digit, photograph, right, np.random.default_rng(0))
+        assert made[1, 2] == 255 and np.unique(made[digit == 0]).tolist() == [grey] and made.dtype == np.uint8
