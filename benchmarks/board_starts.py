@@ -5,8 +5,7 @@
 SpiNNMan loads a program on so many cores of every chip, waits until all are ready (SYNC0), tells them to go, waits
 until all have paused after ten ticks of 1 ms, as sPyNNaker does with its simulations. The program is a few words of ARM
 that do what the start of a simulation does: they say so in the core's state, wait for the signal, and tick. Meanwhile
-so many other processes (`--busy`) keep the machine busy. It needs SpiNNMan, as ``pip install -e '.[test]'`` installs
-it.
+so many other processes (`--busy`) keep the machine busy. It needs SpiNNMan: ``pip install -e ".[test]"``.
 """
 
 import argparse
