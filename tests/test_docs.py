@@ -24,7 +24,7 @@ VALUE = re.compile(r"--(mode|rule|backend|split) ([\w-]+)")
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 # What belongs to others: sPyNNaker and SpiNNFrontEndCommon, mpirun, a script of the reader's own, a graph of nir; what
 # a command makes.
-ELSEWHERE = {"parameters.toml", "mine.toml", "sweep.txt", "spike_processing_fast.c", "scamp-isr.c", "spin1_api.c",
+ELSEWHERE = {"parameters.toml", "mine.toml", "sweep.txt", "spike_processing_fast.c",
              "mine.py", "my_script.py", "load_executable_images.py", "job.py", "job-1.py", "--output-filename",
              "--its", "--arguments", "graph.infer_types", "--no-build-isolation"}
 FIRST = ["README.md", "CONTRIBUTING.md", "docs/get-started.md",

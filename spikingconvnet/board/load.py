@@ -311,4 +311,4 @@ def _lines(convolution: BoardConvolution, vertex: Vertex, axis: int, core: int) 
     """Lines of a core's neurons that each line of inputs reaches, along columns (0) or rows (1): (inputs,)."""
     at, output, _ = convolution.reached(axis)
     there = (vertex.core_of == core).reshape(convolution.post_shape[1:]).any(axis=axis)
-    return np.bincount(at, there[output], convolution.pre_shape[2 - axis])
+    return np.bincount(at, there[output], convolution.pre_shape[2 - axis]).astype(np.float64)

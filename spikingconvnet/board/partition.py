@@ -83,7 +83,7 @@ class Rows:
     def fans(self, core: int, size: int) -> Floats:
         """Synapses on a core of each neuron of the presynaptic vertex, of which there are so many: (size,)."""
         own = slice(*np.searchsorted(self.places, (core * size, (core + 1) * size)))
-        return np.bincount(self.places[own] - core * size, self.counts[own], size)
+        return np.bincount(self.places[own] - core * size, self.counts[own], size).astype(np.float64)
 
 
 @dataclass(eq=False)
@@ -321,9 +321,8 @@ def _add_rows(made: list[Vertex], waiting: Waiting, parts: Parts, projection: Pr
             made[place].modulation = projection.plasticity
         elif projection.rule:
             made[place].rule = projection.rule
-        waiting[place].append(_PendingRows(
-            parts[projection.pre][pre_part], int(delay[chosen].max()), pre[chosen], core[chosen], delay[chosen],
-            projection.learns, generated, projection.modulates))
+        waiting[place].append(_PendingRows(parts[projection.pre][pre_part], int(delay[chosen].max()), pre[chosen],
+                              core[chosen], delay[chosen], projection.learns, generated, projection.modulates))
 
 
 def _grouped(group: Ints, piece: Ints) -> Iterator[tuple[Pair, Ints]]:
@@ -353,13 +352,12 @@ def _add_delay_stages(made: list[Vertex], waiting: Waiting) -> None:
         if vertex.is_source:
             continue
         longest = max([0, *(rows.delay for rows in vertex.incoming), *(rows.delay for rows in waiting[place])])
-        vertex.slots = ring_slots(longest, min(vertex.size, vertex.core_size))
+        neurons = min(vertex.size, vertex.core_size)
+        vertex.slots = ring_slots(longest, neurons)
         if longest > vertex.slots * (MOST_DELAY_STAGES + 1):
-            raise NetworkError(f"Population {vertex.label!r}: a delay of {longest} steps; with"
-                               f" {min(vertex.size, vertex.core_size)} neurons on a core a board reaches"
-                               f" {vertex.slots * (MOST_DELAY_STAGES + 1)}")
-        vertex.incoming += [rows.counted(vertex.slots, min(vertex.size, vertex.core_size), made[rows.pre].size)
-                            for rows in waiting[place]]
+            raise NetworkError(f"Population {vertex.label!r}: a delay of {longest} steps; with {neurons} neurons on a"
+                               f" core a board reaches {vertex.slots * (MOST_DELAY_STAGES + 1)}")
+        vertex.incoming += [rows.counted(vertex.slots, neurons, made[rows.pre].size) for rows in waiting[place]]
         for rows in vertex.incoming:
             most = _most_of_a_row(vertex, rows)
             if rows.longest > most:
