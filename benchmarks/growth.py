@@ -32,8 +32,8 @@ LABELS = {"filters": ("filters", lambda p: p["filters"]),
           "steps": ("steps per image", lambda p: p["steps"]), "images": ("images", lambda p: p["images"])}
 LARGE = {"filters on 3x64x64": [{"channels": 3, "size": 64, "filters": n} for n in (64, 128, 192, 256)],
          "events of 2 x side x side": [{"channels": 2, "size": n} for n in (32, 64, 96, 128)],
-         "layers": [{"kernel": 3, "layers": n} for n in (1, 2, 3, 4, 5)]}
-SHOWN = 8               # images of LARGE
+         "layers": [{"kernel": 3, "images": 40, "layers": n} for n in (1, 2, 3, 4, 5)]}
+SHOWN = 8               # images of LARGE, unless it says another number
 SPIKES_PER_PIXEL = 0.15
 FIRING = 0.07           # output spikes per neuron and image: the demo's layer fires 0.05 to 0.1
 TRIED, HALVINGS = 20, 12        # images and steps of the search for the threshold
