@@ -64,7 +64,7 @@ def test_a_peer_that_no_python_has_is_told_with_its_installation(capsys, monkeyp
 
 def test_the_network_of_growth_fires_like_the_demo(monkeypatch):
     monkeypatch.setattr(growth, "TRIED", 4)
-    _, firing = growth.measure(filters=2, kernel=5, size=20, steps=30, images=4)
+    _, firing = growth.measure(filters=2, kernel=5, size=20, steps=30, images=4, channels=1, layers=1)
     assert 0.05 <= firing <= 0.1
 
 

@@ -23,7 +23,7 @@ from spikingconvnet.errors import NetworkError, require
 from spikingconvnet.gates.fields import RANGE
 from spikingconvnet.network.arrays import Floats, Ints, Ints32
 from spikingconvnet.network.board_connectors import BoardConvolution, BoardPoolDense
-from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections
+from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, in_order
 from spikingconvnet.network.netlist import MODULATORS, Network, Population, Projection
 from spikingconvnet.network.neurons import parameter_names
 
@@ -269,8 +269,7 @@ def _order(connections: ConnectionList) -> Ints | slice:
     step = np.diff(connections.pre)
     if np.all((step > 0) | ((step == 0) & (connections.post[1:] >= connections.post[:-1]))):
         return slice(None)
-    found: Ints = np.lexsort((connections.post, connections.pre))
-    return found
+    return in_order(connections.pre, connections.post)
 
 
 def _round_on_host(weight: Floats, shift: Ints | int) -> Floats:

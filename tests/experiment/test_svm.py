@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.svm import LinearSVC
 
 from spikingconvnet.backends.local import native, svm_kernels
-from spikingconvnet.experiment import svm
+from spikingconvnet.experiment import svm, timelines
 
 F = np.float32
 
@@ -172,3 +172,10 @@ def test_numba_stands_in_where_nothing_was_built(monkeypatch):
     monkeypatch.setattr(native, "or_else", lambda: importlib.import_module(
         "spikingconvnet.backends.local.numba_kernels"))
     assert np.array_equal(svm.machines(counts, labels, np.arange(3), 2.0, 4), built)
+
+
+def test_counts_of_replicas_are_joined_in_their_order():
+    parts = [samples(n, 4, np.uint8, n) for n in (3, 2, 1)]
+    wanted = np.concatenate(parts)
+    found = timelines._joined(parts)
+    assert np.array_equal(found, wanted) and found.dtype == wanted.dtype and parts == []

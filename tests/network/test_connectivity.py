@@ -7,7 +7,13 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from spikingconvnet.errors import NetworkError
-from spikingconvnet.network.connectivity import ConnectionList, ConvConnections, DenseConnections, LateralInhibition
+from spikingconvnet.network.connectivity import (
+    ConnectionList,
+    ConvConnections,
+    DenseConnections,
+    LateralInhibition,
+    in_order,
+)
 
 SMALL = st.tuples(st.integers(1, 3), st.integers(1, 3))
 SHAPES = st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 7))
@@ -18,6 +24,15 @@ ALL = [ConnectionList([0, 2], [1, 0], [0.5, 1.0], [1, 3]), DenseConnections(np.o
 def triples(connections):
     found = connections.to_list()
     return list(zip(found.pre.tolist(), found.post.tolist(), found.weight.tolist()))
+
+
+@given(st.integers(0, 30), st.integers(1, 4), st.sampled_from([0, 1, 5, 1 << 31, 1 << 62]), st.sampled_from([0, -3]),
+       st.integers(0, 99))
+@example(9, 2, 1 << 29, 0, 0)
+@example(9, 2, 1 << 30, 0, 0)
+def test_sorting_all_columns_at_once_keeps_the_order_of_equal_ones(n, columns, most, least, seed):
+    found = np.random.default_rng(seed).integers(least, most + 1, (columns, n))
+    assert np.array_equal(in_order(*found), np.lexsort(found[::-1]))
 
 
 @given(SHAPES, SMALL, SMALL, SMALL, st.tuples(st.integers(0, 3), st.integers(0, 3)), st.integers(1, 3),

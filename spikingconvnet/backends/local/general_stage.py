@@ -15,6 +15,7 @@ from spikingconvnet.board.lowering import Lowered, static_dense
 from spikingconvnet.board.programs import OWN_STATES
 from spikingconvnet.board.split_cores import own_synapses, transfers
 from spikingconvnet.network.arrays import AnyInts, Ints, Ints32, Numbers
+from spikingconvnet.network.connectivity import in_order
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.spikes import Spikes, neuron_dtype
 
@@ -123,7 +124,7 @@ class GeneralStage:
             listed.pre_id, listed.post_id + first, listed.receptor, listed.delay, listed.weight)]
         del listed                                      # twice as large
         if any((column != column[:1]).any() for column in columns[2:4]):        # otherwise they are in order already
-            order = np.lexsort((columns[1], columns[3], columns[2], columns[0]))
+            order = in_order(*(columns[k] for k in (0, 2, 3, 1)))
             columns = [column[order] for column in columns]
         source, post, receptors, delay, weight = layout.filled(*columns)
         begins, runs = layout.runs(source, post, receptors, delay, delay)
