@@ -22,9 +22,9 @@ import spikingconvnet
 
 PACKAGE = Path(spikingconvnet.__file__).parent
 GOLDEN = Path(__file__).parent / "golden" / "constants.json"
-NOT_ASKED = re.compile(r"^emulator/|__main__|_native\.")
+NOT_ASKED = re.compile(r"__main__|_native\.|pytest_plugin")
 RUN = re.compile(r"^experiment/(recipes/|template\.)")
-OF_PYTHON = re.compile(r"_is_(runtime_)?protocol$")
+OF_PYTHON = re.compile(r"_is_(runtime_)?protocol$|\b_(use_args|member_map|value2member_map)_$")     # of Protocol, Enum
 WORD = re.compile(r"[\w.-]*")
 
 
