@@ -112,6 +112,16 @@ def test_allocation_by_the_host(plain_bench):
     assert ask(plain_bench, Command.INFO)[1][1] >> 6 | ask(plain_bench, Command.INFO)[1][2] << 2 & 0x7ff == 1023
 
 
+@pytest.mark.parametrize("alloc", [(30 << 8, 100, 5), (30 << 8 | 3, 10)])
+def test_an_application_that_owns_something_again_is_cleaned_up_again(plain_bench, alloc):
+    stop = 0x3f0000, 5 << 28 | Signal.STOP << 16 | 0xff00 | 30
+    for _ in range(2):
+        made = words(ask(plain_bench, Command.ALLOC, *alloc)[1])
+        assert made != [0]
+        ask(plain_bench, Command.NNP, *stop)
+    assert words(ask(plain_bench, Command.ALLOC, *alloc)[1]) == made        # in the place that is free again
+
+
 def test_routes_are_loaded_with_their_copy_and_taken_back_with_their_application(plain_bench):
     _, data = ask(plain_bench, Command.ALLOC, 30 << 8 | 3, 2)
     (first,) = words(data)

@@ -599,6 +599,12 @@ def test_the_certificate_is_of_the_owner_alone_and_used_again(folder):
     assert (folder / "made.pem.key").stat().st_mode & 0o077 == 0
 
 
+def test_what_is_no_certificate_is_told_with_its_key(folder):
+    (folder / "bad.pem").write_text("no certificate")
+    with pytest.raises(SetupError, match=r"^--certificate .*bad.pem: .*; its key is looked for in .*bad.pem.key"):
+        certificate.context(folder / "bad.pem")
+
+
 def test_without_the_certificate_no_client_talks_to_it(url, monkeypatch):
     for name in certificate.TRUSTED:
         monkeypatch.delenv(name)
