@@ -393,6 +393,12 @@ def on_board(experiment):
     return found
 
 
+def test_a_task_without_the_classifiers_answers_is_as_it_was_before_there_were_any():
+    assert list(Task(count=4).as_dict()) == ["layer", "split", "first", "count", "copies", "time_scale",
+                                             "packet_buffer", "conformance", "network"]
+    assert Task(readout=True).as_dict()["readout"] is True
+
+
 def test_a_job_brings_the_board_s_own_answers_beside_the_host_s(experiment, tmp_path, monkeypatch, capsys):
     assert sent.with_readout(experiment, Task()) == Task()
     own = on_board(experiment)

@@ -113,9 +113,10 @@ def read_archive(path: Path) -> Archive:
 def _checked(about: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """A manifest whose parts are what they have to be; otherwise a StoreError."""
     task, files, versions = about.get("task"), about.get("files"), about.get("versions")
-    right = (about.get("format") == FORMAT and isinstance(task, dict) and task.keys() == Task().as_dict().keys()
+    right = (about.get("format") == FORMAT and isinstance(task, dict)
+             and task.keys() in (Task().as_dict().keys(), Task(readout=True).as_dict().keys())
              and task.get("split") in ("test", "validation") and is_integer(task.get("copies"), 1, 1000)
-             and all(isinstance(task[kind], bool) for kind in KINDS_OF_TASK)
+             and all(isinstance(task.get(kind, False), bool) for kind in KINDS_OF_TASK)
              and is_integer(task.get("first"), 0, 1 << 31)
              and all(value is None or is_integer(value, 1, 1 << 31) for key, value in task.items()
                      if key not in ("split", "first", *KINDS_OF_TASK))

@@ -71,8 +71,8 @@ class Task:
         return f"{'all' if self.count is None else f'the first {self.count:,}'} {self.split} images"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON. Without `readout` it is as it was before there was one, so jobs of then can be collected."""
+        return {name: value for name, value in asdict(self).items() if value or name != "readout"}
 
 
 def with_readout(experiment: Experiment, task: Task) -> Task:
