@@ -216,15 +216,23 @@ def _arriving(vertex: Vertex, made: Sequence[Vertex], sent: Mapping[int, _Sent])
     """What comes to the cores of a vertex; that of cores which get the same is counted once."""
     steps = max([one.steps for one in sent.values()], default=1)
     parts = np.zeros((5, vertex.cores, steps))
-    known: dict[bytes, int] = {}
-    incoming = {rows.pre: [other for other in vertex.incoming if other.pre == rows.pre] for rows in vertex.incoming}
-    for core in range(vertex.cores):
+    known: dict[object, int] = {}
+    for core, incoming in enumerate(_incoming(vertex, made)):
         reaches = {pre: _reach(vertex, made[pre], rows, core) for pre, rows in incoming.items()}
-        same = known.setdefault(b"".join(one.cycles.tobytes() for one in reaches.values()), core)
+        same = known.setdefault(tuple((pre, one.cycles.tobytes()) for pre, one in reaches.items()), core)
         if same == core:
             _come(_Work(*parts[:, core]), vertex, made, sent, reaches)
         parts[:, core] = parts[:, same]
     return _Work(*parts)
+
+
+def _incoming(vertex: Vertex, made: Sequence[Vertex]) -> list[dict[int, list[Rows]]]:
+    """What has synapses on each core of a vertex, by the presynaptic vertex."""
+    found: list[dict[int, list[Rows]]] = [{} for _ in range(vertex.cores)]
+    for rows in vertex.incoming:
+        for core in range(vertex.cores) if rows.kernel else np.unique(rows.places // made[rows.pre].size):
+            found[core].setdefault(rows.pre, []).append(rows)
+    return found
 
 
 def _come(work: _Work, vertex: Vertex, made: Sequence[Vertex], sent: Mapping[int, _Sent],
@@ -278,7 +286,7 @@ def _kind(rows: Rows) -> str:
 
 def _reach(vertex: Vertex, pre: Vertex, incoming: Sequence[Rows], core: int) -> _Reach:
     """What spikes of a vertex do to a core of another."""
-    if vertex.is_convolution:
+    if incoming[0].kernel:
         return _of_kernel(vertex, pre, incoming[0], core)
     synapses, shared, packet = np.zeros((3, pre.size))
     comes = np.zeros(pre.size, bool)
