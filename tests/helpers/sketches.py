@@ -12,5 +12,6 @@ def instead_of_figures(replace):
         ``setattr``, or that of a MonkeyPatch.
     """
     figure = importlib.import_module("matplotlib.figure").Figure
-    replace(figure, "draw_without_rendering", lambda self: None)
+    layout = importlib.import_module("matplotlib.layout_engine").ConstrainedLayoutEngine
+    replace(layout, "execute", lambda self, figure: {})
     replace(figure, "savefig", lambda self, file, **_: file.write(b"a sketch"))
