@@ -22,7 +22,7 @@ from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, TYPE, Packet
 from spikingconvnet.emulator.router import Router
 from spikingconvnet.emulator.slow_core import SlowCore
 
-FOR_EVER = 255                                      # as wait1 of a router: sPyNNaker has it so while data stream
+FOR_EVER = 255              # as wait1 of a router, as is assumed: sPyNNaker has it so while data stream, to lose none
 _MONITOR, _READY_AGAIN = 0, 2                       # in events: a core that has no timers; a timer that there is not
 
 

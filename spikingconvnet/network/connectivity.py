@@ -249,7 +249,7 @@ class ConvConnections:
 def in_order(*columns: AnyInts) -> Ints:
     """Places that sort by the first column, then by the next: as ``np.lexsort`` has them, the last column first.
 
-    Numbers that hold all columns and their place are sorted at once, twenty times faster, where they fit 63 bits.
+    Numbers that hold all columns and their place are sorted at once, which is faster, where they fit 63 bits.
 
     Parameters
     ----------
