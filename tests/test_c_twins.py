@@ -59,7 +59,7 @@ ALONE = {
     "poisson_native.c": set(),
     "svm_native.c": {"NAME", "BEST", "INLINED", "AT_ONCE"}, "svm_rows.h": {"EACH", "FOLD"},
     "core_native.c": {"API", "CC", "DMA", "MEMORIES", "PLACES", "BANKS", "NDEBUG",       # names of devices; room
-                      "ROUTER", "ROUTER_STATUS"},
+                      "ROUTER", "ROUTER_STATUS", "UNMEASURED"},
     "board_loop.h": {"TABLE"}, "idle_core.h": {"QUIET", "RARELY"}, "interconnect.h": set(),
     "core_state.h": {"MANY", "ONE", "WORD", "CYCLE", "TIMER", "ARRIVAL"}}     # Python asks for the fields
 # Structures: an array's columns or a record of ctypes; and those that no Python sees.
@@ -75,7 +75,8 @@ STRUCTURES = {
         ("way", native_machine.Way), ("loop", native_machine.Loop))},
     **{("interconnect.h", name): tuple(field for field, _ in kind._fields_) for name, kind in (
         ("hop", native_interconnect.Coming), ("stage", native_interconnect.Stage),
-        ("dropped", native_interconnect.Dropped), ("net", native_interconnect.Net))}}
+        ("dropped", native_interconnect.Dropped), ("span", native_interconnect.Span),
+        ("net", native_interconnect.Net))}}
 INSIDE = {"general_native.c": {"neurons", "events", "rules", "spike", "network"},      # pointers to arguments
           "conv_native.c": {"chosen", "row"}, "svm_native.c": {"samples", "group"},
           "core_native.c": {"timer", "core", "place", "arm", "block", "memories"}, "core_state.h": {"field"},
@@ -230,7 +231,8 @@ NOT_KEPT = {"itcm", "fault", "pause", "message", "sent", "n_sent", "sent_size", 
              "halves", "blocks", "pages", "profiled", "drops", "dropped", "drops_size", "router",
              "attend",        # which every slice sets anew
             # whether it is idle, which is found out anew
-            "before", "quiet", "patience", "apart", "outside", "touched", "idle"}
+            "before", "quiet", "patience", "apart", "outside", "touched", "idle",
+            "called"}        # which the loop asks for after each pass
 
 
 def test_every_field_of_a_core_is_in_snapshots_or_made_anew():

@@ -102,29 +102,25 @@
 #define NEXT_ONE ((uint32_t) (next - table) << width)
 #define NEXT do { o = next++; goto *labels[o->kind]; } while (0)
 #if TIMED                                                       /* behind a block there is another one */
-/* A block begins, if there is nothing to look at before. Each jump has its own copy: what comes next is guessed better. */
+#define FOLLOWS ((uint32_t) (behind - table) << width)
+/* A block begins at `next`, if there is nothing to look at before: one comparison, which fails for one that is not measured, too.
+ * Each jump has its own copy: what comes next is guessed better. */
 #define BEGIN(lasts)                                                                                \
     {                                                                                               \
-        const block *begun = &a->blocks[to / 2];                                                    \
-        uint64_t now = c->now + (lasts);                                                            \
-        if (__builtin_expect(now >= c->attend || !begun->size, 0)) goto there;                      \
-        c->now = now + begun->cycles;                                                               \
-        c->jump = begun->jump;                                                                      \
-        c->follow = to + begun->size;                                                               \
+        const block *begun = blocks + (next - table);                                               \
+        uint64_t now = c->now + (lasts) + (uint64_t) (int64_t) begun->price + UNMEASURED;           \
+        if (__builtin_expect(now >= c->attend, 0)) goto there;                                      \
+        c->now = now;                                                                               \
+        in = begun;                                                                                 \
+        behind = next + begun->length;                                                              \
         __asm__ volatile("# %0" : : "i"(__COUNTER__));             /* GCC would make one of all copies */ \
         NEXT;                                                                                       \
     }
-#define FOLLOW                                                                                      \
-    {                                                                                               \
-        to = NEXT_ONE;                                                                              \
-        if (to == CODE) goto lost;                                                                  \
-        BEGIN(to == c->follow ? 0 : c->jump)                                                        \
-    }
+#define FOLLOW BEGIN(0)
 #define GO_IF(holds)                                                                                \
     if (holds) {                                                                                    \
-        to = o->number << width;                                                                    \
         next = table + o->number;                                                                   \
-        BEGIN(to == c->follow ? 0 : c->jump)                                                        \
+        BEGIN(in->jump)                                                                             \
     }                                                                                               \
     FOLLOW
 #else
@@ -152,6 +148,11 @@ static void RUN(core *c) {
     uint8_t *const dtcm = c->memories[1].bytes;
     op *table = NULL, *next = NULL, *o = NULL;
     int width = 2;
+#if TIMED
+    const block before = {.jump = (uint16_t) c->jump}, *in = &before;
+    block *blocks = NULL;
+    const op *behind = NULL;                                    /* the block that it is in */
+#endif
     c->stops = 0;
     TAKE_FLAGS;
     goto change;
@@ -166,21 +167,30 @@ jump:                                                           /* to `to`, in t
     if (to >= CODE) goto lost;
     next = table + (to >> width);
 #if TIMED
-    BEGIN(to == c->follow ? 0 : c->jump)
+    BEGIN(next == behind ? 0 : in->jump)
 #endif
-there:
+there:                                                          /* to `next`, and something is to look at */
+#if TIMED
+    to = NEXT_ONE;
+    if (to == CODE) goto lost;
+#endif
     if (c->pause) {
         c->pause = 0;
         c->yielded = 1;
         goto leave;
     }
 #if TIMED
-    const block *begun = &a->blocks[to / 2];
-    if (!begun->size) measure(c, table, width, to);
-    if (!begin_block(c, to, begun)) goto leave;
+    block *begun = blocks + (next - table);
+    if (!begun->length) measure(c, begun, table, width, to);
+    if (!begin_block(c, to, next == behind ? 0 : in->jump, begun)) goto stopped;
+    in = begun;
+    behind = next + begun->length;
 #endif
     NEXT;
 change:                                                         /* to `to`, in the state that c->thumb says */
+#if TIMED
+    if (behind) c->follow = FOLLOWS;
+#endif
     table = table_of(c);
     width = c->thumb ? 1 : 2;
     if (!table) {
@@ -188,6 +198,10 @@ change:                                                         /* to `to`, in t
         c->fault = 1;
         goto leave;
     }
+#if TIMED
+    blocks = blocks_of(c);
+    behind = c->follow < CODE && !(c->follow & ((1u << width) - 1)) ? table + (c->follow >> width) : NULL;
+#endif
     goto jump;
 lost:
     nowhere(c, "fetch", to, 2u << (width - 1));
@@ -196,6 +210,11 @@ lost:
 again:                                                          /* the access was not made: the instruction comes again */
     to = HERE;
 leave:
+#if TIMED
+    c->jump = in->jump;
+    if (behind) c->follow = FOLLOWS;
+stopped:
+#endif
     GIVE_FLAGS;
     c->pc = to;
     return;
@@ -205,16 +224,16 @@ do_UNDECODED:
     goto *labels[o->kind];
 do_PAGE:                                                        /* a block ends before it, unless it begins here */
 #if TIMED
-    if (HERE == c->follow) {
-        to = HERE;
-        goto jump;
+    if (o == behind) {
+        next = o;
+        FOLLOW
     }
 #endif
     goto *labels[kind_behind(c, width, HERE)];
 do_IF:
     if (!(HOLDS_FOR[o->condition] >> (sign >> 31 << 3 | (uint32_t) !zero << 2 | carry << 1 | overflow) & 1)) {
 #if TIMED
-        if (NEXT_ONE == c->follow) FOLLOW;
+        if (next == behind) FOLLOW
 #endif
         NEXT;
     }
@@ -494,6 +513,7 @@ do_MSR:
 #undef NEXT_ONE
 #undef NEXT
 #undef FOLLOW
+#undef FOLLOWS
 #undef GO_IF
 #undef BEGIN
 #undef LABEL

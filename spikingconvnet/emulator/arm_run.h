@@ -140,7 +140,7 @@ static void forget(core *c, uint32_t offset, uint32_t size) {
     arm *a = &c->arm;
     uint32_t first = offset < 4 ? 0 : offset - 4;               /* the one before may have been decoded as a pair with it */
     for (uint32_t i = first / 4; i <= (offset + size - 1) / 4 && i < CODE / 4; i++) a->words[i].kind = K_UNDECODED;
-    if (a->blocks) memset(a->blocks, 0, CODE / 2 * sizeof *a->blocks);
+    for (uint32_t i = 0; a->blocks && i < CODE; i++) a->blocks[i].price = a->blocks[i].length = 0;    /* a jump may be under way */
     if (a->halves)
         for (uint32_t i = first / 2; i <= (offset + size - 1) / 2 && i < CODE / 2; i++) a->halves[i].kind = K_UNDECODED;
 }
@@ -161,6 +161,11 @@ static uint32_t router_status(core *c) {
     return (c->now < *c->router ? ROUTER_BLOCKED : 0) | (c->lines >> RTR_DUMP & 1 ? ROUTER_DUMPED : 0);
 }
 
+static uint32_t call_python(core *c, uint32_t base, uint32_t offset, uint32_t size, int stores, uint32_t value) {
+    if (c->timed) c->called = 1;
+    return c->serve(c, base, offset, size, stores, value);
+}
+
 /* Reads or writes what is no memory that everybody uses all the time; whether the program goes on behind it. */
 static int far_load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
     for (int i = 0; i < c->n_memories; i++) {
@@ -179,8 +184,9 @@ static int far_load(core *c, uint32_t address, uint32_t size, uint32_t *value) {
         if (offset >= p->size) continue;
         int state = never_changes(p, offset);
         if (!p->read && !state) c->outside = 1;
-        *value = p->read ? (uint32_t) p->read(c, offset, size) :
-                 state && c->router && size == 4 ? router_status(c) : c->serve(c, p->base, offset, size, 0, 0);
+        if (p->read) *value = (uint32_t) p->read(c, offset, size);
+        else if (state && c->router && size == 4) *value = router_status(c);
+        else *value = call_python(c, p->base, offset, size, 0, 0);
         c->attend = 0;
         return !c->stops;
     }
@@ -205,7 +211,7 @@ static int far_store(core *c, uint32_t address, uint32_t size, uint32_t value) {
         if (p->write) p->write(c, offset, size, value);
         else {
             c->outside = 1;
-            c->serve(c, p->base, offset, size, 1, value);
+            call_python(c, p->base, offset, size, 1, value);
         }
         c->attend = 0;
         return !c->stops;
@@ -351,6 +357,9 @@ static op *table_of(core *c) {
     return a->halves;
 }
 
+/* The same for its blocks: those of half words, then those of words. */
+static block *blocks_of(const core *c) { return c->arm.blocks + (c->thumb ? 0 : CODE / 2 + 1); }
+
 static void decode(op *o, uint32_t word, uint32_t here, int width) {
     if (width == 2) decode_arm(o, word, here);
     else decode_thumb(o, word, here);
@@ -407,19 +416,20 @@ static void set_price(core *c, cost *one, uint32_t address, uint32_t size) {
 
 /* Look how long the block is that begins somewhere (up to where it may go elsewhere, or to the end of a page), and what it
  * costs. */
-static __attribute__((noinline)) void measure(core *c, op *table, int width, uint32_t begins) {
-    uint32_t end = begins, step = 1u << width;
-    block *made = &c->arm.blocks[begins / 2];
+static __attribute__((noinline)) void measure(core *c, block *made, op *table, int width, uint32_t begins) {
+    uint32_t end = begins, step = 1u << width, goes_on = 0;
     cost *one = &c->costs[begins / 2];
     for (int ends = 0; !ends; ends |= end % PAGE == 0) {
         const op *o = decoded(c, table, width, end);
-        ends = ends_block(o, o->kind == K_PAGE ? kind_behind(c, width, end) : o->kind);
+        int kind = o->kind == K_PAGE ? kind_behind(c, width, end) : o->kind;
+        ends = ends_block(o, kind);
         end += step;
+        goes_on = kind >= K_BEQ && kind <= K_BLE && o->number << width == end;          /* a jump to where it is anyway */
     }
     if (one->size != end - begins) set_price(c, one, begins, end - begins);
-    made->size = (uint16_t) (end - begins);
-    made->jump = (uint16_t) one->jump;
-    made->cycles = one->cycles;
+    made->length = (uint16_t) ((end - begins) >> width);
+    made->jump = goes_on ? 0 : (uint16_t) one->jump;
+    made->price = (int32_t) one->cycles - UNMEASURED;
 }
 
 /* A core that is `profiled` begins a block. What came before has cost a jump. */
@@ -440,16 +450,14 @@ static __attribute__((noinline)) int stop_before(core *c, uint32_t address, uint
     return 0;
 }
 
-/* Whether a block may begin: it is counted then. What came before has cost a jump if the block does not follow it. Nothing has to be
- * looked at before the limit from here on, unless a device or the status is touched. */
-static __attribute__((noinline)) int begin_block(core *c, uint32_t address, const block *one) {
-    uint64_t jump = address == c->follow ? 0 : c->jump, now = c->now + jump;
+/* Whether a block may begin: it is counted then. What came before has cost a jump. Nothing has to be looked at before the limit from
+ * here on, unless a device or the status is touched; and in a while, so that what is not measured is never before it. */
+static __attribute__((noinline)) int begin_block(core *c, uint32_t address, uint64_t jump, const block *one) {
+    uint64_t now = c->now + jump, last = now + UNMEASURED / 2;
     if (__builtin_expect(now >= c->limit || (raw(c) & c->enable && wanted(c)), 0)) return stop_before(c, address, jump);
     if (__builtin_expect(c->profiled, 0)) note_block(c, address, jump);
-    c->now = now + one->cycles;
-    c->jump = one->jump;
-    c->follow = address + one->size;
-    c->attend = c->profiled ? 0 : c->limit;
+    c->now = now + (uint64_t) (one->price + UNMEASURED);
+    c->attend = c->profiled ? 0 : c->limit < last ? c->limit : last;
     return 1;
 }
 

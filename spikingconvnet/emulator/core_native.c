@@ -76,8 +76,9 @@ typedef struct {
     device_write write;
 } place;
 
-/* A block by its first half word: bytes (0: not known), cycles, and those of a jump that ends it */
-typedef struct { uint16_t size, jump; uint32_t cycles; } block;
+/* A block by its first instruction: how many it has (0: not known), cycles of a jump that ends it, and its own less UNMEASURED, or 0 */
+typedef struct { uint16_t length, jump; int32_t price; } block;
+enum { UNMEASURED = 1 << 30 };
 
 /* Registers; `zero` is 0 and `sign` has its highest bit where the flags are set. What a mode has to itself is in `banked`
  * and `saved` by bank while another mode is on; in `high` what r8 to r12 are of FIQ (1) and of all others. */
@@ -147,6 +148,7 @@ struct core {
     uint64_t dump_at;                                           /* from when on the router tells of a packet that it dropped */
     const uint64_t *router;                                     /* until when a packet waits there; NULL: Python knows */
     uint64_t worked;                                            /* cycles awake until the last tick of timer 1 */
+    int called;                                                 /* Python has served a device since somebody asked */
     uint32_t *steps;                                            /* by step */
     size_t n_steps, steps_size;
     struct { uint32_t base, size; uint8_t *bytes; } memories[MEMORIES];         /* ITCM, DTCM, the chip's */
@@ -886,7 +888,7 @@ API void core_except(core *c, uint32_t vector, uint32_t mode, uint32_t link) {
 /* Time */
 /* Let its work take time; whether there is memory for it. */
 API int core_clock(core *c, cost *costs, bank *shared, uint64_t now, void *price, int profiled) {
-    c->arm.blocks = calloc(CODE / 2, sizeof *c->arm.blocks);
+    c->arm.blocks = calloc(CODE, sizeof *c->arm.blocks);
     c->price = (price_of *) price;
     c->timed = c->apart = 1;
     c->profiled = profiled;
@@ -976,7 +978,7 @@ static uint64_t next_of(core *c) {
  * cycles. Returns, when somebody has to be looked at, how many (their places in `looked_at`), and always when nobody works
  * or waits for anything but a timer. `next`: when something happens next; `clock`: how far all have come.
  */
-API int cores_run(core **cores, int n, uint64_t end, uint64_t lag, bank **banks, int n_banks, int *looked_at,
+API int cores_run(core *const *cores, int n, uint64_t end, uint64_t lag, bank **banks, int n_banks, int *looked_at,
                   uint64_t *next, uint64_t *clock, int *busy) {
     for (;;) {
         uint64_t first = NEVER, second = NEVER, latest = 0, began = *clock;

@@ -43,6 +43,13 @@ typedef struct {
     uint32_t hops_size, branches_size, ways_size, posts_size, ends_size, dropped_size, key_bits, full;
 } net;
 
+/* native_interconnect.Span: what net_run is asked for, and what came of it */
+typedef struct {
+    uint64_t end, most, lag, until, next, clock;
+    uint32_t passes;
+    int busy, carries;
+} span;
+
 static int room(net *t, void *things, uint32_t *size, uint32_t n, uint32_t more, size_t each) {
     loop none = {0};
     if (!grow(&none, things, size, n, more, each)) t->full = 1;
@@ -101,12 +108,15 @@ API void net_forget(net *t) {
     if (!t->n_hops) t->n_branches = t->n_ends = 0;
 }
 
-/* Take the packets of cores that have sent some, unless Python has to look at one of them; whether it has not. */
-API int net_take(net *t, seat **found, int n) {
-    for (int i = 0; i < n; i++)
-        if (found[i]->made->rest == FAULT || found[i]->made->dropped || found[i]->made->enable >> RTR_DUMP & 1) return 0;
+/* Take the packets of cores that have sent some, by their places among all, unless Python has to look at one of them; whether it
+ * has not. */
+API int net_take(net *t, seat *const *seats, const int *found, int n) {
     for (int i = 0; i < n; i++) {
-        const seat *s = found[i];
+        const core *c = seats[found[i]]->made;
+        if (c->rest == FAULT || c->dropped || c->enable >> RTR_DUMP & 1) return 0;
+    }
+    for (int i = 0; i < n; i++) {
+        const seat *s = seats[found[i]];
         core *c = s->made;
         uint32_t packets = (uint32_t) (c->n_sent / 3);
         if (!room(t, &t->posts, &t->posts_size, t->n_posts, packets, sizeof *t->posts)) return 1;
@@ -189,6 +199,36 @@ API int net_carry(net *t, uint64_t until, uint64_t now, uint32_t *found) {
         t->senders[i] = 0;
     }
     return t->full ? FULL : AT_REST;
+}
+
+/* Whether Python has served a device of a core since it was asked last. */
+static int any_called(core *const *cores, int n) {
+    int any = 0;
+    for (int i = 0; i < n; i++) {
+        any |= cores[i]->called;
+        cores[i]->called = 0;
+    }
+    return any;
+}
+
+/* Let cores run and their packets go on, until Python has to do something or for so many passes; what it is: interconnect.Interconnect.run.
+ * Returns how many cores it has to look at. */
+API int net_run(net *t, span *s, core *const *cores, seat *const *seats, int n, bank **banks, int n_banks, int *found) {
+    for (uint32_t pass = 1;; pass++) {
+        uint64_t end = s->end;
+        uint32_t asked[3];
+        s->carries = t->n_hops > 0;
+        if (s->carries && t->hops[0].at + s->lag < end) end = t->hops[0].at + s->lag;
+        int n_found = cores_run(cores, n, end, s->lag, banks, n_banks, found, &s->next, &s->clock, &s->busy);
+        if (any_called(cores, n) || s->clock >= s->until || (n_found && !net_take(t, seats, found, n_found))) return n_found;
+        s->carries |= n_found > 0;
+        if (!s->carries || net_carry(t, s->next, s->clock, asked) != AT_REST) return 0;
+        s->carries = 0;
+        s->busy = 1;
+        s->next = s->clock;
+        if (s->most) s->end = s->next + s->most;
+        if (t->n_dropped || pass >= s->passes || s->next >= s->end) return 0;
+    }
 }
 
 /* Make room for chips, of which each has the cores from its first to that of the next; whether there is. */

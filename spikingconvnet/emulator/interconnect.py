@@ -12,6 +12,7 @@ one's link is busy, a router that stands still because a core does not take its 
 import heapq
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spikingconvnet.emulator import timing
@@ -20,6 +21,7 @@ from spikingconvnet.emulator.packets import PAYLOAD, Packet
 
 if TYPE_CHECKING:
     from spikingconvnet.emulator.machine import Machine
+    from spikingconvnet.emulator.timed_core import Order, Outcome
     from spikingconvnet.emulator.tree import Tree
 
 Posted: TypeAlias = tuple[int, XY, int, Packet]     # cycle, chip, core, packet
@@ -54,7 +56,26 @@ class Interconnect:
         """When a packet comes to a router next; None if none is under way."""
         return self._hops[0][0] if self._hops else None
 
-    def take(self, _cores: Sequence[Any]) -> bool:
+    def run(self, cores: "Order", clock: int, end: int, lag: int, banks: Sequence[Any], most: int = 0,
+            until: int = 0, passes: int = 1) -> "Outcome":
+        """Let cores run up to a cycle, until somebody has to be looked at.
+
+        In C their packets may go on by themselves, and cores run again, until Python has to do something.
+
+        Parameters
+        ----------
+        cores, clock, end, lag, banks : see `TimedCore.run_all`
+        most : cycles to which `end` is moved from where a next pass begins; 0: it stays
+        until : cycle at which Python has something to do
+        passes : how many there may be
+        """
+        under_way = self.earliest
+        if under_way is not None:
+            end = min(end, under_way + lag)
+        found = self._machine._make_core.run_all(cores, clock, end, lag, banks)     # type: ignore[attr-defined]
+        return replace(found, carries=under_way is not None)
+
+    def take(self, _cores: "Order", _found: Sequence[Any]) -> bool:
         """Take what cores have sent at once, if it can; whether it has."""
         return False
 

@@ -13,6 +13,7 @@ from spikingconvnet.emulator.memory_map import NUM_LINKS, XY
 from spikingconvnet.emulator.native_core import NEVER
 from spikingconvnet.emulator.native_library import library
 from spikingconvnet.emulator.native_machine import FULL, MISSING, Way, class_of
+from spikingconvnet.emulator.timed_core import Order, Outcome
 
 if TYPE_CHECKING:
     from spikingconvnet.emulator.machine import Machine
@@ -41,6 +42,13 @@ class Dropped(ctypes.Structure):
     """`dropped` in interconnect.h."""
 
     _fields_ = [("at", ctypes.c_uint64), *((name, ctypes.c_uint32) for name in ("branch", "control", "key", "data"))]
+
+
+class Span(ctypes.Structure):
+    """`span` in interconnect.h: from where to where cores run, and what came of it."""
+
+    _fields_ = [*((name, ctypes.c_uint64) for name in ("end", "most", "lag", "until", "next", "clock")),
+                ("passes", ctypes.c_uint32), ("busy", ctypes.c_int), ("carries", ctypes.c_int)]
 
 
 class Net(ctypes.Structure):
@@ -99,9 +107,24 @@ class NativeInterconnect(Interconnect):
         """See `Interconnect.earliest`."""
         return self._net.hops[0].at if self._net.n_hops else None
 
-    def take(self, cores: Sequence[Any]) -> bool:
+    def run(self, cores: Order, clock: int, end: int, lag: int, banks: Sequence[Any], most: int = 0, until: int = 0,
+            passes: int = 1) -> Outcome:
+        """See `Interconnect.run`."""
+        if cores.seats is None:
+            cores.seats = _seats(cores)
+            cores.made = (ctypes.c_void_p * len(cores))(*(core.made for core in cores))
+        self._hear_of_patience()
+        span, found = Span(end, most, lag, until, 0, clock, passes), (ctypes.c_int * len(cores))()
+        count = library().net_run(self._at, ctypes.byref(span), cores.made, cores.seats, len(cores),
+                                  (ctypes.c_void_p * len(banks))(*map(ctypes.addressof, banks)), len(banks), found)
+        self._tell_dropped()
+        return Outcome([cores[index] for index in found[:count]], None if span.next == NEVER else span.next, span.clock,
+                       bool(span.busy), bool(span.carries))
+
+    def take(self, cores: Order, found: Sequence[Any]) -> bool:
         """See `Interconnect.take`."""
-        return bool(library().net_take(self._at, _seats(cores), len(cores)))
+        places = (ctypes.c_int * len(found))(*map(cores.index, found))
+        return bool(library().net_take(self._at, cores.seats, places, len(found)))
 
     def post(self, posted: Sequence[Posted]) -> None:
         """See `Interconnect.post`."""
@@ -149,18 +172,20 @@ class NativeInterconnect(Interconnect):
 
     def carry(self, until: int | None, now: int) -> None:
         """See `Interconnect.carry`."""
+        self._hear_of_patience()
+        end = NEVER if until is None else until
+        self._until_known(partial(library().net_carry, self._at, end, now, self._found))
+        self._tell_dropped()
+
+    def _hear_of_patience(self) -> None:
         controls = [router.control for router in self._waiting]
         if controls != self._controls:
             self._controls = controls
             for chip, control in enumerate(controls):
                 self._net.patience[chip] = timing.waiting_time(control)
-        end = NEVER if until is None else until
-        self._until_known(partial(library().net_carry, self._at, end, now, self._found))
-        if self._net.n_dropped:
-            self._tell_dropped()
 
     def _tell_dropped(self) -> None:
-        dropped = self._net.dropped[:self._net.n_dropped]
+        dropped = self._net.dropped[:self._net.n_dropped] if self._net.n_dropped else []
         self._net.n_dropped = 0
         for one in dropped:
             tree, index = self._branch(one.branch)

@@ -36,7 +36,7 @@ PROTOTYPES = {
     "net_open": (_INT, _POINTER, _U64, _POINTER, _POINTER, _U32), "net_close": (_VOID, _POINTER),
     "net_come": (_VOID, _POINTER, _U64, _U64, _U32, _U32, _U32, _U32),
     "net_plant": (_U32, _POINTER, _U32, _U32, _U32, _POINTER, _U32, _POINTER, _U32), "net_forget": (_VOID, _POINTER),
-    "net_take": (_INT, _POINTER, _POINTER, _INT), "net_post": (_VOID, _POINTER, _U64, _U32, _U32, _U32, _U32),
+    "net_take": (_INT, _POINTER, _POINTER, _POINTER, _INT), "net_post": (_VOID, _POINTER, _U64, _U32, _U32, _U32, _U32),
     "net_send": (_INT, _POINTER, _POINTER), "net_carry": (_INT, _POINTER, _U64, _U64, _POINTER),
     "loop_plant": (_INT, _POINTER, _U32, _U32, _U32, _POINTER, _U32), "loop_forget": (_VOID, _POINTER),
     "core_line": (_VOID, _POINTER, _INT, _INT), "core_expire": (_VOID, _POINTER, _INT, _U64),
@@ -59,6 +59,7 @@ PROTOTYPES = {
     "core_restore_steps": (_INT, _POINTER, _POINTER, _U64), "core_block": (_U32, _POINTER),
     "core_restore_block": (_VOID, _POINTER, _U32),
     "cores_run": (_INT, _POINTER, _INT, _U64, _U64, _POINTER, _INT, _POINTER, _LONGS, _LONGS, _POINTER),
+    "net_run": (_INT, _POINTER, _POINTER, _POINTER, _POINTER, _INT, _POINTER, _INT, _POINTER),
 }
 
 

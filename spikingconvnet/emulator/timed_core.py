@@ -67,9 +67,10 @@ class Times:
 
 
 class Order(list[Any]):
-    """Cores that run programs, in the order in which they began; `made` is their parts in C once somebody has asked."""
+    """Cores that run programs, in the order in which they began; in C, once somebody has asked, `made` and `seats`."""
 
     made: Any = None
+    seats: Any = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Outcome:
     next: int | None
     clock: int
     busy: bool
+    carries: bool = False                           # whether packets that were under way have to go on
 
 
 class TimedCPU(CPU):

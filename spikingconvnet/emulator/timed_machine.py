@@ -30,6 +30,7 @@ from spikingconvnet.emulator.timed_native import TimedNativeCore
 
 _WATCHED = CPU_CLOCK_MHZ * 1_000_000                # cycles after which it is looked whether cores sleep at times
 _MOST = CPU_CLOCK_MHZ * 1000                        # cycles that cores run before messages are looked after
+_PASSES = 64                                        # in C, before it is looked how long they have taken
 _ON_END = 0.005                                     # s for which quanta follow each other, then messages are looked at
 
 
@@ -143,7 +144,7 @@ class TimedMachine(Machine):
             return
         ends = time.monotonic() + patience
         while self._next is not None:
-            self._pass(self._next + _MOST)
+            self._pass(None, _PASSES if patience else 1)
             if self._mail or not self._someone_works or time.monotonic() >= ends:
                 return
 
@@ -153,21 +154,21 @@ class TimedMachine(Machine):
             if self._mail:
                 self._carry()
             else:
-                self._pass(_MOST + (self._next or 0) if until is None else until + 1)
+                self._pass(until)
 
-    def _pass(self, end: int) -> None:
-        """Let all cores run, up to a cycle, until somebody has to be looked at."""
-        order, under_way = self._cores_at_work(), self._network.earliest
-        if under_way is not None:
-            end = min(end, under_way + self._quantum)
-        run_all = self._make_core.run_all           # type: ignore[attr-defined]
-        outcome = run_all(order, self.cycle, end, self._quantum, self._crowded)
+    def _pass(self, until: int | None, passes: int = _PASSES) -> None:
+        """Let all cores run, up to and including a cycle, until somebody has to be looked at."""
+        order, tick = self._cores_at_work(), (self.cycle // CYCLES_PER_MS + 1) * CYCLES_PER_MS
+        end, most = ((self._next or 0) + _MOST, _MOST) if until is None else (until + 1, 0)
+        alone = 0 if self._posted else min(tick, self._looked_at + _WATCHED)
+        outcome = self._network.run(order, self.cycle, end, self._quantum, self._crowded, most, alone,
+                                    1 if self._mailed else passes)
         self._next, self._someone_works = outcome.next, outcome.busy
         self._set_clock(outcome.clock)
-        taken = bool(outcome.found) and self._network.take(outcome.found)
+        taken = bool(outcome.found) and self._network.take(order, outcome.found)
         for core in () if taken else outcome.found:
             self._look_after(core)
-        if taken or self._posted or under_way is not None:
+        if taken or self._posted or outcome.carries:
             self._pass_on(outcome.next)
         if self._mailed:
             self._mailed = [core for core in self._mailed if self._post(core)]
