@@ -35,7 +35,7 @@ from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.training import FLOORS, layer_rule
 
-RULES = ("random", "kmeans", "depression", "stdp")      # depression: STDP without its potentiation
+RULES = ("random", "kmeans", "pca", "depression", "stdp")      # depression: STDP without its potentiation
 GRID = 6
 READINGS = {f"grid {GRID}": GRID, "grid 2": 2, "global": 1}
 LABELS = {"all": None, "100": 100, "10": 10}            # per class
@@ -45,7 +45,7 @@ C = 3.0
 NEURON, EVENT = 1e-7, 4.3e-8
 NEURONS, STEPS, UNITS = 22 * 22, 28, 10     # of a map of parameters.py, ms of a digit, units that answer on the board
 SEEN = 14_191           # synaptic events that the input's 338 spikes of a digit are for a filter; first 10,000 digits
-COLOURS = {"random": "#7f7f7f", "kmeans": "#009E73", "depression": "#E69F00", "stdp": "#0072B2"}
+COLOURS = {"random": "#7f7f7f", "kmeans": "#009E73", "pca": "#CC79A7", "depression": "#E69F00", "stdp": "#0072B2"}
 
 
 # ---------------------------------------------------------------- one cell

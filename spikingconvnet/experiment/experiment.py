@@ -151,7 +151,7 @@ class Experiment:
         Parameters
         ----------
         number : int
-        rule : 'random', 'kmeans' or None
+        rule : 'random', 'kmeans', 'pca' or None
             None is the layer's own, ``Conv2D.training``; the others are floors to compare it with, see
             ``training.layerwise.floors``.
         record : str or Path or None

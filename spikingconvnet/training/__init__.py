@@ -17,7 +17,7 @@ from spikingconvnet.model.learning import NetworkRule as NetworkRule
 from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import Trained as Trained
 from spikingconvnet.model.trained import TrainedLayer as TrainedLayer
-from spikingconvnet.training.layerwise.floors import Floor, KMeans, Random
+from spikingconvnet.training.layerwise.floors import PCA, Floor, KMeans, Random
 from spikingconvnet.training.layerwise.stdp import STDP as STDP
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 else:
     __all__, __getattr__, __dir__ = room(__name__)
 
-FLOORS: dict[str, type[Floor]] = {floor.name: floor for floor in (Random, KMeans)}
+FLOORS: dict[str, type[Floor]] = {floor.name: floor for floor in (Random, KMeans, PCA)}
 LAYERWISE = (STDP.name, *FLOORS)
 
 
@@ -66,7 +66,8 @@ def layer_rule(stage: Stage, name: str | None = None) -> LayerRule:
         return own
     if isinstance(own, STDP) and name in FLOORS:
         return FLOORS[name](own)
-    others = f", or take {' or '.join(FLOORS)} to compare with" * isinstance(own, STDP)
+    *some, last = FLOORS
+    others = f", or take {', '.join(some)} or {last} to compare with" * isinstance(own, STDP)
     raise SettingsError(f"--rule {name}: layer {stage.number} learns by {own.name} ({stage.kind}.training of the"
                         f" parameters); leave --rule out{others}")
 

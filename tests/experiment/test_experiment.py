@@ -342,7 +342,7 @@ def test_a_killed_run_goes_on_where_it_stopped(parameters, tmp_path):
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("rule", ["random", "kmeans"])
+@pytest.mark.parametrize("rule", ["random", "kmeans", "pca"])
 def test_floors_go_the_same_way_as_learned_kernels(run, rule):
     made = run(trained=False)
     made.load_data()

@@ -33,7 +33,7 @@ def test_figures_of_a_layer_have_its_name_and_only_kernels_on_the_image_have_cen
     assert second == [f"{name}\nmean of 4 channels" for name in ("Before", "After", "After minus before")]
 
 
-@pytest.mark.parametrize("rule", ["random", "kmeans"])
+@pytest.mark.parametrize("rule", ["random", "kmeans", "pca"])
 def test_kernels_of_a_floor_are_one_panel_that_names_the_rule(parameters, tmp_path, rule):
     figure = figures._figure(trained(parameters(), tmp_path / "run", rule), "kernels-1")
     assert figure.get_suptitle() == f"Layer 1: kernels ({rule})"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rectifying import units
+from sklearn import decomposition
 
 from spikingconvnet import backends, training
 from spikingconvnet.cli import main as cli
@@ -25,6 +26,7 @@ from spikingconvnet.model.readouts import Classifier, SpikeCount
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.model.trained import Trained, TrainedLayer
 from spikingconvnet.network.neurons import IFCurrDelta
+from spikingconvnet.network.plasticity import AdditiveWeightDependence, SpikePairRule, STDPMechanism
 from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training import LAYERWISE, layer_rule
 from spikingconvnet.training.chain import convert
@@ -33,10 +35,10 @@ from spikingconvnet.training.chain.ridge import Ridge
 from spikingconvnet.training.chain.rstdp import RSTDP
 from spikingconvnet.training.layerwise.calibration import FiringShare
 from spikingconvnet.training.layerwise.competing import CompetingUnits
-from spikingconvnet.training.layerwise.floors import KMeans, Random
+from spikingconvnet.training.layerwise.floors import PCA, KMeans, Random
 from spikingconvnet.training.layerwise.homeostasis import Homeostasis
 from spikingconvnet.training.layerwise.stdp import STDP
-from spikingconvnet.training.layerwise.windows import window_inputs
+from spikingconvnet.training.layerwise.windows import earliness, window_inputs
 
 RECIPES = sorted((Path(inspect.getfile(settings)).parent / "recipes").glob("*.py"))
 
@@ -80,12 +82,40 @@ def stage_of(rule=None):
     return Sequential((1, 6, 6), Conv2D(2, 3, training=rule), Classifier()).stages[0]
 
 
+@pytest.mark.parametrize("filters", [1, 4, 5, 18])
+def test_principal_components_are_those_of_scikit_learn_with_both_signs(filters):
+    """All but the sign and the size of each: what varies most first, the first sign that of the largest part."""
+    rng = np.random.default_rng(filters)
+    model = Sequential((1, 6, 6), Conv2D(filters, 3, training=STDP()), Classifier())
+    fires = rng.random((200, 9)) < np.linspace(0.2, 0.9, 9)
+    sample, neuron = np.nonzero(fires)
+    windows = Spikes.from_events(sample, neuron, rng.integers(0, 15, len(sample)), (1, 3, 3), 200, 60)
+    bounds = AdditiveWeightDependence(w_min=0.25, w_max=0.75)
+    found = PCA(STDP(mechanism=STDPMechanism(SpikePairRule(), bounds))).kernels(model.stages[0], windows, rng)
+    assert found.shape == (filters, 1, 3, 3) and found.min() >= 0.25 and found.max() <= 0.75
+    flat = (found.reshape(filters, 9) - 0.5) / 0.25
+    expected = decomposition.PCA(min(9, (filters + 1) // 2)).fit(earliness(windows, 15)).components_
+    for kernel, component in zip(flat[::2], expected):
+        assert np.allclose(np.abs(kernel), np.abs(component) / np.abs(component).max(), atol=1e-6)
+        assert np.isclose(kernel.max(), 1.0)
+    assert np.allclose(flat[1::2], -flat[:2 * (filters // 2):2])
+
+
+def test_more_kernels_than_there_are_principal_components_are_refused():
+    model = Sequential((1, 6, 6), Conv2D(19, 3, training=STDP()), Classifier())
+    windows = Spikes.from_events([0, 1], [0, 1], [1, 2], (1, 3, 3), 2, 60)
+    with pytest.raises(SettingsError, match="^layer 1: 19 filters, but a kernel of 9 inputs has no more than 18 "
+                                            "principal components, both signs counted; take fewer filters"):
+        PCA(STDP()).kernels(model.stages[0], windows, np.random.default_rng(0))
+
+
 def test_a_layer_learns_by_its_own_rule_or_is_compared_with_a_floor_that_is_like_it():
     own = STDP(windows=40, chunks=4)
     assert layer_rule(stage_of()) == STDP() and layer_rule(stage_of(own)) is own is layer_rule(stage_of(own), "stdp")
     assert layer_rule(stage_of(own), "random") == Random(own) and layer_rule(stage_of(own), "kmeans") == KMeans(own)
+    assert layer_rule(stage_of(own), "pca") == PCA(own)
     with pytest.raises(SettingsError, match=r"^--rule ridge: layer 1 learns by stdp \(Conv2D.training of the parameters"
-                                            r"\); leave --rule out, or take random or kmeans to compare with$"):
+                                            r"\); leave --rule out, or take random, kmeans or pca to compare with$"):
         layer_rule(stage_of(), "ridge")
     with pytest.raises(SettingsError, match=r"learns by given .*; leave --rule out$"):
         layer_rule(stage_of(Given()), "kmeans")

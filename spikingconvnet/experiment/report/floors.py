@@ -18,8 +18,9 @@ from spikingconvnet.store.schemas import check_entry
 
 MOST_RUNS = 200             # that are looked at
 DATA = "DATASET", "CLASSES", "N_VALIDATION", "PER_CLASS"
-# Names of rules that are floors. The former two are this network, with kernels that have learned nothing of the task.
-SAME_NETWORK = {"random": "random kernels, all else the same", "kmeans": "k-means kernels, all else the same"}
+# Names of rules that are floors. The first ones are this network, with kernels that have learned nothing of the task.
+SAME_NETWORK = {"random": "random kernels, all else the same", "kmeans": "k-means kernels, all else the same",
+                "pca": "principal components as kernels, all else the same"}
 ON_SAME_IMAGES = {"ridge": "linear units behind random ones", "raw pixels": "raw pixels and a linear machine"}
 
 
