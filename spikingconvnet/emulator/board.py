@@ -116,14 +116,15 @@ class Board:
             self._process.kill()
             self._process.wait()
 
-    def _ask(self, **request: Any) -> float:
-        """Have the board do something; its clock afterwards, in ms."""
+    def _ask(self, **request: Any) -> dict[str, Any]:
+        """Have the board do something: what it answers, mostly ``ms``, its clock afterwards."""
         self._control.sendall(json.dumps(request).encode() + b"\n")
         line = self._answers.readline()
-        answer = json.loads(line) if line else {"error": "the board's process has ended; its messages say why"}
+        answer: dict[str, Any] = json.loads(line) if line else {
+            "error": "the board's process has ended; its messages say why"}
         if "error" in answer:
             raise SnapshotError(answer["error"])
-        return float(answer["ms"])
+        return answer
 
     def snapshot(self, path: str | Path) -> float:
         """Write the whole board to a file, between two steps, and let it go on.
@@ -143,7 +144,7 @@ class Board:
         SnapshotError
             It cannot be written, or there is none of such a board; the message says why.
         """
-        return self._ask(snapshot=str(Path(path).resolve()))
+        return float(self._ask(snapshot=str(Path(path).resolve()))["ms"])
 
     def restore(self, path: str | Path) -> float:
         """Be the board of a snapshot from now on, at the same address: who talks to it notices nothing else.
@@ -163,7 +164,7 @@ class Board:
         SnapshotError
             It is no snapshot, or not one that this version reads; the board is as before then.
         """
-        return self._ask(restore=str(Path(path).resolve()))
+        return float(self._ask(restore=str(Path(path).resolve()))["ms"])
 
     def run(self, until: float | None = None) -> float:
         """Let a board go on that stands still (`hold`).
@@ -184,7 +185,17 @@ class Board:
         SnapshotError
             The board's process has ended.
         """
-        return self._ask(run=until)
+        return float(self._ask(run=until)["ms"])
+
+    def loads(self) -> dict[Place, dict[str, Any]]:
+        """What share of its steps each core has been awake, see ``times.loads``; nothing without `timed`.
+
+        Raises
+        ------
+        SnapshotError
+            The board's process has ended.
+        """
+        return {(x, y, p): load for load in self._ask(loads=True)["loads"] for x, y, p in [load.pop("core")]}
 
     @property
     def process_id(self) -> int:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from spikingconvnet.emulator import times
 from spikingconvnet.emulator.errors import EmulatorError, SnapshotError
 from spikingconvnet.emulator.ethernet import Ethernet
 from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine
@@ -105,6 +106,10 @@ class Control:
         try:
             if "snapshot" in request:
                 self.save(request["snapshot"])
+            elif "loads" in request:
+                machine = self._ethernet.machine
+                tell({"loads": times.loads(machine.so_far()) if isinstance(machine, TimedMachine) else []})
+                return
             elif "restore" in request:
                 self._replace(Snapshot(request["restore"]), request["restore"])
             else:

@@ -110,13 +110,16 @@ class TimedMachine(Machine):
 
     def _forget(self, core: Any) -> None:
         """A core is about to be stopped, or has died."""
-        x, y, number = core.place
-        found = core.times()
+        found = self._history_of(core)
         if found.steps:
-            self.history.append(History(core.place, self.chips[x, y].app_name(number), found.period, list(found.steps),
-                                        functions(bytes(core.itcm.bytes), core.blocks())))
-        self.chips[x, y].system_controller.free_all()
+            self.history.append(found)
+        self.chips[core.place[:2]].system_controller.free_all()
         self._order = None
+
+    def _history_of(self, core: Any) -> History:
+        (x, y, number), found = core.place, core.times()
+        return History(core.place, self.chips[x, y].app_name(number), found.period, list(found.steps),
+                       functions(bytes(core.itcm.bytes), core.blocks()))
 
     @property
     def hears(self) -> bool:
@@ -244,6 +247,10 @@ class TimedMachine(Machine):
         if cycle // CYCLES_PER_MS != self.cycle // CYCLES_PER_MS:
             super()._set_clock(cycle)
         self.cycle = cycle
+
+    def so_far(self) -> list[History]:
+        """`history`, and what cores have done that still run."""
+        return [*self.history, *map(self._history_of, self._cores_at_work())]
 
     def note_all(self) -> None:
         """Note in `history` what cores have done that still run."""

@@ -25,7 +25,8 @@ def chips(provenance: Provenance) -> Chips:
     """Chips of a run, with the cores of its network: tuple of dict.
 
     Each has ``x``, ``y``, ``router``, the counters of its router by their names here, and ``cores``, dicts with ``p``,
-    ``population``, ``first`` and ``last`` neuron, and ``counts``. Counters that are 0 are left out.
+    ``population``, ``first`` and ``last`` neuron, and ``counts``. Counters that are 0 are left out. On an emulated
+    board in time there is ``load`` too, see ``emulator.times.loads``.
     """
     items: dict[Any, dict[str, float]] = defaultdict(dict)
     for reading in provenance.readings:
@@ -33,8 +34,10 @@ def chips(provenance: Provenance) -> Chips:
             items[reading.x, reading.y, reading.p][reading.item] = reading.value
     cores: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for core in sorted(provenance.cores, key=lambda one: (one.x, one.y, one.p)):
+        place = core.x, core.y, core.p
         cores[core.x, core.y].append({"p": core.p, "population": core.population, "first": core.first,
-                                      "last": core.last, "counts": _named(items[core.x, core.y, core.p], OF_CORES)})
+                                      "last": core.last, "counts": _named(items[place], OF_CORES),
+                                      **({"load": provenance.loads[place]} if place in provenance.loads else {})})
     return tuple({"x": x, "y": y, "router": _named(items[x, y, None], OF_ROUTERS), "cores": found}
                  for (x, y), found in cores.items())
 
@@ -49,7 +52,7 @@ def together(parts: Sequence[Chips]) -> Chips:
     largest = max(parts, key=lambda part: sum(len(chip["cores"]) for chip in part), default=())
     alike = [part for part in parts if _places(part) == _places(largest)]
     return tuple({**chip, "router": _summed([one["router"] for one in same]),
-                  "cores": [{**cores[0], "counts": _summed([core["counts"] for core in cores])}
+                  "cores": [{**cores[0], "counts": _summed([core["counts"] for core in cores]), **_heaviest(cores)}
                             for cores in zip(*(one["cores"] for one in same))]}
                  for chip, *same in zip(largest, *alike))
 
@@ -57,6 +60,14 @@ def together(parts: Sequence[Chips]) -> Chips:
 def _places(part: Chips) -> list[Any]:
     return [(chip["x"], chip["y"], [(core["p"], core["population"], core["first"]) for core in chip["cores"]])
             for chip in part]
+
+
+def _heaviest(cores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The load of the run in which a core had most to do; steps without a rest are those of all runs."""
+    loads = [core["load"] for core in cores if "load" in core]
+    if not loads:
+        return {}
+    return {"load": {**max(loads, key=lambda load: load["worst"]), "full": sum(load["full"] for load in loads)}}
 
 
 def _summed(counts: Sequence[dict[str, float]]) -> dict[str, float]:

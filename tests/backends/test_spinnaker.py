@@ -578,7 +578,7 @@ def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packe
 
 
 def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
-    with machine_section("spalloc:https://me:secret@127.0.0.1:9/spalloc") as machine:
+    with machine_section("spalloc:https://me:secret@127.0.0.1:9/spalloc") as (machine, _):
         text = configuration(machine, tmp_path)
         assert "secret" not in text and "me:" not in text and "https://127.0.0.1:9/spalloc" in text
         assert os.environ["SPALLOC_PASSWORD"] == "secret"
@@ -589,7 +589,7 @@ def test_credentials_of_spalloc_never_reach_a_file(tmp_path):
     ("spin3", 3, "192.168.240.253"), ("spin5", 5, "192.168.240.1"), ("spin3:127.0.0.9", 3, "127.0.0.9"),
     ("board.lab", 5, "board.lab"), ("127.0.0.9", 5, "127.0.0.9")])
 def test_a_board_is_named_by_kind_or_address(target, version, host):
-    with machine_section(target) as text:
+    with machine_section(target) as (text, _):
         assert f"version = {version}\n" in text and f"machine_name = {host}\n" in text
 
 

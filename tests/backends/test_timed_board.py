@@ -45,6 +45,24 @@ def ran():
     return found
 
 
+def test_what_each_core_had_to_do_is_kept_with_the_verdict():
+    with spinnaker.open(BEHIND, timed=True) as simulation:
+        simulation.run(STEPS)
+        provenance = simulation.provenance
+    places = {(core.x, core.y, core.p): core.population for core in provenance.cores}
+    assert places.keys() <= provenance.loads.keys()
+    loads = {name: [load for place, load in provenance.loads.items() if places.get(place) == name]
+             for name in ("in", "out")}
+    assert max(load["worst"] for load in loads["in"]) < 0.5 and not any(load["full"] for load in loads["in"])
+    (out,) = loads["out"]
+    assert out["full"] > 5 and out["worst"] > 0.99 and max(out["course"]) in (99, 100, 101) and out["course"][0] < 50
+    kept = {core["population"]: core["load"] for chip in judge(provenance).chips for core in chip["cores"]}
+    assert kept["out"] == out
+    with spinnaker.open(IN_TIME) as simulation:
+        simulation.run(STEPS)
+        assert not simulation.provenance.loads
+
+
 def test_what_is_in_time_gives_the_same_integers(ran):
     local = backends.run(IN_TIME, STEPS)
     assert max(load.worst for load in resources(IN_TIME).loads) < 0.6

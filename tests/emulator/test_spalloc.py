@@ -666,7 +666,7 @@ def test_a_network_runs_on_a_board_of_the_server_until_that_takes_it_away(proces
     network = scn.Network((sources, scn.Population("out", (2, 1, 1), scn.IFCurrExp())),
                           (scn.Projection("all", "in", "out", weights),))
     with trusting(path):
-        with machine_section(f"spalloc:{url}") as text:
+        with machine_section(f"spalloc:{url}") as (text, _):
             assert "enable_advanced_monitor_support = False" in text
         opened = get_backend("spinnaker").open(network, ["out"], target=f"spalloc:{url}", directory=tmp_path)
         told = r"the server has ended the job of the board \(quota is used up\): "

@@ -9,7 +9,7 @@ from bench import Bench
 from programs import SEEN, WFI, program
 from test_core import COUNT_UP, FIQ_ON_PACKETS, R1_CC, R3_VIC, R4_SEEN, RETURN, TAKE_PACKET, forever, timer_program
 
-from spikingconvnet.emulator import timed_core, timed_machine, timing
+from spikingconvnet.emulator import timed_core, timed_machine, times, timing
 from spikingconvnet.emulator.core import Rest
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM, Interrupt
 from spikingconvnet.emulator.packets import Packet
@@ -299,3 +299,17 @@ def test_a_lock_is_held_until_it_is_given_back(make_bench):
     main += [0x1a000000 | (5 - len(main)) - 2 & 0xffffff, WFI]
     bench.start(program(main), cores=(1, 2))
     assert seen(bench) == (200,)
+
+
+def test_loads_are_of_the_last_program_of_a_core_and_put_steps_together():
+    def of(core, steps, period=1000):
+        return timed_machine.History(core, "app", period, steps, [])
+    found = times.loads([of((0, 0, 1), [9] * 5), of((0, 1, 2), []), of((0, 0, 1), [100, 300, 995, 1000, 0]),
+                         of((0, 0, 3), [*range(250)], 500)])
+    assert found == [
+        {"core": [0, 0, 1], "mean": pytest.approx(0.479), "worst": 1.0, "full": 2, "every": 1,
+         "course": [10, 30, 100, 100, 0]},
+        {"core": [0, 0, 3], "mean": pytest.approx(0.249), "worst": 0.498, "full": 0, "every": 3,
+         "course": [round(100 * min(i + 2, 249) / 500) for i in range(0, 250, 3)]}]
+    many = times.loads([of((0, 0, p), [1] * 1000) for p in range(2000)])
+    assert {len(load["course"]) for load in many} == {10} and {load["every"] for load in many} == {100}

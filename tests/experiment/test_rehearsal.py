@@ -51,7 +51,7 @@ def machine(request, tmp_path_factory):
     """Text of the section that a service writes into a job's configuration."""
     host = request.config.getoption("--spinnaker")
     if host:
-        with machine_section(host) as text:
+        with machine_section(host) as (text, _):
             yield text
     else:
         with (tmp_path_factory.mktemp("board") / "board.log").open("w") as log, Board(log=log) as board:

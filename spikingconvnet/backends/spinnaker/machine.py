@@ -3,13 +3,14 @@
 import atexit
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO, TypeVar
+from typing import Any, NamedTuple, Protocol, TextIO, TypeVar
 from unittest.mock import patch
 
 from spikingconvnet.backends.spinnaker.allocated import kept
+from spikingconvnet.backends.spinnaker.provenance import Loads
 from spikingconvnet.errors import BackendError, SettingsError, SimulationFailed
 from spikingconvnet.gates.address import SPALLOC_LOGIN, TOKEN, Address, hidden
 from spikingconvnet.network.arrays import Pair
@@ -61,9 +62,16 @@ def configuration(machine: str, home: Path, packet_buffer: int | None = None) ->
             + "".join(f"{option} = True\n" for option in PROVENANCE))
 
 
+class Section(NamedTuple):
+    """The configuration's section Machine, and what share of its steps each core of a board in time has been awake."""
+
+    text: str
+    loads: Callable[[], Loads] = dict
+
+
 @contextmanager
-def machine_section(target: str | Machine, timed: bool = False, boards: int = 1) -> Iterator[str]:
-    """Text of the configuration's section Machine; emulated boards, `timed` or not, live as long as the context.
+def machine_section(target: str | Machine, timed: bool = False, boards: int = 1) -> Iterator[Section]:
+    """The configuration's section Machine; emulated boards, `timed` or not, live as long as the context.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def machine_section(target: str | Machine, timed: bool = False, boards: int = 1)
         An emulated board that cannot be set up.
     """
     if not isinstance(target, str):
-        yield target.configuration()
+        yield Section(target.configuration())
     elif target == "emulated":
         try:
             from spikingconvnet.emulator import Board, SetupError
@@ -83,7 +91,7 @@ def machine_section(target: str | Machine, timed: bool = False, boards: int = 1)
         try:
             # In no real time, for sources without spikes look as if they waited for somebody's.
             with Board(real_time=False, timed=timed, boards=boards) as board:
-                yield board.configuration()
+                yield Section(board.configuration(), board.loads if timed else dict)
         except SetupError as error:
             raise SimulationFailed(f"--target emulated: {error}") from error
     elif target.startswith("spalloc:"):
@@ -92,11 +100,11 @@ def machine_section(target: str | Machine, timed: bool = False, boards: int = 1)
         login = vars(server.login) if server.login else {}
         with (_environment(**{f"{SPALLOC_LOGIN}_{name.upper()}": value for name, value in login.items()}),    # no file
               _discreet(), kept()):
-            yield _of_server(server.removeprefix("spalloc:"))
+            yield Section(_of_server(server.removeprefix("spalloc:")))
     else:
         kind, _, host = target.partition(":")
         version, usual = BOARDS.get(kind, (5, None))
-        yield f"[Machine]\nversion = {version}\nmachine_name = {host or usual or target}\n"
+        yield Section(f"[Machine]\nversion = {version}\nmachine_name = {host or usual or target}\n")
 
 
 def _of_server(url: str) -> str:

@@ -29,6 +29,7 @@ REINJECTION = {"Received_For_Reinjection", "Missed_For_Reinjection", "Reinjectio
                "Dumped_from_a_Link", "Dumped_from_a_processor"}
 STATES = {"Entries", "Unique_Routes", "Error status"}           # of routers, no counts
 Place: TypeAlias = tuple[int, int, int]             # x, y, p
+Loads: TypeAlias = dict[Place, dict[str, Any]]      # of each core, see emulator.times.loads
 Told: TypeAlias = tuple[int, int, int, str]     # x, y, p, and what is said of that core
 
 
@@ -119,6 +120,8 @@ class Provenance:
         Errors that the programs of cores have reported in words, if the last run did not come to its end.
     counters : dict of str to dict of str to int
         What the board does in silence to each projection, see Recording.
+    loads : dict of (x, y, p) to dict
+        What share of its steps each core of an emulated board in time has been awake, see ``emulator.times.loads``.
     earlier : tuple of Provenance
         Up to each reset, where every image starts at rest: time begins anew, and sPyNNaker's database with it.
     """
@@ -133,6 +136,7 @@ class Provenance:
     states: tuple[Told, ...] = ()
     said: tuple[Told, ...] = ()
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    loads: Loads = field(default_factory=dict)
     earlier: tuple["Provenance", ...] = ()
 
 

@@ -9,7 +9,7 @@ inside sPyNNaker is a SimulationFailed that names the file with its messages.
 import logging
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from spikingconvnet.backends.spinnaker.machine import (
     provenance_database,
     sources_in_phase,
 )
-from spikingconvnet.backends.spinnaker.provenance import Core, Provenance, Told
+from spikingconvnet.backends.spinnaker.provenance import Core, Loads, Provenance, Told
 from spikingconvnet.board import dtcm
 from spikingconvnet.board.connectors import check_reset, fixed_scales
 from spikingconvnet.board.lowering import Lowered, lower
@@ -112,7 +112,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
     with ExitStack() as resources:
         home = Path(directory or tempfile.mkdtemp(prefix="spikingconvnet-")).resolve()  # written into to the very end
         boards = boards_needed(network, recorded) if target == "emulated" else 1
-        machine = resources.enter_context(machine_section(target, timed, boards))
+        machine, loads = resources.enter_context(machine_section(target, timed, boards))
         if "virtual_board" not in machine:
             dtcm.require_fits(network, recorded, packet_buffer)
         resources.enter_context(failures.patient(emulated="post_simulation_overrun" in machine))    # for those alone
@@ -122,7 +122,7 @@ def open(network: Network, record: Record = (), jobs: int | None = None, target:
         text = configuration(machine, Path.cwd() if is_job else home, packet_buffer)
         resources.enter_context(private_configuration(home, text, is_job))
         simulation = Simulation(network, sim, recorded, lowered, home / LOG, time_scale)
-        simulation.keeps_reports = is_job
+        simulation.keeps_reports, simulation.loads = is_job, loads
         simulation.resources = resources.pop_all()
     for choice in dict.fromkeys(f"{label.partition('#')[0]}: {choice}" for label, choice in simulation.choices.items()):
         logger.info("%s", choice)                       # once for all copies
@@ -154,6 +154,7 @@ class Simulation(pynn.Simulation):
                  time_scale: int = 1) -> None:
         self._lowered, self._log, self._time_scale = lowered, log, time_scale
         self.resources, self.keeps_reports = ExitStack(), False
+        self.loads: Callable[[], Loads] = dict          # of a board in time
         self._ends: list[int] = []
         self._earlier: list[Provenance] = []
         self._failed: BackendError | None = None
@@ -234,7 +235,7 @@ class Simulation(pynn.Simulation):
     @property
     def provenance(self) -> Provenance:
         """What the machine says about the runs so far: provenance.Provenance; to be asked for before the end."""
-        return replace(self._since_reset(), earlier=tuple(self._earlier))
+        return replace(self._since_reset(), earlier=tuple(self._earlier), loads={} if self._failed else self.loads())
 
     def _since_reset(self) -> Provenance:
         """What the machine says about the runs since the start or the last reset."""

@@ -715,10 +715,37 @@ function board(run) {
     found.steps ? `, first in steps ${found.steps[0]} to ${found.steps[1]}` : "", found.fix ? `. ${found.fix}` : ""))) : null]),
   h("h3", {}, "Chips"), told.places.length ? chipMap(told.places) : missing([{what: "how each core did is not stored with these results",
     command: told.again}]),
+  measuredLoad(told.places),
   told.loads.length ? [h("h3", {}, "Load"), h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, "Share of a step that the busiest core needs, an estimate from the images above"),
     h("tr", {}, ["population", "neurons a core", "on average", "in the busiest step", ""].map((title) => h("th", {scope: "col"}, title))), told.loads.map((load) => h("tr", {},
       h("th", {scope: "row"}, load.population), h("td", {}, whole(load.neurons)), h("td", {}, percent(load.mean)), h("td", {class: load.worst > 1 ? "bad" : null},
         percent(load.worst)), h("td", {}, meter(Math.min(1, load.worst))))))), h("p", {class: "dim"}, "More of it says:"), h("pre", {tabindex: 0}, told.command)] : null];
+}
+
+// Of a board in time: which cores had most to do, when, and to which packets came late.
+function measuredLoad(places) {
+  const of = places.findLast(({chips}) => chips.some((chip) => chip.cores.some((core) => core.load)));
+  if (!of) return null;
+  const late = (core) => core.counts.late || 0, lost = (core) => core.counts.lost || 0;
+  const cores = of.chips.flatMap((chip) => chip.cores.map((core) => ({...core, at: `${chip.x},${chip.y},${core.p}`}))).filter((core) => core.load);
+  const names = [...new Set(cores.map((core) => core.population))], colours = ["blue", "red", "green", "orange", "purple", "text"];
+  const lines = names.map((name, k) => {
+    const courses = cores.filter((core) => core.population === name).map((core) => core.load.course);
+    return {values: Array.from({length: Math.min(...courses.map((one) => one.length))}, (_, i) => Math.max(...courses.map((one) => one[i]))), colour: css(colours[k % colours.length])};
+  });
+  const n = Math.min(...lines.map((line) => line.values.length)), {every} = cores[0].load, worst = cores.reduce((a, b) => (b.load.worst > a.load.worst ? b : a));
+  const shown = [...cores].sort((a, b) => lost(b) + late(b) - lost(a) - late(a) || b.load.worst - a.load.worst).slice(0, 12);
+  return [h("h3", {}, "Load, as the board in time measured it"),
+    h("p", {}, `Of ${whole(cores.length)} cores in the ${of.of}, core ${worst.at} (${worst.population}) had most to do: ${percent(worst.load.worst)} of its busiest step. ${
+      whole(cores.reduce((sum, core) => sum + late(core), 0))} packets came late, ${whole(cores.reduce((sum, core) => sum + lost(core), 0))} were lost.`),
+    figure(`Busiest core of each population, step by step${every > 1 ? ` (the largest of each ${every} steps)` : ""}`, drawn(h("div"), () => chart({xs: Array.from({length: n}, (_, i) => i * every),
+      width: room(640), low: 0, xLabel: "step", yLabel: "share of a step (%)", lines: lines.map((line) => ({...line, values: line.values.slice(0, n)})),
+      label: names.map((name, k) => `${name}: at most ${Math.max(...lines[k].values)} % of a step`).join("; ")})), legend(names.map((name, k) => [name, lines[k].colour]))),
+    h("div", {class: "scroll", tabindex: 0}, h("table", {}, h("caption", {}, `${shown.length < cores.length ? `${shown.length} of ` : ""}${whole(cores.length)} cores; those to which packets came late or were lost first, then the busiest`),
+      h("tr", {}, ["core", "population", "neurons", "on average", "in the busiest step", "", "steps without a rest", "late packets", "lost packets"].map((title) => h("th", {scope: "col"}, title))),
+      shown.map((core) => h("tr", {}, h("th", {scope: "row"}, core.at), h("td", {}, core.population), h("td", {}, `${core.first} to ${core.last}`), h("td", {}, percent(core.load.mean)),
+        h("td", {class: core.load.full ? "bad" : null}, percent(core.load.worst)), h("td", {}, meter(Math.min(1, core.load.worst))), h("td", {}, whole(core.load.full)),
+        h("td", {}, whole(late(core))), h("td", {}, whole(lost(core)))))))];
 }
 
 function chipMap(places) {

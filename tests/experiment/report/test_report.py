@@ -314,6 +314,15 @@ def test_counters_of_several_runs_are_those_of_the_largest_network():
     assert places.together([]) == ()
 
 
+def test_the_load_of_several_runs_is_that_of_the_one_in_which_a_core_had_most_to_do():
+    def of(worst, full):
+        load = {"mean": 0.1, "worst": worst, "full": full, "every": 1, "course": [round(100 * worst)]}
+        core = {"p": 1, "population": "a", "first": 0, "last": 9, "counts": {}}
+        return ({"x": 0, "y": 0, "router": {}, "cores": [{**core, "load": load}]},)
+    (chip,) = places.together([of(0.5, 0), of(1.0, 3), of(0.9, 2)])
+    assert chip["cores"][0]["load"] == {"mean": 0.1, "worst": 1.0, "full": 5, "every": 1, "course": [100]}
+
+
 def test_colours_are_those_of_the_figures():
     import matplotlib
 
