@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikingconvnet.data.filters import FRACTION_BITS
-from spikingconvnet.gates.fields import check_fields, least, most, real, whole
+from spikingconvnet.gates.fields import FLAG, check_fields, least, most, real, spelled, whole
 from spikingconvnet.network.arrays import Floats, Ints, Pixels
 
 __all__ = ["Deformation"]
@@ -35,6 +35,8 @@ class Deformation:
         Largest slant, columns per row.
     shift : float
         Farthest move along rows and columns, pixels.
+    near_margin : bool
+        Whether only images near a margin of a first fit are copied, some 20 %; without it all are.
 
     Raises
     ------
@@ -47,11 +49,15 @@ class Deformation:
     stretch: float = 0.1
     shear: float = 0.15
     shift: float = 1.5
+    near_margin: bool = True
 
     def __post_init__(self) -> None:
         check_fields(self, copies=whole(1, 1000), rotation=real(least(0), most(180, " degrees")),
                      stretch=real(least(0), most(4)), shear=real(least(0), most(100, " columns per row")),
-                     shift=real(least(0), most(1024, " pixels")))
+                     shift=real(least(0), most(1024, " pixels")), near_margin=FLAG)
+
+    def __repr__(self) -> str:
+        return spelled(self, ("near_margin",))
 
     def __call__(self, images: Pixels, rng: np.random.Generator) -> Pixels:
         """uint8 (N, H, W) to uint8 (N * copies, H, W), copies of an image one after another; draws image by image."""

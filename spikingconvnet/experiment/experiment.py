@@ -356,21 +356,22 @@ class Experiment:
 
     def deformed_features(self, chosen: Ints, deformation: Deformation) -> tuple[Numbers, AnyInts]:
         """The same for deformed copies of the training images at `chosen`."""
-        spikes, labels = self.images.deformed(chosen, deformation)
-        data = {"spikes": spikes, "labels": labels, "content": digest(spikes.offsets, spikes.neurons)}
-        return self._counts("deformed", data), labels
+        parts = [(readout.smallest(self._counts("deformed", data)), data["labels"])
+                 for data in self.images.deformed(chosen, deformation)]
+        return np.concatenate([counts for counts, _ in parts]), np.concatenate([labels for _, labels in parts])
 
     @writes
     def train_svm(self) -> readout.Score:
-        """Fit the classifier, with `deformation` again with copies of images near its margins: its training score."""
+        """Fit the classifier, in the end with deformed copies if there is a `deformation`: its training score."""
         counts, labels = self.features("train")
-        watch, machine = self.runner.watch("readout: training"), self.model.classifier
-        fit = readout.fitter(machine, self.settings.seed, self.progress, partial(self.runner.open, watch))
-        fitted = fit(counts, labels)
-        deformation = self.settings.deformation
-        if deformation and len(near := fitted.near_margin(counts, labels)):
-            more = self.deformed_features(near, deformation)
-            fitted = fit(*(np.concatenate(pair) for pair in zip((counts, labels), more)))
+        watch, s = self.runner.watch("readout: training"), self.settings
+        fit = readout.fitter(self.model.classifier, s.seed, self.progress, partial(self.runner.open, watch))
+        if of_hard_ones := not s.deformation or s.deformation.near_margin:
+            fitted = fit(counts, labels)
+        chosen = fitted.near_margin(counts, labels) if of_hard_ones else np.arange(len(labels))
+        if s.deformation and len(chosen):
+            more = self.deformed_features(chosen, s.deformation)
+            fitted = fit(*(np.concatenate(pair) for pair in zip((readout.smallest(counts), labels), more)))
         self.stored.classifier().write(self.stored.how(watch.settle() or self.verdict()), **vars(fitted))
         return readout.score(fitted.predict(counts), labels)
 

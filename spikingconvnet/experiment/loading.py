@@ -28,10 +28,12 @@ from spikingconvnet.model.learning import Shown
 from spikingconvnet.model.sequential import Sequential
 from spikingconvnet.network.arrays import AnyInts, Floats32, Ints, Pixels
 from spikingconvnet.network.spikes import Spikes
+from spikingconvnet.store.arrays import digest
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 1000              # images that are filtered at a time
+DEFORMED = 20_000           # images of which there are copies at a time
 CHAIN_SAMPLES = 1000        # training images whose spikes are kept where the rule does not learn from them
 
 
@@ -183,12 +185,14 @@ class Images:
         bins: Any = self.settings.encoder
         return showing(bins, self.splits) if takes_events(bins) else None
 
-    def deformed(self, chosen: Ints, deformation: Deformation) -> tuple[Spikes, AnyInts]:
-        """Deformed copies of the training images at `chosen`: Spikes, labels."""
-        s = self.settings
-        train, rng = self.splits()["train"], np.random.default_rng([s.seed, 0, 1])
-        images, copies = train.select(chosen), deformation.copies
-        sizes.require_fits("Deformation", "copies", copies,
-                           copies * len(images) * (2 * images.images[0].size + 24 * s.slot))
-        spikes = encode(deformation(images.images, rng), self.image_filter(train), s.encoder, rng).with_gap(s.slot)
-        return spikes, np.repeat(images.labels, copies)
+    def deformed(self, chosen: Ints, deformation: Deformation) -> Iterator[dict[str, Any]]:
+        """Deformed copies of the training images at `chosen`, of some at a time: their spikes, labels and a digest."""
+        s, train, copies = self.settings, self.splits()["train"], deformation.copies
+        for first in range(0, len(chosen), DEFORMED):
+            rng = np.random.default_rng([s.seed, 0, 1, *([first] if first else [])])
+            images = train.select(chosen[first:first + DEFORMED])
+            sizes.require_fits("Deformation", "copies", copies,
+                               copies * len(images) * (2 * images.images[0].size + 24 * s.slot))
+            spikes = encode(deformation(images.images, rng), self.image_filter(train), s.encoder, rng).with_gap(s.slot)
+            yield {"spikes": spikes, "labels": np.repeat(images.labels, copies),
+                   "content": digest(spikes.offsets, spikes.neurons)}

@@ -158,7 +158,9 @@ def test_a_classifier_depends_on_itself_the_seed_the_deformation_and_the_last_la
     assert own == trained.stored.classifier().made_from()
     sharper = other(trained, model=Sequential((2, 28, 28), *trained.model.layers[:-1], Classifier(grid=3, C=0.2)))
     deformed = other(trained, deformation=Deformation(copies=2))
-    assert len({one.stored.readout_digest() for one in (trained, sharper, deformed)}) == 3
+    everywhere = other(trained, deformation=Deformation(copies=2, near_margin=False))
+    assert len({one.stored.readout_digest() for one in (trained, sharper, deformed, everywhere)}) == 4
+    assert repr(Deformation(copies=2)) == "Deformation(copies=2, rotation=10.0, stretch=0.1, shear=0.15, shift=1.5)"
 
 
 def test_a_chain_depends_on_its_rule_and_on_the_reset(trained, monkeypatch):

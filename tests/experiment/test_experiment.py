@@ -14,7 +14,7 @@ from distributed import LocalCluster
 
 from spikingconvnet.data.deformation import Deformation
 from spikingconvnet.errors import SimulationFailed, StoreError
-from spikingconvnet.experiment import readout, replicas, runner, settings, workers
+from spikingconvnet.experiment import loading, readout, replicas, runner, settings, workers
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.experiment.networks import subjects
 from spikingconvnet.experiment.workers import _Dask
@@ -299,6 +299,26 @@ def test_deformed_copies_of_hard_images_join_the_fit_and_nothing_else(run):
     again = run("again", DEFORMATION=Deformation(copies=2))
     again.train_svm()
     assert np.array_equal(again.store.read("svm", "")["coefficients"], after)
+
+
+def test_copies_of_all_images_join_the_only_fit_in_parts_with_draws_of_their_own(run, monkeypatch):
+    everywhere = Deformation(copies=2, near_margin=False)
+    made = run("all", DEFORMATION=everywhere)
+    made.train_svm()
+    after = made.store.read("svm", "")["coefficients"]
+    counts, labels = made.features("train")
+    more, more_labels = made.deformed_features(np.arange(len(labels)), everywhere)
+    assert len(more) == 2 * len(labels) and more_labels.tolist() == labels.repeat(2).tolist()
+    fitted = readout.fit(np.concatenate([counts, more]), np.concatenate([labels, more_labels]),
+                         made.model.classifier.C, seed=made.settings.seed)
+    assert np.array_equal(fitted.coefficients, after)
+    monkeypatch.setattr(loading, "DEFORMED", 5)
+    first, *rest = made.images.deformed(np.array([3] * 11), everywhere)
+    assert [len(part["labels"]) for part in (first, *rest)] == [10, 10, 2]
+    assert len({part["content"] for part in (first, *rest)}) == 3
+    part_by_part, _ = made.deformed_features(np.array([3] * 11), everywhere)
+    assert part_by_part.dtype == np.uint8 and len(part_by_part) == 22
+    assert not np.array_equal(part_by_part[:2], part_by_part[10:12])
 
 
 def test_another_deformation_makes_the_classifier_stale(run):
