@@ -317,7 +317,8 @@ class Core:
         """See :meth:`run`."""
         while True:
             if self.rest is not Rest.READY:
-                if self.inbox and not self.comms.received:
+                at_work = self.rest is Rest.WFI and not self._burst and self.vic.slot() is not None
+                if self.inbox and not self.comms.received and not at_work:      # it works as fast as packets come
                     self.comms.receive(self.inbox.pop(0))
                 vector = self._wanted()
                 if vector is not None:

@@ -799,13 +799,17 @@ API int core_memory(core *c, uint32_t base, uint32_t size, uint8_t *bytes) {
     return 0;
 }
 
+/* Whether a program that waits has something left to do, like a transfer that is over: it works as fast as packets come, so
+ * those of an instant do not fill its buffer, but for the BURST that its handler takes on end. */
+static int at_work(const core *c) { return c->rest == WFI && !c->burst && slot(c) >= 0; }
+
 /* Run with packets of three words on offer; *taken of them were taken. Returns why the core stopped. */
 static int core_run(core *c, uint64_t now, const uint32_t *inbox, uint32_t packets, uint32_t *taken) {
     uint32_t next = 0;
     c->now = now;
     for (;;) {
         if (c->rest != READY) {
-            if (next < packets && !c->received) {
+            if (next < packets && !c->received && !at_work(c)) {
                 const uint32_t *packet = inbox + 3 * next++;
                 receive(c, packet[0], packet[1], packet[2]);
             }

@@ -95,6 +95,15 @@ def test_a_burst_that_overruns_the_input_buffer_is_lost_and_told_where(ran):
     assert health.verdict == "invalid" and 0 < lost.value < 600 - 256 and "out" in lost.where[0]
 
 
+def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packets(ran):
+    with Board(version=3, timed=True) as board, spinnaker.open(BURST, target=board, packet_buffer=1024,
+                                                               time_scale=20) as simulation:
+        simulation.run(STEPS)
+        whole = simulation.recording()
+    assert "lost_input" in names(ran[1]) and judge(whole.provenance).verdict == "valid"
+    assert whole.spikes["out"].n_events == backends.run(BURST, STEPS).spikes["out"].n_events > 0
+
+
 def test_a_plastic_core_that_falls_behind_is_late_and_told(ran):
     assert resources(BEHIND).loads[0].worst > 2
     assert judge(ran[2].provenance).verdict == "invalid" and "late_packets" in names(ran[2])

@@ -109,6 +109,29 @@ def test_every_packet_is_offered_once_and_in_order(bench, packets):
     assert status == 0x88000001
 
 
+# What a simulation does: the handler of packets keeps them, and asks by an interrupt that they are worked off.
+KEEP_PACKET = [0xe5910014, *COUNT_UP,                   # ldr r0, [r1, #RXKEY]; one more waits: [r4]
+               0xe5947004, 0xe1500007, 0x85840004,      # ldr r7, [r4, #4]; cmp r0, r7; strhi r0, [r4, #4]: the most
+               0xe3a00002, 0xe5830018, RETURN]          # mov r0, #1 << 1; str r0, [r3, #SOFT_SET]
+WORK_OFF = [0xe5940000, 0xe5947008, 0xe0877000, 0xe5847008,     # ldr r0, [r4]; ldr r7, [r4, #8]; add r7, r7, r0; str r7
+            0xe3a00000, 0xe5840000,                     # mov r0, #0; str r0, [r4]
+            0xe3a00002, 0xe583001c, 0xe5830030, RETURN]         # str r0, [r3, #SOFT_CLR]; str r0, [r3, #VADDR]
+
+
+@pytest.mark.parametrize("packets", [1, BURST, BURST + 2, 20 * BURST + 5])
+def test_packets_of_an_instant_are_worked_off_while_they_come(bench, packets):
+    main = [*FIQ_ON_PACKETS, 0xe3800002, 0xe5830010,    # orr r0, r0, #1 << 1; str r0, [r3, #ENABLE]
+            0xe3a00021, 0xe5830200]                     # mov r0, #0x20 | 1; str r0, [r3, #CNTL]
+    bench.start(program(forever(main), {0x18: WORK_OFF, 0x1c: KEEP_PACKET}))
+    core = bench.chip.cores[1]
+    for key in range(packets):
+        core.offer((0, key, 0))
+    core.run()
+    waiting, most, done = seen(bench, 3)
+    assert (waiting, done, core.lost) == (0, packets, 0)
+    assert most == min(packets, BURST + 1)
+
+
 def test_packets_that_a_program_does_not_want_are_lost_and_counted(bench):
     core = packet_bench(bench, 5, main=[R1_CC, R3_VIC, *R4_SEEN])
     assert seen(bench, 1) == (0,)
