@@ -137,6 +137,12 @@ def read(test, told, said, seconds):
     return Outcome(test, PASSED, seconds, simulated)
 
 
+def lay(tests, folder):
+    """Copy a folder of tests to another place, where nothing of an earlier copy is left."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(tests, folder)
+
+
 def table(outcomes):
     """Lines: how many ended how, each that did not pass, each that passed without its board."""
     counts = Counter(one.outcome for one in outcomes)
@@ -166,7 +172,7 @@ def main(arguments=None):
         options.said.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="spynnaker-suite-") as here:
         folder = Path(here, options.folder.resolve().name)
-        shutil.copytree(options.folder, folder)
+        lay(options.folder, folder)
         tests, outcomes = collected(folder, more)
         chosen = [test for test in tests if any(text in test for text in options.only)]
         for number, test in enumerate(chosen, 1):
@@ -174,6 +180,8 @@ def main(arguments=None):
             outcomes.append(Outcome(test, LEFT_OUT, 0.0, reason=reason) if reason else
                             run(test, folder, more, options.limit, options.boards, options.said))
             print(f"{number}/{len(chosen)} {outcomes[-1].outcome} {test}", file=sys.stderr, flush=True)
+            if outcomes[-1].outcome == TIMED_OUT:   # a later test would take its half-written files for whole ones
+                lay(options.folder, folder)
             if options.output:                      # so that one that is stopped has said what it knows
                 options.output.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
     print("\n".join(table(outcomes)))

@@ -77,6 +77,21 @@ def test_a_test_has_so_long_and_no_longer(suite, tmp_path):
     assert found == suite.Outcome(name, "timed out", 0.05, reason="not over after 0.05 s")
 
 
+def test_files_of_a_test_that_had_no_time_are_not_left_to_others(suite, tmp_path, monkeypatch):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/kept").write_text("")
+    seen = []
+
+    def run(test, folder, *_):
+        seen.append(sorted(path.name for path in folder.iterdir()))
+        (folder / test).write_text("half")
+        return suite.Outcome(test, suite.TIMED_OUT if test == "b" else suite.PASSED, 1.0)
+    monkeypatch.setattr(suite, "run", run)
+    monkeypatch.setattr(suite, "collected", lambda *_: (["a", "b", "c"], []))
+    assert suite.main([str(tmp_path / "tests")]) == 1
+    assert seen == [["kept"], ["a", "kept"], ["kept"]]
+
+
 def test_a_test_that_is_not_there_has_not_passed(suite, tmp_path):
     found = suite.run("tests/nowhere.py::test", tmp_path / "tests", [], 300, kept=tmp_path)
     assert found.outcome == "crashed" and "nowhere.py" in found.reason
