@@ -8,11 +8,11 @@ from spikingconvnet import (
     DifferenceOfGaussians,
     IFCurrExp,
     LatencyEncoder,
-    Opponents,
     Sequential,
     SpikePairRule,
     STDPMechanism,
 )
+from spikingconvnet.data import Opponents
 
 SEED = 0
 DATASET = "runs/colour.npz"

@@ -1,6 +1,7 @@
 """What STDP adds: raw pixels, kernels at random, of k-means, of principal components and of STDP, in one pipeline.
 
     python benchmarks/floors.py [--parameters FILE] [--run-dir DIR] [--seeds 0 1 2] [--split test|validation]
+                                [--rules "raw pixels" random kmeans pca stdp]
 
 Each row is trained on the training images and read once on the split. Results are cached in the run directory; pages of
 runs beside it show them (docs/report.md).
@@ -19,6 +20,7 @@ from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.training import FLOORS
 
 PIXEL_C = 1.0
+ROWS = "raw pixels", *FLOORS, "stdp"
 
 
 def raw_pixels(experiment, split):
@@ -52,10 +54,11 @@ def main(args=None):
     parser.add_argument("--run-dir", default="runs/floors")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--split", default="test", choices=("test", "validation"))
+    parser.add_argument("--rules", nargs="+", default=ROWS, choices=ROWS)
     options = parser.parse_args(args)
     base = settings.load(options.parameters)
     print(f"| kernels | features | {options.split} accuracy (%), seeds {options.seeds} | CPU s |\n|---|---|---|---|")
-    for name in ("raw pixels", *FLOORS, "stdp"):
+    for name in options.rules:
         begin, found = time.process_time(), []
         for seed in options.seeds[:1] if name == "raw pixels" else options.seeds:
             folder = Path(options.run_dir) / f"{name.replace(' ', '-')}-{seed}"

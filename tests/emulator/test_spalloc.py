@@ -691,7 +691,11 @@ def test_its_board_can_be_reached_over_udp_alone_while_the_job_lasts(process):
         cookies, headers = login(url)
         made = requests.post(f"{url}srv/spalloc/jobs", json={}, cookies=cookies, headers=headers, timeout=120)
         job = f"{url}srv/spalloc/jobs/{made.headers['Location'].rpartition('/')[2]}"
-        host = requests.get(f"{job}/machine", cookies=cookies, timeout=120).json()["connections"][0][1]
+        for _ in range(1200):                       # its board has a moment to start
+            if (machine := requests.get(f"{job}/machine", cookies=cookies, timeout=120)).content:
+                break
+            time.sleep(0.1)
+        host = machine.json()["connections"][0][1]
         written = requests.post(f"{job}/memory?x=1&y=2&address={SDRAM}", data=b"some memory", cookies=cookies,
                                 headers=headers, timeout=120)
         read = requests.get(f"{job}/memory?x=1&y=2&address={SDRAM + 5}&size=6", cookies=cookies, timeout=120)

@@ -108,12 +108,10 @@ def test_packets_that_come_late_make_a_run_invalid(tmp_path):
         health = judge(runs(made, tmp_path, (10, 30)).provenance)
     shown, (chip,) = on_page(health)
     found = {(finding.name, finding.severity): finding for finding in health.findings}
-    assert set(found) == {("late_packets", "invalid"), ("late_packets", "suspect"), ("late_spikes", "suspect"),
-                          ("skipped_synapses", "invalid")}
-    assert found["late_packets", "invalid"].where == ("core 0,0,4 (maps, neurons 0 to 1)",)    # a convolution
+    assert set(found) == {("late_spikes", "suspect"), ("skipped_synapses", "invalid")}
     assert found["skipped_synapses", "invalid"].places == 2                                     # with a delay of 1
     late = {core["population"] for core in chip["cores"] if core["counts"].get("late")}
-    assert late == {"maps", "out"} and {"late_packets", "late_spikes", "skipped_synapses"} <= set(shown)
+    assert late == {"out"} and {"late_spikes", "skipped_synapses"} <= set(shown)       # a convolution does not count it
 
 
 def test_a_core_that_is_too_slow_is_found_and_the_fix_helps(tmp_path):
