@@ -21,7 +21,7 @@ from spikingconvnet.emulator.core import Core
 from spikingconvnet.emulator.cpu import require_unicorn
 from spikingconvnet.emulator.errors import EmulatorError, SetupError
 from spikingconvnet.emulator.ethernet import Ethernet
-from spikingconvnet.emulator.faulty_machine import FaultyMachine
+from spikingconvnet.emulator.faulty_machine import FaultyMachine, TimedFaultyMachine
 from spikingconvnet.emulator.layout import SEVERAL, VERSIONS, Layout
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SIZE, Place
@@ -128,8 +128,11 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, hosts: Sequence[
     settings = {"addresses": hosts, "report": _report, "watchdog": options.watchdog,
                 "make_core": traced.cores(kind) if traced else kind}
     if options.timed:
-        return TimedMachine(options.version, options.quantum, profile=_place(options.profile), phases=options.phases,
-                            seed=options.seed, **settings)
+        settings |= {"quantum": options.quantum, "profile": _place(options.profile), "phases": options.phases,
+                     "seed": options.seed}
+        if wrong != faults.Faults():
+            return TimedFaultyMachine(wrong, options.version, **settings)
+        return TimedMachine(options.version, **settings)
     if wrong == faults.Faults():
         return machine_of(settings["make_core"])(options.version, **settings)
     return FaultyMachine(wrong, options.version, **settings)
@@ -200,8 +203,8 @@ def _place(text: str | None) -> Place | None:
 
 def _check(options: argparse.Namespace, wrong: faults.Faults) -> None:
     """Refuse options that do not go together or mean nothing."""
-    if options.timed and wrong != faults.Faults():
-        raise SetupError("--timed: faults on demand are for boards without time; leave out --fault, or --timed")
+    if options.timed:
+        faults.refuse_with_time(wrong)
     if not 0.1 <= options.quantum <= 1000:
         raise SetupError(f"--quantum: must be 0.1 to 1000 us, got {options.quantum:g}")
     for name in ("times", "profile", "phases", "seed"):

@@ -102,6 +102,16 @@ class Faults:
                 ("--fault", f"{name}={value}")]
 
 
+def refuse_with_time(faults: Faults) -> None:
+    """Raise SetupError for faults that a board with time cannot have."""
+    if faults.slow_cores:
+        raise SetupError("--timed: a slow core counts instructions, a core with time counts cycles; leave out "
+                         "--fault slow-core, or --timed")
+    if faults.late_packets != Faults.late_packets:
+        raise SetupError("--timed: packets are as late as links and routers make them; leave out --fault late-packets, "
+                         "or --timed")
+
+
 def _require(name: str, value: Any, condition: object, meaning: str) -> None:
     if not condition:
         raise SetupError(f"Faults.{name}: must be {meaning}, got {value!r}")

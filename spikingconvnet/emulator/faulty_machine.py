@@ -1,4 +1,4 @@
-"""A board on which things go wrong: `Machine` with `Faults`. Boards without faults never come here.
+"""A board on which things go wrong: `Machine` or `TimedMachine` with `Faults`. Boards without faults never come here.
 
 What a fault leaves to see is left to the programs and to sPyNNaker: a dropped packet counts in the router that dropped
 it, a crash is an exception in the program, whose handlers report it.
@@ -13,14 +13,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from spikingconvnet.emulator import timing
 from spikingconvnet.emulator.core import Core, Rest
-from spikingconvnet.emulator.faults import Faults
+from spikingconvnet.emulator.faults import Faults, refuse_with_time
+from spikingconvnet.emulator.interconnect import Interconnect
 from spikingconvnet.emulator.layout import Layout
 from spikingconvnet.emulator.machine import CYCLES_PER_MS, Machine, MakeCore
 from spikingconvnet.emulator.memory_map import NUM_CPUS, NUM_LINKS, XY, Place
 from spikingconvnet.emulator.packets import PORT_ETHERNET, SDP, TYPE, Packet
 from spikingconvnet.emulator.router import Router
 from spikingconvnet.emulator.slow_core import SlowCore
+from spikingconvnet.emulator.timed_machine import TimedMachine
+from spikingconvnet.emulator.tree import Tree
 
 FOR_EVER = 255              # as wait1 of a router, as is assumed: sPyNNaker has it so while data stream, to lose none
 _MONITOR, _READY_AGAIN = 0, 2                       # in events: a core that has no timers; a timer that there is not
@@ -31,26 +35,16 @@ def may_drop(router: Router, control: int) -> bool:
     return not control & TYPE and router.control >> 16 & 255 != FOR_EVER
 
 
-class FaultyMachine(Machine):
-    """A `Machine` with faults.
-
-    Parameters
-    ----------
-    faults : Faults
-    version, addresses, options : see `Machine`
-    """
+class _Damaged(Machine):
+    """Faults that are the same with time and without it: dead parts, silence, and the lots."""
 
     def __init__(self, faults: Faults, version: int = 5, addresses: Sequence[str] = ("127.0.0.1",),
                  **options: Any) -> None:
         faults.check_places(Layout(version, len(addresses)))
         self.faults, self._heard, self._silent = faults, 0, False
         self._seen: Counter[tuple[str, XY, int]] = Counter()
-        self._first_ticks: dict[Place, int] = {}
-        self._late: dict[int, tuple[XY, Packet]] = {}
-        self._postponed = 0
-        self._speeds = {(x, y, core): speed for x, y, core, speed in faults.slow_cores}
         self._crashes = {(x, y, core): time for x, y, core, time in faults.crashes}
-        super().__init__(version, addresses, **options)
+        super().__init__(version, addresses=addresses, **options)
 
     def _places(self) -> list[XY]:
         return [xy for xy in super()._places() if xy not in self.faults.dead_chips]
@@ -86,6 +80,38 @@ class FaultyMachine(Machine):
         if message.dest_port != PORT_ETHERNET or not self._quiet():
             super().send(message)
 
+    def _crash(self, core: Core) -> None:
+        """Let a core crash, and what cannot go on end."""
+        del self._crashes[core.place]
+        core.crash("a fault on demand")
+        if core.rest is Rest.DEAD:
+            self.chips[core.place[:2]].bury_dead(core)
+
+    def _draws(self, what: str, xy: XY, key: int) -> float:
+        """The next lot, 0 to 1, of what happens to packets with a key at a chip."""
+        subject = what, xy, key
+        self._seen[subject] += 1
+        text = struct.pack("<q4sHHIQ", self.faults.seed, what.encode(), *xy, key, self._seen[subject])
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") / 2**64
+
+
+class FaultyMachine(_Damaged):
+    """A `Machine` with faults.
+
+    Parameters
+    ----------
+    faults : Faults
+    version, addresses, options : see `Machine`
+    """
+
+    def __init__(self, faults: Faults, version: int = 5, addresses: Sequence[str] = ("127.0.0.1",),
+                 **options: Any) -> None:
+        self._first_ticks: dict[Place, int] = {}
+        self._late: dict[int, tuple[XY, Packet]] = {}
+        self._postponed = 0
+        self._speeds = {(x, y, core): speed for x, y, core, speed in faults.slow_cores}
+        super().__init__(faults, version, addresses, **options)
+
     def _expire(self, instant: int, place: Place, timer: int) -> bool:
         if place[2] == _MONITOR:
             self._set_clock(instant)
@@ -103,10 +129,7 @@ class FaultyMachine(Machine):
         x, y, number = place
         core, first = self.chips[x, y].cores[number], self._first_ticks.setdefault(place, instant)
         if instant - first >= self._crashes[place] * CYCLES_PER_MS:
-            del self._crashes[place]
-            core.crash("a fault on demand")
-            if core.rest is Rest.DEAD:
-                self.chips[x, y].bury_dead(core)
+            self._crash(core)
 
     def _core_class(self, place: Place) -> MakeCore:
         return partial(SlowCore, self._speeds[place]) if place in self._speeds else super()._core_class(place)
@@ -152,9 +175,68 @@ class FaultyMachine(Machine):
                 core.offer(packet)
                 self._wake(core)
 
-    def _draws(self, what: str, xy: XY, key: int) -> float:
-        """The next lot, 0 to 1, of what happens to packets with a key at a chip."""
-        subject = what, xy, key
-        self._seen[subject] += 1
-        text = struct.pack("<q4sHHIQ", self.faults.seed, what.encode(), *xy, key, self._seen[subject])
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") / 2**64
+
+class LossyInterconnect(Interconnect):
+    """An `Interconnect` whose routers drop some packets that they could send on. Cores may be compiled, it is not."""
+
+    _machine: "TimedFaultyMachine"
+
+    def _route(self, at: int, number: int, tree: Tree, index: int, packet: Packet) -> None:
+        router, xy, before = tree.hops[index][0], *tree.branches[index][:2]
+        if not may_drop(router, packet[0]) or not self._machine.loses(xy, packet[1]):
+            super()._route(at, number, tree, index, packet)
+            return
+        begins = max(at, self._routers.get(xy, 0))
+        if before is not None:                      # it has come by a wire all the same
+            wire = xy, tree.came_by[index]
+            self._wires[wire] = max(self._wires[wire], begins - timing.LINK_FLIGHT)
+        self._routers[xy] = begins + timing.ROUTER_PACKET
+        self._drop(tree, index, packet, begins + timing.ROUTER_PIPELINE)
+
+
+class TimedFaultyMachine(_Damaged, TimedMachine):
+    """A `TimedMachine` with faults, without slow cores and late packets: both are about time that work does not take.
+
+    Parameters
+    ----------
+    faults : Faults
+    version, addresses, options : see `TimedMachine`
+
+    Raises
+    ------
+    SetupError
+        Slow cores or late packets are among the faults.
+    """
+
+    def __init__(self, faults: Faults, version: int = 5, addresses: Sequence[str] = ("127.0.0.1",),
+                 **options: Any) -> None:
+        refuse_with_time(faults)
+        super().__init__(faults, version, addresses, **options)
+
+    def _kind_of_network(self, make_core: Any) -> type[Interconnect]:
+        return LossyInterconnect if self.faults.dropped_packets else super()._kind_of_network(make_core)
+
+    def loses(self, xy: XY, key: int) -> bool:
+        """Whether the router of a chip drops the next packet with a key."""
+        return self._draws("drop", xy, key) < self.faults.dropped_packets
+
+    def _pass(self, until: int | None, *passes: int) -> None:
+        before = self.cycle // CYCLES_PER_MS
+        super()._pass(until, *passes)
+        if self._crashes and self.cycle // CYCLES_PER_MS != before:     # in C, too, somebody looks then
+            for place in list(self._crashes):
+                self._perhaps_crash(place)
+
+    def _perhaps_crash(self, place: Place) -> None:
+        chip = self.chips.get(place[:2])
+        core: Any = chip.cores.get(place[2]) if chip else None
+        if core is None or core.ended:
+            return
+        spent = core.times()
+        if not spent.steps or (len(spent.steps) - 1) * spent.period < self._crashes[place] * CYCLES_PER_MS:
+            return
+        core.wake(self.cycle)
+        self._crash(core)
+        self._next, self._someone_works = self.cycle, True
+        if core.rest is Rest.DEAD:
+            self._forget(core)

@@ -79,13 +79,15 @@ class TimedMachine(Machine):
         self.history: list[History] = []            # of programs that had steps, in the order in which they ended
         self._looked_at = 0                         # when it was looked
         self._sleep: dict[Core, tuple[int, int]] = {}       # how long each core had slept then, and since when not
-        kind = NativeInterconnect if make_core is TimedNativeCore else Interconnect
-        self._network = kind(self, self._quantum)
+        self._network = self._kind_of_network(make_core)(self, self._quantum)
         super().__init__(version, make_core=make_core, **options)
         self._network.open()
         for xy, chip in self.chips.items():
             chip.system_controller.real = True
             chip.router.free = partial(self._network.free, xy)
+
+    def _kind_of_network(self, make_core: Any) -> type[Interconnect]:
+        return NativeInterconnect if make_core is TimedNativeCore else Interconnect
 
     def _core_of(self, x: int, y: int) -> Any:
         make = super()._core_of(x, y)

@@ -248,10 +248,12 @@ def test_a_slow_core_executes_its_instructions_per_second_and_is_interrupted_in_
 
 HERE = Path(__file__).parent
 MIXED = ["dropped-packets=0.05", "late-packets=0.05,2.5ms", "slow-core=0,0,2,5mips", "dead-core=0,0,2", "seed=2"]
+TIMED = ["dropped-packets=0.1", "dead-core=0,0,3"]
 RUNS = {"whole": [], "dropped": ["dropped-packets=0.1"], "late": ["late-packets=0.1,1.5ms"],
         "dead": ["dead-chip=1,1", "dead-core=0,0,1", "dead-core=0,0,3", "dead-link=0,0,5"],
         "crash": ["crash=0,0,2,50ms"], "slow neurons": ["slow-core=0,0,2,8mips"],
-        "slow sources": ["slow-core=0,0,1,1mips"], "mixed": MIXED, "mixed python": MIXED}
+        "slow sources": ["slow-core=0,0,1,1mips"], "mixed": MIXED, "mixed python": MIXED,
+        "timed": TIMED, "timed python": TIMED, "timed crash": ["crash=0,0,2,50ms"]}
 REPORTS = ("[Reports]\nread_router_provenance_data = True\nread_placements_provenance_data = True\n"
            "write_provenance = True\nkeep_data_database = True\n")
 
@@ -268,7 +270,8 @@ def start(place, wrong, *options):
 
 def finish(place, name):
     """(result, messages) of a run."""
-    with start(place, RUNS[name], "--no-native" if name.endswith("python") else "--native") as process:
+    with start(place, RUNS[name], "--no-native" if name.endswith("python") else "--native",
+               *["--timed"] * name.startswith("timed")) as process:
         text, _ = patience.communicate(process)
     lines = [line for line in text.splitlines() if line.startswith("RESULT ")]
     assert len(lines) == 1, text
@@ -382,6 +385,20 @@ def test_the_same_seed_gives_the_same_faults_in_c_and_in_python(runs):
     assert cores(runs["mixed"], "Late spikes") and cores(runs["mixed"], "Number_of_late_spikes")
     assert first["machine"]["cores"]["0,0"] == NUM_CPUS - 1
     assert first == second
+
+
+def test_faults_in_time_are_the_same_in_c_and_in_python(runs):
+    run, dropped = runs["timed"], routers(runs["timed"], "RunDropped_Multicast_Packets")
+    assert 140 < dropped < 240 and run[0]["machine"]["cores"]["0,0"] == NUM_CPUS - 1
+    assert cores(run, "How many spikes were processed") == {NEURONS: SENT - dropped, LEARNERS: SENT - dropped}
+    assert said(run, f"The router on 0, 0 has dropped {dropped} multicast route packets")
+    assert run[0] == runs["timed python"][0]
+
+
+def test_a_core_that_crashes_in_time_ends_the_run_with_its_registers(runs):
+    result, text = runs["timed crash"]
+    assert result["error"].startswith("SpiNNManCoresNotInStateException")
+    assert "0:0:2 (ph: 2) in state RUN_TIME_EXCEPTION:DABT" in text
 
 
 def test_a_board_that_falls_silent_is_a_timeout(silent):

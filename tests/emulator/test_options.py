@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from spikingconvnet.emulator import cli, faults, script
-from spikingconvnet.emulator.faulty_machine import FaultyMachine
+from spikingconvnet.emulator.faulty_machine import FaultyMachine, TimedFaultyMachine
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SV, SV_BASE
 from spikingconvnet.emulator.native_machine import NativeMachine
@@ -33,7 +33,8 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize("words, said", [
-    (["--timed", "--fault", "seed=1"], "--timed: faults on demand are for boards without time"),
+    (["--timed", "--fault", "slow-core=0,0,5,8mips"], "--timed: a slow core counts instructions, a core with time"),
+    (["--timed", "--fault", "late-packets=0.1,1ms"], "--timed: packets are as late as links and routers make them"),
     (["--timed", "--quantum", "0.09"], "--quantum: must be 0.1 to 1000 us, got 0.09"),
     (["--timed", "--quantum", "1001"], "--quantum: must be 0.1 to 1000 us, got 1001"),
     (["--times", "t.json"], "--times: means nothing without --timed; add it"),
@@ -115,7 +116,9 @@ def test_ctrl_c_has_its_exit_code(monkeypatch):
 
 @pytest.mark.parametrize("words, wrong, kind", [
     ([], faults.Faults(), NativeMachine), (["--no-native"], faults.Faults(), Machine),
-    (["--timed"], faults.Faults(), TimedMachine), (["--no-native"], faults.Faults(dropped_packets=0.5), FaultyMachine)])
+    (["--timed"], faults.Faults(), TimedMachine),
+    (["--timed"], faults.Faults(dead_cores=((0, 0, 5),)), TimedFaultyMachine),
+    (["--no-native"], faults.Faults(dropped_packets=0.5), FaultyMachine)])
 def test_a_machine_is_of_its_kind(words, wrong, kind):
     machine = cli._machine(cli.parser().parse_args(["--version", "3", *words]), wrong, ["127.0.0.9"], None)
     assert isinstance(machine, kind) and len(machine.chips) == 4

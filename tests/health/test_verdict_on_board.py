@@ -38,8 +38,8 @@ def network(weight=1.0, limit=None):
 
 
 @contextmanager
-def board(tmp_path, **faults):
-    with (tmp_path / "board.log").open("w") as log, Board(log=log, faults=Faults(**faults)) as made:
+def board(tmp_path, timed=False, **faults):
+    with (tmp_path / "board.log").open("w") as log, Board(log=log, timed=timed, faults=Faults(**faults)) as made:
         yield made
 
 
@@ -101,6 +101,13 @@ def test_dropped_packets_make_a_run_invalid(tmp_path):
     assert finding.where == ("router 0,0",) and finding.steps == (0, 20) and 5 < finding.value < 60
     assert finding.fix == "--time-scale 2, or spread the input over more steps"
     assert chip["router"]["dropped"] == finding.value == shown["dropped_packets"]["value"]
+
+
+def test_dropped_packets_on_a_board_in_time_make_a_run_invalid_at_their_router(tmp_path):
+    with board(tmp_path, timed=True, dropped_packets=0.2, dead_cores=((0, 0, 3),), seed=1) as made:
+        health = judge(runs(made, tmp_path, time_scale=2).provenance)
+    assert health.verdict == "invalid" and names(health) == {"dropped_packets"}
+    assert health.findings[0].where == ("router 0,0",) and 5 < health.findings[0].value < 60
 
 
 def test_packets_that_come_late_make_a_run_invalid(tmp_path):

@@ -3,7 +3,7 @@
 from functools import partial
 
 from spikingconvnet.emulator.core import Core
-from spikingconvnet.emulator.faulty_machine import FaultyMachine
+from spikingconvnet.emulator.faulty_machine import FaultyMachine, TimedFaultyMachine
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory_map import SDRAM_SYSTEM
 from spikingconvnet.emulator.native_machine import machine_of
@@ -16,7 +16,8 @@ class Bench:
     def __init__(self, make_core=Core, faults=None, timed=False, loop=True, **options):
         self.reports, self.sent = [], []
         plain = machine_of(make_core) if loop else Machine
-        make = TimedMachine if timed else plain if faults is None else partial(FaultyMachine, faults)
+        kinds = (TimedMachine, TimedFaultyMachine) if timed else (plain, FaultyMachine)
+        make = kinds[0] if faults is None else partial(kinds[1], faults)
         self.machine = make(3, report=self.reports.append, transmit=self.sent.append, make_core=make_core, **options)
         self.chip = self.machine.root
 

@@ -19,7 +19,7 @@ from spikingconvnet.emulator import tags
 from spikingconvnet.emulator.core import Core, Rest
 from spikingconvnet.emulator.errors import SetupError, SnapshotError
 from spikingconvnet.emulator.faults import Faults, parse
-from spikingconvnet.emulator.faulty_machine import FaultyMachine
+from spikingconvnet.emulator.faulty_machine import FaultyMachine, TimedFaultyMachine
 from spikingconvnet.emulator.layout import SEVERAL, VERSIONS, Layout
 from spikingconvnet.emulator.machine import Machine
 from spikingconvnet.emulator.memory import Memory
@@ -152,8 +152,10 @@ def save(machine: Machine, path: str | Path, paced: Paced = (frozenset(), frozen
     ------
     SnapshotError
         The file cannot be written; cores run in Python; packets of a board in time are under way on routes that have
-        been changed.
+        been changed; it has faults on demand as well as time.
     """
+    if isinstance(machine, TimedFaultyMachine):
+        raise SnapshotError("a board with time and faults on demand is in no snapshot; leave out --timed, or --fault")
     said, parts = _describe(machine) | {"paced": _paced(machine).write(paced), "memories": []}, []
     for name, memory in _memories(machine):
         pages = memories.used(memory)
