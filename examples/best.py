@@ -1,4 +1,4 @@
-"""The most accurate recipe: 64 filters, upright digits, a classifier that also sees deformed copies of them."""
+"""The most accurate recipe: 64 filters, upright digits, a classifier that also sees deformed copies of hard ones."""
 
 from spikingconvnet import (
     STDP,
@@ -24,8 +24,8 @@ FILTER = Deslanted(DifferenceOfGaussians(sigma_centre=1.0, sigma_surround=2.0, c
 ENCODER = LatencyEncoder(n_steps=15, threshold=0.08, saturation=0.6)
 SLOT = 28
 
-# For the classifier only: four deformed copies of every training digit.
-DEFORMATION = Deformation(copies=4, rotation=10.0, stretch=0.1, shear=0.15, shift=1.5, near_margin=False)
+# For the classifier only: four copies of every training digit that lies near one of its margins.
+DEFORMATION = Deformation(copies=4, rotation=10.0, stretch=0.1, shear=0.15, shift=1.5)
 
 MODEL = Sequential(
     (2, 28, 28),
