@@ -9,7 +9,7 @@ from spikingconvnet.backends.spinnaker import simulator as spinnaker
 from spikingconvnet.board.resources import resources
 from spikingconvnet.emulator import Board
 from spikingconvnet.health.verdict import judge
-from spikingconvnet.network.connectivity import DenseConnections
+from spikingconvnet.network.connectivity import ConnectionList, DenseConnections
 from spikingconvnet.network.netlist import Network, Population, Projection
 from spikingconvnet.network.neurons import IFCurrExp, SpikeSourceArray
 from spikingconvnet.network.plasticity import STDPMechanism
@@ -102,6 +102,34 @@ def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packe
         whole = simulation.recording()
     assert "lost_input" in names(ran[1]) and judge(whole.provenance).verdict == "valid"
     assert whole.spikes["out"].n_events == backends.run(BURST, STEPS).spikes["out"].n_events > 0
+
+
+def sends(cores):
+    """Neurons of so many cores of 180, 17 on a chip, fire at once; each core's packets go to one of the next chip's 17."""
+    pre = np.arange(180 * cores)
+    spikes = Spikes.from_events(0 * pre, pre, 0 * pre + 5, (1, 1, len(pre)), 1, STEPS)
+    lists = ConnectionList(pre, 15 * (pre // 180 % 17) + pre % 15, np.full(len(pre), 0.01), np.ones(len(pre), int))
+    return Network((Population("in", spikes.shape, SpikeSourceArray(spikes), neurons_per_core=180),
+                    Population("out", (1, 1, 255), IFCurrExp(), neurons_per_core=15)),
+                   (Projection("p", "in", "out", lists),))
+
+
+@pytest.mark.parametrize("cores, kept", [(17, True), (34, False)])
+def test_a_link_that_all_packets_have_to_cross_makes_them_late_if_they_are_too_many(cores, kept):
+    """3,060 packets take 0.50 ms to the next chip, 6,120 of two chips 1.01 ms: longer than a step."""
+    with spinnaker.open(sends(cores), timed=True, packet_buffer=1024) as simulation:
+        simulation.run(STEPS)
+        provenance = simulation.recording().provenance
+    places = {core.population: {(one.x, one.y) for one in provenance.cores if one.population == core.population}
+              for core in provenance.cores}
+    assert (len(places["in"]), len(places["out"])) == (cores // 17, 1)
+    health = judge(provenance)
+    assert (health.verdict == "valid") is kept
+    found = {(finding.name, finding.severity): finding for finding in health.findings}
+    if not kept:
+        (router,) = found["dropped_packets", "invalid"].where
+        assert router.startswith("router ") and 0 < found["dropped_packets", "invalid"].value < 1000
+        assert "out" in found["late_spikes", "suspect"].where[0]
 
 
 def test_a_plastic_core_that_falls_behind_is_late_and_told(ran):
