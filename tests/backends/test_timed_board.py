@@ -105,7 +105,7 @@ def test_a_larger_packet_buffer_takes_a_burst_in_which_the_usual_one_loses_packe
 
 
 def sends(cores):
-    """Neurons of so many cores of 180, 17 on a chip, fire at once; each core's packets go to one of the next chip's 17."""
+    """So many cores, 17 on a chip, send 180 packets each at once; each to one of 17 cores of the next chip."""
     pre = np.arange(180 * cores)
     spikes = Spikes.from_events(0 * pre, pre, 0 * pre + 5, (1, 1, len(pre)), 1, STEPS)
     lists = ConnectionList(pre, 15 * (pre // 180 % 17) + pre % 15, np.full(len(pre), 0.01), np.ones(len(pre), int))
