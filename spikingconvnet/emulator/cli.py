@@ -125,6 +125,9 @@ def _machine(options: argparse.Namespace, wrong: faults.Faults, hosts: Sequence[
              traced: trace.Trace | None) -> Machine:
     """The machine; one that knows of faults only if there are any."""
     kind = _core_class(options.native, options.timed)
+    if options.native is None and not library():
+        _report("cores run in Python, some 100 times slower, as the extension was not built, or from other sources;"
+                " install the package where there is a C compiler: pip install -e .; --no-native if it is meant")
     settings = {"addresses": hosts, "report": _report, "watchdog": options.watchdog,
                 "make_core": traced.cores(kind) if traced else kind}
     if options.timed:

@@ -165,3 +165,11 @@ def test_a_script_ends_with_its_code_or_as_a_shell_says_it(ending, code, tmp_pat
     monkeypatch.setattr(script.front_ends, "private_home", lambda board: Stand())
     monkeypatch.setattr(script.subprocess, "Popen", lambda command, env: popen([sys.executable, command[-1]], env=env))
     assert script.run([str(path)]) == code
+
+
+@pytest.mark.parametrize("words, told", [([], 1), (["--timed"], 1), (["--no-native"], 0)])
+def test_that_cores_run_in_python_is_told_unless_it_is_meant(monkeypatch, capsys, words, told):
+    monkeypatch.setattr(cli, "library", lambda: None)
+    machine = cli._machine(cli.parser().parse_args(["--version", "3", *words]), faults.Faults(), ["127.0.0.1"], None)
+    assert type(machine) is (TimedMachine if "--timed" in words else Machine)
+    assert capsys.readouterr().err.count("board: cores run in Python, some 100 times slower") == told
