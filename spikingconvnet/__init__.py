@@ -68,6 +68,7 @@ _ROOMS: dict[str, dict[str, tuple[str, ...]]] = {       # and what they alone of
                                "MultiplicativeWeightDependence", "WeightDependenceAdditiveTriplet")},
     "training": {
         "training.layerwise.competing": ("CompetingUnits",),
+        "training.layerwise.local_errors": ("LocalErrors",),
         "training.layerwise.windows": ("RandomWindows",),
         "training.layerwise.homeostasis": ("Homeostasis",),
         "training.layerwise.calibration": ("FiringShare",),

@@ -182,9 +182,9 @@ OPTIONS = (
     _option("--queue", ("submit", "doctor"), "whose (default: ebrains)", choices=("ebrains",)),
     _option("--collab", ("submit", "doctor"), "to whose quota it goes", metavar="NAME"),
     _option("--hours", ("submit",), "that it may take (default: 24)", type=_number, bounds=(1, 168), metavar="N"),
-    _option("--rule", (*TRAINS, "loaddata", "init"), "how kernels are found; random, kmeans, pca and ridge are floors"
-            " (default: that of the parameters). A rule that trains all layers at once brings its own parameters",
-            choices=(*LAYERWISE, *WHOLE)),
+    _option("--rule", (*TRAINS, "loaddata", "init"), "how kernels are found; local-errors learns them from"
+            " labels; random, kmeans, pca and ridge are floors (default: that of the parameters). A rule that trains"
+            " all layers at once brings its own parameters", choices=(*LAYERWISE, *WHOLE)),
     _option("--dataset", ("training", *NEW, "init"), "with such a rule: what its own parameters are for, where it has"
             " some for several data sets", choices=("iris", "mnist")),
     _option("--cv", ("training",), "with such a rule: N times K-fold cross-validation on the whole data set, as 10x5;"

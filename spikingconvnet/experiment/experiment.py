@@ -151,9 +151,9 @@ class Experiment:
         Parameters
         ----------
         number : int
-        rule : 'random', 'kmeans', 'pca' or None
-            None is the layer's own, ``Conv2D.training``; the others are floors to compare it with, see
-            ``training.layerwise.floors``.
+        rule : 'local-errors', 'random', 'kmeans', 'pca' or None
+            None is the layer's own, ``Conv2D.training``; the first learns from labels instead, the others are floors,
+            see ``training.layerwise``.
         record : str or Path or None
             File that keeps the recording of the training, see ``compare.recorded``.
 
@@ -168,13 +168,13 @@ class Experiment:
         require(record is None or own.simulates, f"rule {own.name}", "record", record, "left out: no network learns")
         layer, course = self.stored.layer(number), self.stored.course(number, own)
         spikes, description = self.all_spikes(number - 1, "train"), f"layer {number}: training"
+        labelled = {"labels": self.data("train")["labels"]} if own.takes_labels else {}
         try:
-            with telling(description, own.chunks, "chunks",
-                         lambda: len((course.read() or {}).get("wins", ()))):
+            with telling(description, own.chunks, "chunks", lambda: len((course.read() or {}).get("wins", ()))):
                 trained = require_trained(own, stage, own.train(
                     stage, spikes, np.random.default_rng([self.settings.seed, number]),
                     self._opened(watch, f"training of layer {number}", record),
-                    partial(self.progress, description=description), course.read(), course.write))
+                    partial(self.progress, description=description), course.read(), course.write, **labelled))
             how = self.stored.how(watch.settle(), rule=own.name, health=trained.diagnostics)
         except HealthError:
             course.forget()             # with what an invalid run has done nothing can go on

@@ -76,11 +76,14 @@ class LayerRule(ABC):
         After how many parts of a training it can be gone on with, see :meth:`unfinished`; 0 if it begins anew.
     simulates : bool
         Whether a network learns, so that the training can be recorded.
+    takes_labels : bool
+        Whether :meth:`train` is given ``labels`` as well, int array (samples,).
     """
 
     name: str
     chunks = 0
     simulates = False
+    takes_labels = False
 
     @abstractmethod
     def train(self, stage: "Stage", spikes: Spikes, rng: np.random.Generator, open_network: OpenNetwork,

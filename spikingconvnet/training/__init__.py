@@ -18,6 +18,8 @@ from spikingconvnet.model.sequential import Sequential, Stage
 from spikingconvnet.model.trained import Trained as Trained
 from spikingconvnet.model.trained import TrainedLayer as TrainedLayer
 from spikingconvnet.training.layerwise.floors import PCA, Floor, KMeans, Random
+from spikingconvnet.training.layerwise.local_errors import MOST_STEPS
+from spikingconvnet.training.layerwise.local_errors import LocalErrors as LocalErrors
 from spikingconvnet.training.layerwise.stdp import STDP as STDP
 
 if TYPE_CHECKING:
@@ -40,11 +42,11 @@ else:
     __all__, __getattr__, __dir__ = room(__name__)
 
 FLOORS: dict[str, type[Floor]] = {floor.name: floor for floor in (Random, KMeans, PCA)}
-LAYERWISE = (STDP.name, *FLOORS)
+LAYERWISE = (STDP.name, LocalErrors.name, *FLOORS)
 
 
 def layer_rule(stage: Stage, name: str | None = None) -> LayerRule:
-    """The rule that trains a layer: its own, or a floor to compare an STDP with.
+    """The rule that trains a layer: its own, or in the place of an STDP local errors or a floor to compare it with.
 
     Parameters
     ----------
@@ -59,14 +61,16 @@ def layer_rule(stage: Stage, name: str | None = None) -> LayerRule:
     Raises
     ------
     SettingsError
-        A name that is neither the rule's own nor that of a floor of an STDP.
+        A name that is neither the rule's own nor of what can take the place of an STDP.
     """
     own = stage.layer.training or STDP()
     if name in (None, own.name):
         return own
     if isinstance(own, STDP) and name in FLOORS:
         return FLOORS[name](own)
-    *some, last = FLOORS
+    if isinstance(own, STDP) and name == LocalErrors.name:
+        return LocalErrors(pattern_steps=min(own.pattern_steps, MOST_STEPS), calibration=own.calibration)
+    *some, last = LocalErrors.name, *FLOORS
     others = f", or take {', '.join(some)} or {last} to compare with" * isinstance(own, STDP)
     raise SettingsError(f"--rule {name}: layer {stage.number} learns by {own.name} ({stage.kind}.training of the"
                         f" parameters); leave --rule out{others}")

@@ -115,7 +115,8 @@ def test_a_layer_learns_by_its_own_rule_or_is_compared_with_a_floor_that_is_like
     assert layer_rule(stage_of(own), "random") == Random(own) and layer_rule(stage_of(own), "kmeans") == KMeans(own)
     assert layer_rule(stage_of(own), "pca") == PCA(own)
     with pytest.raises(SettingsError, match=r"^--rule ridge: layer 1 learns by stdp \(Conv2D.training of the parameters"
-                                            r"\); leave --rule out, or take random, kmeans or pca to compare with$"):
+                                            r"\); leave --rule out, or take local-errors, random, kmeans or pca to"
+                                            " compare with$"):
         layer_rule(stage_of(), "ridge")
     with pytest.raises(SettingsError, match=r"learns by given .*; leave --rule out$"):
         layer_rule(stage_of(Given()), "kmeans")

@@ -7,7 +7,7 @@ from typing import Any
 from spikingconvnet.experiment.described import described
 from spikingconvnet.experiment.report.held import Held
 from spikingconvnet.store.directory import word
-from spikingconvnet.training import FLOORS
+from spikingconvnet.training import FLOORS, LocalErrors
 
 MACHINES = {"emulated": " --backend spinnaker", "timed": " --backend spinnaker --timed",
             "hardware": " --backend spinnaker --target HOST"}
@@ -65,7 +65,7 @@ def again(held: Held, directory: str, rule: str | None = None) -> str:
     words.append(f"--source {word(held.source)}")
     words += [f"--seed {held.settings.seed}"] if "SEED" not in held.store.sets() else []
     words += [f"--arch {shlex.quote(arch)}"] if arch else []
-    if held.settings.rule is None and len(rules) == 1 and rules & set(FLOORS):
+    if held.settings.rule is None and len(rules) == 1 and rules & {LocalErrors.name, *FLOORS}:
         words.append(f"--rule {rules.pop()}")
     machine = MACHINES.get("".join(_machines(held)[:1]), "")
     return " ".join(words) + f"{machine} --run-dir {directory}"
