@@ -57,15 +57,24 @@ def colour_digits(source="data/mnist"):
             "x_test": over(test.images[:TEST], photographs, RIGHT, rng), "y_test": test.labels[:TEST]}
 
 
-def main(args=None):
-    """Write the set."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def write(text, make, args=None):
+    """Write a set to the file that the command line names.
+
+    Parameters
+    ----------
+    text : str
+        What ``--help`` says.
+    make : callable
+        ``make(source)`` gives arrays by name.
+    args : list of str or None
+    """
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--source", default="data/mnist", help="directory of MNIST's IDX files")
     options = parser.parse_args(args)
     options.file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(options.file, **colour_digits(options.source))
+    np.savez_compressed(options.file, **make(options.source))
 
 
 if __name__ == "__main__":
-    main()
+    write(__doc__, colour_digits)

@@ -92,9 +92,9 @@ def measured(experiment, rule):
     return {**found, "cpu_seconds": round(time.process_time() - begin, 1)}
 
 
-def coarser(counts, maps, cells):
-    """Counts on GRID x GRID cells per map as counts on `cells` x `cells`: (samples, maps * cells * cells)."""
-    ratio = GRID // cells
+def coarser(counts, maps, cells, grid=GRID):
+    """Counts on `grid` x `grid` cells per map as counts on `cells` x `cells`: (samples, maps * cells * cells)."""
+    ratio = grid // cells
     blocks = counts.reshape(len(counts), maps, cells, ratio, cells, ratio)
     return blocks.sum(axis=(3, 5), dtype=np.uint32).reshape(len(counts), -1)
 

@@ -6,8 +6,8 @@ and the host code named in ``weight_scale.py``.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -30,8 +30,9 @@ from spikingconvnet.network.neurons import parameter_names
 TIMESTEPS = (0.1, 0.2, 0.5, 1.0, 2.0)   # ms
 UNIT = 1 << 32                    # the factor 1 as u032, one bit longer than the format
 RING_BUFFER_BITS = 14             # neurons, receptors and delay slots of a core share these bits
-AT_ONCE = 1 << 20                 # synapses that are lowered at a time where no list is made
+AT_ONCE = 1 << 16                 # synapses that are lowered at a time where no list of all is made
 MANY_ZEROS = 0.01                 # share of weights rounded to zero from which it is worth a warning
+COLUMNS = "pre", "post", "weight", "delay"
 Counters: TypeAlias = dict[str, int]
 COUNTER_TEXTS = {
     "lost_weights": "projection {label}: {lost_weights} of {weights} weights round to zero",
@@ -93,9 +94,29 @@ class Lowered:
         projection = self.network.projection(label)
         population = self.populations[projection.post]
         lowered, counts = (_lower_modulator(projection, population) if projection.modulates else
-                           _lower_projection(projection, population, self.network))
+                           _lower_synapses(projection, projection.connections.to_list(), population, self.network))
         self.counters.setdefault(label, counts)         # those of a convolution's kernels stay
         return lowered
+
+    def parts(self, label: str) -> Iterator[LoweredProjection]:
+        """:meth:`projection` part after part, of all synapses of some presynaptic neurons, one neuron after another.
+
+        A part has `AT_ONCE` synapses or few more, or is that of a single neuron. Counts are there behind the last one.
+        """
+        projection, counts = self.network.projection(label), Counter[str]()
+        connections, population = projection.connections.to_list(), self.populations[projection.post]
+        order, ends = in_order(connections.pre), np.cumsum(np.bincount(connections.pre))
+        order = order.astype(np.min_scalar_type(-len(order) - 1))              # half of its bytes
+        first = 0
+        while first < len(order) or not counts:
+            last = int(ends[np.searchsorted(ends, min(first + AT_ONCE, len(order)))]) if len(order) else 0
+            chosen = order[first:last]
+            part = replace(connections, **{name: getattr(connections, name)[chosen] for name in COLUMNS})
+            lowered, each = _lower_synapses(projection, part, population, self.network)
+            counts.update(each)
+            first = last
+            yield lowered
+        self.counters.setdefault(label, dict(counts))
 
     def convolution(self, label: str) -> list[Ints]:
         """Integer kernels of a convolution: two int64 arrays (maps, channels, rows, columns), exc. and inh.
@@ -114,7 +135,6 @@ class Lowered:
         weight, magnitude = (np.stack(parts) for parts in (weights, [part / area for part in signs]))
         self.counters[label] = _counts(weight, magnitude, 0xffff, delays, population) | {"weights": delays.size}
         return list(_into_16_bits(weight))
-
 
     def dense(self, label: str) -> Ints32:
         """16-bit weights of dense connections that do not learn: int32 array (n_pre, n_post); no list is made.
@@ -236,10 +256,9 @@ def _lower_modulator(projection: Projection, population: LoweredPopulation) -> t
         connections.delay[order], _into_16_bits(amount)[order], receptor, modulates=True), counts
 
 
-def _lower_projection(projection: Projection, population: LoweredPopulation,
-                      network: Network) -> tuple[LoweredProjection, Counters]:
-    """LoweredProjection and its counters."""
-    connections = projection.connections.to_list()
+def _lower_synapses(projection: Projection, connections: ConnectionList, population: LoweredPopulation,
+                    network: Network) -> tuple[LoweredProjection, Counters]:
+    """LoweredProjection of synapses of a projection, and its counters."""
     if connections.signed:
         receptor = (connections.weight < 0).astype(np.int64)
     else:

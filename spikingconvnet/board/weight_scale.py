@@ -159,11 +159,12 @@ def _parts(projection: Projection, population: Population) -> Iterator[tuple[tup
             yield (piece, fixed), weight.ravel(), n_pre, np.full(weight.size, connections.delay)
         return
     listed = connections.to_list()
-    receptor = (listed.weight < 0).astype(np.int64) if listed.signed else np.full(len(listed.pre), fixed)
-    channel = population.channel_of[listed.post]
-    for both in np.unique(2 * channel + receptor).tolist():
-        chosen = (channel == both // 2) & (receptor == both % 2)
-        yield ((both // 2, both % 2), abs(listed.weight[chosen]), int(np.bincount(listed.post[chosen]).max()),
+    part = (2 * population.channel_of).astype(np.int32)[listed.post]
+    part += (listed.weight < 0) if listed.signed else fixed
+    for both in np.flatnonzero(np.bincount(part)).tolist():
+        chosen = part == both
+        weight = listed.weight[chosen]
+        yield ((both // 2, both % 2), np.abs(weight, out=weight), int(np.bincount(listed.post[chosen]).max()),
                listed.delay[chosen])
 
 

@@ -304,3 +304,25 @@ def test_what_is_no_matrix_of_fixed_weights_is_refused_as_one(connections, rule)
     network = one_layer(connections, plasticity=rule, n_pre=4 if rule else 3)
     with pytest.raises(NetworkError, match="projection p: must be DenseConnections without plasticity"):
         lower(network).dense("p")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2 ** 32 - 1), st.integers(0, 60), st.sampled_from([1, 2, 5, 1000]), st.booleans(), st.booleans())
+def test_a_projection_part_after_part_is_the_whole_one(seed, n, at_once, signed, in_order):
+    """The same integers in the same order, every neuron's in one part, and the same counters."""
+    rng = np.random.default_rng(seed)
+    pre = np.sort(rng.integers(0, 9, n)) if in_order else rng.integers(0, 9, n)
+    weight = rng.choice([0.0, 1e-6, 0.5, 1.0, 3.0, 100.0], n) * (rng.choice([-1, 1], n) if signed else 1)
+    network = one_layer(ConnectionList(pre, rng.integers(0, 3, n), weight, rng.integers(1, 40, n), signed), n_pre=9,
+                        limit=2.0)
+    whole, by_parts = lower(network), lower(network)
+    expected = whole.projection("p")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lowering, "AT_ONCE", at_once)
+        parts = list(by_parts.parts("p"))
+    for name in ("pre_id", "post_id", "delay", "weight", "receptor"):
+        assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(expected, name)), name
+    held = [set(part.pre_id.tolist()) for part in parts]
+    assert sum(map(len, held)) == len(set(pre.tolist())) and by_parts.counters == whole.counters
+    assert all(len(part.pre_id) < at_once + 60 and (len(ids) == 1 or len(part.pre_id) <= at_once + np.bincount(
+        pre, minlength=1).max()) for part, ids in zip(parts, held))

@@ -119,25 +119,37 @@ class GeneralStage:
             receptor = int(projection.receptor == "inhibitory")
             pre, runs = layout.dense_runs(n_pre, n_post, first, receptor, dense.delay)
             return pre + self.base[projection.pre], runs, lowered.dense(projection.label).ravel()
-        listed = lowered.projection(projection.label)
-        columns = [column.astype(np.int32) for column in (
-            listed.pre_id, listed.post_id + first, listed.receptor, listed.delay, listed.weight)]
-        del listed                                      # twice as large
-        if any((column != column[:1]).any() for column in columns[2:4]):        # otherwise they are in order already
-            order = in_order(*(columns[k] for k in (0, 2, 3, 1)))
-            columns = [column[order] for column in columns]
-        source, post, receptors, delay, weight = layout.filled(*columns)
-        begins, runs = layout.runs(source, post, receptors, delay, delay)
-        return source[begins] + self.base[projection.pre], runs, weight
+        return self._static_list(lowered, projection)
+
+    def _static_list(self, lowered: Lowered, projection: Projection) -> tuple[AnyInts, Ints32, AnyInts]:
+        """The same for any connections, a part after the other."""
+        pre, runs, weights = layout.Growing(), layout.Growing(len(layout.RUN_FIELDS)), layout.Growing()
+        own = self.base[projection.post] - self.n_sources
+        for part in lowered.parts(projection.label):
+            columns: list[AnyInts] = [column.astype(np.int32) for column in (
+                part.pre_id, part.post_id + own, part.receptor, part.delay, part.weight)]
+            if any((column != column[:1]).any() for column in columns[2:4]):    # otherwise they are in order already
+                order = in_order(*(columns[k] for k in (0, 2, 3, 1)))
+                columns = [column[order] for column in columns]
+            source, post, receptors, delay, weight = layout.filled(*columns)
+            begins, found = layout.runs(source, post, receptors, delay, delay)
+            found[:, layout.RUN_FIELDS.index("first")] += len(weights.values)
+            pre.append(source[begins] + self.base[projection.pre])
+            runs.append(found)
+            weights.append(weight)
+        return pre.values, runs.values, weights.values
 
     def _joined(self, parts: Sequence[tuple[AnyInts, Ints32, AnyInts]]) -> layout.Static:
-        """Synapses of all projections that do not learn, their runs by presynaptic neuron."""
+        """Synapses of all projections that do not learn, their runs by presynaptic neuron"""
         firsts = np.cumsum([0, *(len(weight) for _, _, weight in parts)])
         for (_, runs, _), first in zip(parts, firsts.tolist()):
             runs[:, layout.RUN_FIELDS.index("first")] += first
         weights = np.zeros(firsts[-1] + layout.BLOCK, np.int32)         # room for a vector that begins at the last
         for (_, _, weight), first in zip(parts, firsts.tolist()):
             weights[first:first + len(weight)] = weight
+        if len(parts) == 1:                     # by presynaptic neuron already
+            (pre, runs, _), = parts
+            return layout.Static(self._starts(pre), runs, weights)
         pre = np.concatenate([np.zeros(0, np.int64), *(pre for pre, _, _ in parts)])
         order = np.argsort(pre, kind="stable")
         runs = np.concatenate([runs for _, runs, _ in parts] or [np.zeros((0, len(layout.RUN_FIELDS)), np.int32)])
@@ -215,9 +227,10 @@ class GeneralStage:
         return [np.concatenate(column).astype(np.int64) for column in
                 (zip(*parts) if parts else [[np.zeros(0)]] * (2 + len(names)))]
 
-    def _starts(self, sorted_ids: Ints) -> Ints:
+    def _starts(self, sorted_ids: AnyInts) -> Ints:
         """Place of each spike id's first entry, and one behind the last."""
-        return np.searchsorted(sorted_ids, np.arange(self.n_spike_ids + 1)).astype(np.int64)
+        asked = np.arange(self.n_spike_ids + 1, dtype=sorted_ids.dtype)        # of its kind, else all are copied
+        return np.searchsorted(sorted_ids, asked).astype(np.int64)
 
     def set_threshold(self, label: str, raw: AnyInts) -> None:
         """Thresholds as s16.15, (size,)."""

@@ -294,6 +294,29 @@ def filled(row: AnyInts, post: AnyInts, receptor: AnyInts, delay: AnyInts,
     return row, post, receptor, delay, weights
 
 
+class Growing:
+    """An int32 array that parts are appended to, without a second copy of all of them.
+
+    Parameters
+    ----------
+    *width : int
+        Shape of each row.
+
+    Attributes
+    ----------
+    values : int32 array (rows, *width)
+    """
+
+    def __init__(self, *width: int) -> None:
+        self.values: Ints32 = np.zeros((0, *width), np.int32)
+
+    def append(self, part: AnyInts) -> None:
+        """Append rows; nothing else may hold `values` meanwhile."""
+        n = len(self.values)
+        self.values.resize((n + len(part), *self.values.shape[1:]), refcheck=False)
+        self.values[n:] = part
+
+
 def dense_runs(n_pre: int, n_post: int, post: int, receptor: int, delay: int) -> tuple[Ints, Ints32]:
     """What :func:`runs` makes of every presynaptic to every postsynaptic neuron, the first of which is `post`.
 
