@@ -32,6 +32,8 @@ ROWS = "raw pixels", *FLOORS, *(name for name in LAYERWISE if name not in FLOORS
 
 def raw_pixels(experiment, split):
     """Score of a linear SVM on grey or colour values of the same images, and how many there are: a list of one each."""
+    if not experiment.has_data():           # which tells the model its shape
+        experiment.load_data()
     s, parts = experiment.settings, experiment.images.splits()
     learned, asked = parts["train"], parts[split]
     fitted = readout.fit(learned.images.reshape(len(learned), -1), learned.labels, PIXEL_C, seed=s.seed)
