@@ -1,4 +1,4 @@
-"""What STDP is worth: kernels found in five ways, through one pipeline, for few and many filters, labels and features.
+"""What STDP is worth: kernels found in six ways, through one pipeline, for few and many filters, labels and features.
 
     python benchmarks/worth.py --store DIR [--filters 4 8 16 32] [--rules ...] [--seeds 0 1 2] [--lateral 0 3]
     python benchmarks/worth.py --store DIR --filters 16 --rules stdp --windows 250 1000 8000      # how much training?
@@ -33,9 +33,10 @@ from spikingconvnet.experiment import readout, settings
 from spikingconvnet.experiment.experiment import Experiment
 from spikingconvnet.model.readouts import Classifier
 from spikingconvnet.model.sequential import Sequential
-from spikingconvnet.training import FLOORS, layer_rule
+from spikingconvnet.training import FLOORS, LocalErrors, layer_rule
 
-RULES = ("random", "kmeans", "pca", "depression", "stdp")      # depression: STDP without its potentiation
+# depression: STDP without its potentiation
+RULES = ("random", "kmeans", "pca", "depression", "stdp", LocalErrors.name)
 GRID = 6
 READINGS = {f"grid {GRID}": GRID, "grid 2": 2, "global": 1}
 LABELS = {"all": None, "100": 100, "10": 10}            # per class
@@ -45,7 +46,8 @@ C = 3.0
 NEURON, EVENT = 1e-7, 4.3e-8
 NEURONS, STEPS, UNITS = 22 * 22, 28, 10     # of a map of parameters.py, ms of a digit, units that answer on the board
 SEEN = 14_191           # synaptic events that the input's 338 spikes of a digit are for a filter; first 10,000 digits
-COLOURS = {"random": "#7f7f7f", "kmeans": "#009E73", "pca": "#CC79A7", "depression": "#E69F00", "stdp": "#0072B2"}
+COLOURS = {"random": "#7f7f7f", "kmeans": "#009E73", "pca": "#CC79A7", "depression": "#E69F00", "stdp": "#0072B2",
+           LocalErrors.name: "#56B4E9"}
 
 
 # ---------------------------------------------------------------- one cell
@@ -72,7 +74,7 @@ def learned(experiment, rule):
     for stage in below:
         if not experiment.is_trained(stage.number, "stdp"):
             experiment.train_layer(stage.number)
-    rule = rule if rule in FLOORS else None
+    rule = rule if rule in (*FLOORS, LocalErrors.name) else None
     if not experiment.is_trained(last.number, layer_rule(last, rule).name):
         experiment.train_layer(last.number, rule)
     return experiment.layer(last.number)["how"]["health"]
