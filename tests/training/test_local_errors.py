@@ -246,6 +246,12 @@ def test_layers_that_it_cannot_train_are_refused_before_anything_is_trained():
     assert len(RULE.memory(stage_of(Conv2D(2, 3)))) == 1
 
 
+def test_kernels_without_anything_but_a_mean_are_told_and_not_divided_by():
+    stage = stage_of(Conv2D(2, 1), shape=(1, 9, 8))
+    with pytest.raises(SettingsError, match="^layer 1, filter 1: fewer than 10 % of the windows lift its membrane"):
+        RULE.train(stage, spikes_of((1, 9, 8)), np.random.default_rng(0), backends.open, labels=np.arange(12) % 2)
+
+
 def test_it_takes_the_place_of_stdp_by_its_name_alone():
     own = STDP(pattern_steps=12, calibration=FiringShare(50))
     stage = stage_of(Conv2D(2, 3, training=own))

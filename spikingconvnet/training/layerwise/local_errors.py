@@ -202,7 +202,7 @@ class Local:
         kernels, head, bias = self.weights
         n, layer, filters = len(units), self.stage.layer, len(kernels)
         bare = kernels - kernels.mean(axis=1, keepdims=True) if layer.centred else kernels
-        length = np.linalg.norm(bare, axis=1, keepdims=True)
+        length = np.maximum(np.linalg.norm(bare, axis=1, keepdims=True), TINY)
         unit = bare / length
         u = unit @ windows.T                                            # (filters, samples * positions)
         least = u.shape[1] - max(1, round(layer.firing * u.shape[1]))
