@@ -102,6 +102,7 @@ class Lowered:
         """:meth:`projection` part after part, of all synapses of some presynaptic neurons, one neuron after another.
 
         A part has `AT_ONCE` synapses or few more, or is that of a single neuron. Counts are there behind the last one.
+        What :meth:`projection` refuses is a NetworkError here, too.
         """
         projection, counts = self.network.projection(label), Counter[str]()
         connections, population = projection.connections.to_list(), self.populations[projection.post]

@@ -140,7 +140,7 @@ class GeneralStage:
         return pre.values, runs.values, weights.values
 
     def _joined(self, parts: Sequence[tuple[AnyInts, Ints32, AnyInts]]) -> layout.Static:
-        """Synapses of all projections that do not learn, their runs by presynaptic neuron"""
+        """Synapses of all projections that do not learn, their runs by presynaptic neuron."""
         firsts = np.cumsum([0, *(len(weight) for _, _, weight in parts)])
         for (_, runs, _), first in zip(parts, firsts.tolist()):
             runs[:, layout.RUN_FIELDS.index("first")] += first
