@@ -43,6 +43,7 @@ class _RunningStatistics:
         self.n, self.mean, self._m2 = 0, 0.0, 0.0
 
     def add(self, mean: float, variance: float, n: int) -> None:
+        """Merge a group of `n` items."""
         if n > 0:
             total = self.n + n
             delta = mean - self.mean
@@ -52,6 +53,7 @@ class _RunningStatistics:
 
     @property
     def variance(self) -> float:
+        """That of all items so far, with n - 1; 0 for a single one."""
         return self._m2 / (self.n - 1) if self.n > 1 else 0.0
 
 

@@ -19,7 +19,7 @@ from spikingconvnet.network.spikes import Spikes
 from spikingconvnet.training import LayerRule, layer_rule
 from spikingconvnet.training.layerwise import local_errors
 from spikingconvnet.training.layerwise.calibration import FiringShare, calibrate
-from spikingconvnet.training.layerwise.local_errors import Adam, Local, LocalErrors
+from spikingconvnet.training.layerwise.local_errors import Adam, LocalErrors, LocalLoss
 from spikingconvnet.training.layerwise.stdp import STDP
 
 MNIST = Path(__file__).parents[2] / "data" / "mnist"
@@ -71,7 +71,7 @@ def test_a_layer_sees_how_early_its_inputs_fire(place):
     (rows, columns), (down, right) = kernels.shape[2:], stage.main.strides
     expected = [sample[:, y * down:y * down + rows, x * right:x * right + columns].ravel() / 8
                 for sample in early for y in range(stage.out_shape[1]) for x in range(stage.out_shape[2])]
-    assert np.allclose(Local(RULE, stage, 3, kernels).windows(early), expected)
+    assert np.allclose(LocalLoss(RULE, stage, 3, kernels).windows(early), expected)
 
 
 def naive_loss(stage, parts, early, units, cells, constants=None):
@@ -111,7 +111,7 @@ def test_gradients_are_the_slopes_of_the_loss(place):
     stage, shape = PLACES[place]
     rng, units = np.random.default_rng(4), np.array([0, 2, 1, 2, 0, 1])
     early = local_errors.earliest(stage, spikes_of(shape, samples=6), 8)
-    local = Local(RULE, stage, 3, rng.normal(size=stage.layer.kernel_shape(stage.in_shape)))
+    local = LocalLoss(RULE, stage, 3, rng.normal(size=stage.layer.kernel_shape(stage.in_shape)))
     for part in local.weights[1:]:
         part[:] = rng.normal(size=part.shape)
     (_, told), gradients = local.step(local.windows(early), units)
@@ -194,8 +194,8 @@ def test_a_trained_layer_is_its_parts_put_together():
 def test_every_sample_is_shown_once_an_epoch(monkeypatch):
     spikes, labels = turned(41)
     shown = []
-    monkeypatch.setattr(Local, "windows", lambda self, early: early)
-    monkeypatch.setattr(Local, "step", lambda self, early, units: (
+    monkeypatch.setattr(LocalLoss, "windows", lambda self, early: early)
+    monkeypatch.setattr(LocalLoss, "step", lambda self, early, units: (
         shown.append((early.copy(), units)), ((len(units), 0.0), [np.zeros_like(w) for w in self.weights]))[1])
     stage = stage_of(Conv2D(2, 4), shape=(1, 12, 12))
     early = local_errors.earliest(stage, spikes, 8)

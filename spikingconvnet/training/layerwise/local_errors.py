@@ -52,7 +52,7 @@ class LocalErrors(LayerRule):
     batch : int
         Images a step.
     learning_rate : float
-        Of the kernels in the middle of the training: it rises and falls over all steps.
+        Highest one of the kernels: it rises over the first 30 % of the steps and then falls to nothing.
     cells : int
         Rows and columns of cells in which the classifier beside the layer sees each map; no more than the map has.
     pattern_steps : int
@@ -113,6 +113,14 @@ def earliest(stage: Stage, spikes: Spikes, steps: int) -> Pixels:
     """How early each place that the layer sees first fires in each sample: uint8 (samples, C, H, W), pooled and padded.
 
     `steps` in the first step, one less in each step after it, and 0 for what does not fire in the first `steps`.
+
+    Parameters
+    ----------
+    stage : model.Stage
+    spikes : Spikes
+        Of shape ``stage.main.source_shape``.
+    steps : int
+        At most 255.
     """
     branch = stage.main
     sample, neuron, step = spikes.events()
@@ -145,7 +153,7 @@ def learn(rule: LocalErrors, stage: Stage, early: Pixels, units: Ints, initial: 
     accuracy : float
         Share of the samples that the classifier got right in the last epoch.
     """
-    local = Local(rule, stage, int(units.max()) + 1, initial)
+    local = LocalLoss(rule, stage, int(units.max()) + 1, initial)
     adam = Adam(local.weights, [rule.learning_rate * share for share in (1.0, CLASSIFIER, CLASSIFIER)])
     batches = -(-len(early) // rule.batch)
     epochs, right = progress(range(rule.epochs)), 0
@@ -164,7 +172,7 @@ def _one_cycle(done: float) -> float:
     return done / RISE if done < RISE else 0.5 + 0.5 * float(np.cos(np.pi * (done - RISE) / (1.0 - RISE)))
 
 
-class Local:
+class LocalLoss:
     """A layer and the classifier beside it.
 
     Parameters
@@ -191,14 +199,27 @@ class Local:
                         np.zeros((filters * len(share), classes), np.float32), np.zeros(classes, np.float32)]
 
     def windows(self, early: Pixels) -> Floats32:
-        """What filters see at each position of each sample: float32 (samples * positions, inputs), 0 to 1."""
+        """What filters see at each position of each sample: float32 (samples * positions, inputs), 0 to 1.
+
+        Parameters
+        ----------
+        early : uint8 array (samples, C, H, W)
+            See :func:`earliest`.
+        """
         branch, view = self.stage.main, np.lib.stride_tricks.sliding_window_view
         seen: Any = view(early, branch.kernel_size, axis=(2, 3))       # type: ignore[call-overload]
         seen = seen[:, :, ::branch.strides[0], ::branch.strides[1]].transpose(0, 2, 3, 1, 4, 5)
         return seen.reshape(-1, self.weights[0].shape[1]).astype(np.float32) / self.last
 
     def step(self, windows: Floats32, units: Ints) -> tuple[tuple[int, float], list[Floats32]]:
-        """How many samples were right and their loss, summed up; gradients of its mean, like `weights`."""
+        """How many samples were right and their cross entropy (nats), summed up; gradients of its mean, like `weights`.
+
+        Parameters
+        ----------
+        windows : float32 array (samples * positions, inputs)
+        units : int array (samples,)
+            Of the classifier, that should answer.
+        """
         kernels, head, bias = self.weights
         n, layer, filters = len(units), self.stage.layer, len(kernels)
         bare = kernels - kernels.mean(axis=1, keepdims=True) if layer.centred else kernels
@@ -239,7 +260,7 @@ class Adam:
         self.first, self.second = ([np.zeros_like(one) for one in weights] for _ in range(2))
 
     def step(self, gradients: Sequence[Floats32], share: float) -> None:
-        """Go down the gradients, at a share of the learning rates."""
+        """Go down the gradients, float32 arrays like the weights, at a share (0 to 1) of the learning rates."""
         self.steps += 1
         far = float(np.sqrt(1.0 - 0.999 ** self.steps) / (1.0 - 0.9 ** self.steps))
         for weights, gradient, first, second, rate in zip(self.weights, gradients, self.first, self.second, self.rates):
